@@ -1,0 +1,93 @@
+"""What people see in the terminal: headings, tables, progress, and errors as one plain sentence."""
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import rich.box
+import rich.console
+import rich.progress
+import rich.table
+
+Item = TypeVar("Item")
+
+# Tables and results go to standard output, everything about the work itself to standard error.
+out = rich.console.Console(highlight=False, soft_wrap=True)
+err = rich.console.Console(highlight=False, stderr=True, soft_wrap=True)
+
+USAGE, BUSY, LEAK, DISK, REMOTE, BAD_MODEL, INTERRUPTED = 2, 3, 5, 6, 7, 8, 130
+"""Exit codes, the same for every command; 0 is success and 1 means that some inputs could not be judged."""
+
+
+class PlainError(Exception):
+    """Something a person can mend; shown as one sentence, without a traceback.
+
+    Args:
+        sentence: what was received and what to do about it.
+        exit_code: one of the codes above.
+    """
+
+    def __init__(self, sentence: str, exit_code: int = USAGE):
+        super().__init__(sentence)
+        self.exit_code = exit_code
+
+
+def heading(text: str) -> None:
+    err.print(f"\n[bold]{text}[/bold]")
+
+
+def say(text: str) -> None:
+    err.print(text, markup=False)
+
+
+def warn(text: str) -> None:
+    err.print(f"warning: {text}", style="yellow", markup=False)
+
+
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Prints a table; the first column is text, the others are aligned to the right."""
+    drawn = rich.table.Table(title=title, title_justify="left", title_style="bold", box=rich.box.SIMPLE_HEAD)
+    for place, column in enumerate(columns):
+        drawn.add_column(column, justify="right" if place else "left")
+    for row in rows:
+        drawn.add_row(*(rich.text.Text(str(cell)) for cell in row))
+    # A pipe or a file has no width; 80 columns would cut the figures.
+    out.print(drawn, width=None if out.is_terminal else 160, soft_wrap=False)
+
+
+def progress(items: Iterable[Item], what: str, total: int) -> Iterable[Item]:
+    """Yields the items while a bar on standard error shows how many of `total` are done."""
+    columns = (
+        rich.progress.TextColumn("{task.description}"),
+        rich.progress.BarColumn(),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TimeRemainingColumn(),
+    )
+    with rich.progress.Progress(*columns, console=err) as bar:
+        yield from bar.track(items, total=total, description=what)
+
+
+def run(command: Callable[[], int | None]) -> None:
+    """Runs a room's walk and turns what a person can cause into one sentence and an exit code."""
+    try:
+        sys.exit(command() or 0)
+    except PlainError as error:
+        _leave(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _leave("Interrupted. What was finished is kept; the same command carries on from here.", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader (say, `head`) went away; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(DISK)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        place = f" ({error.filename})" if error.filename else ""
+        _leave(f"{error.strerror}{place}. What was finished is kept; make room or allow writing, then run again.", DISK)
+
+
+def _leave(sentence: str, exit_code: int) -> None:
+    err.print(f"error: {sentence}", style="bold red", markup=False)
+    sys.exit(exit_code)

@@ -1,0 +1,178 @@
+"""manifest.jsonl: one row per image of a data set; reading, appending and fingerprinting it.
+
+The row is written last, so its existence means that the image's files are complete.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+
+from data_collection import console, face_images
+
+LABELS = ("real", "generated")
+
+
+@dataclass(frozen=True)
+class FaceRecord:
+    """One row of the manifest.
+
+    Attributes:
+        id: sha256 of the original bytes, in hexadecimal.
+        label: "real" or "generated".
+        source: where it came from; a folder's name, or a collector's.
+        file: its name at the source.
+        status: "accepted" or "rejected".
+        reason: why it was rejected, in words; empty for accepted images.
+        group: id of the group that never crosses a split; empty until the groups are made.
+        split: "train", "validation", "hold-out", or "quarantine"; empty until the splits are made.
+        original, image: paths of the untouched bytes and of the canonical picture, relative to the data set's folder.
+        format, mode, width, height, bytes, quality: of the original, as `face_images.Face` describes them.
+        phash, phash_mirrored: 64-bit perceptual hashes of the square and of its mirror image, in hexadecimal.
+        person, prompt, seed, generator, source_image: what is known of its making; images that share one belong together.
+    """
+
+    id: str
+    label: str
+    source: str
+    file: str
+    status: str
+    reason: str = ""
+    group: str = ""
+    split: str = ""
+    original: str = ""
+    image: str = ""
+    format: str = ""
+    mode: str = ""
+    width: int = 0
+    height: int = 0
+    bytes: int = 0
+    quality: int | None = None
+    phash: str = ""
+    phash_mirrored: str = ""
+    person: str = ""
+    prompt: str = ""
+    seed: int | None = None
+    generator: str = ""
+    source_image: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        return self.status == "accepted"
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What makes a row the same row when a collection runs again."""
+        return self.source, self.file, self.id
+
+
+def manifest_path(folder: Path) -> Path:
+    return folder / "manifest.jsonl"
+
+
+def read(folder: Path) -> list[FaceRecord]:
+    """Reads every row; an unfinished last line, as a crash leaves it, is passed over.
+
+    Raises:
+        PlainError: there is no manifest, or a line in its middle is damaged.
+    """
+    path = manifest_path(folder)
+    if not path.is_file():
+        raise console.PlainError(f"{folder} holds no data set (no manifest.jsonl); run python -m data_collection first.")
+    complete, _, _torn = path.read_bytes().rpartition(b"\n")
+    return [_parse(line, number, path) for number, line in enumerate(complete.split(b"\n"), 1) if line]
+
+
+def _parse(line: bytes, number: int, path: Path) -> FaceRecord:
+    try:
+        row = json.loads(line)
+        record = FaceRecord(**row)
+        if record.label not in LABELS or record.status not in ("accepted", "rejected"):
+            raise ValueError
+        return record
+    except (ValueError, TypeError):
+        raise console.PlainError(
+            f"Line {number} of {path} is damaged. Restore the file from a copy, or delete that line and collect again.",
+            console.DISK,
+        ) from None
+
+
+def append(folder: Path, records: Iterable[FaceRecord]) -> None:
+    """Adds rows at the end, on disk when it returns; a torn last line is cut off first."""
+    lines = "".join(_to_line(record) for record in records)
+    with manifest_path(folder).open("ab+") as file:
+        file.seek(0)
+        complete = file.read().rfind(b"\n") + 1
+        file.truncate(complete)
+        file.write(lines.encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_all(folder: Path, records: Iterable[FaceRecord]) -> None:
+    write_whole(manifest_path(folder), "".join(_to_line(record) for record in records).encode())
+
+
+def _to_line(record: FaceRecord) -> str:
+    return json.dumps(dataclasses.asdict(record), ensure_ascii=False) + "\n"
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file so that it is either there whole or not at all: temporary name, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds the data set's lock; the system frees it when the process ends, however it ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(folder / ".lock", timeout=0):
+            yield
+    except filelock.Timeout:
+        raise console.PlainError(
+            f"Another command is writing {folder}; wait until it has ended.", console.BUSY
+        ) from None
+
+
+def accepted(records: Iterable[FaceRecord], *splits: str) -> list[FaceRecord]:
+    """The accepted rows of the given splits, in a fixed order."""
+    return sorted((r for r in records if r.accepted and r.split in splits), key=lambda record: record.id)
+
+
+def fingerprint(records: Iterable[FaceRecord]) -> str:
+    """sha256 over what decides a training: id, label, source, group and split of every accepted image."""
+    rows = sorted((r.id, r.label, r.source, r.group, r.split) for r in records if r.accepted)
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def read_original(folder: Path, record: FaceRecord) -> bytes:
+    """The original bytes of a row, checked against its id.
+
+    Raises:
+        PlainError: the file is missing or was altered since it was collected.
+    """
+    path = folder / record.original
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        data = None
+    if data is None or face_images.content_id(data) != record.id:
+        what = "is missing" if data is None else "was altered since it was collected"
+        raise console.PlainError(f"{path} {what}; restore it, or collect the data set again.", console.DISK)
+    return data

@@ -1,0 +1,1 @@
+"""Says of a photograph whether it looks generated, without importing TensorFlow."""
