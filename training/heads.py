@@ -1,0 +1,162 @@
+"""HeadHyperModel: every head the search may try, and what it may look at, over cached features."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras_tuner
+import numpy as np
+
+from training.detector import Column
+
+if TYPE_CHECKING:
+    import keras
+
+SPACE_VERSION = 1
+"""Part of a search's key: raise it with every change to this file, so that an old search is never carried on."""
+
+
+def _parts(first: float, last: float) -> Callable[[list[str]], list[str]]:
+    return lambda taps: taps[int(first * len(taps)) : max(1, round(last * len(taps)))]
+
+
+TAP_SETS: dict[str, Callable[[list[str]], list[str]]] = {
+    "all": _parts(0, 1),
+    "early": _parts(0, 0.5),
+    "middle": _parts(0.25, 0.75),
+    "late": _parts(0.5, 1),
+    "every third": lambda taps: taps[::-3],
+    "top": lambda taps: taps[-1:],
+}
+"""Which taps a head looks at, given all of them from the pixels up."""
+
+STATISTICS = {"mean": ("mean",), "mean+std": ("mean", "std")}
+
+
+@dataclass(frozen=True)
+class TrainingFaces:
+    """Cached features and labels of the two splits that training may see.
+
+    Attributes:
+        columns: what the numbers are.
+        train, validation: float32, shape (images, views, width).
+        train_labels, validation_labels: 1 for generated, 0 for real, shape (images,).
+    """
+
+    columns: list[Column]
+    train: np.ndarray
+    validation: np.ndarray
+    train_labels: np.ndarray
+    validation_labels: np.ndarray
+
+    def arrays(self, columns: Sequence[Column]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(x, y) of train and of validation over all views: x (images * views, width), y (images * views, 1)."""
+        index = indices(columns)
+        both = ((self.train, self.train_labels), (self.validation, self.validation_labels))
+        (x, y), (x_val, y_val) = ((_rows(values, index), _tiled(labels, values.shape[1])) for values, labels in both)
+        return x, y, x_val, y_val
+
+
+def _rows(values: np.ndarray, index: np.ndarray) -> np.ndarray:
+    return np.concatenate([values[:, view][:, index] for view in range(values.shape[1])])
+
+
+def _tiled(labels: np.ndarray, views: int) -> np.ndarray:
+    return np.tile(labels, views)[:, None].astype(np.float32)
+
+
+def indices(columns: Sequence[Column]) -> np.ndarray:
+    return np.concatenate([np.arange(column.start, column.stop) for column in columns])
+
+
+def sizes_on_offer(columns: Sequence[Column]) -> dict[str, tuple[int, ...]]:
+    """Every input size alone, and all of them together."""
+    sizes = tuple(dict.fromkeys(column.size for column in columns))
+    choices = {str(size): (size,) for size in sizes}
+    return {"+".join(map(str, sizes)): sizes, **choices}
+
+
+def chosen(columns: Sequence[Column], values: Mapping[str, Any]) -> list[Column]:
+    """The columns that a trial's values for base, taps, sizes and statistics stand for."""
+    taps = TAP_SETS[values["taps"]](list(dict.fromkeys(column.tap for column in columns)))
+    sizes = sizes_on_offer(columns)[values["sizes"]]
+    statistics = STATISTICS[values["statistics"]]
+    return [c for c in columns if c.tap in taps and c.size in sizes and c.statistic in statistics]
+
+
+class HeadHyperModel(keras_tuner.HyperModel):
+    """Heads on the cached features of several bases: one search, one leaderboard.
+
+    Args:
+        faces: features and labels, by base.
+        batch_size: rows of a training step.
+    """
+
+    def __init__(self, faces: Mapping[str, TrainingFaces], batch_size: int):
+        super().__init__()
+        self.faces = faces
+        self.batch_size = batch_size
+
+    def build(self, hp: keras_tuner.HyperParameters) -> "keras.Model":
+        base = hp.Choice("base", list(self.faces))
+        hp.Choice("taps", list(TAP_SETS))
+        hp.Choice("sizes", list(sizes_on_offer(self.faces[base].columns)))
+        hp.Choice("statistics", list(STATISTICS))
+        layers = hp.Int("layers", 0, 2)
+        with hp.conditional_scope("layers", [1, 2]):
+            units = hp.Choice("units", [32, 64, 128]) if layers else 0
+        dropout = hp.Float("dropout", 0, 0.6, step=0.1)
+        # Little regularisation is a strong answer on these features, so the range goes down to almost none.
+        decay = hp.Float("weight_decay", 1e-6, 1e-1, sampling="log")
+        rate = hp.Float("learning_rate", 1e-4, 1e-2, sampling="log")
+        x, *_ = self._arrays(hp)
+        return build_head(x, layers, units, dropout, decay, rate)
+
+    def fit(self, hp: keras_tuner.HyperParameters, model: "keras.Model", *args, **kwargs):
+        return fit_head(model, self._arrays(hp), self.batch_size, patience=5, **kwargs)
+
+    def _arrays(self, hp: keras_tuner.HyperParameters):
+        faces = self.faces[hp.get("base")]
+        return faces.arrays(chosen(faces.columns, hp.values))
+
+
+def build_head(
+    x: np.ndarray, layers: int, units: int, dropout: float, decay: float, rate: float
+) -> "keras.Model":
+    """A compiled head from features (n, width) to a logit (n, 1); standardises with the mean and variance of `x`."""
+    import keras
+
+    # A frozen BatchNormalization is standardisation that every runtime knows; its epsilon tames dead channels.
+    standardise = keras.layers.BatchNormalization(center=False, scale=False, epsilon=1e-6, trainable=False, name="standardise")
+    steps = [keras.Input((x.shape[1],)), standardise, keras.layers.Dropout(dropout)]
+    for _ in range(layers):
+        steps += [keras.layers.Dense(units, activation="relu"), keras.layers.Dropout(dropout)]
+    # From zero, a linear head starts undecided everywhere and moves only as far as the data asks.
+    steps.append(keras.layers.Dense(1, kernel_initializer="glorot_uniform" if layers else "zeros", name="logit"))
+    head = keras.Sequential(steps, name="head")
+    standardise.set_weights([x.mean(axis=0), x.var(axis=0)])
+    head.compile(
+        keras.optimizers.AdamW(rate, weight_decay=decay),
+        keras.losses.BinaryCrossentropy(from_logits=True),
+        metrics=[keras.metrics.AUC(name="auc", from_logits=True)],
+    )
+    return head
+
+
+def fit_head(model: "keras.Model", arrays, batch_size: int, patience: int, callbacks=(), **kwargs):
+    """Trains until the validation loss has not fallen for `patience` epochs; keeps the best epoch's weights."""
+    import keras
+
+    x, y, x_val, y_val = arrays
+    stop = keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)
+    generated = float(y.mean())
+    return model.fit(
+        x,
+        y,
+        validation_data=(x_val, y_val),
+        batch_size=batch_size,
+        class_weight={0: 0.5 / (1 - generated), 1: 0.5 / generated},
+        callbacks=[*callbacks, stop],
+        verbose=0,
+        **{name: value for name, value in kwargs.items() if name in ("epochs", "initial_epoch")},
+    )

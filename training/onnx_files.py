@@ -1,0 +1,49 @@
+"""ONNX files: written from Keras models, compared with them, and run without TensorFlow."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+
+PARITY = 1e-4
+"""Largest difference that is let pass between ONNX Runtime and Keras, relative to the largest output (at least 1)."""
+
+
+def export(model: "keras.Model", path: Path) -> None:
+    """Writes a model as ONNX. A model that has never been called cannot be exported, so it is called once."""
+    import logging
+    import warnings
+
+    model.predict_on_batch(np.zeros((1, *model.input_shape[1:]), dtype=np.float32))
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tf2onnx looks for np.object, which numpy announces as a change to come
+        model.export(str(path), format="onnx", verbose=False)
+
+
+def runner(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Opens an ONNX file of one input and one output; returns a function from float32 batch to float32 batch."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda batch: session.run(None, {name: batch})[0]
+
+
+def parity(model: "keras.Model", path: Path, count: int = 4) -> float:
+    """Largest difference between a Keras model and its ONNX file on noise, relative to the largest output (at least 1)."""
+    batch = np.random.default_rng(0).uniform(0, 255, (count, *model.input_shape[1:])).astype(np.float32)
+    ours, theirs = np.asarray(model.predict_on_batch(batch)), runner(path)(batch)
+    return float(np.abs(ours - theirs).max() / max(1.0, np.abs(ours).max()))
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,143 @@
+"""Writes and safely reads saved_models/<name>/{detector.keras, detector.onnx, card.json}."""
+
+import contextlib
+import dataclasses
+import datetime
+import difflib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_collection import console, face_images, manifest
+from training import onnx_files
+from training.calibration import Calibration
+
+CARD = "card.json"
+KERAS_FILE, ONNX_FILE = "detector.keras", "detector.onnx"
+CARD_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything a reader of a saved detector must know.
+
+    Attributes:
+        name: the folder's name.
+        created: UTC, ISO 8601.
+        image_size: side of the square that the detector takes, in pixels.
+        canonicaliser: version of the canonicaliser that it was trained behind.
+        dataset: path, fingerprint, hash of the hold-out, and images per split and label.
+        base: name, and origin, sha256 and note of its pretrained weights.
+        search: tuner, trials, and the winner's hyperparameters.
+        calibration: temperature, threshold and band of doubt; see calibration.Calibration.
+        metrics: on the validation split.
+        baselines: for each baseline its validation metrics, and its file and calibration where it can judge images.
+        parity: largest difference between detector.keras and detector.onnx, measured when they were saved.
+        sha256: of every model file, by file name.
+        versions: of the libraries that made it.
+        settings: of the training command.
+    """
+
+    name: str
+    created: str
+    image_size: int
+    canonicaliser: int
+    dataset: dict[str, Any]
+    base: dict[str, str]
+    search: dict[str, Any]
+    calibration: Calibration
+    metrics: dict[str, float]
+    baselines: dict[str, dict[str, Any]]
+    parity: float
+    sha256: dict[str, str]
+    versions: dict[str, str]
+    settings: dict[str, Any] = field(default_factory=dict)
+    card_version: int = CARD_VERSION
+
+
+def now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
+
+
+@contextlib.contextmanager
+def being_written(folder: Path, name: str) -> Iterator[Path]:
+    """Gives a folder to write a model into; it gets its name when everything in it is written, or never."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{name}.{os.getpid()}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        os.replace(temporary, folder / name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_card(folder: Path, card: Card) -> None:
+    manifest.write_whole(folder / CARD, (json.dumps(dataclasses.asdict(card), indent=1, default=str) + "\n").encode())
+
+
+def find(folder: Path, named: Path | None) -> Path:
+    """The model that a person names (by path, or by name inside `folder`), or the newest one.
+
+    Raises:
+        PlainError: there is none.
+    """
+    if named is None:
+        names = _names(folder)
+        if not names:
+            raise console.PlainError(
+                f"{folder} holds no detector; run python -m training first, or name one with --model.", console.BAD_MODEL
+            )
+        return max((folder / name for name in names), key=lambda path: read_card(path).created)
+    for path in (named, folder / named):
+        if (path / CARD).is_file():
+            return path
+    close = difflib.get_close_matches(named.name, _names(folder), n=1)
+    hint = f"did you mean {folder / close[0]}?" if close else f"saved detectors lie in {folder}."
+    raise console.PlainError(f"{named} is no saved detector; {hint}", console.BAD_MODEL)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.parent.name for path in folder.glob(f"*/{CARD}") if not path.parent.name.startswith("."))
+
+
+def read_card(folder: Path) -> Card:
+    """Reads card.json.
+
+    Raises:
+        PlainError: it is damaged, or of another version.
+    """
+    path = folder / CARD
+    try:
+        content = json.loads(path.read_bytes())
+        content["calibration"] = Calibration(**content["calibration"])
+        card = Card(**content)
+    except (OSError, ValueError, KeyError, TypeError):
+        raise console.PlainError(f"{path} is damaged or of another version; train again.", console.BAD_MODEL) from None
+    if (card.card_version, card.canonicaliser) != (CARD_VERSION, face_images.CANONICALISER_VERSION):
+        raise console.PlainError(f"{path} was written by another version of Telltale; train again.", console.BAD_MODEL)
+    return card
+
+
+def open_onnx(folder: Path, card: Card, file: str = ONNX_FILE) -> Callable[[np.ndarray], np.ndarray]:
+    """Opens a model file of a saved detector after comparing its hash with the card.
+
+    Returns:
+        A function from pixels (n, image_size, image_size, 3), 0..255, to probabilities of *generated*, (n,).
+
+    Raises:
+        PlainError: the file is missing, or is not the one that was saved.
+    """
+    path = folder / file
+    if not path.is_file() or onnx_files.sha256(path) != card.sha256.get(file):
+        what = "was altered since it was saved" if path.is_file() else "is missing"
+        raise console.PlainError(f"{path} {what}; it is not opened. Train again or restore it.", console.BAD_MODEL)
+    run = onnx_files.runner(path)
+    return lambda pixels: run(pixels.astype(np.float32))[:, 0]

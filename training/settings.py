@@ -1,0 +1,88 @@
+"""TrainingSettings: what to look at, how long to search, where to keep it. The docstrings are the `--help` texts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from training.base_models import BASE_MODELS
+
+Base = Literal["mobilenet_v2", "xception"]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Search heads on pretrained bases with KerasTuner, train the winner, and save it as one Keras model.
+
+    The bases run once per image and view; every trial of the search works on their cached features. A search that was
+    interrupted carries on when the same command is given again.
+    """
+
+    dataset: Path | None = None
+    """Folder of the data set, such as data/faces; without it, the one collected last."""
+
+    data: Path = Path("data")
+    """Folder of all data sets."""
+
+    bases: tuple[Base, ...] = ("mobilenet_v2", "xception")
+    """Pretrained bases to choose from."""
+
+    sizes: tuple[int, ...] = (224,)
+    """Input sizes in pixels, such as 224 320 448. The search may use one or all of them; more sizes see finer traces and \
+take longer."""
+
+    views: int = 2
+    """Views of every image: the stored one, and others with a random JPEG or rescaling history and a mirror."""
+
+    tuner: Literal["hyperband", "random", "bayesian"] = "hyperband"
+    """How KerasTuner searches."""
+
+    trials: int = 30
+    """Heads to try."""
+
+    epochs: int = 20
+    """Most epochs of one trial; the winner may take three times as many."""
+
+    batch_size: int = 64
+    """Images of one training step."""
+
+    target_fpr: float = 0.05
+    """Share of validation photographs that may be called generated; it sets the threshold."""
+
+    weights: str = "auto"
+    """`auto`: from this machine's caches, else Keras' download, else the package index. `imagenet`: Keras only. \
+`package`: package index only. `random`: none, for tests. Or a path to a file or a folder."""
+
+    engine: Literal["auto", "onnxruntime", "keras"] = "auto"
+    """What runs the bases: ONNX Runtime on a CPU, Keras where there is a GPU."""
+
+    name: str = ""
+    """Name of the saved detector; without it, the data set's name and the time."""
+
+    seed: int = 0
+    """Seed of the search and of the training."""
+
+    saved_models: Path = Path("saved_models")
+    """Folder of all saved detectors."""
+
+    logs: Path = Path("logs")
+    """Folder for TensorBoard."""
+
+    def __post_init__(self) -> None:
+        if not self.bases or len(set(self.bases)) != len(self.bases):
+            raise ValueError(f"--bases is {' '.join(self.bases) or 'empty'}; name each base once.")
+        if not self.sizes or len(set(self.sizes)) != len(self.sizes):
+            raise ValueError(f"--sizes is {' '.join(map(str, self.sizes)) or 'empty'}; name each size once.")
+        for base in self.bases:
+            row = BASE_MODELS[base]
+            for size in self.sizes:
+                if size < row.smallest or size > 1024 or size % row.multiple:
+                    raise ValueError(
+                        f"--sizes has {size}; {base} takes multiples of {row.multiple} from {row.smallest} to 1024."
+                    )
+        for name, low, high in (("views", 1, 32), ("trials", 1, 10_000), ("epochs", 2, 10_000), ("batch_size", 1, 4096)):
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; choose {low} to {high}.")
+        if not 0 < self.target_fpr < 0.5:
+            raise ValueError(f"--target-fpr is {self.target_fpr}; choose a share between 0 and 0.5.")
+        if "/" in self.name or self.name.startswith("."):
+            raise ValueError(f"--name is {self.name!r}; give a plain name, such as faces-1.")
