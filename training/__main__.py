@@ -1,7 +1,5 @@
 """`python -m training`: search heads on pretrained bases, train the winner, save it."""
 
-import os
-
 import tyro
 
 from training.settings import TrainingSettings
@@ -9,10 +7,12 @@ from training.settings import TrainingSettings
 if __name__ == "__main__":
     settings = tyro.cli(TrainingSettings, prog="python -m training")
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from data_collection import console
+    from training import quiet
 
-    with console.err.status("starting Keras"):
-        from training.train import train
+    console.say("Starting Keras.")
+    quiet.start_keras()
+
+    from training.train import train
 
     console.run(lambda: train(settings))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from data_collection.manifest import FaceRecord
+from training.calibration import sigmoid
 from training.heads import TrainingFaces, chosen, indices
 
 
@@ -63,7 +64,7 @@ def logistic(name: str, base: str, faces: TrainingFaces, taps: str, statistics: 
     bias = float(model.intercept_[0] - (model.coef_[0] * mean / scale).sum())
     # In double precision: the bias is a difference of large sums.
     logits = faces.validation[:, 0].astype(np.float64) @ weights + bias
-    return Baseline(name, 1 / (1 + np.exp(-logits)), weights, bias, base)
+    return Baseline(name, sigmoid(logits), weights, bias, base)
 
 
 def export(baseline: Baseline, extractor: Path, path: Path) -> None:

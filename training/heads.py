@@ -12,8 +12,17 @@ from training.detector import Column
 if TYPE_CHECKING:
     import keras
 
-SPACE_VERSION = 1
+SPACE_VERSION = 2
 """Part of a search's key: raise it with every change to this file, so that an old search is never carried on."""
+
+
+LABEL_SMOOTHING = 0.1
+"""Of the loss that heads are trained on and ranked by.
+
+A few dozen validation images are soon separated without an error, and the plain loss then prefers whichever head is
+loudest. Smoothed, every image counts by how far it stands from its side. Measured on 437 faces in four folds of 30 random
+heads each: unseen AUC of the head with the lowest loss .985 without smoothing, .999 with 0.1, .993 with 0.2.
+"""
 
 
 def _parts(first: float, last: float) -> Callable[[list[str]], list[str]]:
@@ -137,7 +146,7 @@ def build_head(
     standardise.set_weights([x.mean(axis=0), x.var(axis=0)])
     head.compile(
         keras.optimizers.AdamW(rate, weight_decay=decay),
-        keras.losses.BinaryCrossentropy(from_logits=True),
+        keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=LABEL_SMOOTHING),
         metrics=[keras.metrics.AUC(name="auc", from_logits=True)],
     )
     return head

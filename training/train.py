@@ -16,11 +16,11 @@ from data_collection.manifest import FaceRecord
 from training import base_weights, baselines, detector, feature_cache, head_search, onnx_files, run_logs, saved_models
 from training.base_weights import BaseWeights
 from training.baselines import Baseline
-from training.calibration import calibrate, log_loss, temperature
+from training.calibration import calibrate, log_loss, sigmoid, temperature
 from training.detector import Column
 from training.feature_cache import Extractor
 from training.head_search import Trial
-from training.heads import TrainingFaces, build_head, chosen, fit_head, indices
+from training.heads import LABEL_SMOOTHING, TrainingFaces, build_head, chosen, fit_head, indices
 from training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def save(
     extractor = extractors[winner.base]
     labels = data.labels(data.validation)
     heat = temperature(winner.logits, labels)
-    probabilities = 1 / (1 + np.exp(-winner.logits / heat))
+    probabilities = sigmoid(winner.logits / heat)
     base = base_weights.load(extractor.weights)
     model = detector.join(base, winner.base, extractor.side, winner.columns, winner.head, heat)
     with saved_models.being_written(settings.saved_models, name) as folder:
@@ -241,11 +241,15 @@ def _save_baselines(
 def _metrics(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     from sklearn.metrics import roc_auc_score
 
-    clipped = np.clip(probabilities, 1e-7, 1 - 1e-7)
     return {
         "auc": float(roc_auc_score(labels, probabilities)),
-        "log_loss": log_loss(np.log(clipped / (1 - clipped)), labels),
+        "log_loss": log_loss(_logits(probabilities), labels),
     }
+
+
+def _logits(probabilities: np.ndarray) -> np.ndarray:
+    clipped = np.clip(probabilities, 1e-7, 1 - 1e-7)
+    return np.log(clipped / (1 - clipped))
 
 
 def _describe_dataset(data: Dataset) -> dict:
@@ -276,7 +280,7 @@ def _versions() -> dict[str, str]:
 def log(name: str, winner: Winner, data: Dataset, settings: TrainingSettings) -> None:
     """Sample faces as training sees them, and the winner's precision-recall curve on the validation split."""
     card = saved_models.read_card(settings.saved_models / name)
-    probabilities = 1 / (1 + np.exp(-winner.logits / card.calibration.temperature))
+    probabilities = sigmoid(winner.logits / card.calibration.temperature)
     with run_logs.opened(settings.logs, "training", name) as run:
         for label in manifest.LABELS:
             some = [record for record in data.train if record.label == label][:8]
@@ -304,11 +308,12 @@ def show_leaderboard(trials: Sequence[Trial], rivals: Sequence[Baseline], winner
         for t in trials[:LEADERBOARD]
     ]
     for rival in rivals:
-        metrics = _metrics(rival.probabilities, labels)
-        rows.append([f"baseline: {rival.name}", "", "", "", "", metrics["log_loss"], f"{metrics['auc']:.4f}"])
+        loss = log_loss(_logits(rival.probabilities), labels * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / 2)
+        auc = _metrics(rival.probabilities, labels)["auc"]
+        rows.append([f"baseline: {rival.name}", "", "", "", "", loss, f"{auc:.4f}"])
     rows.sort(key=lambda row: row[5])
     console.table(
         f"Leaderboard on {len(data.validation)} validation images (best {min(len(trials), LEADERBOARD)} of {len(trials)} trials)",
-        ["head", "dropout", "decay", "rate", "epochs", "val loss", "val AUC"],
+        ["head", "dropout", "decay", "rate", "epochs", f"val loss (smoothed {LABEL_SMOOTHING})", "val AUC"],
         [[*row[:5], f"{row[5]:.4f}", row[6]] for row in rows],
     )
