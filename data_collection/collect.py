@@ -1,12 +1,10 @@
 """collect(): found faces -> originals, canonical pictures and manifest rows -> groups -> frozen splits -> summary."""
 
 import concurrent.futures
-import dataclasses
-import itertools
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +17,9 @@ from data_collection.settings import CollectionSettings, with_recipe
 
 FEWEST = 20
 """A class with fewer images than this cannot be split into three parts that mean anything."""
+
+BATCH = 32
+"""Images between two writes of the manifest; at most these are looked at again after a crash."""
 
 # What decides the pixels and the refusals; one data set has one set of these.
 FROZEN = ("image_size", "min_side", "min_quality", "keep_upscaled", "validation_share", "hold_out_share")
@@ -46,9 +47,7 @@ def collect(settings: CollectionSettings) -> None:
 def find_faces(settings: CollectionSettings) -> list[FoundFace]:
     """Everything that the sources offer."""
     if not settings.real and not settings.generated:
-        raise console.PlainError(
-            "Nothing to collect: give --recipe sample, or --real folder:PATH and --generated folder:PATH."
-        )
+        raise console.PlainError("Nothing to collect: give --recipe sample, or --real folder:PATH and --generated folder:PATH.")
     facts = read_facts(settings.prompts)
     taken: set[str] = set()
     found: list[FoundFace] = []
@@ -123,21 +122,24 @@ def take_in(found: Sequence[FoundFace], known: Sequence[FaceRecord], settings: C
     owner = {record.id: record for record in known if record.accepted}
     unseen = [face for face in found if not (face.lasting and (face.source, face.file) in lasting)]
     taken: list[FaceRecord] = []
-    batches = iter(lambda faces=iter(unseen): list(itertools.islice(faces, 32)), [])
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        faces = (one for batch in batches for one in _examine_batch(pool, batch, settings))
-        shown = console.progress(faces, "looking at images", len(unseen)) if unseen else ()
-        for several in iter(lambda shown=iter(shown): list(itertools.islice(shown, 32)), []):
-            rows = [
-                _write(_judge_duplicate(one, owner), settings.folder) for one in several if one.record.key not in keys
-            ]
+    ready: list[Examined] = []
+    looked_at = _examined(unseen, settings)
+    for number, examined in enumerate(console.progress(looked_at, "looking at images", len(unseen)) if unseen else (), 1):
+        if examined.record.key not in keys:
+            ready.append(_judge_duplicate(examined, owner))
+        if len(ready) == BATCH or number == len(unseen):
+            rows = [_write(one, settings.folder) for one in ready]
             manifest.append(settings.folder, rows)
             taken += rows
+            ready.clear()
     return taken
 
 
-def _examine_batch(pool: concurrent.futures.Executor, batch: list[FoundFace], settings: CollectionSettings):
-    return list(pool.map(lambda face: examine(face, settings), batch))
+def _examined(unseen: Sequence[FoundFace], settings: CollectionSettings) -> Iterator[Examined]:
+    """Examines a batch at a time on all cores; the order is kept, and so is which of two copies comes first."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(unseen), BATCH):
+            yield from pool.map(lambda face: examine(face, settings), unseen[start : start + BATCH])
 
 
 def examine(face: FoundFace, settings: CollectionSettings) -> Examined:
@@ -239,9 +241,7 @@ def short_reason(record: FaceRecord) -> str:
     return "duplicate" if record.reason.startswith("duplicate") else record.reason.partition(":")[0]
 
 
-def summarise(
-    found: Sequence[FoundFace], records: Sequence[FaceRecord], new: int, settings: CollectionSettings
-) -> None:
+def summarise(found: Sequence[FoundFace], records: Sequence[FaceRecord], new: int, settings: CollectionSettings) -> None:
     """Prints, per source: found, accepted, rejected by reason, groups, split sizes."""
     reasons = [reason for reason, _ in Counter(short_reason(r) for r in records if not r.accepted).most_common()]
     sources = sorted({(record.label, record.source) for record in records}, reverse=True)
@@ -249,7 +249,9 @@ def summarise(
     parts = [part for part in parts if part != splits.QUARANTINE or any(r.split == part for r in records)]
     rows = []
     for label, source in [*sources, ("", "all")]:
-        mine = [record for record in records if source == "all" and not label or (record.label, record.source) == (label, source)]
+        mine = [
+            record for record in records if source == "all" and not label or (record.label, record.source) == (label, source)
+        ]
         kept = [record for record in mine if record.accepted]
         refused = Counter(short_reason(record) for record in mine if not record.accepted)
         cells = [len(mine), len(kept), *(refused[reason] for reason in reasons), len({record.group for record in kept})]

@@ -49,7 +49,9 @@ def warn(text: str) -> None:
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Prints a table; the first column is text, the others are aligned to the right."""
-    drawn = rich.table.Table(title=title, title_justify="left", title_style="bold", box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    drawn = rich.table.Table(
+        title=title, title_justify="left", title_style="bold", box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     for place, column in enumerate(columns):
         drawn.add_column(column, justify="right" if place else "left", overflow="fold")
     for row in rows:

@@ -145,9 +145,7 @@ def locked(folder: Path) -> Iterator[None]:
         with filelock.FileLock(folder / ".lock", timeout=0):
             yield
     except filelock.Timeout:
-        raise console.PlainError(
-            f"Another command is writing {folder}; wait until it has ended.", console.BUSY
-        ) from None
+        raise console.PlainError(f"Another command is writing {folder}; wait until it has ended.", console.BUSY) from None
 
 
 def accepted(records: Iterable[FaceRecord], *splits: str) -> list[FaceRecord]:

@@ -46,8 +46,18 @@ def metadata_only(train: Sequence[FaceRecord], validation: Sequence[FaceRecord],
 
 
 def _facts(record: FaceRecord) -> dict[str, float | str]:
-    sizes = {"width": record.width, "height": record.height, "bytes": record.bytes, "bits": record.bytes / (record.width * record.height)}
-    return {"format": record.format, "mode": record.mode, "quality": record.quality or 0, **{k: float(np.log(v)) for k, v in sizes.items()}}
+    sizes = {
+        "width": record.width,
+        "height": record.height,
+        "bytes": record.bytes,
+        "bits": record.bytes / (record.width * record.height),
+    }
+    return {
+        "format": record.format,
+        "mode": record.mode,
+        "quality": record.quality or 0,
+        **{k: float(np.log(v)) for k, v in sizes.items()},
+    }
 
 
 def logistic(name: str, base: str, faces: TrainingFaces, taps: str, statistics: str, size: int) -> Baseline:

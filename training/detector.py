@@ -80,9 +80,7 @@ def layout(base: "keras.Model", name: str, sizes: Sequence[int]) -> list[Column]
     return columns
 
 
-def features(
-    pixels: "keras.KerasTensor", base: "keras.Model", name: str, columns: Sequence[Column]
-) -> "keras.KerasTensor":
+def features(pixels: "keras.KerasTensor", base: "keras.Model", name: str, columns: Sequence[Column]) -> "keras.KerasTensor":
     """Computes the given columns, in their order; parts of the base above the last wanted tap are left out."""
     import keras
 

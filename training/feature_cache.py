@@ -168,7 +168,9 @@ def _computed(
         return
     batches = _batches(missing)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        ready = _ahead(pool, lambda batch: np.stack([canonical(folder, record, extractor.side, view) for record, view in batch]), batches)
+        ready = _ahead(
+            pool, lambda batch: np.stack([canonical(folder, record, extractor.side, view) for record, view in batch]), batches
+        )
         passes = console.progress(ready, f"{extractor.weights.base} features", len(batches))
         chunk: list[tuple[FaceRecord, int, np.ndarray]] = []
         for number, (batch, pixels) in enumerate(passes, 1):

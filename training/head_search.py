@@ -48,9 +48,15 @@ TUNERS: dict[str, Callable[..., keras_tuner.Tuner]] = {"hyperband": _hyperband, 
 
 
 def _shown(tuner: type[keras_tuner.Tuner], trials: int) -> type[keras_tuner.Tuner]:
-    """The tuner, saying one line per finished trial."""
+    """The tuner, logging every trial to a run of its own and saying one line when it has finished."""
 
     class Shown(tuner):
+        log_folder: Path
+
+        def run_trial(self, trial, *args, **kwargs):
+            self.hypermodel.log_folder = self.log_folder / trial.trial_id
+            return super().run_trial(trial, *args, **kwargs)
+
         def on_trial_end(self, trial):
             super().on_trial_end(trial)
             done = self.oracle.get_trial(trial.trial_id)
@@ -82,8 +88,7 @@ def search(
     Args:
         faces: features and labels, by base.
         key: whatever else decides the search; another key is another search.
-        folder: where searches are kept; KerasTuner's project lies in a folder of it.
-        log_folder: TensorBoard, one folder per trial with curves and hyperparameters.
+        folder, log_folder: where searches and their TensorBoard runs are kept; this one gets a folder in each.
 
     Raises:
         PlainError: every trial failed, or the kept search is damaged.
@@ -105,21 +110,13 @@ def search(
             ) from None
         left = trials - len(tuned.oracle.end_order)
         console.say(f"{trials} trials, {trials - left} of them done before." if left < trials else f"{trials} trials.")
-        tuned.search(epochs=epochs, callbacks=_log_to(log_folder / name), verbose=0)
+        tuned.log_folder = log_folder / name
+        tuned.search(epochs=epochs, verbose=0)
     ranked = [_trial(trial) for trial in tuned.oracle.get_best_trials(trials)]
     if not ranked:
         raise console.PlainError("No trial could be finished; the messages above say why.")
     _forget_weights(folder / name)
     return ranked
-
-
-def _log_to(folder: Path) -> list:
-    """KerasTuner writes curves and hyperparameters of each trial for the TensorFlow backend only."""
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        return []
-    return [keras.callbacks.TensorBoard(str(folder), write_graph=False)]
 
 
 def _trial(trial) -> Trial:
@@ -135,5 +132,7 @@ def _forget_weights(project: Path) -> None:
 
 def keep(path: Path, trials: list[Trial]) -> None:
     """Writes the whole leaderboard as JSON lines."""
-    lines = [json.dumps({**trial.values, "val_loss": trial.loss, "val_auc": trial.auc, "epochs": trial.epochs}) for trial in trials]
+    lines = [
+        json.dumps({**trial.values, "val_loss": trial.loss, "val_auc": trial.auc, "epochs": trial.epochs}) for trial in trials
+    ]
     manifest.write_whole(path, ("\n".join(lines) + "\n").encode())

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras_tuner
 import numpy as np
 
+from training import run_logs
 from training.detector import Column
 
 if TYPE_CHECKING:
@@ -38,6 +40,11 @@ TAP_SETS: dict[str, Callable[[list[str]], list[str]]] = {
     "top": lambda taps: taps[-1:],
 }
 """Which taps a head looks at, given all of them from the pixels up."""
+
+HYPERPARAMETERS = (
+    *("base", "taps", "sizes", "statistics"),
+    *("layers", "units", "dropout", "weight_decay", "learning_rate"),
+)
 
 STATISTICS = {"mean": ("mean",), "mean+std": ("mean", "std")}
 
@@ -99,12 +106,16 @@ class HeadHyperModel(keras_tuner.HyperModel):
     Args:
         faces: features and labels, by base.
         batch_size: rows of a training step.
+
+    Attributes:
+        log_folder: the run that the next trial is logged to; set by the search, trial by trial.
     """
 
     def __init__(self, faces: Mapping[str, TrainingFaces], batch_size: int):
         super().__init__()
         self.faces = faces
         self.batch_size = batch_size
+        self.log_folder: Path | None = None
 
     def build(self, hp: keras_tuner.HyperParameters) -> "keras.Model":
         base = hp.Choice("base", list(self.faces))
@@ -122,16 +133,17 @@ class HeadHyperModel(keras_tuner.HyperModel):
         return build_head(x, layers, units, dropout, decay, rate)
 
     def fit(self, hp: keras_tuner.HyperParameters, model: "keras.Model", *args, **kwargs):
-        return fit_head(model, self._arrays(hp), self.batch_size, patience=5, **kwargs)
+        shown = {name: hp.values.get(name, 0) for name in HYPERPARAMETERS}
+        logged = [run_logs.callback(self.log_folder, shown)] if self.log_folder else []
+        callbacks = [*kwargs.pop("callbacks", ()), *logged]
+        return fit_head(model, self._arrays(hp), self.batch_size, patience=5, callbacks=callbacks, **kwargs)
 
     def _arrays(self, hp: keras_tuner.HyperParameters):
         faces = self.faces[hp.get("base")]
         return faces.arrays(chosen(faces.columns, hp.values))
 
 
-def build_head(
-    x: np.ndarray, layers: int, units: int, dropout: float, decay: float, rate: float
-) -> "keras.Model":
+def build_head(x: np.ndarray, layers: int, units: int, dropout: float, decay: float, rate: float) -> "keras.Model":
     """A compiled head from features (n, width) to a logit (n, 1); standardises with the mean and variance of `x`."""
     import keras
 

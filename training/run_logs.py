@@ -1,4 +1,8 @@
-"""logs/<room>/<run>/: what TensorBoard shows. Written with tensorboardX, which needs neither TensorFlow nor torch."""
+"""logs/<room>/<run>/: what TensorBoard shows. Written with tensorboardX, which needs neither TensorFlow nor torch.
+
+A trial is one run, not the three that Keras' own callback makes of it: over 40 runs TensorBoard starts with none selected,
+and its picture and curve tabs look empty.
+"""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -29,13 +33,40 @@ class RunLog:
     def pr_curve(self, name: str, labels: np.ndarray, probabilities: np.ndarray) -> None:
         self._writer.add_pr_curve(name, labels.astype(int), probabilities, num_thresholds=127)
 
+    def hyperparameters(self, values: dict[str, str | float], metrics: Sequence[str]) -> None:
+        """Shows the run as a row of the HParams tab; every run of a search must have the same names."""
+        from tensorboardX.summary import hparams
+
+        for summary in hparams(values, dict.fromkeys(metrics, 0.0)):
+            self._writer.file_writer.add_summary(summary)
+
 
 @contextlib.contextmanager
-def opened(logs: Path, room: str, run: str) -> Iterator[RunLog]:
+def opened(folder: Path) -> Iterator[RunLog]:
     from tensorboardX import SummaryWriter
 
-    with SummaryWriter(str(logs / room / run), flush_secs=10) as writer:
+    with SummaryWriter(str(folder), flush_secs=10) as writer:
         yield RunLog(writer)
+
+
+def callback(folder: Path, values: dict[str, str | float] | None = None):
+    """A Keras callback that logs every epoch's metrics to one run, and `values` as its hyperparameters."""
+    import keras
+    from tensorboardX import SummaryWriter
+
+    class EpochLog(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.writer = SummaryWriter(str(folder))
+            if values is not None:
+                RunLog(self.writer).hyperparameters(values, ["val_loss", "val_auc"])
+
+        def on_epoch_end(self, epoch, logs=None):
+            RunLog(self.writer).scalars(logs or {}, epoch)
+
+        def on_train_end(self, logs=None):
+            self.writer.close()
+
+    return EpochLog()
 
 
 def grid(pictures: Sequence[np.ndarray], columns: int, side: int = 112) -> np.ndarray:

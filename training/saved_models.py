@@ -65,6 +65,18 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
 
 
+def free_name(folder: Path, wanted: str, stem: str) -> str:
+    """The wanted name, or the stem and the time.
+
+    Raises:
+        PlainError: it is taken.
+    """
+    name = wanted or f"{stem}-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
+    if (folder / name).exists():
+        raise console.PlainError(f"{folder / name} exists; give another --name.")
+    return name
+
+
 @contextlib.contextmanager
 def being_written(folder: Path, name: str) -> Iterator[Path]:
     """Gives a folder to write a model into; it gets its name when everything in it is written, or never."""

@@ -90,16 +90,16 @@ def markdown(report: Report) -> str:
         "",
         "| metric | " + " | ".join(each.name for each in report.verdicts) + " |",
         "|---|" + "---|" * len(report.verdicts),
-        *(
-            f"| {name} | " + " | ".join(str(each.estimates[name]) for each in report.verdicts) + " |"
-            for name in METRICS
-        ),
+        *(f"| {name} | " + " | ".join(str(each.estimates[name]) for each in report.verdicts) + " |" for name in METRICS),
         "",
         "In brackets: 95% intervals by bootstrap over groups within each class (2,000 draws).",
         "",
         "| source | label | images | groups | right |",
         "|---|---|---|---|---|",
-        *(f"| {r.source} | {r.label} | {r.images} | {r.groups} | {r.right} ({r.right / r.images:.1%}) |" for r in report.sources),
+        *(
+            f"| {r.source} | {r.label} | {r.images} | {r.groups} | {r.right} ({r.right / r.images:.1%}) |"
+            for r in report.sources
+        ),
         "",
         "![ROC curve and probabilities on the hold-out](hold-out.png)",
         "",

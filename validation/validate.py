@@ -78,7 +78,7 @@ def by_source(records: Sequence[FaceRecord], judged: Judged) -> list[SourceRow]:
 
 
 def log(found: Report, logs: Path) -> None:
-    with run_logs.opened(logs, "validation", found.card.name) as run:
+    with run_logs.opened(logs / "validation" / found.card.name) as run:
         for each in found.verdicts:
             place = "hold-out" if each.name == found.card.name else f"hold-out of {each.name}"
             run.pr_curve(f"{place}/precision_recall", each.judged.labels, each.judged.probabilities)

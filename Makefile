@@ -1,0 +1,33 @@
+# The two commands of the README: `make demo` and `make test`. Each shows the plain commands that it runs.
+PYTHON ?= python3
+PY = .venv/bin/python
+
+.PHONY: demo test benchmark
+
+demo: .venv/running
+	$(PY) -m data_collection --recipe sample
+	$(PY) -m training --dataset data/sample --sizes 96 --trials 12
+	$(PY) -m validation
+	$(PY) -m detection data/sample/originals/real/00 data/sample/originals/generated/00
+	@echo
+	@echo "Look at the report:   saved_models/sample-*/report/report.md"
+	@echo "Look at the curves:   $(PY) -m tensorboard.main --logdir logs"
+	@echo "Judge a photo:        $(PY) -m detection PHOTO.jpg"
+
+test: .venv/testing
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m pytest
+
+benchmark: .venv/running
+	$(PY) -m benchmarks.run
+
+.venv/running: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/testing: requirements.txt requirements-dev.txt
+	$(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ .venv/running

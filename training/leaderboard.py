@@ -1,0 +1,59 @@
+"""The best trials and the baselines in one table, on the same validation images."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from data_collection import console
+from training import head_search
+from training.baselines import Baseline
+from training.calibration import log_loss
+from training.head_search import Trial
+from training.heads import LABEL_SMOOTHING
+
+SHOWN = 10
+"""Heads that the printed table shows; every trial is in the model's leaderboard.jsonl."""
+
+
+def show(trials: Sequence[Trial], rivals: Sequence[Baseline], labels: np.ndarray) -> None:
+    """Prints the best heads and the baselines, ranked by validation loss; a head that Hyperband carried on counts once."""
+    heads = {_identity(trial): trial for trial in reversed(trials)}  # the best of each comes last and stays
+    best = sorted(heads.values(), key=lambda trial: trial.loss)[:SHOWN]
+    rows = [(trial.loss, _head_cells(trial)) for trial in best]
+    rows += [(smoothed_loss(rival, labels), _baseline_cells(rival, labels)) for rival in rivals]
+    console.table(
+        f"Leaderboard on {len(labels)} validation images ({len(trials)} trials of {len(heads)} heads)",
+        ["head", "dropout", "decay", "rate", "epochs", "val AUC", f"val loss (smoothing {LABEL_SMOOTHING})"],
+        [[*cells, f"{loss:.4f}"] for loss, cells in sorted(rows)],
+    )
+
+
+def _identity(trial: Trial) -> tuple:
+    return tuple(sorted((name, value) for name, value in trial.values.items() if not name.startswith("tuner/")))
+
+
+def _head_cells(trial: Trial) -> list[str]:
+    values = trial.values
+    numbers = [f"{values['dropout']:.1f}", f"{values['weight_decay']:.0e}", f"{values['learning_rate']:.0e}"]
+    return [head_search.describe(values), *numbers, str(trial.epochs), f"{trial.auc:.4f}"]
+
+
+def _baseline_cells(rival: Baseline, labels: np.ndarray) -> list[str]:
+    return [f"baseline: {rival.name}", "", "", "", "", f"{metrics(rival.probabilities, labels)['auc']:.4f}"]
+
+
+def smoothed_loss(rival: Baseline, labels: np.ndarray) -> float:
+    """The loss that heads are ranked by, for a baseline."""
+    return log_loss(_logits(rival.probabilities), labels * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / 2)
+
+
+def metrics(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """ROC AUC and log loss (nats) of probabilities (n,) against labels (n,), 1 for generated."""
+    from sklearn.metrics import roc_auc_score
+
+    return {"auc": float(roc_auc_score(labels, probabilities)), "log_loss": log_loss(_logits(probabilities), labels)}
+
+
+def _logits(probabilities: np.ndarray) -> np.ndarray:
+    clipped = np.clip(probabilities, 1e-7, 1 - 1e-7)
+    return np.log(clipped / (1 - clipped))
