@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import os
+import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -182,8 +183,10 @@ def load(weights: BaseWeights) -> "keras.Model":
         if weights.origin == "package":
             _read_with_h5py(base, weights.path)
         else:
-            base.load_weights(weights.path)
-    except (OSError, ValueError, KeyError, IndexError) as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)  # Keras only warns when a layer finds nothing in the file
+                base.load_weights(weights.path)
+    except (OSError, ValueError, KeyError, IndexError, UserWarning) as error:
         why = " ".join(str(error).split())[:200]
         raise console.PlainError(f"{weights.path} does not fit {weights.base}: {why}", console.BAD_MODEL) from None
     return base

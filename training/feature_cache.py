@@ -149,7 +149,7 @@ def _read_chunks(cache: Path, width: int) -> Iterator[tuple[list[str], int, np.n
     """Yields (ids, view, features) of every whole chunk; a damaged one is removed, its images are computed again."""
     for path in sorted(cache.glob("view*.npz")):
         try:
-            with np.load(path, allow_pickle=False) as chunk:  # the archive's CRC finds damage
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as chunk:  # the archive's CRC finds damage
                 ids, view, values = chunk["ids"].tolist(), int(chunk["view"]), chunk["features"]
             if values.shape != (len(ids), width) or values.dtype != np.float32 or not np.isfinite(values).all():
                 raise ValueError

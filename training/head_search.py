@@ -121,7 +121,10 @@ def search(
 
 def _trial(trial) -> Trial:
     auc = trial.metrics.get_best_value("val_auc") if trial.metrics.exists("val_auc") else float("nan")
-    return Trial(dict(trial.hyperparameters.values), float(trial.score), float(auc), int(trial.best_step) + 1)
+    values = dict(trial.hyperparameters.values)
+    # KerasTuner counts from where Hyperband carried the head on.
+    epochs = values.get("tuner/initial_epoch", 0) + int(trial.best_step) + 1
+    return Trial(values, float(trial.score), float(auc), epochs)
 
 
 def _forget_weights(project: Path) -> None:

@@ -14,7 +14,7 @@ from training.detector import Column
 if TYPE_CHECKING:
     import keras
 
-SPACE_VERSION = 2
+SPACE_VERSION = 3
 """Part of a search's key: raise it with every change to this file, so that an old search is never carried on."""
 
 
@@ -128,7 +128,7 @@ class HeadHyperModel(keras_tuner.HyperModel):
         dropout = hp.Float("dropout", 0, 0.6, step=0.1)
         # Little regularisation is a strong answer on these features, so the range goes down to almost none.
         decay = hp.Float("weight_decay", 1e-6, 1e-1, sampling="log")
-        rate = hp.Float("learning_rate", 1e-4, 1e-2, sampling="log")
+        rate = hp.Float("learning_rate", 1e-4, 3e-3, sampling="log")
         x, *_ = self._arrays(hp)
         return build_head(x, layers, units, dropout, decay, rate)
 

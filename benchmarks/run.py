@@ -1,0 +1,225 @@
+"""`python -m benchmarks.run`: the speed and memory figures, measured on pictures made of noise, in about six minutes.
+
+It needs the pretrained weights (as `python -m training` finds them) and no data set. What is compared runs in turns within
+this process, or as whole processes one after another. Writes benchmarks/results.json.
+"""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from data_collection import console, manifest
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results.json"
+
+IMAGES = 220
+"""Of each class: 440 in all."""
+
+BASES = ("mobilenet_v2", "xception")
+
+DRIFT = 0.2
+"""Change of the machine's own speed during the run beyond which its figures mean nothing."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the result: value, promised lowest and highest, and every repetition behind it."""
+
+    name: str
+    value: float
+    unit: str = ""
+    least: float | None = None
+    most: float | None = None
+    repetitions: tuple[float, ...] = ()
+
+    @property
+    def kept(self) -> bool | None:
+        if self.least is None and self.most is None:
+            return None
+        return (self.least is None or self.value >= self.least) and (self.most is None or self.value <= self.most)
+
+    @property
+    def promise(self) -> str:
+        return (
+            f"at least {self.least:g}" if self.least is not None else f"at most {self.most:g}" if self.most is not None else ""
+        )
+
+
+def main() -> int:
+    from training import quiet
+
+    before = sgemm()
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        console.heading("The commands, as whole processes")
+        figures = commands(place)
+        quiet.start_keras()
+        console.heading("Extraction: Keras and ONNX Runtime in turns")
+        figures += extraction()
+        console.heading("The usual search: frozen base inside the model, one trial of two epochs per base")
+        figures += usual_search(place, seconds=figures[1].value)
+    after = sgemm()
+    drift = abs(after / before - 1)
+    write(figures, before, after)
+    rows = [[f.name, f"{f.value:.3g} {f.unit}", f.promise, {True: "yes", False: "NO", None: ""}[f.kept]] for f in figures]
+    console.table("Benchmark", ["figure", "measured", "promised", "kept"], rows)
+    console.say(f"Matrix product before and after: {before:.0f} and {after:.0f} GFLOP/s.")
+    if drift > DRIFT:
+        console.warn(f"The machine changed its speed by {drift:.0%} meanwhile; these figures are not to be trusted.")
+        return console.USAGE
+    return 0
+
+
+def write(figures: list[Figure], before: float, after: float) -> None:
+    result = {
+        "figures": [asdict(figure) for figure in figures],
+        "sgemm_gflops": [before, after],
+        "load": os.getloadavg(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }
+    manifest.write_whole(RESULTS, (json.dumps(result, indent=1) + "\n").encode())
+
+
+def sgemm(side: int = 2048) -> float:
+    """Speed of a float32 matrix product in GFLOP/s: what this machine can do at this moment."""
+    a = np.random.default_rng(0).normal(size=(side, side)).astype(np.float32)
+    a @ a
+    return 2 * side**3 / min(timed(lambda: a @ a) for _ in range(5)) / 1e9
+
+
+def timed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def noise_faces(place: Path) -> None:
+    """Writes JPEG photographs and PNG fakes of 512 px, the fakes with a faint grid."""
+    draw = np.random.default_rng(0)
+    for label, suffix, options in (("real", "jpg", {"quality": 92}), ("generated", "png", {})):
+        (place / label).mkdir()
+        for number in range(IMAGES):
+            coarse = Image.fromarray(draw.integers(0, 255, (16, 16, 3), dtype=np.uint8))
+            pixels = np.asarray(coarse.resize((512, 512), Image.Resampling.BICUBIC), dtype=np.float32)
+            pixels = pixels + draw.normal(0, 6, pixels.shape)
+            if label == "generated":
+                pixels[::4] += 8
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(place / label / f"{number}.{suffix}", **options)
+
+
+def whole_process(words: list[str], place: Path) -> tuple[float, float]:
+    """Runs `python -m WORDS`; returns seconds and the peak of its resident memory in GB."""
+    report = place / "peak.txt"
+    program = (
+        "import resource, subprocess, sys\n"
+        "code = subprocess.run([sys.executable, '-m', *sys.argv[2:]]).returncode\n"
+        "open(sys.argv[1], 'w').write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))\n"
+        "sys.exit(code)"
+    )
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(report), *words],
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        raise console.PlainError(f"python -m {' '.join(words)} failed: {done.stderr[-500:]}")
+    return seconds, int(report.read_text()) / 1e6
+
+
+def commands(place: Path) -> list[Figure]:
+    noise_faces(place)
+    sources = ["--real", f"folder:{place / 'real'}", "--generated", f"folder:{place / 'generated'}"]
+    collected, _ = whole_process(["data_collection", *sources], place)
+    searched, memory = whole_process(["training"], place)
+    again, _ = whole_process(["training"], place)
+    photo = str(next((place / "real").iterdir()))
+    cold = tuple(whole_process(["detection", photo], place)[0] for _ in range(7))
+    once = statistics.median(cold)
+    folder, _ = whole_process(["detection", str(place / "real"), str(place / "generated")], place)
+    return [
+        Figure(f"collect {2 * IMAGES} images of 512 px", collected, "s"),
+        Figure("training: 30 trials, two bases at 224 px, extraction included", searched, "s", most=300),
+        Figure("peak resident memory of that training", memory, "GB", most=2.5),
+        Figure("the same training again, from the cache", again, "s"),
+        Figure("detection of one photo from a cold start", once, "s", most=1.5, repetitions=cold),
+        Figure("detection of a folder, start-up left out", 2 * IMAGES / (folder - once), "images/s"),
+    ]
+
+
+def extraction(side: int = 160, rounds: int = 9) -> list[Figure]:
+    from training import base_weights
+    from training.feature_cache import Extractor
+
+    weights = base_weights.find("mobilenet_v2")
+    engines = {engine: Extractor(weights, (side,), side, engine) for engine in ("keras", "onnxruntime")}
+    batch = np.random.default_rng(0).uniform(0, 255, (32, side, side, 3)).astype(np.float32)
+    answers = {name: np.asarray(engine.run(batch)) for name, engine in engines.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in engines}
+    for _ in range(rounds):
+        for name, engine in engines.items():
+            seconds[name].append(timed(lambda engine=engine: engine.run(batch)))
+    ratios = tuple(slow / fast for slow, fast in zip(seconds["keras"], seconds["onnxruntime"], strict=True))
+    difference = float(np.abs(answers["keras"] - answers["onnxruntime"]).max())
+    name = f"extraction, MobileNetV2 at {side} px, all taps"
+    return [
+        Figure(f"{name}: ONNX Runtime over predict_on_batch", statistics.median(ratios), "x", least=2.5, repetitions=ratios),
+        Figure(name, 32 / statistics.median(seconds["onnxruntime"]), "images/s"),
+        Figure("largest difference of a feature between the two", difference, most=1e-4),
+    ]
+
+
+def usual_search(place: Path, seconds: float) -> list[Figure]:
+    """Times two epochs of one trial with the base inside the model, and extrapolates to the epochs of our 30 trials."""
+    from training.dataset import read
+
+    data = read(place / "data", None)
+    epoch = {base: usual_epoch(data, base) for base in BASES}
+    leaderboard = next((place / "saved_models").glob("*/leaderboard.jsonl"))
+    trials = [json.loads(line) for line in leaderboard.read_text().splitlines()]
+    extrapolated = sum((trial["tuner/epochs"] - trial["tuner/initial_epoch"]) * epoch[trial["base"]] for trial in trials)
+    figures = [Figure(f"one epoch of the usual search, {base}", value, "s") for base, value in epoch.items()]
+    return [
+        *figures,
+        Figure("the usual search over our whole training (extrapolated)", extrapolated / seconds, "x", least=30),
+    ]
+
+
+def usual_epoch(data, name: str) -> float:
+    """Seconds of an epoch, training and validation, averaged over two."""
+    import keras
+
+    from training import base_models, base_weights, feature_cache
+
+    base = base_weights.load(base_weights.find(name))
+    base.trainable = False
+    pixels = keras.Input((224, 224, 3))
+    features = base(keras.layers.Rescaling(*base_models.BASE_MODELS[name].rescaling)(pixels), training=False)
+    model = keras.Model(pixels, keras.layers.Dense(1)(keras.layers.GlobalAveragePooling2D()(features)))
+    model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
+    x, x_val = (
+        np.stack([feature_cache.canonical(data.folder, record, 224, 0) for record in part]).astype(np.float32)
+        for part in (data.train, data.validation)
+    )
+    y, y_val = data.labels(data.train), data.labels(data.validation)
+    return timed(lambda: model.fit(x, y, validation_data=(x_val, y_val), epochs=2, batch_size=64, verbose=0)) / 2
+
+
+if __name__ == "__main__":
+    console.run(main)

@@ -1,0 +1,221 @@
+"""A folder as people have it becomes a data set; killed and run again, it becomes the same one."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from data_collection import face_images, manifest, splits
+from data_collection.manifest import FaceRecord
+from toys import collect_command, command, encoded, environment_of, make_faces, picture
+
+
+def read(folder: Path) -> list[FaceRecord]:
+    return manifest.read(folder / "data" / "faces")
+
+
+def reasons(folder: Path) -> dict[str, str]:
+    return {record.file: record.reason for record in read(folder) if not record.accepted}
+
+
+def written(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+def add_trouble(faces: Path) -> None:
+    """Fills the folders with everything that a folder of pictures also holds."""
+    real = faces / "real"
+    photo = picture(500)
+    (real / "zz copy.jpg").write_bytes((real / "face 000.jpeg").read_bytes())
+    (real / "black.png").write_bytes(encoded(Image.new("RGB", (96, 96))))
+    (real / "small.png").write_bytes(encoded(picture(501, 40)))
+    (real / "poor.jpg").write_bytes(encoded(picture(502), "JPEG", quality=30))
+    (real / "enlarged.png").write_bytes(encoded(picture(503, 64).resize((320, 320), Image.Resampling.BICUBIC)))
+    (real / "empty.jpg").write_bytes(b"")
+    (real / "half.png").write_bytes(encoded(photo)[:2000])
+    (real / "notes.txt").write_text("no picture")
+    (real / 'it\'s a "face" 🙂.png').write_bytes(encoded(photo))
+    (real / "deep" / "er").mkdir(parents=True)
+    (real / "deep" / "er" / "face.PNG").write_bytes(encoded(picture(504)))
+    (real / ".hidden.png").write_bytes(encoded(picture(505)))
+    (real / "__MACOSX").mkdir()
+    (real / "__MACOSX" / "face.png").write_bytes(encoded(picture(506)))
+    (real / "link.png").symlink_to(faces.parent / "secret.png")
+    (faces.parent / "secret.png").write_bytes(encoded(picture(507)))
+    os.mkfifo(real / "pipe.png")
+
+
+def test_trouble_ends_in_rejected_rows_and_the_rest_is_collected(faces, tmp_path):
+    add_trouble(faces)
+    done = command(*collect_command(faces), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = reasons(tmp_path)
+    assert found == {
+        "zz copy.jpg": "duplicate of real/face 000.jpeg",
+        "black.png": "single colour",
+        "small.png": "too small: shorter side under 48 pixels",
+        "poor.jpg": "low JPEG quality: under 60",
+        "enlarged.png": "upscaled",
+        "empty.jpg": "unreadable: empty file",
+        "half.png": found["half.png"],
+        "notes.txt": found["notes.txt"],
+        "link.png": "symbolic link, not followed",
+        "pipe.png": "not a regular file",
+    }
+    assert found["half.png"].startswith("unreadable: damaged")
+    assert found["notes.txt"].startswith("unreadable: not an image")
+    accepted = {record.file for record in read(tmp_path) if record.accepted}
+    assert {'it\'s a "face" 🙂.png', "deep/er/face.PNG"} <= accepted
+    assert Counter(record.label for record in read(tmp_path) if record.accepted) == {"real": 42, "generated": 40}
+
+
+def test_originals_are_untouched_and_pictures_are_canonical(faces, tmp_path):
+    before = {path: path.read_bytes() for path in faces.rglob("*.*")}
+    assert command(*collect_command(faces), cwd=tmp_path).returncode == 0
+    assert {path: path.read_bytes() for path in faces.rglob("*.*")} == before
+    folder = tmp_path / "data" / "faces"
+    for record in read(tmp_path):
+        data = manifest.read_original(folder, record)
+        assert data in before.values()
+        canonical = face_images.canonical_jpeg(face_images.decode(data), record.id, 64)
+        assert (folder / record.image).read_bytes() == canonical
+
+
+def test_a_second_run_does_nothing_and_new_images_extend_the_set(faces, tmp_path):
+    command(*collect_command(faces), cwd=tmp_path)
+    first = written(tmp_path / "data")
+    again = command(*collect_command(faces), cwd=tmp_path)
+    assert "0 new of 80" in again.stdout
+    assert written(tmp_path / "data").keys() == first.keys()
+    pictures = [path for path in first if path.suffix in (".jpg", ".png")]
+    assert len(pictures) == 160
+    assert {path: written(tmp_path / "data")[path] for path in pictures} == {path: first[path] for path in pictures}
+    old = {record.id: (record.group, record.split) for record in read(tmp_path)}
+    more = make_faces(tmp_path / "more", 0)
+    for number in range(30):
+        (more / "real" / f"{number}.png").write_bytes(encoded(picture(700 + number)))
+    extended = command(*collect_command(faces, "--real", f"folder:{more / 'real'}"), cwd=tmp_path)
+    assert "30 new of 110" in extended.stdout
+    now = {record.id: (record.group, record.split) for record in read(tmp_path)}
+    assert {face_id: now[face_id] for face_id in old} == old
+    assert {record.source for record in read(tmp_path)} == {"real", "generated", "more-real"}
+
+
+def test_prompts_from_a_csv_keep_their_images_together(faces, tmp_path):
+    rows = [f"face {number:03}.png,prompt {number // 10}" for number in range(40)]
+    (tmp_path / "prompts.csv").write_text("\n".join(["file,prompt", *rows]))
+    assert command(*collect_command(faces, "--prompts", "prompts.csv"), cwd=tmp_path).returncode == 0
+    generated = [record for record in read(tmp_path) if record.label == "generated"]
+    assert {len({(r.group, r.split) for r in generated if r.prompt == f"prompt {n}"}) for n in range(4)} == {1}
+    assert all(record.prompt == "" for record in read(tmp_path) if record.label == "real" and record.file[-4:] == ".png")
+
+
+def test_a_csv_without_the_columns_is_refused(faces, tmp_path):
+    (tmp_path / "prompts.csv").write_text("name,text\na,b\n")
+    done = command(*collect_command(faces, "--prompts", "prompts.csv"), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "has the columns name, text" in done.stderr
+
+
+def test_an_image_under_both_labels_is_rejected_and_warned_of(faces, tmp_path):
+    shutil.copy(faces / "real" / "face 001.jpeg", faces / "generated" / "same.png")
+    done = command(*collect_command(faces), cwd=tmp_path)
+    assert done.returncode == 0
+    assert reasons(tmp_path) == {"same.png": "wrong label: the same file is real as real/face 001.jpeg"}
+    assert "Find out which is right" in done.stderr
+
+
+@pytest.mark.parametrize(("left", "sentence"), [(0, "Only 0 generated images"), (5, "Only 5 generated images")])
+def test_too_few_images_of_a_class_stop_with_the_count(faces, tmp_path, left, sentence):
+    for path in sorted((faces / "generated").iterdir())[left:]:
+        path.unlink()
+    done = command(*collect_command(faces), cwd=tmp_path)
+    assert (done.returncode, sentence in done.stderr) == (2, True), done.stderr
+    for number in range(30):
+        (faces / "generated" / f"{number}.png").write_bytes(encoded(picture(800 + number, generated=True)))
+    assert command(*collect_command(faces), cwd=tmp_path).returncode == 0
+
+
+def test_other_settings_are_not_mixed_into_a_data_set(faces, tmp_path):
+    command(*collect_command(faces), cwd=tmp_path)
+    done = command(*collect_command(faces, "--image-size", 96), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "was collected with --image-size 64, not 96" in done.stderr
+
+
+def test_killed_at_any_moment_the_next_run_ends_with_the_same_data_set(tmp_path):
+    """SIGKILL at random moments; the seed is printed so that a failure can be repeated."""
+    faces = make_faces(tmp_path / "faces", 120)
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "killed").mkdir()
+    assert command(*collect_command(faces), cwd=tmp_path / "whole").returncode == 0
+    seed = random.randrange(10**6)
+    print("seed", seed)
+    chance = random.Random(seed)
+    manifest_file = tmp_path / "killed" / "data" / "faces" / "manifest.jsonl"
+    kills = 0
+    for _ in range(8):
+        rows = manifest_file.read_bytes().count(b"\n") if manifest_file.exists() else 0
+        words = [sys.executable, "-m", *map(str, collect_command(faces))]
+        process = subprocess.Popen(
+            words, cwd=tmp_path / "killed", env=environment_of(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while process.poll() is None and (manifest_file.read_bytes() if manifest_file.exists() else b"").count(b"\n") <= rows:
+            time.sleep(0.002)
+        time.sleep(chance.uniform(0, 0.1))
+        kills += process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if manifest_file.exists():
+            manifest.read(manifest_file.parent)
+    assert kills
+    assert command(*collect_command(faces), cwd=tmp_path / "killed").returncode == 0
+    assert sorted(read(tmp_path / "killed"), key=lambda r: r.key) == sorted(read(tmp_path / "whole"), key=lambda r: r.key)
+    one, other = (splits.read(tmp_path / name / "data" / "faces") for name in ("killed", "whole"))
+    assert one == other
+    assert not list((tmp_path / "killed").rglob("*.tmp"))
+
+
+def test_an_interrupt_says_how_to_carry_on(tmp_path):
+    faces = make_faces(tmp_path / "faces", 150)
+    words = [sys.executable, "-m", *map(str, collect_command(faces))]
+    process = subprocess.Popen(words, cwd=tmp_path, env=environment_of(), stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "data" / "faces" / "images").exists():
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert "carries on from here" in said and "Traceback" not in said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small file system")
+def test_a_full_disk_stops_with_one_sentence_and_loses_nothing(faces, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", small], capture_output=True).returncode:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        done = command(*collect_command(faces, "--data", small), cwd=tmp_path)
+        assert done.returncode == 6, done.stderr
+        assert "No space left on device" in done.stderr and "Traceback" not in done.stderr
+        subprocess.run(["mount", "-o", "remount,size=20m", small], check=True)
+        done = command(*collect_command(faces, "--data", small), cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert sum(record.accepted for record in manifest.read(small / "faces")) == 80
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_settings_are_kept_beside_the_data_set(faces, tmp_path):
+    command(*collect_command(faces), cwd=tmp_path)
+    kept = json.loads((tmp_path / "data" / "faces" / "settings.json").read_text())
+    assert kept["frozen"]["image_size"] == 64

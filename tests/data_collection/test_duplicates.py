@@ -1,0 +1,67 @@
+"""What belongs together is found: near-duplicates, mirror images, shared prompts, people, seeds, originals."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance, ImageOps
+
+from data_collection import duplicates
+from data_collection.manifest import FaceRecord
+from toys import encoded, picture
+
+
+def record(number: int, image: Image.Image | None = None, **known) -> FaceRecord:
+    phash, mirrored = duplicates.perceptual_hashes(image or picture(1000 + number))
+    return FaceRecord(
+        f"{number:064x}", "real", "source", str(number), "accepted", phash=phash, phash_mirrored=mirrored, **known
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda image: Image.open(io.BytesIO(encoded(image, "JPEG", quality=40))),
+        lambda image: image.resize((48, 48)),
+        lambda image: ImageEnhance.Brightness(image).enhance(1.2),
+        ImageOps.mirror,
+    ],
+    ids=["JPEG 40", "half size", "brighter", "mirrored"],
+)
+def test_a_changed_copy_joins_its_original(change):
+    records = [record(1, picture(1, 192)), record(2), record(3, change(picture(1, 192)))]
+    assert sorted(map(sorted, duplicates.groups(records))) == [[0, 2], [1]]
+
+
+def test_different_pictures_stay_apart():
+    assert len(duplicates.groups([record(number) for number in range(60)])) == 60
+
+
+@pytest.mark.parametrize(
+    "ties",
+    [
+        ({"prompt": "a face"}, {"prompt": "a face"}),
+        ({"person": "s1"}, {"person": "s1"}),
+        ({"seed": 0, "generator": "g"}, {"seed": 0, "generator": "g"}),
+        ({"source_image": f"{9:064x}"}, {"source_image": f"{9:064x}"}),
+        ({"source_image": f"{2:064x}"}, {}),
+    ],
+)
+def test_a_shared_fact_ties_two_images(ties):
+    records = [record(1, **ties[0]), record(2, **ties[1]), record(3)]
+    assert sorted(map(sorted, duplicates.groups(records))) == [[0, 1], [2]]
+
+
+def test_facts_of_different_kinds_do_not_tie():
+    records = [record(1, prompt="x", seed=1, generator="a"), record(2, person="x", seed=1, generator="b"), record(3)]
+    assert len(duplicates.groups(records)) == 3
+
+
+def test_ties_form_chains():
+    records = [record(1, prompt="a", person="p"), record(2, prompt="b"), record(3, prompt="b", person="p")]
+    assert len(duplicates.groups(records)) == 1
+
+
+def test_components_of_nothing_and_of_no_pairs():
+    assert len(duplicates.components(0, [])) == 0
+    assert len(np.unique(duplicates.components(4, []))) == 4

@@ -1,0 +1,185 @@
+"""Every way a picture can be stored ends in the same upright RGB square, and damage ends in one reason."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+from PIL.Image import Resampling
+
+from data_collection import face_images
+from toys import encoded, picture
+
+ARROW = Image.fromarray(np.repeat(np.arange(96, dtype=np.uint8)[:, None] * 2, 64, axis=1)).convert("RGB")
+
+
+def pixels(data: bytes) -> np.ndarray:
+    return np.asarray(face_images.decode(data).square).astype(int)
+
+
+@pytest.mark.parametrize("format", ["PNG", "BMP", "TIFF", "PPM", "WEBP"])
+def test_lossless_containers_give_the_pixels_that_went_in(format):
+    image = picture(1)
+    options = {"lossless": True} if format == "WEBP" else {}
+    assert np.array_equal(pixels(encoded(image, format, **options)), np.asarray(image))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_orientation_tag_is_applied(orientation):
+    turn = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # Transpose operations that undo each tag
+    stored = picture(2) if orientation == 1 else picture(2).transpose(_inverse(turn[orientation]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    assert np.array_equal(pixels(encoded(stored, "PNG", exif=exif)), np.asarray(picture(2)))
+
+
+def _inverse(operation: int) -> int:
+    return {2: 4, 4: 2}.get(operation, operation)
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped():
+    ramp = np.tile(np.linspace(0, 65535, 96).astype(np.uint16), (96, 1))
+    for format in ("PNG", "TIFF"):
+        assert abs(pixels(encoded(Image.fromarray(ramp), format)).mean() - 127) < 1.5
+
+
+def test_cmyk_keeps_its_colours():
+    red = Image.new("RGB", (64, 64), (200, 40, 30))
+    assert np.abs(pixels(encoded(red.convert("CMYK"), "JPEG", quality=95))[32, 32] - [200, 40, 30]).max() < 12
+
+
+def test_transparency_lies_on_mid_grey_in_every_mode():
+    clear = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
+    palette = clear.quantize(8)
+    for image in (clear, clear.convert("LA"), palette):
+        assert np.abs(pixels(encoded(image)) - 128).max() <= 1
+
+
+def test_palette_grey_and_single_bit_become_rgb():
+    for mode in ("P", "L", "1"):
+        assert pixels(encoded(picture(3).convert(mode))).shape == (96, 96, 3)
+
+
+def test_only_the_first_frame_of_an_animation_is_used():
+    frames = [picture(4), picture(5)]
+    for format in ("PNG", "WEBP"):
+        options = {"lossless": True} if format == "WEBP" else {}
+        data = encoded(frames[0], format, save_all=True, append_images=frames[1:], **options)
+        assert face_images.decode(data).frames == 2
+        assert np.array_equal(pixels(data), np.asarray(frames[0]))
+
+
+def test_a_colour_profile_is_honoured():
+    swapped = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    assert pixels(encoded(picture(6), "PNG", icc_profile=swapped)).shape == (96, 96, 3)
+    assert np.array_equal(pixels(encoded(picture(6), "PNG", icc_profile=b"broken")), np.asarray(picture(6)))
+
+
+def test_the_centre_square_is_cut_out():
+    wide = Image.new("RGB", (300, 100), "red")
+    wide.paste(Image.new("RGB", (100, 100), "blue"), (100, 0))
+    assert np.array_equal(pixels(encoded(wide))[0, [0, -1]], [[0, 0, 255], [0, 0, 255]])
+
+
+def huge_png(width: int, height: int) -> bytes:
+    """A valid header that claims any size, with next to nothing behind it."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 100)), (b"IEND", b"")]
+    body = [struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(body)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty file"),
+        (b"hello", "not an image"),
+        (b"<html>no picture</html>", "not an image"),
+        (b"\0\0\0\x20ftypheic" + b"\0" * 40, "HEIC"),
+        (b"GIF89a" + b"\0" * 40, "GIF"),
+        (huge_png(20_000, 20_000), "larger than 25 megapixels"),
+        (huge_png(6_000, 6_000), "larger than 25 megapixels"),
+        (huge_png(9_000, 20), "strip"),
+        (huge_png(64, 64), "damaged"),
+        (encoded(Image.new("F", (64, 64)), "TIFF"), "floating-point"),
+    ],
+)
+def test_what_is_no_picture_is_refused_with_a_reason(data, reason):
+    with pytest.raises(face_images.UnreadableImage, match=reason):
+        face_images.decode(data)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_a_truncated_file_is_refused(format):
+    data = encoded(picture(7), format)
+    for share in (0.1, 0.5, 0.9):
+        with pytest.raises(face_images.UnreadableImage):
+            face_images.decode(data[: int(share * len(data))])
+
+
+def test_flipped_bits_never_escape_as_another_error():
+    draw = np.random.default_rng(0)
+    for format in ("JPEG", "PNG", "WEBP", "TIFF"):
+        whole = encoded(picture(8, 48), format)
+        for _ in range(150):
+            data = bytearray(whole)
+            data[draw.integers(len(data))] ^= 1 << draw.integers(8)
+            try:
+                assert face_images.decode(bytes(data)).square.mode == "RGB"
+            except face_images.UnreadableImage as error:
+                assert str(error)
+
+
+@pytest.mark.parametrize("quality", [30, 60, 75, 90, 98])
+def test_jpeg_quality_is_read_from_the_tables(quality):
+    assert abs(face_images.decode(encoded(picture(9), "JPEG", quality=quality)).quality - quality) <= 1
+    assert face_images.decode(encoded(picture(9))).quality is None
+
+
+def test_a_view_is_one_deterministic_draw():
+    face = face_images.decode(encoded(picture(10)))
+    views = [face_images.canonical_jpeg(face, "some id", 64, view) for view in range(6)]
+    assert views == [face_images.canonical_jpeg(face, "some id", 64, view) for view in range(6)]
+    assert len(set(views)) == 6
+    assert views[0] != face_images.canonical_jpeg(face, "another id", 64)
+
+
+def test_canonical_pictures_carry_no_metadata_and_one_law_of_quality():
+    exif = Image.Exif()
+    exif[0x010F] = "camera"
+    face = face_images.decode(encoded(picture(11), "JPEG", exif=exif))
+    images = [Image.open(io.BytesIO(face_images.canonical_jpeg(face, str(n), 64))) for n in range(60)]
+    qualities = [face_images.decode(face_images.canonical_jpeg(face, str(n), 64)).quality for n in range(60)]
+    assert all(image.size == (64, 64) and not image.getexif() and "icc_profile" not in image.info for image in images)
+    assert 60 <= min(qualities) < 66 and 89 < max(qualities) <= 95
+
+
+def test_the_container_leaves_no_trace_in_the_canonical_pixels():
+    """The same pixels, however stored, give the same canonical picture."""
+    image = picture(12)
+    exif = Image.Exif()
+    exif[0x010F] = "camera"
+    stored = [encoded(image), encoded(image, "BMP"), encoded(image, "TIFF"), encoded(image, "PNG", exif=exif)]
+    faces = [face_images.canonical_face(face_images.decode(data), "id", 64) for data in stored]
+    assert all(np.array_equal(faces[0], face) for face in faces)
+
+
+def test_an_enlarged_picture_is_found_out():
+    sharp = picture(13, 300)
+    small = sharp.resize((100, 100), Resampling.LANCZOS)
+    enlarged = small.resize((300, 300), Resampling.BICUBIC)
+    assert not face_images.is_upscaled(face_images.decode(encoded(sharp)))
+    assert face_images.is_upscaled(face_images.decode(encoded(enlarged)))
+
+
+def test_white_noise_has_its_variance_as_detail_power():
+    noise = np.random.default_rng(0).normal(128, 10, (256, 256)).round().clip(0, 255).astype(np.uint8)
+    assert abs(face_images.detail_power(Image.fromarray(noise).convert("RGB")) - 100) < 10
+
+
+def test_single_colours_are_found_out():
+    for colour in ("black", "white", "red"):
+        assert face_images.is_single_colour(face_images.decode(encoded(Image.new("RGB", (64, 64), colour))))
+    assert not face_images.is_single_colour(face_images.decode(encoded(picture(14))))

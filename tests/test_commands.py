@@ -1,0 +1,85 @@
+"""The commands of the README parse, answer --help at once, and mistakes are answered in one sentence."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from toys import ROOT, command, encoded, picture
+
+ROOMS = ("data_collection", "training", "validation", "detection")
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_help_needs_no_heavy_library(room):
+    program = (
+        "import runpy, sys\nsys.argv = ['x', '--help']\n"
+        f"try: runpy.run_module('{room}', run_name='__main__')\nexcept SystemExit as end: assert end.code == 0\n"
+        "print([name for name in ('tensorflow', 'keras', 'torch', 'onnxruntime', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_misspelt_option_is_named_with_a_suggestion(room, tmp_path):
+    wrong, right = {
+        "data_collection": ("--image-sice", "--image-size"),
+        "training": ("--trails", "--trials"),
+        "validation": ("--modell", "--model"),
+        "detection": ("--jsno", "--json"),
+    }[room]
+    done = command(room, wrong, "3", cwd=tmp_path)
+    assert done.returncode == 2
+    assert right in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def options_of(room: str) -> set[str]:
+    tree = ast.parse((ROOT / room / "settings.py").read_text())
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    fields = [item.target.id for node in classes for item in node.body if isinstance(item, ast.AnnAssign)]
+    return {"--" + field.replace("_", "-") for field in fields}
+
+
+def test_the_readme_names_only_options_that_exist():
+    text = (ROOT / "README.md").read_text()
+    lines = re.findall(r"python -m (\w+)((?: [^\n`#]+)?)", text)
+    mentioned = [(room, option) for room, rest in lines if room in ROOMS for option in re.findall(r"--[a-z-]+", rest)]
+    assert {room for room, _ in lines} >= set(ROOMS)
+    assert [pair for pair in mentioned if pair[1] not in options_of(pair[0])] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["data_collection"], 2, "Nothing to collect"),
+        (["data_collection", "--real", "folder:nowhere", "--generated", "folder:faces"], 2, "nowhere is not a folder"),
+        (["data_collection", "--real", "kagle:x"], 2, "--real kagle:x is no source"),
+        (["data_collection", "--generated", "dcgan:many"], 2, "asks for 'many' faces"),
+        (["data_collection", "--image-size", "5"], 2, "--image-size is 5"),
+        (["training"], 2, "holds no data set"),
+        (["training", "--sizes", "100"], 2, "multiples of 32"),
+        (["training", "--trials", "0"], 2, "--trials is 0"),
+        (["validation"], 8, "holds no detector"),
+        (["detection"], 2, "python -m detection photo.jpg"),
+        (["detection", "photo.png"], 8, "holds no detector"),
+    ],
+)
+def test_a_mistake_gets_one_sentence_and_a_code(words, code, sentence, tmp_path):
+    (tmp_path / "photo.png").write_bytes(encoded(picture(1)))
+    (tmp_path / "faces").mkdir()
+    done = command(*words, cwd=tmp_path)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+    assert sentence in " ".join(re.sub(r"[│╭╮╰╯─]", " ", done.stderr).split())
+
+
+def test_no_file_names_this_machine():
+    """No absolute home or temporary path stands in what is committed."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    texts = {name: Path(ROOT, name).read_text(errors="ignore") for name in listed if not name.endswith((".png", ".jpg"))}
+    found = [name for name, text in texts.items() if re.search(r"/(home|root|tmp|Users|work)/\w", text)]
+    assert [name for name in found if name != "tests/test_commands.py"] == []

@@ -1,0 +1,23 @@
+"""Features made of noise, of which the first eight tell the classes apart."""
+
+import numpy as np
+
+from training.detector import Column
+from training.heads import TrainingFaces
+
+TAPS = [f"tap{number}" for number in range(9)]
+COLUMNS = [
+    Column(size, tap, statistic, start, start + 2)
+    for start, (size, tap, statistic) in enumerate((s, t, st) for s in (32, 64) for t in TAPS for st in ("mean", "std"))
+]
+COLUMNS = [Column(c.size, c.tap, c.statistic, 2 * n, 2 * n + 2) for n, c in enumerate(COLUMNS)]
+WIDTH = COLUMNS[-1].stop
+
+
+def toy_faces(count: int = 60, views: int = 2) -> TrainingFaces:
+    draw = np.random.default_rng(0)
+    labels = np.arange(count) % 2
+    values = draw.normal(size=(count, views, WIDTH)).astype(np.float32) * 3 + 5
+    values[:, :, :8] += 4 * labels[:, None, None]
+    half = count // 2
+    return TrainingFaces(COLUMNS, values[:half], values[half:], labels[:half], labels[half:])

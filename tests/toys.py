@@ -1,0 +1,62 @@
+"""Pictures made of noise, and commands run as people run them."""
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+
+
+def picture(seed: int, side: int = 96, generated: bool = False) -> Image.Image:
+    """A blurred blob with grain; generated ones carry a faint grid of period 4, as an upsampling network leaves it."""
+    draw = np.random.default_rng(seed)
+    blob = Image.fromarray(draw.integers(0, 255, (6, 6, 3), dtype=np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
+    pixels = np.asarray(blob, dtype=np.float64) * 0.7 + 30 + draw.normal(0, 8, (side, side, 1))
+    if generated:
+        pixels += 18 * ((np.arange(side) % 4 == 0)[:, None, None] | (np.arange(side) % 4 == 0)[None, :, None])
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+def encoded(image: Image.Image, format: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def make_faces(folder: Path, count: int = 40) -> Path:
+    """Writes folder/real (JPEG) and folder/generated (PNG) with `count` pictures each."""
+    for name, format, options in (("real", "JPEG", {"quality": 92}), ("generated", "PNG", {})):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            image = picture(number + 10_000 * (name == "generated"), generated=name == "generated")
+            (folder / name / f"face {number:03}.{format.lower()}").write_bytes(encoded(image, format, **options))
+    return folder
+
+
+def command(*words: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
+    """Runs `python -m WORDS` in a second process, as a person would, with the repository on the path."""
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, words)],
+        cwd=cwd,
+        env=environment_of(**environment),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def environment_of(**environment: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160", **environment}
+
+
+COLLECT = ("data_collection", "--image-size", 64, "--min-side", 48)
+TRAIN = ("training", "--weights", "random", "--bases", "mobilenet_v2", "--sizes", 64)
+
+
+def collect_command(faces: Path, *more: object) -> list[object]:
+    return [*COLLECT, "--real", f"folder:{faces / 'real'}", "--generated", f"folder:{faces / 'generated'}", *more]

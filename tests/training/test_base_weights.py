@@ -1,0 +1,121 @@
+"""Weights are found in their order, identified by hash, and read back number for number."""
+
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from data_collection import console
+from training import base_models, base_weights
+from training.base_weights import CARRIERS
+
+
+@pytest.fixture
+def no_network(tmp_path, monkeypatch):
+    """An own cache and no way out: a proxy that nobody answers for Keras, an index that nobody serves for pip."""
+    monkeypatch.setenv("TELLTALE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name, value in {"INDEX_URL": "http://127.0.0.1:9/", "EXTRA_INDEX_URL": "", "FIND_LINKS": "", "RETRIES": "0"}.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+    return tmp_path
+
+
+def randomised(name: str, seed: int = 1) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    base = base_models.build(name)
+    draw = np.random.default_rng(seed)
+    base.set_weights([draw.uniform(0.5, 1.5, weight.shape) for weight in base.get_weights()])
+    return base
+
+
+def same(one: keras.Model, other: keras.Model) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("how", ["file", "folder"])
+def test_a_named_file_or_folder_is_read_number_for_number(no_network, how):
+    base = randomised("mobilenet_v2")
+    base.save_weights(no_network / "mobilenet_v2.weights.h5")
+    weights = base_weights.find("mobilenet_v2", str(no_network / "mobilenet_v2.weights.h5" if how == "file" else no_network))
+    assert (weights.origin, len(weights.sha256)) == ("file", 64)
+    assert same(base, base_weights.load(weights))
+
+
+def test_a_named_file_that_is_missing_or_does_not_fit_is_refused(no_network):
+    with pytest.raises(console.PlainError, match="holds no weights for mobilenet_v2"):
+        base_weights.find("mobilenet_v2", str(no_network / "nowhere.h5"))
+    randomised("xception").save_weights(no_network / "other.weights.h5")
+    with pytest.raises(console.PlainError, match="does not fit mobilenet_v2") as caught:
+        base_weights.load(base_weights.find("mobilenet_v2", str(no_network / "other.weights.h5")))
+    assert caught.value.exit_code == console.BAD_MODEL
+
+
+def test_keras_own_file_is_preferred_and_watched(no_network):
+    from keras.src.legacy.saving import legacy_h5_format
+
+    base = randomised("mobilenet_v2")
+    place = no_network / "keras" / "models" / base_models.BASE_MODELS["mobilenet_v2"].weights_file
+    place.parent.mkdir(parents=True)
+    with h5py.File(place, "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, base)
+    weights = base_weights.find("mobilenet_v2")
+    assert weights.origin == "keras"
+    assert same(base, base_weights.load(weights))
+    with h5py.File(place, "a") as file:
+        file.attrs["changed"] = 1
+    with pytest.raises(console.PlainError, match="is not the file that was used before"):
+        base_weights.find("mobilenet_v2")
+
+
+def as_package(name: str, base: keras.Model, path) -> None:
+    """Writes weights the way the package that carries them does."""
+    if name == "xception":
+        whole = keras.Sequential([keras.Input((96, 96, 3)), keras.layers.Dense(3)])
+        inputs = keras.Input((96, 96, 3))
+        whole = keras.Model(inputs, keras.layers.Dense(6)(keras.layers.GlobalAveragePooling2D()(base(inputs))))
+        whole.save(path.with_suffix(".keras"))
+        path.with_suffix(".keras").rename(path)
+    else:
+        with h5py.File(path, "w") as file:
+            group = file.create_group("model_weights/mobilenetv2_1.00_160")
+            for layer in base.layers:
+                for weight in layer.weights:
+                    group[f"{layer.name}/{weight.name}"] = np.asarray(weight)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "xception"])
+def test_a_package_is_read_number_for_number_and_offline_once_cached(no_network, name):
+    base = randomised(name)
+    kept = base_weights._package_file(name)
+    kept.parent.mkdir(parents=True)
+    as_package(name, base, kept)
+    weights = base_weights.find(name)
+    assert (weights.origin, CARRIERS[name].package.name in weights.note) == ("package", True)
+    assert same(base, base_weights.load(weights))
+
+
+def test_without_a_network_it_says_what_to_do_instead(no_network):
+    with pytest.raises(console.PlainError, match="could not download the ImageNet weights of xception"):
+        base_weights.find("xception", "imagenet")
+    with pytest.raises(console.PlainError, match="needed for pretrained Xception weights.*--bases mobilenet_v2"):
+        base_weights.find("xception")
+
+
+def test_random_weights_say_so_and_are_the_same_every_time(no_network):
+    weights = base_weights.find("mobilenet_v2", "random")
+    assert "RANDOM" in weights.note
+    assert same(base_weights.load(weights), base_weights.load(weights))
+
+
+def test_damaged_weights_are_refused(no_network):
+    kept = base_weights._package_file("xception")
+    kept.parent.mkdir(parents=True)
+    with zipfile.ZipFile(kept, "w") as archive:
+        archive.writestr("model.weights.h5", b"nonsense")
+    with pytest.raises(console.PlainError, match="does not fit xception"):
+        base_weights.load(base_weights.find("xception", "package"))

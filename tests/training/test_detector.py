@@ -1,0 +1,77 @@
+"""The resize that survives export, the features, and the joined model that opens without our code."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from toys import environment_of, picture
+from training import base_models, detector, onnx_files
+from training.heads import build_head, indices
+
+
+@pytest.fixture(scope="module")
+def base():
+    keras.utils.set_random_seed(0)
+    return base_models.build("mobilenet_v2")
+
+
+def test_resizing_is_pillows_lanczos():
+    image = picture(1, 96)
+    pixels = keras.Input((96, 96, 3))
+    model = keras.Model(pixels, detector.resized(pixels, 64))
+    ours = model.predict_on_batch(np.asarray(image, dtype=np.float32)[None])[0]
+    theirs = np.asarray(image.resize((64, 64), Image.Resampling.LANCZOS), dtype=np.float32)
+    assert np.abs(ours - theirs).max() < 2  # Pillow rounds to whole levels twice
+    assert np.abs(ours - theirs).mean() < 0.4
+
+
+def test_resizing_to_the_same_size_adds_nothing():
+    pixels = keras.Input((64, 64, 3))
+    assert detector.resized(pixels, 64) is pixels
+
+
+def test_pooling_is_mean_and_standard_deviation():
+    tap = keras.Input((5, 5, 3))
+    model = keras.Model(tap, [detector.pooled(tap, "mean"), detector.pooled(tap, "std")])
+    x = np.random.default_rng(0).normal(size=(2, 5, 5, 3)).astype(np.float32)
+    mean, std = model.predict_on_batch(x)
+    assert np.allclose(mean, x.mean(axis=(1, 2)), atol=1e-6)
+    assert np.allclose(std, x.std(axis=(1, 2)), atol=1e-5)
+
+
+def test_a_selection_of_columns_equals_the_same_columns_of_everything(base):
+    whole = detector.extractor(base, "mobilenet_v2", (64, 32), 64)
+    columns = detector.layout(base, "mobilenet_v2", (64, 32))
+    some = [column for column in columns if column.tap in ("block3", "top") and column.statistic == "std"]
+    pixels = keras.Input((64, 64, 3))
+    part = keras.Model(pixels, detector.features(pixels, base, "mobilenet_v2", some))
+    x = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
+    assert np.allclose(part.predict_on_batch(x), whole.predict_on_batch(x)[:, indices(some)], rtol=1e-5, atol=1e-5)
+
+
+def test_the_joined_detector_equals_head_on_features_in_keras_and_in_onnx(base, tmp_path):
+    columns = [c for c in detector.layout(base, "mobilenet_v2", (32, 64)) if c.tap in ("stem", "block5")]
+    x = np.random.default_rng(0).uniform(0, 255, (3, 64, 64, 3)).astype(np.float32)
+    features = detector.extractor(base, "mobilenet_v2", (32, 64), 64).predict_on_batch(x)[:, indices(columns)]
+    head = build_head(features, 1, 8, 0.5, 1e-4, 1e-3)
+    joined = detector.join(base, "mobilenet_v2", 64, columns, head, temperature=2.0)
+    logits = head.predict_on_batch(features) / 2.0
+    assert np.allclose(joined.predict_on_batch(x), 1 / (1 + np.exp(-logits)), atol=1e-5)
+
+    joined.save(tmp_path / "detector.keras")
+    onnx_files.export(joined, tmp_path / "detector.onnx")
+    assert onnx_files.parity(joined, tmp_path / "detector.onnx") < onnx_files.PARITY
+    np.save(tmp_path / "x.npy", x)
+    program = (
+        "import keras, numpy\nmodel = keras.saving.load_model('detector.keras')\n"
+        "print(numpy.asarray(model.predict_on_batch(numpy.load('x.npy'))).ravel().tolist())"
+    )
+    # From a folder where our packages are not on the path.
+    words = [sys.executable, "-I", "-c", program]
+    done = subprocess.run(words, cwd=tmp_path, env=environment_of(PYTHONPATH=""), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert np.allclose(eval(done.stdout), joined.predict_on_batch(x).ravel(), atol=1e-6)

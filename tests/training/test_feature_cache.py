@@ -1,0 +1,121 @@
+"""Every image passes a base once per view: counted, kept, and computed again only when something changed."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from data_collection import console, face_images, manifest
+from toys import encoded, picture
+from training import base_weights, feature_cache
+from training.feature_cache import Extractor
+
+
+@pytest.fixture(scope="module")
+def extractor(cache):
+    return Extractor(base_weights.find("mobilenet_v2", "random"), (32,), 32)
+
+
+@pytest.fixture
+def records(tmp_path):
+    made = []
+    for number in range(20):
+        data = encoded(picture(number, 64))
+        (tmp_path / f"{number}.png").write_bytes(data)
+        name = face_images.content_id(data)
+        made.append(manifest.FaceRecord(name, "real", "toys", f"{number}", "accepted", original=f"{number}.png"))
+    return made
+
+
+def counted(extractor, monkeypatch) -> list[int]:
+    """Counts what really runs through the base."""
+    passes, run = [], extractor.run
+    monkeypatch.setattr(extractor, "run", lambda pixels: passes.append(len(pixels)) or run(pixels))
+    return passes
+
+
+def test_each_image_and_view_passes_once_and_never_again(records, tmp_path, extractor, monkeypatch):
+    passes = counted(extractor, monkeypatch)
+    first = feature_cache.features(tmp_path, records, extractor, 2)
+    assert (sum(passes), first.forward_passes) == (40, 40)
+    second = feature_cache.features(tmp_path, records, extractor, 2)
+    assert (sum(passes), second.forward_passes) == (40, 0)
+    assert np.array_equal(first.values, second.values)
+    third = feature_cache.features(tmp_path, records, extractor, 3)
+    assert (sum(passes), third.forward_passes) == (60, 20)
+
+
+def test_more_images_cost_only_themselves(records, tmp_path, extractor):
+    feature_cache.features(tmp_path, records[:15], extractor, 2)
+    table = feature_cache.features(tmp_path, records[::-1], extractor, 2)
+    assert table.forward_passes == 10
+    other = feature_cache.features(tmp_path, records, extractor, 2)
+    assert np.array_equal(table.values[::-1], other.values)
+
+
+def test_onnx_runtime_gives_keras_features(records, tmp_path, extractor):
+    ours = feature_cache.features(tmp_path, records[:4], extractor, 1).values
+    keras_extractor = Extractor(extractor.weights, (32,), 32, engine="keras")
+    theirs = feature_cache.features(tmp_path / "other", [], keras_extractor, 1)
+    assert theirs.columns == extractor.columns
+    pixels = np.stack([feature_cache.canonical(tmp_path, record, 32, 0) for record in records[:4]]).astype(np.float32)
+    assert np.abs(keras_extractor.run(pixels) - ours[:, 0]).max() < 1e-4 * max(1, np.abs(ours).max())
+
+
+def test_an_interrupted_run_keeps_its_finished_chunks(records, tmp_path, extractor, monkeypatch):
+    monkeypatch.setattr(feature_cache, "CHUNK", 8)
+    run, seen = extractor.run, []
+
+    def dies_after_two_batches(pixels):
+        seen.append(len(pixels))
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return run(pixels)
+
+    monkeypatch.setattr(extractor, "run", dies_after_two_batches)
+    with pytest.raises(KeyboardInterrupt):
+        feature_cache.features(tmp_path, records, extractor, 1)
+    monkeypatch.setattr(extractor, "run", run)
+    assert feature_cache.features(tmp_path, records, extractor, 1).forward_passes == 4
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "shape", "nan"])
+def test_a_damaged_chunk_is_noticed_and_computed_again(records, tmp_path, extractor, damage, capsys):
+    whole = feature_cache.features(tmp_path, records, extractor, 1).values
+    (path,) = (tmp_path / "features" / extractor.name).glob("*.npz")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 255
+    wrong = np.zeros((20, 3), np.float32) if damage == "shape" else np.full_like(whole[:, 0], np.nan)
+    if damage in ("shape", "nan"):
+        np.savez(path, ids=np.array([record.id for record in records]), view=0, features=wrong)
+    else:
+        path.write_bytes({"flip": bytes(data), "cut": bytes(data[:1000]), "empty": b""}[damage])
+    table = feature_cache.features(tmp_path, records, extractor, 1)
+    assert table.forward_passes == 20
+    assert np.array_equal(table.values, whole)
+    assert "is damaged; its features are computed again" in capsys.readouterr().err
+
+
+def test_whatever_decides_a_feature_is_in_the_key(extractor, monkeypatch):
+    weights = extractor.weights
+    other = dataclasses.replace(weights, sha256="other")
+    names = {feature_cache._key(weights, (32,), 32), feature_cache._key(other, (32,), 32)}
+    names |= {feature_cache._key(weights, (64,), 32), feature_cache._key(weights, (32,), 64)}
+    monkeypatch.setattr(face_images, "CANONICALISER_VERSION", 999)
+    names.add(feature_cache._key(weights, (32,), 32))
+    assert len(names) == 5
+
+
+def test_an_image_altered_since_it_was_collected_stops_the_run(records, tmp_path, extractor):
+    (tmp_path / "3.png").write_bytes(encoded(picture(99, 64)))
+    with pytest.raises(console.PlainError, match=r"3\.png was altered since it was collected"):
+        feature_cache.features(tmp_path, records, extractor, 1)
+
+
+def test_an_altered_exported_graph_is_exported_again(cache, extractor):
+    path = extractor.onnx_path
+    whole = path.read_bytes()
+    path.write_bytes(whole[:1000])
+    again = Extractor(extractor.weights, (32,), 32)
+    noise = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype(np.float32)
+    assert np.allclose(again.run(noise), extractor.run(noise), atol=1e-6)

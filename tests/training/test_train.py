@@ -1,0 +1,82 @@
+"""The training command: what it prints, what it leaves, what it never reads."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from data_collection import manifest
+from toys import TRAIN, command, encoded, environment_of, picture
+
+
+def test_the_summary_counts_the_forward_passes_and_compares_with_the_baselines(workplace):
+    said = (workplace / "training.txt").read_text()
+    assert "136 forward passes (68 images x 2 views = 136, 0 of them cached)" in said
+    for name in ("majority class", "file metadata only", "logistic regression, top layer", "logistic regression, all taps"):
+        assert f"baseline: {name}" in said
+    assert len(re.findall(r"trial +\d/4 ", said)) == 4
+    assert "RANDOM weights" in said
+
+
+def test_a_second_search_performs_no_forward_pass(workplace, tmp_path):
+    shutil.copytree(workplace / "data", tmp_path / "data")
+    done = command(*TRAIN, "--trials", 2, "--epochs", 3, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "0 forward passes (68 images x 2 views = 136, 136 of them cached)" in done.stderr
+
+
+def test_tensorboard_shows_curves_faces_and_precision_and_recall(workplace):
+    events = EventAccumulator(str(workplace / "logs" / "training" / "toy")).Reload()
+    assert {"val_loss", "val_auc", "loss", "validation/auc"} <= set(events.Tags()["scalars"])
+    assert len(events.Tags()["images"]) == 2
+    assert "validation/precision_recall" in events.summary_metadata
+    assert len(list((workplace / "logs" / "training" / "faces-search").rglob("events.*"))) == 4
+
+
+def test_the_hold_out_is_not_read(workplace, tmp_path):
+    shutil.copytree(workplace / "data", tmp_path / "data")
+    folder = tmp_path / "data" / "faces"
+    for record in manifest.accepted(manifest.read(folder), "hold-out"):
+        (folder / record.original).unlink()
+        (folder / record.image).unlink()
+    done = command(*TRAIN, "--trials", 1, "--epochs", 2, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((folder / "splits.json").read_text())["hold_out_opened"] == []
+
+
+def test_an_altered_image_or_split_stops_the_training(workplace, tmp_path):
+    shutil.copytree(workplace / "data", tmp_path / "data")
+    folder = tmp_path / "data" / "faces"
+    shutil.rmtree(folder / "features")
+    record = manifest.accepted(manifest.read(folder), "train")[0]
+    (folder / record.original).write_bytes(encoded(picture(77)))
+    done = command(*TRAIN, cwd=tmp_path)
+    assert (done.returncode, "was altered since it was collected" in done.stderr) == (6, True), done.stderr
+    text = manifest.manifest_path(folder).read_text().replace('"split": "train"', '"split": "hold-out"', 1)
+    manifest.manifest_path(folder).write_text(text)
+    done = command(*TRAIN, cwd=tmp_path)
+    assert (done.returncode, "hold-out is not the one" in done.stderr) == (5, True), done.stderr
+
+
+def test_killed_during_the_search_the_next_run_carries_on(workplace, tmp_path):
+    shutil.copytree(workplace / "data", tmp_path / "data")
+    shutil.rmtree(tmp_path / "data" / "faces" / "searches")
+    words = [*map(str, TRAIN), "--trials", "5", "--epochs", "3", "--tuner", "random", "--name", "resumed"]
+    command_line = [sys.executable, "-m", *words]
+    with subprocess.Popen(command_line, cwd=tmp_path, env=environment_of(), stderr=subprocess.PIPE, text=True) as process:
+        while not process.stderr.readline().startswith("trial   2/5"):
+            assert process.poll() is None
+        time.sleep(0.3)
+        process.send_signal(signal.SIGKILL)
+    assert not (tmp_path / "saved_models").exists()
+    done = command(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"5 trials, [23] of them done before", done.stderr)
+    assert "0 forward passes" in done.stderr
+    rows = (tmp_path / "saved_models" / "resumed" / "leaderboard.jsonl").read_text().splitlines()
+    assert len(rows) == 5
