@@ -13,7 +13,7 @@ from data_collection.found_faces import KNOWN_FACTS, FoundFace, NotAFile, read_f
 from data_collection.generated_faces import GENERATORS
 from data_collection.manifest import FaceRecord
 from data_collection.real_faces import REAL_SOURCES
-from data_collection.settings import CollectionSettings, with_recipe
+from data_collection.settings import RECIPES, CollectionSettings, with_recipe
 
 FEWEST = 20
 """A class with fewer images than this cannot be split into three parts that mean anything."""
@@ -262,3 +262,5 @@ def summarise(found: Sequence[FoundFace], records: Sequence[FaceRecord], new: in
         rows,
     )
     console.say(f"Every refusal and its reason is a row of {manifest.manifest_path(settings.folder)}.")
+    if settings.recipe:
+        console.say(RECIPES[settings.recipe].note)

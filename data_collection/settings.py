@@ -3,15 +3,27 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 Sources = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings that go together, and what to know of the data set that they make."""
+
+    settings: dict[str, Any]
+    note: str
+
+
 RECIPES = {
-    # 1994 laboratory photographs against a small GAN: a smoke test of an installation, never a benchmark.
-    "sample": {"dataset": "sample", "real": ("sample",), "generated": ("dcgan:400",), "image_size": 64, "min_side": 64},
+    "sample": Recipe(
+        {"dataset": "sample", "real": ("sample",), "generated": ("dcgan:400",), "image_size": 64, "min_side": 64},
+        note="The sample is a smoke test of an installation, never a benchmark: laboratory photographs of 1994 and the faces "
+        "of a small GAN differ in everything.",
+    ),
 }
 
 
@@ -87,7 +99,7 @@ def with_recipe(settings: CollectionSettings) -> CollectionSettings:
         return settings
     changes = {}
     for field in dataclasses.fields(settings):
-        given, ready = getattr(settings, field.name), RECIPES[settings.recipe].get(field.name)
+        given, ready = getattr(settings, field.name), RECIPES[settings.recipe].settings.get(field.name)
         if ready is not None:
             changes[field.name] = ready if given == field.default else (ready + given if isinstance(ready, tuple) else given)
     return dataclasses.replace(settings, **changes)

@@ -82,7 +82,7 @@ class Extractor:
         if not _intact(self.onnx_path, notes):
             self._export(notes)
         columns = [Column(**column) for column in json.loads(notes.read_bytes())["columns"]]
-        return columns, onnx_files.runner(self.onnx_path)
+        return columns, onnx_files.streams(self.onnx_path)
 
     def _export(self, notes: Path) -> None:
         console.say(f"Exporting {self.name} for ONNX Runtime (once).")

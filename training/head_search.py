@@ -1,10 +1,12 @@
 """KerasTuner over heads, bases, taps and input sizes on cached features: one search, resumable, one leaderboard."""
 
+import contextlib
+import gc
 import hashlib
 import json
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,12 +113,27 @@ def search(
         left = trials - len(tuned.oracle.end_order)
         console.say(f"{trials} trials, {trials - left} of them done before." if left < trials else f"{trials} trials.")
         tuned.log_folder = log_folder / name
-        tuned.search(epochs=epochs, verbose=0)
+        with _collector_spared():
+            tuned.search(epochs=epochs, verbose=0)
     ranked = [_trial(trial) for trial in tuned.oracle.get_best_trials(trials)]
     if not ranked:
         raise console.PlainError("No trial could be finished; the messages above say why.")
     _forget_weights(folder / name)
     return ranked
+
+
+@contextlib.contextmanager
+def _collector_spared() -> Iterator[None]:
+    """KerasTuner collects garbage twice a trial; without the libraries' own million objects that takes no time.
+
+    It was a quarter of a trial: 0.57 of 2.3 seconds.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _trial(trial) -> Trial:

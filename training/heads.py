@@ -1,5 +1,6 @@
 """HeadHyperModel: every head the search may try, and what it may look at, over cached features."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,12 @@ class TrainingFaces:
     train_labels: np.ndarray
     validation_labels: np.ndarray
 
+    @functools.cached_property
+    def mean_and_variance(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of every number over all views of the training images, each of shape (width,)."""
+        rows = self.train.reshape(-1, self.train.shape[2])
+        return rows.mean(axis=0), rows.var(axis=0)
+
     def arrays(self, columns: Sequence[Column]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """(x, y) of train and of validation over all views: x (images * views, width), y (images * views, 1)."""
         index = indices(columns)
@@ -129,33 +136,40 @@ class HeadHyperModel(keras_tuner.HyperModel):
         # Little regularisation is a strong answer on these features, so the range goes down to almost none.
         decay = hp.Float("weight_decay", 1e-6, 1e-1, sampling="log")
         rate = hp.Float("learning_rate", 1e-4, 3e-3, sampling="log")
-        x, *_ = self._arrays(hp)
-        return build_head(x, layers, units, dropout, decay, rate)
+        faces = self.faces[base]
+        return build_head(faces, chosen(faces.columns, hp.values), layers, units, dropout, decay, rate)
 
     def fit(self, hp: keras_tuner.HyperParameters, model: "keras.Model", *args, **kwargs):
         shown = {name: hp.values.get(name, 0) for name in HYPERPARAMETERS}
         logged = [run_logs.callback(self.log_folder, shown)] if self.log_folder else []
         callbacks = [*kwargs.pop("callbacks", ()), *logged]
-        return fit_head(model, self._arrays(hp), self.batch_size, patience=5, callbacks=callbacks, **kwargs)
-
-    def _arrays(self, hp: keras_tuner.HyperParameters):
         faces = self.faces[hp.get("base")]
-        return faces.arrays(chosen(faces.columns, hp.values))
+        arrays = faces.arrays(chosen(faces.columns, hp.values))
+        return fit_head(model, arrays, self.batch_size, patience=5, callbacks=callbacks, **kwargs)
 
 
-def build_head(x: np.ndarray, layers: int, units: int, dropout: float, decay: float, rate: float) -> "keras.Model":
-    """A compiled head from features (n, width) to a logit (n, 1); standardises with the mean and variance of `x`."""
+def build_head(
+    faces: TrainingFaces,
+    columns: Sequence[Column],
+    layers: int,
+    units: int,
+    dropout: float,
+    decay: float,
+    rate: float,
+) -> "keras.Model":
+    """A compiled head from the columns' features (n, width) to a logit (n, 1); it standardises as the training images ask."""
     import keras
 
     # A frozen BatchNormalization is standardisation that every runtime knows; its epsilon tames dead channels.
     standardise = keras.layers.BatchNormalization(center=False, scale=False, epsilon=1e-6, trainable=False, name="standardise")
-    steps = [keras.Input((x.shape[1],)), standardise, keras.layers.Dropout(dropout)]
+    index = indices(columns)
+    steps = [keras.Input((len(index),)), standardise, keras.layers.Dropout(dropout)]
     for _ in range(layers):
         steps += [keras.layers.Dense(units, activation="relu"), keras.layers.Dropout(dropout)]
     # From zero, a linear head starts undecided everywhere and moves only as far as the data asks.
     steps.append(keras.layers.Dense(1, kernel_initializer="glorot_uniform" if layers else "zeros", name="logit"))
     head = keras.Sequential(steps, name="head")
-    standardise.set_weights([x.mean(axis=0), x.var(axis=0)])
+    standardise.set_weights([values[index] for values in faces.mean_and_variance])
     head.compile(
         keras.optimizers.AdamW(rate, weight_decay=decay),
         keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=LABEL_SMOOTHING),

@@ -87,7 +87,7 @@ def compare(data: Dataset, faces: Mapping[str, TrainingFaces], settings: Trainin
 
 
 def log(name: str, best: Winner, data: Dataset, settings: TrainingSettings) -> None:
-    """Sample faces as training sees them, and the winner's precision-recall curve on the validation split."""
+    """Sample faces as training sees them, a row per view, and the winner's precision-recall curve on the validation split."""
     card = saved_models.read_card(settings.saved_models / name)
     probabilities = sigmoid(best.logits / card.calibration.temperature)
     with run_logs.opened(settings.logs / "training" / name) as run:
@@ -95,7 +95,7 @@ def log(name: str, best: Winner, data: Dataset, settings: TrainingSettings) -> N
             some = [record for record in data.train if record.label == label][:8]
             views = range(min(settings.views, 3))
             pictures = [feature_cache.canonical(data.folder, r, card.image_size, view) for view in views for r in some]
-            run.picture(f"faces/{label} (a row per view)", run_logs.grid(pictures, len(some)))
+            run.picture(f"faces/{label}", run_logs.grid(pictures, len(some)))
         run.pr_curve("validation/precision_recall", data.labels(data.validation), probabilities)
         run.scalars({f"validation/{key}": value for key, value in card.metrics.items()})
         run.text("card", "```json\n" + (settings.saved_models / name / saved_models.CARD).read_text() + "\n```")

@@ -46,8 +46,8 @@ def fit(trial: Trial, faces: Mapping[str, TrainingFaces], settings: TrainingSett
     base = values["base"]
     columns = chosen(faces[base].columns, values)
     arrays = faces[base].arrays(columns)
-    rate = values["learning_rate"]
-    head = build_head(arrays[0], values["layers"], values.get("units", 0), values["dropout"], values["weight_decay"], rate)
+    shape = values["layers"], values.get("units", 0)
+    head = build_head(faces[base], columns, *shape, values["dropout"], values["weight_decay"], values["learning_rate"])
     callbacks = [run_logs.callback(log_folder)]
     history = fit_head(head, arrays, settings.batch_size, patience=10, callbacks=callbacks, epochs=3 * settings.epochs)
     best = int(np.argmin(history.history["val_loss"]))

@@ -88,6 +88,10 @@ METRICS: dict[str, Callable[[Judged, np.ndarray], np.ndarray]] = {
 }
 
 
+# Which classes a metric looks at, where it is not both.
+ONE_CLASS = {"accuracy on real": (0,), "accuracy on generated": (1,)}
+
+
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
 
@@ -96,7 +100,7 @@ def estimates(judged: Judged, replicates: int = REPLICATES, seed: int = 0) -> di
     """Every metric with its percentile interval over groups drawn with replacement within each class.
 
     Where nothing at all went wrong (or right) every replicate agrees and the percentile interval would be a point; the
-    rule of three over the smaller class's groups stands in for it.
+    rule of three over the groups of the class that it looks at (the smaller one, if both) stands in for it.
     """
     plain = np.ones((1, len(judged.labels)))
     values = {name: float(metric(judged, plain)[0]) for name, metric in METRICS.items()}
@@ -106,8 +110,9 @@ def estimates(judged: Judged, replicates: int = REPLICATES, seed: int = 0) -> di
         weights = _replicates(judged, min(100, replicates - start), generator)
         for name, metric in METRICS.items():
             drawn[name].append(metric(judged, weights))
-    fewest = min((len(np.unique(judged.groups[judged.labels == label])) for label in (0, 1)), default=0)
-    return {name: _estimate(values[name], np.concatenate(drawn[name]), fewest) for name in METRICS}
+    groups = [len(np.unique(judged.groups[judged.labels == label])) for label in (0, 1)]
+    fewest = {name: min(groups[label] for label in ONE_CLASS.get(name, (0, 1))) for name in METRICS}
+    return {name: _estimate(values[name], np.concatenate(drawn[name]), fewest[name]) for name in METRICS}
 
 
 def _replicates(judged: Judged, count: int, generator: np.random.Generator) -> np.ndarray:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from toys import environment_of, picture
 from training import base_models, detector, onnx_files
-from training.heads import build_head, indices
+from training.heads import TrainingFaces, build_head, indices
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +56,11 @@ def test_a_selection_of_columns_equals_the_same_columns_of_everything(base):
 def test_the_joined_detector_equals_head_on_features_in_keras_and_in_onnx(base, tmp_path):
     columns = [c for c in detector.layout(base, "mobilenet_v2", (32, 64)) if c.tap in ("stem", "block5")]
     x = np.random.default_rng(0).uniform(0, 255, (3, 64, 64, 3)).astype(np.float32)
-    features = detector.extractor(base, "mobilenet_v2", (32, 64), 64).predict_on_batch(x)[:, indices(columns)]
-    head = build_head(features, 1, 8, 0.5, 1e-4, 1e-3)
+    everything = np.asarray(detector.extractor(base, "mobilenet_v2", (32, 64), 64).predict_on_batch(x))
+    features = everything[:, indices(columns)]
+    labels = np.array([0, 1, 0])
+    faces = TrainingFaces(columns, everything[:, None], everything[:, None], labels, labels)
+    head = build_head(faces, columns, 1, 8, 0.5, 1e-4, 1e-3)
     joined = detector.join(base, "mobilenet_v2", 64, columns, head, temperature=2.0)
     logits = head.predict_on_batch(features) / 2.0
     assert np.allclose(joined.predict_on_batch(x), 1 / (1 + np.exp(-logits)), atol=1e-5)
