@@ -1,4 +1,4 @@
-"""`python -m benchmarks.run`: the speed and memory figures, measured on pictures made of noise, in about six minutes.
+"""`python -m benchmarks.run`: the speed and memory figures, measured on pictures made of noise, in about four minutes.
 
 It needs the pretrained weights (as `python -m training` finds them) and no data set. What is compared runs in turns within
 this process, or as whole processes one after another. Writes benchmarks/results.json.
@@ -178,7 +178,7 @@ def extraction(place: Path, side: int = 160) -> list[Figure]:
     onnx_files.export(alone, place / "alone.onnx")
     tapped = {engine: Extractor(weights, (side,), side, engine).run for engine in ("keras", "onnxruntime")}
     return [
-        *in_turns("the base alone", side, alone.predict_on_batch, onnx_files.streams(place / "alone.onnx"), least=2.5),
+        *in_turns("the base alone", side, alone.predict_on_batch, onnx_files.streams(place / "alone.onnx"), least=2),
         *in_turns("all taps", side, tapped["keras"], tapped["onnxruntime"], least=None),
     ]
 

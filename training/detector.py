@@ -3,7 +3,7 @@
 Only built-in layers and operations are used, so `keras.saving.load_model` opens the result without our code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -80,23 +80,30 @@ def layout(base: "keras.Model", name: str, sizes: Sequence[int]) -> list[Column]
     return columns
 
 
-def features(pixels: "keras.KerasTensor", base: "keras.Model", name: str, columns: Sequence[Column]) -> "keras.KerasTensor":
-    """Computes the given columns, in their order; parts of the base above the last wanted tap are left out."""
+def parts(
+    pixels: "keras.KerasTensor", base: "keras.Model", name: str, columns: Sequence[Column]
+) -> dict[Column, "keras.KerasTensor"]:
+    """Computes the given columns; parts of the base above the last wanted tap are left out."""
     import keras
 
     scale, offset = BASE_MODELS[name].rescaling
     wanted = {column.tap for column in columns}
     names = [tap for tap in base_models.tap_names(base, name) if tap in wanted]
     tapped = base_models.tapped(base, name, names)
-    parts = {}
+    found = {}
     for size in dict.fromkeys(column.size for column in columns):
         outputs = tapped(keras.layers.Rescaling(scale, offset)(resized(pixels, size)), training=False)
-        for tap, output in zip(names, outputs if len(names) > 1 else [outputs], strict=True):
-            for column in columns:
-                if (column.size, column.tap) == (size, tap):
-                    parts[column] = pooled(output, column.statistic)
-    ordered = [parts[column] for column in columns]
-    return ordered[0] if len(ordered) == 1 else keras.layers.Concatenate(name="features")(ordered)
+        by_tap = dict(zip(names, outputs if len(names) > 1 else [outputs], strict=True))
+        found |= {column: pooled(by_tap[column.tap], column.statistic) for column in columns if column.size == size}
+    return found
+
+
+def vector(found: Mapping[Column, "keras.KerasTensor"], columns: Sequence[Column]) -> "keras.KerasTensor":
+    """Puts columns one after the other, in the given order: (n, width)."""
+    import keras
+
+    ordered = [found[column] for column in columns]
+    return ordered[0] if len(ordered) == 1 else keras.layers.Concatenate()(ordered)
 
 
 def extractor(base: "keras.Model", name: str, sizes: Sequence[int], side: int) -> "keras.Model":
@@ -105,17 +112,29 @@ def extractor(base: "keras.Model", name: str, sizes: Sequence[int], side: int) -
 
     base.trainable = False
     pixels = keras.Input((side, side, 3), name="pixels")
-    return keras.Model(pixels, features(pixels, base, name, layout(base, name, sizes)), name=f"{name}_features")
+    columns = layout(base, name, sizes)
+    return keras.Model(pixels, vector(parts(pixels, base, name, columns), columns), name=f"{name}_features")
 
 
-def join(
-    base: "keras.Model", name: str, side: int, columns: Sequence[Column], head: "keras.Model", temperature: float
-) -> "keras.Model":
-    """The detector: pixels (n, side, side, 3), 0..255, to the calibrated probability of *generated*, (n, 1)."""
+@dataclass(frozen=True)
+class Member:
+    """A head of the detector: what it looks at, its model (features to a logit), and the weight of its logit."""
+
+    columns: list[Column]
+    head: "keras.Model"
+    weight: float
+
+
+def join(base: "keras.Model", name: str, side: int, members: Sequence[Member]) -> "keras.Model":
+    """The detector: pixels (n, side, side, 3), 0..255, to the calibrated probability of *generated*, (n, 1).
+
+    Its logit is the weighted sum of the members' logits; temperatures are part of the weights.
+    """
     import keras
 
     base.trainable = False
     pixels = keras.Input((side, side, 3), name="pixels")
-    logit = head(features(pixels, base, name, columns))
-    logit = keras.layers.Rescaling(1 / temperature, name="temperature")(logit)
+    found = parts(pixels, base, name, list(dict.fromkeys(column for member in members for column in member.columns)))
+    logits = [keras.layers.Rescaling(member.weight)(member.head(vector(found, member.columns))) for member in members]
+    logit = logits[0] if len(logits) == 1 else keras.layers.Add()(logits)
     return keras.Model(pixels, keras.layers.Activation("sigmoid", name="generated")(logit), name="detector")

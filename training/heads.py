@@ -156,6 +156,7 @@ def build_head(
     dropout: float,
     decay: float,
     rate: float,
+    name: str = "head",
 ) -> "keras.Model":
     """A compiled head from the columns' features (n, width) to a logit (n, 1); it standardises as the training images ask."""
     import keras
@@ -168,7 +169,7 @@ def build_head(
         steps += [keras.layers.Dense(units, activation="relu"), keras.layers.Dropout(dropout)]
     # From zero, a linear head starts undecided everywhere and moves only as far as the data asks.
     steps.append(keras.layers.Dense(1, kernel_initializer="glorot_uniform" if layers else "zeros", name="logit"))
-    head = keras.Sequential(steps, name="head")
+    head = keras.Sequential(steps, name=name)
     standardise.set_weights([values[index] for values in faces.mean_and_variance])
     head.compile(
         keras.optimizers.AdamW(rate, weight_decay=decay),

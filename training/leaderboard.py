@@ -16,16 +16,23 @@ SHOWN = 10
 
 
 def show(trials: Sequence[Trial], rivals: Sequence[Baseline], labels: np.ndarray) -> None:
-    """Prints the best heads and the baselines, ranked by validation loss; a head that Hyperband carried on counts once."""
-    heads = {_identity(trial): trial for trial in reversed(trials)}  # the best of each comes last and stays
-    best = sorted(heads.values(), key=lambda trial: trial.loss)[:SHOWN]
-    rows = [(trial.loss, _head_cells(trial)) for trial in best]
+    """Prints the best heads and the baselines, ranked by validation loss."""
+    heads = distinct(trials)
+    rows = [(trial.loss, _head_cells(trial)) for trial in heads[:SHOWN]]
     rows += [(smoothed_loss(rival, labels), _baseline_cells(rival, labels)) for rival in rivals]
     console.table(
         f"Leaderboard on {len(labels)} validation images ({len(trials)} trials of {len(heads)} heads)",
         ["head", "dropout", "decay", "rate", "epochs", "val AUC", f"val loss (smoothing {LABEL_SMOOTHING})"],
         [[*cells, f"{loss:.4f}"] for loss, cells in sorted(rows)],
     )
+
+
+def distinct(trials: Sequence[Trial]) -> list[Trial]:
+    """The trials without repetition, the best first: a head that Hyperband carried on counts once."""
+    best: dict[tuple, Trial] = {}
+    for trial in sorted(trials, key=lambda trial: trial.loss):
+        best.setdefault(_identity(trial), trial)
+    return list(best.values())
 
 
 def _identity(trial: Trial) -> tuple:

@@ -40,7 +40,11 @@ take longer."""
     """Heads to try."""
 
     epochs: int = 20
-    """Most epochs of one trial; the winner may take three times as many."""
+    """Most epochs of one trial; the winner may take twice as many."""
+
+    committee: int = 5
+    """Heads that make up the winner: the best and the next best on the same base; their calibrated logits are averaged. \
+1: the best alone."""
 
     batch_size: int = 64
     """Images of one training step."""
@@ -79,7 +83,13 @@ take longer."""
                     raise ValueError(
                         f"--sizes has {size}; {base} takes multiples of {row.multiple} from {row.smallest} to 1024."
                     )
-        for name, low, high in (("views", 1, 32), ("trials", 1, 10_000), ("epochs", 2, 10_000), ("batch_size", 1, 4096)):
+        for name, low, high in (
+            ("views", 1, 32),
+            ("trials", 1, 10_000),
+            ("epochs", 2, 10_000),
+            ("committee", 1, 100),
+            ("batch_size", 1, 4096),
+        ):
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; choose {low} to {high}.")
         if not 0 < self.target_fpr < 0.5:

@@ -41,7 +41,7 @@ def train(settings: TrainingSettings) -> None:
     )
 
     console.heading("Winner")
-    best = winner.fit(trials[0], faces, settings, settings.logs / "training" / name)
+    best = winner.fit(trials, faces, data.labels(data.validation), settings, settings.logs / "training" / name)
     winner.save(name, best, trials, rivals, data, extractors, settings)
     log(name, best, data, settings)
     leaderboard.show(trials, rivals, data.labels(data.validation))

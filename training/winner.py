@@ -1,4 +1,4 @@
-"""The winner of a search: trained once more, joined with its base, and saved with its card."""
+"""The winner of a search: its best heads trained once more, joined with their base, and saved with a card."""
 
 import dataclasses
 import importlib.metadata
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,35 +28,66 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Winner:
-    """The trained head and what it looks at; `logits` are of the validation images' view 0."""
+class Head:
+    """A trained head, what it looks at, and its logits for the validation images' view 0 divided by its temperature."""
 
-    base: str
+    values: dict[str, Any]
     columns: list[Column]
-    head: "keras.Model"
+    model: "keras.Model"
+    temperature: float
     logits: np.ndarray
 
 
-def fit(trial: Trial, faces: Mapping[str, TrainingFaces], settings: TrainingSettings, log_folder: Path) -> Winner:
-    """Trains the best trial's head from the start, for up to three times as many epochs."""
+@dataclass(frozen=True)
+class Winner:
+    """The best heads on one base, which speak with one voice: the mean of their calibrated logits."""
+
+    base: str
+    heads: list[Head]
+
+    @property
+    def logits(self) -> np.ndarray:
+        return np.mean([head.logits for head in self.heads], axis=0)
+
+
+def fit(
+    trials: Sequence[Trial],
+    faces: Mapping[str, TrainingFaces],
+    labels: np.ndarray,
+    settings: TrainingSettings,
+    log_folder: Path,
+) -> Winner:
+    """Trains the best trial's head from the start, and the next best ones on the same base, as many as the committee has."""
+    base = trials[0].values["base"]
+    rivals = [trial for trial in leaderboard.distinct(trials) if trial.values["base"] == base][: settings.committee]
+    heads = []
+    for number, trial in enumerate(rivals, 1):
+        folder = log_folder if number == 1 else log_folder / f"head{number}"
+        heads.append(_fit_head(f"head{number}", trial, faces[base], labels, settings, folder))
+    return Winner(base, heads)
+
+
+def _fit_head(
+    name: str, trial: Trial, faces: TrainingFaces, labels: np.ndarray, settings: TrainingSettings, log_folder: Path
+) -> Head:
     import keras
 
     keras.utils.set_random_seed(settings.seed)
     values = trial.values
-    base = values["base"]
-    columns = chosen(faces[base].columns, values)
-    arrays = faces[base].arrays(columns)
+    columns = chosen(faces.columns, values)
     shape = values["layers"], values.get("units", 0)
-    head = build_head(faces[base], columns, *shape, values["dropout"], values["weight_decay"], values["learning_rate"])
+    rates = values["dropout"], values["weight_decay"], values["learning_rate"]
+    model = build_head(faces, columns, *shape, *rates, name=name)
     callbacks = [run_logs.callback(log_folder)]
-    history = fit_head(head, arrays, settings.batch_size, patience=10, callbacks=callbacks, epochs=3 * settings.epochs)
+    history = fit_head(model, faces.arrays(columns), settings.batch_size, 10, callbacks=callbacks, epochs=2 * settings.epochs)
     best = int(np.argmin(history.history["val_loss"]))
     console.say(
-        f"{head_search.describe(values)}: epoch {best + 1} of {len(history.epoch)}, "
+        f"{name}: {head_search.describe(values)}: epoch {best + 1} of {len(history.epoch)}, "
         f"val_loss {history.history['val_loss'][best]:.4f}, val_auc {history.history['val_auc'][best]:.4f}"
     )
-    logits = np.asarray(head.predict(faces[base].validation[:, 0][:, indices(columns)], verbose=0))[:, 0]
-    return Winner(base, columns, head, logits.astype(np.float64))
+    logits = np.asarray(model.predict(faces.validation[:, 0][:, indices(columns)], verbose=0))[:, 0].astype(np.float64)
+    heat = temperature(logits, labels)
+    return Head(values, columns, model, heat, logits / heat)
 
 
 def save(
@@ -74,7 +105,10 @@ def save(
     heat = temperature(winner.logits, labels)
     probabilities = sigmoid(winner.logits / heat)
     base = base_weights.load(extractor.weights)
-    model = detector.join(base, winner.base, extractor.side, winner.columns, winner.head, heat)
+    members = [
+        detector.Member(head.columns, head.model, 1 / (head.temperature * heat * len(winner.heads))) for head in winner.heads
+    ]
+    model = detector.join(base, winner.base, extractor.side, members)
     with saved_models.being_written(settings.saved_models, name) as folder:
         model.save(folder / saved_models.KERAS_FILE)
         with console.err.status("exporting detector.onnx"):
@@ -93,7 +127,7 @@ def save(
             canonicaliser=face_images.CANONICALISER_VERSION,
             dataset=_describe_dataset(data),
             base=_describe_weights(extractor.weights),
-            search={"tuner": settings.tuner, "trials": len(trials), "winner": trials[0].values},
+            search={"tuner": settings.tuner, "trials": len(trials), "winner": [head.values for head in winner.heads]},
             calibration=calibrate(probabilities, labels, settings.target_fpr, heat),
             metrics=leaderboard.metrics(probabilities, labels),
             baselines=compared,

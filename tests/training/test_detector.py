@@ -48,7 +48,7 @@ def test_a_selection_of_columns_equals_the_same_columns_of_everything(base):
     columns = detector.layout(base, "mobilenet_v2", (64, 32))
     some = [column for column in columns if column.tap in ("block3", "top") and column.statistic == "std"]
     pixels = keras.Input((64, 64, 3))
-    part = keras.Model(pixels, detector.features(pixels, base, "mobilenet_v2", some))
+    part = keras.Model(pixels, detector.vector(detector.parts(pixels, base, "mobilenet_v2", some), some))
     x = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
     assert np.allclose(part.predict_on_batch(x), whole.predict_on_batch(x)[:, indices(some)], rtol=1e-5, atol=1e-5)
 
@@ -60,9 +60,13 @@ def test_the_joined_detector_equals_head_on_features_in_keras_and_in_onnx(base, 
     features = everything[:, indices(columns)]
     labels = np.array([0, 1, 0])
     faces = TrainingFaces(columns, everything[:, None], everything[:, None], labels, labels)
-    head = build_head(faces, columns, 1, 8, 0.5, 1e-4, 1e-3)
-    joined = detector.join(base, "mobilenet_v2", 64, columns, head, temperature=2.0)
-    logits = head.predict_on_batch(features) / 2.0
+    heads = [build_head(faces, columns, 1, 8, 0.5, 1e-4, 1e-3, name="head1")]
+    heads.append(build_head(faces, columns[:1], 0, 0, 0.5, 1e-4, 1e-3, name="head2"))
+    heads[1].get_layer("logit").set_weights([np.ones((heads[1].input_shape[1], 1)), np.zeros(1)])
+    members = [detector.Member(columns, heads[0], 0.5), detector.Member(columns[:1], heads[1], -0.01)]
+    joined = detector.join(base, "mobilenet_v2", 64, members)
+    first = everything[:, indices(columns[:1])]
+    logits = 0.5 * heads[0].predict_on_batch(features) - 0.01 * heads[1].predict_on_batch(first)
     assert np.allclose(joined.predict_on_batch(x), 1 / (1 + np.exp(-logits)), atol=1e-5)
 
     joined.save(tmp_path / "detector.keras")
