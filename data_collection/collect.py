@@ -21,6 +21,8 @@ FEWEST = 20
 BATCH = 32
 """Images between two writes of the manifest; at most these are looked at again after a crash."""
 
+BOTH_LABELS = "both labels"
+
 # What decides the pixels and the refusals; one data set has one set of these.
 FROZEN = ("image_size", "min_side", "min_quality", "keep_upscaled", "validation_share", "hold_out_share")
 
@@ -38,7 +40,7 @@ def collect(settings: CollectionSettings) -> None:
         sweep(settings.folder)
         known = manifest.read(settings.folder) if manifest.manifest_path(settings.folder).exists() else []
         new = take_in(found, known, settings)
-        records = known + new
+        records = reject_both(known + new, settings.folder)
         check_enough(records)
         records = freeze_splits(records, settings)
     summarise(found, records, len(new), settings)
@@ -62,6 +64,9 @@ def find_faces(settings: CollectionSettings) -> list[FoundFace]:
             name = _source_name(kind, argument, taken)
             taken.add(name)
             found += table[kind](argument, name, facts)
+    unmatched = facts.keys() - {PurePosixPath(face.file).name for face in found}
+    if unmatched:
+        console.warn(f"{len(unmatched)} rows of --prompts name no file that was found, {min(unmatched)} for one.")
     return found
 
 
@@ -94,6 +99,8 @@ def keep_settings(settings: CollectionSettings) -> None:
                     f"{settings.folder} was collected with --{option} {kept.get(name)}, not {wanted[name]}; give that, "
                     "or another --dataset name."
                 )
+    elif manifest.manifest_path(settings.folder).exists():
+        raise console.PlainError(f"{path} is missing; restore it from a copy.", console.DISK)
     else:
         wanted = {"frozen": wanted, "canonicaliser": face_images.CANONICALISER_VERSION}
         manifest.write_whole(path, (json.dumps(wanted, indent=1) + "\n").encode())
@@ -118,9 +125,9 @@ class Examined:
 def take_in(found: Sequence[FoundFace], known: Sequence[FaceRecord], settings: CollectionSettings) -> list[FaceRecord]:
     """Examines what is not known yet, a batch at a time, and writes files first, rows after them."""
     keys = {record.key for record in known}
-    lasting = {(record.source, record.file) for record in known}
+    lasting = {(record.label, record.source, record.file) for record in known}
     owner = {record.id: record for record in known if record.accepted}
-    unseen = [face for face in found if not (face.lasting and (face.source, face.file) in lasting)]
+    unseen = [face for face in found if not (face.lasting and (face.label, face.source, face.file) in lasting)]
     taken: list[FaceRecord] = []
     ready: list[Examined] = []
     looked_at = _examined(unseen, settings)
@@ -189,11 +196,29 @@ def _judge_duplicate(examined: Examined, owner: dict[str, FaceRecord]) -> Examin
     if first is record:
         return examined
     if first.label != record.label:
-        reason = f"wrong label: the same file is {first.label} as {first.source}/{first.file}"
-        console.warn(f"{record.source}/{record.file}: {reason}. Find out which is right.")
-    else:
-        reason = f"duplicate of {first.source}/{first.file}"
-    return Examined(replace(record, status="rejected", reason=reason))
+        return Examined(replace(record, status="rejected", reason=f"{BOTH_LABELS}: also {first.source}/{first.file}"))
+    return Examined(replace(record, status="rejected", reason=f"duplicate of {first.source}/{first.file}"))
+
+
+def reject_both(records: Sequence[FaceRecord], folder: Path) -> list[FaceRecord]:
+    """Takes out images that are offered under both labels: at least one of the two is wrong, and nobody knows which."""
+    others = {record.id: record for record in records if record.reason.startswith(BOTH_LABELS)}
+    doubtful = [record for record in records if record.accepted and record.id in others]
+    if not doubtful:
+        return list(records)
+    one, other = doubtful[0], others[doubtful[0].id]
+    console.warn(
+        f"{len(doubtful)} images have both labels and are left out, {one.source}/{one.file} and {other.source}/{other.file} "
+        "for one. If a folder was given under the wrong label, collect anew under another --dataset name."
+    )
+    kept = [
+        replace(record, status="rejected", reason=f"{BOTH_LABELS}: also {others[record.id].source}/{others[record.id].file}")
+        if record.accepted and record.id in others
+        else record
+        for record in records
+    ]
+    manifest.replace_all(folder, kept)
+    return kept
 
 
 def _write(examined: Examined, folder: Path) -> FaceRecord:
@@ -229,10 +254,14 @@ def freeze_splits(records: Sequence[FaceRecord], settings: CollectionSettings) -
     path = splits.splits_path(settings.folder)
     frozen = splits.read(settings.folder) if path.exists() else splits.Splits(settings.shares)
     placed = splits.place(records, frozen)
-    if placed != list(records):
+    written = manifest.read(settings.folder)
+    if placed != written or not path.exists():
         splits.seal(placed, frozen)
         splits.write(settings.folder, frozen)
         manifest.replace_all(settings.folder, placed)
+    for split in splits.SPLITS:
+        if {record.label for record in manifest.accepted(placed, split)} != set(manifest.LABELS):
+            console.warn(f"The {split} split lacks a class: its images form too few groups. Collect more sources.")
     return placed
 
 

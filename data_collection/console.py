@@ -22,6 +22,14 @@ USAGE, BUSY, LEAK, DISK, REMOTE, BAD_MODEL, INTERRUPTED = 2, 3, 5, 6, 7, 8, 130
 """Exit codes, the same for every command; 0 is success and 1 means that some inputs could not be judged."""
 
 
+MENDABLE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room"),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "allow writing there"),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG), "name another place"),
+}
+"""What a person can do about a failure of the file system."""
+
+
 class PlainError(Exception):
     """Something a person can mend; shown as one sentence, without a traceback.
 
@@ -84,10 +92,10 @@ def run(command: Callable[[], int | None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(DISK)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+        if error.errno not in MENDABLE:
             raise
         place = f" ({error.filename})" if error.filename else ""
-        _leave(f"{error.strerror}{place}. What was finished is kept; make room or allow writing, then run again.", DISK)
+        _leave(f"{error.strerror}{place}. What was finished is kept; {MENDABLE[error.errno]}, then run again.", DISK)
 
 
 def _leave(sentence: str, exit_code: int) -> None:

@@ -1,6 +1,7 @@
 """Finds images that must stay together: near-duplicates, one person, one prompt, one seed, one source image."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import PurePosixPath
 
 import imagehash
 import numpy as np
@@ -38,22 +39,26 @@ def near_pairs(records: Sequence[FaceRecord]) -> Iterator[tuple[int, int]]:
 def shared_pairs(records: Sequence[FaceRecord]) -> Iterator[tuple[int, int]]:
     """Yields index pairs that share a person, a prompt, a (generator, seed) or a source image."""
     first_with: dict[tuple, int] = {}
+    originals = {record.source_image for record in records if record.source_image}
     for index, record in enumerate(records):
-        for tie in _ties(record):
+        for tie in _ties(record, originals):
             first = first_with.setdefault(tie, index)
             if first != index:
                 yield first, index
 
 
-def _ties(record: FaceRecord) -> Iterator[tuple]:
+def _ties(record: FaceRecord, originals: set[str]) -> Iterator[tuple]:
     if record.person:
-        yield "person", record.source, record.person
+        yield "person", record.person
     if record.prompt:
         yield "prompt", record.prompt
     if record.seed is not None:
         yield "seed", record.generator or record.source, record.seed
-    # A reconstruction names its original; the original answers to its own id.
-    yield "image", record.source_image or record.id
+    # A reconstruction names its original, by id or by file; the original answers to all of its names.
+    if record.source_image:
+        yield "image", record.source_image
+    for name in {record.id, record.file, PurePosixPath(record.file).name} & originals:
+        yield "image", name
 
 
 def components(count: int, pairs: Iterable[tuple[int, int]]) -> np.ndarray:

@@ -155,7 +155,8 @@ def canonical_jpeg(face: Face, face_id: str, size: int, view: int = 0) -> bytes:
 
     Every view is one deterministic draw from (face_id, view): a final quality from U(60, 95), 4:2:0. Views above 0
     also draw a mirror and a history, as if the picture had been passed on before: a JPEG of quality U(35, 85), or a
-    shrinking to U(.4, .9) of its size. View 0 is what is stored, validated and detected.
+    shrinking to U(.4, .9) of its size. View 0 is what is stored (at the data set's size), validated and detected (at the
+    detector's).
     """
     draw = np.random.default_rng(int(hashlib.sha256(f"{face_id}:{view}".encode()).hexdigest()[:16], 16))
     quality = int(draw.integers(FINAL_QUALITY[0], FINAL_QUALITY[1] + 1))

@@ -43,13 +43,22 @@ KNOWN_FACTS = ("person", "prompt", "seed", "generator", "source_image")
 def in_folder(path: Path, label: str, source: str, facts: Mapping[str, Mapping[str, object]]) -> list[FoundFace]:
     """Every file under a folder, in a fixed order; hidden files are passed over, links are not followed.
 
+    A photograph has no prompt, seed or generator: of a CSV's facts only its person counts.
+
     Raises:
         PlainError: the folder does not exist.
     """
     if not path.is_dir():
         raise console.PlainError(f"{path} is not a folder{_nearest(path)}; give a folder of images.")
+    allowed = KNOWN_FACTS if label == "generated" else ("person",)
     return [
-        FoundFace(label, source, file.relative_to(path).as_posix(), lambda file=file: _read(file), **facts.get(file.name, {}))
+        FoundFace(
+            label,
+            source,
+            file.relative_to(path).as_posix(),
+            lambda file=file: _read(file),
+            **{name: fact for name, fact in facts.get(file.name, {}).items() if name in allowed},
+        )
         for file in _walk(path)
     ]
 
@@ -97,7 +106,8 @@ def read_facts(paths: Sequence[Path]) -> dict[str, dict[str, object]]:
                         f"least one of {', '.join(KNOWN_FACTS)}."
                     )
                 for row in rows:
-                    facts[Path(row["file"]).name] = {name: _fact(name, row[name], path) for name in known if row[name]}
+                    if row["file"]:
+                        facts[Path(row["file"]).name] = {name: _fact(name, row[name], path) for name in known if row[name]}
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise console.PlainError(f"Cannot read {path}: {error}; give a CSV file in UTF-8.") from None
     return facts

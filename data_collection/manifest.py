@@ -67,9 +67,9 @@ class FaceRecord:
         return self.status == "accepted"
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[str, str, str, str]:
         """What makes a row the same row when a collection runs again."""
-        return self.source, self.file, self.id
+        return self.label, self.source, self.file, self.id
 
 
 def manifest_path(folder: Path) -> Path:
@@ -120,7 +120,7 @@ def replace_all(folder: Path, records: Iterable[FaceRecord]) -> None:
 
 
 def _to_line(record: FaceRecord) -> str:
-    return json.dumps(dataclasses.asdict(record), ensure_ascii=False) + "\n"
+    return json.dumps(dataclasses.asdict(record)) + "\n"
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -68,11 +68,17 @@ def place(records: Sequence[FaceRecord], splits: Splits) -> list[FaceRecord]:
         old = {placed[index].group for index in members if placed[index].group}
         newcomers = [index for index in members if not placed[index].group]
         if not old:
-            new_groups.append((min(placed[index].id for index in members), members))
+            # A group whose rows were lost is known by its images' ids: it goes back to where it was.
+            known = {placed[index].id for index in members} & splits.groups.keys()
+            if known:
+                old, newcomers = known, members
+            else:
+                new_groups.append((min(placed[index].id for index in members), members))
         for index in newcomers if old else ():
             group = min(old)
             split = splits.groups[group] if len({splits.groups[one] for one in old}) == 1 else QUARANTINE
-            split = QUARANTINE if split == "hold-out" else split
+            if split == "hold-out" and placed[index].id != group:
+                split = QUARANTINE
             placed[index] = replace(placed[index], group=group, split=split)
     for group, members, split in _fill(placed, new_groups, splits.shares):
         splits.groups[group] = split

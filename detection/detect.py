@@ -1,6 +1,7 @@
 """detect(): paths -> detections -> a table, or JSON."""
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def detect(settings: DetectionSettings) -> int:
 def images(paths: Sequence[Path]) -> Iterator[Path]:
     """Files as they are named; in folders, every image by its suffix, hidden files and links passed over."""
     for path in paths:
-        if path.is_dir():
+        if os.path.isdir(path):  # unlike Path.is_dir, it bears names that are too long to exist
             for file in sorted(path.rglob("*")):
                 hidden = any(part.startswith(".") or part in JUNK for part in file.relative_to(path).parts)
                 if file.suffix.lower() in SUFFIXES and not hidden and not file.is_symlink():

@@ -26,18 +26,30 @@ class Dataset:
         return np.array([record.label == "generated" for record in records], dtype=np.int64)
 
 
+def find(data: Path, named: Path) -> Path:
+    """The data set that a person names by path, or by name inside `data`.
+
+    Raises:
+        PlainError: there is none.
+    """
+    for folder in (named, data / named):
+        if manifest.manifest_path(folder).is_file():
+            return folder
+    raise console.PlainError(f"{named} holds no data set; name the folder that manifest.jsonl lies in with --dataset.")
+
+
 def read(data: Path, named: Path | None) -> Dataset:
-    """Reads the data set that a person names (by path, or by name inside `data`), or the one collected last.
+    """Reads the named data set, or the one collected last.
 
     Raises:
         PlainError: there is none, it was altered, or a split of it lacks a class.
     """
-    folder = _newest(data) if named is None else (data / named if not named.exists() else named)
+    folder = _newest(data) if named is None else find(data, named)
     records = manifest.read(folder)
     splits.check(records, splits.read(folder))
     dataset = Dataset(
         folder,
-        json.loads((folder / "settings.json").read_bytes())["frozen"]["image_size"],
+        _image_size(folder / "settings.json"),
         records,
         manifest.accepted(records, "train"),
         manifest.accepted(records, "validation"),
@@ -47,6 +59,13 @@ def read(data: Path, named: Path | None) -> Dataset:
             raise console.PlainError(f"The {name} split of {folder} lacks a class; collect more images.")
     console.say(f"{folder}: {len(dataset.train)} images to train, {len(dataset.validation)} to validate.")
     return dataset
+
+
+def _image_size(path: Path) -> int:
+    try:
+        return int(json.loads(path.read_bytes())["frozen"]["image_size"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise console.PlainError(f"{path} is missing or damaged; restore it from a copy.", console.DISK) from None
 
 
 def _newest(data: Path) -> Path:

@@ -93,7 +93,7 @@ def parts(
     found = {}
     for size in dict.fromkeys(column.size for column in columns):
         outputs = tapped(keras.layers.Rescaling(scale, offset)(resized(pixels, size)), training=False)
-        by_tap = dict(zip(names, outputs if len(names) > 1 else [outputs], strict=True))
+        by_tap = dict(zip(names, outputs, strict=True))
         found |= {column: pooled(by_tap[column.tap], column.statistic) for column in columns if column.size == size}
     return found
 

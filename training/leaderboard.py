@@ -1,4 +1,7 @@
-"""The best trials and the baselines in one table, on the same validation images."""
+"""The best trials and the baselines in one table, on the same validation images.
+
+Heads are ranked over all views of them, as they were trained; baselines are scored on view 0, as they were trained.
+"""
 
 from collections.abc import Sequence
 

@@ -102,18 +102,26 @@ def find(folder: Path, named: Path | None) -> Path:
         PlainError: there is none.
     """
     if named is None:
-        names = _names(folder)
-        if not names:
+        cards = list(_readable_cards(folder))
+        if not cards:
             raise console.PlainError(
                 f"{folder} holds no detector; run python -m training first, or name one with --model.", console.BAD_MODEL
             )
-        return max((folder / name for name in names), key=lambda path: read_card(path).created)
+        return folder / max(cards, key=lambda pair: pair[1].created)[0]
     for path in (named, folder / named):
         if (path / CARD).is_file():
             return path
     close = difflib.get_close_matches(named.name, _names(folder), n=1)
     hint = f"did you mean {folder / close[0]}?" if close else f"saved detectors lie in {folder}."
     raise console.PlainError(f"{named} is no saved detector; {hint}", console.BAD_MODEL)
+
+
+def _readable_cards(folder: Path) -> Iterator[tuple[str, Card]]:
+    for name in _names(folder):
+        try:
+            yield name, read_card(folder / name)
+        except console.PlainError as error:
+            console.warn(f"{name} is passed over. {error}")
 
 
 def _names(folder: Path) -> list[str]:

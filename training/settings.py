@@ -18,7 +18,7 @@ class TrainingSettings:
     """
 
     dataset: Path | None = None
-    """Folder of the data set, such as data/faces; without it, the one collected last."""
+    """Folder or name of the data set, such as data/faces; without it, the one collected last."""
 
     data: Path = Path("data")
     """Folder of all data sets."""
@@ -31,7 +31,7 @@ class TrainingSettings:
 take longer."""
 
     views: int = 2
-    """Views of every image: the stored one, and others with a random JPEG or rescaling history and a mirror."""
+    """Views of every image: a plain one, and others with a random JPEG or rescaling history and a mirror."""
 
     tuner: Literal["hyperband", "random", "bayesian"] = "hyperband"
     """How KerasTuner searches."""
@@ -88,6 +88,7 @@ take longer."""
             ("trials", 1, 10_000),
             ("epochs", 2, 10_000),
             ("committee", 1, 100),
+            ("seed", 0, 2**32 - 1),
             ("batch_size", 1, 4096),
         ):
             if not low <= getattr(self, name) <= high:

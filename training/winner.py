@@ -144,6 +144,8 @@ def _save_baselines(
 ) -> dict[str, dict]:
     """Metrics of every baseline; those linear in the features also become ONNX detectors, to be judged like the winner."""
     described: dict[str, dict] = {}
+    if any(extractor.engine != "onnxruntime" for extractor in extractors.values()):
+        console.warn("Baselines are kept for the hold-out with --engine onnxruntime only.")
     (folder / "baselines").mkdir()
     for rival in rivals:
         described[rival.name] = {"metrics": leaderboard.metrics(rival.probabilities, labels)}

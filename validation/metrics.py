@@ -132,7 +132,7 @@ def _estimate(value: float, drawn: np.ndarray, fewest: int) -> Estimate:
         return Estimate(value, value, value)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.nanquantile(drawn, [tail, 1 - tail])
-    three = min(1.0, 3 / max(fewest, 1))
-    low = min(low, 1 - three) if value == 1 else low
-    high = max(high, three) if value == 0 else high
+    if low == high:
+        three = 3 / max(fewest, 1)
+        low, high = max(0.0, value - three), min(1.0, value + three)
     return Estimate(value, float(low), float(high))

@@ -15,7 +15,7 @@ class ValidationSettings:
     """Folder or name of a saved detector; without it, the newest."""
 
     dataset: Path | None = None
-    """Folder of the data set; without it, the one that the detector was trained on."""
+    """Folder or name of the data set; without it, the one that the detector was trained on."""
 
     saved_models: Path = Path("saved_models")
     """Folder of all saved detectors."""

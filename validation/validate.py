@@ -11,6 +11,7 @@ from data_collection import console, manifest, splits
 from data_collection.manifest import FaceRecord
 from training import run_logs, saved_models
 from training.calibration import Calibration
+from training.dataset import find
 from training.saved_models import Card
 from validation import predictions, report
 from validation.metrics import METRICS, Judged, estimates
@@ -26,13 +27,14 @@ def validate(settings: ValidationSettings) -> None:
     """
     folder = saved_models.find(settings.saved_models, settings.model)
     card = saved_models.read_card(folder)
-    dataset = settings.dataset or Path(card.dataset["folder"])
+    trained_on = Path(card.dataset["folder"])
+    dataset = find(trained_on.parent, settings.dataset or trained_on)
     hold_out = read_hold_out(dataset, card)
     rivals = {name: rival for name, rival in card.baselines.items() if "file" in rival}
     runs = [saved_models.open_onnx(folder, card)]
     runs += [saved_models.open_onnx(folder, card, rival["file"]) for rival in rivals.values()]
     opened = splits.record_opening(dataset, card.name)
-    console.heading(f"{card.name} on {len(hold_out)} hold-out images of {dataset} (opened {opened} times)")
+    console.heading(f"{card.name} on {len(hold_out)} hold-out images of {dataset} (opening {opened})")
 
     probabilities = predictions.predict(dataset, hold_out, runs, card.image_size)
     calibrations = [card.calibration, *(Calibration(**rival["calibration"]) for rival in rivals.values())]
@@ -56,8 +58,8 @@ def read_hold_out(dataset: Path, card: Card) -> list[FaceRecord]:
             console.LEAK,
         )
     hold_out = manifest.accepted(records, "hold-out")
-    if not hold_out:
-        raise console.PlainError(f"{dataset} has no hold-out images; collect more.")
+    if {record.label for record in hold_out} != set(manifest.LABELS):
+        raise console.PlainError(f"The hold-out of {dataset} lacks a class; collect more sources, then train again.")
     return hold_out
 
 

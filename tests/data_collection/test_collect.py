@@ -126,12 +126,49 @@ def test_a_csv_without_the_columns_is_refused(faces, tmp_path):
     assert "has the columns name, text" in done.stderr
 
 
-def test_an_image_under_both_labels_is_rejected_and_warned_of(faces, tmp_path):
+def test_an_image_under_both_labels_is_rejected_twice_and_warned_of(faces, tmp_path):
     shutil.copy(faces / "real" / "face 001.jpeg", faces / "generated" / "same.png")
     done = command(*collect_command(faces), cwd=tmp_path)
     assert done.returncode == 0
-    assert reasons(tmp_path) == {"same.png": "wrong label: the same file is real as real/face 001.jpeg"}
-    assert "Find out which is right" in done.stderr
+    assert reasons(tmp_path) == {
+        "same.png": "both labels: also real/face 001.jpeg",
+        "face 001.jpeg": "both labels: also generated/same.png",
+    }
+    assert "1 images have both labels and are left out, real/face 001.jpeg and generated/same.png for one" in done.stderr
+
+
+def test_a_folder_collected_under_the_wrong_label_is_not_left_there(faces, tmp_path):
+    wrong = [*collect_command(faces)[:-4], "--real", f"folder:{faces / 'generated'}"]
+    command(*wrong, cwd=tmp_path)
+    done = command(*collect_command(faces), cwd=tmp_path)
+    assert "40 images have both labels and are left out" in done.stderr
+    assert not any(record.accepted for record in read(tmp_path) if record.source == "generated")
+
+
+def test_lost_rows_of_the_hold_out_come_back_to_the_hold_out(faces, tmp_path):
+    command(*collect_command(faces), cwd=tmp_path)
+    folder = tmp_path / "data" / "faces"
+    before = {record.id: record.split for record in read(tmp_path)}
+    manifest.replace_all(folder, [record for record in read(tmp_path) if record.split != "hold-out"])
+    for number in range(40):
+        (faces / "real" / f"new {number}.png").write_bytes(encoded(picture(600 + number)))
+    assert command(*collect_command(faces), cwd=tmp_path).returncode == 0
+    after = {record.id: record.split for record in read(tmp_path)}
+    assert {face_id: after[face_id] for face_id in before} == before
+    assert len(after) == 120
+
+
+def test_rows_of_a_csv_that_name_no_file_are_warned_of(faces, tmp_path):
+    (tmp_path / "prompts.csv").write_text("file,prompt\nface 000.png,a face\nface_1,a face\nshort\n")
+    done = command(*collect_command(faces, "--prompts", "prompts.csv"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "2 rows of --prompts name no file that was found" in done.stderr
+
+
+def test_a_name_that_is_no_utf_8_is_collected_like_any_other(faces, tmp_path):
+    Path(os.fsdecode(os.fsencode(faces / "real") + b"/\xff\xe9.png")).write_bytes(encoded(picture(650)))
+    assert command(*collect_command(faces), cwd=tmp_path).returncode == 0
+    assert sum(record.accepted for record in read(tmp_path)) == 81
 
 
 @pytest.mark.parametrize(("left", "sentence"), [(0, "Only 0 generated images"), (5, "Only 5 generated images")])

@@ -13,9 +13,9 @@ from toys import encoded, picture
 
 def record(number: int, image: Image.Image | None = None, **known) -> FaceRecord:
     phash, mirrored = duplicates.perceptual_hashes(image or picture(1000 + number))
-    return FaceRecord(
-        f"{number:064x}", "real", "source", str(number), "accepted", phash=phash, phash_mirrored=mirrored, **known
-    )
+    source = known.pop("source", "source")
+    name = f"{number:064x}"
+    return FaceRecord(name, "real", source, str(number), "accepted", phash=phash, phash_mirrored=mirrored, **known)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,8 @@ def test_different_pictures_stay_apart():
         ({"seed": 0, "generator": "g"}, {"seed": 0, "generator": "g"}),
         ({"source_image": f"{9:064x}"}, {"source_image": f"{9:064x}"}),
         ({"source_image": f"{2:064x}"}, {}),
+        ({"source_image": "2"}, {}),
+        ({"person": "s1", "source": "one"}, {"person": "s1", "source": "other"}),
     ],
 )
 def test_a_shared_fact_ties_two_images(ties):

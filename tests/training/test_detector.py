@@ -10,7 +10,7 @@ from PIL import Image
 
 from toys import environment_of, picture
 from training import base_models, detector, onnx_files
-from training.heads import TrainingFaces, build_head, indices
+from training.heads import TAP_SETS, TrainingFaces, build_head, chosen, indices
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,17 @@ def test_a_selection_of_columns_equals_the_same_columns_of_everything(base):
     part = keras.Model(pixels, detector.vector(detector.parts(pixels, base, "mobilenet_v2", some), some))
     x = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
     assert np.allclose(part.predict_on_batch(x), whole.predict_on_batch(x)[:, indices(some)], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("taps", list(TAP_SETS))
+@pytest.mark.parametrize("statistics", ["mean", "mean+std"])
+@pytest.mark.parametrize("sizes", ["64", "64+32"])
+def test_every_choice_of_columns_can_be_joined(base, taps, statistics, sizes):
+    everything = detector.layout(base, "mobilenet_v2", (64, 32))
+    columns = chosen(everything, {"taps": taps, "statistics": statistics, "sizes": sizes})
+    pixels = keras.Input((64, 64, 3))
+    vector = detector.vector(detector.parts(pixels, base, "mobilenet_v2", columns), columns)
+    assert vector.shape == (None, sum(column.stop - column.start for column in columns))
 
 
 def test_the_joined_detector_equals_head_on_features_in_keras_and_in_onnx(base, tmp_path):

@@ -34,6 +34,13 @@ def test_the_card_names_what_a_reader_must_know(models):
     assert card.search["trials"] == 4 and card.settings["trials"] == 4
 
 
+def test_a_damaged_card_beside_it_is_passed_over(models, capsys):
+    (models / "old").mkdir()
+    (models / "old" / "card.json").write_text("{}")
+    assert saved_models.find(models, None) == models / "toy"
+    assert "old is passed over" in capsys.readouterr().err
+
+
 def test_the_newest_is_found_without_a_name_and_any_with_one(models):
     card = saved_models.read_card(models / "toy")
     shutil.copytree(models / "toy", models / "later")

@@ -75,3 +75,6 @@ def test_one_class_alone_gives_no_number_and_a_constant_score_gives_a_half():
 def test_no_error_at_all_is_not_certainty():
     perfect = Judged(np.repeat([0.1, 0.9], 30), np.repeat([0, 1], 30), np.arange(60), 0.5)
     assert all((each.value, each.low, each.high) == (1, 0.9, 1) for each in estimates(perfect, replicates=50).values())
+    blind = Judged(np.repeat([0.1, 0.2], 30), np.repeat([0, 1], 30), np.arange(60), 0.5)
+    found = estimates(blind, replicates=50)["balanced accuracy"]
+    assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.4, 0.6))
