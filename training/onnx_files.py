@@ -17,15 +17,33 @@ PARITY = 1e-4
 
 
 def export(model: "keras.Model", path: Path) -> None:
-    """Writes a model as ONNX. A model that has never been called cannot be exported, so it is called once."""
-    import logging
-    import warnings
+    """Writes a Keras model of the TensorFlow backend as ONNX.
 
-    model.predict_on_batch(np.zeros((1, *model.input_shape[1:]), dtype=np.float32))
+    tf2onnx copies every constant in each of its thirty passes: `model.export` takes 26 s and 7 GB for Xception. So the
+    weights are arguments of the function that is converted, which takes 5 s and 0.5 GB, and become constants afterwards.
+    """
+    import logging
+
+    import onnx
+    import tensorflow as tf
+    import tf2onnx
+
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tf2onnx looks for np.object, which numpy announces as a change to come
-        model.export(str(path), format="onnx", verbose=False)
+    trainable, variables = len(model.trainable_variables), model.trainable_variables + model.non_trainable_variables
+    weights = {f"weight{number}": variable for number, variable in enumerate(variables)}
+
+    @tf.function(autograph=False)
+    def call(pixels, *weights):
+        return model.stateless_call(weights[:trainable], weights[trainable:], pixels, training=False)[0]
+
+    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="pixels")]
+    signature += [tf.TensorSpec(weight.shape, weight.dtype, name=name) for name, weight in weights.items()]
+    proto, _ = tf2onnx.convert.from_function(call, signature)
+    inputs = {value.name: value for value in proto.graph.input}
+    for name in filter(inputs.__contains__, weights):  # those of a dropout or a metric are not used
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(weights[name]), name))
+        proto.graph.input.remove(inputs[name])
+    onnx.save(proto, str(path))
 
 
 Runner = Callable[[np.ndarray], np.ndarray]
