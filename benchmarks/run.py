@@ -1,4 +1,4 @@
-"""`python -m benchmarks.run`: the speed and memory figures, measured on pictures made of noise, in about four minutes.
+"""`python -m benchmarks.run`: the speed and memory figures, measured on pictures made of noise, in about five minutes.
 
 It needs the pretrained weights (as `python -m training` finds them) and no data set. What is compared runs in turns within
 this process, or as whole processes one after another. Writes benchmarks/results.json.
