@@ -1,13 +1,95 @@
-"""`python -m data_collection`: gather real and generated faces into one data set."""
+"""`python -m data_collection`: gather real and generated faces into one data set; `audit`, `redraw` and `draw` help."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 import tyro
 
-from data_collection.settings import CollectionSettings
+from data_collection import console
 
-if __name__ == "__main__":
-    settings = tyro.cli(CollectionSettings, prog="python -m data_collection")
+COLLECT_HELP = """Three more commands: `python -m data_collection audit DATASET` looks for anything but the face that gives \
+the label away; `python -m data_collection redraw DATASET FILE` draws one image again; `torchrun --nproc-per-node 2 -m \
+data_collection draw`, with the options of the run, lets each of two GPUs draw its share for the next run to take in."""
 
-    from data_collection import console
+
+@dataclass(frozen=True)
+class AuditSettings:
+    """Audits a data set again: does anything but the face give the label away? Exit code 4 if something does (RED)."""
+
+    dataset: Annotated[Path, tyro.conf.Positional]
+    """Folder of the data set, such as data/faces."""
+
+    logs: Path = Path("logs")
+    """Folder of TensorBoard's logs."""
+
+    seed: int = 0
+    """Of the cross-validation and the bootstrap."""
+
+
+@dataclass(frozen=True)
+class RedrawSettings:
+    """Draws one image again, alone, from its row in the manifest."""
+
+    dataset: Annotated[Path, tyro.conf.Positional]
+    """Folder of the data set, such as data/faces."""
+
+    file: Annotated[str, tyro.conf.Positional]
+    """The image's `file` in manifest.jsonl, or the beginning of its `id`."""
+
+    out: Path = Path("redrawn.png")
+    """Where the picture is written."""
+
+
+def collect_command(words: list[str]) -> None:
+    from data_collection import recipes
+
+    settings = recipes.parse(words, COLLECT_HELP)
+
     from data_collection.collect import collect
 
-    console.run(lambda: collect(settings))
+    collect(settings)
+
+
+def audit_command(words: list[str]) -> int:
+    settings = tyro.cli(AuditSettings, prog="python -m data_collection audit", args=words)
+
+    from data_collection.inspection import inspect
+
+    return console.SHORTCUT if inspect(settings.dataset, settings.logs, settings.seed).verdict == "RED" else 0
+
+
+def redraw_command(words: list[str]) -> None:
+    settings = tyro.cli(RedrawSettings, prog="python -m data_collection redraw", args=words)
+
+    from data_collection.redraw import redraw
+
+    redraw(settings.dataset, settings.file, settings.out)
+
+
+def draw_command(words: list[str]) -> None:
+    from data_collection import recipes
+
+    settings = recipes.parse(words)
+
+    from data_collection.collect import draw
+
+    draw(settings)
+
+
+COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
+    "audit": audit_command,
+    "redraw": redraw_command,
+    "draw": draw_command,
+}
+
+
+def main() -> int | None:
+    first, *rest = sys.argv[1:] or [""]
+    return COMMANDS[first](rest) if first in COMMANDS else collect_command(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    console.run(main)

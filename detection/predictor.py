@@ -76,7 +76,10 @@ class Detector:
             if path.stat().st_size > face_images.MAX_BYTES:
                 return Detection(path, error=f"larger than {face_images.MAX_BYTES // 1_000_000} MB")
             data = path.read_bytes()
-            return face_images.canonical_face(face_images.decode(data), face_images.content_id(data), self.card.image_size)
+            face = face_images.decode(data, self.card.crop)
+            return face_images.canonical_face(face, face_images.content_id(data), self.card.image_size)
+        except face_images.NotOneFace as error:
+            return Detection(path, error=f"{error}; the detector judges pictures of one face")
         except face_images.UnreadableImage as error:
             return Detection(path, error=str(error))
         except OSError as error:

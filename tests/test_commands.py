@@ -39,8 +39,8 @@ def test_a_misspelt_option_is_named_with_a_suggestion(room, tmp_path):
 
 
 def options_of(room: str) -> set[str]:
-    tree = ast.parse((ROOT / room / "settings.py").read_text())
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    trees = [ast.parse((ROOT / room / file).read_text()) for file in ("settings.py", "__main__.py")]
+    classes = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
     fields = [item.target.id for node in classes for item in node.body if isinstance(item, ast.AnnAssign)]
     return {"--" + field.replace("_", "-") for field in fields}
 
@@ -56,7 +56,10 @@ def test_the_readme_names_only_options_that_exist():
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (["data_collection"], 2, "Nothing to collect"),
+        (["data_collection", "--real", "folder:"], 2, "folder: names no folder"),
+        (["data_collection", "--recipe", "simple"], 2, "There is no recipe simple; give sample"),
+        (["data_collection", "audit", "nowhere"], 2, "nowhere holds no data set"),
+        (["data_collection", "redraw", "nowhere", "1"], 2, "nowhere holds no data set"),
         (["data_collection", "--real", "folder:nowhere", "--generated", "folder:faces"], 2, "nowhere is not a folder"),
         (["data_collection", "--real", "kagle:x"], 2, "--real kagle:x is no source"),
         (["data_collection", "--generated", "dcgan:many"], 2, "asks for 'many' faces"),

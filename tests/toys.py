@@ -54,7 +54,7 @@ def environment_of(**environment: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160", **environment}
 
 
-COLLECT = ("data_collection", "--image-size", 64, "--min-side", 48)
+COLLECT = ("data_collection", "--image-size", 64, "--min-side", 48, "--no-audit")
 TRAIN = ("training", "--weights", "random", "--bases", "mobilenet_v2", "--sizes", 64)
 
 

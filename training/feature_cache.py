@@ -208,5 +208,5 @@ def _save_chunk(cache: Path, chunk: Sequence[tuple[FaceRecord, int, np.ndarray]]
 
 def canonical(folder: Path, record: FaceRecord, side: int, view: int) -> np.ndarray:
     """Pixels of one view of one collected image: uint8, (side, side, 3)."""
-    face = face_images.decode(manifest.read_original(folder, record))
+    face = face_images.decode(manifest.read_original(folder, record), record.crop)
     return face_images.canonical_face(face, record.id, side, view)

@@ -32,6 +32,7 @@ class Card:
         created: UTC, ISO 8601.
         image_size: side of the square that the detector takes, in pixels.
         canonicaliser: version of the canonicaliser that it was trained behind.
+        crop: how pictures were cropped, and are before they are judged: "centre" or "face".
         dataset: path, fingerprint, hash of the hold-out, and images per split and label.
         base: name, and origin, sha256 and note of its pretrained weights.
         search: tuner, trials, and the winner's hyperparameters.
@@ -42,6 +43,7 @@ class Card:
         sha256: of every model file, by file name.
         versions: of the libraries that made it.
         settings: of the training command.
+        banner: what every report on the detector says first; empty if the audit of its data found nothing.
     """
 
     name: str
@@ -58,6 +60,8 @@ class Card:
     sha256: dict[str, str]
     versions: dict[str, str]
     settings: dict[str, Any] = field(default_factory=dict)
+    banner: str = ""
+    crop: str = "centre"
     card_version: int = CARD_VERSION
 
 

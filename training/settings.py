@@ -59,6 +59,9 @@ take longer."""
     engine: Literal["auto", "onnxruntime", "keras"] = "auto"
     """What runs the bases: ONNX Runtime on a CPU, Keras where there is a GPU."""
 
+    accept_shortcuts: bool = False
+    """Train although the audit of the data set is RED; every report on the detector then says so first."""
+
     name: str = ""
     """Name of the saved detector; without it, the data set's name and the time."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from data_collection import console, manifest
+from data_collection import audit, console, manifest
 from training import base_weights, baselines, dataset, feature_cache, head_search, leaderboard, run_logs, saved_models, winner
 from training.baselines import Baseline
 from training.calibration import sigmoid
@@ -17,10 +17,13 @@ def train(settings: TrainingSettings) -> None:
     """Searches, trains and saves a detector from a collected data set; the hold-out is not read.
 
     Raises:
-        PlainError: no data set, altered images, or weights that cannot be had.
+        PlainError: no data set, one whose audit is RED, altered images, or weights that cannot be had.
     """
     data = dataset.read(settings.data, settings.dataset)
     name = saved_models.free_name(settings.saved_models, settings.name, data.folder.name)
+    banner = audit.refuse(data.folder, data.records, settings.accept_shortcuts)
+    if banner:
+        console.warn(banner)
 
     console.heading("Features of the frozen bases")
     extractors, faces = extract(data, settings)
@@ -42,7 +45,7 @@ def train(settings: TrainingSettings) -> None:
 
     console.heading("Winner")
     best = winner.fit(trials, faces, data.labels(data.validation), settings, settings.logs / "training" / name)
-    winner.save(name, best, trials, rivals, data, extractors, settings)
+    winner.save(name, best, trials, rivals, data, extractors, settings, banner)
     log(name, best, data, settings)
     leaderboard.show(trials, rivals, data.labels(data.validation))
     console.say(

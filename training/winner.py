@@ -98,6 +98,7 @@ def save(
     data: Dataset,
     extractors: Mapping[str, Extractor],
     settings: TrainingSettings,
+    banner: str,
 ) -> None:
     """Joins base and head, writes both model files, the linear baselines, the leaderboard, and the card last."""
     extractor = extractors[winner.base]
@@ -135,6 +136,8 @@ def save(
             sha256={path.relative_to(folder).as_posix(): onnx_files.sha256(path) for path in files},
             versions=_versions(),
             settings=json.loads(json.dumps(dataclasses.asdict(settings), default=str)),
+            banner=banner,
+            crop=data.train[0].crop,
         )
         saved_models.write_card(folder, card)
 

@@ -57,6 +57,7 @@ def write(report: Report, folder: Path) -> None:
 def _as_json(report: Report) -> dict:
     return {
         "model": report.card.name,
+        "banner": report.card.banner,
         "dataset": report.dataset,
         "hold_out_opened": report.opened,
         "hold_out_sha256": report.card.dataset["hold_out_sha256"],
@@ -82,6 +83,7 @@ def markdown(report: Report) -> str:
     lines = [
         f"# {card.name} on the hold-out of {report.dataset}",
         "",
+        *([f"> **{card.banner}**", ""] if card.banner else []),
         f"{real} photographs and {generated} generated images in {len(np.unique(judged.groups))} groups; no group has an "
         f"image in another split. This hold-out has been opened {report.opened} time{'s' if report.opened > 1 else ''}.",
         f"Threshold {judged.threshold:.3f} and temperature {card.calibration.temperature:.2f} come from the validation "

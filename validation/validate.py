@@ -46,6 +46,8 @@ def validate(settings: ValidationSettings) -> None:
     log(found, settings.logs)
     columns = ["metric, 95% interval", *(each.name for each in verdicts)]
     console.table("Hold-out", columns, [[name, *(each.estimates[name] for each in verdicts)] for name in METRICS])
+    if card.banner:
+        console.warn(card.banner)
     console.say(f"Report: {folder / 'report' / 'report.md'}. Curves: tensorboard --logdir {settings.logs}")
 
 

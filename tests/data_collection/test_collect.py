@@ -62,7 +62,7 @@ def test_trouble_ends_in_rejected_rows_and_the_rest_is_collected(faces, tmp_path
     assert found == {
         "zz copy.jpg": "duplicate of real/face 000.jpeg",
         "black.png": "single colour",
-        "small.png": "too small: shorter side under 48 pixels",
+        "small.png": "too small: square under 48 pixels",
         "poor.jpg": "low JPEG quality: under 60",
         "enlarged.png": "upscaled",
         "empty.jpg": "unreadable: empty file",
@@ -112,16 +112,16 @@ def test_a_second_run_does_nothing_and_new_images_extend_the_set(faces, tmp_path
 
 def test_prompts_from_a_csv_keep_their_images_together(faces, tmp_path):
     rows = [f"face {number:03}.png,prompt {number // 10}" for number in range(40)]
-    (tmp_path / "prompts.csv").write_text("\n".join(["file,prompt", *rows]))
-    assert command(*collect_command(faces, "--prompts", "prompts.csv"), cwd=tmp_path).returncode == 0
+    (tmp_path / "facts.csv").write_text("\n".join(["file,prompt", *rows]))
+    assert command(*collect_command(faces, "--facts", "facts.csv"), cwd=tmp_path).returncode == 0
     generated = [record for record in read(tmp_path) if record.label == "generated"]
     assert {len({(r.group, r.split) for r in generated if r.prompt == f"prompt {n}"}) for n in range(4)} == {1}
     assert all(record.prompt == "" for record in read(tmp_path) if record.label == "real" and record.file[-4:] == ".png")
 
 
 def test_a_csv_without_the_columns_is_refused(faces, tmp_path):
-    (tmp_path / "prompts.csv").write_text("name,text\na,b\n")
-    done = command(*collect_command(faces, "--prompts", "prompts.csv"), cwd=tmp_path)
+    (tmp_path / "facts.csv").write_text("name,text\na,b\n")
+    done = command(*collect_command(faces, "--facts", "facts.csv"), cwd=tmp_path)
     assert done.returncode == 2
     assert "has the columns name, text" in done.stderr
 
@@ -159,10 +159,10 @@ def test_lost_rows_of_the_hold_out_come_back_to_the_hold_out(faces, tmp_path):
 
 
 def test_rows_of_a_csv_that_name_no_file_are_warned_of(faces, tmp_path):
-    (tmp_path / "prompts.csv").write_text("file,prompt\nface 000.png,a face\nface_1,a face\nshort\n")
-    done = command(*collect_command(faces, "--prompts", "prompts.csv"), cwd=tmp_path)
+    (tmp_path / "facts.csv").write_text("file,prompt\nface 000.png,a face\nface_1,a face\nshort\n")
+    done = command(*collect_command(faces, "--facts", "facts.csv"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "2 rows of --prompts name no file that was found" in done.stderr
+    assert "2 rows of --facts name no file that was found" in done.stderr
 
 
 def test_a_name_that_is_no_utf_8_is_collected_like_any_other(faces, tmp_path):

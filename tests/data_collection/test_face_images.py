@@ -26,13 +26,14 @@ def test_lossless_containers_give_the_pixels_that_went_in(format):
     assert np.array_equal(pixels(encoded(image, format, **options)), np.asarray(image))
 
 
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_an_orientation_tag_is_applied(orientation):
+def test_an_orientation_tag_is_applied_once(orientation, format):
     turn = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # Transpose operations that undo each tag
     stored = picture(2) if orientation == 1 else picture(2).transpose(_inverse(turn[orientation]))
     exif = Image.Exif()
     exif[0x0112] = orientation
-    assert np.array_equal(pixels(encoded(stored, "PNG", exif=exif)), np.asarray(picture(2)))
+    assert np.array_equal(pixels(encoded(stored, format, exif=exif)), np.asarray(picture(2)))
 
 
 def _inverse(operation: int) -> int:

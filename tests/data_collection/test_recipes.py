@@ -1,0 +1,56 @@
+"""A recipe is what somebody might have typed; what is typed beside it wins."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from data_collection import console, recipes
+from data_collection.settings import CollectionSettings, DrawingSettings, PromptSettings
+
+
+def test_options_typed_beside_a_recipe_win_and_sources_add_up(tmp_path):
+    ready = recipes.parse(["--recipe", "sample"])
+    assert (ready.dataset, ready.image_size, ready.real, ready.generated) == ("sample", 64, ("sample",), ("dcgan:400",))
+    more = recipes.parse(["--recipe=sample", "--dataset", "mine", "--image-size", "448", "--real", "folder:x"])
+    assert (more.dataset, more.image_size, more.real) == ("mine", 448, ("sample", "folder:x"))
+
+
+def test_a_run_leaves_a_recipe_that_means_the_same_options(tmp_path):
+    settings = CollectionSettings(
+        real=('folder:my "photos"',),
+        generated=("stable-diffusion:30@some/model", "dcgan:4"),
+        facts=(Path("a.csv"),),
+        prompting=PromptSettings(prompts="template", prompt_count=7),
+        drawing=DrawingSettings(steps=4, guidance=0.0, negative_prompt="blurred, grün", safety_checker=False),
+        keep_upscaled=True,
+        seed=9,
+        data=tmp_path,
+    )
+    recipes.keep(settings)
+    again = recipes.parse(["--recipe", str(settings.folder / "recipe.toml"), "--data", str(tmp_path)])
+    assert again == CollectionSettings(**{**vars(settings), "recipe": str(settings.folder / "recipe.toml")})
+
+
+def test_the_recipe_of_a_data_set_names_the_sources_of_all_its_runs(tmp_path):
+    for source in ("folder:a", "folder:b", "folder:a"):
+        recipes.keep(CollectionSettings(real=(source,), data=tmp_path))
+    assert recipes.read(str(tmp_path / "faces" / "recipe.toml"))["real"] == ["folder:a", "folder:b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [("real = [", "is no TOML file"), ("[drawing]\nsteps = 3", "has a section [drawing]")],
+)
+def test_a_recipe_that_cannot_be_read_is_refused_in_a_sentence(tmp_path, text, sentence):
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(console.PlainError, match=re.escape(sentence)):
+        recipes.parse(["--recipe", str(tmp_path / "mine.toml")])
+
+
+def test_a_misspelt_option_in_a_recipe_ends_like_one_that_was_typed(tmp_path, capsys):
+    (tmp_path / "mine.toml").write_text("image_sice = 64\n")
+    with pytest.raises(SystemExit) as end:
+        recipes.parse(["--recipe", str(tmp_path / "mine.toml")])
+    assert end.value.code == 2
+    assert "--image-size" in capsys.readouterr().err

@@ -1,0 +1,189 @@
+"""Photographs through the toy's autoencoder and through its image-to-image, loaded as the real ones are."""
+
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from data_collection import console, face_images, manifest, reconstruction, stable_diffusion
+from data_collection.found_faces import Request
+from data_collection.reconstruction import RECONSTRUCTION
+from data_collection.settings import CollectionSettings, DrawingSettings
+from toy_diffusion import COMMIT, SIDE, hub, make_model
+from toys import encoded, picture
+
+# Raised inside diffusers' schedulers by numpy 2.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return make_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+def photograph(folder, number: int, side: int) -> manifest.FaceRecord:
+    """A collected photograph, wider than it is high."""
+    wide = picture(number, side + 20).crop((0, 0, side + 20, side))
+    data = encoded(wide, "JPEG", quality=95)
+    record = manifest.FaceRecord(face_images.content_id(data), "real", "photos", f"{number}.jpg", "accepted")
+    manifest.write_whole(folder / "originals" / f"{number}.jpg", data)
+    return replace(record, original=f"originals/{number}.jpg", width=wide.width, height=wide.height)
+
+
+def asked(folder, model, argument="5", sides=(96, 96, 50, 96, 96, 96), **drawing) -> Request:
+    drawing = DrawingSettings(model=str(model), **{"steps": 4, "draw_size": SIDE, **drawing})
+    settings = CollectionSettings(data=folder, seed=3, drawing=drawing)
+    photographs = [photograph(settings.folder, number, side) for number, side in enumerate(sides)]
+    return Request(argument, "tiny-reconstruction", settings, photographs=photographs)
+
+
+def pixels(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)), dtype=int)
+
+
+def made(request: Request) -> list:
+    found = RECONSTRUCTION.find(request)
+    return list(found[0].together(found))
+
+
+def row_of(face) -> manifest.FaceRecord:
+    told = json.loads(json.dumps(dict(face.drawn_with)))
+    return manifest.FaceRecord("0", "generated", face.source, face.file, "accepted", seed=face.seed, drawn_with=told)
+
+
+@pytest.mark.parametrize("strength", [0, 0.5])
+def test_every_photograph_has_one_reconstruction_that_knows_it(tmp_path, model, strength):
+    request = asked(tmp_path, model, strength=strength)
+    faces = {face.source_image: (face, pixels(data)) for face, data in made(request)}
+    assert list(faces) != [] and set(faces) == {record.id for record in request.photographs[:5]}
+    for number, record in enumerate(request.photographs[:5]):
+        face, drawn = faces[record.id]
+        assert face.file == f"{record.id[:16]}.png" and not face.prompt and face.lasting
+        assert face.seed == (3 + number if strength else None)
+        # The third is smaller than what is drawn: it keeps its size, to the multiple of eight below it.
+        assert drawn.shape == ((48, 48, 3) if number == 2 else (SIDE, SIDE, 3)) == (face.drawn_with["size"],) * 2 + (3,)
+        assert face.drawn_with["torch"] == torch.__version__ and face.drawn_with["strength"] == strength
+
+
+@pytest.mark.parametrize("strength", [0, 0.5])
+def test_a_reconstruction_made_again_alone_from_its_row_is_the_same(tmp_path, model, strength):
+    request = asked(tmp_path, model, strength=strength)
+    for face, data in made(request)[1:3]:
+        original = next(record for record in request.photographs if record.id == face.source_image)
+        again = reconstruction.redraw(row_of(face), manifest.read_original(request.settings.folder, original))
+        assert np.abs(pixels(again) - pixels(data)).max() <= 1
+        assert np.abs(pixels(face.load()) - pixels(data)).max() <= 1
+    with pytest.raises(console.PlainError, match="no reconstruction"):
+        reconstruction.redraw(replace(row_of(face), drawn_with={"model": "x"}), b"")
+
+
+def test_the_autoencoder_sees_the_photograph_and_no_chance(tmp_path, model):
+    request = asked(tmp_path, model, "2")
+    first, second = (pixels(data) for _, data in made(request))
+    assert np.abs(first - second).max() > 5
+    changed = replace(request, settings=replace(request.settings, seed=99))
+    assert np.array_equal(pixels(made(changed)[0][1]), first)
+    loaded = reconstruction.load(request.settings.drawing)
+    assert type(loaded.pipe).__name__ == "AutoencoderKL" and RECONSTRUCTION.find(request)[0].again is None
+
+
+def test_what_the_autoencoder_is_given_is_what_it_gives_back(tmp_path, model):
+    """The toy's weights are random; an autoencoder that returns what it gets shows that sides and values are kept."""
+    request = asked(tmp_path, model, "1")
+    artist = reconstruction.load(request.settings.drawing)
+    seen = {}
+    hooks = [
+        artist.pipe.encoder.register_forward_pre_hook(lambda module, args: seen.update(pixels=args[0])),
+        artist.pipe.decoder.register_forward_hook(lambda module, args, out: seen["pixels"]),
+    ]
+    try:
+        (_, data), *_ = made(request)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    photograph = manifest.read_original(request.settings.folder, request.photographs[0])
+    wanted = np.asarray(reconstruction.square(photograph, SIDE), dtype=int)
+    assert np.abs(pixels(data) - wanted).max() <= 1
+
+
+def test_a_strength_draws_from_the_photograph_and_the_seed(tmp_path, model):
+    weak, strong, other = (
+        pixels(made(replace(request, settings=replace(request.settings, seed=seed)))[0][1])
+        for request, seed in (
+            (asked(tmp_path, model, "1", strength=0.25), 3),
+            (asked(tmp_path, model, "1", strength=1), 3),
+            (asked(tmp_path, model, "1", strength=0.25), 4),
+        )
+    )
+    assert np.abs(weak - strong).max() > 5 and np.abs(weak - other).max() > 1
+
+
+def test_a_black_reconstruction_gets_another_seed_if_there_is_chance_in_it(tmp_path, model):
+    face = RECONSTRUCTION.find(asked(tmp_path, model, "1", strength=0.5))[0]
+    chain = [face]
+    while chain[-1].again:
+        chain.append(chain[-1].again())
+    assert [one.seed for one in chain] == [3 + 1_000_000 * attempt for attempt in range(6)]
+    assert len({one.file for one in chain}) == 6 and {one.source_image for one in chain} == {face.source_image}
+    assert len({one.together for one in chain}) == 1
+
+
+def test_a_batch_that_does_not_fit_is_halved(tmp_path, model):
+    request = asked(tmp_path, model)
+    artist = reconstruction.load(request.settings.drawing)
+    artist.batch = 4
+
+    def small(module, args) -> None:
+        if args[0].shape[0] > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    hook = artist.pipe.encoder.register_forward_pre_hook(small)
+    try:
+        assert len(made(request)) == 5
+    finally:
+        hook.remove()
+    assert artist.batch == 1
+
+
+def test_a_strength_that_leaves_no_step_is_refused(tmp_path, model):
+    with pytest.raises(console.PlainError, match="leaves no step"):
+        RECONSTRUCTION.find(asked(tmp_path, model, strength=0.2))
+    assert RECONSTRUCTION.find(asked(tmp_path, model, strength=0.25))
+
+
+def test_there_are_no_more_reconstructions_than_photographs(tmp_path, model):
+    assert len(RECONSTRUCTION.find(asked(tmp_path, model, "700", sides=(96, 96)))) == 2
+    assert RECONSTRUCTION.find(replace(asked(tmp_path, model), photographs=())) == []
+    assert RECONSTRUCTION.name("300@stabilityai/sd-turbo", CollectionSettings()) == "sd-turbo-reconstruction"
+
+
+def test_the_autoencoder_alone_is_fetched_from_the_hub(tmp_path, model, monkeypatch):
+    import huggingface_hub
+
+    stable_diffusion._loaded.clear()
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    with hub({"toys/tiny": model}) as url:
+        template = url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
+        monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", url)
+        request = asked(tmp_path, "toys/tiny", "1")
+        needs = {need.what: need for need in RECONSTRUCTION.needs(request)}
+        assert needs["the model toys/tiny"].there and needs["disk for the model"].there
+        face, _ = made(request)[0]
+    assert face.drawn_with["revision"] == COMMIT
+    parts = {path.parent.name for path in (tmp_path / "hub").rglob("snapshots/*/*/*")}
+    assert parts == {"vae"}
+    assert stable_diffusion.whereabouts("toys/tiny", only="vae").found == "is in the cache"

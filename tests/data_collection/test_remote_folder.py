@@ -1,0 +1,230 @@
+"""A folder in an object store is collected like one on a disk; here from a real S3 client and a server on this machine."""
+
+import subprocess
+import sys
+import time
+import traceback
+import urllib.request
+
+import pytest
+
+from data_collection import console, face_images, remote_folder
+from data_collection.found_faces import NotAFile
+from data_collection.remote_folder import in_remote_folder, is_remote
+
+SECRET = "canary-secret-51c7"
+OBJECTS = {
+    "faces/b [1]*?.jpg": b"brackets",
+    "faces/deep/er/ü 2.png": b"deep",
+    "faces/a.jpg": b"first",
+    "faces/": b"",
+    "faces/deep/": b"",
+    "faces/.hidden.jpg": b"x",
+    "faces/.git/c.jpg": b"x",
+    "faces/__MACOSX/a.jpg": b"x",
+    "faces/Thumbs.db": b"x",
+    "faces2/other.jpg": b"x",
+}
+NAMES = ["a.jpg", "b [1]*?.jpg", "deep/er/ü 2.png"]
+
+
+@pytest.fixture(scope="module")
+def server():
+    from moto.server import ThreadedMotoServer
+
+    started = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    started.start()
+    yield "http://{}:{}".format(*started.get_host_and_port())
+    started.stop()
+
+
+@pytest.fixture
+def bucket(server, monkeypatch, tmp_path):
+    """A bucket named `photos` with OBJECTS; the client finds the server and its keys in the environment, as people set them."""
+    import boto3
+
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {
+        "AWS_ENDPOINT_URL": server,
+        "AWS_ACCESS_KEY_ID": "canary-id",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+        "AWS_MAX_ATTEMPTS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    urllib.request.urlopen(urllib.request.Request(f"{server}/moto-api/reset", method="POST")).close()
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="photos")
+    for key, data in OBJECTS.items():
+        client.put_object(Bucket="photos", Key=key, Body=data)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def in_memory():
+    import fsspec
+
+    store = fsspec.filesystem("memory")
+    store.pipe({"/faces/a.jpg": b"first", "/faces/deep/b.jpg": b"second"})
+    yield store
+    store.rm("/faces", recursive=True)
+
+
+def deny(monkeypatch) -> None:
+    """Lets the server check keys from here on; ours are none that it knows."""
+    monkeypatch.setattr("moto.settings.INITIAL_NO_AUTH_ACTION_COUNT", 0)
+
+
+def refused(url: str) -> console.PlainError:
+    with pytest.raises(console.PlainError) as caught:
+        in_remote_folder(url, "real", "faces", {})
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    return caught.value
+
+
+@pytest.mark.parametrize("url", ["s3://photos/faces", "s3://photos/faces/"])
+def test_a_bucket_is_listed_like_a_folder_and_read_one_by_one(bucket, url):
+    faces = in_remote_folder(url, "real", "faces", {})
+    assert [face.file for face in faces] == NAMES
+    assert [face.load() for face in faces] == [b"first", b"brackets", b"deep"]
+    assert {(face.label, face.source, face.lasting) for face in faces} == {("real", "faces", True)}
+
+
+def test_a_whole_bucket_is_a_folder_too(bucket):
+    assert [face.file for face in in_remote_folder("s3://photos", "real", "photos", {})] == [
+        *(f"faces/{name}" for name in NAMES),
+        "faces2/other.jpg",
+    ]
+
+
+def test_a_second_listing_sees_what_has_come_since(bucket):
+    in_remote_folder("s3://photos/faces", "real", "faces", {})
+    bucket.put_object(Bucket="photos", Key="faces/new.jpg", Body=b"new")
+    assert "new.jpg" in [face.file for face in in_remote_folder("s3://photos/faces", "real", "faces", {})]
+
+
+def test_facts_go_by_file_name_and_a_photograph_keeps_only_its_person(in_memory):
+    facts = {"b.jpg": {"person": "p1", "prompt": "a face", "seed": 4}}
+    _, real = in_remote_folder("memory://faces", "real", "faces", facts)
+    _, drawn = in_remote_folder("memory://faces", "generated", "faces", facts)
+    assert (real.file, real.person, real.prompt, real.seed) == ("deep/b.jpg", "p1", "", None)
+    assert (drawn.person, drawn.prompt, drawn.seed) == ("p1", "a face", 4)
+
+
+def test_what_is_too_large_is_not_even_fetched(bucket, monkeypatch):
+    monkeypatch.setattr(face_images, "MAX_BYTES", 5)
+    first, brackets, _ = in_remote_folder("s3://photos/faces", "real", "faces", {})
+    bucket.delete_object(Bucket="photos", Key="faces/b [1]*?.jpg")
+    with pytest.raises(NotAFile, match="larger than"):
+        brackets.load()
+    assert first.load() == b"first"
+
+
+def test_an_object_that_went_away_is_the_only_one_that_fails(bucket):
+    first, brackets, _ = in_remote_folder("s3://photos/faces", "real", "faces", {})
+    bucket.delete_object(Bucket="photos", Key="faces/a.jpg")
+    with pytest.raises(OSError) as caught:
+        first.load()
+    assert caught.value.strerror == "no longer in the store"
+    assert brackets.load() == b"brackets"
+
+
+def test_a_store_that_does_not_answer_is_one_sentence(bucket, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert "s3://photos/faces cannot be read: it does not answer" in str(refused("s3://photos/faces"))
+
+
+def test_access_lost_on_the_way_stops_the_run_without_a_row(bucket, monkeypatch):
+    face = in_remote_folder("s3://photos/faces", "real", "faces", {})[0]
+    deny(monkeypatch)
+    with pytest.raises(console.PlainError, match="s3://photos/faces/a.jpg cannot be read: access is denied") as caught:
+        face.load()
+    assert caught.value.exit_code == console.REMOTE
+
+
+def test_denied_access_is_one_sentence_without_the_key(bucket, monkeypatch):
+    deny(monkeypatch)
+    error = refused("s3://photos/faces")
+    assert "access is denied; check the credentials" in str(error) and error.exit_code == console.REMOTE
+
+
+def test_no_credentials_says_which_to_set(bucket, monkeypatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    assert "set AWS_PROFILE, or AWS_ACCESS_KEY_ID" in str(refused("s3://photos/faces"))
+
+
+def test_the_setting_for_public_buckets_does_without_credentials(bucket, monkeypatch):
+    import fsspec.config
+
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    bucket.put_bucket_acl(Bucket="photos", ACL="public-read")
+    monkeypatch.setattr(fsspec.config, "conf", {})
+    monkeypatch.setenv("FSSPEC_S3_ANON", "true")
+    fsspec.config.set_conf_env(fsspec.config.conf)
+    assert [face.file for face in in_remote_folder("s3://photos/faces", "real", "faces", {})] == NAMES
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("s3://no-such-bucket/faces", "there is no such bucket or folder"),
+        ("s3://photos/typo", "s3://photos/typo holds no files"),
+        ("s3://photos/faces/a.jpg", "holds no files; give a folder of images"),
+        ("s3://Not_A Bucket/faces", "that is no name of a bucket"),
+    ],
+)
+def test_what_is_not_in_the_store_is_named(bucket, url, sentence):
+    error = refused(url)
+    assert sentence in str(error) and error.exit_code == console.REMOTE
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("https://example.com/faces", "a web page cannot be listed"),
+        ("file:///faces", "is given by its path alone"),
+        ("s3://", "it needs a bucket"),
+        ("teapot://faces", "is no address of a known kind"),
+        (f"ftp://me:{SECRET}@host/faces", "The ftp:// address holds a password; leave it out"),
+    ],
+)
+def test_an_address_of_no_store_says_what_to_give_instead(url, sentence):
+    error = refused(url)
+    assert sentence in str(error) and error.exit_code == console.USAGE
+
+
+@pytest.mark.parametrize(
+    ("url", "module", "sentence"),
+    [
+        ("s3://photos/faces", "s3fs", "s3://photos/faces needs s3fs: pip install -r requirements-s3.txt"),
+        ("gs://photos/faces", "gcsfs", "gs://photos/faces needs gcsfs: pip install gcsfs"),
+        ("oci://photos/faces", "ocifs", "oci://photos/faces needs a package: Install ocifs"),
+    ],
+)
+def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch, url, module, sentence):
+    from fsspec.registry import _registry
+
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delitem(_registry, url.partition(":")[0], raising=False)
+    error = refused(url)
+    assert sentence in str(error) and error.exit_code == console.USAGE
+
+
+def test_addresses_are_told_from_paths():
+    assert [is_remote(text) for text in ("s3://b/faces", "gs://b", "https://host/x", "memory://x")] == [True] * 4
+    assert not any(is_remote(text) for text in ("faces", "/data/faces", "C:\\faces", "s3:/faces", "./a://b", "~/faces"))
+
+
+def test_paths_on_a_disk_need_none_of_this():
+    """Importing the module loads no store, so that --help stays instant."""
+    start = time.monotonic()
+    code = f"import sys, {remote_folder.__name__}; sys.exit(bool({{'fsspec', 's3fs'}} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=console.__file__.rsplit("/", 2)[0]).returncode == 0
+    assert time.monotonic() - start < 20

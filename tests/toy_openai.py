@@ -1,0 +1,132 @@
+"""A server on this machine that speaks like the OpenAI API and commits the faults that a test has written down for it."""
+
+import base64
+import contextlib
+import email
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from toys import encoded, picture
+
+FACE = {
+    "age": "34",
+    "gender": "woman",
+    "ethnicity": "Korean",
+    "hair": "short hair",
+    "expression": "a smile",
+    "accessory": "none",
+    "lighting": "daylight",
+    "background": "a street",
+}
+JSON = {"content-type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer: `cut` promises more bytes than it sends, `delay` is in seconds before anything is sent."""
+
+    body: bytes | str | dict
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=lambda: dict(JSON))
+    delay: float = 0.0
+    cut: bool = False
+
+
+@dataclass(frozen=True)
+class Received:
+    path: str
+    headers: dict[str, str]
+    raw: bytes
+    at: float
+
+    @property
+    def body(self) -> dict:
+        return json.loads(self.raw)
+
+    @property
+    def fields(self) -> dict[str, bytes]:
+        """Of a multipart form."""
+        message = email.message_from_bytes(b"Content-Type: " + self.headers["content-type"].encode() + b"\r\n\r\n" + self.raw)
+        return {part.get_param("name", header="content-disposition"): part.get_payload(decode=True) for part in message.walk()}
+
+
+@dataclass
+class Service:
+    """What the server has received, and the replies that it still has to give before it answers as it should."""
+
+    url: str
+    script: list[Reply] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
+    written: int = 0
+    drawn: int = 0
+
+    def asked_for(self) -> list[str]:
+        return [one.path for one in self.received]
+
+    def answer(self, received: Received) -> Reply:
+        self.received.append(received)
+        if self.script:
+            return self.script.pop(0)
+        return self.image() if "/images/" in received.path else self.prompts(10)
+
+    def prompts(self, count: int) -> Reply:
+        """So many prompts that no other answer has held."""
+        start, self.written = self.written, self.written + count
+        return faces(*(f"a photo of the face of number {number}" for number in range(start, start + count)))
+
+    def image(self, **more: object) -> Reply:
+        self.drawn += 1
+        data = base64.b64encode(encoded(picture(self.drawn))).decode()
+        return Reply({"created": 0, "data": [{"b64_json": data}], **more})
+
+
+def faces(*texts: str, **attributes: str) -> Reply:
+    return chat(json.dumps({"faces": [{"prompt": text, **FACE, **attributes} for text in texts]}))
+
+
+def chat(content: str | None, finish: str = "stop", refusal: str | None = None, choices: int = 1) -> Reply:
+    message = {"role": "assistant", "content": content, "refusal": refusal}
+    choice = {"index": 0, "finish_reason": finish, "message": message}
+    body = {"id": "c", "object": "chat.completion", "created": 0, "model": "gpt-6-luna-2026-10-01"}
+    return Reply({**body, "choices": [choice] * choices})
+
+
+def fault(status: int, code: str | None = None, message: str = "no", **headers: str) -> Reply:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply({"error": {"message": message, "type": "t", "code": code}}, status, {**JSON, **named})
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[Service]:
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *words: object) -> None: ...
+
+        def do_POST(self) -> None:
+            raw = self.rfile.read(int(self.headers["content-length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            reply = service.answer(Received(self.path, headers, raw, time.monotonic()))
+            time.sleep(reply.delay)
+            body = json.dumps(reply.body) if isinstance(reply.body, dict) else reply.body
+            data = body.encode() if isinstance(body, str) else body
+            with contextlib.suppress(OSError):  # the client may have left
+                self.send_response(reply.status)
+                for name, value in reply.headers.items():
+                    self.send_header(name, value)
+                self.send_header("content-length", str(len(data) + 100 * reply.cut))
+                self.end_headers()
+                self.wfile.write(data)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    service = Service(f"http://127.0.0.1:{server.server_port}/v1")
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield service
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
