@@ -8,21 +8,18 @@ import json
 import os
 import platform
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from benchmarks import collection
+from benchmarks.measuring import ROOT, Figure, timed, whole_process
 from data_collection import console, manifest
 from training.onnx_files import Runner
 
-ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results.json"
 
 IMAGES = 220
@@ -34,30 +31,6 @@ DRIFT = 0.2
 """Change of the machine's own speed during the run beyond which its figures mean nothing."""
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One line of the result: value, promised lowest and highest, and every repetition behind it."""
-
-    name: str
-    value: float
-    unit: str = ""
-    least: float | None = None
-    most: float | None = None
-    repetitions: tuple[float, ...] = ()
-
-    @property
-    def kept(self) -> bool | None:
-        if self.least is None and self.most is None:
-            return None
-        return (self.least is None or self.value >= self.least) and (self.most is None or self.value <= self.most)
-
-    @property
-    def promise(self) -> str:
-        return (
-            f"at least {self.least:g}" if self.least is not None else f"at most {self.most:g}" if self.most is not None else ""
-        )
-
-
 def main() -> int:
     from training import quiet
 
@@ -66,6 +39,8 @@ def main() -> int:
         place = Path(folder)
         console.heading("The commands, as whole processes")
         figures = commands(place)
+        console.heading("Collection and audit")
+        figures += collection.figures(place)
         quiet.start_keras()
         console.heading("Extraction: Keras and ONNX Runtime in turns")
         figures += extraction(place)
@@ -100,12 +75,6 @@ def sgemm(side: int = 2048) -> float:
     return 2 * side**3 / min(timed(lambda: a @ a) for _ in range(15)) / 1e9
 
 
-def timed(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
 def noise_faces(place: Path) -> None:
     """Writes JPEG photographs and PNG fakes of 512 px, the fakes with a faint grid."""
     draw = np.random.default_rng(0)
@@ -118,29 +87,6 @@ def noise_faces(place: Path) -> None:
             if label == "generated":
                 pixels[::4] += 8
             Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(place / label / f"{number}.{suffix}", **options)
-
-
-def whole_process(words: list[str], place: Path) -> tuple[float, float]:
-    """Runs `python -m WORDS`; returns seconds and the peak of its resident memory in GB."""
-    report = place / "peak.txt"
-    program = (
-        "import resource, subprocess, sys\n"
-        "code = subprocess.run([sys.executable, '-m', *sys.argv[2:]]).returncode\n"
-        "open(sys.argv[1], 'w').write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))\n"
-        "sys.exit(code)"
-    )
-    start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(report), *words],
-        cwd=place,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    seconds = time.perf_counter() - start
-    if done.returncode:
-        raise console.PlainError(f"python -m {' '.join(words)} failed: {done.stderr[-500:]}")
-    return seconds, int(report.read_text()) / 1e6
 
 
 def commands(place: Path) -> list[Figure]:

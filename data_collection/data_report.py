@@ -12,10 +12,20 @@ from pathlib import Path
 
 import numpy as np
 
-from data_collection import audit as auditing
-from data_collection import data_pictures, duplicates, face_images, manifest, splits
-from data_collection.audit import Audit, Probe
-from data_collection.data_pictures import LOOKED_AT, Picture
+from data_collection import (
+    audit_probes,
+    data_looks,
+    data_pictures,
+    duplicates,
+    face_images,
+    figures_of_duplicates,
+    manifest,
+    splits,
+)
+from data_collection.audit import Audit
+from data_collection.audit_probes import Probe
+from data_collection.data_looks import LOOKED_AT
+from data_collection.figures import Picture
 from data_collection.manifest import LABELS, FaceRecord
 
 TEMPLATE = "data_report.html.jinja"
@@ -26,11 +36,11 @@ MEANING = {
     3: "For information. Fine statistics of the pixels, where generators leave their traces: evidence, or one more nuisance.",
 }
 VERDICTS = {
-    "GREEN": ("good", f"surely under {auditing.CHANCE:.2f}"),
-    "AMBER": ("doubt", f"perhaps above {auditing.CHANCE:.2f}"),
-    "RED": ("bad", f"surely above {auditing.CHANCE:.2f}: a shortcut"),
-    "WARN": ("doubt", f"surely above {auditing.WARNING:.2f}"),
-    "too few": ("unknown", f"under {auditing.FEWEST_GROUPS} groups or {auditing.FEWEST_IMAGES} images in a class"),
+    "GREEN": ("good", f"surely under {audit_probes.CHANCE:.2f}"),
+    "AMBER": ("doubt", f"perhaps above {audit_probes.CHANCE:.2f}"),
+    "RED": ("bad", f"surely above {audit_probes.CHANCE:.2f}: a shortcut"),
+    "WARN": ("doubt", f"surely above {audit_probes.WARNING:.2f}"),
+    "too few": ("unknown", f"under {audit_probes.FEWEST_GROUPS} groups or {audit_probes.FEWEST_IMAGES} images in a class"),
     "reported": ("unknown", "told, not judged"),
 }
 """How each verdict is coloured, and what it says of the 95% interval."""
@@ -117,10 +127,10 @@ def page(name: str, records: Sequence[FaceRecord], audit: Audit, drawn: Sequence
         makings=makings(seen),
         pictures={picture.name: picture for picture in drawn},
         verdicts=VERDICTS,
-        chance=auditing.CHANCE,
+        chance=audit_probes.CHANCE,
         near=duplicates.NEAR,
         most=data_pictures.MOST,
-        window=data_pictures.WINDOW,
+        window=data_looks.WINDOW,
         canonicaliser=face_images.CANONICALISER_VERSION,
     )
 
@@ -176,7 +186,7 @@ def tiers(audit: Audit) -> list[Tier]:
 def double_counts(records: Sequence[FaceRecord]) -> list[tuple[str, int]]:
     """Exact copies that were left out, and near-duplicates that are kept together."""
     reasons = Counter(_family(record.reason) for record in records if not record.accepted)
-    groups = data_pictures.near_groups(records)
+    groups = figures_of_duplicates.near_groups(records)
     return [
         ("exact copies, left out", reasons["duplicate"]),
         ("images offered under both labels, left out", reasons["both labels"]),

@@ -106,7 +106,7 @@ def find_faces(picture: Image.Image) -> list[FaceBox]:
 
 def _candidates(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Boxes (left, top, width, height on the canvas) and scores of at least SCORE: float32, (n, 4) and (n,)."""
-    detector = _detector()
+    detector = load_detector()
     names = [output.name for output in detector.get_outputs()]
     outputs = dict(zip(names, detector.run(None, {"input": pixels}), strict=True))
     boxes, scores = [], []
@@ -138,7 +138,12 @@ def _without_overlaps(boxes: np.ndarray, scores: np.ndarray) -> list[int]:
 _loading = threading.Lock()  # the first pictures arrive together, and functools.cache would let each of them fetch
 
 
-def _detector() -> "onnxruntime.InferenceSession":
+def load_detector() -> "onnxruntime.InferenceSession":
+    """The detector, fetched at its first use.
+
+    Raises:
+        PlainError: it could not be fetched.
+    """
     with _loading:
         return _load()
 

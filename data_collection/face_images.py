@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.fft
 from PIL import Image, ImageCms, ImageOps, ImageStat, JpegImagePlugin
 
 CANONICALISER_VERSION = 2
@@ -103,7 +104,8 @@ def _decode(data: bytes) -> Face:
             raise UnreadableImage(f"{image.width}x{image.height} pixels is a strip, not a face")
         quality = _jpeg_quality(image)
         mode, frames = image.mode, getattr(image, "n_frames", 1)
-        upright = ImageOps.exif_transpose(_to_rgb(image))
+        upright = _to_rgb(image)
+        ImageOps.exif_transpose(upright, in_place=True)
         return Face(upright, image.format, mode, image.width, image.height, quality, frames)
 
 
@@ -158,6 +160,8 @@ def _through_profile(image: Image.Image) -> Image.Image:
 
 def _centre_square(image: Image.Image) -> Image.Image:
     side = min(image.size)
+    if side == max(image.size):
+        return image
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return image.crop((left, top, left + side, top + side))
 
@@ -223,7 +227,7 @@ def canonical_face(face: Face, face_id: str, size: int, view: int = 0) -> np.nda
 
 def is_single_colour(face: Face) -> bool:
     """Whether the picture is one flat colour, as a safety checker leaves the images it blacks out."""
-    return max(ImageStat.Stat(face.square).stddev) < 2
+    return max(ImageStat.Stat(face.square.resize((64, 64), Image.Resampling.NEAREST)).stddev) < 2
 
 
 def is_upscaled(face: Face) -> bool:
@@ -242,15 +246,15 @@ def detail_power(square: Image.Image) -> float:
     """Median spectral power between .7 and 1 of Nyquist, in squared grey levels per pixel (white noise: its variance)."""
     side = min(256, square.width)
     corner = (square.width - side) // 2
-    grey = np.asarray(square.crop((corner, corner, corner + side, corner + side)).convert("L"), dtype=np.float64)
+    grey = np.asarray(square.crop((corner, corner, corner + side, corner + side)).convert("L"), dtype=np.float32)
     window, fine = _window_and_fine(side)
-    power = np.abs(np.fft.fft2((grey - grey.mean()) * window)[fine]) ** 2 / np.sum(window**2)
+    power = np.abs(scipy.fft.rfft2((grey - grey.mean()) * window)[fine]) ** 2 / np.sum(window**2)
     # The power of one frequency is exponentially distributed; its median is ln 2 of its mean.
     return float(np.median(power) / np.log(2))
 
 
 @functools.cache
 def _window_and_fine(side: int) -> tuple[np.ndarray, np.ndarray]:
-    frequency = 2 * np.abs(np.fft.fftfreq(side))
-    radius = np.hypot(frequency[:, None], frequency[None, :])
-    return np.outer(np.hanning(side), np.hanning(side)), (radius > 0.7) & (radius < 1)
+    """The second for the half of the spectrum that rfft2 computes; the other half mirrors it."""
+    radius = np.hypot(2 * np.fft.fftfreq(side)[:, None], 2 * np.fft.rfftfreq(side)[None, :])
+    return np.outer(np.hanning(side), np.hanning(side)).astype(np.float32), (radius > 0.7) & (radius < 1)

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from data_collection import audit, console, data_pictures, data_report, manifest
-from data_collection.audit import Audit, Probe
+from data_collection.audit import Audit
+from data_collection.audit_probes import Probe
 
 TIERS = {1: "must be at chance", 2: "nuisance", 3: "for information"}
 

@@ -5,12 +5,14 @@ The row is written last, so its existence means that the image's files are compl
 
 import contextlib
 import dataclasses
+import gc
 import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import filelock
 import msgspec
@@ -92,15 +94,28 @@ def read(folder: Path) -> list[FaceRecord]:
     path = manifest_path(folder)
     if not path.is_file():
         raise console.PlainError(f"{folder} holds no data set (no manifest.jsonl); run python -m data_collection first.")
-    complete, _, _torn = path.read_bytes().rpartition(b"\n")
     decoder = msgspec.json.Decoder(FaceRecord)
-    return [_parse(line, decoder, number, path) for number, line in enumerate(complete.split(b"\n"), 1) if line]
+    with path.open("rb") as file, _no_garbage_collection():
+        lines = (line for line in file if line.endswith(b"\n"))
+        return [_parse(line, decoder, number, path) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Rows hold no cycles, and looking for some takes longer than reading a million rows."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def _parse(line: bytes, decoder: msgspec.json.Decoder, number: int, path: Path) -> FaceRecord:
     try:
         try:
-            record = decoder.decode(line)  # a million rows in 6 s; the standard library needs 15
+            record = decoder.decode(line)  # a million rows in 5 s; the standard library needs three times as long
         except msgspec.DecodeError:
             record = FaceRecord(**json.loads(line))  # a file name that is no UTF-8 is for the standard library only
         if record.label not in LABELS or record.status not in ("accepted", "rejected"):
@@ -117,12 +132,23 @@ def append(folder: Path, records: Iterable[FaceRecord]) -> None:
     """Adds rows at the end, on disk when it returns; a torn last line is cut off first."""
     lines = "".join(_to_line(record) for record in records)
     with manifest_path(folder).open("ab+") as file:
-        file.seek(0)
-        complete = file.read().rfind(b"\n") + 1
-        file.truncate(complete)
+        file.truncate(_end_of_lines(file))
         file.write(lines.encode())
         file.flush()
         os.fsync(file.fileno())
+
+
+def _end_of_lines(file: BinaryIO, block: int = 65_536) -> int:
+    """Where the last complete line ends; looked for from the end, because a manifest may be large."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - block)
+        file.seek(start)
+        place = file.read(end - start).rfind(b"\n")
+        if place >= 0:
+            return start + place + 1
+        end = start
+    return 0
 
 
 def replace_all(folder: Path, records: Iterable[FaceRecord]) -> None:

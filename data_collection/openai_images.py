@@ -14,6 +14,7 @@ from data_collection import console, face_images, manifest, openai_service, prom
 from data_collection.found_faces import FoundFace, Need, NotAFile, Request, Source, count_of
 from data_collection.manifest import FaceRecord
 from data_collection.openai_service import Asking, Refused, Unusable
+from data_collection.prompt_list import Prompt
 from data_collection.settings import CollectionSettings
 
 SIDE = 1024
@@ -89,7 +90,7 @@ def _photographs(request: Request, order: Order) -> Sequence[FaceRecord]:
     return request.photographs[: order.count]
 
 
-def _face(request: Request, order: Order, number: int, prompt: prompts.Prompt, photograph: FaceRecord | None) -> FoundFace:
+def _face(request: Request, order: Order, number: int, prompt: Prompt, photograph: FaceRecord | None) -> FoundFace:
     return FoundFace(
         "generated",
         request.source,

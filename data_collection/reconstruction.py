@@ -11,11 +11,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from data_collection import console, face_images, manifest, stable_diffusion
+from data_collection import console, diffusion_artist, diffusion_painting, drawing_needs, drawing_order, face_images, manifest
+from data_collection.diffusion_artist import Artist
+from data_collection.drawing_needs import DECODER_PASSES
+from data_collection.drawing_order import ATTEMPTS, DECISIVE, NEXT_SEED
 from data_collection.found_faces import FoundFace, Need, Request, Source
 from data_collection.manifest import FaceRecord
 from data_collection.settings import CollectionSettings, DrawingSettings
-from data_collection.stable_diffusion import ATTEMPTS, DECISIVE, DECODER_PASSES, NEXT_SEED, Artist
 
 PROMPT = "a photo of a face"
 """Of redrawn photographs. It is not in their rows' `prompt`: a prompt that all share would make one group of them all."""
@@ -25,7 +27,7 @@ GRID = 8
 
 
 def name(argument: str, settings: CollectionSettings) -> str:
-    return f"{stable_diffusion.name(argument, settings)}-reconstruction"
+    return f"{drawing_order.model_name(argument, settings)}-reconstruction"
 
 
 def find(request: Request) -> list[FoundFace]:
@@ -34,8 +36,8 @@ def find(request: Request) -> list[FoundFace]:
     Raises:
         PlainError: a strength so low that no step is left.
     """
-    count, settings = stable_diffusion.check("reconstruction", request), request.settings
-    drawing = stable_diffusion.drawing_of(request.argument, settings)
+    count, settings = drawing_order.check("reconstruction", request), request.settings
+    drawing = drawing_order.drawing_of(request.argument, settings)
     _steps(drawing)
     photographs = {record.id: record for record in request.photographs[:count]}
     together = functools.partial(reconstruct_all, drawing=drawing, photographs=photographs, folder=settings.folder)
@@ -61,9 +63,9 @@ def find(request: Request) -> list[FoundFace]:
 
 
 def needs(request: Request) -> list[Need]:
-    drawing = stable_diffusion.drawing_of(request.argument, request.settings)
+    drawing = drawing_order.drawing_of(request.argument, request.settings)
     passes = int(drawing.steps * drawing.strength) * (2 if drawing.guidance > 1 else 1) + 2 * DECODER_PASSES
-    return stable_diffusion.model_needs("reconstruction", request, drawing, passes, only="" if drawing.strength else "vae")
+    return drawing_needs.model_needs("reconstruction", request, drawing, passes, only="" if drawing.strength else "vae")
 
 
 def _steps(drawing: DrawingSettings) -> int:
@@ -103,7 +105,7 @@ def reconstruct_all(
         return reconstruct(artist, drawing, pictures, [face.seed for face in batch])
 
     for _, equal in itertools.groupby(sorted(faces, key=_size), key=_size):
-        yield from stable_diffusion.in_batches(list(equal), artist, draw)
+        yield from diffusion_painting.in_batches(list(equal), artist, draw)
 
 
 def _size(face: FoundFace) -> int:
@@ -118,16 +120,16 @@ def square(photograph: bytes, side: int) -> Image.Image:
 def load(drawing: DrawingSettings, revision: str = "") -> Artist:
     """The autoencoder alone, or, with a strength, the whole model, which stable_diffusion may have loaded already."""
     if drawing.strength:
-        return stable_diffusion.load(drawing, revision)
-    return stable_diffusion.kept(("autoencoder", drawing.model, revision), lambda: _load_autoencoder(drawing, revision))
+        return diffusion_artist.load(drawing, revision)
+    return diffusion_artist.kept(("autoencoder", drawing.model, revision), lambda: _load_autoencoder(drawing, revision))
 
 
 def _load_autoencoder(drawing: DrawingSettings, revision: str) -> Artist:
     """Always in single precision: SDXL's own autoencoder ends in NaN in half."""
-    stable_diffusion.quieten()
+    diffusion_artist.quieten()
     import diffusers
 
-    return stable_diffusion.fetch(diffusers.AutoencoderKL, drawing, revision, "float32", {}, only="vae")
+    return diffusion_artist.fetch(diffusers.AutoencoderKL, drawing, revision, "float32", {}, only="vae")
 
 
 def reconstruct(
@@ -135,12 +137,12 @@ def reconstruct(
 ) -> list[bytes]:
     """Passes square pictures of one size through the autoencoder, or redraws them from their seeds; returns PNG files."""
     if not drawing.strength:
-        return stable_diffusion.to_png(_through_autoencoder(artist, pictures))
+        return diffusion_painting.to_png(_through_autoencoder(artist, pictures))
     import diffusers
 
     pipe = diffusers.AutoPipelineForImage2Image.from_pipe(artist.pipe)
     pipe.set_progress_bar_config(disable=True)
-    return stable_diffusion.paint(
+    return diffusion_painting.paint(
         artist, drawing, [PROMPT] * len(pictures), seeds, pipe=pipe, image=list(pictures), strength=drawing.strength
     )
 
@@ -166,7 +168,7 @@ def redraw(record: FaceRecord, photograph: bytes) -> bytes:
     told = record.drawn_with
     if not {"model", "strength", "size"} <= told.keys():
         raise console.PlainError(f"{record.file} is no reconstruction; its row does not say how it was made.")
-    drawing = stable_diffusion.recorded(record, strength=told["strength"]) or DrawingSettings(model=told["model"])
+    drawing = drawing_order.recorded(record, strength=told["strength"]) or DrawingSettings(model=told["model"])
     artist = load(drawing, str(told.get("revision", "")))
     return reconstruct(artist, drawing, [square(photograph, told["size"])], [record.seed])[0]
 

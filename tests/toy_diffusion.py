@@ -1,5 +1,6 @@
-"""A Stable Diffusion pipeline of random weights, half a megabyte on disk, and a hub on the loopback that serves it."""
+"""A Stable Diffusion pipeline of random weights, half a megabyte on disk, what it draws, and a hub that serves it."""
 
+import io
 import json
 import shutil
 import threading
@@ -7,6 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_collection.found_faces import Request
+from data_collection.settings import CollectionSettings, DrawingSettings, PromptSettings
+from data_collection.stable_diffusion import STABLE_DIFFUSION
 
 SIDE = 64
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -22,6 +31,33 @@ REFUSALS = {
     404: {"X-Error-Code": "RepoNotFound"},
 }
 OLD_NAMES = {"model": "pytorch_model.bin", "diffusion_pytorch_model": "diffusion_pytorch_model.bin"}
+DRAWING = {"steps": 2, "draw_size": SIDE}
+
+DRAWS = [
+    pytest.mark.usefixtures("one_thread"),
+    # Raised inside diffusers' schedulers by numpy 2.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
+"""Marks of modules whose tests draw."""
+
+
+def asked(folder: Path, model: Path | str, count: int = 5, **drawing: object) -> Request:
+    settings = CollectionSettings(
+        data=folder,
+        seed=7,
+        prompting=PromptSettings(prompts="template", prompt_count=3),
+        drawing=DrawingSettings(model=str(model), **{**DRAWING, **drawing}),
+    )
+    return Request(str(count), "tiny", settings)
+
+
+def drawn(request: Request) -> list:
+    found = STABLE_DIFFUSION.find(request)
+    return list(found[0].together(found))
+
+
+def pixels(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)), dtype=int)
 
 
 def make_model(folder: Path, flagged: str = "") -> Path:

@@ -22,6 +22,7 @@ FACE = {
     "lighting": "daylight",
     "background": "a street",
 }
+KEY = "sk-canary-7f3a9c51d2"
 JSON = {"content-type": "application/json"}
 
 

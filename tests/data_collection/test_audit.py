@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from data_collection import audit, audit_features, console, face_images, manifest
+from data_collection import audit, audit_features, audit_probes, console, face_images, manifest
 from data_collection.manifest import FaceRecord
 from toys import encoded, picture
 
@@ -40,12 +40,12 @@ def audited(tmp_path_factory):
     return folder, rows, audit.audit(folder, rows, image_size=64)
 
 
-def probe(probes, name: str) -> audit.Probe:
+def probe(probes, name: str) -> audit_probes.Probe:
     return next(each for each in probes if each.name == name)
 
 
-def red(**changes) -> audit.Probe:
-    return dataclasses.replace(audit.Probe("processing history", 1, 0.8, 0.7, 0.9, "a number", "RED"), **changes)
+def red(**changes) -> audit_probes.Probe:
+    return dataclasses.replace(audit_probes.Probe("processing history", 1, 0.8, 0.7, 0.9, "a number", "RED"), **changes)
 
 
 def test_a_format_for_each_class_is_found_as_collected(audited):
@@ -139,8 +139,8 @@ def test_labels_dealt_to_people_by_chance_are_not_given_away():
     looks = draw.normal(0, 5, (80, 6))[people] + draw.normal(0, 1, (400, 6))
     labels = (draw.permutation(80) % 2 == 0)[people]
     numbers = [dict(zip("abcdef", map(float, row), strict=True)) for row in looks]
-    apart = audit.judge("processing history", numbers, labels, people.astype(str), "x", seed=0)
-    mixed = audit.judge("processing history", numbers, labels, np.arange(400).astype(str), "x", seed=0)
+    apart = audit_probes.judge("processing history", numbers, labels, people.astype(str), "x", seed=0)
+    mixed = audit_probes.judge("processing history", numbers, labels, np.arange(400).astype(str), "x", seed=0)
     assert apart.verdict != "RED" and apart.auc < 0.65
     assert mixed.verdict == "RED" and mixed.auc > 0.9, "without groups the same labels look like a finding"
 
@@ -150,7 +150,7 @@ def test_nothing_is_green_under_the_limits(groups, images, verdict):
     positive = np.repeat([False, True], [200, images])
     names = np.array([f"{side} {number % (groups if side else 40)}" for number, side in enumerate(positive)])
     numbers = [{"the same for all": 1.0}] * len(positive)
-    assert audit.judge("processing history", numbers, positive, names, "x", seed=0).verdict == verdict
+    assert audit_probes.judge("processing history", numbers, positive, names, "x", seed=0).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -159,15 +159,15 @@ def test_nothing_is_green_under_the_limits(groups, images, verdict):
     + [(3, 0.99, 1, "reported")],
 )
 def test_the_interval_decides_and_not_the_auc(tier, low, high, verdict):
-    assert audit.verdict_of(tier, low, high, enough=True) == verdict
+    assert audit_probes.verdict_of(tier, low, high, enough=True) == verdict
 
 
 def test_the_auc_averages_ties_and_counts_weights():
     positive = np.array([False, False, True, True])
-    assert audit.auc(np.array([1, 2, 2, 3]), positive) == 0.875
-    assert audit.auc(np.zeros(4), positive) == 0.5
-    assert audit.auc(np.array([1, 4, 2, 3]), positive, np.array([3, 1, 1, 1])) == 0.75
-    assert audit.auc(np.array([1, 2, 3, 4]), positive, np.array([1, 1, 0, 0])) == 0.5
+    assert audit_probes.auc(np.array([1, 2, 2, 3]), positive) == 0.875
+    assert audit_probes.auc(np.zeros(4), positive) == 0.5
+    assert audit_probes.auc(np.array([1, 4, 2, 3]), positive, np.array([3, 1, 1, 1])) == 0.75
+    assert audit_probes.auc(np.array([1, 2, 3, 4]), positive, np.array([1, 1, 0, 0])) == 0.5
 
 
 def test_file_facts_are_read_from_the_header():

@@ -9,41 +9,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from data_collection import console, data_pictures, data_report, face_images, manifest
-from data_collection.audit import Audit, Probe
+from data_collection import console, data_pictures, data_report, manifest
+from data_collection.audit import Audit
+from data_collection.audit_probes import Probe
+from data_collection.figures import Picture
 from data_collection.manifest import FaceRecord
-from toys import encoded, picture
+from toy_records import face, faces
 
-SIDE = 64
-SPLITS = ("train", "train", "train", "train", "validation", "hold-out")
 HOSTILE = "<script>alert(1)</script>"
 PROMPT = 'a "face" & <b>smile</b> \N{GRINNING FACE}'
-
-
-def face(folder: Path, number: int, label: str, split: str, **facts: object) -> FaceRecord:
-    """Writes the original and the canonical picture of one toy, and returns its row with hashes that are near no other's."""
-    generated = label == "generated"
-    data = encoded(picture(number + 10_000 * generated, 96, generated), "PNG" if generated else "JPEG")
-    decoded, name = face_images.decode(data), face_images.content_id(data)
-    places = {"original": f"originals/{name}", "image": f"images/{name}.jpg"}
-    manifest.write_whole(folder / places["original"], data)
-    manifest.write_whole(folder / places["image"], face_images.canonical_jpeg(decoded, name, SIDE))
-    hashes = np.random.default_rng([number, generated]).integers(2**63, size=2)
-    known = {"format": decoded.format, "mode": "RGB", "width": 96, "height": 96, "quality": decoded.quality, "bytes": len(data)}
-    known |= {"group": name, "split": split, "phash": f"{hashes[0]:016x}", "phash_mirrored": f"{hashes[1]:016x}"}
-    return FaceRecord(name, label, "a folder", f"{number}.jpg", "accepted", **{**known, **places, **facts})
-
-
-def faces(folder: Path, count: int, **facts: object) -> list[FaceRecord]:
-    return [
-        face(folder, number, label, SPLITS[number % len(SPLITS)], **facts)
-        for label in manifest.LABELS
-        for number in range(count)
-    ]
 
 
 def probe(name: str, tier: int = 1, auc: float = 0.75, verdict: str = "RED") -> Probe:
@@ -107,7 +84,7 @@ def dataset(tmp_path_factory) -> tuple[Path, list[FaceRecord]]:
 
 
 @pytest.fixture(scope="module")
-def drawn(dataset) -> list[data_pictures.Picture]:
+def drawn(dataset) -> list[Picture]:
     return data_pictures.pictures(*dataset)
 
 
@@ -158,29 +135,8 @@ def test_every_figure_is_a_png_with_a_title_and_a_caption_and_stands_on_the_page
     assert all(len(each.caption) > 40 and Image.open(io.BytesIO(each.png)).format == "PNG" for each in drawn)
 
 
-def test_both_classes_have_a_grid_of_their_own_faces(dataset, drawn):
-    folder, records = dataset
-    step = data_pictures.FACE_SIDE + 4
-    for label in manifest.LABELS:
-        grid = Image.open(io.BytesIO(next(each.png for each in drawn if each.name == f"faces-{label}"))).convert("RGB")
-        assert grid.size == (4 * step - 4, 8 * step - 4)
-        shown = [r for r in manifest.accepted(records, "train", "validation") if r.label == label]
-        size = (data_pictures.FACE_SIDE,) * 2
-        known = [np.asarray(data_pictures.canonical(folder, r).resize(size, Image.Resampling.LANCZOS)) for r in shown]
-        cell = np.asarray(grid)[step : step + size[0], step : step + size[0]]
-        assert any(np.array_equal(cell, one) for one in known)
-
-
 def test_the_page_stays_under_five_megabytes(written):
     assert written.stat().st_size < 5_000_000
-
-
-def test_the_same_seed_draws_the_same_pictures_and_another_seed_other_faces(dataset):
-    folder, records = dataset
-    mine = [r for r in manifest.accepted(records, "train") if r.label == "real"]
-    first, again, other = ([r.id for r in data_pictures.sample(mine, 8, seed)] for seed in (0, 0, 1))
-    assert first == again != other and len(set(first)) == 8
-    assert data_pictures.faces(folder, "real", mine[:8]) == data_pictures.faces(folder, "real", mine[:8])
 
 
 def test_no_file_of_the_hold_out_is_opened(tmp_path):
@@ -193,14 +149,12 @@ def test_no_file_of_the_hold_out_is_opened(tmp_path):
     assert "near-duplicates" not in page.pngs and "No two pictures of train and validation" in page.text
 
 
-def test_facts_of_the_hold_out_change_no_figure_and_its_prompts_are_not_told(tmp_path):
+def test_facts_of_the_hold_out_are_not_told(tmp_path):
     held = face(tmp_path, 0, "generated", "hold-out", prompt="a secret", attributes={"age": "99"}, drawn_with={"steps": 77})
     shown = face(tmp_path, 1, "generated", "train", prompt="a known face", attributes={"age": "24"}, drawn_with={"steps": 25})
     page = write(tmp_path, [held, shown])
     assert "a known face" in page.text and "24" in page.text and "steps 25" in page.text
     assert "secret" not in page.text and "99" not in page.text and "77" not in page.text
-    drawn = {each.name: each.png for each in data_pictures.pictures(tmp_path, [replace(held, width=5000), shown])}
-    assert all(drawn[each.name] == each.png for each in data_pictures.containers([shown]))
 
 
 def test_a_missing_original_of_train_is_said_in_one_sentence(tmp_path):
@@ -295,16 +249,8 @@ def test_a_quarantine_has_its_own_column_if_there_is_one(tmp_path):
     assert write(tmp_path, [replace(records[0], split="quarantine"), *records[1:]]).rows[0].endswith("hold-out quarantine ")
 
 
-def test_near_duplicates_are_shown_in_strips_but_none_of_the_hold_out(tmp_path):
+def test_groups_of_near_duplicates_that_hold_both_classes_are_counted(tmp_path):
     records = [replace(r, phash="ffff0000ffff0000", phash_mirrored="0f0f0f0f0f0f0f0f") for r in faces(tmp_path, 6)]
-    groups = data_pictures.near_groups(records)
-    assert [len(group) for group in groups] == [10] and all(record.split != "hold-out" for record in groups[0])
-    (strip,) = data_pictures.near_duplicates(tmp_path, records)
-    step = data_pictures.FACE_SIDE + 4
-    image = Image.open(io.BytesIO(strip.png)).convert("RGBA")
-    assert image.size == (6 * step - 4, step - 4) and image.getpixel((step - 2, 5))[3] == 0
-    bars = {image.getpixel((place * step + 50, step - 6))[:3] for place in range(6)}
-    assert bars <= {(0, 114, 178), (213, 94, 0)} and len(bars) == 2
     assert "groups that hold both classes 1" in write(tmp_path, records).text
 
 
@@ -332,24 +278,3 @@ def test_the_banner_has_the_verdict_its_colour_and_the_sentence(tmp_path, verdic
     page = write(tmp_path, [], verdict=verdict, sentence="What was found.")
     assert {"class": f"banner {tone}", "role": "status"} in [attributes for _, attributes in page.elements]
     assert f"{verdict} What was found." in page.text
-
-
-def test_more_often_is_the_share_of_pairs_and_a_tie_is_half():
-    assert data_pictures.more_often([1, 2], [3, 4]) == 1
-    assert data_pictures.more_often([1, 2], [2, 0]) == 3 / 8
-    assert data_pictures.more_often([5, 5], [5]) == 0.5
-
-
-def test_a_period_of_four_pixels_is_a_dot_at_a_quarter_of_a_cycle():
-    waves = 100 + 40 * np.cos(2 * np.pi * np.arange(64) / 4)[None, :].repeat(64, axis=0)
-    power = data_pictures.spectrum(waves)
-    assert np.unravel_index(power.argmax(), power.shape) in [(32, 16), (32, 48)]
-    frequency = np.fft.fftshift(np.fft.fftfreq(64))
-    assert abs(frequency[16]) == abs(frequency[48]) == 0.25
-
-
-def test_grain_has_the_same_power_at_every_frequency_and_twenty_times_its_variance_in_the_laplacian():
-    grain = 128 + 5 * np.random.default_rng(0).standard_normal((256, 256))
-    # A mean of logarithms lies 2.5 dB under the logarithm of the mean.
-    assert data_pictures.profile(data_pictures.spectrum(grain))[32:] == pytest.approx(10 * np.log10(25) - 2.5, abs=1)
-    assert data_pictures.laplacian_variance(grain) == pytest.approx(20 * 25, rel=0.03)

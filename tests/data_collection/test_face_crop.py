@@ -7,8 +7,11 @@ import pytest
 from PIL import Image
 from toy_detector import BACKGROUND, install, mark, schematic_face
 
-from data_collection import console, face_crop, package_index
-from toys import picture
+from data_collection import console, face_crop, face_images, package_index
+from data_collection.found_faces import in_folder
+from data_collection.intake import examine
+from data_collection.settings import CollectionSettings
+from toys import encoded, picture
 
 
 @pytest.fixture
@@ -116,6 +119,29 @@ def test_many_threads_load_it_once_and_agree(toy):
         together = list(pool.map(face_crop.find_faces, pictures))
     assert face_crop._load.cache_info().misses == 1
     assert together == [face_crop.find_faces(seen) for seen in pictures]
+
+
+def test_a_collection_takes_the_square_around_the_only_face_and_says_why_it_refuses_the_others(toy, tmp_path):
+    one, two = blank(), blank()
+    for seen, sides in ((one, [100]), (two, [90, 80])):
+        for number, side in enumerate(sides):
+            mark(seen, 10 + 20 * number, 20, side)
+    pictures = {"one": one, "two": two, "none": blank(100, 80), "black": Image.new("RGB", (96, 96))}
+    pictures["none"].paste("green", (0, 0, 50, 40))
+    (tmp_path / "toys").mkdir()
+    for name, seen in pictures.items():
+        (tmp_path / "toys" / f"{name}.png").write_bytes(encoded(seen))
+    settings = CollectionSettings(crop="face", image_size=64, min_side=48, keep_upscaled=True)
+    found = {face.file: examine(face, None, settings) for face in in_folder(tmp_path / "toys", "real", "toys", {})}
+    assert {file: each.record.reason for file, each in found.items() if not each.record.accepted} == {
+        "two.png": "not one face: 2 faces found",
+        "none.png": "not one face: no face found",
+        "black.png": "single colour",
+    }
+    taken = found["one.png"]
+    square = face_images.decode(taken.original, taken.record.crop)
+    assert taken.record.crop == "face" and square.square.width == pytest.approx(100 * face_crop.MARGIN, rel=0.02)
+    assert taken.canonical == face_images.canonical_jpeg(square, taken.record.id, 64)
 
 
 def test_without_a_network_it_says_what_to_do_instead(tmp_path, monkeypatch):

@@ -12,19 +12,14 @@ from data_collection.found_faces import NotAFile, Request
 from data_collection.manifest import FaceRecord
 from data_collection.openai_images import OPENAI_IMAGES
 from data_collection.settings import CollectionSettings, DrawingSettings, PromptSettings
-from toy_openai import Reply, fault, serving
+from toy_openai import KEY, Reply, fault
 from toys import encoded, picture
-
-KEY = "sk-canary-7f3a9c51d2"
 
 
 @pytest.fixture
-def service(monkeypatch):
-    with serving() as service:
-        monkeypatch.setenv("OPENAI_BASE_URL", service.url)
-        monkeypatch.setenv("OPENAI_API_KEY", KEY)
-        monkeypatch.setattr(openai_service, "RETRIES", 1)
-        yield service
+def service(service, monkeypatch):
+    monkeypatch.setattr(openai_service, "RETRIES", 1)
+    return service
 
 
 @pytest.fixture

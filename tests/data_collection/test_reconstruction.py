@@ -1,36 +1,20 @@
 """Photographs through the toy's autoencoder and through its image-to-image, loaded as the real ones are."""
 
-import io
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from data_collection import console, face_images, manifest, reconstruction, stable_diffusion
+from data_collection import console, diffusion_models, face_images, manifest, reconstruction
 from data_collection.found_faces import Request
 from data_collection.reconstruction import RECONSTRUCTION
 from data_collection.settings import CollectionSettings, DrawingSettings
-from toy_diffusion import COMMIT, SIDE, hub, make_model
+from toy_diffusion import COMMIT, DRAWS, SIDE, hub, pixels
 from toys import encoded, picture
 
-# Raised inside diffusers' schedulers by numpy 2.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return make_model(tmp_path_factory.mktemp("models") / "tiny")
+pytestmark = DRAWS
 
 
 def photograph(folder, number: int, side: int) -> manifest.FaceRecord:
@@ -47,10 +31,6 @@ def asked(folder, model, argument="5", sides=(96, 96, 50, 96, 96, 96), **drawing
     settings = CollectionSettings(data=folder, seed=3, drawing=drawing)
     photographs = [photograph(settings.folder, number, side) for number, side in enumerate(sides)]
     return Request(argument, "tiny-reconstruction", settings, photographs=photographs)
-
-
-def pixels(data: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(data)), dtype=int)
 
 
 def made(request: Request) -> list:
@@ -169,16 +149,9 @@ def test_there_are_no_more_reconstructions_than_photographs(tmp_path, model):
     assert RECONSTRUCTION.name("300@stabilityai/sd-turbo", CollectionSettings()) == "sd-turbo-reconstruction"
 
 
-def test_the_autoencoder_alone_is_fetched_from_the_hub(tmp_path, model, monkeypatch):
-    import huggingface_hub
-
-    stable_diffusion._loaded.clear()
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+def test_the_autoencoder_alone_is_fetched_from_the_hub(tmp_path, model, empty_cache):
     with hub({"toys/tiny": model}) as url:
-        template = url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
-        monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", url)
+        empty_cache(url)
         request = asked(tmp_path, "toys/tiny", "1")
         needs = {need.what: need for need in RECONSTRUCTION.needs(request)}
         assert needs["the model toys/tiny"].there and needs["disk for the model"].there
@@ -186,4 +159,4 @@ def test_the_autoencoder_alone_is_fetched_from_the_hub(tmp_path, model, monkeypa
     assert face.drawn_with["revision"] == COMMIT
     parts = {path.parent.name for path in (tmp_path / "hub").rglob("snapshots/*/*/*")}
     assert parts == {"vae"}
-    assert stable_diffusion.whereabouts("toys/tiny", only="vae").found == "is in the cache"
+    assert diffusion_models.whereabouts("toys/tiny", only="vae").found == "is in the cache"

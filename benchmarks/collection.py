@@ -1,0 +1,84 @@
+"""Speed and memory of collecting and auditing, on photographs and fakes made of noise."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.measuring import Figure, timed, whole_process
+from data_collection import console, manifest
+
+SMALL, LARGE = 700, 2000
+"""Images of each class in two data sets; what the larger one takes beyond the smaller one is free of start-up."""
+
+SIDE = 600
+ROWS = 1_000_000
+
+
+def figures(place: Path) -> list[Figure]:
+    folders = [place / f"{label}-{SIDE}" for label in manifest.LABELS]
+    write_faces(folders, 0, SMALL)
+    few, few_memory = collect(folders, place, "small")
+    write_faces(folders, SMALL, LARGE)
+    many, many_memory = collect(folders, place, "large")
+    audited, audit_memory = whole_process(["data_collection", "audit", "data/small"], place, codes=(0, console.SHORTCUT))
+    return [
+        Figure(f"collecting images of {SIDE} px, start-up left out", 2 * (LARGE - SMALL) / (many - few), "images/s", least=120),
+        Figure(f"peak resident memory of collecting {2 * SMALL} of them", few_memory, "GB", most=0.6),
+        Figure(f"peak resident memory of collecting {2 * LARGE} of them", many_memory, "GB", most=0.6),
+        Figure(f"audit of {2 * SMALL} of them, with its page", audited, "s", most=90),
+        Figure("peak resident memory of that audit", audit_memory, "GB"),
+        Figure("opening a manifest of a million rows", large_manifest(place / "rows"), "s", most=10),
+    ]
+
+
+def write_faces(folders: list[Path], start: int, stop: int) -> None:
+    """Soft blobs with grain: JPEG photographs at 2 to 3 bits per pixel, and PNG fakes."""
+    draw = np.random.default_rng(start)
+    grain = draw.normal(0, 3, (2 * SIDE, 2 * SIDE, 1)).astype(np.float32)
+    for folder, suffix, options in zip(folders, ("jpg", "png"), ({"quality": 92}, {"compress_level": 1}), strict=True):
+        folder.mkdir(exist_ok=True)
+        for number in range(start, stop):
+            blob = Image.fromarray(draw.integers(0, 255, (16, 16, 3), dtype=np.uint8))
+            down, across = draw.integers(0, SIDE, 2)
+            pixels = np.asarray(blob.resize((SIDE, SIDE), Image.Resampling.BICUBIC), dtype=np.float32)
+            pixels = pixels + grain[down : down + SIDE, across : across + SIDE]
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{number}.{suffix}", **options)
+
+
+def collect(folders: list[Path], place: Path, dataset: str) -> tuple[float, float]:
+    real, generated = folders
+    sources = ["--real", f"folder:{real}", "--generated", f"folder:{generated}"]
+    return whole_process(["data_collection", *sources, "--dataset", dataset, "--no-audit"], place)
+
+
+def large_manifest(folder: Path) -> float:
+    """Seconds to read ROWS rows of drawn faces."""
+    face = manifest.FaceRecord(
+        "0" * 64,
+        "generated",
+        "Realistic_Vision_V1.4",
+        "00000000.png",
+        "accepted",
+        group="0" * 16,
+        split="train",
+        bytes=400_000,
+        format="PNG",
+        mode="RGB",
+        width=512,
+        height=512,
+        phash="0" * 16,
+        phash_mirrored="0" * 16,
+        prompt="a photo of the face",
+        seed=0,
+        generator="Realistic_Vision_V1.4",
+        attributes={"age": "35", "gender": "woman", "hair": "long hair"},
+        drawn_with={"model": "SG161222/Realistic_Vision_V1.4", "steps": 25, "guidance": 7.0, "dtype": "float16"},
+    )
+    line = json.dumps(asdict(face)).replace("0" * 64, "%064x") + "\n"
+    folder.mkdir()
+    with manifest.manifest_path(folder).open("w") as file:
+        file.writelines(line % number for number in range(ROWS))
+    return timed(lambda: manifest.read(folder))

@@ -1,0 +1,71 @@
+"""Faces that several processes, one for each GPU, draw before a collection: DATA/DATASET/drawn."""
+
+import contextlib
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import filelock
+
+from data_collection import manifest
+from data_collection.found_faces import Asked, FoundFace
+from data_collection.manifest import FaceRecord
+
+if TYPE_CHECKING:
+    from accelerate import PartialState
+
+
+def draw_share(asked: Asked, state: "PartialState") -> int:
+    """Draws this process's share of a source's faces into DATA/DATASET/drawn, for the next collection to take in.
+
+    Several processes, one for each GPU, may do this at the same time; the manifest is not written. A face does not depend
+    on how many they are, because its seed does not. Returns how many were drawn.
+
+    Raises:
+        PlainError: as drawing raises it.
+    """
+    folder = asked.request.settings.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder / ".prompts.lock"):  # one process writes the prompts, the others read them
+        faces = asked.row.find(asked.request)
+    records = manifest.read(folder) if manifest.manifest_path(folder).exists() else []
+    known = {(record.source, record.file) for record in records}
+    with state.split_between_processes(faces) as share:
+        mine = [face for face in share if (face.source, face.file) not in known and not find(folder, face)]
+    for face, picture in mine[0].together(mine) if mine else ():
+        told = {"prompt": face.prompt, "seed": face.seed, "drawn_with": dict(face.drawn_with)}
+        path = _path(folder, face)
+        manifest.write_whole(path.with_suffix(".json"), json.dumps(told).encode())
+        manifest.write_whole(path, picture)
+    return len(mine)
+
+
+def clear(folder: Path, records: Iterable[FaceRecord]) -> None:
+    """Removes what has been taken in; a picture that no row is about stays for a run that asks for it."""
+    known, drawn = {(record.source, record.file) for record in records}, folder / "drawn"
+    for path in list(drawn.rglob("*.png")):
+        if (path.parent.relative_to(drawn).as_posix(), path.name) in known:
+            path.with_suffix(".json").unlink(missing_ok=True)
+            path.unlink()
+    for place in (*sorted(drawn.rglob("*/"), reverse=True), drawn):
+        with contextlib.suppress(OSError):  # not empty, or not there
+            place.rmdir()
+
+
+def _path(folder: Path, face: FoundFace) -> Path:
+    return folder / "drawn" / face.source / face.file
+
+
+def find(folder: Path, face: FoundFace) -> tuple[FoundFace, bytes] | None:
+    """The face as draw_share left it, if it was drawn with the same prompt, seed and settings."""
+    path = _path(folder, face)
+    try:
+        told, picture = json.loads(path.with_suffix(".json").read_bytes()), path.read_bytes()
+    except (OSError, ValueError):
+        return None
+    same = (told["prompt"], told["seed"]) == (face.prompt, face.seed)
+    if not same or any(told["drawn_with"].get(key) != value for key, value in face.drawn_with.items()):
+        return None
+    return replace(face, drawn_with=told["drawn_with"]), picture

@@ -1,0 +1,88 @@
+"""The prompts of a data set, kept in DATA/DATASET/prompts.jsonl: those that are there, and how many are still wanted."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from data_collection import console
+from data_collection.settings import PromptSettings
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One description of a face.
+
+    Attributes:
+        number: its place in prompts.jsonl, from 0.
+        text: the prompt.
+        attributes: what it asks for, by the names of prompt_templates.ATTRIBUTES; empty if a person wrote it.
+        writer: "gpt", "template" or "file".
+        model: the model that wrote it, as the API calls it; empty for the others.
+    """
+
+    number: int
+    text: str
+    attributes: dict[str, str] = field(default_factory=dict)
+    writer: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a writer is asked for.
+
+    Attributes:
+        settings: how many, in which style, by which model.
+        argument: what stood after the writer's name.
+        seed: of what is drawn.
+        known: what there is; it grows by what was new in each list that the writer yields.
+    """
+
+    settings: PromptSettings
+    argument: str
+    seed: int
+    known: list[Prompt]
+
+    @property
+    def missing(self) -> int:
+        return self.settings.prompt_count - len(self.known)
+
+
+def prompts_path(folder: Path) -> Path:
+    return folder / "prompts.jsonl"
+
+
+def read(folder: Path) -> list[Prompt]:
+    """Every prompt of a data set; none if there is no file; an unfinished last line is passed over.
+
+    Raises:
+        PlainError: a line in the middle is damaged.
+    """
+    path = prompts_path(folder)
+    complete, _, _torn = path.read_bytes().rpartition(b"\n") if path.is_file() else (b"", b"", b"")
+    return [_parse(line, number, path) for number, line in enumerate(complete.split(b"\n")) if line]
+
+
+def _parse(line: bytes, number: int, path: Path) -> Prompt:
+    try:
+        prompt = Prompt(**json.loads(line))
+        if prompt.number != number or not isinstance(prompt.text, str) or not isinstance(prompt.attributes, dict):
+            raise ValueError
+        return prompt
+    except (ValueError, TypeError):
+        raise console.PlainError(
+            f"Line {number + 1} of {path} is damaged. Restore the file from a copy, or collect under another --dataset name.",
+            console.DISK,
+        ) from None
+
+
+def fresh(drafts: Iterable[Prompt], known: Iterable[Prompt]) -> list[Prompt]:
+    """Those that are not there yet, case, spaces and punctuation aside."""
+    seen = {"", *(_same(prompt) for prompt in known)}
+    return [prompt for prompt in drafts if _same(prompt) not in seen and not seen.add(_same(prompt))]
+
+
+def _same(prompt: Prompt) -> str:
+    return re.sub(r"[\W_]+", "", prompt.text.casefold())

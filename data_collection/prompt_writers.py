@@ -1,0 +1,112 @@
+"""Who writes prompts; PROMPT_WRITERS has one row per kind of writer."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from data_collection import console, openai_service
+from data_collection.openai_service import Asking, Unusable, clean
+from data_collection.prompt_list import Prompt, Wanted, fresh
+from data_collection.prompt_templates import ATTRIBUTES, template
+from data_collection.settings import PromptSettings
+
+# Short prompts make better faces; CLIP reads 77 tokens and cuts the rest without a word. Counted with CLIP's own vocabulary,
+# the short templates take 39 tokens at most, the long ones 69.
+MOST_WORDS = {"short": 30, "long": 60}
+STYLES = {"short": 'Begin with "a photo of the face of a" and use at most 20 words.', "long": "Use 30 to 60 words."}
+
+A_REQUEST = 10
+"""Prompts asked for in one request; longer lists repeat themselves and lose more when one is cut."""
+
+ROUNDS = 3
+"""Answers in a row that may bring nothing new before `gpt` gives up."""
+
+NAMED = 60
+"""Of the prompts that there are, so many of the latest are named in a request."""
+
+MINOR = re.compile(r"\b(child|kid|boy|girl|baby|infant|toddler|newborn|teen|adolescent|school(boy|girl))")
+AGE = re.compile(r"\b(?:aged? )?(\d+)[- ](?:years?|months?)[- ]old|\baged? (\d+)")
+
+
+def _gpt(wanted: Wanted) -> Iterator[list[Prompt]]:
+    """Asks until there are enough; how many come, and that they differ, is up to the model, so both are looked at."""
+    idle, why = 0, ""
+    while wanted.missing > 0 and idle < ROUNDS:
+        before = len(wanted.known)
+        try:
+            drafts, why = _ask_gpt(wanted), "only repeats, minors, or more words than wanted"
+        except Unusable as error:
+            drafts, why = [], str(error)
+        yield [prompt for prompt in drafts if _fits(prompt, wanted.settings)]
+        idle = 0 if len(wanted.known) > before else idle + 1
+    if wanted.missing > 0:
+        raise console.PlainError(
+            f"{wanted.settings.prompt_model} wrote {len(wanted.known)} of {wanted.settings.prompt_count} prompts, then "
+            f"{ROUNDS} answers brought nothing new ({why}). They are kept; run again, or give --prompts template for the rest.",
+            console.REMOTE,
+        )
+
+
+def _ask_gpt(wanted: Wanted) -> list[Prompt]:
+    import pydantic
+
+    face = pydantic.create_model("Face", prompt=(str, ...), **{name: (str, ...) for name in ATTRIBUTES})
+    faces = pydantic.create_model("Faces", faces=(list[face], ...))
+
+    def work(client) -> list[Prompt]:
+        answer = client.chat.completions.parse(
+            model=wanted.settings.prompt_model, messages=_messages(wanted), response_format=faces
+        )
+        message = answer.choices[0].message
+        if message.refusal:
+            raise Unusable(f"refused: {clean(message.refusal)[:100]}")
+        return [
+            Prompt(
+                0, clean(one.prompt), {name: clean(getattr(one, name))[:60] for name in ATTRIBUTES}, "gpt", clean(answer.model)
+            )
+            for one in message.parsed.faces
+        ]
+
+    model = wanted.settings.prompt_model
+    return openai_service.ask(work, Asking(model, "--prompt-model", "--prompts template", openai_service.TIMEOUT))
+
+
+def _messages(wanted: Wanted) -> list[dict[str, str]]:
+    task = (
+        f"Write {min(A_REQUEST, wanted.missing)} prompts for a text-to-image model. Each describes one photograph of one face: "
+        f"of an adult of 18 to 90 years, never of a real or famous person. {STYLES[wanted.settings.prompt_style]} Make them as "
+        f"different as people are, in {', '.join(ATTRIBUTES)}; give these again beside each prompt, in one to four words each, "
+        'age as a number, and "none" where the prompt names none.'
+    )
+    there = "\n".join(prompt.text for prompt in wanted.known[-NAMED:])
+    named = f"\n\nThese are written already; write others, and what is rare among them:\n{there}" if there else ""
+    return [{"role": "user", "content": task + named}]
+
+
+def _fits(prompt: Prompt, settings: PromptSettings) -> bool:
+    """Not longer than asked for, and of an adult."""
+    ages = [age for found in AGE.findall(prompt.text) for age in found if age]
+    ages += re.findall(r"\d+", prompt.attributes["age"])
+    words = f"{prompt.text} {prompt.attributes['age']} {prompt.attributes['gender']}".lower()
+    young = any(int(age) < 18 for age in ages) or MINOR.search(words)
+    return not young and len(prompt.text.split()) <= MOST_WORDS[settings.prompt_style]
+
+
+def _file(wanted: Wanted) -> Iterator[list[Prompt]]:
+    path = Path(wanted.argument).expanduser()
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise console.PlainError(f"Cannot read {path}: {why}; give a text file with one prompt a line.") from None
+    drafts = [Prompt(0, clean(line), {}, "file") for line in lines]
+    different = len(fresh(drafts, wanted.known))
+    if different < wanted.missing:
+        raise console.PlainError(
+            f"{path} holds {different} prompts that are not there yet, and {wanted.missing} are missing; add lines, or give "
+            f"--prompt-count {len(wanted.known) + different}."
+        )
+    yield drafts
+
+
+PROMPT_WRITERS: dict[str, Callable[[Wanted], Iterator[list[Prompt]]]] = {"gpt": _gpt, "template": template, "file": _file}
