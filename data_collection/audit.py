@@ -34,13 +34,13 @@ REMEDY = (
 )
 SENTENCES = {
     "RED": "What training sees still gives the label away without any look at the face: {found}. " + REMEDY,
-    "AMBER": "Nothing is surely given away, but chance is not shown either: {found}. More images would tell.",
-    "GREEN": "Nothing but the picture itself tells the classes apart in what training sees ({found}).",
-    "too few": "Nothing is surely given away, but that shows little: a class has {images} images in {groups} groups, and "
-    f"{FEWEST_IMAGES} in {FEWEST_GROUPS} are needed. Collect more.",
+    "AMBER": "No shortcut is proven in what training sees, but none is ruled out either: {found}. More images would tell.",
+    "GREEN": "Nothing but the picture itself tells the classes apart in what training sees: {found}.",
+    "too few": "No shortcut is proven in what training sees, but this is too little to rule one out: a class has {images} "
+    f"images in {{groups}} groups, and {FEWEST_IMAGES} in {FEWEST_GROUPS} are needed. Collect more.",
 }
 REMOVED = (
-    " As collected, the files do give the label away ({found}); the preparation that both classes share takes that out of "
+    " As collected, the files do give the label away: {found}. The preparation that both classes share takes that out of "
     "what training sees, as far as these probes can tell."
 )
 CONTENT = " The pictures differ in plain things too, which a detector has to beat to have learnt anything more: {found}."
@@ -110,7 +110,7 @@ def conclude(
 
 
 def _named(probes: Sequence[Probe]) -> str:
-    return ", ".join(f"{probe.name} AUC {probe.auc:.2f}, {probe.low:.2f} to {probe.high:.2f}" for probe in probes)
+    return ", ".join(f"{probe.name} (AUC {probe.auc:.2f}, {probe.low:.2f} to {probe.high:.2f})" for probe in probes)
 
 
 def _each(rows: Sequence[FaceRecord], work: Callable[[FaceRecord], object], what: str) -> Iterator:

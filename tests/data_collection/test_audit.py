@@ -61,7 +61,7 @@ def test_the_canonicaliser_removes_the_format_and_the_sentence_says_both(audited
     assert "container" not in [each.name for each in found.as_trained]
     assert [each.verdict for each in (*found.as_trained, *found.placebo) if each.tier == 1] == ["too few"] * 3
     assert found.verdict == "too few"
-    assert "24 images in 24 groups" in found.sentence and "container AUC 1.00" in found.sentence
+    assert "24 images in 24 groups" in found.sentence and "container (AUC 1.00" in found.sentence
 
 
 def test_the_hold_out_is_never_opened(audited):
@@ -200,7 +200,7 @@ def test_a_damaged_audit_stops_instead_of_opening_the_gate(tmp_path, damage):
 def test_training_is_refused_on_red_unless_shortcuts_are_accepted(audited, tmp_path):
     _, rows, found = audited
     audit.write(tmp_path, dataclasses.replace(found, verdict="RED", as_trained=[red()]))
-    with pytest.raises(console.PlainError, match="processing history AUC 0.80, 0.70 to 0.90.*--accept-shortcuts") as refused:
+    with pytest.raises(console.PlainError, match="processing history .AUC 0.80, 0.70 to 0.90.*--accept-shortcuts") as refused:
         audit.refuse(tmp_path, rows, accept_shortcuts=False)
     assert refused.value.exit_code == 4
     assert "RED" in audit.refuse(tmp_path, rows, accept_shortcuts=True)
