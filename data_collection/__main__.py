@@ -9,10 +9,16 @@ from typing import Annotated
 import tyro
 
 from data_collection import console
+from data_collection.settings import CollectionSettings
 
-COLLECT_HELP = """Three more commands: `python -m data_collection audit DATASET` looks for anything but the face that gives \
+COLLECT_HELP = f"""{CollectionSettings.__doc__}
+Three more commands: `python -m data_collection audit DATASET` looks for anything but the face that gives \
 the label away; `python -m data_collection redraw DATASET FILE` draws one image again; `torchrun --nproc-per-node 2 -m \
 data_collection draw`, with the options of the run, lets each of two GPUs draw its share for the next run to take in."""
+
+DRAW_HELP = """Draws faces of `stable-diffusion` sources ahead of a collection, on several GPUs: one process for each, \
+started by torchrun or `accelerate launch`. Give the options of the collection; run that afterwards, and it takes the \
+pictures in."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class RedrawSettings:
 def collect_command(words: list[str]) -> None:
     from data_collection import recipes
 
-    settings = recipes.parse(words, COLLECT_HELP)
+    settings = recipes.parse(words, about=COLLECT_HELP)
 
     from data_collection.collect import collect
 
@@ -72,7 +78,7 @@ def redraw_command(words: list[str]) -> None:
 def draw_command(words: list[str]) -> None:
     from data_collection import recipes
 
-    settings = recipes.parse(words)
+    settings = recipes.parse(words, "data_collection draw", DRAW_HELP)
 
     from data_collection.collect import draw
 

@@ -7,21 +7,16 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from data_collection import console, drawn_ahead, face_crop, face_images, manifest, readiness, recipes, splits
-from data_collection.found_faces import Asked, FoundFace, Request, Source, check_folder, read_facts
-from data_collection.generated_faces import GENERATORS
+from data_collection.asking import ask
+from data_collection.found_faces import Asked, FoundFace
 from data_collection.inspection import inspect
 from data_collection.intake import SINGLE_COLOUR, reject_both, sweep, take_in
 from data_collection.manifest import FaceRecord
-from data_collection.real_faces import REAL_SOURCES
 from data_collection.settings import CollectionSettings
 from data_collection.stable_diffusion import STABLE_DIFFUSION
 
 FEWEST = 20
 """A class with fewer images than this cannot be split into three parts that mean anything."""
-
-# The mission: a student's project has these.
-DEFAULT_REAL = ("kaggle:700",)
-DEFAULT_GENERATED = ("stable-diffusion:700",)
 
 # What decides the pixels and the refusals; one data set has one set of these.
 FROZEN = ("image_size", "crop", "min_side", "min_quality", "keep_upscaled", "validation_share", "hold_out_share")
@@ -36,16 +31,19 @@ def collect(settings: CollectionSettings) -> None:
     asked = ask(settings)
     with manifest.locked(settings.folder):
         known = manifest.read(settings.folder) if manifest.manifest_path(settings.folder).exists() else []
+        for one in asked:
+            one.row.check(one.request, known)
         readiness.check(asked, known, settings.folder)
         if settings.crop == "face":
             face_crop.load_detector()  # before hours are spent on drawing
-        keep_settings(settings)
+        known = keep_settings(settings, known)
         sweep(settings.folder)
         records, offered = gather(asked, known, settings)
         records = reject_both(records, settings.folder)
         check_enough(records)
         records = freeze_splits(records, settings)
         drawn_ahead.clear(settings.folder, records)
+        recipes.keep(settings, something_new=len(records) > len(known))
     summarise(records, len(records) - len(known), offered, settings)
     if settings.audit:
         inspect(settings.folder, settings.logs, settings.seed, again=False)
@@ -62,39 +60,9 @@ def draw(settings: CollectionSettings) -> None:
             count = drawn_ahead.draw_share(one, state)
             drawn = f"{count} faces drawn by process {state.process_index + 1} of {state.num_processes}"
             console.say(f"{one.request.source}: {drawn}.")
+        elif one.label == "generated":
+            console.warn(f"draw only draws stable-diffusion; {one.request.source} is left to the collection.")
     state.destroy_process_group()
-
-
-def ask(settings: CollectionSettings) -> list[Asked]:
-    """Every source that the person asked for, photographs first; the project's own pair if none was named."""
-    real, generated = settings.real, settings.generated
-    if not real and not generated:
-        real, generated = DEFAULT_REAL, DEFAULT_GENERATED
-    facts = read_facts(settings.facts)
-    taken: set[str] = set()
-    asked = []
-    for label, table, sources in (("real", REAL_SOURCES, real), ("generated", GENERATORS, generated)):
-        for text in sources:
-            kind, _, argument = text.partition(":")
-            if kind not in table:
-                examples = ", ".join(row.example for row in table.values())
-                raise console.PlainError(f"--{label} {text} is no source; write one of {examples}.")
-            name = _source_name(kind, argument, table[kind], taken, settings)
-            taken.add(name)
-            if kind == "folder":
-                check_folder(argument)  # before hours are spent on another source
-            asked.append(Asked(label, table[kind], Request(argument, name, settings, facts)))
-    return asked
-
-
-def _source_name(kind: str, argument: str, row: Source, taken: set[str], settings: CollectionSettings) -> str:
-    """The row's own name; of a folder its name, with as much of its path before it as it takes to be the only one."""
-    if kind != "folder":
-        name = row.name(argument, settings) if row.name else kind
-        return name if name not in taken else f"{kind}:{argument}"
-    parts = argument.split("/") if "://" in argument else Path(argument).expanduser().resolve().parts
-    names = ("-".join(parts[-depth:]).strip("/") for depth in range(1, len(parts) + 1))
-    return next((name for name in names if name and name not in taken), argument)
 
 
 def gather(asked: Sequence[Asked], known: Sequence[FaceRecord], settings: CollectionSettings) -> tuple[list[FaceRecord], int]:
@@ -103,6 +71,8 @@ def gather(asked: Sequence[Asked], known: Sequence[FaceRecord], settings: Collec
     for source in asked:
         photographs = [record for record in records if record.accepted and record.label == "real"]
         found = source.row.find(replace(source.request, photographs=photographs))
+        if not found:
+            console.warn(f"{source.request.source} holds no files.")
         offered += len(found)
         names |= {PurePosixPath(face.file).name for face in found}
         while found:
@@ -117,32 +87,43 @@ def gather(asked: Sequence[Asked], known: Sequence[FaceRecord], settings: Collec
 
 def _redrawn(found: Sequence[FoundFace], records: Sequence[FaceRecord]) -> list[FoundFace]:
     """What takes the place of drawn faces that came out in a single colour."""
-    black = {(r.label, r.source, r.file) for r in records if r.reason == SINGLE_COLOUR}
-    return [face.again() for face in found if face.again and (face.label, face.source, face.file) in black]
+    reasons = {(record.label, record.source, record.file): record.reason for record in records}  # the last one counts
+    return [face.again() for face in found if face.again and reasons.get((face.label, face.source, face.file)) == SINGLE_COLOUR]
 
 
-def keep_settings(settings: CollectionSettings) -> None:
-    """Saves the settings of a new data set; refuses to mix others into an old one."""
+def keep_settings(settings: CollectionSettings, known: list[FaceRecord]) -> list[FaceRecord]:
+    """Saves the settings of a new data set; refuses to mix others into an old one.
+
+    Returns the known rows; none if nothing was accepted with other settings, because then these begin anew.
+
+    Raises:
+        PlainError: the data set has other settings, or its file of them is missing or damaged.
+    """
     path = settings.folder / "settings.json"
     wanted = {name: getattr(settings, name) for name in FROZEN}
     if path.exists():
-        try:
-            kept = json.loads(path.read_bytes())["frozen"]
-        except (ValueError, KeyError, TypeError):
-            raise console.PlainError(f"{path} is damaged; restore it from a copy.", console.DISK) from None
-        for name in FROZEN:
-            if kept.get(name) != wanted[name]:
-                option = name.replace("_", "-")
-                raise console.PlainError(
-                    f"{settings.folder} was collected with --{option} {kept.get(name)}, not {wanted[name]}; give that, "
-                    "or another --dataset name."
-                )
-    elif manifest.manifest_path(settings.folder).exists():
+        kept = _kept_settings(path)
+        other = next((name for name in FROZEN if kept.get(name) != wanted[name]), None)
+        if not other:
+            return known
+        if any(record.accepted for record in known):
+            raise console.PlainError(
+                f"{settings.folder} was collected with --{other.replace('_', '-')} {kept.get(other)}, not {wanted[other]}; "
+                "give that, or another --dataset name."
+            )
+        manifest.replace_all(settings.folder, [])
+    elif known:
         raise console.PlainError(f"{path} is missing; restore it from a copy.", console.DISK)
-    else:
-        wanted = {"frozen": wanted, "canonicaliser": face_images.CANONICALISER_VERSION}
-        manifest.write_whole(path, (json.dumps(wanted, indent=1) + "\n").encode())
-    recipes.keep(settings)
+    wanted = {"frozen": wanted, "canonicaliser": face_images.CANONICALISER_VERSION}
+    manifest.write_whole(path, (json.dumps(wanted, indent=1) + "\n").encode())
+    return []
+
+
+def _kept_settings(path: Path) -> dict[str, object]:
+    try:
+        return dict(json.loads(path.read_bytes())["frozen"].items())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise console.PlainError(f"{path} is damaged; restore it from a copy.", console.DISK) from None
 
 
 def check_enough(records: Sequence[FaceRecord]) -> None:
@@ -160,7 +141,17 @@ def check_enough(records: Sequence[FaceRecord]) -> None:
 def freeze_splits(records: Sequence[FaceRecord], settings: CollectionSettings) -> list[FaceRecord]:
     """Groups the images, places the new groups, and writes splits.json, then the manifest."""
     path = splits.splits_path(settings.folder)
+    if not path.exists() and any(record.group for record in records):
+        raise console.PlainError(
+            f"{path} is missing; restore it from a copy. It is not made anew, because it also says how often the hold-out was "
+            "opened.",
+            console.DISK,
+        )
     frozen = splits.read(settings.folder) if path.exists() else splits.Splits(settings.shares)
+    if any(record.group and record.group not in frozen.groups for record in records):
+        raise console.PlainError(
+            f"{path} and manifest.jsonl are not of the same state of the data set; restore both from one copy.", console.DISK
+        )
     placed = splits.place(records, frozen)
     written = manifest.read(settings.folder)
     if placed != written or not path.exists():

@@ -24,7 +24,7 @@ USAGE, BUSY, SHORTCUT, LEAK, DISK, REMOTE, BAD_MODEL, INTERRUPTED = 2, 3, 4, 5, 
 
 
 MENDABLE = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room"),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room"),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "allow writing there"),
     **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG), "name another place"),
 }
@@ -53,16 +53,21 @@ def heading(text: str) -> None:
 
 
 def say(text: str) -> None:
-    err.print(text, markup=False)
+    err.print(shown(text), markup=False)
 
 
 def warn(text: str) -> None:
-    err.print(f"warning: {text}", style="yellow", markup=False)
+    err.print(f"warning: {shown(text)}", style="yellow", markup=False)
+
+
+def shown(text: str) -> str:
+    """The text without characters that steer a terminal; file names are written by strangers."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Prints a table; columns of numbers are aligned to the right."""
-    texts = [[str(cell) for cell in row] for row in rows]
+    texts = [[shown(str(cell)) for cell in row] for row in rows]
     drawn = rich.table.Table(
         title=title, title_justify="left", title_style="bold", box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
@@ -89,7 +94,7 @@ def progress(items: Iterable[Item], what: str, total: int) -> Iterable[Item]:
         rich.progress.TimeRemainingColumn(),
     )
     with rich.progress.Progress(*columns, console=err) as bar:
-        yield from bar.track(items, total=total, description=what)
+        yield from bar.track(items, total=total, description=shown(what))
 
 
 def run(command: Callable[[], int | None]) -> None:
@@ -112,5 +117,5 @@ def run(command: Callable[[], int | None]) -> None:
 
 
 def _leave(sentence: str, exit_code: int) -> None:
-    err.print(f"error: {sentence}", style="bold red", markup=False)
+    err.print(f"error: {shown(sentence)}", style="bold red", markup=False)
     sys.exit(exit_code)

@@ -1,6 +1,7 @@
 """Loads a Stable Diffusion model, ready to draw; one at a time."""
 
 import functools
+import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -136,6 +137,7 @@ def _from_pretrained(kind: type, model: str, where: Whereabouts, options: Mappin
     """Loads from the folder alone if the model is there, so that nothing asks the hub; damaged files become one sentence."""
     import safetensors
 
+    reasons: dict[str | None, Exception] = {}
     for variant in variants:
         try:
             return kind.from_pretrained(str(where.folder or model), variant=variant, **options)
@@ -144,14 +146,14 @@ def _from_pretrained(kind: type, model: str, where: Whereabouts, options: Mappin
                 raise console.PlainError(f"{model} does not fit into memory; end what else runs there.") from None
             if getattr(error, "errno", None) in console.MENDABLE:
                 raise
-            last = error
+            reasons[variant] = error
             if not any(words in str(error) for words in ("no such modeling files", "no file named")):
                 break
     if not where.folder:
         code, advice = console.REMOTE, "The download broke off; run again, and what is complete is not fetched twice"
     else:
         code, advice = console.BAD_MODEL, "A file is damaged or of another kind; restore it, or give another --model"
-    why = " ".join(str(last).split())[:150]
+    why = textwrap.shorten(str(reasons.get(None) or reasons[variants[0]]), 200, placeholder=" ...").rstrip(".")
     raise console.PlainError(f"Cannot load {model}: {why}. {advice}.", code) from None
 
 

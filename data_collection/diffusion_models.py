@@ -61,12 +61,16 @@ def whereabouts(model: str, revision: str = "", checker: bool = True, only: str 
 def _wrong(folder: Path, checker: bool, only: str) -> str:
     """Why a folder cannot be drawn with, in words; empty if it can. An interrupted download lacks weights."""
     try:
-        index = {only: [only]} if only else json.loads((folder / "model_index.json").read_bytes())
-    except (OSError, ValueError):
+        index = {only: [only]} if only else dict(json.loads((folder / "model_index.json").read_bytes()).items())
+    except (OSError, ValueError, AttributeError):
         return "is a folder without a readable model_index.json; give one in the layout of diffusers"
-    parts = [part for part in HEAVY_PARTS if (index.get(part) or [None])[0] and (checker or part != "safety_checker")]
+    parts = [name for name, value in index.items() if isinstance(value, list) and value and value[0]]
+    parts = [part for part in parts if checker or part != "safety_checker"]
+    missing = [part for part in parts if not (folder / part).is_dir()]
+    if missing:
+        return f"is a folder that lacks its {missing[0]}"
     files = {part: [*folder.glob(f"{part}/*.safetensors"), *folder.glob(f"{part}/*.bin")] for part in parts}
-    empty = [part for part in parts if not any(file.exists() for file in files[part])]
+    empty = [part for part in parts if part in HEAVY_PARTS and not any(file.exists() for file in files[part])]
     return f"is a folder that lacks the weights of its {empty[0]}" if empty else _other_kind(index, only)
 
 

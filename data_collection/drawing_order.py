@@ -1,5 +1,6 @@
 """What COUNT@MODEL orders: how many pictures, by which model, with which settings; and what a row tells of them."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from data_collection.settings import CollectionSettings, DrawingSettings
 COUNT = 700
 ATTEMPTS = 5
 NEXT_SEED = 1_000_000
-"""From a face that came out black to the one drawn in its place; also the most faces that one source draws."""
+"""From a face that came out black to the one drawn in its place; no source gives more faces than this."""
 
 # What of the settings decides a picture: its name in `drawn_with`, and in DrawingSettings.
 DECISIVE = {name: name for name in ("model", "scheduler", "steps", "guidance", "negative_prompt", "safety_checker")}
@@ -25,23 +26,37 @@ def drawing_of(argument: str, settings: CollectionSettings) -> DrawingSettings:
 
 
 def model_name(argument: str, settings: CollectionSettings) -> str:
-    """The last part of the model's name or path."""
-    model = Path(drawing_of(argument, settings).model).expanduser()
-    return model.resolve().name if model.is_dir() else model.name
+    """Its whole name on the hub, where two people may have given two models one name; of a folder the last part."""
+    model = drawing_of(argument, settings).model
+    return Path(model).expanduser().resolve().name if Path(model).expanduser().is_dir() else model
 
 
-def check(kind: str, request: Request) -> int:
-    """How many faces are asked for.
+def check(kind: str, request: Request, told: Mapping[str, object], known: Iterable[FaceRecord]) -> None:
+    """Refuses what cannot be drawn, and to mix two ways of drawing into one source.
+
+    Args:
+        told: what `drawn_with` will say.
 
     Raises:
-        PlainError: no count, too many, or a scheduler that is none.
+        PlainError: no count, too many, a scheduler that is none, or faces of this source that were drawn otherwise.
     """
-    count, scheduler = count_of(kind, request.argument, COUNT), request.settings.drawing.scheduler
-    if scheduler not in SCHEDULERS:
-        raise console.PlainError(f"--scheduler is {scheduler!r}; choose one of {', '.join(SCHEDULERS)}.")
-    if count > NEXT_SEED:
-        raise console.PlainError(f"{kind}:{request.argument} asks for {count} faces; give at most {NEXT_SEED}.")
-    return count
+    count_of(kind, request.argument, COUNT)
+    if request.settings.drawing.scheduler not in SCHEDULERS:
+        schedulers = ", ".join(SCHEDULERS)
+        raise console.PlainError(f"--scheduler is {request.settings.drawing.scheduler!r}; choose one of {schedulers}.")
+    before = next((r.drawn_with for r in known if r.accepted and r.source == request.source and r.drawn_with), {})
+    for name in told.keys() & before.keys():
+        if told[name] != before[name]:
+            option = DECISIVE.get(name, name).replace("_", "-")
+            raise console.PlainError(
+                f"{request.source} was drawn with --{option} {before[name]}, not {told[name]}. Give that; or leave this source "
+                "out, what was drawn stays; or collect under another --dataset name."
+            )
+
+
+def told(drawing: DrawingSettings) -> dict[str, object]:
+    """What `drawn_with` says before anything is drawn."""
+    return {key: getattr(drawing, setting) for key, setting in DECISIVE.items()}
 
 
 def recorded(record: FaceRecord, **more) -> DrawingSettings | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import filelock
 
-from data_collection import manifest
+from data_collection import console, face_images, manifest
 from data_collection.found_faces import Asked, FoundFace
 from data_collection.manifest import FaceRecord
 
@@ -42,11 +42,22 @@ def draw_share(asked: Asked, state: "PartialState") -> int:
     return len(mine)
 
 
+def warn_of_others(folder: Path, faces: Iterable[FoundFace]) -> None:
+    """Says of faces that were drawn ahead with other settings or prompts that they are not taken."""
+    others = sum(_path(folder, face).exists() for face in faces)
+    if others:
+        console.warn(
+            f"{others} pictures in {folder / 'drawn'} were drawn with other settings or prompts than these, and are left there."
+        )
+
+
 def clear(folder: Path, records: Iterable[FaceRecord]) -> None:
     """Removes what has been taken in; a picture that no row is about stays for a run that asks for it."""
-    known, drawn = {(record.source, record.file) for record in records}, folder / "drawn"
-    for path in list(drawn.rglob("*.png")):
-        if (path.parent.relative_to(drawn).as_posix(), path.name) in known:
+    drawn = folder / "drawn"
+    pictures = list(drawn.rglob("*.png"))
+    known = {record.id for record in records} if pictures else set()
+    for path in pictures:
+        if face_images.content_id(path.read_bytes()) in known:
             path.with_suffix(".json").unlink(missing_ok=True)
             path.unlink()
     for place in (*sorted(drawn.rglob("*/"), reverse=True), drawn):

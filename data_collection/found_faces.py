@@ -3,6 +3,7 @@
 import csv
 import difflib
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -89,13 +90,15 @@ class Source:
         find: everything that it offers, in a fixed order; nothing slow or paid for happens before `load`.
         example: how it is written on the command line.
         needs: what must be there before it can start.
-        name: of its rows, made from the argument; the kind's own name if there is none.
+        name: of its rows, made from the argument but not from the count; the kind's own name if there is none.
+        check: refuses, before anything starts, what cannot be had or would not be the same source as the known rows.
     """
 
     find: "Callable[[Request], list[FoundFace]]"
     example: str
     needs: Callable[[Request], list[Need]] = lambda request: []
     name: Callable[[str, CollectionSettings], str] | None = None
+    check: Callable[[Request, Sequence[FaceRecord]], None] = lambda request, known: None
 
 
 @dataclass(frozen=True)
@@ -111,11 +114,14 @@ def count_of(kind: str, argument: str, default: int) -> int:
     """How many faces KIND:COUNT or KIND:COUNT@ANYTHING asks for.
 
     Raises:
-        PlainError: it is no whole number above zero.
+        PlainError: it is no whole number from 1 to a million.
     """
     text = argument.partition("@")[0]
-    if text and not (text.isascii() and text.isdigit() and int(text)):
-        raise console.PlainError(f"{kind}:{argument} asks for {text!r} faces; give a whole number, as in {kind}:400.")
+    if text and not re.fullmatch("0*[1-9][0-9]{0,5}|1000000", text):
+        asked = text if len(text) < 40 else f"{text[:40]}..."
+        raise console.PlainError(
+            f"{kind}:{argument[:80]} asks for {asked!r} faces; give a whole number up to 1000000, as in {kind}:400."
+        )
     return int(text or default)
 
 

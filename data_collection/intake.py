@@ -17,6 +17,8 @@ BATCH = 32
 
 BOTH_LABELS = "both labels"
 SINGLE_COLOUR = "single colour"
+FIRST_BLACK = 16
+"""So many pictures of a drawn source, and nothing but black ones, are enough to stop."""
 
 
 @dataclass(frozen=True)
@@ -33,33 +35,80 @@ Loaded = tuple[FoundFace, bytes | Exception | None]
 
 
 def take_in(found: Sequence[FoundFace], known: Sequence[FaceRecord], settings: CollectionSettings) -> list[FaceRecord]:
-    """Examines what is not known yet, a batch at a time, and writes files first, rows after them."""
-    lasting = {(record.label, record.source, record.file) for record in known}
-    unseen = [face for face in found if not (face.lasting and (face.label, face.source, face.file) in lasting)]
-    if not unseen:
-        return []
-    rows = console.progress(_rows(unseen, known, settings), f"{unseen[0].source}: images", len(unseen))
-    return [record for record in rows if record is not None]
+    """Examines what is not known yet, a batch at a time, and writes files first, rows after them.
+
+    Raises:
+        PlainError: only black pictures are drawn, or facts are told of images that are placed already.
+    """
+    names = {(record.label, record.source, record.file): record for record in known}
+    unseen = [face for face in found if not _settled(face, names.get((face.label, face.source, face.file)))]
+    late = [face for face in found if face.lasting and _adds(face, names.get((face.label, face.source, face.file)))]
+    new: list[FaceRecord] = []
+    if unseen:
+        progress = console.progress(_rows(unseen, known, settings, late), f"{unseen[0].source}: images", len(unseen))
+        for record in progress:
+            if record is not None:
+                new.append(record)
+                _stop_if_black(new, found)
+    if late:
+        raise console.PlainError(
+            f"{len(late)} images of {late[0].source} were collected before without what --facts says of them now, "
+            f"{late[0].file} for one. Splits are frozen and cannot follow; collect anew under another --dataset name."
+        )
+    return new
+
+
+def _settled(face: FoundFace, record: FaceRecord | None) -> bool:
+    """Whether the face need not be loaded; one that came out black is, if it is to be drawn with other settings now."""
+    if not face.lasting or record is None:
+        return False
+    return record.reason != SINGLE_COLOUR or all(
+        record.drawn_with.get(name) == value for name, value in face.drawn_with.items()
+    )
+
+
+def _adds(face: FoundFace, record: FaceRecord | None) -> bool:
+    """Whether a file's facts (drawn faces have none beside their own) are others than those it was collected with."""
+    if record is None or not record.accepted or face.drawn_with:
+        return False
+    return any(getattr(face, name) not in ("", None, getattr(record, name)) for name in KNOWN_FACTS)
+
+
+def _stop_if_black(new: Sequence[FaceRecord], found: Sequence[FoundFace]) -> None:
+    if len(new) == FIRST_BLACK and found[0].again and all(record.reason == SINGLE_COLOUR for record in new):
+        raise console.PlainError(
+            f"The first {FIRST_BLACK} pictures by {found[0].source} came out in a single colour: its safety checker refuses "
+            "them, or the model is broken. Give --no-safety-checker, other prompts, or another model."
+        )
 
 
 def _rows(
-    unseen: Sequence[FoundFace], known: Sequence[FaceRecord], settings: CollectionSettings
+    unseen: Sequence[FoundFace], known: Sequence[FaceRecord], settings: CollectionSettings, late: list[FoundFace]
 ) -> Iterator[FaceRecord | None]:
-    """Yields every new row, None for a row that is known; while one batch is written, the next one is examined."""
-    keys = {record.key for record in known}
+    """Yields every new row, None for a row that is known; while one batch is written, the next one is examined.
+
+    What is known but has other facts now is added to `late`.
+    """
+    keys = {record.key: record for record in known}
     owner = {record.id: record for record in known if record.accepted}
 
-    def keep(batch: list[concurrent.futures.Future]) -> list[FaceRecord | None]:
-        examined = [one.result() for one in batch]
-        new = [_judge_duplicate(one, owner) if one.record.key not in keys else None for one in examined]
-        rows = [one and _write(one, settings.folder) for one in new]
+    def keep(batch: list[tuple[FoundFace, concurrent.futures.Future]]) -> list[FaceRecord | None]:
+        rows: list[FaceRecord | None] = []
+        for face, examining in batch:
+            one = examining.result()
+            there = keys.get(one.record.key)
+            if there and _adds(face, there):
+                late.append(face)
+            if there and there.original and not _has_files(there, settings.folder):
+                _write(one, settings.folder)
+            rows.append(None if there else _write(_judge_duplicate(one, owner), settings.folder))
         manifest.append(settings.folder, filter(None, rows))
         return rows
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as cores, concurrent.futures.ThreadPoolExecutor(1) as writer:
         waiting: concurrent.futures.Future | None = None
         for batch in _batches(unseen):
-            examining = [cores.submit(examine, face, data, settings) for face, data in batch]
+            examining = [(face, cores.submit(examine, face, data, settings)) for face, data in batch]
             if waiting:
                 yield from waiting.result()
             waiting = writer.submit(keep, examining)
@@ -164,6 +213,10 @@ def _write(examined: Examined, folder: Path) -> FaceRecord:
     manifest.write_whole(folder / original, examined.original)
     manifest.write_whole(folder / image, examined.canonical)
     return replace(record, original=str(original), image=str(image))
+
+
+def _has_files(record: FaceRecord, folder: Path) -> bool:
+    return (folder / record.original).is_file() and (folder / record.image).is_file()
 
 
 def _suffix(record: FaceRecord) -> str:

@@ -226,7 +226,8 @@ def _answers() -> bool:
 
 
 def name_of(argument: str, settings: CollectionSettings) -> str:
-    return read_argument(argument).name
+    """The whole handle: what was collected is not looked at again, and another set may have a file of the same name."""
+    return read_argument(argument).handle
 
 
 KAGGLE = Source(find, "kaggle:COUNT", needs, name_of)

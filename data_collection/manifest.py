@@ -123,7 +123,7 @@ def _parse(line: bytes, decoder: msgspec.json.Decoder, number: int, path: Path) 
         return record
     except (ValueError, TypeError):
         raise console.PlainError(
-            f"Line {number} of {path} is damaged. Restore the file from a copy, or delete that line and collect again.",
+            f"Line {number} of {path} is damaged. Restore the file from a copy, or collect under another --dataset name.",
             console.DISK,
         ) from None
 
@@ -208,5 +208,8 @@ def read_original(folder: Path, record: FaceRecord) -> bytes:
         data = None
     if data is None or face_images.content_id(data) != record.id:
         what = "is missing" if data is None else "was altered since it was collected"
-        raise console.PlainError(f"{path} {what}; restore it, or collect the data set again.", console.DISK)
+        raise console.PlainError(
+            f"{path} {what}; restore it from a copy, or, if it is from a folder of yours, delete it and collect again.",
+            console.DISK,
+        )
     return data

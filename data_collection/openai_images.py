@@ -56,7 +56,7 @@ def order_of(argument: str, settings: CollectionSettings) -> Order:
 def name(argument: str, settings: CollectionSettings) -> str:
     """The model's name: another model's picture 12 is another picture, and another source."""
     order = order_of(argument, settings)
-    return order.model.replace("/", "-") + ("-edit" if order.edit else "")
+    return order.model + ("-edit" if order.edit else "")
 
 
 def needs(request: Request) -> list[Need]:
@@ -132,7 +132,9 @@ def _draw(model: str, prompt: str, folder: Path, photograph: FaceRecord | None) 
 
     def work(client) -> bytes:
         answer = client.images.edit(**asked) if photograph else client.images.generate(**asked)
-        return base64.b64decode(answer.data[0].b64_json, validate=True)
+        data = base64.b64decode(answer.data[0].b64_json, validate=True)
+        face_images.decode(data)  # what is no picture is a fault of the answer, not a picture to reject
+        return data
 
     why = ""
     for _ in range(TRIES):
@@ -158,18 +160,29 @@ def _upload(folder: Path, photograph: FaceRecord) -> bytes:
 
 
 def _several(faces: Sequence[FoundFace]) -> Iterator[tuple[FoundFace, bytes | Exception]]:
-    """Draws AT_ONCE pictures at a time and yields each when it is done; after a fatal fault, those under way still come."""
-    fatal: console.PlainError | None = None
+    """Draws AT_ONCE pictures at a time and yields each when it is done; after a fatal fault or an interruption, those
+    under way still come."""
+    fatal: BaseException | None = None
     stop = threading.Event()
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         drawing = {pool.submit(_outcome, face, stop): face for face in faces}
         try:
-            for done in concurrent.futures.as_completed(drawing):
-                outcome = done.result()
-                if isinstance(outcome, console.PlainError):
-                    fatal = fatal or outcome
-                elif outcome is not None:
-                    yield drawing[done], outcome
+            while drawing:
+                try:
+                    finished, _ = concurrent.futures.wait(drawing, return_when=concurrent.futures.FIRST_COMPLETED)
+                except KeyboardInterrupt as interrupt:
+                    if stop.is_set():
+                        raise  # the second time
+                    fatal = fatal or interrupt
+                    stop.set()
+                    console.say("Waiting for the pictures under way, which are paid for; interrupt again to leave them.")
+                    continue
+                for done in finished:
+                    face, outcome = drawing.pop(done), done.result()
+                    if isinstance(outcome, console.PlainError):
+                        fatal = fatal or outcome
+                    elif outcome is not None:
+                        yield face, outcome
         finally:
             stop.set()
     if fatal:

@@ -42,7 +42,8 @@ def _gpt(wanted: Wanted) -> Iterator[list[Prompt]]:
     if wanted.missing > 0:
         raise console.PlainError(
             f"{wanted.settings.prompt_model} wrote {len(wanted.known)} of {wanted.settings.prompt_count} prompts, then "
-            f"{ROUNDS} answers brought nothing new ({why}). They are kept; run again, or give --prompts template for the rest.",
+            f"{ROUNDS} answers brought nothing new ({why}). What was written is kept; run again, or give --prompts "
+            "template for the rest.",
             console.REMOTE,
         )
 

@@ -55,14 +55,19 @@ def _writer(settings: PromptSettings) -> tuple[str, str]:
 
 
 def needs(settings: PromptSettings, folder: Path) -> list[Need]:
-    """What must be there before the missing prompts can be written; nothing if none is missing."""
-    try:
-        kind, argument = _writer(settings)
-        if len(read(folder)) >= settings.prompt_count:
-            return []
-    except console.PlainError as error:
-        return [Need("prompts", False, str(error), "--prompts template")]
+    """What must be there before the missing prompts can be written; nothing if none is missing.
+
+    Raises:
+        PlainError: no such writer, or the prompts that are there are damaged.
+    """
+    kind, argument = _writer(settings)
+    wanted = Wanted(settings, argument, 0, read(folder))
+    if wanted.missing <= 0 or kind == "template":
+        return []
     if kind == "gpt":
         return [openai_service.need("--prompts template")]
-    there = not argument or Path(argument).expanduser().is_file()
-    return [Need(argument, there, "there" if there else "no such file", "--prompts template")] if argument else []
+    try:
+        next(PROMPT_WRITERS[kind](wanted))
+    except console.PlainError as error:
+        return [Need(argument, False, str(error), "--prompts template")]
+    return [Need(argument, True, "there")]

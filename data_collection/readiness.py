@@ -33,4 +33,4 @@ def check(asked: Sequence[Asked], known: Sequence[FaceRecord], folder: Path) -> 
 def _complete(one: Asked, had: Counter) -> bool:
     """Whether a source that asks for a number of images has given them before."""
     count = one.request.argument.rpartition(":")[2].partition("@")[0]
-    return count.isdigit() and had[one.label, one.request.source] >= int(count)
+    return count.isdigit() and len(count) < 10 and had[one.label, one.request.source] >= int(count)

@@ -20,18 +20,17 @@ READY = Path(__file__).parent / "recipes"
 LEFT_OUT = ("recipe", "data", "logs", "audit")
 
 
-def parse(words: Sequence[str], more: str = "") -> CollectionSettings:
+def parse(words: Sequence[str], command: str = "data_collection", about: str = "") -> CollectionSettings:
     """Reads the options of a command line; those of its --recipe come first, so that what is typed wins or adds to them.
 
     Args:
-        more: shown in --help behind what the settings say of themselves.
+        command, about: for --help.
     """
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--recipe")
     recipe = finder.parse_known_args(words)[0].recipe
     ready = _options(read(recipe), recipe) if recipe else []
-    about = f"{CollectionSettings.__doc__}\n\n{more}"
-    return tyro.cli(CollectionSettings, prog="python -m data_collection", description=about, args=[*ready, *words])
+    return tyro.cli(CollectionSettings, prog=f"python -m {command}", description=about, args=[*ready, *words])
 
 
 def read(recipe: str) -> dict[str, Any]:
@@ -69,17 +68,15 @@ def _options(values: dict[str, Any], recipe: str) -> list[str]:
     return words
 
 
-def keep(settings: CollectionSettings) -> None:
-    """Writes DATA/DATASET/recipe.toml: this run's options, with the sources of earlier runs."""
-    path = settings.folder / "recipe.toml"
-    values = _flat(settings)
-    if path.exists():
-        before = read(str(path))
-        for name in ("real", "generated", "facts"):
-            values[name] = list(dict.fromkeys([*before.get(name, []), *values[name]]))
+def keep(settings: CollectionSettings, something_new: bool = True) -> None:
+    """Writes this run's options: DATA/DATASET/recipe.toml, and recipe-2.toml and so on for runs that added to it."""
     # A JSON string, number, boolean or list of strings is TOML, too.
-    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
-    manifest.write_whole(path, ("\n".join(lines) + "\n").encode(errors="replace"))
+    lines = (f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in _flat(settings).items())
+    text = "".join(lines).encode(errors="replace")
+    there = [path for path in settings.folder.glob("recipe*.toml")]
+    if not there or something_new and text not in [path.read_bytes() for path in there]:
+        name = f"recipe-{len(there) + 1}.toml" if there else "recipe.toml"
+        manifest.write_whole(settings.folder / name, text)
 
 
 def _flat(settings: object) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from PIL import Image
 from data_collection import console, diffusion_artist, diffusion_painting, drawing_needs, drawing_order, face_images, manifest
 from data_collection.diffusion_artist import Artist
 from data_collection.drawing_needs import DECODER_PASSES
-from data_collection.drawing_order import ATTEMPTS, DECISIVE, NEXT_SEED
-from data_collection.found_faces import FoundFace, Need, Request, Source
+from data_collection.drawing_order import ATTEMPTS, COUNT, NEXT_SEED
+from data_collection.found_faces import FoundFace, Need, Request, Source, count_of
 from data_collection.manifest import FaceRecord
 from data_collection.settings import CollectionSettings, DrawingSettings
 
@@ -27,18 +27,16 @@ GRID = 8
 
 
 def name(argument: str, settings: CollectionSettings) -> str:
-    return f"{drawing_order.model_name(argument, settings)}-reconstruction"
+    strength = settings.drawing.strength
+    return f"{drawing_order.model_name(argument, settings)}-{f'redrawn-{strength:g}' if strength else 'reconstruction'}"
 
 
 def find(request: Request) -> list[FoundFace]:
-    """One reconstruction of each of the first COUNT accepted photographs; with a strength, one seed for each.
-
-    Raises:
-        PlainError: a strength so low that no step is left.
-    """
-    count, settings = drawing_order.check("reconstruction", request), request.settings
+    """One reconstruction of each of the first COUNT accepted photographs; with a strength, one seed for each."""
+    count, settings = count_of("reconstruction", request.argument, COUNT), request.settings
     drawing = drawing_order.drawing_of(request.argument, settings)
-    _steps(drawing)
+    if len(request.photographs) < count:
+        console.warn(f"{request.source}: each photograph is reconstructed once, and there are {len(request.photographs)}.")
     photographs = {record.id: record for record in request.photographs[:count]}
     together = functools.partial(reconstruct_all, drawing=drawing, photographs=photographs, folder=settings.folder)
 
@@ -68,14 +66,16 @@ def needs(request: Request) -> list[Need]:
     return drawing_needs.model_needs("reconstruction", request, drawing, passes, only="" if drawing.strength else "vae")
 
 
-def _steps(drawing: DrawingSettings) -> int:
-    steps = int(drawing.steps * drawing.strength)
-    if drawing.strength and not steps:
+def check(request: Request, known: Sequence[FaceRecord]) -> None:
+    drawing = drawing_order.drawing_of(request.argument, request.settings)
+    told = _told(drawing, drawing.draw_size)
+    del told["size"]  # which is the photograph's
+    drawing_order.check("reconstruction", request, told, known)
+    if drawing.strength and not int(drawing.steps * drawing.strength):
         raise console.PlainError(
             f"--strength {drawing.strength} of --steps {drawing.steps} leaves no step to draw; give --strength 0 for the "
             f"autoencoder alone, or at least {1 / drawing.steps:.2g}."
         )
-    return steps
 
 
 def _side(record: FaceRecord, drawing: DrawingSettings) -> int:
@@ -87,7 +87,7 @@ def _told(drawing: DrawingSettings, side: int) -> dict[str, object]:
     told = {"model": drawing.model, "strength": drawing.strength, "size": side}
     if not drawing.strength:
         return told
-    return {key: getattr(drawing, setting) for key, setting in DECISIVE.items()} | told | {"prompt": PROMPT}
+    return drawing_order.told(drawing) | told | {"prompt": PROMPT}
 
 
 def reconstruct_all(
@@ -173,4 +173,4 @@ def redraw(record: FaceRecord, photograph: bytes) -> bytes:
     return reconstruct(artist, drawing, [square(photograph, told["size"])], [record.seed])[0]
 
 
-RECONSTRUCTION = Source(find, "reconstruction:COUNT", needs, name)
+RECONSTRUCTION = Source(find, "reconstruction:COUNT", needs, name, check)

@@ -35,7 +35,7 @@ def _find(records: list[FaceRecord], file: str, folder: Path) -> FaceRecord:
     fitting = [record for record in records if record.accepted and (record.file == file or record.id.startswith(file))]
     if len(fitting) != 1:
         raise console.PlainError(
-            f"{len(fitting)} accepted images of {folder} are called {file}; give a `file` or the beginning of an `id` as in "
-            "manifest.jsonl."
+            f"{len(fitting) or 'No'} accepted images of {folder} are called {file}; give a `file`, or the beginning of an `id` "
+            "where several have one name, as in manifest.jsonl."
         )
     return fitting[0]

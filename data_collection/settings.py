@@ -142,6 +142,8 @@ rejection."""
         for name, low, high in (("image_size", 32, 2048), ("min_side", 1, 10_000), ("min_quality", 0, 100)):
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; choose {low} to {high}.")
+        if not 0 <= self.seed < 2**31:
+            raise ValueError(f"--seed is {self.seed}; give 0 to {2**31 - 1}.")
         if not (0 < self.validation_share < 1 and 0 < self.hold_out_share < 1):
             raise ValueError("--validation-share and --hold-out-share lie between 0 and 1.")
         if self.validation_share + self.hold_out_share >= 0.9:

@@ -9,15 +9,15 @@ from data_collection import console, diffusion_artist, drawing_needs, drawing_or
 from data_collection.diffusion_artist import Artist
 from data_collection.diffusion_painting import in_batches, paint
 from data_collection.drawing_needs import DECODER_PASSES
-from data_collection.drawing_order import ATTEMPTS, DECISIVE, NEXT_SEED
-from data_collection.found_faces import FoundFace, Need, Request, Source
+from data_collection.drawing_order import ATTEMPTS, COUNT, NEXT_SEED
+from data_collection.found_faces import FoundFace, Need, Request, Source, count_of
 from data_collection.manifest import FaceRecord
 from data_collection.settings import DrawingSettings
 
 
 def find(request: Request) -> list[FoundFace]:
     """One face for every seed from settings.seed on, the prompts in turn; nothing is drawn yet, but prompts are written."""
-    count, settings = drawing_order.check("stable-diffusion", request), request.settings
+    count, settings = count_of("stable-diffusion", request.argument, COUNT), request.settings
     drawing = drawing_order.drawing_of(request.argument, settings)
     written = itertools.cycle(prompts.write(settings.folder, settings.prompting, settings.seed))
     together = functools.partial(draw_all, drawing=drawing, folder=settings.folder)
@@ -34,7 +34,7 @@ def find(request: Request) -> list[FoundFace]:
             seed=seed,
             generator=drawing_order.model_name(request.argument, settings),
             attributes=prompt.attributes,
-            drawn_with={key: getattr(drawing, setting) for key, setting in DECISIVE.items()},
+            drawn_with=drawing_order.told(drawing),
             together=together,
             again=functools.partial(slot, prompt, first, attempt + 1) if attempt < ATTEMPTS else None,
         )
@@ -51,6 +51,11 @@ def needs(request: Request) -> list[Need]:
     ]
 
 
+def check(request: Request, known: Sequence[FaceRecord]) -> None:
+    drawing = drawing_order.drawing_of(request.argument, request.settings)
+    drawing_order.check("stable-diffusion", request, drawing_order.told(drawing), known)
+
+
 def draw_all(faces: Sequence[FoundFace], drawing: DrawingSettings, folder: Path) -> Iterator[tuple[FoundFace, bytes]]:
     """Yields every face with its PNG: first those of drawn_ahead, then the others, a batch at a time.
 
@@ -64,6 +69,7 @@ def draw_all(faces: Sequence[FoundFace], drawing: DrawingSettings, folder: Path)
             yield there
         else:
             waiting.append(face)
+    drawn_ahead.warn_of_others(folder, waiting)
     if waiting:
         artist = diffusion_artist.load(drawing)
         yield from in_batches(
@@ -90,4 +96,4 @@ def redraw(record: FaceRecord) -> bytes:
     return draw_one(artist, drawing, record.prompt, record.seed)
 
 
-STABLE_DIFFUSION = Source(find, "stable-diffusion:COUNT", needs, drawing_order.model_name)
+STABLE_DIFFUSION = Source(find, "stable-diffusion:COUNT", needs, drawing_order.model_name, check)

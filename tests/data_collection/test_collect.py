@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from data_collection import face_images, manifest, splits
+from data_collection import console, face_images, manifest, splits
+from data_collection.collect import keep_settings
 from data_collection.manifest import FaceRecord
+from data_collection.settings import CollectionSettings
 from toys import collect_command, command, encoded, environment_of, make_faces, picture
 
 
@@ -187,6 +189,36 @@ def test_other_settings_are_not_mixed_into_a_data_set(faces, tmp_path):
     done = command(*collect_command(faces, "--image-size", 96), cwd=tmp_path)
     assert done.returncode == 2
     assert "was collected with --image-size 64, not 96" in done.stderr
+
+
+def test_settings_under_which_nothing_was_accepted_may_be_mended(faces, tmp_path):
+    done = command(*collect_command(faces, "--min-side", 200), cwd=tmp_path)
+    assert done.returncode == 2 and "too small" in done.stderr
+    done = command(*collect_command(faces), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert all(record.accepted for record in read(tmp_path))
+
+
+def test_lost_splits_are_not_made_anew(faces, tmp_path):
+    command(*collect_command(faces), cwd=tmp_path)
+    path = splits.splits_path(tmp_path / "data" / "faces")
+    kept = path.read_bytes()
+    path.unlink()
+    done = command(*collect_command(faces), cwd=tmp_path)
+    assert (done.returncode, "splits.json is missing; restore it from a copy" in done.stderr) == (6, True)
+    assert not path.exists()
+    path.write_bytes(json.dumps({**json.loads(kept), "groups": {}}).encode())
+    done = command(*collect_command(faces), cwd=tmp_path)
+    assert "are not of the same state of the data set" in done.stderr
+
+
+@pytest.mark.parametrize("damage", ["", "[]", '{"frozen": []}', '{"frozen": 3}'])
+def test_damaged_settings_are_a_sentence(faces, tmp_path, damage):
+    path = tmp_path / "settings.json"
+    path.write_text(damage)
+    settings = CollectionSettings(data=tmp_path.parent, dataset=tmp_path.name)
+    with pytest.raises(console.PlainError, match="settings.json is damaged; restore it from a copy"):
+        keep_settings(settings, [])
 
 
 def test_killed_at_any_moment_the_next_run_ends_with_the_same_data_set(tmp_path):

@@ -21,7 +21,7 @@ def test_a_model_of_the_hub_is_fetched_once_and_its_commit_told(tmp_path, model,
         assert needs["the model toys/tiny"].there and "the hub has it" in needs["the model toys/tiny"].found
         assert needs["disk for the model"].there
         face, first = drawn(asked(tmp_path, "toys/tiny", 1))[0]
-        assert face.drawn_with["revision"] == COMMIT and face.generator == "tiny"
+        assert face.drawn_with["revision"] == COMMIT and face.generator == "toys/tiny"
     empty_cache("http://127.0.0.1:9")
     needs = {need.what: need.found for need in STABLE_DIFFUSION.needs(asked(tmp_path, "toys/tiny"))}
     assert needs["the model toys/tiny"] == "is in the cache" and "disk for the model" not in needs
@@ -84,6 +84,11 @@ def test_a_folder_that_is_no_model_is_told_apart(tmp_path, model):
     broken = shutil.copytree(model, tmp_path / "broken")
     (broken / "unet" / "diffusion_pytorch_model.safetensors").unlink()
     assert "lacks the weights of its unet" in found(broken)
+    shutil.rmtree(broken / "tokenizer")
+    assert "lacks its tokenizer" in found(broken)
+    (broken / "model_index.json").write_text("[]")
+    assert "without a readable model_index.json" in found(broken)
+    shutil.copytree(model, broken, dirs_exist_ok=True)
     index = json.loads((broken / "model_index.json").read_text())
     shutil.copytree(model, broken, dirs_exist_ok=True)
     (broken / "model_index.json").write_text(json.dumps(index | {"_class_name": "FluxPipeline"}))

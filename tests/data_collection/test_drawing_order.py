@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from data_collection import console
+from data_collection import console, drawing_order
+from data_collection.manifest import FaceRecord
 from data_collection.settings import CollectionSettings
 from data_collection.stable_diffusion import STABLE_DIFFUSION
 from toy_diffusion import asked
@@ -13,16 +14,28 @@ from toy_diffusion import asked
 def test_what_is_no_count_or_scheduler_is_refused_before_prompts_are_written(tmp_path, model):
     for request, words in (
         (replace(asked(tmp_path, model), argument="many"), "whole number"),
-        (replace(asked(tmp_path, model), argument="1000001"), "at most"),
+        (replace(asked(tmp_path, model), argument="1000001"), "whole number up to 1000000"),
+        (replace(asked(tmp_path, model), argument="9" * 5000), "whole number"),
         (asked(tmp_path, model, scheduler="euler"), "choose one of dpm"),
     ):
         with pytest.raises(console.PlainError, match=words):
-            STABLE_DIFFUSION.find(request)
+            STABLE_DIFFUSION.check(request, [])
     assert not (tmp_path / "faces").exists()
+
+
+def test_two_ways_of_drawing_are_not_mixed_into_one_source(tmp_path, model):
+    before = asked(tmp_path, model, steps=2)
+    told = drawing_order.told(before.settings.drawing)
+    row = FaceRecord("0", "generated", "tiny", "00000007.png", "accepted", drawn_with={**told, "torch": "2"})
+    STABLE_DIFFUSION.check(before, [row])
+    other = asked(tmp_path, model, steps=3)
+    STABLE_DIFFUSION.check(other, [replace(row, source="another"), replace(row, status="rejected")])
+    with pytest.raises(console.PlainError, match="tiny was drawn with --steps 2, not 3"):
+        STABLE_DIFFUSION.check(other, [row])
 
 
 def test_the_source_is_named_after_its_model(model):
     settings = CollectionSettings()
-    assert STABLE_DIFFUSION.name("300@stabilityai/sd-turbo", settings) == "sd-turbo"
-    assert STABLE_DIFFUSION.name("300", settings) == "Realistic_Vision_V1.4"
+    assert STABLE_DIFFUSION.name("300@stabilityai/sd-turbo", settings) == "stabilityai/sd-turbo"
+    assert STABLE_DIFFUSION.name("300", settings) == "SG161222/Realistic_Vision_V1.4"
     assert STABLE_DIFFUSION.name(f"300@{model}/", settings) == "tiny"

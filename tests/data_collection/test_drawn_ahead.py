@@ -5,6 +5,7 @@ from dataclasses import replace
 from accelerate import PartialState
 
 from data_collection import diffusion_artist, drawn_ahead, manifest
+from data_collection.face_images import content_id
 from data_collection.found_faces import Asked, Request
 from data_collection.manifest import FaceRecord
 from data_collection.stable_diffusion import STABLE_DIFFUSION
@@ -18,14 +19,14 @@ def draw_share(request: Request) -> int:
 
 
 def test_only_what_was_taken_in_is_cleared_away(tmp_path):
-    for source, name in (("model", "1"), ("model", "2"), ("stable-diffusion:3@toys/model", "1")):
-        for suffix in ("png", "json"):
-            manifest.write_whole(tmp_path / "drawn" / source / f"{name}.{suffix}", b"something")
-    rows = [FaceRecord("0", "generated", source, "1.png", "accepted") for source in ("model", "stable-diffusion:3@toys/model")]
-    drawn_ahead.clear(tmp_path, rows)
+    rows = []
+    for place in ("model/1", "model/2", "toys/model/1"):
+        manifest.write_whole(tmp_path / "drawn" / f"{place}.json", b"{}")
+        manifest.write_whole(tmp_path / "drawn" / f"{place}.png", place.encode())
+        rows.append(FaceRecord(content_id(place.encode()), "generated", "model", "1.png", "accepted"))
+    drawn_ahead.clear(tmp_path, [rows[0], rows[2]])
     left = [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))]
     assert left == ["drawn", "drawn/model", "drawn/model/2.json", "drawn/model/2.png"]
-    drawn_ahead.clear(tmp_path, [replace(rows[0], file="2.png")])
     drawn_ahead.clear(tmp_path, rows)
     assert list(tmp_path.iterdir()) == []
 

@@ -182,8 +182,8 @@ def test_an_argument_that_means_nothing_shows_how_to_write_it(argument):
 
 def test_rows_are_named_after_the_data_set():
     settings = CollectionSettings()
-    assert KAGGLE.name("700", settings) == "human-faces"
-    assert KAGGLE.name("7@someone/portraits/versions/4", settings) == "portraits"
+    assert KAGGLE.name("700", settings) == "ashwingupta3012/human-faces/versions/1"
+    assert KAGGLE.name("7@someone/portraits", settings) == "someone/portraits"
 
 
 def test_a_data_set_is_downloaded_once_and_then_read_offline(kaggle, monkeypatch, capsys):

@@ -1,6 +1,9 @@
+import base64
 import dataclasses
 import io
 import json
+import os
+import signal
 import threading
 from dataclasses import replace
 
@@ -67,7 +70,7 @@ def test_a_second_look_finds_the_same_and_asks_nothing(request_for, service):
 
 def test_another_model_is_another_source(request_for):
     plain, other, edit = request_for("5"), request_for("5@a/b"), request_for("edit:5")
-    assert (plain.source, other.source, edit.source) == ("gpt-image-2.5-flare", "a-b", "gpt-image-2.5-flare-edit")
+    assert (plain.source, other.source, edit.source) == ("gpt-image-2.5-flare", "a/b", "gpt-image-2.5-flare-edit")
     chosen = request_for("5", drawing=DrawingSettings(image_model="gpt-image-2.6-flare"))
     assert chosen.source == "gpt-image-2.6-flare"
     assert {face.generator for face in OPENAI_IMAGES.find(other)} == {"a/b"}
@@ -136,6 +139,7 @@ UNUSABLE = {
     "cut JSON": Reply('{"created": 0, "da'),
     "no data": Reply({"created": 0}),
     "empty data": Reply({"created": 0, "data": []}),
+    "no picture": Reply({"created": 0, "data": [{"b64_json": base64.b64encode(b"no picture").decode()}]}),
     "an address": Reply({"created": 0, "data": [{"url": "http://127.0.0.1/x.png"}]}),
     "no base64": Reply({"created": 0, "data": [{"b64_json": "<html>"}]}),
 }
@@ -173,6 +177,19 @@ def test_a_fatal_fault_ends_the_drawing_after_what_is_under_way(request_for, ser
             kept.append(outcome)
     assert [type(outcome) for outcome in kept] == [bytes]
     assert len(service.received) <= 1 + 2 * 2  # two under way, each tried twice
+
+
+def test_an_interruption_waits_for_the_pictures_under_way(request_for, service, monkeypatch, capsys):
+    monkeypatch.setattr(openai_images, "AT_ONCE", 2)
+    service.script += [replace(service.image(), delay=0.6) for _ in range(8)]
+    faces = OPENAI_IMAGES.find(request_for("8"))
+    threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT]).start()
+    kept = []
+    with pytest.raises(KeyboardInterrupt):
+        for _face, outcome in faces[0].together(faces):
+            kept.append(outcome)
+    assert [type(outcome) for outcome in kept] == [bytes] * 2 and len(service.received) == 2
+    assert "Waiting for the pictures under way, which are paid for" in capsys.readouterr().err
 
 
 def test_leaving_early_starts_no_further_picture(request_for, service, monkeypatch):

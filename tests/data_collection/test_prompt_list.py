@@ -25,7 +25,8 @@ def test_a_damaged_line_is_named(tmp_path, line):
     path.write_bytes(b"\n".join([*lines[:3], line, *lines[4:]]))
     error = refused(tmp_path, TEMPLATE)
     assert "Line 4 of" in str(error) and error.exit_code == console.DISK
-    assert not prompts.needs(TEMPLATE, tmp_path)[0].there
+    with pytest.raises(console.PlainError, match="Line 4 of"):
+        prompts.needs(TEMPLATE, tmp_path)
 
 
 def test_saved_prompts_are_lines_of_json(tmp_path, service):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from data_collection import prompts
+from data_collection import console, prompts
 from data_collection.settings import PromptSettings
 from toy_openai import KEY
 from toy_prompts import GPT, TEMPLATE, refused
@@ -19,7 +19,8 @@ from toys import environment_of
 def test_a_misspelt_writer_gets_a_suggestion(tmp_path, asked, hint):
     sentence = str(refused(tmp_path, PromptSettings(prompts=asked)))
     assert (f"did you mean {hint}?" in sentence) if hint else ("did you mean" not in sentence)
-    assert not prompts.needs(PromptSettings(prompts=asked), tmp_path)[0].there
+    with pytest.raises(console.PlainError, match="is no writer"):
+        prompts.needs(PromptSettings(prompts=asked), tmp_path)
 
 
 def test_a_file_without_its_kind_gets_a_suggestion(tmp_path, monkeypatch):
@@ -54,10 +55,12 @@ def test_needs_name_the_key_only_while_prompts_are_missing(tmp_path, monkeypatch
     assert prompts.needs(replace(GPT, prompt_count=51), tmp_path) != []
 
 
-def test_needs_name_a_file_that_is_missing(tmp_path):
-    settings = PromptSettings(prompts=f"file:{tmp_path / 'mine.txt'}")
+def test_needs_name_a_file_that_is_missing_or_too_short(tmp_path):
+    settings = PromptSettings(prompts=f"file:{tmp_path / 'mine.txt'}", prompt_count=2)
     assert not prompts.needs(settings, tmp_path)[0].there
     (tmp_path / "mine.txt").write_text("a face")
+    assert "give --prompt-count 1" in prompts.needs(settings, tmp_path)[0].found
+    (tmp_path / "mine.txt").write_text("a face\nanother face")
     assert prompts.needs(settings, tmp_path)[0].there
 
 

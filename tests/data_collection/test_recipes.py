@@ -32,10 +32,11 @@ def test_a_run_leaves_a_recipe_that_means_the_same_options(tmp_path):
     assert again == CollectionSettings(**{**vars(settings), "recipe": str(settings.folder / "recipe.toml")})
 
 
-def test_the_recipe_of_a_data_set_names_the_sources_of_all_its_runs(tmp_path):
-    for source in ("folder:a", "folder:b", "folder:a"):
-        recipes.keep(CollectionSettings(real=(source,), data=tmp_path))
-    assert recipes.read(str(tmp_path / "faces" / "recipe.toml"))["real"] == ["folder:a", "folder:b"]
+def test_every_run_that_added_something_leaves_a_recipe_of_its_own(tmp_path):
+    for source, something_new in (("a", False), ("b", True), ("a", True), ("c", False)):
+        recipes.keep(CollectionSettings(real=(f"folder:{source}",), data=tmp_path), something_new)
+    kept = {path.name: recipes.read(str(path))["real"] for path in (tmp_path / "faces").iterdir()}
+    assert kept == {"recipe.toml": ["folder:a"], "recipe-2.toml": ["folder:b"]}
 
 
 @pytest.mark.parametrize(

@@ -139,14 +139,21 @@ def test_a_batch_that_does_not_fit_is_halved(tmp_path, model):
 
 def test_a_strength_that_leaves_no_step_is_refused(tmp_path, model):
     with pytest.raises(console.PlainError, match="leaves no step"):
-        RECONSTRUCTION.find(asked(tmp_path, model, strength=0.2))
-    assert RECONSTRUCTION.find(asked(tmp_path, model, strength=0.25))
+        RECONSTRUCTION.check(asked(tmp_path, model, strength=0.2), [])
+    RECONSTRUCTION.check(asked(tmp_path, model, strength=0.25), [])
 
 
-def test_there_are_no_more_reconstructions_than_photographs(tmp_path, model):
+def test_there_are_no_more_reconstructions_than_photographs(tmp_path, model, capsys):
     assert len(RECONSTRUCTION.find(asked(tmp_path, model, "700", sides=(96, 96)))) == 2
     assert RECONSTRUCTION.find(replace(asked(tmp_path, model), photographs=())) == []
-    assert RECONSTRUCTION.name("300@stabilityai/sd-turbo", CollectionSettings()) == "sd-turbo-reconstruction"
+    assert "each photograph is reconstructed once, and there are 2" in capsys.readouterr().err
+
+
+def test_autoencoding_and_redrawing_are_two_sources():
+    settings = CollectionSettings()
+    assert RECONSTRUCTION.name("300@stabilityai/sd-turbo", settings) == "stabilityai/sd-turbo-reconstruction"
+    settings = replace(settings, drawing=replace(settings.drawing, strength=0.5))
+    assert RECONSTRUCTION.name("300@stabilityai/sd-turbo", settings) == "stabilityai/sd-turbo-redrawn-0.5"
 
 
 def test_the_autoencoder_alone_is_fetched_from_the_hub(tmp_path, model, empty_cache):

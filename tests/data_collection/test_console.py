@@ -1,0 +1,33 @@
+"""What strangers have named cannot steer the terminal, and tables line up."""
+
+import errno
+
+import pytest
+
+from data_collection import console
+
+
+def test_control_characters_are_shown_and_not_obeyed(capsys):
+    console.say("a\x1b[2Jb\ac")
+    console.table("t", ["file"], [["\x1b]0;title\x07.png"]])
+    list(console.progress([1], "\x1b[31m", 1))
+    printed = capsys.readouterr()
+    assert "\x1b[2J" not in printed.err and "\a" not in printed.err and "\x1b" not in printed.out
+    assert "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}c" in printed.err
+
+
+def test_columns_of_numbers_are_aligned_to_the_right_and_words_to_the_left(capsys):
+    console.table("", ["name", "count", "verdict"], [["a", 5, "real"], ["b", 1000, "n/a"]])
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.strip()][2:]
+    assert [row.rstrip() for row in rows] == [" a         5  real", " b      1000  n/a"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EACCES])
+def test_a_disk_that_refuses_is_one_sentence(capsys, number):
+    def command() -> None:
+        raise OSError(number, "what the system says", "somewhere")
+
+    with pytest.raises(SystemExit) as end:
+        console.run(command)
+    assert end.value.code == console.DISK
+    assert "what the system says (somewhere). What was finished is kept" in capsys.readouterr().err
