@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.fft
 from PIL import Image, ImageCms, ImageOps, ImageStat, JpegImagePlugin
 
 CANONICALISER_VERSION = 2
@@ -248,7 +247,7 @@ def detail_power(square: Image.Image) -> float:
     corner = (square.width - side) // 2
     grey = np.asarray(square.crop((corner, corner, corner + side, corner + side)).convert("L"), dtype=np.float32)
     window, fine = _window_and_fine(side)
-    power = np.abs(scipy.fft.rfft2((grey - grey.mean()) * window)[fine]) ** 2 / np.sum(window**2)
+    power = np.abs(np.fft.rfft2((grey - grey.mean()) * window)[fine]) ** 2 / np.sum(window**2)
     # The power of one frequency is exponentially distributed; its median is ln 2 of its mean.
     return float(np.median(power) / np.log(2))
 
