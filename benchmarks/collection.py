@@ -1,6 +1,7 @@
 """Speed and memory of collecting and auditing, on photographs and fakes made of noise."""
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -81,4 +82,5 @@ def large_manifest(folder: Path) -> float:
     folder.mkdir()
     with manifest.manifest_path(folder).open("w") as file:
         file.writelines(line % number for number in range(ROWS))
+    os.sync()  # or the disk would still be busy with writing while the file is read
     return timed(lambda: manifest.read(folder))
