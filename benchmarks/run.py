@@ -147,7 +147,7 @@ def usual_search(place: Path, seconds: float) -> list[Figure]:
     """Times two epochs of one trial with the base inside the model, and extrapolates to the epochs of our 30 trials."""
     from training.dataset import read
 
-    data = read(place / "data", None)
+    data = read(place / "data", Path("faces"))
     epoch = {base: usual_epoch(data, base) for base in BASES}
     leaderboard = next((place / "saved_models").glob("*/leaderboard.jsonl"))
     trials = [json.loads(line) for line in leaderboard.read_text().splitlines()]
