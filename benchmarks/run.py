@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks import collection
+from benchmarks import boundaries, collection
 from benchmarks.measuring import ROOT, Figure, timed, whole_process
 from data_collection import console, manifest
 from training.onnx_files import Runner
@@ -44,6 +44,8 @@ def main() -> int:
         quiet.start_keras()
         console.heading("Extraction: Keras and ONNX Runtime in turns")
         figures += extraction(place)
+        console.heading("Fine-tuning: the whole model and its cached activations in turns")
+        figures += boundaries.figures()
         console.heading("The usual search: frozen base inside the model, one trial of two epochs per base")
         figures += usual_search(place, seconds=figures[1].value)
     after = sgemm()
@@ -119,7 +121,7 @@ def extraction(place: Path, side: int = 160) -> list[Figure]:
     weights = base_weights.find("mobilenet_v2")
     base = base_weights.load(weights)
     pixels = keras.Input((side, side, 3))
-    scaled = keras.layers.Rescaling(*base_models.BASE_MODELS["mobilenet_v2"].rescaling)(pixels)
+    scaled = base_models.preprocessed(pixels, "mobilenet_v2")
     alone = keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(base(scaled, training=False)))
     onnx_files.export(alone, place / "alone.onnx")
     tapped = {engine: Extractor(weights, (side,), side, engine).run for engine in ("keras", "onnxruntime")}
@@ -168,7 +170,7 @@ def usual_epoch(data, name: str) -> float:
     base = base_weights.load(base_weights.find(name))
     base.trainable = False
     pixels = keras.Input((224, 224, 3))
-    features = base(keras.layers.Rescaling(*base_models.BASE_MODELS[name].rescaling)(pixels), training=False)
+    features = base(base_models.preprocessed(pixels, name), training=False)
     model = keras.Model(pixels, keras.layers.Dense(1)(keras.layers.GlobalAveragePooling2D()(features)))
     model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
     x, x_val = (

@@ -7,8 +7,41 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from training import base_constructors, base_taps
+from training.base_constructors import Constructor
+
 if TYPE_CHECKING:
     import keras
+
+
+def _normalised(mean: Sequence[float], std: Sequence[float]) -> Callable[["keras.KerasTensor"], "keras.KerasTensor"]:
+    def normalise(pixels: "keras.KerasTensor") -> "keras.KerasTensor":
+        import keras
+
+        return keras.layers.Normalization(mean=list(mean), variance=[number**2 for number in std])(pixels)
+
+    return normalise
+
+
+def _rescaled(pixels: "keras.KerasTensor") -> "keras.KerasTensor":
+    import keras
+
+    return keras.layers.Rescaling(1 / 127.5, -1)(pixels)
+
+
+_without_bgr_mean = _normalised((103.939, 116.779, 123.68), (1, 1, 1))
+
+PREPROCESSING: dict[str, Callable[["keras.KerasTensor"], "keras.KerasTensor"]] = {
+    "tf": _rescaled,
+    "torch": _normalised((0.485 * 255, 0.456 * 255, 0.406 * 255), (0.229 * 255, 0.224 * 255, 0.225 * 255)),
+    "caffe": lambda pixels: _without_bgr_mean(pixels[..., ::-1]),
+    "inside": lambda pixels: pixels,
+}
+"""What takes pixels of 0..255 to what a base was trained on, named as keras.applications.imagenet_utils names it.
+
+"tf": to -1..1; "torch": by ImageNet's mean and deviation of every channel; "caffe": blue first, less the mean; "inside": the
+base does it itself. Made of built-in layers and operations, which are saved and exported with the detector.
+"""
 
 
 @dataclass(frozen=True)
@@ -17,39 +50,22 @@ class BaseModel:
 
     Attributes:
         name: our name for it.
-        constructor: its name in keras.applications.
-        weights_file: the file that keras.applications downloads for `include_top=False`.
+        constructor: builds it without its classifier; see base_constructors.
+        weights_file: the file that keras.applications downloads for `include_top=False`, or that we keep of keras-hub's.
+        preprocessing: a name in PREPROCESSING.
+        taps: names the layer at every block boundary, from the pixels up, given the base's layers; see base_taps.
         smallest: smallest input side in pixels.
-        multiple: input sides must be a multiple of this, or padding would differ between a fixed and a free input size.
-        rescaling: (scale, offset) that takes pixels of 0..255 to what the base was trained on.
-        taps: names the layer at every block boundary, from the pixels up, given the base's layers.
+        multiple: input sides must be a multiple of this, or padding would differ between a fixed and a free input size, and
+            edges would be cut off.
     """
 
     name: str
-    constructor: str
+    constructor: Constructor
     weights_file: str
-    smallest: int
-    multiple: int
-    rescaling: tuple[float, float]
+    preprocessing: str
     taps: Callable[[Sequence["keras.Layer"]], dict[str, str]]
-
-
-def _mobilenet_v2_taps(layers: Sequence["keras.Layer"]) -> dict[str, str]:
-    """Stem, 17 inverted residual blocks (the sum where there is one, else the projection), top."""
-    names = {layer.name for layer in layers}
-    blocks = ["expanded_conv_project_BN"]
-    blocks += [f"block_{n}_add" if f"block_{n}_add" in names else f"block_{n}_project_BN" for n in range(1, 17)]
-    return {"stem": "Conv1_relu", **{f"block{n}": name for n, name in enumerate(blocks)}, "top": "out_relu"}
-
-
-def _xception_taps(layers: Sequence["keras.Layer"]) -> dict[str, str]:
-    """13 blocks and the top. Keras numbers the sums by what else was built before, so they are found by kind."""
-    sums = [layer.name for layer in layers if type(layer).__name__ == "Add"]
-    return {
-        "block1": "block1_conv2_act",
-        **{f"block{n}": name for n, name in enumerate(sums, 2)},
-        "top": "block14_sepconv2_act",
-    }
+    smallest: int = 32
+    multiple: int = 32
 
 
 BASE_MODELS = {
@@ -57,37 +73,86 @@ BASE_MODELS = {
     for row in (
         BaseModel(
             "mobilenet_v2",
-            "MobileNetV2",
+            base_constructors.application("MobileNetV2"),
             "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
-            smallest=32,
-            multiple=32,
-            rescaling=(1 / 127.5, -1),
-            taps=_mobilenet_v2_taps,
+            "tf",
+            base_taps.mobilenet_v2,
+        ),
+        BaseModel(
+            "mobilenet_v3_large",
+            base_constructors.application("MobileNetV3Large"),
+            "weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5",
+            "inside",
+            base_taps.mobilenet_v3,
         ),
         BaseModel(
             "xception",
-            "Xception",
+            base_constructors.application("Xception"),
             "xception_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "tf",
+            base_taps.xception,
             smallest=96,
-            multiple=32,
-            rescaling=(1 / 127.5, -1),
-            taps=_xception_taps,
+        ),
+        BaseModel(
+            "resnet18",
+            base_constructors.hub_resnet(18, (2, 2, 2, 2)),
+            "resnet_18_imagenet.weights.h5",
+            "torch",
+            base_taps.resnet,
+        ),
+        BaseModel(
+            "resnet50",
+            base_constructors.application("ResNet50"),
+            "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "caffe",
+            base_taps.resnet,
+        ),
+        BaseModel(
+            "resnet50_v2",
+            base_constructors.application("ResNet50V2"),
+            "resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "tf",
+            base_taps.resnet_v2,
+        ),
+        BaseModel(
+            "densenet121",
+            base_constructors.application("DenseNet121"),
+            "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "torch",
+            base_taps.densenet,
+        ),
+        BaseModel(
+            "efficientnet_v2_b0",
+            base_constructors.application("EfficientNetV2B0"),
+            "efficientnetv2-b0_notop.h5",
+            "inside",
+            base_taps.efficientnet_v2,
+        ),
+        BaseModel(
+            "convnext_tiny",
+            base_constructors.convnext("ConvNeXtTiny"),
+            "convnext_tiny_notop.h5",
+            "inside",
+            base_taps.convnext,
         ),
     )
 }
 
 
-def build(name: str, weights: str | None = None) -> "keras.Model":
-    """The base without its classifier, for any input size; `weights` as in keras.applications, None for random ones."""
-    import warnings
+def build(name: str, weights: str | None = None, side: int | None = None) -> "keras.Model":
+    """The base without its classifier; `weights` as in keras.applications, None for random ones; None is any input side.
 
-    import keras
+    Raises:
+        PlainError: it is built by a package that is missing.
+    """
+    base = BASE_MODELS[name].constructor(weights, side)
+    base.name = name
+    return base
 
-    with warnings.catch_warnings():
-        # MobileNetV2 says that it takes the weights for 224 pixels when the size is free: that is what we want.
-        warnings.filterwarnings("ignore", message=".*input_shape.*is undefined or non-square")
-        constructor = getattr(keras.applications, BASE_MODELS[name].constructor)
-        return constructor(include_top=False, weights=weights, input_shape=(None, None, 3), name=name)
+
+def preprocessed(pixels: "keras.KerasTensor", name: str) -> "keras.KerasTensor":
+    """Pixels of 0..255 as the base was trained on them."""
+    return PREPROCESSING[BASE_MODELS[name].preprocessing](pixels)
 
 
 def tapped(base: "keras.Model", name: str, wanted: Sequence[str] | None = None) -> "keras.Model":

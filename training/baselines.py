@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from data_collection.manifest import FaceRecord
 from training.calibration import sigmoid
 from training.heads import TrainingFaces, chosen, indices
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class Baseline:
         probabilities: of *generated*, for the validation images' view 0, shape (images,).
         weights, bias: of the logit over all of the base's features, shape (width,); None for the others.
         base: which base's features; empty for the others.
+        model: one trained from scratch, from pixels of the detector's side to probabilities; None for the others.
     """
 
     name: str
@@ -27,6 +32,7 @@ class Baseline:
     weights: np.ndarray | None = None
     bias: float = 0.0
     base: str = ""
+    model: "keras.Model | None" = None
 
 
 def majority(train_labels: np.ndarray, count: int) -> Baseline:

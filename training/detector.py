@@ -11,7 +11,6 @@ import numpy as np
 from PIL import Image
 
 from training import base_models
-from training.base_models import BASE_MODELS
 
 if TYPE_CHECKING:
     import keras
@@ -66,6 +65,11 @@ def pooled(tap: "keras.KerasTensor", statistic: str) -> "keras.KerasTensor":
     return keras.ops.sqrt(keras.ops.var(tap, axis=(1, 2)) + 1e-6)
 
 
+def prepared(pixels: "keras.KerasTensor", name: str, size: int) -> "keras.KerasTensor":
+    """Pixels of 0..255 at one input size, as the base was trained on them."""
+    return base_models.preprocessed(resized(pixels, size), name)
+
+
 def layout(base: "keras.Model", name: str, sizes: Sequence[int]) -> list[Column]:
     """The columns of the feature vector that has everything: by size, then by tap from the pixels up, mean before std."""
     columns: list[Column] = []
@@ -84,15 +88,12 @@ def parts(
     pixels: "keras.KerasTensor", base: "keras.Model", name: str, columns: Sequence[Column]
 ) -> dict[Column, "keras.KerasTensor"]:
     """Computes the given columns; parts of the base above the last wanted tap are left out."""
-    import keras
-
-    scale, offset = BASE_MODELS[name].rescaling
     wanted = {column.tap for column in columns}
     names = [tap for tap in base_models.tap_names(base, name) if tap in wanted]
     tapped = base_models.tapped(base, name, names)
     found = {}
     for size in dict.fromkeys(column.size for column in columns):
-        outputs = tapped(keras.layers.Rescaling(scale, offset)(resized(pixels, size)), training=False)
+        outputs = tapped(prepared(pixels, name, size), training=False)
         by_tap = dict(zip(names, outputs, strict=True))
         found |= {column: pooled(by_tap[column.tap], column.statistic) for column in columns if column.size == size}
     return found
@@ -126,15 +127,23 @@ class Member:
 
 
 def join(base: "keras.Model", name: str, side: int, members: Sequence[Member]) -> "keras.Model":
-    """The detector: pixels (n, side, side, 3), 0..255, to the calibrated probability of *generated*, (n, 1).
-
-    Its logit is the weighted sum of the members' logits; temperatures are part of the weights.
-    """
+    """The detector: pixels (n, side, side, 3), 0..255, to the calibrated probability of *generated*, (n, 1)."""
     import keras
 
     base.trainable = False
     pixels = keras.Input((side, side, 3), name="pixels")
-    found = parts(pixels, base, name, list(dict.fromkeys(column for member in members for column in member.columns)))
-    logits = [keras.layers.Rescaling(member.weight)(member.head(vector(found, member.columns))) for member in members]
-    logit = logits[0] if len(logits) == 1 else keras.layers.Add()(logits)
+    logit = spoken(parts(pixels, base, name, columns_of(members)), members)
     return keras.Model(pixels, keras.layers.Activation("sigmoid", name="generated")(logit), name="detector")
+
+
+def columns_of(members: Sequence[Member]) -> list[Column]:
+    """Every column that a member looks at, once."""
+    return list(dict.fromkeys(column for member in members for column in member.columns))
+
+
+def spoken(found: Mapping[Column, "keras.KerasTensor"], members: Sequence[Member]) -> "keras.KerasTensor":
+    """The weighted sum of the members' logits, (n, 1); temperatures are part of the weights."""
+    import keras
+
+    logits = [keras.layers.Rescaling(member.weight)(member.head(vector(found, member.columns))) for member in members]
+    return logits[0] if len(logits) == 1 else keras.layers.Add()(logits)

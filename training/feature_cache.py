@@ -167,26 +167,32 @@ def _computed(
     if not missing:
         return
     batches = _batches(missing)
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        ready = _ahead(
-            pool, lambda batch: np.stack([canonical(folder, record, extractor.side, view) for record, view in batch]), batches
-        )
-        passes = console.progress(ready, f"{extractor.weights.base} features", len(batches))
-        chunk: list[tuple[FaceRecord, int, np.ndarray]] = []
-        for number, (batch, pixels) in enumerate(passes, 1):
-            vectors = np.asarray(extractor.run(pixels.astype(np.float32)), dtype=np.float32)
-            chunk += [(record, view, vector) for (record, view), vector in zip(batch, vectors, strict=True)]
-            last = number == len(batches)
-            if last or len(chunk) >= CHUNK or batches[number][0][1] != chunk[0][1]:
-                _save_chunk(cache, chunk)
-                yield from chunk
-                chunk = []
+    passes = console.progress(pictures(folder, batches, extractor.side), f"{extractor.weights.base} features", len(batches))
+    chunk: list[tuple[FaceRecord, int, np.ndarray]] = []
+    for number, (batch, pixels) in enumerate(passes, 1):
+        vectors = np.asarray(extractor.run(pixels.astype(np.float32)), dtype=np.float32)
+        chunk += [(record, view, vector) for (record, view), vector in zip(batch, vectors, strict=True)]
+        last = number == len(batches)
+        if last or len(chunk) >= CHUNK or batches[number][0][1] != chunk[0][1]:
+            _save_chunk(cache, chunk)
+            yield from chunk
+            chunk = []
 
 
 def _batches(missing: Sequence[tuple[FaceRecord, int]]) -> list[list[tuple[FaceRecord, int]]]:
     """Batches of one view each."""
     by_view = (list(pairs) for _, pairs in itertools.groupby(missing, key=lambda pair: pair[1]))
     return [pairs[start : start + BATCH] for pairs in by_view for start in range(0, len(pairs), BATCH)]
+
+
+def pictures(
+    folder: Path, batches: Sequence[Sequence[tuple[FaceRecord, int]]], side: int
+) -> Iterator[tuple[Sequence[tuple[FaceRecord, int]], np.ndarray]]:
+    """Yields every batch of (image, view) with its pixels, uint8 (n, side, side, 3), made ahead on all cores."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from _ahead(
+            pool, lambda batch: np.stack([canonical(folder, record, side, view) for record, view in batch]), batches
+        )
 
 
 def _ahead(pool: concurrent.futures.Executor, work: Callable, batches: list) -> Iterator[tuple[list, np.ndarray]]:

@@ -38,12 +38,23 @@ def export(model: "keras.Model", path: Path) -> None:
 
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="pixels")]
     signature += [tf.TensorSpec(weight.shape, weight.dtype, name=name) for name, weight in weights.items()]
-    proto, _ = tf2onnx.convert.from_function(call, signature)
+    proto, _ = tf2onnx.convert.from_function(call, signature, custom_op_handlers={"Erfc": (_erfc, [])})
     inputs = {value.name: value for value in proto.graph.input}
-    for name in filter(inputs.__contains__, weights):  # those of a dropout or a metric are not used
-        proto.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(weights[name]), name))
+    # A Normalization keeps its mean beside the weights, and tf2onnx makes an input of it, too.
+    constants = {inner.name: outer for outer, inner in call.get_concrete_function(*signature).graph.captures} | weights
+    for name in filter(inputs.__contains__, constants):  # those of a dropout or a metric are not used
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(constants[name]), name))
         proto.graph.input.remove(inputs[name])
     onnx.save(proto, str(path))
+
+
+def _erfc(graph, node, name: str, _) -> None:
+    """Of TensorFlow's gelu: ONNX and tf2onnx have the error function alone, and 1 less it is the complementary one."""
+    shape, kind = graph.get_shape(node.output[0]), graph.get_dtype(node.output[0])
+    graph.remove_node(name)
+    erf = graph.make_node("Erf", node.input, shapes=[shape], dtypes=[kind])
+    one = graph.make_const(f"{name}_one", np.array(1, np.float32))
+    graph.make_node("Sub", [one.output[0], erf.output[0]], outputs=node.output, name=name, shapes=[shape], dtypes=[kind])
 
 
 Runner = Callable[[np.ndarray], np.ndarray]

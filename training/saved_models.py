@@ -35,15 +35,16 @@ class Card:
         crop: how pictures were cropped, and are before they are judged: "centre" or "face".
         dataset: path, fingerprint, hash of the hold-out, and images per split and label.
         base: name, and origin, sha256 and note of its pretrained weights.
-        search: tuner, trials, and the winner's hyperparameters.
+        search: tuner, trials, and of each head of the winner its hyperparameters and the weight of its logit.
         calibration: temperature, threshold and band of doubt; see calibration.Calibration.
         metrics: on the validation split.
-        baselines: for each baseline its validation metrics, and its file and calibration where it can judge images.
+        baselines: for each baseline its validation metrics, and its file, calibration and cost where it can judge images.
         parity: largest difference between detector.keras and detector.onnx, measured when they were saved.
         sha256: of every model file, by file name.
         versions: of the libraries that made it.
         settings: of the training command.
         banner: what every report on the detector says first; empty if the audit of its data found nothing.
+        cost: parameters, megabytes and milliseconds of detector.onnx; see costs.Cost.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Card:
     settings: dict[str, Any] = field(default_factory=dict)
     banner: str = ""
     crop: str = "centre"
+    cost: dict[str, float] = field(default_factory=dict)
     card_version: int = CARD_VERSION
 
 
@@ -106,7 +108,7 @@ def find(folder: Path, named: Path | None) -> Path:
         PlainError: there is none.
     """
     if named is None:
-        cards = list(_readable_cards(folder))
+        cards = list(readable_cards(folder))
         if not cards:
             raise console.PlainError(
                 f"{folder} holds no detector; run python -m training first, or name one with --model.", console.BAD_MODEL
@@ -120,7 +122,7 @@ def find(folder: Path, named: Path | None) -> Path:
     raise console.PlainError(f"{named} is no saved detector; {hint}", console.BAD_MODEL)
 
 
-def _readable_cards(folder: Path) -> Iterator[tuple[str, Card]]:
+def readable_cards(folder: Path) -> Iterator[tuple[str, Card]]:
     for name in _names(folder):
         try:
             yield name, read_card(folder / name)

@@ -6,7 +6,8 @@ from typing import Literal
 
 from training.base_models import BASE_MODELS
 
-Base = Literal["mobilenet_v2", "xception"]
+Base = Literal[*BASE_MODELS]
+Model = Literal["logistic", "two-layer", "cnn", "srm-cnn"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class TrainingSettings:
     """Folder of all data sets."""
 
     bases: tuple[Base, ...] = ("mobilenet_v2", "xception")
-    """Pretrained bases to choose from."""
+    """Pretrained bases to choose from. resnet18 needs requirements-keras-hub.txt."""
 
     sizes: tuple[int, ...] = (224,)
     """Input sizes in pixels, such as 224 320 448. The search may use one or all of them; more sizes see finer traces and \
@@ -40,7 +41,11 @@ take longer."""
     """Heads to try."""
 
     epochs: int = 20
-    """Most epochs of one trial; the winner may take twice as many."""
+    """Most epochs of one trial; the winner and the models from scratch may take twice as many."""
+
+    models: tuple[Model, ...] = ()
+    """Models to train from scratch on the same pictures, for the same leaderboard: logistic regression and a two-layer net \
+on pixels, a small CNN, and the CNN with style-based attention."""
 
     committee: int = 5
     """Heads that make up the winner: the best and the next best on the same base; their calibrated logits are averaged. \
@@ -79,6 +84,8 @@ take longer."""
             raise ValueError(f"--bases is {' '.join(self.bases) or 'empty'}; name each base once.")
         if not self.sizes or len(set(self.sizes)) != len(self.sizes):
             raise ValueError(f"--sizes is {' '.join(map(str, self.sizes)) or 'empty'}; name each size once.")
+        if len(set(self.models)) != len(self.models):
+            raise ValueError(f"--models is {' '.join(self.models)}; name each model once.")
         for base in self.bases:
             row = BASE_MODELS[base]
             for size in self.sizes:

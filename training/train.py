@@ -2,8 +2,23 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+from PIL import Image
+
 from data_collection import audit, console, manifest
-from training import base_weights, baselines, dataset, feature_cache, head_search, leaderboard, run_logs, saved_models, winner
+from training import (
+    base_weights,
+    baselines,
+    costs,
+    dataset,
+    feature_cache,
+    head_search,
+    leaderboard,
+    run_logs,
+    saved_models,
+    scratch_training,
+    winner,
+)
 from training.baselines import Baseline
 from training.calibration import sigmoid
 from training.dataset import Dataset
@@ -43,11 +58,17 @@ def train(settings: TrainingSettings) -> None:
         settings.seed,
     )
 
+    if settings.models:
+        console.heading("Models from scratch")
+        side = extractors[settings.bases[0]].side
+        rivals += scratch_training.baselines(data, side, settings, settings.logs / "training" / name)
+
     console.heading("Winner")
     best = winner.fit(trials, faces, data.labels(data.validation), settings, settings.logs / "training" / name)
     winner.save(name, best, trials, rivals, data, extractors, settings, banner)
     log(name, best, data, settings)
     leaderboard.show(trials, rivals, data.labels(data.validation))
+    costs.show(saved_models.read_card(settings.saved_models / name))
     console.say(
         f"Saved {settings.saved_models / name}. Judge it: python -m validation. Use it: python -m detection PHOTO. "
         f"Curves: tensorboard --logdir {settings.logs}"
@@ -99,6 +120,7 @@ def log(name: str, best: Winner, data: Dataset, settings: TrainingSettings) -> N
             views = range(min(settings.views, 3))
             pictures = [feature_cache.canonical(data.folder, r, card.image_size, view) for view in views for r in some]
             run.picture(f"faces/{label}", run_logs.grid(pictures, len(some)))
+        run.picture("accuracy_and_latency", np.asarray(Image.open(settings.saved_models / name / costs.PICTURE).convert("RGB")))
         run.pr_curve("validation/precision_recall", data.labels(data.validation), probabilities)
         run.scalars({f"validation/{key}": value for key, value in card.metrics.items()})
         run.text("card", "```json\n" + (settings.saved_models / name / saved_models.CARD).read_text() + "\n```")

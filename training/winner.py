@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data_collection import console, face_images, manifest, splits
-from training import base_weights, baselines, detector, head_search, leaderboard, onnx_files, run_logs, saved_models
+from training import base_weights, baselines, costs, detector, head_search, leaderboard, onnx_files, run_logs, saved_models
 from training.base_weights import BaseWeights
 from training.baselines import Baseline
 from training.calibration import calibrate, sigmoid, temperature
@@ -112,12 +112,8 @@ def save(
     model = detector.join(base, winner.base, extractor.side, members)
     with saved_models.being_written(settings.saved_models, name) as folder:
         model.save(folder / saved_models.KERAS_FILE)
-        with console.err.status("exporting detector.onnx"):
-            onnx_files.export(model, folder / saved_models.ONNX_FILE)
-        parity = onnx_files.parity(model, folder / saved_models.ONNX_FILE)
+        parity = _export(model, folder / saved_models.ONNX_FILE)
         console.say(f"detector.keras and detector.onnx differ by {parity:.1e} at most.")
-        if parity > onnx_files.PARITY:
-            raise console.PlainError(f"detector.onnx differs from detector.keras by {parity:.1e}; it is not saved.")
         compared = _save_baselines(rivals, extractors, labels, settings.target_fpr, folder)
         head_search.keep(folder / "leaderboard.jsonl", list(trials))
         files = sorted(path for path in folder.rglob("*") if path.suffix in (".keras", ".onnx"))
@@ -128,7 +124,12 @@ def save(
             canonicaliser=face_images.CANONICALISER_VERSION,
             dataset=_describe_dataset(data),
             base=_describe_weights(extractor.weights),
-            search={"tuner": settings.tuner, "trials": len(trials), "winner": [head.values for head in winner.heads]},
+            search={
+                "tuner": settings.tuner,
+                "trials": len(trials),
+                "winner": [head.values for head in winner.heads],
+                "weights": [member.weight for member in members],
+            },
             calibration=calibrate(probabilities, labels, settings.target_fpr, heat),
             metrics=leaderboard.metrics(probabilities, labels),
             baselines=compared,
@@ -138,24 +139,45 @@ def save(
             settings=json.loads(json.dumps(dataclasses.asdict(settings), default=str)),
             banner=banner,
             crop=data.train[0].crop,
+            cost=asdict(costs.measure(folder / saved_models.ONNX_FILE)),
         )
+        manifest.write_whole(folder / costs.PICTURE, costs.figure(costs.priced(card)))
         saved_models.write_card(folder, card)
+
+
+def _export(model: "keras.Model", path: Path) -> float:
+    """Writes a model's ONNX twin and returns by how much the two differ."""
+    with console.err.status(f"exporting {path.name}"):
+        onnx_files.export(model, path)
+    parity = onnx_files.parity(model, path)
+    if parity > onnx_files.PARITY:
+        raise console.PlainError(f"{path.name} differs from its Keras model by {parity:.1e}; it is not saved.")
+    return parity
 
 
 def _save_baselines(
     rivals: Sequence[Baseline], extractors: Mapping[str, Extractor], labels: np.ndarray, target_fpr: float, folder: Path
 ) -> dict[str, dict]:
-    """Metrics of every baseline; those linear in the features also become ONNX detectors, to be judged like the winner."""
+    """Metrics of every baseline; all that look at pictures also become ONNX detectors, to be judged like the winner."""
     described: dict[str, dict] = {}
     if any(extractor.engine != "onnxruntime" for extractor in extractors.values()):
-        console.warn("Baselines are kept for the hold-out with --engine onnxruntime only.")
+        console.warn("Linear baselines are kept for the hold-out with --engine onnxruntime only.")
     (folder / "baselines").mkdir()
     for rival in rivals:
         described[rival.name] = {"metrics": leaderboard.metrics(rival.probabilities, labels)}
-        if rival.weights is not None and extractors[rival.base].engine == "onnxruntime":
-            file = f"baselines/{rival.name.replace(',', '').replace(' ', '-')}.onnx"
-            baselines.export(rival, extractors[rival.base].onnx_path, folder / file)
-            described[rival.name] |= {"file": file, "calibration": asdict(calibrate(rival.probabilities, labels, target_fpr))}
+        path = folder / "baselines" / f"{rival.name.replace(',', '').replace(' ', '-')}.onnx"
+        if rival.model is not None:
+            rival.model.save(path.with_suffix(".keras"))
+            _export(rival.model, path)
+        elif rival.weights is not None and extractors[rival.base].engine == "onnxruntime":
+            baselines.export(rival, extractors[rival.base].onnx_path, path)
+        else:
+            continue
+        described[rival.name] |= {
+            "file": path.relative_to(folder).as_posix(),
+            "calibration": asdict(calibrate(rival.probabilities, labels, target_fpr)),
+            "cost": asdict(costs.measure(path)),
+        }
     return described
 
 

@@ -1,5 +1,6 @@
 """Weights are found in their order, identified by hash, and read back number for number."""
 
+import sys
 import zipfile
 
 import h5py
@@ -72,6 +73,34 @@ def test_keras_own_file_is_preferred_and_watched(no_network):
         base_weights.find("mobilenet_v2")
 
 
+def test_a_published_file_gives_a_base_that_is_rebuilt_what_it_gives_keras_own(no_network):
+    from keras.src.legacy.saving import legacy_h5_format
+
+    published = keras.applications.ConvNeXtTiny(include_top=False, weights=None)
+    draw = np.random.default_rng(0)
+    published.set_weights([draw.normal(0, 0.1, weight.shape) for weight in published.get_weights()])
+    with h5py.File(no_network / "convnext_tiny_notop.h5", "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, published)
+    base = base_weights.load(base_weights.find("convnext_tiny", str(no_network)))
+    weights = zip(base.get_weights(), published.get_weights(), strict=True)
+    assert all(np.array_equal(ours.ravel(), theirs.ravel()) for ours, theirs in weights)
+    parts = [keras.Model(one.input, one.get_layer("convnext_tiny_stage_1_block_0_gelu").output) for one in (base, published)]
+    pixels = draw.uniform(0, 255, (1, 32, 32, 3))
+    ours, theirs = (part(pixels, training=False) for part in parts)
+    assert np.allclose(ours, theirs, atol=1e-5)
+
+
+def test_what_keras_hub_downloads_is_kept_beside_keras_own_files(no_network, monkeypatch):
+    models = pytest.importorskip("keras_hub").models
+    preset = randomised("resnet18")
+    monkeypatch.setattr(models.ResNetBackbone, "from_preset", lambda name: preset)
+    weights = base_weights.find("resnet18")
+    assert (weights.origin, weights.path) == ("keras", no_network / "keras" / "models" / "resnet_18_imagenet.weights.h5")
+    assert same(preset, base_weights.load(weights))
+    monkeypatch.delattr(models.ResNetBackbone, "from_preset")
+    assert base_weights.find("resnet18") == weights
+
+
 def as_package(name: str, base: keras.Model, path) -> None:
     """Writes weights the way the package that carries them does."""
     if name == "xception":
@@ -104,6 +133,18 @@ def test_without_a_network_it_says_what_to_do_instead(no_network):
         base_weights.find("xception", "imagenet")
     with pytest.raises(console.PlainError, match="needed for pretrained Xception weights.*--bases mobilenet_v2"):
         base_weights.find("xception")
+    with pytest.raises(console.PlainError, match="ImageNet weights of resnet50; check.*, or name a weights file") as caught:
+        base_weights.find("resnet50")
+    assert caught.value.exit_code == console.REMOTE
+    with pytest.raises(console.PlainError, match="No package carries weights of resnet50; use --weights imagenet, or name"):
+        base_weights.find("resnet50", "package")
+
+
+def test_a_missing_keras_hub_is_told_from_a_missing_network(no_network, monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras_hub", None)
+    monkeypatch.delitem(sys.modules, "keras_hub.models", raising=False)
+    with pytest.raises(console.PlainError, match="resnet18 needs keras-hub: pip install"):
+        base_weights.find("resnet18")
 
 
 def test_random_weights_say_so_and_are_the_same_every_time(no_network):

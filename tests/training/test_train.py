@@ -33,9 +33,37 @@ def test_a_second_search_performs_no_forward_pass(workplace, tmp_path):
 def test_tensorboard_shows_curves_faces_and_precision_and_recall(workplace):
     events = EventAccumulator(str(workplace / "logs" / "training" / "toy")).Reload()
     assert {"val_loss", "val_auc", "loss", "validation/auc"} <= set(events.Tags()["scalars"])
-    assert len(events.Tags()["images"]) == 2
+    assert set(events.Tags()["images"]) == {"faces/real", "faces/generated", "accuracy_and_latency"}
     assert "validation/precision_recall" in events.summary_metadata
     assert len(list((workplace / "logs" / "training" / "faces-search").rglob("events.*"))) == 4
+
+
+def test_what_an_answer_costs_stands_beside_its_accuracy(workplace):
+    said = (workplace / "training.txt").read_text()
+    table = said[said.index("Accuracy and what it costs") :]
+    for name in ("toy", "logistic regression, top layer", "logistic regression, all taps"):
+        assert re.search(rf"^ ?{name} +[01]\.\d+ +[\d,]+ +\d+\.\d +\d+\.\d\d", table, re.MULTILINE), table
+    assert (workplace / "saved_models" / "toy" / "accuracy-latency.png").is_file()
+
+
+def test_models_from_scratch_join_the_leaderboard_and_are_judged_on_the_hold_out(workplace, tmp_path):
+    shutil.copytree(workplace / "data", tmp_path / "data")
+    models = ("--models", "two-layer", "srm-cnn")
+    done = command(*TRAIN, "--trials", 1, "--epochs", 2, "--name", "more", *models, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    names = ("two-layer net on pixels, 64 px", "CNN from scratch with SRM attention, 64 px")
+    for name in names:
+        assert f"baseline: {name}" in done.stdout
+    judged = command("validation", cwd=tmp_path)
+    assert judged.returncode == 0, judged.stderr
+    report = json.loads((tmp_path / "saved_models" / "more" / "report" / "report.json").read_text())
+    assert set(names) <= set(report["detectors"])
+
+
+def test_a_model_that_is_not_on_offer_is_refused_in_one_sentence(tmp_path):
+    done = command("training", "--models", "vgg", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "vgg" in done.stderr and "srm-cnn" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_the_hold_out_is_not_read(workplace, tmp_path):

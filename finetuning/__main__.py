@@ -1,0 +1,18 @@
+"""`python -m finetuning`: search how deep to fine-tune a saved detector, and say whether it helps."""
+
+import tyro
+
+from finetuning.settings import FinetuningSettings
+
+if __name__ == "__main__":
+    settings = tyro.cli(FinetuningSettings, prog="python -m finetuning")
+
+    from data_collection import console
+    from training import quiet
+
+    console.say("Starting Keras.")
+    quiet.start_keras()
+
+    from finetuning.finetune import finetune
+
+    console.run(lambda: finetune(settings))

@@ -1,0 +1,145 @@
+"""Opens the top blocks of a base, and proves afterwards that these moved and nothing else did.
+
+BatchNormalization stays frozen, and with it in inference mode. To call the base with training=False is not enough: inside a
+functional model `fit` calls it with training=True all the same, and the statistics drift (Keras 3.15).
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import keras_tuner
+import numpy as np
+
+from data_collection import console
+from training.base_models import BASE_MODELS
+
+if TYPE_CHECKING:
+    import keras
+
+
+class GuardError(keras_tuner.errors.FatalRuntimeError):
+    """Something else was trained than what was opened. It is a fault of the program, and no search goes on over it."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """The layers between one tap and the next one below it.
+
+    Attributes:
+        name: of the tap at its upper end, as BASE_MODELS names it.
+        below: name of the tap at its lower end; empty for the lowest block, which begins at the pixels.
+    """
+
+    name: str
+    below: str
+    layers: list["keras.Layer"]
+
+
+def blocks(base: "keras.Model", name: str) -> list[Block]:
+    """The blocks of a base from the top down; of a base that was cut at its last wanted tap, those that are left."""
+    import keras
+
+    there = {layer.name for layer in base.layers}
+    taps = {tap: layer for tap, layer in BASE_MODELS[name].taps(base.layers).items() if layer in there}
+    found, seen, below = [], set(), ""
+    for tap, layer in taps.items():
+        part = keras.Model(base.input, base.get_layer(layer).output)
+        layers = [one for one in part.layers if id(one) not in seen and not isinstance(one, keras.layers.InputLayer)]
+        seen |= {id(one) for one in layers}
+        found.append(Block(tap, below, layers))
+        below = tap
+    return found[::-1]
+
+
+def deepest(wanted: str, found: Sequence[Block]) -> int:
+    """How many blocks from the top `wanted` names: a number, or the name of the lowest one.
+
+    Raises:
+        PlainError: it is neither.
+    """
+    names = [block.name for block in found]
+    if wanted.isascii() and wanted.isdigit() and int(wanted[:9]) >= 1:
+        return min(int(wanted[:9]), len(found))
+    if wanted in names:
+        return names.index(wanted) + 1
+    close = difflib.get_close_matches(wanted, names, n=3)
+    raise console.PlainError(
+        f"--deepest {wanted} is no block of this base; give a number of blocks, or one of "
+        f"{', '.join(close or [*names[:3], '...', names[-1]])}."
+    )
+
+
+def open_blocks(base: "keras.Model", opened: Iterable[Block]) -> None:
+    """Freezes the base but for these blocks, and their BatchNormalization."""
+    import keras
+
+    base.trainable = True
+    for layer in base.layers:  # one by one: in a base loaded from a file the switch of the whole does not reach them
+        layer.trainable = False
+    for block in opened:
+        for layer in block.layers:
+            layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+
+
+def values(weight: "keras.Variable") -> np.ndarray:
+    """A copy of a weight's numbers."""
+    import keras
+
+    return np.copy(keras.ops.convert_to_numpy(weight))
+
+
+@dataclass(frozen=True)
+class Movement:
+    """What training did to one block: how many numbers it may change, and the largest change of one."""
+
+    block: str
+    parameters: int
+    largest: float
+
+
+class Guard:
+    """Remembers every weight of a base, and tells after training what has moved.
+
+    Args:
+        found: all blocks of the base.
+        opened: how many of them, from the top, are to be trained.
+    """
+
+    def __init__(self, found: Sequence[Block], opened: int):
+        self._blocks = found
+        self._opened = opened
+        self._before = [[values(weight) for layer in block.layers for weight in layer.weights] for block in found]
+
+    def check(self, model: "keras.Model") -> list[Movement]:
+        """Movements of the opened blocks.
+
+        Raises:
+            GuardError: an opened block stood still or is not among the model's trainable weights; a frozen block, or any
+                BatchNormalization, moved.
+        """
+        import keras
+
+        training = {id(weight) for weight in model.trainable_weights}
+        moved = []
+        for number, (block, before) in enumerate(zip(self._blocks, self._before, strict=True)):
+            weights = [weight for layer in block.layers for weight in layer.weights]
+            changes = [float(np.abs(values(w) - old).max()) for w, old in zip(weights, before, strict=True)]
+            open_now = [weight for weight in weights if id(weight) in training]
+            if number >= self._opened:
+                if any(changes) or open_now:
+                    raise GuardError(f"{block.name} was to stay frozen, but {sum(map(bool, changes))} of its weights moved.")
+            elif weights:
+                if not open_now or not any(changes):
+                    raise GuardError(
+                        f"{block.name} was opened, but {len(open_now)} of its {len(weights)} weights are trained by this model "
+                        f"and {sum(map(bool, changes))} moved. Was another model compiled than the one that was opened?"
+                    )
+                normal = {
+                    id(w) for one in block.layers if isinstance(one, keras.layers.BatchNormalization) for w in one.weights
+                }
+                if any(change for weight, change in zip(weights, changes, strict=True) if id(weight) in normal):
+                    raise GuardError(f"BatchNormalization of {block.name} was to stay in inference mode, but moved.")
+                moved.append(Movement(block.name, sum(int(np.prod(w.shape)) for w in open_now), max(changes)))
+        return moved

@@ -1,0 +1,113 @@
+"""Training on cached activations is training the whole model; the frozen part runs once."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from finetuning import boundary_cache
+from finetuning.boundary_cache import choose, rows, tail
+from finetuning.unfreezing import open_blocks
+from training import feature_cache
+
+STEPS = 10
+
+
+def losses(parent, opened, boundary, arrays, labels) -> list[float]:
+    """Of ten training steps from the saved weights; dropout draws the same in every run."""
+    parent.restore()
+    parent.reseed(0)
+    model = tail(parent, boundary)
+    open_blocks(parent.base, opened)
+    model.compile(keras.optimizers.Adam(1e-4), keras.losses.BinaryCrossentropy(from_logits=True))
+    images, views = np.arange(len(labels)), np.zeros(len(labels), dtype=int)
+    x = arrays[images, views]
+    return [float(model.train_on_batch(x, labels[:, None].astype(np.float32))) for _ in range(STEPS)]
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_the_loss_runs_as_it_does_for_the_whole_model(toy, toy_blocks, data, tmp_path, depth):
+    records, opened = data.train[:6] + data.train[-6:], toy_blocks[:depth]
+    boundary = choose(toy, opened, len(records), disk=1)
+    pixels = choose(toy, opened, len(records), disk=0)
+    assert boundary.tap == opened[-1].below and not pixels.tap and "over --disk 0" in pixels.why
+    folder = shutil.copytree(data.folder, tmp_path / "data")
+    found = {one: rows(toy, one, folder, records, 1)[0] for one in (boundary, pixels)}
+    tailed, whole = (losses(toy, opened, one, found[one], data.labels(records)) for one in (boundary, pixels))
+    assert min(whole) < whole[0] and len(set(whole)) == STEPS
+    assert np.abs(np.array(tailed) / np.array(whole) - 1).max() <= 1e-4
+
+
+def test_a_tail_of_a_loaded_detector_trains_what_is_open_and_during_the_warm_up_the_heads_alone(toy, toy_blocks):
+    model = tail(toy, choose(toy, toy_blocks[:2], 1, disk=1))
+    heads = {id(weight) for member in toy.members for weight in member.head.trainable_weights}
+    for opened, count in (([], 0), (toy_blocks[:2], 4), ([], 0)):
+        open_blocks(toy.base, opened)
+        trained = {id(weight) for weight in model.trainable_weights}
+        assert heads <= trained and len(trained - heads) == count
+
+
+def test_the_tail_says_what_the_saved_detector_says(toy, toy_blocks, data, tmp_path, workplace):
+    records = data.validation[:4]
+    boundary = choose(toy, toy_blocks[:2], 8, disk=1)
+    folder = shutil.copytree(data.folder, tmp_path / "data")
+    arrays, _ = rows(toy, boundary, folder, records, 2)
+    detector = keras.saving.load_model(workplace / "saved_models" / "toy" / "detector.keras")
+    for view in (0, 1):
+        logits = np.asarray(tail(toy, boundary).predict(arrays[np.arange(4), np.full(4, view)], verbose=0))
+        pictures = np.stack([feature_cache.canonical(folder, r, toy.card.image_size, view) for r in records])
+        said = np.asarray(detector.predict_on_batch(pictures.astype(np.float32)))
+        assert np.abs(1 / (1 + np.exp(-logits)) - said).max() < 1e-5
+
+
+def test_frozen_blocks_run_once_and_an_interrupted_run_carries_on(toy, toy_blocks, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(boundary_cache, "CHUNK", 8)
+    folder = shutil.copytree(data.folder, tmp_path / "data")
+    boundary = choose(toy, toy_blocks[:1], 24, disk=1)
+    first, passes = rows(toy, boundary, folder, data.train[:12], 2)
+    kept = [np.array(array) for array in first.arrays]
+    assert passes == 24
+    again, passes = rows(toy, boundary, folder, data.train[:12], 2)
+    assert passes == 0
+    (note,) = folder.glob("boundaries/*/rows.json")
+    note.write_text(json.dumps({"rows": 16}))
+    for array in again.arrays:
+        array[8:] = 0  # what had not been noted is not trusted
+        array.flush()
+    mended, passes = rows(toy, boundary, folder, data.train[:12], 2)
+    assert passes == 8
+    assert all(np.array_equal(one, other) for one, other in zip(mended.arrays, kept, strict=True))
+
+
+def test_a_torn_array_is_computed_anew(toy, toy_blocks, data, tmp_path):
+    folder = shutil.copytree(data.folder, tmp_path / "data")
+    boundary = choose(toy, toy_blocks[:1], 4, disk=1)
+    rows(toy, boundary, folder, data.train[:4], 1)
+    path = next(folder.glob("boundaries/*/0.npy"))
+    path.write_bytes(path.read_bytes()[:100])
+    assert rows(toy, boundary, folder, data.train[:4], 1)[1] == 4
+
+
+def test_another_detector_or_other_images_are_another_cache(toy, toy_blocks, data):
+    boundary = choose(toy, toy_blocks[:1], 4, disk=1)
+    other = replace(toy, card=replace(toy.card, sha256={"detector.keras": "0"}))
+    keys = {
+        boundary_cache._key(parent, boundary, records, views)
+        for parent, records, views in (
+            (toy, data.train, 1),
+            (other, data.train, 1),
+            (toy, data.validation, 1),
+            (toy, data.train, 2),
+        )
+    }
+    assert len(keys) == 4
+
+
+def test_low_blocks_start_from_the_pixels_because_their_activations_are_larger(toy, toy_blocks):
+    everything = choose(toy, toy_blocks, 4, disk=1)
+    assert (everything.tap, everything.why) == ("", "")
+    low = next(n for n, block in enumerate(toy_blocks, 1) if block.below == "block0")
+    assert "exceed the pixels" in choose(toy, toy_blocks[:low], 4, disk=1).why

@@ -1,0 +1,190 @@
+"""The fine-tuning command: what it prints, what it leaves, what it refuses."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from data_collection import manifest
+from finetuning import finetune, unfreezing
+from finetuning.depth_search import DepthHyperModel, Tuned
+from finetuning.settings import FinetuningSettings
+from toys import command, encoded, environment_of, picture
+
+TUNE = ("finetuning", "--trials", 2, "--epochs", 2, "--repeats", 2, "--deepest", 2)
+
+
+@pytest.fixture(scope="module")
+def tuned(workplace, tmp_path_factory) -> Path:
+    """A copy of the workplace where the toy was fine-tuned, with what the command said."""
+    folder = tmp_path_factory.mktemp("tuned") / "place"
+    shutil.copytree(workplace, folder)
+    done = command(*TUNE, "--name", "deeper", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (folder / "finetuning.txt").write_text(done.stdout + done.stderr)
+    return folder
+
+
+def said(folder: Path) -> str:
+    return " ".join((folder / "finetuning.txt").read_text().split())
+
+
+def test_depth_0_competes_and_the_verdict_is_plain(tuned):
+    text = said(tuned)
+    assert "0: as it was" in text and "The best trial with 2 seeds: loss" in text
+    assert "Largest change of a weight in each opened block: top by" in text
+    helped = "Fine-tuning helps" in text
+    assert helped != ("Fine-tuning does not help" in text)
+    assert (tuned / "saved_models" / "deeper").exists() == helped
+
+
+def test_frozen_blocks_run_once_per_depth_and_a_second_command_runs_none(tuned):
+    passes = int(said(tuned).partition(" forward passes through frozen blocks")[0].rpartition(" ")[2])
+    assert passes in (136, 272)  # 68 images, 2 views, one depth or two
+    done = command(*TUNE, "--name", "again", cwd=tuned)
+    assert done.returncode == 0, done.stderr
+    assert "2 trials, 2 of them done before." in done.stderr and "0 forward passes through frozen blocks" in done.stderr
+
+
+def test_tensorboard_has_a_run_for_every_trial_and_every_seed(tuned):
+    logs = tuned / "logs" / "finetuning"
+    trials = [path.parent for path in (logs / "faces-search").rglob("events.*")]
+    assert len(trials) == 2 and {path.name for path in (logs / "deeper").iterdir()} >= {"seed0", "seed1"}
+    assert "val_ranking" in EventAccumulator(str(trials[0])).Reload().Tags()["scalars"]
+
+
+def test_what_is_saved_loads_in_plain_keras_and_names_its_parent(workplace, data, toy, toy_blocks, tmp_path):
+    settings = FinetuningSettings(repeats=2, epochs=1, trials=1, saved_models=tmp_path / "models", logs=tmp_path / "logs")
+    hypermodel = DepthHyperModel(toy, data, toy_blocks, 2, settings)
+    hp = keras_tuner.HyperParameters()
+    hypermodel.build(hp)
+    values = {**hp.values, "depth": 2, "learning_rate": 1e-3}
+    best = hypermodel.train(hypermodel.tail(2), values, 0, None)
+    weights = toy.current()
+    finetune.save("deeper", toy, best, Tuned(0, {}, 1.0, 0.5), [best, best], [best], hypermodel, "")
+    folder = tmp_path / "models" / "deeper"
+    card = json.loads((folder / "card.json").read_text())
+    assert card["search"]["parent"] == "toy" and card["search"]["finetuning"]["blocks"] == ["top", "block16"]
+    assert card["search"]["finetuning"]["moved"][1]["largest"] > 0
+    assert "before fine-tuning: toy" in card["baselines"] and card["base"]["note"].endswith("top, block16 fine-tuned")
+    detector = keras.saving.load_model(folder / "detector.keras")
+    kept = detector.get_layer("mobilenet_v2").get_weights()
+    assert all(np.array_equal(one, other) for one, other in zip(kept, weights[0], strict=True))
+    assert any(not np.array_equal(one, other) for one, other in zip(kept, toy.weights[0], strict=True))
+
+
+def test_the_hold_out_report_shows_before_and_after(workplace, data, toy, toy_blocks, tmp_path):
+    place = tmp_path / "place"
+    shutil.copytree(workplace, place)
+    settings = FinetuningSettings(epochs=1, saved_models=place / "saved_models", logs=place / "logs")
+    hypermodel = DepthHyperModel(toy, data, toy_blocks, 1, settings)
+    hp = keras_tuner.HyperParameters()
+    hypermodel.build(hp)
+    best = hypermodel.train(hypermodel.tail(1), {**hp.values, "depth": 1}, 0, None)
+    finetune.save("deeper", toy, best, Tuned(0, {}, 1.0, 0.5), [best], [best], hypermodel, "")
+    done = command("validation", "--model", "deeper", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "before fine-tuning: toy" in " ".join(done.stdout.split())
+
+
+def test_a_nan_loss_fails_the_trial_with_its_reason(data, toy, toy_blocks):
+    hypermodel = DepthHyperModel(toy, data, toy_blocks, 1, FinetuningSettings(epochs=2, warmup=0))
+    hp = keras_tuner.HyperParameters()
+    hypermodel.build(hp)
+    with pytest.raises(keras_tuner.errors.FailedTrialError, match="The loss became NaN at a learning rate of 1.0e"):
+        hypermodel.train(hypermodel.tail(1), {**hp.values, "learning_rate": 1e30}, 0, None)
+
+
+def test_a_gain_inside_the_spread_of_seeds_is_none():
+    before = Tuned(0, {}, 0.5, 0.9)
+    gain, spread = finetune.gained(before, [Tuned(1, {}, loss, 0.9) for loss in (0.3, 0.6, 0.45)])
+    assert gain == pytest.approx(0.05) and spread == pytest.approx(0.15)
+    assert finetune.gained(before, [Tuned(1, {}, 0.4, 0.9)]) == (pytest.approx(0.1), 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("tyo",), 8, "did you mean saved_models/toy?"),
+        (("toy", "--deepest", "blok15"), 2, "give a number of blocks, or one of block15"),
+        (("toy", "--name", "toy"), 2, "exists; give another --name"),
+        (("toy", "--disk", "-1"), 2, "give gigabytes"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(workplace, words, code, sentence):
+    done = command("finetuning", *words, cwd=workplace)
+    assert done.returncode == code, done.stderr
+    assert sentence in " ".join(done.stderr.replace("│", " ").split())
+    assert "Traceback" not in done.stderr
+
+
+def test_a_detector_of_another_data_set_is_refused_unless_that_is_accepted(workplace, tmp_path):
+    place = tmp_path / "place"
+    shutil.copytree(workplace, place)
+    folder = place / "data" / "faces"
+    records = manifest.read(folder)
+    manifest.replace_all(folder, [r for r in records if r.split != "train" or r is not manifest.accepted(records, "train")[0]])
+    done = command(*TUNE, cwd=place)
+    assert (done.returncode, "give --accept-other-data" in " ".join(done.stderr.split())) == (5, True), done.stderr
+
+
+def test_an_altered_detector_is_not_opened(workplace, tmp_path):
+    place = tmp_path / "place"
+    shutil.copytree(workplace, place)
+    with (place / "saved_models" / "toy" / "detector.keras").open("ab") as file:
+        file.write(b"more")
+    done = command(*TUNE, cwd=place)
+    assert (done.returncode, "was altered since it was saved" in done.stderr) == (8, True), done.stderr
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_the_same_command_carries_on(workplace, tmp_path):
+    place = tmp_path / "place"
+    shutil.copytree(workplace, place)
+    words = ("finetuning", "--trials", 4, "--epochs", 2, "--repeats", 1, "--deepest", 2, "--name", "deeper")
+    ready = {"cwd": place, "env": environment_of(), "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-m", *map(str, words)], **ready) as started:
+        next(line for line in started.stderr if line.startswith("trial   1/4"))
+        time.sleep(0.5)
+        started.send_signal(signal.SIGKILL)
+    done = command(*words, cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "of them done before" in done.stderr
+    assert done.stderr.count("/4  loss") + int(done.stderr.partition(" of them done before")[0].rpartition(" ")[2]) == 4
+
+
+def test_a_damaged_picture_stops_it(workplace, tmp_path):
+    place = tmp_path / "place"
+    shutil.copytree(workplace, place)
+    folder = place / "data" / "faces"
+    (folder / manifest.accepted(manifest.read(folder), "train")[0].original).write_bytes(encoded(picture(77)))
+    done = command(*TUNE, cwd=place)
+    assert (done.returncode, "was altered since it was collected" in done.stderr) == (6, True), done.stderr
+
+
+def test_the_guard_is_asked_in_every_trial(data, toy, toy_blocks, monkeypatch):
+    hypermodel = DepthHyperModel(toy, data, toy_blocks, 1, FinetuningSettings(epochs=1))
+    hp = keras_tuner.HyperParameters()
+    hypermodel.build(hp)
+    monkeypatch.setattr("finetuning.depth_search.open_blocks", lambda base, opened: unfreezing.open_blocks(base, []))
+    with pytest.raises(unfreezing.GuardError, match="top was opened"):
+        hypermodel.train(hypermodel.tail(1), {**hp.values, "depth": 1}, 0, None)
+
+
+def test_the_same_seed_gives_the_same_result_and_another_seed_another(data, toy, toy_blocks):
+    hypermodel = DepthHyperModel(toy, data, toy_blocks, 2, FinetuningSettings(epochs=3))
+    hp = keras_tuner.HyperParameters()
+    hypermodel.build(hp)
+    values = {**hp.values, "depth": 2, "learning_rate": 1e-3}
+    first, other, again = (hypermodel.train(hypermodel.tail(2), values, seed, None).loss for seed in (0, 1, 0))
+    assert first == pytest.approx(again, rel=1e-4)
+    assert abs(first - other) > 1e-3 * first

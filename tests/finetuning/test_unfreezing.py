@@ -1,0 +1,118 @@
+"""The right blocks are opened, and the guard sees when something else was trained."""
+
+import keras
+import numpy as np
+import pytest
+
+from data_collection import console
+from finetuning import unfreezing
+from finetuning.unfreezing import Guard, GuardError, blocks, open_blocks
+from training import base_models
+
+FEW = 64
+
+
+@pytest.fixture(scope="module", params=["mobilenet_v2", "xception"])
+def base(request) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return base_models.build(request.param)
+
+
+@pytest.fixture
+def mobilenet() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return base_models.build("mobilenet_v2")
+
+
+def classifier(base: keras.Model) -> keras.Model:
+    pixels = keras.Input((FEW, FEW, 3))
+    model = keras.Model(pixels, keras.layers.Dense(1)(keras.layers.GlobalAveragePooling2D()(base(pixels, training=False))))
+    model.compile(keras.optimizers.Adam(1e-3), keras.losses.BinaryCrossentropy(from_logits=True))
+    return model
+
+
+def train(model: keras.Model) -> None:
+    draw = np.random.default_rng(0)
+    model.fit(draw.normal(size=(4, FEW, FEW, 3)), np.array([[0.0], [1.0], [0.0], [1.0]]), verbose=0)
+
+
+def test_every_layer_belongs_to_one_block_and_blocks_are_named_from_the_top(base):
+    found = blocks(base, base.name)
+    names = base_models.tap_names(base, base.name)
+    assert [block.name for block in found] == names[::-1]
+    assert [block.below for block in found] == [*names[-2::-1], ""]
+    layers = [layer.name for block in found for layer in block.layers]
+    assert sorted(layers) == sorted(layer.name for layer in base.layers if not isinstance(layer, keras.layers.InputLayer))
+
+
+def test_a_base_that_was_cut_has_the_blocks_that_are_left(base):
+    name = base_models.tap_names(base, base.name)[5]
+    assert blocks(base_models.tapped(base, base.name, [name]), base.name)[0].name == name
+
+
+def test_a_depth_is_a_number_or_the_name_of_the_lowest_block(mobilenet):
+    found = blocks(mobilenet, "mobilenet_v2")
+    assert [unfreezing.deepest(wanted, found) for wanted in ("1", "4", "99", "top", "block14", "stem")] == [1, 4, 19, 1, 4, 19]
+    for wanted in ("0", "-1", "block41", "", "\u00b2"):
+        with pytest.raises(console.PlainError, match="give a number of blocks, or one of"):
+            unfreezing.deepest(wanted, found)
+    with pytest.raises(console.PlainError, match="block14"):
+        unfreezing.deepest("blok14", found)
+
+
+def test_only_opened_blocks_move_and_batch_statistics_stay(mobilenet):
+    found = blocks(mobilenet, "mobilenet_v2")
+    open_blocks(mobilenet, found[:2])
+    guard, model = Guard(found, 2), classifier(mobilenet)
+    normal = [layer for layer in mobilenet.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    before = [unfreezing.values(weight) for layer in normal for weight in layer.weights]
+    train(model)
+    moved = guard.check(model)
+    assert [one.block for one in moved] == ["top", "block16"] and all(one.largest > 0 for one in moved)
+    assert moved[0].parameters == 320 * 1280
+    after = [unfreezing.values(weight) for layer in normal for weight in layer.weights]
+    assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+def test_batch_statistics_that_drift_are_caught(mobilenet):
+    """As they do when blocks are opened whole and the base is only called with training=False."""
+    found = blocks(mobilenet, "mobilenet_v2")
+    open_blocks(mobilenet, found[:1])
+    guard = Guard(found, 1)
+    for layer in found[0].layers:
+        layer.trainable = True
+    model = classifier(mobilenet)
+    train(model)
+    with pytest.raises(GuardError, match="BatchNormalization of top was to stay in inference mode, but moved"):
+        guard.check(model)
+
+
+def test_the_notebooks_bug_is_caught_one_model_is_opened_and_another_trained(mobilenet):
+    model = classifier(mobilenet)
+    mobilenet.trainable = False
+    opened = base_models.build("mobilenet_v2")  # looks alike, and is not what `model` was built on
+    open_blocks(opened, blocks(opened, "mobilenet_v2")[:2])
+    guard = Guard(blocks(mobilenet, "mobilenet_v2"), 2)
+    train(model)
+    with pytest.raises(GuardError, match="top was opened, but 0 of its 5 weights are trained by this model and 0 moved"):
+        guard.check(model)
+
+
+def test_a_frozen_block_that_moves_is_caught(mobilenet):
+    found = blocks(mobilenet, "mobilenet_v2")
+    open_blocks(mobilenet, found[:1])
+    guard, model = Guard(found, 1), classifier(mobilenet)
+    train(model)
+    weight = found[3].layers[0].weights[0]
+    weight.assign(weight + 1e-6)
+    with pytest.raises(GuardError, match=f"{found[3].name} was to stay frozen, but 1 of its weights moved"):
+        guard.check(model)
+
+
+def test_more_blocks_opened_than_asked_for_are_caught(mobilenet):
+    found = blocks(mobilenet, "mobilenet_v2")
+    open_blocks(mobilenet, found[:3])
+    guard, model = Guard(found, 2), classifier(mobilenet)
+    train(model)
+    with pytest.raises(GuardError, match="block15 was to stay frozen"):
+        guard.check(model)
