@@ -13,7 +13,7 @@ from finetuning import depth_search, parent, unfreezing
 from finetuning.depth_search import DepthHyperModel, Tuned
 from finetuning.parent import Parent
 from finetuning.settings import FinetuningSettings
-from training import dataset, detector, leaderboard, onnx_files, run_logs, saved_models
+from training import costs, dataset, detector, leaderboard, onnx_files, run_logs, saved_models
 from training.calibration import calibrate, sigmoid, temperature
 from training.dataset import Dataset
 from training.heads import LABEL_SMOOTHING
@@ -186,6 +186,7 @@ def save(
             metrics=leaderboard.metrics(probabilities, labels),
             baselines=compared,
             parity=parity,
+            cost=asdict(costs.measure(folder / saved_models.ONNX_FILE)),
             sha256={path.relative_to(folder).as_posix(): onnx_files.sha256(path) for path in files},
             settings={**card.settings, "finetuning": json.loads(json.dumps(asdict(settings), default=str))},
             banner=banner or card.banner,
@@ -202,4 +203,5 @@ def _keep_baselines(start: Parent, folder: Path) -> dict[str, dict]:
     file = "baselines/parent.onnx"
     shutil.copyfile(start.folder / saved_models.ONNX_FILE, folder / file)
     own = {"metrics": start.card.metrics, "file": file, "calibration": asdict(start.card.calibration)}
+    own |= {"cost": start.card.cost} if start.card.cost else {}
     return {f"before fine-tuning: {start.card.name}": own, **start.card.baselines}

@@ -10,7 +10,7 @@ import pytest
 
 from toys import ROOT, command, encoded, picture
 
-ROOMS = ("data_collection", "training", "validation", "detection")
+ROOMS = ("data_collection", "training", "finetuning", "validation", "detection")
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -29,6 +29,7 @@ def test_a_misspelt_option_is_named_with_a_suggestion(room, tmp_path):
     wrong, right = {
         "data_collection": ("--image-sice", "--image-size"),
         "training": ("--trails", "--trials"),
+        "finetuning": ("--deepset", "--deepest"),
         "validation": ("--modell", "--model"),
         "detection": ("--jsno", "--json"),
     }[room]

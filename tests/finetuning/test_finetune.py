@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -14,8 +15,8 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from data_collection import manifest
-from finetuning import finetune, unfreezing
+from data_collection import console, manifest
+from finetuning import finetune, parent, unfreezing
 from finetuning.depth_search import DepthHyperModel, Tuned
 from finetuning.settings import FinetuningSettings
 from toys import command, encoded, environment_of, picture
@@ -62,7 +63,10 @@ def test_tensorboard_has_a_run_for_every_trial_and_every_seed(tuned):
     assert "val_ranking" in EventAccumulator(str(trials[0])).Reload().Tags()["scalars"]
 
 
-def test_what_is_saved_loads_in_plain_keras_and_names_its_parent(workplace, data, toy, toy_blocks, tmp_path):
+def test_what_is_saved_loads_in_plain_keras_names_its_parent_and_is_judged_beside_it(
+    workplace, data, toy, toy_blocks, tmp_path
+):
+    shutil.copytree(workplace / "data", tmp_path / "data")
     settings = FinetuningSettings(repeats=2, epochs=1, trials=1, saved_models=tmp_path / "models", logs=tmp_path / "logs")
     hypermodel = DepthHyperModel(toy, data, toy_blocks, 2, settings)
     hp = keras_tuner.HyperParameters()
@@ -80,20 +84,38 @@ def test_what_is_saved_loads_in_plain_keras_and_names_its_parent(workplace, data
     kept = detector.get_layer("mobilenet_v2").get_weights()
     assert all(np.array_equal(one, other) for one, other in zip(kept, weights[0], strict=True))
     assert any(not np.array_equal(one, other) for one, other in zip(kept, toy.weights[0], strict=True))
-
-
-def test_the_hold_out_report_shows_before_and_after(workplace, data, toy, toy_blocks, tmp_path):
-    place = tmp_path / "place"
-    shutil.copytree(workplace, place)
-    settings = FinetuningSettings(epochs=1, saved_models=place / "saved_models", logs=place / "logs")
-    hypermodel = DepthHyperModel(toy, data, toy_blocks, 1, settings)
-    hp = keras_tuner.HyperParameters()
-    hypermodel.build(hp)
-    best = hypermodel.train(hypermodel.tail(1), {**hp.values, "depth": 1}, 0, None)
-    finetune.save("deeper", toy, best, Tuned(0, {}, 1.0, 0.5), [best], [best], hypermodel, "")
-    done = command("validation", "--model", "deeper", cwd=place)
+    done = command("validation", "--saved-models", "models", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "before fine-tuning: toy" in " ".join(done.stdout.split())
+
+
+def test_a_detector_that_is_not_there_or_was_altered_is_not_opened(workplace, tmp_path):
+    done = command("finetuning", "tyo", cwd=workplace)
+    assert (done.returncode, "did you mean saved_models/toy?" in " ".join(done.stderr.split())) == (8, True), done.stderr
+    shutil.copytree(workplace / "saved_models" / "toy", tmp_path / "toy")
+    with (tmp_path / "toy" / "detector.keras").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(console.PlainError, match="was altered since it was saved"):
+        parent.read(tmp_path / "toy")
+
+
+def test_another_data_set_than_the_detectors_own_is_refused_unless_that_is_accepted(workplace, toy, tmp_path):
+    shutil.copytree(workplace / "data", tmp_path / "data")
+    folder = tmp_path / "data" / "faces"
+    first, *rest = manifest.accepted(manifest.read(folder), "train")
+    manifest.replace_all(folder, [record for record in manifest.read(folder) if record.id != first.id])
+    settings = FinetuningSettings(dataset=folder, data=tmp_path / "data")
+    with pytest.raises(console.PlainError, match="give --accept-other-data"):
+        finetune.read_data(toy, settings)
+    assert len(finetune.read_data(toy, replace(settings, accept_other_data=True)).train) == len(rest)
+
+
+def test_an_altered_picture_stops_it(data, toy, toy_blocks, tmp_path):
+    shutil.copytree(data.folder, tmp_path / "data", ignore=shutil.ignore_patterns("boundaries"))
+    (tmp_path / "data" / data.train[0].original).write_bytes(encoded(picture(77)))
+    hypermodel = DepthHyperModel(toy, replace(data, folder=tmp_path / "data"), toy_blocks, 1, FinetuningSettings())
+    with pytest.raises(console.PlainError, match="was altered since it was collected"):
+        hypermodel.as_it_was()
 
 
 def test_a_nan_loss_fails_the_trial_with_its_reason(data, toy, toy_blocks):
@@ -111,41 +133,6 @@ def test_a_gain_inside_the_spread_of_seeds_is_none():
     assert finetune.gained(before, [Tuned(1, {}, 0.4, 0.9)]) == (pytest.approx(0.1), 0)
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "sentence"),
-    [
-        (("tyo",), 8, "did you mean saved_models/toy?"),
-        (("toy", "--deepest", "blok15"), 2, "give a number of blocks, or one of block15"),
-        (("toy", "--name", "toy"), 2, "exists; give another --name"),
-        (("toy", "--disk", "-1"), 2, "give gigabytes"),
-    ],
-)
-def test_what_cannot_be_is_refused_in_a_sentence(workplace, words, code, sentence):
-    done = command("finetuning", *words, cwd=workplace)
-    assert done.returncode == code, done.stderr
-    assert sentence in " ".join(done.stderr.replace("│", " ").split())
-    assert "Traceback" not in done.stderr
-
-
-def test_a_detector_of_another_data_set_is_refused_unless_that_is_accepted(workplace, tmp_path):
-    place = tmp_path / "place"
-    shutil.copytree(workplace, place)
-    folder = place / "data" / "faces"
-    records = manifest.read(folder)
-    manifest.replace_all(folder, [r for r in records if r.split != "train" or r is not manifest.accepted(records, "train")[0]])
-    done = command(*TUNE, cwd=place)
-    assert (done.returncode, "give --accept-other-data" in " ".join(done.stderr.split())) == (5, True), done.stderr
-
-
-def test_an_altered_detector_is_not_opened(workplace, tmp_path):
-    place = tmp_path / "place"
-    shutil.copytree(workplace, place)
-    with (place / "saved_models" / "toy" / "detector.keras").open("ab") as file:
-        file.write(b"more")
-    done = command(*TUNE, cwd=place)
-    assert (done.returncode, "was altered since it was saved" in done.stderr) == (8, True), done.stderr
-
-
 @pytest.mark.slow
 def test_killed_in_the_middle_the_same_command_carries_on(workplace, tmp_path):
     place = tmp_path / "place"
@@ -160,15 +147,6 @@ def test_killed_in_the_middle_the_same_command_carries_on(workplace, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "of them done before" in done.stderr
     assert done.stderr.count("/4  loss") + int(done.stderr.partition(" of them done before")[0].rpartition(" ")[2]) == 4
-
-
-def test_a_damaged_picture_stops_it(workplace, tmp_path):
-    place = tmp_path / "place"
-    shutil.copytree(workplace, place)
-    folder = place / "data" / "faces"
-    (folder / manifest.accepted(manifest.read(folder), "train")[0].original).write_bytes(encoded(picture(77)))
-    done = command(*TUNE, cwd=place)
-    assert (done.returncode, "was altered since it was collected" in done.stderr) == (6, True), done.stderr
 
 
 def test_the_guard_is_asked_in_every_trial(data, toy, toy_blocks, monkeypatch):
