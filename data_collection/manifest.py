@@ -122,10 +122,14 @@ def _parse(line: bytes, decoder: msgspec.json.Decoder, number: int, path: Path) 
             raise ValueError
         return record
     except (ValueError, TypeError):
-        raise console.PlainError(
-            f"Line {number} of {path} is damaged. Restore the file from a copy, or collect under another --dataset name.",
-            console.DISK,
-        ) from None
+        raise damaged_line(number, path) from None
+
+
+def damaged_line(number: int, path: Path) -> console.PlainError:
+    return console.PlainError(
+        f"Line {number} of {path} is damaged. Restore the file from a copy, or collect under another --dataset name.",
+        console.DISK,
+    )
 
 
 def append(folder: Path, records: Iterable[FaceRecord]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data_collection import console
+from data_collection import manifest
 from data_collection.settings import PromptSettings
 
 
@@ -72,10 +72,7 @@ def _parse(line: bytes, number: int, path: Path) -> Prompt:
             raise ValueError
         return prompt
     except (ValueError, TypeError):
-        raise console.PlainError(
-            f"Line {number + 1} of {path} is damaged. Restore the file from a copy, or collect under another --dataset name.",
-            console.DISK,
-        ) from None
+        raise manifest.damaged_line(number + 1, path) from None
 
 
 def fresh(drafts: Iterable[Prompt], known: Iterable[Prompt]) -> list[Prompt]:

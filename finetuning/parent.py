@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data_collection import console
-from training import base_models, detector, onnx_files, saved_models
+from training import base_models, detector, saved_models
 from training.detector import Member
 from training.heads import chosen
 from training.saved_models import Card
@@ -55,18 +55,17 @@ class Parent:
 
 
 def find(folder: Path, named: Path | None) -> Path:
-    """The detector that a person names, or the one with the lowest validation loss.
+    """The detector that a person names, or of those on the newest one's data set the one with the lowest validation loss.
 
     Raises:
         PlainError: there is none.
     """
     if named is not None:
         return saved_models.find(folder, named)
-    newest = saved_models.find(folder, None)
-    cards = dict(saved_models.readable_cards(folder))
-    fingerprint = saved_models.read_card(newest).dataset["fingerprint"]
-    rivals = {name: card for name, card in cards.items() if card.dataset["fingerprint"] == fingerprint}
-    return folder / min(rivals, key=lambda name: rivals[name].metrics.get("log_loss", math.inf))
+    cards = saved_models.readable_cards(folder)
+    newest = max(cards.values(), key=lambda card: card.created)
+    rivals = [name for name, card in cards.items() if card.dataset["fingerprint"] == newest.dataset["fingerprint"]]
+    return folder / min(rivals, key=lambda name: cards[name].metrics.get("log_loss", math.inf))
 
 
 def read(folder: Path) -> Parent:
@@ -78,11 +77,7 @@ def read(folder: Path) -> Parent:
     import keras
 
     card = saved_models.read_card(folder)
-    path = folder / saved_models.KERAS_FILE
-    if not path.is_file() or onnx_files.sha256(path) != card.sha256.get(saved_models.KERAS_FILE):
-        what = "was altered since it was saved" if path.is_file() else "is missing"
-        raise console.PlainError(f"{path} {what}; it is not opened. Train again or restore it.", console.BAD_MODEL)
-    model = keras.saving.load_model(path, compile=False)
+    model = keras.saving.load_model(saved_models.intact(folder, card, saved_models.KERAS_FILE), compile=False)
     try:
         name, weights, heads = card.base["name"], card.search["weights"], card.search["winner"]
         base = model.get_layer(name)

@@ -60,7 +60,7 @@ def priced(card: Card) -> dict[str, tuple[float, Cost]]:
     """Validation AUC and cost of the detector and of those of its baselines that have a file, the most accurate first."""
     rows = {card.name: (card.metrics["auc"], Cost(**card.cost))} if card.cost else {}
     for name, rival in card.baselines.items():
-        if "cost" in rival:
+        if rival.get("cost"):
             rows[name] = rival["metrics"]["auc"], Cost(**rival["cost"])
     return dict(sorted(rows.items(), key=lambda row: -row[1][0]))
 

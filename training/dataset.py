@@ -1,6 +1,7 @@
 """The collected data set as training sees it: without its hold-out."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,16 @@ class Dataset:
     @staticmethod
     def labels(records: Sequence[FaceRecord]) -> np.ndarray:
         return np.array([record.label == "generated" for record in records], dtype=np.int64)
+
+    def described(self) -> dict:
+        """What the card of a detector says of it: folder, fingerprints, and images per split and label."""
+        counts = Counter((record.split, record.label) for record in self.records if record.accepted)
+        return {
+            "folder": str(self.folder),
+            "fingerprint": manifest.fingerprint(self.records),
+            "hold_out_sha256": splits.hold_out_sha256(self.records),
+            "images": {split: {label: counts[split, label] for label in manifest.LABELS} for split in splits.SPLITS},
+        }
 
 
 def find(data: Path, named: Path) -> Path:

@@ -1,6 +1,7 @@
 """KerasTuner over heads, bases, taps and input sizes on cached features: one search, resumable, one leaderboard."""
 
 import contextlib
+import functools
 import gc
 import hashlib
 import json
@@ -13,7 +14,8 @@ from typing import Any
 
 import keras_tuner
 
-from data_collection import console, manifest
+from data_collection import manifest
+from training import tuners
 from training.heads import SPACE_VERSION, HeadHyperModel, TrainingFaces
 
 OBJECTIVE = "val_loss"
@@ -29,8 +31,8 @@ class Trial:
     epochs: int
 
 
-def _hyperband(hypermodel, trials: int, epochs: int, **common) -> keras_tuner.Tuner:
-    tuner = _shown(keras_tuner.Hyperband, trials)(
+def _hyperband(hypermodel, trials: int, epochs: int, log_folder: Path, **common) -> keras_tuner.Tuner:
+    tuner = tuners.shown(keras_tuner.Hyperband, trials, log_folder, describe)(
         hypermodel, max_epochs=epochs, factor=3, hyperband_iterations=trials, **common
     )
     # Hyperband counts sweeps, people count trials.
@@ -38,34 +40,18 @@ def _hyperband(hypermodel, trials: int, epochs: int, **common) -> keras_tuner.Tu
     return tuner
 
 
-def _random(hypermodel, trials: int, epochs: int, **common) -> keras_tuner.Tuner:
-    return _shown(keras_tuner.RandomSearch, trials)(hypermodel, max_trials=trials, **common)
+def _other(kind: type[keras_tuner.Tuner]) -> Callable[..., keras_tuner.Tuner]:
+    def make(hypermodel, trials: int, epochs: int, log_folder: Path, **common) -> keras_tuner.Tuner:
+        return tuners.shown(kind, trials, log_folder, describe)(hypermodel, max_trials=trials, **common)
+
+    return make
 
 
-def _bayesian(hypermodel, trials: int, epochs: int, **common) -> keras_tuner.Tuner:
-    return _shown(keras_tuner.BayesianOptimization, trials)(hypermodel, max_trials=trials, **common)
-
-
-TUNERS: dict[str, Callable[..., keras_tuner.Tuner]] = {"hyperband": _hyperband, "random": _random, "bayesian": _bayesian}
-
-
-def _shown(tuner: type[keras_tuner.Tuner], trials: int) -> type[keras_tuner.Tuner]:
-    """The tuner, logging every trial to a run of its own and saying one line when it has finished."""
-
-    class Shown(tuner):
-        log_folder: Path
-
-        def run_trial(self, trial, *args, **kwargs):
-            self.hypermodel.log_folder = self.log_folder / trial.trial_id
-            return super().run_trial(trial, *args, **kwargs)
-
-        def on_trial_end(self, trial):
-            super().on_trial_end(trial)
-            done = self.oracle.get_trial(trial.trial_id)
-            score = f"{OBJECTIVE} {done.score:.4f}" if done.score is not None else done.status.lower()
-            console.say(f"trial {len(self.oracle.end_order):>3}/{trials}  {score}  {describe(done.hyperparameters.values)}")
-
-    return Shown
+TUNERS: dict[str, Callable[..., keras_tuner.Tuner]] = {
+    "hyperband": _hyperband,
+    "random": _other(keras_tuner.RandomSearch),
+    "bayesian": _other(keras_tuner.BayesianOptimization),
+}
 
 
 def describe(values: Mapping[str, Any]) -> str:
@@ -93,7 +79,7 @@ def search(
         folder, log_folder: where searches and their TensorBoard runs are kept; this one gets a folder in each.
 
     Raises:
-        PlainError: every trial failed, or the kept search is damaged.
+        PlainError: every trial failed, three in a row did, or the kept search is damaged.
     """
     import keras
 
@@ -104,20 +90,11 @@ def search(
     with warnings.catch_warnings():
         # Hyperband restores a parent's weights into a model whose optimizer is not built yet, and Keras says so.
         warnings.filterwarnings("ignore", message="Skipping variable loading for optimizer")
-        try:
-            tuned = TUNERS[tuner](HeadHyperModel(faces, batch_size), trials, epochs, **common)
-        except (ValueError, KeyError) as error:
-            raise console.PlainError(
-                f"The search in {folder / name} is damaged ({error}); delete that folder to start it again.", console.DISK
-            ) from None
-        left = trials - len(tuned.oracle.end_order)
-        console.say(f"{trials} trials, {trials - left} of them done before." if left < trials else f"{trials} trials.")
-        tuned.log_folder = log_folder / name
+        model = HeadHyperModel(faces, batch_size)
+        make = functools.partial(TUNERS[tuner], model, trials, epochs, log_folder / name, **common)
+        tuned = tuners.begun(make, folder / name, trials)
         with _collector_spared():
-            tuned.search(epochs=epochs, verbose=0)
-    ranked = [_trial(trial) for trial in tuned.oracle.get_best_trials(trials)]
-    if not ranked:
-        raise console.PlainError("No trial could be finished; the messages above say why.")
+            ranked = [_trial(trial) for trial in tuners.run(tuned, folder / name, epochs=epochs)]
     _forget_weights(folder / name)
     return ranked
 

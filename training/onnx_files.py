@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data_collection import console
+
 if TYPE_CHECKING:
     import keras
 
@@ -91,6 +93,20 @@ def parity(model: "keras.Model", path: Path, count: int = 4) -> float:
     batch = np.random.default_rng(0).uniform(0, 255, (count, *model.input_shape[1:])).astype(np.float32)
     ours, theirs = np.asarray(model.predict_on_batch(batch)), runner(path)(batch)
     return float(np.abs(ours - theirs).max() / max(1.0, np.abs(ours).max()))
+
+
+def export_checked(model: "keras.Model", path: Path) -> float:
+    """Writes a model's ONNX twin and returns by how much the two differ.
+
+    Raises:
+        PlainError: it is by more than PARITY.
+    """
+    with console.err.status(f"exporting {path.name}"):
+        export(model, path)
+    difference = parity(model, path)
+    if difference > PARITY:
+        raise console.PlainError(f"{path.name} differs from its Keras model by {difference:.1e}; it is not saved.")
+    return difference
 
 
 def sha256(path: Path) -> str:

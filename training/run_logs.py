@@ -49,8 +49,8 @@ def opened(folder: Path) -> Iterator[RunLog]:
         yield RunLog(writer)
 
 
-def callback(folder: Path, values: dict[str, str | float] | None = None):
-    """A Keras callback that logs every epoch's metrics to one run, and `values` as its hyperparameters."""
+def callback(folder: Path, values: dict[str, str | float] | None = None, metrics: Sequence[str] = ("val_loss", "val_auc")):
+    """A Keras callback that logs every epoch's metrics to one run, and `values` as its hyperparameters beside `metrics`."""
     import keras
     from tensorboardX import SummaryWriter
 
@@ -58,7 +58,7 @@ def callback(folder: Path, values: dict[str, str | float] | None = None):
         def on_train_begin(self, logs=None):
             self.writer = SummaryWriter(str(folder))
             if values is not None:
-                RunLog(self.writer).hyperparameters(values, ["val_loss", "val_auc"])
+                RunLog(self.writer).hyperparameters(values, metrics)
 
         def on_epoch_end(self, epoch, logs=None):
             RunLog(self.writer).scalars(logs or {}, epoch)

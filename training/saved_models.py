@@ -108,12 +108,8 @@ def find(folder: Path, named: Path | None) -> Path:
         PlainError: there is none.
     """
     if named is None:
-        cards = list(readable_cards(folder))
-        if not cards:
-            raise console.PlainError(
-                f"{folder} holds no detector; run python -m training first, or name one with --model.", console.BAD_MODEL
-            )
-        return folder / max(cards, key=lambda pair: pair[1].created)[0]
+        cards = readable_cards(folder)
+        return folder / max(cards, key=lambda name: cards[name].created)
     for path in (named, folder / named):
         if (path / CARD).is_file():
             return path
@@ -122,12 +118,23 @@ def find(folder: Path, named: Path | None) -> Path:
     raise console.PlainError(f"{named} is no saved detector; {hint}", console.BAD_MODEL)
 
 
-def readable_cards(folder: Path) -> Iterator[tuple[str, Card]]:
+def readable_cards(folder: Path) -> dict[str, Card]:
+    """The card of every detector in a folder, by name; warns of those that cannot be read.
+
+    Raises:
+        PlainError: there is none.
+    """
+    cards = {}
     for name in _names(folder):
         try:
-            yield name, read_card(folder / name)
+            cards[name] = read_card(folder / name)
         except console.PlainError as error:
             console.warn(f"{name} is passed over. {error}")
+    if not cards:
+        raise console.PlainError(
+            f"{folder} holds no detector; run python -m training first, or name one with --model.", console.BAD_MODEL
+        )
+    return cards
 
 
 def _names(folder: Path) -> list[str]:
@@ -152,6 +159,19 @@ def read_card(folder: Path) -> Card:
     return card
 
 
+def intact(folder: Path, card: Card, file: str) -> Path:
+    """The path of a model file, after comparing its hash with the card.
+
+    Raises:
+        PlainError: the file is missing, or is not the one that was saved.
+    """
+    path = folder / file
+    if not path.is_file() or onnx_files.sha256(path) != card.sha256.get(file):
+        what = "was altered since it was saved" if path.is_file() else "is missing"
+        raise console.PlainError(f"{path} {what}; it is not opened. Train again or restore it.", console.BAD_MODEL)
+    return path
+
+
 def open_onnx(folder: Path, card: Card, file: str = ONNX_FILE) -> Callable[[np.ndarray], np.ndarray]:
     """Opens a model file of a saved detector after comparing its hash with the card.
 
@@ -161,9 +181,5 @@ def open_onnx(folder: Path, card: Card, file: str = ONNX_FILE) -> Callable[[np.n
     Raises:
         PlainError: the file is missing, or is not the one that was saved.
     """
-    path = folder / file
-    if not path.is_file() or onnx_files.sha256(path) != card.sha256.get(file):
-        what = "was altered since it was saved" if path.is_file() else "is missing"
-        raise console.PlainError(f"{path} {what}; it is not opened. Train again or restore it.", console.BAD_MODEL)
-    run = onnx_files.runner(path)
+    run = onnx_files.runner(intact(folder, card, file))
     return lambda pixels: run(pixels.astype(np.float32))[:, 0]

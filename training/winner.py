@@ -3,7 +3,6 @@
 import dataclasses
 import importlib.metadata
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data_collection import console, face_images, manifest, splits
+from data_collection import console, face_images, manifest
 from training import base_weights, baselines, costs, detector, head_search, leaderboard, onnx_files, run_logs, saved_models
 from training.base_weights import BaseWeights
 from training.baselines import Baseline
@@ -112,7 +111,7 @@ def save(
     model = detector.join(base, winner.base, extractor.side, members)
     with saved_models.being_written(settings.saved_models, name) as folder:
         model.save(folder / saved_models.KERAS_FILE)
-        parity = _export(model, folder / saved_models.ONNX_FILE)
+        parity = onnx_files.export_checked(model, folder / saved_models.ONNX_FILE)
         console.say(f"detector.keras and detector.onnx differ by {parity:.1e} at most.")
         compared = _save_baselines(rivals, extractors, labels, settings.target_fpr, folder)
         head_search.keep(folder / "leaderboard.jsonl", list(trials))
@@ -122,7 +121,7 @@ def save(
             created=saved_models.now(),
             image_size=extractor.side,
             canonicaliser=face_images.CANONICALISER_VERSION,
-            dataset=_describe_dataset(data),
+            dataset=data.described(),
             base=_describe_weights(extractor.weights),
             search={
                 "tuner": settings.tuner,
@@ -145,16 +144,6 @@ def save(
         saved_models.write_card(folder, card)
 
 
-def _export(model: "keras.Model", path: Path) -> float:
-    """Writes a model's ONNX twin and returns by how much the two differ."""
-    with console.err.status(f"exporting {path.name}"):
-        onnx_files.export(model, path)
-    parity = onnx_files.parity(model, path)
-    if parity > onnx_files.PARITY:
-        raise console.PlainError(f"{path.name} differs from its Keras model by {parity:.1e}; it is not saved.")
-    return parity
-
-
 def _save_baselines(
     rivals: Sequence[Baseline], extractors: Mapping[str, Extractor], labels: np.ndarray, target_fpr: float, folder: Path
 ) -> dict[str, dict]:
@@ -168,7 +157,7 @@ def _save_baselines(
         path = folder / "baselines" / f"{rival.name.replace(',', '').replace(' ', '-')}.onnx"
         if rival.model is not None:
             rival.model.save(path.with_suffix(".keras"))
-            _export(rival.model, path)
+            onnx_files.export_checked(rival.model, path)
         elif rival.weights is not None and extractors[rival.base].engine == "onnxruntime":
             baselines.export(rival, extractors[rival.base].onnx_path, path)
         else:
@@ -179,16 +168,6 @@ def _save_baselines(
             "cost": asdict(costs.measure(path)),
         }
     return described
-
-
-def _describe_dataset(data: Dataset) -> dict:
-    counts = Counter((record.split, record.label) for record in data.records if record.accepted)
-    return {
-        "folder": str(data.folder),
-        "fingerprint": manifest.fingerprint(data.records),
-        "hold_out_sha256": splits.hold_out_sha256(data.records),
-        "images": {split: {label: counts[split, label] for label in manifest.LABELS} for split in splits.SPLITS},
-    }
 
 
 def _describe_weights(weights: BaseWeights) -> dict[str, str]:

@@ -16,12 +16,13 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from data_collection import console, manifest
-from finetuning import finetune, parent, unfreezing
-from finetuning.depth_search import DepthHyperModel, Tuned
+from finetuning import finetune, parent, tuned_detector, unfreezing
+from finetuning.depth_model import DepthHyperModel, Tuned
+from finetuning.depth_search import Outcome
 from finetuning.settings import FinetuningSettings
 from toys import command, encoded, environment_of, picture
 
-TUNE = ("finetuning", "--trials", 2, "--epochs", 2, "--repeats", 2, "--deepest", 2)
+TUNE = ("finetuning", "toy", "--trials", 2, "--epochs", 2, "--repeats", 2, "--deepest", 2)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_what_is_saved_loads_in_plain_keras_names_its_parent_and_is_judged_besid
     values = {**hp.values, "depth": 2, "learning_rate": 1e-3}
     best = hypermodel.train(hypermodel.tail(2), values, 0, None)
     weights = toy.current()
-    finetune.save("deeper", toy, best, Tuned(0, {}, 1.0, 0.5), [best, best], [best], hypermodel, "")
+    tuned_detector.save("deeper", Outcome(Tuned(0, {}, 1.0, 0.5), [best], [best, best]), hypermodel, "")
     folder = tmp_path / "models" / "deeper"
     card = json.loads((folder / "card.json").read_text())
     assert card["search"]["parent"] == "toy" and card["search"]["finetuning"]["blocks"] == ["top", "block16"]
@@ -128,16 +129,17 @@ def test_a_nan_loss_fails_the_trial_with_its_reason(data, toy, toy_blocks):
 
 def test_a_gain_inside_the_spread_of_seeds_is_none():
     before = Tuned(0, {}, 0.5, 0.9)
-    gain, spread = finetune.gained(before, [Tuned(1, {}, loss, 0.9) for loss in (0.3, 0.6, 0.45)])
-    assert gain == pytest.approx(0.05) and spread == pytest.approx(0.15)
-    assert finetune.gained(before, [Tuned(1, {}, 0.4, 0.9)]) == (pytest.approx(0.1), 0)
+    three = Outcome(before, [], [Tuned(1, {}, loss, 0.9) for loss in (0.3, 0.6, 0.45)])
+    assert (three.gain, three.spread, three.best.loss) == (pytest.approx(0.05), pytest.approx(0.15), 0.3)
+    one = Outcome(before, [], [Tuned(1, {}, 0.4, 0.9)])
+    assert (one.gain, one.spread) == (pytest.approx(0.1), 0)
 
 
 @pytest.mark.slow
 def test_killed_in_the_middle_the_same_command_carries_on(workplace, tmp_path):
     place = tmp_path / "place"
     shutil.copytree(workplace, place)
-    words = ("finetuning", "--trials", 4, "--epochs", 2, "--repeats", 1, "--deepest", 2, "--name", "deeper")
+    words = ("finetuning", "toy", "--trials", 4, "--epochs", 2, "--repeats", 1, "--deepest", 2, "--name", "deeper")
     ready = {"cwd": place, "env": environment_of(), "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-m", *map(str, words)], **ready) as started:
         next(line for line in started.stderr if line.startswith("trial   1/4"))
@@ -146,14 +148,14 @@ def test_killed_in_the_middle_the_same_command_carries_on(workplace, tmp_path):
     done = command(*words, cwd=place)
     assert done.returncode == 0, done.stderr
     assert "of them done before" in done.stderr
-    assert done.stderr.count("/4  loss") + int(done.stderr.partition(" of them done before")[0].rpartition(" ")[2]) == 4
+    assert done.stderr.count("/4  ranking ") + int(done.stderr.partition(" of them done before")[0].rpartition(" ")[2]) == 4
 
 
 def test_the_guard_is_asked_in_every_trial(data, toy, toy_blocks, monkeypatch):
     hypermodel = DepthHyperModel(toy, data, toy_blocks, 1, FinetuningSettings(epochs=1))
     hp = keras_tuner.HyperParameters()
     hypermodel.build(hp)
-    monkeypatch.setattr("finetuning.depth_search.open_blocks", lambda base, opened: unfreezing.open_blocks(base, []))
+    monkeypatch.setattr("finetuning.depth_model.open_blocks", lambda base, opened: unfreezing.open_blocks(base, []))
     with pytest.raises(unfreezing.GuardError, match="top was opened"):
         hypermodel.train(hypermodel.tail(1), {**hp.values, "depth": 1}, 0, None)
 

@@ -1,0 +1,52 @@
+"""The leaderboard of a search over depth, as people see it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from data_collection import console
+from finetuning.depth_model import Tuned
+from finetuning.depth_search import Outcome
+from finetuning.unfreezing import Block
+from training.heads import LABEL_SMOOTHING
+
+COLUMNS = ("depth", "rate", "schedule", "decay", "batch", "smoothing", "augmentation", "trained numbers", "val AUC", "val loss")
+
+
+def show(outcome: Outcome, found: Sequence[Block]) -> None:
+    """Prints depth 0 and every trial, ranked by validation loss, and the repeats' mean and spread.
+
+    Args:
+        found: all blocks of the base, from the top down.
+    """
+    ranked = sorted([outcome.before, *outcome.trials], key=lambda tuned: tuned.loss)
+    title = f"Leaderboard: depth of fine-tuning, validation loss (smoothing {LABEL_SMOOTHING})"
+    console.table(title, COLUMNS, [_row(tuned, found) for tuned in ranked])
+    losses, aucs = ([getattr(tuned, name) for tuned in outcome.repeats] for name in ("loss", "auc"))
+    console.say(
+        f"The best trial with {len(losses)} seeds: loss {np.mean(losses):.4f} (standard deviation {_spread(losses)}), "
+        f"AUC {np.mean(aucs):.4f} ({_spread(aucs)})."
+    )
+    moved = ", ".join(f"{one.block} by {one.largest:.1e}" for one in outcome.repeats[0].moved)
+    console.say(f"Largest change of a weight in each opened block: {moved}. Nothing else of the base has moved.")
+
+
+def _row(tuned: Tuned, found: Sequence[Block]) -> list[str]:
+    scores = [f"{tuned.trainable:,}", f"{tuned.auc:.4f}", f"{tuned.loss:.4f}"]
+    if not tuned.depth:
+        return ["0: as it was", *[""] * (len(COLUMNS) - 4), *scores]
+    values = tuned.values
+    return [
+        f"{tuned.depth}: down to {found[tuned.depth - 1].name}",
+        f"{values['learning_rate']:.1e}",
+        values["schedule"],
+        f"{values['weight_decay']:.0e}",
+        str(values["batch_size"]),
+        f"{values['label_smoothing']:g}",
+        values["augmentation"],
+        *scores,
+    ]
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{np.std(values, ddof=1):.4f}" if len(values) > 1 else "n/a with one seed"
