@@ -37,7 +37,7 @@ def save(name: str, outcome: Outcome, hypermodel: DepthHyperModel, banner: str) 
         model.save(folder / saved_models.KERAS_FILE)
         parity = onnx_files.export_checked(model, folder / saved_models.ONNX_FILE)
         console.say(f"detector.keras and detector.onnx differ by {parity:.1e} at most.")
-        compared = _keep_baselines(hypermodel, labels, folder)
+        compared = keep_baselines(hypermodel, labels, folder)
         _keep_leaderboard(outcome, folder / "leaderboard.jsonl")
         files = sorted(path for path in folder.rglob("*") if path.suffix in (".keras", ".onnx"))
         opened = [block.name for block in hypermodel.found[: best.depth]]
@@ -83,7 +83,7 @@ def _keep_leaderboard(outcome: Outcome, path: Path) -> None:
     manifest.write_whole(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
-def _keep_baselines(hypermodel: DepthHyperModel, labels: np.ndarray, folder: Path) -> dict[str, dict]:
+def keep_baselines(hypermodel: DepthHyperModel, labels: np.ndarray, folder: Path) -> dict[str, dict]:
     """The parent, so that the hold-out report shows before and after side by side, and its own baselines.
 
     On another data set than the parent's these are left out: their metrics are of other images.

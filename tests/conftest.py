@@ -1,11 +1,16 @@
 """One cache, one toy data set and one trained detector for the whole session."""
 
 import os
+import shutil
 from pathlib import Path
 
+import filelock
 import pytest
 
 from toys import TRAIN, collect_command, command, make_faces
+from training import quiet
+
+quiet.start_keras()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -13,7 +18,6 @@ def cache(tmp_path_factory) -> Path:
     """Exported graphs are kept for the session and never touch the person's own cache."""
     folder = tmp_path_factory.mktemp("cache")
     os.environ["TELLTALE_CACHE"] = str(folder)
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     return folder
 
 
@@ -24,12 +28,23 @@ def faces(tmp_path) -> Path:
 
 @pytest.fixture(scope="session")
 def workplace(tmp_path_factory) -> Path:
-    """A folder with a collected data set and a trained detector named `toy`, made by the commands themselves."""
+    """A folder with a collected data set and a trained detector named `toy`, made by the commands themselves.
+
+    Tests run in two processes; the first that comes here makes it, and each has a copy of its own.
+    """
     folder = tmp_path_factory.mktemp("workplace")
+    shared = tmp_path_factory.getbasetemp().parent / f"workplace-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    with filelock.FileLock(f"{shared}.lock"):
+        if not shared.exists():
+            _fill(folder)
+            shutil.copytree(folder, shared)
+    return shutil.copytree(shared, folder, dirs_exist_ok=True)
+
+
+def _fill(folder: Path) -> None:
     make_faces(folder / "faces")
     collected = command(*collect_command(folder / "faces"), cwd=folder)
     assert collected.returncode == 0, collected.stderr
     trained = command(*TRAIN, "--trials", 4, "--epochs", 6, "--name", "toy", cwd=folder)
     assert trained.returncode == 0, trained.stderr
     (folder / "training.txt").write_text(trained.stdout + trained.stderr)
-    return folder

@@ -21,6 +21,7 @@ from finetuning.depth_model import DepthHyperModel, Tuned
 from finetuning.depth_search import Outcome
 from finetuning.settings import FinetuningSettings
 from toys import command, encoded, environment_of, picture
+from training import feature_cache, leaderboard, onnx_files
 
 TUNE = ("finetuning", "toy", "--trials", 2, "--epochs", 2, "--repeats", 2, "--deepest", 2)
 
@@ -67,9 +68,9 @@ def test_tensorboard_has_a_run_for_every_trial_and_every_seed(tuned):
 def test_what_is_saved_loads_in_plain_keras_names_its_parent_and_is_judged_beside_it(
     workplace, data, toy, toy_blocks, tmp_path
 ):
-    shutil.copytree(workplace / "data", tmp_path / "data")
+    own = replace(data, folder=shutil.copytree(workplace / "data", tmp_path / "data") / "faces")
     settings = FinetuningSettings(repeats=2, epochs=1, trials=1, saved_models=tmp_path / "models", logs=tmp_path / "logs")
-    hypermodel = DepthHyperModel(toy, data, toy_blocks, 2, settings)
+    hypermodel = DepthHyperModel(toy, own, toy_blocks, 2, settings)
     hp = keras_tuner.HyperParameters()
     hypermodel.build(hp)
     values = {**hp.values, "depth": 2, "learning_rate": 1e-3}
@@ -80,7 +81,10 @@ def test_what_is_saved_loads_in_plain_keras_names_its_parent_and_is_judged_besid
     card = json.loads((folder / "card.json").read_text())
     assert card["search"]["parent"] == "toy" and card["search"]["finetuning"]["blocks"] == ["top", "block16"]
     assert card["search"]["finetuning"]["moved"][1]["largest"] > 0
-    assert "before fine-tuning: toy" in card["baselines"] and card["base"]["note"].endswith("top, block16 fine-tuned")
+    assert set(card["baselines"]) == {"before fine-tuning: toy", *toy.card.baselines}
+    before = card["baselines"]["before fine-tuning: toy"]["metrics"]
+    assert before == {name: pytest.approx(value, abs=1e-5) for name, value in toy.card.metrics.items()}
+    assert card["base"]["note"].endswith("top, block16 fine-tuned")
     detector = keras.saving.load_model(folder / "detector.keras")
     kept = detector.get_layer("mobilenet_v2").get_weights()
     assert all(np.array_equal(one, other) for one, other in zip(kept, weights[0], strict=True))
@@ -108,7 +112,25 @@ def test_another_data_set_than_the_detectors_own_is_refused_unless_that_is_accep
     settings = FinetuningSettings(dataset=folder, data=tmp_path / "data")
     with pytest.raises(console.PlainError, match="give --accept-other-data"):
         finetune.read_data(toy, settings)
-    assert len(finetune.read_data(toy, replace(settings, accept_other_data=True)).train) == len(rest)
+    other = finetune.read_data(toy, replace(settings, accept_other_data=True))
+    assert len(other.train) == len(rest)
+    assert "may have seen images that are held out here" in finetune.foreign(toy, other)
+
+
+def test_on_another_data_set_the_parents_baselines_are_left_out_and_the_parent_is_judged_anew(data, toy, toy_blocks, tmp_path):
+    other = replace(data, records=data.records[1:], validation=data.validation[:8] + data.validation[-8:])
+    hypermodel = DepthHyperModel(toy, other, toy_blocks, 1, FinetuningSettings())
+    hypermodel.stage(1)
+    toy.restore([[weight * 2 for weight in weights] for weights in toy.weights])
+    labels = other.labels(other.validation)
+    ((name, kept),) = tuned_detector.keep_baselines(hypermodel, labels, tmp_path).items()
+    assert name == "before fine-tuning: toy" and [path.name for path in tmp_path.rglob("*.onnx")] == ["parent.onnx"]
+    side = toy.card.image_size
+    pictures = np.stack([feature_cache.canonical(data.folder, record, side, 0) for record in other.validation])
+    answers = onnx_files.runner(tmp_path / kept["file"])(pictures.astype(np.float32))[:, 0]
+    assert kept["metrics"] == {name: pytest.approx(v, abs=1e-4) for name, v in leaderboard.metrics(answers, labels).items()}
+    now = toy.current()
+    assert all(np.array_equal(one, 2 * old) for one, old in zip(now[0], toy.weights[0], strict=True))
 
 
 def test_an_altered_picture_stops_it(data, toy, toy_blocks, tmp_path):
@@ -161,10 +183,10 @@ def test_the_guard_is_asked_in_every_trial(data, toy, toy_blocks, monkeypatch):
 
 
 def test_the_same_seed_gives_the_same_result_and_another_seed_another(data, toy, toy_blocks):
-    hypermodel = DepthHyperModel(toy, data, toy_blocks, 2, FinetuningSettings(epochs=3))
+    hypermodel = DepthHyperModel(toy, data, toy_blocks, 1, FinetuningSettings(epochs=3))
     hp = keras_tuner.HyperParameters()
     hypermodel.build(hp)
-    values = {**hp.values, "depth": 2, "learning_rate": 1e-3}
-    first, other, again = (hypermodel.train(hypermodel.tail(2), values, seed, None).loss for seed in (0, 1, 0))
+    values = {**hp.values, "depth": 1, "learning_rate": 1e-3}
+    first, other, again = (hypermodel.train(hypermodel.tail(1), values, seed, None).loss for seed in (0, 1, 0))
     assert first == pytest.approx(again, rel=1e-4)
     assert abs(first - other) > 1e-3 * first

@@ -36,6 +36,15 @@ def train(model: keras.Model) -> None:
     model.fit(draw.normal(size=(4, FEW, FEW, 3)), np.array([[0.0], [1.0], [0.0], [1.0]]), verbose=0)
 
 
+def guarded(base: keras.Model, opened: int, watched: int, opening=open_blocks) -> tuple[Guard, keras.Model]:
+    """A model after one step with `opened` blocks open, and a guard that expects `watched` of them to be."""
+    found = blocks(base, base.name)
+    opening(base, found[:opened])
+    guard, model = Guard(found, watched), classifier(base)
+    train(model)
+    return guard, model
+
+
 def test_every_layer_belongs_to_one_block_and_blocks_are_named_from_the_top(base):
     found = blocks(base, base.name)
     names = base_models.tap_names(base, base.name)
@@ -61,12 +70,9 @@ def test_a_depth_is_a_number_or_the_name_of_the_lowest_block(mobilenet):
 
 
 def test_only_opened_blocks_move_and_batch_statistics_stay(mobilenet):
-    found = blocks(mobilenet, "mobilenet_v2")
-    open_blocks(mobilenet, found[:2])
-    guard, model = Guard(found, 2), classifier(mobilenet)
     normal = [layer for layer in mobilenet.layers if isinstance(layer, keras.layers.BatchNormalization)]
     before = [unfreezing.values(weight) for layer in normal for weight in layer.weights]
-    train(model)
+    guard, model = guarded(mobilenet, opened=2, watched=2)
     moved = guard.check(model)
     assert [one.block for one in moved] == ["top", "block16"] and all(one.largest > 0 for one in moved)
     assert moved[0].parameters == 320 * 1280
@@ -76,13 +82,13 @@ def test_only_opened_blocks_move_and_batch_statistics_stay(mobilenet):
 
 def test_batch_statistics_that_drift_are_caught(mobilenet):
     """As they do when blocks are opened whole and the base is only called with training=False."""
-    found = blocks(mobilenet, "mobilenet_v2")
-    open_blocks(mobilenet, found[:1])
-    guard = Guard(found, 1)
-    for layer in found[0].layers:
-        layer.trainable = True
-    model = classifier(mobilenet)
-    train(model)
+
+    def open_whole(base, opened):
+        open_blocks(base, opened)
+        for layer in opened[0].layers:
+            layer.trainable = True
+
+    guard, model = guarded(mobilenet, opened=1, watched=1, opening=open_whole)
     with pytest.raises(GuardError, match="BatchNormalization of top was to stay in inference mode, but moved"):
         guard.check(model)
 
@@ -99,20 +105,15 @@ def test_the_notebooks_bug_is_caught_one_model_is_opened_and_another_trained(mob
 
 
 def test_a_frozen_block_that_moves_is_caught(mobilenet):
-    found = blocks(mobilenet, "mobilenet_v2")
-    open_blocks(mobilenet, found[:1])
-    guard, model = Guard(found, 1), classifier(mobilenet)
-    train(model)
-    weight = found[3].layers[0].weights[0]
+    guard, model = guarded(mobilenet, opened=1, watched=1)
+    frozen = blocks(mobilenet, "mobilenet_v2")[3]
+    weight = frozen.layers[0].weights[0]
     weight.assign(weight + 1e-6)
-    with pytest.raises(GuardError, match=f"{found[3].name} was to stay frozen, but 1 of its weights moved"):
+    with pytest.raises(GuardError, match=f"{frozen.name} was to stay frozen, but 1 of its weights moved"):
         guard.check(model)
 
 
 def test_more_blocks_opened_than_asked_for_are_caught(mobilenet):
-    found = blocks(mobilenet, "mobilenet_v2")
-    open_blocks(mobilenet, found[:3])
-    guard, model = Guard(found, 2), classifier(mobilenet)
-    train(model)
+    guard, model = guarded(mobilenet, opened=3, watched=2)
     with pytest.raises(GuardError, match="block15 was to stay frozen"):
         guard.check(model)
