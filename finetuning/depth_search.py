@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import keras_tuner
-import numpy as np
 
 from data_collection import console, manifest
 from finetuning.depth_model import RANKING, SPACE_VERSION, DepthHyperModel, Tuned
 from training import tuners
+from training.seeds import Spread
 
 TUNERS: dict[str, Callable[..., keras_tuner.Tuner]] = {
     "bayesian": keras_tuner.BayesianOptimization,
@@ -35,18 +35,17 @@ class Outcome:
     repeats: list[Tuned]
 
     @property
+    def loss(self) -> Spread:
+        return Spread(tuple(tuned.loss for tuned in self.repeats))
+
+    @property
     def best(self) -> Tuned:
         return min(self.repeats, key=lambda tuned: tuned.loss)
 
     @property
     def gain(self) -> float:
         """By how much the mean loss of the repeats lies under the old one."""
-        return self.before.loss - float(np.mean([tuned.loss for tuned in self.repeats]))
-
-    @property
-    def spread(self) -> float:
-        """Standard deviation of the repeats' losses; 0 for a single one."""
-        return float(np.std([tuned.loss for tuned in self.repeats], ddof=1)) if len(self.repeats) > 1 else 0.0
+        return self.before.loss - self.loss.mean
 
 
 def search(hypermodel: DepthHyperModel, folder: Path, log_folder: Path) -> list[Tuned]:

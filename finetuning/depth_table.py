@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from data_collection import console
 from finetuning.depth_model import Tuned
 from finetuning.depth_search import Outcome
 from finetuning.unfreezing import Block
 from training.heads import LABEL_SMOOTHING
+from training.seeds import Spread
 
 COLUMNS = ("depth", "rate", "schedule", "decay", "batch", "smoothing", "augmentation", "trained numbers", "val AUC", "val loss")
 
@@ -22,11 +21,8 @@ def show(outcome: Outcome, found: Sequence[Block]) -> None:
     ranked = sorted([outcome.before, *outcome.trials], key=lambda tuned: tuned.loss)
     title = f"Leaderboard: depth of fine-tuning, validation loss (smoothing {LABEL_SMOOTHING})"
     console.table(title, COLUMNS, [_row(tuned, found) for tuned in ranked])
-    losses, aucs = ([getattr(tuned, name) for tuned in outcome.repeats] for name in ("loss", "auc"))
-    console.say(
-        f"The best trial with {len(losses)} seeds: loss {np.mean(losses):.4f} (standard deviation {_spread(losses)}), "
-        f"AUC {np.mean(aucs):.4f} ({_spread(aucs)})."
-    )
+    auc = Spread(tuple(tuned.auc for tuned in outcome.repeats))
+    console.say(f"The best trial with {len(outcome.repeats)} seeds: loss {outcome.loss}, AUC {auc}.")
     moved = ", ".join(f"{one.block} by {one.largest:.1e}" for one in outcome.repeats[0].moved)
     console.say(f"Largest change of a weight in each opened block: {moved}. Nothing else of the base has moved.")
 
@@ -46,7 +42,3 @@ def _row(tuned: Tuned, found: Sequence[Block]) -> list[str]:
         values["augmentation"],
         *scores,
     ]
-
-
-def _spread(values: Sequence[float]) -> str:
-    return f"{np.std(values, ddof=1):.4f}" if len(values) > 1 else "n/a with one seed"

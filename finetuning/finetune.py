@@ -45,15 +45,15 @@ def finetune(settings: FinetuningSettings) -> None:
         f"{hypermodel.passes} forward passes through frozen blocks ({images} images x {settings.views} views, each depth)."
     )
     depth_table.show(outcome, found)
-    if outcome.gain <= outcome.spread:
+    if outcome.gain <= outcome.loss.deviation:
         console.say(
-            f"Fine-tuning does not help: the loss changes by {-outcome.gain:+.4f}, seeds differ by {outcome.spread:.4f}, so "
-            f"this is noise or a loss. {start.folder} stays as it is."
+            f"Fine-tuning does not help: the loss changes by {-outcome.gain:+.4f}, seeds differ by "
+            f"{outcome.loss.deviation:.4f}, so this is noise or a loss. {start.folder} stays as it is."
         )
         return
     tuned_detector.save(name, outcome, hypermodel, banner)
     console.say(
-        f"Fine-tuning helps: the loss falls by {outcome.gain:.4f}, seeds differ by {outcome.spread:.4f}. "
+        f"Fine-tuning helps: the loss falls by {outcome.gain:.4f}, seeds differ by {outcome.loss.deviation:.4f}. "
         f"Saved {settings.saved_models / name}. Judge it beside its parent: python -m validation --model {name}. "
         f"Curves: tensorboard --logdir {settings.logs}"
     )

@@ -34,6 +34,10 @@ class Baseline:
     base: str = ""
     model: "keras.Model | None" = None
 
+    @property
+    def looks_at_pictures(self) -> bool:
+        return self.weights is not None or self.model is not None
+
 
 def majority(train_labels: np.ndarray, count: int) -> Baseline:
     return Baseline("majority class", np.full(count, float(train_labels.mean())))

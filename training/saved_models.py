@@ -35,7 +35,8 @@ class Card:
         crop: how pictures were cropped, and are before they are judged: "centre" or "face".
         dataset: path, fingerprint, hash of the hold-out, and images per split and label.
         base: name, and origin, sha256 and note of its pretrained weights.
-        search: tuner, trials, and of each head of the winner its hyperparameters and the weight of its logit.
+        search: tuner, trials, of each head of the winner its hyperparameters and the weight of its logit, and the winner's loss
+            and AUC with every seed.
         calibration: temperature, threshold and band of doubt; see calibration.Calibration.
         metrics: on the validation split.
         baselines: for each baseline its validation metrics, and its file, calibration and cost where it can judge images.

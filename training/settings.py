@@ -51,6 +51,9 @@ on pixels, a small CNN, and the CNN with style-based attention."""
     """Heads that make up the winner: the best and the next best on the same base; their calibrated logits are averaged. \
 1: the best alone."""
 
+    repeats: int = 1
+    """Seeds that the winner is trained with, to tell a gain from noise; the first is saved."""
+
     batch_size: int = 64
     """Images of one training step."""
 
@@ -98,7 +101,8 @@ on pixels, a small CNN, and the CNN with style-based attention."""
             ("trials", 1, 10_000),
             ("epochs", 2, 10_000),
             ("committee", 1, 100),
-            ("seed", 0, 2**32 - 1),
+            ("repeats", 1, 100),
+            ("seed", 0, 2**31 - 1),
             ("batch_size", 1, 4096),
         ):
             if not low <= getattr(self, name) <= high:

@@ -1,6 +1,7 @@
 """train(): features of frozen bases -> baselines -> search -> winner trained -> one saved model with its card."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
@@ -17,6 +18,7 @@ from training import (
     run_logs,
     saved_models,
     scratch_training,
+    seeds,
     winner,
 )
 from training.baselines import Baseline
@@ -64,10 +66,16 @@ def train(settings: TrainingSettings) -> None:
         rivals += scratch_training.baselines(data, side, settings, settings.logs / "training" / name)
 
     console.heading("Winner")
-    best = winner.fit(trials, faces, data.labels(data.validation), settings, settings.logs / "training" / name)
+    labels, logs = data.labels(data.validation), settings.logs / "training" / name
+    best, *others = [
+        winner.fit(trials, faces, labels, settings.seed + number, settings, logs / f"seed{number}" if number else logs)
+        for number in range(settings.repeats)
+    ]
+    if others:
+        best = replace(best, repeats=seeds.show([best, *others], rivals, labels))
     winner.save(name, best, trials, rivals, data, extractors, settings, banner)
     log(name, best, data, settings)
-    leaderboard.show(trials, rivals, data.labels(data.validation))
+    leaderboard.show(trials, rivals, labels)
     costs.show(saved_models.read_card(settings.saved_models / name))
     console.say(
         f"Saved {settings.saved_models / name}. Judge it: python -m validation. Use it: python -m detection PHOTO. "

@@ -39,10 +39,15 @@ class Head:
 
 @dataclass(frozen=True)
 class Winner:
-    """The best heads on one base, which speak with one voice: the mean of their calibrated logits."""
+    """The best heads on one base, which speak with one voice: the mean of their calibrated logits.
+
+    Attributes:
+        repeats: loss and AUC with every seed, where there were several.
+    """
 
     base: str
     heads: list[Head]
+    repeats: Sequence[Mapping[str, float]] = ()
 
     @property
     def logits(self) -> np.ndarray:
@@ -53,6 +58,7 @@ def fit(
     trials: Sequence[Trial],
     faces: Mapping[str, TrainingFaces],
     labels: np.ndarray,
+    seed: int,
     settings: TrainingSettings,
     log_folder: Path,
 ) -> Winner:
@@ -62,16 +68,16 @@ def fit(
     heads = []
     for number, trial in enumerate(rivals, 1):
         folder = log_folder if number == 1 else log_folder / f"head{number}"
-        heads.append(_fit_head(f"head{number}", trial, faces[base], labels, settings, folder))
+        heads.append(_fit_head(f"head{number}", trial, faces[base], labels, seed, settings, folder))
     return Winner(base, heads)
 
 
 def _fit_head(
-    name: str, trial: Trial, faces: TrainingFaces, labels: np.ndarray, settings: TrainingSettings, log_folder: Path
+    name: str, trial: Trial, faces: TrainingFaces, labels: np.ndarray, seed: int, settings: TrainingSettings, log_folder: Path
 ) -> Head:
     import keras
 
-    keras.utils.set_random_seed(settings.seed)
+    keras.utils.set_random_seed(seed)
     values = trial.values
     columns = chosen(faces.columns, values)
     shape = values["layers"], values.get("units", 0)
@@ -128,6 +134,7 @@ def save(
                 "trials": len(trials),
                 "winner": [head.values for head in winner.heads],
                 "weights": [member.weight for member in members],
+                "repeats": list(winner.repeats),
             },
             calibration=calibrate(probabilities, labels, settings.target_fpr, heat),
             metrics=leaderboard.metrics(probabilities, labels),

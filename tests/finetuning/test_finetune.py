@@ -152,9 +152,9 @@ def test_a_nan_loss_fails_the_trial_with_its_reason(data, toy, toy_blocks):
 def test_a_gain_inside_the_spread_of_seeds_is_none():
     before = Tuned(0, {}, 0.5, 0.9)
     three = Outcome(before, [], [Tuned(1, {}, loss, 0.9) for loss in (0.3, 0.6, 0.45)])
-    assert (three.gain, three.spread, three.best.loss) == (pytest.approx(0.05), pytest.approx(0.15), 0.3)
+    assert (three.gain, three.loss.deviation, three.best.loss) == (pytest.approx(0.05), pytest.approx(0.15), 0.3)
     one = Outcome(before, [], [Tuned(1, {}, 0.4, 0.9)])
-    assert (one.gain, one.spread) == (pytest.approx(0.1), 0)
+    assert (one.gain, one.loss.deviation) == (pytest.approx(0.1), 0)
 
 
 @pytest.mark.slow

@@ -23,11 +23,17 @@ def test_the_summary_counts_the_forward_passes_and_compares_with_the_baselines(w
     assert "RANDOM weights" in said
 
 
-def test_a_second_search_performs_no_forward_pass(workplace, tmp_path):
+def test_a_second_search_performs_no_forward_pass_and_repeats_tell_the_spread(workplace, tmp_path):
     shutil.copytree(workplace / "data", tmp_path / "data")
-    done = command(*TRAIN, "--trials", 2, "--epochs", 3, cwd=tmp_path)
+    done = command(*TRAIN, "--trials", 2, "--epochs", 3, "--repeats", 3, "--name", "again", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "0 forward passes (68 images x 2 views = 136, 136 of them cached)" in done.stderr
+    # and the winner's three seeds are told beside the best baseline
+    assert re.search(r"The winner with 3 seeds: loss \d.\d{4} \(standard deviation \d.\d{4}\), AUC", done.stderr)
+    assert "The best baseline, logistic regression" in done.stderr
+    repeats = json.loads((tmp_path / "saved_models" / "again" / "card.json").read_text())["search"]["repeats"]
+    assert len({one["loss"] for one in repeats}) == 3
+    assert {path.name for path in (tmp_path / "logs" / "training" / "again").iterdir()} >= {"seed1", "seed2"}
 
 
 def test_tensorboard_shows_curves_faces_and_precision_and_recall(workplace):
