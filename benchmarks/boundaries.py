@@ -12,7 +12,7 @@ from finetuning.parent import Parent
 from training import base_weights, detector
 from training.detector import Member
 
-SIDE, BATCH, ROUNDS = 160, 16, 9
+SIDE, BATCH, ROUNDS = 160, 32, 9
 
 CASES = (
     ("mobilenet_v2", "block16", "last block", 5.0),
@@ -61,5 +61,5 @@ def ratio(parent: Parent, lowest: str, what: str, promised: float) -> Figure:
         model.train_on_batch(x, labels)
         steps.append(lambda model=model, x=x: model.train_on_batch(x, labels))
     ratios = tuple(timed(steps[1]) / timed(steps[0]) for _ in range(ROUNDS))
-    title = f"fine-tuning {name} at {SIDE} px, {what}: whole model over cached activations"
+    title = f"fine-tuning {name} at {SIDE} px, batches of {BATCH}, {what}: whole model over cached activations"
     return Figure(title, statistics.median(ratios), "x", least=promised, repetitions=ratios)

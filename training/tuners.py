@@ -5,8 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import keras_tuner
+import keras_tuner.src.config
+from keras_tuner.engine.trial import TrialStatus
 
 from data_collection import console
+
+
+keras_tuner.src.config.DEBUG = False
+"""No page of frames on the screen for a trial that failed: the line says why, its trial.json keeps the frames."""
 
 
 class Stop(keras_tuner.errors.FatalError):
@@ -41,7 +47,8 @@ def shown(
 def _why(trial) -> str:
     """The exception's own words, which stand last in the traceback that KerasTuner keeps."""
     last = (trial.message or "").strip().rpartition("\n")[2]
-    return f"{trial.status.lower()}: {last.partition(': ')[2] or last}"
+    said = last.partition(": ")[2] if trial.status == TrialStatus.FAILED else last
+    return f"{trial.status.lower()}: {said}"
 
 
 def begun(make: Callable[[], keras_tuner.Tuner], folder: Path, trials: int) -> keras_tuner.Tuner:
@@ -81,7 +88,8 @@ def run(tuner: keras_tuner.Tuner, folder: Path, **words) -> list:
         raise console.PlainError(
             f"Three trials in a row failed; the messages above say why. Delete {folder} to start again, with other settings."
         ) from None
-    finished = tuner.oracle.get_best_trials(len(tuner.oracle.trials))
+    best = tuner.oracle.get_best_trials(len(tuner.oracle.trials))
+    finished = [trial for trial in best if trial.status == TrialStatus.COMPLETED]  # KerasTuner puts failed ones at the end
     if not finished:
         raise console.PlainError("No trial could be finished; the messages above say why.")
     return finished
