@@ -10,7 +10,6 @@ from keras_tuner.engine.trial import TrialStatus
 
 from data_collection import console
 
-
 keras_tuner.src.config.DEBUG = False
 """No page of frames on the screen for a trial that failed: the line says why, its trial.json keeps the frames."""
 
