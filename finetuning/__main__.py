@@ -14,5 +14,7 @@ if __name__ == "__main__":
     quiet.start_keras()
 
     from finetuning.finetune import finetune
+    from training import accelerators
 
-    console.run(lambda: finetune(settings))
+    with accelerators.mirrored():
+        console.run(lambda: finetune(settings))

@@ -69,9 +69,9 @@ def choose(parent: Parent, opened: Sequence[Block], rows: int, disk: float) -> B
     names = [*(f"{below} at {size}" for size in sizes), FROZEN]
     shapes = [tuple(output.shape[1:]) for output in front.outputs]
     found = Boundary(below, tuple(names[: len(shapes)]), tuple(shapes), "float32")
-    kilobytes, gigabytes = found.bytes_per_row / 1e3, found.bytes_per_row * rows / 1e9
-    if kilobytes > 4 * side * side * 3 / 1e3:
-        return replace(pixels, why=f"activations under {opened[-1].name} exceed the pixels ({kilobytes:.0f} kB a view)")
+    activations, gigabytes = 4 * sum(math.prod(shape) for shape in shapes[: len(sizes)]), found.bytes_per_row * rows / 1e9
+    if activations > 4 * side * side * 3:
+        return replace(pixels, why=f"activations under {opened[-1].name} exceed the pixels ({activations / 1e3:.0f} kB a view)")
     if gigabytes > disk:
         return replace(pixels, why=f"activations under {opened[-1].name} take {gigabytes:.1f} GB, over --disk {disk:g}")
     return found

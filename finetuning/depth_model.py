@@ -15,7 +15,7 @@ from finetuning.boundary_cache import Boundary, Rows
 from finetuning.parent import Parent
 from finetuning.settings import FinetuningSettings
 from finetuning.unfreezing import Block, Guard, Movement, open_blocks
-from training import run_logs, tuners
+from training import accelerators, run_logs, tuners
 from training.dataset import Dataset
 from training.heads import LABEL_SMOOTHING
 
@@ -158,9 +158,11 @@ class DepthHyperModel(keras_tuner.HyperModel):
         if log_folder:
             shown = {name: values[name] for name in ("depth", *sorted(values.keys() - {"depth"}))}
             callbacks.append(run_logs.callback(log_folder, shown, (f"val_{RANKING}", "val_auc")))
-        history = model.fit(
-            train, validation_data=validation, epochs=self.settings.epochs, verbose=0, callbacks=callbacks
-        ).history
+        layers = [layer for block in self.found[:depth] for layer in block.layers]
+        with accelerators.calculating(layers, accelerators.policy(self.settings.precision)):
+            history = model.fit(
+                train, validation_data=validation, epochs=self.settings.epochs, verbose=0, callbacks=callbacks
+            ).history
         losses = history.get(f"val_{RANKING}", [np.nan])
         if not np.isfinite(losses).all() or not np.isfinite(history["loss"]).all():
             raise keras_tuner.errors.FailedTrialError(

@@ -76,7 +76,7 @@ def search(hypermodel: DepthHyperModel, folder: Path, log_folder: Path) -> list[
     return [_tuned(trial) for trial in tuners.run(tuner, folder / name)]
 
 
-_DECISIVE = ("trials", "epochs", "warmup", "views", "tuner", "seed")
+_DECISIVE = ("trials", "epochs", "warmup", "views", "tuner", "precision", "seed")
 
 
 def _tuned(trial) -> Tuned:

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from training.accelerators import Precision
+
 
 @dataclass(frozen=True)
 class FinetuningSettings:
@@ -41,6 +43,9 @@ class FinetuningSettings:
 
     repeats: int = 3
     """Seeds that the winner is trained with; a gain inside their spread is noise, and the detector is left as it is."""
+
+    precision: Precision = "auto"
+    """What opened blocks calculate with while they are trained: auto is mixed_bfloat16 on GPUs that are fast with it."""
 
     disk: float = 10
     """Most gigabytes that the activations of one depth may take; with more, training starts from the pixels."""

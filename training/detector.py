@@ -61,8 +61,9 @@ def pooled(tap: "keras.KerasTensor", statistic: str) -> "keras.KerasTensor":
 
     if statistic == "mean":
         return keras.layers.GlobalAveragePooling2D()(tap)
-    # Without the constant the gradient of a flat channel would be NaN once the base is fine-tuned.
-    return keras.ops.sqrt(keras.ops.var(tap, axis=(1, 2)) + 1e-6)
+    # Without the constant the gradient of a flat channel would be NaN once the base is fine-tuned; the layers below may then
+    # calculate with half the width, which is too coarse for a variance.
+    return keras.ops.sqrt(keras.ops.var(keras.ops.cast(tap, "float32"), axis=(1, 2)) + 1e-6)
 
 
 def prepared(pixels: "keras.KerasTensor", name: str, size: int) -> "keras.KerasTensor":

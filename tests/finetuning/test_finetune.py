@@ -190,3 +190,15 @@ def test_the_same_seed_gives_the_same_result_and_another_seed_another(data, toy,
     first, other, again = (hypermodel.train(hypermodel.tail(1), values, seed, None).loss for seed in (0, 1, 0))
     assert first == pytest.approx(again, rel=1e-4)
     assert abs(first - other) > 1e-3 * first
+
+
+def test_with_half_the_width_it_learns_alike_and_the_detector_keeps_the_whole(data, toy, toy_blocks):
+    losses = []
+    for precision in ("float32", "mixed_bfloat16"):
+        hypermodel = DepthHyperModel(toy, data, toy_blocks, 2, FinetuningSettings(epochs=1, precision=precision))
+        hp = keras_tuner.HyperParameters()
+        hypermodel.build(hp)
+        losses.append(hypermodel.train(hypermodel.tail(2), {**hp.values, "depth": 2, "learning_rate": 1e-3}, 0, None).loss)
+    assert losses[0] != losses[1] and losses[0] == pytest.approx(losses[1], rel=0.05)
+    policies = {layer.dtype_policy.name for layer in toy.base.layers}
+    assert policies == {"float32"}

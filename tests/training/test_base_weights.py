@@ -150,7 +150,11 @@ def test_a_missing_keras_hub_is_told_from_a_missing_network(no_network, monkeypa
 def test_random_weights_say_so_and_are_the_same_every_time(no_network):
     weights = base_weights.find("mobilenet_v2", "random")
     assert "RANDOM" in weights.note
-    assert same(base_weights.load(weights), base_weights.load(weights))
+    base = base_weights.load(weights)
+    assert same(base, base_weights.load(weights))
+    # and a picture gets through them, up to the last layer
+    top = base.predict_on_batch(np.random.default_rng(1).uniform(-1, 1, (4, 64, 64, 3)).astype(np.float32))
+    assert 0.1 < top.std() < 10
 
 
 def test_damaged_weights_are_refused(no_network):

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from data_collection import console
-from training import saved_models
+from training import base_weights, saved_models
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_the_card_names_what_a_reader_must_know(models):
     assert card.base == {
         "name": "mobilenet_v2",
         "origin": "random",
-        "sha256": "random",
+        "sha256": base_weights.RANDOM,
         "note": "RANDOM weights: for tests only, this base has learnt nothing",
     }
     assert card.image_size == 64

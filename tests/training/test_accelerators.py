@@ -1,0 +1,69 @@
+"""Several devices and half the width give what one device and the whole width give; a machine without GPUs is left alone."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from toys import environment_of
+from training import accelerators
+
+TRAINED = """
+import json, sys
+import numpy as np
+import tensorflow as tf
+
+devices = [f"CPU:{number}" for number in range(int(sys.argv[1]))]
+split = [tf.config.LogicalDeviceConfiguration()] * len(devices)
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], split)
+
+import keras
+from training import accelerators
+
+draw = np.random.default_rng(0)
+x, y = draw.normal(size=(64, 8)).astype(np.float32), draw.integers(0, 2, (64, 1)).astype(np.float32)
+with accelerators.mirrored(devices):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16, "relu"), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.AdamW(1e-2), keras.losses.BinaryCrossentropy(from_logits=True))
+    history = model.fit(x, y, batch_size=16, epochs=3, shuffle=False, verbose=0).history["loss"]
+print(json.dumps({"losses": history, "devices": model.distribute_strategy.num_replicas_in_sync}))
+"""
+
+
+def trained(devices: int) -> dict:
+    words = [sys.executable, "-c", TRAINED, str(devices)]
+    done = subprocess.run(words, env=environment_of(), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_two_devices_learn_what_one_learns():
+    one, two = trained(1), trained(2)
+    assert (one["devices"], two["devices"]) == (1, 2)
+    assert one["losses"] == pytest.approx(two["losses"], rel=1e-4) and one["losses"][0] > one["losses"][-1]
+
+
+def test_without_a_gpu_nothing_changes():
+    dense = keras.layers.Dense(1)
+    with accelerators.mirrored():
+        model = keras.Sequential([keras.Input((2,)), dense])
+        model.compile("sgd", "mse")
+    assert model.distribute_strategy.num_replicas_in_sync == 1
+    assert accelerators.policy("auto") == "float32" and accelerators.policy("mixed_bfloat16") == "mixed_bfloat16"
+
+
+def test_layers_calculate_with_half_the_width_for_as_long_as_they_are_told_to():
+    dense = keras.layers.Dense(3)
+    x = np.ones((1, 4), dtype=np.float32) / 3
+    exact = np.asarray(dense(x))
+    with pytest.raises(KeyError), accelerators.calculating([dense], "mixed_bfloat16"):
+        coarse = dense(x)
+        assert keras.backend.standardize_dtype(coarse.dtype) == "bfloat16"
+        assert keras.backend.standardize_dtype(dense.kernel.dtype) == "float32"
+        raise KeyError
+    assert dense.dtype_policy.name == "float32" and np.array_equal(np.asarray(dense(x)), exact)

@@ -1,0 +1,59 @@
+"""Several GPUs, and layers that calculate with numbers of half the width, where there are such GPUs."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import keras
+
+Precision = Literal["auto", "float32", "mixed_bfloat16"]
+
+CAPABILITY = (8, 0)
+"""CUDA compute capability from which GPUs multiply bfloat16 faster than float32 (Ampere)."""
+
+
+def mirrored(devices: Sequence[str] | None = None) -> contextlib.AbstractContextManager:
+    """Models made and trained within it train on all GPUs, each with its share of a batch.
+
+    Does nothing where there is one GPU or none, or another backend than TensorFlow.
+
+    Args:
+        devices: such as "GPU:0"; None for every GPU.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return contextlib.nullcontext()
+    import tensorflow as tf
+
+    devices = devices or [device.name for device in tf.config.list_logical_devices("GPU")]
+    return tf.distribute.MirroredStrategy(devices).scope() if len(devices) > 1 else contextlib.nullcontext()
+
+
+def policy(precision: Precision) -> str:
+    """The Keras dtype policy to calculate with: for "auto" bfloat16 where every GPU is fast with it, else float32."""
+    if precision != "auto":
+        return precision
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return "float32"
+    import tensorflow as tf
+
+    gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    fast = gpus and all(gpu.get("compute_capability", (0, 0)) >= CAPABILITY for gpu in gpus)
+    return "mixed_bfloat16" if fast else "float32"
+
+
+@contextlib.contextmanager
+def calculating(layers: Iterable["keras.Layer"], policy: str) -> Iterator[None]:
+    """These layers calculate by a dtype policy for as long as it lasts; their weights are float32 before and after."""
+    before = [(layer, layer.dtype_policy) for layer in layers]
+    try:
+        for layer, _ in before:
+            layer.dtype_policy = policy
+        yield
+    finally:
+        for layer, old in before:
+            layer.dtype_policy = old
