@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data_collection import console
+from finetuning.unfreezing import without_dropout
 from training import base_models, detector, saved_models
 from training.detector import Member
 from training.heads import chosen
@@ -91,5 +92,6 @@ def read(folder: Path) -> Parent:
             f"{folder} is not made of a base and heads that are told on its card; name another detector, or train one.",
             console.BAD_MODEL,
         ) from None
+    without_dropout(base)
     kept = [[np.copy(weight) for weight in part.get_weights()] for part in (base, *(member.head for member in members))]
     return Parent(folder, card, base, members, kept)

@@ -83,6 +83,19 @@ def open_blocks(base: "keras.Model", opened: Iterable[Block]) -> None:
             layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
 
 
+def without_dropout(base: "keras.Model") -> None:
+    """Switches the dropout inside a base off: what lies under a boundary must be the same for an image every time.
+
+    EfficientNet leaves out whole blocks at random, and like BatchNormalization it does so inside `fit` whatever the base is
+    called with.
+    """
+    import keras
+
+    for layer in base.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+
+
 def values(weight: "keras.Variable") -> np.ndarray:
     """A copy of a weight's numbers."""
     import keras

@@ -86,8 +86,9 @@ def _fit_head(
     callbacks = [run_logs.callback(log_folder)]
     history = fit_head(model, faces.arrays(columns), settings.batch_size, 10, callbacks=callbacks, epochs=2 * settings.epochs)
     best = int(np.argmin(history.history["val_loss"]))
+    who = f"seed {seed}, {name}" if settings.repeats > 1 else name
     console.say(
-        f"{name}: {head_search.describe(values)}: epoch {best + 1} of {len(history.epoch)}, "
+        f"{who}: {head_search.describe(values)}: epoch {best + 1} of {len(history.epoch)}, "
         f"val_loss {history.history['val_loss'][best]:.4f}, val_auc {history.history['val_auc'][best]:.4f}"
     )
     logits = np.asarray(model.predict(faces.validation[:, 0][:, indices(columns)], verbose=0))[:, 0].astype(np.float64)

@@ -93,6 +93,18 @@ def test_batch_statistics_that_drift_are_caught(mobilenet):
         guard.check(model)
 
 
+def test_a_frozen_base_says_the_same_inside_fit_even_if_it_has_dropout():
+    keras.utils.set_random_seed(0)
+    base = base_models.build("efficientnet_v2_b0")
+    open_blocks(base, [])
+    model = classifier(base)
+    x = np.random.default_rng(0).normal(size=(4, FEW, FEW, 3)).astype(np.float32)
+    said = [np.asarray(model(x, training=mode)) for mode in (False, True)]
+    assert not np.array_equal(*said)
+    unfreezing.without_dropout(base)
+    assert np.array_equal(said[0], np.asarray(model(x, training=True)))
+
+
 def test_the_notebooks_bug_is_caught_one_model_is_opened_and_another_trained(mobilenet):
     model = classifier(mobilenet)
     mobilenet.trainable = False
