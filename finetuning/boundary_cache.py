@@ -19,7 +19,7 @@ from data_collection import console, face_images, manifest
 from data_collection.manifest import FaceRecord
 from finetuning.parent import Parent
 from finetuning.unfreezing import Block
-from training import base_models, detector, feature_cache
+from training import accelerators, base_models, detector, feature_cache
 from training.detector import Column
 
 if TYPE_CHECKING:
@@ -206,8 +206,7 @@ def _computed(parent: Parent, boundary: Boundary, folder: Path, records: Sequenc
     row = done
     batches = [wanted[start : start + BATCH] for start in range(0, len(wanted), BATCH)]
     for _, pixels in feature_cache.pictures(folder, batches, parent.card.image_size):
-        outputs = front.predict_on_batch(pixels.astype(np.float32)) if front else pixels
-        outputs = outputs if isinstance(outputs, list) else [outputs]
-        for values in zip(*(np.asarray(output) for output in outputs), strict=True):
+        outputs = accelerators.predict_on_batch(front, pixels.astype(np.float32)) if front else [pixels]
+        for values in zip(*outputs, strict=True):
             yield row, values
             row += 1

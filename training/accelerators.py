@@ -4,6 +4,8 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 if TYPE_CHECKING:
     import keras
 
@@ -57,3 +59,10 @@ def calculating(layers: Iterable["keras.Layer"], policy: str) -> Iterator[None]:
     finally:
         for layer, old in before:
             layer.dtype_policy = old
+
+
+def predict_on_batch(model: "keras.Model", batch: np.ndarray | list[np.ndarray]) -> list[np.ndarray]:
+    """Every output of a model, (n, ...), for one batch of n; of several devices all answer for all of it, and one is heard."""
+    outputs = model.predict_on_batch(batch)
+    count = len(batch[0] if isinstance(batch, list) else batch)
+    return [np.asarray(output)[:count] for output in (outputs if isinstance(outputs, list) else [outputs])]

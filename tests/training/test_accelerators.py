@@ -30,7 +30,9 @@ with accelerators.mirrored(devices):
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16, "relu"), keras.layers.Dense(1)])
     model.compile(keras.optimizers.AdamW(1e-2), keras.losses.BinaryCrossentropy(from_logits=True))
     history = model.fit(x, y, batch_size=16, epochs=3, shuffle=False, verbose=0).history["loss"]
-print(json.dumps({"losses": history, "devices": model.distribute_strategy.num_replicas_in_sync}))
+    answers = accelerators.predict_on_batch(model, x[:5])[0]
+found = {"losses": history, "devices": model.distribute_strategy.num_replicas_in_sync, "answers": answers.tolist()}
+print(json.dumps(found))
 """
 
 
@@ -46,6 +48,7 @@ def test_two_devices_learn_what_one_learns():
     one, two = trained(1), trained(2)
     assert (one["devices"], two["devices"]) == (1, 2)
     assert one["losses"] == pytest.approx(two["losses"], rel=1e-4) and one["losses"][0] > one["losses"][-1]
+    assert np.shape(two["answers"]) == (5, 1) and np.allclose(one["answers"], two["answers"], atol=1e-4)
 
 
 def test_without_a_gpu_nothing_changes():
