@@ -147,7 +147,7 @@ def rows(parent: Parent, boundary: Boundary, folder: Path, records: Sequence[Fac
         folder: the data set's folder.
 
     Raises:
-        PlainError: an original is missing or was altered.
+        PlainError: an original is missing or was altered, or the disk has no room.
     """
     place = folder / "boundaries" / _key(parent, boundary, records, views)
     arrays = _opened(place, boundary, len(records), views)
@@ -193,6 +193,13 @@ def _opened(place: Path, boundary: Boundary, images: int, views: int) -> Mapping
         pass
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
+    needed, free = boundary.bytes_per_row * images * views, shutil.disk_usage(place).free
+    if needed > free:  # a mapped file that outgrows the disk would end the process without a word
+        raise console.PlainError(
+            f"{place} needs {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} are free; make room, or give fewer --views or a smaller "
+            "--disk, which starts from the pixels.",
+            console.DISK,
+        )
     return {
         name: np.lib.format.open_memmap(paths[name], mode="w+", dtype=boundary.dtype, shape=shape)
         for name, shape in wanted.items()

@@ -1,13 +1,16 @@
 """Training on cached activations is training the whole model; the frozen part runs once."""
 
 import json
+import os
 import shutil
+import subprocess
 from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 
+from data_collection import console
 from finetuning import boundary_cache
 from finetuning.boundary_cache import choose, rows, tail
 from finetuning.unfreezing import open_blocks
@@ -89,6 +92,20 @@ def test_a_torn_array_is_computed_anew(toy, toy_blocks, data, tmp_path):
     path = next(folder.glob("boundaries/*/0.npy"))
     path.write_bytes(path.read_bytes()[:100])
     assert rows(toy, boundary, folder, data.train[:4], 1)[1] == 4
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small file system")
+def test_a_disk_without_room_is_told_before_anything_is_computed(toy, toy_blocks, data, tmp_path):
+    folder = shutil.copytree(data.folder, tmp_path / "data")
+    (folder / "boundaries").mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", folder / "boundaries"]
+    if subprocess.run(words, capture_output=True).returncode:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        with pytest.raises(console.PlainError, match="needs 1 MB, 0 are free; make room"):
+            rows(toy, choose(toy, toy_blocks[:3], 112, disk=1), folder, data.train, 2)
+    finally:
+        subprocess.run(["umount", folder / "boundaries"], check=True)
 
 
 def test_another_detector_or_other_images_are_another_cache(toy, toy_blocks, data):
