@@ -13,6 +13,7 @@ from finetuning import boundary_cache
 from finetuning.batches import batches
 from finetuning.boundary_cache import Boundary, Rows
 from finetuning.parent import Parent
+from finetuning.ranking import RANKING, CalibratedLoss
 from finetuning.settings import FinetuningSettings
 from finetuning.unfreezing import Block, Guard, Movement, open_blocks
 from training import accelerators, run_logs, tuners
@@ -22,14 +23,8 @@ from training.heads import LABEL_SMOOTHING
 if TYPE_CHECKING:
     import keras
 
-SPACE_VERSION = 1
+SPACE_VERSION = 2
 """Part of a search's key: raise it with every change to this file, so that an old search is never carried on."""
-
-RANKING = "ranking"
-"""Log loss with the label smoothing that heads are ranked by, whatever the trial itself is trained with.
-
-A few dozen validation images are soon told apart without an error, and then the AUC ranks nothing (docs/lab-notebook.md).
-"""
 
 PATIENCE = 3
 WARMUP_RATE = 3e-4
@@ -42,7 +37,7 @@ class Tuned:
     Attributes:
         depth: blocks opened, from the top.
         values: hyperparameters.
-        loss, auc: on the validation images, all views; the loss is RANKING.
+        loss, auc: on the validation images, all views; the loss is CalibratedLoss.
         epochs: up to the best one.
         trainable: numbers that were trained.
         moved: by how much, block by block.
@@ -209,7 +204,7 @@ def _compile(model: "keras.Model", rate: object, values: Mapping[str, Any]) -> N
         keras.optimizers.AdamW(rate, weight_decay=values["weight_decay"]),
         keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=values["label_smoothing"]),
         metrics=[
-            keras.metrics.BinaryCrossentropy(name=RANKING, from_logits=True, label_smoothing=LABEL_SMOOTHING),
+            CalibratedLoss(),
             keras.metrics.AUC(name="auc", from_logits=True),
         ],
     )

@@ -10,7 +10,8 @@ from typing import Any
 import keras_tuner
 
 from data_collection import console, manifest
-from finetuning.depth_model import RANKING, SPACE_VERSION, DepthHyperModel, Tuned
+from finetuning.depth_model import SPACE_VERSION, DepthHyperModel, Tuned
+from finetuning.ranking import RANKING
 from training import tuners
 from training.seeds import Spread
 

@@ -19,7 +19,7 @@ def show(outcome: Outcome, found: Sequence[Block]) -> None:
         found: all blocks of the base, from the top down.
     """
     ranked = sorted([outcome.before, *outcome.trials], key=lambda tuned: tuned.loss)
-    title = f"Leaderboard: depth of fine-tuning, validation loss (smoothing {LABEL_SMOOTHING})"
+    title = f"Leaderboard: depth of fine-tuning, validation loss after calibration (smoothing {LABEL_SMOOTHING})"
     console.table(title, COLUMNS, [_row(tuned, found) for tuned in ranked])
     auc = Spread(tuple(tuned.auc for tuned in outcome.repeats))
     console.say(f"The best trial with {len(outcome.repeats)} seeds: loss {outcome.loss}, AUC {auc}.")
