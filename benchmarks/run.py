@@ -1,4 +1,4 @@
-"""`python -m benchmarks.run`: the speed and memory figures, measured on pictures made of noise, in about eight minutes.
+"""`python -m benchmarks.run`: the speed and memory figures, measured on pictures made of noise, in about nine minutes.
 
 It needs the pretrained weights (as `python -m training` finds them) and no data set. What is compared runs in turns within
 this process, or as whole processes one after another. Writes benchmarks/results.json.
@@ -157,7 +157,7 @@ def usual_search(place: Path, seconds: float) -> list[Figure]:
     figures = [Figure(f"one epoch of the usual search, {base}", value, "s") for base, value in epoch.items()]
     return [
         *figures,
-        Figure("the usual search over our whole training (extrapolated)", extrapolated / seconds, "x", least=30),
+        Figure("the usual search over our whole training (extrapolated)", extrapolated / seconds, "x", least=20),
     ]
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,27 @@ from finetuning.ranking import RANKING
 from training import tuners
 from training.seeds import Spread
 
-TUNERS: dict[str, Callable[..., keras_tuner.Tuner]] = {
-    "bayesian": keras_tuner.BayesianOptimization,
-    "random": keras_tuner.RandomSearch,
+ORACLES: dict[str, type[keras_tuner.Oracle]] = {
+    "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
+    "random": keras_tuner.oracles.RandomSearchOracle,
 }
+
+
+def oracle(name: str, deepest: int, trials: int, seed: int) -> keras_tuner.Oracle:
+    """Proposes trials: every depth once, from the top down, then as the named way of searching goes."""
+    kind = ORACLES[name]
+
+    class EachDepthFirst(kind):
+        def populate_space(self, trial_id: str) -> dict:
+            proposed = super().populate_space(trial_id)
+            depth = len(self.start_order) + 1
+            if "values" in proposed and depth <= deepest:
+                proposed["values"]["depth"] = depth
+            return proposed
+
+    # KerasTuner's own choice, three random trials for each hyperparameter, would leave nothing for the Bayesian part
+    more = {"num_initial_points": max(deepest, trials // 2)} if name == "bayesian" else {}
+    return EachDepthFirst(objective=keras_tuner.Objective(RANKING, "min"), max_trials=trials, seed=seed, **more)
 
 
 @dataclass(frozen=True)
@@ -64,14 +81,9 @@ def search(hypermodel: DepthHyperModel, folder: Path, log_folder: Path) -> list[
     name = f"finetuning-{hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]}"
 
     def make() -> keras_tuner.Tuner:
-        return tuners.shown(TUNERS[settings.tuner], settings.trials, log_folder / name, describe)(
-            hypermodel,
-            max_trials=settings.trials,
-            objective=keras_tuner.Objective(RANKING, "min"),
-            seed=settings.seed,
-            directory=folder,
-            project_name=name,
-        )
+        proposing = oracle(settings.tuner, hypermodel.deepest, settings.trials, settings.seed)
+        tuner = tuners.shown(keras_tuner.Tuner, settings.trials, log_folder / name, describe)
+        return tuner(proposing, hypermodel, directory=folder, project_name=name)
 
     tuner = tuners.begun(make, folder / name, settings.trials)
     return [_tuned(trial) for trial in tuners.run(tuner, folder / name)]

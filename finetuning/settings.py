@@ -27,7 +27,8 @@ class FinetuningSettings:
     """How far down the search may open the base: a number of blocks from the top, or the name of the lowest block."""
 
     trials: int = 8
-    """Settings to try: depth, learning rate and its schedule, weight decay, batch size, label smoothing, augmentation."""
+    """Settings to try: every depth once, then what looks best of depth, learning rate and its schedule, weight decay, batch \
+size, label smoothing and augmentation."""
 
     epochs: int = 8
     """Most epochs of one trial after the warm-up."""

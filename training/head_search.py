@@ -40,17 +40,20 @@ def _hyperband(hypermodel, trials: int, epochs: int, log_folder: Path, **common)
     return tuner
 
 
-def _other(kind: type[keras_tuner.Tuner]) -> Callable[..., keras_tuner.Tuner]:
-    def make(hypermodel, trials: int, epochs: int, log_folder: Path, **common) -> keras_tuner.Tuner:
-        return tuners.shown(kind, trials, log_folder, describe)(hypermodel, max_trials=trials, **common)
+def _random(hypermodel, trials: int, epochs: int, log_folder: Path, **common) -> keras_tuner.Tuner:
+    return tuners.shown(keras_tuner.RandomSearch, trials, log_folder, describe)(hypermodel, max_trials=trials, **common)
 
-    return make
+
+def _bayesian(hypermodel, trials: int, epochs: int, log_folder: Path, **common) -> keras_tuner.Tuner:
+    # KerasTuner's own choice, three random trials for each hyperparameter, would leave hardly one for the Bayesian part
+    tuner = tuners.shown(keras_tuner.BayesianOptimization, trials, log_folder, describe)
+    return tuner(hypermodel, max_trials=trials, num_initial_points=max(1, trials // 2), **common)
 
 
 TUNERS: dict[str, Callable[..., keras_tuner.Tuner]] = {
     "hyperband": _hyperband,
-    "random": _other(keras_tuner.RandomSearch),
-    "bayesian": _other(keras_tuner.BayesianOptimization),
+    "random": _random,
+    "bayesian": _bayesian,
 }
 
 

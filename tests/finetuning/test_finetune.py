@@ -16,7 +16,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from data_collection import console, manifest
-from finetuning import finetune, parent, tuned_detector, unfreezing
+from finetuning import depth_search, finetune, parent, tuned_detector, unfreezing
 from finetuning.depth_model import DepthHyperModel, Tuned
 from finetuning.depth_search import Outcome
 from finetuning.settings import FinetuningSettings
@@ -202,3 +202,23 @@ def test_with_half_the_width_it_learns_alike_and_the_detector_keeps_the_whole(da
     assert losses[0] != losses[1] and losses[0] == pytest.approx(losses[1], rel=0.05)
     policies = {layer.dtype_policy.name for layer in toy.base.layers}
     assert policies == {"float32"}
+
+
+@pytest.mark.parametrize("name", ["bayesian", "random"])
+def test_every_depth_is_tried_before_any_is_tried_twice(name, tmp_path):
+    class Depths(keras_tuner.HyperModel):
+        def build(self, hp):
+            hp.Int("depth", 1, 4)
+            hp.Float("learning_rate", 1e-5, 1e-3, sampling="log")
+            return keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+
+        def fit(self, hp, model, *args, **kwargs):
+            tried.append(hp.get("depth"))
+            return {"ranking": abs(hp.get("depth") - 3) + hp.get("learning_rate")}
+
+    tried: list[int] = []
+    tuner = keras_tuner.Tuner(depth_search.oracle(name, 4, 12, 0), Depths(), directory=tmp_path, project_name="search")
+    tuner.search(verbose=0)
+    assert tried[:4] == [1, 2, 3, 4] and len(tried) == 12
+    if name == "bayesian":  # half of the trials are guided, and most of them go where it is best
+        assert tried[6:].count(3) > 3
