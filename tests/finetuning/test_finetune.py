@@ -209,7 +209,8 @@ def test_every_depth_is_tried_before_any_is_tried_twice(name, tmp_path):
     class Depths(keras_tuner.HyperModel):
         def build(self, hp):
             hp.Int("depth", 1, 4)
-            hp.Float("learning_rate", 1e-5, 1e-3, sampling="log")
+            for name in ("learning_rate", "weight_decay", "dropout"):
+                hp.Float(name, 1e-5, 1e-3, sampling="log")
             return keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
 
         def fit(self, hp, model, *args, **kwargs):
@@ -220,5 +221,5 @@ def test_every_depth_is_tried_before_any_is_tried_twice(name, tmp_path):
     tuner = keras_tuner.Tuner(depth_search.oracle(name, 4, 12, 0), Depths(), directory=tmp_path, project_name="search")
     tuner.search(verbose=0)
     assert tried[:4] == [1, 2, 3, 4] and len(tried) == 12
-    if name == "bayesian":  # half of the trials are guided, and most of them go where it is best
-        assert tried[6:].count(3) > 3
+    if name == "bayesian":  # KerasTuner by itself would have drawn all twelve at random
+        assert len(tuner.oracle.gpr.X_train_) >= 6
