@@ -1,5 +1,6 @@
 """What both searches, over heads and over depth, ask of KerasTuner: a TensorBoard run and a line per trial, and to carry on."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import keras_tuner
 import keras_tuner.src.config
 from keras_tuner.engine.trial import TrialStatus
+from sklearn.exceptions import ConvergenceWarning
 
 from data_collection import console
 
@@ -78,7 +80,10 @@ def run(tuner: keras_tuner.Tuner, folder: Path, **words) -> list:
         PlainError: every trial failed, or three in a row did.
     """
     try:
-        tuner.search(verbose=0, **words)
+        with warnings.catch_warnings():
+            # Of the Bayesian search's Gaussian process, which few trials let choose its parameters freely.
+            warnings.filterwarnings("ignore", category=ConvergenceWarning)
+            tuner.search(verbose=0, **words)
     except Stop as stop:
         raise stop.args[0] from None
     except RuntimeError as error:

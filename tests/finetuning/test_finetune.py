@@ -21,7 +21,7 @@ from finetuning.depth_model import DepthHyperModel, Tuned
 from finetuning.depth_search import Outcome
 from finetuning.settings import FinetuningSettings
 from toys import command, encoded, environment_of, picture
-from training import feature_cache, leaderboard, onnx_files
+from training import feature_cache, leaderboard, onnx_files, tuners
 
 TUNE = ("finetuning", "toy", "--trials", 2, "--epochs", 2, "--repeats", 2, "--deepest", 2)
 
@@ -219,7 +219,7 @@ def test_every_depth_is_tried_before_any_is_tried_twice(name, tmp_path):
 
     tried: list[int] = []
     tuner = keras_tuner.Tuner(depth_search.oracle(name, 4, 12, 0), Depths(), directory=tmp_path, project_name="search")
-    tuner.search(verbose=0)
+    tuners.run(tuner, tmp_path / "search")
     assert tried[:4] == [1, 2, 3, 4] and len(tried) == 12
     if name == "bayesian":  # KerasTuner by itself would have drawn all twelve at random
         assert len(tuner.oracle.gpr.X_train_) >= 6
