@@ -23,7 +23,7 @@ from training.heads import LABEL_SMOOTHING
 if TYPE_CHECKING:
     import keras
 
-SPACE_VERSION = 3
+SPACE_VERSION = 4
 """Part of a search's key: raise it with every change to this file, so that an old search is never carried on."""
 
 PATIENCE = 3

@@ -6,7 +6,7 @@ import keras
 
 from training.heads import LABEL_SMOOTHING
 
-RANKING = "ranking"
+RANKING = "calibrated_loss"
 
 TEMPERATURES = tuple(math.exp(step / 10) for step in range(-30, 31))
 """From 1/20 to 20, 10 % apart."""

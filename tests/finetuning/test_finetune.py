@@ -62,7 +62,7 @@ def test_tensorboard_has_a_run_for_every_trial_and_every_seed(tuned):
     logs = tuned / "logs" / "finetuning"
     trials = [path.parent for path in (logs / "faces-search").rglob("events.*")]
     assert len(trials) == 2 and {path.name for path in (logs / "deeper").iterdir()} >= {"seed0", "seed1"}
-    assert "val_ranking" in EventAccumulator(str(trials[0])).Reload().Tags()["scalars"]
+    assert "val_calibrated_loss" in EventAccumulator(str(trials[0])).Reload().Tags()["scalars"]
 
 
 def test_what_is_saved_loads_in_plain_keras_names_its_parent_and_is_judged_beside_it(
@@ -170,7 +170,7 @@ def test_killed_in_the_middle_the_same_command_carries_on(workplace, tmp_path):
     done = command(*words, cwd=place)
     assert done.returncode == 0, done.stderr
     assert "of them done before" in done.stderr
-    assert done.stderr.count("/4  ranking ") + int(done.stderr.partition(" of them done before")[0].rpartition(" ")[2]) == 4
+    assert done.stderr.count("/4  calibrated_loss ") + int(done.stderr.partition(" of them done before")[0].rpartition(" ")[2]) == 4
 
 
 def test_the_guard_is_asked_in_every_trial(data, toy, toy_blocks, monkeypatch):
@@ -215,7 +215,7 @@ def test_every_depth_is_tried_before_any_is_tried_twice(name, tmp_path):
 
         def fit(self, hp, model, *args, **kwargs):
             tried.append(hp.get("depth"))
-            return {"ranking": abs(hp.get("depth") - 3) + hp.get("learning_rate")}
+            return {"calibrated_loss": abs(hp.get("depth") - 3) + hp.get("learning_rate")}
 
     tried: list[int] = []
     tuner = keras_tuner.Tuner(depth_search.oracle(name, 4, 12, 0), Depths(), directory=tmp_path, project_name="search")
