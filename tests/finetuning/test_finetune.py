@@ -170,7 +170,8 @@ def test_killed_in_the_middle_the_same_command_carries_on(workplace, tmp_path):
     done = command(*words, cwd=place)
     assert done.returncode == 0, done.stderr
     assert "of them done before" in done.stderr
-    assert done.stderr.count("/4  calibrated_loss ") + int(done.stderr.partition(" of them done before")[0].rpartition(" ")[2]) == 4
+    before = int(done.stderr.partition(" of them done before")[0].rpartition(" ")[2])
+    assert before + done.stderr.count("/4  calibrated_loss ") == 4
 
 
 def test_the_guard_is_asked_in_every_trial(data, toy, toy_blocks, monkeypatch):
