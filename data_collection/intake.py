@@ -225,6 +225,6 @@ def _suffix(record: FaceRecord) -> str:
 
 def sweep(folder: Path) -> None:
     """Removes the temporary files that a killed run has left."""
-    for kind in ("originals", "images"):
-        for path in (folder / kind).rglob(".*.tmp"):
+    for pattern in (".*.tmp", "originals/**/.*.tmp", "images/**/.*.tmp"):
+        for path in folder.glob(pattern):
             path.unlink()

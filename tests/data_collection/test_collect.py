@@ -221,6 +221,15 @@ def test_damaged_settings_are_a_sentence(faces, tmp_path, damage):
         keep_settings(settings, [])
 
 
+def test_what_a_killed_run_left_half_written_is_swept(faces, tmp_path):
+    folder = tmp_path / "data" / "faces"
+    (folder / "originals" / "real" / "ab").mkdir(parents=True)
+    for place in (".splits.json.1.tmp", ".settings.json.1.tmp", "originals/real/ab/.abc.jpg.1.tmp"):
+        (folder / place).write_bytes(b"half")
+    assert command(*collect_command(faces), cwd=tmp_path).returncode == 0
+    assert not list(folder.rglob("*.tmp"))
+
+
 def test_killed_at_any_moment_the_next_run_ends_with_the_same_data_set(tmp_path):
     """SIGKILL at random moments; the seed is printed so that a failure can be repeated."""
     faces = make_faces(tmp_path / "faces", 120)
