@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from data_collection import options
+
 Sources = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
 
@@ -62,9 +64,7 @@ class DrawingSettings:
     """Model of `openai-images`."""
 
     def __post_init__(self) -> None:
-        for name, low, high in (("steps", 1, 1000), ("guidance", 0, 100), ("draw_size", 8, 4096), ("strength", 0, 1)):
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; choose {low} to {high}.")
+        options.within(self, steps=(1, 1000), guidance=(0, 100), draw_size=(8, 4096), strength=(0, 1))
         if self.draw_size % 8:
             raise ValueError(f"--draw-size is {self.draw_size}; give a multiple of 8.")
 
@@ -139,17 +139,16 @@ rejection."""
     """Share of images for judging; opened by python -m validation only."""
 
     def __post_init__(self) -> None:
-        for name, low, high in (("image_size", 32, 2048), ("min_side", 1, 10_000), ("min_quality", 0, 100)):
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; choose {low} to {high}.")
+        options.within(self, image_size=(32, 2048), min_side=(1, 10_000), min_quality=(0, 100))
         if not 0 <= self.seed < 2**31:
             raise ValueError(f"--seed is {self.seed}; give 0 to {2**31 - 1}.")
         if not (0 < self.validation_share < 1 and 0 < self.hold_out_share < 1):
             raise ValueError("--validation-share and --hold-out-share lie between 0 and 1.")
         if self.validation_share + self.hold_out_share >= 0.9:
             raise ValueError("--validation-share and --hold-out-share leave less than a tenth for training.")
-        if not self.dataset or "/" in self.dataset or self.dataset.startswith("."):
-            raise ValueError(f"--dataset is {self.dataset!r}; give a plain name, such as faces.")
+        if not self.dataset:
+            raise ValueError("--dataset is ''; give a plain name, such as faces.")
+        options.plain_name("dataset", self.dataset, such_as="faces")
 
     @property
     def folder(self) -> Path:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from data_collection import options
 from training.accelerators import Precision
 
 
@@ -73,17 +74,8 @@ size, label smoothing and augmentation."""
     """Folder for TensorBoard."""
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("trials", 1, 10_000),
-            ("epochs", 1, 10_000),
-            ("warmup", 0, 10_000),
-            ("views", 1, 32),
-            ("repeats", 1, 100),
-            ("seed", 0, 2**31 - 1),
-        ):
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(f"--{name} is {getattr(self, name)}; choose {low} to {high}.")
+        options.within(self, trials=(1, 10_000), epochs=(1, 10_000), warmup=(0, 10_000), views=(1, 32))
+        options.within(self, repeats=(1, 100), seed=(0, 2**31 - 1))
         if not self.disk >= 0:
             raise ValueError(f"--disk is {self.disk}; give gigabytes, 0 or more.")
-        if "/" in self.name or self.name.startswith("."):
-            raise ValueError(f"--name is {self.name!r}; give a plain name, such as faces-2.")
+        options.plain_name("name", self.name, such_as="faces-2")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from data_collection import options
 from training.base_models import BASE_MODELS
 
 Base = Literal[*BASE_MODELS]
@@ -96,18 +97,8 @@ on pixels, a small CNN, and the CNN with style-based attention."""
                     raise ValueError(
                         f"--sizes has {size}; {base} takes multiples of {row.multiple} from {row.smallest} to 1024."
                     )
-        for name, low, high in (
-            ("views", 1, 32),
-            ("trials", 1, 10_000),
-            ("epochs", 2, 10_000),
-            ("committee", 1, 100),
-            ("repeats", 1, 100),
-            ("seed", 0, 2**31 - 1),
-            ("batch_size", 1, 4096),
-        ):
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; choose {low} to {high}.")
+        options.within(self, views=(1, 32), trials=(1, 10_000), epochs=(2, 10_000), committee=(1, 100))
+        options.within(self, repeats=(1, 100), seed=(0, 2**31 - 1), batch_size=(1, 4096))
         if not 0 < self.target_fpr < 0.5:
             raise ValueError(f"--target-fpr is {self.target_fpr}; choose a share between 0 and 0.5.")
-        if "/" in self.name or self.name.startswith("."):
-            raise ValueError(f"--name is {self.name!r}; give a plain name, such as faces-1.")
+        options.plain_name("name", self.name, such_as="faces-1")
