@@ -95,6 +95,7 @@ def figure(rows: Mapping[str, tuple[float, Cost]]) -> bytes:
         axes.scatter(cost.milliseconds, auc, color=f"C{number % 10}", marker="os^Dv"[number // 10 % 5], label=name, zorder=2)
     axes.set(xscale="log", xlabel="ms for one image", ylabel="validation AUC", title="Accuracy and what it costs")
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:.3g}")
     axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     buffer = io.BytesIO()
     drawing.savefig(buffer, format="png", dpi=110)
