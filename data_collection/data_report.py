@@ -3,7 +3,6 @@
 It asks for nothing over the network and runs no script. All that strangers wrote (file names, prompts, sources) is escaped.
 """
 
-import base64
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from data_collection import (
     face_images,
     figures_of_duplicates,
     manifest,
+    pages,
     splits,
 )
 from data_collection.audit import Audit
@@ -113,7 +113,7 @@ def write(folder: Path, records: Sequence[FaceRecord], audit: Audit, drawn: Sequ
 
 def page(name: str, records: Sequence[FaceRecord], audit: Audit, drawn: Sequence[Picture]) -> str:
     seen = manifest.accepted(records, *LOOKED_AT)
-    return _template().render(
+    return pages.template(Path(__file__).parent, TEMPLATE).render(
         name=name,
         audit=audit,
         labels=LABELS,
@@ -133,21 +133,6 @@ def page(name: str, records: Sequence[FaceRecord], audit: Audit, drawn: Sequence
         window=data_looks.WINDOW,
         canonicaliser=face_images.CANONICALISER_VERSION,
     )
-
-
-def _template():
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["data_uri"] = lambda png: f"data:image/png;base64,{base64.b64encode(png).decode()}"
-    environment.filters["counted"] = lambda number: f"{number:,}"
-    return environment.get_template(TEMPLATE)
 
 
 def source_rows(records: Sequence[FaceRecord]) -> list[SourceRow]:

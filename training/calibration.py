@@ -1,6 +1,6 @@
 """Temperature, threshold and the band of doubt, all from validation images; the hold-out has no part in them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,8 @@ class Calibration:
         target_fpr: wanted share of photographs called generated.
         real_below, generated_above: between the two the verdict is "can't tell": under the first lie at most
             `target_fpr` of the generated validation images, over the second at most `target_fpr` of the photographs.
+        answered, wrong, doubtful: validation images with a verdict, those of them with the wrong one, and those without: the
+            error to expect, seen on the images that the band was chosen on.
     """
 
     temperature: float
@@ -23,6 +25,9 @@ class Calibration:
     target_fpr: float
     real_below: float
     generated_above: float
+    answered: int = 0
+    wrong: int = 0
+    doubtful: int = 0
 
     def verdict(self, probability: float) -> str:
         if self.real_below < probability < self.generated_above:
@@ -60,7 +65,11 @@ def calibrate(probabilities: np.ndarray, labels: np.ndarray, target_fpr: float, 
     real, generated = probabilities[labels == 0], probabilities[labels == 1]
     threshold = _cut(real, target_fpr)
     other = 1 - _cut(1 - generated, target_fpr)
-    return Calibration(temperature, threshold, target_fpr, min(threshold, other), max(threshold, other))
+    found = Calibration(temperature, threshold, target_fpr, min(threshold, other), max(threshold, other))
+    said = np.array([found.verdict(probability) for probability in probabilities])
+    answered = said != "can't tell"
+    wrong = answered & ((said == "generated") != (labels == 1))
+    return replace(found, answered=int(answered.sum()), wrong=int(wrong.sum()), doubtful=int((~answered).sum()))
 
 
 def _cut(scores: np.ndarray, share: float) -> float:

@@ -33,6 +33,10 @@ class RunLog:
     def pr_curve(self, name: str, labels: np.ndarray, probabilities: np.ndarray) -> None:
         self._writer.add_pr_curve(name, labels.astype(int), probabilities, num_thresholds=127)
 
+    def embedding(self, name: str, vectors: np.ndarray, names: Sequence[str], pictures: np.ndarray) -> None:
+        """Shows vectors (n, width) in the Projector tab, each with its name and its picture, uint8 (n, side, side, 3)."""
+        self._writer.add_embedding(vectors, list(names), pictures.transpose(0, 3, 1, 2) / 255, tag=name)
+
     def hyperparameters(self, values: dict[str, str | float], metrics: Sequence[str]) -> None:
         """Shows the run as a row of the HParams tab; every run of a search must have the same names."""
         from tensorboardX.summary import hparams

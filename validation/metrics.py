@@ -1,34 +1,28 @@
-"""Metrics of a detector at its frozen threshold, each with a grouped-bootstrap interval."""
+"""Metrics of a detector at its frozen threshold, one function each, and their grouped-bootstrap intervals.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+scikit-learn computes one sample at a time; these take all bootstrap replicates at once (2,000 of 10,000 images in seconds), and
+tests hold them to scikit-learn's values, ties and weights included.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from validation.judged import Judged, Weighted, ratio
+
 REPLICATES = 2000
 CONFIDENCE = 0.95
+BINS = 15
+CHUNK = 100
 
-
-@dataclass(frozen=True)
-class Judged:
-    """What a detector said of labelled images.
-
-    Attributes:
-        probabilities: of *generated*, shape (images,).
-        labels: 1 for generated, 0 for real, shape (images,).
-        groups: images that share a number are not independent, shape (images,).
-        threshold: probability from which on an image counts as generated; chosen before these images were seen.
-    """
-
-    probabilities: np.ndarray
-    labels: np.ndarray
-    groups: np.ndarray
-    threshold: float
+SURE = 1e-7
+"""Probabilities are taken as this far from 0 and 1 in the log loss, or a single sure mistake would make it infinite."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its 95% interval; NaN where the images cannot give it (one class only)."""
+    """A value with its 95% interval; NaN where the images cannot give it (one class only, or too few photographs)."""
 
     value: float
     low: float
@@ -40,98 +34,197 @@ class Estimate:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
-# Every metric takes image weights, shape (replicates, images), and returns one value per replicate: a bootstrap
-# replicate is nothing but a weight for every image.
-def roc_auc(judged: Judged, weights: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve; tied scores count half, one class alone gives NaN."""
-    order = np.argsort(judged.probabilities, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(judged.probabilities[order]) > 0])
-    generated = judged.labels[order] == 1
-    sorted_weights = weights[:, order]
-    positive = np.add.reduceat(sorted_weights * generated, starts, axis=1)
-    negative = np.add.reduceat(sorted_weights * ~generated, starts, axis=1)
-    below = np.cumsum(negative, axis=1) - negative / 2
-    pairs = positive.sum(axis=1) * negative.sum(axis=1)
-    return _ratio((positive * below).sum(axis=1), pairs)
+def roc_auc(drawn: Weighted) -> np.ndarray:
+    """Area under the ROC curve; tied scores count half."""
+    tp, fp = drawn.curve
+    area = (np.diff(fp, axis=1) * (tp[:, 1:] + tp[:, :-1])).sum(axis=1) / 2
+    return ratio(area, tp[:, -1] * fp[:, -1])
 
 
-def accuracy(judged: Judged, weights: np.ndarray) -> np.ndarray:
-    right = (judged.probabilities >= judged.threshold) == (judged.labels == 1)
-    return _ratio(weights @ right, weights.sum(axis=1))
+def average_precision(drawn: Weighted) -> np.ndarray:
+    """Mean precision over the recall steps, without interpolation; its floor is the share of generated images."""
+    tp, fp = drawn.curve
+    precision = np.nan_to_num(ratio(tp[:, 1:], tp[:, 1:] + fp[:, 1:]))
+    return ratio((np.diff(tp, axis=1) * precision).sum(axis=1), tp[:, -1])
 
 
-def accuracy_on_real(judged: Judged, weights: np.ndarray) -> np.ndarray:
-    """Share of photographs called real: 1 minus the false-positive rate."""
-    return accuracy(judged, weights * (judged.labels == 0))
+def equal_error_rate(drawn: Weighted) -> np.ndarray:
+    """The rate at which the ROC curve's false positives equal its false negatives, linear between its two nearest points."""
+    tpr, fpr = drawn.rates
+    gap = fpr - (1 - tpr)  # never falls, from -1 to 1
+    after = np.argmax(gap >= 0, axis=1)
+    rows, before = np.arange(len(gap)), np.maximum(after - 1, 0)
+    share = ratio(-gap[rows, before], gap[rows, after] - gap[rows, before])
+    return fpr[rows, before] + share * (fpr[rows, after] - fpr[rows, before])
 
 
-def accuracy_on_generated(judged: Judged, weights: np.ndarray) -> np.ndarray:
-    """Share of generated images called generated: the true-positive rate."""
-    return accuracy(judged, weights * (judged.labels == 1))
+def tpr_at(limit: float) -> Callable[[Weighted], np.ndarray]:
+    """The highest true-positive rate of the ROC curve's points with a false-positive rate of at most `limit`."""
+
+    def metric(drawn: Weighted) -> np.ndarray:
+        tpr, fpr = drawn.rates
+        last = np.maximum((fpr <= limit + 1e-12).sum(axis=1) - 1, 0)
+        return tpr[np.arange(len(tpr)), last]
+
+    return metric
 
 
-def balanced_accuracy(judged: Judged, weights: np.ndarray) -> np.ndarray:
-    return (accuracy_on_real(judged, weights) + accuracy_on_generated(judged, weights)) / 2
+def tpr(drawn: Weighted) -> np.ndarray:
+    """Recall: the share of generated images that are called generated."""
+    tp, _, fn, _ = drawn.counts
+    return ratio(tp, tp + fn)
 
 
-def balanced_accuracy_at_half(judged: Judged, weights: np.ndarray) -> np.ndarray:
+def fpr(drawn: Weighted) -> np.ndarray:
+    """The share of photographs that are called generated."""
+    _, fp, _, tn = drawn.counts
+    return ratio(fp, fp + tn)
+
+
+def accuracy(drawn: Weighted) -> np.ndarray:
+    tp, _, _, tn = drawn.counts
+    return ratio(tp + tn, drawn.everything)
+
+
+def balanced_accuracy(drawn: Weighted) -> np.ndarray:
+    """Mean of the two classes' accuracies: a coin has .5, whatever the classes' sizes."""
+    return (tpr(drawn) + 1 - fpr(drawn)) / 2
+
+
+def balanced_accuracy_at_half(drawn: Weighted) -> np.ndarray:
     """Balanced accuracy if the probability alone decided, at .5."""
-    return balanced_accuracy(Judged(judged.probabilities, judged.labels, judged.groups, 0.5), weights)
+    return balanced_accuracy(Weighted(replace(drawn.judged, threshold=0.5), drawn.weights))
 
 
-METRICS: dict[str, Callable[[Judged, np.ndarray], np.ndarray]] = {
-    "ROC AUC": roc_auc,
-    "balanced accuracy": balanced_accuracy,
-    "accuracy on real": accuracy_on_real,
-    "accuracy on generated": accuracy_on_generated,
-    "balanced accuracy at 0.5": balanced_accuracy_at_half,
+def precision(drawn: Weighted) -> np.ndarray:
+    """The share of images called generated that are; at the mix of classes of these images, not of the world."""
+    tp, fp, _, _ = drawn.counts
+    return ratio(tp, tp + fp)
+
+
+def f1(drawn: Weighted) -> np.ndarray:
+    """Harmonic mean of precision and recall."""
+    tp, fp, fn, _ = drawn.counts
+    return ratio(2 * tp, 2 * tp + fp + fn)
+
+
+def matthews(drawn: Weighted) -> np.ndarray:
+    """Matthews correlation coefficient, -1 to 1; 0 where one answer is given to all."""
+    tp, fp, fn, tn = drawn.counts
+    product = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
+    return np.divide(tp * tn - fp * fn, product, out=np.zeros(len(tp)), where=product > 0)
+
+
+def brier(drawn: Weighted) -> np.ndarray:
+    """Mean squared difference of probability and label."""
+    return ratio(drawn.total((drawn.judged.probabilities - drawn.judged.labels) ** 2), drawn.everything)
+
+
+def log_loss(drawn: Weighted) -> np.ndarray:
+    """Mean negative logarithm, in nats, of the probability that was given to the truth."""
+    sure = np.clip(drawn.judged.probabilities.astype(np.float64), SURE, 1 - SURE)
+    return ratio(drawn.total(-np.log(np.where(drawn.generated, sure, 1 - sure))), drawn.everything)
+
+
+def bins(probabilities: np.ndarray) -> np.ndarray:
+    """The number of the reliability bin of each probability, BINS equal ones; 1.0 is in the last."""
+    return np.minimum((probabilities * BINS).astype(int), BINS - 1)
+
+
+def calibration_error(drawn: Weighted) -> np.ndarray:
+    """Expected calibration error: by how much probability and share of generated images differ in the mean of 15 bins."""
+    member = np.arange(BINS) == bins(drawn.judged.probabilities)[:, None]
+    gaps = drawn.total(member * (drawn.judged.labels - drawn.judged.probabilities)[:, None])
+    return ratio(np.abs(gaps).sum(axis=1), drawn.everything)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One row.
+
+    Attributes:
+        compute: from weighted images to one value per replicate, (replicates,).
+        classes: which classes it looks at, 1 for generated; without one of them it is n/a.
+        higher: whether more is better.
+        fewest_real: independent photographs under which it means nothing.
+    """
+
+    name: str
+    compute: Callable[[Weighted], np.ndarray]
+    classes: tuple[int, ...] = (0, 1)
+    higher: bool = True
+    fewest_real: int = 0
+
+
+METRICS = {
+    row.name: row
+    for row in (
+        Metric("ROC AUC", roc_auc),
+        Metric("balanced accuracy", balanced_accuracy),
+        Metric("TPR", tpr, (1,)),
+        Metric("FPR", fpr, (0,), higher=False),
+        Metric("accuracy", accuracy),
+        Metric("precision", precision),
+        Metric("F1", f1),
+        Metric("MCC", matthews),
+        Metric("average precision", average_precision),
+        Metric("EER", equal_error_rate, higher=False),
+        Metric("TPR at 1% FPR", tpr_at(0.01), fewest_real=1000),
+        Metric("TPR at 5% FPR", tpr_at(0.05), fewest_real=300),
+        Metric("balanced accuracy at 0.5", balanced_accuracy_at_half),
+        Metric("Brier score", brier, higher=False),
+        Metric("log loss", log_loss, higher=False),
+        Metric("ECE", calibration_error, higher=False),
+    )
 }
 
 
-# Which classes a metric looks at, where it is not both.
-ONE_CLASS = {"accuracy on real": (0,), "accuracy on generated": (1,)}
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
-
-
-def estimates(judged: Judged, replicates: int = REPLICATES, seed: int = 0) -> dict[str, Estimate]:
-    """Every metric with its percentile interval over groups drawn with replacement within each class.
+def estimates(
+    judged: Judged, names: Iterable[str] = tuple(METRICS), replicates: int = REPLICATES, seed: int = 0
+) -> dict[str, Estimate]:
+    """Metrics with their percentile intervals over groups drawn with replacement within each class.
 
     Where nothing at all went wrong (or right) every replicate agrees and the percentile interval would be a point; the
     rule of three over the groups of the class that it looks at (the smaller one, if both) stands in for it.
     """
-    plain = np.ones((1, len(judged.labels)))
-    values = {name: float(metric(judged, plain)[0]) for name, metric in METRICS.items()}
-    drawn = {name: [] for name in METRICS}
-    generator = np.random.default_rng(seed)
-    for start in range(0, replicates, 100):
-        weights = _replicates(judged, min(100, replicates - start), generator)
-        for name, metric in METRICS.items():
-            drawn[name].append(metric(judged, weights))
     groups = [len(np.unique(judged.groups[judged.labels == label])) for label in (0, 1)]
-    fewest = {name: min(groups[label] for label in ONE_CLASS.get(name, (0, 1))) for name in METRICS}
-    return {name: _estimate(values[name], np.concatenate(drawn[name]), fewest[name]) for name in METRICS}
+    rows = [METRICS[name] for name in names]
+    given = [row for row in rows if all(groups[label] for label in row.classes) and groups[0] >= row.fewest_real]
+    plain = Weighted(judged, np.ones((1, len(judged.labels))))
+    drawn: dict[str, list[np.ndarray]] = {row.name: [] for row in given}
+    for weights in resampled(judged, replicates if given else 0, seed):
+        sample = Weighted(judged, weights)
+        for row in given:
+            drawn[row.name].append(row.compute(sample))
+    found = {row.name: Estimate(np.nan, np.nan, np.nan) for row in rows}
+    for row in given:
+        value, values = float(row.compute(plain)[0]), np.concatenate(drawn[row.name])
+        found[row.name] = interval(value, values, min(groups[label] for label in row.classes))
+    return found
 
 
-def _replicates(judged: Judged, count: int, generator: np.random.Generator) -> np.ndarray:
-    weights = np.zeros((count, len(judged.labels)))
-    for label in (0, 1):
-        images = np.flatnonzero(judged.labels == label)
-        if not len(images):
-            continue
-        names, numbers = np.unique(judged.groups[images], return_inverse=True)
-        times = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=count)
-        weights[:, images] = times[:, numbers]
-    return weights
+def resampled(judged: Judged, replicates: int, seed: int) -> Iterator[np.ndarray]:
+    """Yields image weights (up to CHUNK replicates, images): how often each image's group was drawn within its class."""
+    generator = np.random.default_rng(seed)
+    parts = [np.flatnonzero(judged.labels == label) for label in (0, 1)]
+    numbered = [(part, *np.unique(judged.groups[part], return_inverse=True)) for part in parts if len(part)]
+    for start in range(0, replicates, CHUNK):
+        count = min(CHUNK, replicates - start)
+        weights = np.zeros((count, len(judged.labels)))
+        for images, names, numbers in numbered:
+            picks = generator.integers(len(names), size=(count, len(names))) + len(names) * np.arange(count)[:, None]
+            times = np.bincount(picks.ravel(), minlength=count * len(names)).reshape(count, -1)
+            weights[:, images] = times[:, numbers]
+        yield weights
 
 
-def _estimate(value: float, drawn: np.ndarray, fewest: int) -> Estimate:
-    if np.isnan(value):
+def interval(value: float, drawn: np.ndarray, fewest: int) -> Estimate:
+    """A value with the percentile interval of its replicates; `fewest` groups stand behind it."""
+    drawn = drawn[np.isfinite(drawn)]
+    if np.isnan(value) or not len(drawn):
         return Estimate(value, value, value)
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.nanquantile(drawn, [tail, 1 - tail])
+    low, high = np.quantile(drawn, [tail, 1 - tail])
     if low == high:
         three = 3 / max(fewest, 1)
         low, high = max(0.0, value - three), min(1.0, value + three)

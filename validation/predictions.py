@@ -1,26 +1,117 @@
-"""A saved detector's probability for every face of a split."""
+"""Saved detectors' probabilities for many images, kept on disk: what was judged once is not judged again."""
 
 import concurrent.futures
+import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from data_collection import console
+from data_collection import console, face_images
 from data_collection.manifest import FaceRecord
-from training import feature_cache
+from training import feature_cache, onnx_files, saved_models
+from training.calibration import Calibration
+from training.saved_models import Card
+from validation.kept import kept
+
+CHUNK = 256
+"""Images after which the probabilities are kept."""
 
 
-def predict(
-    folder: Path, records: Sequence[FaceRecord], runs: Sequence[Callable[[np.ndarray], np.ndarray]], image_size: int
-) -> list[np.ndarray]:
-    """Probabilities of *generated* for view 0 of the records, one array (images,) for each detector in `runs`."""
-    batches = [records[start : start + feature_cache.BATCH] for start in range(0, len(records), feature_cache.BATCH)]
-    found: list[list[np.ndarray]] = [[] for _ in runs]
+@dataclass(frozen=True)
+class Judge:
+    """A detector file that can be asked.
+
+    Attributes:
+        folder: of the saved detector, where what takes long is kept.
+        file: its ONNX file, checked against the card.
+        sha256: of the file.
+    """
+
+    name: str
+    folder: Path
+    file: Path
+    sha256: str
+    image_size: int
+    crop: str
+    calibration: Calibration
+
+    @functools.cached_property
+    def run(self) -> onnx_files.Runner:
+        """Pixels (n, image_size, image_size, 3), 0..255, to probabilities of *generated*, (n,)."""
+        ask = onnx_files.streams(self.file)
+
+        def probabilities(pixels: np.ndarray) -> np.ndarray:
+            return ask(pixels.astype(np.float32))[:, 0]
+
+        return probabilities
+
+    def key(self, records: Sequence[FaceRecord]) -> list[object]:
+        """What decides what this detector says of these images."""
+        return [self.sha256, face_images.CANONICALISER_VERSION, self.image_size, self.crop, [r.id for r in records]]
+
+
+def judges(folder: Path, card: Card) -> list[Judge]:
+    """The detector in a folder, and the baselines that it brought along and that can look at pictures.
+
+    Raises:
+        PlainError: a file is missing, or is not the one that was saved.
+    """
+    files = {card.name: (saved_models.ONNX_FILE, card.calibration)}
+    files |= {
+        name: (rival["file"], Calibration(**rival["calibration"])) for name, rival in card.baselines.items() if "file" in rival
+    }
+    return [
+        Judge(
+            name,
+            folder,
+            saved_models.intact(folder, card, file),
+            card.sha256[file],
+            card.image_size,
+            card.crop,
+            calibration,
+        )
+        for name, (file, calibration) in files.items()
+    ]
+
+
+def predict(folder: Path, records: Sequence[FaceRecord], asked: Sequence[Judge]) -> list[np.ndarray]:
+    """Probabilities of *generated* for view 0 of the records, one array (images,) for each detector.
+
+    Args:
+        folder: what the records' paths start from.
+
+    Raises:
+        PlainError: an image was altered since it was collected, or a detector answers with something that is no number.
+    """
+    chunks = [records[start : start + CHUNK] for start in range(0, len(records), CHUNK)]
+    found: list[list[np.ndarray]] = [[] for _ in asked]
+    for number, chunk in enumerate(chunks, 1):
+        what = f"judging images, part {number} of {len(chunks)}" if len(chunks) > 1 else "judging images"
+        for answers, judge in zip(found, asked, strict=True):
+            make = functools.partial(_judge, folder, chunk, judge, f"{what}: {judge.name}")
+            answers.append(kept(judge.folder / "kept", "scores", judge.key(chunk), make)["probabilities"])
+    return [_numbers(np.concatenate(answers), judge) for answers, judge in zip(found, asked, strict=True)]
+
+
+def _judge(folder: Path, records: Sequence[FaceRecord], judge: Judge, what: str) -> dict[str, np.ndarray]:
+    batches = [records[start : start + 4 * feature_cache.BATCH] for start in range(0, len(records), 4 * feature_cache.BATCH)]
+    found = []
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for batch in console.progress(batches, "judging the hold-out", len(batches)):
-            pixels = np.stack(list(pool.map(lambda record: feature_cache.canonical(folder, record, image_size, 0), batch)))
-            for each, run in zip(found, runs, strict=True):
-                each.append(run(pixels))
-    return [np.concatenate(each) for each in found]
+        for batch in console.progress(batches, what, len(batches)):
+            rows = (replace(record, crop=judge.crop) for record in batch)
+            pixels = pool.map(lambda row: feature_cache.canonical(folder, row, judge.image_size, 0), rows)
+            found.append(judge.run(np.stack(list(pixels))))
+    return {"probabilities": np.concatenate(found)}
+
+
+def _numbers(probabilities: np.ndarray, judge: Judge) -> np.ndarray:
+    broken = int(np.sum(~np.isfinite(probabilities)))
+    if broken:
+        raise console.PlainError(
+            f"{judge.name} gave no number for {broken} of {len(probabilities)} images; it is broken, train again.",
+            console.BAD_MODEL,
+        )
+    return probabilities.astype(np.float64)

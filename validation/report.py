@@ -1,135 +1,192 @@
-"""The report beside the model it judges: report.md, report.json and its figures."""
+"""Everything that a validation found, and the files that say it: index.html, metrics.json, and the detector's model card."""
 
 import dataclasses
-import io
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from data_collection import manifest
+from data_collection.audit import Audit
+from data_collection.figures import Picture
 from training.saved_models import Card
-from validation.metrics import METRICS, Estimate, Judged
+from validation.breakdowns import Breakdown, Doubt
+from validation.comparison import Comparison
+from validation.evaluation_set import EvaluationSet
+from validation.feature_space import Purity, Shuffled
+from validation.heat_maps import Checks
+from validation.judged import Judged
+from validation.metrics import Estimate
+from validation.pictures import Shown
+from validation.robustness_summary import Robustness
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """One detector on the hold-out: the winner, or a baseline of it."""
+    """One detector on the images: the one that is judged, a baseline of it, or a rival.
+
+    Attributes:
+        delong: DeLong's interval of the ROC AUC; None where images share groups.
+    """
 
     name: str
     judged: Judged
     estimates: dict[str, Estimate]
+    delong: Estimate | None = None
 
 
 @dataclass(frozen=True)
-class SourceRow:
-    """Accuracy on one source at the frozen threshold."""
+class TwoSources:
+    """How well the detector's probability tells two sources of photographs apart: .5 if it looks at nothing but the label."""
 
-    source: str
-    label: str
-    images: int
-    groups: int
-    right: int
+    one: str
+    other: str
+    auc: Estimate
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What explains the detector.
+
+    Attributes:
+        unavailable: why there is nothing, in words; empty otherwise.
+        samples: images drawn at random.
+        how: "t-SNE" or "UMAP".
+        embedding: for TensorBoard's projector: features (n, width), names, and thumbnails, uint8 (n, side, side, 3).
+    """
+
+    unavailable: str = ""
+    checks: Checks | None = None
+    samples: Sequence[Shown] = ()
+    purities: Sequence[Purity] = ()
+    shuffled: Shuffled | None = None
+    how: str = ""
+    maps: Sequence[Picture] = ()
+    embedding: tuple[np.ndarray, list[str], np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that a validation found.
+    """Content of the page.
 
     Attributes:
-        opened: how often this hold-out has been opened, this time included.
+        verdict: three sentences.
+        wrong: the most wrong images of each class.
+        sources: negative control, each pair of sources of photographs.
+        audit: of the data set, if there is one.
+        limits: what not to use the detector for.
+        command: how to make the report again.
     """
 
     card: Card
-    dataset: str
-    opened: int
+    data: EvaluationSet
+    verdict: list[str]
     verdicts: list[Verdicts]
-    sources: list[SourceRow]
+    breakdowns: list[Breakdown]
+    doubts: list[Doubt]
+    wrong: dict[str, list[Shown]]
+    explained: Explained
+    sources: list[TwoSources]
+    limits: list[str]
+    command: str
+    robustness: Robustness | None = None
+    comparison: Comparison | None = None
+    audit: Audit | None = None
+    pictures: list[Picture] = field(default_factory=list)
+
+    @property
+    def judged(self) -> Judged:
+        return self.verdicts[0].judged
+
+    @property
+    def estimates(self) -> dict[str, Estimate]:
+        return self.verdicts[0].estimates
 
 
-def write(report: Report, folder: Path) -> None:
-    manifest.write_whole(folder / "report.json", (json.dumps(_as_json(report), indent=1) + "\n").encode())
-    manifest.write_whole(folder / "hold-out.png", figure(report))
-    manifest.write_whole(folder / "report.md", markdown(report).encode())
+def write(report: Report, folder: Path) -> Path:
+    """Writes the page and metrics.json; returns the page's path."""
+    from validation import report_page
+
+    manifest.write_whole(folder / "metrics.json", (json.dumps(as_json(report), indent=1) + "\n").encode())
+    # A file name that is no UTF-8 holds surrogates, which cannot be encoded.
+    manifest.write_whole(folder / "index.html", report_page.page(report).encode(errors="replace"))
+    return folder / "index.html"
 
 
-def _as_json(report: Report) -> dict:
-    return {
-        "model": report.card.name,
-        "banner": report.card.banner,
-        "dataset": report.dataset,
-        "hold_out_opened": report.opened,
-        "hold_out_sha256": report.card.dataset["hold_out_sha256"],
-        "calibration": dataclasses.asdict(report.card.calibration),
+def as_json(report: Report) -> dict[str, Any]:
+    """metrics.json: every number of the page, and what is needed to make it again; the same from one run to the next."""
+    card, data = report.card, report.data
+    numbers = {
+        "model": card.name,
+        "model_sha256": card.sha256,
+        "banner": card.banner,
+        "judged_on": {
+            "name": data.name,
+            "images": _per_label(report.judged.labels),
+            "groups": len(np.unique(report.judged.groups)),
+            "not_judged": [{"file": file, "reason": reason} for file, reason in data.refused],
+            "opened": data.opened and {"times": data.opened[0], "detectors": data.opened[1]},
+            "overlap_with_training": data.overlap,
+            "hold_out_sha256": card.dataset["hold_out_sha256"] if data.opened else None,
+        },
+        "verdict": report.verdict,
+        "calibration": card.calibration,
         "detectors": {
             each.name: {
                 "threshold": each.judged.threshold,
-                **{name: _numbers(estimate) for name, estimate in each.estimates.items()},
+                "metrics": each.estimates,
+                "delong": each.delong,
+                "confusion": confusion(each.judged),
             }
             for each in report.verdicts
         },
-        "sources": [dataclasses.asdict(row) for row in report.sources],
+        "breakdowns": report.breakdowns,
+        "doubt": report.doubts,
+        "robustness": report.robustness
+        and {
+            "images": report.robustness.images,
+            "conditions": [report.robustness.clean, *report.robustness.conditions],
+            "most_biased": report.robustness.biased and report.robustness.biased.name,
+        },
+        "comparison": report.comparison,
+        "explanations": {"checks": report.explained.checks, "neighbours": report.explained.purities},
+        "negative_controls": {"shuffled_labels": report.explained.shuffled, "two_sources": report.sources},
+        "audit": report.audit and {"verdict": report.audit.verdict, "fingerprint": report.audit.fingerprint},
+        "limits": report.limits,
+        "versions": card.versions,
+        "command": report.command,
+    }
+    return _plain(numbers)
+
+
+def confusion(judged: Judged) -> dict[str, int]:
+    """Counts at the threshold, by label and call."""
+    called, generated = judged.called_generated, judged.labels == 1
+    return {
+        "real called real": int(np.sum(~generated & ~called)),
+        "real called generated": int(np.sum(~generated & called)),
+        "generated called real": int(np.sum(generated & ~called)),
+        "generated called generated": int(np.sum(generated & called)),
     }
 
 
-def _numbers(estimate: Estimate) -> dict[str, float | None]:
-    return {key: None if np.isnan(value) else round(value, 6) for key, value in dataclasses.asdict(estimate).items()}
+def _per_label(labels: np.ndarray) -> dict[str, int]:
+    return {label: int(np.sum(labels == number)) for number, label in enumerate(manifest.LABELS)}
 
 
-def markdown(report: Report) -> str:
-    card, judged = report.card, report.verdicts[0].judged
-    real, generated = int(np.sum(judged.labels == 0)), int(np.sum(judged.labels == 1))
-    lines = [
-        f"# {card.name} on the hold-out of {report.dataset}",
-        "",
-        *([f"> **{card.banner}**", ""] if card.banner else []),
-        f"{real} photographs and {generated} generated images in {len(np.unique(judged.groups))} groups; no group has an "
-        f"image in another split. This hold-out has been opened {report.opened} time{'s' if report.opened > 1 else ''}.",
-        f"Threshold {judged.threshold:.3f} and temperature {card.calibration.temperature:.2f} come from the validation "
-        f"split (at most {card.calibration.target_fpr:.0%} of its photographs reach the threshold).",
-        f"Base: {card.base['name']}, {card.base['note']}.",
-        "",
-        "| metric | " + " | ".join(each.name for each in report.verdicts) + " |",
-        "|---|" + "---|" * len(report.verdicts),
-        *(f"| {name} | " + " | ".join(str(each.estimates[name]) for each in report.verdicts) + " |" for name in METRICS),
-        "",
-        "In brackets: 95% intervals by bootstrap over groups within each class (2,000 draws).",
-        "",
-        "| source | label | images | groups | right |",
-        "|---|---|---|---|---|",
-        *(
-            f"| {r.source} | {r.label} | {r.images} | {r.groups} | {r.right} ({r.right / r.images:.1%}) |"
-            for r in report.sources
-        ),
-        "",
-        "![ROC curve and probabilities on the hold-out](hold-out.png)",
-        "",
-        "These figures hold for images of these sources. A generator that was not trained on may go unnoticed.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def figure(report: Report) -> bytes:
-    """ROC curves of all detectors, and the winner's probabilities by class; PNG."""
-    from matplotlib.figure import Figure
-    from sklearn.metrics import roc_curve
-
-    drawing = Figure(figsize=(10, 4.2), layout="constrained")
-    roc, histogram = drawing.subplots(1, 2)
-    for each in report.verdicts:
-        fpr, tpr, _ = roc_curve(each.judged.labels, each.judged.probabilities)
-        roc.plot(fpr, tpr, label=f"{each.name}, AUC {each.estimates['ROC AUC'].value:.3f}", drawstyle="steps-post")
-    roc.plot([0, 1], [0, 1], color="0.8", zorder=0)
-    roc.set(xlabel="photographs called generated", ylabel="generated images found", title="ROC on the hold-out")
-    roc.legend(loc="lower right", fontsize="small")
-    winner = report.verdicts[0].judged
-    for label, name in enumerate(manifest.LABELS):
-        histogram.hist(winner.probabilities[winner.labels == label], bins=np.linspace(0, 1, 21), alpha=0.6, label=name)
-    histogram.axvline(winner.threshold, color="0.2", linestyle="--", label="threshold")
-    histogram.set(xlabel="probability of generated", ylabel="images", title=report.verdicts[0].name)
-    histogram.legend(fontsize="small")
-    buffer = io.BytesIO()
-    drawing.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()
+def _plain(value: Any) -> Any:
+    """What JSON can hold: dataclasses as objects, numbers with six digits, NaN as null."""
+    if dataclasses.is_dataclass(value):
+        return {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, (float, np.floating)):
+        return None if not np.isfinite(value) else round(float(value), 6)
+    if isinstance(value, np.integer):
+        return int(value)
+    return value

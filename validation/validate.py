@@ -1,93 +1,191 @@
-"""validate(): hold-out -> probabilities -> metrics with intervals -> printed, beside the model, and in TensorBoard."""
+"""validate(): images -> probabilities -> metrics with intervals -> breakdowns, distortions, explanations -> one page."""
 
 import io
+import itertools
+import shlex
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from data_collection import console, manifest, splits
+from data_collection import audit, console, manifest
 from data_collection.manifest import FaceRecord
 from training import run_logs, saved_models
-from training.calibration import Calibration
-from training.dataset import find
 from training.saved_models import Card
-from validation import predictions, report
-from validation.metrics import METRICS, Judged, estimates
-from validation.report import Report, SourceRow, Verdicts
+from validation import (
+    breakdowns,
+    comparison,
+    curves,
+    evaluation_set,
+    explanations,
+    model_card,
+    overlap,
+    pictures,
+    predictions,
+    report,
+    robustness_summary,
+    verdict,
+)
+from validation.evaluation_set import EvaluationSet
+from validation.judged import Judged
+from validation.metrics import estimates
+from validation.predictions import Judge
+from validation.report import Report, TwoSources, Verdicts
 from validation.settings import ValidationSettings
+
+PRINTED = ("ROC AUC", "balanced accuracy", "TPR", "FPR", "TPR at 5% FPR", "ECE")
 
 
 def validate(settings: ValidationSettings) -> None:
-    """Opens the hold-out once for one detector and writes its report.
+    """Judges one detector and writes its report; the hold-out is opened once for it.
 
     Raises:
-        PlainError: no detector, no data set, or a data set that is not the one of the training.
+        PlainError: no detector, no images, or images that were altered or learnt from.
     """
     folder = saved_models.find(settings.saved_models, settings.model)
     card = saved_models.read_card(folder)
-    trained_on = Path(card.dataset["folder"])
-    dataset = find(trained_on.parent, settings.dataset or trained_on)
-    hold_out = read_hold_out(dataset, card)
-    rivals = {name: rival for name, rival in card.baselines.items() if "file" in rival}
-    runs = [saved_models.open_onnx(folder, card)]
-    runs += [saved_models.open_onnx(folder, card, rival["file"]) for rival in rivals.values()]
-    opened = splits.record_opening(dataset, card.name)
-    console.heading(f"{card.name} on {len(hold_out)} hold-out images of {dataset} (opening {opened})")
+    asked = predictions.judges(folder, card)
+    rival = find_rival(settings)
+    data = evaluation_set.choose(settings, card)
+    console.heading(f"{card.name} on {data.name}: {len(data.records)} images")
+    if rival:
+        asked.append(check_rival(rival, data, settings))
+    judge = asked[0]
 
-    probabilities = predictions.predict(dataset, hold_out, runs, card.image_size)
-    calibrations = [card.calibration, *(Calibration(**rival["calibration"]) for rival in rivals.values())]
-    names = [card.name, *rivals]
-    verdicts = [judge(*each, hold_out) for each in zip(names, probabilities, calibrations, strict=True)]
-
-    found = Report(card, str(dataset), opened, verdicts, by_source(hold_out, verdicts[0].judged))
-    report.write(found, folder / "report")
-    log(found, settings.logs)
-    columns = ["metric, 95% interval", *(each.name for each in verdicts)]
-    console.table("Hold-out", columns, [[name, *(each.estimates[name] for each in verdicts)] for name in METRICS])
-    if card.banner:
-        console.warn(card.banner)
-    console.say(f"Report: {folder / 'report' / 'report.md'}. Curves: tensorboard --logdir {settings.logs}")
+    verdicts = judge_all(data, asked)
+    found = assemble(settings, card, data, verdicts, judge, rival)
+    place = settings.report or folder / "-".join(filter(None, ("report", data_name(settings))))
+    page = report.write(found, place)
+    if data.opened:
+        manifest.write_whole(folder / "README.md", model_card.written(found).encode())
+    log(found, settings.logs / "validation" / "-".join(filter(None, (card.name, data_name(settings)))))
+    show(found)
+    console.say(f"The whole report: {page}. Curves: tensorboard --logdir {settings.logs}")
 
 
-def read_hold_out(dataset: Path, card: Card) -> list[FaceRecord]:
-    records = manifest.read(dataset)
-    splits.check(records, splits.read(dataset))
-    if splits.hold_out_sha256(records) != card.dataset["hold_out_sha256"]:
-        raise console.PlainError(
-            f"The hold-out of {dataset} is not the one that {card.name} was kept away from; train again, then validate.",
-            console.LEAK,
-        )
-    hold_out = manifest.accepted(records, "hold-out")
-    if {record.label for record in hold_out} != set(manifest.LABELS):
-        raise console.PlainError(f"The hold-out of {dataset} lacks a class; collect more sources, then train again.")
-    return hold_out
+def data_name(settings: ValidationSettings) -> str:
+    return settings.data.absolute().name if settings.data else ""
 
 
-def judge(name: str, probabilities: np.ndarray, calibration: Calibration, records: Sequence[FaceRecord]) -> Verdicts:
-    labels = np.array([record.label == "generated" for record in records], dtype=np.int64)
-    _, groups = np.unique([record.group for record in records], return_inverse=True)
-    judged = Judged(probabilities, labels, groups, calibration.threshold)
-    return Verdicts(name, judged, estimates(judged))
+def find_rival(settings: ValidationSettings) -> Judge | None:
+    if not settings.against:
+        return None
+    folder = saved_models.find(settings.saved_models, settings.against)
+    return predictions.judges(folder, saved_models.read_card(folder))[0]
 
 
-def by_source(records: Sequence[FaceRecord], judged: Judged) -> list[SourceRow]:
-    right = (judged.probabilities >= judged.threshold) == (judged.labels == 1)
-    rows = []
-    for label, source in sorted({(record.label, record.source) for record in records}, reverse=True):
-        mine = np.array([(record.label, record.source) == (label, source) for record in records])
-        rows.append(SourceRow(source, label, int(mine.sum()), len(np.unique(judged.groups[mine])), int(right[mine].sum())))
-    return rows
+def check_rival(rival: Judge, data: EvaluationSet, settings: ValidationSettings) -> Judge:
+    """The detector to compare with, which must not know the images either.
+
+    Raises:
+        PlainError: it has learnt from some of them.
+    """
+    card = saved_models.read_card(rival.folder)
+    home = Path(card.dataset["folder"])
+    if manifest.manifest_path(home).is_file():
+        overlap.kept_apart(data, manifest.accepted(manifest.read(home), "train", "validation"), card.name, drop=False)
+    else:
+        console.warn(f"{home}, which {card.name} was trained on, is not here: nobody can say whether it knows these images.")
+    return rival
 
 
-def log(found: Report, logs: Path) -> None:
-    with run_logs.opened(logs / "validation" / found.card.name) as run:
+def judge_all(data: EvaluationSet, asked: Sequence[Judge]) -> list[Verdicts]:
+    labels = np.array([record.label == "generated" for record in data.records], dtype=np.int64)
+    _, groups = np.unique([record.group for record in data.records], return_inverse=True)
+    answers = predictions.predict(data.folder, data.records, asked)
+    found = []
+    for judge, probabilities in zip(asked, answers, strict=True):
+        judged = Judged(probabilities, labels, groups, judge.calibration.threshold)
+        delong = comparison.delong_interval(judged) if judged.independent and len(set(labels.tolist())) == 2 else None
+        found.append(Verdicts(judge.name, judged, estimates(judged), delong))
+    return found
+
+
+def assemble(
+    settings: ValidationSettings, card: Card, data: EvaluationSet, verdicts: list[Verdicts], judge: Judge, rival: Judge | None
+) -> Report:
+    """Everything else that the report says."""
+    first = verdicts[0]
+    judged, records = first.judged, data.records
+    calls = [judge.calibration.verdict(probability) for probability in judged.probabilities]
+    under = robustness_summary.measure(data.folder, records, judged, judge, settings.distorted) if settings.distorted else None
+    explained, maps = explanations.explain(settings, card, data, judged, judge)
+    wrong = pictures.most_wrong(judged)
+    checked = audit.read(data.folder) if data.opened else None
+    rivals = [(each.name, each.judged, each.estimates) for each in verdicts]
+    return Report(
+        card=card,
+        data=data,
+        verdict=verdict.verdict(data, verdicts, checked, under),
+        verdicts=verdicts,
+        breakdowns=breakdowns.breakdowns(records, judged),
+        doubts=breakdowns.doubts(judged, calls),
+        wrong={label: pictures.show(data.folder, records, judged, index, judge, maps) for label, index in wrong.items()},
+        explained=explained,
+        sources=two_sources(records, judged),
+        limits=verdict.limits(records, first, under),
+        command=shlex.join(["python", "-m", "validation", *sys.argv[1:]]),
+        robustness=under,
+        comparison=comparison.compare((first.name, rival.name), judged, verdicts[-1].judged) if rival else None,
+        audit=checked,
+        pictures=curves.figures(rivals, judge.calibration),
+    )
+
+
+def two_sources(records: Sequence[FaceRecord], judged: Judged) -> list[TwoSources]:
+    """The negative control of two sources of photographs: what tells them apart is no evidence of a generator."""
+    sources: dict[str, list[int]] = {}
+    for index, record in enumerate(records):
+        if record.label == "real":
+            sources.setdefault(record.source, []).append(index)
+    large = {name: rows for name, rows in sources.items() if len(rows) >= breakdowns.FEWEST}
+    found = []
+    for one, other in itertools.combinations(sorted(large), 2):
+        rows = np.array(large[one] + large[other])
+        pretended = np.repeat([1, 0], [len(large[one]), len(large[other])])
+        apart = Judged(judged.probabilities[rows], pretended, judged.groups[rows], judged.threshold)
+        found.append(TwoSources(one, other, estimates(apart, ["ROC AUC"])["ROC AUC"]))
+    return found
+
+
+def show(found: Report) -> None:
+    columns = ["metric, 95% interval", *(each.name for each in found.verdicts)]
+    title = found.data.name[0].upper() + found.data.name[1:]
+    console.table(title, columns, [[name, *(each.estimates[name] for each in found.verdicts)] for name in PRINTED])
+    for sentence in found.verdict:
+        console.say(sentence)
+    for difference in found.comparison.differences[:4] if found.comparison else ():
+        console.say(difference.sentence)
+    if found.data.refused:
+        file, reason = found.data.refused[0]
+        console.warn(f"{len(found.data.refused)} files were not judged, {file} for one: {reason}. The report names them all.")
+    if found.card.banner:
+        console.warn(found.card.banner)
+
+
+def log(found: Report, folder: Path) -> None:
+    """TensorBoard: precision-recall curves, every metric, the figures, the most wrong images, features, and the model card."""
+    shutil.rmtree(folder, ignore_errors=True)  # an earlier look at the same images would be drawn over this one
+    with run_logs.opened(folder) as run:
+        place = "hold-out" if found.data.opened else found.data.name
         for each in found.verdicts:
-            place = "hold-out" if each.name == found.card.name else f"hold-out of {each.name}"
-            run.pr_curve(f"{place}/precision_recall", each.judged.labels, each.judged.probabilities)
+            mine = place if each is found.verdicts[0] else f"{place} of {each.name}"
+            if np.isfinite(each.estimates["ROC AUC"].value):
+                run.pr_curve(f"{mine}/precision_recall", each.judged.labels, each.judged.probabilities)
             for name, estimate in each.estimates.items():
                 values = {"": estimate.value, " (low)": estimate.low, " (high)": estimate.high}
-                run.scalars({f"{place}/{name}{part}": value for part, value in values.items()})
-        run.picture("hold-out", np.asarray(Image.open(io.BytesIO(report.figure(found))).convert("RGB")))
-        run.text("report", report.markdown(found))
+                run.scalars({f"{mine}/{name}{part}": value for part, value in values.items()})
+        for picture in [*found.pictures, *found.explained.maps]:
+            run.picture(f"{place}/{picture.name}", _pixels(picture.png))
+        for label, shown in found.wrong.items():
+            run.picture(f"{place}/most wrong, {label}", run_logs.grid([_pixels(each.jpeg) for each in shown], 4, 144))
+        if found.explained.embedding:
+            run.embedding(f"{place}/features", *found.explained.embedding)
+        run.text("report", model_card.written(found))
+
+
+def _pixels(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))

@@ -1,14 +1,16 @@
-"""The validation command: opens the hold-out, counts it, and leaves a report beside the model and in TensorBoard."""
+"""The validation command: judges the hold-out or anything else, counts openings, and leaves one page that says it all."""
 
 import json
+import re
 import shutil
 
 import pytest
-from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from data_collection import manifest
-from toys import command
+from data_collection import manifest, splits
+from toys import command, encoded, picture
+
+QUICK = ("validation", "--distorted", 0, "--explained", 0)
 
 
 @pytest.fixture
@@ -18,56 +20,181 @@ def place(workplace, tmp_path):
     return tmp_path
 
 
-def test_the_report_says_what_a_reader_needs(place):
-    done = command("validation", cwd=place)
+def new_faces(folder, real: int = 6, generated: int = 6, first: int = 500):
+    """Pictures that the toy data set has not, in subfolders that say what they are."""
+    for name, count in (("real", real), ("fake", generated)):
+        for number in range(count):
+            path = folder / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encoded(picture(first + number + 10_000 * (name == "fake"), generated=name == "fake")))
+    return folder
+
+
+def found_in(place, report: str = "report") -> tuple[str, dict]:
+    folder = place / "saved_models" / "toy" / report
+    return (folder / "index.html").read_text(), json.loads((folder / "metrics.json").read_text())
+
+
+def opened(place) -> list[str]:
+    return [entry["model"] for entry in splits.read(place / "data" / "faces").hold_out_opened]
+
+
+def test_the_whole_report_says_what_a_reader_needs_and_is_made_again_from_what_is_kept(place):
+    done = command("validation", "--distorted", 12, "--against", "toy", cwd=place)
     assert done.returncode == 0, done.stderr
-    report = place / "saved_models" / "toy" / "report"
-    text = (report / "report.md").read_text()
-    assert "6 photographs and 6 generated images in 12 groups" in text
-    assert "opened 1 time" in text and "RANDOM weights" in text
-    found = json.loads((report / "report.json").read_text())
+    page, found = found_in(place)
+    card = json.loads((place / "saved_models" / "toy" / "card.json").read_text())
+
     assert list(found["detectors"]) == ["toy", "logistic regression, top layer", "logistic regression, all taps"]
     toy = found["detectors"]["toy"]
-    card = json.loads((place / "saved_models" / "toy" / "card.json").read_text())
-    assert toy["threshold"] == card["calibration"]["threshold"]
-    assert toy["ROC AUC"]["low"] > 0.5  # the toy's grid is plain to see, even for random weights
-    with Image.open(report / "hold-out.png") as figure:
-        assert figure.width > 800
+    assert toy["threshold"] == pytest.approx(card["calibration"]["threshold"], abs=1e-6)
+    assert toy["metrics"]["ROC AUC"]["low"] > 0.5  # the toy's grid is plain to see, even for random weights
+    assert sum(toy["confusion"].values()) == 12
+    assert found["judged_on"]["images"] == {"real": 6, "generated": 6}
+    assert found["judged_on"]["overlap_with_training"]["compared"] == 68
+    assert len(found["robustness"]["conditions"]) > 40
+    assert found["negative_controls"]["shuffled_labels"]["learnt"] == 56
+    assert all("do not differ at all" in each["sentence"] for each in found["comparison"]["differences"])
+
+    for heading in ("Metrics", "Robustness", "Errors", "Explanations", "Negative controls", "Do not use it for", "Reproduce"):
+        assert re.search(f"<h2[^>]*>{heading}", page), heading
+    assert "It has been opened <b>1</b> time, for 1 detector" in " ".join(page.split())
+    assert "RANDOM weights" in page and card["dataset"]["hold_out_sha256"][:16] in page
+    assert re.findall(r'(?:src|href)="(?!data:|#)', page) == []  # complete in itself
+    assert "<script" not in page
+
+    text = (place / "saved_models" / "toy" / "README.md").read_text()
+    assert text.startswith("---\nlibrary_name: keras") and "## Do not use it for" in text
     events = EventAccumulator(str(place / "logs" / "validation" / "toy")).Reload()
     assert "hold-out/ROC_AUC" in events.Tags()["scalars"]
     assert "hold-out/precision_recall" in events.summary_metadata
-    for name in ("ROC AUC", "balanced accuracy", "accuracy on real", "accuracy on generated"):
-        assert name in done.stdout
+    assert {"hold-out/roc", "hold-out/most_wrong__real"} <= set(events.Tags()["images"])
+    assert (place / "logs" / "validation" / "toy" / "projector_config.pbtxt").is_file()
+
+    again = command("validation", "--distorted", 12, "--against", "toy", cwd=place, TELLTALE_CACHE="/nowhere")
+    assert again.returncode == 0, again.stderr
+    _, second = found_in(place)
+    assert second["judged_on"].pop("opened") == {"times": 2, "detectors": 1}
+    assert found["judged_on"].pop("opened") == {"times": 1, "detectors": 1}
+    assert second == found
 
 
-def test_every_opening_is_counted(place):
+def test_every_opening_is_counted_and_other_images_open_nothing(place):
     for times in (1, 2):
-        command("validation", "--model", "toy", cwd=place)
-        opened = json.loads((place / "data" / "faces" / "splits.json").read_text())["hold_out_opened"]
-        assert [entry["model"] for entry in opened] == ["toy"] * times
+        command(*QUICK, "--model", "toy", cwd=place)
+        assert opened(place) == ["toy"] * times
+    assert command(*QUICK, "--data", new_faces(place / "new"), cwd=place).returncode == 0
+    assert opened(place) == ["toy"] * 2
 
 
 def test_a_hold_out_that_training_did_not_know_is_refused(place):
     folder = place / "data" / "faces"
-    splits_file = folder / "splits.json"
     records = manifest.read(folder)
     dropped = next(record for record in records if record.split == "hold-out")
     manifest.replace_all(folder, [record for record in records if record is not dropped])
-    done = command("validation", cwd=place)
+    done = command(*QUICK, cwd=place)
     assert (done.returncode, "is not the one" in done.stderr) == (5, True)
-    from data_collection import splits
 
     frozen = splits.read(folder)
     splits.seal(manifest.read(folder), frozen)
     splits.write(folder, frozen)
-    done = command("validation", cwd=place)
+    done = command(*QUICK, cwd=place)
     assert (done.returncode, "was kept away from" in done.stderr) == (5, True)
-    assert json.loads(splits_file.read_text())["hold_out_opened"] == []
+    assert opened(place) == []
+
+
+def test_a_hold_out_picture_that_was_altered_is_named(place):
+    folder = place / "data" / "faces"
+    record = next(record for record in manifest.read(folder) if record.split == "hold-out")
+    (folder / record.original).write_bytes(encoded(picture(77)))
+    done = command(*QUICK, cwd=place)
+    assert (done.returncode, "was altered since it was collected" in done.stderr) == (6, True)
 
 
 def test_an_altered_model_is_not_judged_and_opens_nothing(place):
     with (place / "saved_models" / "toy" / "detector.onnx").open("ab") as file:
         file.write(b"x")
-    done = command("validation", cwd=place)
+    done = command(*QUICK, cwd=place)
     assert (done.returncode, "was altered since it was saved" in done.stderr) == (8, True)
-    assert json.loads((place / "data" / "faces" / "splits.json").read_text())["hold_out_opened"] == []
+    assert opened(place) == []
+
+
+def test_a_folder_of_strangers_pictures_is_judged_and_what_cannot_be_is_named(place):
+    folder = new_faces(place / "new")
+    (folder / "real" / "<b>not an image.jpg").write_text("hello")
+    (folder / "real" / "copy.png").write_bytes((folder / "real" / "0.png").read_bytes())
+    (folder / "fake" / "by a gan").mkdir()
+    (folder / "fake" / "by a gan" / "1.png").write_bytes(encoded(picture(10_900, generated=True)))
+    done = command(*QUICK, "--data", folder, cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "2 files were not judged" in done.stderr
+    page, found = found_in(place, "report-new")
+    assert found["judged_on"]["images"] == {"real": 6, "generated": 7}
+    reasons = {each["file"]: each["reason"] for each in found["judged_on"]["not_judged"]}
+    assert reasons["real/copy.png"] == "the same as real/0.png"
+    assert reasons["real/<b>not an image.jpg"].startswith("not an image")
+    assert "&lt;b&gt;not an image.jpg" in page and "<b>not" not in page
+    assert "by a gan/fake/by a gan/1.png" in page  # its source, and its file
+    assert not (place / "saved_models" / "toy" / "README.md").exists()  # the card tells of the hold-out only
+
+
+def test_images_that_were_learnt_from_are_refused_or_left_out(place):
+    folder = new_faces(place / "new")
+    known = next(
+        record for record in manifest.read(place / "data" / "faces") if (record.split, record.label) == ("train", "real")
+    )
+    shutil.copy(place / "data" / "faces" / known.original, folder / "real" / "known.jpg")
+    done = command(*QUICK, "--data", folder, cwd=place)
+    assert (done.returncode, "real/known.jpg is" in done.stderr) == (5, True)
+    done = command(*QUICK, "--data", folder, "--drop-known", cwd=place)
+    assert done.returncode == 0, done.stderr
+    page, found = found_in(place, "report-new")
+    assert (found["judged_on"]["overlap_with_training"]["dropped"], "<b>1 left out</b>" in page) == (1, True)
+
+
+@pytest.mark.parametrize("label", ["real", "generated"])
+def test_one_class_alone_is_judged_by_its_own_rate(place, label):
+    folder = new_faces(place / "new") / ("real" if label == "real" else "fake")
+    done = command(*QUICK, "--data", folder, "--label", label, cwd=place)
+    assert done.returncode == 0, done.stderr
+    page, found = found_in(place, f"report-{folder.name}")
+    toy = found["detectors"]["toy"]["metrics"]
+    assert (toy["TPR"]["value"] is None, toy["FPR"]["value"] is None) == (label == "real", label == "generated")
+    assert toy["ROC AUC"]["value"] is None
+    assert "Only one class was shown" in page and "nothing about this class can be said" in page
+
+
+def test_three_images_are_judged_and_called_too_few(place):
+    done = command("validation", "--distorted", 3, "--data", new_faces(place / "new", 2, 1), cwd=place)
+    assert done.returncode == 0, done.stderr
+    page, _ = found_in(place, "report-new")
+    assert "too little to say much: 1 independent image in a class" in page
+
+
+def test_a_detector_whose_training_is_not_here_may_know_the_images_and_the_report_says_so(place):
+    folder = new_faces(place / "new")
+    (place / "data").rename(place / "elsewhere")
+    done = command(*QUICK, "--data", folder, cwd=place)
+    assert done.returncode == 0, done.stderr
+    page, _ = found_in(place, "report-new")
+    assert "nobody can say whether it knows" in done.stderr and "which it may have learnt from" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["--data", "nowhere"], 2, "nowhere is no folder"),
+        (["--data", "unsaid"], 2, "--label real"),
+        (["--data", "unsaid", "--label", "real"], 2, "holds no image that can be judged (x.jpg: not an image"),
+        (["--label", "real"], 2, "give that, too"),
+        (["--distorted", "-1"], 2, "--distorted is -1"),
+        (["--against", "ty"], 8, "ty is no saved detector; did you mean"),
+    ],
+)
+def test_a_mistake_gets_one_sentence_and_opens_nothing(place, words, code, sentence):
+    (place / "unsaid").mkdir()
+    (place / "unsaid" / "x.jpg").write_text("hello")
+    done = command("validation", *words, cwd=place)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+    assert sentence in " ".join(re.sub(r"[│╭╮╰╯─]", " ", done.stderr).split())
+    assert opened(place) == []

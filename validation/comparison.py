@@ -1,0 +1,147 @@
+"""Two detectors on the same images: paired intervals of the differences, DeLong's and McNemar's tests, in words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from validation.judged import Judged, Weighted
+from validation.metrics import CONFIDENCE, METRICS, REPLICATES, Estimate, interval, resampled
+
+COMPARED = ("ROC AUC", "balanced accuracy", "TPR", "FPR", "average precision", "log loss", "Brier score", "ECE")
+POINTS = ("ROC AUC", "balanced accuracy", "TPR", "FPR", "average precision", "ECE")
+"""Metrics whose differences are told in percentage points."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One metric of one detector minus the same of another, on the same images.
+
+    Attributes:
+        by: the difference with its paired 95% interval.
+        sentence: the same in words.
+    """
+
+    metric: str
+    one: float
+    other: float
+    by: Estimate
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Detector `one` against detector `other`.
+
+    Attributes:
+        differences: one for each metric that both have.
+        changed: images that only `one`, and that only `other`, judged right.
+        mcnemar, delong: two-sided p-values; None where images share groups, which both tests forbid.
+    """
+
+    one: str
+    other: str
+    differences: list[Difference]
+    changed: tuple[int, int]
+    mcnemar: float | None
+    delong: float | None
+
+
+def compare(names: tuple[str, str], one: Judged, other: Judged, replicates: int = REPLICATES, seed: int = 0) -> Comparison:
+    """Compares two detectors on the same images, in the same order; groups are drawn once for both.
+
+    Args:
+        names: of the two, for the sentences.
+    """
+    usable = [name for name in COMPARED if set(METRICS[name].classes) <= set(one.labels.tolist())]
+    drawn: dict[str, list[np.ndarray]] = {name: [] for name in usable}
+    for weights in resampled(one, replicates, seed):
+        samples = Weighted(one, weights), Weighted(other, weights)
+        for name in usable:
+            first, second = (METRICS[name].compute(sample) for sample in samples)
+            drawn[name].append(first - second)
+    plain = np.ones((1, len(one.labels)))
+    rows = []
+    for name in usable:
+        values = [float(METRICS[name].compute(Weighted(each, plain))[0]) for each in (one, other)]
+        by = _spread(values[0] - values[1], np.concatenate(drawn[name]))
+        rows.append(Difference(name, *values, by, _sentence(name, names, by)))
+    changed = int(np.sum(one.right & ~other.right)), int(np.sum(~one.right & other.right))
+    alone = one.independent
+    both = len(set(one.labels.tolist())) == 2
+    return Comparison(
+        *names,
+        rows,
+        changed,
+        mcnemar(*changed) if alone else None,
+        delong_p(one, other) if alone and both else None,
+    )
+
+
+def _spread(value: float, drawn: np.ndarray) -> Estimate:
+    """Unlike `metrics.interval` it may be a point: two detectors that agree on every image differ by exactly nothing."""
+    if np.all(drawn == drawn[0]):
+        return Estimate(value, value, value)
+    return interval(value, drawn, len(drawn))
+
+
+def _sentence(metric: str, names: tuple[str, str], by: Estimate) -> str:
+    if by.low == by.high == 0:
+        return f"{metric}: {names[0]} and {names[1]} do not differ at all."
+    scale, unit, digits = (100, " points", 1) if metric in POINTS else (1, "", 3)
+    gain = by if METRICS[metric].higher else _turned(by)
+    word, size = ("better", gain) if gain.value >= 0 else ("worse", _turned(gain))
+    value, low, high = (f"{scale * number:.{digits}f}" for number in (size.value, size.low, size.high))
+    doubt = "; this may be chance" if size.low <= 0 else ""
+    return f"{metric}: {names[0]} is {word} than {names[1]} by {value}{unit}, 95% interval {low} to {high}{doubt}."
+
+
+def _turned(by: Estimate) -> Estimate:
+    return Estimate(-by.value, -by.high, -by.low)
+
+
+def mcnemar(only_one: int, only_other: int) -> float:
+    """Exact two-sided p-value of McNemar's test: whether errors are spread evenly over the images on which two differ."""
+    import scipy.stats
+
+    total = only_one + only_other
+    return float(scipy.stats.binomtest(only_one, total).pvalue) if total else 1.0
+
+
+def delong_interval(judged: Judged) -> Estimate:
+    """The ROC AUC with DeLong's normal interval (DeLong et al. 1988); NaN with fewer than two images in a class."""
+    import scipy.stats
+
+    areas, covariance = _placements([judged])
+    if not np.isfinite(covariance).all():
+        return Estimate(np.nan, np.nan, np.nan)
+    reach = scipy.stats.norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt(covariance[0, 0])
+    return Estimate(float(areas[0]), float(max(0, areas[0] - reach)), float(min(1, areas[0] + reach)))
+
+
+def delong_p(one: Judged, other: Judged) -> float:
+    """Two-sided p-value of DeLong's test for two correlated ROC AUCs."""
+    import scipy.stats
+
+    areas, covariance = _placements([one, other])
+    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
+    if not variance > 0:
+        return 1.0 if areas[0] == areas[1] else float("nan")
+    return float(2 * scipy.stats.norm.sf(abs(areas[0] - areas[1]) / np.sqrt(variance)))
+
+
+def _placements(judged: Sequence[Judged]) -> tuple[np.ndarray, np.ndarray]:
+    """AUCs and their covariance from the placements of each class's scores among the other's (Sun and Xu 2014)."""
+    from scipy.stats import rankdata
+
+    generated = judged[0].labels == 1
+    counts = int(generated.sum()), int((~generated).sum())
+    if min(counts) < 2:
+        return np.full(len(judged), np.nan), np.full((len(judged), len(judged)), np.nan)
+    above, below = [], []
+    for each in judged:
+        ranks = rankdata(each.probabilities)
+        above.append((ranks[generated] - rankdata(each.probabilities[generated])) / counts[1])
+        below.append(1 - (ranks[~generated] - rankdata(each.probabilities[~generated])) / counts[0])
+    covariance = np.atleast_2d(np.cov(above)) / counts[0] + np.atleast_2d(np.cov(below)) / counts[1]
+    return np.mean(above, axis=1), covariance

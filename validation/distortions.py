@@ -1,0 +1,136 @@
+"""What happens to a picture that is passed on: it is recompressed, shrunk, blurred, cropped, screenshotted.
+
+Every row works on the decoded square at its native resolution, as the wild works on the file, before the canonicaliser
+prepares it for the detector. The values are those that the field reports (Wang et al. 2020, UniversalFakeDetect, SIDBench);
+"social network" is the crop, resize and recompression of Corvi et al. 2023.
+"""
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from PIL import Image, ImageEnhance, ImageFilter
+
+DISTORTIONS_VERSION = 1
+"""Part of the key of what is kept on disk; raised whenever a row gives other pixels under the same name."""
+
+Effect = Callable[[Image.Image, np.random.Generator], Image.Image]
+
+
+@dataclass(frozen=True)
+class Distortion:
+    """One condition.
+
+    Attributes:
+        family: "JPEG", "blur", ...
+        value: as the axis shows it, such as "50"; empty where the family has but one.
+        axis: what the values are, with their unit.
+        apply: gives the distorted picture, RGB, not always of the same size; whatever is random comes from the generator.
+        opposite: whether it lies on the other side of the undistorted picture than the rows that follow it, as darker
+            does of brighter.
+    """
+
+    family: str
+    value: str
+    axis: str
+    apply: Effect
+    opposite: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.family} {self.value}".strip()
+
+    def draw(self, face_id: str) -> np.random.Generator:
+        """The generator of this distortion of this image, the same in every run."""
+        return np.random.default_rng(int(hashlib.sha256(f"{face_id}:{self.name}".encode()).hexdigest()[:16], 16))
+
+    def of(self, square: Image.Image, face_id: str) -> Image.Image:
+        return self.apply(square, self.draw(face_id))
+
+
+def encoded(square: Image.Image, format: str, **options) -> Image.Image:
+    """The picture after a round trip through a file."""
+    buffer = io.BytesIO()
+    square.save(buffer, format, **options)
+    with Image.open(buffer, formats=(format,)) as image:
+        return image.convert("RGB")
+
+
+def jpeg(square: Image.Image, *qualities: int) -> Image.Image:
+    for quality in qualities:
+        square = encoded(square, "JPEG", quality=quality, subsampling="4:2:0")
+    return square
+
+
+def webp(square: Image.Image, quality: int) -> Image.Image:
+    return encoded(square, "WEBP", quality=quality)
+
+
+def resized(square: Image.Image, scale: float) -> Image.Image:
+    side = max(1, round(square.width * scale))
+    return square.resize((side, side), Image.Resampling.BICUBIC)
+
+
+def blurred(square: Image.Image, sigma: float) -> Image.Image:
+    return square.filter(ImageFilter.GaussianBlur(sigma))
+
+
+def cropped(square: Image.Image, keep: float, across: float = 0.5, down: float = 0.5) -> Image.Image:
+    """The part that is `keep` of the side, `across` and `down` of the way from the upper left to the lower right corner."""
+    side = max(1, round(square.width * keep))
+    left, top = round((square.width - side) * across), round((square.height - side) * down)
+    return square.crop((left, top, left + side, top + side))
+
+
+def noisy(square: Image.Image, draw: np.random.Generator, sigma: float) -> Image.Image:
+    noise = draw.standard_normal((square.height, square.width, 3), dtype=np.float32)
+    return Image.fromarray((np.asarray(square) + sigma * noise).round().clip(0, 255).astype(np.uint8))
+
+
+def screenshot(square: Image.Image) -> Image.Image:
+    return jpeg(resized(square, 0.9), 80)  # the PNG in between loses nothing
+
+
+def social_network(square: Image.Image, draw: np.random.Generator) -> Image.Image:
+    keep, across, down = draw.uniform(5 / 8, 1), *draw.random(2)
+    shrunk = cropped(square, keep, across, down).resize((200, 200), Image.Resampling.BICUBIC)
+    return jpeg(shrunk, int(draw.integers(65, 101)))
+
+
+def plain(effect: Callable[..., Image.Image], *values: object) -> Effect:
+    """An effect that draws nothing."""
+    return lambda square, draw: effect(square, *values)
+
+
+def enhanced(kind: Callable, change: float) -> Effect:
+    return lambda square, draw: kind(square).enhance(1 + change)
+
+
+def _family(family: str, axis: str, effect: Callable[[float], Effect], values: tuple, shown: str = "{:g}") -> list[Distortion]:
+    """A row for each value; those before None lie on the other side of the undistorted picture."""
+    middle = values.index(None) if None in values else 0
+    pairs = [(value, place < middle) for place, value in enumerate(values) if value is not None]
+    return [Distortion(family, shown.format(value), axis, effect(value), opposite) for value, opposite in pairs]
+
+
+UNDISTORTED = Distortion("none", "", "", plain(lambda square: square))
+
+_CHANGES = (-0.2, -0.1, None, 0.1, 0.2)
+
+DISTORTIONS: tuple[Distortion, ...] = (
+    *_family("JPEG", "JPEG quality", partial(plain, jpeg), (95, 90, 80, 70, 60, 50, 40, 30)),
+    *_family("WebP", "WebP quality", partial(plain, webp), (90, 75, 50)),
+    *_family("resize", "times the side", partial(plain, resized), (0.25, 0.5, 0.75, None, 1.5, 2)),
+    *_family("blur", "sigma, pixels", partial(plain, blurred), (0.5, 1, 2, 3, 4)),
+    *_family("noise", "sigma, grey levels", lambda sigma: partial(noisy, sigma=sigma), (2, 5, 10, 20)),
+    *_family("centre crop", "part of the side kept", partial(plain, cropped), (0.95, 0.9, 0.75, 0.625, 0.5)),
+    *_family("brightness", "change of brightness", partial(enhanced, ImageEnhance.Brightness), _CHANGES, "{:+.0%}"),
+    *_family("contrast", "change of contrast", partial(enhanced, ImageEnhance.Contrast), _CHANGES, "{:+.0%}"),
+    Distortion("double JPEG", "75, 90", "qualities", plain(jpeg, 75, 90)),
+    Distortion("double JPEG", "50, 90", "qualities", plain(jpeg, 50, 90)),
+    Distortion("screenshot", "", "", plain(screenshot)),
+    Distortion("social network", "", "", social_network),
+)

@@ -1,0 +1,114 @@
+"""explain(): the detector opened -> heat maps and their checks, neighbours, a map of the features, shuffled labels."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data_collection import console, manifest
+from data_collection.manifest import FaceRecord
+from training.saved_models import Card
+from validation import curves, feature_space, heat_maps, pictures, robustness
+from validation.anatomy import Anatomy
+from validation.evaluation_set import EvaluationSet
+from validation.feature_space import Shuffled
+from validation.heat_maps import Opener
+from validation.judged import Judged
+from validation.kept import kept
+from validation.predictions import Judge
+from validation.report import Explained
+from validation.settings import ValidationSettings
+
+MAPPED, LEARNT = 1000, 400
+"""At most so many images on the map of the features, and of the training split for the shuffled labels."""
+
+FEWEST = 12
+"""Images under which neighbours and a map of them say nothing."""
+
+SAMPLES = 6
+"""Images of each class that are shown with their heat maps besides the most wrong ones."""
+
+Maps = dict[str, np.ndarray]
+
+
+def explain(
+    settings: ValidationSettings, card: Card, data: EvaluationSet, judged: Judged, judge: Judge
+) -> tuple[Explained, Maps]:
+    """What explains the detector, and a heat map by record id; no maps at all if they fail their checks."""
+    if not settings.explained:
+        return Explained("It was left out (--explained 0)."), {}
+    opened = functools.cache(functools.partial(_open, judge.folder))
+    try:
+        return _explain(settings, card, data, judged, judge, opened)
+    except console.PlainError as error:
+        if error.exit_code != console.BAD_MODEL:
+            raise
+        return Explained(str(error)), {}
+
+
+def _open(folder: Path) -> Anatomy:
+    """Loads TensorFlow, and detector.keras after its hash was compared."""
+    from training import quiet
+
+    quiet.start_keras()
+
+    from finetuning import parent
+
+    return Anatomy(parent.read(folder))
+
+
+def _explain(
+    settings: ValidationSettings, card: Card, data: EvaluationSet, judged: Judged, judge: Judge, opened: Opener
+) -> tuple[Explained, Maps]:
+    place = {record.id: index for index, record in enumerate(data.records)}
+    checked = robustness.chosen(data.records, settings.explained)
+    samples = _samples(checked)
+    worst = np.concatenate(list(pictures.most_wrong(judged).values()))
+    wanted = list({record.id: record for record in [*checked, *(data.records[index] for index in worst)]}.values())
+    found = dict(zip([r.id for r in wanted], heat_maps.maps(data.folder, wanted, opened, judge), strict=True))
+    checks = heat_maps.check(data.folder, checked, np.stack([found[r.id] for r in checked]), opened, judge)
+    maps = found if checks.passed else {}
+    index = np.array([place[record.id] for record in samples])
+    shown = pictures.show(data.folder, data.records, judged, index, judge, maps) if maps else []
+    return _among_others(settings, card, data, judge, opened, Explained(checks=checks, samples=shown)), maps
+
+
+def _samples(records: Sequence[FaceRecord]) -> list[FaceRecord]:
+    return [each for label in manifest.LABELS for each in [r for r in records if r.label == label][:SAMPLES]]
+
+
+def _among_others(
+    settings: ValidationSettings, card: Card, data: EvaluationSet, judge: Judge, opened: Opener, so_far: Explained
+) -> Explained:
+    """Adds neighbours, the map of the features, and the control with shuffled labels."""
+    mapped = robustness.chosen(data.records, MAPPED)
+    if len(mapped) < FEWEST:
+        return so_far
+    values, thumbnails = feature_space.features(data.folder, mapped, opened, judge, "features of the judged images")
+    standard = feature_space.standardised(values, values)
+    key = [settings.projection, *judge.key(mapped)]
+    where = kept(judge.folder / "kept", "map", key, lambda: {"places": feature_space.projected(standard, settings.projection)})
+    how = {"t-sne": "t-SNE", "umap": "UMAP"}[settings.projection]
+    return dataclasses.replace(
+        so_far,
+        how=how,
+        purities=feature_space.purities(standard, mapped),
+        shuffled=_shuffled(settings, card, mapped, values, judge, opened),
+        maps=curves.maps(where["places"], mapped, thumbnails, how),
+        embedding=(standard, [f"{record.label}: {record.source}" for record in mapped], thumbnails),
+    )
+
+
+def _shuffled(
+    settings: ValidationSettings, card: Card, records: Sequence[FaceRecord], values: np.ndarray, judge: Judge, opened: Opener
+) -> Shuffled | None:
+    """None if one class is missing, or the data set of the training is not here."""
+    home = settings.dataset or Path(card.dataset["folder"])
+    if not manifest.manifest_path(home).is_file() or len({record.label for record in records}) < 2:
+        return None
+    learnt = robustness.chosen(manifest.accepted(manifest.read(home), "train"), LEARNT)
+    theirs, _ = feature_space.features(home, learnt, opened, judge, "features of training images")
+    mine, theirs = (feature_space.standardised(each, theirs) for each in (values, theirs))
+    return feature_space.shuffled(theirs, learnt, mine, records)

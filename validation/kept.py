@@ -1,0 +1,54 @@
+"""What a long step has finished, kept on disk: an interrupted validation takes it up where it stopped."""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data_collection import console, manifest
+
+
+def kept(folder: Path, name: str, key: Sequence, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The arrays that `make` gives, from `<folder>/<name>-<hash of key>.npz` if an earlier run left them there whole.
+
+    Args:
+        name: what the arrays are, in words that a file may be called.
+        key: all that decides them, JSON serialisable: another key, another file.
+
+    Raises:
+        TypeError: the key is no JSON.
+        ValueError: an array holds Python objects, which are never read back.
+    """
+    digest = hashlib.sha256(json.dumps(list(key)).encode()).hexdigest()[:16]
+    path = folder / f"{name}-{digest}.npz"
+    found = _read(path)
+    if found is None:
+        found = {each: np.asarray(array) for each, array in make().items()}
+        manifest.write_whole(path, _packed(found))
+    return found
+
+
+def _packed(arrays: dict[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:  # numpy.savez has no room for an array called "file"
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _read(path: Path) -> dict[str, np.ndarray] | None:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            return dict(archive.items())  # reads every array, and so compares every checksum of the archive
+    except Exception:  # Archive and arrays raise half a dozen types on damaged data; each means the same here.
+        console.warn(f"{path} is damaged; it is made again.")
+        return None

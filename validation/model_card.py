@@ -1,0 +1,78 @@
+"""README.md beside a saved detector: a model card as the Hugging Face hub shows it, without any picture."""
+
+import json
+
+from data_collection.manifest import LABELS
+from validation.report import Report
+
+SHOWN = ("ROC AUC", "balanced accuracy", "TPR", "FPR", "average precision", "EER", "ECE")
+HUB_NAMES = {"ROC AUC": "roc_auc", "balanced accuracy": "balanced_accuracy", "average precision": "average_precision"}
+
+
+def written(report: Report) -> str:
+    card, data, band = report.card, report.data, report.card.calibration
+    counts = ", ".join(
+        f"{part}: {' and '.join(f'{images[label]:,} {label}' for label in LABELS)}"
+        for part, images in card.dataset["images"].items()
+    )
+    lines = [
+        *_front_matter(report),
+        f"# {card.name}",
+        "",
+        *([f"> **{card.banner}**", ""] if card.banner else []),
+        "Tells AI-generated faces from photographs. Made with Telltale.",
+        "",
+        "## What it can do",
+        "",
+        *(f"{sentence}\n" for sentence in report.verdict),
+        f"| metric on {data.name}, 95% interval | " + " | ".join(each.name for each in report.verdicts) + " |",
+        "|---|" + "---|" * len(report.verdicts),
+        *(f"| {name} | " + " | ".join(str(each.estimates[name]) for each in report.verdicts) + " |" for name in SHOWN),
+        "",
+        "## Do not use it for",
+        "",
+        *(f"- {limit}" for limit in report.limits),
+        "",
+        "## How to use it",
+        "",
+        f"Pixels of 0 to 255, {card.image_size} px square, in; the probability of *generated* out. A picture counts as "
+        f"generated from {band.threshold:.3f} on; between {band.real_below:.3f} and {band.generated_above:.3f} the answer is "
+        "“can't tell”.",
+        "",
+        "```python",
+        "import keras",
+        'detector = keras.saving.load_model("detector.keras")',
+        "```",
+        "",
+        "## How it was made",
+        "",
+        f"- Base: {card.base['name']}, {card.base['note']}.",
+        f"- Search: {card.search['trials']} trials of {card.search['tuner']}.",
+        f"- Images: {counts}. Fingerprint of the data set: `{card.dataset['fingerprint'][:16]}`.",
+        f"- Hold-out: opened {data.opened[0] if data.opened else 0} times; near-duplicates, prompts, persons and seeds never "
+        "cross a split.",
+        f"- Libraries: {', '.join(map(' '.join, card.versions.items()))}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _front_matter(report: Report) -> list[str]:
+    """The hub's metadata in YAML; JSON strings are YAML strings, whatever a name holds."""
+    results = [(HUB_NAMES[name], report.estimates[name].value) for name in HUB_NAMES]
+    return [
+        "---",
+        "library_name: keras",
+        "pipeline_tag: image-classification",
+        "tags: [deepfake-detection, ai-generated-image-detection, faces, telltale]",
+        f"base_model: {json.dumps(report.card.base['name'])}",
+        "model-index:",
+        f"- name: {json.dumps(report.card.name)}",
+        "  results:",
+        "  - task: {type: image-classification}",
+        f"    dataset: {{type: image-folder, name: {json.dumps(report.data.name)}}}",
+        "    metrics:",
+        *(f"    - {{type: {name}, value: {value:.4f}}}" for name, value in results if value == value),
+        "---",
+        "",
+    ]

@@ -1,0 +1,87 @@
+"""Single images for the report: as the detector sees them, and with their heat maps as the coarse grids that they are."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageColor
+
+from data_collection.figures import COLOURS
+from data_collection.manifest import LABELS, FaceRecord
+from validation.heat_maps import pixels
+from validation.judged import Judged
+from validation.predictions import Judge
+
+WORST = 12
+SIDE = 144
+STRONGEST = 0.65
+"""How opaque the strongest cell of a map is."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One image of the report.
+
+    Attributes:
+        wrong: whether the detector's call is wrong.
+        jpeg: as the detector sees it.
+        map: the same with the heat map over it; empty without one.
+    """
+
+    label: str
+    source: str
+    file: str
+    probability: float
+    verdict: str
+    wrong: bool
+    jpeg: bytes
+    map: bytes = b""
+
+
+def most_wrong(judged: Judged) -> dict[str, np.ndarray]:
+    """Indices of the WORST images of each class, the worst first: photographs that look most generated, and the reverse."""
+    found = {}
+    for number, label in enumerate(LABELS):
+        mine = np.flatnonzero(judged.labels == number)
+        towards = judged.probabilities[mine] * (1 if number == 0 else -1)
+        found[label] = mine[np.argsort(-towards, kind="stable")][:WORST]
+    return {label: mine for label, mine in found.items() if len(mine)}
+
+
+def show(
+    folder: Path, records: Sequence[FaceRecord], judged: Judged, index: np.ndarray, judge: Judge, maps: dict[str, np.ndarray]
+) -> list[Shown]:
+    """The images at an index.
+
+    Args:
+        maps: by record id; those without one are shown without.
+    """
+    found = []
+    for place in index.tolist():
+        record, probability = records[place], float(judged.probabilities[place])
+        picture = Image.fromarray(pixels(folder, [record], judge)[0]).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+        covered = _jpeg(under_map(picture, maps[record.id])) if record.id in maps else b""
+        verdict, wrong = judge.calibration.verdict(probability), not judged.right[place]
+        found.append(
+            Shown(record.label, record.source, record.file, probability, verdict, bool(wrong), _jpeg(picture), covered)
+        )
+    return found
+
+
+def under_map(picture: Image.Image, cells: np.ndarray) -> Image.Image:
+    """The picture in grey under cells that are orange where they speak for *generated* and blue where for *real*."""
+    strength = cells / max(float(np.abs(cells).max()), 1e-9)
+    colours = np.array([ImageColor.getrgb(COLOURS[label]) for label in ("real", "generated")], dtype=np.uint8)
+    ink = Image.fromarray(colours[(strength > 0).astype(int)]).resize(picture.size, Image.Resampling.NEAREST)
+    opaque = Image.fromarray((255 * STRONGEST * np.abs(strength)).astype(np.uint8)).resize(
+        picture.size, Image.Resampling.NEAREST
+    )
+    return Image.composite(ink, picture.convert("L").convert("RGB"), opaque)
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()

@@ -1,0 +1,257 @@
+"""How a detector's verdicts hold when pictures are passed on, and whether one class suffers more than the other.
+
+Each original is decoded once, every distortion is applied to it at its native resolution, and the ordinary path follows: the
+canonicaliser, the detector, its frozen threshold. Distorting both classes shows robustness; distorting one alone shows bias,
+a score that follows the file's history and not its making (after Ricker et al. 2026).
+"""
+
+import concurrent.futures
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from data_collection import console, face_images, figures, manifest
+from data_collection.manifest import FaceRecord
+from validation import metrics
+from validation.distortions import DISTORTIONS, DISTORTIONS_VERSION, UNDISTORTED, Distortion
+from validation.judged import Judged, Weighted
+from validation.kept import kept
+from validation.metrics import Estimate
+
+Run = Callable[[np.ndarray], np.ndarray]
+
+CHUNK = 16
+# ONNX Runtime on one core is fastest with batches of two to four, and so no thread holds more pictures than that.
+BATCH = 4
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What one distortion does; every figure with its 95% interval, n/a where it needs the class that is missing.
+
+    Attributes:
+        auc, tpr, fpr, ece: with both classes distorted, at the frozen threshold.
+        flipped: share of images whose call (generated or not) differs from the undistorted one's.
+        auc_real_only, auc_generated_only: with only that class distorted, the other as it is.
+        bias: the first less the second: above 0, the distortion makes pictures look less generated whatever they are;
+            under 0, more.
+    """
+
+    family: str
+    value: str
+    auc: Estimate
+    tpr: Estimate
+    fpr: Estimate
+    ece: Estimate
+    flipped: Estimate
+    auc_real_only: Estimate
+    auc_generated_only: Estimate
+    bias: Estimate
+
+    @property
+    def name(self) -> str:
+        return f"{self.family} {self.value}".strip()
+
+
+def chosen(records: Sequence[FaceRecord], most: int = 240) -> list[FaceRecord]:
+    """At most `most` records, half of each class where it has as many, spread evenly over sources; the first by their hash."""
+    ranked = {label: _by_turns([record for record in records if record.label == label]) for label in manifest.LABELS}
+    real, generated = map(len, ranked.values())
+    take = min(real, max(most // 2, most - generated))
+    return sorted(ranked["real"][:take] + ranked["generated"][: most - take], key=lambda record: record.id)
+
+
+def _by_turns(records: Sequence[FaceRecord]) -> list[FaceRecord]:
+    """The first of every source, then the second of every source, and so on."""
+    seen: dict[str, int] = {}
+    turns = []
+    for record in sorted(records, key=lambda record: record.id):
+        seen[record.source] = seen.get(record.source, 0) + 1
+        turns.append((seen[record.source], record.source, record))
+    return [record for _, _, record in sorted(turns, key=lambda turn: turn[:2])]
+
+
+def run(
+    folder: Path,
+    records: Sequence[FaceRecord],
+    detector_run: Run,
+    image_size: int,
+    keep: Path,
+    key: Sequence,
+    distortions: Sequence[Distortion] = DISTORTIONS,
+) -> dict[str, np.ndarray]:
+    """Probabilities of *generated*, (images,), by the name of the condition; "none" is the first.
+
+    Args:
+        folder: the data set's folder.
+        detector_run: from pixels uint8 (n, image_size, image_size, 3) to probabilities (n,); called on every core at once, so
+            a single-threaded ONNX session is fastest.
+        keep: folder for finished chunks, which an interrupted run finds there again.
+        key: what tells this detector from every other, such as the hash of its file; JSON serialisable.
+    """
+    conditions = (UNDISTORTED, *distortions)
+    same = [*key, image_size, face_images.CANONICALISER_VERSION, DISTORTIONS_VERSION, [each.name for each in conditions]]
+    chunks = [records[start : start + CHUNK] for start in range(0, len(records), CHUNK)]
+    found = []
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        one = partial(_probabilities, folder, conditions, detector_run, image_size)
+        for chunk in console.progress(chunks, "distorting and judging", len(chunks)):
+            ids = [[record.id, record.crop] for record in chunk]
+            found.append(kept(keep, "robustness", [*same, ids], partial(_of_chunk, pool, one, conditions, chunk)))
+    return {each.name: np.concatenate([part[each.name] for part in found]) for each in conditions}
+
+
+def _of_chunk(pool, one: Callable, conditions: Sequence[Distortion], chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
+    table = np.stack(list(pool.map(one, chunk)))
+    return {each.name: column for each, column in zip(conditions, table.T, strict=True)}
+
+
+def _probabilities(
+    folder: Path, conditions: Sequence[Distortion], detector_run: Run, size: int, record: FaceRecord
+) -> np.ndarray:
+    face = face_images.decode(manifest.read_original(folder, record), record.crop)
+    found = []
+    for start in range(0, len(conditions), BATCH):
+        faces = (replace(face, square=each.of(face.square, record.id)) for each in conditions[start : start + BATCH])
+        found.append(detector_run(np.stack([face_images.canonical_face(each, record.id, size) for each in faces])))
+    return np.concatenate(found)
+
+
+def figures_of(
+    probabilities: Mapping[str, np.ndarray],
+    clean: Judged,
+    distortions: Sequence[Distortion] = DISTORTIONS,
+    replicates: int = metrics.REPLICATES,
+) -> list[Condition]:
+    """A row for each condition of `run`, the undistorted one first.
+
+    Args:
+        clean: labels, groups and threshold of the same images, in the same order.
+    """
+    clean = replace(clean, probabilities=probabilities[UNDISTORTED.name])
+    return [_condition(each, probabilities[each.name], clean, replicates) for each in (UNDISTORTED, *distortions)]
+
+
+def _condition(distortion: Distortion, distorted: np.ndarray, clean: Judged, replicates: int) -> Condition:
+    both = replace(clean, probabilities=distorted)
+    whole = metrics.estimates(both, ("ROC AUC", "TPR", "FPR", "ECE"), replicates)
+    return Condition(distortion.family, distortion.value, *whole.values(), *_against(clean, both, replicates))
+
+
+def _against(clean: Judged, distorted: Judged, replicates: int) -> list[Estimate]:
+    """flipped, auc_real_only, auc_generated_only and bias, all from the same replicates."""
+    flips = distorted.called_generated != clean.called_generated
+    one_sided = [
+        replace(clean, probabilities=np.where(clean.labels == label, distorted.probabilities, clean.probabilities))
+        for label in (0, 1)
+    ]
+
+    def values(weights: np.ndarray) -> np.ndarray:
+        real_only, generated_only = (metrics.roc_auc(Weighted(each, weights)) for each in one_sided)
+        # Between 0 and 1 like the others; half of the difference, up from one half.
+        return np.stack(
+            [weights @ flips / weights.sum(axis=1), real_only, generated_only, (real_only - generated_only + 1) / 2]
+        )
+
+    points = values(np.ones((1, len(flips))))[:, 0]
+    drawn = np.concatenate([values(weights) for weights in metrics.resampled(clean, replicates, seed=0)], axis=1)
+    each_class = min(len(np.unique(clean.groups[clean.labels == label])) for label in (0, 1))
+    groups = (len(np.unique(clean.groups)), each_class, each_class, each_class)
+    *others, half = map(metrics.interval, map(float, points), drawn, groups)
+    return [*others, Estimate(2 * half.value - 1, 2 * half.low - 1, 2 * half.high - 1)]
+
+
+def most_biased(rows: Sequence[Condition]) -> Condition | None:
+    """The row with the bias index, the largest |bias|; None where a class is missing.
+
+    The largest of many noisy figures is never 0, bias or none: its interval says what may be chance.
+    """
+    known = [row for row in rows if not np.isnan(row.bias.value)]
+    return max(known, key=lambda row: abs(row.bias.value), default=None)
+
+
+LINES = {
+    "tpr": {
+        "label": "generated images found (TPR)",
+        "color": figures.COLOURS["generated"],
+        "linestyle": figures.DASHES["generated"],
+    },
+    "fpr": {
+        "label": "photographs called generated (FPR)",
+        "color": figures.COLOURS["real"],
+        "linestyle": figures.DASHES["real"],
+    },
+    "auc": {"label": "ROC AUC", "color": "0.25", "linestyle": "-"},
+}
+MARKERS = {"tpr": "s", "fpr": "o", "auc": ""}
+OFFSETS = {"tpr": -0.12, "fpr": 0.0, "auc": 0.12}
+ROWS = {each.name: each for each in DISTORTIONS}
+
+
+def curves(rows: Sequence[Condition]) -> bytes:
+    """TPR and FPR at the frozen threshold, with their intervals, and the AUC: a panel for each family of distortions; PNG.
+
+    Families of fewer than three values share the last panel, as points.
+    """
+    from matplotlib.figure import Figure
+
+    panels = _panels(rows)
+    down = -(-len(panels) // 3)
+    figure = Figure(figsize=(10, 0.5 + 2.5 * down), dpi=150, layout="constrained")
+    every = figure.subplots(down, 3, sharey=True, squeeze=False).ravel()
+    for axes, panel in zip(every, panels, strict=False):
+        _draw(axes, panel)
+    for axes in every[len(panels) :]:
+        axes.set_visible(False)
+    figure.legend(*every[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=10)
+    return figures.drawn(figure)
+
+
+@dataclass(frozen=True)
+class _Panel:
+    title: str
+    axis: str
+    rows: list[Condition]
+    ticks: list[str]
+    line: bool = True
+
+
+def _panels(rows: Sequence[Condition]) -> list[_Panel]:
+    clean, *others = rows
+    families = {row.family: [each for each in others if each.family == row.family] for row in others}
+    panels, few = [], []
+    for family, mine in families.items():
+        if len(mine) < 3:
+            few += mine
+            continue
+        place = sum(ROWS[row.name].opposite for row in mine)
+        ordered = [*mine[:place], clean, *mine[place:]]
+        panels.append(_Panel(family, ROWS[mine[0].name].axis, ordered, [row.value or "none" for row in ordered]))
+    ticks = [f"{row.family}\n{row.value}".replace(" ", "\n", 1).strip() for row in (clean, *few)]
+    return [*panels, _Panel("histories", "", [clean, *few], ticks, line=False)] if few else panels
+
+
+def _draw(axes, panel: _Panel) -> None:
+    x = np.arange(len(panel.rows))
+    for name, look in LINES.items():
+        value, low, high = np.array([[e.value, e.low, e.high] for e in (getattr(row, name) for row in panel.rows)]).T
+        thin = name == "auc"
+        if panel.line:
+            axes.plot(x, value, marker=MARKERS[name], markersize=4, linewidth=0.9 if thin else 1.6, **look)
+            if not thin:
+                axes.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
+        else:
+            bars = np.clip([value - low, high - value], 0, None)
+            axes.errorbar(
+                x + OFFSETS[name], value, bars, fmt=MARKERS[name] or "_", markersize=4, color=look["color"], elinewidth=1
+            )
+    axes.set_title(panel.title, fontsize=10, loc="left")
+    axes.set_xlabel(panel.axis, fontsize=9)
+    axes.set(ylim=(-0.03, 1.03), xticks=x, xticklabels=panel.ticks)
+    axes.tick_params(labelsize=8)
+    axes.grid(axis="y", color="0.92")
+    axes.spines[["top", "right"]].set_visible(False)
