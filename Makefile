@@ -11,7 +11,7 @@ demo: .venv/running
 	$(PY) -m validation
 	$(PY) -m detection $$(find data/sample/originals -name "*.p*" | sort | sed -n "1,3p;798,800p")
 	@echo
-	@echo "Look at the report:   saved_models/sample-*/report/report.md"
+	@echo "Look at the report:   saved_models/sample-*/report/index.html"
 	@echo "Look at the curves:   $(PY) -m tensorboard.main --logdir logs"
 	@echo "Judge a photo:        $(PY) -m detection PHOTO.jpg"
 

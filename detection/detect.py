@@ -70,7 +70,7 @@ def show(detections: Sequence[Detection], detector: Detector) -> None:
     band = detector.card.calibration
     console.say(
         f"Judged by {detector.card.name}: generated from {band.generated_above:.2f}, real up to {band.real_below:.2f}, "
-        f"can't tell between. About {band.target_fpr:.0%} of real photographs are called generated; this is no proof."
+        f"can't tell between. {band.expectation()} This is no proof."
     )
     if detector.card.banner:
         console.warn(detector.card.banner)

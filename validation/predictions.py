@@ -3,7 +3,7 @@
 import concurrent.futures
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,8 +16,11 @@ from training.calibration import Calibration
 from training.saved_models import Card
 from validation.kept import kept
 
-CHUNK = 256
+CHUNK = 64
 """Images after which the probabilities are kept."""
+
+BATCH = 16
+"""At 448 px a batch of 64 would hold a gigabyte in the outputs of a few layers."""
 
 
 @dataclass(frozen=True)
@@ -88,23 +91,24 @@ def predict(folder: Path, records: Sequence[FaceRecord], asked: Sequence[Judge])
     """
     chunks = [records[start : start + CHUNK] for start in range(0, len(records), CHUNK)]
     found: list[list[np.ndarray]] = [[] for _ in asked]
-    for number, chunk in enumerate(chunks, 1):
-        what = f"judging images, part {number} of {len(chunks)}" if len(chunks) > 1 else "judging images"
-        for answers, judge in zip(found, asked, strict=True):
-            make = functools.partial(_judge, folder, chunk, judge, f"{what}: {judge.name}")
-            answers.append(kept(judge.folder / "kept", "scores", judge.key(chunk), make)["probabilities"])
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for chunk in console.progress(chunks, f"judging images by {len(asked)} detectors", len(chunks)):
+            pixels = functools.cache(functools.partial(_pixels, pool, folder, chunk))
+            for answers, judge in zip(found, asked, strict=True):
+                make = functools.partial(_judge, judge, pixels)
+                answers.append(kept(judge.folder / "kept", "scores", judge.key(chunk), make)["probabilities"])
     return [_numbers(np.concatenate(answers), judge) for answers, judge in zip(found, asked, strict=True)]
 
 
-def _judge(folder: Path, records: Sequence[FaceRecord], judge: Judge, what: str) -> dict[str, np.ndarray]:
-    batches = [records[start : start + 4 * feature_cache.BATCH] for start in range(0, len(records), 4 * feature_cache.BATCH)]
-    found = []
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for batch in console.progress(batches, what, len(batches)):
-            rows = (replace(record, crop=judge.crop) for record in batch)
-            pixels = pool.map(lambda row: feature_cache.canonical(folder, row, judge.image_size, 0), rows)
-            found.append(judge.run(np.stack(list(pixels))))
-    return {"probabilities": np.concatenate(found)}
+def _pixels(pool: concurrent.futures.Executor, folder: Path, records: Sequence[FaceRecord], size: int, crop: str) -> np.ndarray:
+    rows = (replace(record, crop=crop) for record in records)
+    return np.stack(list(pool.map(lambda row: feature_cache.canonical(folder, row, size, 0), rows)))
+
+
+def _judge(judge: Judge, pixels: Callable[[int, str], np.ndarray]) -> dict[str, np.ndarray]:
+    wanted = pixels(judge.image_size, judge.crop)
+    parts = [judge.run(wanted[start : start + BATCH]) for start in range(0, len(wanted), BATCH)]
+    return {"probabilities": np.concatenate(parts)}
 
 
 def _numbers(probabilities: np.ndarray, judge: Judge) -> np.ndarray:

@@ -13,8 +13,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from data_collection import console, face_images, figures, manifest
+from data_collection import console, face_images, manifest
 from data_collection.manifest import FaceRecord
 from validation import metrics
 from validation.distortions import DISTORTIONS, DISTORTIONS_VERSION, UNDISTORTED, Distortion
@@ -27,6 +28,9 @@ Run = Callable[[np.ndarray], np.ndarray]
 CHUNK = 16
 # ONNX Runtime on one core is fastest with batches of two to four, and so no thread holds more pictures than that.
 BATCH = 4
+
+LARGEST = 1024
+"""Larger squares are shrunk to this first, as every service that passes pictures on does; it also bounds the time."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,7 @@ def _probabilities(
     folder: Path, conditions: Sequence[Distortion], detector_run: Run, size: int, record: FaceRecord
 ) -> np.ndarray:
     face = face_images.decode(manifest.read_original(folder, record), record.crop)
+    face.square.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
     found = []
     for start in range(0, len(conditions), BATCH):
         faces = (replace(face, square=each.of(face.square, record.id)) for each in conditions[start : start + BATCH])
@@ -172,86 +177,3 @@ def most_biased(rows: Sequence[Condition]) -> Condition | None:
     """
     known = [row for row in rows if not np.isnan(row.bias.value)]
     return max(known, key=lambda row: abs(row.bias.value), default=None)
-
-
-LINES = {
-    "tpr": {
-        "label": "generated images found (TPR)",
-        "color": figures.COLOURS["generated"],
-        "linestyle": figures.DASHES["generated"],
-    },
-    "fpr": {
-        "label": "photographs called generated (FPR)",
-        "color": figures.COLOURS["real"],
-        "linestyle": figures.DASHES["real"],
-    },
-    "auc": {"label": "ROC AUC", "color": "0.25", "linestyle": "-"},
-}
-MARKERS = {"tpr": "s", "fpr": "o", "auc": ""}
-OFFSETS = {"tpr": -0.12, "fpr": 0.0, "auc": 0.12}
-ROWS = {each.name: each for each in DISTORTIONS}
-
-
-def curves(rows: Sequence[Condition]) -> bytes:
-    """TPR and FPR at the frozen threshold, with their intervals, and the AUC: a panel for each family of distortions; PNG.
-
-    Families of fewer than three values share the last panel, as points.
-    """
-    from matplotlib.figure import Figure
-
-    panels = _panels(rows)
-    down = -(-len(panels) // 3)
-    figure = Figure(figsize=(10, 0.5 + 2.5 * down), dpi=150, layout="constrained")
-    every = figure.subplots(down, 3, sharey=True, squeeze=False).ravel()
-    for axes, panel in zip(every, panels, strict=False):
-        _draw(axes, panel)
-    for axes in every[len(panels) :]:
-        axes.set_visible(False)
-    figure.legend(*every[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=10)
-    return figures.drawn(figure)
-
-
-@dataclass(frozen=True)
-class _Panel:
-    title: str
-    axis: str
-    rows: list[Condition]
-    ticks: list[str]
-    line: bool = True
-
-
-def _panels(rows: Sequence[Condition]) -> list[_Panel]:
-    clean, *others = rows
-    families = {row.family: [each for each in others if each.family == row.family] for row in others}
-    panels, few = [], []
-    for family, mine in families.items():
-        if len(mine) < 3:
-            few += mine
-            continue
-        place = sum(ROWS[row.name].opposite for row in mine)
-        ordered = [*mine[:place], clean, *mine[place:]]
-        panels.append(_Panel(family, ROWS[mine[0].name].axis, ordered, [row.value or "none" for row in ordered]))
-    ticks = [f"{row.family}\n{row.value}".replace(" ", "\n", 1).strip() for row in (clean, *few)]
-    return [*panels, _Panel("histories", "", [clean, *few], ticks, line=False)] if few else panels
-
-
-def _draw(axes, panel: _Panel) -> None:
-    x = np.arange(len(panel.rows))
-    for name, look in LINES.items():
-        value, low, high = np.array([[e.value, e.low, e.high] for e in (getattr(row, name) for row in panel.rows)]).T
-        thin = name == "auc"
-        if panel.line:
-            axes.plot(x, value, marker=MARKERS[name], markersize=4, linewidth=0.9 if thin else 1.6, **look)
-            if not thin:
-                axes.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
-        else:
-            bars = np.clip([value - low, high - value], 0, None)
-            axes.errorbar(
-                x + OFFSETS[name], value, bars, fmt=MARKERS[name] or "_", markersize=4, color=look["color"], elinewidth=1
-            )
-    axes.set_title(panel.title, fontsize=10, loc="left")
-    axes.set_xlabel(panel.axis, fontsize=9)
-    axes.set(ylim=(-0.03, 1.03), xticks=x, xticklabels=panel.ticks)
-    axes.tick_params(labelsize=8)
-    axes.grid(axis="y", color="0.92")
-    axes.spines[["top", "right"]].set_visible(False)

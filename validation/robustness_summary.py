@@ -1,13 +1,13 @@
 """measure(): a sample of the judged images is passed on in every way, and judged again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data_collection.figures import Picture
 from data_collection.manifest import FaceRecord
 from training import onnx_files
-from validation import robustness
+from validation import robustness, robustness_curves
 from validation.judged import Judged
 from validation.predictions import Judge
 from validation.robustness import Condition
@@ -42,7 +42,7 @@ def measure(folder: Path, records: Sequence[FaceRecord], judged: Judged, judge: 
         judged: of the same records, in the same order.
     """
     place = {record.id: index for index, record in enumerate(records)}
-    sample = robustness.chosen(records, most)
+    sample = [replace(record, crop=judge.crop) for record in robustness.chosen(records, most)]
     ask = onnx_files.runner(judge.file, threads=1)
     probabilities = robustness.run(
         folder,
@@ -56,7 +56,7 @@ def measure(folder: Path, records: Sequence[FaceRecord], judged: Judged, judge: 
     clean, *conditions = robustness.figures_of(probabilities, few, replicates=REPLICATES)
     caption = (
         "Orange, dashed: generated faces found; blue, unbroken: photographs called generated, both at the frozen threshold and "
-        "with 95% intervals; grey: ROC AUC. Each panel begins with the pictures as they are."
+        "with 95% intervals; grey: ROC AUC. “None” is the pictures as they are."
     )
-    curves = Picture("robustness", "What passing on does", caption, robustness.curves([clean, *conditions]))
+    curves = Picture("robustness", "What passing on does", caption, robustness_curves.curves([clean, *conditions]))
     return Robustness(len(sample), clean, conditions, robustness.most_biased(conditions), curves)

@@ -50,3 +50,14 @@ def test_sigmoid_and_log_loss_bear_any_logit():
     assert calibration.sigmoid(np.array([-1e4, 0, 1e4])).tolist() == [0, 0.5, 1]
     assert calibration.log_loss(np.array([1e4, -1e4]), np.array([1, 0])) == 0
     assert calibration.log_loss(np.array([0.0]), np.array([1])) == pytest.approx(np.log(2))
+
+
+def test_the_card_says_which_error_to_expect_and_never_none():
+    found = calibrate(calibration.sigmoid(logits(2)), LABELS, 0.05)
+    assert found.answered + found.doubtful == 400
+    said = np.array([found.verdict(each) for each in calibration.sigmoid(logits(2))])
+    assert found.wrong == np.sum((said == "generated") & (LABELS == 0)) + np.sum((said == "real") & (LABELS == 1)) > 0
+    assert found.wrong / found.answered < found.wrong_at_most < 0.12
+    perfect = calibrate(calibration.sigmoid(logits(40)), LABELS, 0.05)
+    assert (perfect.wrong, perfect.wrong_at_most) == (0, pytest.approx(1 - 0.05 ** (1 / perfect.answered)))
+    assert f"0 of {perfect.answered} answers were wrong (95% sure: under 0.7%)" in perfect.expectation()

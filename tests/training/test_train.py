@@ -60,9 +60,9 @@ def test_models_from_scratch_join_the_leaderboard_and_are_judged_on_the_hold_out
     names = ("two-layer net on pixels, 64 px", "CNN from scratch with SRM attention, 64 px")
     for name in names:
         assert f"baseline: {name}" in done.stdout
-    judged = command("validation", cwd=tmp_path)
+    judged = command("validation", "--distorted", 0, "--explained", 0, cwd=tmp_path)
     assert judged.returncode == 0, judged.stderr
-    report = json.loads((tmp_path / "saved_models" / "more" / "report" / "report.json").read_text())
+    report = json.loads((tmp_path / "saved_models" / "more" / "report" / "metrics.json").read_text())
     assert set(names) <= set(report["detectors"])
 
 

@@ -14,7 +14,8 @@ from training import feature_cache
 from validation import robustness
 from validation.distortions import DISTORTIONS
 from validation.judged import Judged
-from validation.robustness import chosen, curves, figures_of, most_biased, run
+from validation.robustness import chosen, figures_of, most_biased, run
+from validation.robustness_curves import curves
 
 FEW = [
     row for row in DISTORTIONS if row.name in ("JPEG 30", "noise 20", "brightness -20%", "brightness +20%", "social network")
