@@ -60,4 +60,4 @@ def test_the_card_says_which_error_to_expect_and_never_none():
     assert found.wrong / found.answered < found.wrong_at_most < 0.12
     perfect = calibrate(calibration.sigmoid(logits(40)), LABELS, 0.05)
     assert (perfect.wrong, perfect.wrong_at_most) == (0, pytest.approx(1 - 0.05 ** (1 / perfect.answered)))
-    assert f"0 of {perfect.answered} answers were wrong (95% sure: under 0.7%)" in perfect.expectation()
+    assert f"0 of {perfect.answered} answers were wrong (95% sure: under 0.8%)" in perfect.expectation()

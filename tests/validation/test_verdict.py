@@ -1,0 +1,88 @@
+"""The first sentences of a report say no more than the figures do."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_collection.audit import Audit
+from data_collection.audit_probes import Probe
+from data_collection.manifest import FaceRecord
+from validation import verdict
+from validation.evaluation_set import EvaluationSet
+from validation.judged import Judged
+from validation.metrics import estimates
+from validation.overlap import Overlap
+from validation.report import Verdicts
+from validation.robustness import Condition, figures_of
+from validation.robustness_summary import Robustness
+
+KNOWN = Overlap(100, [], [], [])
+
+
+def verdicts(name: str, gap: float, n: int = 200, real: bool = True, generated: bool = True) -> Verdicts:
+    draw = np.random.default_rng(0)
+    labels = np.arange(n) % 2
+    scores = 1 / (1 + np.exp(-(draw.normal(size=n) + gap * (labels - 0.5))))
+    judged = Judged(scores, labels, np.arange(n), 0.5).taken((labels == 1) & generated | (labels == 0) & real)
+    return Verdicts(name, judged, estimates(judged, replicates=100))
+
+
+def data(overlap: Overlap | None = KNOWN) -> EvaluationSet:
+    return EvaluationSet("the hold-out", Path("."), [], [], overlap)
+
+
+def robustness(one: Verdicts) -> Robustness:
+    """One distortion that costs every generated image a third of its logit's head start."""
+    judged = one.judged
+    weaker = np.clip(judged.probabilities - 0.4 * (judged.labels == 1), 0, 1)
+    from validation.distortions import DISTORTIONS
+
+    found: list[Condition] = figures_of(
+        {"none": judged.probabilities, DISTORTIONS[0].name: weaker}, judged, DISTORTIONS[:1], replicates=50
+    )
+    return Robustness(len(judged.labels), found[0], found[1:], None, None)
+
+
+def test_three_sentences_with_the_figures_and_what_has_to_be_beaten():
+    one, rival = verdicts("faces", 4), verdicts("logistic regression", 2)
+    probe = Probe("thumbnail", 2, 0.91, 0.8, 0.95, "", "WARN")
+    audit = Audit("GREEN", "", [], [probe, Probe("detail", 3, 0.99, 0.9, 1, "", "reported")], [], [], {}, {}, "")
+    first, second, third = verdict.verdict(data(), [one, rival], audit, robustness(one))
+    found = one.estimates
+    assert f"finds {found['TPR'].value:.1%} (" in first and "of 100 generated faces" in first and "too little" not in first
+    assert "which it has not learnt from" in first
+    assert f"logistic regression {rival.estimates['ROC AUC'].value:.3f}" in second
+    assert "thumbnail alone 0.910" in second and "0.990" not in second  # tier 3 may be a trace; it need not be beaten
+    assert third.startswith("Under JPEG 95, the worst of 1 ways") and "may pass unnoticed" in third
+
+
+def test_few_images_and_unknown_training_are_said_in_the_first_sentence():
+    first, *_ = verdict.verdict(data(None), [verdicts("faces", 4, 20)], None, None)
+    assert "which it may have learnt from" in first and "too little to say much: 10 independent images" in first
+
+
+def test_one_class_gives_no_claim_about_telling_apart():
+    first, second, _ = verdict.verdict(data(), [verdicts("faces", 4, generated=False)], None, None)
+    assert "finds" not in first and "of 100 photographs generated" in first
+    assert second.startswith("Only one class was shown")
+
+
+def test_a_detector_that_says_the_same_of_all_tells_nothing():
+    judged = Judged(np.full(80, 0.4), np.arange(80) % 2, np.arange(80), 0.5)
+    _, second, _ = verdict.verdict(data(), [Verdicts("faces", judged, estimates(judged, replicates=20))], None, None)
+    assert "the same probability" in second and "of a coin" in second
+
+
+def test_limits_name_the_sources_the_lost_distortions_and_what_an_alarm_is_worth():
+    one = verdicts("faces", 4)
+    records = [FaceRecord("", "real", "kaggle", "", ""), FaceRecord("", "generated", "sd-1.5", "", "")]
+    told = " ".join(verdict.limits(records, one, robustness(one)))
+    assert "real: kaggle; generated: sd-1.5" in told and "Under JPEG 95 it misses" in told
+    hit, alarm = one.estimates["TPR"].value, one.estimates["FPR"].high
+    assert f"{hit * 0.01 / (hit * 0.01 + alarm * 0.99):.0%} where 1% are generated" in told
+
+
+@pytest.mark.parametrize("gap", [0, 8])
+def test_limits_of_any_detector_can_be_told(gap):
+    assert len(verdict.limits([], verdicts("faces", gap), None)) >= 5
