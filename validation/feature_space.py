@@ -100,24 +100,29 @@ def purities(values: np.ndarray, records: Sequence[FaceRecord]) -> list[Purity]:
     return found
 
 
+def reduced(values: np.ndarray, seed: int = 0) -> np.ndarray:
+    """The COMPONENTS directions in which the features differ most, float32 (n, COMPONENTS)."""
+    from sklearn.decomposition import PCA
+
+    return PCA(min(COMPONENTS, *values.shape), random_state=seed).fit_transform(values).astype(np.float32)
+
+
 def projected(values: np.ndarray, how: Projection, seed: int = 0) -> np.ndarray:
-    """Two dimensions for looking at, (n, 2); distances between far groups mean nothing on it.
+    """Two dimensions for looking at, (n, 2), of reduced features; distances between far groups mean nothing on it.
 
     Raises:
         PlainError: UMAP is not installed.
     """
-    from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
-    reduced = PCA(min(COMPONENTS, *values.shape), random_state=seed).fit_transform(values)
     if how == "umap":
         try:
             import umap
         except ImportError:
             raise console.PlainError("--projection umap needs a package: pip install umap-learn.") from None
-        return umap.UMAP(random_state=seed, n_jobs=1).fit_transform(reduced)
+        return umap.UMAP(random_state=seed, n_jobs=1).fit_transform(values)
     perplexity = min(PERPLEXITY, (len(values) - 1) / 3)
-    return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced)
+    return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(values)
 
 
 def shuffled(
