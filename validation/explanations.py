@@ -89,7 +89,12 @@ def _among_others(
     values, thumbnails = feature_space.features(data.folder, mapped, opened, judge, "features of the judged images")
     standard = feature_space.standardised(values, values)
     key = [settings.projection, *judge.key(mapped)]
-    where = kept(judge.folder / "kept", "map", key, lambda: {"places": feature_space.projected(standard, settings.projection)})
+
+    def make() -> Maps:
+        reduced = feature_space.reduced(standard)
+        return {"reduced": reduced, "places": feature_space.projected(reduced, settings.projection)}
+
+    where = kept(judge.folder / "kept", "map", key, make)
     how = {"t-sne": "t-SNE", "umap": "UMAP"}[settings.projection]
     return dataclasses.replace(
         so_far,
@@ -97,7 +102,7 @@ def _among_others(
         purities=feature_space.purities(standard, mapped),
         shuffled=_shuffled(settings, card, mapped, values, judge, opened),
         maps=curves.maps(where["places"], mapped, thumbnails, how),
-        embedding=(standard, [f"{record.label}: {record.source}" for record in mapped], thumbnails),
+        embedding=(where["reduced"], [f"{record.label}: {record.source}" for record in mapped], thumbnails),
     )
 
 

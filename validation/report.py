@@ -55,7 +55,7 @@ class Explained:
         unavailable: why there is nothing, in words; empty otherwise.
         samples: images drawn at random.
         how: "t-SNE" or "UMAP".
-        embedding: for TensorBoard's projector: features (n, width), names, and thumbnails, uint8 (n, side, side, 3).
+        embedding: for TensorBoard's projector: reduced features (n, width), names, and thumbnails, uint8 (n, side, side, 3).
     """
 
     unavailable: str = ""
