@@ -12,6 +12,7 @@ from validation.metrics import Estimate
 
 if TYPE_CHECKING:
     from validation.report import Verdicts
+    from validation.robustness import Condition
     from validation.robustness_summary import Robustness
 
 FEW = 30
@@ -88,16 +89,25 @@ def limits(records: Sequence[FaceRecord], one: "Verdicts", robustness: "Robustne
         "Edited photographs. A swapped, retouched or partly redrawn face is neither of the two things that it has learnt.",
     ]
     found += [_rare(one)] if np.isfinite(one.estimates["ROC AUC"].value) else []
-    lost = [each.name for each in robustness.conditions if each.tpr.value < 0.5 or each.fpr.value > 0.2] if robustness else []
+    lost = _lost(robustness)
     if lost:
         found.append(
-            f"Pictures that have been passed on. Under {', '.join(lost)} it misses more than half of the generated faces or "
-            "calls more than a fifth of the photographs generated."
+            f"Pictures that have been passed on. Under {', '.join(lost[:8])}{' and others' if len(lost) > 8 else ''} it misses "
+            "more than half of the generated faces or calls more than a fifth of the photographs generated."
         )
-    found.append(
-        "Judging people. Nothing here says whether it errs more often on faces of one group of people than of another."
-    )
-    return found
+    people = "Judging people. Nothing here says whether it errs more often on faces of one group of people than of another."
+    return [*found, people]
+
+
+def _lost(robustness: "Robustness | None") -> list[str]:
+    """Distortions under which it is of no use; none if it is of no use without them."""
+
+    def useless(each: "Condition") -> bool:
+        return each.tpr.value < 0.5 or each.fpr.value > 0.2
+
+    if not robustness or useless(robustness.clean):
+        return []
+    return [each.name for each in robustness.conditions if useless(each)]
 
 
 def _rare(one: "Verdicts") -> str:
