@@ -1,4 +1,4 @@
-"""`python -m benchmarks.run`: the speed and memory figures, measured on pictures made of noise, in about nine minutes.
+"""`python -m benchmarks.run`: the speed and memory figures, measured on pictures made of noise, in about fourteen minutes.
 
 It needs the pretrained weights (as `python -m training` finds them) and no data set. What is compared runs in turns within
 this process, or as whole processes one after another. Writes benchmarks/results.json.
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks import boundaries, collection
+from benchmarks import boundaries, collection, reports
 from benchmarks.measuring import ROOT, Figure, timed, whole_process
 from data_collection import console, manifest
 from training.onnx_files import Runner
@@ -41,6 +41,8 @@ def main() -> int:
         figures = commands(place)
         console.heading("Collection and audit")
         figures += collection.figures(place)
+        console.heading("Validation")
+        figures += reports.figures(place)
         quiet.start_keras()
         console.heading("Extraction: Keras and ONNX Runtime in turns")
         figures += extraction(place)
