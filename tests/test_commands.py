@@ -40,7 +40,8 @@ def test_a_misspelt_option_is_named_with_a_suggestion(room, tmp_path):
 
 
 def options_of(room: str) -> set[str]:
-    trees = [ast.parse((ROOT / room / file).read_text()) for file in ("settings.py", "__main__.py")]
+    files = [*(ROOT / room).glob("*settings.py"), ROOT / room / "__main__.py"]
+    trees = [ast.parse(file.read_text()) for file in files]
     classes = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
     fields = [item.target.id for node in classes for item in node.body if isinstance(item, ast.AnnAssign)]
     return {"--" + field.replace("_", "-") for field in fields}

@@ -1,0 +1,175 @@
+"""What a matrix run found, what it comes to in a sentence, and its JSON."""
+
+import dataclasses
+import importlib.metadata
+import math
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_collection import audit, face_images, manifest, splits
+from training.base_weights import BaseWeights
+from training.dataset import Dataset
+from validation.matrix_heads import Cell, Outcome
+from validation.matrix_plan import Images
+from validation.matrix_settings import MatrixSettings
+from validation.metrics import CONFIDENCE, REPLICATES
+
+VERSIONS = ("keras", "tensorflow", "onnxruntime", "scikit-learn", "numpy", "pillow")
+HEAD = "logistic regression (C = 1) on the standardised mean and standard deviation of every tap"
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """All that a run found.
+
+    Attributes:
+        opened: how often this hold-out has been opened, this time included.
+        rows: one head for each generated source.
+        left_out: one head for each source, or pair of sources, that it was kept away from.
+    """
+
+    data: Dataset
+    them: Images
+    weights: BaseWeights
+    settings: MatrixSettings
+    opened: int
+    rows: list[Outcome]
+    left_out: list[Outcome]
+
+    @property
+    def banner(self) -> str:
+        """What the audit of the data set makes every reader know first; empty if nothing."""
+        return audit.refuse(self.data.folder, self.data.records, accept_shortcuts=True)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The matrix in three figures: mean AUC on known and on unknown generators, and the cell with the lowest AUC.
+
+    Attributes:
+        worst: (row, cell); None if no cell has an AUC.
+    """
+
+    diagonal: float
+    off_diagonal: float
+    worst: tuple[Outcome, Cell] | None
+
+
+def summary(rows: list[Outcome]) -> Summary:
+    cells = [(row, cell) for row in rows for cell in row.cells if not math.isnan(cell.auc.value)]
+    return Summary(
+        _mean([cell.auc.value for _, cell in cells if cell.seen]),
+        _mean([cell.auc.value for _, cell in cells if not cell.seen]),
+        min(cells, key=lambda pair: pair[1].auc.value, default=None),
+    )
+
+
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values) if values else math.nan
+
+
+def shown(value: float, digits: int = 3) -> str:
+    return "n/a" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def sentences(found: Matrix) -> Iterator[str]:
+    """Diagonal, off-diagonal, worst cell, and the worst of what was left out, in words."""
+    brief = summary(found.rows)
+    yield f"On the generator that a head was trained on, the mean AUC is {shown(brief.diagonal)} (the diagonal)."
+    yield f"On a generator that it has never seen, the mean AUC is {shown(brief.off_diagonal)} (off the diagonal)."
+    if brief.worst:
+        row, cell = brief.worst
+        yield (
+            f"The worst cell: trained on {row.name}, tested on {cell.tested_on[0]}, AUC {cell.auc}; of 100 such images it "
+            f"finds {shown(100 * cell.tpr.value, 0)} at its threshold."
+        )
+    yield from _left_out_sentences(found.left_out)
+
+
+def _left_out_sentences(rows: list[Outcome]) -> Iterator[str]:
+    cells = [(row, cell) for row in rows for cell in row.cells if not cell.seen and not math.isnan(cell.auc.value)]
+    if cells:
+        row, cell = min(cells, key=lambda pair: pair[1].auc.value)
+        yield f"The worst source left out: trained on everything but {row.name}, AUC {cell.auc} on {cell.tested_on[0]}."
+    alarms = [(row, each) for row in rows for each in row.alarms if not each.seen and not math.isnan(each.fpr.value)]
+    if alarms:
+        row, each = max(alarms, key=lambda pair: pair[1].fpr.value)
+        yield (
+            f"The most false alarms on photographs of a source never seen: {each.fpr} of {each.source}, trained on everything "
+            f"but {row.name}."
+        )
+
+
+def as_json(found: Matrix) -> dict:
+    records, settings = found.data.records, found.settings
+    brief = summary(found.rows)
+    return {
+        "dataset": found.data.folder.name,
+        "fingerprint": manifest.fingerprint(records),
+        "hold_out_sha256": splits.hold_out_sha256(records),
+        "hold_out_opened": found.opened,
+        "banner": found.banner,
+        "command": command(settings),
+        "settings": {name: str(value) if isinstance(value, Path) else value for name, value in vars(settings).items()},
+        "base": {key: getattr(found.weights, key) for key in ("base", "origin", "sha256", "note")},
+        "canonicaliser": face_images.CANONICALISER_VERSION,
+        "head": HEAD,
+        "intervals": {
+            "confidence": CONFIDENCE,
+            "replicates": REPLICATES,
+            "seed": settings.seed,
+            "drawn": "groups within class",
+        },
+        "versions": versions(),
+        "sources": sources(found),
+        "summary": {
+            "mean_auc_diagonal": brief.diagonal,
+            "mean_auc_off_diagonal": brief.off_diagonal,
+            "worst": brief.worst and {"trained_on": brief.worst[0].name, "tested_on": brief.worst[1].tested_on[0]},
+        },
+        "matrix": [dataclasses.asdict(row) for row in found.rows],
+        "leave_one_source_out": [dataclasses.asdict(row) for row in found.left_out],
+    }
+
+
+def without_nan(value: object) -> object:
+    """The same nest of dicts and lists with null for NaN, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: without_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def sources(found: Matrix) -> list[dict]:
+    """Images of every source that takes part, by split, and its groups."""
+    them = found.them
+    rows = []
+    for source in them.sources:
+        parts = {part: len(them.rows([source], part)) for part in splits.SPLITS}
+        groups = len({them.group[row] for row in them.rows([source], *splits.SPLITS)})
+        rows.append({"name": source.name, "label": source.label, **parts, "groups": groups})
+    return rows
+
+
+def versions() -> dict[str, str]:
+    found = {}
+    for name in VERSIONS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def command(settings: MatrixSettings) -> str:
+    """The command that makes the same matrix again, with whatever differs from the defaults."""
+    words = ["python", "-m", "validation", "matrix"]
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if value != field.default:
+            option = f"--{field.name.replace('_', '-')}"
+            words += [option] if value is True else [option, str(value)]
+    return shlex.join(words)
