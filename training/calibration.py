@@ -17,8 +17,7 @@ class Calibration:
         real_below, generated_above: between the two the verdict is "can't tell": under the first lie at most
             `target_fpr` of the generated validation images, over the second at most `target_fpr` of the photographs.
         answered, wrong, doubtful: validation images with a verdict, those of them with the wrong one, and those without: the
-            error to expect, seen on the images that the band was chosen on.
-        wrong_at_most: upper end of the one-sided 95% interval of the share of wrong answers (Clopper and Pearson); never 0.
+            error to expect, in hindsight: the band was chosen on these very images.
     """
 
     temperature: float
@@ -29,20 +28,19 @@ class Calibration:
     answered: int = 0
     wrong: int = 0
     doubtful: int = 0
-    wrong_at_most: float = 1.0
 
     def verdict(self, probability: float) -> str:
-        if self.real_below < probability < self.generated_above:
-            return "can't tell"
-        return "generated" if probability >= self.threshold else "real"
+        if probability >= self.generated_above:
+            return "generated"
+        return "real" if probability < self.real_below else "can't tell"
 
     def expectation(self) -> str:
         """The error to expect, in a sentence."""
         if not self.answered:
             return f"At most {self.target_fpr:.0%} of the photographs it was set on are called generated."
         images = self.answered + self.doubtful
-        wrong = f"{self.wrong} of {self.answered:,} answers were wrong (95% sure: under {self.wrong_at_most:.1%})"
-        return f"On the {images:,} images it was set on, {wrong}; on images of another kind it errs more often."
+        wrong = f"{self.wrong} of {self.answered:,} answers were wrong"
+        return f"On the {images:,} images it was set on, {wrong}; on others it errs more often."
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
@@ -80,13 +78,7 @@ def calibrate(probabilities: np.ndarray, labels: np.ndarray, target_fpr: float, 
     answered = said != "can't tell"
     wrong = answered & ((said == "generated") != (labels == 1))
     counts = {"answered": int(answered.sum()), "wrong": int(wrong.sum()), "doubtful": int((~answered).sum())}
-    return replace(found, **counts, wrong_at_most=_at_most(counts["wrong"], counts["answered"]))
-
-
-def _at_most(wrong: int, answered: int) -> float:
-    import scipy.stats
-
-    return float(scipy.stats.beta.ppf(0.95, wrong + 1, answered - wrong)) if wrong < answered else 1.0
+    return replace(found, **counts)
 
 
 def _cut(scores: np.ndarray, share: float) -> float:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_collection.manifest import LABELS, FaceRecord
+from validation.intervals import CONFIDENCE, exact
 from validation.judged import Judged
-from validation.metrics import Estimate, estimates
+from validation.metrics import BINS, Estimate, bins, estimates
 
 FEWEST = 20
 """Images under which a part is not shown: its interval would cover almost everything."""
@@ -82,16 +83,18 @@ CUTS: dict[str, Callable[[FaceRecord], dict[str, str]]] = {
 
 
 def breakdowns(records: Sequence[FaceRecord], judged: Judged) -> list[Breakdown]:
-    """Every cut with at least one part that is large enough; one that names the same parts as an earlier one is left out."""
+    """Every cut with at least one part that is large enough and that no earlier cut has shown."""
     found: list[Breakdown] = []
+    seen: list[set[frozenset[int]]] = []
     for name, cut in CUTS.items():
         parts = _parts(records, cut)
         large = {key: rows for key, rows in parts.items() if len(rows) >= FEWEST}
         small = [rows for key, rows in parts.items() if key not in large]
-        rows = [_row(*key, np.array(rows), judged) for key, rows in large.items()]
-        known = any({p.images for p in each.parts} == {p.images for p in rows} and name == "generator" for each in found)
-        if rows and not known:
+        cut_up = {frozenset(members) for members in large.values()}
+        if large and not any(cut_up <= other for other in seen):
+            rows = [_row(*key, np.array(members), judged) for key, members in large.items()]
             found.append(Breakdown(name, rows, (len(small), sum(map(len, small)))))
+        seen.append(cut_up)
     return found
 
 
@@ -102,7 +105,13 @@ def _parts(records: Sequence[FaceRecord], cut: Callable[[FaceRecord], dict[str, 
         for attribute, value in cut(record).items():
             if value:
                 parts[f"{attribute}: {value}" if attribute else value, record.label].append(index)
-    return dict(sorted(parts.items(), key=lambda item: (LABELS.index(item[0][1]), item[0][0])))
+    return dict(sorted(parts.items(), key=lambda item: (LABELS.index(item[0][1]), _order(item[0][0]))))
+
+
+def _order(name: str) -> tuple[int, str]:
+    """Sizes and qualities by what they are, everything else by name."""
+    steps = [step for _, step in (*SIZES, *QUALITIES)]
+    return steps.index(name.removeprefix("JPEG ")) if name.removeprefix("JPEG ") in steps else len(steps), name
 
 
 def _row(name: str, label: str, rows: np.ndarray, judged: Judged) -> Part:
@@ -128,8 +137,6 @@ class Bin:
 
 def reliability(judged: Judged) -> Iterator[Bin]:
     """The bins of the expected calibration error that hold images."""
-    from validation.metrics import BINS, bins
-
     where = bins(judged.probabilities)
     for number in range(BINS):
         inside = where == number
@@ -145,12 +152,14 @@ class Doubt:
         label: "real", "generated", or "all".
         doubtful: how many of `images` get "can't tell".
         wrong: how many of the others are answered wrong.
+        error: the share of wrong answers, with its exact interval over groups; NaN without answers.
     """
 
     label: str
     images: int
     doubtful: int
     wrong: int
+    error: Estimate
 
 
 def doubts(judged: Judged, verdicts: Sequence[str]) -> list[Doubt]:
@@ -159,6 +168,14 @@ def doubts(judged: Judged, verdicts: Sequence[str]) -> list[Doubt]:
     for label in (*LABELS, "all"):
         mine = np.full(len(said), True) if label == "all" else names == label
         doubtful = mine & (said == "can't tell")
-        wrong = mine & ~doubtful & (said != names)
-        rows.append(Doubt(label, int(mine.sum()), int(doubtful.sum()), int(wrong.sum())))
+        answered = mine & ~doubtful
+        wrong = answered & (said != names)
+        rows.append(Doubt(label, int(mine.sum()), int(doubtful.sum()), int(wrong.sum()), _error(wrong, answered, judged)))
     return rows
+
+
+def _error(wrong: np.ndarray, answered: np.ndarray, judged: Judged) -> Estimate:
+    if not answered.any():
+        return Estimate(np.nan, np.nan, np.nan)
+    share = float(wrong.sum() / answered.sum())
+    return Estimate(share, *exact(share, len(np.unique(judged.groups[answered])), CONFIDENCE))

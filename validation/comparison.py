@@ -1,15 +1,17 @@
 """Two detectors on the same images: paired intervals of the differences, DeLong's and McNemar's tests, in words."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from validation.intervals import CONFIDENCE, REPLICATES, percentiles, resampled
 from validation.judged import Judged, Weighted
-from validation.metrics import CONFIDENCE, METRICS, REPLICATES, Estimate, interval, resampled
+from validation.metrics import METRICS, Estimate
 
-COMPARED = ("ROC AUC", "balanced accuracy", "TPR", "FPR", "average precision", "log loss", "Brier score", "ECE")
-POINTS = ("ROC AUC", "balanced accuracy", "TPR", "FPR", "average precision", "ECE")
+COMPARED = ("ROC AUC", "balanced accuracy", "TPR", "FPR", "average precision", "log loss", "Brier score")
+POINTS = ("ROC AUC", "balanced accuracy", "TPR", "FPR", "average precision")
 """Metrics whose differences are told in percentage points."""
 
 
@@ -18,7 +20,7 @@ class Difference:
     """One metric of one detector minus the same of another, on the same images.
 
     Attributes:
-        by: the difference with its paired 95% interval.
+        by: the difference with its paired 95% interval; a point where both say the same of every image.
         sentence: the same in words.
     """
 
@@ -36,7 +38,8 @@ class Comparison:
     Attributes:
         differences: one for each metric that both have.
         changed: images that only `one`, and that only `other`, judged right.
-        mcnemar, delong: two-sided p-values; None where images share groups, which both tests forbid.
+        mcnemar, delong: two-sided p-values; None where images share groups, which both tests forbid, and where DeLong's has
+            no variance to go by.
     """
 
     one: str
@@ -53,18 +56,9 @@ def compare(names: tuple[str, str], one: Judged, other: Judged, replicates: int 
     Args:
         names: of the two, for the sentences.
     """
-    usable = [name for name in COMPARED if set(METRICS[name].classes) <= set(one.labels.tolist())]
-    drawn: dict[str, list[np.ndarray]] = {name: [] for name in usable}
-    for weights in resampled(one, replicates, seed):
-        samples = Weighted(one, weights), Weighted(other, weights)
-        for name in usable:
-            first, second = (METRICS[name].compute(sample) for sample in samples)
-            drawn[name].append(first - second)
-    plain = np.ones((1, len(one.labels)))
     rows = []
-    for name in usable:
-        values = [float(METRICS[name].compute(Weighted(each, plain))[0]) for each in (one, other)]
-        by = _spread(values[0] - values[1], np.concatenate(drawn[name]))
+    for name, by in paired(one, other, COMPARED, replicates, seed).items():
+        values = [float(METRICS[name].compute(Weighted(each, np.ones((1, len(each.labels)))))[0]) for each in (one, other)]
         rows.append(Difference(name, *values, by, _sentence(name, names, by)))
     changed = int(np.sum(one.right & ~other.right)), int(np.sum(~one.right & other.right))
     alone = one.independent
@@ -78,11 +72,27 @@ def compare(names: tuple[str, str], one: Judged, other: Judged, replicates: int 
     )
 
 
+def paired(
+    one: Judged, other: Judged, metrics: Sequence[str], replicates: int = REPLICATES, seed: int = 0
+) -> dict[str, Estimate]:
+    """Each metric of one less that of the other, for those that these images can give; both see the same resampled groups."""
+    usable = [name for name in metrics if set(METRICS[name].classes) <= set(one.labels.tolist())]
+    drawn: dict[str, list[np.ndarray]] = {name: [] for name in usable}
+    plain = {}
+    for weights in itertools.chain([np.ones((1, len(one.labels)))], resampled(one, replicates, seed)):
+        samples = Weighted(one, weights), Weighted(other, weights)
+        for name in usable:
+            first, second = (METRICS[name].compute(sample) for sample in samples)
+            if name in plain:
+                drawn[name].append(first - second)
+            else:
+                plain[name] = float(first[0] - second[0])
+    return {name: _spread(plain[name], np.concatenate(drawn[name])) for name in usable}
+
+
 def _spread(value: float, drawn: np.ndarray) -> Estimate:
-    """Unlike `metrics.interval` it may be a point: two detectors that agree on every image differ by exactly nothing."""
-    if np.all(drawn == drawn[0]):
-        return Estimate(value, value, value)
-    return interval(value, drawn, len(drawn))
+    same = value == 0 and np.all(drawn == 0)
+    return Estimate(value, 0.0, 0.0) if same else Estimate(value, *percentiles(drawn))
 
 
 def _sentence(metric: str, names: tuple[str, str], by: Estimate) -> str:
@@ -92,8 +102,10 @@ def _sentence(metric: str, names: tuple[str, str], by: Estimate) -> str:
     gain = by if METRICS[metric].higher else _turned(by)
     word, size = ("better", gain) if gain.value >= 0 else ("worse", _turned(gain))
     value, low, high = (f"{scale * number:.{digits}f}" for number in (size.value, size.low, size.high))
-    doubt = "; this may be chance" if size.low <= 0 else ""
-    return f"{metric}: {names[0]} is {word} than {names[1]} by {value}{unit}, 95% interval {low} to {high}{doubt}."
+    found = f"{metric}: {names[0]} is {word} than {names[1]} by {value}{unit}"
+    if not by.known:
+        return f"{found} on these images, which are too few for an interval."
+    return f"{found}, 95% interval {low} to {high}{'; this may be chance' if size.low <= 0 else ''}."
 
 
 def _turned(by: Estimate) -> Estimate:
@@ -109,24 +121,29 @@ def mcnemar(only_one: int, only_other: int) -> float:
 
 
 def delong_interval(judged: Judged) -> Estimate:
-    """The ROC AUC with DeLong's normal interval (DeLong et al. 1988); NaN with fewer than two images in a class."""
+    """The ROC AUC with DeLong's normal interval (DeLong et al. 1988), which knows nothing of an area of exactly 0 or 1.
+
+    No interval there; all NaN with fewer than two images in a class.
+    """
     import scipy.stats
 
     areas, covariance = _placements([judged])
     if not np.isfinite(covariance).all():
         return Estimate(np.nan, np.nan, np.nan)
+    if not covariance[0, 0] > 0:
+        return Estimate(float(areas[0]), np.nan, np.nan)
     reach = scipy.stats.norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt(covariance[0, 0])
     return Estimate(float(areas[0]), float(max(0, areas[0] - reach)), float(min(1, areas[0] + reach)))
 
 
-def delong_p(one: Judged, other: Judged) -> float:
-    """Two-sided p-value of DeLong's test for two correlated ROC AUCs."""
+def delong_p(one: Judged, other: Judged) -> float | None:
+    """Two-sided p-value of DeLong's test for two correlated ROC AUCs; None where there is no variance to go by."""
     import scipy.stats
 
     areas, covariance = _placements([one, other])
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
     if not variance > 0:
-        return 1.0 if areas[0] == areas[1] else float("nan")
+        return 1.0 if areas[0] == areas[1] else None
     return float(2 * scipy.stats.norm.sf(abs(areas[0] - areas[1]) / np.sqrt(variance)))
 
 

@@ -1,5 +1,6 @@
 """The figures of a report: ROC and precision-recall curves, probabilities, reliability, and the map of the features."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from validation.judged import Judged
 from validation.metrics import Estimate
 
 LINES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
-SHADES = ("#1d2126", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d1f")
+SHADES = ("#1d2126", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d1f", "#0072b2", "#d55e00")
 """One for each detector or source (Okabe and Ito's, apart for every kind of colour vision)."""
 
 Rival = tuple[str, Judged, dict[str, Estimate]]
@@ -31,7 +32,8 @@ def roc(rivals: Sequence[Rival]) -> Picture:
     figure, (axes,) = panels(height=3.9)
     for number, (name, judged, found) in enumerate(rivals):
         fpr, tpr, _ = roc_curve(judged.labels, judged.probabilities)
-        _line(axes, fpr, tpr, number, f"{name}: {found['ROC AUC'].value:.3f}")
+        # Straight between two points: a step would count tied scores for nothing.
+        _line(axes, fpr, tpr, number, f"{name}: {found['ROC AUC'].value:.3f}", "default")
     first, (_, judged, found) = axes, rivals[0]
     first.plot(found["FPR"].value, found["TPR"].value, "o", color=SHADES[0], markersize=7, label="at the frozen threshold")
     axes.plot([0, 1], [0, 1], color="0.8", zorder=0)
@@ -62,9 +64,9 @@ def precision_recall(rivals: Sequence[Rival]) -> Picture:
     return Picture("precision-recall", "Precision and recall", caption, drawn(figure))
 
 
-def _line(axes, x: np.ndarray, y: np.ndarray, number: int, label: str) -> None:
+def _line(axes, x: np.ndarray, y: np.ndarray, number: int, label: str, steps: str = "steps-post") -> None:
     look = {"color": SHADES[number % len(SHADES)], "linestyle": LINES[number % len(LINES)]}
-    axes.plot(x, y, label=label, linewidth=1.9 if number == 0 else 1.3, drawstyle="steps-post", **look)
+    axes.plot(x, y, label=label, linewidth=1.9 if number == 0 else 1.3, drawstyle=steps, **look)
 
 
 def probabilities(judged: Judged, calibration: Calibration) -> Picture:
@@ -128,8 +130,7 @@ def maps(places: np.ndarray, records: Sequence[FaceRecord], thumbnails: np.ndarr
 
 
 def _endless():
-    while True:
-        yield from SHADES[1:]
+    yield from itertools.cycle(SHADES[1:])
 
 
 def _scatter(places: np.ndarray, names: Sequence[str], colours: dict[str, str], labels: Sequence[str]) -> bytes:
@@ -159,6 +160,8 @@ def _collage(places: np.ndarray, records: Sequence[FaceRecord], thumbnails: np.n
             axes.add_patch(Rectangle((edges[0], edges[2]), side, side, fill=False, zorder=3, **frame))
     axes.set(xlim=(-side, 1 + side), ylim=(-side, 1 + side), aspect="equal")
     _bare(axes)
+    for background in (figure, axes):  # the page shows through: white would glare in the dark
+        background.patch.set_alpha(0)
     return drawn(figure)
 
 

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
-DISTORTIONS_VERSION = 1
+DISTORTIONS_VERSION = 2
 """Part of the key of what is kept on disk; raised whenever a row gives other pixels under the same name."""
 
 Effect = Callable[[Image.Image, np.random.Generator], Image.Image]
@@ -69,9 +69,9 @@ def webp(square: Image.Image, quality: int) -> Image.Image:
     return encoded(square, "WEBP", quality=quality)
 
 
-def resized(square: Image.Image, scale: float) -> Image.Image:
+def resized(square: Image.Image, scale: float, kernel: Image.Resampling = Image.Resampling.BICUBIC) -> Image.Image:
     side = max(1, round(square.width * scale))
-    return square.resize((side, side), Image.Resampling.BICUBIC)
+    return square.resize((side, side), kernel)
 
 
 def blurred(square: Image.Image, sigma: float) -> Image.Image:
@@ -105,6 +105,11 @@ def plain(effect: Callable[..., Image.Image], *values: object) -> Effect:
     return lambda square, draw: effect(square, *values)
 
 
+def with_gamma(square: Image.Image, exponent: float) -> Image.Image:
+    """Grey levels of 0 to 1 to the power of the exponent: under 1 is brighter."""
+    return square.point([round(255 * (level / 255) ** exponent) for level in range(256)] * 3)
+
+
 def enhanced(kind: Callable, change: float) -> Effect:
     return lambda square, draw: kind(square).enhance(1 + change)
 
@@ -121,7 +126,7 @@ UNDISTORTED = Distortion("none", "", "", plain(lambda square: square))
 _CHANGES = (-0.2, -0.1, None, 0.1, 0.2)
 
 DISTORTIONS: tuple[Distortion, ...] = (
-    *_family("JPEG", "JPEG quality", partial(plain, jpeg), (95, 90, 80, 70, 60, 50, 40, 30)),
+    *_family("JPEG", "JPEG quality", partial(plain, jpeg), (100, 95, 90, 80, 75, 70, 60, 50, 40, 30)),
     *_family("WebP", "WebP quality", partial(plain, webp), (90, 75, 50)),
     *_family("resize", "times the side", partial(plain, resized), (0.25, 0.5, 0.75, None, 1.5, 2)),
     *_family("blur", "sigma, pixels", partial(plain, blurred), (0.5, 1, 2, 3, 4)),
@@ -129,6 +134,9 @@ DISTORTIONS: tuple[Distortion, ...] = (
     *_family("centre crop", "part of the side kept", partial(plain, cropped), (0.95, 0.9, 0.75, 0.625, 0.5)),
     *_family("brightness", "change of brightness", partial(enhanced, ImageEnhance.Brightness), _CHANGES, "{:+.0%}"),
     *_family("contrast", "change of contrast", partial(enhanced, ImageEnhance.Contrast), _CHANGES, "{:+.0%}"),
+    *_family("gamma", "exponent", partial(plain, with_gamma), (0.8, 0.9, None, 1.1, 1.2)),
+    Distortion("halved, bilinear", "", "", plain(resized, 0.5, Image.Resampling.BILINEAR)),
+    Distortion("halved, Lanczos", "", "", plain(resized, 0.5, Image.Resampling.LANCZOS)),
     Distortion("double JPEG", "75, 90", "qualities", plain(jpeg, 75, 90)),
     Distortion("double JPEG", "50, 90", "qualities", plain(jpeg, 50, 90)),
     Distortion("screenshot", "", "", plain(screenshot)),

@@ -10,7 +10,7 @@ import numpy as np
 from data_collection import console, manifest
 from data_collection.manifest import FaceRecord
 from training.saved_models import Card
-from validation import curves, feature_space, heat_maps, pictures, robustness
+from validation import curves, evaluation_set, feature_space, heat_maps, overlap, pictures, sampling
 from validation.anatomy import Anatomy
 from validation.evaluation_set import EvaluationSet
 from validation.feature_space import Shuffled
@@ -24,8 +24,8 @@ from validation.settings import ValidationSettings
 MAPPED, LEARNT = 1000, 400
 """At most so many images on the map of the features, and of the training split for the shuffled labels."""
 
-FEWEST = 12
-"""Images under which neighbours and a map of them say nothing."""
+FEWEST_MAPPED, FEWEST_GROUPS = 12, 20
+"""Images under which neighbours and a map of them say nothing, and groups of a class under which shuffled labels do not."""
 
 SAMPLES = 6
 """Images of each class that are shown with their heat maps besides the most wrong ones."""
@@ -38,7 +38,8 @@ def explain(
 ) -> tuple[Explained, Maps]:
     """What explains the detector, and a heat map by record id; no maps at all if they fail their checks."""
     if not settings.explained:
-        return Explained("It was left out (--explained 0)."), {}
+        return Explained("they were left out (--explained 0)."), {}
+    feature_space.check(settings.projection)
     opened = functools.cache(functools.partial(_open, judge.folder))
     try:
         return _explain(settings, card, data, judged, judge, opened)
@@ -63,7 +64,7 @@ def _explain(
     settings: ValidationSettings, card: Card, data: EvaluationSet, judged: Judged, judge: Judge, opened: Opener
 ) -> tuple[Explained, Maps]:
     place = {record.id: index for index, record in enumerate(data.records)}
-    checked = robustness.chosen(data.records, settings.explained)
+    checked = sampling.chosen(data.records, settings.explained)
     samples = _samples(checked)
     worst = np.concatenate(list(pictures.most_wrong(judged).values()))
     wanted = list({record.id: record for record in [*checked, *(data.records[index] for index in worst)]}.values())
@@ -83,12 +84,12 @@ def _among_others(
     settings: ValidationSettings, card: Card, data: EvaluationSet, judge: Judge, opened: Opener, so_far: Explained
 ) -> Explained:
     """Adds neighbours, the map of the features, and the control with shuffled labels."""
-    mapped = robustness.chosen(data.records, MAPPED)
-    if len(mapped) < FEWEST:
+    mapped = sampling.chosen(data.records, MAPPED)
+    if len(mapped) < FEWEST_MAPPED:
         return so_far
     values, thumbnails = feature_space.features(data.folder, mapped, opened, judge, "features of the judged images")
     standard = feature_space.standardised(values, values)
-    key = [settings.projection, *judge.key(mapped)]
+    key = [feature_space.VERSION, settings.projection, *judge.key(mapped)]
 
     def make() -> Maps:
         reduced = feature_space.reduced(standard)
@@ -109,11 +110,13 @@ def _among_others(
 def _shuffled(
     settings: ValidationSettings, card: Card, records: Sequence[FaceRecord], values: np.ndarray, judge: Judge, opened: Opener
 ) -> Shuffled | None:
-    """None if one class is missing, or the data set of the training is not here."""
-    home = settings.dataset or Path(card.dataset["folder"])
-    if not manifest.manifest_path(home).is_file() or len({record.label for record in records}) < 2:
+    """None where there are too few groups, or the data set of the training is not here as it was."""
+    home = evaluation_set.trained_on(settings, card)
+    groups = min(len({record.group for record in records if record.label == label}) for label in manifest.LABELS)
+    known, doubt = overlap.of_training(card, home)
+    if doubt or groups < FEWEST_GROUPS:
         return None
-    learnt = robustness.chosen(manifest.accepted(manifest.read(home), "train"), LEARNT)
+    learnt = sampling.chosen([record for record in known if record.split == "train"], LEARNT)
     theirs, _ = feature_space.features(home, learnt, opened, judge, "features of training images")
     mine, theirs = (feature_space.standardised(each, theirs) for each in (values, theirs))
     return feature_space.shuffled(theirs, learnt, mine, records)

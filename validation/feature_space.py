@@ -1,5 +1,6 @@
 """Where images lie in the space of the detector's features: neighbours, a map of two dimensions, and the negative controls."""
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from validation.predictions import Judge
 
 Projection = Literal["t-sne", "umap"]
 
+VERSION = 2
+"""Part of what is kept: raise it with every change to features, thumbnails or the map."""
+
 NEIGHBOURS = 10
 PERPLEXITY = 30
 COMPONENTS = 50
@@ -23,10 +27,16 @@ CHUNK = 64
 SHUFFLES = 20
 THUMBNAIL = 48
 
+T_99 = 2.54
+"""One-sided 99% quantile of Student's t with SHUFFLES - 1 degrees of freedom."""
+
 
 @dataclass(frozen=True)
 class Purity:
-    """How often an image's nearest neighbours of other groups share its label, or its source; `chance` if they were drawn."""
+    """How often an image's nearest neighbours share its label, or its source; `chance` is how often any image does.
+
+    Images of the same group do not count.
+    """
 
     of: str
     share: float
@@ -53,7 +63,14 @@ class Shuffled:
 
     @property
     def at_chance(self) -> bool:
-        return abs(self.mean - 0.5) <= 2.6 * self.error  # 99% of a normal distribution
+        """Whether the mean is not surely above a coin's: a one-sided t test at 1%."""
+        return self.mean - 0.5 <= T_99 * self.error
+
+
+def check(how: Projection) -> None:
+    """Raises PlainError before anything is computed if UMAP is wanted and not installed."""
+    if how == "umap" and importlib.util.find_spec("umap") is None:
+        raise console.PlainError("--projection umap needs a package: pip install -r requirements-umap.txt.")
 
 
 def features(
@@ -71,7 +88,7 @@ def features(
         return {"features": np.concatenate(vectors), "thumbnails": np.stack(small)}
 
     found = [
-        kept(judge.folder / "kept", "features", judge.key(chunk), lambda chunk=chunk: make(chunk))
+        kept(judge.folder / "kept", "features", [VERSION, *judge.key(chunk)], lambda chunk=chunk: make(chunk))
         for chunk in console.progress(chunks, what, len(chunks))
     ]
     return tuple(np.concatenate([each[name] for each in found]) for name in ("features", "thumbnails"))
@@ -92,11 +109,13 @@ def purities(values: np.ndarray, records: Sequence[FaceRecord]) -> list[Purity]:
     nearest = np.argsort(apart, axis=1)[:, :count]
     near = np.isfinite(np.take_along_axis(apart, nearest, axis=1))
     found = []
-    for of, names in (("label", [r.label for r in records]), ("source", [f"{r.label}/{r.source}" for r in records])):
+    wholes = {"label": [r.label for r in records], "source": [f"{r.label}/{r.source}" for r in records]}
+    for of, names in wholes.items():
         _, numbers = np.unique(names, return_inverse=True)
         same = numbers[nearest] == numbers[:, None]
-        shares = np.bincount(numbers) / len(numbers)
-        found.append(Purity(of, float(same[near].mean()), float((shares**2).sum())))
+        others = groups[:, None] != groups
+        chance = (numbers[:, None] == numbers)[others].mean()
+        found.append(Purity(of, float(same[near].mean()), float(chance)))
     return found
 
 
@@ -108,18 +127,12 @@ def reduced(values: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def projected(values: np.ndarray, how: Projection, seed: int = 0) -> np.ndarray:
-    """Two dimensions for looking at, (n, 2), of reduced features; distances between far groups mean nothing on it.
-
-    Raises:
-        PlainError: UMAP is not installed.
-    """
+    """Two dimensions for looking at, (n, 2), of reduced features; distances between far groups mean nothing on it."""
     from sklearn.manifold import TSNE
 
     if how == "umap":
-        try:
-            import umap
-        except ImportError:
-            raise console.PlainError("--projection umap needs a package: pip install umap-learn.") from None
+        import umap
+
         return umap.UMAP(random_state=seed, n_jobs=1).fit_transform(values)
     perplexity = min(PERPLEXITY, (len(values) - 1) / 3)
     return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(values)

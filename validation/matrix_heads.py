@@ -9,9 +9,10 @@ from training import baselines, calibration
 from training.detector import Column
 from training.heads import TrainingFaces
 from validation import matrix_plan
+from validation.intervals import REPLICATES
 from validation.judged import Judged
 from validation.matrix_plan import Experiment, Images, Source
-from validation.metrics import REPLICATES, Estimate, estimates
+from validation.metrics import Estimate, estimates
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from data_collection import pages
 from validation import matrix_results
+from validation.intervals import CONFIDENCE, REPLICATES
 from validation.matrix_heads import Alarms, Cell, Outcome
 from validation.matrix_results import Matrix
-from validation.metrics import CONFIDENCE, REPLICATES, Estimate
+from validation.metrics import Estimate
 
 TEMPLATE = "matrix_page.html.jinja"
 

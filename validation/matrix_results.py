@@ -11,10 +11,10 @@ from pathlib import Path
 from data_collection import audit, face_images, manifest, splits
 from training.base_weights import BaseWeights
 from training.dataset import Dataset
+from validation.intervals import CONFIDENCE, REPLICATES
 from validation.matrix_heads import Cell, Outcome
 from validation.matrix_plan import Images
 from validation.matrix_settings import MatrixSettings
-from validation.metrics import CONFIDENCE, REPLICATES
 
 VERSIONS = ("keras", "tensorflow", "onnxruntime", "scikit-learn", "numpy", "pillow")
 HEAD = "logistic regression (C = 1) on the standardised mean and standard deviation of every tap"

@@ -1,20 +1,18 @@
-"""Metrics of a detector at its frozen threshold, one function each, and their grouped-bootstrap intervals.
+"""Metrics of a detector at its frozen threshold, one function each, and their intervals.
 
 scikit-learn computes one sample at a time; these take all bootstrap replicates at once (2,000 of 10,000 images in seconds), and
 tests hold them to scikit-learn's values, ties and weights included.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from validation.intervals import CONFIDENCE, REPLICATES, exact, of_area, percentiles, resampled, wider
 from validation.judged import Judged, Weighted, ratio
 
-REPLICATES = 2000
-CONFIDENCE = 0.95
 BINS = 15
-CHUNK = 100
 
 SURE = 1e-7
 """Probabilities are taken as this far from 0 and 1 in the log loss, or a single sure mistake would make it infinite."""
@@ -22,16 +20,24 @@ SURE = 1e-7
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its 95% interval; NaN where the images cannot give it (one class only, or too few photographs)."""
+    """A value with its 95% interval.
+
+    All are NaN where the images cannot give the value (one class only, or too few photographs); the interval alone is NaN where
+    every bootstrap sample agrees and no exact interval is known, as of the F1 score of a detector that made no error.
+    """
 
     value: float
     low: float
     high: float
 
+    @property
+    def known(self) -> bool:
+        return bool(np.isfinite(self.low) and np.isfinite(self.high))
+
     def __str__(self) -> str:
         if np.isnan(self.value):
             return "n/a"
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+        return f"{self.value:.3f} " + (f"({self.low:.3f} to {self.high:.3f})" if self.known else "(no interval)")
 
 
 def roc_auc(drawn: Weighted) -> np.ndarray:
@@ -132,10 +138,22 @@ def bins(probabilities: np.ndarray) -> np.ndarray:
 
 
 def calibration_error(drawn: Weighted) -> np.ndarray:
-    """Expected calibration error: by how much probability and share of generated images differ in the mean of 15 bins."""
+    """Expected calibration error: by how much probability and share of generated images differ in the mean of 15 bins.
+
+    It has no bootstrap interval: a bootstrap sample has the noise of its bins twice, so its ECE is too large by design.
+    """
     member = np.arange(BINS) == bins(drawn.judged.probabilities)[:, None]
     gaps = drawn.total(member * (drawn.judged.labels - drawn.judged.probabilities)[:, None])
     return ratio(np.abs(gaps).sum(axis=1), drawn.everything)
+
+
+def calibrated_by_chance(judged: Judged, draws: int = 500, seed: int = 0) -> float:
+    """The ECE that a perfectly calibrated detector with these probabilities stays under in 95% of all sets of labels."""
+    generator = np.random.default_rng(seed)
+    labels = generator.random((draws, len(judged.labels))) < judged.probabilities
+    member = np.arange(BINS) == bins(judged.probabilities)[:, None]
+    gaps = (labels - judged.probabilities) @ member
+    return float(np.quantile(np.abs(gaps).sum(axis=1) / len(judged.labels), CONFIDENCE))
 
 
 @dataclass(frozen=True)
@@ -147,6 +165,8 @@ class Metric:
         classes: which classes it looks at, 1 for generated; without one of them it is n/a.
         higher: whether more is better.
         fewest_real: independent photographs under which it means nothing.
+        share: whether it is a share of independent groups, and so has an exact interval.
+        spread: whether the bootstrap can give an interval at all.
     """
 
     name: str
@@ -154,6 +174,8 @@ class Metric:
     classes: tuple[int, ...] = (0, 1)
     higher: bool = True
     fewest_real: int = 0
+    share: bool = False
+    spread: bool = True
 
 
 METRICS = {
@@ -161,9 +183,9 @@ METRICS = {
     for row in (
         Metric("ROC AUC", roc_auc),
         Metric("balanced accuracy", balanced_accuracy),
-        Metric("TPR", tpr, (1,)),
-        Metric("FPR", fpr, (0,), higher=False),
-        Metric("accuracy", accuracy),
+        Metric("TPR", tpr, (1,), share=True),
+        Metric("FPR", fpr, (0,), higher=False, share=True),
+        Metric("accuracy", accuracy, share=True),
         Metric("precision", precision),
         Metric("F1", f1),
         Metric("MCC", matthews),
@@ -174,18 +196,22 @@ METRICS = {
         Metric("balanced accuracy at 0.5", balanced_accuracy_at_half),
         Metric("Brier score", brier, higher=False),
         Metric("log loss", log_loss, higher=False),
-        Metric("ECE", calibration_error, higher=False),
+        Metric("ECE", calibration_error, higher=False, spread=False),
     )
 }
 
 
 def estimates(
-    judged: Judged, names: Iterable[str] = tuple(METRICS), replicates: int = REPLICATES, seed: int = 0
+    judged: Judged,
+    names: Iterable[str] = tuple(METRICS),
+    replicates: int = REPLICATES,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
 ) -> dict[str, Estimate]:
     """Metrics with their percentile intervals over groups drawn with replacement within each class.
 
-    Where nothing at all went wrong (or right) every replicate agrees and the percentile interval would be a point; the
-    rule of three over the groups of the class that it looks at (the smaller one, if both) stands in for it.
+    Where few groups or few errors make the bootstrap too sure, an interval that knows better widens it: the exact one of a
+    share, Newcombe's of an AUC, both with one observation for each group.
     """
     groups = [len(np.unique(judged.groups[judged.labels == label])) for label in (0, 1)]
     rows = [METRICS[name] for name in names]
@@ -198,34 +224,11 @@ def estimates(
             drawn[row.name].append(row.compute(sample))
     found = {row.name: Estimate(np.nan, np.nan, np.nan) for row in rows}
     for row in given:
-        value, values = float(row.compute(plain)[0]), np.concatenate(drawn[row.name])
-        found[row.name] = interval(value, values, min(groups[label] for label in row.classes))
+        value = float(row.compute(plain)[0])
+        low, high = percentiles(np.concatenate(drawn[row.name]), confidence) if row.spread else (np.nan, np.nan)
+        if row.share:
+            low, high = wider((low, high), exact(value, sum(groups[label] for label in row.classes), confidence))
+        elif row.name == "ROC AUC" and np.ptp(judged.probabilities) > 0:
+            low, high = wider((low, high), of_area(value, *groups, confidence))
+        found[row.name] = Estimate(value, low, high)
     return found
-
-
-def resampled(judged: Judged, replicates: int, seed: int) -> Iterator[np.ndarray]:
-    """Yields image weights (up to CHUNK replicates, images): how often each image's group was drawn within its class."""
-    generator = np.random.default_rng(seed)
-    parts = [np.flatnonzero(judged.labels == label) for label in (0, 1)]
-    numbered = [(part, *np.unique(judged.groups[part], return_inverse=True)) for part in parts if len(part)]
-    for start in range(0, replicates, CHUNK):
-        count = min(CHUNK, replicates - start)
-        weights = np.zeros((count, len(judged.labels)))
-        for images, names, numbers in numbered:
-            picks = generator.integers(len(names), size=(count, len(names))) + len(names) * np.arange(count)[:, None]
-            times = np.bincount(picks.ravel(), minlength=count * len(names)).reshape(count, -1)
-            weights[:, images] = times[:, numbers]
-        yield weights
-
-
-def interval(value: float, drawn: np.ndarray, fewest: int) -> Estimate:
-    """A value with the percentile interval of its replicates; `fewest` groups stand behind it."""
-    drawn = drawn[np.isfinite(drawn)]
-    if np.isnan(value) or not len(drawn):
-        return Estimate(value, value, value)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail])
-    if low == high:
-        three = 3 / max(fewest, 1)
-        low, high = max(0.0, value - three), min(1.0, value + three)
-    return Estimate(value, float(low), float(high))

@@ -3,6 +3,7 @@
 import json
 
 from data_collection.manifest import LABELS
+from validation.evaluation_set import EvaluationSet
 from validation.report import Report
 
 SHOWN = ("ROC AUC", "balanced accuracy", "TPR", "FPR", "average precision", "EER", "ECE")
@@ -35,9 +36,8 @@ def written(report: Report) -> str:
         "",
         "## How to use it",
         "",
-        f"Pixels of 0 to 255, {card.image_size} px square, in; the probability of *generated* out. A picture counts as "
-        f"generated from {band.threshold:.3f} on; between {band.real_below:.3f} and {band.generated_above:.3f} the answer is "
-        "“can't tell”.",
+        f"Pixels of 0 to 255, {card.image_size} px square, in; the probability of *generated* out. Under {band.real_below:.3f} "
+        f"the answer is real, from {band.generated_above:.3f} on generated, and “can't tell” between.",
         "",
         "```python",
         "import keras",
@@ -49,12 +49,18 @@ def written(report: Report) -> str:
         f"- Base: {card.base['name']}, {card.base['note']}.",
         f"- Search: {card.search['trials']} trials of {card.search['tuner']}.",
         f"- Images: {counts}. Fingerprint of the data set: `{card.dataset['fingerprint'][:16]}`.",
-        f"- Hold-out: opened {data.opened[0] if data.opened else 0} times; near-duplicates, prompts, persons and seeds never "
-        "cross a split.",
+        *_set_aside(data),
         f"- Libraries: {', '.join(map(' '.join, card.versions.items()))}.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _set_aside(data: EvaluationSet) -> list[str]:
+    if not data.opened:
+        return []
+    kept = "near-duplicates, and prompts, persons and seeds where they are known, never cross a split"
+    return [f"- Hold-out: opened {data.opened[0]} times; {kept}."]
 
 
 def _front_matter(report: Report) -> list[str]:

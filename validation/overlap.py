@@ -3,12 +3,14 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data_collection import console, duplicates
+from data_collection import console, duplicates, manifest
 from data_collection.manifest import FaceRecord
+from training.saved_models import Card
 
 if TYPE_CHECKING:
     from validation.evaluation_set import EvaluationSet
@@ -63,23 +65,41 @@ def _nearest(record: FaceRecord, learnt: Sequence[FaceRecord], hashes: np.ndarra
     return learnt[closest] if apart[closest] <= duplicates.NEAR else None
 
 
-def kept_apart(found: "EvaluationSet", learnt: Sequence[FaceRecord], name: str, drop: bool) -> "EvaluationSet":
-    """The set with its overlap noted; with `drop`, without the images that are in it.
+def of_training(card: Card, home: Path) -> tuple[list[FaceRecord], str]:
+    """The images that a detector has learnt from or was tuned on, as far as they are here; and why others may be missing."""
+    if not manifest.manifest_path(home).is_file():
+        return [], f"{home}, which {card.name} was trained on, is not here"
+    records = manifest.read(home)
+    learnt = manifest.accepted(records, "train", "validation")
+    if manifest.fingerprint(records) != card.dataset["fingerprint"]:
+        return learnt, f"{home} is not, or is no longer, what {card.name} was trained on"
+    if card.settings.get("finetuning", {}).get("accept_other_data"):
+        return learnt, f"{card.name} was trained on other data before it was fine-tuned"
+    return learnt, ""
+
+
+def kept_apart(found: "EvaluationSet", card: Card, home: Path, drop: bool | None = None) -> "EvaluationSet":
+    """The set with its overlap noted, or with the reason why it is not known.
 
     Args:
-        name: of the detector that has learnt.
+        home: where the data set of the training lies.
+        drop: whether to leave out what is in the overlap; None where there is no such choice.
 
     Raises:
-        PlainError: with exit code 5, if there are any and they are not to be dropped, or nothing else is left.
+        PlainError: with exit code 5, if something is and it is not to be dropped, or nothing else is left.
     """
+    learnt, doubt = of_training(card, home)
     shared, ids = find(found.records, learnt)
     rest = [record for record in found.records if record.id not in ids]
     if ids and not (drop and rest):
         mine, theirs = shared.pairs[0]
-        way = "Nothing else is there" if drop else "Give --drop-known to judge the others"
+        way = {None: "", False: " Give --drop-known to judge the others.", True: " Nothing else is there."}[drop]
         raise console.PlainError(
-            f"{len(ids)} of {len(found.records)} images of {found.name} are, or nearly are, among those that {name} has "
-            f"learnt from ({mine} is {theirs}). {way}.",
+            f"{len(ids)} of {len(found.records)} images of {found.name} are, or nearly are, among those that {card.name} has "
+            f"learnt from ({mine} is {theirs}).{way}",
             console.LEAK,
         )
+    if doubt:
+        console.warn(f"{doubt}: nobody can say whether it knows these images.")
+        return dataclasses.replace(found, records=rest, unchecked=doubt)
     return dataclasses.replace(found, records=rest, overlap=dataclasses.replace(shared, dropped=len(ids)))

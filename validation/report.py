@@ -13,13 +13,14 @@ from data_collection import manifest
 from data_collection.audit import Audit
 from data_collection.figures import Picture
 from training.saved_models import Card
-from validation.breakdowns import Breakdown, Doubt
+from validation.breakdowns import Breakdown, Doubt, reliability
 from validation.comparison import Comparison
 from validation.evaluation_set import EvaluationSet
 from validation.feature_space import Purity, Shuffled
 from validation.heat_maps import Checks
+from validation.intervals import CONFIDENCE, REPLICATES
 from validation.judged import Judged
-from validation.metrics import Estimate
+from validation.metrics import Estimate, calibrated_by_chance
 from validation.pictures import Shown
 from validation.robustness_summary import Robustness
 
@@ -129,7 +130,9 @@ def as_json(report: Report) -> dict[str, Any]:
             "groups": len(np.unique(report.judged.groups)),
             "not_judged": [{"file": file, "reason": reason} for file, reason in data.refused],
             "opened": data.opened and {"times": data.opened[0], "detectors": data.opened[1]},
+            "one_source_each": data.one_source_each,
             "overlap_with_training": data.overlap,
+            "not_checked": data.unchecked,
             "hold_out_sha256": card.dataset["hold_out_sha256"] if data.opened else None,
         },
         "verdict": report.verdict,
@@ -145,6 +148,12 @@ def as_json(report: Report) -> dict[str, Any]:
         },
         "breakdowns": report.breakdowns,
         "doubt": report.doubts,
+        "reliability": list(reliability(report.judged)),
+        "ece_of_a_calibrated_detector": calibrated_by_chance(report.judged),
+        "most_wrong": {
+            label: [{"file": each.file, "source": each.source, "probability": each.probability} for each in images]
+            for label, images in report.wrong.items()
+        },
         "robustness": report.robustness
         and {
             "images": report.robustness.images,
@@ -156,6 +165,10 @@ def as_json(report: Report) -> dict[str, Any]:
         "negative_controls": {"shuffled_labels": report.explained.shuffled, "two_sources": report.sources},
         "audit": report.audit and {"verdict": report.audit.verdict, "fingerprint": report.audit.fingerprint},
         "limits": report.limits,
+        "data_of_the_training": card.dataset,
+        "base": card.base,
+        "canonicaliser": card.canonicaliser,
+        "bootstrap": {"replicates": REPLICATES, "confidence": CONFIDENCE, "seed": 0},
         "versions": card.versions,
         "command": report.command,
     }

@@ -7,8 +7,10 @@ from data_collection import pages
 from data_collection.manifest import LABELS
 from validation import report as reports
 from validation.breakdowns import FEWEST
+from validation.heat_maps import FEWEST as FEWEST_CHECKED
 from validation.heat_maps import FEWEST_WON, MOST_ALIKE
-from validation.metrics import CONFIDENCE, METRICS, REPLICATES, Estimate
+from validation.intervals import CONFIDENCE, REPLICATES
+from validation.metrics import METRICS, Estimate, calibrated_by_chance
 from validation.report import Report
 
 TEMPLATE = "report.html.jinja"
@@ -47,6 +49,8 @@ def page(report: Report) -> str:
         confidence=CONFIDENCE,
         replicates=REPLICATES,
         fewest_won=FEWEST_WON,
+        fewest_checked=FEWEST_CHECKED,
+        by_chance=calibrated_by_chance(report.judged),
         most_alike=MOST_ALIKE,
         figures={picture.name: picture for picture in report.pictures},
     )
@@ -64,4 +68,4 @@ def _points(estimate: Estimate) -> str:
     """An estimate as a share, with its interval."""
     if math.isnan(estimate.value):
         return "n/a"
-    return f"{estimate.value:.0%} ({estimate.low:.0%} to {estimate.high:.0%})"
+    return f"{estimate.value:.0%}" + (f" ({estimate.low:.0%} to {estimate.high:.0%})" if estimate.known else "")

@@ -17,7 +17,7 @@ from PIL import Image
 
 from data_collection import console, face_images, manifest
 from data_collection.manifest import FaceRecord
-from validation import metrics
+from validation import intervals, metrics
 from validation.distortions import DISTORTIONS, DISTORTIONS_VERSION, UNDISTORTED, Distortion
 from validation.judged import Judged, Weighted
 from validation.kept import kept
@@ -59,24 +59,6 @@ class Condition:
     @property
     def name(self) -> str:
         return f"{self.family} {self.value}".strip()
-
-
-def chosen(records: Sequence[FaceRecord], most: int = 240) -> list[FaceRecord]:
-    """At most `most` records, half of each class where it has as many, spread evenly over sources; the first by their hash."""
-    ranked = {label: _by_turns([record for record in records if record.label == label]) for label in manifest.LABELS}
-    real, generated = map(len, ranked.values())
-    take = min(real, max(most // 2, most - generated))
-    return sorted(ranked["real"][:take] + ranked["generated"][: most - take], key=lambda record: record.id)
-
-
-def _by_turns(records: Sequence[FaceRecord]) -> list[FaceRecord]:
-    """The first of every source, then the second of every source, and so on."""
-    seen: dict[str, int] = {}
-    turns = []
-    for record in sorted(records, key=lambda record: record.id):
-        seen[record.source] = seen.get(record.source, 0) + 1
-        turns.append((seen[record.source], record.source, record))
-    return [record for _, _, record in sorted(turns, key=lambda turn: turn[:2])]
 
 
 def run(
@@ -130,7 +112,7 @@ def figures_of(
     probabilities: Mapping[str, np.ndarray],
     clean: Judged,
     distortions: Sequence[Distortion] = DISTORTIONS,
-    replicates: int = metrics.REPLICATES,
+    replicates: int = intervals.REPLICATES,
 ) -> list[Condition]:
     """A row for each condition of `run`, the undistorted one first.
 
@@ -157,17 +139,13 @@ def _against(clean: Judged, distorted: Judged, replicates: int) -> list[Estimate
 
     def values(weights: np.ndarray) -> np.ndarray:
         real_only, generated_only = (metrics.roc_auc(Weighted(each, weights)) for each in one_sided)
-        # Between 0 and 1 like the others; half of the difference, up from one half.
-        return np.stack(
-            [weights @ flips / weights.sum(axis=1), real_only, generated_only, (real_only - generated_only + 1) / 2]
-        )
+        return np.stack([weights @ flips / weights.sum(axis=1), real_only, generated_only, real_only - generated_only])
 
-    points = values(np.ones((1, len(flips))))[:, 0]
-    drawn = np.concatenate([values(weights) for weights in metrics.resampled(clean, replicates, seed=0)], axis=1)
-    each_class = min(len(np.unique(clean.groups[clean.labels == label])) for label in (0, 1))
-    groups = (len(np.unique(clean.groups)), each_class, each_class, each_class)
-    *others, half = map(metrics.interval, map(float, points), drawn, groups)
-    return [*others, Estimate(2 * half.value - 1, 2 * half.low - 1, 2 * half.high - 1)]
+    points = values(np.ones((1, len(flips))))[:, 0].tolist()
+    drawn = np.concatenate([values(weights) for weights in intervals.resampled(clean, replicates, seed=0)], axis=1)
+    found = [Estimate(value, *intervals.percentiles(row)) for value, row in zip(points, drawn, strict=True)]
+    exact = intervals.exact(points[0], len(np.unique(clean.groups)), intervals.CONFIDENCE)
+    return [Estimate(points[0], *intervals.wider((found[0].low, found[0].high), exact)), *found[1:]]
 
 
 def most_biased(rows: Sequence[Condition]) -> Condition | None:

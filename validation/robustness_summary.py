@@ -7,7 +7,7 @@ from pathlib import Path
 from data_collection.figures import Picture
 from data_collection.manifest import FaceRecord
 from training import onnx_files
-from validation import robustness, robustness_curves
+from validation import robustness, robustness_curves, sampling
 from validation.judged import Judged
 from validation.predictions import Judge
 from validation.robustness import Condition
@@ -42,7 +42,7 @@ def measure(folder: Path, records: Sequence[FaceRecord], judged: Judged, judge: 
         judged: of the same records, in the same order.
     """
     place = {record.id: index for index, record in enumerate(records)}
-    sample = [replace(record, crop=judge.crop) for record in robustness.chosen(records, most)]
+    sample = [replace(record, crop=judge.crop) for record in sampling.chosen(records, most)]
     ask = onnx_files.runner(judge.file, threads=1)
     probabilities = robustness.run(
         folder,

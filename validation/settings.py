@@ -44,7 +44,7 @@ class ValidationSettings:
     """Images that heat maps are drawn for and checked on; 0 for none, and no map of the features either."""
 
     projection: Literal["t-sne", "umap"] = "t-sne"
-    """How the features are laid out on a map; `umap` needs `pip install umap-learn`."""
+    """How the features are laid out on a map; `umap` needs `pip install -r requirements-umap.txt`."""
 
     report: Path | None = None
     """Folder of the report; without it, `report` beside the model, or `report-NAME` for --data."""

@@ -1,11 +1,13 @@
 """validate(): images -> probabilities -> metrics with intervals -> breakdowns, distortions, explanations -> one page."""
 
+import hashlib
 import io
 import itertools
 import shlex
 import shutil
-import sys
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +38,7 @@ from validation.predictions import Judge
 from validation.report import Report, TwoSources, Verdicts
 from validation.settings import ValidationSettings
 
+REPEATED = ("dataset", "data", "label", "drop_known", "distorted", "explained", "projection")
 PRINTED = ("ROC AUC", "balanced accuracy", "TPR", "FPR", "TPR at 5% FPR", "ECE")
 
 
@@ -48,48 +51,51 @@ def validate(settings: ValidationSettings) -> None:
     folder = saved_models.find(settings.saved_models, settings.model)
     card = saved_models.read_card(folder)
     asked = predictions.judges(folder, card)
-    rival = find_rival(settings)
+    rival = find_rival(settings, folder)
     data = evaluation_set.choose(settings, card)
     console.heading(f"{card.name} on {data.name}: {len(data.records)} images")
     if rival:
-        asked.append(check_rival(rival, data, settings))
-    judge = asked[0]
+        asked.append(check_rival(rival, data, asked))
 
-    verdicts = judge_all(data, asked)
-    found = assemble(settings, card, data, verdicts, judge, rival)
-    place = settings.report or folder / "-".join(filter(None, ("report", data_name(settings))))
+    found = assemble(settings, card, data, judge_all(data, asked), asked, rival is not None)
+    place = settings.report or folder / ("report" if data.opened else f"report-{short_name(data)}")
     page = report.write(found, place)
     if data.opened:
         manifest.write_whole(folder / "README.md", model_card.written(found).encode())
-    log(found, settings.logs / "validation" / "-".join(filter(None, (card.name, data_name(settings)))))
+    log(found, settings.logs / "validation" / folder.name / ("hold-out" if data.opened else short_name(data)))
     show(found)
     console.say(f"The whole report: {page}. Curves: tensorboard --logdir {settings.logs}")
 
 
-def data_name(settings: ValidationSettings) -> str:
-    return settings.data.absolute().name if settings.data else ""
+def short_name(data: EvaluationSet) -> str:
+    """The folder's name, and a few letters that tell it from others of that name."""
+    path = data.folder.absolute()
+    return f"{path.name}-{hashlib.sha256(str(path).encode()).hexdigest()[:4]}"
 
 
-def find_rival(settings: ValidationSettings) -> Judge | None:
+def find_rival(settings: ValidationSettings, folder: Path) -> Judge | None:
+    """The detector of --against.
+
+    Raises:
+        PlainError: there is none, or it is the judged one.
+    """
     if not settings.against:
         return None
-    folder = saved_models.find(settings.saved_models, settings.against)
-    return predictions.judges(folder, saved_models.read_card(folder))[0]
+    other = saved_models.find(settings.saved_models, settings.against)
+    if other.resolve() == folder.resolve():
+        raise console.PlainError(f"--against {settings.against} is the detector that is judged; name another one.")
+    return predictions.judges(other, saved_models.read_card(other))[0]
 
 
-def check_rival(rival: Judge, data: EvaluationSet, settings: ValidationSettings) -> Judge:
-    """The detector to compare with, which must not know the images either.
+def check_rival(rival: Judge, data: EvaluationSet, asked: Sequence[Judge]) -> Judge:
+    """The detector to compare with, under a name of its own; it must not know the images either.
 
     Raises:
         PlainError: it has learnt from some of them.
     """
     card = saved_models.read_card(rival.folder)
-    home = Path(card.dataset["folder"])
-    if manifest.manifest_path(home).is_file():
-        overlap.kept_apart(data, manifest.accepted(manifest.read(home), "train", "validation"), card.name, drop=False)
-    else:
-        console.warn(f"{home}, which {card.name} was trained on, is not here: nobody can say whether it knows these images.")
-    return rival
+    overlap.kept_apart(data, card, Path(card.dataset["folder"]))
+    return replace(rival, name=str(rival.folder)) if rival.name in {judge.name for judge in asked} else rival
 
 
 def judge_all(data: EvaluationSet, asked: Sequence[Judge]) -> list[Verdicts]:
@@ -105,12 +111,21 @@ def judge_all(data: EvaluationSet, asked: Sequence[Judge]) -> list[Verdicts]:
 
 
 def assemble(
-    settings: ValidationSettings, card: Card, data: EvaluationSet, verdicts: list[Verdicts], judge: Judge, rival: Judge | None
+    settings: ValidationSettings,
+    card: Card,
+    data: EvaluationSet,
+    verdicts: list[Verdicts],
+    asked: Sequence[Judge],
+    rival: bool,
 ) -> Report:
-    """Everything else that the report says."""
-    first = verdicts[0]
-    judged, records = first.judged, data.records
-    calls = [judge.calibration.verdict(probability) for probability in judged.probabilities]
+    """Everything else that the report says.
+
+    Args:
+        rival: whether the last detector is the one of --against.
+    """
+    first, judge, records = verdicts[0], asked[0], data.records
+    judged = first.judged
+    doubts = breakdowns.doubts(judged, [judge.calibration.verdict(each) for each in judged.probabilities])
     under = robustness_summary.measure(data.folder, records, judged, judge, settings.distorted) if settings.distorted else None
     explained, maps = explanations.explain(settings, card, data, judged, judge)
     wrong = pictures.most_wrong(judged)
@@ -119,20 +134,28 @@ def assemble(
     return Report(
         card=card,
         data=data,
-        verdict=verdict.verdict(data, verdicts, checked, under),
+        verdict=verdict.verdict(data, verdicts, doubts, checked, under),
         verdicts=verdicts,
         breakdowns=breakdowns.breakdowns(records, judged),
-        doubts=breakdowns.doubts(judged, calls),
+        doubts=doubts,
         wrong={label: pictures.show(data.folder, records, judged, index, judge, maps) for label, index in wrong.items()},
         explained=explained,
         sources=two_sources(records, judged),
         limits=verdict.limits(records, first, under),
-        command=shlex.join(["python", "-m", "validation", *sys.argv[1:]]),
+        command=command(settings, judge.folder, asked[-1].folder if rival else None),
         robustness=under,
-        comparison=comparison.compare((first.name, rival.name), judged, verdicts[-1].judged) if rival else None,
+        comparison=comparison.compare((first.name, asked[-1].name), judged, verdicts[-1].judged) if rival else None,
         audit=checked,
         pictures=curves.figures(rivals, judge.calibration),
     )
+
+
+def command(settings: ValidationSettings, folder: Path, rival: Path | None) -> str:
+    """What makes this report again, also when newer detectors are there."""
+    told = {"model": folder, "against": rival, **{name: getattr(settings, name) for name in REPEATED}}
+    changed = {name: value for name, value in told.items() if value != getattr(ValidationSettings(), name)}
+    words = [[f"--{name.replace('_', '-')}", *([str(value)] if value is not True else [])] for name, value in changed.items()]
+    return shlex.join(["python", "-m", "validation", *itertools.chain.from_iterable(words)])
 
 
 def two_sources(records: Sequence[FaceRecord], judged: Judged) -> list[TwoSources]:
@@ -142,12 +165,13 @@ def two_sources(records: Sequence[FaceRecord], judged: Judged) -> list[TwoSource
         if record.label == "real":
             sources.setdefault(record.source, []).append(index)
     large = {name: rows for name, rows in sources.items() if len(rows) >= breakdowns.FEWEST}
-    found = []
-    for one, other in itertools.combinations(sorted(large), 2):
+    found, pairs = [], list(itertools.combinations(sorted(large), 2))
+    for one, other in pairs:
         rows = np.array(large[one] + large[other])
         pretended = np.repeat([1, 0], [len(large[one]), len(large[other])])
         apart = Judged(judged.probabilities[rows], pretended, judged.groups[rows], judged.threshold)
-        found.append(TwoSources(one, other, estimates(apart, ["ROC AUC"])["ROC AUC"]))
+        sure = 1 - 0.05 / len(pairs)  # Bonferroni: of many pairs one is far apart by chance
+        found.append(TwoSources(one, other, estimates(apart, ["ROC AUC"], confidence=sure)["ROC AUC"]))
     return found
 
 
@@ -183,7 +207,9 @@ def log(found: Report, folder: Path) -> None:
         for label, shown in found.wrong.items():
             run.picture(f"{place}/most wrong, {label}", run_logs.grid([_pixels(each.jpeg) for each in shown], 4, 144))
         if found.explained.embedding:
-            run.embedding(f"{place}/features", *found.explained.embedding)
+            with warnings.catch_warnings():  # tensorboardX pads its sheet of thumbnails with whatever is in memory
+                warnings.simplefilter("ignore", RuntimeWarning)
+                run.embedding(f"{place}/features", *found.explained.embedding)
         run.text("report", model_card.written(found))
 
 

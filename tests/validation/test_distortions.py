@@ -37,7 +37,7 @@ def test_a_distortion_gives_another_rgb_square_and_leaves_its_argument_alone(row
 
 
 def test_no_two_rows_share_a_name_and_the_undistorted_picture_is_as_it_was():
-    assert len(ROWS) == len(DISTORTIONS) == 42
+    assert len(ROWS) == len(DISTORTIONS) == 50
     square = picture(1)
     assert UNDISTORTED.of(square, FACE_ID).tobytes() == square.tobytes()
 
@@ -100,3 +100,8 @@ def test_social_network_keeps_at_least_five_eighths_of_the_side():
     ramp = Image.fromarray(np.tile(np.arange(256, dtype=np.uint8), (256, 1))).convert("RGB")
     kept = [np.ptp(pixels(ROWS["social network"].of(ramp, f"{number}"))[100, :, 0]) / 255 for number in range(40)]
     assert 0.6 < min(kept) < 0.7 and 0.9 < max(kept) <= 1.0
+
+
+def test_gamma_bends_grey_levels_and_keeps_black_and_white():
+    levels = [ROWS["gamma 0.8"].of(flat(grey), FACE_ID).getpixel((0, 0))[0] for grey in (0, 64, 255)]
+    assert levels == [0, round(255 * (64 / 255) ** 0.8), 255]

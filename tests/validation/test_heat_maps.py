@@ -88,11 +88,10 @@ def test_a_map_that_points_at_the_evidence_wins_and_one_that_points_elsewhere_lo
     assert not heat_maps._won(picture, wrong, by_grain)
 
 
-@pytest.mark.parametrize(
-    ("won", "alike", "passed"), [(0.9, 0.1, True), (0.6, 0.1, False), (0.9, 0.5, False), (0.9, -0.5, False)]
-)
+@pytest.mark.parametrize(("won", "alike", "passed"), [(0.9, 0.1, True), (0.6, 0.1, False), (0.9, 0.5, False)])
 def test_maps_pass_both_checks_or_none_is_shown(won, alike, passed):
     assert Checks(64, won, alike).passed == passed
+    assert not Checks(3, won, alike).passed  # a useless map wins three of three once in eight times
 
 
 def test_kept_maps_need_no_keras(workplace, records, anatomy, judge):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
+from validation.intervals import of_area
 from validation.judged import Judged, Weighted
-from validation.metrics import METRICS, estimates
+from validation.metrics import METRICS, calibrated_by_chance, estimates
 
 
 def judged(n: int = 300, gap: float = 1.0, groups: np.ndarray | None = None, ties: bool = False) -> Judged:
@@ -140,7 +141,47 @@ def test_a_probability_of_one_is_in_the_last_bin_and_a_sure_mistake_has_a_finite
 
 def test_no_error_at_all_is_not_certainty():
     perfect = Judged(np.repeat([0.1, 0.9], 30), np.repeat([0, 1], 30), np.arange(60), 0.5)
-    found = estimates(perfect, ["ROC AUC", "TPR", "accuracy", "average precision"], replicates=50)
-    assert {(each.value, each.low, each.high) for each in found.values()} == {(1, 0.9, 1)}
-    none = estimates(perfect, ["FPR"], replicates=50)["FPR"]
-    assert (none.value, none.low, none.high) == (0, 0, 0.1)
+    found = estimates(perfect, replicates=50)
+    assert (found["TPR"].low, found["TPR"].high) == (pytest.approx(0.025 ** (1 / 30)), 1)  # Clopper and Pearson
+    assert (found["FPR"].low, found["FPR"].high) == (0, pytest.approx(1 - 0.025 ** (1 / 30)))
+    assert 0.9 < found["ROC AUC"].low < 0.95 and found["ROC AUC"].high == 1
+    assert str(found["F1"]) == "1.000 (no interval)" and not found["EER"].known
+
+
+def test_an_error_more_never_makes_an_interval_more_sure():
+    lows = []
+    for wrong in range(4):
+        scores = np.repeat([0.1, 0.9], 30)
+        scores[30 : 30 + wrong] = 0.05
+        found = estimates(Judged(scores, np.repeat([0, 1], 30), np.arange(60), 0.5), ["ROC AUC", "TPR", "accuracy"], 400)
+        lows.append([each.low for each in found.values()])
+    assert np.all(np.diff(lows, axis=0) < 0)
+
+
+def test_no_interval_lies_beside_its_value_or_outside_what_can_be():
+    draw = np.random.default_rng(0)
+    for scores in (np.full(60, 0.3), draw.random(60), np.full(60, 1.0), np.repeat([0.1, 0.9], 30), np.repeat([0.9, 0.1], 30)):
+        for name, each in estimates(Judged(scores, np.repeat([0, 1], 30), np.arange(60), 0.5), replicates=100).items():
+            lowest = -1 if name == "MCC" else 0
+            assert not each.known or lowest <= each.low <= each.value <= each.high, name
+            assert not each.known or name == "log loss" or each.high <= 1, name
+
+
+def test_newcombes_interval_of_an_area_solves_its_own_equation():
+    """Newcombe 2006, Statistics in Medicine 25, method 5: the value lies 1.96 standard errors above the lower bound."""
+    low, high = of_area(0.8, 40, 60, 0.95)
+    for bound in (low, high):
+        spread = 1 + 49 * (1 - bound) / (2 - bound) + 49 * bound / (1 + bound)
+        assert abs(0.8 - bound) == pytest.approx(1.959964 * np.sqrt(bound * (1 - bound) * spread / 2400))
+
+
+def test_a_calibrated_detector_stays_under_the_error_that_chance_allows_it():
+    draw = np.random.default_rng(0)
+    under = 0
+    for _ in range(60):
+        scores = draw.random(150)
+        sample = Judged(scores, (draw.random(150) < scores).astype(int), np.arange(150), 0.5)
+        under += estimates(sample, ["ECE"])["ECE"].value <= calibrated_by_chance(sample)
+    assert 0.85 <= under / 60 <= 1
+    loud = Judged(np.where(np.arange(300) % 2, 0.99, 0.01), draw.integers(0, 2, 300), np.arange(300), 0.5)
+    assert estimates(loud, ["ECE"])["ECE"].value > 3 * calibrated_by_chance(loud)

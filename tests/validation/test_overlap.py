@@ -1,9 +1,12 @@
 """A detector is not judged on what it has learnt from: same file, same group, or nearly the same picture."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 from PIL import ImageEnhance, ImageOps
 
-from data_collection import console, duplicates
+from data_collection import console, duplicates, manifest
 from data_collection.manifest import FaceRecord
 from toys import picture
 from validation import overlap
@@ -38,13 +41,46 @@ def test_the_same_file_a_group_and_a_near_duplicate_are_told_apart():
     assert shared.near == [("brighter.png", "learnt3.png"), ("mirrored.png", "learnt4.png")]
 
 
-def test_known_images_are_refused_by_name_or_left_out_on_request(tmp_path):
-    new = [row(f"new{seed}", picture(seed)) for seed in range(100, 103)]
-    mixed = EvaluationSet("photos", tmp_path, [LEARNT[7], *new], [], None)
+@pytest.fixture
+def home(tmp_path):
+    """The data set that was trained on."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    manifest.replace_all(folder, [replace(row, split="train") for row in LEARNT])
+    return folder
+
+
+def card(home, **settings) -> SimpleNamespace:
+    fingerprint = manifest.fingerprint(manifest.read(home)) if home.exists() else ""
+    return SimpleNamespace(name="old", dataset={"fingerprint": fingerprint}, settings=settings)
+
+
+NEW = [row(f"new{seed}", picture(seed)) for seed in range(100, 103)]
+
+
+def test_known_images_are_refused_by_name_or_left_out_on_request(tmp_path, home):
+    mixed = EvaluationSet("photos", tmp_path, [LEARNT[7], *NEW])
     with pytest.raises(console.PlainError, match=r"1 of 4 images of photos.*learnt7.png is learnt7.png.*--drop-known") as error:
-        overlap.kept_apart(mixed, LEARNT, "old", drop=False)
+        overlap.kept_apart(mixed, card(home), home, drop=False)
     assert error.value.exit_code == console.LEAK == 5
-    kept = overlap.kept_apart(mixed, LEARNT, "old", drop=True)
-    assert (kept.records, kept.overlap.dropped) == (new, 1)
+    kept = overlap.kept_apart(mixed, card(home), home, drop=True)
+    assert (kept.records, kept.overlap.dropped, kept.unchecked) == (NEW, 1, "")
     with pytest.raises(console.PlainError, match="Nothing else is there"):
-        overlap.kept_apart(EvaluationSet("photos", tmp_path, LEARNT[:3], [], None), LEARNT, "old", drop=True)
+        overlap.kept_apart(EvaluationSet("photos", tmp_path, LEARNT[:3]), card(home), home, drop=True)
+    with pytest.raises(console.PlainError) as error:  # of a hold-out nothing is dropped, and no such way is offered
+        overlap.kept_apart(mixed, card(home), home)
+    assert "--drop-known" not in str(error.value)
+
+
+def test_an_empty_overlap_proves_nothing_if_the_training_is_not_here_as_it_was(tmp_path, home):
+    new = EvaluationSet("photos", tmp_path, NEW)
+    assert overlap.kept_apart(new, card(home), home).overlap.compared == 20
+    missing = overlap.kept_apart(new, card(home), tmp_path / "elsewhere")
+    tuned = overlap.kept_apart(new, card(home, finetuning={"accept_other_data": True}), home)
+    known = card(home)
+    manifest.replace_all(home, [replace(row, split="train") for row in LEARNT[1:]])
+    changed = overlap.kept_apart(new, known, home)
+    assert [each.overlap for each in (missing, tuned, changed)] == [None] * 3
+    assert "is not here" in missing.unchecked and "other data before" in tuned.unchecked and "no longer" in changed.unchecked
+    with pytest.raises(console.PlainError, match="learnt3"):  # what is there is looked at all the same
+        overlap.kept_apart(EvaluationSet("photos", tmp_path, [LEARNT[3]]), known, home)

@@ -34,7 +34,7 @@ def made(card, probabilities: np.ndarray, labels: np.ndarray, **more) -> Report:
     data = EvaluationSet("photos", Path("."), [], [(f"{EVIL}.jpg", "not an image")], Overlap(5, [], [], []))
     said = [card.calibration.verdict(each) for each in probabilities]
     facts = {
-        "verdict": verdict.verdict(data, verdicts, None, None),
+        "verdict": verdict.verdict(data, verdicts, breakdowns.doubts(judged, said), None, None),
         "breakdowns": [],
         "doubts": breakdowns.doubts(judged, said),
         "wrong": {},
@@ -73,7 +73,7 @@ def test_nothing_that_strangers_wrote_becomes_part_of_the_page(card):
         (np.full(40, 0.3), HALF, "the same probability"),
         (NOISE, np.zeros(40, int), "nothing about this class can be said"),
         (NOISE, np.ones(40, int), "nothing about this class can be said"),
-        (HALF.astype(float), HALF, "0.850 to 1.000"),
+        (HALF.astype(float), HALF, "(no interval)"),
     ],
     ids=["constant", "photographs alone", "generated alone", "perfect"],
 )
