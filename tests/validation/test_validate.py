@@ -31,13 +31,9 @@ def new_faces(folder, real: int = 6, generated: int = 6, first: int = 500):
 
 
 def found_in(place, report: str = "report") -> tuple[str, dict]:
-    """The page and the numbers of the only report of that name; those of --data have a few letters behind it."""
-    folders = [
-        path
-        for path in (place / "saved_models" / "toy").glob(f"{report}*")
-        if path.name in (report, f"{report}{path.name[-5:]}")
-    ]
-    (folder,) = folders
+    """The page and the numbers of the hold-out's report, or of the one whose name begins so; a few letters follow there."""
+    folder = place / "saved_models" / "toy" / report
+    (folder,) = [folder] if folder.is_dir() else folder.parent.glob(f"{report}-*")
     return (folder / "index.html").read_text(), json.loads((folder / "metrics.json").read_text())
 
 
