@@ -37,11 +37,14 @@ def curves(rows: Sequence[Condition]) -> bytes:
     panels = _panels(rows)
     down = -(-len(panels) // 3)
     figure = Figure(figsize=(10, 0.5 + 2.5 * down), dpi=150, layout="constrained")
-    every = figure.subplots(down, 3, sharey=True, squeeze=False).ravel()
-    for axes, panel in zip(every, panels, strict=False):
-        _draw(axes, panel)
-    for axes in every[len(panels) :]:
-        axes.set_visible(False)
+    grid = figure.add_gridspec(down, 3)
+    every = []
+    for place, panel in enumerate(panels):
+        row, column = divmod(place, 3)
+        last = place == len(panels) - 1  # it has the long names, and what is left of the row
+        every.append(figure.add_subplot(grid[row, column : 3 if last else column + 1]))
+        every[-1].tick_params(labelleft=column == 0)
+        _draw(every[-1], panel)
     figure.legend(*every[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=10)
     return figures.drawn(figure)
 
