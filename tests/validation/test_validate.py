@@ -3,14 +3,18 @@
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import pytest
+import tyro
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from data_collection import manifest, splits
+from data_collection import console, manifest, splits
 from toys import command, encoded, picture
+from validation.settings import ValidationSettings
+from validation.validate import validate
 
-QUICK = ("validation", "--distorted", 0, "--explained", 0)
+QUICK = ("--distorted", 0, "--explained", 0)
 
 
 @pytest.fixture
@@ -18,6 +22,23 @@ def place(workplace, tmp_path):
     for name in ("data", "saved_models"):
         shutil.copytree(workplace / name, tmp_path / name)
     return tmp_path
+
+
+@pytest.fixture
+def validated(place, monkeypatch, capsys):
+    """Runs the command within this process, which spares its start, and returns what a second process would."""
+    monkeypatch.chdir(place)
+
+    def run(*words: object) -> SimpleNamespace:
+        code, sentence = 0, ""
+        try:
+            validate(tyro.cli(ValidationSettings, args=list(map(str, words))))
+        except console.PlainError as error:
+            code, sentence = error.exit_code, str(error)
+        told = capsys.readouterr()
+        return SimpleNamespace(returncode=code, stdout=told.out, stderr=told.err + sentence)
+
+    return run
 
 
 def new_faces(folder, real: int = 6, generated: int = 6, first: int = 500):
@@ -86,58 +107,58 @@ def test_the_whole_report_says_what_a_reader_needs_and_is_made_again_from_what_i
     assert second == found
 
 
-def test_every_opening_is_counted_and_other_images_open_nothing(place):
-    command(*QUICK, "--model", "toy", cwd=place)
+def test_every_opening_is_counted_and_other_images_open_nothing(place, validated):
+    validated(*QUICK, "--model", "toy")
     assert opened(place) == ["toy"]
-    assert command(*QUICK, "--data", new_faces(place / "new"), cwd=place).returncode == 0
+    assert validated(*QUICK, "--data", new_faces(place / "new")).returncode == 0
     assert opened(place) == ["toy"]
 
 
-def test_no_hold_out_is_looked_at_uncounted(place):
+def test_no_hold_out_is_looked_at_uncounted(place, validated):
     """Neither the detector's own, by another door, nor that of another data set."""
-    done = command(*QUICK, "--data", "data/faces", "--drop-known", cwd=place)
+    done = validated(*QUICK, "--data", "data/faces", "--drop-known")
     assert (done.returncode, "was trained on data/faces; leave out --data" in done.stderr) == (5, True)
     other = place / "data" / "other"
     shutil.copytree(place / "data" / "faces", other)
     manifest.replace_all(other, [row for row in manifest.read(other) if row.split == "hold-out"])
-    done = command(*QUICK, "--data", other, cwd=place)
+    done = validated(*QUICK, "--data", other)
     assert done.returncode == 0, done.stderr
     assert (opened(place), [entry["model"] for entry in splits.read(other).hold_out_opened]) == ([], ["toy"])
 
 
-def test_a_hold_out_that_training_did_not_know_is_refused(place):
+def test_a_hold_out_that_training_did_not_know_is_refused(place, validated):
     folder = place / "data" / "faces"
     records = manifest.read(folder)
     dropped = next(record for record in records if record.split == "hold-out")
     manifest.replace_all(folder, [record for record in records if record is not dropped])
-    done = command(*QUICK, cwd=place)
+    done = validated(*QUICK)
     assert (done.returncode, "is not the one" in done.stderr) == (5, True)
 
     frozen = splits.read(folder)
     splits.seal(manifest.read(folder), frozen)
     splits.write(folder, frozen)
-    done = command(*QUICK, cwd=place)
+    done = validated(*QUICK)
     assert (done.returncode, "was kept away from" in done.stderr) == (5, True)
     assert opened(place) == []
 
 
-def test_a_hold_out_picture_that_was_altered_is_named(place):
+def test_a_hold_out_picture_that_was_altered_is_named(place, validated):
     folder = place / "data" / "faces"
     record = next(record for record in manifest.read(folder) if record.split == "hold-out")
     (folder / record.original).write_bytes(encoded(picture(77)))
-    done = command(*QUICK, cwd=place)
+    done = validated(*QUICK)
     assert (done.returncode, "was altered since it was collected" in done.stderr) == (6, True)
 
 
-def test_an_altered_model_is_not_judged_and_opens_nothing(place):
+def test_an_altered_model_is_not_judged_and_opens_nothing(place, validated):
     with (place / "saved_models" / "toy" / "detector.onnx").open("ab") as file:
         file.write(b"x")
-    done = command(*QUICK, cwd=place)
+    done = validated(*QUICK)
     assert (done.returncode, "was altered since it was saved" in done.stderr) == (8, True)
     assert opened(place) == []
 
 
-def test_a_folder_of_strangers_pictures_is_judged_and_what_cannot_be_is_named(place):
+def test_a_folder_of_strangers_pictures_is_judged_and_what_cannot_be_is_named(place, validated):
     folder = new_faces(place / "new")
     (folder / "real" / "<b>not an image.jpg").write_text("hello")
     (folder / "real" / "copy.png").write_bytes((folder / "real" / "0.png").read_bytes())
@@ -146,7 +167,7 @@ def test_a_folder_of_strangers_pictures_is_judged_and_what_cannot_be_is_named(pl
     for name in ("real/both.png", "fake/both.png", "elsewhere/1.png", "loose.png"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(encoded(picture(900)))
-    done = command(*QUICK, "--data", folder, cwd=place)
+    done = validated(*QUICK, "--data", folder)
     assert done.returncode == 0, done.stderr
     assert "6 files were not judged" in done.stderr
     page, found = found_in(place, "report-new")
@@ -161,24 +182,24 @@ def test_a_folder_of_strangers_pictures_is_judged_and_what_cannot_be_is_named(pl
     assert not (place / "saved_models" / "toy" / "README.md").exists()  # the card tells of the hold-out only
 
 
-def test_images_that_were_learnt_from_are_refused_or_left_out(place):
+def test_images_that_were_learnt_from_are_refused_or_left_out(place, validated):
     folder = new_faces(place / "new")
     known = next(
         record for record in manifest.read(place / "data" / "faces") if (record.split, record.label) == ("train", "real")
     )
     shutil.copy(place / "data" / "faces" / known.original, folder / "real" / "known.jpg")
-    done = command(*QUICK, "--data", folder, cwd=place)
+    done = validated(*QUICK, "--data", folder)
     assert (done.returncode, "real/known.jpg is" in done.stderr) == (5, True)
-    done = command(*QUICK, "--data", folder, "--drop-known", cwd=place)
+    done = validated(*QUICK, "--data", folder, "--drop-known")
     assert done.returncode == 0, done.stderr
     page, found = found_in(place, "report-new")
     assert (found["judged_on"]["overlap_with_training"]["dropped"], "<b>1 left out</b>" in page) == (1, True)
 
 
 @pytest.mark.parametrize("label", ["real", "generated"])
-def test_one_class_alone_is_judged_by_its_own_rate(place, label):
+def test_one_class_alone_is_judged_by_its_own_rate(place, validated, label):
     folder = new_faces(place / "new") / ("real" if label == "real" else "fake")
-    done = command(*QUICK, "--data", folder, "--label", label, cwd=place)
+    done = validated(*QUICK, "--data", folder, "--label", label)
     assert done.returncode == 0, done.stderr
     page, found = found_in(place, f"report-{folder.name}")
     toy = found["detectors"]["toy"]["metrics"]
@@ -187,17 +208,17 @@ def test_one_class_alone_is_judged_by_its_own_rate(place, label):
     assert "Only one class was shown" in page and "nothing about this class can be said" in page
 
 
-def test_three_images_are_judged_and_called_too_few(place):
-    done = command("validation", "--distorted", 3, "--explained", 3, "--data", new_faces(place / "new", 2, 1), cwd=place)
+def test_three_images_are_judged_and_called_too_few(place, validated):
+    done = validated("--distorted", 3, "--explained", 3, "--data", new_faces(place / "new", 2, 1))
     assert done.returncode == 0, done.stderr
     page, _ = found_in(place, "report-new")
     assert "too little to say much: 1 independent image in a class" in page and "Heat maps: not shown" in page
 
 
-def test_a_detector_whose_training_is_not_here_may_know_the_images_and_the_report_says_so(place):
+def test_a_detector_whose_training_is_not_here_may_know_the_images_and_the_report_says_so(place, validated):
     folder = new_faces(place / "new")
     (place / "data").rename(place / "elsewhere")
-    done = command(*QUICK, "--data", folder, cwd=place)
+    done = validated(*QUICK, "--data", folder)
     assert done.returncode == 0, done.stderr
     page, _ = found_in(place, "report-new")
     assert "nobody can say whether it knows" in done.stderr and "which it may have learnt from" in page
