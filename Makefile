@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PY = .venv/bin/python
 
-.PHONY: demo test benchmark
+.PHONY: demo test test-slow benchmark
 
 demo: .venv/running
 	$(PY) -m data_collection --recipe sample
@@ -19,6 +19,9 @@ test: .venv/testing
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m pytest
+
+test-slow: .venv/testing
+	$(PY) -m pytest -m slow
 
 benchmark: .venv/running
 	$(PY) -m benchmarks.run

@@ -174,6 +174,7 @@ def test_killed_in_the_middle_the_same_command_carries_on(workplace, tmp_path):
     assert before + done.stderr.count("/4  calibrated_loss ") == 4
 
 
+@pytest.mark.slow
 def test_the_guard_is_asked_in_every_trial(data, toy, toy_blocks, monkeypatch):
     hypermodel = DepthHyperModel(toy, data, toy_blocks, 1, FinetuningSettings(epochs=1))
     hp = keras_tuner.HyperParameters()
@@ -183,6 +184,7 @@ def test_the_guard_is_asked_in_every_trial(data, toy, toy_blocks, monkeypatch):
         hypermodel.train(hypermodel.tail(1), {**hp.values, "depth": 1}, 0, None)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_result_and_another_seed_another(data, toy, toy_blocks):
     hypermodel = DepthHyperModel(toy, data, toy_blocks, 1, FinetuningSettings(epochs=3))
     hp = keras_tuner.HyperParameters()
@@ -193,6 +195,7 @@ def test_the_same_seed_gives_the_same_result_and_another_seed_another(data, toy,
     assert abs(first - other) > 1e-3 * first
 
 
+@pytest.mark.slow
 def test_with_half_the_width_it_learns_alike_and_the_detector_keeps_the_whole(data, toy, toy_blocks):
     losses = []
     for precision in ("float32", "mixed_bfloat16"):
@@ -205,6 +208,7 @@ def test_with_half_the_width_it_learns_alike_and_the_detector_keeps_the_whole(da
     assert policies == {"float32"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bayesian", "random"])
 def test_every_depth_is_tried_before_any_is_tried_twice(name, tmp_path):
     class Depths(keras_tuner.HyperModel):

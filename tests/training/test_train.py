@@ -52,6 +52,7 @@ def test_what_an_answer_costs_stands_beside_its_accuracy(workplace):
     assert (workplace / "saved_models" / "toy" / "accuracy-latency.png").is_file()
 
 
+@pytest.mark.slow
 def test_models_from_scratch_join_the_leaderboard_and_are_judged_on_the_hold_out(workplace, tmp_path):
     shutil.copytree(workplace / "data", tmp_path / "data")
     models = ("--models", "two-layer", "srm-cnn")
@@ -97,6 +98,7 @@ def test_an_altered_image_or_split_stops_the_training(workplace, tmp_path):
     assert (done.returncode, "hold-out is not the one" in done.stderr) == (5, True), done.stderr
 
 
+@pytest.mark.slow
 def test_killed_during_the_search_the_next_run_carries_on(workplace, tmp_path):
     shutil.copytree(workplace / "data", tmp_path / "data")
     shutil.rmtree(tmp_path / "data" / "faces" / "searches")

@@ -208,6 +208,7 @@ def test_one_class_alone_is_judged_by_its_own_rate(place, validated, label):
     assert "Only one class was shown" in page and "nothing about this class can be said" in page
 
 
+@pytest.mark.slow
 def test_three_images_are_judged_and_called_too_few(place, validated):
     done = validated("--distorted", 3, "--explained", 3, "--data", new_faces(place / "new", 2, 1))
     assert done.returncode == 0, done.stderr
