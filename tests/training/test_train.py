@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from data_collection import manifest
