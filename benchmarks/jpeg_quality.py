@@ -144,12 +144,11 @@ def judged_rows(bench: Bench, records: Sequence[FaceRecord], collection: Collect
     faces = TrainingFaces(bench.extractor.columns, x, x_val, y, y_val)
     head = baselines.logistic(pipeline, BASE, faces, "all", "mean+std", SIDE)
     threshold = calibration.calibrate(head.probabilities, y_val, TARGET_FPR).threshold
-    labels, (_, groups) = Dataset.labels(hold_out), np.unique([r.group for r in hold_out], return_inverse=True)
     rows = []
     for condition in CONDITIONS:
         found = bench.features(hold_out, collection, pipeline, condition).astype(np.float64)
         said = calibration.sigmoid(found @ head.weights + head.bias)
-        values = estimates(Judged(said, labels, groups, threshold), METRICS)
+        values = estimates(Judged.of(hold_out, said, threshold), METRICS)
         rows.append(Row(collection.name, pipeline, condition.name, *values.values()))
     return rows
 

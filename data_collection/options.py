@@ -1,6 +1,8 @@
-"""Checks that the settings of every command share; a command line shows their errors as they are."""
+"""What the settings of every command share: checks whose errors a command line shows as they are, and how they are typed."""
 
+import dataclasses
 import re
+import shlex
 
 
 def within(settings: object, **limits: tuple[float, float]) -> None:
@@ -15,3 +17,14 @@ def plain_name(option: str, value: str, such_as: str) -> None:
     """Raises ValueError for what would not be the name of a visible folder; the empty name is let pass."""
     if re.search(r"^\.|/", value):
         raise ValueError(f"--{option} is {value!r}; give a plain name, such as {such_as}.")
+
+
+def typed(program: str, settings: object) -> str:
+    """The command line that gives these settings: whatever differs from the defaults; for a dataclass of plain options."""
+    words = program.split()
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if value != field.default:
+            option = f"--{field.name.replace('_', '-')}"
+            words += [option] if value is True else [option, str(value)]
+    return shlex.join(words)

@@ -5,6 +5,7 @@ and its picture and curve tabs look empty.
 """
 
 import contextlib
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -71,6 +72,11 @@ def callback(folder: Path, values: dict[str, str | float] | None = None, metrics
             self.writer.close()
 
     return EpochLog()
+
+
+def decoded(picture: bytes) -> np.ndarray:
+    """An encoded picture of our own as uint8 (height, width, 3)."""
+    return np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
 
 
 def grid(pictures: Sequence[np.ndarray], columns: int, side: int = 112) -> np.ndarray:

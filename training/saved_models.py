@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import datetime
 import difflib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ from training.calibration import Calibration
 CARD = "card.json"
 KERAS_FILE, ONNX_FILE = "detector.keras", "detector.onnx"
 CARD_VERSION = 1
+LIBRARIES = ("keras", "tensorflow", "keras-tuner", "onnxruntime", "scikit-learn", "numpy", "pillow")
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,12 @@ class Card:
 
 def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
+
+
+def versions() -> dict[str, str]:
+    """Of the LIBRARIES that are installed."""
+    installed = {each.name.lower(): each.version for each in importlib.metadata.distributions() if each.name}
+    return {name: installed[name] for name in LIBRARIES if name in installed}
 
 
 def free_name(folder: Path, wanted: str, stem: str) -> str:

@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
-from PIL import Image
-
 from data_collection import audit, console, manifest
 from training import (
     base_weights,
@@ -128,7 +125,7 @@ def log(name: str, best: Winner, data: Dataset, settings: TrainingSettings) -> N
             views = range(min(settings.views, 3))
             pictures = [feature_cache.canonical(data.folder, r, card.image_size, view) for view in views for r in some]
             run.picture(f"faces/{label}", run_logs.grid(pictures, len(some)))
-        run.picture("accuracy_and_latency", np.asarray(Image.open(settings.saved_models / name / costs.PICTURE).convert("RGB")))
+        run.picture("accuracy_and_latency", run_logs.decoded((settings.saved_models / name / costs.PICTURE).read_bytes()))
         run.pr_curve("validation/precision_recall", data.labels(data.validation), probabilities)
         run.scalars({f"validation/{key}": value for key, value in card.metrics.items()})
         run.text("card", "```json\n" + (settings.saved_models / name / saved_models.CARD).read_text() + "\n```")

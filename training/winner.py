@@ -1,7 +1,6 @@
 """The winner of a search: its best heads trained once more, joined with their base, and saved with a card."""
 
 import dataclasses
-import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -142,7 +141,7 @@ def save(
             baselines=compared,
             parity=parity,
             sha256={path.relative_to(folder).as_posix(): onnx_files.sha256(path) for path in files},
-            versions=_versions(),
+            versions=saved_models.versions(),
             settings=json.loads(json.dumps(dataclasses.asdict(settings), default=str)),
             banner=banner,
             crop=data.train[0].crop,
@@ -180,14 +179,3 @@ def _save_baselines(
 
 def _describe_weights(weights: BaseWeights) -> dict[str, str]:
     return {"name": weights.base, "origin": weights.origin, "sha256": weights.sha256, "note": weights.note}
-
-
-def _versions() -> dict[str, str]:
-    names = ("keras", "tensorflow", "keras-tuner", "onnxruntime", "numpy", "pillow")
-    found = {}
-    for name in names:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

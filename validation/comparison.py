@@ -16,6 +16,20 @@ POINTS = ("ROC AUC", "balanced accuracy", "TPR", "FPR", "average precision")
 
 
 @dataclass(frozen=True)
+class Verdicts:
+    """One detector on the images: the one that is judged, a baseline of it, or a rival.
+
+    Attributes:
+        delong: DeLong's interval of the ROC AUC; None where images share groups.
+    """
+
+    name: str
+    judged: Judged
+    estimates: dict[str, Estimate]
+    delong: Estimate | None = None
+
+
+@dataclass(frozen=True)
 class Difference:
     """One metric of one detector minus the same of another, on the same images.
 

@@ -9,33 +9,31 @@ from data_collection.figures import COLOURS, DASHES, Picture, drawn, histograms,
 from data_collection.manifest import LABELS, FaceRecord
 from training.calibration import Calibration
 from validation.breakdowns import reliability
+from validation.comparison import Verdicts
 from validation.judged import Judged
-from validation.metrics import Estimate
 
 LINES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
 SHADES = ("#1d2126", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d1f", "#0072b2", "#d55e00")
 """One for each detector or source (Okabe and Ito's, apart for every kind of colour vision)."""
 
-Rival = tuple[str, Judged, dict[str, Estimate]]
 
-
-def figures(rivals: Sequence[Rival], calibration: Calibration) -> list[Picture]:
+def figures(rivals: Sequence[Verdicts], calibration: Calibration) -> list[Picture]:
     """Every figure that these images have something to show for; the first detector is the one that is judged."""
-    _, judged, _ = rivals[0]
+    judged = rivals[0].judged
     both = len(set(judged.labels.tolist())) == 2
     return [*([roc(rivals), precision_recall(rivals), calibrated(judged)] if both else []), probabilities(judged, calibration)]
 
 
-def roc(rivals: Sequence[Rival]) -> Picture:
+def roc(rivals: Sequence[Verdicts]) -> Picture:
     from sklearn.metrics import roc_curve
 
     figure, (axes,) = panels(height=3.9)
-    for number, (name, judged, found) in enumerate(rivals):
-        fpr, tpr, _ = roc_curve(judged.labels, judged.probabilities)
+    for number, each in enumerate(rivals):
+        fpr, tpr, _ = roc_curve(each.judged.labels, each.judged.probabilities)
         # Straight between two points: a step would count tied scores for nothing.
-        _line(axes, fpr, tpr, number, f"{name}: {found['ROC AUC'].value:.3f}", "default")
-    first, (_, judged, found) = axes, rivals[0]
-    first.plot(found["FPR"].value, found["TPR"].value, "o", color=SHADES[0], markersize=7, label="at the frozen threshold")
+        _line(axes, fpr, tpr, number, f"{each.name}: {each.estimates['ROC AUC'].value:.3f}", "default")
+    at = rivals[0].estimates
+    axes.plot(at["FPR"].value, at["TPR"].value, "o", color=SHADES[0], markersize=7, label="at the frozen threshold")
     axes.plot([0, 1], [0, 1], color="0.8", zorder=0)
     axes.set(xlabel="photographs called generated (FPR)", ylabel="generated images found (TPR)")
     axes.legend(loc="lower right", fontsize=7.5, title="ROC AUC", title_fontsize=7.5, frameon=False)
@@ -46,14 +44,14 @@ def roc(rivals: Sequence[Rival]) -> Picture:
     return Picture("roc", "ROC curve", caption, drawn(figure))
 
 
-def precision_recall(rivals: Sequence[Rival]) -> Picture:
+def precision_recall(rivals: Sequence[Verdicts]) -> Picture:
     from sklearn.metrics import precision_recall_curve
 
     figure, (axes,) = panels(height=3.9)
-    for number, (name, judged, found) in enumerate(rivals):
-        precision, recall, _ = precision_recall_curve(judged.labels, judged.probabilities)
-        _line(axes, recall, precision, number, f"{name}: {found['average precision'].value:.3f}")
-    share = float(rivals[0][1].labels.mean())
+    for number, each in enumerate(rivals):
+        precision, recall, _ = precision_recall_curve(each.judged.labels, each.judged.probabilities)
+        _line(axes, recall, precision, number, f"{each.name}: {each.estimates['average precision'].value:.3f}")
+    share = float(rivals[0].judged.labels.mean())
     axes.axhline(share, color="0.8", zorder=0)
     axes.set(xlabel="recall (TPR)", ylabel="precision", ylim=(0, 1.03))
     axes.legend(loc="lower left", fontsize=7.5, title="average precision", title_fontsize=7.5, frameon=False)
@@ -107,6 +105,7 @@ def maps(places: np.ndarray, records: Sequence[FaceRecord], thumbnails: np.ndarr
         thumbnails: of the same records, uint8 (n, side, side, 3).
     """
     sources = [f"{record.label}: {record.source}" for record in records]
+    shades = dict(zip(sorted(set(sources)), itertools.cycle(SHADES[1:]), strict=False))
     return [
         Picture(
             "map-label",
@@ -118,7 +117,12 @@ def maps(places: np.ndarray, records: Sequence[FaceRecord], thumbnails: np.ndarr
             "map-source",
             f"{how}, by source",
             "The same points. Where sources of one label lie apart, the features know where a picture is from, too.",
-            _scatter(places, sources, dict(zip(sorted(set(sources)), _endless(), strict=False)), [r.label for r in records]),
+            _scatter(
+                places,
+                sources,
+                shades,
+                [r.label for r in records],
+            ),
         ),
         Picture(
             "map-pictures",
@@ -127,10 +131,6 @@ def maps(places: np.ndarray, records: Sequence[FaceRecord], thumbnails: np.ndarr
             _collage(places, records, thumbnails),
         ),
     ]
-
-
-def _endless():
-    yield from itertools.cycle(SHADES[1:])
 
 
 def _scatter(places: np.ndarray, names: Sequence[str], colours: dict[str, str], labels: Sequence[str]) -> bytes:
@@ -145,6 +145,8 @@ def _scatter(places: np.ndarray, names: Sequence[str], colours: dict[str, str], 
 
 
 def _collage(places: np.ndarray, records: Sequence[FaceRecord], thumbnails: np.ndarray, side: float = 0.055) -> bytes:
+    from matplotlib.patches import Rectangle
+
     figure, (axes,) = panels(height=4.9)
     low, high = places.min(axis=0), places.max(axis=0)
     inside = (places - low) / np.maximum(high - low, 1e-9)
@@ -155,8 +157,6 @@ def _collage(places: np.ndarray, records: Sequence[FaceRecord], thumbnails: np.n
             edges = (place[0] - side / 2, place[0] + side / 2, place[1] - side / 2, place[1] + side / 2)
             axes.imshow(picture, extent=edges, zorder=2)
             frame = {"edgecolor": COLOURS[record.label], "linestyle": DASHES[record.label], "linewidth": 1.2}
-            from matplotlib.patches import Rectangle
-
             axes.add_patch(Rectangle((edges[0], edges[2]), side, side, fill=False, zorder=3, **frame))
     axes.set(xlim=(-side, 1 + side), ylim=(-side, 1 + side), aspect="equal")
     _bare(axes)

@@ -3,22 +3,25 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from data_collection import console, manifest
+from data_collection.figures import Picture
 from data_collection.manifest import FaceRecord
 from training.saved_models import Card
-from validation import curves, evaluation_set, feature_space, heat_maps, overlap, pictures, sampling
+from validation import controls, curves, evaluation_set, feature_space, heat_maps, overlap, pictures, sampling
 from validation.anatomy import Anatomy
+from validation.controls import Shuffled
 from validation.evaluation_set import EvaluationSet
-from validation.feature_space import Shuffled
-from validation.heat_maps import Opener
+from validation.feature_space import Purity
+from validation.heat_maps import Checks, Opener
 from validation.judged import Judged
 from validation.kept import kept
+from validation.pictures import Shown
 from validation.predictions import Judge
-from validation.report import Explained
 from validation.settings import ValidationSettings
 
 MAPPED, LEARNT = 1000, 400
@@ -31,6 +34,27 @@ SAMPLES = 6
 """Images of each class that are shown with their heat maps besides the most wrong ones."""
 
 Maps = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What explains the detector.
+
+    Attributes:
+        unavailable: why there is nothing, in words; empty otherwise.
+        samples: images drawn at random.
+        how: "t-SNE" or "UMAP".
+        embedding: for TensorBoard's projector: reduced features (n, width), names, and thumbnails, uint8 (n, side, side, 3).
+    """
+
+    unavailable: str = ""
+    checks: Checks | None = None
+    samples: Sequence[Shown] = ()
+    purities: Sequence[Purity] = ()
+    shuffled: Shuffled | None = None
+    how: str = ""
+    maps: Sequence[Picture] = ()
+    embedding: tuple[np.ndarray, list[str], np.ndarray] | None = None
 
 
 def explain(
@@ -119,4 +143,4 @@ def _shuffled(
     learnt = sampling.chosen([record for record in known if record.split == "train"], LEARNT)
     theirs, _ = feature_space.features(home, learnt, opened, judge, "features of training images")
     mine, theirs = (feature_space.standardised(each, theirs) for each in (values, theirs))
-    return feature_space.shuffled(theirs, learnt, mine, records)
+    return controls.shuffled(theirs, learnt, mine, records)

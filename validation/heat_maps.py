@@ -10,7 +10,7 @@ from data_collection import console
 from data_collection.manifest import FaceRecord
 from training import feature_cache
 from validation.anatomy import GRID, Anatomy
-from validation.kept import kept
+from validation.kept import in_chunks, kept
 from validation.predictions import Judge
 
 VERSION = 2
@@ -53,16 +53,14 @@ Opener = Callable[[], Anatomy]
 
 def maps(folder: Path, records: Sequence[FaceRecord], opened: Opener, judge: Judge) -> np.ndarray:
     """One map for each record: by how much every cell moved the logit, (n, GRID, GRID)."""
-    chunks = [records[start : start + CHUNK] for start in range(0, len(records), CHUNK)]
 
     def make(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
         return {"maps": opened().look(pixels(folder, chunk, judge)).maps}
 
-    found = [
-        kept(judge.folder / "kept", "maps", [VERSION, GRID, *judge.key(chunk)], lambda chunk=chunk: make(chunk))["maps"]
-        for chunk in console.progress(chunks, "heat maps", len(chunks))
-    ]
-    return np.concatenate(found)
+    def work(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
+        return kept(judge.folder / "kept", "maps", [VERSION, GRID, *judge.key(chunk)], lambda: make(chunk))
+
+    return in_chunks(records, CHUNK, "heat maps", work)["maps"]
 
 
 def pixels(folder: Path, records: Sequence[FaceRecord], judge: Judge) -> np.ndarray:

@@ -4,9 +4,13 @@ A bootstrap replicate is nothing but a weight for every image, so every metric i
 """
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from data_collection.manifest import FaceRecord
+from training.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,12 @@ class Judged:
     groups: np.ndarray
     threshold: float
 
+    @classmethod
+    def of(cls, records: Sequence[FaceRecord], probabilities: np.ndarray, threshold: float) -> "Judged":
+        """What was said of records, in their order."""
+        _, groups = np.unique([record.group for record in records], return_inverse=True)
+        return cls(probabilities, Dataset.labels(records), groups, threshold)
+
     @property
     def called_generated(self) -> np.ndarray:
         return self.probabilities >= self.threshold
@@ -37,6 +47,17 @@ class Judged:
     def independent(self) -> bool:
         """Whether every image is a group of its own, as DeLong's and McNemar's tests need it."""
         return len(np.unique(self.groups)) == len(self.groups)
+
+    @property
+    def confusion(self) -> dict[str, int]:
+        """Counts at the threshold, by label and call."""
+        called, generated = self.called_generated, self.labels == 1
+        return {
+            "real called real": int(np.sum(~generated & ~called)),
+            "real called generated": int(np.sum(~generated & called)),
+            "generated called real": int(np.sum(generated & ~called)),
+            "generated called generated": int(np.sum(generated & called)),
+        }
 
     def taken(self, where: np.ndarray) -> "Judged":
         """Only the images of a mask or an index."""

@@ -11,8 +11,10 @@ import numpy as np
 
 from data_collection import console, manifest
 
+Arrays = dict[str, np.ndarray]
 
-def kept(folder: Path, name: str, key: Sequence, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+
+def kept(folder: Path, name: str, key: Sequence, make: Callable[[], Arrays]) -> Arrays:
     """The arrays that `make` gives, from `<folder>/<name>-<hash of key>.npz` if an earlier run left them there whole.
 
     Args:
@@ -52,3 +54,12 @@ def _read(path: Path) -> dict[str, np.ndarray] | None:
     except Exception:  # Archive and arrays raise half a dozen types on damaged data; each means the same here.
         console.warn(f"{path} is damaged; it is made again.")
         return None
+
+
+def in_chunks(
+    items: Sequence, size: int, what: str, work: Callable[[Sequence], dict[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """Works through `items` in chunks, under a progress bar that says `what`, and joins what they give along the first axis."""
+    chunks = [items[start : start + size] for start in range(0, len(items), size)]
+    found = [work(chunk) for chunk in console.progress(chunks, what, len(chunks))]
+    return {name: np.concatenate([each[name] for each in found]) for name in found[0]}

@@ -111,7 +111,7 @@ def _square(name: str, estimate: Estimate, strength: float, tone: str, part: Cel
         name,
         "real" if isinstance(part, Alarms) else "generated",
         matrix_results.shown(estimate.value),
-        "" if math.isnan(estimate.value) else f"{estimate.low:.2f} to {estimate.high:.2f}",
+        f"{estimate.low:.2f} to {estimate.high:.2f}" if estimate.known else "",
         tone,
         0.0 if math.isnan(strength) else round(MOST * strength, 3),
         part.seen,

@@ -1,17 +1,12 @@
 """What a matrix run leaves behind: matrix.json, matrix.html, a heat map in TensorBoard, and tables in the terminal."""
 
-import io
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from data_collection import console, manifest
 from training import run_logs
-from validation import matrix_figures, matrix_page, matrix_results
+from validation import matrix_figures, matrix_page, matrix_results, plain_json
 from validation.matrix_heads import Alarms, Cell, Outcome
 from validation.matrix_results import Matrix
 from validation.metrics import Estimate
@@ -20,8 +15,7 @@ STAR = "* trained on it: hold-out only"
 
 
 def write(found: Matrix, folder: Path) -> None:
-    numbers = matrix_results.without_nan(matrix_results.as_json(found))
-    manifest.write_whole(folder / "matrix.json", (json.dumps(numbers, indent=1) + "\n").encode(errors="replace"))
+    plain_json.write(folder / "matrix.json", matrix_results.as_json(found))
     manifest.write_whole(folder / "matrix.html", matrix_page.page(found).encode(errors="replace"))
 
 
@@ -29,8 +23,7 @@ def log(found: Matrix, folder: Path) -> None:
     brief = matrix_results.summary(found.rows)
     with run_logs.opened(folder) as run:
         run.scalars({"matrix/mean AUC, diagonal": brief.diagonal, "matrix/mean AUC, off the diagonal": brief.off_diagonal})
-        heat = Image.open(io.BytesIO(matrix_figures.heat_map(found.rows))).convert("RGB")
-        run.picture("matrix/AUC", np.asarray(heat))
+        run.picture("matrix/AUC", run_logs.decoded(matrix_figures.heat_map(found.rows)))
         run.text("matrix", "\n\n".join(matrix_results.sentences(found)))
 
 
@@ -77,7 +70,7 @@ def _brief(estimate: Estimate) -> str:
     """With two digits: a share of a few dozen images has no third."""
     if math.isnan(estimate.value):
         return "n/a"
-    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
+    return f"{estimate.value:.2f}" + (f" ({estimate.low:.2f} to {estimate.high:.2f})" if estimate.known else "")
 
 
 def _star(part: Cell | Alarms) -> str:

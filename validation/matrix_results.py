@@ -1,14 +1,11 @@
 """What a matrix run found, what it comes to in a sentence, and its JSON."""
 
-import dataclasses
-import importlib.metadata
 import math
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from data_collection import audit, face_images, manifest, splits
+from data_collection import audit, face_images, manifest, options, splits
+from training import saved_models
 from training.base_weights import BaseWeights
 from training.dataset import Dataset
 from validation.intervals import CONFIDENCE, REPLICATES
@@ -16,7 +13,6 @@ from validation.matrix_heads import Cell, Outcome
 from validation.matrix_plan import Images
 from validation.matrix_settings import MatrixSettings
 
-VERSIONS = ("keras", "tensorflow", "onnxruntime", "scikit-learn", "numpy", "pillow")
 HEAD = "logistic regression (C = 1) on the standardised mean and standard deviation of every tap"
 
 
@@ -111,8 +107,8 @@ def as_json(found: Matrix) -> dict:
         "hold_out_sha256": splits.hold_out_sha256(records),
         "hold_out_opened": found.opened,
         "banner": found.banner,
-        "command": command(settings),
-        "settings": {name: str(value) if isinstance(value, Path) else value for name, value in vars(settings).items()},
+        "command": options.typed("python -m validation matrix", settings),
+        "settings": vars(settings),
         "base": {key: getattr(found.weights, key) for key in ("base", "origin", "sha256", "note")},
         "canonicaliser": face_images.CANONICALISER_VERSION,
         "head": HEAD,
@@ -122,25 +118,16 @@ def as_json(found: Matrix) -> dict:
             "seed": settings.seed,
             "drawn": "groups within class",
         },
-        "versions": versions(),
+        "versions": saved_models.versions(),
         "sources": sources(found),
         "summary": {
             "mean_auc_diagonal": brief.diagonal,
             "mean_auc_off_diagonal": brief.off_diagonal,
             "worst": brief.worst and {"trained_on": brief.worst[0].name, "tested_on": brief.worst[1].tested_on[0]},
         },
-        "matrix": [dataclasses.asdict(row) for row in found.rows],
-        "leave_one_source_out": [dataclasses.asdict(row) for row in found.left_out],
+        "matrix": found.rows,
+        "leave_one_source_out": found.left_out,
     }
-
-
-def without_nan(value: object) -> object:
-    """The same nest of dicts and lists with null for NaN, which JSON does not know."""
-    if isinstance(value, dict):
-        return {key: without_nan(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(each) for each in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def sources(found: Matrix) -> list[dict]:
@@ -152,24 +139,3 @@ def sources(found: Matrix) -> list[dict]:
         groups = len({them.group[row] for row in them.rows([source], *splits.SPLITS)})
         rows.append({"name": source.name, "label": source.label, **parts, "groups": groups})
     return rows
-
-
-def versions() -> dict[str, str]:
-    found = {}
-    for name in VERSIONS:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def command(settings: MatrixSettings) -> str:
-    """The command that makes the same matrix again, with whatever differs from the defaults."""
-    words = ["python", "-m", "validation", "matrix"]
-    for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
-        if value != field.default:
-            option = f"--{field.name.replace('_', '-')}"
-            words += [option] if value is True else [option, str(value)]
-    return shlex.join(words)

@@ -1,8 +1,5 @@
 """Everything that a validation found, and the files that say it: index.html, metrics.json, and the detector's model card."""
 
-import dataclasses
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,60 +10,17 @@ from data_collection import manifest
 from data_collection.audit import Audit
 from data_collection.figures import Picture
 from training.saved_models import Card
+from validation import plain_json
 from validation.breakdowns import Breakdown, Doubt, reliability
-from validation.comparison import Comparison
+from validation.comparison import Comparison, Verdicts
+from validation.controls import TwoSources
 from validation.evaluation_set import EvaluationSet
-from validation.feature_space import Purity, Shuffled
-from validation.heat_maps import Checks
+from validation.explanations import Explained
 from validation.intervals import CONFIDENCE, REPLICATES
 from validation.judged import Judged
 from validation.metrics import Estimate, calibrated_by_chance
 from validation.pictures import Shown
 from validation.robustness_summary import Robustness
-
-
-@dataclass(frozen=True)
-class Verdicts:
-    """One detector on the images: the one that is judged, a baseline of it, or a rival.
-
-    Attributes:
-        delong: DeLong's interval of the ROC AUC; None where images share groups.
-    """
-
-    name: str
-    judged: Judged
-    estimates: dict[str, Estimate]
-    delong: Estimate | None = None
-
-
-@dataclass(frozen=True)
-class TwoSources:
-    """How well the detector's probability tells two sources of photographs apart: .5 if it looks at nothing but the label."""
-
-    one: str
-    other: str
-    auc: Estimate
-
-
-@dataclass(frozen=True)
-class Explained:
-    """What explains the detector.
-
-    Attributes:
-        unavailable: why there is nothing, in words; empty otherwise.
-        samples: images drawn at random.
-        how: "t-SNE" or "UMAP".
-        embedding: for TensorBoard's projector: reduced features (n, width), names, and thumbnails, uint8 (n, side, side, 3).
-    """
-
-    unavailable: str = ""
-    checks: Checks | None = None
-    samples: Sequence[Shown] = ()
-    purities: Sequence[Purity] = ()
-    shuffled: Shuffled | None = None
-    how: str = ""
-    maps: Sequence[Picture] = ()
-    embedding: tuple[np.ndarray, list[str], np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +65,7 @@ def write(report: Report, folder: Path) -> Path:
     """Writes the page and metrics.json; returns the page's path."""
     from validation import report_page
 
-    manifest.write_whole(folder / "metrics.json", (json.dumps(as_json(report), indent=1) + "\n").encode())
+    plain_json.write(folder / "metrics.json", as_json(report))
     # A file name that is no UTF-8 holds surrogates, which cannot be encoded.
     manifest.write_whole(folder / "index.html", report_page.page(report).encode(errors="replace"))
     return folder / "index.html"
@@ -142,7 +96,7 @@ def as_json(report: Report) -> dict[str, Any]:
                 "threshold": each.judged.threshold,
                 "metrics": each.estimates,
                 "delong": each.delong,
-                "confusion": confusion(each.judged),
+                "confusion": each.judged.confusion,
             }
             for each in report.verdicts
         },
@@ -172,34 +126,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "versions": card.versions,
         "command": report.command,
     }
-    return _plain(numbers)
-
-
-def confusion(judged: Judged) -> dict[str, int]:
-    """Counts at the threshold, by label and call."""
-    called, generated = judged.called_generated, judged.labels == 1
-    return {
-        "real called real": int(np.sum(~generated & ~called)),
-        "real called generated": int(np.sum(~generated & called)),
-        "generated called real": int(np.sum(generated & ~called)),
-        "generated called generated": int(np.sum(generated & called)),
-    }
+    return numbers
 
 
 def _per_label(labels: np.ndarray) -> dict[str, int]:
     return {label: int(np.sum(labels == number)) for number, label in enumerate(manifest.LABELS)}
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can hold: dataclasses as objects, numbers with six digits, NaN as null."""
-    if dataclasses.is_dataclass(value):
-        return {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    if isinstance(value, (float, np.floating)):
-        return None if not np.isfinite(value) else round(float(value), 6)
-    if isinstance(value, np.integer):
-        return int(value)
-    return value

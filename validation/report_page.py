@@ -5,7 +5,6 @@ from pathlib import Path
 
 from data_collection import pages
 from data_collection.manifest import LABELS
-from validation import report as reports
 from validation.breakdowns import FEWEST
 from validation.heat_maps import FEWEST as FEWEST_CHECKED
 from validation.heat_maps import FEWEST_WON, MOST_ALIKE
@@ -44,7 +43,7 @@ def page(report: Report) -> str:
         labels=LABELS,
         metrics=METRICS,
         meaning=MEANING,
-        confusion=reports.confusion(report.judged),
+        confusion=report.judged.confusion,
         fewest=FEWEST,
         confidence=CONFIDENCE,
         replicates=REPLICATES,

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data_collection import console, face_images, manifest
+from data_collection import face_images, manifest
 from data_collection.manifest import FaceRecord
 from validation import intervals, metrics
 from validation.distortions import DISTORTIONS, DISTORTIONS_VERSION, UNDISTORTED, Distortion
 from validation.judged import Judged, Weighted
-from validation.kept import kept
+from validation.kept import in_chunks, kept
 from validation.metrics import Estimate
 
 Run = Callable[[np.ndarray], np.ndarray]
@@ -81,14 +81,14 @@ def run(
     """
     conditions = (UNDISTORTED, *distortions)
     same = [*key, image_size, face_images.CANONICALISER_VERSION, DISTORTIONS_VERSION, [each.name for each in conditions]]
-    chunks = [records[start : start + CHUNK] for start in range(0, len(records), CHUNK)]
-    found = []
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         one = partial(_probabilities, folder, conditions, detector_run, image_size)
-        for chunk in console.progress(chunks, "distorting and judging", len(chunks)):
+
+        def work(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
             ids = [[record.id, record.crop] for record in chunk]
-            found.append(kept(keep, "robustness", [*same, ids], partial(_of_chunk, pool, one, conditions, chunk)))
-    return {each.name: np.concatenate([part[each.name] for part in found]) for each in conditions}
+            return kept(keep, "robustness", [*same, ids], partial(_of_chunk, pool, one, conditions, chunk))
+
+        return in_chunks(records, CHUNK, "distorting and judging", work)
 
 
 def _of_chunk(pool, one: Callable, conditions: Sequence[Distortion], chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:

@@ -1,25 +1,17 @@
 """validate(): images -> probabilities -> metrics with intervals -> breakdowns, distortions, explanations -> one page."""
 
 import hashlib
-import io
-import itertools
-import shlex
-import shutil
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from data_collection import audit, console, manifest
-from data_collection.manifest import FaceRecord
-from training import run_logs, saved_models
+from data_collection import audit, console, manifest, options
+from training import saved_models
 from training.saved_models import Card
 from validation import (
     breakdowns,
     comparison,
+    controls,
     curves,
     evaluation_set,
     explanations,
@@ -28,17 +20,18 @@ from validation import (
     pictures,
     predictions,
     report,
+    report_log,
     robustness_summary,
     verdict,
 )
+from validation.comparison import Verdicts
 from validation.evaluation_set import EvaluationSet
 from validation.judged import Judged
 from validation.metrics import estimates
 from validation.predictions import Judge
-from validation.report import Report, TwoSources, Verdicts
+from validation.report import Report
 from validation.settings import ValidationSettings
 
-REPEATED = ("dataset", "data", "label", "drop_known", "distorted", "explained", "projection")
 PRINTED = ("ROC AUC", "balanced accuracy", "TPR", "FPR", "TPR at 5% FPR", "ECE")
 
 
@@ -62,7 +55,7 @@ def validate(settings: ValidationSettings) -> None:
     page = report.write(found, place)
     if data.opened:
         manifest.write_whole(folder / "README.md", model_card.written(found).encode())
-    log(found, settings.logs / "validation" / folder.name / ("hold-out" if data.opened else short_name(data)))
+    report_log.log(found, settings.logs / "validation" / folder.name / ("hold-out" if data.opened else short_name(data)))
     show(found)
     console.say(f"The whole report: {page}. Curves: tensorboard --logdir {settings.logs}")
 
@@ -99,13 +92,12 @@ def check_rival(rival: Judge, data: EvaluationSet, asked: Sequence[Judge]) -> Ju
 
 
 def judge_all(data: EvaluationSet, asked: Sequence[Judge]) -> list[Verdicts]:
-    labels = np.array([record.label == "generated" for record in data.records], dtype=np.int64)
-    _, groups = np.unique([record.group for record in data.records], return_inverse=True)
     answers = predictions.predict(data.folder, data.records, asked)
     found = []
     for judge, probabilities in zip(asked, answers, strict=True):
-        judged = Judged(probabilities, labels, groups, judge.calibration.threshold)
-        delong = comparison.delong_interval(judged) if judged.independent and len(set(labels.tolist())) == 2 else None
+        judged = Judged.of(data.records, probabilities, judge.calibration.threshold)
+        both = len(set(judged.labels.tolist())) == 2
+        delong = comparison.delong_interval(judged) if judged.independent and both else None
         found.append(Verdicts(judge.name, judged, estimates(judged), delong))
     return found
 
@@ -130,7 +122,7 @@ def assemble(
     explained, maps = explanations.explain(settings, card, data, judged, judge)
     wrong = pictures.most_wrong(judged)
     checked = audit.read(data.folder) if data.opened else None
-    rivals = [(each.name, each.judged, each.estimates) for each in verdicts]
+    again = replace(settings, model=judge.folder, against=asked[-1].folder if rival else None)
     return Report(
         card=card,
         data=data,
@@ -140,39 +132,14 @@ def assemble(
         doubts=doubts,
         wrong={label: pictures.show(data.folder, records, judged, index, judge, maps) for label, index in wrong.items()},
         explained=explained,
-        sources=two_sources(records, judged),
+        sources=controls.two_sources(records, judged),
         limits=verdict.limits(records, first, under),
-        command=command(settings, judge.folder, asked[-1].folder if rival else None),
+        command=options.typed("python -m validation", again),
         robustness=under,
         comparison=comparison.compare((first.name, asked[-1].name), judged, verdicts[-1].judged) if rival else None,
         audit=checked,
-        pictures=curves.figures(rivals, judge.calibration),
+        pictures=curves.figures(verdicts, judge.calibration),
     )
-
-
-def command(settings: ValidationSettings, folder: Path, rival: Path | None) -> str:
-    """What makes this report again, also when newer detectors are there."""
-    told = {"model": folder, "against": rival, **{name: getattr(settings, name) for name in REPEATED}}
-    changed = {name: value for name, value in told.items() if value != getattr(ValidationSettings(), name)}
-    words = [[f"--{name.replace('_', '-')}", *([str(value)] if value is not True else [])] for name, value in changed.items()]
-    return shlex.join(["python", "-m", "validation", *itertools.chain.from_iterable(words)])
-
-
-def two_sources(records: Sequence[FaceRecord], judged: Judged) -> list[TwoSources]:
-    """The negative control of two sources of photographs: what tells them apart is no evidence of a generator."""
-    sources: dict[str, list[int]] = {}
-    for index, record in enumerate(records):
-        if record.label == "real":
-            sources.setdefault(record.source, []).append(index)
-    large = {name: rows for name, rows in sources.items() if len(rows) >= breakdowns.FEWEST}
-    found, pairs = [], list(itertools.combinations(sorted(large), 2))
-    for one, other in pairs:
-        rows = np.array(large[one] + large[other])
-        pretended = np.repeat([1, 0], [len(large[one]), len(large[other])])
-        apart = Judged(judged.probabilities[rows], pretended, judged.groups[rows], judged.threshold)
-        sure = 1 - 0.05 / len(pairs)  # Bonferroni: of many pairs one is far apart by chance
-        found.append(TwoSources(one, other, estimates(apart, ["ROC AUC"], confidence=sure)["ROC AUC"]))
-    return found
 
 
 def show(found: Report) -> None:
@@ -188,30 +155,3 @@ def show(found: Report) -> None:
         console.warn(f"{len(found.data.refused)} files were not judged, {file} for one: {reason}. The report names them all.")
     if found.card.banner:
         console.warn(found.card.banner)
-
-
-def log(found: Report, folder: Path) -> None:
-    """TensorBoard: precision-recall curves, every metric, the figures, the most wrong images, features, and the model card."""
-    shutil.rmtree(folder, ignore_errors=True)  # an earlier look at the same images would be drawn over this one
-    with run_logs.opened(folder) as run:
-        place = "hold-out" if found.data.opened else found.data.name
-        for each in found.verdicts:
-            mine = place if each is found.verdicts[0] else f"{place} of {each.name}"
-            if np.isfinite(each.estimates["ROC AUC"].value):
-                run.pr_curve(f"{mine}/precision_recall", each.judged.labels, each.judged.probabilities)
-            for name, estimate in each.estimates.items():
-                values = {"": estimate.value, " (low)": estimate.low, " (high)": estimate.high}
-                run.scalars({f"{mine}/{name}{part}": value for part, value in values.items()})
-        for picture in [*found.pictures, *found.explained.maps]:
-            run.picture(f"{place}/{picture.name}", _pixels(picture.png))
-        for label, shown in found.wrong.items():
-            run.picture(f"{place}/most wrong, {label}", run_logs.grid([_pixels(each.jpeg) for each in shown], 4, 144))
-        if found.explained.embedding:
-            with warnings.catch_warnings():  # tensorboardX pads its sheet of thumbnails with whatever is in memory
-                warnings.simplefilter("ignore", RuntimeWarning)
-                run.embedding(f"{place}/features", *found.explained.embedding)
-        run.text("report", model_card.written(found))
-
-
-def _pixels(data: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))

@@ -7,7 +7,7 @@ import pytest
 
 from data_collection import console
 from data_collection.manifest import FaceRecord
-from validation import feature_space
+from validation import controls, feature_space
 
 
 def rows(count: int, group: str = "", sources: tuple[str, ...] = ("a",)) -> list[FaceRecord]:
@@ -25,7 +25,7 @@ def values(count: int, seed: int = 0, apart: float = 3.0) -> np.ndarray:
 
 
 def test_shuffled_labels_are_a_coin_where_no_group_crosses_the_splits():
-    found = feature_space.shuffled(values(200), rows(200, "train"), values(100, 1), rows(100, "test"))
+    found = controls.shuffled(values(200), rows(200, "train"), values(100, 1), rows(100, "test"))
     assert found.at_chance and found.low < 0.5 < found.high
     assert found.true > 0.9
 
@@ -34,7 +34,7 @@ def test_shuffled_labels_give_a_crossing_group_away():
     """The same pictures, nearly, in both splits: labels that mean nothing are predicted all the same."""
     learnt = values(200)
     again = learnt[:100] + 0.01
-    leaking = feature_space.shuffled(learnt, rows(200, "same"), again, rows(100, "same"))
+    leaking = controls.shuffled(learnt, rows(200, "same"), again, rows(100, "same"))
     assert not leaking.at_chance and leaking.mean > 0.6
 
 

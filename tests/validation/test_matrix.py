@@ -23,7 +23,7 @@ from toys import ROOT, command
 from training import base_weights, calibration, dataset, feature_cache
 from training.detector import Column
 from training.feature_cache import Extractor
-from validation import matrix_heads, matrix_plan, matrix_results
+from validation import matrix_heads, matrix_plan, matrix_results, plain_json
 from validation.matrix import matrix
 from validation.matrix_heads import Features
 from validation.matrix_settings import MatrixSettings
@@ -265,7 +265,7 @@ def test_what_cannot_be_computed_reads_n_a(plan):
     outcome = matrix_heads.run(experiments[0], met, features(met, values), 0.05, 0)
     unseen = next(cell for cell in outcome.cells if not cell.seen)
     assert (unseen.images, unseen.left_out, str(unseen.auc), str(unseen.tpr)) == (0, 24, "n/a", "n/a")
-    assert matrix_results.without_nan({"auc": [unseen.auc.value]}) == {"auc": [None]}
+    assert plain_json.plain({"auc": [unseen.auc.value]}) == {"auc": [None]}
     assert matrix_results.summary([replace(outcome, cells=[unseen])]).worst is None
 
 

@@ -11,14 +11,16 @@ import pytest
 from data_collection.audit import Audit
 from training import saved_models
 from validation import breakdowns, curves, model_card, report, report_page, verdict
-from validation.comparison import compare
+from validation.comparison import Verdicts, compare
+from validation.controls import TwoSources
 from validation.evaluation_set import EvaluationSet
+from validation.explanations import Explained
 from validation.heat_maps import Checks
 from validation.judged import Judged
 from validation.metrics import estimates
 from validation.overlap import Overlap
 from validation.pictures import Shown
-from validation.report import Explained, Report, TwoSources, Verdicts
+from validation.report import Report
 
 EVIL = '<script>alert("x")</script>'
 
@@ -42,7 +44,7 @@ def made(card, probabilities: np.ndarray, labels: np.ndarray, **more) -> Report:
         "sources": [],
         "limits": [EVIL],
         "command": f"python -m validation --data {EVIL}",
-        "pictures": curves.figures([(card.name, judged, verdicts[0].estimates)], card.calibration),
+        "pictures": curves.figures(verdicts[:1], card.calibration),
     }
     return Report(card=card, data=data, verdicts=verdicts, **{**facts, **more})
 
