@@ -69,6 +69,12 @@ def runner(path: Path, threads: int = 0) -> Runner:
     Args:
         threads: for one batch; 0 for one on every core.
     """
+    run = many(path, threads)
+    return lambda batch: run(batch)[0]
+
+
+def many(path: Path, threads: int = 0) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """Like `runner`, for files with several outputs."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -76,7 +82,7 @@ def runner(path: Path, threads: int = 0) -> Runner:
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    return lambda batch: session.run(None, {name: batch})[0]
+    return lambda batch: session.run(None, {name: batch})
 
 
 def streams(path: Path) -> Runner:

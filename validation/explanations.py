@@ -12,10 +12,11 @@ from data_collection import console, manifest
 from data_collection.figures import Picture
 from data_collection.manifest import FaceRecord
 from training.saved_models import Card
-from validation import controls, curves, evaluation_set, feature_space, heat_maps, overlap, pictures, sampling
+from validation import controls, curves, evaluation_set, explainer, feature_space, heat_maps, overlap, pictures, sampling
 from validation.anatomy import Anatomy
 from validation.controls import Shuffled
 from validation.evaluation_set import EvaluationSet
+from validation.explainer import Known
 from validation.feature_space import Purity
 from validation.heat_maps import Checks, Opener
 from validation.judged import Judged
@@ -97,15 +98,33 @@ def _explain(
     maps = found if checks.passed else {}
     index = np.array([place[record.id] for record in samples])
     shown = pictures.show(data.folder, data.records, judged, index, judge, maps) if maps else []
-    return _among_others(settings, card, data, judge, opened, Explained(checks=checks, samples=shown)), maps
+    known = _training_images(settings, card, judge, opened)
+    if data.opened:
+        explainer.write(judge.folder, card, opened, checks, known)
+    return _among_others(settings, data, judge, opened, known, Explained(checks=checks, samples=shown)), maps
 
 
 def _samples(records: Sequence[FaceRecord]) -> list[FaceRecord]:
     return [each for label in manifest.LABELS for each in [r for r in records if r.label == label][:SAMPLES]]
 
 
+def _training_images(settings: ValidationSettings, card: Card, judge: Judge, opened: Opener) -> Known | None:
+    """None where the data set of the training is not here as it was."""
+    home = evaluation_set.trained_on(settings, card)
+    known, doubt = overlap.of_training(card, home)
+    if doubt:
+        return None
+    learnt = sampling.chosen([record for record in known if record.split == "train"], LEARNT)
+    return Known(home, learnt, feature_space.features(home, learnt, opened, judge, "features of training images")[0])
+
+
 def _among_others(
-    settings: ValidationSettings, card: Card, data: EvaluationSet, judge: Judge, opened: Opener, so_far: Explained
+    settings: ValidationSettings,
+    data: EvaluationSet,
+    judge: Judge,
+    opened: Opener,
+    known: Known | None,
+    so_far: Explained,
 ) -> Explained:
     """Adds neighbours, the map of the features, and the control with shuffled labels."""
     mapped = sampling.chosen(data.records, MAPPED)
@@ -125,22 +144,16 @@ def _among_others(
         so_far,
         how=how,
         purities=feature_space.purities(standard, mapped),
-        shuffled=_shuffled(settings, card, mapped, values, judge, opened),
+        shuffled=_shuffled(known, mapped, values),
         maps=curves.maps(where["places"], mapped, thumbnails, how),
         embedding=(where["reduced"], [f"{record.label}: {record.source}" for record in mapped], thumbnails),
     )
 
 
-def _shuffled(
-    settings: ValidationSettings, card: Card, records: Sequence[FaceRecord], values: np.ndarray, judge: Judge, opened: Opener
-) -> Shuffled | None:
-    """None where there are too few groups, or the data set of the training is not here as it was."""
-    home = evaluation_set.trained_on(settings, card)
+def _shuffled(known: Known | None, records: Sequence[FaceRecord], values: np.ndarray) -> Shuffled | None:
+    """None where there are too few groups, or no training images."""
     groups = min(len({record.group for record in records if record.label == label}) for label in manifest.LABELS)
-    known, doubt = overlap.of_training(card, home)
-    if doubt or groups < FEWEST_GROUPS:
+    if known is None or groups < FEWEST_GROUPS:
         return None
-    learnt = sampling.chosen([record for record in known if record.split == "train"], LEARNT)
-    theirs, _ = feature_space.features(home, learnt, opened, judge, "features of training images")
-    mine, theirs = (feature_space.standardised(each, theirs) for each in (values, theirs))
-    return controls.shuffled(theirs, learnt, mine, records)
+    theirs, mine = (feature_space.standardised(each, known.features) for each in (known.features, values))
+    return controls.shuffled(theirs, known.records, mine, records)

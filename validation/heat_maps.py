@@ -9,9 +9,10 @@ import numpy as np
 from data_collection import console
 from data_collection.manifest import FaceRecord
 from training import feature_cache
-from validation.anatomy import GRID, Anatomy
+from validation.anatomy import Anatomy
 from validation.kept import in_chunks, kept
 from validation.predictions import Judge
+from validation.shares import GRID
 
 VERSION = 2
 """Part of what is kept: raise it with every change to how maps are made or checked."""

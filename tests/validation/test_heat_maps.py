@@ -9,8 +9,9 @@ from data_collection import manifest
 from finetuning import parent
 from training import saved_models
 from validation import heat_maps, predictions
-from validation.anatomy import GRID, Anatomy, on_grid
+from validation.anatomy import Anatomy
 from validation.heat_maps import Checks
+from validation.shares import GRID, on_grid
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +46,21 @@ def test_the_opened_detector_says_what_its_file_says(anatomy, judge, pixels):
 
 def test_a_map_adds_up_to_the_first_order_share_of_every_feature(anatomy, pixels):
     """Gradient times distance from the average picture, summed over the features: for a linear head, the logit itself."""
-    look = anatomy.look(pixels)
-    _, gradients = anatomy._gradients(look.features)
-    shares = (gradients * (look.features - anatomy.average)).sum(axis=1)
+    import tensorflow as tf
+
+    look, columns = anatomy.look(pixels), anatomy.shares.columns
+    stops = np.cumsum([column.stop - column.start for column in columns])
+    parts = dict(zip(columns, np.split(look.features, stops[:-1], axis=1), strict=True))
+    expected = np.zeros(len(pixels))
+    for member in anatomy.parent.members:
+        features = tf.constant(np.concatenate([parts[column] for column in member.columns], axis=1))
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            logit = member.weight * member.head(features, training=False)
+        average, _ = member.head.get_layer("standardise").get_weights()
+        expected += np.sum(tape.gradient(logit, features) * (features - average), axis=1)
     # A deviation holds the constant 1e-6 under its root, which belongs to no place.
-    assert look.maps.sum(axis=(1, 2)) == pytest.approx(shares, rel=1e-3, abs=1e-3)
+    assert look.maps.sum(axis=(1, 2)) == pytest.approx(expected, rel=1e-3, abs=1e-3)
 
 
 def test_random_weights_make_other_maps_and_leave_the_detector_as_it_was(anatomy, pixels):
