@@ -1,6 +1,7 @@
 """Loads a Stable Diffusion model, ready to draw; one at a time."""
 
 import functools
+import os
 import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -87,7 +88,9 @@ def _load(drawing: DrawingSettings, revision: str) -> Artist:
 
 
 def quieten() -> None:
-    """No chatter of the libraries; the hub's own bars stay, because a download takes long."""
+    """No chatter of the libraries, and none about us; the hub's own bars stay, because a download takes long."""
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
     import transformers  # before diffusers, whose import makes it speak
 
     transformers.utils.logging.set_verbosity_error()

@@ -52,7 +52,7 @@ def _gpu_need(passes: float) -> Need:
     if free < LEAST_MEMORY:
         found = f"{torch.cuda.get_device_name(device)}, only {free / 1e9:.1f} GB free"
         return Need("a GPU", False, found, "end what else runs there, or --generated folder:PATH")
-    expected = f"very roughly {_duration(passes * PASS_FLOP[device.partition(':')[0]] / drawing_device.speed(device))}"
+    expected = f"very roughly {duration(passes * PASS_FLOP[device.partition(':')[0]] / drawing_device.speed(device))}"
     if device.startswith("cuda"):
         return Need("a GPU", True, f"{torch.cuda.get_device_name(device)}, {free / 1e9:.0f} GB free; {expected}")
     if device == "mps":
@@ -60,7 +60,7 @@ def _gpu_need(passes: float) -> Need:
     return Need("a GPU", True, f"no GPU; {expected} on this CPU", INSTEAD.partition(",")[0])
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     return f"{seconds / 3600:.0f} hours" if seconds > 5400 else f"{max(seconds / 60, 1):.0f} min"
 
 

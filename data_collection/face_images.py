@@ -42,6 +42,10 @@ class UnreadableImage(ValueError):
     """The bytes are no picture that we open; the message is the reason, in words."""
 
 
+class UnknownFormat(UnreadableImage):
+    """The bytes are no picture of a format that is opened."""
+
+
 class NotOneFace(UnreadableImage):
     """The picture is to be cropped to its face and does not show just one; the message says how many."""
 
@@ -92,7 +96,8 @@ def _whole(data: bytes) -> Face:
     except UnreadableImage:
         raise
     except Exception as error:  # Pillow's decoders raise a dozen types on damaged data; each means the same here.
-        raise UnreadableImage(_why_unreadable(data, error)) from None
+        kind = UnknownFormat if isinstance(error, Image.UnidentifiedImageError) else UnreadableImage
+        raise kind(_why_unreadable(data, error)) from None
 
 
 def _decode(data: bytes) -> Face:

@@ -95,7 +95,7 @@ def _face(request: Request, order: Order, number: int, prompt: Prompt, photograp
         "generated",
         request.source,
         f"{photograph.id[:16] if photograph else f'{number:06}'}.png",
-        functools.partial(_draw, order.model, prompt.text, request.settings.folder, photograph),
+        functools.partial(draw_one, order.model, prompt.text, request.settings.folder, photograph),
         lasting=True,
         prompt=prompt.text,
         generator=order.model,
@@ -119,8 +119,8 @@ def _library() -> str:
         return ""  # a source that is complete is listed without it
 
 
-def _draw(model: str, prompt: str, folder: Path, photograph: FaceRecord | None) -> bytes:
-    """The picture's PNG bytes.
+def draw_one(model: str, prompt: str, folder: Path, photograph: FaceRecord | None) -> bytes:
+    """The PNG bytes of one picture: drawn from the prompt, or the photograph of the data set in `folder` edited by it.
 
     Raises:
         NotAFile: moderation refuses the prompt or the photograph.

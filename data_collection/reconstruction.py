@@ -51,7 +51,7 @@ def find(request: Request) -> list[FoundFace]:
             seed=first + NEXT_SEED * attempt if redrawn else None,
             generator=request.source,
             source_image=record.id,
-            drawn_with=_told(drawing, _side(record, drawing)),
+            drawn_with=_told(drawing, fitting_side(min(record.width, record.height), drawing)),
             together=together,
             again=functools.partial(slot, record, first, attempt + 1) if redrawn and attempt < ATTEMPTS else None,
         )
@@ -62,8 +62,13 @@ def find(request: Request) -> list[FoundFace]:
 
 def needs(request: Request) -> list[Need]:
     drawing = drawing_order.drawing_of(request.argument, request.settings)
-    passes = int(drawing.steps * drawing.strength) * (2 if drawing.guidance > 1 else 1) + 2 * DECODER_PASSES
-    return drawing_needs.model_needs("reconstruction", request, drawing, passes, only="" if drawing.strength else "vae")
+    only = "" if drawing.strength else "vae"
+    return drawing_needs.model_needs("reconstruction", request, drawing, passes(drawing), only)
+
+
+def passes(drawing: DrawingSettings) -> float:
+    """Of the UNet, for one picture; the autoencoder's work counted as some."""
+    return int(drawing.steps * drawing.strength) * (2 if drawing.guidance > 1 else 1) + 2 * DECODER_PASSES
 
 
 def check(request: Request, known: Sequence[FaceRecord]) -> None:
@@ -78,9 +83,9 @@ def check(request: Request, known: Sequence[FaceRecord]) -> None:
         )
 
 
-def _side(record: FaceRecord, drawing: DrawingSettings) -> int:
-    """Never more than the photograph has: enlarging would leave a trace on one class only."""
-    return max(GRID, min(drawing.draw_size, min(record.width, record.height) // GRID * GRID))
+def fitting_side(shorter: int, drawing: DrawingSettings) -> int:
+    """Never more than the photograph's shorter side: enlarging would leave a trace on one class only."""
+    return max(GRID, min(drawing.draw_size, shorter // GRID * GRID))
 
 
 def _told(drawing: DrawingSettings, side: int) -> dict[str, object]:

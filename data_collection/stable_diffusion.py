@@ -44,11 +44,15 @@ def find(request: Request) -> list[FoundFace]:
 
 def needs(request: Request) -> list[Need]:
     drawing = drawing_order.drawing_of(request.argument, request.settings)
-    passes = drawing.steps * (2 if drawing.guidance > 1 else 1) + DECODER_PASSES
     return [
         *prompts.needs(request.settings.prompting, request.settings.folder),
-        *drawing_needs.model_needs("stable-diffusion", request, drawing, passes),
+        *drawing_needs.model_needs("stable-diffusion", request, drawing, passes(drawing)),
     ]
+
+
+def passes(drawing: DrawingSettings) -> float:
+    """Of the UNet, for one picture; the decoder's work counted as some."""
+    return drawing.steps * (2 if drawing.guidance > 1 else 1) + DECODER_PASSES
 
 
 def check(request: Request, known: Sequence[FaceRecord]) -> None:

@@ -7,8 +7,12 @@ from pathlib import Path
 import filelock
 import pytest
 
+from data_collection import manifest
+from finetuning import parent
 from toys import TRAIN, collect_command, command, make_faces
-from training import quiet
+from training import quiet, saved_models
+from validation import explainer, heat_maps, predictions
+from validation.anatomy import Anatomy
 
 quiet.start_keras()
 
@@ -48,3 +52,14 @@ def _fill(folder: Path) -> None:
     trained = command(*TRAIN, "--trials", 4, "--epochs", 6, "--name", "toy", cwd=folder)
     assert trained.returncode == 0, trained.stderr
     (folder / "training.txt").write_text(trained.stdout + trained.stderr)
+    _explain(folder)
+
+
+def _explain(folder: Path) -> None:
+    """What validation would leave beside the detector, had it had enough images to check heat maps on."""
+    toy = folder / "saved_models" / "toy"
+    opened, judge = Anatomy(parent.read(toy)), predictions.judges(toy, saved_models.read_card(toy))[0]
+    learnt = manifest.accepted(manifest.read(folder / "data" / "faces"), "train")
+    features = opened.features(heat_maps.pixels(folder / "data" / "faces", learnt, judge))
+    known = explainer.Known(Path("data/faces"), learnt, features)
+    explainer.write(toy, saved_models.read_card(toy), lambda: opened, heat_maps.Checks(30, 0.9, 0.1), known)

@@ -34,6 +34,10 @@ class Calibration:
             return "generated"
         return "real" if probability < self.real_below else "can't tell"
 
+    def in_words(self) -> str:
+        """Where the verdicts change, in a sentence."""
+        return f"generated from {self.generated_above:.2f}, real under {self.real_below:.2f}, can't tell between."
+
     def expectation(self) -> str:
         """The error to expect, in a sentence."""
         if not self.answered:

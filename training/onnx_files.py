@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data_collection import console
+from data_collection import console, onnx_session
 from training import accelerators
 
 if TYPE_CHECKING:
@@ -75,12 +75,7 @@ def runner(path: Path, threads: int = 0) -> Runner:
 
 def many(path: Path, threads: int = 0) -> Callable[[np.ndarray], list[np.ndarray]]:
     """Like `runner`, for files with several outputs."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = onnx_session.opened(path, threads)
     name = session.get_inputs()[0].name
     return lambda batch: session.run(None, {name: batch})
 

@@ -1,11 +1,15 @@
 """The detection command and the Detector: one answer per file, in order, the same as the network gives in Keras."""
 
+import csv
+import hashlib
+import io
 import json
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from data_collection import manifest
 from detection.predictor import Detector
@@ -34,18 +38,19 @@ def test_json_has_one_element_per_file_in_order(workplace, tmp_path):
     assert (code, [each["path"] for each in found]) == (1, paths)
     assert all(each["verdict"] in ("generated", "real", "can't tell") and 0 <= each["probability"] <= 1 for each in found[:2])
     assert found[0]["probability"] > found[1]["probability"]
-    assert [set(each) for each in found[2:]] == [{"path", "error"}] * 2
+    assert [set(each) for each in found[2:]] == [{"path", "error", "sha256"}, {"path", "error"}]
+    assert found[0]["sha256"] == hashlib.sha256((tmp_path / names[0]).read_bytes()).hexdigest()
     assert found[3]["error"] == "no such file"
     assert detect(workplace, *paths[:2])[0] == 0
 
 
 def test_a_folder_is_looked_through_and_only_its_images(workplace, tmp_path):
     (tmp_path / "deep").mkdir()
-    for name in ("a.png", "deep/b.JPG", ".hidden.png", "notes.txt", "old.gif"):
+    for name in ("a.png", "deep/b.JPG", ".hidden.png", "notes.txt", "old.gif", "a.png.heatmap.png"):
         (tmp_path / name).write_bytes(encoded(picture(902)))
     (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
     code, found = detect(workplace, tmp_path)
-    assert (code, [each["path"] for each in found]) == (0, [str(tmp_path / n) for n in ("a.png", "deep/b.JPG", "old.gif")])
+    assert (code, [each["path"] for each in found]) == (0, [str(tmp_path / n) for n in ("a.png", "old.gif", "deep/b.JPG")])
 
 
 def test_the_table_names_verdict_probability_and_limits(workplace, tmp_path):
@@ -100,3 +105,119 @@ def test_verdicts_follow_the_card(detector, tmp_path):
         (tmp_path / f"{number}.png").write_bytes(encoded(picture(990 + number, generated=bool(number % 2))))
     for found in detector.predict_all(sorted(tmp_path.iterdir())):
         assert found.verdict == band.verdict(found.probability)
+
+
+def put(folder, count: int) -> None:
+    for number in range(count):
+        (folder / f"{number:03}.png").write_bytes(encoded(picture(2000 + number, generated=bool(number % 2))))
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_comma_separated_values_hold_what_json_holds(workplace, tmp_path):
+    put(tmp_path, 3)
+    (tmp_path / "=1+1,.png").write_bytes(encoded(picture(1)))
+    (tmp_path / "bad.png").write_bytes(b"no")
+    done = command(
+        "detection",
+        "--model",
+        workplace / "saved_models" / "toy",
+        "--csv",
+        *sorted(p.name for p in tmp_path.iterdir()),
+        cwd=tmp_path,
+    )
+    found = rows(done.stdout)
+    assert done.returncode == 1
+    assert found[3]["path"] == "./=1+1,.png"  # a spreadsheet would calculate it otherwise
+    _, same = detect(workplace, *(tmp_path / name for name in ("000.png", "001.png", "002.png")))
+    assert [(row["verdict"], float(row["probability"])) for row in found[:3]] == [
+        (d["verdict"], d["probability"]) for d in same
+    ]
+    assert (found[4]["verdict"], found[4]["probability"]) == ("", "") and "not an image" in found[4]["error"]
+
+
+def test_one_picture_comes_through_standard_input(workplace, tmp_path):
+    put(tmp_path, 1)
+    words = [sys.executable, "-m", "detection", "--json", "-"]
+    done = subprocess.run(
+        words, cwd=workplace, env=environment_of(), input=(tmp_path / "000.png").read_bytes(), capture_output=True
+    )
+    _, named = detect(workplace, tmp_path / "000.png")
+    assert json.loads(done.stdout)[0] == {**named[0], "path": "-"}
+
+
+def test_a_pattern_stands_for_what_it_matches(workplace, tmp_path):
+    (tmp_path / "deep").mkdir()
+    for name in ("a.png", "b.jpg", "deep/c.png", "[x].png"):
+        (tmp_path / name).write_bytes(encoded(picture(5)))
+    _, found = detect(workplace, f"{tmp_path}/**/*.png", f"{tmp_path}/[x].png")
+    assert [each["path"].removeprefix(f"{tmp_path}/") for each in found] == ["[x].png", "a.png", "deep/c.png", "[x].png"]
+
+
+def test_many_pictures_are_printed_as_they_come_and_counted(workplace, tmp_path):
+    put(tmp_path, 60)
+    done = command("detection", tmp_path, cwd=workplace)
+    lines = done.stdout.splitlines()
+    assert [line.split()[-1] for line in lines] == [str(tmp_path / f"{number:03}.png") for number in range(60)]
+    assert "60 pictures: " in done.stderr
+
+
+def test_kept_answers_are_not_judged_again_and_a_torn_line_is(workplace, tmp_path):
+    put(tmp_path, 4)
+    keep = tmp_path / "answers.jsonl"
+    _, first = detect(workplace, "--keep", keep, tmp_path)
+    lines = keep.read_text().splitlines()
+    assert len(lines) == 5 and str(tmp_path) not in keep.read_text()
+    told = json.loads(lines[1]) | {"probability": 0.123456}
+    keep.write_text("\n".join([lines[0], json.dumps(told), *lines[2:4], lines[4][:20]]))
+    code, second = detect(workplace, "--keep", keep, tmp_path)
+    assert code == 0
+    assert [each["probability"] for each in second] == [0.123456, *(each["probability"] for each in first[1:])]
+    assert [json.loads(line)["sha256"] for line in keep.read_text().splitlines()[1:]] == [each["sha256"] for each in first]
+
+
+@pytest.mark.parametrize("content", ['{"detector": "another", "canonicaliser": 2}\n', "a shopping list\n"])
+def test_a_file_of_other_answers_is_left_alone(workplace, tmp_path, content):
+    put(tmp_path, 1)
+    (tmp_path / "keep").write_text(content)
+    done = command("detection", "--keep", tmp_path / "keep", tmp_path, cwd=workplace)
+    assert (done.returncode, (tmp_path / "keep").read_text()) == (2, content)
+    assert "name another file with --keep" in done.stderr
+
+
+def test_explaining_leaves_a_heat_map_beside_the_picture(workplace, tmp_path):
+    put(tmp_path, 2)
+    code, found = detect(workplace, "--explain", tmp_path)
+    assert (code, len(found)) == (0, 2)
+    for each in found:
+        with Image.open(each["path"] + ".heatmap.png") as sheet:
+            assert sheet.width > 2 * 448
+    assert [each["probability"] for each in found] == pytest.approx(
+        [each["probability"] for each in detect(workplace, tmp_path)[1]], abs=1e-6
+    )
+
+
+def test_a_detector_without_checked_maps_explains_nothing(workplace, tmp_path):
+    put(tmp_path, 1)
+    facts = workplace / "saved_models" / "toy" / "explainer" / "explainer.json"
+    before = facts.read_text()
+    try:
+        facts.write_text(before.replace('"won": 0.9', '"won": 0.5'))
+        done = command("detection", "--explain", tmp_path, cwd=workplace)
+        assert (done.returncode, "failed their checks" in done.stderr) == (2, True)
+        facts.unlink()
+        done = command("detection", "--explain", tmp_path, cwd=workplace)
+        assert (done.returncode, "python -m validation makes them" in done.stderr) == (2, True)
+    finally:
+        facts.write_text(before)
+
+
+@pytest.mark.parametrize(
+    ("image", "why"), [(Image.new("RGB", (300, 300), "red"), "one flat colour"), (picture(1, side=20), "20 pixels a side")]
+)
+def test_what_shows_nothing_is_not_judged(detector, image, why, tmp_path):
+    (tmp_path / "a.png").write_bytes(encoded(image))
+    found = detector.predict(tmp_path / "a.png")
+    assert (found.verdict, found.probability) == ("", None) and why in found.error

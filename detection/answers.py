@@ -1,0 +1,99 @@
+"""How answers are printed: a table, JSON or comma-separated values, each as soon as it is there."""
+
+import csv
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+
+from data_collection import console
+from detection import provenance
+from detection.predictor import Detection
+from training.saved_models import Card
+
+LONGEST_TABLE = 50
+"""With more pictures than this, lines are printed as they come."""
+
+COLUMNS = ("path", "verdict", "probability", "error", "sha256", "claims")
+
+FORMULA = ("=", "+", "-", "@")
+"""A spreadsheet would calculate a cell that begins like that; strangers name files."""
+
+
+def as_json(detection: Detection) -> dict[str, object]:
+    """Path, and either verdict and probability or error; sha256 and claims where there are some."""
+    answer = {"verdict": detection.verdict, "probability": round(detection.probability or 0, 6)}
+    facts = {"sha256": detection.sha256, "claims": [asdict(claim) for claim in detection.claims]}
+    return {
+        "path": str(detection.path),
+        **({"error": detection.error} if detection.error else answer),
+        **{name: value for name, value in facts.items() if value},
+    }
+
+
+def print_json(detections: Iterable[Detection], total: int) -> Iterator[Detection]:
+    before = "[\n"
+    for detection in console.progress(detections, "judging", total) if total > LONGEST_TABLE else detections:
+        sys.stdout.write(before + json.dumps(as_json(detection)))
+        before = ",\n"
+        yield detection
+    sys.stdout.write("\n]\n")
+
+
+def print_csv(detections: Iterable[Detection], total: int) -> Iterator[Detection]:
+    sys.stdout.reconfigure(errors="surrogateescape", newline="")  # names of files need not be UTF-8
+    writer = csv.writer(sys.stdout)
+    writer.writerow(COLUMNS)
+    for detection in console.progress(detections, "judging", total) if total > LONGEST_TABLE else detections:
+        path, claims = str(detection.path), "; ".join(claim.text for claim in detection.claims)
+        probability = "" if detection.probability is None else f"{detection.probability:.6f}"
+        safe = f"./{path}" if path.startswith(FORMULA) else path
+        writer.writerow([safe, detection.verdict, probability, detection.error, detection.sha256, claims])
+        yield detection
+
+
+def print_table(detections: Iterable[Detection], total: int) -> Iterator[Detection]:
+    if total > LONGEST_TABLE:
+        yield from _print_lines(detections, total)
+        return
+    found = []
+    for detection in detections:
+        found.append(detection)
+        yield detection
+    columns = ["image", "verdict", "probability of generated", *(["why not"] if any(each.error for each in found) else [])]
+    console.table("", columns, [_cells(each)[: len(columns)] for each in found])
+    for each in found:
+        for claim in each.claims:
+            console.out.print(console.shown(f"{each.path} ({claim.kind}): {claim.text}"), markup=False, soft_wrap=True)
+    if any(each.claims for each in found):
+        console.say(provenance.CAVEAT)
+
+
+def _print_lines(detections: Iterable[Detection], total: int) -> Iterator[Detection]:
+    # On a terminal the lines themselves show the progress; a bar would be drawn among them.
+    bar = detections if sys.stdout.isatty() else console.progress(detections, "judging", total)
+    for detection in bar:
+        path, verdict, probability, error = _cells(detection)
+        said = f"{verdict:<10}  {probability:<5}" if not error else f"{'-':<10}  {'-':<5}"
+        notes = "; ".join([*([error] if error else []), *(claim.text for claim in detection.claims)])
+        print(console.shown(f"{said}  {path}" + (f"  ({notes})" if notes else "")), flush=True)
+        yield detection
+
+
+def _cells(detection: Detection) -> list[str]:
+    probability = "-" if detection.probability is None else f"{detection.probability:.3f}"
+    return [str(detection.path), detection.verdict or "-", probability, detection.error]
+
+
+def print_summary(counts: Counter[str], card: Card) -> None:
+    """Counts by verdict where there were many, what the verdicts mean, and what is wrong with the training's data."""
+    if counts.total() > LONGEST_TABLE:
+        parts = [f"{counts[verdict]:,} {verdict or 'not judged'}" for verdict in ("generated", "real", "can't tell", "")]
+        console.say(f"{counts.total():,} pictures: {', '.join(parts)}.")
+    console.say(f"Judged by {card.name}: {card.calibration.in_words()} {card.calibration.expectation()} This is no proof.")
+    if card.banner:
+        console.warn(card.banner)
+
+
+Printer = Callable[[Iterable[Detection], int], Iterator[Detection]]

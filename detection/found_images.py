@@ -1,0 +1,57 @@
+"""Which files are looked at: files as they are named, and pictures in folders and patterns."""
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from data_collection.found_faces import JUNK
+
+SUFFIXES = {
+    *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".pgm", ".ppm", ".pnm"),
+    *(".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2"),
+}
+"""In a folder, other files are passed over in silence; these are either judged or named with the reason why not."""
+
+HEAT_MAP = ".heatmap.png"
+"""How the files end that --explain writes; they are no pictures to judge."""
+
+STDIN = "-"
+
+
+def find(words: Sequence[str]) -> Iterator[Path]:
+    """Every image, one after the other; no more is held than the names in one folder.
+
+    Files come as they are named; a folder's pictures are chosen by suffix and sorted, hidden files, links and our own heat maps
+    passed over; a pattern with *, ? or [ that is no file's name stands for what it matches, ** for folders in folders.
+    """
+    for word in words:
+        if os.path.isdir(word):
+            yield from _in_folder(word)
+        elif glob.has_magic(word) and not os.path.lexists(word):
+            yield from _in_pattern(word)
+        else:
+            yield Path(word)
+
+
+def _in_folder(folder: str) -> Iterator[Path]:
+    for here, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not _hidden(name))
+        for name in sorted(files):
+            if _is_picture(name) and not os.path.islink(os.path.join(here, name)):
+                yield Path(here, name)
+
+
+def _in_pattern(pattern: str) -> Iterator[Path]:
+    found = glob.glob(pattern, recursive=True)
+    for name in sorted(found):
+        if os.path.isfile(name) and _is_picture(name):
+            yield Path(name)
+
+
+def _is_picture(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES and not _hidden(Path(name).name) and not name.endswith(HEAT_MAP)
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name in JUNK

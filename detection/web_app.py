@@ -1,0 +1,172 @@
+"""The page and its addresses for programs, as an ASGI application; `web` serves it."""
+
+import asyncio
+import concurrent.futures
+import functools
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from data_collection import console
+from detection import uploads
+from detection.uploads import Refused, Upload
+from detection.web_answers import STATUS, Answers
+
+PAGE = Path(__file__).parent / "page"
+FILES = {
+    "/": ("index.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+    "/api": ("api.html", "text/html"),
+    "/openapi.json": ("openapi.json", "application/json"),
+}
+
+ADMITTED, BUDGET = 64, 400_000_000
+"""Requests that may be under way at once, and bytes that their pictures may have together; the next is told to come back."""
+
+WORKERS = 2
+"""Pictures that are decoded at once: one of 25 megapixels takes 0.3 GB meanwhile."""
+
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+class WebApp:
+    """Answers requests with one detector.
+
+    Args:
+        answers: what judges.
+        drawer: what draws faces, a detection.drawing.Drawer.
+        largest: bytes that a picture may have.
+    """
+
+    def __init__(self, answers: Answers, drawer, largest: int):
+        self.answers, self.drawer, self.largest = answers, drawer, largest
+        self._under_way: list[int] = []  # bytes of each
+        self._judging = concurrent.futures.ThreadPoolExecutor(WORKERS, "judging")
+        self._drawing = concurrent.futures.ThreadPoolExecutor(1, "drawing")
+
+    def asgi(self, hosts: list[str]) -> ASGIApp:
+        routes = [Route(path, functools.partial(_file, *file)) for path, file in FILES.items()]
+        routes += [
+            Route("/api/detector", self.detector),
+            Route("/api/drawing", self.drawing),
+            Route("/api/detect", self.detect, methods=["POST"]),
+            Route("/api/draw", self.draw, methods=["POST"]),
+        ]
+        guards = [Middleware(_Headers), Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)]
+        return Starlette(routes=routes, middleware=guards, exception_handlers={404: _not_found, 405: _not_allowed})
+
+    async def detector(self, request: Request) -> Response:
+        """GET: what judges here."""
+        return JSONResponse(self.answers.about() | {"largest": self.largest})
+
+    async def drawing(self, request: Request) -> Response:
+        """GET: what draws here; where its model is not at hand, finding out may take seconds."""
+        why_not = await asyncio.to_thread(self.drawer.ready)
+        return JSONResponse({"source": self.drawer.source, "kind": self.drawer.kind, "why_not": why_not})
+
+    async def detect(self, request: Request) -> Response:
+        """POST a picture: what it looks like."""
+        explain = request.query_params.get("explain", "0") not in ("0", "", "false")
+        return await self._admitted(request, lambda upload: self._run(self._judging, self._judge, upload.picture, explain))
+
+    async def draw(self, request: Request) -> Response:
+        """POST a form with a prompt or a picture: a generated face, and what it looks like."""
+        return await self._admitted(request, lambda upload: self._run(self._drawing, self._draw, upload))
+
+    async def _admitted(self, request: Request, work: Callable[[Upload], Any]) -> Response:
+        if _from_elsewhere(request):
+            return _error(403, "Another site's page may not ask here.")
+        size = min(uploads.declared(request) or self.largest, self.largest)
+        if len(self._under_way) >= ADMITTED or sum(self._under_way) + size > BUDGET:
+            return _error(503, "Too many pictures are being judged; try again in a moment.", {"retry-after": "2"})
+        self._under_way.append(size)
+        try:
+            return JSONResponse(await work(await uploads.read(request, self.largest)))
+        except Refused as refused:
+            return _error(refused.status, refused.sentence)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception as error:  # whatever a picture or a model can bring about: nothing of it is told or logged
+            number = secrets.token_hex(4)
+            console.warn(f"A request failed: {type(error).__name__} ({number}).")
+            return _error(500, f"Something went wrong here; the terminal names it under {number}.")
+        finally:
+            self._under_way.remove(size)
+
+    async def _run(self, pool: concurrent.futures.Executor, work: Callable, *args: object) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(pool, work, *args)
+
+    def _judge(self, data: bytes, explain: bool) -> dict[str, Any]:
+        if not data:
+            raise Refused(400, "Nothing was sent; send one picture as the body, or in the form's field `file`.")
+        picture = self.answers.prepared(data)
+        if picture.refused:
+            sentence = picture.detection.error
+            raise Refused(STATUS[type(picture.refused)], f"{sentence[0].upper()}{sentence[1:]}.")
+        return self.answers.of(picture, explain)
+
+    def _draw(self, upload: Upload) -> dict[str, Any]:
+        try:
+            seed = int(upload.fields.get("seed") or secrets.randbelow(2**31))
+            drawn = self.drawer.draw(upload.fields.get("prompt", ""), upload.picture or None, seed)
+        except ValueError:
+            raise Refused(422, "The seed is no whole number.") from None
+        except console.PlainError as error:
+            status = 503 if error.exit_code == console.BUSY else 422
+            raise Refused(status, str(error)) from None
+        return {"drawn_with": drawn.told, **self._judge(drawn.png, True)}
+
+
+def _from_elsewhere(request: Request) -> bool:
+    """Whether a browser sends this for a page of another site, which then could use what listens on this computer."""
+    origin = request.headers.get("origin")
+    return bool(origin) and origin.partition("://")[2] != request.headers.get("host")
+
+
+async def _file(name: str, kind: str, request: Request) -> Response:
+    return FileResponse(PAGE / name, media_type=kind)
+
+
+def _error(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse({"error": sentence}, status, headers)
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    return _error(404, "There is no such address; /api describes those that there are.")
+
+
+async def _not_allowed(request: Request, error: Exception) -> Response:
+    return _error(405, "This address takes another method; /api describes it.")
+
+
+class _Headers:
+    """Adds HEADERS to every answer."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                more = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+                message = {**message, "headers": [*message["headers"], *more]}
+            await send(message)
+
+        await self.app(scope, receive, with_headers if scope["type"] == "http" else send)

@@ -1,0 +1,239 @@
+"""The page's addresses: the same answers as the command line, clear refusals, and nothing kept of what was sent."""
+
+import concurrent.futures
+import http.client
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_collection import console, manifest
+from detection import web
+from detection.predictor import Detector
+from detection.web_settings import WebSettings
+from toys import command, encoded, picture
+
+
+def ask(served, data: bytes, path: str = "/api/detect", headers: dict | None = None) -> tuple[int, dict]:
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
+    connection.request("POST", path, data, headers or {})
+    response = connection.getresponse()
+    answer = json.loads(response.read())
+    connection.close()
+    return response.status, answer
+
+
+def get(served, path: str, **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
+    connection.request("GET", path, headers=headers)
+    response = connection.getresponse()
+    body = response.read()
+    connection.close()
+    return response.status, response.headers, body
+
+
+def form(data: bytes, name: str) -> tuple[bytes, dict[str, str]]:
+    head = f'--x\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'.encode()
+    return head + data + b"\r\n--x--\r\n", {"Content-Type": "multipart/form-data; boundary=x"}
+
+
+def raw(served, *parts: bytes, wait: float = 60) -> bytes:
+    """The beginning of the answer to bytes that no library would send."""
+    with socket.create_connection(("127.0.0.1", served.port), timeout=wait) as connection:
+        try:
+            for part in parts:
+                connection.sendall(part)
+        except OSError:
+            pass  # it has answered already and closed
+        return connection.recv(4000)
+
+
+START = b"POST /api/detect HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+
+
+def test_verdicts_are_the_command_lines(served, workplace, tmp_path):
+    folder = workplace / "data" / "faces"
+    originals = [folder / record.original for record in manifest.accepted(manifest.read(folder))[:30]]
+    found = Detector.load(workplace / "saved_models" / "toy").predict_all(originals)
+    for detection in found:
+        for data, headers in ((detection.path.read_bytes(), {}), form(detection.path.read_bytes(), "a.png")):
+            status, answer = ask(served, data, headers=headers)
+            assert (status, answer["verdict"], answer["sha256"]) == (200, detection.verdict, detection.sha256)
+            assert answer["probability"] == pytest.approx(detection.probability, abs=1e-6)
+
+
+def test_an_explained_answer_brings_a_map_and_training_faces(served):
+    status, answer = ask(served, encoded(picture(7)), "/api/detect?explain=1")
+    assert status == 200
+    assert answer["heat_map"].startswith("data:image/jpeg;base64,") and answer["no_heat_map"] == ""
+    assert len(answer["similar"]) == 6
+    assert [face["distance"] for face in answer["similar"]] == sorted(face["distance"] for face in answer["similar"])
+    assert {face["label"] for face in answer["similar"]} <= {"real", "generated"}
+
+
+def test_a_training_face_resembles_itself_most(served, workplace):
+    folder = workplace / "data" / "faces"
+    record = manifest.accepted(manifest.read(folder), "train")[3]
+    _, answer = ask(served, (folder / record.original).read_bytes(), "/api/detect?explain=1")
+    assert answer["similar"][0]["label"] == record.label
+    assert answer["similar"][0]["distance"] < 0.5 * answer["similar"][1]["distance"]
+
+
+def test_answers_are_as_the_openapi_page_describes_them(served):
+    described = json.loads(get(served, "/openapi.json")[2])["components"]["schemas"]
+    answers = {
+        "Detection": ask(served, encoded(picture(8)), "/api/detect?explain=1")[1],
+        "Detector": json.loads(get(served, "/api/detector")[2]),
+        "Error": ask(served, b"no")[1],
+    }
+    for name, answer in answers.items():
+        assert set(described[name]["required"]) <= set(answer) <= set(described[name]["properties"]), name
+
+
+def strip() -> bytes:
+    return encoded(picture(1).resize((2000, 40)))
+
+
+def enormous() -> bytes:
+    Image.MAX_IMAGE_PIXELS, before = None, Image.MAX_IMAGE_PIXELS
+    try:
+        return encoded(Image.new("L", (10_000, 10_000)))
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "words"),
+    [
+        (b"", 400, "Nothing was sent"),
+        (b"<svg onload=alert(1)>", 415, "Not an image of a known format"),
+        (b"GIF89a", 415, "GIF is not opened"),
+        (encoded(picture(1))[:3000], 422, "Damaged"),
+        (strip(), 422, "a strip"),
+        (enormous(), 422, "Larger than 25 megapixels"),
+        (encoded(Image.new("RGB", (90, 90))), 422, "one flat colour"),
+        (b"x" * 3_000_000, 413, "more than 2 MB"),
+    ],
+    ids=["nothing", "svg", "gif", "damaged", "strip", "enormous", "flat", "too large"],
+)
+def test_what_cannot_be_judged_is_refused_in_a_sentence(served, data, status, words):
+    found, answer = ask(served, data)
+    assert (found, list(answer)) == (status, ["error"])
+    assert words in answer["error"] and answer["error"].endswith(".")
+
+
+def test_an_endless_body_is_cut_off_while_it_comes(served):
+    chunks = [b"100000\r\n" + b"y" * 0x100000 + b"\r\n"] * 40
+    assert b" 413 " in raw(served, START + b"Transfer-Encoding: chunked\r\n\r\n", *chunks)
+    assert b" 413 " in raw(served, START + b"Content-Length: 50000000\r\n\r\n", b"y" * 100_000)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "a" * 300 + ".png", "<script>alert(1)</script>.png", "\u202egnp.exe", "nul\\x00.png"]
+)
+def test_the_name_of_a_file_means_nothing(served, name):
+    body, headers = form(encoded(picture(3)), name)
+    status, answer = ask(served, body, headers=headers)
+    assert status == 200 and name not in json.dumps(answer, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/../detection/web.py", {}, 404),
+        ("/page.css/..%2f..%2fweb.py", {}, 404),
+        ("/saved_models/toy/card.json", {}, 404),
+        ("/api/detect", {}, 405),
+        ("/", {"Host": "evil.example"}, 400),
+    ],
+)
+def test_nothing_else_can_be_asked_for(served, path, headers, status):
+    assert get(served, path, **headers)[0] == status
+
+
+def test_a_page_of_another_site_cannot_ask(served):
+    assert ask(served, encoded(picture(3)), headers={"Origin": "https://evil.example"})[0] == 403
+    assert ask(served, encoded(picture(3)), headers={"Origin": f"http://127.0.0.1:{served.port}"})[0] == 200
+
+
+def test_a_broken_form_is_told_so(served):
+    many = b"".join(b'--x\r\nContent-Disposition: form-data; name="f"\r\n\r\nx\r\n' for _ in range(1000)) + b"--x--\r\n"
+    for body in (b"--x\r\nnonsense", many):
+        status, answer = ask(served, body, headers={"Content-Type": "multipart/form-data; boundary=x"})
+        assert status == 400, answer
+    assert ask(served, b"--x", headers={"Content-Type": "multipart/form-data"})[0] == 400
+
+
+def test_a_hundred_at_once_get_their_own_answer_or_are_asked_to_come_back(served):
+    pictures = [encoded(picture(3000 + number, generated=bool(number % 2))) for number in range(100)]
+    alone = [ask(served, data)[1]["probability"] for data in pictures]
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        together = list(pool.map(lambda data: ask(served, data), pictures))
+    assert {status for status, _ in together} <= {200, 503}
+    answered = [(answer["probability"], own) for (status, answer), own in zip(together, alone, strict=True) if status == 200]
+    assert len(answered) >= 64
+    assert np.allclose(*zip(*answered, strict=True), atol=1e-6)
+
+
+def resources(served) -> tuple[int, list[str]]:
+    """Open files of the process, and what lies in its folder for temporary files."""
+    return len(os.listdir(f"/proc/{served.process.pid}/fd")), os.listdir(served.log.parent / "tmp")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files in /proc")
+def test_dropped_connections_leave_nothing_behind(served, workplace):
+    picture_of_a_megabyte = encoded(Image.effect_noise((1000, 1000), 100))
+    assert ask(served, *form(picture_of_a_megabyte, "a.png")[:1], headers=form(b"", "")[1])[0] == 200
+    files, left = resources(served)
+    assert left == []
+    for number in range(100):
+        with socket.create_connection(("127.0.0.1", served.port)) as connection:
+            body = picture_of_a_megabyte if number % 5 == 0 else b"x"
+            connection.sendall(START + b"Content-Length: %d\r\n\r\n" % len(picture_of_a_megabyte) + body)
+    deadline = time.monotonic() + 20
+    while resources(served) != (files, []) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert resources(served) == (files, [])
+
+
+def test_nothing_of_the_pictures_is_logged_or_stored(served, workplace):
+    since = time.time()
+    body, headers = form(encoded(picture(4)), "secret-name.png")
+    assert ask(served, body, "/api/detect?explain=1", headers)[0] == 200
+    assert ask(served, b"secret bytes")[0] == 415
+    assert len(served.log.read_text().splitlines()) == 1  # the address, told at the start
+    assert [path for path in workplace.rglob("*") if path.is_file() and path.stat().st_mtime > since] == []
+
+
+def test_answers_carry_headers_that_keep_strangers_scripts_out(served):
+    _, headers, _ = get(served, "/")
+    assert "default-src 'none'" in headers["content-security-policy"] and "unsafe" not in headers["content-security-policy"]
+    assert (headers["x-content-type-options"], headers["cache-control"]) == ("nosniff", "no-store")
+
+
+@pytest.mark.slow
+def test_what_comes_too_slowly_is_given_up(served):
+    started = time.monotonic()
+    assert raw(served, b"GET / HT") == b""
+    assert time.monotonic() - started < 15
+    assert b" 408 " in raw(served, START + b"Content-Length: 1000\r\n\r\nxx")
+
+
+def test_a_taken_port_and_a_missing_detector_are_told_before_listening(workplace, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = command("detection", "web", "--port", taken.getsockname()[1], cwd=workplace)
+    assert (done.returncode, "is taken; give another --port" in done.stderr) == (console.BUSY, True)
+    done = command("detection", "web", "--port", 0, cwd=tmp_path)
+    assert (done.returncode, "holds no detector" in done.stderr) == (console.BAD_MODEL, True)
+
+
+def test_an_address_of_another_computer_cannot_be_listened_on():
+    with pytest.raises(console.PlainError, match="cannot be had"):
+        web.bound(WebSettings(host="192.0.2.1", port=0))
