@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,17 @@ class Figure:
         )
 
 
+def show(title: str, figures: Iterable[Figure]) -> None:
+    kept = {True: "yes", False: "NO", None: ""}
+    rows = [[each.name, f"{each.value:.3g} {each.unit}", each.promise, kept[each.kept]] for each in figures]
+    console.table(title, ["figure", "measured", "promised", "kept"], rows)
+
+
+def environment() -> dict[str, str]:
+    """For commands that run in another folder."""
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
 def timed(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
@@ -56,7 +67,7 @@ def whole_process(words: list[str], place: Path, codes: tuple[int, ...] = (0,)) 
     done = subprocess.run(
         [sys.executable, "-c", program, str(report), *words],
         cwd=place,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=environment(),
         capture_output=True,
         text=True,
     )

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks import boundaries, collection, reports
-from benchmarks.measuring import ROOT, Figure, timed, whole_process
+from benchmarks import boundaries, collection, detecting, reports
+from benchmarks.measuring import ROOT, Figure, show, timed, whole_process
 from data_collection import console, manifest
+from training import saved_models
 from training.onnx_files import Runner
 
 RESULTS = ROOT / "benchmarks" / "results.json"
@@ -53,8 +54,7 @@ def main() -> int:
     after = sgemm()
     drift = abs(after / before - 1)
     write(figures, before, after)
-    rows = [[f.name, f"{f.value:.3g} {f.unit}", f.promise, {True: "yes", False: "NO", None: ""}[f.kept]] for f in figures]
-    console.table("Benchmark", ["figure", "measured", "promised", "kept"], rows)
+    show("Benchmark", figures)
     console.say(f"Matrix product before and after: {before:.0f} and {after:.0f} GFLOP/s.")
     if drift > DRIFT:
         console.warn(f"The machine changed its speed by {drift:.0%} meanwhile; these figures are not to be trusted.")
@@ -99,17 +99,12 @@ def commands(place: Path) -> list[Figure]:
     collected, _ = whole_process(["data_collection", *sources, "--no-audit"], place)
     searched, memory = whole_process(["training"], place)
     again, _ = whole_process(["training"], place)
-    photo = str(next((place / "real").iterdir()))
-    cold = tuple(whole_process(["detection", photo], place)[0] for _ in range(7))
-    once = statistics.median(cold)
-    folder, _ = whole_process(["detection", str(place / "real"), str(place / "generated")], place)
     return [
         Figure(f"collect {2 * IMAGES} images of 512 px", collected, "s"),
         Figure("training: 30 trials, two bases at 224 px, extraction included", searched, "s", most=300),
         Figure("peak resident memory of that training", memory, "GB", most=2.5),
         Figure("the same training again, from the cache", again, "s"),
-        Figure("detection of one photo from a cold start", once, "s", most=1.5, repetitions=cold),
-        Figure("detection of a folder, start-up left out", 2 * IMAGES / (folder - once), "images/s"),
+        *detecting.figures(saved_models.find(place / "saved_models", None), place / "real"),
     ]
 
 

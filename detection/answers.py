@@ -4,7 +4,7 @@ import csv
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
 from data_collection import console
@@ -34,7 +34,7 @@ def as_json(detection: Detection) -> dict[str, object]:
 
 def print_json(detections: Iterable[Detection], total: int) -> Iterator[Detection]:
     before = "[\n"
-    for detection in console.progress(detections, "judging", total) if total > LONGEST_TABLE else detections:
+    for detection in _with_progress(detections, total):
         sys.stdout.write(before + json.dumps(as_json(detection)))
         before = ",\n"
         yield detection
@@ -45,7 +45,7 @@ def print_csv(detections: Iterable[Detection], total: int) -> Iterator[Detection
     sys.stdout.reconfigure(errors="surrogateescape", newline="")  # names of files need not be UTF-8
     writer = csv.writer(sys.stdout)
     writer.writerow(COLUMNS)
-    for detection in console.progress(detections, "judging", total) if total > LONGEST_TABLE else detections:
+    for detection in _with_progress(detections, total):
         path, claims = str(detection.path), "; ".join(claim.text for claim in detection.claims)
         probability = "" if detection.probability is None else f"{detection.probability:.6f}"
         safe = f"./{path}" if path.startswith(FORMULA) else path
@@ -72,13 +72,15 @@ def print_table(detections: Iterable[Detection], total: int) -> Iterator[Detecti
 
 def _print_lines(detections: Iterable[Detection], total: int) -> Iterator[Detection]:
     # On a terminal the lines themselves show the progress; a bar would be drawn among them.
-    bar = detections if sys.stdout.isatty() else console.progress(detections, "judging", total)
-    for detection in bar:
+    for detection in detections if sys.stdout.isatty() else _with_progress(detections, total):
         path, verdict, probability, error = _cells(detection)
-        said = f"{verdict:<10}  {probability:<5}" if not error else f"{'-':<10}  {'-':<5}"
-        notes = "; ".join([*([error] if error else []), *(claim.text for claim in detection.claims)])
-        print(console.shown(f"{said}  {path}" + (f"  ({notes})" if notes else "")), flush=True)
+        notes = "; ".join([*filter(None, [error]), *(claim.text for claim in detection.claims)])
+        print(console.shown(f"{verdict:<10}  {probability:<5}  {path}" + (f"  ({notes})" if notes else "")), flush=True)
         yield detection
+
+
+def _with_progress(detections: Iterable[Detection], total: int) -> Iterable[Detection]:
+    return console.progress(detections, "judging", total) if total > LONGEST_TABLE else detections
 
 
 def _cells(detection: Detection) -> list[str]:
@@ -94,6 +96,3 @@ def print_summary(counts: Counter[str], card: Card) -> None:
     console.say(f"Judged by {card.name}: {card.calibration.in_words()} {card.calibration.expectation()} This is no proof.")
     if card.banner:
         console.warn(card.banner)
-
-
-Printer = Callable[[Iterable[Detection], int], Iterator[Detection]]

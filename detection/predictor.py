@@ -77,6 +77,10 @@ class Detector:
     def __init__(self, folder: Path, card: Card, one_face: bool = False):
         self.folder, self.card, self.one_face = folder, card, one_face
         self._file = saved_models.intact(folder, card, saved_models.ONNX_FILE)
+        if one_face or card.crop == "face":
+            from data_collection import face_crop
+
+            face_crop.load_detector()  # a missing network is told now, not at every picture
 
     @classmethod
     def load(cls, folder: str | Path, one_face: bool = False) -> "Detector":
@@ -86,7 +90,8 @@ class Detector:
             one_face: whether it refuses pictures in which a face detector does not find just one face.
 
         Raises:
-            PlainError: it is missing, or a file of it was altered since it was saved.
+            PlainError: it is missing, or a file of it was altered since it was saved; or a face detector is needed and cannot
+                be fetched.
         """
         folder = Path(folder)
         return cls(folder, saved_models.read_card(folder), one_face)

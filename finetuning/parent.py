@@ -9,7 +9,7 @@ import numpy as np
 
 from data_collection import console
 from finetuning.unfreezing import without_dropout
-from training import base_models, detector, saved_models
+from training import base_models, detector, safe_keras, saved_models
 from training.detector import Member
 from training.heads import chosen
 from training.saved_models import Card
@@ -75,10 +75,8 @@ def read(folder: Path) -> Parent:
     Raises:
         PlainError: a file is missing or altered, or the detector is not made of a base and heads.
     """
-    import keras
-
     card = saved_models.read_card(folder)
-    model = keras.saving.load_model(saved_models.intact(folder, card, saved_models.KERAS_FILE), compile=False)
+    model = safe_keras.load(saved_models.intact(folder, card, saved_models.KERAS_FILE))
     try:
         name, weights, heads = card.base["name"], card.search["weights"], card.search["winner"]
         base = model.get_layer(name)

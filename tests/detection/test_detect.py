@@ -10,8 +10,9 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from toy_detector import install, mark
 
-from data_collection import manifest
+from data_collection import face_crop, manifest
 from detection.predictor import Detector
 from toys import command, encoded, environment_of, picture
 from training import feature_cache
@@ -212,6 +213,24 @@ def test_a_detector_without_checked_maps_explains_nothing(workplace, tmp_path):
         assert (done.returncode, "python -m validation makes them" in done.stderr) == (2, True)
     finally:
         facts.write_text(before)
+
+
+def test_only_one_face_is_judged_where_that_is_asked_for(workplace, tmp_path, monkeypatch):
+    install(face_crop, monkeypatch, tmp_path / "cache")
+    face_crop._load.cache_clear()
+    detector = Detector.load(workplace / "saved_models" / "toy", one_face=True)
+    for count in range(3):
+        seen = picture(6, 320)
+        for number in range(count):
+            mark(seen, 10 + 20 * number, 20, side=80)
+        (tmp_path / f"{count}.png").write_bytes(encoded(seen))
+    found = list(detector.predict_all([tmp_path / f"{count}.png" for count in range(3)]))
+    face_crop._load.cache_clear()
+    assert [(bool(each.verdict), each.error.partition(";")[0]) for each in found] == [
+        (False, "no face found"),
+        (True, ""),
+        (False, "2 faces found"),
+    ]
 
 
 @pytest.mark.parametrize(

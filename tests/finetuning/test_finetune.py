@@ -65,6 +65,7 @@ def test_tensorboard_has_a_run_for_every_trial_and_every_seed(tuned):
     assert "val_calibrated_loss" in EventAccumulator(str(trials[0])).Reload().Tags()["scalars"]
 
 
+@pytest.mark.slow
 def test_what_is_saved_loads_in_plain_keras_names_its_parent_and_is_judged_beside_it(
     workplace, data, toy, toy_blocks, tmp_path
 ):

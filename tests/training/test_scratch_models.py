@@ -168,6 +168,7 @@ def test_other_settings_are_another_training(trained, data, tmp_path, monkeypatc
         scratch_training.baselines(data, 64, TrainingSettings(**words), tmp_path)
 
 
+@pytest.mark.slow
 def test_files_answer_alike_in_plain_keras_and_in_onnx_with_the_resize_inside(tmp_path):
     keras.utils.set_random_seed(0)
     draw = np.random.default_rng(0)

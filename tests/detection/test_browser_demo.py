@@ -1,0 +1,222 @@
+"""The page of docs/browser-demo gives in a browser what Detector gives in Python, and asks nobody but its own server."""
+
+import functools
+import hashlib
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_collection import face_images
+from detection.predictor import Detector
+from toys import ROOT, encoded, picture
+
+pytestmark = pytest.mark.slow
+
+DEMO = ROOT / "docs" / "browser-demo"
+TOLERANCE = 0.0001
+"""In probability. Chromium decodes and encodes JPEG as Pillow does, so pixels are the same; only sums are rounded otherwise."""
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *words) -> None:
+        pass
+
+
+def installed(folder: Path) -> None:
+    """node_modules of the person who has run npm install, or one made for the tests."""
+    if (DEMO / "node_modules" / "onnxruntime-web").is_dir():
+        (folder / "node_modules").symlink_to(DEMO / "node_modules")
+        return
+    if not shutil.which("npm"):
+        pytest.skip("no npm here")
+    words = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
+    try:
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300)
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm does not come to an end")
+    if done.returncode:
+        pytest.skip(f"npm cannot fetch onnxruntime-web: {done.stderr[-200:]}")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    browsers = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if not chromium:
+        pytest.skip("no Chromium here")
+    with browsers.sync_playwright() as play:
+        one = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield one
+        one.close()
+
+
+@pytest.fixture(scope="module")
+def site(workplace, tmp_path_factory) -> Iterator[tuple[Path, str]]:
+    """The page with the toy detector beside it, served; its folder and address."""
+    folder = tmp_path_factory.mktemp("demo")
+    shutil.copytree(DEMO, folder, ignore=shutil.ignore_patterns("node_modules"), dirs_exist_ok=True)
+    installed(folder)
+    for name in ("card.json", "detector.onnx"):
+        shutil.copyfile(workplace / "saved_models" / "toy" / name, folder / name)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def tab(browser, site) -> Iterator:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.asked, page.complaints = [], []
+    page.on("request", lambda request: page.asked.append((request.method, request.url)))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.goto(site[1])
+    page.locator("#status", has_text="toy is ready").wait_for(timeout=120_000)
+    yield page
+    page.close()
+
+
+def judged(tab, name: str, data: bytes) -> tuple[str, float]:
+    tab.set_input_files("#file", {"name": name, "mimeType": "", "buffer": data})
+    tab.locator("#name", has_text=name).wait_for(timeout=60_000)
+    found = tab.locator("#result").evaluate("part => ({...part.dataset})")
+    return found["verdict"], float(found["probability"])
+
+
+def pictures() -> dict[str, bytes]:
+    turned = picture(5, 200).crop((0, 0, 200, 130))
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    wide = picture(8, 301, generated=True).crop((0, 0, 301, 180))
+    return {
+        "photo.jpg": encoded(picture(1, 400), "JPEG", quality=92),
+        "drawn.png": encoded(picture(2, 333, generated=True)),
+        "as large as the detector.png": encoded(picture(3, 64)),
+        "smaller.png": encoded(picture(4, 40)),
+        "turned.jpg": encoded(turned, "JPEG", quality=95, exif=exif),
+        "wide.webp": encoded(wide, "WEBP", lossless=True),
+        "plain.bmp": encoded(picture(9, 128), "BMP"),
+    }
+
+
+def test_the_page_says_what_python_says(tab, workplace, tmp_path):
+    detector = Detector.load(workplace / "saved_models" / "toy")
+    differences = {}
+    for name, data in pictures().items():
+        (tmp_path / name).write_bytes(data)
+        expected, (verdict, probability) = detector.predict(tmp_path / name), judged(tab, name, data)
+        differences[name] = abs(probability - expected.probability)
+        assert verdict == detector.card.calibration.verdict(probability)
+    assert max(differences.values()) < TOLERANCE, differences
+    assert tab.complaints == []
+
+
+def test_a_transparent_picture_lies_on_grey(tab):
+    """Blending rounds in another way than Pillow's: a quarter of the pixels differ by one level before the JPEG."""
+    clear = picture(6, 150).convert("RGBA")
+    clear.putalpha(picture(7, 150).convert("L"))
+    data = encoded(clear)
+    program = """async (data) => {
+        const { canonical } = await import("./canonical.js");
+        return Array.from((await canonical(new File([Uint8Array.from(data)], "x"), 64)).pixels);
+    }"""
+    expected = face_images.canonical_face(face_images.decode(data), face_images.content_id(data), 64)
+    found = np.array(tab.evaluate(program, list(data))).reshape(64, 64, 3)
+    assert np.abs(found - expected).mean() < 1
+
+
+def test_the_quality_of_the_jpeg_is_the_one_that_the_canonicaliser_draws(tab):
+    texts = [f"bytes {number}" for number in range(100)]
+    program = """async (texts) => {
+        const { quality } = await import("./canonical.js");
+        return Promise.all(texts.map((text) => quality(new TextEncoder().encode(text))));
+    }"""
+    expected = []
+    for text in texts:
+        name = hashlib.sha256(text.encode()).hexdigest()
+        seed = int(hashlib.sha256(f"{name}:0".encode()).hexdigest()[:16], 16)
+        expected.append(int(np.random.default_rng(seed).integers(60, 96)))
+    assert tab.evaluate(program, texts) == expected
+
+
+def test_nothing_leaves_the_browser(tab, site):
+    judged(tab, "photo again.jpg", pictures()["photo.jpg"])
+    assert {(method, url.startswith((site[1], "data:"))) for method, url in tab.asked} == {("GET", True)}
+    blocked = "fetch('http://127.0.0.1:9/').then(() => 'sent', (error) => 'blocked')"
+    heard = []
+    tab.on("console", lambda message: heard.append(message.text))
+    assert tab.evaluate(blocked) == "blocked" and "Content Security Policy" in heard[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"hello there, this is text", "no picture of a known format"),
+        (b"", "no picture of a known format"),
+        (b"\xff\xd8\xff\xe0 and then nothing", "damaged"),
+        (b"\0\0\0\x18ftypheic0000", "HEIC, AVIF and video files are not opened"),
+        (b"GIF89a", "GIF is not opened"),
+        (encoded(picture(1, 24)), "24 pixels a side, too few"),
+        (encoded(picture(1, 900).resize((900, 33))), "a strip, not a face"),
+        (encoded(picture(1).point(lambda _: 90)), "one flat colour"),
+    ],
+)
+def test_what_is_no_picture_of_a_face_is_one_sentence(tab, data, sentence):
+    tab.set_input_files("#file", {"name": "x", "mimeType": "image/jpeg", "buffer": data})
+    tab.locator("#error", has_text=sentence).wait_for(timeout=30_000)
+    assert tab.get_attribute("#error", "role") == "alert" and tab.locator("#result").is_hidden()
+
+
+def test_keyboard_readers_and_phones_are_served(tab):
+    judged(tab, "photo.jpg", pictures()["photo.jpg"])
+    tab.evaluate("document.activeElement.blur()")
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.labels[0].textContent.trim()").startswith("Drop a picture")
+    assert tab.locator("section[aria-live=polite] #headline").inner_text()
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_dropped_and_a_pasted_picture_are_judged(tab):
+    data = list(encoded(picture(11), "JPEG"))
+    program = """([kind, data]) => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([Uint8Array.from(data)], `${kind}.jpg`));
+        const field = kind === "paste" ? "clipboardData" : "dataTransfer";
+        const Event = kind === "paste" ? ClipboardEvent : DragEvent;
+        document.body.dispatchEvent(new Event(kind, { [field]: transfer, bubbles: true, cancelable: true }));
+    }"""
+    for kind in ("drop", "paste"):
+        tab.evaluate(program, [kind, data])
+        tab.locator("#name", has_text=f"{kind}.jpg").wait_for(timeout=30_000)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"sha256": {"detector.onnx": "another"}}, "card.json is not of this detector.onnx"),
+        ({"canonicaliser": 1}, "another version of Telltale"),
+        ({"crop": "face"}, "wants faces that were cut out"),
+        (None, "card.json is missing beside this page"),
+    ],
+)
+def test_a_detector_that_the_page_cannot_judge_with_is_refused(browser, site, change, sentence):
+    folder, address = site
+    before = (folder / "card.json").read_text()
+    try:
+        (folder / "card.json").write_text(json.dumps({**json.loads(before), **(change or {})}))
+        if change is None:
+            (folder / "card.json").unlink()
+        page = browser.new_page()
+        page.goto(address)
+        page.locator("#error", has_text=sentence).wait_for(timeout=60_000)
+        page.close()
+    finally:
+        (folder / "card.json").write_text(before)
