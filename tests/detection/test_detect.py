@@ -220,7 +220,7 @@ def test_only_one_face_is_judged_where_that_is_asked_for(workplace, tmp_path, mo
     face_crop._load.cache_clear()
     detector = Detector.load(workplace / "saved_models" / "toy", one_face=True)
     for count in range(3):
-        seen = picture(6, 320)
+        seen = Image.merge("RGB", [Image.new("L", (320, 320)), Image.new("L", (320, 320)), Image.effect_noise((320, 320), 40)])
         for number in range(count):
             mark(seen, 10 + 20 * number, 20, side=80)
         (tmp_path / f"{count}.png").write_bytes(encoded(seen))
