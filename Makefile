@@ -13,7 +13,7 @@ demo: .venv/running
 	@echo
 	@echo "Look at the report:   saved_models/sample-*/report/index.html"
 	@echo "Look at the curves:   $(PY) -m tensorboard.main --logdir logs"
-	@echo "Judge a photo:        $(PY) -m detection PHOTO.jpg"
+	@echo "Judge a photo:        $(PY) -m detection PHOTO.jpg, or on a page: $(PY) -m detection web"
 
 test: .venv/testing
 	$(PY) -m ruff check .
