@@ -100,7 +100,9 @@ def progress(items: Iterable[Item], what: str, total: int) -> Iterable[Item]:
 def run(command: Callable[[], int | None]) -> None:
     """Runs a room's walk and turns what a person can cause into one sentence and an exit code."""
     try:
-        sys.exit(command() or 0)
+        code = command() or 0
+        sys.stdout.flush()  # while a reader that has gone away can still be borne
+        sys.exit(code)
     except PlainError as error:
         _leave(str(error), error.exit_code)
     except KeyboardInterrupt:

@@ -21,12 +21,16 @@ CANONICALISER_VERSION = 2
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 MAX_PIXELS = 25_000_000
 MAX_BYTES = 200_000_000
+MOST_SCANS = 100
+"""Of a progressive JPEG; encoders write about ten, and each of them goes over all pixels."""
+
 FINAL_QUALITY = (60, 95)
 HISTORY_QUALITY = (35, 85)
 HISTORY_SCALE = (0.4, 0.9)
 
 # Pillow warns at this size and decodes all the same; here the warning is the refusal.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+warnings.filterwarnings("ignore", module=r"PIL\.")  # of strangers' metadata, thousands for one picture
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 # The luminance table of the JPEG standard (annex K) at quality 50, as libjpeg writes it.
@@ -60,7 +64,7 @@ class Face:
         mode: pixel mode before conversion ("RGB", "L", "CMYK", "I;16", ...).
         width, height: as stored, in pixels, before the orientation tag is applied.
         quality: JPEG quality estimated from the luminance table on libjpeg's scale of 1 to 100; None if not a JPEG.
-        frames: number of frames; only the first is used.
+        frames: number of frames, 2 for a TIFF with more; only the first is used.
     """
 
     square: Image.Image
@@ -104,13 +108,22 @@ def _decode(data: bytes) -> Face:
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError
+        if image.format == "JPEG" and data.count(b"\xff\xda") > MOST_SCANS:
+            raise UnreadableImage(f"a JPEG of more than {MOST_SCANS} scans, which only serves to waste time")
         if max(image.size) > 20 * min(image.size):
             raise UnreadableImage(f"{image.width}x{image.height} pixels is a strip, not a face")
         quality = _jpeg_quality(image)
-        mode, frames = image.mode, getattr(image, "n_frames", 1)
+        mode, frames = image.mode, _frames(image)
         upright = _to_rgb(image)
         ImageOps.exif_transpose(upright, in_place=True)
         return Face(upright, image.format, mode, image.width, image.height, quality, frames)
+
+
+def _frames(image: Image.Image) -> int:
+    """Of a TIFF 2 at most: Pillow counts them in quadratic time, hours for a file of 20 MB that was made for it."""
+    if image.format == "TIFF":
+        return 2 if getattr(image, "is_animated", False) else 1
+    return getattr(image, "n_frames", 1)
 
 
 def _why_unreadable(data: bytes, error: Exception) -> str:

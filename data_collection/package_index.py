@@ -50,14 +50,23 @@ def cache_folder() -> Path:
     return Path(os.environ.get("TELLTALE_CACHE") or platformdirs.user_cache_path("telltale"))
 
 
+def is_kept(package: Package) -> bool:
+    """Whether the cache holds the package's file, so that no network is needed."""
+    return _place(package).exists() and _sha256(_place(package)) == package.sha256
+
+
+def _place(package: Package) -> Path:
+    return cache_folder() / "packages" / f"{package.name}-{package.version}{'.tar.gz' if package.source else '.whl'}"
+
+
 def fetch(package: Package) -> Path:
     """Returns the path of the package's file, downloading it only if the cache does not hold it.
 
     Raises:
         PlainError: no network, no such package, or a wrong hash.
     """
-    kept = cache_folder() / "packages" / f"{package.name}-{package.version}{'.tar.gz' if package.source else '.whl'}"
-    if kept.exists() and _sha256(kept) == package.sha256:
+    kept = _place(package)
+    if is_kept(package):
         return kept
     kept.parent.mkdir(parents=True, exist_ok=True)
     console.say(f"Fetching {package.name} {package.version} from the package index, for {package.what_for}.")

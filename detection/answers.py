@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 from data_collection import console
 from detection import provenance
+from detection.found_images import STDIN
 from detection.predictor import Detection
 from training.saved_models import Card
 
@@ -35,21 +36,22 @@ def as_json(detection: Detection) -> dict[str, object]:
 def print_json(detections: Iterable[Detection], total: int) -> Iterator[Detection]:
     before = "[\n"
     for detection in _with_progress(detections, total):
-        sys.stdout.write(before + json.dumps(as_json(detection)))
+        print(before + json.dumps(as_json(detection)), end="", flush=True)
         before = ",\n"
         yield detection
-    sys.stdout.write("\n]\n")
+    print("\n]", flush=True)
 
 
 def print_csv(detections: Iterable[Detection], total: int) -> Iterator[Detection]:
-    sys.stdout.reconfigure(errors="surrogateescape", newline="")  # names of files need not be UTF-8
+    sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # names of files need not be text
     writer = csv.writer(sys.stdout)
     writer.writerow(COLUMNS)
     for detection in _with_progress(detections, total):
         path, claims = str(detection.path), "; ".join(claim.text for claim in detection.claims)
         probability = "" if detection.probability is None else f"{detection.probability:.6f}"
-        safe = f"./{path}" if path.startswith(FORMULA) else path
+        safe = f"./{path}" if path.startswith(FORMULA) and path != STDIN else path
         writer.writerow([safe, detection.verdict, probability, detection.error, detection.sha256, claims])
+        sys.stdout.flush()
         yield detection
 
 

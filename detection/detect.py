@@ -29,10 +29,18 @@ def detect(settings: DetectionSettings) -> int:
     detector = Detector.load(saved_models.find(settings.saved_models, settings.model), settings.one_face)
     printer = answers.print_json if settings.json else answers.print_csv if settings.csv else answers.print_table
     counts: Counter[str] = Counter()
-    with kept_answers.opened(settings.keep, detector.card) as kept:
-        for detection in printer(_judged(settings, detector, kept.known), total):
-            kept.add(detection)
-            counts[detection.verdict] += 1
+    sys.stdout.reconfigure(errors="backslashreplace")  # a terminal need not know the letters of a file's name
+    try:
+        with kept_answers.opened(settings.keep, detector.card, settings.one_face) as kept:
+            for detection in printer(_judged(settings, detector, kept.known), total):
+                kept.add(detection)
+                counts[detection.verdict] += 1
+    except KeyboardInterrupt:
+        if settings.keep:
+            raise
+        raise console.PlainError(
+            "Interrupted, and nothing is kept; with --keep FILE the same command would carry on.", console.INTERRUPTED
+        ) from None
     if not settings.json and not settings.csv:
         answers.print_summary(counts, detector.card)
     return SOME_FAILED if counts[""] else 0
@@ -40,7 +48,7 @@ def detect(settings: DetectionSettings) -> int:
 
 def _judged(settings: DetectionSettings, detector: Detector, known: dict[str, float]) -> Iterable[Detection]:
     if found_images.STDIN in settings.paths:
-        return detector.judged([detector.decode(sys.stdin.buffer.read(face_images.MAX_BYTES), Path(found_images.STDIN))])
+        return detector.judged([detector.decode(sys.stdin.buffer.read(face_images.MAX_BYTES + 1), Path(found_images.STDIN))])
     paths = found_images.find(settings.paths)
     if not settings.explain:
         return detector.predict_all(paths, known)

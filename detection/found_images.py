@@ -8,7 +8,7 @@ from pathlib import Path
 from data_collection.found_faces import JUNK
 
 SUFFIXES = {
-    *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".pgm", ".ppm", ".pnm"),
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".pgm", ".ppm", ".pnm"),
     *(".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2"),
 }
 """In a folder, other files are passed over in silence; these are either judged or named with the reason why not."""
@@ -30,20 +30,24 @@ def find(words: Sequence[str]) -> Iterator[Path]:
             yield from _in_folder(word)
         elif glob.has_magic(word) and not os.path.lexists(word):
             yield from _in_pattern(word)
-        else:
+        elif not _is_heat_map(word):
             yield Path(word)
 
 
 def _in_folder(folder: str) -> Iterator[Path]:
-    for here, folders, files in os.walk(folder):
+    closed: list[str] = []
+    for here, folders, files in os.walk(folder, onerror=lambda error: closed.append(error.filename)):
         folders[:] = sorted(name for name in folders if not _hidden(name))
         for name in sorted(files):
             if _is_picture(name) and not os.path.islink(os.path.join(here, name)):
                 yield Path(here, name)
+    yield from map(Path, closed)  # which have no answer but why not
 
 
 def _in_pattern(pattern: str) -> Iterator[Path]:
     found = glob.glob(pattern, recursive=True)
+    if not found:
+        yield Path(pattern)
     for name in sorted(found):
         if os.path.isfile(name) and _is_picture(name):
             yield Path(name)
@@ -51,6 +55,11 @@ def _in_pattern(pattern: str) -> Iterator[Path]:
 
 def _is_picture(name: str) -> bool:
     return Path(name).suffix.lower() in SUFFIXES and not _hidden(Path(name).name) and not name.endswith(HEAT_MAP)
+
+
+def _is_heat_map(name: str) -> bool:
+    """Whether --explain wrote it, beside its picture."""
+    return name.endswith(HEAT_MAP) and os.path.exists(name.removesuffix(HEAT_MAP))
 
 
 def _hidden(name: str) -> bool:

@@ -29,7 +29,10 @@ def explained(detector: Detector, explainer: Explainer, paths: Iterable[Path]) -
         found = detector.judged([picture])[0]
         maps = explainer.look(picture.pixels[None]).maps
         words = f"{found.verdict}, probability of generated {found.probability:.3f}, says {detector.card.name}"
-        _write(path.with_name(path.name + HEAT_MAP), sheet(picture.face, maps[0], words))
+        try:
+            _write(path.with_name(path.name + HEAT_MAP), sheet(picture.face, maps[0], words))
+        except OSError as error:
+            console.warn(f"{path} has a verdict and no heat map: {error.strerror}.")
         yield found
 
 

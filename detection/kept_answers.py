@@ -34,7 +34,7 @@ class KeptAnswers:
 
 
 @contextlib.contextmanager
-def opened(path: Path | None, card: Card) -> Iterator[KeptAnswers]:
+def opened(path: Path | None, card: Card, one_face: bool = False) -> Iterator[KeptAnswers]:
     """Reads what the file holds and appends to it; without a path nothing is kept.
 
     Raises:
@@ -46,17 +46,20 @@ def opened(path: Path | None, card: Card) -> Iterator[KeptAnswers]:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with filelock.FileLock(f"{path}.lock", timeout=0), path.open("a+", encoding="utf-8") as file:
-            yield KeptAnswers(_known(path, file, card), file)
+            yield KeptAnswers(_known(path, file, card, one_face), file)
     except filelock.Timeout:
         raise console.PlainError(f"Another run is writing {path}; wait for it, or name another file.", console.BUSY) from None
 
 
-def _known(path: Path, file: TextIO, card: Card) -> dict[str, float]:
+def _known(path: Path, file: TextIO, card: Card, one_face: bool) -> dict[str, float]:
     mine = {"detector": card.sha256[saved_models.ONNX_FILE], "canonicaliser": face_images.CANONICALISER_VERSION}
+    mine |= {"one_face": one_face}
     file.seek(0)
     try:
         text = file.read()
         whole = text[: text.rfind("\n") + 1]
+        if not whole and not json.dumps(mine).startswith(text):
+            raise ValueError
         first, *lines = [json.loads(line) for line in whole.splitlines()] or [mine]
         known = {line["sha256"]: float(line["probability"]) for line in lines}
     except (ValueError, KeyError, TypeError):

@@ -23,6 +23,8 @@ BATCH = 4
 """Pictures that one core decodes and judges together; ONNX Runtime on one core is fastest with two to four."""
 
 
+TOO_LARGE = f"larger than {face_images.MAX_BYTES // 1_000_000} MB"
+
 SMALLEST = 32
 """Side of the smallest square that is judged, in pixels."""
 
@@ -56,8 +58,8 @@ class Prepared:
 
     Attributes:
         detection: all that is known before it is judged.
-        face: as it was decoded; None if there is nothing to judge.
-        pixels: what the detector sees of it, uint8 (side, side, 3).
+        face: as it was decoded.
+        pixels: what the detector sees of it, uint8 (side, side, 3); empty if there is nothing to judge.
         refused: why it is no picture that can be judged, if that is so.
     """
 
@@ -76,7 +78,7 @@ class Detector:
 
     def __init__(self, folder: Path, card: Card, one_face: bool = False):
         self.folder, self.card, self.one_face = folder, card, one_face
-        self._file = saved_models.intact(folder, card, saved_models.ONNX_FILE)
+        self._model = saved_models.read_intact(folder, card, saved_models.ONNX_FILE)  # the file may change meanwhile
         if one_face or card.crop == "face":
             from data_collection import face_crop
 
@@ -106,10 +108,11 @@ class Detector:
         Args:
             known: probabilities by sha256 of the file; such a file is not decoded again.
         """
-        alone, cores, paths = onnx_files.runner(self._file, threads=1), os.cpu_count() or 1, iter(paths)
+        alone, cores, paths = onnx_files.runner(self._model, threads=1), os.cpu_count() or 1, iter(paths)
 
         def work(batch: Sequence[Path]) -> list[Detection]:
-            return self.judged([self.read(path, known) for path in batch], alone)
+            # Without the decoded pictures: four of 25 megapixels on every core are gigabytes.
+            return self.judged([replace(self.read(path, known), face=None) for path in batch], alone)
 
         waiting: collections.deque[concurrent.futures.Future] = collections.deque()
         with concurrent.futures.ThreadPoolExecutor(cores) as pool:
@@ -126,21 +129,23 @@ class Detector:
     @functools.cached_property
     def _together(self) -> onnx_files.Runner:
         """Pixels float32 (n, side, side, 3), 0..255, to probabilities (n, 1), with all cores on one batch."""
-        return onnx_files.runner(self._file)
+        return onnx_files.runner(self._model)
 
     def read(self, path: Path, known: Mapping[str, float] = NOTHING) -> Prepared:
         """Reads a file and decodes it as training did; what cannot be judged has an error in its Detection."""
         try:
             if not path.is_file():
-                return Prepared(Detection(path, error="not a file" if path.exists() else "no such file"))
+                return Prepared(Detection(path, error=_why_no_file(path)))
             if path.stat().st_size > face_images.MAX_BYTES:
-                return Prepared(Detection(path, error=f"larger than {face_images.MAX_BYTES // 1_000_000} MB"))
+                return Prepared(Detection(path, error=TOO_LARGE))
             return self.decode(path.read_bytes(), path, known)
         except OSError as error:
             return Prepared(Detection(path, error=f"cannot be read: {error.strerror}"))
 
     def decode(self, data: bytes, path: Path, known: Mapping[str, float] = NOTHING) -> Prepared:
         """The same for the bytes of a picture."""
+        if len(data) > face_images.MAX_BYTES:
+            return Prepared(Detection(path, error=TOO_LARGE))
         detection = Detection(path, sha256=face_images.content_id(data), claims=tuple(provenance.read(data)))
         if detection.sha256 in known:
             return Prepared(self._answer(detection, known[detection.sha256]))
@@ -164,11 +169,17 @@ class Detector:
 
     def judged(self, pictures: Sequence[Prepared], run: onnx_files.Runner | None = None) -> list[Detection]:
         """Answers for pictures, in one batch; `run` instead of all cores together."""
-        seen = [picture.pixels for picture in pictures if picture.face]
+        seen = [picture.pixels for picture in pictures if picture.pixels.size]
         found = iter((run or self._together)(np.stack(seen).astype(np.float32))[:, 0] if seen else ())
-        return [self._answer(each.detection, float(next(found))) if each.face else each.detection for each in pictures]
+        return [self._answer(each.detection, float(next(found))) if each.pixels.size else each.detection for each in pictures]
 
     def _answer(self, detection: Detection, probability: float) -> Detection:
         if not np.isfinite(probability):
             return replace(detection, error="the detector gave no number for it")
         return replace(detection, verdict=self.card.calibration.verdict(probability), probability=probability)
+
+
+def _why_no_file(path: Path) -> str:
+    if path.is_dir():
+        return "this folder cannot be looked through"
+    return "not a file" if path.exists() else "no such file"

@@ -1,11 +1,14 @@
 """Reads what a browser or a program sends, in memory, within limits of size and time; nothing touches the disk."""
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
+
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it would quote what strangers send
 
 SECONDS = 30
 """A picture that takes longer to arrive is given up."""
@@ -93,4 +96,6 @@ async def _parsed(request: Request, body: bytes) -> Upload:
         raise Refused(400, "The form could not be read; send one picture in the field `file`.") from None
     files = [value for value in form.values() if isinstance(value, UploadFile)]
     fields = {name: value for name, value in form.items() if isinstance(value, str)}
-    return Upload(await files[0].read() if files else b"", fields)
+    upload = Upload(await files[0].read() if files else b"", fields)
+    await form.close()
+    return upload

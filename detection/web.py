@@ -3,17 +3,18 @@
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 
 from data_collection import console
 from detection.predictor import Detector
-from detection.web_settings import WebSettings
+from detection.web_settings import LOCAL, WebSettings
 from training import saved_models
 
 HEADER_SECONDS = 10
 """A connection that has not asked anything by then is closed."""
 
-LOCAL = ("127.0.0.1", "localhost")
+ANY = ("0.0.0.0", "::")
 
 
 def web(settings: WebSettings) -> None:
@@ -31,14 +32,12 @@ def web(settings: WebSettings) -> None:
     from detection.web_answers import Answers
     from detection.web_app import WebApp
 
-    app = WebApp(Answers(detector), Drawer.of(settings.generator), settings.largest * 1_000_000)
-    # Who asks under another name may be a page that has its own name point here.
-    hosts = [*LOCAL, settings.host] if settings.host in LOCAL else ["*"]
+    app = WebApp(Answers(detector), Drawer.of(settings.generator), settings.largest * 1_000_000, settings.local)
     config = uvicorn.Config(
-        app.asgi(hosts),
+        app.asgi({*LOCAL, settings.host, socket.gethostname(), f"{socket.gethostname()}.local"}),
         http=protocol(),
         ws="none",
-        log_level="error",
+        log_level="critical",
         access_log=False,
         server_header=False,
         timeout_keep_alive=5,
@@ -46,11 +45,18 @@ def web(settings: WebSettings) -> None:
         limit_concurrency=500,
         h11_max_incomplete_event_size=16_384,
     )
-    console.say(f"Judging with {detector.card.name} at http://{settings.host}:{listening.getsockname()[1]} (Ctrl+C ends it).")
-    if settings.host not in LOCAL:
+    console.say(f"Judging with {detector.card.name} at {address(settings, listening)} (Ctrl+C ends it).")
+    if not settings.local:
         console.warn(f"Every computer that reaches {settings.host} can ask, unencrypted and without a password.")
     with contextlib.suppress(KeyboardInterrupt):  # the way to end it
         asyncio.run(uvicorn.Server(config).serve([listening]))
+    os._exit(0)  # nothing is kept here, and a face that is being drawn would be waited for
+
+
+def address(settings: WebSettings, listening: socket.socket) -> str:
+    """What people type to get the page."""
+    host = socket.gethostname() if settings.host in ANY else settings.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
 
 
 def bound(settings: WebSettings) -> socket.socket:
@@ -59,10 +65,11 @@ def bound(settings: WebSettings) -> socket.socket:
     Raises:
         PlainError: it cannot be had.
     """
-    listening = socket.socket()
+    listening = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.host, settings.port))
+        listening.listen(500)  # until then a second page could bind it, too
     except OSError as error:
         listening.close()
         taken = error.errno == errno.EADDRINUSE
@@ -77,16 +84,32 @@ def protocol() -> type:
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class Impatient(H11Protocol):
+        waiting = None
+
         def connection_made(self, transport) -> None:
             super().connection_made(transport)
-            self._first = self.loop.call_later(HEADER_SECONDS, self._close_if_idle)
+            self._watch()
 
-        def _close_if_idle(self) -> None:
-            if self.cycle is None and not self.transport.is_closing():
-                self.transport.close()
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._watch()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            self._watch()
+
+        def _watch(self) -> None:
+            """While nothing is asked, the clock runs; more bytes of half a question do not stop it."""
+            asked = self.cycle is not None and not self.cycle.response_complete
+            if self.waiting and asked:
+                self.waiting.cancel()
+                self.waiting = None
+            elif not self.waiting and not asked:
+                self.waiting = self.loop.call_later(HEADER_SECONDS, self.transport.close)
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._first.cancel()
+            if self.waiting:
+                self.waiting.cancel()
             super().connection_lost(exc)
 
     return Impatient

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_collection import console, face_images
+from data_collection import console, face_crop, face_images, package_index
 from data_collection.face_images import Face
 from detection import provenance
 from detection.predictor import Detection, Detector, Prepared
@@ -34,6 +34,7 @@ class Answers:
 
     def __init__(self, detector: Detector):
         self.detector = detector
+        self._looks_for_faces = detector.card.crop != "face" and package_index.is_kept(face_crop.CARRIER)
         try:
             self.explainer, self.no_maps = Explainer.load(detector.folder, detector.card), ""
         except console.PlainError as error:
@@ -76,12 +77,21 @@ class Answers:
             "claims": [asdict(claim) for claim in found.claims],
             "caveat": provenance.CAVEAT if found.claims else "",
             "done": done(picture.face, self.detector.card.image_size, self.detector.card.crop),
-            "warnings": warnings(picture.face, self.detector.card.image_size),
+            "warnings": [*self._faces(picture.face), *warnings(picture.face, self.detector.card.image_size)],
         }
         return answer | (self._explained(picture) if explain else {})
 
+    def _faces(self, face: Face) -> list[str]:
+        """A warning if it does not show just one face; without a face detector in the cache nobody looks."""
+        try:
+            if self._looks_for_faces:
+                face_crop.crop(face.square)
+        except face_crop.NoSingleFace as error:
+            return [f"{str(error).capitalize()} in it: the detector knows nothing but pictures of one face, and may err."]
+        return []
+
     def _sentence(self, found: Detection) -> str:
-        band, percent = self.detector.card.calibration, f"{found.probability:.0%}"
+        band, percent = self.detector.card.calibration, _percent(found.probability)
         if found.verdict == "can't tell":
             return (
                 f"The probability of “generated” is {percent}, between {band.real_below:.0%} and {band.generated_above:.0%}, "
@@ -95,8 +105,15 @@ class Answers:
         if self.explainer:
             look = self.explainer.look(picture.pixels[None].astype(np.float32))
             answer["heat_map"] = _data_uri(pictures.under_map(square, look.maps[0]))
-            answer["similar"] = [_shown(each) for each in self.explainer.similar(look.features[0]) if each.file.is_file()]
+            answer["similar"] = list(filter(None, map(_shown, self.explainer.similar(look.features[0]))))
         return answer
+
+
+def _percent(probability: float) -> str:
+    """Never the certainty that rounding would make of it."""
+    if probability > 0.99:
+        return "over 99%"
+    return "under 1%" if probability < 0.01 else f"{probability:.0%}"
 
 
 def done(face: Face, side: int, crop: str) -> list[str]:
@@ -104,7 +121,7 @@ def done(face: Face, side: int, crop: str) -> list[str]:
     cut = {"centre": "The centre square was cut out", "face": "The square around its only face was cut out"}[crop]
     steps = [f"Decoded: {face.format}, {face.width} x {face.height} pixels, {face.mode}."]
     if face.frames > 1:
-        steps.append(f"Only the first of its {face.frames} frames was looked at.")
+        steps.append("Only the first of its frames was looked at.")
     if face.width != face.height or crop != "centre":
         steps.append(f"{cut}: {face.square.width} x {face.square.width} pixels.")
     change = "enlarged" if face.square.width < side else "shrunk"
@@ -136,9 +153,13 @@ def _limits(folder: Path) -> list[str]:
     return [str(each) for each in limits]
 
 
-def _shown(similar: Similar) -> dict[str, Any]:
-    with Image.open(similar.file, formats=("JPEG",)) as image:
-        small = image.convert("RGB").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+def _shown(similar: Similar) -> dict[str, Any] | None:
+    """None if the picture is not there any more."""
+    try:
+        with Image.open(similar.file, formats=("JPEG",)) as image:
+            small = image.convert("RGB").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    except (OSError, ValueError, SyntaxError):
+        return None
     told = {"label": similar.label, "source": similar.source, "distance": round(similar.distance, 3)}
     return told | {"picture": _data_uri(small)}
 

@@ -3,14 +3,15 @@
 import asyncio
 import concurrent.futures
 import functools
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from data_collection import console
 from detection import uploads
+from detection.drawing import Drawer
 from detection.uploads import Refused, Upload
 from detection.web_answers import STATUS, Answers
 
@@ -34,10 +36,10 @@ ADMITTED, BUDGET = 64, 400_000_000
 """Requests that may be under way at once, and bytes that their pictures may have together; the next is told to come back."""
 
 WORKERS = 2
-"""Pictures that are decoded at once: one of 25 megapixels takes 0.3 GB meanwhile."""
+"""Pictures that are decoded at once: one of 25 megapixels takes 0.2 to 0.6 GB meanwhile."""
 
 HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -51,17 +53,20 @@ class WebApp:
 
     Args:
         answers: what judges.
-        drawer: what draws faces, a detection.drawing.Drawer.
+        drawer: what draws faces.
         largest: bytes that a picture may have.
+        local: whether nobody but this computer can ask.
     """
 
-    def __init__(self, answers: Answers, drawer, largest: int):
-        self.answers, self.drawer, self.largest = answers, drawer, largest
+    def __init__(self, answers: Answers, drawer: Drawer, largest: int, local: bool):
+        self.answers, self.drawer, self.largest, self.local = answers, drawer, largest, local
         self._under_way: list[int] = []  # bytes of each
         self._judging = concurrent.futures.ThreadPoolExecutor(WORKERS, "judging")
+        self._pen = asyncio.Lock()
         self._drawing = concurrent.futures.ThreadPoolExecutor(1, "drawing")
 
-    def asgi(self, hosts: list[str]) -> ASGIApp:
+    def asgi(self, hosts: Collection[str]) -> ASGIApp:
+        """The application; it answers under these names and under addresses, because another name may be a stranger's."""
         routes = [Route(path, functools.partial(_file, *file)) for path, file in FILES.items()]
         routes += [
             Route("/api/detector", self.detector),
@@ -69,12 +74,12 @@ class WebApp:
             Route("/api/detect", self.detect, methods=["POST"]),
             Route("/api/draw", self.draw, methods=["POST"]),
         ]
-        guards = [Middleware(_Headers), Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)]
-        return Starlette(routes=routes, middleware=guards, exception_handlers={404: _not_found, 405: _not_allowed})
+        failures = {404: _not_found, 405: _not_allowed, Exception: _failed}
+        return Starlette(routes=routes, middleware=[Middleware(_Guard, hosts=hosts)], exception_handlers=failures)
 
     async def detector(self, request: Request) -> Response:
         """GET: what judges here."""
-        return JSONResponse(self.answers.about() | {"largest": self.largest})
+        return JSONResponse(self.answers.about() | {"largest": self.largest, "local": self.local})
 
     async def drawing(self, request: Request) -> Response:
         """GET: what draws here; where its model is not at hand, finding out may take seconds."""
@@ -88,7 +93,10 @@ class WebApp:
 
     async def draw(self, request: Request) -> Response:
         """POST a form with a prompt or a picture: a generated face, and what it looks like."""
-        return await self._admitted(request, lambda upload: self._run(self._drawing, self._draw, upload))
+        if self._pen.locked():
+            return _error(503, "Another face is being drawn here; try again when it is done.", {"retry-after": "30"})
+        async with self._pen:
+            return await self._admitted(request, lambda upload: self._run(self._drawing, self._draw, upload))
 
     async def _admitted(self, request: Request, work: Callable[[Upload], Any]) -> Response:
         if _from_elsewhere(request):
@@ -103,10 +111,8 @@ class WebApp:
             return _error(refused.status, refused.sentence)
         except ClientDisconnect:
             return Response(status_code=400)
-        except Exception as error:  # whatever a picture or a model can bring about: nothing of it is told or logged
-            number = secrets.token_hex(4)
-            console.warn(f"A request failed: {type(error).__name__} ({number}).")
-            return _error(500, f"Something went wrong here; the terminal names it under {number}.")
+        except Exception as error:  # whatever a picture or a model can bring about
+            return await _failed(request, error)
         finally:
             self._under_way.remove(size)
 
@@ -129,8 +135,7 @@ class WebApp:
         except ValueError:
             raise Refused(422, "The seed is no whole number.") from None
         except console.PlainError as error:
-            status = 503 if error.exit_code == console.BUSY else 422
-            raise Refused(status, str(error)) from None
+            raise Refused(503 if error.exit_code == console.BUSY else 422, str(error)) from None
         return {"drawn_with": drawn.told, **self._judge(drawn.png, True)}
 
 
@@ -156,11 +161,18 @@ async def _not_allowed(request: Request, error: Exception) -> Response:
     return _error(405, "This address takes another method; /api describes it.")
 
 
-class _Headers:
-    """Adds HEADERS to every answer."""
+async def _failed(request: Request, error: Exception) -> Response:
+    """Nothing of what brought it about is told or logged: it may be of a picture."""
+    number = secrets.token_hex(4)
+    console.warn(f"A request failed: {type(error).__name__} ({number}).")
+    return _error(500, f"Something went wrong here; the terminal names it under {number}.")
 
-    def __init__(self, app: ASGIApp):
-        self.app = app
+
+class _Guard:
+    """Answers under its own names only, and adds HEADERS to every answer."""
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str]):
+        self.app, self.hosts = app, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
@@ -169,4 +181,12 @@ class _Headers:
                 message = {**message, "headers": [*message["headers"], *more]}
             await send(message)
 
-        await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        known = self._known(Headers(scope=scope).get("host", ""))
+        answer = self.app if known else _error(400, "This page does not go by that name; ask for it by its address.")
+        await answer(scope, receive, with_headers)
+
+    def _known(self, host: str) -> bool:
+        name = re.sub(r":[0-9]+$", "", host).strip("[]")
+        return name in self.hosts or bool(re.fullmatch(r"[0-9.]+|[0-9a-f:]*:[0-9a-f:.]+", name))

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from data_collection import options
 
+LOCAL = ("127.0.0.1", "localhost", "::1")
+
 
 @dataclass(frozen=True)
 class WebSettings:
@@ -35,6 +37,11 @@ class WebSettings:
 
     saved_models: Path = Path("saved_models")
     """Folder of all saved detectors."""
+
+    @property
+    def local(self) -> bool:
+        """Whether nobody but this computer can ask."""
+        return self.host in LOCAL
 
     def __post_init__(self) -> None:
         options.within(self, port=(0, 65_535), largest=(1, 200))

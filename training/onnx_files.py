@@ -63,8 +63,8 @@ def _erfc(graph, node, name: str, _) -> None:
 Runner = Callable[[np.ndarray], np.ndarray]
 
 
-def runner(path: Path, threads: int = 0) -> Runner:
-    """Opens an ONNX file of one input and one output; returns a function from float32 batch to float32 batch.
+def runner(path: Path | bytes, threads: int = 0) -> Runner:
+    """Opens an ONNX file, or its bytes, of one input and one output; returns a function from float32 batch to float32 batch.
 
     Args:
         threads: for one batch; 0 for one on every core.
@@ -73,7 +73,7 @@ def runner(path: Path, threads: int = 0) -> Runner:
     return lambda batch: run(batch)[0]
 
 
-def many(path: Path, threads: int = 0) -> Callable[[np.ndarray], list[np.ndarray]]:
+def many(path: Path | bytes, threads: int = 0) -> Callable[[np.ndarray], list[np.ndarray]]:
     """Like `runner`, for files with several outputs."""
     session = onnx_session.opened(path, threads)
     name = session.get_inputs()[0].name

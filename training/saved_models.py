@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import datetime
 import difflib
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -161,11 +162,24 @@ def read_card(folder: Path) -> Card:
         content = json.loads(path.read_bytes())
         content["calibration"] = Calibration(**content["calibration"])
         card = Card(**content)
-    except (OSError, ValueError, KeyError, TypeError):
+        _check(card)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise console.PlainError(f"{path} is damaged or of another version; train again.", console.BAD_MODEL) from None
     if (card.card_version, card.canonicaliser) != (CARD_VERSION, face_images.CANONICALISER_VERSION):
         raise console.PlainError(f"{path} was written by another version of Telltale; train again.", console.BAD_MODEL)
     return card
+
+
+def _check(card: Card) -> None:
+    """Raises ValueError, KeyError or TypeError for what would fail somewhere else without a word on why."""
+    band = card.calibration
+    numbers = (band.temperature, band.threshold, band.target_fpr, band.real_below, band.generated_above)
+    if not (all(isinstance(number, int | float) for number in numbers) and 16 <= int(card.image_size) <= 4096):
+        raise ValueError
+    if card.crop not in face_images.CROPS or not all(map(str.isalnum, card.sha256.values())):
+        raise ValueError
+    sum(card.dataset["images"]["train"].values())
+    Path(card.dataset["folder"])
 
 
 def intact(folder: Path, card: Card, file: str) -> Path:
@@ -179,6 +193,20 @@ def intact(folder: Path, card: Card, file: str) -> Path:
         what = "was altered since it was saved" if path.is_file() else "is missing"
         raise console.PlainError(f"{path} {what}; it is not opened. Train again or restore it.", console.BAD_MODEL)
     return path
+
+
+def read_intact(folder: Path, card: Card, file: str) -> bytes:
+    """The bytes of a model file, compared with the card: unlike a path, nobody can alter them afterwards.
+
+    Raises:
+        PlainError: as `intact`.
+    """
+    path = folder / file
+    data = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(data).hexdigest() != card.sha256.get(file):
+        intact(folder, card, file)  # says what is wrong
+        raise console.PlainError(f"{path} is being altered; run again.", console.BAD_MODEL)
+    return data
 
 
 def open_onnx(folder: Path, card: Card, file: str = ONNX_FILE) -> Callable[[np.ndarray], np.ndarray]:

@@ -7,6 +7,7 @@ features, `explainer.json` says what the checks found and which detector all of 
 
 import dataclasses
 import json
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -27,6 +28,10 @@ VERSION = 1
 
 COMPONENTS = 50
 """Directions that distances between faces are measured in: those in which the training images differ most."""
+
+
+CANONICAL = re.compile(r"images/(real|generated)/[0-9a-f]{2}/[0-9a-f]{64}\.jpg")
+"""Paths of a data set's canonical pictures: a file that somebody hands on must not name others, which a page would show."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,15 @@ class Explainer:
         Raises:
             PlainError: there is nothing, it belongs to another detector, or the detector's maps failed their checks.
         """
-        facts = _facts(folder / FOLDER)
+        try:
+            return cls._load(folder, card, _facts(folder / FOLDER))
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+            raise console.PlainError(
+                f"{folder / FOLDER / FACTS} is damaged; run python -m validation again.", console.BAD_MODEL
+            ) from None
+
+    @classmethod
+    def _load(cls, folder: Path, card: Card, facts: dict | None) -> "Explainer":
         if not facts or facts["detector_sha256"] != card.sha256[saved_models.ONNX_FILE]:
             raise console.PlainError(
                 f"{folder.name} has no heat maps yet; python -m validation makes them, if they pass two checks."
@@ -91,7 +104,10 @@ class Explainer:
         def taps(pixels: np.ndarray) -> Taps:
             return dict(zip(keys, run(pixels.astype(np.float32)), strict=True))
 
-        return cls(Shares(heads), taps, checks, arrays, facts["known"])
+        known = facts["known"]
+        if known and len(known["images"]) != len(arrays["known_places"]):
+            raise ValueError
+        return cls(Shares(heads), taps, checks, arrays, known)
 
     def look(self, pixels: np.ndarray) -> Look:
         """Features, logits and maps of pixels 0..255, (n, side, side, 3)."""
@@ -108,6 +124,7 @@ class Explainer:
         return [
             Similar(folder / images[place]["image"], images[place]["label"], images[place]["source"], float(apart[place]))
             for place in np.argsort(apart, kind="stable")[:count]
+            if CANONICAL.fullmatch(images[place]["image"])
         ]
 
 

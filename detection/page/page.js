@@ -29,20 +29,22 @@ async function answerOf(address, options) {
   return answer;
 }
 
-async function ask(words, address, options, picture) {
+async function ask(words, address, options) {
   const mine = ++turn;
   show("result", false);
   show("error", false);
-  part("working-words").textContent = words;
   show("working", true);
+  part("working-words").textContent = words;
+  part("clock").textContent = "";
   const since = Date.now();
   const clock = setInterval(() => {
     const seconds = Math.round((Date.now() - since) / 1000);
-    if (mine === turn && seconds > 2) part("working-words").textContent = `${words} ${seconds} s`;
+    if (mine === turn && seconds > 2) part("clock").textContent = `${seconds} s`;
   }, 1000);
   try {
+    await opening;
     const answer = await answerOf(address, options);
-    if (mine === turn) tell(answer, picture);
+    if (mine === turn) tell(answer);
   } catch (error) {
     if (mine === turn) {
       part("error").textContent = error.message;
@@ -54,7 +56,7 @@ async function ask(words, address, options, picture) {
   }
 }
 
-function tell(answer, picture) {
+function tell(answer) {
   const kind = { generated: "generated", real: "real" }[answer.verdict] || "doubt";
   part("verdict").className = `verdict ${kind}`;
   part("headline").textContent = answer.headline;
@@ -62,7 +64,7 @@ function tell(answer, picture) {
   scale(answer.probability);
   list("warnings", answer.warnings);
   show("warnings", answer.warnings.length > 0);
-  part("picture").src = answer.judged_square || picture;
+  part("picture").src = answer.judged_square;
   part("picture-words").textContent = answer.drawn_with
     ? `Drawn with ${answer.drawn_with}` : "The square that was judged.";
   part("map").src = answer.heat_map || "";
@@ -115,7 +117,7 @@ function judge(file) {
     show("error", true);
     return;
   }
-  ask("Looking…", "api/detect?explain=1", { method: "POST", body: file }, "");
+  ask("Looking…", "api/detect?explain=1", { method: "POST", body: file });
 }
 
 function choose(name) {
@@ -126,6 +128,7 @@ function choose(name) {
     show(tab.getAttribute("aria-controls"), chosen);
   }
   show("error", false);
+  show("result", false);
   if (name === "draw") prepareDrawing().catch(() => { drawing = null; });
 }
 
@@ -157,7 +160,8 @@ document.addEventListener("drop", (event) => {
   event.preventDefault();
   part("drop").classList.remove("over");
   const file = event.dataTransfer.files[0];
-  if (file) judge(file);
+  if (file && event.target.closest("#photo-field")) part("photo").files = event.dataTransfer.files;
+  else if (file) judge(file);
   else {
     part("error").textContent = "That was no file. Save the picture first, then drop the file.";
     show("error", true);
@@ -175,7 +179,7 @@ part("drawing").addEventListener("submit", (event) => {
   if (part("photo").files[0]) form.set("file", part("photo").files[0]);
   const button = event.target.querySelector("button");
   button.disabled = true;
-  ask("Drawing…", "api/draw", { method: "POST", body: form }, "").finally(() => { button.disabled = false; });
+  ask("Drawing…", "api/draw", { method: "POST", body: form }).finally(() => { button.disabled = false; });
 });
 
 async function open() {
@@ -187,6 +191,8 @@ async function open() {
     return;
   }
   part("about").textContent = `Judged by ${about.detector} (${about.base}, trained on ${about.trained_on}).`;
+  part("where").textContent = about.local ? "Pictures stay on this computer; nothing of them is kept."
+    : "Pictures go to the computer that serves this page, unencrypted; nothing of them is kept there.";
   part("limits-of-files").textContent = `JPEG, PNG, WebP, BMP or TIFF, up to ${about.largest / 1e6} MB and 25 megapixels`;
   part("banner").textContent = about.banner;
   show("banner", Boolean(about.banner));
@@ -207,4 +213,4 @@ async function prepareDrawing() {
   show("photo-field", kind === "photo");
 }
 
-open();
+const opening = open();

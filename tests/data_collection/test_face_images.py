@@ -184,3 +184,17 @@ def test_single_colours_are_found_out():
     for colour in ("black", "white", "red"):
         assert face_images.is_single_colour(face_images.decode(encoded(Image.new("RGB", (64, 64), colour))))
     assert not face_images.is_single_colour(face_images.decode(encoded(picture(14))))
+
+
+def test_a_tiff_of_very_many_frames_is_opened_at_once():
+    frames = [Image.new("L", (64, 64), shade) for shade in range(3)]
+    data = encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:])
+    assert face_images.decode(data).frames == 2  # more are not counted: that takes quadratic time
+
+
+def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded():
+    data = encoded(picture(1), "JPEG", progressive=True)
+    assert face_images.decode(data)
+    start = data.rindex(b"\xff\xda")
+    with pytest.raises(face_images.UnreadableImage, match="more than 100 scans"):
+        face_images.decode(data[:start] + data[start:-2] * 200 + data[-2:])

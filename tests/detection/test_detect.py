@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import shutil
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 from toy_detector import install, mark
 
-from data_collection import face_crop, manifest
+from data_collection import console, face_crop, manifest
 from detection.predictor import Detector
 from toys import command, encoded, environment_of, picture
 from training import feature_cache
@@ -179,7 +180,9 @@ def test_kept_answers_are_not_judged_again_and_a_torn_line_is(workplace, tmp_pat
     assert [json.loads(line)["sha256"] for line in keep.read_text().splitlines()[1:]] == [each["sha256"] for each in first]
 
 
-@pytest.mark.parametrize("content", ['{"detector": "another", "canonicaliser": 2}\n', "a shopping list\n"])
+@pytest.mark.parametrize(
+    "content", ['{"detector": "another", "canonicaliser": 2}\n', "a shopping list\n", '{"my": "notes"}', "x"]
+)
 def test_a_file_of_other_answers_is_left_alone(workplace, tmp_path, content):
     put(tmp_path, 1)
     (tmp_path / "keep").write_text(content)
@@ -240,3 +243,42 @@ def test_what_shows_nothing_is_not_judged(detector, image, why, tmp_path):
     (tmp_path / "a.png").write_bytes(encoded(image))
     found = detector.predict(tmp_path / "a.png")
     assert (found.verdict, found.probability) == ("", None) and why in found.error
+
+
+def test_what_cannot_be_looked_at_is_an_answer_and_not_passed_over(workplace, tmp_path):
+    put(tmp_path, 1)
+    code, found = detect(workplace, tmp_path, f"{tmp_path}/*.jfif", tmp_path / "none.png")
+    assert code == 1
+    assert [each.get("error", "") for each in found] == ["", "no such file", "no such file"]
+
+
+def test_a_heat_map_is_never_judged_and_one_that_cannot_be_written_costs_no_verdict(workplace, tmp_path):
+    names = ["a.png", "b" * 245 + ".png"]  # with .heatmap.png the second is too long for a file's name
+    for name in names:
+        (tmp_path / name).write_bytes(encoded(picture(8)))
+    done = command("detection", "--explain", "--json", tmp_path, cwd=workplace)
+    assert done.returncode == 0 and "has a verdict and no heat map" in done.stderr
+    assert len(json.loads(done.stdout)) == 2
+    assert len(detect(workplace, *sorted(tmp_path.iterdir()))[1]) == 2
+
+
+def test_a_detector_that_is_replaced_while_it_works_goes_on_as_it_was(workplace, tmp_path):
+    model = shutil.copytree(workplace / "saved_models" / "toy", tmp_path / "toy")
+    (tmp_path / "a.png").write_bytes(encoded(picture(9)))
+    opened = Detector.load(model)
+    (model / "detector.onnx").write_bytes(b"another")
+    assert opened.predict(tmp_path / "a.png").probability is not None
+    with pytest.raises(console.PlainError, match="was altered"):
+        Detector.load(model)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"image_size": "abc"}, {"image_size": 0}, {"sha256": []}, {"crop": "nose"}, {"dataset": {}}, {"calibration": {}}],
+    ids=str,
+)
+def test_a_damaged_card_is_a_sentence(workplace, tmp_path, change):
+    model = shutil.copytree(workplace / "saved_models" / "toy", tmp_path / "toy")
+    (model / "card.json").write_text(json.dumps(json.loads((model / "card.json").read_text()) | change))
+    with pytest.raises(console.PlainError, match="is damaged or of another version"):
+        Detector.load(model)

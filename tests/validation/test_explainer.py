@@ -73,3 +73,23 @@ def test_what_is_there_already_is_not_exported_again(toy):
     known = explainer.Known(Path("data/faces"), [], np.empty((0, 0)))
     explainer.write(toy, saved_models.read_card(toy), never_opened, Checks(**facts["checks"]), known)
     assert json.loads((toy / explainer.FOLDER / explainer.FACTS).read_text()) == facts
+
+
+@pytest.mark.parametrize(
+    "change", [{"checks": {}}, {"known": 3}, {"known": {"folder": "x", "images": []}}, {"heads": [{}]}, {"sha256": []}], ids=str
+)
+def test_damaged_facts_are_a_sentence(toy, change):
+    facts = toy / explainer.FOLDER / explainer.FACTS
+    facts.write_text(json.dumps(json.loads(facts.read_text()) | change))
+    with pytest.raises(console.PlainError, match="is damaged; run python -m validation again"):
+        load(toy)
+
+
+def test_facts_that_name_other_files_show_none_of_them(toy, tmp_path):
+    facts = toy / explainer.FOLDER / explainer.FACTS
+    told = json.loads(facts.read_text())
+    for image in told["known"]["images"]:
+        image["image"] = str(tmp_path / "private.jpg")
+    facts.write_text(json.dumps(told))
+    opened = load(toy)
+    assert opened.similar(np.zeros(opened.width)) == []
