@@ -43,7 +43,7 @@ def save_detector(folder: Path, name: str, seed: int, dataset: Path) -> Card:
             created=saved_models.now(),
             image_size=SIDE,
             canonicaliser=face_images.CANONICALISER_VERSION,
-            dataset={"folder": str(dataset)},
+            dataset={"folder": str(dataset), "images": {"train": {"real": 1, "generated": 1}}},
             base={"name": "mobilenet_v2"},
             search={},
             calibration=Calibration(1.25, 0.5, 0.05, 0.4, 0.6),

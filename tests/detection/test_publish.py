@@ -24,7 +24,7 @@ TOKEN = "hf_secretOfTheTests"
 REPO = "ann/telltale-faces"
 LISTED = {"detector.keras", "detector.onnx", "card.json", "README.md", "report/metrics.json"}
 LISTED |= {"accuracy-latency.png", "leaderboard.jsonl"}
-HELD = "/home/ann/my pictures/faces"
+HELD = "/srv/ann/my pictures/faces"
 
 
 class Hub:
@@ -162,7 +162,7 @@ def model(workplace, tmp_path) -> Path:
     (folder / "card.json").write_text(json.dumps(card))
     (folder / "README.md").write_text(f"# toy\n\nJudged on the hold-out of {HELD}, 97% right; see https://a.example/b/c.\n")
     (folder / "report").mkdir()
-    (folder / "report" / "index.html").write_text(f"<p>{HELD}/one.jpg</p><img src='data:image/png;base64,AA//home/ann/BB'>")
+    (folder / "report" / "index.html").write_text(f"<p>{HELD}/one.jpg</p><img src='data:image/png;base64,AA//srv/ann/BB'>")
     most_wrong = {"real": [{"file": "jane doe.jpg", "probability": 0.9}]}
     judged = {"name": f"the hold-out of {HELD}", "images": {"real": 6}, "not_judged": [{"file": "jane doe.png"}]}
     metrics = {"model": "toy", "model_sha256": card["sha256"], "judged_on": judged, "most_wrong": most_wrong}
@@ -243,7 +243,7 @@ def test_the_page_with_peoples_pictures_goes_only_if_asked_for(hub, model, capsy
     assert "report/index.html" not in hub.files["main"] and "photographs of people" in capsys.readouterr().out
     send(model, with_report=True)
     page = hub.files["main"]["report/index.html"].decode()
-    assert page == "<p>faces/one.jpg</p><img src='data:image/png;base64,AA//home/ann/BB'>"
+    assert page == "<p>faces/one.jpg</p><img src='data:image/png;base64,AA//srv/ann/BB'>"
 
 
 def test_a_second_run_sends_nothing_and_says_so(hub, model, capsys):
@@ -393,7 +393,7 @@ def test_a_name_that_the_hub_would_refuse_is_refused_here(name):
         ("in ~/faces and ~ann/x/faces.", "in faces and faces."),
         ("in ../../ann/faces", "in faces"),
         (r"in D:\ann\faces or \\server\share\faces", "in faces or faces"),
-        ("file:///home/ann/faces", "faces"),
+        ("file:///srv/ann/faces", "faces"),
         ("data/faces and/or s3://bucket/ann/faces, 1/2, </b></p>", "data/faces and/or s3://bucket/ann/faces, 1/2, </b></p>"),
         ("~5 of 10, /, ..., https://a.example/b/c?d=e/f", "~5 of 10, /, ..., https://a.example/b/c?d=e/f"),
     ],
