@@ -20,10 +20,11 @@ def template(folder: Path, name: str, **filters: Callable) -> "jinja2.Template":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(data_uri=_data_uri, counted=lambda number: f"{number:,}", **filters)
+    environment.filters.update(data_uri=data_uri, counted=lambda number: f"{number:,}", **filters)
     return environment.get_template(name)
 
 
-def _data_uri(picture: bytes) -> str:
+def data_uri(picture: bytes) -> str:
+    """An encoded PNG or JPEG as an address that holds it."""
     kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"

@@ -4,7 +4,7 @@ import csv
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 
 from data_collection import console
@@ -98,3 +98,10 @@ def print_summary(counts: Counter[str], card: Card) -> None:
     console.say(f"Judged by {card.name}: {card.calibration.in_words()} {card.calibration.expectation()} This is no proof.")
     if card.banner:
         console.warn(card.banner)
+
+
+PRINTERS: dict[str, Callable[[Iterable[Detection], int], Iterator[Detection]]] = {
+    "json": print_json,
+    "csv": print_csv,
+    "table": print_table,
+}

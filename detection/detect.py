@@ -27,7 +27,7 @@ def detect(settings: DetectionSettings) -> int:
     if not total:
         raise console.PlainError(f"{' '.join(settings.paths)} holds no images.")
     detector = Detector.load(saved_models.find(settings.saved_models, settings.model), settings.one_face)
-    printer = answers.print_json if settings.json else answers.print_csv if settings.csv else answers.print_table
+    printer = answers.PRINTERS[settings.format]
     counts: Counter[str] = Counter()
     sys.stdout.reconfigure(errors="backslashreplace")  # a terminal need not know the letters of a file's name
     try:
@@ -41,7 +41,7 @@ def detect(settings: DetectionSettings) -> int:
         raise console.PlainError(
             "Interrupted, and nothing is kept; with --keep FILE the same command would carry on.", console.INTERRUPTED
         ) from None
-    if not settings.json and not settings.csv:
+    if settings.format == "table":
         answers.print_summary(counts, detector.card)
     return SOME_FAILED if counts[""] else 0
 

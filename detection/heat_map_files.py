@@ -23,10 +23,10 @@ def explained(detector: Detector, explainer: Explainer, paths: Iterable[Path]) -
     """Judges files in order and writes a heat map beside every one that could be."""
     for path in paths:
         picture = detector.read(path)
-        if picture.face is None:
-            yield picture.detection
+        (found,) = detector.judged([picture])
+        if found.error:
+            yield found
             continue
-        found = detector.judged([picture])[0]
         maps = explainer.look(picture.pixels[None]).maps
         words = f"{found.verdict}, probability of generated {found.probability:.3f}, says {detector.card.name}"
         try:

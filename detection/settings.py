@@ -39,6 +39,11 @@ class DetectionSettings:
     saved_models: Path = Path("saved_models")
     """Folder of all saved detectors."""
 
+    @property
+    def format(self) -> str:
+        """How answers are printed, a name in answers.PRINTERS."""
+        return {(True, False): "json", (False, True): "csv"}.get((self.json, self.csv), "table")
+
     def __post_init__(self) -> None:
         if not self.paths:
             raise ValueError("Name an image or a folder: python -m detection photo.jpg")

@@ -1,7 +1,5 @@
 """What the page and its programs are told of a picture: the verdict in words, and everything that helps to read it."""
 
-import base64
-import io
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_collection import console, face_crop, face_images, package_index
+from data_collection import console, face_crop, face_images, package_index, pages
 from data_collection.face_images import Face
 from detection import provenance
 from detection.predictor import Detection, Detector, Prepared
@@ -165,6 +163,4 @@ def _shown(similar: Similar) -> dict[str, Any] | None:
 
 
 def _data_uri(picture: Image.Image) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return pages.data_uri(pictures.jpeg(picture))

@@ -62,8 +62,7 @@ class WebApp:
         self.answers, self.drawer, self.largest, self.local = answers, drawer, largest, local
         self._under_way: list[int] = []  # bytes of each
         self._judging = concurrent.futures.ThreadPoolExecutor(WORKERS, "judging")
-        self._pen = asyncio.Lock()
-        self._drawing = concurrent.futures.ThreadPoolExecutor(1, "drawing")
+        self._drawing = concurrent.futures.ThreadPoolExecutor(2, "drawing")  # one draws, one says that it is busy
 
     def asgi(self, hosts: Collection[str]) -> ASGIApp:
         """The application; it answers under these names and under addresses, because another name may be a stranger's."""
@@ -93,10 +92,7 @@ class WebApp:
 
     async def draw(self, request: Request) -> Response:
         """POST a form with a prompt or a picture: a generated face, and what it looks like."""
-        if self._pen.locked():
-            return _error(503, "Another face is being drawn here; try again when it is done.", {"retry-after": "30"})
-        async with self._pen:
-            return await self._admitted(request, lambda upload: self._run(self._drawing, self._draw, upload))
+        return await self._admitted(request, lambda upload: self._run(self._drawing, self._draw, upload))
 
     async def _admitted(self, request: Request, work: Callable[[Upload], Any]) -> Response:
         if _from_elsewhere(request):

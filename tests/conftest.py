@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
@@ -9,6 +10,8 @@ import pytest
 
 from data_collection import manifest
 from finetuning import parent
+from toy_diffusion import make_model
+from toy_openai import KEY, serving
 from toys import TRAIN, collect_command, command, make_faces
 from training import quiet, saved_models
 from validation import explainer, heat_maps, predictions
@@ -23,6 +26,42 @@ def cache(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("cache")
     os.environ["TELLTALE_CACHE"] = str(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    browsers = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if not chromium:
+        pytest.skip("no Chromium here")
+    with browsers.sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Two threads that wait for each other on a busy machine made a step of the toy take seconds."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return make_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def service(monkeypatch):
+    with serving() as service:
+        monkeypatch.setenv("OPENAI_BASE_URL", service.url)
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        yield service
 
 
 @pytest.fixture

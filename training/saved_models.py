@@ -9,12 +9,10 @@ import importlib.metadata
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from data_collection import console, face_images, manifest
 from training import onnx_files
@@ -190,13 +188,12 @@ def intact(folder: Path, card: Card, file: str) -> Path:
     """
     path = folder / file
     if not path.is_file() or onnx_files.sha256(path) != card.sha256.get(file):
-        what = "was altered since it was saved" if path.is_file() else "is missing"
-        raise console.PlainError(f"{path} {what}; it is not opened. Train again or restore it.", console.BAD_MODEL)
+        raise _not_as_saved(path)
     return path
 
 
 def read_intact(folder: Path, card: Card, file: str) -> bytes:
-    """The bytes of a model file, compared with the card: unlike a path, nobody can alter them afterwards.
+    """The bytes of a model file, compared with the card: unlike a path's, nobody can alter them afterwards.
 
     Raises:
         PlainError: as `intact`.
@@ -204,19 +201,10 @@ def read_intact(folder: Path, card: Card, file: str) -> bytes:
     path = folder / file
     data = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(data).hexdigest() != card.sha256.get(file):
-        intact(folder, card, file)  # says what is wrong
-        raise console.PlainError(f"{path} is being altered; run again.", console.BAD_MODEL)
+        raise _not_as_saved(path)
     return data
 
 
-def open_onnx(folder: Path, card: Card, file: str = ONNX_FILE) -> Callable[[np.ndarray], np.ndarray]:
-    """Opens a model file of a saved detector after comparing its hash with the card.
-
-    Returns:
-        A function from pixels (n, image_size, image_size, 3), 0..255, to probabilities of *generated*, (n,).
-
-    Raises:
-        PlainError: the file is missing, or is not the one that was saved.
-    """
-    run = onnx_files.runner(intact(folder, card, file))
-    return lambda pixels: run(pixels.astype(np.float32))[:, 0]
+def _not_as_saved(path: Path) -> console.PlainError:
+    what = "was altered since it was saved" if path.is_file() else "is missing"
+    return console.PlainError(f"{path} {what}; it is not opened. Train again or restore it.", console.BAD_MODEL)

@@ -20,15 +20,12 @@ from data_collection.manifest import FaceRecord
 from training import onnx_files, saved_models
 from training.detector import Column
 from training.saved_models import Card
+from validation.feature_space import COMPONENTS
 from validation.heat_maps import Checks, Opener
 from validation.shares import Head, Look, Shares, Taps
 
 FOLDER, FACTS, TAPS, ARRAYS = "explainer", "explainer.json", "taps.onnx", "explainer.npz"
 VERSION = 1
-
-COMPONENTS = 50
-"""Directions that distances between faces are measured in: those in which the training images differ most."""
-
 
 CANONICAL = re.compile(r"images/(real|generated)/[0-9a-f]{2}/[0-9a-f]{64}\.jpg")
 """Paths of a data set's canonical pictures: a file that somebody hands on must not name others, which a page would show."""
@@ -40,7 +37,7 @@ class Similar:
 
     Attributes:
         file: its canonical picture, in the data set of the training, if that is still there.
-        distance: Euclidean, in standardised features reduced to COMPONENTS directions.
+        distance: Euclidean, in standardised features reduced to the COMPONENTS directions in which training images differ most.
     """
 
     file: Path

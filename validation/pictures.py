@@ -62,11 +62,9 @@ def show(
     for place in index.tolist():
         record, probability = records[place], float(judged.probabilities[place])
         picture = Image.fromarray(pixels(folder, [record], judge)[0]).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-        covered = _jpeg(under_map(picture, maps[record.id])) if record.id in maps else b""
+        covered = jpeg(under_map(picture, maps[record.id])) if record.id in maps else b""
         verdict, wrong = judge.calibration.verdict(probability), not judged.right[place]
-        found.append(
-            Shown(record.label, record.source, record.file, probability, verdict, bool(wrong), _jpeg(picture), covered)
-        )
+        found.append(Shown(record.label, record.source, record.file, probability, verdict, bool(wrong), jpeg(picture), covered))
     return found
 
 
@@ -81,7 +79,8 @@ def under_map(picture: Image.Image, cells: np.ndarray) -> Image.Image:
     return Image.composite(ink, picture.convert("L").convert("RGB"), opaque)
 
 
-def _jpeg(picture: Image.Image) -> bytes:
+def jpeg(picture: Image.Image) -> bytes:
+    """Encodes a picture that people look at."""
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=85)
     return buffer.getvalue()

@@ -1,26 +1,9 @@
-"""A toy model, an empty cache of the hub's client, and a service that speaks like the OpenAI API."""
+"""A toy model with a safety checker, and an empty cache of the hub's client."""
 
 import pytest
 
 from data_collection import diffusion_artist
 from toy_diffusion import make_model
-from toy_openai import KEY, serving
-
-
-@pytest.fixture(scope="module")
-def one_thread():
-    """Two threads that wait for each other on a busy machine made a step of the toy take seconds."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return make_model(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +26,3 @@ def empty_cache(tmp_path, monkeypatch):
         monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", url)
 
     return at
-
-
-@pytest.fixture
-def service(monkeypatch):
-    with serving() as service:
-        monkeypatch.setenv("OPENAI_BASE_URL", service.url)
-        monkeypatch.setenv("OPENAI_API_KEY", KEY)
-        yield service

@@ -4,7 +4,6 @@ import base64
 import html.parser
 import io
 import re
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -108,21 +107,15 @@ def test_the_page_asks_for_nothing_from_outside(written):
     assert "default-src 'none'" in next(a["content"] for t, a in page.elements if t == "meta" and "http-equiv" in a)
 
 
-def test_a_browser_shows_every_picture_and_a_phone_needs_no_sideways_scrolling(written):
-    browsers = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if not chromium:
-        pytest.skip("no Chromium here")
-    with browsers.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": 360, "height": 700}, java_script_enabled=True)
-        asked, complaints = [], []
-        tab.on("request", lambda request: asked.append(request.url[:40]))
-        tab.on("console", lambda message: complaints.append(message.text))
-        tab.goto(written.as_uri())
-        widths = tab.evaluate("[...document.images].map(image => image.naturalWidth)")
-        wide = tab.evaluate("document.documentElement.scrollWidth")
-        browser.close()
+def test_a_browser_shows_every_picture_and_a_phone_needs_no_sideways_scrolling(written, browser):
+    tab = browser.new_page(viewport={"width": 360, "height": 700}, java_script_enabled=True)
+    asked, complaints = [], []
+    tab.on("request", lambda request: asked.append(request.url[:40]))
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.goto(written.as_uri())
+    widths = tab.evaluate("[...document.images].map(image => image.naturalWidth)")
+    wide = tab.evaluate("document.documentElement.scrollWidth")
+    tab.close()
     assert len(widths) == len(Page(written).pngs) and min(widths) > 0
     assert wide <= 360 and complaints == []
     assert all(url.startswith(("file:", "data:")) for url in asked)

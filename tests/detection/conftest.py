@@ -2,7 +2,6 @@
 
 import functools
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -51,18 +50,6 @@ def served(workplace, tmp_path_factory) -> Iterator[Served]:
 def serve(workplace, tmp_path) -> Callable:
     """Serves another page, with other options."""
     return functools.partial(serving, workplace, tmp_path)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator:
-    browsers = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if not chromium:
-        pytest.skip("no Chromium here")
-    with browsers.sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 def _port(process: subprocess.Popen, log: Path) -> int:

@@ -46,18 +46,6 @@ def installed(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator:
-    browsers = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if not chromium:
-        pytest.skip("no Chromium here")
-    with browsers.sync_playwright() as play:
-        one = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield one
-        one.close()
-
-
-@pytest.fixture(scope="module")
 def site(workplace, tmp_path_factory) -> Iterator[tuple[Path, str]]:
     """The page with the toy detector beside it, served; its folder and address."""
     folder = tmp_path_factory.mktemp("demo")

@@ -18,36 +18,12 @@ from data_collection.settings import DrawingSettings
 from detection.drawers import DRAWERS, Drawn
 from detection.drawing import Drawer
 from toy_diffusion import DRAWS, SIDE, hub, make_model, pixels
-from toy_openai import KEY, fault, serving
+from toy_openai import KEY, fault
 from toys import ROOT, encoded, environment_of, picture
 
 pytestmark = DRAWS
 
 PROMPT = "a photo of the face of an old fisherman"
-
-
-@pytest.fixture(scope="module")
-def one_thread():
-    """Two threads that wait for each other on a busy machine made a step of the toy take seconds."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return make_model(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture
-def service(monkeypatch):
-    with serving() as service:
-        monkeypatch.setenv("OPENAI_BASE_URL", service.url)
-        monkeypatch.setenv("OPENAI_API_KEY", KEY)
-        yield service
 
 
 def drawer(source: str, **drawing: object) -> Drawer:

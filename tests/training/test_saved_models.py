@@ -57,16 +57,16 @@ def test_the_newest_is_found_without_a_name_and_any_with_one(models):
 def test_an_altered_or_missing_model_file_is_not_opened(models, file):
     card = saved_models.read_card(models / "toy")
     path = models / "toy" / file
-    assert saved_models.open_onnx(models / "toy", card, file)
+    assert saved_models.read_intact(models / "toy", card, file)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
     with pytest.raises(console.PlainError, match="was altered since it was saved") as caught:
-        saved_models.open_onnx(models / "toy", card, file)
+        saved_models.read_intact(models / "toy", card, file)
     assert caught.value.exit_code == console.BAD_MODEL
     path.unlink()
     with pytest.raises(console.PlainError, match="is missing"):
-        saved_models.open_onnx(models / "toy", card, file)
+        saved_models.read_intact(models / "toy", card, file)
 
 
 @pytest.mark.parametrize("change", [lambda c: "{", lambda c: "[]", lambda c: json.dumps({**json.loads(c), "card_version": 99})])
