@@ -28,8 +28,9 @@ def cache(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator:
+    """For one file: Playwright's event loop counts as running until it is closed, and other files start loops of their own."""
     browsers = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if not chromium:
