@@ -215,7 +215,7 @@ def canonical_jpeg(face: Face, face_id: str, size: int, view: int = 0) -> bytes:
         square = _with_history(square, size, draw)
     if square.width != size:
         square = square.resize((size, size), Image.Resampling.LANCZOS)
-    return _jpeg(square, quality)
+    return jpeg(square, quality)
 
 
 def _with_history(square: Image.Image, size: int, draw: np.random.Generator) -> Image.Image:
@@ -225,12 +225,13 @@ def _with_history(square: Image.Image, size: int, draw: np.random.Generator) -> 
     if square.width > 2 * size:
         square = square.resize((2 * size, 2 * size), Image.Resampling.LANCZOS)
     if draw.random() < 0.5:
-        return Image.open(io.BytesIO(_jpeg(square, int(draw.integers(*HISTORY_QUALITY)))))
+        return Image.open(io.BytesIO(jpeg(square, int(draw.integers(*HISTORY_QUALITY)))))
     side = max(16, round(square.width * draw.uniform(*HISTORY_SCALE)))
     return square.resize((side, side), Image.Resampling.LANCZOS)
 
 
-def _jpeg(image: Image.Image, quality: int) -> bytes:
+def jpeg(image: Image.Image, quality: int) -> bytes:
+    """An RGB picture as a JPEG, 4:2:0, without metadata."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality, subsampling="4:2:0")
     return buffer.getvalue()

@@ -72,19 +72,22 @@ def _facts(record: FaceRecord) -> dict[str, float | str]:
 
 def logistic(name: str, base: str, faces: TrainingFaces, taps: str, statistics: str, size: int) -> Baseline:
     """Logistic regression (C = 1) on the standardised features of view 0 at one input size."""
-    from sklearn.linear_model import LogisticRegression
-
     columns = chosen(faces.columns, {"taps": taps, "sizes": str(size), "statistics": statistics})
     index = indices(columns)
-    x = faces.train[:, 0][:, index]
-    mean, scale = x.mean(axis=0), np.sqrt(x.var(axis=0) + 1e-6)
-    model = LogisticRegression(C=1.0, max_iter=500).fit((x - mean) / scale, faces.train_labels)
     weights = np.zeros(faces.train.shape[2])
-    weights[index] = model.coef_[0] / scale
-    bias = float(model.intercept_[0] - (model.coef_[0] * mean / scale).sum())
+    weights[index], bias = separated(faces.train[:, 0][:, index], faces.train_labels)
     # In double precision: the bias is a difference of large sums.
     logits = faces.validation[:, 0].astype(np.float64) @ weights + bias
     return Baseline(name, sigmoid(logits), weights, bias, base)
+
+
+def separated(x: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights (width,) and bias of the logit that logistic regression (C = 1) gives standardised features (n, width)."""
+    from sklearn.linear_model import LogisticRegression
+
+    mean, scale = x.mean(axis=0), np.sqrt(x.var(axis=0) + 1e-6)
+    model = LogisticRegression(C=1.0, max_iter=500).fit((x - mean) / scale, labels)
+    return model.coef_[0] / scale, float(model.intercept_[0] - (model.coef_[0] * mean / scale).sum())
 
 
 def export(baseline: Baseline, extractor: Path, path: Path) -> None:

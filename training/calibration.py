@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+DOUBT = "can't tell"
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -32,7 +34,7 @@ class Calibration:
     def verdict(self, probability: float) -> str:
         if probability >= self.generated_above:
             return "generated"
-        return "real" if probability < self.real_below else "can't tell"
+        return "real" if probability < self.real_below else DOUBT
 
     def in_words(self) -> str:
         """Where the verdicts change, in a sentence."""
@@ -79,7 +81,7 @@ def calibrate(probabilities: np.ndarray, labels: np.ndarray, target_fpr: float, 
     other = 1 - _cut(1 - generated, target_fpr)
     found = Calibration(temperature, threshold, target_fpr, min(threshold, other), max(threshold, other))
     said = np.array([found.verdict(probability) for probability in probabilities])
-    answered = said != "can't tell"
+    answered = said != DOUBT
     wrong = answered & ((said == "generated") != (labels == 1))
     counts = {"answered": int(answered.sum()), "wrong": int(wrong.sum()), "doubtful": int((~answered).sum())}
     return replace(found, **counts)

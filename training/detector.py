@@ -3,14 +3,13 @@
 Only built-in layers and operations are used, so `keras.saving.load_model` opens the result without our code.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image
-
 from training import base_models
+from training.input_signals import SIGNALS, resized
 
 if TYPE_CHECKING:
     import keras
@@ -20,39 +19,18 @@ STATISTICS = ("mean", "std")
 
 @dataclass(frozen=True)
 class Column:
-    """A run of numbers in a feature vector: one statistic of one tap at one input size, from `start` to `stop`."""
+    """A run of numbers in a feature vector: one statistic of one tap at one input size, from `start` to `stop`.
+
+    Attributes:
+        signal: what the base was shown, a name in SIGNALS.
+    """
 
     size: int
     tap: str
     statistic: str
     start: int
     stop: int
-
-
-def resize_matrix(before: int, after: int) -> np.ndarray:
-    """Lanczos-3 weights with antialiasing, as Pillow resamples one line; float32, shape (before, after)."""
-    lines = Image.fromarray(np.eye(before, dtype=np.float32))
-    return np.asarray(lines.resize((after, before), Image.Resampling.LANCZOS))
-
-
-def resized(pixels: "keras.KerasTensor", side: int) -> "keras.KerasTensor":
-    """Resizes square pictures as two matrix products: `keras.layers.Resizing(antialias=True)` exports to invalid ONNX.
-
-    Dense layers work on the last axis, so each product is a Dense with fixed weights between two permutations.
-    """
-    import keras
-
-    before = pixels.shape[1]
-    if before == side:
-        return pixels
-    columns, rows = (
-        keras.layers.Dense(side, use_bias=False, trainable=False, name=f"resize{side}_{axis}") for axis in ("columns", "rows")
-    )
-    turned = columns(keras.layers.Permute((1, 3, 2))(pixels))
-    turned = rows(keras.layers.Permute((3, 2, 1))(turned))
-    for layer in (columns, rows):
-        layer.set_weights([resize_matrix(before, side)])
-    return keras.layers.Permute((3, 1, 2))(turned)
+    signal: str = "picture"
 
 
 def pooled(tap: "keras.KerasTensor", statistic: str) -> "keras.KerasTensor":
@@ -66,22 +44,24 @@ def pooled(tap: "keras.KerasTensor", statistic: str) -> "keras.KerasTensor":
     return keras.ops.sqrt(keras.ops.var(keras.ops.cast(tap, "float32"), axis=(1, 2)) + 1e-6)
 
 
-def prepared(pixels: "keras.KerasTensor", name: str, size: int) -> "keras.KerasTensor":
-    """Pixels of 0..255 at one input size, as the base was trained on them."""
-    return base_models.preprocessed(resized(pixels, size), name)
+def prepared(pixels: "keras.KerasTensor", name: str, size: int, signal: str = "picture") -> "keras.KerasTensor":
+    """Pixels of 0..255 at one input size, or another signal of them, as the base was trained on pictures."""
+    return base_models.preprocessed(SIGNALS[signal](resized(pixels, size)), name)
 
 
-def layout(base: "keras.Model", name: str, sizes: Sequence[int]) -> list[Column]:
-    """The columns of the feature vector that has everything: by size, then by tap from the pixels up, mean before std."""
+def layout(base: "keras.Model", name: str, sizes: Sequence[int], signals: Sequence[str] = ("picture",)) -> list[Column]:
+    """The columns of the feature vector that has everything.
+
+    By signal, then by size, then by tap from the pixels up, mean before std.
+    """
     columns: list[Column] = []
     start = 0
     tapped = base_models.tapped(base, name)
-    for size in sizes:
-        for tap, output in zip(base_models.tap_names(base, name), tapped.outputs, strict=True):
-            for statistic in STATISTICS:
-                stop = start + output.shape[-1]
-                columns.append(Column(size, tap, statistic, start, stop))
-                start = stop
+    taps = list(zip(base_models.tap_names(base, name), tapped.outputs, strict=True))
+    for signal, size, (tap, output), statistic in itertools.product(signals, sizes, taps, STATISTICS):
+        stop = start + output.shape[-1]
+        columns.append(Column(size, tap, statistic, start, stop, signal))
+        start = stop
     return columns
 
 
@@ -93,10 +73,10 @@ def parts(
     names = [tap for tap in base_models.tap_names(base, name) if tap in wanted]
     tapped = base_models.tapped(base, name, names)
     found = {}
-    for size in dict.fromkeys(column.size for column in columns):
-        outputs = tapped(prepared(pixels, name, size), training=False)
+    for shown in dict.fromkeys((column.size, column.signal) for column in columns):
+        outputs = tapped(prepared(pixels, name, *shown), training=False)
         by_tap = dict(zip(names, outputs, strict=True))
-        found |= {column: pooled(by_tap[column.tap], column.statistic) for column in columns if column.size == size}
+        found |= {c: pooled(by_tap[c.tap], c.statistic) for c in columns if (c.size, c.signal) == shown}
     return found
 
 
@@ -108,13 +88,15 @@ def vector(found: Mapping[Column, "keras.KerasTensor"], columns: Sequence[Column
     return ordered[0] if len(ordered) == 1 else keras.layers.Concatenate()(ordered)
 
 
-def extractor(base: "keras.Model", name: str, sizes: Sequence[int], side: int) -> "keras.Model":
-    """Pixels (n, side, side, 3), 0..255, to every feature there is at every input size, float32 (n, width)."""
+def extractor(
+    base: "keras.Model", name: str, sizes: Sequence[int], side: int, signals: Sequence[str] = ("picture",)
+) -> "keras.Model":
+    """Pixels (n, side, side, 3), 0..255, to every feature there is of every signal at every input size, float32 (n, width)."""
     import keras
 
     base.trainable = False
     pixels = keras.Input((side, side, 3), name="pixels")
-    columns = layout(base, name, sizes)
+    columns = layout(base, name, sizes, signals)
     return keras.Model(pixels, vector(parts(pixels, base, name, columns), columns), name=f"{name}_features")
 
 

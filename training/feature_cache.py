@@ -20,6 +20,7 @@ import numpy as np
 
 from data_collection import console, face_images, manifest, package_index
 from data_collection.manifest import FaceRecord
+from data_collection.processing import Processing
 from training import base_weights, detector, onnx_files
 from training.base_weights import BaseWeights
 from training.detector import Column
@@ -55,19 +56,27 @@ class FeatureTable:
 class Extractor:
     """A base with all its taps, ready to run: `width`, `columns`, and `run(pixels) -> features`."""
 
-    def __init__(self, weights: BaseWeights, sizes: Sequence[int], side: int, engine: Engine = "auto"):
+    def __init__(
+        self,
+        weights: BaseWeights,
+        sizes: Sequence[int],
+        side: int,
+        engine: Engine = "auto",
+        signals: Sequence[str] = ("picture",),
+    ):
         self.weights = weights
         self.sizes = tuple(sizes)
         self.side = side
-        self.name = f"{weights.base}-{'+'.join(map(str, self.sizes))}-{_key(weights, self.sizes, side)}"
+        self.signals = tuple(signals)
+        self.name = f"{weights.base}-{'+'.join(map(str, self.sizes))}-{_key(weights, self.sizes, side, self.signals)}"
         self.engine = ("keras" if _has_gpu() else "onnxruntime") if engine == "auto" else engine
         self.columns, self.run = self._onnx() if self.engine == "onnxruntime" else self._keras()
         self.width = self.columns[-1].stop
 
     def model(self) -> tuple["keras.Model", list[Column]]:
         base = base_weights.load(self.weights)
-        columns = detector.layout(base, self.weights.base, self.sizes)
-        return detector.extractor(base, self.weights.base, self.sizes, self.side), columns
+        columns = detector.layout(base, self.weights.base, self.sizes, self.signals)
+        return detector.extractor(base, self.weights.base, self.sizes, self.side, self.signals), columns
 
     def _keras(self) -> tuple[list[Column], Callable[[np.ndarray], np.ndarray]]:
         model, columns = self.model()
@@ -104,9 +113,9 @@ class Extractor:
         manifest.write_whole(notes, json.dumps(content).encode())
 
 
-def _key(weights: BaseWeights, sizes: tuple[int, ...], side: int) -> str:
+def _key(weights: BaseWeights, sizes: tuple[int, ...], side: int, signals: tuple[str, ...]) -> str:
     """What decides a feature, besides the image: change any of it and nothing old is read."""
-    parts = [weights.base, weights.sha256, sizes, side, face_images.CANONICALISER_VERSION, LAYOUT_VERSION]
+    parts = [weights.base, weights.sha256, sizes, side, face_images.CANONICALISER_VERSION, LAYOUT_VERSION, signals]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
@@ -123,13 +132,16 @@ def _intact(path: Path, notes: Path) -> bool:
         return False
 
 
-def features(folder: Path, records: Sequence[FaceRecord], extractor: Extractor, views: int) -> FeatureTable:
+def features(
+    folder: Path, records: Sequence[FaceRecord], extractor: Extractor, views: int, processing: Processing | None = None
+) -> FeatureTable:
     """Features of the records' views 0 to views - 1; computes what the cache does not hold, and keeps it.
 
     Args:
         folder: the data set's folder.
+        processing: what the pictures go through first, as if another source had published them.
     """
-    cache = folder / "features" / extractor.name
+    cache = folder / "features" / extractor.name / (processing.name if processing else "")
     place = {record.id: row for row, record in enumerate(records)}
     values = np.empty((len(records), views, extractor.width), dtype=np.float32)
     missing = [(record, view) for view in range(views) for record in records]
@@ -140,7 +152,7 @@ def features(folder: Path, records: Sequence[FaceRecord], extractor: Extractor, 
                 values[place[face_id], view] = chunk[row]
                 have[place[face_id], view] = True
     missing = [(record, view) for record, view in missing if not have[place[record.id], view]]
-    for record, view, vector in _computed(folder, missing, extractor, cache):
+    for record, view, vector in _computed(folder, missing, extractor, cache, processing):
         values[place[record.id], view] = vector
     return FeatureTable(extractor.weights.base, extractor.columns, values, len(missing))
 
@@ -161,13 +173,18 @@ def _read_chunks(cache: Path, width: int) -> Iterator[tuple[list[str], int, np.n
 
 
 def _computed(
-    folder: Path, missing: Sequence[tuple[FaceRecord, int]], extractor: Extractor, cache: Path
+    folder: Path,
+    missing: Sequence[tuple[FaceRecord, int]],
+    extractor: Extractor,
+    cache: Path,
+    processing: Processing | None,
 ) -> Iterator[tuple[FaceRecord, int, np.ndarray]]:
     """Computes features in chunks of one view each and saves every chunk as soon as it is whole."""
     if not missing:
         return
     batches = _batches(missing)
-    passes = console.progress(pictures(folder, batches, extractor.side), f"{extractor.weights.base} features", len(batches))
+    ready = pictures(folder, batches, extractor.side, processing)
+    passes = console.progress(ready, f"{extractor.weights.base} features", len(batches))
     chunk: list[tuple[FaceRecord, int, np.ndarray]] = []
     for number, (batch, pixels) in enumerate(passes, 1):
         vectors = np.asarray(extractor.run(pixels.astype(np.float32)), dtype=np.float32)
@@ -186,12 +203,12 @@ def _batches(missing: Sequence[tuple[FaceRecord, int]]) -> list[list[tuple[FaceR
 
 
 def pictures(
-    folder: Path, batches: Sequence[Sequence[tuple[FaceRecord, int]]], side: int
+    folder: Path, batches: Sequence[Sequence[tuple[FaceRecord, int]]], side: int, processing: Processing | None = None
 ) -> Iterator[tuple[Sequence[tuple[FaceRecord, int]], np.ndarray]]:
     """Yields every batch of (image, view) with its pixels, uint8 (n, side, side, 3), made ahead on all cores."""
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from _ahead(
-            pool, lambda batch: np.stack([canonical(folder, record, side, view) for record, view in batch]), batches
+            pool, lambda batch: np.stack([canonical(folder, record, side, view, processing) for record, view in batch]), batches
         )
 
 
@@ -212,7 +229,9 @@ def _save_chunk(cache: Path, chunk: Sequence[tuple[FaceRecord, int, np.ndarray]]
     manifest.write_whole(cache / f"view{view}-{name}.npz", buffer.getvalue())
 
 
-def canonical(folder: Path, record: FaceRecord, side: int, view: int) -> np.ndarray:
+def canonical(folder: Path, record: FaceRecord, side: int, view: int, processing: Processing | None = None) -> np.ndarray:
     """Pixels of one view of one collected image: uint8, (side, side, 3)."""
     face = face_images.decode(manifest.read_original(folder, record), record.crop)
+    if processing:
+        face = processing.of(face)
     return face_images.canonical_face(face, record.id, side, view)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from training import detector
+from training import detector, input_signals
 from training.heads import LABEL_SMOOTHING
 
 if TYPE_CHECKING:
@@ -121,5 +121,5 @@ def as_detector(model: "keras.Model", side: int) -> "keras.Model":
     pixels = keras.Input((side, side, 3), name="pixels")
     # Not the compiled model itself: the moments of its optimizer would be saved with it, twice its size.
     network = keras.Model(model.input, model.output, name=model.name)
-    logit = network(detector.resized(pixels, model.input_shape[1]))
+    logit = network(input_signals.resized(pixels, model.input_shape[1]))
     return keras.Model(pixels, keras.layers.Activation("sigmoid", name="generated")(logit), name=f"{model.name}_detector")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data_collection import console, face_images, manifest
-from training import detector, feature_cache, scratch_models, scratch_results
+from training import feature_cache, input_signals, scratch_models, scratch_results
 from training.baselines import Baseline
 from training.dataset import Dataset
 from training.heads import fit_head
@@ -119,7 +119,7 @@ def _resized(pixels: np.ndarray, side: int) -> np.ndarray:
     if pixels.shape[1] == side:
         return pixels
     before = keras.Input(pixels.shape[1:])
-    resize = keras.Model(before, detector.resized(before, side))
+    resize = keras.Model(before, input_signals.resized(before, side))
     found = np.empty((len(pixels), side, side, 3), dtype=np.uint8)
     for start in range(0, len(pixels), BATCH):
         batch = np.asarray(resize.predict_on_batch(pixels[start : start + BATCH]))

@@ -1,15 +1,20 @@
 """matrix(): cached features -> a head for each generated source -> tested on every other -> printed, a page, TensorBoard."""
 
-from data_collection import console, splits
+import numpy as np
+
+from data_collection import console, processing, splits
 from training import base_weights, dataset, feature_cache
 from training.base_weights import BaseWeights
 from training.dataset import Dataset
 from training.feature_cache import Extractor
-from validation import matrix_heads, matrix_plan, matrix_report
-from validation.matrix_heads import Features, Outcome
+from validation import matrix_outcomes, matrix_plan, matrix_report
+from validation.matrix_heads import Features, Processed
+from validation.matrix_outcomes import Outcome
 from validation.matrix_plan import Experiment, Images
 from validation.matrix_results import Matrix
 from validation.matrix_settings import MatrixSettings
+
+SIGNALS = {"picture": ("picture",), "residual": ("residual",), "both": ("picture", "residual")}
 
 
 def matrix(settings: MatrixSettings) -> None:
@@ -44,17 +49,26 @@ def look(data: Dataset, them: Images, weights: BaseWeights, settings: MatrixSett
     """Features of all images, and of the training images' further views; what the cache holds is not computed again."""
     console.say(f"{settings.base}: {weights.note}.")
     # As training does it, so that both share one cache.
-    extractor = Extractor(weights, (settings.size,), min(settings.size, data.image_size), settings.engine)
+    side = min(settings.size, data.image_size)
+    extractor = Extractor(weights, (settings.size,), side, settings.engine, SIGNALS[settings.signal])
     plain = feature_cache.features(data.folder, them.records, extractor, 1)
     train = them.rows(them.sources, "train")
     passes, views = plain.forward_passes, plain.values[train]
     if settings.views > 1:
         more = feature_cache.features(data.folder, [them.records[row] for row in train], extractor, settings.views)
         passes, views = passes + more.forward_passes, more.values
+    processed = {}
+    for source in them.sources if settings.history_control else ():
+        how = processing.usual([them.records[row] for row in them.rows([source], *splits.SPLITS)])
+        others = np.flatnonzero(them.label != them.label[them.rows([source], "train")[0]])
+        table = feature_cache.features(data.folder, [them.records[row] for row in others], extractor, 1, how)
+        values = np.full_like(plain.values[:, 0], np.nan)
+        values[others] = table.values[:, 0]
+        passes, processed[source] = passes + table.forward_passes, Processed(how.name, values)
     console.say(f"{settings.base}: {passes} forward passes, {plain.values.shape[2]} features an image.")
-    return Features(settings.base, settings.size, plain.columns, plain.values[:, 0], views)
+    return Features(settings.base, plain.columns, plain.values[:, 0], views, processed)
 
 
 def run_all(experiments: list[Experiment], them: Images, features: Features, settings: MatrixSettings) -> list[Outcome]:
     steps = console.progress(experiments, "heads", len(experiments))
-    return [matrix_heads.run(each, them, features, settings.target_fpr, settings.seed) for each in steps]
+    return [matrix_outcomes.run(each, them, features, settings) for each in steps]

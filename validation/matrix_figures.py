@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data_collection import figures
-from validation.matrix_heads import Outcome
+from validation.matrix_outcomes import Outcome
 
 
 def heat_map(rows: Sequence[Outcome]) -> bytes:

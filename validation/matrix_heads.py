@@ -1,18 +1,26 @@
-"""Trains the heads of a matrix on cached features and measures each on the images that its plan allows."""
+"""The heads of a matrix: linear, on cached features, and with a threshold that no test image has a part in."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from training import baselines, calibration
+from training.calibration import Calibration
 from training.detector import Column
-from training.heads import TrainingFaces
-from validation import matrix_plan
-from validation.intervals import REPLICATES
-from validation.judged import Judged
+from training.heads import chosen, indices
+from validation import matrix_distance
+from validation.matrix_distance import Home
 from validation.matrix_plan import Experiment, Images, Source
-from validation.metrics import Estimate, estimates
+from validation.matrix_settings import MatrixSettings
+
+
+@dataclass(frozen=True)
+class Processed:
+    """Features of all images, shape (images, width), after what `name` tells; NaN where it was not done."""
+
+    name: str
+    values: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -22,138 +30,175 @@ class Features:
     Attributes:
         plain: view 0 of every image, float32, shape (images, width).
         views: all views of the training images, shape (training images, views, width), in the order of their rows.
+        processed: for every source, the images of the other class as it would have published them; empty unless asked for.
     """
 
     base: str
-    size: int
     columns: list[Column]
     plain: np.ndarray
     views: np.ndarray
+    processed: Mapping[Source, Processed]
+
+
+@dataclass(frozen=True)
+class Voices:
+    """Linear scores, one for each generator or one for all; the loudest decides.
+
+    Attributes:
+        weights, bias: shapes (width, voices) and (voices,).
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray
+
+    def each(self, features: np.ndarray) -> np.ndarray:
+        """Shape (images, voices); in double precision, because the bias is a difference of large sums."""
+        return features.astype(np.float64) @ self.weights + self.bias
+
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
+        """Rises with the log of the sum of all voices' exponentials, which is close to the loudest; not calibrated."""
+        return calibration.sigmoid(np.logaddexp.reduce(self.each(features), axis=1))
 
 
 @dataclass(frozen=True)
 class Head:
-    """A linear head and the threshold that its validation photographs gave it."""
+    """Voices, what images that did not teach them made of their threshold, and how far from home an image may be.
 
-    weights: np.ndarray
-    bias: float
-    threshold: float
+    Attributes:
+        calibration: threshold and band of doubt.
+        home: the images that it was trained on, as places.
+    """
+
+    voices: Voices
+    calibration: Calibration
+    home: Home
+
+    @property
+    def threshold(self) -> float:
+        return self.calibration.threshold
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
-        return calibration.sigmoid(features.astype(np.float64) @ self.weights + self.bias)
+        return self.voices.probabilities(features)
 
 
 @dataclass(frozen=True)
-class Cell:
-    """What a head finds of one generated source, or of several together.
+class Lesson:
+    """What a head may look at: rows of Images, and the columns of the features.
 
     Attributes:
-        seen: whether the head learnt from it; then only its hold-out was tested.
-        left_out: images that were not tested because the head had met their group.
-        auc: against `photographs` photographs.
-        tpr: share called generated at the head's threshold.
+        train, validation: rows of the images.
+        index: places of the columns.
     """
 
-    tested_on: tuple[str, ...]
-    seen: bool
-    images: int
-    groups: int
-    left_out: int
-    photographs: int
-    auc: Estimate
-    tpr: Estimate
+    them: Images
+    features: Features
+    settings: MatrixSettings
+    train: np.ndarray
+    validation: np.ndarray
+    index: np.ndarray
+
+    def without(self, groups: np.ndarray) -> "Lesson":
+        """The same lesson without the images of some groups."""
+        keep = [rows[~np.isin(self.them.group[rows], groups)] for rows in (self.train, self.validation)]
+        return Lesson(self.them, self.features, self.settings, *keep, self.index)
+
+    def views(self, rows: np.ndarray) -> np.ndarray:
+        """Training images, shape (rows, views, width)."""
+        return self.features.views[np.searchsorted(self.them.rows(self.them.sources, "train"), rows)]
 
 
-@dataclass(frozen=True)
-class Alarms:
-    """How many photographs of one real source a head calls generated; the attributes are those of Cell."""
-
-    source: str
-    seen: bool
-    images: int
-    groups: int
-    left_out: int
-    fpr: Estimate
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One head: what it learnt from, and what it is worth.
-
-    Attributes:
-        trained_on: names of the sources.
-        training_images: by label.
-        validation_photographs: how many the threshold rests on.
-    """
-
-    name: str
-    trained_on: tuple[str, ...]
-    training_images: dict[str, int]
-    validation_photographs: int
-    threshold: float
-    cells: list[Cell]
-    alarms: list[Alarms]
-
-
-def run(experiment: Experiment, them: Images, features: Features, target_fpr: float, seed: int) -> Outcome:
-    """Trains one head and tests it."""
-    head = fit(experiment, them, features, target_fpr)
-    train, validation = (them.label[them.rows(experiment.learns, part)] for part in ("train", "validation"))
-    return Outcome(
-        experiment.name,
-        tuple(source.name for source in experiment.learns),
-        {"real": int(np.sum(train == 0)), "generated": int(np.sum(train == 1))},
-        int(np.sum(validation == 0)),
-        head.threshold,
-        [_cell(sources, experiment, head, them, features, seed) for sources in experiment.tests],
-        [_alarms(source, experiment, head, them, features, seed) for source in them.of("real")],
-    )
-
-
-def fit(experiment: Experiment, them: Images, features: Features, target_fpr: float) -> Head:
-    """Logistic regression on the train split of what the experiment may learn from, its threshold from the validation split."""
+def fit(experiment: Experiment, them: Images, features: Features, settings: MatrixSettings) -> Head:
+    """Learns from the train split of what the experiment may see; its threshold is from images that did not teach it."""
     train, validation = (them.rows(experiment.learns, part) for part in ("train", "validation"))
-    views = features.views[np.searchsorted(them.rows(them.sources, "train"), train)]
-    faces = TrainingFaces(
-        features.columns,
-        views.reshape(-1, 1, views.shape[2]),  # every view an image of its own
-        features.plain[validation][:, None],
-        np.repeat(them.label[train], views.shape[1]),
-        them.label[validation],
-    )
-    fitted = baselines.logistic(experiment.name, features.base, faces, "all", "mean+std", features.size)
-    threshold = calibration.calibrate(fitted.probabilities, faces.validation_labels, target_fpr).threshold
-    return Head(fitted.weights, fitted.bias, threshold)
+    values = {"taps": settings.taps, "statistics": "mean+std", "sizes": str(features.columns[0].size)}
+    lesson = Lesson(them, features, settings, train, validation, indices(chosen(features.columns, values)))
+    voices = HEADS[settings.head](lesson)
+    if settings.folds:
+        rows, probabilities = _cross_fitted(lesson)
+    else:
+        rows, probabilities = validation, voices.probabilities(features.plain[validation])
+    found = calibration.calibrate(probabilities, them.label[rows], settings.target_fpr)
+    return Head(voices, found, matrix_distance.home(features.plain, lesson.index, train, validation, settings.target_fpr))
 
 
-def _cell(sources: Sequence[Source], experiment: Experiment, head: Head, them: Images, features: Features, seed: int) -> Cell:
-    generated, left_out = _tested(sources, experiment, them)
-    real, _ = _tested(experiment.against, experiment, them)
-    found = _estimates(np.concatenate([generated, real]), ("ROC AUC", "TPR"), head, them, features, seed)
-    seen = all(source in experiment.learns for source in sources)
-    names = tuple(source.name for source in sources)
-    return Cell(names, seen, len(generated), _groups(them, generated), left_out, len(real), found["ROC AUC"], found["TPR"])
+def _cross_fitted(lesson: Lesson) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of train and validation images, and what heads say of them that have not met their groups."""
+    them, rows = lesson.them, np.concatenate([lesson.train, lesson.validation])
+    found = np.empty(len(rows))
+    names, place = np.unique(them.group[rows], return_inverse=True)
+    folds = np.random.default_rng(0).permutation(len(names)) % lesson.settings.folds
+    for fold in range(lesson.settings.folds):
+        mine = folds[place] == fold
+        voices = HEADS[lesson.settings.head](lesson.without(names[folds == fold]))
+        found[mine] = voices.probabilities(lesson.features.plain[rows[mine]])
+    return rows, found
 
 
-def _alarms(source: Source, experiment: Experiment, head: Head, them: Images, features: Features, seed: int) -> Alarms:
-    rows, left_out = _tested([source], experiment, them)
-    found = _estimates(rows, ("FPR",), head, them, features, seed)
-    return Alarms(source.name, source in experiment.learns, len(rows), _groups(them, rows), left_out, found["FPR"])
+def _logistic(lesson: Lesson) -> Voices:
+    """As the baselines of `python -m training`: C = 1, and every image weighs the same."""
+    views = lesson.views(lesson.train)
+    x = views.reshape(-1, views.shape[2])[:, lesson.index]
+    found = baselines.separated(x, np.repeat(lesson.them.label[lesson.train], views.shape[1]))
+    return _stacked([_everywhere(lesson, *found)])
 
 
-def _tested(sources: Sequence[Source], experiment: Experiment, them: Images) -> tuple[np.ndarray, int]:
-    each = [matrix_plan.tested(them, source, experiment.learns) for source in sources]
-    return np.concatenate([one.rows for one in each]), sum(one.left_out for one in each)
+def _ridge(lesson: Lesson) -> Voices:
+    return _stacked([_voice(lesson, lesson.train)])
 
 
-def _estimates(
-    rows: np.ndarray, names: Sequence[str], head: Head, them: Images, features: Features, seed: int
-) -> dict[str, Estimate]:
-    if not len(rows):
-        return {name: Estimate(np.nan, np.nan, np.nan) for name in names}
-    judged = Judged(head.probabilities(features.plain[rows]), them.label[rows], them.group[rows], head.threshold)
-    return estimates(judged, names=names, replicates=REPLICATES, seed=seed)
+def _ridge_per_generator(lesson: Lesson) -> Voices:
+    """One voice for each generator, against all photographs; in units of what photographs that taught none of them get."""
+    them, train = lesson.them, lesson.train
+    real = lesson.validation[them.label[lesson.validation] == 0]
+    voices = []
+    for source in np.unique(them.source[train[them.label[train] == 1]]):
+        weights, bias = _voice(lesson, train[(them.label[train] == 0) | (them.source[train] == source)])
+        scores = lesson.features.plain[real].astype(np.float64) @ weights + bias
+        voices.append((weights / scores.std(), (bias - scores.mean()) / scores.std()))
+    return _stacked(voices)
 
 
-def _groups(them: Images, rows: np.ndarray) -> int:
-    return len(np.unique(them.group[rows]))
+def _stacked(voices: Sequence[tuple[np.ndarray, float]]) -> Voices:
+    return Voices(np.stack([weights for weights, _ in voices], axis=1), np.array([bias for _, bias in voices]))
+
+
+def _voice(lesson: Lesson, rows: np.ndarray) -> tuple[np.ndarray, float]:
+    """Ridge regression of -1 (real) and 1 (generated) on standardised features; every source of a class weighs the same.
+
+    The penalty is as many as there are features, so that it means the same whatever is looked at.
+    """
+    from sklearn.linear_model import Ridge
+
+    views = lesson.views(rows)
+    x = views.reshape(-1, views.shape[2])[:, lesson.index].astype(np.float64)
+    weight = np.repeat(_weights(lesson, rows), views.shape[1])
+    target = np.repeat(2.0 * lesson.them.label[rows] - 1, views.shape[1])
+    mean = np.average(x, axis=0, weights=weight)
+    scale = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=weight) + 1e-6)
+    model = Ridge(alpha=lesson.settings.strength * x.shape[1] * views.shape[1])
+    model.fit((x - mean) / scale, target, sample_weight=weight)
+    return _everywhere(lesson, model.coef_ / scale, float(model.intercept_ - (model.coef_ * mean / scale).sum()))
+
+
+def _everywhere(lesson: Lesson, weights: np.ndarray, bias: float) -> tuple[np.ndarray, float]:
+    """The same over all of the base's features: 0 where the lesson does not look."""
+    whole = np.zeros(lesson.features.plain.shape[1])
+    whole[lesson.index] = weights
+    return whole, bias
+
+
+def _weights(lesson: Lesson, rows: np.ndarray) -> np.ndarray:
+    """Of images, 1 on average: both classes weigh the same; with `balance` "source" also every source of a class."""
+    them = lesson.them
+    part = them.source[rows] if lesson.settings.balance == "source" else them.label[rows]
+    names, place, counts = np.unique(part, return_inverse=True, return_counts=True)
+    label = np.array([them.label[rows][place == number][0] for number in range(len(names))])
+    share = 0.5 / np.array([np.sum(label == each) for each in label]) / counts
+    return share[place] * len(rows)
+
+
+HEADS: dict[str, Callable[[Lesson], Voices]] = {
+    "logistic": _logistic,
+    "ridge": _ridge,
+    "ridge-per-generator": _ridge_per_generator,
+}

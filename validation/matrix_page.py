@@ -11,7 +11,7 @@ from pathlib import Path
 from data_collection import pages
 from validation import matrix_results
 from validation.intervals import CONFIDENCE, REPLICATES
-from validation.matrix_heads import Alarms, Cell, Outcome
+from validation.matrix_outcomes import Alarms, Cell, Outcome
 from validation.matrix_results import Matrix
 from validation.metrics import Estimate
 
@@ -78,6 +78,17 @@ class LeftOut:
     alarms: list[Square]
 
 
+@dataclass(frozen=True)
+class SureLine:
+    """What a head says wrongly, and surely, of what it has never seen; the attributes are those of matrix_outcomes.Sure."""
+
+    name: str
+    tests: str
+    wrong: Square
+    near: Square
+    far: Square
+
+
 def page(found: Matrix) -> str:
     brief = matrix_results.summary(found.rows)
     return pages.template(Path(__file__).parent, TEMPLATE).render(
@@ -90,10 +101,11 @@ def page(found: Matrix) -> str:
         auc=[_line(row, [_auc(cell) for cell in row.cells]) for row in found.rows],
         rates=[_line(row, [_tpr(cell) for cell in row.cells]) for row in found.rows],
         left_out=[line for row in found.left_out for line in _left_out(row)],
+        sure=[line for row in found.left_out for line in _sure(row)],
         facts=matrix_results.as_json(found),
-        photographs=found.rows[0].validation_photographs,
-        allowed=math.floor(found.settings.target_fpr * found.rows[0].validation_photographs),
-        head=matrix_results.HEAD,
+        photographs=found.rows[0].threshold_photographs,
+        allowed=math.floor(found.settings.target_fpr * found.rows[0].threshold_photographs),
+        head=matrix_results.head(found.settings),
         few=(FEW_IMAGES, FEW_GROUPS),
         confidence=CONFIDENCE,
         replicates=REPLICATES,
@@ -153,4 +165,17 @@ def _left_out(row: Outcome) -> list[LeftOut]:
             alarms,
         )
         for cell in row.cells
+    ]
+
+
+def _sure(row: Outcome) -> list[SureLine]:
+    tests = [(_together(cell.tested_on), cell) for cell in row.cells if not cell.seen]
+    tests += [(alarms.source, alarms) for alarms in row.alarms if not alarms.seen]
+
+    def square(name: str, part: Cell | Alarms, share: Estimate) -> Square:
+        return _square(name, share, share.value, "low", part)
+
+    return [
+        SureLine(row.name, name, *(square(name, part, each) for each in (part.sure.wrong, part.sure.wrong_near, part.sure.far)))
+        for name, part in tests
     ]

@@ -11,6 +11,9 @@ from data_collection.manifest import FaceRecord
 FEWEST = {"train": 10, "validation": 1, "hold-out": 1}
 """Images of a source in each split under which it is left out."""
 
+NOTHING = "nothing"
+"""The name of the experiment that leaves no source out."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -117,8 +120,9 @@ def matrix(them: Images) -> list[Experiment]:
 
 
 def leave_one_source_out(them: Images) -> list[Experiment]:
-    """Each generated source; where there are two real ones, also each of them, and each pair of both classes."""
+    """None; each generated source; where there are two real ones, also each of them, and each pair of both classes."""
     real, generated = them.of("real"), them.of("generated")
+    everything = Experiment(NOTHING, (*real, *generated), tuple((source,) for source in generated), real)
 
     def without(*sources: Source) -> Experiment:
         made = tuple(source for source in sources if source.label == "generated")
@@ -126,7 +130,7 @@ def leave_one_source_out(them: Images) -> list[Experiment]:
         learns = tuple(source for source in them.sources if source not in sources)
         return Experiment(" and ".join(source.name for source in sources), learns, (made or generated,), taken or real)
 
-    alone = [without(source) for source in generated]
+    alone = [everything, *(without(source) for source in generated)]
     if len(real) < 2:
         return alone
     return alone + [without(one) for one in real] + [without(one, other) for one in generated for other in real]

@@ -7,7 +7,7 @@ from pathlib import Path
 from data_collection import console, manifest
 from training import run_logs
 from validation import matrix_figures, matrix_page, matrix_results, plain_json
-from validation.matrix_heads import Alarms, Cell, Outcome
+from validation.matrix_outcomes import Alarms, Cell, Outcome
 from validation.matrix_results import Matrix
 from validation.metrics import Estimate
 
@@ -34,9 +34,12 @@ def show(found: Matrix) -> None:
         ["trained on", *columns],
         [[row.name, *(f"{cell.auc}{_star(cell)}" for cell in row.cells)] for row in found.rows],
     )
-    show_rates(f"At each row's threshold ({found.settings.target_fpr:.0%} of its validation photographs)", found.rows)
+    show_rates(f"At each row's threshold ({found.settings.target_fpr:.0%} of the photographs that set it)", found.rows)
     if found.left_out:
         show_left_out(found.left_out)
+        show_sure(found.left_out)
+        if found.settings.history_control:
+            show_history(found.left_out)
     for sentence in matrix_results.sentences(found):
         console.out.print(console.shown(sentence), markup=False)
     if found.banner:
@@ -64,6 +67,33 @@ def show_left_out(rows: Sequence[Outcome]) -> None:
     ]
     names = ["never seen", "tested on", "AUC", "found", *(f"false: {each.source}" for each in rows[0].alarms)]
     console.table(f"Leave one source out: trained on everything else ({STAR})", names, table)
+
+
+def show_sure(rows: Sequence[Outcome]) -> None:
+    """Wrong verdicts outside the band of doubt, before and after images far from the training images get none."""
+    tests = [(row, " and ".join(each.tested_on), each) for row in rows for each in row.cells if not each.seen]
+    tests += [(row, each.source, each) for row in rows for each in row.alarms if not each.seen]
+    table = [
+        [row.name, name, _brief(each.sure.wrong), _brief(each.sure.wrong_near), _brief(each.sure.far)]
+        for row, name, each in tests
+    ]
+    console.table(
+        "Wrong and sure of it: outside the band of doubt",
+        ["never seen", "tested on", "sure and wrong", "the same, and not far", "far from all training"],
+        table,
+    )
+
+
+def show_history(rows: Sequence[Outcome]) -> None:
+    """Of every head the processing that changes most; the page has them all."""
+    table = []
+    for row in rows:
+        most = max(row.history, key=lambda each: (each.change.known, abs(each.change.value)))
+        what = "photographs" if most.label == "generated" else "generated images"
+        calls = f"{most.plain:.2f}", f"{most.processed:.2f}", _brief(most.change)
+        table.append([row.name, what, f"{most.source} ({most.processing})", *calls])
+    names = ["never seen", "what", "goes through the processing of", "called generated", "and then", "change"]
+    console.table("History control: the same faces in other files, and what changes most", names, table)
 
 
 def _brief(estimate: Estimate) -> str:

@@ -9,11 +9,22 @@ from training import saved_models
 from training.base_weights import BaseWeights
 from training.dataset import Dataset
 from validation.intervals import CONFIDENCE, REPLICATES
-from validation.matrix_heads import Cell, Outcome
+from validation.matrix_outcomes import Cell, Outcome
 from validation.matrix_plan import Images
 from validation.matrix_settings import MatrixSettings
 
-HEAD = "logistic regression (C = 1) on the standardised mean and standard deviation of every tap"
+HEADS = {
+    "logistic": "logistic regression (C = 1)",
+    "ridge": "ridge regression",
+    "ridge-per-generator": "ridge regression of each generator by itself, of which the surest decides,",
+}
+SHOWN = {"picture": "of the picture", "residual": "of its noise residual", "both": "of the picture and of its noise residual"}
+
+
+def head(settings: MatrixSettings) -> str:
+    """What every row is, in words."""
+    taps = "every tap" if settings.taps == "all" else f"the taps called {settings.taps!r}"
+    return f"{HEADS[settings.head]} on the standardised mean and standard deviation of {taps} {SHOWN[settings.signal]}"
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,15 @@ def _left_out_sentences(rows: list[Outcome]) -> Iterator[str]:
             f"The most false alarms on photographs of a source never seen: {each.fpr} of {each.source}, trained on everything "
             f"but {row.name}."
         )
+    changed = [(row, each) for row in rows for each in row.history if each.change.known]
+    if changed:
+        row, each = max(changed, key=lambda pair: abs(pair[1].change.value))
+        yield (
+            f"History control: the most that another publisher's processing changes is {100 * each.change.value:+.0f} points "
+            f"(95% interval {100 * each.change.low:+.0f} to {100 * each.change.high:+.0f}) of what is called generated, where "
+            f"{'photographs' if each.label == 'generated' else 'generated images'} go through that of {each.source} "
+            f"({each.processing}), by the head that has not seen {row.name}."
+        )
 
 
 def as_json(found: Matrix) -> dict:
@@ -111,7 +131,7 @@ def as_json(found: Matrix) -> dict:
         "settings": vars(settings),
         "base": {key: getattr(found.weights, key) for key in ("base", "origin", "sha256", "note")},
         "canonicaliser": face_images.CANONICALISER_VERSION,
-        "head": HEAD,
+        "head": head(settings),
         "intervals": {
             "confidence": CONFIDENCE,
             "replicates": REPLICATES,

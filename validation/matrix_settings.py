@@ -8,6 +8,9 @@ from data_collection import options
 from training.base_models import BASE_MODELS
 
 Base = Literal[*BASE_MODELS]
+Signal = Literal["picture", "residual", "both"]
+Taps = Literal["all", "early", "middle", "late", "every third", "top"]
+Head = Literal["logistic", "ridge", "ridge-per-generator"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,31 @@ class MatrixSettings:
     """Views of every training image: a plain one, and others with a random JPEG or rescaling history and a mirror. Tests see \
 the plain one."""
 
+    signal: Signal = "picture"
+    """What the base is shown: the picture, its noise residual (what blurring takes out of it), or one after the other."""
+
+    taps: Taps = "all"
+    """Which layers of the base the heads look at."""
+
+    head: Head = "logistic"
+    """Logistic regression; ridge regression; or ridge regression of each generator by itself, of which the surest decides."""
+
+    strength: float = 1.0
+    """Of the penalty on ridge regression's weights: 10 makes them more alike, 0.1 lets them differ more."""
+
+    balance: Literal["class", "source"] = "source"
+    """Whether ridge regression lets both classes weigh the same, or every source within its class, too."""
+
+    folds: int = 0
+    """Of the training and validation images, by group: each is judged by a head that has not met its fold, and together they \
+set the threshold. 0: the validation images alone set it."""
+
+    history_control: bool = False
+    """Also put photographs through the size and JPEG quality of each generated source, and generated images through those of \
+each real one: a head that knows faces and not files says the same of them."""
+
     target_fpr: float = 0.05
-    """Share of validation photographs that may be called generated; it sets each head's threshold."""
+    """Share of photographs that may be called generated; it sets each head's threshold."""
 
     weights: str = "auto"
     """`auto`: from this machine's caches, else Keras' download, else the package index. `imagenet`: Keras only. \
@@ -59,6 +85,10 @@ the plain one."""
             raise ValueError(
                 f"--size is {self.size}; {self.base} takes multiples of {row.multiple} from {row.smallest} to 1024."
             )
-        options.within(self, views=(1, 32), seed=(0, 2**31 - 1))
+        options.within(self, views=(1, 32), seed=(0, 2**31 - 1), folds=(0, 20))
+        if self.folds == 1:
+            raise ValueError("--folds is 1; take 0 for none, or 2 to 20.")
+        if not 0 < self.strength < float("inf"):
+            raise ValueError(f"--strength is {self.strength}; choose a number above 0.")
         if not 0 < self.target_fpr < 0.5:
             raise ValueError(f"--target-fpr is {self.target_fpr}; choose a share between 0 and 0.5.")

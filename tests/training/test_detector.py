@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from toys import environment_of, picture
-from training import base_models, detector, onnx_files
+from training import base_models, detector, input_signals, onnx_files
 from training.heads import TAP_SETS, TrainingFaces, build_head, chosen, indices
 
 
@@ -22,7 +22,7 @@ def base():
 def test_resizing_is_pillows_lanczos():
     image = picture(1, 96)
     pixels = keras.Input((96, 96, 3))
-    model = keras.Model(pixels, detector.resized(pixels, 64))
+    model = keras.Model(pixels, input_signals.resized(pixels, 64))
     ours = model.predict_on_batch(np.asarray(image, dtype=np.float32)[None])[0]
     theirs = np.asarray(image.resize((64, 64), Image.Resampling.LANCZOS), dtype=np.float32)
     assert np.abs(ours - theirs).max() < 2  # Pillow rounds to whole levels twice
@@ -31,7 +31,7 @@ def test_resizing_is_pillows_lanczos():
 
 def test_resizing_to_the_same_size_adds_nothing():
     pixels = keras.Input((64, 64, 3))
-    assert detector.resized(pixels, 64) is pixels
+    assert input_signals.resized(pixels, 64) is pixels
 
 
 def test_pooling_is_mean_and_standard_deviation():

@@ -99,11 +99,13 @@ def test_a_damaged_chunk_is_noticed_and_computed_again(records, tmp_path, extrac
 def test_whatever_decides_a_feature_is_in_the_key(extractor, monkeypatch):
     weights = extractor.weights
     other = dataclasses.replace(weights, sha256="other")
-    names = {feature_cache._key(weights, (32,), 32), feature_cache._key(other, (32,), 32)}
-    names |= {feature_cache._key(weights, (64,), 32), feature_cache._key(weights, (32,), 64)}
+    picture = ("picture",)
+    given = [(weights, (32,), 32, picture), (other, (32,), 32, picture), (weights, (64,), 32, picture)]
+    given += [(weights, (32,), 64, picture), (weights, (32,), 32, ("residual",)), (weights, (32,), 32, (*picture, "residual"))]
+    names = {feature_cache._key(*each) for each in given}
     monkeypatch.setattr(face_images, "CANONICALISER_VERSION", 999)
-    names.add(feature_cache._key(weights, (32,), 32))
-    assert len(names) == 5
+    names.add(feature_cache._key(*given[0]))
+    assert len(names) == 7
 
 
 def test_an_image_altered_since_it_was_collected_stops_the_run(records, tmp_path, extractor):
