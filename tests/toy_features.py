@@ -1,5 +1,7 @@
 """Features made of noise, of which the first eight tell the classes apart."""
 
+import dataclasses
+
 import numpy as np
 
 from training.detector import Column
@@ -21,3 +23,12 @@ def toy_faces(count: int = 60, views: int = 2) -> TrainingFaces:
     values[:, :, :8] += 4 * labels[:, None, None]
     half = count // 2
     return TrainingFaces(COLUMNS, values[:half], values[half:], labels[:half], labels[half:])
+
+
+def of_generators(faces: TrainingFaces, *names: str) -> TrainingFaces:
+    """The toy faces, their generated images from several sources in turn."""
+    given = [
+        ["camera" if label == 0 else names[number % len(names)] for number, label in enumerate(labels)]
+        for labels in (faces.train_labels, faces.validation_labels)
+    ]
+    return dataclasses.replace(faces, train_sources=given[0], validation_sources=given[1])

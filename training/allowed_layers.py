@@ -25,6 +25,7 @@ ALLOWED: dict[str | None, frozenset[str]] = {
     "keras.src.applications.convnext": frozenset({"LayerScale"}),
     "keras.src.models.functional": frozenset({"Functional"}),
     "keras.src.ops.core": frozenset({"Cast"}),
+    "keras.src.ops.math": frozenset({"Logsumexp"}),
     "keras.src.ops.numpy": frozenset({"Add", "GetItem", "Multiply", "Sqrt", "Stack", "Var"}),
     None: frozenset({"__ellipsis__", "__keras_tensor__", "__slice__"}),
 }

@@ -1,6 +1,7 @@
 """HeadHyperModel: every head the search may try, and what it may look at, over cached features."""
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from training.detector import Column
 if TYPE_CHECKING:
     import keras
 
-SPACE_VERSION = 3
+SPACE_VERSION = 4
 """Part of a search's key: raise it with every change to this file, so that an old search is never carried on."""
 
 
@@ -26,6 +27,9 @@ A few dozen validation images are soon separated without an error, and the plain
 loudest. Smoothed, every image counts by how far it stands from its side. Measured on 437 faces in four folds of 30 random
 heads each: unseen AUC of the head with the lowest loss .985 without smoothing, .999 with 0.1, .993 with 0.2.
 """
+
+OTHER = -1.0
+"""What a voice is to say of another generator's image: nothing."""
 
 
 def _parts(first: float, last: float) -> Callable[[list[str]], list[str]]:
@@ -58,6 +62,7 @@ class TrainingFaces:
         columns: what the numbers are.
         train, validation: float32, shape (images, views, width).
         train_labels, validation_labels: 1 for generated, 0 for real, shape (images,).
+        train_sources, validation_sources: where each image is from; empty if all generated images are to be taken for one.
     """
 
     columns: list[Column]
@@ -65,6 +70,15 @@ class TrainingFaces:
     validation: np.ndarray
     train_labels: np.ndarray
     validation_labels: np.ndarray
+    train_sources: Sequence[str] = ()
+    validation_sources: Sequence[str] = ()
+
+    @functools.cached_property
+    def generators(self) -> list[str]:
+        """The generated sources that heads learn from, if there are several: a head has one voice for each."""
+        named = zip(self.train_sources, self.train_labels, strict=False)
+        found = sorted({source for source, label in named if label == 1})
+        return found if len(found) > 1 else []
 
     @functools.cached_property
     def mean_and_variance(self) -> tuple[np.ndarray, np.ndarray]:
@@ -73,19 +87,32 @@ class TrainingFaces:
         return rows.mean(axis=0), rows.var(axis=0)
 
     def arrays(self, columns: Sequence[Column]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """(x, y) of train and of validation over all views: x (images * views, width), y (images * views, 1)."""
+        """(x, y) of train and of validation over all views: x (images * views, width), y (images * views, 1).
+
+        With several generators y is (images * views, generators, 1), and -1 where an image is another generator's.
+        """
         index = indices(columns)
-        both = ((self.train, self.train_labels), (self.validation, self.validation_labels))
-        (x, y), (x_val, y_val) = ((_rows(values, index), _tiled(labels, values.shape[1])) for values, labels in both)
+        train = self.targets(self.train_labels, self.train_sources)
+        validation = self.targets(self.validation_labels, self.validation_sources)
+        both = ((self.train, train), (self.validation, validation))
+        (x, y), (x_val, y_val) = ((_rows(values, index), _tiled(targets, values.shape[1])) for values, targets in both)
         return x, y, x_val, y_val
+
+    def targets(self, labels: np.ndarray, sources: Sequence[str]) -> np.ndarray:
+        """What every voice should say of images, (images, 1) or (images, generators, 1)."""
+        if not self.generators:
+            return labels[:, None].astype(np.float32)
+        named = np.array(sources)
+        each = [np.where(labels == 0, 0.0, np.where(named == name, 1.0, OTHER)) for name in self.generators]
+        return np.stack(each, axis=1)[..., None].astype(np.float32)
 
 
 def _rows(values: np.ndarray, index: np.ndarray) -> np.ndarray:
     return np.concatenate([values[:, view][:, index] for view in range(values.shape[1])])
 
 
-def _tiled(labels: np.ndarray, views: int) -> np.ndarray:
-    return np.tile(labels, views)[:, None].astype(np.float32)
+def _tiled(targets: np.ndarray, views: int) -> np.ndarray:
+    return np.concatenate([targets] * views)
 
 
 def indices(columns: Sequence[Column]) -> np.ndarray:
@@ -158,41 +185,74 @@ def build_head(
     rate: float,
     name: str = "head",
 ) -> "keras.Model":
-    """A compiled head from the columns' features (n, width) to a logit (n, 1); it standardises as the training images ask."""
+    """A compiled head from the columns' features (n, width) to a logit (n, 1); it standardises as the training images ask.
+
+    With several generators a logit for each of them, (n, generators, 1), which `spoken` makes one.
+    """
     import keras
 
     # A frozen BatchNormalization is standardisation that every runtime knows; its epsilon tames dead channels.
     standardise = keras.layers.BatchNormalization(center=False, scale=False, epsilon=1e-6, trainable=False, name="standardise")
-    index = indices(columns)
+    index, voices = indices(columns), len(faces.generators)
     steps = [keras.Input((len(index),)), standardise, keras.layers.Dropout(dropout)]
     for _ in range(layers):
         steps += [keras.layers.Dense(units, activation="relu"), keras.layers.Dropout(dropout)]
     # From zero, a linear head starts undecided everywhere and moves only as far as the data asks.
-    steps.append(keras.layers.Dense(1, kernel_initializer="glorot_uniform" if layers else "zeros", name="logit"))
+    steps.append(keras.layers.Dense(voices or 1, kernel_initializer="glorot_uniform" if layers else "zeros", name="logit"))
+    if voices:
+        steps.append(keras.layers.Reshape((voices, 1)))
     head = keras.Sequential(steps, name=name)
     standardise.set_weights([values[index] for values in faces.mean_and_variance])
+    auc = [keras.metrics.AUC(name="auc", from_logits=True)]
     head.compile(
         keras.optimizers.AdamW(rate, weight_decay=decay),
         keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=LABEL_SMOOTHING),
-        metrics=[keras.metrics.AUC(name="auc", from_logits=True)],
+        **{"weighted_metrics" if voices else "metrics": auc},
     )
     return head
 
 
+def spoken(head: "keras.Model") -> "keras.Model":
+    """The same head with one logit (n, 1): of several voices the log of their mean exponential, which the surest rules."""
+    import keras
+
+    (logits,) = head.outputs
+    if len(logits.shape) == 2:
+        return head
+    voices = logits.shape[1]
+    together = keras.ops.logsumexp(logits, axis=1)
+    return keras.Model(head.inputs[0], keras.layers.Rescaling(1.0, offset=-math.log(voices))(together), name=head.name)
+
+
 def fit_head(model: "keras.Model", arrays, batch_size: int, patience: int, callbacks=(), **kwargs):
-    """Trains until the validation loss has not fallen for `patience` epochs; keeps the best epoch's weights."""
+    """Trains until the validation loss has not fallen for `patience` epochs; keeps the best epoch's weights.
+
+    Both classes weigh the same, in every voice.
+    """
     import keras
 
     x, y, x_val, y_val = arrays
     stop = keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)
-    generated = float(y.mean())
+    if y.ndim == 2:
+        generated = float(y.mean())
+        data = {"x": x, "y": y, "validation_data": (x_val, y_val)}
+        data["class_weight"] = {0: 0.5 / (1 - generated), 1: 0.5 / generated}
+    else:
+        (weight, y), (weight_val, y_val) = ((_weights(targets), np.maximum(targets, 0)) for targets in (y, y_val))
+        data = {"x": x, "y": y, "sample_weight": weight, "validation_data": (x_val, y_val, weight_val)}
     return model.fit(
-        x,
-        y,
-        validation_data=(x_val, y_val),
+        **data,
         batch_size=batch_size,
-        class_weight={0: 0.5 / (1 - generated), 1: 0.5 / generated},
         callbacks=[*callbacks, stop],
         verbose=0,
         **{name: value for name, value in kwargs.items() if name in ("epochs", "initial_epoch")},
     )
+
+
+def _weights(targets: np.ndarray) -> np.ndarray:
+    """Of every row in every voice, (rows, voices), 1 on average; 0 where a voice has nothing to say."""
+    found = np.zeros(targets.shape[:2], dtype=np.float32)
+    for label in (0, 1):
+        mine = targets[..., 0] == label
+        found += mine * (0.5 * len(targets) / np.maximum(mine.sum(axis=0), 1))
+    return found

@@ -98,8 +98,17 @@ def extract(data: Dataset, settings: TrainingSettings) -> tuple[dict[str, Extrac
         )
         held = len(data.train)
         faces[base] = TrainingFaces(
-            table.columns, table.values[:held], table.values[held:], data.labels(data.train), data.labels(data.validation)
+            table.columns,
+            table.values[:held],
+            table.values[held:],
+            data.labels(data.train),
+            data.labels(data.validation),
+            [record.source for record in data.train],
+            [record.source for record in data.validation],
         )
+    generators = next(iter(faces.values())).generators
+    if generators:
+        console.say(f"Every head has a voice for each generated source ({', '.join(generators)}); the surest rules.")
     return extractors, faces
 
 

@@ -18,7 +18,7 @@ from training.dataset import Dataset
 from training.detector import Column
 from training.feature_cache import Extractor
 from training.head_search import Trial
-from training.heads import TrainingFaces, build_head, chosen, fit_head, indices
+from training.heads import TrainingFaces, build_head, chosen, fit_head, indices, spoken
 from training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -41,11 +41,13 @@ class Winner:
     """The best heads on one base, which speak with one voice: the mean of their calibrated logits.
 
     Attributes:
+        generators: sources that every head has a voice for, where there were several.
         repeats: loss and AUC with every seed, where there were several.
     """
 
     base: str
     heads: list[Head]
+    generators: Sequence[str] = ()
     repeats: Sequence[Mapping[str, float]] = ()
 
     @property
@@ -68,7 +70,7 @@ def fit(
     for number, trial in enumerate(rivals, 1):
         folder = log_folder if number == 1 else log_folder / f"head{number}"
         heads.append(_fit_head(f"head{number}", trial, faces[base], labels, seed, settings, folder))
-    return Winner(base, heads)
+    return Winner(base, heads, faces[base].generators)
 
 
 def _fit_head(
@@ -90,6 +92,7 @@ def _fit_head(
         f"{who}: {head_search.describe(values)}: epoch {best + 1} of {len(history.epoch)}, "
         f"val_loss {history.history['val_loss'][best]:.4f}, val_auc {history.history['val_auc'][best]:.4f}"
     )
+    model = spoken(model)
     logits = np.asarray(model.predict(faces.validation[:, 0][:, indices(columns)], verbose=0))[:, 0].astype(np.float64)
     heat = temperature(logits, labels)
     return Head(values, columns, model, heat, logits / heat)
@@ -134,6 +137,7 @@ def save(
                 "trials": len(trials),
                 "winner": [head.values for head in winner.heads],
                 "weights": [member.weight for member in members],
+                "generators": list(winner.generators),
                 "repeats": list(winner.repeats),
             },
             calibration=calibrate(probabilities, labels, settings.target_fpr, heat),

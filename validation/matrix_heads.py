@@ -14,6 +14,9 @@ from validation.matrix_distance import Home
 from validation.matrix_plan import Experiment, Images, Source
 from validation.matrix_settings import MatrixSettings
 
+FEWEST = 10
+"""Photographs that did not teach a voice which its unit needs; where there are fewer, those that did help out."""
+
 
 @dataclass(frozen=True)
 class Processed:
@@ -150,6 +153,8 @@ def _ridge_per_generator(lesson: Lesson) -> Voices:
     """One voice for each generator, against all photographs; in units of what photographs that taught none of them get."""
     them, train = lesson.them, lesson.train
     real = lesson.validation[them.label[lesson.validation] == 0]
+    if len(real) < FEWEST:
+        real = np.concatenate([real, train[them.label[train] == 0]])
     voices = []
     for source in np.unique(them.source[train[them.label[train] == 1]]):
         weights, bias = _voice(lesson, train[(them.label[train] == 0) | (them.source[train] == source)])

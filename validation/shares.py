@@ -44,7 +44,7 @@ class Head:
     Attributes:
         columns: what it looks at.
         mean, scale: of the standardisation, (width,) each.
-        layers: kernel (in, out) and bias (out,) of every dense layer; the last has one output.
+        layers: kernel (in, out) and bias (out,) of every dense layer; the last has an output for every voice.
         weight: of its logit.
     """
 
@@ -77,10 +77,12 @@ class Head:
             masks.append(values > 0)
             values = values * masks[-1]
         kernel, bias = self.layers[-1]
-        gradient = np.broadcast_to(kernel[:, 0], values.shape)
+        voices = values @ kernel + bias
+        together = np.logaddexp.reduce(voices, axis=1, keepdims=True)
+        gradient = np.exp(voices - together) @ kernel.T
         for (before, _), mask in zip(reversed(self.layers[:-1]), reversed(masks), strict=True):
             gradient = (gradient * mask) @ before.T
-        return self.weight * (values @ kernel + bias)[:, 0], self.weight * gradient * self.scale
+        return self.weight * (together[:, 0] - np.log(len(bias))), self.weight * gradient * self.scale
 
 
 class Shares:

@@ -1,11 +1,13 @@
 """What a head may look at, how it is built, and that it learns."""
 
+import dataclasses
+
 import keras
 import keras_tuner
 import numpy as np
 import pytest
 
-from toy_features import COLUMNS, TAPS, WIDTH, toy_faces
+from toy_features import COLUMNS, TAPS, WIDTH, of_generators, toy_faces
 from training import heads
 from training.heads import HeadHyperModel
 
@@ -72,3 +74,53 @@ def test_every_hyperparameter_that_is_logged_is_in_the_space():
     model.build(hp)
     assert set(heads.HYPERPARAMETERS) == set(hp.values)
     assert hp.space[0].values == ["mobilenet_v2", "xception"]
+
+
+def test_every_generator_has_a_voice_that_says_nothing_of_the_others():
+    faces = of_generators(toy_faces(), "gan", "diffusion", "gan")
+    assert faces.generators == ["diffusion", "gan"]
+    _, y, _, y_val = faces.arrays(COLUMNS)
+    assert y.shape == y_val.shape == (60, 2, 1)
+    named = np.tile(faces.train_sources, 2)
+    assert np.array_equal(y[named == "camera", :, 0], np.zeros((30, 2)))
+    assert set(map(tuple, y[named == "gan", :, 0])) == {(heads.OTHER, 1.0)}
+    assert set(map(tuple, y[named == "diffusion", :, 0])) == {(1.0, heads.OTHER)}
+
+
+def test_a_single_generator_needs_no_voices():
+    assert of_generators(toy_faces(), "gan").arrays(COLUMNS)[1].shape == (60, 1)
+    head = heads.build_head(of_generators(toy_faces(), "gan"), COLUMNS, 0, 0, 0.0, 1e-4, 1e-3)
+    assert heads.spoken(head) is head
+
+
+def test_a_voice_learns_from_its_generator_and_the_photographs_alone():
+    """Each voice of a linear head is what a head trained on that generator alone becomes."""
+    faces = of_generators(toy_faces(120, 1), "gan", "diffusion", "gan")
+    options = {"layers": 0, "units": 0, "dropout": 0.0, "decay": 1e-6, "rate": 1e-2}
+    together = heads.build_head(faces, COLUMNS[:4], **options)
+    heads.fit_head(together, faces.arrays(COLUMNS[:4]), 1000, patience=200, epochs=150)
+    x, *_ = faces.arrays(COLUMNS[:4])
+    for place, name in enumerate(faces.generators):
+        mine = np.isin(faces.train_sources, ["camera", name])
+        alone = dataclasses.replace(faces, train=faces.train[mine], train_labels=faces.train_labels[mine])
+        alone = dataclasses.replace(alone, train_sources=(), validation_sources=())
+        head = heads.build_head(faces_like(alone, faces), COLUMNS[:4], **options)
+        heads.fit_head(head, alone.arrays(COLUMNS[:4]), 1000, patience=200, epochs=150)
+        voice, other = np.asarray(together(x))[:, place, 0], np.asarray(head(x))[:, 0]
+        assert np.corrcoef(voice, other)[0, 1] > 0.995
+
+
+def faces_like(faces: heads.TrainingFaces, scale: heads.TrainingFaces) -> heads.TrainingFaces:
+    """The same, standardised as another."""
+    object.__setattr__(faces, "mean_and_variance", scale.mean_and_variance)
+    return faces
+
+
+def test_the_surest_voice_rules_and_the_undecided_stay_undecided():
+    faces = of_generators(toy_faces(), "gan", "diffusion", "gan")
+    head = heads.build_head(faces, COLUMNS[:2], 0, 0, 0.0, 1e-4, 1e-3)
+    x, *_ = faces.arrays(COLUMNS[:2])
+    assert np.allclose(heads.spoken(head)(x), 0, atol=1e-6)
+    kernel = np.zeros(head.get_layer("logit").get_weights()[0].shape)
+    head.get_layer("logit").set_weights([kernel, np.array([20.0, -5.0])])
+    assert np.allclose(heads.spoken(head)(x), 20 - np.log(2), atol=1e-4)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from data_collection import console
-from training import allowed_layers, base_models, detector, safe_keras, scratch_models
+from training import allowed_layers, base_models, detector, heads, safe_keras, scratch_models
 from training.base_models import BASE_MODELS
 from training.safe_keras import CONFIG, MEMBERS, WEIGHTS
 
@@ -40,7 +40,10 @@ def small_detector(name: str, taps: tuple[str, ...] = ()) -> keras.Model:
 def head(width: int, name: str, layers: int) -> keras.Model:
     steps = [keras.Input((width,)), keras.layers.BatchNormalization(center=False, scale=False, trainable=False)]
     steps += [keras.layers.Dense(4, activation="relu"), keras.layers.Dropout(0.3)] * (layers - 1)
-    model = keras.Sequential([*steps, keras.layers.Dense(1, kernel_initializer="zeros", name="logit")], name=name)
+    steps.append(keras.layers.Dense(layers, kernel_initializer="zeros", name="logit"))
+    if layers > 1:  # of several generators
+        return heads.spoken(keras.Sequential([*steps, keras.layers.Reshape((layers, 1))], name=name))
+    model = keras.Sequential(steps, name=name)
     loss = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.05)
     model.compile(keras.optimizers.AdamW(1e-3, weight_decay=1e-4), loss, metrics=[keras.metrics.AUC(from_logits=True)])
     model.optimizer.build(model.trainable_variables)

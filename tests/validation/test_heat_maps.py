@@ -2,16 +2,19 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from data_collection import manifest
 from finetuning import parent
-from training import saved_models
+from toy_features import COLUMNS, of_generators, toy_faces
+from training import heads, saved_models
+from training.detector import Member
 from validation import heat_maps, predictions
 from validation.anatomy import Anatomy
 from validation.heat_maps import Checks
-from validation.shares import GRID, on_grid
+from validation.shares import GRID, Head, on_grid
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +64,20 @@ def test_a_map_adds_up_to_the_first_order_share_of_every_feature(anatomy, pixels
         expected += np.sum(tape.gradient(logit, features) * (features - average), axis=1)
     # A deviation holds the constant 1e-6 under its root, which belongs to no place.
     assert look.maps.sum(axis=(1, 2)) == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
+
+def test_shares_of_a_head_of_several_voices_are_its_logit_and_its_slope():
+    keras.utils.set_random_seed(0)
+    faces = of_generators(toy_faces(), "gan", "diffusion", "gan")
+    head = heads.spoken(heads.build_head(faces, COLUMNS[:4], 1, 8, 0.0, 1e-4, 1e-3))
+    plain = Head.of(Member(COLUMNS[:4], head, 0.5))
+    x, *_ = faces.arrays(COLUMNS[:4])
+    logits, slopes = plain.logits(x[:5])
+    assert np.allclose(logits, 0.5 * np.asarray(head(x[:5]))[:, 0], atol=1e-5)
+    step = np.zeros(x.shape[1], np.float32)
+    step[3] = 1e-2
+    after, _ = plain.logits(x[:5] + step)
+    assert np.allclose((after - logits) / 1e-2, slopes[:, 3], atol=1e-2)
 
 
 def test_random_weights_make_other_maps_and_leave_the_detector_as_it_was(anatomy, pixels):

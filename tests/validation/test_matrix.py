@@ -23,7 +23,7 @@ from toys import ROOT, command
 from training import base_weights, calibration, dataset, feature_cache
 from training.detector import Column
 from training.feature_cache import Extractor
-from validation import matrix_heads, matrix_plan, matrix_results, plain_json
+from validation import matrix_heads, matrix_outcomes, matrix_plan, matrix_results, plain_json
 from validation.matrix import matrix
 from validation.matrix_heads import Features
 from validation.matrix_settings import MatrixSettings
@@ -64,7 +64,7 @@ class ToyExtractor:
     columns = [Column(SIDE, "rows", "mean", 0, 32), Column(SIDE, "rows", "std", 32, 64)]
     width, name = 64, "toy"
 
-    def __init__(self, weights, sizes, side, engine="auto"):
+    def __init__(self, weights, sizes, side, engine="auto", signals=("picture",)):
         self.weights, self.side = weights, side
 
     def run(self, pixels: np.ndarray) -> np.ndarray:
@@ -76,7 +76,7 @@ class ToyExtractor:
 def quick():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(validation.matrix, "Extractor", ToyExtractor)
-        patch.setattr(matrix_heads, "REPLICATES", 100)
+        patch.setattr(matrix_outcomes, "REPLICATES", 100)
         yield
 
 
@@ -112,7 +112,7 @@ def opened(folder: Path) -> list[str]:
 
 def test_no_test_image_or_group_was_met_in_training_or_by_the_threshold(plan):
     them, experiments = plan
-    assert len(experiments) == 3 + 3 + 2 + 6
+    assert len(experiments) == 3 + 1 + 3 + 2 + 6
     for each in experiments:
         met = set(them.group[them.rows(each.learns, "train", "validation")])
         for source in them.sources:
@@ -138,13 +138,17 @@ def test_a_head_does_not_depend_on_the_features_of_what_it_may_not_learn(plan):
         spoilt = np.full_like(values, 1e6)
         allowed = them.rows(each.learns, "train", "validation")
         spoilt[allowed] = values[allowed]
-        whole, blind = (matrix_heads.fit(each, them, features(them, seen), 0.05) for seen in (values, spoilt))
-        assert np.array_equal(whole.weights, blind.weights)
-        assert (whole.bias, whole.threshold) == (blind.bias, blind.threshold)
+        for head in matrix_heads.HEADS:
+            how = MatrixSettings(head=head, folds=3)
+            whole, blind = (matrix_heads.fit(each, them, features(them, seen), how) for seen in (values, spoilt))
+            assert np.array_equal(whole.voices.weights, blind.voices.weights)
+            assert np.array_equal(whole.voices.bias, blind.voices.bias)
+            assert whole.calibration == blind.calibration
+            assert whole.home.limit == blind.home.limit
 
 
 def features(them: matrix_plan.Images, values: np.ndarray) -> Features:
-    return Features("toy", 32, COLUMNS, values, values[them.rows(them.sources, "train")][:, None])
+    return Features("toy", COLUMNS, values, values[them.rows(them.sources, "train")][:, None], {})
 
 
 def test_a_cell_is_what_an_independent_computation_gives(made, found):
@@ -230,14 +234,14 @@ def test_every_view_of_a_training_image_teaches_with_its_label(plan):
     plain = draw.normal(size=(len(them.records), WIDTH)).astype(np.float32)
     views = draw.normal(size=(len(train), 3, WIDTH)) + them.label[train][:, None, None]
     seen = replace(features(them, plain), views=views.astype(np.float32))
-    head = matrix_heads.fit(experiment, them, seen, 0.05)
+    head = matrix_heads.fit(experiment, them, seen, MatrixSettings())
     mine = np.isin(them.source[train], [them.sources.index(source) for source in experiment.learns])
     x = np.concatenate([views[mine][:, view] for view in range(3)])
     y = np.tile(them.label[train][mine], 3)
     columns = np.concatenate([np.arange(c.start, c.stop) for c in COLUMNS if c.size == 32])
     mean, scale = x[:, columns].mean(axis=0), np.sqrt(x[:, columns].var(axis=0) + 1e-6)
     model = LogisticRegression(max_iter=500).fit((x[:, columns] - mean) / scale, y)
-    assert np.allclose(head.weights[columns], model.coef_[0] / scale, atol=1e-2)
+    assert np.allclose(head.voices.weights[columns, 0], model.coef_[0] / scale, atol=1e-2)
     assert roc_auc_score(y, head.probabilities(x)) > 0.95
 
 
@@ -262,7 +266,7 @@ def test_what_cannot_be_computed_reads_n_a(plan):
     them, experiments = plan
     met = replace(them, group=np.zeros(len(them.records), dtype=int))  # every image is of one group
     values = np.random.default_rng(0).normal(size=(len(them.records), WIDTH)).astype(np.float32)
-    outcome = matrix_heads.run(experiments[0], met, features(met, values), 0.05, 0)
+    outcome = matrix_outcomes.run(experiments[0], met, features(met, values), MatrixSettings())
     unseen = next(cell for cell in outcome.cells if not cell.seen)
     assert (unseen.images, unseen.left_out, str(unseen.auc), str(unseen.tpr)) == (0, 24, "n/a", "n/a")
     assert plain_json.plain({"auc": [unseen.auc.value]}) == {"auc": [None]}
@@ -315,6 +319,8 @@ def test_images_in_quarantine_take_no_part(plan):
     [
         (["--target-fpr", "0.7"], "--target-fpr is 0.7; choose a share"),
         (["--size", "33"], "--size is 33; mobilenet_v2 takes multiples of 32"),
+        (["--folds", "1"], "--folds is 1; take 0 for none"),
+        (["--strength", "0"], "--strength is 0.0; choose a number above 0"),
     ],
 )
 def test_mistakes_are_answered_in_one_sentence(words, sentence, tmp_path):
@@ -332,3 +338,28 @@ def test_a_data_set_that_is_not_there_is_named(tmp_path):
 def test_help_needs_no_heavy_library():
     program = "import sys, validation.matrix_settings; print([n for n in ('keras', 'torch', 'sklearn') if n in sys.modules])"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_the_history_control_replays_each_class_as_the_other_was_published(place, capsys):
+    matrix(settings(place, leave_one_source_out=True, history_control=True))
+    # 48 photographs as the PNG files of two generators and as the JPEGs of the third, 72 generated images as both cameras' JPEGs
+    assert f"mobilenet_v2: {48 + 48 + 72} forward passes" in capsys.readouterr().err
+    again = json.loads((place / "matrix" / "matrix.json").read_text())
+    rows = {row["name"]: row for row in again["leave_one_source_out"]}
+    assert {(each["source"], each["label"]) for each in rows["nothing"]["history"]} == set(SOURCES.items())
+    for each in rows["nothing"]["history"]:
+        assert each["processing"].startswith("96 px")
+        assert each["processed"] - each["plain"] == pytest.approx(each["change"]["value"])
+    text = (place / "matrix" / "matrix.html").read_text()
+    assert "History control" in text and "96 px, JPEG" in text
+    assert any("History control" in sentence for sentence in matrix_results_sentences(text))
+
+
+def matrix_results_sentences(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("<li>")]
+
+
+def test_nothing_left_out_is_tested_on_the_hold_out_alone(found):
+    row = next(row for row in found["leave_one_source_out"] if row["name"] == "nothing")
+    assert row["trained_on"] == ["camera", "scanner", "<i>net</i>", "gan", "twins"]
+    assert all(cell["seen"] for cell in row["cells"])

@@ -1,0 +1,168 @@
+"""`python -m benchmarks.generalisation --centre data/many --face data/many-face`: what helps against unseen generators.
+
+Every recipe is measured with each source left out of training in turn, and chosen without the one that tests it: for every
+generator left out, the recipe that did best when each of the other generators was left out as well. Two data sets of the same
+files are needed, one with the centre squares, one with the faces cut out. It opens their hold-outs, and counts it. What was
+measured is kept in `--out` and not measured again; the tables go to docs/generalisation.md.
+"""
+
+import dataclasses
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+
+import validation.matrix
+from benchmarks import generalisation_page
+from data_collection import console, manifest, splits
+from training import base_weights, dataset
+from validation import matrix_heads, matrix_plan, plain_json
+from validation.matrix_heads import Features
+from validation.matrix_plan import Experiment, Images, Source
+from validation.matrix_settings import MatrixSettings
+
+VERSION = 1
+"""Part of what is kept: raise it when the protocol changes."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to make heads.
+
+    Attributes:
+        crop: which of the two data sets.
+        changes: what differs from the settings of `python -m validation matrix`.
+    """
+
+    name: str
+    crop: str = "centre"
+    changes: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+START: dict[str, Any] = {"head": "ridge", "balance": "class", "strength": 0.1}
+LOUDEST = {"head": "ridge-per-generator"}
+TRACES = {"signal": "residual", "taps": "early"}
+
+ALONE = (
+    Recipe("logistic regression, all taps of the picture, 224 px"),
+    Recipe("ridge regression, weak penalty", changes=START),
+    Recipe("+ sources balanced", changes=START | {"balance": "source"}),
+    Recipe("+ penalty 10 times as strong", changes=START | {"strength": 1.0}),
+    Recipe("+ a voice for each generator", changes=START | LOUDEST),
+    Recipe("+ lower half of the base", changes=START | {"taps": "early"}),
+    Recipe("+ noise residual", changes=START | {"signal": "residual"}),
+    Recipe("+ picture and noise residual", changes=START | {"signal": "both"}),
+    Recipe("+ 320 px", changes=START | {"size": 320}),
+    Recipe("+ 448 px", changes=START | {"size": 448}),
+    Recipe("+ three views of random history", changes=START | {"views": 3}),
+    Recipe("+ Xception", changes=START | {"base": "xception"}),
+    Recipe("+ the face cut out", "face", START),
+)
+"""One lever at a time on top of the second row."""
+
+TOGETHER = (
+    Recipe("picture, all taps", "face", LOUDEST),
+    Recipe("picture, all taps, 320 px", "face", LOUDEST | {"size": 320}),
+    Recipe("picture, lower half", "face", LOUDEST | {"taps": "early"}),
+    Recipe("residual, all taps", "face", LOUDEST | {"signal": "residual"}),
+    Recipe("residual, lower half", "face", LOUDEST | TRACES),
+    Recipe("residual, lower half, 320 px", "face", LOUDEST | TRACES | {"size": 320}),
+    Recipe("residual, lower half, 320 px, three views", "face", LOUDEST | TRACES | {"size": 320, "views": 3}),
+    Recipe("picture and residual, all taps", "face", LOUDEST | {"signal": "both"}),
+    Recipe("picture and residual, lower half, 320 px", "face", LOUDEST | {"signal": "both", "taps": "early", "size": 320}),
+    Recipe("residual, all taps of Xception", "face", LOUDEST | {"signal": "residual", "base": "xception"}),
+    Recipe("residual, lower half, 320 px, the centre square", "centre", LOUDEST | TRACES | {"size": 320}),
+    Recipe("residual, lower half, 320 px, one voice", "face", TRACES | {"head": "ridge", "size": 320}),
+)
+"""With sources balanced, the strong penalty, a voice for each generator and the face cut out, except where the name says so."""
+
+
+def main(centre: Path, face: Path, out: Path = Path("logs/generalisation"), docs: Path = Path("docs")) -> None:
+    """Measures all recipes and writes docs/generalisation.md.
+
+    Args:
+        centre: data set of centre squares.
+        face: data set of the same files with the faces cut out.
+        out: folder for what was measured.
+        docs: folder for the page.
+    """
+    folders = {"centre": centre, "face": face}
+    started = time.monotonic()
+    rows = {recipe.name: measured(recipe, folders[recipe.crop], out) for recipe in (*ALONE, *TOGETHER)}
+    page = generalisation_page.page(rows, [r.name for r in ALONE], [r.name for r in TOGETHER], choices(rows))
+    manifest.write_whole(docs / "generalisation.md", page.encode())
+    console.say(f"{docs / 'generalisation.md'}, {time.monotonic() - started:.0f} s.")
+
+
+def measured(recipe: Recipe, folder: Path, out: Path) -> dict:
+    """All figures of a recipe, from `out` if an earlier run left them there."""
+    data = dataset.read(folder.parent, folder)
+    settings = MatrixSettings(dataset=folder, leave_one_source_out=True, folds=5, history_control=True, **recipe.changes)
+    key = [VERSION, manifest.fingerprint(data.records), plain_json.plain(vars(settings))]
+    path = out / f"{hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:16]}.json"
+    if path.is_file():
+        return json.loads(path.read_bytes())
+    console.heading(recipe.name)
+    them = matrix_plan.images(data.records)
+    features = validation.matrix.look(data, them, base_weights.find(settings.base, settings.weights), settings)
+    splits.record_opening(data.folder, "generalisation")
+    experiments = matrix_plan.leave_one_source_out(them)
+    found = {
+        "outcomes": validation.matrix.run_all(experiments, them, features, settings),
+        "inner": inner(them, features, settings),
+    }
+    plain_json.write(path, found)
+    return json.loads(path.read_bytes())
+
+
+def inner(them: Images, features: Features, settings: MatrixSettings) -> dict[str, float]:
+    """What a recipe is worth to somebody who has never seen one generator, by its name, judged without any hold-out.
+
+    The mean of two: AUC on each other generator, left out as well, and AUC on each other generator's validation images.
+    """
+    generated = them.of("generated")
+    without: dict[frozenset[Source], matrix_heads.Head] = {}
+
+    def head(*left_out: Source) -> tuple[matrix_heads.Head, Experiment]:
+        learns = tuple(source for source in them.sources if source not in left_out)
+        experiment = Experiment("", learns, (), them.of("real"))
+        if frozenset(left_out) not in without:
+            without[frozenset(left_out)] = matrix_heads.fit(experiment, them, features, dataclasses.replace(settings, folds=0))
+        return without[frozenset(left_out)], experiment
+
+    found = {}
+    for unseen in generated:
+        rest = [source for source in generated if source != unseen]
+        known = [_auc(*head(unseen), them.rows([source], "validation"), them, features) for source in rest]
+        unknown = []
+        for source in rest:
+            judge, experiment = head(unseen, source)
+            rows = matrix_plan.tested(them, source, experiment.learns).rows
+            unknown.append(_auc(judge, experiment, rows[them.split[rows] != "hold-out"], them, features))
+        found[unseen.name] = float((np.nanmean(known) + np.nanmean(unknown)) / 2)
+    return found
+
+
+def _auc(head: matrix_heads.Head, experiment: Experiment, rows: np.ndarray, them: Images, features: Features) -> float:
+    """Against the validation photographs; NaN where no image may test it."""
+    from sklearn.metrics import roc_auc_score
+
+    if not len(rows):
+        return float("nan")
+    rows = np.concatenate([rows, them.rows(experiment.against, "validation")])
+    return float(roc_auc_score(them.label[rows], head.probabilities(features.plain[rows])))
+
+
+def choices(rows: dict[str, dict]) -> dict[str, str]:
+    """For every generator the recipe that its own images had no part in choosing."""
+    generators = next(iter(rows.values()))["inner"]
+    return {generator: max(rows, key=lambda name: rows[name]["inner"][generator]) for generator in generators}
+
+
+if __name__ == "__main__":
+    console.run(lambda: tyro.cli(main, prog="python -m benchmarks.generalisation"))
