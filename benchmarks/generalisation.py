@@ -46,6 +46,7 @@ class Recipe:
 
 START: dict[str, Any] = {"head": "ridge", "balance": "class", "strength": 0.1}
 LOUDEST = {"head": "ridge-per-generator"}
+XCEPTION = {"base": "xception"}
 TRACES = {"signal": "residual", "taps": "early"}
 
 ALONE = (
@@ -67,6 +68,7 @@ ALONE = (
 
 TOGETHER = (
     Recipe("picture, all taps", "face", LOUDEST),
+    Recipe("picture, all taps, weak penalty", "face", LOUDEST | {"strength": 0.1}),
     Recipe("picture, all taps, 320 px", "face", LOUDEST | {"size": 320}),
     Recipe("picture, lower half", "face", LOUDEST | {"taps": "early"}),
     Recipe("residual, all taps", "face", LOUDEST | {"signal": "residual"}),
@@ -75,7 +77,12 @@ TOGETHER = (
     Recipe("residual, lower half, 320 px, three views", "face", LOUDEST | TRACES | {"size": 320, "views": 3}),
     Recipe("picture and residual, all taps", "face", LOUDEST | {"signal": "both"}),
     Recipe("picture and residual, lower half, 320 px", "face", LOUDEST | {"signal": "both", "taps": "early", "size": 320}),
-    Recipe("residual, all taps of Xception", "face", LOUDEST | {"signal": "residual", "base": "xception"}),
+    Recipe("residual, all taps of Xception", "face", LOUDEST | XCEPTION | {"signal": "residual"}),
+    Recipe(
+        "residual, all taps of Xception, weak penalty", "face", LOUDEST | XCEPTION | {"signal": "residual", "strength": 0.1}
+    ),
+    Recipe("picture, all taps of Xception", "face", LOUDEST | XCEPTION),
+    Recipe("picture and residual, all taps of Xception", "face", LOUDEST | XCEPTION | {"signal": "both"}),
     Recipe("residual, lower half, 320 px, the centre square", "centre", LOUDEST | TRACES | {"size": 320}),
     Recipe("residual, lower half, 320 px, one voice", "face", TRACES | {"head": "ridge", "size": 320}),
 )

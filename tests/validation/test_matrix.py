@@ -342,7 +342,7 @@ def test_help_needs_no_heavy_library():
 
 def test_the_history_control_replays_each_class_as_the_other_was_published(place, capsys):
     matrix(settings(place, leave_one_source_out=True, history_control=True))
-    # 48 photographs as the PNG files of two generators and as the JPEGs of the third, 72 generated images as both cameras' JPEGs
+    # 48 photographs as PNG files of two generators and as JPEGs of the third, 72 generated images as JPEGs of both cameras
     assert f"mobilenet_v2: {48 + 48 + 72} forward passes" in capsys.readouterr().err
     again = json.loads((place / "matrix" / "matrix.json").read_text())
     rows = {row["name"]: row for row in again["leave_one_source_out"]}
