@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,18 +90,22 @@ TOGETHER = (
 """With sources balanced, the strong penalty, a voice for each generator and the face cut out, except where the name says so."""
 
 
-def main(centre: Path, face: Path, out: Path = Path("logs/generalisation"), docs: Path = Path("docs")) -> None:
+def main(
+    centre: Path, face: Path, names: tuple[str, ...] = (), out: Path = Path("logs/generalisation"), docs: Path = Path("docs")
+) -> None:
     """Measures all recipes and writes docs/generalisation.md.
 
     Args:
         centre: data set of centre squares.
         face: data set of the same files with the faces cut out.
+        names: what the page calls sources, such as real=Kaggle.
         out: folder for what was measured.
         docs: folder for the page.
     """
     folders = {"centre": centre, "face": face}
     started = time.monotonic()
     rows = {recipe.name: measured(recipe, folders[recipe.crop], out) for recipe in (*ALONE, *TOGETHER)}
+    rows = renamed(rows, dict(name.split("=", 1) for name in names))
     page = generalisation_page.page(rows, [r.name for r in ALONE], [r.name for r in TOGETHER], choices(rows))
     manifest.write_whole(docs / "generalisation.md", page.encode())
     console.say(f"{docs / 'generalisation.md'}, {time.monotonic() - started:.0f} s.")
@@ -163,6 +168,17 @@ def _auc(head: matrix_heads.Head, experiment: Experiment, rows: np.ndarray, them
         return float("nan")
     rows = np.concatenate([rows, them.rows(experiment.against, "validation")])
     return float(roc_auc_score(them.label[rows], head.probabilities(features.plain[rows])))
+
+
+def renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """The same with other names of sources, also where several are joined."""
+    if isinstance(value, dict):
+        return {renamed(key, names): renamed(each, names) for key, each in value.items()}
+    if isinstance(value, list):
+        return [renamed(each, names) for each in value]
+    if isinstance(value, str):
+        return " and ".join(names.get(part, part) for part in value.split(" and "))
+    return value
 
 
 def choices(rows: dict[str, dict]) -> dict[str, str]:
