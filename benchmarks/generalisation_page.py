@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from validation.matrix_plan import NOTHING
 
 COMMAND = "python -m benchmarks.generalisation --centre data/many --face data/many-face"
+"""And `--names` with what the page calls the sources."""
 
 INTRODUCTION = f"""# Generators that nobody trained on
 
@@ -103,7 +104,7 @@ def _aucs(rows: Mapping[str, dict], generators: Sequence[str]) -> str:
     head = [
         "recipe",
         *(f"{name} left out" for name in generators),
-        "known",
+        "known, in this order",
         *(f"false alarms, {name} left out" for name in reals),
     ]
     lines = []

@@ -1,0 +1,65 @@
+"""The study of unseen generators: no recipe is chosen by a hold-out, or by the generator that tests it."""
+
+import json
+
+import numpy as np
+
+from benchmarks import generalisation, generalisation_page
+from data_collection.manifest import FaceRecord
+from toy_features import COLUMNS, WIDTH
+from validation.matrix_heads import Features
+from validation.matrix_plan import Images, Source
+from validation.matrix_settings import MatrixSettings
+
+SOURCES = [Source("real", "camera"), Source("generated", "gan"), Source("generated", "net"), Source("generated", "vae")]
+SPLITS = ("train", "train", "train", "train", "validation", "hold-out")
+
+
+def images() -> Images:
+    source = np.repeat(np.arange(4), 60)
+    records = [FaceRecord(str(n), SOURCES[place].label, SOURCES[place].name, "", "accepted") for n, place in enumerate(source)]
+    return Images(SOURCES, records, source, np.array(SPLITS * 40), np.arange(240), (source > 0).astype(np.int64))
+
+
+def seen(them: Images, values: np.ndarray) -> Features:
+    return Features("toy", COLUMNS, values, values[them.rows(them.sources, "train")][:, None], {})
+
+
+def worth(them: Images, values: np.ndarray) -> dict[str, float]:
+    return generalisation.inner(them, seen(them, values.astype(np.float32)), MatrixSettings(head="ridge"))
+
+
+def test_a_recipes_worth_depends_on_no_hold_out_and_not_on_the_generator_it_is_chosen_for():
+    them = images()
+    values = np.random.default_rng(0).normal(size=(240, WIDTH))
+    values[them.label == 1, 0] += 2
+    found = worth(them, values)
+    assert list(found) == ["gan", "net", "vae"]
+    spoilt = values.copy()
+    spoilt[them.split == "hold-out"] = 1e6
+    assert worth(them, spoilt) == found
+    for place, name in enumerate(found, 1):
+        spoilt = values.copy()
+        spoilt[them.source == place] = np.random.default_rng(place).normal(size=(60, WIDTH)) * 50
+        again = worth(them, spoilt)
+        assert again[name] == found[name]
+        assert all(again[other] != found[other] for other in found if other != name)
+
+
+def test_every_generator_gets_the_recipe_that_is_best_for_the_others():
+    rows = {"one": {"inner": {"gan": 0.9, "net": 0.5}}, "two": {"inner": {"gan": 0.6, "net": 0.7}}}
+    assert generalisation.choices(rows) == {"gan": "one", "net": "two"}
+
+
+def test_sources_are_renamed_wherever_they_stand():
+    kept = {"name": "real and gan", "cells": [{"tested_on": ["gan"]}], "gan": 0.5, "recipe": "gan-like"}
+    found = generalisation.renamed(kept, {"real": "Kaggle", "gan": "GAN"})
+    assert found == {"name": "Kaggle and GAN", "cells": [{"tested_on": ["GAN"]}], "GAN": 0.5, "recipe": "gan-like"}
+
+
+def test_numbers_are_told_as_in_the_tables():
+    assert generalisation_page.short(0.5) == ".500"
+    assert generalisation_page.short(1.0) == "1.000"
+    assert generalisation_page.short(None) == "n/a"
+    assert generalisation_page.estimate(json.loads('{"value": 0.5, "low": 0.25, "high": 1}')) == ".500 (.25 to 1.00)"
+    assert generalisation_page.estimate({"value": 0.5, "low": None, "high": None}, 2) == ".50"
