@@ -83,7 +83,6 @@ TOGETHER = (
         "residual, all taps of Xception, weak penalty", "face", LOUDEST | XCEPTION | {"signal": "residual", "strength": 0.1}
     ),
     Recipe("picture, all taps of Xception", "face", LOUDEST | XCEPTION),
-    Recipe("picture and residual, all taps of Xception", "face", LOUDEST | XCEPTION | {"signal": "both"}),
     Recipe("residual, lower half, 320 px, the centre square", "centre", LOUDEST | TRACES | {"size": 320}),
     Recipe("residual, lower half, 320 px, one voice", "face", TRACES | {"head": "ridge", "size": 320}),
 )
