@@ -15,7 +15,8 @@ wrote this page; `python -m validation matrix --leave-one-source-out` measures a
 is linear, on cached features of a frozen base, trained without the source that tests it. AUC with its 95% interval by bootstrap
 over groups: .5 is a coin, under .5 generated images look more real to a head than photographs. Photographs of known sources are
 those of the hold-out. The threshold is for 5% false alarms, set on training and validation images by heads that had not met
-them (five folds).
+them (five folds). The faces cut out are a data set of their own, without pictures that show no single face or only a small one:
+rows of different crops differ in their test images and splits, too.
 """
 
 TOGETHER = """## Together
