@@ -66,7 +66,7 @@ def look(data: Dataset, them: Images, weights: BaseWeights, settings: MatrixSett
         values[others] = table.values[:, 0]
         passes, processed[source] = passes + table.forward_passes, Processed(how.name, values)
     console.say(f"{settings.base}: {passes} forward passes, {plain.values.shape[2]} features an image.")
-    return Features(settings.base, plain.columns, plain.values[:, 0], views, processed)
+    return Features(plain.columns, plain.values[:, 0], views, processed)
 
 
 def run_all(experiments: list[Experiment], them: Images, features: Features, settings: MatrixSettings) -> list[Outcome]:

@@ -36,7 +36,6 @@ class Features:
         processed: for every source, the images of the other class as it would have published them; empty unless asked for.
     """
 
-    base: str
     columns: list[Column]
     plain: np.ndarray
     views: np.ndarray

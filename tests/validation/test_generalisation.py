@@ -22,7 +22,7 @@ def images() -> Images:
 
 
 def seen(them: Images, values: np.ndarray) -> Features:
-    return Features("toy", COLUMNS, values, values[them.rows(them.sources, "train")][:, None], {})
+    return Features(COLUMNS, values, values[them.rows(them.sources, "train")][:, None], {})
 
 
 def worth(them: Images, values: np.ndarray) -> dict[str, float]:

@@ -148,7 +148,7 @@ def test_a_head_does_not_depend_on_the_features_of_what_it_may_not_learn(plan):
 
 
 def features(them: matrix_plan.Images, values: np.ndarray) -> Features:
-    return Features("toy", COLUMNS, values, values[them.rows(them.sources, "train")][:, None], {})
+    return Features(COLUMNS, values, values[them.rows(them.sources, "train")][:, None], {})
 
 
 def test_a_cell_is_what_an_independent_computation_gives(made, found):

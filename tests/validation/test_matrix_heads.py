@@ -35,7 +35,7 @@ def them() -> Images:
 
 def seen(them: Images, values: np.ndarray, processed=()) -> Features:
     values = values.astype(np.float32)
-    return Features("toy", COLUMNS, values, values[them.rows(them.sources, "train")][:, None], dict(processed))
+    return Features(COLUMNS, values, values[them.rows(them.sources, "train")][:, None], dict(processed))
 
 
 def traces(them: Images, strength: float = 4.0) -> np.ndarray:
