@@ -9,6 +9,8 @@ measured is kept in `--out` and not measured again; the tables go to docs/genera
 import dataclasses
 import hashlib
 import json
+import shlex
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,8 +29,11 @@ from validation.matrix_heads import Features
 from validation.matrix_plan import Experiment, Images, Source
 from validation.matrix_settings import MatrixSettings
 
-VERSION = 1
+VERSION = 2
 """Part of what is kept: raise it when the protocol changes."""
+
+NAMED = ("name", "tested_on", "trained_on", "source")
+"""Where an outcome names sources; its labels are called real and generated, as a source may be."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Recipe:
 START: dict[str, Any] = {"head": "ridge", "balance": "class", "strength": 0.1}
 LOUDEST = {"head": "ridge-per-generator"}
 XCEPTION = {"base": "xception"}
-TRACES = {"signal": "residual", "taps": "early"}
+TRACES = {"signals": ("residual",), "taps": "early"}
 
 ALONE = (
     Recipe("logistic regression, all taps of the picture, 224 px"),
@@ -57,8 +62,8 @@ ALONE = (
     Recipe("+ penalty 10 times as strong", changes=START | {"strength": 1.0}),
     Recipe("+ a voice for each generator", changes=START | LOUDEST),
     Recipe("+ lower half of the base", changes=START | {"taps": "early"}),
-    Recipe("+ noise residual", changes=START | {"signal": "residual"}),
-    Recipe("+ picture and noise residual", changes=START | {"signal": "both"}),
+    Recipe("+ noise residual", changes=START | {"signals": ("residual",)}),
+    Recipe("+ picture and noise residual", changes=START | {"signals": ("picture", "residual")}),
     Recipe("+ 320 px", changes=START | {"size": 320}),
     Recipe("+ 448 px", changes=START | {"size": 448}),
     Recipe("+ three views of random history", changes=START | {"views": 3}),
@@ -72,15 +77,19 @@ TOGETHER = (
     Recipe("picture, all taps, weak penalty", "face", LOUDEST | {"strength": 0.1}),
     Recipe("picture, all taps, 320 px", "face", LOUDEST | {"size": 320}),
     Recipe("picture, lower half", "face", LOUDEST | {"taps": "early"}),
-    Recipe("residual, all taps", "face", LOUDEST | {"signal": "residual"}),
+    Recipe("residual, all taps", "face", LOUDEST | {"signals": ("residual",)}),
     Recipe("residual, lower half", "face", LOUDEST | TRACES),
     Recipe("residual, lower half, 320 px", "face", LOUDEST | TRACES | {"size": 320}),
     Recipe("residual, lower half, 320 px, three views", "face", LOUDEST | TRACES | {"size": 320, "views": 3}),
-    Recipe("picture and residual, all taps", "face", LOUDEST | {"signal": "both"}),
-    Recipe("picture and residual, lower half, 320 px", "face", LOUDEST | {"signal": "both", "taps": "early", "size": 320}),
-    Recipe("residual, all taps of Xception", "face", LOUDEST | XCEPTION | {"signal": "residual"}),
+    Recipe("picture and residual, all taps", "face", LOUDEST | {"signals": ("picture", "residual")}),
     Recipe(
-        "residual, all taps of Xception, weak penalty", "face", LOUDEST | XCEPTION | {"signal": "residual", "strength": 0.1}
+        "picture and residual, lower half, 320 px",
+        "face",
+        LOUDEST | {"signals": ("picture", "residual"), "taps": "early", "size": 320},
+    ),
+    Recipe("residual, all taps of Xception", "face", LOUDEST | XCEPTION | {"signals": ("residual",)}),
+    Recipe(
+        "residual, all taps of Xception, weak penalty", "face", LOUDEST | XCEPTION | {"signals": ("residual",), "strength": 0.1}
     ),
     Recipe("picture, all taps of Xception", "face", LOUDEST | XCEPTION),
     Recipe("residual, lower half, 320 px, the centre square", "centre", LOUDEST | TRACES | {"size": 320}),
@@ -104,8 +113,9 @@ def main(
     folders = {"centre": centre, "face": face}
     started = time.monotonic()
     rows = {recipe.name: measured(recipe, folders[recipe.crop], out) for recipe in (*ALONE, *TOGETHER)}
-    rows = renamed(rows, dict(name.split("=", 1) for name in names))
-    page = generalisation_page.page(rows, [r.name for r in ALONE], [r.name for r in TOGETHER], choices(rows))
+    rows = {recipe: renamed(row, dict(name.split("=", 1) for name in names)) for recipe, row in rows.items()}
+    command = shlex.join(["python", "-m", "benchmarks.generalisation", *sys.argv[1:]])
+    page = generalisation_page.page(command, rows, [r.name for r in ALONE], [r.name for r in TOGETHER], choices(rows))
     manifest.write_whole(docs / "generalisation.md", page.encode())
     console.say(f"{docs / 'generalisation.md'}, {time.monotonic() - started:.0f} s.")
 
@@ -169,13 +179,18 @@ def _auc(head: matrix_heads.Head, experiment: Experiment, rows: np.ndarray, them
     return float(roc_auc_score(them.label[rows], head.probabilities(features.plain[rows])))
 
 
-def renamed(value: Any, names: Mapping[str, str]) -> Any:
-    """The same with other names of sources, also where several are joined."""
+def renamed(row: dict, names: Mapping[str, str]) -> dict:
+    """The figures of a recipe with other names of sources."""
+    inner = {names.get(source, source): value for source, value in row["inner"].items()}
+    return {"outcomes": _renamed(row["outcomes"], names), "inner": inner}
+
+
+def _renamed(value: Any, names: Mapping[str, str], key: str = "") -> Any:
     if isinstance(value, dict):
-        return {renamed(key, names): renamed(each, names) for key, each in value.items()}
+        return {key: _renamed(each, names, key) for key, each in value.items()}
     if isinstance(value, list):
-        return [renamed(each, names) for each in value]
-    if isinstance(value, str):
+        return [_renamed(each, names, key) for each in value]
+    if key in NAMED:
         return " and ".join(names.get(part, part) for part in value.split(" and "))
     return value
 

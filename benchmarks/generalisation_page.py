@@ -1,15 +1,13 @@
 """docs/generalisation.md: the tables of `python -m benchmarks.generalisation`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
+from benchmarks import measuring
 from validation.matrix_plan import NOTHING
 
-COMMAND = "python -m benchmarks.generalisation --centre data/many --face data/many-face"
-"""And `--names` with what the page calls the sources."""
+INTRODUCTION = """# Generators that nobody trained on
 
-INTRODUCTION = f"""# Generators that nobody trained on
-
-    {COMMAND}
+    {command}
 
 wrote this page; `python -m validation matrix --leave-one-source-out` measures any single recipe on your own data set. Each head
 is linear, on cached features of a frozen base, trained without the source that tests it. AUC with its 95% interval by bootstrap
@@ -48,13 +46,15 @@ images get *can't tell*; and the share of known photographs of the hold-out that
 """
 
 
-def page(rows: Mapping[str, dict], alone: Sequence[str], together: Sequence[str], choices: Mapping[str, str]) -> str:
+def page(
+    command: str, rows: Mapping[str, dict], alone: Sequence[str], together: Sequence[str], choices: Mapping[str, str]
+) -> str:
     """All tables, in Markdown."""
     first = rows[alone[0]]
     generators = list(first["inner"])
     chosen = [alone[0], *dict.fromkeys(choices.values())]
     parts = [
-        INTRODUCTION,
+        INTRODUCTION.format(command=command),
         _sources(first),
         "## One lever at a time\n",
         _aucs({name: rows[name] for name in alone}, generators),
@@ -70,11 +70,6 @@ def page(rows: Mapping[str, dict], alone: Sequence[str], together: Sequence[str]
         _sure(rows, chosen, generators),
     ]
     return "\n".join(parts)
-
-
-def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    every = [list(head), ["---"] * len(head), *map(list, lines)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in every) + "\n"
 
 
 def outcome(row: dict, name: str) -> dict:
@@ -120,7 +115,7 @@ def _aucs(rows: Mapping[str, dict], generators: Sequence[str]) -> str:
                 *(estimate(each, 2) for each in alarms),
             ]
         )
-    return table(head, lines)
+    return measuring.markdown_table(head, lines)
 
 
 def _chosen(rows: Mapping[str, dict], choices: Mapping[str, str], start: str) -> str:
@@ -128,7 +123,7 @@ def _chosen(rows: Mapping[str, dict], choices: Mapping[str, str], start: str) ->
     for generator, name in choices.items():
         before, after = (outcome(rows[each], generator)["cells"][0] for each in (start, name))
         lines.append([generator, name, *(estimate(each["auc"]) for each in (before, after)), estimate(after["tpr"], 2)])
-    return table(["left out", "chosen", f"{start}: AUC", "chosen: AUC", "found at the threshold"], lines)
+    return measuring.markdown_table(["left out", "chosen", f"{start}: AUC", "chosen: AUC", "found at the threshold"], lines)
 
 
 def _pairs(rows: Mapping[str, dict], names: Sequence[str]) -> str:
@@ -140,7 +135,7 @@ def _pairs(rows: Mapping[str, dict], names: Sequence[str]) -> str:
                 cell = each["cells"][0]
                 calls = estimate(cell["tpr"], 2), estimate(alarms[0]["fpr"], 2)
                 lines.append([name, each["name"], estimate(cell["auc"]), *calls])
-    return table(["recipe", "left out", "AUC", "found", "false alarms"], lines)
+    return measuring.markdown_table(["recipe", "left out", "AUC", "found", "false alarms"], lines)
 
 
 def _history(rows: Mapping[str, dict]) -> str:
@@ -152,7 +147,7 @@ def _history(rows: Mapping[str, dict]) -> str:
         change = most["change"]
         told = f"{change['value']:+.2f} ({change['low']:+.2f} to {change['high']:+.2f})"
         lines.append([name, each["name"], f"{what}, as {most['source']} ({most['processing']})", told])
-    return table(["recipe", "left out", "what goes through what", "change"], lines)
+    return measuring.markdown_table(["recipe", "left out", "what goes through what", "change"], lines)
 
 
 def _sure(rows: Mapping[str, dict], names: Sequence[str], generators: Sequence[str]) -> str:
@@ -163,4 +158,6 @@ def _sure(rows: Mapping[str, dict], names: Sequence[str], generators: Sequence[s
         for generator in generators:
             sure = outcome(rows[name], generator)["cells"][0]["sure"]
             lines.append([name, generator, estimate(sure["wrong"], 2), estimate(sure["wrong_near"], 2), costs])
-    return table(["recipe", "left out", "called real", "the same, and not far", "photographs too far"], lines)
+    return measuring.markdown_table(
+        ["recipe", "left out", "called real", "the same, and not far", "photographs too far"], lines
+    )

@@ -19,6 +19,7 @@ import numpy as np
 import tyro
 from PIL import Image
 
+from benchmarks import measuring
 from data_collection import console, face_images, figures, manifest, splits
 from data_collection.face_images import Face
 from data_collection.manifest import FaceRecord
@@ -186,8 +187,8 @@ def cells(row: Row) -> tuple[str, ...]:
 def markdown(rows: Sequence[Row]) -> str:
     lines = []
     for each in COLLECTIONS:
-        lines += [f"{each.name[0].upper()}{each.name[1:]}:", "", f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
-        lines += [f"| {' | '.join(cells(row))} |" for row in rows if row.collection == each.name] + [""]
+        mine = [cells(row) for row in rows if row.collection == each.name]
+        lines += [f"{each.name[0].upper()}{each.name[1:]}:", "", measuring.markdown_table(COLUMNS, mine)]
     return "\n".join(lines)
 
 

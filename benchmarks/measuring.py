@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,3 +75,8 @@ def whole_process(words: list[str], place: Path, codes: tuple[int, ...] = (0,)) 
     if done.returncode not in codes:
         raise console.PlainError(f"python -m {' '.join(words)} failed: {done.stderr[-500:]}")
     return seconds, int(report.read_text()) / 1e6
+
+
+def markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    every = [head, ["---"] * len(head), *lines]
+    return "".join(f"| {' | '.join(line)} |\n" for line in every)

@@ -11,6 +11,7 @@ from data_collection import console
 from detection import provenance
 from detection.found_images import STDIN
 from detection.predictor import Detection
+from training.calibration import DOUBT
 from training.saved_models import Card
 
 LONGEST_TABLE = 50
@@ -93,7 +94,7 @@ def _cells(detection: Detection) -> list[str]:
 def print_summary(counts: Counter[str], card: Card) -> None:
     """Counts by verdict where there were many, what the verdicts mean, and what is wrong with the training's data."""
     if counts.total() > LONGEST_TABLE:
-        parts = [f"{counts[verdict]:,} {verdict or 'not judged'}" for verdict in ("generated", "real", "can't tell", "")]
+        parts = [f"{counts[verdict]:,} {verdict or 'not judged'}" for verdict in ("generated", "real", DOUBT, "")]
         console.say(f"{counts.total():,} pictures: {', '.join(parts)}.")
     console.say(f"Judged by {card.name}: {card.calibration.in_words()} {card.calibration.expectation()} This is no proof.")
     if card.banner:

@@ -12,6 +12,7 @@ from data_collection import console, face_crop, face_images, package_index, page
 from data_collection.face_images import Face
 from detection import provenance
 from detection.predictor import Detection, Detector, Prepared
+from training.calibration import DOUBT
 from validation import pictures
 from validation.explainer import Explainer, Similar
 
@@ -23,7 +24,7 @@ STATUS = {face_images.UnknownFormat: 415, face_images.NotOneFace: 422, face_imag
 HEADLINES = {
     "generated": "Looks generated",
     "real": "Looks like a photograph",
-    "can't tell": "Can't tell",
+    DOUBT: "Can't tell",
 }
 
 
@@ -90,7 +91,7 @@ class Answers:
 
     def _sentence(self, found: Detection) -> str:
         band, percent = self.detector.card.calibration, _percent(found.probability)
-        if found.verdict == "can't tell":
+        if found.verdict == DOUBT:
             return (
                 f"The probability of “generated” is {percent}, between {band.real_below:.0%} and {band.generated_above:.0%}, "
                 "where this detector errs too often to answer."

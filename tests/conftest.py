@@ -87,11 +87,7 @@ def workplace(tmp_path_factory) -> Path:
 
 def _fill(folder: Path) -> None:
     make_faces(folder / "faces")
-    second = folder / "faces" / "generated elsewhere"  # of several generators, so that heads have several voices
-    second.mkdir()
-    for path in sorted((folder / "faces" / "generated").iterdir())[::2]:
-        path.rename(second / path.name)
-    collected = command(*collect_command(folder / "faces"), "--generated", f"folder:{second}", cwd=folder)
+    collected = command(*collect_command(folder / "faces"), cwd=folder)
     assert collected.returncode == 0, collected.stderr
     trained = command(*TRAIN, "--trials", 4, "--epochs", 6, "--name", "toy", cwd=folder)
     assert trained.returncode == 0, trained.stderr

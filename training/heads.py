@@ -187,7 +187,7 @@ def build_head(
 ) -> "keras.Model":
     """A compiled head from the columns' features (n, width) to a logit (n, 1); it standardises as the training images ask.
 
-    With several generators a logit for each of them, (n, generators, 1), which `spoken` makes one.
+    With several generators a logit for each of them, (n, generators, 1), which `one_logit` joins.
     """
     import keras
 
@@ -212,7 +212,7 @@ def build_head(
     return head
 
 
-def spoken(head: "keras.Model") -> "keras.Model":
+def one_logit(head: "keras.Model") -> "keras.Model":
     """The same head with one logit (n, 1): of several voices the log of their mean exponential, which the surest rules."""
     import keras
 

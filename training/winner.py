@@ -18,7 +18,7 @@ from training.dataset import Dataset
 from training.detector import Column
 from training.feature_cache import Extractor
 from training.head_search import Trial
-from training.heads import TrainingFaces, build_head, chosen, fit_head, indices, spoken
+from training.heads import TrainingFaces, build_head, chosen, fit_head, indices, one_logit
 from training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _fit_head(
         f"{who}: {head_search.describe(values)}: epoch {best + 1} of {len(history.epoch)}, "
         f"val_loss {history.history['val_loss'][best]:.4f}, val_auc {history.history['val_auc'][best]:.4f}"
     )
-    model = spoken(model)
+    model = one_logit(model)
     logits = np.asarray(model.predict(faces.validation[:, 0][:, indices(columns)], verbose=0))[:, 0].astype(np.float64)
     heat = temperature(logits, labels)
     return Head(values, columns, model, heat, logits / heat)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_collection.manifest import LABELS, FaceRecord
+from training.calibration import DOUBT
 from validation.intervals import CONFIDENCE, exact
 from validation.judged import Judged
 from validation.metrics import BINS, Estimate, bins, estimates
@@ -167,7 +168,7 @@ def doubts(judged: Judged, verdicts: Sequence[str]) -> list[Doubt]:
     rows = []
     for label in (*LABELS, "all"):
         mine = np.full(len(said), True) if label == "all" else names == label
-        doubtful = mine & (said == "can't tell")
+        doubtful = mine & (said == DOUBT)
         answered = mine & ~doubtful
         wrong = answered & (said != names)
         rows.append(Doubt(label, int(mine.sum()), int(doubtful.sum()), int(wrong.sum()), _error(wrong, answered, judged)))

@@ -1,5 +1,7 @@
 """matrix(): cached features -> a head for each generated source -> tested on every other -> printed, a page, TensorBoard."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from data_collection import console, processing, splits
@@ -13,8 +15,6 @@ from validation.matrix_outcomes import Outcome
 from validation.matrix_plan import Experiment, Images
 from validation.matrix_results import Matrix
 from validation.matrix_settings import MatrixSettings
-
-SIGNALS = {"picture": ("picture",), "residual": ("residual",), "both": ("picture", "residual")}
 
 
 def matrix(settings: MatrixSettings) -> None:
@@ -35,9 +35,9 @@ def matrix(settings: MatrixSettings) -> None:
 
     console.heading(f"{len(rows) + len(others)} heads")
     opened = splits.record_opening(data.folder, "matrix")
-    outcomes = run_all(rows + others, them, features, settings)
-
-    found = Matrix(data, them, weights, settings, opened, outcomes[: len(rows)], outcomes[len(rows) :])
+    # the history control is of the heads that leave something out
+    known = run_all(rows, them, replace(features, processed={}), settings)
+    found = Matrix(data, them, weights, settings, opened, known, run_all(others, them, features, settings))
     folder = data.folder / "matrix"
     matrix_report.write(found, folder)
     matrix_report.log(found, settings.logs / "validation" / f"matrix-{data.folder.absolute().name}")
@@ -50,7 +50,7 @@ def look(data: Dataset, them: Images, weights: BaseWeights, settings: MatrixSett
     console.say(f"{settings.base}: {weights.note}.")
     # As training does it, so that both share one cache.
     side = min(settings.size, data.image_size)
-    extractor = Extractor(weights, (settings.size,), side, settings.engine, SIGNALS[settings.signal])
+    extractor = Extractor(weights, (settings.size,), side, settings.engine, settings.signals)
     plain = feature_cache.features(data.folder, them.records, extractor, 1)
     train = them.rows(them.sources, "train")
     passes, views = plain.forward_passes, plain.values[train]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data_collection import console
 from training import baselines, calibration
 from training.calibration import Calibration
 from training.detector import Column
@@ -14,8 +15,8 @@ from validation.matrix_distance import Home
 from validation.matrix_plan import Experiment, Images, Source
 from validation.matrix_settings import MatrixSettings
 
-FEWEST = 10
-"""Photographs that did not teach a voice which its unit needs; where there are fewer, those that did help out."""
+UNIT_NEEDS = 10
+"""Photographs that did not teach a voice; where there are fewer, those that did help out with its unit."""
 
 
 @dataclass(frozen=True)
@@ -124,15 +125,24 @@ def fit(experiment: Experiment, them: Images, features: Features, settings: Matr
 
 
 def _cross_fitted(lesson: Lesson) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of train and validation images, and what heads say of them that have not met their groups."""
+    """Rows of train and validation images, and what heads say of them that have not met their groups.
+
+    Raises:
+        PlainError: the images are of too few groups for so many folds.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
     them, rows = lesson.them, np.concatenate([lesson.train, lesson.validation])
     found = np.empty(len(rows))
-    names, place = np.unique(them.group[rows], return_inverse=True)
-    folds = np.random.default_rng(0).permutation(len(names)) % lesson.settings.folds
-    for fold in range(lesson.settings.folds):
-        mine = folds[place] == fold
-        voices = HEADS[lesson.settings.head](lesson.without(names[folds == fold]))
-        found[mine] = voices.probabilities(lesson.features.plain[rows[mine]])
+    splitter = StratifiedGroupKFold(lesson.settings.folds, shuffle=True, random_state=0)
+    for _, mine in splitter.split(rows, them.label[rows], them.group[rows]):
+        part = lesson.without(np.unique(them.group[rows[mine]]))
+        if len(np.unique(them.label[part.train])) < 2:
+            raise console.PlainError(
+                f"--folds {lesson.settings.folds} leaves a head without a class to learn; its images are of too few groups. "
+                "Take fewer folds, or 0."
+            )
+        found[mine] = HEADS[lesson.settings.head](part).probabilities(lesson.features.plain[rows[mine]])
     return rows, found
 
 
@@ -152,7 +162,7 @@ def _ridge_per_generator(lesson: Lesson) -> Voices:
     """One voice for each generator, against all photographs; in units of what photographs that taught none of them get."""
     them, train = lesson.them, lesson.train
     real = lesson.validation[them.label[lesson.validation] == 0]
-    if len(real) < FEWEST:
+    if len(real) < UNIT_NEEDS:
         real = np.concatenate([real, train[them.label[train] == 0]])
     voices = []
     for source in np.unique(them.source[train[them.label[train] == 1]]):

@@ -18,13 +18,14 @@ HEADS = {
     "ridge": "ridge regression",
     "ridge-per-generator": "ridge regression of each generator by itself, of which the surest decides,",
 }
-SHOWN = {"picture": "of the picture", "residual": "of its noise residual", "both": "of the picture and of its noise residual"}
+SHOWN = {"picture": "of the picture", "residual": "of its noise residual"}
 
 
 def head(settings: MatrixSettings) -> str:
     """What every row is, in words."""
     taps = "every tap" if settings.taps == "all" else f"the taps called {settings.taps!r}"
-    return f"{HEADS[settings.head]} on the standardised mean and standard deviation of {taps} {SHOWN[settings.signal]}"
+    shown = " and ".join(SHOWN[signal] for signal in settings.signals)
+    return f"{HEADS[settings.head]} on the standardised mean and standard deviation of {taps} {shown}"
 
 
 @dataclass(frozen=True)

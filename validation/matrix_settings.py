@@ -8,7 +8,7 @@ from data_collection import options
 from training.base_models import BASE_MODELS
 
 Base = Literal[*BASE_MODELS]
-Signal = Literal["picture", "residual", "both"]
+Signal = Literal["picture", "residual"]
 Taps = Literal["all", "early", "middle", "late", "every third", "top"]
 Head = Literal["logistic", "ridge", "ridge-per-generator"]
 
@@ -37,8 +37,8 @@ class MatrixSettings:
     """Views of every training image: a plain one, and others with a random JPEG or rescaling history and a mirror. Tests see \
 the plain one."""
 
-    signal: Signal = "picture"
-    """What the base is shown: the picture, its noise residual (what blurring takes out of it), or one after the other."""
+    signals: tuple[Signal, ...] = ("picture",)
+    """What the base is shown: the picture, its noise residual (what blurring takes out of it), or both, one after the other."""
 
     taps: Taps = "all"
     """Which layers of the base the heads look at."""
@@ -58,7 +58,7 @@ set the threshold. 0: the validation images alone set it."""
 
     history_control: bool = False
     """Also put photographs through the size and JPEG quality of each generated source, and generated images through those of \
-each real one: a head that knows faces and not files says the same of them."""
+each real one: a head that knows faces and not files says the same of them. With --leave-one-source-out."""
 
     target_fpr: float = 0.05
     """Share of photographs that may be called generated; it sets each head's threshold."""
@@ -86,6 +86,10 @@ each real one: a head that knows faces and not files says the same of them."""
                 f"--size is {self.size}; {self.base} takes multiples of {row.multiple} from {row.smallest} to 1024."
             )
         options.within(self, views=(1, 32), seed=(0, 2**31 - 1), folds=(0, 20))
+        if not self.signals or len(set(self.signals)) != len(self.signals):
+            raise ValueError(f"--signals is {' '.join(self.signals) or 'empty'}; name each signal once.")
+        if self.history_control and not self.leave_one_source_out:
+            raise ValueError("--history-control is of heads that have not seen a source; add --leave-one-source-out.")
         if self.folds == 1:
             raise ValueError("--folds is 1; take 0 for none, or 2 to 20.")
         if not 0 < self.strength < float("inf"):

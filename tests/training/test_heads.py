@@ -90,7 +90,7 @@ def test_every_generator_has_a_voice_that_says_nothing_of_the_others():
 def test_a_single_generator_needs_no_voices():
     assert of_generators(toy_faces(), "gan").arrays(COLUMNS)[1].shape == (60, 1)
     head = heads.build_head(of_generators(toy_faces(), "gan"), COLUMNS, 0, 0, 0.0, 1e-4, 1e-3)
-    assert heads.spoken(head) is head
+    assert heads.one_logit(head) is head
 
 
 def test_a_voice_learns_from_its_generator_and_the_photographs_alone():
@@ -120,7 +120,7 @@ def test_the_surest_voice_rules_and_the_undecided_stay_undecided():
     faces = of_generators(toy_faces(), "gan", "diffusion", "gan")
     head = heads.build_head(faces, COLUMNS[:2], 0, 0, 0.0, 1e-4, 1e-3)
     x, *_ = faces.arrays(COLUMNS[:2])
-    assert np.allclose(heads.spoken(head)(x), 0, atol=1e-6)
+    assert np.allclose(heads.one_logit(head)(x), 0, atol=1e-6)
     kernel = np.zeros(head.get_layer("logit").get_weights()[0].shape)
     head.get_layer("logit").set_weights([kernel, np.array([20.0, -5.0])])
-    assert np.allclose(heads.spoken(head)(x), 20 - np.log(2), atol=1e-4)
+    assert np.allclose(heads.one_logit(head)(x), 20 - np.log(2), atol=1e-4)

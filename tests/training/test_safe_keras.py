@@ -42,7 +42,7 @@ def head(width: int, name: str, layers: int) -> keras.Model:
     steps += [keras.layers.Dense(4, activation="relu"), keras.layers.Dropout(0.3)] * (layers - 1)
     steps.append(keras.layers.Dense(layers, kernel_initializer="zeros", name="logit"))
     if layers > 1:  # of several generators
-        return heads.spoken(keras.Sequential([*steps, keras.layers.Reshape((layers, 1))], name=name))
+        return heads.one_logit(keras.Sequential([*steps, keras.layers.Reshape((layers, 1))], name=name))
     model = keras.Sequential(steps, name=name)
     loss = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.05)
     model.compile(keras.optimizers.AdamW(1e-3, weight_decay=1e-4), loss, metrics=[keras.metrics.AUC(from_logits=True)])

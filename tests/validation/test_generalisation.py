@@ -51,10 +51,17 @@ def test_every_generator_gets_the_recipe_that_is_best_for_the_others():
     assert generalisation.choices(rows) == {"gan": "one", "net": "two"}
 
 
-def test_sources_are_renamed_wherever_they_stand():
-    kept = {"name": "real and gan", "cells": [{"tested_on": ["gan"]}], "gan": 0.5, "recipe": "gan-like"}
-    found = generalisation.renamed(kept, {"real": "Kaggle", "gan": "GAN"})
-    assert found == {"name": "Kaggle and GAN", "cells": [{"tested_on": ["GAN"]}], "GAN": 0.5, "recipe": "gan-like"}
+def test_sources_are_renamed_and_classes_are_not():
+    replayed = {"source": "generated", "label": "generated", "processing": "96 px"}  # a source may be called like its class
+    kept = {
+        "outcomes": [{"name": "real and generated", "cells": [{"tested_on": ["generated"]}], "history": [replayed]}],
+        "inner": {"generated": 0.5},
+    }
+    found = generalisation.renamed(kept, {"real": "Kaggle", "generated": "GAN"})
+    assert found["inner"] == {"GAN": 0.5}
+    (outcome,) = found["outcomes"]
+    assert (outcome["name"], outcome["cells"][0]["tested_on"]) == ("Kaggle and GAN", ["GAN"])
+    assert outcome["history"] == [{**replayed, "source": "GAN"}]
 
 
 def test_numbers_are_told_as_in_the_tables():

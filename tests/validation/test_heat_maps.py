@@ -69,7 +69,7 @@ def test_a_map_adds_up_to_the_first_order_share_of_every_feature(anatomy, pixels
 def test_shares_of_a_head_of_several_voices_are_its_logit_and_its_slope():
     keras.utils.set_random_seed(0)
     faces = of_generators(toy_faces(), "gan", "diffusion", "gan")
-    head = heads.spoken(heads.build_head(faces, COLUMNS[:4], 1, 8, 0.0, 1e-4, 1e-3))
+    head = heads.one_logit(heads.build_head(faces, COLUMNS[:4], 1, 8, 0.0, 1e-4, 1e-3))
     plain = Head.of(Member(COLUMNS[:4], head, 0.5))
     x, *_ = faces.arrays(COLUMNS[:4])
     logits, slopes = plain.logits(x[:5])

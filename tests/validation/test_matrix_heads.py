@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from data_collection import console
 from data_collection.manifest import FaceRecord
 from toy_features import COLUMNS, WIDTH
 from validation import matrix_distance, matrix_heads, matrix_outcomes
@@ -101,6 +102,12 @@ def test_no_image_is_judged_by_a_head_that_met_its_group(them, monkeypatch):
     assert len(folds) == 4
     assert set.union(*(every - fold for fold in folds)) == every
     assert not any((every - one) & (every - other) for one in folds for other in folds if one is not other)
+
+
+def test_too_few_groups_for_the_folds_are_told(them):
+    few = dataclasses.replace(them, group=np.where(them.label == 1, 0, np.arange(360)))
+    with pytest.raises(console.PlainError, match="--folds 3 leaves a head without a class to learn"):
+        matrix_heads.fit(EVERYTHING, few, seen(few, traces(few)), MatrixSettings(head="ridge", folds=3))
 
 
 def test_an_image_unlike_all_training_images_is_far_and_the_others_are_not(them):

@@ -73,7 +73,7 @@ def test_the_whole_report_says_what_a_reader_needs_and_is_made_again_from_what_i
     assert list(found["detectors"]) == ["toy", *baselines, "saved_models/twin"]  # two of one name are told apart
     toy = found["detectors"]["toy"]
     assert toy["threshold"] == pytest.approx(card["calibration"]["threshold"], abs=1e-6)
-    assert toy["metrics"]["ROC AUC"]["value"] > 0.6  # the toy's grid is to be seen even by random weights
+    assert toy["metrics"]["ROC AUC"]["low"] > 0.5  # the toy's grid is plain to see, even for random weights
     assert sum(toy["confusion"].values()) == 12
     assert found["judged_on"]["images"] == {"real": 6, "generated": 6}
     assert found["judged_on"]["overlap_with_training"]["compared"] == 68

@@ -1,0 +1,60 @@
+"""A detector of several generators, made by the commands themselves: a voice for each, in every file that holds it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from data_collection import manifest
+from detection.predictor import Detector
+from finetuning import parent
+from toys import TRAIN, collect_command, command, make_faces
+from training import saved_models
+from validation import heat_maps, predictions
+from validation.anatomy import Anatomy
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """Half of the generated toys are of a second source."""
+    folder = tmp_path_factory.mktemp("voices")
+    make_faces(folder / "faces", 100)
+    second = folder / "faces" / "second"
+    second.mkdir()
+    for path in sorted((folder / "faces" / "generated").iterdir())[::2]:
+        path.rename(second / path.name)
+    done = command(*collect_command(folder / "faces", "--generated", f"folder:{second}"), cwd=folder)
+    assert done.returncode == 0, done.stderr
+    done = command(*TRAIN, "--trials", 4, "--epochs", 20, "--name", "voices", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "Every head has a voice for each generated source (generated, second); the surest rules." in done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hold_out(place) -> list[manifest.FaceRecord]:
+    return manifest.accepted(manifest.read(place / "data" / "faces"), "hold-out")
+
+
+def test_it_finds_the_images_of_both(place, hold_out):
+    detector = Detector.load(place / "saved_models" / "voices")
+    said = list(detector.predict_all(place / "data" / "faces" / record.original for record in hold_out))
+    probabilities = np.array([each.probability for each in said])
+    for source in ("generated", "second"):
+        mine = np.array([record.label == "real" or record.source == source for record in hold_out])
+        labels = np.array([record.label == "generated" for record in hold_out])
+        assert roc_auc_score(labels[mine], probabilities[mine]) > 0.8
+
+
+def test_its_card_names_them(place):
+    assert saved_models.read_card(place / "saved_models" / "voices").search["generators"] == ["generated", "second"]
+
+
+def test_its_parts_say_what_its_file_says(place, hold_out):
+    """Opened for fine-tuning and for heat maps, whose shares are plain arithmetic."""
+    folder = place / "saved_models" / "voices"
+    opened, judge = Anatomy(parent.read(folder)), predictions.judges(folder, saved_models.read_card(folder))[0]
+    pixels = heat_maps.pixels(place / "data" / "faces", hold_out, judge)
+    assert all(len(head.layers[-1][1]) == 2 for head in opened.shares.heads)
+    assert 1 / (1 + np.exp(-opened.look(pixels).logits)) == pytest.approx(judge.run(pixels), abs=1e-5)
