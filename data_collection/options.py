@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import shlex
+from collections.abc import Sequence
 
 
 def within(settings: object, **limits: tuple[float, float]) -> None:
@@ -11,6 +12,12 @@ def within(settings: object, **limits: tuple[float, float]) -> None:
         value = getattr(settings, name)
         if not low <= value <= high:
             raise ValueError(f"--{name.replace('_', '-')} is {value}; choose {low} to {high}.")
+
+
+def once(option: str, values: Sequence, one: str) -> None:
+    """Raises ValueError unless there are values and each is there once; `one` is what a value is called."""
+    if not values or len(set(values)) != len(values):
+        raise ValueError(f"--{option} is {' '.join(map(str, values)) or 'empty'}; name each {one} once.")
 
 
 def plain_name(option: str, value: str, such_as: str) -> None:

@@ -64,12 +64,12 @@ def choose(parent: Parent, opened: Sequence[Block], rows: int, disk: float) -> B
     if not below:
         return pixels
     columns = detector.columns_of(parent.members)
-    sizes = tuple(dict.fromkeys(column.size for column in columns))
+    shown = list(dict.fromkeys(column.shown for column in columns))
     front = _front(parent, below)
-    names = [*(f"{below} at {size}" for size in sizes), FROZEN]
+    names = [*(f"{below} of the {signal} at {size}" for size, signal in shown), FROZEN]
     shapes = [tuple(output.shape[1:]) for output in front.outputs]
     found = Boundary(below, tuple(names[: len(shapes)]), tuple(shapes), "float32")
-    activations, gigabytes = 4 * sum(math.prod(shape) for shape in shapes[: len(sizes)]), found.bytes_per_row * rows / 1e9
+    activations, gigabytes = 4 * sum(math.prod(shape) for shape in shapes[: len(shown)]), found.bytes_per_row * rows / 1e9
     if activations > 4 * side * side * 3:
         return replace(pixels, why=f"activations under {opened[-1].name} exceed the pixels ({activations / 1e3:.0f} kB a view)")
     if gigabytes > disk:
@@ -86,7 +86,7 @@ def _split(parent: Parent, tap: str) -> tuple[list[Column], list[Column]]:
 
 
 def _front(parent: Parent, tap: str) -> "keras.Model":
-    """Pixels to the activations at the boundary, one output per input size, and what frozen taps contribute."""
+    """Pixels to the activations at the boundary, one output per input size and signal, and what frozen taps contribute."""
     import keras
 
     name, side = parent.card.base["name"], parent.card.image_size
@@ -96,10 +96,10 @@ def _front(parent: Parent, tap: str) -> "keras.Model":
     taps = [each for each in base_models.tap_names(parent.base, name) if each in wanted]
     cut = base_models.tapped(parent.base, name, taps)
     outputs, found = [], {}
-    for size in dict.fromkeys(column.size for column in detector.columns_of(parent.members)):
-        by_tap = dict(zip(taps, cut(detector.prepared(pixels, name, size), training=False), strict=True))
+    for shown in dict.fromkeys(column.shown for column in detector.columns_of(parent.members)):
+        by_tap = dict(zip(taps, cut(detector.prepared(pixels, name, *shown), training=False), strict=True))
         outputs.append(by_tap[tap])
-        found |= {column: detector.pooled(by_tap[column.tap], column.statistic) for column in frozen if column.size == size}
+        found |= {column: detector.pooled(by_tap[column.tap], column.statistic) for column in frozen if column.shown == shown}
     return keras.Model(pixels, [*outputs, detector.vector(found, frozen)] if frozen else outputs, name="front")
 
 
@@ -118,10 +118,10 @@ def tail(parent: Parent, boundary: Boundary) -> "keras.Model":
     start = parent.base.get_layer(layers[boundary.tap]).output
     upper = keras.Model(start, [parent.base.get_layer(layers[tap]).output for tap in taps], name="upper")
     found: dict[Column, keras.KerasTensor] = {}
-    for size, activations in zip(dict.fromkeys(column.size for column in columns), inputs, strict=False):
+    for shown, activations in zip(dict.fromkeys(column.shown for column in columns), inputs, strict=False):
         outputs = upper(activations, training=False)
         by_tap = dict(zip(taps, outputs, strict=True))
-        found |= {c: detector.pooled(by_tap[c.tap], c.statistic) for c in above if c.size == size}
+        found |= {c: detector.pooled(by_tap[c.tap], c.statistic) for c in above if c.shown == shown}
     place = 0
     for column in frozen:
         width = column.stop - column.start

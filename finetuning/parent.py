@@ -80,7 +80,8 @@ def read(folder: Path) -> Parent:
     try:
         name, weights, heads = card.base["name"], card.search["weights"], card.search["winner"]
         base = model.get_layer(name)
-        layout = detector.layout(base_models.build(name), name, card.settings["sizes"])
+        shown = card.settings["sizes"], card.settings.get("signals", ("picture",))
+        layout = detector.layout(base_models.build(name), name, *shown)
         members = [
             Member(chosen(layout, values), model.get_layer(f"head{number}"), weight)
             for number, (values, weight) in enumerate(zip(heads, weights, strict=True), 1)

@@ -7,7 +7,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
+
+from data_collection import console, package_index
+from data_collection.package_index import Package
 
 ROOT = Path(__file__).parent.parent
 
@@ -52,6 +56,16 @@ def command(*words: object, cwd: Path, **environment: str) -> subprocess.Complet
 
 def environment_of(**environment: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160", **environment}
+
+
+def fetched(package: Package) -> None:
+    """Has a package in the cache, or skips the test where the package index cannot be reached."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIP_RETRIES", "0")
+        try:
+            package_index.fetch(package)
+        except console.PlainError as error:
+            pytest.skip(str(error))
 
 
 COLLECT = ("data_collection", "--image-size", 64, "--min-side", 48, "--no-audit")

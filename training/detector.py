@@ -32,6 +32,16 @@ class Column:
     stop: int
     signal: str = "picture"
 
+    @property
+    def shown(self) -> tuple[int, str]:
+        """What the base was given: input size and signal."""
+        return self.size, self.signal
+
+    @property
+    def place(self) -> tuple[int, str, str]:
+        """Where its numbers come from: input size, signal and tap."""
+        return self.size, self.signal, self.tap
+
 
 def pooled(tap: "keras.KerasTensor", statistic: str) -> "keras.KerasTensor":
     """Mean or standard deviation of every channel over the picture."""
@@ -46,7 +56,7 @@ def pooled(tap: "keras.KerasTensor", statistic: str) -> "keras.KerasTensor":
 
 def prepared(pixels: "keras.KerasTensor", name: str, size: int, signal: str = "picture") -> "keras.KerasTensor":
     """Pixels of 0..255 at one input size, or another signal of them, as the base was trained on pictures."""
-    return base_models.preprocessed(SIGNALS[signal](resized(pixels, size)), name)
+    return base_models.preprocessed(SIGNALS[signal](resized(pixels, size, signal)), name)
 
 
 def layout(base: "keras.Model", name: str, sizes: Sequence[int], signals: Sequence[str] = ("picture",)) -> list[Column]:
@@ -73,10 +83,10 @@ def parts(
     names = [tap for tap in base_models.tap_names(base, name) if tap in wanted]
     tapped = base_models.tapped(base, name, names)
     found = {}
-    for shown in dict.fromkeys((column.size, column.signal) for column in columns):
+    for shown in dict.fromkeys(column.shown for column in columns):
         outputs = tapped(prepared(pixels, name, *shown), training=False)
         by_tap = dict(zip(names, outputs, strict=True))
-        found |= {c: pooled(by_tap[c.tap], c.statistic) for c in columns if (c.size, c.signal) == shown}
+        found |= {c: pooled(by_tap[c.tap], c.statistic) for c in columns if c.shown == shown}
     return found
 
 

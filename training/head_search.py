@@ -60,7 +60,8 @@ TUNERS: dict[str, Callable[..., keras_tuner.Tuner]] = {
 def describe(values: Mapping[str, Any]) -> str:
     """A trial in words: what it looks at, then what stands on it."""
     layers = f"{values['layers']} x {values['units']}" if values["layers"] else "linear"
-    return f"{values['base']} {values['taps']} {values['statistics']} at {values['sizes']}, {layers}"
+    signals = "" if values["signals"] == "picture" else f"{values['signals']} "
+    return f"{values['base']} {signals}{values['taps']} {values['statistics']} at {values['sizes']}, {layers}"
 
 
 def search(

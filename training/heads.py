@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from training.detector import Column
 if TYPE_CHECKING:
     import keras
 
-SPACE_VERSION = 4
+SPACE_VERSION = 5
 """Part of a search's key: raise it with every change to this file, so that an old search is never carried on."""
 
 
@@ -47,7 +47,7 @@ TAP_SETS: dict[str, Callable[[list[str]], list[str]]] = {
 """Which taps a head looks at, given all of them from the pixels up."""
 
 HYPERPARAMETERS = (
-    *("base", "taps", "sizes", "statistics"),
+    *("base", "signals", "taps", "sizes", "statistics"),
     *("layers", "units", "dropout", "weight_decay", "learning_rate"),
 )
 
@@ -121,17 +121,27 @@ def indices(columns: Sequence[Column]) -> np.ndarray:
 
 def sizes_on_offer(columns: Sequence[Column]) -> dict[str, tuple[int, ...]]:
     """Every input size alone, and all of them together."""
-    sizes = tuple(dict.fromkeys(column.size for column in columns))
-    choices = {str(size): (size,) for size in sizes}
-    return {"+".join(map(str, sizes)): sizes, **choices}
+    return _on_offer(column.size for column in columns)
+
+
+def signals_on_offer(columns: Sequence[Column]) -> dict[str, tuple[str, ...]]:
+    """Every signal alone, and all of them together."""
+    return _on_offer(column.signal for column in columns)
+
+
+def _on_offer(all_values: Iterable) -> dict[str, tuple]:
+    values = tuple(dict.fromkeys(all_values))
+    return {"+".join(map(str, values)): values, **{str(value): (value,) for value in values}}
 
 
 def chosen(columns: Sequence[Column], values: Mapping[str, Any]) -> list[Column]:
-    """The columns that a trial's values for base, taps, sizes and statistics stand for."""
+    """The columns that a trial's values for signals, taps, sizes and statistics stand for; without `signals` all of them."""
     taps = TAP_SETS[values["taps"]](list(dict.fromkeys(column.tap for column in columns)))
     sizes = sizes_on_offer(columns)[values["sizes"]]
     statistics = STATISTICS[values["statistics"]]
-    return [c for c in columns if c.tap in taps and c.size in sizes and c.statistic in statistics]
+    offered = signals_on_offer(columns)
+    signals = offered[values.get("signals", next(iter(offered)))]
+    return [c for c in columns if c.tap in taps and c.size in sizes and c.signal in signals and c.statistic in statistics]
 
 
 class HeadHyperModel(keras_tuner.HyperModel):
@@ -153,6 +163,7 @@ class HeadHyperModel(keras_tuner.HyperModel):
 
     def build(self, hp: keras_tuner.HyperParameters) -> "keras.Model":
         base = hp.Choice("base", list(self.faces))
+        hp.Choice("signals", list(signals_on_offer(self.faces[base].columns)))
         hp.Choice("taps", list(TAP_SETS))
         hp.Choice("sizes", list(sizes_on_offer(self.faces[base].columns)))
         hp.Choice("statistics", list(STATISTICS))

@@ -47,10 +47,14 @@ def _along_both(pixels: "keras.KerasTensor", matrix: np.ndarray, name: str) -> "
     return keras.layers.Permute((3, 1, 2))(turned)
 
 
-def resized(pixels: "keras.KerasTensor", side: int) -> "keras.KerasTensor":
-    """Resizes square pictures: `keras.layers.Resizing(antialias=True)` exports to invalid ONNX."""
+def resized(pixels: "keras.KerasTensor", side: int, name: str = "resize") -> "keras.KerasTensor":
+    """Resizes square pictures: `keras.layers.Resizing(antialias=True)` exports to invalid ONNX.
+
+    Args:
+        name: of the layers, followed by the side; a model has each once.
+    """
     before = pixels.shape[1]
-    return pixels if before == side else _along_both(pixels, resize_matrix(before, side), f"resize{side}")
+    return pixels if before == side else _along_both(pixels, resize_matrix(before, side), f"{name}{side}")
 
 
 def residual(pixels: "keras.KerasTensor") -> "keras.KerasTensor":

@@ -6,8 +6,10 @@ from typing import Literal
 
 from data_collection import options
 from training.base_models import BASE_MODELS
+from training.input_signals import SIGNALS
 
 Base = Literal[*BASE_MODELS]
+Signal = Literal[*SIGNALS]
 Model = Literal["logistic", "two-layer", "cnn", "srm-cnn"]
 
 
@@ -31,6 +33,10 @@ class TrainingSettings:
     sizes: tuple[int, ...] = (224,)
     """Input sizes in pixels, such as 224 320 448. The search may use one or all of them; more sizes see finer traces and \
 take longer."""
+
+    signals: tuple[Signal, ...] = ("picture",)
+    """What the bases are shown: the picture, its noise residual (what blurring takes out of it), or both, of which the search \
+may use one or all."""
 
     views: int = 2
     """Views of every image: a plain one, and others with a random JPEG or rescaling history and a mirror."""
@@ -84,12 +90,11 @@ on pixels, a small CNN, and the CNN with style-based attention."""
     """Folder for TensorBoard."""
 
     def __post_init__(self) -> None:
-        if not self.bases or len(set(self.bases)) != len(self.bases):
-            raise ValueError(f"--bases is {' '.join(self.bases) or 'empty'}; name each base once.")
-        if not self.sizes or len(set(self.sizes)) != len(self.sizes):
-            raise ValueError(f"--sizes is {' '.join(map(str, self.sizes)) or 'empty'}; name each size once.")
-        if len(set(self.models)) != len(self.models):
-            raise ValueError(f"--models is {' '.join(self.models)}; name each model once.")
+        options.once("bases", self.bases, "base")
+        options.once("sizes", self.sizes, "size")
+        options.once("signals", self.signals, "signal")
+        if self.models:
+            options.once("models", self.models, "model")
         for base in self.bases:
             row = BASE_MODELS[base]
             for size in self.sizes:

@@ -88,7 +88,7 @@ def extract(data: Dataset, settings: TrainingSettings) -> tuple[dict[str, Extrac
     for base in settings.bases:
         weights = base_weights.find(base, settings.weights)
         console.say(f"{base}: {weights.note}.")
-        extractors[base] = Extractor(weights, settings.sizes, side, settings.engine)
+        extractors[base] = Extractor(weights, settings.sizes, side, settings.engine, settings.signals)
         table = feature_cache.features(data.folder, data.train + data.validation, extractors[base], settings.views)
         images = len(data.train) + len(data.validation)
         console.say(

@@ -19,7 +19,7 @@ class Anatomy:
     """Base and heads of one detector.
 
     Attributes:
-        keys: input size and tap of every output of `activations`, in their order.
+        keys: input size, signal and tap of every output of `activations`, in their order.
         activations: Keras model from pixels (n, side, side, 3), 0..255, to the tapped activations.
     """
 
@@ -35,10 +35,10 @@ class Anatomy:
         pixels = keras.Input((self.side, self.side, 3), name="pixels")
         wanted = {column.tap for column in self.shares.columns}
         taps = [tap for tap in base_models.tap_names(base, self.name) if tap in wanted]
-        sizes = list(dict.fromkeys(column.size for column in self.shares.columns))
+        shown = list(dict.fromkeys(column.shown for column in self.shares.columns))
         tapped = base_models.tapped(base, self.name, taps)
-        outputs = [each for size in sizes for each in tapped(detector.prepared(pixels, self.name, size), training=False)]
-        self.keys = [(size, tap) for size in sizes for tap in taps]
+        outputs = [each for what in shown for each in tapped(detector.prepared(pixels, self.name, *what), training=False)]
+        self.keys = [(*what, tap) for what in shown for tap in taps]
         self.activations = keras.Model(pixels, outputs)
 
     @contextlib.contextmanager

@@ -25,7 +25,7 @@ from validation.heat_maps import Checks, Opener
 from validation.shares import Head, Look, Shares, Taps
 
 FOLDER, FACTS, TAPS, ARRAYS = "explainer", "explainer.json", "taps.onnx", "explainer.npz"
-VERSION = 1
+VERSION = 2
 
 CANONICAL = re.compile(r"images/(real|generated)/[0-9a-f]{2}/[0-9a-f]{64}\.jpg")
 """Paths of a data set's canonical pictures: a file that somebody hands on must not name others, which a page would show."""
@@ -96,7 +96,7 @@ class Explainer:
         with np.load(folder / FOLDER / ARRAYS, allow_pickle=False) as archive:
             arrays = dict(archive.items())
         heads = [_head(number, described, arrays) for number, described in enumerate(facts["heads"])]
-        run, keys = onnx_files.many(folder / FOLDER / TAPS), [(size, tap) for size, tap in facts["taps"]]
+        run, keys = onnx_files.many(folder / FOLDER / TAPS), [tuple(each) for each in facts["taps"]]
 
         def taps(pixels: np.ndarray) -> Taps:
             return dict(zip(keys, run(pixels.astype(np.float32)), strict=True))

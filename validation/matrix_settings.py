@@ -6,9 +6,10 @@ from typing import Literal
 
 from data_collection import options
 from training.base_models import BASE_MODELS
+from training.input_signals import SIGNALS
 
 Base = Literal[*BASE_MODELS]
-Signal = Literal["picture", "residual"]
+Signal = Literal[*SIGNALS]
 Taps = Literal["all", "early", "middle", "late", "every third", "top"]
 Head = Literal["logistic", "ridge", "ridge-per-generator"]
 
@@ -86,8 +87,7 @@ each real one: a head that knows faces and not files says the same of them. With
                 f"--size is {self.size}; {self.base} takes multiples of {row.multiple} from {row.smallest} to 1024."
             )
         options.within(self, views=(1, 32), seed=(0, 2**31 - 1), folds=(0, 20))
-        if not self.signals or len(set(self.signals)) != len(self.signals):
-            raise ValueError(f"--signals is {' '.join(self.signals) or 'empty'}; name each signal once.")
+        options.once("signals", self.signals, "signal")
         if self.history_control and not self.leave_one_source_out:
             raise ValueError("--history-control is of heads that have not seen a source; add --leave-one-source-out.")
         if self.folds == 1:

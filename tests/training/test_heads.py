@@ -35,6 +35,14 @@ def test_sizes_are_offered_alone_and_together():
     assert np.array_equal(heads.indices(everything), np.arange(WIDTH))
 
 
+def test_signals_are_offered_alone_and_together():
+    columns = [dataclasses.replace(column, signal="residual" if column.size == 64 else "picture") for column in COLUMNS]
+    assert list(heads.signals_on_offer(columns)) == ["picture+residual", "picture", "residual"]
+    values = {"taps": "all", "sizes": "32+64", "statistics": "mean+std"}
+    assert {column.size for column in heads.chosen(columns, {**values, "signals": "residual"})} == {64}
+    assert heads.chosen(columns, {**values, "signals": "picture+residual"}) == heads.chosen(columns, values) == columns
+
+
 def test_rows_of_all_views_keep_their_labels():
     faces = toy_faces()
     x, y, x_val, y_val = faces.arrays(COLUMNS)

@@ -1,4 +1,4 @@
-"""A detector of several generators, made by the commands themselves: a voice for each, in every file that holds it."""
+"""A detector of several generators and signals, made by the commands themselves: it is the same in every file."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def place(tmp_path_factory) -> Path:
         path.rename(second / path.name)
     done = command(*collect_command(folder / "faces", "--generated", f"folder:{second}"), cwd=folder)
     assert done.returncode == 0, done.stderr
-    done = command(*TRAIN, "--trials", 4, "--epochs", 20, "--name", "voices", cwd=folder)
+    done = command(*TRAIN, "--signals", "picture", "residual", "--trials", 4, "--epochs", 20, "--name", "voices", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "Every head has a voice for each generated source (generated, second); the surest rules." in done.stderr
     return folder
