@@ -17,6 +17,7 @@ import keras_tuner
 from data_collection import manifest
 from training import tuners
 from training.heads import SPACE_VERSION, HeadHyperModel, TrainingFaces
+from training.wave import WaveHyperband, WaveTuner
 
 OBJECTIVE = "val_loss"
 
@@ -31,30 +32,55 @@ class Trial:
     epochs: int
 
 
-def _hyperband(hypermodel, trials: int, epochs: int, log_folder: Path, **common) -> keras_tuner.Tuner:
-    tuner = tuners.shown(keras_tuner.Hyperband, trials, log_folder, describe)(
-        hypermodel, max_epochs=epochs, factor=3, hyperband_iterations=trials, **common
-    )
-    # Hyperband counts sweeps, people count trials.
-    tuner.oracle.max_trials = trials
-    return tuner
+@dataclass(frozen=True)
+class Way:
+    """A way to search.
+
+    Attributes:
+        tuner: KerasTuner's own, which trains one trial after the other.
+        oracle: what proposes trials to a wave.
+        wave: trials that a wave has at most; a Bayesian oracle should see results before it proposes many.
+        options: of tuner and oracle, from the numbers of trials and epochs.
+    """
+
+    tuner: type[keras_tuner.Tuner]
+    oracle: type[keras_tuner.Oracle]
+    wave: int
+    options: Callable[[int, int], dict[str, int]]
 
 
-def _random(hypermodel, trials: int, epochs: int, log_folder: Path, **common) -> keras_tuner.Tuner:
-    return tuners.shown(keras_tuner.RandomSearch, trials, log_folder, describe)(hypermodel, max_trials=trials, **common)
-
-
-def _bayesian(hypermodel, trials: int, epochs: int, log_folder: Path, **common) -> keras_tuner.Tuner:
-    # KerasTuner's own choice, three random trials for each hyperparameter, would leave hardly one for the Bayesian part
-    tuner = tuners.shown(keras_tuner.BayesianOptimization, trials, log_folder, describe)
-    return tuner(hypermodel, max_trials=trials, num_initial_points=max(1, trials // 2), **common)
-
-
-TUNERS: dict[str, Callable[..., keras_tuner.Tuner]] = {
-    "hyperband": _hyperband,
-    "random": _random,
-    "bayesian": _bayesian,
+TUNERS = {
+    "hyperband": Way(
+        keras_tuner.Hyperband,
+        WaveHyperband,
+        16,
+        lambda trials, epochs: {"max_epochs": epochs, "factor": 3, "hyperband_iterations": trials},
+    ),
+    "random": Way(
+        keras_tuner.RandomSearch, keras_tuner.oracles.RandomSearchOracle, 16, lambda trials, epochs: {"max_trials": trials}
+    ),
+    "bayesian": Way(
+        keras_tuner.BayesianOptimization,
+        keras_tuner.oracles.BayesianOptimizationOracle,
+        4,
+        # KerasTuner's own choice, three random trials for each hyperparameter, would leave hardly one for the Bayesian part
+        lambda trials, epochs: {"max_trials": trials, "num_initial_points": max(1, trials // 2)},
+    ),
 }
+
+
+def _tuner(
+    name: str, one_by_one: bool, model: HeadHyperModel, trials: int, epochs: int, seed: int, log_folder: Path, **project
+) -> keras_tuner.Tuner:
+    way, objective = TUNERS[name], keras_tuner.Objective(OBJECTIVE, "min")
+    said = {"objective": objective, "seed": seed, **way.options(trials, epochs)}
+    if one_by_one:
+        tuner = tuners.shown(way.tuner, trials, log_folder, describe)(model, **said, **project)
+    else:
+        oracle = way.oracle(**said)
+        tuner = tuners.shown(WaveTuner, trials, log_folder, describe)(oracle, model, way.wave, log_folder, **project)
+    tuner.oracle.max_trials = trials  # Hyperband counts sweeps, people count trials
+    return tuner
 
 
 def describe(values: Mapping[str, Any]) -> str:
@@ -74,6 +100,7 @@ def search(
     epochs: int,
     batch_size: int,
     seed: int,
+    one_by_one: bool = False,
 ) -> list[Trial]:
     """Runs or carries on a search and returns its trials, the best first.
 
@@ -81,6 +108,7 @@ def search(
         faces: features and labels, by base.
         key: whatever else decides the search; another key is another search.
         folder, log_folder: where searches and their TensorBoard runs are kept; this one gets a folder in each.
+        one_by_one: trains every trial by itself, in Keras.
 
     Raises:
         PlainError: every trial failed, three in a row did, or the kept search is damaged.
@@ -88,14 +116,14 @@ def search(
     import keras
 
     keras.utils.set_random_seed(seed)
-    name = hashlib.sha256(json.dumps([key, SPACE_VERSION, tuner, trials, epochs, batch_size, seed]).encode()).hexdigest()[:12]
-    objective = keras_tuner.Objective(OBJECTIVE, "min")
-    common = {"objective": objective, "seed": seed, "directory": folder, "project_name": name}
+    parts = [key, SPACE_VERSION, tuner, trials, epochs, batch_size, seed, one_by_one]
+    name = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
+    project = {"directory": folder, "project_name": name}
     with warnings.catch_warnings():
         # Hyperband restores a parent's weights into a model whose optimizer is not built yet, and Keras says so.
         warnings.filterwarnings("ignore", message="Skipping variable loading for optimizer")
         model = HeadHyperModel(faces, batch_size)
-        make = functools.partial(TUNERS[tuner], model, trials, epochs, log_folder / name, **common)
+        make = functools.partial(_tuner, tuner, one_by_one, model, trials, epochs, seed, log_folder / name, **project)
         tuned = tuners.begun(make, folder / name, trials)
         with _collector_spared():
             ranked = [_trial(trial) for trial in tuners.run(tuned, folder / name, epochs=epochs)]

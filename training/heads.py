@@ -249,7 +249,7 @@ def fit_head(model: "keras.Model", arrays, batch_size: int, patience: int, callb
         data = {"x": x, "y": y, "validation_data": (x_val, y_val)}
         data["class_weight"] = {0: 0.5 / (1 - generated), 1: 0.5 / generated}
     else:
-        (weight, y), (weight_val, y_val) = ((_weights(targets), np.maximum(targets, 0)) for targets in (y, y_val))
+        (weight, y), (weight_val, y_val) = ((weights_of(targets[..., 0]), np.maximum(targets, 0)) for targets in (y, y_val))
         data = {"x": x, "y": y, "sample_weight": weight, "validation_data": (x_val, y_val, weight_val)}
     return model.fit(
         **data,
@@ -260,10 +260,10 @@ def fit_head(model: "keras.Model", arrays, batch_size: int, patience: int, callb
     )
 
 
-def _weights(targets: np.ndarray) -> np.ndarray:
-    """Of every row in every voice, (rows, voices), 1 on average; 0 where a voice has nothing to say."""
-    found = np.zeros(targets.shape[:2], dtype=np.float32)
+def weights_of(targets: np.ndarray) -> np.ndarray:
+    """Of every row in every voice, (rows, voices): both classes weigh the same; 0 for another generator's images."""
+    found = np.zeros(targets.shape, dtype=np.float32)
     for label in (0, 1):
-        mine = targets[..., 0] == label
+        mine = targets == label
         found += mine * (0.5 * len(targets) / np.maximum(mine.sum(axis=0), 1))
     return found

@@ -44,6 +44,10 @@ may use one or all."""
     tuner: Literal["hyperband", "random", "bayesian"] = "hyperband"
     """How KerasTuner searches."""
 
+    search: Literal["wave", "one-by-one"] = "wave"
+    """How trials are trained: many at once, in NumPy; or one after the other in Keras, as KerasTuner does it. Both train the \
+same heads."""
+
     trials: int = 30
     """Heads to try."""
 

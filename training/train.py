@@ -55,6 +55,7 @@ def train(settings: TrainingSettings) -> None:
         settings.epochs,
         settings.batch_size,
         settings.seed,
+        one_by_one=settings.search == "one-by-one",
     )
 
     if settings.models:

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data_collection import console, face_images, manifest
-from training import base_weights, baselines, costs, detector, head_search, leaderboard, onnx_files, run_logs, saved_models
+from training import (
+    base_weights,
+    baselines,
+    costs,
+    detector,
+    head_search,
+    lanes,
+    leaderboard,
+    onnx_files,
+    run_logs,
+    saved_models,
+)
 from training.base_weights import BaseWeights
 from training.baselines import Baseline
 from training.calibration import calibrate, sigmoid, temperature
@@ -18,11 +29,16 @@ from training.dataset import Dataset
 from training.detector import Column
 from training.feature_cache import Extractor
 from training.head_search import Trial
-from training.heads import TrainingFaces, build_head, chosen, fit_head, indices, one_logit
+from training.heads import TrainingFaces, build_head, indices, one_logit
+from training.lanes import Plan, Trained
 from training.settings import TrainingSettings
+from training.wave import log_curves, plan_of
 
 if TYPE_CHECKING:
     import keras
+
+PATIENCE = 10
+"""Epochs without a lower validation loss after which a head of the winner is left as it was at its best."""
 
 
 @dataclass(frozen=True)
@@ -66,36 +82,42 @@ def fit(
     """Trains the best trial's head from the start, and the next best ones on the same base, as many as the committee has."""
     base = trials[0].values["base"]
     rivals = [trial for trial in leaderboard.distinct(trials) if trial.values["base"] == base][: settings.committee]
+    more = {"epochs": 2 * settings.epochs, "patience": PATIENCE}
+    plans = [plan_of(faces, trial.values, **more, seed=(seed, number)) for number, trial in enumerate(rivals, 1)]
     heads = []
-    for number, trial in enumerate(rivals, 1):
-        folder = log_folder if number == 1 else log_folder / f"head{number}"
-        heads.append(_fit_head(f"head{number}", trial, faces[base], labels, seed, settings, folder))
+    trained = lanes.train(faces[base], plans, settings.batch_size, seed)
+    for number, (trial, plan, head) in enumerate(zip(rivals, plans, trained, strict=True), 1):
+        who = f"seed {seed}, head{number}" if settings.repeats > 1 else f"head{number}"
+        _tell(who, trial, head, log_folder if number == 1 else log_folder / f"head{number}")
+        heads.append(_head(f"head{number}", trial, plan, head, faces[base], labels))
     return Winner(base, heads, faces[base].generators)
 
 
-def _fit_head(
-    name: str, trial: Trial, faces: TrainingFaces, labels: np.ndarray, seed: int, settings: TrainingSettings, log_folder: Path
-) -> Head:
-    import keras
-
-    keras.utils.set_random_seed(seed)
-    values = trial.values
-    columns = chosen(faces.columns, values)
-    shape = values["layers"], values.get("units", 0)
-    rates = values["dropout"], values["weight_decay"], values["learning_rate"]
-    model = build_head(faces, columns, *shape, *rates, name=name)
-    callbacks = [run_logs.callback(log_folder)]
-    history = fit_head(model, faces.arrays(columns), settings.batch_size, 10, callbacks=callbacks, epochs=2 * settings.epochs)
-    best = int(np.argmin(history.history["val_loss"]))
-    who = f"seed {seed}, {name}" if settings.repeats > 1 else name
+def _tell(who: str, trial: Trial, head: Trained, log_folder: Path) -> None:
+    with run_logs.opened(log_folder) as run:
+        log_curves(run, head)
+    if head.diverged:
+        raise console.PlainError(
+            f"{who}, {head_search.describe(trial.values)}, diverged: its loss is not a number any more. Take another --seed."
+        )
+    loss, auc = (head.history[name][head.best] for name in ("val_loss", "val_auc"))
     console.say(
-        f"{who}: {head_search.describe(values)}: epoch {best + 1} of {len(history.epoch)}, "
-        f"val_loss {history.history['val_loss'][best]:.4f}, val_auc {history.history['val_auc'][best]:.4f}"
+        f"{who}: {head_search.describe(trial.values)}: epoch {head.best + 1} of {len(head.history['loss'])}, "
+        f"val_loss {loss:.4f}, val_auc {auc:.4f}"
     )
-    model = one_logit(model)
-    logits = np.asarray(model.predict(faces.validation[:, 0][:, indices(columns)], verbose=0))[:, 0].astype(np.float64)
+
+
+def _head(name: str, trial: Trial, plan: Plan, head: Trained, faces: TrainingFaces, labels: np.ndarray) -> Head:
+    """The trained head in Keras, with its temperature."""
+    built = build_head(faces, plan.columns, plan.layers, plan.units, plan.dropout, plan.decay, plan.rate, name)
+    dense = [layer for layer in built.layers if type(layer).__name__ == "Dense"]
+    for place, layer in enumerate(dense):
+        layer.set_weights(head.weights[2 * place : 2 * place + 2])
+    model = one_logit(built)
+    x = faces.validation[:, 0][:, indices(plan.columns)]
+    logits = np.asarray(model.predict_on_batch(x))[:, 0].astype(np.float64)
     heat = temperature(logits, labels)
-    return Head(values, columns, model, heat, logits / heat)
+    return Head(trial.values, list(plan.columns), model, heat, logits / heat)
 
 
 def save(

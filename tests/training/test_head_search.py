@@ -2,14 +2,15 @@
 
 import json
 import shutil
+from collections import Counter
 
-import keras_tuner
+import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from data_collection import console
 from toy_features import toy_faces
-from training import head_search
+from training import head_search, lanes
 from training.head_search import TUNERS
 
 
@@ -19,9 +20,13 @@ def run(folder, **changes):
     return head_search.search(faces, folder=folder / "searches", log_folder=folder / "logs", **options)
 
 
+BOTH = pytest.mark.parametrize("one_by_one", [False, True])
+
+
+@BOTH
 @pytest.mark.parametrize("tuner", list(TUNERS))
-def test_every_tuner_runs_the_trials_asked_for_and_ranks_them(tmp_path, tuner):
-    found = run(tmp_path, tuner=tuner, trials=5)
+def test_every_tuner_runs_the_trials_asked_for_and_ranks_them(tmp_path, tuner, one_by_one):
+    found = run(tmp_path, tuner=tuner, trials=5, one_by_one=one_by_one)
     assert len(found) == 5
     assert [trial.loss for trial in found] == sorted(trial.loss for trial in found)
     assert all(0 <= trial.auc <= 1 and 1 <= trial.epochs <= 3 for trial in found)
@@ -29,9 +34,73 @@ def test_every_tuner_runs_the_trials_asked_for_and_ranks_them(tmp_path, tuner):
 
 def test_a_finished_search_is_read_not_run(tmp_path, capsys, monkeypatch):
     first = run(tmp_path)
-    monkeypatch.setattr(keras_tuner.Tuner, "run_trial", lambda *_: pytest.fail("a trial was run"))
+    monkeypatch.setattr(lanes, "train", lambda *_: pytest.fail("a trial was run"))
     assert run(tmp_path) == first
     assert "3 trials, 3 of them done before" in capsys.readouterr().err
+
+
+def test_a_wave_that_died_is_trained_again_and_those_before_it_are_not(tmp_path, monkeypatch):
+    real, waves = lanes.train, []
+
+    def dies_in_the_third(faces, plans, *args):
+        waves.append(len(plans))
+        if len(waves) == 3:
+            raise KeyboardInterrupt
+        return real(faces, plans, *args)
+
+    whole = run(tmp_path / "whole", tuner="hyperband", trials=12, epochs=9)
+    monkeypatch.setattr(lanes, "train", dies_in_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, tuner="hyperband", trials=12, epochs=9)
+    done = len(list(tmp_path.glob("searches/*/trial_*/checkpoint.npz")))
+    found = run(tmp_path, tuner="hyperband", trials=12, epochs=9)
+    assert found == whole
+    assert 0 < done < 12 and sum(waves) - waves[2] <= 12 + done
+
+
+def test_hyperband_carries_on_as_many_trials_as_kerastuners_own(tmp_path):
+    rounds = []
+    for one_by_one in (False, True):
+        found = run(tmp_path, tuner="hyperband", trials=12, epochs=9, one_by_one=one_by_one)
+        rounds.append(Counter((trial.values["tuner/bracket"], trial.values["tuner/round"]) for trial in found))
+        for trial in (trial for trial in found if trial.values["tuner/round"]):
+            assert trial.values["tuner/initial_epoch"] < trial.epochs <= trial.values["tuner/epochs"]
+    assert rounds[0] == rounds[1] and any(number for _, number in rounds[0])
+
+
+def test_a_trial_that_is_carried_on_begins_with_its_parents_weights(tmp_path, monkeypatch):
+    real, kept = lanes.train, []
+
+    def watched(faces, plans, *args):
+        trained = real(faces, plans, *args)
+        for plan in (plan for plan in plans if plan.weights):
+            same = [
+                all(np.array_equal(*pair) for pair in zip(head.weights, plan.weights, strict=True))
+                for head in kept
+                if [each.shape for each in head.weights] == [each.shape for each in plan.weights]
+            ]
+            assert any(same)
+        kept.extend(trained)
+        return trained
+
+    monkeypatch.setattr(lanes, "train", watched)
+    found = run(tmp_path, tuner="hyperband", trials=12, epochs=9)
+    assert any("tuner/trial_id" in trial.values for trial in found)
+    for path in tmp_path.glob("searches/*/trial_*/checkpoint.npz"):
+        pytest.fail(f"{path} is left")
+
+
+def test_a_wave_loses_the_trials_that_diverge_alone(tmp_path, monkeypatch, capsys):
+    real = lanes.train
+
+    def first_is_broken(faces, plans, *args):
+        trained = real(faces, plans, *args)
+        trained[0].history["val_loss"][0] = float("nan")
+        return trained
+
+    monkeypatch.setattr(lanes, "train", first_is_broken)
+    assert len(run(tmp_path, trials=8)) in (6, 7)  # one of each base
+    assert "failed: the loss is not a number any more" in capsys.readouterr().err
 
 
 def test_a_search_that_died_carries_on(tmp_path, monkeypatch):
@@ -46,8 +115,8 @@ def test_a_search_that_died_carries_on(tmp_path, monkeypatch):
 
     monkeypatch.setattr(head_search.HeadHyperModel, "fit", dies_in_the_third)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, trials=4)
-    assert len(run(tmp_path, trials=4)) == 4
+        run(tmp_path, trials=4, one_by_one=True)
+    assert len(run(tmp_path, trials=4, one_by_one=True)) == 4
     assert len(calls) == 5
 
 
@@ -67,8 +136,9 @@ def test_a_damaged_search_is_named(tmp_path):
     assert len(run(tmp_path)) == 3
 
 
-def test_every_trial_is_one_tensorboard_run_with_curves_and_hyperparameters(tmp_path):
-    run(tmp_path)
+@BOTH
+def test_every_trial_is_one_tensorboard_run_with_curves_and_hyperparameters(tmp_path, one_by_one):
+    run(tmp_path, one_by_one=one_by_one)
     runs = {path.parent for path in (tmp_path / "logs").rglob("events.*")}
     assert len(runs) == 3
     for folder in runs:
@@ -80,7 +150,7 @@ def test_every_trial_is_one_tensorboard_run_with_curves_and_hyperparameters(tmp_
 
 def test_weights_of_trials_are_not_kept_and_the_leaderboard_is(tmp_path):
     found = run(tmp_path)
-    assert list(tmp_path.rglob("*.weights.h5")) == []
+    assert list(tmp_path.rglob("checkpoint*")) == []
     head_search.keep(tmp_path / "leaderboard.jsonl", found)
     rows = [json.loads(line) for line in (tmp_path / "leaderboard.jsonl").read_text().splitlines()]
     assert [row["val_loss"] for row in rows] == [trial.loss for trial in found]

@@ -51,6 +51,16 @@ def test_every_generator_gets_the_recipe_that_is_best_for_the_others():
     assert generalisation.choices(rows) == {"gan": "one", "net": "two"}
 
 
+def test_the_page_says_whether_that_is_a_way_to_choose():
+    def row(inner: float, auc: float) -> dict:
+        return {"inner": {"gan": inner}, "outcomes": [{"name": "gan", "cells": [{"auc": {"value": auc}}]}]}
+
+    rows = {"one": row(0.7, 0.5), "two": row(0.8, 0.6), "three": row(0.9, 0.9)}
+    assert generalisation_page.agreement(rows, "gan") == 1 and generalisation_page.best(rows) == "three"
+    rows["one"]["inner"]["gan"] = 1.0
+    assert generalisation_page.agreement(rows, "gan") == -0.5 and generalisation_page.best(rows) == "one"
+
+
 def test_sources_are_renamed_and_classes_are_not():
     replayed = {"source": "generated", "label": "generated", "processing": "96 px"}  # a source may be called like its class
     kept = {

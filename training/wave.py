@@ -1,0 +1,156 @@
+"""WaveTuner: KerasTuner's search with many trials in training at once, on shared batches, in NumPy.
+
+Oracle, project folder, trials and leaderboard are KerasTuner's own; a search can be interrupted, carried on, and shared by a
+chief and workers like any other. Only what happens between `create_trial` and `end_trial` differs.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+import numpy as np
+from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.src.distribute import utils as roles
+
+from data_collection import console
+from training import lanes, run_logs, tuners
+from training.heads import HYPERPARAMETERS, HeadHyperModel, TrainingFaces, chosen
+from training.lanes import Plan, Trained
+
+PATIENCE = 5
+"""Epochs without a lower validation loss after which a trial ends."""
+
+CHECKPOINT = "checkpoint.npz"
+
+
+class WaveTuner(keras_tuner.Tuner):
+    """Trains up to `lanes` trials at once.
+
+    Args:
+        lanes: as many trials are asked for before any of them is trained; the oracle learns of their results together.
+        log_folder: gets a TensorBoard run per trial.
+    """
+
+    hypermodel: HeadHyperModel
+
+    def __init__(self, oracle: keras_tuner.Oracle, hypermodel: HeadHyperModel, lanes: int, log_folder: Path, **common):
+        super().__init__(oracle, hypermodel, **common)
+        self._log_folder = log_folder
+        self._lanes = [f"{self.tuner_id}-{number}" for number in range(lanes)]
+
+    def search(self, epochs: int, verbose: int = 0) -> None:
+        if roles.is_chief_oracle():
+            super().search(epochs=epochs, verbose=verbose)
+            return
+        self.oracle.verbose = verbose
+        self.on_search_begin()
+        while wave := self._wave():
+            done = self._trained(wave, epochs)
+            for trial in wave:
+                self._report(trial, done[trial.trial_id])
+                self.on_trial_end(trial)
+        self.on_search_end()
+
+    def _wave(self) -> list[Trial]:
+        """A new trial for every lane that gets one; a lane that is told to stop never asks again."""
+        wave: list[Trial] = []
+        while self._lanes and not wave:
+            for lane in list(self._lanes):
+                trial = self.oracle.create_trial(lane)
+                if trial.status == TrialStatus.STOPPED:
+                    self._lanes.remove(lane)
+                elif trial.status == TrialStatus.IDLE:
+                    break
+                else:
+                    self.on_trial_begin(trial)
+                    wave.append(trial)
+            if self._lanes and not wave:
+                time.sleep(0.1)  # the oracle waits for what other workers are at
+        return wave
+
+    def _trained(self, wave: list[Trial], epochs: int) -> dict[str, Trained]:
+        found = {}
+        for base in dict.fromkeys(trial.hyperparameters.get("base") for trial in wave):
+            mine = [trial for trial in wave if trial.hyperparameters.get("base") == base]
+            plans = [self._plan(trial, epochs) for trial in mine]
+            heads = lanes.train(self.hypermodel.faces[base], plans, self.hypermodel.batch_size, self.oracle.seed)
+            found |= {trial.trial_id: head for trial, head in zip(mine, heads, strict=True)}
+        return found
+
+    def _plan(self, trial: Trial, epochs: int) -> Plan:
+        values = trial.hyperparameters.values
+        parent = values.get("tuner/trial_id")  # Hyperband carries a trial on
+        return plan_of(
+            self.hypermodel.faces,
+            values,
+            epochs=values.get("tuner/epochs", epochs),
+            patience=PATIENCE,
+            first_epoch=values.get("tuner/initial_epoch", 0),
+            weights=self._weights(parent) if parent is not None else None,
+            seed=(self.oracle.seed, int(trial.trial_id)),
+        )
+
+    def _weights(self, trial_id: str) -> list[np.ndarray]:
+        path = Path(self.get_trial_dir(trial_id)) / CHECKPOINT
+        try:
+            with np.load(path, allow_pickle=False) as kept:
+                return [kept[str(place)] for place in range(len(kept))]
+        except (OSError, ValueError, KeyError, EOFError):
+            folder = Path(self.project_dir)
+            raise tuners.Stop(
+                console.PlainError(f"{path} is missing or damaged; delete {folder} to start the search again.", console.DISK)
+            ) from None
+
+    def _report(self, trial: Trial, head: Trained) -> None:
+        """Tells the oracle, keeps the weights of the best epoch, and writes the curves for TensorBoard."""
+        values = trial.hyperparameters.values
+        with run_logs.opened(self._log_folder / trial.trial_id) as run:
+            run.hyperparameters({name: values.get(name, 0) for name in HYPERPARAMETERS}, ("val_loss", "val_auc"))
+            log_curves(run, head, values.get("tuner/initial_epoch", 0))
+        if head.diverged:
+            trial.status = TrialStatus.FAILED
+            trial.message = "ValueError: the loss is not a number any more"
+            return
+        folder = Path(self.get_trial_dir(trial.trial_id))
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez(folder / CHECKPOINT, **{str(place): array for place, array in enumerate(head.weights)})
+        best = {name: curve[head.best] for name, curve in head.history.items()}
+        self.oracle.update_trial(trial.trial_id, best, step=head.best)
+        trial.status = TrialStatus.COMPLETED
+
+
+def plan_of(faces: Mapping[str, TrainingFaces], values: Mapping[str, Any], **more) -> Plan:
+    """How a trial's values ask for a head to be trained; `more` is the rest of the plan."""
+    columns = chosen(faces[values["base"]].columns, values)
+    shape = values["layers"], values.get("units", 0)
+    return Plan(columns, *shape, values["dropout"], values["weight_decay"], values["learning_rate"], **more)
+
+
+def log_curves(run: run_logs.RunLog, head: Trained, first_epoch: int = 0) -> None:
+    for epoch in range(len(head.history["loss"])):
+        run.scalars({name: curve[epoch] for name, curve in head.history.items()}, first_epoch + epoch)
+
+
+class _Waiting(Exception):
+    """No trial of the brackets that are open can begin yet."""
+
+
+class WaveHyperband(keras_tuner.oracles.HyperbandOracle):
+    """Hyperband that opens a new bracket only when nothing of an older one is in training.
+
+    KerasTuner's own opens one whenever a trial is asked for, which fills a wave with beginnings and leaves no trial to be
+    carried on.
+    """
+
+    def populate_space(self, trial_id: str) -> dict:
+        try:
+            return super().populate_space(trial_id)
+        except _Waiting:
+            return {"status": "IDLE"}
+
+    def _increment_bracket_num(self) -> None:
+        if self.ongoing_trials:
+            raise _Waiting
+        super()._increment_bracket_num()
