@@ -10,16 +10,23 @@ INTRODUCTION = """# Generators that nobody trained on
     {command}
 
 wrote this page; `python -m validation matrix --leave-one-source-out` measures any single recipe on your own data set. Each head
-is linear, on cached features of a frozen base, trained without the source that tests it. AUC with its 95% interval by bootstrap
-over groups: .5 is a coin, under .5 generated images look more real to a head than photographs. Photographs of known sources are
-those of the hold-out. The threshold is for 5% false alarms, set on training and validation images by heads that had not met
-them (five folds). The faces cut out are a data set of their own, without pictures that show no single face or only a small one:
-rows of different crops differ in their test images and splits, too.
+is trained on cached features of a frozen base without the source that tests it, and is linear unless told otherwise. AUC with
+its 95% interval by bootstrap over groups: .5 is a coin, under .5 generated images look more real to a head than photographs.
+Photographs of known sources are those of the hold-out. The threshold is for 5% false alarms, set on training and validation
+images by heads that had not met them (five folds). The faces cut out are a data set of their own, without pictures that show no
+single face or only a small one: rows of different crops differ in their test images and splits, too.
 """
 
 TOGETHER = """## Together
 
 With the face cut out, sources balanced, the strong penalty and a voice for each generator, except where the name says so.
+"""
+
+SEARCHED = """## What training finds
+
+The default recipe, `python -m training --bases mobilenet_v2`: heads searched for what they know of the known generators, with a
+voice for each of them, five in a committee, two views of every training image. Its threshold is from the validation images
+alone, so its false alarms scatter more.
 """
 
 CHOSEN = """## Chosen without the generator that tests it
@@ -48,7 +55,12 @@ images get *can't tell*; and the share of known photographs of the hold-out that
 
 
 def page(
-    command: str, rows: Mapping[str, dict], alone: Sequence[str], together: Sequence[str], choices: Mapping[str, str]
+    command: str,
+    rows: Mapping[str, dict],
+    alone: Sequence[str],
+    together: Sequence[str],
+    searched: Sequence[str],
+    choices: Mapping[str, str],
 ) -> str:
     """All tables, in Markdown."""
     first = rows[alone[0]]
@@ -61,6 +73,8 @@ def page(
         _aucs({name: rows[name] for name in alone}, generators),
         TOGETHER,
         _aucs({name: rows[name] for name in together}, generators),
+        SEARCHED,
+        _aucs({name: rows[name] for name in searched}, generators),
         CHOSEN,
         _chosen(rows, choices, alone[0]),
         PAIRS,
@@ -133,7 +147,8 @@ def agreement(rows: Mapping[str, dict], generator: str) -> float:
     """Rank correlation over recipes: what each is worth without the generator, and its AUC on it."""
     from scipy.stats import spearmanr
 
-    pairs = [(row["inner"][generator], outcome(row, generator)["cells"][0]["auc"]["value"]) for row in rows.values()]
+    judged = [row for row in rows.values() if row["inner"]]
+    pairs = [(row["inner"][generator], outcome(row, generator)["cells"][0]["auc"]["value"]) for row in judged]
     return float(spearmanr(*zip(*pairs, strict=True)).statistic)
 
 

@@ -1,4 +1,4 @@
-"""The heads of a matrix: linear, on cached features, and with a threshold that no test image has a part in."""
+"""The heads of a matrix: on cached features, and with a threshold that no test image has a part in."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from training.heads import chosen, indices
 from validation import matrix_distance
 from validation.matrix_distance import Home
 from validation.matrix_plan import Experiment, Images, Source
+from validation.matrix_search import Committee, searched
 from validation.matrix_settings import MatrixSettings
 
 UNIT_NEEDS = 10
@@ -72,7 +73,7 @@ class Head:
         home: the images that it was trained on, as places.
     """
 
-    voices: Voices
+    voices: Voices | Committee
     calibration: Calibration
     home: Home
 
@@ -211,8 +212,9 @@ def _weights(lesson: Lesson, rows: np.ndarray) -> np.ndarray:
     return share[place] * len(rows)
 
 
-HEADS: dict[str, Callable[[Lesson], Voices]] = {
+HEADS: dict[str, Callable[[Lesson], Voices | Committee]] = {
     "logistic": _logistic,
     "ridge": _ridge,
     "ridge-per-generator": _ridge_per_generator,
+    "search": searched,
 }

@@ -17,6 +17,7 @@ HEADS = {
     "logistic": "logistic regression (C = 1)",
     "ridge": "ridge regression",
     "ridge-per-generator": "ridge regression of each generator by itself, of which the surest decides,",
+    "search": "the committee that training finds",
 }
 SHOWN = {"picture": "of the picture", "residual": "of its noise residual"}
 

@@ -11,7 +11,7 @@ from training.input_signals import SIGNALS
 Base = Literal[*BASE_MODELS]
 Signal = Literal[*SIGNALS]
 Taps = Literal["all", "early", "middle", "late", "every third", "top"]
-Head = Literal["logistic", "ridge", "ridge-per-generator"]
+Head = Literal["logistic", "ridge", "ridge-per-generator", "search"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ the plain one."""
     """Which layers of the base the heads look at."""
 
     head: Head = "logistic"
-    """Logistic regression; ridge regression; or ridge regression of each generator by itself, of which the surest decides."""
+    """Logistic regression; ridge regression; ridge regression of each generator by itself, of which the surest decides; or \
+what training finds."""
 
     strength: float = 1.0
     """Of the penalty on ridge regression's weights: 10 makes them more alike, 0.1 lets them differ more."""
@@ -92,6 +93,8 @@ each real one: a head that knows faces and not files says the same of them. With
             raise ValueError("--history-control is of heads that have not seen a source; add --leave-one-source-out.")
         if self.folds == 1:
             raise ValueError("--folds is 1; take 0 for none, or 2 to 20.")
+        if self.head == "search" and self.taps != "all":
+            raise ValueError("--head search chooses its taps itself; leave --taps out.")
         if not 0 < self.strength < float("inf"):
             raise ValueError(f"--strength is {self.strength}; choose a number above 0.")
         if not 0 < self.target_fpr < 0.5:

@@ -138,13 +138,30 @@ def test_a_head_does_not_depend_on_the_features_of_what_it_may_not_learn(plan):
         spoilt = np.full_like(values, 1e6)
         allowed = them.rows(each.learns, "train", "validation")
         spoilt[allowed] = values[allowed]
-        for head in matrix_heads.HEADS:
+        for head in ("logistic", "ridge", "ridge-per-generator"):
             how = MatrixSettings(head=head, folds=3)
             whole, blind = (matrix_heads.fit(each, them, features(them, seen), how) for seen in (values, spoilt))
             assert np.array_equal(whole.voices.weights, blind.voices.weights)
             assert np.array_equal(whole.voices.bias, blind.voices.bias)
             assert whole.calibration == blind.calibration
             assert whole.home.limit == blind.home.limit
+
+
+def test_a_searched_head_does_not_either_and_finds_what_it_was_taught(plan, capsys):
+    them, experiments = plan
+    values = np.random.default_rng(0).normal(size=(len(them.records), WIDTH)).astype(np.float32)
+    values[:, :8] += 3 * them.label[:, None]
+    each = experiments[-1]
+    allowed = them.rows(each.learns, "train", "validation")
+    spoilt = np.full_like(values, 1e6)
+    spoilt[allowed] = values[allowed]
+    whole, blind = (
+        matrix_heads.fit(each, them, features(them, seen), MatrixSettings(head="search")) for seen in (values, spoilt)
+    )
+    said = whole.probabilities(values)
+    assert np.array_equal(said, blind.probabilities(values)) and whole.calibration == blind.calibration
+    assert roc_auc_score(them.label, said) > 0.9
+    assert "trial" not in capsys.readouterr().err
 
 
 def features(them: matrix_plan.Images, values: np.ndarray) -> Features:
@@ -323,6 +340,7 @@ def test_images_in_quarantine_take_no_part(plan):
         (["--history-control"], "--history-control is of heads that have not seen a source; add --leave-one-source-out"),
         (["--signals", "residual", "residual"], "--signals is residual residual; name each signal once"),
         (["--strength", "0"], "--strength is 0.0; choose a number above 0"),
+        (["--head", "search", "--taps", "early"], "--head search chooses its taps itself; leave --taps out"),
     ],
 )
 def test_mistakes_are_answered_in_one_sentence(words, sentence, tmp_path):
