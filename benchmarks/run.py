@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks import boundaries, collection, detecting, reports
+from benchmarks import boundaries, collection, detecting, reports, searching
 from benchmarks.measuring import ROOT, Figure, show, timed, whole_process
 from data_collection import console, manifest
 from training import saved_models
@@ -47,6 +47,8 @@ def main() -> int:
         quiet.start_keras()
         console.heading("Extraction: Keras and ONNX Runtime in turns")
         figures += extraction(place)
+        console.heading("The search: many heads at once, one by one, and the usual way")
+        figures += searching.figures(place / "search", place / "data" / "faces")
         console.heading("Fine-tuning: the whole model and its cached activations in turns")
         figures += boundaries.figures()
         console.heading("The usual search: frozen base inside the model, one trial of two epochs per base")
@@ -147,7 +149,7 @@ def usual_search(place: Path, seconds: float) -> list[Figure]:
     from training.dataset import read
 
     data = read(place / "data", Path("faces"))
-    epoch = {base: usual_epoch(data, base) for base in BASES}
+    epoch = {base: searching.usual_epoch(data, base, 224) for base in BASES}
     leaderboard = next((place / "saved_models").glob("*/leaderboard.jsonl"))
     trials = [json.loads(line) for line in leaderboard.read_text().splitlines()]
     extrapolated = sum((trial["tuner/epochs"] - trial["tuner/initial_epoch"]) * epoch[trial["base"]] for trial in trials)
@@ -156,26 +158,6 @@ def usual_search(place: Path, seconds: float) -> list[Figure]:
         *figures,
         Figure("the usual search over our whole training (extrapolated)", extrapolated / seconds, "x", least=20),
     ]
-
-
-def usual_epoch(data, name: str) -> float:
-    """Seconds of an epoch, training and validation, averaged over two."""
-    import keras
-
-    from training import base_models, base_weights, feature_cache
-
-    base = base_weights.load(base_weights.find(name))
-    base.trainable = False
-    pixels = keras.Input((224, 224, 3))
-    features = base(base_models.preprocessed(pixels, name), training=False)
-    model = keras.Model(pixels, keras.layers.Dense(1)(keras.layers.GlobalAveragePooling2D()(features)))
-    model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
-    x, x_val = (
-        np.stack([feature_cache.canonical(data.folder, record, 224, 0) for record in part]).astype(np.float32)
-        for part in (data.train, data.validation)
-    )
-    y, y_val = data.labels(data.train), data.labels(data.validation)
-    return timed(lambda: model.fit(x, y, validation_data=(x_val, y_val), epochs=2, batch_size=64, verbose=0)) / 2
 
 
 if __name__ == "__main__":

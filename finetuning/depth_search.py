@@ -73,8 +73,10 @@ def search(hypermodel: DepthHyperModel, folder: Path, log_folder: Path) -> list[
         folder, log_folder: where searches and their TensorBoard runs are kept; this one gets a folder in each.
 
     Raises:
-        PlainError: every trial failed, three in a row did, or the kept search is damaged.
+        PlainError: every trial failed, three in a row did, or the kept search is damaged; a chief and workers were asked for.
     """
+    if tuners.chief_address():
+        raise console.PlainError("Fine-tuning searches in one process; unset KERASTUNER_ORACLE_IP.")
     settings, data = hypermodel.settings, hypermodel.data
     kept = {name: value for name, value in asdict(settings).items() if name in _DECISIVE}
     key = [hypermodel.parent.card.sha256, manifest.fingerprint(data.records), hypermodel.deepest, kept, SPACE_VERSION]

@@ -9,7 +9,10 @@ import hashlib
 import io
 import itertools
 import json
+import math
 import os
+import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -34,6 +37,9 @@ LAYOUT_VERSION = 1
 # Larger batches are no faster on a CPU, and at 448 px a batch of 32 would hold 600 MB in one layer's output.
 BATCH = 8
 CHUNK = 64
+
+IN_MEMORY = 1 << 30
+"""Bytes of features that are held in memory; more are mapped from disk."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +149,7 @@ def features(
     """
     cache = folder / "features" / extractor.name / (processing.name if processing else "")
     place = {record.id: row for row, record in enumerate(records)}
-    values = np.empty((len(records), views, extractor.width), dtype=np.float32)
+    values = _table(cache, (len(records), views, extractor.width))
     missing = [(record, view) for view in range(views) for record in records]
     have = np.zeros((len(records), views), dtype=bool)
     for ids, view, chunk in _read_chunks(cache, extractor.width):
@@ -155,6 +161,27 @@ def features(
     for record, view, vector in _computed(folder, missing, extractor, cache, processing):
         values[place[record.id], view] = vector
     return FeatureTable(extractor.weights.base, extractor.columns, values, len(missing))
+
+
+def _table(cache: Path, shape: tuple[int, int, int]) -> np.ndarray:
+    """float32, in memory; where it would be larger than IN_MEMORY, mapped to a file that is gone when this process ends.
+
+    Raises:
+        PlainError: the disk has no room for that file.
+    """
+    needed = 4 * math.prod(shape)
+    if needed <= IN_MEMORY:
+        return np.empty(shape, dtype=np.float32)
+    cache.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(cache).free
+    if needed > free:  # a mapped file that outgrows the disk would end the process without a word
+        raise console.PlainError(
+            f"{cache} needs {needed / 1e9:,.1f} GB for the features of {shape[0]:,} images, {free / 1e9:,.1f} are free; make "
+            "room, or take fewer --views, --sizes or --signals.",
+            console.DISK,
+        )
+    with tempfile.NamedTemporaryFile(dir=cache, prefix=".table-") as file:
+        return np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
 
 
 def _read_chunks(cache: Path, width: int) -> Iterator[tuple[list[str], int, np.ndarray]]:

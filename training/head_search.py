@@ -5,6 +5,7 @@ import functools
 import gc
 import hashlib
 import json
+import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -77,9 +78,13 @@ def _tuner(
     if one_by_one:
         tuner = tuners.shown(way.tuner, trials, log_folder, describe)(model, **said, **project)
     else:
+        # Of several workers none should take all that there is.
+        lanes = min(way.wave, 2 * os.cpu_count()) if tuners.is_worker() else way.wave
         oracle = way.oracle(**said)
-        tuner = tuners.shown(WaveTuner, trials, log_folder, describe)(oracle, model, way.wave, log_folder, **project)
-    tuner.oracle.max_trials = trials  # Hyperband counts sweeps, people count trials
+        oracle.max_trials = trials
+        tuner = tuners.shown(WaveTuner, trials, log_folder, describe)(oracle, model, lanes, seed, log_folder, **project)
+    if not tuners.is_worker():
+        tuner.oracle.max_trials = trials  # Hyperband counts sweeps, people count trials
     return tuner
 
 
@@ -102,7 +107,7 @@ def search(
     seed: int,
     one_by_one: bool = False,
 ) -> list[Trial]:
-    """Runs or carries on a search and returns its trials, the best first.
+    """Runs or carries on a search and returns its trials, the best first; none if this is a worker of a chief elsewhere.
 
     Args:
         faces: features and labels, by base.
@@ -127,7 +132,8 @@ def search(
         tuned = tuners.begun(make, folder / name, trials)
         with _collector_spared():
             ranked = [_trial(trial) for trial in tuners.run(tuned, folder / name, epochs=epochs)]
-    _forget_weights(folder / name)
+    if not tuners.is_worker():
+        _forget_weights(folder / name)
     return ranked
 
 

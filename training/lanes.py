@@ -15,16 +15,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from training.detector import Column
-from training.heads import LABEL_SMOOTHING, TrainingFaces, indices, weights_of
+from training.heads import BLOCK, LABEL_SMOOTHING, TrainingFaces, indices, weights_of
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 """Of AdamW, as in Keras."""
 
 CACHED = 1 << 15
 """Numbers that are updated at a time, so that all passes over them stay in a core's cache."""
-
-BLOCK = 4096
-"""Rows of validation images that are looked at at a time."""
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,10 @@ def train(settings: TrainingSettings) -> None:
         one_by_one=settings.search == "one-by-one",
     )
 
+    if not trials:
+        console.say("This worker is done; the chief goes on.")
+        return
+
     if settings.models:
         console.heading("Models from scratch")
         side = extractors[settings.bases[0]].side

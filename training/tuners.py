@@ -1,5 +1,6 @@
 """What both searches, over heads and over depth, ask of KerasTuner: a TensorBoard run and a line per trial, and to carry on."""
 
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import keras_tuner
 import keras_tuner.src.config
 from keras_tuner.engine.trial import TrialStatus
+from keras_tuner.src.distribute import utils as roles
 from sklearn.exceptions import ConvergenceWarning
 
 from data_collection import console
@@ -40,7 +42,8 @@ def shown(
             done = self.oracle.get_trial(trial.trial_id)
             objective = self.oracle.objective.name
             score = f"{objective} {done.score:.4f}" if done.score is not None else _why(done)
-            console.say(f"trial {len(self.oracle.end_order):>3}/{trials}  {score}  {describe(done.hyperparameters.values)}")
+            number = int(trial.trial_id) + 1 if is_worker() else len(self.oracle.end_order)
+            console.say(f"trial {number:>3}/{trials}  {score}  {describe(done.hyperparameters.values)}")
 
     return Shown
 
@@ -58,27 +61,54 @@ def begun(make: Callable[[], keras_tuner.Tuner], folder: Path, trials: int) -> k
     Raises:
         PlainError: what is kept is damaged.
     """
+    chief = chief_address()
     try:
         tuner = make()
     except (ValueError, KeyError) as error:
         raise console.PlainError(
             f"The search in {folder} is damaged ({error}); delete that folder to start it again.", console.DISK
         ) from None
+    if is_worker():
+        console.say(f"{tuner.tuner_id} works for the chief at {chief}.")
+        return tuner
     done = len(tuner.oracle.end_order)
     console.say(f"{trials} trials, {done} of them done before." if done else f"{trials} trials.")
+    if chief:
+        console.say(f"Workers train them; they are waited for at {chief}.")
     return tuner
 
 
+def chief_address() -> str:
+    """Where KerasTuner's chief listens if several processes share a search; empty if none do.
+
+    Raises:
+        PlainError: only some of the three environment variables are there.
+    """
+    try:
+        return (
+            f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}" if roles.has_chief_oracle() else ""
+        )
+    except RuntimeError as error:
+        raise console.PlainError(str(error)) from None
+
+
+def is_worker() -> bool:
+    """Whether the chief of another process hands out the trials."""
+    return roles.has_chief_oracle() and not roles.is_chief_oracle()
+
+
 def run(tuner: keras_tuner.Tuner, folder: Path, **words) -> list:
-    """Searches, and returns KerasTuner's finished trials, the best first.
+    """Searches, and returns KerasTuner's finished trials, the best first; a worker, whose chief has them, returns none.
 
     Args:
         folder: where the search is kept.
         words: for the tuner's `search`.
 
     Raises:
-        PlainError: every trial failed, or three in a row did.
+        PlainError: every trial failed, or three in a row did; the chief cannot listen, or does not answer.
     """
+    import grpc
+
     try:
         with warnings.catch_warnings():
             # Of the Bayesian search's Gaussian process, which few trials let choose its parameters freely.
@@ -86,12 +116,23 @@ def run(tuner: keras_tuner.Tuner, folder: Path, **words) -> list:
             tuner.search(verbose=0, **words)
     except Stop as stop:
         raise stop.args[0] from None
+    except grpc.RpcError:
+        raise console.PlainError(
+            f"The chief at {chief_address()} does not answer; start it, then this worker again: trials are carried on.",
+            console.REMOTE,
+        ) from None
     except RuntimeError as error:
+        if "Failed to bind" in str(error):
+            raise console.PlainError(
+                f"The chief cannot listen at {chief_address()}; give an address of this machine and a free port."
+            ) from None
         if "consecutive failures" not in str(error):
             raise
         raise console.PlainError(
             f"Three trials in a row failed; the messages above say why. Delete {folder} to start again, with other settings."
         ) from None
+    if is_worker():
+        return []
     best = tuner.oracle.get_best_trials(len(tuner.oracle.trials))
     finished = [trial for trial in best if trial.status == TrialStatus.COMPLETED]  # KerasTuner puts failed ones at the end
     if not finished:

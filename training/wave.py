@@ -30,21 +30,25 @@ class WaveTuner(keras_tuner.Tuner):
 
     Args:
         lanes: as many trials are asked for before any of them is trained; the oracle learns of their results together.
+        seed: of the order of the images, first weights and dropout.
         log_folder: gets a TensorBoard run per trial.
     """
 
     hypermodel: HeadHyperModel
 
-    def __init__(self, oracle: keras_tuner.Oracle, hypermodel: HeadHyperModel, lanes: int, log_folder: Path, **common):
-        super().__init__(oracle, hypermodel, **common)
-        self._log_folder = log_folder
+    def __init__(
+        self, oracle: keras_tuner.Oracle, hypermodel: HeadHyperModel, lanes: int, seed: int, log_folder: Path, **project
+    ):
+        super().__init__(oracle, hypermodel, **project)
+        self._seed, self._log_folder = seed, log_folder
         self._lanes = [f"{self.tuner_id}-{number}" for number in range(lanes)]
 
     def search(self, epochs: int, verbose: int = 0) -> None:
         if roles.is_chief_oracle():
             super().search(epochs=epochs, verbose=verbose)
             return
-        self.oracle.verbose = verbose
+        if not tuners.is_worker():
+            self.oracle.verbose = verbose
         self.on_search_begin()
         while wave := self._wave():
             done = self._trained(wave, epochs)
@@ -75,7 +79,7 @@ class WaveTuner(keras_tuner.Tuner):
         for base in dict.fromkeys(trial.hyperparameters.get("base") for trial in wave):
             mine = [trial for trial in wave if trial.hyperparameters.get("base") == base]
             plans = [self._plan(trial, epochs) for trial in mine]
-            heads = lanes.train(self.hypermodel.faces[base], plans, self.hypermodel.batch_size, self.oracle.seed)
+            heads = lanes.train(self.hypermodel.faces[base], plans, self.hypermodel.batch_size, self._seed)
             found |= {trial.trial_id: head for trial, head in zip(mine, heads, strict=True)}
         return found
 
@@ -89,7 +93,7 @@ class WaveTuner(keras_tuner.Tuner):
             patience=PATIENCE,
             first_epoch=values.get("tuner/initial_epoch", 0),
             weights=self._weights(parent) if parent is not None else None,
-            seed=(self.oracle.seed, int(trial.trial_id)),
+            seed=(self._seed, int(trial.trial_id)),
         )
 
     def _weights(self, trial_id: str) -> list[np.ndarray]:

@@ -29,7 +29,7 @@ from training.dataset import Dataset
 from training.detector import Column
 from training.feature_cache import Extractor
 from training.head_search import Trial
-from training.heads import TrainingFaces, build_head, indices, one_logit
+from training.heads import TrainingFaces, blocks, indices, one_logit, untrained_head
 from training.lanes import Plan, Trained
 from training.settings import TrainingSettings
 from training.wave import log_curves, plan_of
@@ -109,13 +109,14 @@ def _tell(who: str, trial: Trial, head: Trained, log_folder: Path) -> None:
 
 def _head(name: str, trial: Trial, plan: Plan, head: Trained, faces: TrainingFaces, labels: np.ndarray) -> Head:
     """The trained head in Keras, with its temperature."""
-    built = build_head(faces, plan.columns, plan.layers, plan.units, plan.dropout, plan.decay, plan.rate, name)
+    built = untrained_head(faces, plan.columns, plan.layers, plan.units, plan.dropout, name)
     dense = [layer for layer in built.layers if type(layer).__name__ == "Dense"]
     for place, layer in enumerate(dense):
         layer.set_weights(head.weights[2 * place : 2 * place + 2])
     model = one_logit(built)
-    x = faces.validation[:, 0][:, indices(plan.columns)]
-    logits = np.asarray(model.predict_on_batch(x))[:, 0].astype(np.float64)
+    index = indices(plan.columns)
+    parts = [np.asarray(model.predict_on_batch(part[:, 0][:, index])) for part in blocks(faces.validation)]
+    logits = np.concatenate(parts)[:, 0].astype(np.float64)
     heat = temperature(logits, labels)
     return Head(trial.values, list(plan.columns), model, heat, logits / heat)
 

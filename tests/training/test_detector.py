@@ -10,7 +10,7 @@ from PIL import Image
 
 from toys import environment_of, picture
 from training import base_models, detector, input_signals, onnx_files
-from training.heads import TAP_SETS, TrainingFaces, build_head, chosen, indices
+from training.heads import TAP_SETS, TrainingFaces, chosen, indices, untrained_head
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +71,8 @@ def test_the_joined_detector_equals_head_on_features_in_keras_and_in_onnx(base, 
     features = everything[:, indices(columns)]
     labels = np.array([0, 1, 0])
     faces = TrainingFaces(columns, everything[:, None], everything[:, None], labels, labels)
-    heads = [build_head(faces, columns, 1, 8, 0.5, 1e-4, 1e-3, name="head1")]
-    heads.append(build_head(faces, columns[:1], 0, 0, 0.5, 1e-4, 1e-3, name="head2"))
+    heads = [untrained_head(faces, columns, 1, 8, 0.5, name="head1")]
+    heads.append(untrained_head(faces, columns[:1], 0, 0, 0.5, name="head2"))
     heads[1].get_layer("logit").set_weights([np.ones((heads[1].input_shape[1], 1)), np.zeros(1)])
     members = [detector.Member(columns, heads[0], 0.5), detector.Member(columns[:1], heads[1], -0.01)]
     joined = detector.join(base, "mobilenet_v2", 64, members)

@@ -1,6 +1,8 @@
 """Every image passes a base once per view: counted, kept, and computed again only when something changed."""
 
 import dataclasses
+import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -121,3 +123,16 @@ def test_an_altered_exported_graph_is_exported_again(cache, extractor):
     again = Extractor(extractor.weights, (32,), 32)
     noise = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype(np.float32)
     assert np.allclose(again.run(noise), extractor.run(noise), atol=1e-6)
+
+
+def test_many_features_are_mapped_from_disk_and_leave_nothing_there(records, tmp_path, extractor, monkeypatch):
+    whole = feature_cache.features(tmp_path, records[:6], extractor, 2)
+    monkeypatch.setattr(feature_cache, "IN_MEMORY", 0)
+    before = sorted(tmp_path.rglob("*"))
+    table = feature_cache.features(tmp_path, records[:6], extractor, 2)
+    assert isinstance(table.values, np.memmap) and np.array_equal(table.values, whole.values)
+    assert sorted(tmp_path.rglob("*")) == before
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(console.PlainError, match="for the features of 6 images, 0.0 are free; make room") as caught:
+        feature_cache.features(tmp_path, records[:6], extractor, 2)
+    assert caught.value.exit_code == console.DISK

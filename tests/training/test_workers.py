@@ -1,0 +1,94 @@
+"""A search shared by a chief and two workers, as real processes on this machine; one worker is killed on the way."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data_collection import console
+from toys import ROOT, environment_of
+from training import tuners
+
+TRIALS = 12
+
+SEARCH = """
+import json, os, signal, sys
+from training import quiet
+quiet.start_keras()
+from data_collection import console
+from toy_features import toy_faces
+from training import head_search, lanes
+
+real, waves = lanes.train, []
+
+def train(faces, plans, *args):
+    waves.append(len(plans))
+    if "dies" in sys.argv:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(faces, plans, *args)
+
+def main():
+    lanes.train = train
+    folder = head_search.Path("search")
+    found = head_search.search({"mobilenet_v2": toy_faces()}, "", folder, folder / "logs", "hyperband", 12, 9, 16, 0)
+    print(json.dumps([sum(waves), [[trial.values, trial.loss] for trial in found]]))
+
+console.run(main)
+"""
+
+
+def begun(place: Path, name: str, port: int, *words: str) -> subprocess.Popen:
+    shared = {"KERASTUNER_TUNER_ID": name, "KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(port)}
+    environment = environment_of(**shared) | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    script = [sys.executable, "-c", SEARCH, *words]
+    return subprocess.Popen(script, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
+
+
+def last_line(process: subprocess.Popen) -> list:
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    return json.loads(out.strip().splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_a_killed_worker_that_is_started_again_carries_its_trials_on_and_the_chief_has_them_all(tmp_path):
+    port = free_port()
+    chief, first = begun(tmp_path, "chief", port), begun(tmp_path, "tuner0", port)
+    dying = begun(tmp_path, "tuner1", port, "dies")
+    assert dying.wait(timeout=200) == -signal.SIGKILL
+    again = begun(tmp_path, "tuner1", port)
+    trained, told = zip(*(last_line(worker) for worker in (first, again)), strict=True)
+    assert told == ([], []) and sum(trained) == TRIALS and min(trained) > 0
+    trained, trials = last_line(chief)
+    assert trained == 0 and len(trials) == TRIALS
+    assert [loss for _, loss in trials] == sorted(loss for _, loss in trials)
+    assert any("tuner/trial_id" in values for values, _ in trials)
+    assert not list(tmp_path.rglob("checkpoint*"))
+
+
+@pytest.mark.slow
+def test_a_port_that_is_taken_is_told_in_one_sentence(tmp_path):
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        chief = begun(tmp_path, "chief", listening.getsockname()[1])
+        _, err = chief.communicate(timeout=200)
+    assert chief.returncode == 2
+    assert "error: The chief cannot listen at 127.0.0.1:" in err and "Traceback" not in err
+
+
+def test_half_an_address_is_refused(monkeypatch):
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    with pytest.raises(console.PlainError, match="KERASTUNER_ORACLE_PORT"):
+        tuners.chief_address()
