@@ -66,7 +66,8 @@ def test_a_killed_worker_that_is_started_again_carries_its_trials_on_and_the_chi
     port = free_port()
     chief, first = begun(tmp_path, "chief", port), begun(tmp_path, "tuner0", port)
     dying = begun(tmp_path, "tuner1", port, "dies")
-    assert dying.wait(timeout=200) == -signal.SIGKILL
+    dying.communicate(timeout=200)
+    assert dying.returncode == -signal.SIGKILL
     again = begun(tmp_path, "tuner1", port)
     trained, told = zip(*(last_line(worker) for worker in (first, again)), strict=True)
     assert told == ([], []) and sum(trained) == TRIALS and min(trained) > 0
