@@ -147,7 +147,7 @@ class _Rows:
 
     def batch(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Standardised features, targets and weights."""
-        x = self.values[rows % len(self.values), rows // len(self.values)]
+        x = np.asarray(self.values[rows % len(self.values), rows // len(self.values)])
         x -= self.mean
         x *= self.scale
         return x, self.targets[rows], self.weights[rows]

@@ -79,7 +79,8 @@ class WaveTuner(keras_tuner.Tuner):
         for base in dict.fromkeys(trial.hyperparameters.get("base") for trial in wave):
             mine = [trial for trial in wave if trial.hyperparameters.get("base") == base]
             plans = [self._plan(trial, epochs) for trial in mine]
-            heads = lanes.train(self.hypermodel.faces[base], plans, self.hypermodel.batch_size, self._seed)
+            with console.err.status(f"{len(plans)} heads on {base} at once"):
+                heads = lanes.train(self.hypermodel.faces[base], plans, self.hypermodel.batch_size, self._seed)
             found |= {trial.trial_id: head for trial, head in zip(mine, heads, strict=True)}
         return found
 
@@ -117,9 +118,10 @@ class WaveTuner(keras_tuner.Tuner):
             trial.status = TrialStatus.FAILED
             trial.message = "ValueError: the loss is not a number any more"
             return
-        folder = Path(self.get_trial_dir(trial.trial_id))
-        folder.mkdir(parents=True, exist_ok=True)
-        np.savez(folder / CHECKPOINT, **{str(place): array for place, array in enumerate(head.weights)})
+        np.savez(
+            Path(self.get_trial_dir(trial.trial_id)) / CHECKPOINT,
+            **{str(place): array for place, array in enumerate(head.weights)},
+        )
         best = {name: curve[head.best] for name, curve in head.history.items()}
         self.oracle.update_trial(trial.trial_id, best, step=head.best)
         trial.status = TrialStatus.COMPLETED

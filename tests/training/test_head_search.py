@@ -61,7 +61,7 @@ def test_a_wave_that_died_is_trained_again_and_those_before_it_are_not(tmp_path,
 def test_hyperband_carries_on_as_many_trials_as_kerastuners_own(tmp_path):
     rounds = []
     for one_by_one in (False, True):
-        found = run(tmp_path, tuner="hyperband", trials=12, epochs=9, one_by_one=one_by_one)
+        found = run(tmp_path, tuner="hyperband", trials=8, epochs=3, one_by_one=one_by_one)
         rounds.append(Counter((trial.values["tuner/bracket"], trial.values["tuner/round"]) for trial in found))
         for trial in (trial for trial in found if trial.values["tuner/round"]):
             assert trial.values["tuner/initial_epoch"] < trial.epochs <= trial.values["tuner/epochs"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from toy_features import COLUMNS, TAPS, WIDTH, of_generators, toy_faces
-from training import heads
+from training import heads, lanes
 from training.heads import HeadHyperModel
 
 
@@ -104,17 +104,16 @@ def test_a_single_generator_needs_no_voices():
 def test_a_voice_learns_from_its_generator_and_the_photographs_alone():
     """Each voice of a linear head is what a head trained on that generator alone becomes."""
     faces = of_generators(toy_faces(120, 1), "gan", "diffusion", "gan")
-    options = {"layers": 0, "units": 0, "dropout": 0.0, "decay": 1e-6, "rate": 1e-2}
-    together = heads.build_head(faces, COLUMNS[:4], **options)
-    heads.fit_head(together, faces.arrays(COLUMNS[:4]), 1000, patience=200, epochs=150)
-    x, *_ = faces.arrays(COLUMNS[:4])
+    plan = lanes.Plan(COLUMNS[:4], layers=0, units=0, dropout=0.0, decay=1e-6, rate=1e-2, epochs=150, patience=200)
+    (together,) = lanes.train(faces, [plan], 1000, seed=0)
+    mean, variance = faces.mean_and_variance
+    x = ((faces.train[:, 0] - mean) / np.sqrt(variance))[:, heads.indices(COLUMNS[:4])]
     for place, name in enumerate(faces.generators):
         mine = np.isin(faces.train_sources, ["camera", name])
         alone = dataclasses.replace(faces, train=faces.train[mine], train_labels=faces.train_labels[mine])
         alone = dataclasses.replace(alone, train_sources=(), validation_sources=())
-        head = heads.build_head(faces_like(alone, faces), COLUMNS[:4], **options)
-        heads.fit_head(head, alone.arrays(COLUMNS[:4]), 1000, patience=200, epochs=150)
-        voice, other = np.asarray(together(x))[:, place, 0], np.asarray(head(x))[:, 0]
+        (head,) = lanes.train(faces_like(alone, faces), [plan], 1000, seed=0)
+        voice, other = lanes.logits_of(together.weights, x)[:, place], lanes.logits_of(head.weights, x)[:, 0]
         assert np.corrcoef(voice, other)[0, 1] > 0.995
 
 

@@ -49,8 +49,8 @@ def test_a_detector_that_looks_at_the_residual_survives_every_way_out(pixels, tm
 def test_features_of_both_signals_are_those_of_each(cache, pixels):
     weights = base_weights.find("mobilenet_v2", "random")
     size = SIDE - 32
-    alone = [Extractor(weights, (size,), SIDE, signals=(signal,)) for signal in ("picture", "residual")]
-    both = Extractor(weights, (size,), SIDE, signals=("picture", "residual"))
+    alone = [Extractor(weights, (size,), SIDE, "keras", (signal,)) for signal in ("picture", "residual")]
+    both = Extractor(weights, (size,), SIDE, "keras", ("picture", "residual"))
     assert {column.signal for column in both.columns} == {"picture", "residual"}
     assert both.width == 2 * alone[0].width
     separate = np.concatenate([each.run(pixels) for each in alone], axis=1)

@@ -14,6 +14,8 @@ from training import saved_models
 from validation import heat_maps, predictions
 from validation.anatomy import Anatomy
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
