@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from data_collection import options
+
 Name = Literal["onnx", "litert", "savedmodel", "openvino", "keras"]
 
 
@@ -31,5 +33,4 @@ class ExportSettings:
     """Folder of all saved detectors."""
 
     def __post_init__(self) -> None:
-        if not self.to or len(set(self.to)) < len(self.to):
-            raise ValueError(f"--to is {' '.join(self.to) or 'empty'}; name each format once, such as --to onnx litert.")
+        options.once("to", self.to, "format")

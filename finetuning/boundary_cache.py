@@ -193,13 +193,8 @@ def _opened(place: Path, boundary: Boundary, images: int, views: int) -> Mapping
         pass
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    needed, free = boundary.bytes_per_row * images * views, shutil.disk_usage(place).free
-    if needed > free:  # a mapped file that outgrows the disk would end the process without a word
-        raise console.PlainError(
-            f"{place} needs {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} are free; make room, or give fewer --views or a smaller "
-            "--disk, which starts from the pixels.",
-            console.DISK,
-        )
+    needed = boundary.bytes_per_row * images * views
+    feature_cache.has_room(place, needed, "give fewer --views or a smaller --disk, which starts from the pixels")
     return {
         name: np.lib.format.open_memmap(paths[name], mode="w+", dtype=boundary.dtype, shape=shape)
         for name, shape in wanted.items()

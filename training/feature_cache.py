@@ -163,23 +163,22 @@ def features(
     return FeatureTable(extractor.weights.base, extractor.columns, values, len(missing))
 
 
-def _table(cache: Path, shape: tuple[int, int, int]) -> np.ndarray:
-    """float32, in memory; where it would be larger than IN_MEMORY, mapped to a file that is gone when this process ends.
+def has_room(folder: Path, needed: int, otherwise: str) -> None:
+    """Raises PlainError if fewer bytes are free: a mapped file that outgrows the disk would end the process without a word."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise console.PlainError(
+            f"{folder} needs {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} are free; make room, or {otherwise}.", console.DISK
+        )
 
-    Raises:
-        PlainError: the disk has no room for that file.
-    """
+
+def _table(cache: Path, shape: tuple[int, int, int]) -> np.ndarray:
+    """float32, in memory; where it would be larger than IN_MEMORY, mapped to a file that is gone when this process ends."""
     needed = 4 * math.prod(shape)
     if needed <= IN_MEMORY:
         return np.empty(shape, dtype=np.float32)
     cache.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(cache).free
-    if needed > free:  # a mapped file that outgrows the disk would end the process without a word
-        raise console.PlainError(
-            f"{cache} needs {needed / 1e9:,.1f} GB for the features of {shape[0]:,} images, {free / 1e9:,.1f} are free; make "
-            "room, or take fewer --views, --sizes or --signals.",
-            console.DISK,
-        )
+    has_room(cache, needed, "take fewer --views, --sizes or --signals")
     with tempfile.NamedTemporaryFile(dir=cache, prefix=".table-") as file:
         return np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
 

@@ -81,10 +81,8 @@ def _tuner(
         # Of several workers none should take all that there is.
         lanes = min(way.wave, 2 * os.cpu_count()) if tuners.is_worker() else way.wave
         oracle = way.oracle(**said)
-        oracle.max_trials = trials
         tuner = tuners.shown(WaveTuner, trials, log_folder, describe)(oracle, model, lanes, seed, log_folder, **project)
-    if not tuners.is_worker():
-        tuner.oracle.max_trials = trials  # Hyperband counts sweeps, people count trials
+    tuner.oracle.max_trials = trials  # Hyperband counts sweeps, people count trials
     return tuner
 
 

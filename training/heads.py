@@ -31,6 +31,7 @@ heads each: unseen AUC of the head with the lowest loss .985 without smoothing, 
 BLOCK = 512
 """Images that are calculated with at a time."""
 
+
 OTHER = -1.0
 """What a voice is to say of another generator's image: nothing."""
 
@@ -263,9 +264,7 @@ def fit_head(model: "keras.Model", arrays, batch_size: int, patience: int, callb
     x, y, x_val, y_val = arrays
     stop = keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)
     if y.ndim == 2:
-        generated = float(y.mean())
-        data = {"x": x, "y": y, "validation_data": (x_val, y_val)}
-        data["class_weight"] = {0: 0.5 / (1 - generated), 1: 0.5 / generated}
+        data = {"x": x, "y": y, "sample_weight": weights_of(y)[:, 0], "validation_data": (x_val, y_val)}
     else:
         (weight, y), (weight_val, y_val) = ((weights_of(targets[..., 0]), np.maximum(targets, 0)) for targets in (y, y_val))
         data = {"x": x, "y": y, "sample_weight": weight, "validation_data": (x_val, y_val, weight_val)}
@@ -276,6 +275,11 @@ def fit_head(model: "keras.Model", arrays, batch_size: int, patience: int, callb
         verbose=0,
         **{name: value for name, value in kwargs.items() if name in ("epochs", "initial_epoch")},
     )
+
+
+def smoothed(labels: np.ndarray) -> np.ndarray:
+    """What the loss compares with, for labels 0 and 1; in their precision."""
+    return labels * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / 2
 
 
 def weights_of(targets: np.ndarray) -> np.ndarray:

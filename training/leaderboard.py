@@ -12,7 +12,7 @@ from training import head_search
 from training.baselines import Baseline
 from training.calibration import log_loss
 from training.head_search import Trial
-from training.heads import LABEL_SMOOTHING
+from training.heads import LABEL_SMOOTHING, smoothed
 
 SHOWN = 10
 """Heads that the printed table shows; every trial is in the model's leaderboard.jsonl."""
@@ -54,7 +54,7 @@ def _baseline_cells(rival: Baseline, labels: np.ndarray) -> list[str]:
 
 def smoothed_loss(rival: Baseline, labels: np.ndarray) -> float:
     """The loss that heads are ranked by, for a baseline."""
-    return log_loss(_logits(rival.probabilities), labels * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / 2)
+    return log_loss(_logits(rival.probabilities), smoothed(labels))
 
 
 def metrics(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -103,9 +103,8 @@ class WaveTuner(keras_tuner.Tuner):
             with np.load(path, allow_pickle=False) as kept:
                 return [kept[str(place)] for place in range(len(kept))]
         except (OSError, ValueError, KeyError, EOFError):
-            folder = Path(self.project_dir)
-            raise tuners.Stop(
-                console.PlainError(f"{path} is missing or damaged; delete {folder} to start the search again.", console.DISK)
+            raise console.PlainError(
+                f"{path} is missing or damaged; delete {self.project_dir} to start the search again.", console.DISK
             ) from None
 
     def _report(self, trial: Trial, head: Trained) -> None:

@@ -133,6 +133,6 @@ def test_many_features_are_mapped_from_disk_and_leave_nothing_there(records, tmp
     assert isinstance(table.values, np.memmap) and np.array_equal(table.values, whole.values)
     assert sorted(tmp_path.rglob("*")) == before
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
-    with pytest.raises(console.PlainError, match="for the features of 6 images, 0.0 are free; make room") as caught:
+    with pytest.raises(console.PlainError, match="are free; make room, or take fewer --views") as caught:
         feature_cache.features(tmp_path, records[:6], extractor, 2)
     assert caught.value.exit_code == console.DISK
