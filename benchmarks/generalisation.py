@@ -21,15 +21,16 @@ import numpy as np
 import tyro
 
 import validation.matrix
-from benchmarks import generalisation_page
+from benchmarks import generalisation_page, levers
 from data_collection import console, manifest, splits
 from training import base_weights, dataset
+from training.feature_cache import Extractor
 from validation import matrix_heads, matrix_plan, plain_json
 from validation.matrix_heads import Features
 from validation.matrix_plan import Experiment, Images, Source
 from validation.matrix_settings import MatrixSettings
 
-VERSION = 2
+VERSION = 3
 """Part of what is kept: raise it when the protocol changes."""
 
 NAMED = ("name", "tested_on", "trained_on", "source")
@@ -43,11 +44,13 @@ class Recipe:
     Attributes:
         crop: which of the two data sets.
         changes: what differs from the settings of `python -m validation matrix`.
+        kind: what looks at the pictures.
     """
 
     name: str
     crop: str = "centre"
     changes: dict[str, Any] = dataclasses.field(default_factory=dict)
+    kind: type[Extractor] = Extractor
 
 
 START: dict[str, Any] = {"head": "ridge", "balance": "class", "strength": 0.1}
@@ -67,6 +70,9 @@ ALONE = (
     Recipe("+ 320 px", changes=START | {"size": 320}),
     Recipe("+ 448 px", changes=START | {"size": 448}),
     Recipe("+ three views of random history", changes=START | {"views": 3}),
+    Recipe("+ four views averaged in judging", changes=START | {"test_views": 4}),
+    Recipe("+ frequencies of the picture", changes=START, kind=levers.WithFrequencies),
+    Recipe("frequencies of the picture alone", changes=START, kind=levers.Frequencies),
     Recipe("+ Xception", changes=START | {"base": "xception"}),
     Recipe("+ the face cut out", "face", START),
 )
@@ -97,6 +103,14 @@ TOGETHER = (
 )
 """With sources balanced, the strong penalty, a voice for each generator and the face cut out, except where the name says so."""
 
+TUNE = {"head": "tuned", "folds": 0, "strength": 0.1}
+
+TUNED = (
+    Recipe("the last four blocks opened, the centre square", changes=TUNE, kind=levers.WithActivations),
+    Recipe("the last four blocks opened, the face cut out", "face", TUNE, levers.WithActivations),
+)
+"""MobileNetV2 fine-tuned for every generator left out."""
+
 SEARCH = {"head": "search", "folds": 0, "views": 2}
 
 SEARCHED = (
@@ -104,29 +118,50 @@ SEARCHED = (
     Recipe("the search, the face cut out", "face", SEARCH),
     Recipe("the search, the face cut out, residual", "face", SEARCH | {"signals": ("residual",)}),
 )
-"""`python -m training --bases mobilenet_v2`: searched heads with a voice for each generator, five of them in a committee. They
-take too long to leave two generators out, so nothing is chosen among them."""
+"""`python -m training --bases mobilenet_v2`: searched heads with a voice for each generator, five of them in a committee."""
+
+
+SMALL = (
+    Recipe("logistic regression, all taps of the picture, 96 px", changes={"size": 96}),
+    Recipe("a voice for each generator", changes=START | LOUDEST | {"size": 96}),
+    Recipe("the same on the residual", changes=START | LOUDEST | {"size": 96, "signals": ("residual",)}),
+    Recipe("the search", changes=SEARCH | {"size": 96}),
+)
+"""On the data set of 64 px."""
+
+SLOW = ("search", "tuned")
+"""Heads that take too long to leave two generators out."""
+
+matrix_heads.HEADS["tuned"] = levers.tuned
 
 
 def main(
-    centre: Path, face: Path, names: tuple[str, ...] = (), out: Path = Path("logs/generalisation"), docs: Path = Path("docs")
+    centre: Path,
+    face: Path,
+    small: Path | None = None,
+    names: tuple[str, ...] = (),
+    out: Path = Path("logs/generalisation"),
+    docs: Path = Path("docs"),
 ) -> None:
     """Measures all recipes and writes docs/generalisation.md.
 
     Args:
         centre: data set of centre squares.
         face: data set of the same files with the faces cut out.
+        small: data set of 64 px, with the sample's sources.
         names: what the page calls sources, such as real=Kaggle.
         out: folder for what was measured.
         docs: folder for the page.
     """
     folders = {"centre": centre, "face": face}
     started = time.monotonic()
-    rows = {recipe.name: measured(recipe, folders[recipe.crop], out) for recipe in (*ALONE, *TOGETHER, *SEARCHED)}
-    rows = {recipe: renamed(row, dict(name.split("=", 1) for name in names)) for recipe, row in rows.items()}
+    rows = {recipe.name: measured(recipe, folders[recipe.crop], out) for recipe in (*ALONE, *TOGETHER, *SEARCHED, *TUNED)}
+    at_64 = {recipe.name: measured(recipe, small, out) for recipe in (SMALL if small else ())}
+    called = dict(name.split("=", 1) for name in names)
+    rows, at_64 = ({recipe: renamed(row, called) for recipe, row in some.items()} for some in (rows, at_64))
     command = shlex.join(["python", "-m", "benchmarks.generalisation", *sys.argv[1:]])
-    parts = [[recipe.name for recipe in part] for part in (ALONE, TOGETHER, SEARCHED)]
-    page = generalisation_page.page(command, rows, *parts, choices(rows))
+    parts = [[recipe.name for recipe in part] for part in (ALONE, TOGETHER, SEARCHED, TUNED)]
+    page = generalisation_page.page(command, rows, *parts, at_64, choices(rows))
     manifest.write_whole(docs / "generalisation.md", page.encode())
     console.say(f"{docs / 'generalisation.md'}, {time.monotonic() - started:.0f} s.")
 
@@ -136,18 +171,18 @@ def measured(recipe: Recipe, folder: Path, out: Path) -> dict:
     data = dataset.read(folder.parent, folder)
     common = {"dataset": folder, "leave_one_source_out": True, "folds": 5, "history_control": True}
     settings = MatrixSettings(**{**common, **recipe.changes})
-    key = [VERSION, manifest.fingerprint(data.records), plain_json.plain(vars(settings))]
+    key = [VERSION, manifest.fingerprint(data.records), plain_json.plain(vars(settings)), recipe.kind.__name__]
     path = out / f"{hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:16]}.json"
     if path.is_file():
         return json.loads(path.read_bytes())
     console.heading(recipe.name)
     them = matrix_plan.images(data.records)
-    features = validation.matrix.look(data, them, base_weights.find(settings.base, settings.weights), settings)
+    features = validation.matrix.look(data, them, base_weights.find(settings.base, settings.weights), settings, recipe.kind)
     splits.record_opening(data.folder, "generalisation")
     experiments = matrix_plan.leave_one_source_out(them)
     found = {
         "outcomes": validation.matrix.run_all(experiments, them, features, settings),
-        "inner": {} if settings.head == "search" else inner(them, features, settings),
+        "inner": {} if settings.head in SLOW else inner(them, features, settings),
     }
     plain_json.write(path, found)
     return json.loads(path.read_bytes())

@@ -74,10 +74,16 @@ class Extractor:
         self.sizes = tuple(sizes)
         self.side = side
         self.signals = tuple(signals)
-        self.name = f"{weights.base}-{'+'.join(map(str, self.sizes))}-{_key(weights, self.sizes, side, self.signals)}"
+        digest = hashlib.sha256(json.dumps(self.identity()).encode()).hexdigest()[:12]
+        self.name = f"{weights.base}-{'+'.join(map(str, self.sizes))}-{digest}"
         self.engine = ("keras" if _has_gpu() else "onnxruntime") if engine == "auto" else engine
         self.columns, self.run = self._onnx() if self.engine == "onnxruntime" else self._keras()
         self.width = self.columns[-1].stop
+
+    def identity(self) -> list:
+        """What decides a feature, besides the image: change any of it and nothing old is read."""
+        what = [self.weights.base, self.weights.sha256, self.sizes, self.side]
+        return [*what, face_images.CANONICALISER_VERSION, LAYOUT_VERSION, self.signals]
 
     def model(self) -> tuple["keras.Model", list[Column]]:
         base = base_weights.load(self.weights)
@@ -117,12 +123,6 @@ class Extractor:
             temporary.unlink(missing_ok=True)
         content = {"sha256": digest, "parity": difference, "columns": [asdict(column) for column in columns]}
         manifest.write_whole(notes, json.dumps(content).encode())
-
-
-def _key(weights: BaseWeights, sizes: tuple[int, ...], side: int, signals: tuple[str, ...]) -> str:
-    """What decides a feature, besides the image: change any of it and nothing old is read."""
-    parts = [weights.base, weights.sha256, sizes, side, face_images.CANONICALISER_VERSION, LAYOUT_VERSION, signals]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
 def _has_gpu() -> bool:

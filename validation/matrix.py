@@ -45,15 +45,21 @@ def matrix(settings: MatrixSettings) -> None:
     console.say(f"The page: {folder / 'matrix.html'}. Heat map: tensorboard --logdir {settings.logs}")
 
 
-def look(data: Dataset, them: Images, weights: BaseWeights, settings: MatrixSettings) -> Features:
-    """Features of all images, and of the training images' further views; what the cache holds is not computed again."""
+def look(
+    data: Dataset, them: Images, weights: BaseWeights, settings: MatrixSettings, kind: type[Extractor] | None = None
+) -> Features:
+    """Features of all images, and of the training images' further views; what the cache holds is not computed again.
+
+    Args:
+        kind: what looks at the pictures.
+    """
     console.say(f"{settings.base}: {weights.note}.")
     # As training does it, so that both share one cache.
     side = min(settings.size, data.image_size)
-    extractor = Extractor(weights, (settings.size,), side, settings.engine, settings.signals)
-    plain = feature_cache.features(data.folder, them.records, extractor, 1)
+    extractor = (kind or Extractor)(weights, (settings.size,), side, settings.engine, settings.signals)
+    plain = feature_cache.features(data.folder, them.records, extractor, settings.test_views)
     train = them.rows(them.sources, "train")
-    passes, views = plain.forward_passes, plain.values[train]
+    passes, views = plain.forward_passes, plain.values[train, :1]
     if settings.views > 1:
         more = feature_cache.features(data.folder, [them.records[row] for row in train], extractor, settings.views)
         passes, views = passes + more.forward_passes, more.values
@@ -61,12 +67,13 @@ def look(data: Dataset, them: Images, weights: BaseWeights, settings: MatrixSett
     for source in them.sources if settings.history_control else ():
         how = processing.usual([them.records[row] for row in them.rows([source], *splits.SPLITS)])
         others = np.flatnonzero(them.label != them.label[them.rows([source], "train")[0]])
-        table = feature_cache.features(data.folder, [them.records[row] for row in others], extractor, 1, how)
+        table = feature_cache.features(data.folder, [them.records[row] for row in others], extractor, settings.test_views, how)
         values = np.full_like(plain.values[:, 0], np.nan)
-        values[others] = table.values[:, 0]
+        values[others] = table.values.mean(axis=1)
         passes, processed[source] = passes + table.forward_passes, Processed(how.name, values)
     console.say(f"{settings.base}: {passes} forward passes, {plain.values.shape[2]} features an image.")
-    return Features(plain.columns, plain.values[:, 0], views, processed)
+    # a linear head's mean score is its score of the mean
+    return Features(plain.columns, plain.values.mean(axis=1), views, processed)
 
 
 def run_all(experiments: list[Experiment], them: Images, features: Features, settings: MatrixSettings) -> list[Outcome]:

@@ -33,7 +33,7 @@ class Features:
     """What a base sees in the images of a plan.
 
     Attributes:
-        plain: view 0 of every image, float32, shape (images, width).
+        plain: of every image what is judged, float32, shape (images, width): view 0, or the mean over views.
         views: all views of the training images, shape (training images, views, width), in the order of their rows.
         processed: for every source, the images of the other class as it would have published them; empty unless asked for.
     """
@@ -186,7 +186,7 @@ def _voice(lesson: Lesson, rows: np.ndarray) -> tuple[np.ndarray, float]:
 
     views = lesson.views(rows)
     x = views.reshape(-1, views.shape[2])[:, lesson.index].astype(np.float64)
-    weight = np.repeat(_weights(lesson, rows), views.shape[1])
+    weight = np.repeat(sample_weights(lesson, rows), views.shape[1])
     target = np.repeat(2.0 * lesson.them.label[rows] - 1, views.shape[1])
     mean = np.average(x, axis=0, weights=weight)
     scale = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=weight) + 1e-6)
@@ -202,7 +202,7 @@ def _everywhere(lesson: Lesson, weights: np.ndarray, bias: float) -> tuple[np.nd
     return whole, bias
 
 
-def _weights(lesson: Lesson, rows: np.ndarray) -> np.ndarray:
+def sample_weights(lesson: Lesson, rows: np.ndarray) -> np.ndarray:
     """Of images, 1 on average: both classes weigh the same; with `balance` "source" also every source of a class."""
     them = lesson.them
     part = them.source[rows] if lesson.settings.balance == "source" else them.label[rows]

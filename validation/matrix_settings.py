@@ -35,8 +35,11 @@ class MatrixSettings:
     """Input size in pixels."""
 
     views: int = 1
-    """Views of every training image: a plain one, and others with a random JPEG or rescaling history and a mirror. Tests see \
-the plain one."""
+    """Views of every training image: a plain one, and others with a random JPEG or rescaling history and a mirror."""
+
+    test_views: int = 1
+    """Views of every image that is judged, their scores averaged: the plain one and others with a random history. Of linear \
+heads."""
 
     signals: tuple[Signal, ...] = ("picture",)
     """What the base is shown: the picture, its noise residual (what blurring takes out of it), or both, one after the other."""
@@ -87,7 +90,7 @@ each real one: a head that knows faces and not files says the same of them. With
             raise ValueError(
                 f"--size is {self.size}; {self.base} takes multiples of {row.multiple} from {row.smallest} to 1024."
             )
-        options.within(self, views=(1, 32), seed=(0, 2**31 - 1), folds=(0, 20))
+        options.within(self, views=(1, 32), test_views=(1, 32), seed=(0, 2**31 - 1), folds=(0, 20))
         options.once("signals", self.signals, "signal")
         if self.history_control and not self.leave_one_source_out:
             raise ValueError("--history-control is of heads that have not seen a source; add --leave-one-source-out.")
@@ -95,6 +98,8 @@ each real one: a head that knows faces and not files says the same of them. With
             raise ValueError("--folds is 1; take 0 for none, or 2 to 20.")
         if self.head == "search" and self.taps != "all":
             raise ValueError("--head search chooses its taps itself; leave --taps out.")
+        if self.head == "search" and self.test_views > 1:
+            raise ValueError(f"--test-views is {self.test_views}; what --head search finds judges one view.")
         if not 0 < self.strength < float("inf"):
             raise ValueError(f"--strength is {self.strength}; choose a number above 0.")
         if not 0 < self.target_fpr < 0.5:

@@ -242,6 +242,10 @@ def test_the_features_are_those_of_the_frozen_base(place, plan, monkeypatch):
     assert ours.forward_passes == 0  # the cache that training reads
     assert np.array_equal(ours.values[:, 0], seen.plain)
     assert np.array_equal(seen.plain[them.split[:12] == "train"], seen.views[:, 0])
+    averaged = validation.matrix.look(data, few, weights, settings(place, size=32, engine="keras", test_views=3))
+    three = feature_cache.features(place, few.records, Extractor(weights, (32,), 32, "keras"), 3)
+    assert three.forward_passes == 0 and np.array_equal(averaged.plain, three.values.mean(axis=1))
+    assert np.array_equal(averaged.views, seen.views)  # what teaches is no mean
 
 
 def test_every_view_of_a_training_image_teaches_with_its_label(plan):
