@@ -31,7 +31,7 @@ from training.detector import Column
 if TYPE_CHECKING:
     import keras
 
-Engine = Literal["auto", "onnxruntime", "keras"]
+Engine = Literal["auto", "onnxruntime", "keras", "ray"]
 
 LAYOUT_VERSION = 1
 # Larger batches are no faster on a CPU, and at 448 px a batch of 32 would hold 600 MB in one layer's output.
@@ -69,6 +69,7 @@ class Extractor:
         side: int,
         engine: Engine = "auto",
         signals: Sequence[str] = ("picture",),
+        cores: int | None = None,
     ):
         self.weights = weights
         self.sizes = tuple(sizes)
@@ -77,7 +78,7 @@ class Extractor:
         digest = hashlib.sha256(json.dumps(self.identity()).encode()).hexdigest()[:12]
         self.name = f"{weights.base}-{'+'.join(map(str, self.sizes))}-{digest}"
         self.engine = ("keras" if _has_gpu() else "onnxruntime") if engine == "auto" else engine
-        self.columns, self.run = self._onnx() if self.engine == "onnxruntime" else self._keras()
+        self.columns, self.run = self._keras() if self.engine == "keras" else self._onnx(cores)
         self.width = self.columns[-1].stop
 
     def identity(self) -> list:
@@ -98,12 +99,12 @@ class Extractor:
     def onnx_path(self) -> Path:
         return package_index.cache_folder() / "extractors" / f"{self.name}.onnx"
 
-    def _onnx(self) -> tuple[list[Column], Callable[[np.ndarray], np.ndarray]]:
+    def _onnx(self, cores: int | None) -> tuple[list[Column], Callable[[np.ndarray], np.ndarray]]:
         notes = self.onnx_path.with_suffix(".json")
         if not _intact(self.onnx_path, notes):
             self._export(notes)
         columns = [Column(**column) for column in json.loads(notes.read_bytes())["columns"]]
-        return columns, onnx_files.streams(self.onnx_path)
+        return columns, onnx_files.streams(self.onnx_path, cores)
 
     def _export(self, notes: Path) -> None:
         console.say(f"Exporting {self.name} for ONNX Runtime (once).")
@@ -146,21 +147,38 @@ def features(
     Args:
         folder: the data set's folder.
         processing: what the pictures go through first, as if another source had published them.
+
+    Raises:
+        PlainError: an original is missing or was altered, the disk has no room, or there is no Ray.
     """
     cache = folder / "features" / extractor.name / (processing.name if processing else "")
-    place = {record.id: row for row, record in enumerate(records)}
     values = _table(cache, (len(records), views, extractor.width))
-    missing = [(record, view) for view in range(views) for record in records]
+    missing = _read(cache, records, values)
+    if missing and extractor.engine == "ray":
+        from training import ray_features
+
+        ray_features.compute(folder, missing, extractor, cache, processing)
+        if _read(cache, records, values):
+            raise console.PlainError(
+                f"What Ray's workers wrote did not arrive in {cache}; all machines have to share that folder."
+            )
+    else:
+        place = {record.id: row for row, record in enumerate(records)}
+        for record, view, vector in computed(folder, missing, extractor, cache, processing):
+            values[place[record.id], view] = vector
+    return FeatureTable(extractor.weights.base, extractor.columns, values, len(missing))
+
+
+def _read(cache: Path, records: Sequence[FaceRecord], values: np.ndarray) -> list[tuple[FaceRecord, int]]:
+    """Fills in what the cache holds; returns the views of images that it lacks, a view after the other."""
+    place, views = {record.id: row for row, record in enumerate(records)}, values.shape[1]
     have = np.zeros((len(records), views), dtype=bool)
-    for ids, view, chunk in _read_chunks(cache, extractor.width):
+    for ids, view, chunk in _read_chunks(cache, values.shape[2]):
         for row, face_id in enumerate(ids):
             if view < views and face_id in place:
                 values[place[face_id], view] = chunk[row]
                 have[place[face_id], view] = True
-    missing = [(record, view) for record, view in missing if not have[place[record.id], view]]
-    for record, view, vector in _computed(folder, missing, extractor, cache, processing):
-        values[place[record.id], view] = vector
-    return FeatureTable(extractor.weights.base, extractor.columns, values, len(missing))
+    return [(record, view) for view in range(views) for row, record in enumerate(records) if not have[row, view]]
 
 
 def has_room(folder: Path, needed: int, otherwise: str) -> None:
@@ -198,7 +216,7 @@ def _read_chunks(cache: Path, width: int) -> Iterator[tuple[list[str], int, np.n
             yield ids, view, values
 
 
-def _computed(
+def computed(
     folder: Path,
     missing: Sequence[tuple[FaceRecord, int]],
     extractor: Extractor,
@@ -208,7 +226,7 @@ def _computed(
     """Computes features in chunks of one view each and saves every chunk as soon as it is whole."""
     if not missing:
         return
-    batches = _batches(missing)
+    batches = parts(missing, BATCH)
     ready = pictures(folder, batches, extractor.side, processing)
     passes = console.progress(ready, f"{extractor.weights.base} features", len(batches))
     chunk: list[tuple[FaceRecord, int, np.ndarray]] = []
@@ -222,10 +240,10 @@ def _computed(
             chunk = []
 
 
-def _batches(missing: Sequence[tuple[FaceRecord, int]]) -> list[list[tuple[FaceRecord, int]]]:
-    """Batches of one view each."""
+def parts(missing: Sequence[tuple[FaceRecord, int]], size: int) -> list[list[tuple[FaceRecord, int]]]:
+    """At most `size` views of images each, all of them the same view."""
     by_view = (list(pairs) for _, pairs in itertools.groupby(missing, key=lambda pair: pair[1]))
-    return [pairs[start : start + BATCH] for pairs in by_view for start in range(0, len(pairs), BATCH)]
+    return [pairs[start : start + size] for pairs in by_view for start in range(0, len(pairs), size)]
 
 
 def pictures(

@@ -80,9 +80,13 @@ def many(path: Path | bytes, threads: int = 0) -> Callable[[np.ndarray], list[np
     return lambda batch: session.run(None, {name: batch})
 
 
-def streams(path: Path) -> Runner:
-    """Like `runner`, for many images: every core runs single-threaded batches of four, a tenth faster than together."""
-    run, pool = runner(path, threads=1), concurrent.futures.ThreadPoolExecutor(os.cpu_count())
+def streams(path: Path, cores: int | None = None) -> Runner:
+    """Like `runner`, for many images: every core runs single-threaded batches of four, a tenth faster than together.
+
+    Args:
+        cores: as many as it takes; None for all.
+    """
+    run, pool = runner(path, threads=1), concurrent.futures.ThreadPoolExecutor(cores or os.cpu_count())
 
     def run_parts(batch: np.ndarray) -> np.ndarray:
         return np.concatenate(list(pool.map(run, (batch[start : start + 4] for start in range(0, len(batch), 4)))))

@@ -75,8 +75,9 @@ on pixels, a small CNN, and the CNN with style-based attention."""
     """`auto`: from this machine's caches, else Keras' download, else the package index. `imagenet`: Keras only. \
 `package`: package index only. `random`: none, for tests. Or a path to a file or a folder."""
 
-    engine: Literal["auto", "onnxruntime", "keras"] = "auto"
-    """What runs the bases: ONNX Runtime on a CPU, Keras where there is a GPU."""
+    engine: Literal["auto", "onnxruntime", "keras", "ray"] = "auto"
+    """What runs the bases: ONNX Runtime on a CPU, Keras where there is a GPU; `ray`: ONNX Runtime on every core of a Ray \
+cluster (docs/scale.md)."""
 
     accept_shortcuts: bool = False
     """Train although the audit of the data set is RED; every report on the detector then says so first."""

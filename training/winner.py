@@ -183,8 +183,8 @@ def _save_baselines(
 ) -> dict[str, dict]:
     """Metrics of every baseline; all that look at pictures also become ONNX detectors, to be judged like the winner."""
     described: dict[str, dict] = {}
-    if any(extractor.engine != "onnxruntime" for extractor in extractors.values()):
-        console.warn("Linear baselines are kept for the hold-out with --engine onnxruntime only.")
+    if any(extractor.engine == "keras" for extractor in extractors.values()):
+        console.warn("Linear baselines are not kept for the hold-out with --engine keras.")
     (folder / "baselines").mkdir()
     for rival in rivals:
         described[rival.name] = {"metrics": leaderboard.metrics(rival.probabilities, labels)}
@@ -192,7 +192,7 @@ def _save_baselines(
         if rival.model is not None:
             rival.model.save(path.with_suffix(".keras"))
             onnx_files.export_checked(rival.model, path)
-        elif rival.weights is not None and extractors[rival.base].engine == "onnxruntime":
+        elif rival.weights is not None and extractors[rival.base].engine != "keras":
             baselines.export(rival, extractors[rival.base].onnx_path, path)
         else:
             continue

@@ -1,0 +1,115 @@
+"""Features from a Ray cluster of this machine's cores: the same as from one process, also when a worker is killed."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_collection import console, face_images, manifest, ray_cluster
+from toys import ROOT, encoded, environment_of, picture
+from training import base_weights, feature_cache
+from training.feature_cache import Extractor
+
+IMAGES, VIEWS, CHUNK = 40, 2, 8
+
+SHARED = """
+import json, os, signal, sys
+from pathlib import Path
+from data_collection import manifest
+from training import base_weights, feature_cache, ray_features
+from training.feature_cache import Extractor
+
+PLACE, DIES = Path.cwd(), "dies" in sys.argv
+
+class Dying(ray_features.Worker):
+    # in place of the real worker: with "dies" the first one ends by SIGKILL in the middle of its work
+
+    def __call__(self, row):
+        with open(PLACE / "pids", "a") as file:
+            file.write(f"{os.getpid()}\\n")
+        died = PLACE / "died"
+        if DIES and len(list((PLACE / "features").rglob("*.npz"))) >= 2 and not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(row)
+
+def main():
+    ray_features.Worker, feature_cache.CHUNK = Dying, 8
+    extractor = Extractor(base_weights.find("mobilenet_v2", "random"), (32,), 32, "ray")
+    table = feature_cache.features(Path.cwd(), manifest.read(Path.cwd()), extractor, 2)
+    feature_cache.np.save("found.npy", table.values)
+    print(json.dumps(table.forward_passes))
+
+from data_collection import console
+console.run(main)
+"""
+
+
+@pytest.fixture
+def place(tmp_path) -> Path:
+    made = []
+    for number in range(IMAGES):
+        data = encoded(picture(number, 64))
+        (tmp_path / f"{number}.png").write_bytes(data)
+        name = face_images.content_id(data)
+        made.append(manifest.FaceRecord(name, "real", "toys", f"{number}", "accepted", original=f"{number}.png"))
+    manifest.replace_all(tmp_path, made)
+    return tmp_path
+
+
+def ran(place: Path, *words: str) -> subprocess.CompletedProcess:
+    shared = environment_of() | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    script = [sys.executable, "-c", SHARED, *words]
+    return subprocess.run(script, cwd=place, env=shared, capture_output=True, text=True, timeout=300)
+
+
+def passes(done: subprocess.CompletedProcess) -> int:
+    return json.loads(done.stdout.splitlines()[-1])  # Ray tells of the killed worker above it
+
+
+@pytest.mark.slow
+def test_a_killed_worker_loses_nothing_and_the_features_are_those_of_one_process(place, cache):
+    pytest.importorskip("ray")
+    done = ran(place, "dies")
+    assert done.returncode == 0, done.stderr
+    assert passes(done) == IMAGES * VIEWS and (place / "died").exists()
+    assert len(set((place / "pids").read_text().split())) >= 2
+    found = np.load(place / "found.npy")
+    alone = Extractor(base_weights.find("mobilenet_v2", "random"), (32,), 32, "onnxruntime")
+    kept = feature_cache.features(place, manifest.read(place), alone, VIEWS)
+    assert kept.forward_passes == 0 and np.array_equal(kept.values, found)
+    for path in place.rglob("*.npz"):
+        path.unlink()
+    again = feature_cache.features(place, manifest.read(place), alone, VIEWS)
+    assert again.forward_passes == IMAGES * VIEWS and np.array_equal(again.values, found)
+    for path in sorted(place.rglob("*.npz"))[:1]:
+        path.unlink()
+    rest = ran(place)
+    assert rest.returncode == 0, rest.stderr
+    assert 0 < passes(rest) <= IMAGES and np.array_equal(np.load(place / "found.npy"), found)
+
+
+def test_without_ray_or_without_its_cluster_there_is_one_sentence(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "ray", None)
+        with (
+            pytest.raises(console.PlainError, match=r"needs Ray; install it: pip install -r requirements-ray\.txt"),
+            ray_cluster.joined(),
+        ):
+            pass
+
+
+def test_a_cluster_that_does_not_answer_is_named(monkeypatch):
+    pytest.importorskip("ray")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with pytest.raises(console.PlainError, match=f"No Ray cluster answers at {address}") as caught, ray_cluster.joined():
+            pass
+    assert caught.value.exit_code == console.REMOTE
