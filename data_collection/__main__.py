@@ -1,4 +1,4 @@
-"""`python -m data_collection`: gather real and generated faces into one data set; `audit`, `redraw` and `draw` help."""
+"""`python -m data_collection`: gather real and generated faces into one data set; further commands help."""
 
 import sys
 from collections.abc import Callable
@@ -12,13 +12,18 @@ from data_collection import console
 from data_collection.settings import CollectionSettings
 
 COLLECT_HELP = f"""{CollectionSettings.__doc__}
-Three more commands: `python -m data_collection audit DATASET` looks for anything but the face that gives \
+More commands: `python -m data_collection audit DATASET` looks for anything but the face that gives \
 the label away; `python -m data_collection redraw DATASET FILE` draws one image again; `torchrun --nproc-per-node 2 -m \
-data_collection draw`, with the options of the run, lets each of two GPUs draw its share for the next run to take in."""
+data_collection draw`, with the options of the run, lets each of two GPUs draw its share for the next run to take in, \
+and `python -m data_collection draw-on-ray` those of a cluster."""
 
 DRAW_HELP = """Draws faces of `stable-diffusion` sources ahead of a collection, on several GPUs: one process for each, \
 started by torchrun or `accelerate launch`. Give the options of the collection; run that afterwards, and it takes the \
 pictures in."""
+
+
+DRAW_ON_RAY_HELP = """Draws faces of `stable-diffusion` sources ahead of a collection, on the Ray cluster that RAY_ADDRESS \
+names, or on this machine's. Give the options of the collection; run that afterwards, and it takes the pictures in."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +90,21 @@ def draw_command(words: list[str]) -> None:
     draw(settings)
 
 
+def draw_on_ray_command(words: list[str]) -> None:
+    from data_collection import recipes
+
+    settings = recipes.parse(words, "data_collection draw-on-ray", DRAW_ON_RAY_HELP)
+
+    from data_collection.collect import draw_on_ray
+
+    draw_on_ray(settings)
+
+
 COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "audit": audit_command,
     "redraw": redraw_command,
     "draw": draw_command,
+    "draw-on-ray": draw_on_ray_command,
 }
 
 

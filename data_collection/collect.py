@@ -2,11 +2,11 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from data_collection import console, drawn_ahead, face_crop, face_images, manifest, readiness, recipes, splits
+from data_collection import console, drawn_ahead, face_crop, face_images, manifest, ray_drawing, readiness, recipes, splits
 from data_collection.asking import ask
 from data_collection.found_faces import Asked, FoundFace
 from data_collection.inspection import inspect
@@ -55,14 +55,25 @@ def draw(settings: CollectionSettings) -> None:
     from accelerate import PartialState
 
     state = PartialState(cpu=not torch.cuda.is_available())
+    for one in _drawable(settings):
+        count = drawn_ahead.draw_share(one, state)
+        drawn = f"{count} faces drawn by process {state.process_index + 1} of {state.num_processes}"
+        console.say(f"{one.request.source}: {drawn}.")
+    state.destroy_process_group()
+
+
+def draw_on_ray(settings: CollectionSettings) -> None:
+    """Draws every Stable Diffusion source on a Ray cluster; the next collection takes the pictures in."""
+    for one in _drawable(settings):
+        console.say(f"{one.request.source}: {ray_drawing.draw(one)} faces drawn by the cluster.")
+
+
+def _drawable(settings: CollectionSettings) -> Iterator[Asked]:
     for one in ask(settings):
         if one.row is STABLE_DIFFUSION:
-            count = drawn_ahead.draw_share(one, state)
-            drawn = f"{count} faces drawn by process {state.process_index + 1} of {state.num_processes}"
-            console.say(f"{one.request.source}: {drawn}.")
+            yield one
         elif one.label == "generated":
-            console.warn(f"draw only draws stable-diffusion; {one.request.source} is left to the collection.")
-    state.destroy_process_group()
+            console.warn(f"Only stable-diffusion is drawn ahead; {one.request.source} is left to the collection.")
 
 
 def gather(asked: Sequence[Asked], known: Sequence[FaceRecord], settings: CollectionSettings) -> tuple[list[FaceRecord], int]:

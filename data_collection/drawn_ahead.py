@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,14 +26,24 @@ def draw_share(asked: Asked, state: "PartialState") -> int:
     Raises:
         PlainError: as drawing raises it.
     """
+    with state.split_between_processes(ordered(asked)) as share:
+        return draw(asked, share)
+
+
+def ordered(asked: Asked) -> list[FoundFace]:
+    """All faces of a source; the first process that asks writes the prompts, the others read them."""
     folder = asked.request.settings.folder
     folder.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(folder / ".prompts.lock"):  # one process writes the prompts, the others read them
-        faces = asked.row.find(asked.request)
+    with filelock.FileLock(folder / ".prompts.lock"):
+        return asked.row.find(asked.request)
+
+
+def draw(asked: Asked, share: Sequence[FoundFace]) -> int:
+    """Draws those faces that are neither in the data set nor drawn yet; returns how many."""
+    folder = asked.request.settings.folder
     records = manifest.read(folder) if manifest.manifest_path(folder).exists() else []
     known = {(record.source, record.file) for record in records}
-    with state.split_between_processes(faces) as share:
-        mine = [face for face in share if (face.source, face.file) not in known and not find(folder, face)]
+    mine = [face for face in share if (face.source, face.file) not in known and not find(folder, face)]
     for face, picture in mine[0].together(mine) if mine else ():
         told = {"prompt": face.prompt, "seed": face.seed, "drawn_with": dict(face.drawn_with)}
         path = _path(folder, face)

@@ -16,18 +16,19 @@ INSTALL = "pip install -r requirements-ray.txt"
 
 
 @contextlib.contextmanager
-def joined() -> Iterator[int]:
-    """Joins the cluster and leaves it at the end; gives the number of its cores.
+def joined() -> Iterator[tuple[int, int]]:
+    """Joins the cluster and leaves it at the end; gives the numbers of its cores and GPUs.
 
     Raises:
         PlainError: Ray is not installed, or the cluster cannot be reached.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         import ray
     except ImportError:
-        raise console.PlainError(f"--engine ray needs Ray; install it: {INSTALL}.") from None
+        raise console.PlainError(f"This needs Ray; install it: {INSTALL}.") from None
     address = os.environ.get("RAY_ADDRESS")
     try:
         _answers(address)  # Ray itself would wait for minutes
@@ -36,7 +37,8 @@ def joined() -> Iterator[int]:
         where = address or "this machine"
         raise console.PlainError(f"No Ray cluster answers at {where}: {str(error).splitlines()[0]}", console.REMOTE) from None
     try:
-        yield int(ray.cluster_resources().get("CPU", 1))
+        there = ray.cluster_resources()
+        yield int(there.get("CPU", 1)), int(there.get("GPU", 0))
     finally:
         ray.shutdown()
 

@@ -40,7 +40,7 @@ def compute(
         PlainError: Ray is not installed, or the cluster cannot be reached.
     """
     chunks = feature_cache.parts(missing, feature_cache.CHUNK)
-    with ray_cluster.joined() as cores:
+    with ray_cluster.joined() as (cores, _):
         data = ray_cluster.quiet_data()
         described = {
             "weights": extractor.weights,

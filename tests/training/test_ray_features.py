@@ -98,7 +98,7 @@ def test_without_ray_or_without_its_cluster_there_is_one_sentence(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "ray", None)
         with (
-            pytest.raises(console.PlainError, match=r"needs Ray; install it: pip install -r requirements-ray\.txt"),
+            pytest.raises(console.PlainError, match=r"This needs Ray; install it: pip install -r requirements-ray\.txt"),
             ray_cluster.joined(),
         ):
             pass
