@@ -17,8 +17,7 @@ SCORED = 10_000
 
 
 def figures(place: Path) -> list[Figure]:
-    """Needs the data set `faces` in `place`."""
-    whole_process(["training", "--bases", "mobilenet_v2", "--trials", "4", "--name", "one-base", "--dataset", "faces"], place)
+    """Needs the detector `one-base` in `place`."""
     folders = [place / "judged" / label for label in manifest.LABELS]
     folders[0].parent.mkdir()
     write_faces(folders, 10_000, 10_000 + IMAGES)

@@ -1,27 +1,31 @@
-"""`python -m benchmarks.run`: the speed and memory figures, measured on pictures made of noise, in about fourteen minutes.
+"""`python -m benchmarks.run`: the speed and memory figures, measured on pictures made of noise; `--full` measures all of them.
 
 It needs the pretrained weights (as `python -m training` finds them) and no data set. What is compared runs in turns within
-this process, or as whole processes one after another. Writes benchmarks/results.json.
+this process, or as whole processes one after another. Writes benchmarks/results.json with every repetition, and `--full` also
+writes benchmarks/RESULTS.md.
 """
 
+import importlib.metadata
 import json
 import os
 import platform
 import statistics
 import tempfile
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import tyro
 from PIL import Image
 
 from benchmarks import boundaries, collection, detecting, reports, searching
-from benchmarks.measuring import ROOT, Figure, show, timed, whole_process
+from benchmarks.measuring import ROOT, Figure, markdown_table, show, timed, whole_process
 from data_collection import console, manifest
 from training import saved_models
 from training.onnx_files import Runner
 
-RESULTS = ROOT / "benchmarks" / "results.json"
+RESULTS, PAGE = ROOT / "benchmarks" / "results.json", ROOT / "benchmarks" / "RESULTS.md"
 
 IMAGES = 220
 """Of each class: 440 in all."""
@@ -31,48 +35,72 @@ BASES = ("mobilenet_v2", "xception")
 DRIFT = 0.2
 """Change of the machine's own speed during the run beyond which its figures mean nothing."""
 
+MULTIPLICATIONS = 300e6
+"""Of MobileNetV2 for one picture of 224 px (Sandler et al. 2018, table 4); they grow with the picture's area."""
 
-def main() -> int:
+PACKAGES = ("tensorflow", "keras", "keras-tuner", "onnxruntime", "numpy", "torch")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A heading and what is measured under it, in a folder that all parts share."""
+
+    title: str
+    figures: Callable[[Path], list[Figure]]
+
+
+def main(full: bool = False) -> int:
+    """Measures what is promised of speed and memory.
+
+    Args:
+        full: everything, in about a quarter of an hour, and write benchmarks/RESULTS.md.
+    """
     from training import quiet
 
     before = sgemm()
+    found: dict[str, list[Figure]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        console.heading("The commands, as whole processes")
-        figures = commands(place)
-        console.heading("Collection and audit")
-        figures += collection.figures(place)
-        console.heading("Validation")
-        figures += reports.figures(place)
         quiet.start_keras()
-        console.heading("Extraction: Keras and ONNX Runtime in turns")
-        figures += extraction(place)
-        console.heading("The search: many heads at once, one by one, and the usual way")
-        figures += searching.figures(place / "search", place / "data" / "faces")
-        console.heading("Fine-tuning: the whole model and its cached activations in turns")
-        figures += boundaries.figures()
-        console.heading("The usual search: frozen base inside the model, one trial of two epochs per base")
-        figures += usual_search(place, seconds=figures[1].value)
+        for part in (*QUICK, *(FULL if full else ())):
+            console.heading(part.title)
+            found[part.title] = part.figures(Path(folder))
+            show(part.title, found[part.title])
     after = sgemm()
-    drift = abs(after / before - 1)
-    write(figures, before, after)
-    show("Benchmark", figures)
     console.say(f"Matrix product before and after: {before:.0f} and {after:.0f} GFLOP/s.")
+    drift = abs(after / before - 1)
     if drift > DRIFT:
-        console.warn(f"The machine changed its speed by {drift:.0%} meanwhile; these figures are not to be trusted.")
+        console.warn(f"The machine changed its speed by {drift:.0%} meanwhile; these figures are not kept.")
         return console.USAGE
+    write(found, before, after, full)
     return 0
 
 
-def write(figures: list[Figure], before: float, after: float) -> None:
+def write(found: dict[str, list[Figure]], before: float, after: float, full: bool) -> None:
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()}
     result = {
-        "figures": [asdict(figure) for figure in figures],
+        "figures": {title: [asdict(figure) for figure in figures] for title, figures in found.items()},
         "sgemm_gflops": [before, after],
         "load": os.getloadavg(),
         "cores": os.cpu_count(),
-        "python": platform.python_version(),
+        "versions": versions,
     }
     manifest.write_whole(RESULTS, (json.dumps(result, indent=1) + "\n").encode())
+    if full:
+        manifest.write_whole(PAGE, page(found, before, after, versions).encode())
+
+
+def page(found: dict[str, list[Figure]], before: float, after: float, versions: dict[str, str]) -> str:
+    told = ", ".join(f"{name} {version}" for name, version in versions.items())
+    parts = [
+        "# Speed and memory\n",
+        "Written by `python -m benchmarks.run --full`. Ratios are medians of runs in turns within one process.\n",
+        f"{os.cpu_count()} cores, a float32 matrix product of {before:.0f} GFLOP/s before and {after:.0f} after. {told}.\n",
+    ]
+    kept = {True: "yes", False: "**no**", None: ""}
+    for title, figures in found.items():
+        lines = [[each.name, f"{each.value:.3g} {each.unit}".strip(), each.promise, kept[each.kept]] for each in figures]
+        parts += [f"## {title}\n", markdown_table(["figure", "measured", "promised", "kept"], lines)]
+    return "\n".join(parts)
 
 
 def sgemm(side: int = 2048) -> float:
@@ -99,19 +127,21 @@ def commands(place: Path) -> list[Figure]:
     noise_faces(place)
     sources = ["--real", f"folder:{place / 'real'}", "--generated", f"folder:{place / 'generated'}"]
     collected, _ = whole_process(["data_collection", *sources, "--no-audit"], place)
-    searched, memory = whole_process(["training"], place)
-    again, _ = whole_process(["training"], place)
+    words = ["training", "--bases", "mobilenet_v2", "--name", "one-base"]
+    searched, memory = whole_process(words, place)
     return [
         Figure(f"collect {2 * IMAGES} images of 512 px", collected, "s"),
-        Figure("training: 30 trials, two bases at 224 px, extraction included", searched, "s", most=300),
-        Figure("peak resident memory of that training", memory, "GB", most=2.5),
-        Figure("the same training again, from the cache", again, "s"),
-        *detecting.figures(saved_models.find(place / "saved_models", None), place / "real"),
+        Figure("training: 30 trials, MobileNetV2 at 224 px, extraction included", searched, "s"),
+        Figure("peak resident memory of that training", memory, "GB"),
     ]
 
 
+def detection(place: Path) -> list[Figure]:
+    return detecting.figures(saved_models.find(place / "saved_models", Path("one-base")), place / "real")
+
+
 def extraction(place: Path, side: int = 160) -> list[Figure]:
-    """MobileNetV2 in Keras and in ONNX Runtime: the base alone as it is usually used, and with all its taps."""
+    """MobileNetV2 in Keras and in ONNX Runtime: the base alone as it is usually used, with all its taps, and from the files."""
     import keras
 
     from training import base_models, base_weights, onnx_files
@@ -123,10 +153,14 @@ def extraction(place: Path, side: int = 160) -> list[Figure]:
     scaled = base_models.preprocessed(pixels, "mobilenet_v2")
     alone = keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(base(scaled, training=False)))
     onnx_files.export(alone, place / "alone.onnx")
-    tapped = {engine: Extractor(weights, (side,), side, engine).run for engine in ("keras", "onnxruntime")}
+    tapped = {engine: Extractor(weights, (side,), side, engine) for engine in ("keras", "onnxruntime")}
+    both = in_turns("MobileNetV2, the base alone", side, alone.predict_on_batch, onnx_files.streams(place / "alone.onnx"), 2)
+    work = 2 * MULTIPLICATIONS * (side / 224) ** 2 * both[1].value / 1e9
     return [
-        *in_turns("the base alone", side, alone.predict_on_batch, onnx_files.streams(place / "alone.onnx"), least=2),
-        *in_turns("all taps", side, tapped["keras"], tapped["onnxruntime"], least=None),
+        *both,
+        Figure("the same as a share of a matrix product's speed", work / sgemm(), least=0.7),
+        *in_turns("MobileNetV2, all taps", side, tapped["keras"].run, tapped["onnxruntime"].run, None),
+        *from_files(place, tapped["onnxruntime"]),
     ]
 
 
@@ -136,7 +170,7 @@ def in_turns(what: str, side: int, slow: Runner, fast: Runner, least: float | No
     difference = float(np.abs(np.asarray(slow(batch)) - fast(batch)).max())
     seconds = [(timed(lambda: slow(batch)), timed(lambda: fast(batch))) for _ in range(rounds)]
     ratios = tuple(one / other for one, other in seconds)
-    name = f"extraction, MobileNetV2 at {side} px, {what}"
+    name = f"{what} at {side} px"
     return [
         Figure(f"{name}: ONNX Runtime over predict_on_batch", statistics.median(ratios), "x", least, repetitions=ratios),
         Figure(f"{name}: images per second", 32 / statistics.median(other for _, other in seconds)),
@@ -144,21 +178,79 @@ def in_turns(what: str, side: int, slow: Runner, fast: Runner, least: float | No
     ]
 
 
-def usual_search(place: Path, seconds: float) -> list[Figure]:
-    """Times two epochs of one trial with the base inside the model, and extrapolates to the epochs of our 30 trials."""
+def from_files(place: Path, extractor, turns: int = 3) -> list[Figure]:
+    """Decoding, canonical pictures, the base, and the cache, beside the base alone; and ten times as many images."""
+    from training import feature_cache
     from training.dataset import read
 
     data = read(place / "data", Path("faces"))
-    epoch = {base: searching.usual_epoch(data, base, 224) for base in BASES}
-    leaderboard = next((place / "saved_models").glob("*/leaderboard.jsonl"))
-    trials = [json.loads(line) for line in leaderboard.read_text().splitlines()]
-    extrapolated = sum((trial["tuner/epochs"] - trial["tuner/initial_epoch"]) * epoch[trial["base"]] for trial in trials)
-    figures = [Figure(f"one epoch of the usual search, {base}", value, "s") for base, value in epoch.items()]
+    records = (data.train + data.validation)[:330]
+    batch = np.random.default_rng(0).uniform(0, 255, (64, extractor.side, extractor.side, 3)).astype(np.float32)
+
+    def cold(count: int) -> float:
+        with tempfile.TemporaryDirectory(dir=place) as folder:
+            copy = Path(folder)
+            (copy / "originals").symlink_to(data.folder.absolute() / "originals")
+            return timed(lambda: feature_cache.features(copy, records[:count], extractor, 1))
+
+    rounds = [(cold(330), cold(33), timed(lambda: [extractor.run(batch) for _ in range(5)]) / 320) for _ in range(turns)]
+    shares = tuple(330 * raw / whole for whole, _, raw in rounds)
+    growth = tuple(whole / few for whole, few, _ in rounds)
     return [
-        *figures,
-        Figure("the usual search over our whole training (extrapolated)", extrapolated / seconds, "x", least=20),
+        Figure("all taps, from files of 512 px: images per second", 330 / statistics.median(whole for whole, *_ in rounds)),
+        Figure("the same as a share of the base's rate", statistics.median(shares), least=0.9, repetitions=shares),
+        Figure("time for ten times as many images", statistics.median(growth), "x", most=10.5, repetitions=growth),
     ]
 
 
+def search(place: Path) -> list[Figure]:
+    return searching.figures(place / "search", place / "data" / "faces")
+
+
+def both_bases(place: Path) -> list[Figure]:
+    """The whole training, and the usual search: two epochs of one trial with the base inside the model, extrapolated to the
+    epochs of our 30 trials."""
+    from training import base_weights
+    from training.dataset import read
+    from training.feature_cache import Extractor
+
+    words = ["training", "--name", "two-bases"]
+    searched, memory = whole_process(words, place)
+    data = read(place / "data", Path("faces"))
+    epoch = {base: searching.usual_epoch(data, base, 224) for base in BASES}
+    lines = (place / "saved_models" / "two-bases" / "leaderboard.jsonl").read_text().splitlines()
+    trials = [json.loads(line) for line in lines]
+    usual = sum((trial["tuner/epochs"] - trial["tuner/initial_epoch"]) * epoch[trial["base"]] for trial in trials)
+    again, _ = whole_process(["training", "--name", "again"], place)
+    xception = {e: Extractor(base_weights.find("xception"), (160,), 160, e).run for e in ("keras", "onnxruntime")}
+    return [
+        Figure("training: 30 trials, two bases at 224 px, MobileNetV2's features cached", searched, "s", most=300),
+        Figure("peak resident memory of that training", memory, "GB", most=2.5),
+        Figure("the same training again, from the cache", again, "s"),
+        *(Figure(f"one epoch of the usual search, {base}", value, "s") for base, value in epoch.items()),
+        Figure("the usual search over our whole training (extrapolated)", usual / searched, "x", least=20),
+        *in_turns("Xception, all taps", 160, xception["keras"], xception["onnxruntime"], 1.3, rounds=3)[:2],
+    ]
+
+
+def million_rows(place: Path) -> list[Figure]:
+    whole_process(["benchmarks.scale", "--place", str(place), "--out", str(place / "scale.json")], place)
+    return [Figure(**each) for each in json.loads((place / "scale.json").read_bytes())]
+
+
+QUICK = (
+    Part("The commands, as whole processes", commands),
+    Part("Detection", detection),
+    Part("Extraction: Keras and ONNX Runtime in turns", extraction),
+    Part("The search: many heads at once, one by one, and the usual way", search),
+)
+FULL = (
+    Part("Fine-tuning: the whole model and its cached activations in turns", lambda _: boundaries.figures()),
+    Part("Two bases, and the usual search: frozen base inside the model", both_bases),
+    Part("Collection and audit", collection.figures),
+    Part("Validation", reports.figures),
+    Part("A search over a million rows on disk", million_rows),
+)
+
 if __name__ == "__main__":
-    console.run(main)
+    console.run(lambda: tyro.cli(main, prog="python -m benchmarks.run"))

@@ -10,6 +10,7 @@ import io
 import itertools
 import json
 import math
+import mmap
 import os
 import shutil
 import tempfile
@@ -198,7 +199,14 @@ def _table(cache: Path, shape: tuple[int, int, int]) -> np.ndarray:
     cache.mkdir(parents=True, exist_ok=True)
     has_room(cache, needed, "take fewer --views, --sizes or --signals")
     with tempfile.NamedTemporaryFile(dir=cache, prefix=".table-") as file:
-        return np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
+        return read_at_random(np.memmap(file, dtype=np.float32, mode="w+", shape=shape))
+
+
+def read_at_random(mapped: np.memmap) -> np.memmap:
+    """Tells the system that rows are read in no order, or it would read thirty others with each that is not in memory."""
+    if hasattr(mmap, "MADV_RANDOM"):
+        mapped._mmap.madvise(mmap.MADV_RANDOM)
+    return mapped
 
 
 def _read_chunks(cache: Path, width: int) -> Iterator[tuple[list[str], int, np.ndarray]]:
