@@ -49,5 +49,5 @@ def first_batch(device: str, size: int) -> int:
 
 
 def lacks_memory(error: BaseException) -> bool:
-    words = ("out of memory", "not enough memory", "can't allocate memory")
+    words = ("out of memory", "not enough memory", "can't allocate memory", "oom when allocating", "resource_exhausted")
     return isinstance(error, MemoryError) or any(each in str(error).lower() for each in words)

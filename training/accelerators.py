@@ -1,10 +1,13 @@
 """Several GPUs, and layers that calculate with numbers of half the width, where there are such GPUs."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+
+from data_collection import console, drawing_device
 
 if TYPE_CHECKING:
     import keras
@@ -59,6 +62,31 @@ def calculating(layers: Iterable["keras.Layer"], policy: str) -> Iterator[None]:
     finally:
         for layer, old in before:
             layer.dtype_policy = old
+
+
+def fitting(run: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """The same for batches of any size: one that does not fit into memory is halved, and no later one is larger than that.
+
+    Raises:
+        PlainError: a single picture does not fit.
+    """
+    most = sys.maxsize
+
+    def in_parts(batch: np.ndarray) -> np.ndarray:
+        nonlocal most
+        while True:
+            size = min(most, len(batch))
+            try:
+                return np.concatenate([np.asarray(run(batch[start : start + size])) for start in range(0, len(batch), size)])
+            except Exception as error:
+                if not drawing_device.lacks_memory(error):
+                    raise
+            if size == 1:
+                raise console.PlainError("A single picture does not fit into memory; end what else runs there, or use a CPU.")
+            most = size // 2
+            console.warn(f"{size} pictures at a time do not fit into memory; going on with {most}.")
+
+    return in_parts
 
 
 def predict_on_batch(model: "keras.Model", batch: np.ndarray | list[np.ndarray]) -> list[np.ndarray]:

@@ -25,7 +25,7 @@ import numpy as np
 from data_collection import console, face_images, manifest, package_index
 from data_collection.manifest import FaceRecord
 from data_collection.processing import Processing
-from training import base_weights, detector, onnx_files
+from training import accelerators, base_weights, detector, onnx_files
 from training.base_weights import BaseWeights
 from training.detector import Column
 
@@ -36,7 +36,7 @@ Engine = Literal["auto", "onnxruntime", "keras", "ray"]
 
 LAYOUT_VERSION = 1
 # Larger batches are no faster on a CPU, and at 448 px a batch of 32 would hold 600 MB in one layer's output.
-BATCH = 8
+BATCH, GPU_BATCH = 8, 64
 CHUNK = 64
 
 IN_MEMORY = 1 << 30
@@ -94,7 +94,12 @@ class Extractor:
 
     def _keras(self) -> tuple[list[Column], Callable[[np.ndarray], np.ndarray]]:
         model, columns = self.model()
-        return columns, model.predict_on_batch
+        return columns, accelerators.fitting(model.predict_on_batch)
+
+    @property
+    def batch(self) -> int:
+        """Pictures that it is given at a time."""
+        return GPU_BATCH if self.engine == "keras" and _has_gpu() else BATCH
 
     @property
     def onnx_path(self) -> Path:
@@ -234,7 +239,7 @@ def computed(
     """Computes features in chunks of one view each and saves every chunk as soon as it is whole."""
     if not missing:
         return
-    batches = parts(missing, BATCH)
+    batches = parts(missing, extractor.batch)
     ready = pictures(folder, batches, extractor.side, processing)
     passes = console.progress(ready, f"{extractor.weights.base} features", len(batches))
     chunk: list[tuple[FaceRecord, int, np.ndarray]] = []

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+from data_collection import console
 from toys import environment_of
 from training import accelerators
 
@@ -70,3 +71,31 @@ def test_layers_calculate_with_half_the_width_for_as_long_as_they_are_told_to():
         assert keras.backend.standardize_dtype(dense.kernel.dtype) == "float32"
         raise KeyError
     assert dense.dtype_policy.name == "float32" and np.array_equal(np.asarray(dense(x)), exact)
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_stays_so(capsys):
+    sizes = []
+
+    def run(batch):
+        sizes.append(len(batch))
+        if len(batch) > 4:
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes")
+        return 2 * batch
+
+    fitting = accelerators.fitting(run)
+    assert fitting(np.arange(16)).tolist() == list(range(0, 32, 2))
+    assert fitting(np.arange(5)).tolist() == [0, 2, 4, 6, 8]
+    assert sizes == [16, 8, 4, 4, 4, 4, 4, 1]
+    assert "8 pictures at a time do not fit into memory; going on with 4." in capsys.readouterr().err
+
+
+def test_a_single_picture_that_does_not_fit_and_other_errors_end_it():
+    import tensorflow as tf
+
+    def full(batch):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[1,112,112,32]")
+
+    with pytest.raises(console.PlainError, match="A single picture does not fit into memory"):
+        accelerators.fitting(full)(np.arange(3))
+    with pytest.raises(ValueError, match="reshape"):
+        accelerators.fitting(lambda batch: batch.reshape(7))(np.arange(3))
