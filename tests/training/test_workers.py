@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from training import tuners
 TRIALS = 12
 
 SEARCH = """
-import json, os, signal, sys
+import json, os, signal, sys, time
 from training import quiet
 quiet.start_keras()
 from data_collection import console
@@ -28,6 +29,8 @@ real, waves = lanes.train, []
 
 def train(faces, plans, *args):
     waves.append(len(plans))
+    if "slow" in sys.argv:
+        time.sleep(1)
     if "dies" in sys.argv:
         os.kill(os.getpid(), signal.SIGKILL)
     return real(faces, plans, *args)
@@ -76,6 +79,30 @@ def test_a_killed_worker_that_is_started_again_carries_its_trials_on_and_the_chi
     assert [loss for _, loss in trials] == sorted(loss for _, loss in trials)
     assert any("tuner/trial_id" in values for values, _ in trials)
     assert not list(tmp_path.rglob("checkpoint*"))
+
+
+@pytest.mark.slow
+def test_a_chief_that_died_is_started_again_and_its_worker_too(tmp_path):
+    port = free_port()
+    chief, worker = begun(tmp_path, "chief", port), begun(tmp_path, "tuner0", port, "slow")
+    until = time.monotonic() + 150
+    while completed(tmp_path) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    chief.kill()
+    chief.communicate()
+    _, err = worker.communicate(timeout=200)
+    assert worker.returncode == console.REMOTE and "does not answer; start it, then this worker again" in err
+    before = completed(tmp_path)
+    assert 2 <= before < TRIALS
+    chief, worker = begun(tmp_path, "chief", port), begun(tmp_path, "tuner0", port)
+    trained, _ = last_line(worker)
+    _, trials = last_line(chief)
+    assert TRIALS - before <= trained < TRIALS and len(trials) == TRIALS
+
+
+def completed(place: Path) -> int:
+    return sum('"COMPLETED"' in path.read_text() for path in place.rglob("trial.json"))
 
 
 @pytest.mark.slow
