@@ -15,7 +15,7 @@ COLLECT_HELP = f"""{CollectionSettings.__doc__}
 More commands: `python -m data_collection audit DATASET` looks for anything but the face that gives \
 the label away; `python -m data_collection redraw DATASET FILE` draws one image again; `torchrun --nproc-per-node 2 -m \
 data_collection draw`, with the options of the run, lets each of two GPUs draw its share for the next run to take in, \
-and `python -m data_collection draw-on-ray` those of a cluster."""
+and `python -m data_collection draw-on-ray` those of a cluster; `push` and `pull` carry a data set to a bucket and back."""
 
 DRAW_HELP = """Draws faces of `stable-diffusion` sources ahead of a collection, on several GPUs: one process for each, \
 started by torchrun or `accelerate launch`. Give the options of the collection; run that afterwards, and it takes the \
@@ -38,6 +38,28 @@ class AuditSettings:
 
     seed: int = 0
     """Of the cross-validation and the bootstrap."""
+
+
+@dataclass(frozen=True)
+class PushSettings:
+    """Copies a data set, with the features of frozen bases, to an object store; what is there already is not copied again."""
+
+    dataset: Annotated[Path, tyro.conf.Positional]
+    """Folder of the data set, such as data/faces."""
+
+    url: Annotated[str, tyro.conf.Positional]
+    """Where to, such as s3://bucket/faces (`pip install -r requirements-s3.txt`)."""
+
+
+@dataclass(frozen=True)
+class PullSettings:
+    """Copies a data set from an object store; what is here already is not copied again."""
+
+    url: Annotated[str, tyro.conf.Positional]
+    """Where from, such as s3://bucket/faces (`pip install -r requirements-s3.txt`)."""
+
+    dataset: Annotated[Path, tyro.conf.Positional]
+    """Folder of the data set, such as data/faces."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +102,22 @@ def redraw_command(words: list[str]) -> None:
     redraw(settings.dataset, settings.file, settings.out)
 
 
+def push_command(words: list[str]) -> None:
+    settings = tyro.cli(PushSettings, prog="python -m data_collection push", args=words)
+
+    from data_collection.carried import push
+
+    push(settings.dataset, settings.url)
+
+
+def pull_command(words: list[str]) -> None:
+    settings = tyro.cli(PullSettings, prog="python -m data_collection pull", args=words)
+
+    from data_collection.carried import pull
+
+    pull(settings.url, settings.dataset)
+
+
 def draw_command(words: list[str]) -> None:
     from data_collection import recipes
 
@@ -105,6 +143,8 @@ COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "redraw": redraw_command,
     "draw": draw_command,
     "draw-on-ray": draw_on_ray_command,
+    "push": push_command,
+    "pull": pull_command,
 }
 
 

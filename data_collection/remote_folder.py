@@ -32,7 +32,7 @@ PACKAGES = {
 FAULTS = {
     "FileNotFoundError": "there is no such bucket or folder; check its name",
     "ParamValidationError": "that is no name of a bucket; check it",
-    "PermissionError": "access is denied; check the credentials, and whether they may list and read there",
+    "PermissionError": "access is denied; check the credentials, and whether they may list, read and write there",
     "NoCredentialsError": "no credentials were found; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
     "FSSPEC_S3_ANON=true for a public bucket",
     "DefaultCredentialsError": "no credentials were found; run gcloud auth application-default login",
@@ -100,7 +100,7 @@ def open_store(url: str) -> "tuple[fsspec.AbstractFileSystem, str]":
     except ValueError:
         raise console.PlainError(f"{url} is no address of a known kind; write s3://bucket/faces, for one.") from None
     except Exception as error:  # some stores look for credentials already here
-        raise _plainly(error, url) from None
+        raise plainly(error, url) from None
     return store, root.rstrip("/") + "/"
 
 
@@ -109,7 +109,7 @@ def _listed(store: "fsspec.AbstractFileSystem", root: str, url: str) -> Iterator
     try:
         found = store.find(root, detail=True)
     except Exception as error:  # every store's library has its own dozen types; FAULTS sorts them
-        raise _plainly(error, url) from None
+        raise plainly(error, url) from None
     below = {path.removeprefix(root): about for path, about in found.items() if path.startswith(root)}
     if not below:
         raise console.PlainError(f"{url} holds no files; give a folder of images.", console.REMOTE)
@@ -135,11 +135,11 @@ def _load(store: "fsspec.AbstractFileSystem", path: str, size: int) -> bytes:
     except FileNotFoundError:
         raise FileNotFoundError(errno.ENOENT, "no longer in the store") from None
     except Exception as error:  # as in _listed
-        raise _plainly(error, store.unstrip_protocol(path)) from None
+        raise plainly(error, store.unstrip_protocol(path)) from None
 
 
-def _plainly(error: Exception, url: str) -> console.PlainError:
+def plainly(error: Exception, url: str) -> console.PlainError:
     """The error without its own message, which may quote a signed address or a key."""
     names = [kind.__name__ for kind in type(error).__mro__]
     fault = next((FAULTS[name] for name in names if name in FAULTS), f"the store failed ({names[0]}); run again later")
-    return console.PlainError(f"{url} cannot be read: {fault}. What was finished is kept.", console.REMOTE)
+    return console.PlainError(f"{url} cannot be used: {fault}. What was finished is kept.", console.REMOTE)

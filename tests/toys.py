@@ -15,6 +15,9 @@ from data_collection.package_index import Package
 
 ROOT = Path(__file__).parent.parent
 
+SECRET = "canary-secret-51c7"
+"""A key that must never be told."""
+
 
 def picture(seed: int, side: int = 96, generated: bool = False) -> Image.Image:
     """A blurred blob with grain; generated ones carry a faint grid of period 4, as an upsampling network leaves it."""

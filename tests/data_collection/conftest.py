@@ -1,9 +1,12 @@
-"""A toy model with a safety checker, and an empty cache of the hub's client."""
+"""A toy model with a safety checker, an empty cache of the hub's client, and a server of S3."""
+
+import urllib.request
 
 import pytest
 
 from data_collection import diffusion_artist
 from toy_diffusion import make_model
+from toys import SECRET
 
 
 @pytest.fixture(scope="module")
@@ -26,3 +29,38 @@ def empty_cache(tmp_path, monkeypatch):
         monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", url)
 
     return at
+
+
+@pytest.fixture(scope="module")
+def server():
+    from moto.server import ThreadedMotoServer
+
+    started = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    started.start()
+    yield "http://{}:{}".format(*started.get_host_and_port())
+    started.stop()
+
+
+@pytest.fixture
+def store(server, monkeypatch, tmp_path):
+    """An empty bucket named `photos`; the client finds the server and its keys in the environment, as people set them."""
+    import boto3
+
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {
+        "AWS_ENDPOINT_URL": server,
+        "AWS_ACCESS_KEY_ID": "canary-id",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+        "AWS_MAX_ATTEMPTS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    urllib.request.urlopen(urllib.request.Request(f"{server}/moto-api/reset", method="POST")).close()
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="photos")
+    yield client
+    client.close()

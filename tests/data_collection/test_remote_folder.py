@@ -4,15 +4,14 @@ import subprocess
 import sys
 import time
 import traceback
-import urllib.request
 
 import pytest
 
 from data_collection import console, face_images, remote_folder
 from data_collection.found_faces import NotAFile
 from data_collection.remote_folder import in_remote_folder, is_remote
+from toys import SECRET
 
-SECRET = "canary-secret-51c7"
 OBJECTS = {
     "faces/b [1]*?.jpg": b"brackets",
     "faces/deep/er/ü 2.png": b"deep",
@@ -28,41 +27,12 @@ OBJECTS = {
 NAMES = ["a.jpg", "b [1]*?.jpg", "deep/er/ü 2.png"]
 
 
-@pytest.fixture(scope="module")
-def server():
-    from moto.server import ThreadedMotoServer
-
-    started = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    started.start()
-    yield "http://{}:{}".format(*started.get_host_and_port())
-    started.stop()
-
-
 @pytest.fixture
-def bucket(server, monkeypatch, tmp_path):
-    """A bucket named `photos` with OBJECTS; the client finds the server and its keys in the environment, as people set them."""
-    import boto3
-
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in {
-        "AWS_ENDPOINT_URL": server,
-        "AWS_ACCESS_KEY_ID": "canary-id",
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
-        "AWS_MAX_ATTEMPTS": "1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    urllib.request.urlopen(urllib.request.Request(f"{server}/moto-api/reset", method="POST")).close()
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="photos")
+def bucket(store):
+    """A bucket named `photos` with OBJECTS."""
     for key, data in OBJECTS.items():
-        client.put_object(Bucket="photos", Key=key, Body=data)
-    yield client
-    client.close()
+        store.put_object(Bucket="photos", Key=key, Body=data)
+    return store
 
 
 @pytest.fixture
@@ -136,13 +106,13 @@ def test_an_object_that_went_away_is_the_only_one_that_fails(bucket):
 
 def test_a_store_that_does_not_answer_is_one_sentence(bucket, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    assert "s3://photos/faces cannot be read: it does not answer" in str(refused("s3://photos/faces"))
+    assert "s3://photos/faces cannot be used: it does not answer" in str(refused("s3://photos/faces"))
 
 
 def test_access_lost_on_the_way_stops_the_run_without_a_row(bucket, monkeypatch):
     face = in_remote_folder("s3://photos/faces", "real", "faces", {})[0]
     deny(monkeypatch)
-    with pytest.raises(console.PlainError, match="s3://photos/faces/a.jpg cannot be read: access is denied") as caught:
+    with pytest.raises(console.PlainError, match="s3://photos/faces/a.jpg cannot be used: access is denied") as caught:
         face.load()
     assert caught.value.exit_code == console.REMOTE
 
