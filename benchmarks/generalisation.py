@@ -87,12 +87,6 @@ TOGETHER = (
     Recipe("residual, lower half", "face", LOUDEST | TRACES),
     Recipe("residual, lower half, 320 px", "face", LOUDEST | TRACES | {"size": 320}),
     Recipe("residual, lower half, 320 px, three views", "face", LOUDEST | TRACES | {"size": 320, "views": 3}),
-    Recipe("picture and residual, all taps", "face", LOUDEST | {"signals": ("picture", "residual")}),
-    Recipe(
-        "picture and residual, lower half, 320 px",
-        "face",
-        LOUDEST | {"signals": ("picture", "residual"), "taps": "early", "size": 320},
-    ),
     Recipe("residual, all taps of Xception", "face", LOUDEST | XCEPTION | {"signals": ("residual",)}),
     Recipe(
         "residual, all taps of Xception, weak penalty", "face", LOUDEST | XCEPTION | {"signals": ("residual",), "strength": 0.1}

