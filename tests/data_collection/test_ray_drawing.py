@@ -30,14 +30,13 @@ FOLDER, MODEL = map(Path, sys.argv[1:])
 class Dying(ray_drawing.Painter):
     # the first worker that comes here draws three faces and ends by SIGKILL
 
-    def __call__(self, row):
+    def __call__(self, chunk):
         died = FOLDER / "died"
         if not died.exists():
             died.touch()
-            start, _ = row["chunk"]
-            drawn_ahead.draw(self.asked, self.faces[start : start + 3])
+            drawn_ahead.draw(self.asked, self.faces[chunk[0] : chunk[0] + 3])
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().__call__(row)
+        return super().__call__(chunk)
 
 def main():
     ray_drawing.Painter, ray_drawing.CHUNK = Dying, 8

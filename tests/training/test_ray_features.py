@@ -26,20 +26,20 @@ from training.feature_cache import Extractor
 
 PLACE, DIES = Path.cwd(), "dies" in sys.argv
 
-class Dying(ray_features.Worker):
+class Dying(ray_features.CoreExtractor):
     # in place of the real worker: with "dies" the first one ends by SIGKILL in the middle of its work
 
-    def __call__(self, row):
+    def __call__(self, chunk):
         with open(PLACE / "pids", "a") as file:
             file.write(f"{os.getpid()}\\n")
         died = PLACE / "died"
         if DIES and len(list((PLACE / "features").rglob("*.npz"))) >= 2 and not died.exists():
             died.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().__call__(row)
+        return super().__call__(chunk)
 
 def main():
-    ray_features.Worker, feature_cache.CHUNK = Dying, 8
+    ray_features.CoreExtractor, feature_cache.CHUNK = Dying, 8
     extractor = Extractor(base_weights.find("mobilenet_v2", "random"), (32,), 32, "ray")
     table = feature_cache.features(Path.cwd(), manifest.read(Path.cwd()), extractor, 2)
     feature_cache.np.save("found.npy", table.values)
@@ -94,14 +94,19 @@ def test_a_killed_worker_loses_nothing_and_the_features_are_those_of_one_process
     assert 0 < passes(rest) <= IMAGES and np.array_equal(np.load(place / "found.npy"), found)
 
 
-def test_without_ray_or_without_its_cluster_there_is_one_sentence(monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, "ray", None)
-        with (
-            pytest.raises(console.PlainError, match=r"This needs Ray; install it: pip install -r requirements-ray\.txt"),
-            ray_cluster.joined(),
-        ):
-            pass
+@pytest.mark.slow
+def test_what_a_worker_cannot_do_is_told_in_its_own_sentence(place, cache):
+    pytest.importorskip("ray")
+    (place / "3.png").write_bytes(encoded(picture(99, 64)))
+    done = ran(place)
+    assert done.returncode == console.DISK and "Traceback" not in done.stderr
+    assert "3.png was altered since it was collected" in done.stderr.splitlines()[-1]
+
+
+def test_without_ray_one_sentence_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(console.PlainError, match=r"This needs Ray; install it: pip install -r requirements-ray\.txt"):
+        ray_cluster.run(int, (), [1], "")
 
 
 def test_a_cluster_that_does_not_answer_is_named(monkeypatch):
@@ -110,6 +115,6 @@ def test_a_cluster_that_does_not_answer_is_named(monkeypatch):
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         monkeypatch.setenv("RAY_ADDRESS", address)
-        with pytest.raises(console.PlainError, match=f"No Ray cluster answers at {address}") as caught, ray_cluster.joined():
-            pass
+        with pytest.raises(console.PlainError, match=f"No Ray cluster answers at {address}") as caught:
+            ray_cluster.run(int, (), [1], "")
     assert caught.value.exit_code == console.REMOTE
