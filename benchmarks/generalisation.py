@@ -73,7 +73,6 @@ ALONE = (
     Recipe("+ four views averaged in judging", changes=START | {"test_views": 4}),
     Recipe("+ frequencies of the picture", changes=START, kind=levers.WithFrequencies),
     Recipe("frequencies of the picture alone", changes=START, kind=levers.Frequencies),
-    Recipe("+ Xception", changes=START | {"base": "xception"}),
     Recipe("+ the face cut out", "face", START),
 )
 """One lever at a time on top of the second row."""
@@ -86,12 +85,7 @@ TOGETHER = (
     Recipe("residual, all taps", "face", LOUDEST | {"signals": ("residual",)}),
     Recipe("residual, lower half", "face", LOUDEST | TRACES),
     Recipe("residual, lower half, 320 px", "face", LOUDEST | TRACES | {"size": 320}),
-    Recipe("residual, lower half, 320 px, three views", "face", LOUDEST | TRACES | {"size": 320, "views": 3}),
     Recipe("residual, all taps of Xception", "face", LOUDEST | XCEPTION | {"signals": ("residual",)}),
-    Recipe(
-        "residual, all taps of Xception, weak penalty", "face", LOUDEST | XCEPTION | {"signals": ("residual",), "strength": 0.1}
-    ),
-    Recipe("picture, all taps of Xception", "face", LOUDEST | XCEPTION),
     Recipe("residual, lower half, 320 px, the centre square", "centre", LOUDEST | TRACES | {"size": 320}),
     Recipe("residual, lower half, 320 px, one voice", "face", TRACES | {"head": "ridge", "size": 320}),
 )
@@ -118,7 +112,6 @@ SEARCHED = (
 SMALL = (
     Recipe("logistic regression, all taps of the picture, 96 px", changes={"size": 96}),
     Recipe("a voice for each generator", changes=START | LOUDEST | {"size": 96}),
-    Recipe("the same on the residual", changes=START | LOUDEST | {"size": 96, "signals": ("residual",)}),
     Recipe("the search", changes=SEARCH | {"size": 96}),
 )
 """On the data set of 64 px."""

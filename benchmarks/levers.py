@@ -41,7 +41,7 @@ class WithFrequencies(Extractor):
 
         taps, columns = super().model()
         (size,) = self.sizes
-        found = [keras.ops.log1p(detector.pooled(*each)) for each in self._strengths(resized(taps.input, size, "seen"))]
+        found = [keras.ops.log(detector.pooled(*each) + 1.0) for each in self._strengths(resized(taps.input, size, "seen"))]
         start, ends = columns[-1].stop, WINDOW**2 * np.arange(len(found) + 1)
         mine = [
             Column(size, "frequencies", statistic, int(start + begin), int(start + end))

@@ -17,7 +17,7 @@ SIDE = 64
 
 
 @pytest.fixture(scope="module")
-def pixels() -> np.ndarray:
+def pixels(cache) -> np.ndarray:
     """24 pictures; those at odd places carry a fine grid."""
     made = np.random.default_rng(0).uniform(60, 190, (24, SIDE, SIDE, 3)).astype(np.float32)
     made[1::2, ::2] += 40
@@ -25,7 +25,7 @@ def pixels() -> np.ndarray:
 
 
 def seen_by(kind: type[Extractor], pixels: np.ndarray):
-    extractor = kind(base_weights.find("mobilenet_v2", "random"), (SIDE,), SIDE, "keras")
+    extractor = kind(base_weights.find("mobilenet_v2", "random"), (SIDE,), SIDE, "onnxruntime")
     return extractor, np.asarray(extractor.run(pixels))
 
 
