@@ -17,7 +17,7 @@ SIDE = 64
 
 
 @pytest.fixture(scope="module")
-def pixels(cache) -> np.ndarray:
+def pixels() -> np.ndarray:
     """24 pictures; those at odd places carry a fine grid."""
     made = np.random.default_rng(0).uniform(60, 190, (24, SIDE, SIDE, 3)).astype(np.float32)
     made[1::2, ::2] += 40
