@@ -158,7 +158,7 @@ def extraction(place: Path, side: int = 160) -> list[Figure]:
     work = 2 * MULTIPLICATIONS * (side / 224) ** 2 * both[1].value / 1e9
     return [
         *both,
-        Figure("the same as a share of a matrix product's speed", work / sgemm(), least=0.7),
+        Figure(f"MobileNetV2, the base alone at {side} px: share of a matrix product's speed", work / sgemm(), least=0.7),
         *in_turns("MobileNetV2, all taps", side, tapped["keras"].run, tapped["onnxruntime"].run, None),
         *from_files(place, tapped["onnxruntime"]),
     ]
@@ -197,7 +197,10 @@ def from_files(place: Path, extractor, turns: int = 3) -> list[Figure]:
     shares = tuple(330 * raw / whole for whole, _, raw in rounds)
     growth = tuple(whole / few for whole, few, _ in rounds)
     return [
-        Figure("all taps, from files of 512 px: images per second", 330 / statistics.median(whole for whole, *_ in rounds)),
+        Figure(
+            "MobileNetV2, all taps, from files of 512 px: images per second",
+            330 / statistics.median(whole for whole, *_ in rounds),
+        ),
         Figure("the same as a share of the base's rate", statistics.median(shares), least=0.9, repetitions=shares),
         Figure("time for ten times as many images", statistics.median(growth), "x", most=10.5, repetitions=growth),
     ]
