@@ -105,6 +105,7 @@ SEARCHED = (
     Recipe("the search, the centre square", changes=SEARCH),
     Recipe("the search, the face cut out", "face", SEARCH),
     Recipe("the search, the face cut out, residual", "face", SEARCH | {"signals": ("residual",)}),
+    Recipe("the search, the face cut out, picture and residual", "face", SEARCH | {"signals": ("picture", "residual")}),
 )
 """`python -m training --bases mobilenet_v2`: searched heads with a voice for each generator, five of them in a committee."""
 
