@@ -1,8 +1,8 @@
 """`python -m benchmarks.peers DATASET`: our training beside AutoKeras and fine-tuning as fastai does it, on the same images.
 
 All learn from the train and validation splits, see the same canonical pictures, have the same time, set their threshold on the
-validation split, and are judged on the hold-out. AutoKeras: `pip install autokeras`; it is left out where it is missing or fails,
-as 3.0 does with Keras 3.15.
+validation split, and are judged on the hold-out. AutoKeras: `pip install autokeras`; it is left out where it is missing or
+fails, as 3.0 does with Keras 3.15.
 """
 
 import importlib.util
