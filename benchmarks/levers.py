@@ -2,14 +2,18 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from finetuning import unfreezing
+from finetuning import boundary_cache, unfreezing
+from finetuning.boundary_cache import FROZEN, Boundary
+from finetuning.parent import Parent
 from training import base_models, base_weights, detector
 from training.calibration import sigmoid
-from training.detector import Column
+from training.detector import Column, Member
 from training.feature_cache import Extractor
 from training.heads import indices
 from training.input_signals import resized
@@ -113,20 +117,20 @@ class Tuned:
     """A detector from the opened blocks upwards.
 
     Attributes:
-        model: (features of the frozen taps, activations) to a logit.
+        model: (activations, features of the frozen taps) to a logit.
+        boundary: what it starts from.
         frozen: columns of the frozen taps.
         activations: where these are.
     """
 
     model: "keras.Model"
+    boundary: Boundary
     frozen: list[Column]
     activations: Column
 
     def inputs(self, features: np.ndarray) -> list[np.ndarray]:
         flat = features[:, self.activations.start : self.activations.stop]
-        channels = self.model.inputs[1].shape[-1]
-        side = math.isqrt(flat.shape[1] // channels)
-        return [features[:, indices(self.frozen)], flat.reshape(-1, side, side, channels)]
+        return [flat.reshape(-1, *self.boundary.shapes[0]), features[:, indices(self.frozen)]]
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         logits = self.model.predict(self.inputs(features), batch_size=64, verbose=0)[:, 0]
@@ -148,8 +152,7 @@ def tuned(lesson: Lesson) -> Tuned:
     names = [block.name for block in found[: [block.below for block in found].index(OPENED_FROM) + 1]]
     unfreezing.open_blocks(base, found[: len(names)])
     frozen = [column for column in columns if column.tap not in (*names, ACTIVATIONS)]
-    opened = [column for column in columns if column.tap in names]
-    made = Tuned(_model(base, settings.base, frozen, opened, start), frozen, columns[-1])
+    made = _tail(base, settings.base, columns, frozen, start)
     made.model.compile(keras.optimizers.AdamW(RATE, weight_decay=DECAY), keras.losses.BinaryCrossentropy(from_logits=True))
     views = lesson.views(lesson.train)
     rows = [np.repeat(each, views.shape[1]) for each in (lesson.them.label[lesson.train], sample_weights(lesson, lesson.train))]
@@ -170,20 +173,17 @@ def tuned(lesson: Lesson) -> Tuned:
     return made
 
 
-def _model(base: "keras.Model", name: str, frozen: list[Column], opened: list[Column], start: Voices) -> "keras.Model":
+def _tail(base: "keras.Model", name: str, columns: list[Column], frozen: list[Column], start: Voices) -> Tuned:
+    """The tail of fine-tuning, with a linear head that says what ridge regression says."""
     import keras
 
-    layers = base_models.BASE_MODELS[name].taps(base.layers)
-    bottom = base.get_layer(layers[OPENED_FROM]).output
-    names = list(dict.fromkeys(column.tap for column in opened))
-    upper = keras.Model(bottom, [base.get_layer(layers[tap]).output for tap in names])
-    below = keras.Input((sum(column.stop - column.start for column in frozen),))
-    activations = keras.Input(bottom.shape[1:])
-    by_tap = dict(zip(names, upper(activations, training=False), strict=True))
-    above = [detector.pooled(by_tap[column.tap], column.statistic) for column in opened]
-    head = keras.layers.Dense(1)
-    model = keras.Model([below, activations], head(keras.layers.Concatenate()([below, *above])))
+    *taps, activations = columns
+    head = keras.Sequential([keras.Input((activations.start,)), keras.layers.Dense(1)], name="head1")
     # ridge regression says -1 to 1; as logits that is -4 to 4
-    kernel = 4 * start.weights[indices([*frozen, *opened])]
-    head.set_weights([kernel.astype(np.float32), 4 * start.bias.astype(np.float32)])
-    return model
+    head.set_weights([4 * start.weights[indices(taps)].astype(np.float32), 4 * start.bias.astype(np.float32)])
+    channels = next(column.stop - column.start for column in taps if column.tap == OPENED_FROM)
+    side = math.isqrt((activations.stop - activations.start) // channels)
+    shapes = (side, side, channels), (sum(column.stop - column.start for column in frozen),)
+    boundary = Boundary(OPENED_FROM, (ACTIVATIONS, FROZEN), shapes, "float32")
+    parent = Parent(Path(), SimpleNamespace(base={"name": name}), base, [Member(taps, head, 1.0)], [])
+    return Tuned(boundary_cache.tail(parent, boundary), boundary, frozen, activations)

@@ -1,16 +1,14 @@
-"""`python -m benchmarks.peers DATASET`: our training beside AutoKeras and fine-tuning as fastai does it, on the same images.
+"""`python -m benchmarks.peers DATASET`: our training beside fine-tuning as fastai does it, on the same images.
 
-All learn from the train and validation splits, see the same canonical pictures, have the same time, set their threshold on the
-validation split, and are judged on the hold-out. AutoKeras: `pip install autokeras`; it is left out where it is missing or
-fails, as 3.0 does with Keras 3.15.
+Both learn from the train split, see the same canonical pictures, set their threshold on the validation split, and are judged on
+the hold-out. AutoKeras is not here: its ImageClassifier (3.0) fails with Keras 3.15, which refuses a NumPy integer as the width
+of a layer.
 """
 
-import importlib.util
 import json
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +20,6 @@ from training import base_weights, calibration, dataset, feature_cache, saved_mo
 from training.dataset import Dataset
 
 SIDE, BATCH = 224, 32
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Canonical pictures, uint8, shape (images, SIDE, SIDE, 3), and their labels, 1 for generated."""
-
-    train: np.ndarray
-    validation: np.ndarray
-    train_labels: np.ndarray
-    validation_labels: np.ndarray
-
 
 Judge = Callable[[np.ndarray], np.ndarray]
 
@@ -56,19 +43,12 @@ def main(data: tyro.conf.Positional[Path], minutes: float = 2, only: str = "", p
     splits.record_opening(data, "peers")
     lines = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, peer in PEERS.items():
-            if peer.package and not importlib.util.find_spec(peer.package):
-                console.warn(f"{name} is left out; pip install {peer.package}.")
-                continue
+        for number, name in enumerate(PEERS):
             console.heading(name)
-            place = Path(folder) / peer.package if peer.package else Path(folder) / name.split()[0]
+            place = Path(folder) / str(number)
             place.mkdir()
             words = ["benchmarks.peers", str(data.absolute()), "--minutes", str(minutes), "--only", name, "--place", str(place)]
-            try:
-                _, memory = whole_process(words, place)
-            except console.PlainError as error:  # a peer that does not run with this Keras
-                console.warn(f"{name} failed: {str(error).strip().splitlines()[-1]}")
-                continue
+            _, memory = whole_process(words, place)
             said = json.loads((place / "said.json").read_bytes())
             judged = Judged.of(held, np.array(said["hold-out"]), said["threshold"])
             found = estimates(judged, ("ROC AUC", "balanced accuracy"))
@@ -84,7 +64,7 @@ def learn(name: str, folder: Path, minutes: float, place: Path) -> None:
     quiet.start_keras()
     data = dataset.read(folder.parent, folder)
     started = time.monotonic()
-    judge = PEERS[name].train(data, started + 60 * minutes, place)
+    judge = PEERS[name](data, started + 60 * minutes, place)
     seconds = time.monotonic() - started
     held = manifest.accepted(data.records, "hold-out")
     threshold = calibration.calibrate(judge(pictures(data, data.validation)), data.labels(data.validation), 0.05).threshold
@@ -95,11 +75,6 @@ def learn(name: str, folder: Path, minutes: float, place: Path) -> None:
 def pictures(data: Dataset, records: list) -> np.ndarray:
     batches = feature_cache.pictures(data.folder, feature_cache.parts([(record, 0) for record in records], 16), SIDE)
     return np.concatenate([pixels for _, pixels in batches])
-
-
-def gathered(data: Dataset) -> Pictures:
-    parts = data.train, data.validation
-    return Pictures(*(pictures(data, part) for part in parts), *(data.labels(part) for part in parts))
 
 
 def ours(data: Dataset, deadline: float, place: Path) -> Judge:
@@ -116,22 +91,22 @@ def ours(data: Dataset, deadline: float, place: Path) -> Judge:
 
 
 def as_fastai(data: Dataset, deadline: float, place: Path) -> Judge:
-    """One epoch of the head, then all of MobileNetV2 with a rate that rises and falls, a hundredth of it at the bottom.
+    """An epoch of the head, then all of MobileNetV2 with a rate that rises and falls, for as many epochs as there is time for.
 
-    As many epochs as there is time for; flips as augmentation. After the documentation of fastai's `fine_tune`.
+    Mirrored pictures as augmentation. After the documentation of fastai's `fine_tune`; unlike there, BatchNormalization stays
+    frozen and all layers have one rate.
     """
     import keras
 
     from training import base_models
 
-    seen = gathered(data)
     base = base_weights.load(base_weights.find("mobilenet_v2"))
     pixels = keras.Input((SIDE, SIDE, 3))
     flipped = keras.layers.RandomFlip("horizontal")(pixels)
     top = keras.layers.GlobalAveragePooling2D()(base(base_models.preprocessed(flipped, "mobilenet_v2"), training=False))
     model = keras.Model(pixels, keras.layers.Dense(1)(keras.layers.Dropout(0.5)(top)))
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
-    x, y = seen.train.astype(np.float32), seen.train_labels.astype(np.float32)[:, None]
+    x, y = pictures(data, data.train).astype(np.float32), data.labels(data.train).astype(np.float32)[:, None]
     base.trainable = False
     model.compile(keras.optimizers.Adam(2e-3), loss)
     model.fit(x, y, epochs=1, batch_size=BATCH, verbose=0)
@@ -151,37 +126,11 @@ def as_fastai(data: Dataset, deadline: float, place: Path) -> Judge:
     return lambda given: calibration.sigmoid(model.predict(given.astype(np.float32), verbose=0)[:, 0].astype(np.float64))
 
 
-def auto_keras(data: Dataset, deadline: float, place: Path) -> Judge:
-    """ImageClassifier with its own choices, one trial after the other until the time is over."""
-    import autokeras
-    import keras
-
-    class Deadline(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            if time.monotonic() > deadline:
-                self.model.stop_training = True
-
-    seen = gathered(data)
-    searched = autokeras.ImageClassifier(max_trials=3, directory=place, overwrite=True, seed=0)
-    given = {"validation_data": (seen.validation, seen.validation_labels), "callbacks": [Deadline()]}
-    searched.fit(seen.train, seen.train_labels, epochs=20, batch_size=BATCH, verbose=0, **given)
-    model = searched.export_model()
-    return lambda pixels: np.asarray(model.predict(pixels.astype(np.float32), verbose=0))[:, 0].astype(np.float64)
-
-
-@dataclass(frozen=True)
-class Peer:
-    """One way to a detector; `package` is what it needs beyond requirements.txt."""
-
-    train: Callable[[Dataset, float, Path], Judge]
-    package: str = ""
-
-
-PEERS = {
-    "Telltale, MobileNetV2, 30 trials": Peer(ours),
-    "fine-tuning as fastai does it, MobileNetV2": Peer(as_fastai),
-    "AutoKeras' ImageClassifier, up to three trials": Peer(auto_keras, "autokeras"),
+PEERS: dict[str, Callable[[Dataset, float, Path], Judge]] = {
+    "Telltale, MobileNetV2, 30 trials": ours,
+    "fine-tuning as fastai does it, MobileNetV2": as_fastai,
 }
+"""Name, and what trains it: given the data set, when it has to end, and a folder; returns what judges pictures."""
 
 if __name__ == "__main__":
     console.run(lambda: tyro.cli(main, prog="python -m benchmarks.peers"))

@@ -23,7 +23,7 @@ LEFT = ("boundaries", "searches", "drawn")
 TOGETHER = 32
 """Files that are on their way at a time."""
 
-MANIFEST = "manifest.jsonl"
+MANIFEST = manifest.manifest_path(Path()).name
 
 
 def push(folder: Path, url: str) -> None:

@@ -112,10 +112,16 @@ def run(command: Callable[[], int | None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(DISK)
     except OSError as error:
-        if error.errno not in MENDABLE:
-            raise
-        place = f" ({error.filename})" if error.filename else ""
-        _leave(f"{error.strerror}{place}. What was finished is kept; {MENDABLE[error.errno]}, then run again.", DISK)
+        plain = mendable(error)
+        _leave(str(plain), plain.exit_code)
+
+
+def mendable(error: OSError) -> PlainError:
+    """What a person can do about a failure of the file system; raises the error again where that is nothing."""
+    if error.errno not in MENDABLE:
+        raise error
+    place = f" ({error.filename})" if error.filename else ""
+    return PlainError(f"{error.strerror}{place}. What was finished is kept; {MENDABLE[error.errno]}, then run again.", DISK)
 
 
 def _leave(sentence: str, exit_code: int) -> None:

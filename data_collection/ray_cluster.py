@@ -26,13 +26,17 @@ class Worker:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         try:
-            if self.work is None:
-                os.chdir(self.folder)
-                console.err.quiet = True  # the run that asks shows how far it is
-                self.work = self.make(*self.given)
-            return {"done": self.work(row["item"]), "failed": "", "exit_code": 0}
-        except console.PlainError as error:
-            return {"done": 0, "failed": str(error), "exit_code": error.exit_code}
+            return {"done": self._done(row["item"]), "failed": "", "exit_code": 0}
+        except (console.PlainError, OSError) as error:
+            plain = error if isinstance(error, console.PlainError) else console.mendable(error)
+            return {"done": 0, "failed": str(plain), "exit_code": plain.exit_code}
+
+    def _done(self, item: Any) -> int:
+        if self.work is None:
+            os.chdir(self.folder)
+            console.err.quiet = True  # the run that asks shows how far it is
+            self.work = self.make(*self.given)
+        return self.work(item)
 
 
 def run(make: Callable[..., Callable[[Any], int]], given: tuple, items: Sequence[Any], what: str, gpus: bool = False) -> int:

@@ -48,7 +48,6 @@ console.run(main)
 
 @pytest.mark.slow
 def test_a_killed_worker_loses_nothing_and_nothing_is_drawn_twice(tmp_path, model):
-    pytest.importorskip("ray")
     shared, alone = tmp_path / "shared", tmp_path / "alone"
     shared.mkdir()
     environment = environment_of() | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}

@@ -74,7 +74,6 @@ def passes(done: subprocess.CompletedProcess) -> int:
 
 @pytest.mark.slow
 def test_a_killed_worker_loses_nothing_and_the_features_are_those_of_one_process(place, cache):
-    pytest.importorskip("ray")
     done = ran(place, "dies")
     assert done.returncode == 0, done.stderr
     assert passes(done) == IMAGES * VIEWS and (place / "died").exists()
@@ -96,7 +95,6 @@ def test_a_killed_worker_loses_nothing_and_the_features_are_those_of_one_process
 
 @pytest.mark.slow
 def test_what_a_worker_cannot_do_is_told_in_its_own_sentence(place, cache):
-    pytest.importorskip("ray")
     (place / "3.png").write_bytes(encoded(picture(99, 64)))
     done = ran(place)
     assert done.returncode == console.DISK and "Traceback" not in done.stderr
@@ -110,7 +108,6 @@ def test_without_ray_one_sentence_says_how_to_install_it(monkeypatch):
 
 
 def test_a_cluster_that_does_not_answer_is_named(monkeypatch):
-    pytest.importorskip("ray")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
