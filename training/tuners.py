@@ -9,6 +9,7 @@ from typing import Any
 import keras_tuner
 import keras_tuner.src.config
 from keras_tuner.engine.trial import TrialStatus
+from keras_tuner.src.distribute import oracle_client
 from keras_tuner.src.distribute import utils as roles
 from sklearn.exceptions import ConvergenceWarning
 
@@ -16,6 +17,10 @@ from data_collection import console
 
 keras_tuner.src.config.DEBUG = False
 """No page of frames on the screen for a trial that failed: the line says why, its trial.json keeps the frames."""
+
+
+PATIENCE = 60
+"""Seconds in which a chief has to answer a worker that it answered before; KerasTuner itself waits for an hour."""
 
 
 class Stop(keras_tuner.errors.FatalError):
@@ -69,6 +74,7 @@ def begun(make: Callable[[], keras_tuner.Tuner], folder: Path, trials: int) -> k
             f"The search in {folder} is damaged ({error}); delete that folder to start it again.", console.DISK
         ) from None
     if is_worker():
+        oracle_client.TIMEOUT = PATIENCE
         console.say(f"{tuner.tuner_id} works for the chief at {chief}.")
         return tuner
     done = len(tuner.oracle.end_order)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from training import quiet
 quiet.start_keras()
 from data_collection import console
 from toy_features import toy_faces
-from training import head_search, lanes
+from training import head_search, lanes, tuners
 
 real, waves = lanes.train, []
 
@@ -36,7 +37,7 @@ def train(faces, plans, *args):
     return real(faces, plans, *args)
 
 def main():
-    lanes.train = train
+    lanes.train, tuners.PATIENCE = train, 20
     folder = head_search.Path("search")
     found = head_search.search({"mobilenet_v2": toy_faces()}, "", folder, folder / "logs", "hyperband", 12, 9, 16, 0)
     print(json.dumps([sum(waves), [[trial.values, trial.loss] for trial in found]]))
@@ -45,11 +46,22 @@ console.run(main)
 """
 
 
-def begun(place: Path, name: str, port: int, *words: str) -> subprocess.Popen:
-    shared = {"KERASTUNER_TUNER_ID": name, "KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(port)}
-    environment = environment_of(**shared) | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
-    script = [sys.executable, "-c", SEARCH, *words]
-    return subprocess.Popen(script, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@pytest.fixture
+def begun(tmp_path) -> Iterator[Callable[..., subprocess.Popen]]:
+    """Starts a chief or a worker; what still runs at the end of the test is killed."""
+    processes = []
+
+    def begin(name: str, port: int, *words: str) -> subprocess.Popen:
+        shared = {"KERASTUNER_TUNER_ID": name, "KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(port)}
+        environment = environment_of(**shared) | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+        script, pipe = [sys.executable, "-c", SEARCH, *words], subprocess.PIPE
+        processes.append(subprocess.Popen(script, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True))
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 def free_port() -> int:
@@ -65,13 +77,13 @@ def last_line(process: subprocess.Popen) -> list:
 
 
 @pytest.mark.slow
-def test_a_killed_worker_that_is_started_again_carries_its_trials_on_and_the_chief_has_them_all(tmp_path):
+def test_a_killed_worker_that_is_started_again_carries_its_trials_on_and_the_chief_has_them_all(begun, tmp_path):
     port = free_port()
-    chief, first = begun(tmp_path, "chief", port), begun(tmp_path, "tuner0", port)
-    dying = begun(tmp_path, "tuner1", port, "dies")
+    chief, first = begun("chief", port), begun("tuner0", port)
+    dying = begun("tuner1", port, "dies")
     dying.communicate(timeout=200)
     assert dying.returncode == -signal.SIGKILL
-    again = begun(tmp_path, "tuner1", port)
+    again = begun("tuner1", port)
     trained, told = zip(*(last_line(worker) for worker in (first, again)), strict=True)
     assert told == ([], []) and sum(trained) == TRIALS and min(trained) > 0
     trained, trials = last_line(chief)
@@ -82,9 +94,9 @@ def test_a_killed_worker_that_is_started_again_carries_its_trials_on_and_the_chi
 
 
 @pytest.mark.slow
-def test_a_chief_that_died_is_started_again_and_its_worker_too(tmp_path):
+def test_a_chief_that_died_is_started_again_and_its_worker_too(begun, tmp_path):
     port = free_port()
-    chief, worker = begun(tmp_path, "chief", port), begun(tmp_path, "tuner0", port, "slow")
+    chief, worker = begun("chief", port), begun("tuner0", port, "slow")
     until = time.monotonic() + 150
     while completed(tmp_path) < 2:
         assert time.monotonic() < until
@@ -95,7 +107,7 @@ def test_a_chief_that_died_is_started_again_and_its_worker_too(tmp_path):
     assert worker.returncode == console.REMOTE and "does not answer; start it, then this worker again" in err
     before = completed(tmp_path)
     assert 2 <= before < TRIALS
-    chief, worker = begun(tmp_path, "chief", port), begun(tmp_path, "tuner0", port)
+    chief, worker = begun("chief", port), begun("tuner0", port)
     trained, _ = last_line(worker)
     _, trials = last_line(chief)
     assert TRIALS - before <= trained < TRIALS and len(trials) == TRIALS
@@ -106,11 +118,11 @@ def completed(place: Path) -> int:
 
 
 @pytest.mark.slow
-def test_a_port_that_is_taken_is_told_in_one_sentence(tmp_path):
+def test_a_port_that_is_taken_is_told_in_one_sentence(begun):
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
-        chief = begun(tmp_path, "chief", listening.getsockname()[1])
+        chief = begun("chief", listening.getsockname()[1])
         _, err = chief.communicate(timeout=200)
     assert chief.returncode == 2
     assert "error: The chief cannot listen at 127.0.0.1:" in err and "Traceback" not in err
