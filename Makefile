@@ -1,8 +1,9 @@
 # The two commands of the README: `make demo` and `make test`. Each shows the plain commands that it runs.
 PYTHON ?= python3
 PY = .venv/bin/python
+PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow benchmark
+.PHONY: demo test test-slow benchmark lock
 
 demo: .venv/running
 	$(PY) -m data_collection --recipe sample
@@ -26,12 +27,18 @@ test-slow: .venv/testing
 benchmark: .venv/running
 	$(PY) -m benchmarks.run
 
-.venv/running: requirements.txt
+# Every package but torch by its hash; the second line adds torch, in the build that fits the machine.
+.venv/running: requirements.lock requirements.txt
 	$(PYTHON) -m venv .venv
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PIP) --require-hashes --no-deps -r requirements.lock
+	$(PIP) -r requirements.txt
 	@touch $@
 
-.venv/testing: requirements.txt requirements-dev.txt
-	$(PYTHON) -m venv .venv
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@touch $@ .venv/running
+.venv/testing: .venv/running requirements-dev.txt
+	$(PIP) -r requirements-dev.txt
+	@touch $@
+
+lock:
+	$(PYTHON) -m venv .venv/locking
+	.venv/locking/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
+	.venv/locking/bin/uv pip compile requirements.txt --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --custom-compile-command "make lock" --output-file requirements.lock --quiet

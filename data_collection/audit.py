@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_collection import audit_features, console, face_images, manifest
+from data_collection import audit_features, checked_json, console, face_images, manifest
 from data_collection.audit_features import Numbers
 from data_collection.audit_probes import FEWEST_GROUPS, FEWEST_IMAGES, TIERS, Probe, judge
 from data_collection.audit_tells import PLURAL, find_tells
@@ -171,7 +171,7 @@ def read(folder: Path) -> Audit | None:
     """
     path = audit_path(folder)
     try:
-        row = json.loads(path.read_bytes())
+        row = checked_json.parsed(path.read_bytes())
         lists = {name: [Probe(**probe) for probe in row.pop(name)] for name in ("as_collected", "as_trained", "placebo")}
         audit = Audit(**row, **lists)
         if audit.verdict not in SEVERITY:

@@ -6,7 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from data_collection import console, drawn_ahead, face_crop, face_images, manifest, ray_drawing, readiness, recipes, splits
+from data_collection import (
+    checked_json,
+    console,
+    drawn_ahead,
+    face_crop,
+    face_images,
+    manifest,
+    ray_drawing,
+    readiness,
+    recipes,
+    splits,
+)
 from data_collection.asking import ask
 from data_collection.found_faces import Asked, FoundFace
 from data_collection.inspection import inspect
@@ -132,7 +143,7 @@ def keep_settings(settings: CollectionSettings, known: list[FaceRecord]) -> list
 
 def _kept_settings(path: Path) -> dict[str, object]:
     try:
-        return dict(json.loads(path.read_bytes())["frozen"].items())
+        return dict(checked_json.parsed(path.read_bytes())["frozen"].items())
     except (ValueError, KeyError, TypeError, AttributeError):
         raise console.PlainError(f"{path} is damaged; restore it from a copy.", console.DISK) from None
 

@@ -1,9 +1,10 @@
 """Where a Stable Diffusion model is: in a folder, in the hub's cache, or on the hub."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from data_collection import checked_json
 
 PIPELINES = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
 
@@ -61,7 +62,7 @@ def whereabouts(model: str, revision: str = "", checker: bool = True, only: str 
 def _wrong(folder: Path, checker: bool, only: str) -> str:
     """Why a folder cannot be drawn with, in words; empty if it can. An interrupted download lacks weights."""
     try:
-        index = {only: [only]} if only else dict(json.loads((folder / "model_index.json").read_bytes()).items())
+        index = {only: [only]} if only else dict(checked_json.parsed((folder / "model_index.json").read_bytes()).items())
     except (OSError, ValueError, AttributeError):
         return "is a folder without a readable model_index.json; give one in the layout of diffusers"
     parts = [name for name, value in index.items() if isinstance(value, list) and value and value[0]]

@@ -3,18 +3,27 @@
 import contextlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import filelock
 
-from data_collection import console, face_images, manifest
+from data_collection import checked_json, console, face_images, manifest
 from data_collection.found_faces import Asked, FoundFace
 from data_collection.manifest import FaceRecord
 
 if TYPE_CHECKING:
     from accelerate import PartialState
+
+
+@dataclass(frozen=True)
+class Told:
+    """What lies beside a drawn face: how it was made."""
+
+    prompt: str
+    seed: int | None
+    drawn_with: dict[str, Any]
 
 
 def draw_share(asked: Asked, state: "PartialState") -> int:
@@ -45,7 +54,7 @@ def draw(asked: Asked, share: Sequence[FoundFace]) -> int:
     known = {(record.source, record.file) for record in records}
     mine = [face for face in share if (face.source, face.file) not in known and not find(folder, face)]
     for face, picture in mine[0].together(mine) if mine else ():
-        told = {"prompt": face.prompt, "seed": face.seed, "drawn_with": dict(face.drawn_with)}
+        told = asdict(Told(face.prompt, face.seed, dict(face.drawn_with)))
         path = _path(folder, face)
         manifest.write_whole(path.with_suffix(".json"), json.dumps(told).encode())
         manifest.write_whole(path, picture)
@@ -83,10 +92,11 @@ def find(folder: Path, face: FoundFace) -> tuple[FoundFace, bytes] | None:
     """The face as draw_share left it, if it was drawn with the same prompt, seed and settings."""
     path = _path(folder, face)
     try:
-        told, picture = json.loads(path.with_suffix(".json").read_bytes()), path.read_bytes()
+        told = checked_json.decoded(path.with_suffix(".json").read_bytes(), Told)
+        picture = path.read_bytes()
     except (OSError, ValueError):
         return None
-    same = (told["prompt"], told["seed"]) == (face.prompt, face.seed)
-    if not same or any(told["drawn_with"].get(key) != value for key, value in face.drawn_with.items()):
+    same = (told.prompt, told.seed) == (face.prompt, face.seed)
+    if not same or any(told.drawn_with.get(key) != value for key, value in face.drawn_with.items()):
         return None
-    return replace(face, drawn_with=told["drawn_with"]), picture
+    return replace(face, drawn_with=told.drawn_with), picture

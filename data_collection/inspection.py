@@ -2,13 +2,12 @@
 
 import io
 import itertools
-import json
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from data_collection import audit, console, data_pictures, data_report, manifest
+from data_collection import audit, checked_json, console, data_pictures, data_report, manifest
 from data_collection.audit import Audit
 from data_collection.audit_probes import Probe
 
@@ -42,7 +41,7 @@ def inspect(folder: Path, logs: Path, seed: int = 0, again: bool = True) -> Audi
 
 def _image_size(folder: Path) -> int:
     try:
-        return int(json.loads((folder / "settings.json").read_bytes())["frozen"]["image_size"])
+        return int(checked_json.parsed((folder / "settings.json").read_bytes())["frozen"]["image_size"])
     except (OSError, ValueError, KeyError, TypeError):
         raise console.PlainError(f"{folder / 'settings.json'} is damaged; restore it from a copy.", console.DISK) from None
 

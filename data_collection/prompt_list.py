@@ -1,12 +1,11 @@
 """The prompts of a data set, kept in DATA/DATASET/prompts.jsonl: those that are there, and how many are still wanted."""
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data_collection import manifest
+from data_collection import checked_json, manifest
 from data_collection.settings import PromptSettings
 
 
@@ -67,11 +66,11 @@ def read(folder: Path) -> list[Prompt]:
 
 def _parse(line: bytes, number: int, path: Path) -> Prompt:
     try:
-        prompt = Prompt(**json.loads(line))
-        if prompt.number != number or not isinstance(prompt.text, str) or not isinstance(prompt.attributes, dict):
+        prompt = checked_json.decoded(line, Prompt)
+        if prompt.number != number:
             raise ValueError
         return prompt
-    except (ValueError, TypeError):
+    except ValueError:
         raise manifest.damaged_line(number + 1, path) from None
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from data_collection import console, duplicates, manifest
+from data_collection import checked_json, console, duplicates, manifest
 from data_collection.manifest import FaceRecord
 
 SPLITS = ("train", "validation", "hold-out")
@@ -45,10 +45,10 @@ def splits_path(folder: Path) -> Path:
 def read(folder: Path) -> Splits:
     path = splits_path(folder)
     try:
-        return Splits(**json.loads(path.read_bytes()))
+        return checked_json.decoded(path.read_bytes(), Splits)
     except FileNotFoundError:
         raise console.PlainError(f"{folder} has no splits yet; run python -m data_collection to the end.") from None
-    except (ValueError, TypeError):
+    except ValueError:
         raise console.PlainError(f"{path} is damaged; restore it from a copy.", console.DISK) from None
 
 

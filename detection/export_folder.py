@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from data_collection import console, manifest
+from data_collection import checked_json, console, manifest
 from detection.export_formats import Format
 from detection.export_source import facts
 from training import onnx_files
@@ -56,7 +56,7 @@ def read_index(folder: Path, card: Card) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        index = json.loads(path.read_bytes())
+        index = checked_json.parsed(path.read_bytes())
         formats, made_from = dict(index["formats"]), [index[name] for name in FINGERPRINTS]
         if not all(isinstance(entry["files"], dict) for entry in formats.values()):
             raise ValueError

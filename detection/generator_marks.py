@@ -6,11 +6,11 @@ EXIF Model and Make; InvokeAI's `Dream`, `sd-metadata`, `invokeai_metadata` by a
 and sd-metadata take them, and Midjourney's "Job ID" behind the prompt in Description.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from data_collection import checked_json
 from detection.file_facts import Facts
 
 WEBUI = "Stable Diffusion WebUI"
@@ -89,8 +89,8 @@ def _json(text: str) -> object:
     if not text.startswith(("{", "[")):
         return None
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return checked_json.parsed(text)
+    except ValueError:
         return None
 
 

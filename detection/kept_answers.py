@@ -13,7 +13,7 @@ from typing import TextIO
 
 import filelock
 
-from data_collection import console, face_images
+from data_collection import checked_json, console, face_images
 from detection.predictor import Detection
 from training import saved_models
 from training.saved_models import Card
@@ -60,7 +60,7 @@ def _known(path: Path, file: TextIO, card: Card, one_face: bool) -> dict[str, fl
         whole = text[: text.rfind("\n") + 1]
         if not whole and not json.dumps(mine).startswith(text):
             raise ValueError
-        first, *lines = [json.loads(line) for line in whole.splitlines()] or [mine]
+        first, *lines = [checked_json.parsed(line) for line in whole.splitlines()] or [mine]
         known = {line["sha256"]: float(line["probability"]) for line in lines}
     except (ValueError, KeyError, TypeError):
         raise console.PlainError(f"{path} holds no answers that were kept; name another file with --keep.") from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_collection import console
+from data_collection import checked_json, console
 from detection import plain_paths
 from training import costs, saved_models
 from training.saved_models import CARD, KERAS_FILE, ONNX_FILE, Card
@@ -102,7 +102,7 @@ def _name(path: Path, folder: Path) -> str:
 
 def _json(folder: Path, name: str) -> dict[str, Any]:
     try:
-        return dict(json.loads((folder / name).read_bytes()))
+        return dict(checked_json.parsed((folder / name).read_bytes()))
     except (ValueError, TypeError):
         raise console.PlainError(f"{folder / name} is damaged; validate again.", console.BAD_MODEL) from None
 

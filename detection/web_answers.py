@@ -1,6 +1,5 @@
 """What the page and its programs are told of a picture: the verdict in words, and everything that helps to read it."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_collection import console, face_crop, face_images, package_index, pages
+from data_collection import checked_json, console, face_crop, face_images, package_index, pages
 from data_collection.face_images import Face
 from detection import provenance
 from detection.predictor import Detection, Detector, Prepared
@@ -146,7 +145,7 @@ def _trained_on(dataset: dict[str, Any]) -> str:
 def _limits(folder: Path) -> list[str]:
     """What the report of python -m validation says the detector is not to be used for; empty without one."""
     try:
-        limits = json.loads((folder / "report" / "metrics.json").read_bytes())["limits"]
+        limits = checked_json.parsed((folder / "report" / "metrics.json").read_bytes())["limits"]
     except (OSError, ValueError, KeyError, TypeError):
         return []
     return [str(each) for each in limits]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data_collection import console, face_images, manifest
+from data_collection import checked_json, console, face_images, manifest
 from data_collection.manifest import FaceRecord
 from finetuning.parent import Parent
 from finetuning.unfreezing import Block
@@ -176,7 +176,7 @@ def _key(parent: Parent, boundary: Boundary, records: Sequence[FaceRecord], view
 
 def _done(note: Path) -> int:
     try:
-        return int(json.loads(note.read_bytes())["rows"])
+        return int(checked_json.parsed(note.read_bytes())["rows"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data_collection import console, manifest, package_index
+from data_collection import checked_json, console, manifest, package_index
 from data_collection.package_index import Package
 from training import base_models, onnx_files
 from training.base_models import BASE_MODELS
@@ -142,7 +142,10 @@ def _from_keras(base: str, path: Path) -> BaseWeights:
 def _check_same_as_before(weights: BaseWeights) -> None:
     """Keras checks the hash of most downloads but has none for MobileNetV2: there the first file seen sets it."""
     book = package_index.cache_folder() / "keras-weights.json"
-    seen = json.loads(book.read_bytes()) if book.is_file() else {}
+    try:
+        seen = dict(checked_json.parsed(book.read_bytes())) if book.is_file() else {}
+    except (ValueError, TypeError):
+        raise console.PlainError(f"{book} is damaged; delete it.", console.DISK) from None
     if seen.setdefault(weights.path.name, weights.sha256) != weights.sha256:
         raise console.PlainError(
             f"{weights.path} is not the file that was used before; delete it to download it again, or delete {book} to "

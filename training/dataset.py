@@ -1,6 +1,5 @@
 """The collected data set as training sees it: without its hold-out."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_collection import console, manifest, splits
+from data_collection import checked_json, console, manifest, splits
 from data_collection.manifest import FaceRecord
 
 
@@ -74,7 +73,7 @@ def read(data: Path, named: Path | None) -> Dataset:
 
 def _image_size(path: Path) -> int:
     try:
-        return int(json.loads(path.read_bytes())["frozen"]["image_size"])
+        return int(checked_json.parsed(path.read_bytes())["frozen"]["image_size"])
     except (OSError, ValueError, KeyError, TypeError):
         raise console.PlainError(f"{path} is missing or damaged; restore it from a copy.", console.DISK) from None
 

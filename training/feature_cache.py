@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from data_collection import console, face_images, manifest, package_index
+from data_collection import checked_json, console, face_images, manifest, package_index
 from data_collection.manifest import FaceRecord
 from data_collection.processing import Processing
 from training import accelerators, base_weights, detector, onnx_files
@@ -140,8 +140,8 @@ def _has_gpu() -> bool:
 
 def _intact(path: Path, notes: Path) -> bool:
     try:
-        return json.loads(notes.read_bytes())["sha256"] == onnx_files.sha256(path)
-    except (OSError, ValueError, KeyError):
+        return checked_json.parsed(notes.read_bytes())["sha256"] == onnx_files.sha256(path)
+    except (OSError, ValueError, KeyError, TypeError):
         return False
 
 

@@ -5,14 +5,13 @@ Keras' safe_mode is no sandbox: it looks names up and calls them, and it builds 
 
 import contextlib
 import io
-import json
 import math
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_collection import console
+from data_collection import checked_json, console
 from training import allowed_layers
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def _look_into(path: Path) -> tuple[Any, int]:
         with zipfile.ZipFile(path) as archive:
             _check_members(archive.infolist())
             contents = {name: archive.read(name) for name in MEMBERS}
-        parsed = {name: json.loads(contents[name]) for name in MEMBERS if name.endswith(".json")}
+        parsed = {name: checked_json.parsed(contents[name]) for name in MEMBERS if name.endswith(".json")}
         if complaint := allowed_layers.complaint(parsed[CONFIG]):
             raise Refusal(complaint)
         return parsed[CONFIG], _count(contents[WEIGHTS])

@@ -7,6 +7,7 @@ import difflib
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data_collection import console, face_images, manifest
+from data_collection import checked_json, console, face_images, manifest
 from training import onnx_files
 from training.calibration import Calibration
 
@@ -157,9 +158,7 @@ def read_card(folder: Path) -> Card:
     """
     path = folder / CARD
     try:
-        content = json.loads(path.read_bytes())
-        content["calibration"] = Calibration(**content["calibration"])
-        card = Card(**content)
+        card = checked_json.decoded(path.read_bytes(), Card)
         _check(card)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise console.PlainError(f"{path} is damaged or of another version; train again.", console.BAD_MODEL) from None
@@ -171,8 +170,9 @@ def read_card(folder: Path) -> Card:
 def _check(card: Card) -> None:
     """Raises ValueError, KeyError or TypeError for what would fail somewhere else without a word on why."""
     band = card.calibration
-    numbers = (band.temperature, band.threshold, band.target_fpr, band.real_below, band.generated_above)
-    if not (all(isinstance(number, int | float) for number in numbers) and 16 <= int(card.image_size) <= 4096):
+    if not (0 <= band.real_below <= band.generated_above <= 1 and 0 <= band.threshold <= 1 and 0 < band.temperature < math.inf):
+        raise ValueError
+    if not 16 <= card.image_size <= 4096:
         raise ValueError
     if card.crop not in face_images.CROPS or not all(map(str.isalnum, card.sha256.values())):
         raise ValueError

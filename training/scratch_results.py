@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data_collection import console, manifest
+from data_collection import checked_json, console, manifest
 from training import run_logs
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def read(path: Path, model: "keras.Model", images: int) -> Result | None:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:  # the archive's CRC finds damage
             weights = [kept[f"weight{number}"] for number in range(len(model.get_weights()))]
-            result = Result(weights, kept["probabilities"], kept["curve"], **json.loads(str(kept["notes"])))
+            result = Result(weights, kept["probabilities"], kept["curve"], **checked_json.parsed(str(kept["notes"])))
         if result.probabilities.shape != (images,) or not np.isfinite(result.probabilities).all():
             raise ValueError
         model.set_weights(weights)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_collection import console, manifest
+from data_collection import checked_json, console, manifest
 from data_collection.manifest import FaceRecord
 from training import onnx_files, saved_models
 from training.detector import Column
@@ -197,7 +197,7 @@ def _head(number: int, described: dict, arrays: dict[str, np.ndarray]) -> Head:
 def _facts(place: Path) -> dict | None:
     """None without a readable file of this version."""
     try:
-        facts = json.loads((place / FACTS).read_bytes())
+        facts = checked_json.parsed((place / FACTS).read_bytes())
     except (OSError, ValueError):
         return None
     return facts if isinstance(facts, dict) and facts.get("version") == VERSION else None

@@ -1,0 +1,231 @@
+"""Four doors through which strangers' bytes come in, the seeds to begin from, and `python tests/faults/fuzzing.py DOOR`.
+
+A door takes bytes and returns when they were judged or refused in a sentence; it raises for everything else. Hypothesis alters
+the seeds in the tests; `atheris` (pip install atheris) goes on from them for as long as it is let, guided by coverage.
+"""
+
+import argparse
+import dataclasses
+import functools
+import json
+import struct
+import sys
+import tempfile
+import typing
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
+
+from data_collection import console, face_images, manifest
+from toys import encoded, picture
+
+SIDE = 48
+
+
+def image(data: bytes) -> None:
+    """As collection and detection see a picture: refused in words, or pixels of the canonical size."""
+    try:
+        face = face_images.decode(data)
+    except face_images.UnreadableImage as refused:
+        assert str(refused) and "\n" not in str(refused)
+        return
+    pixels = face_images.canonical_face(face, face_images.content_id(data), SIDE, 1)
+    assert pixels.shape == (SIDE, SIDE, 3) and pixels.dtype == "uint8"
+    assert isinstance(face_images.is_single_colour(face), bool)
+    assert face.square.width < 8 or face_images.detail_power(face.square) >= 0
+
+
+def manifest_line(data: bytes) -> None:
+    """A row of manifest.jsonl, with a good one after it: read with the types that it should have, or named by its number."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        manifest.manifest_path(folder).write_bytes(data.replace(b"\n", b" ") + b"\n" + row())
+        try:
+            records = manifest.read(folder)
+        except console.PlainError as refused:
+            assert "Line 1 of" in str(refused) and refused.exit_code == console.DISK
+            return
+        for record in records:
+            for field, kind in _kinds().items():
+                assert isinstance(getattr(record, field), kind), (field, getattr(record, field))
+
+
+def card(data: bytes) -> None:
+    """card.json of a saved detector: read, or called damaged."""
+    from training import saved_models
+    from training.calibration import DOUBT
+
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / saved_models.CARD).write_bytes(data)
+        try:
+            found = saved_models.read_card(Path(name))
+        except console.PlainError as refused:
+            assert refused.exit_code == console.BAD_MODEL and "train again" in str(refused)
+            return
+        assert found.calibration.verdict(0.5) in ("generated", "real", DOUBT)
+        assert 16 <= found.image_size <= 4096 and isinstance(found.image_size, int)
+        limits = found.calibration
+        assert 0 <= limits.real_below <= limits.generated_above <= 1 and 0 <= limits.threshold <= 1
+
+
+DOORS: dict[str, Callable[[bytes], None]] = {"image": image, "manifest": manifest_line, "card": card}
+
+
+@functools.cache
+def _kinds() -> dict[str, type | tuple[type, ...]]:
+    hints = typing.get_type_hints(manifest.FaceRecord)
+    plain = {name: typing.get_args(kind) if not isinstance(kind, type) else kind for name, kind in hints.items()}
+    return {name: dict if "dict" in str(hints[name]) else kind for name, kind in plain.items()}
+
+
+def row(**changes: object) -> bytes:
+    record = manifest.FaceRecord("0" * 64, "real", "folder", "a.png", "accepted", width=9, seed=3, attributes={"age": "old"})
+    return json.dumps(dataclasses.asdict(record) | changes).encode() + b"\n"
+
+
+def seeds(door: str) -> list[bytes]:
+    """Small inputs to begin from: good ones, and each of the traps that are known."""
+    return {"image": _pictures, "manifest": _rows, "card": _cards}[door]()
+
+
+@functools.cache
+def _pictures() -> list[bytes]:
+    face = picture(1, 32)
+    plain = [encoded(face, kind) for kind in face_images.FORMATS]
+    modes = [encoded(face.convert(mode)) for mode in ("1", "L", "P", "LA", "RGBA", "I;16")]
+    others = [
+        encoded(face, "JPEG", progressive=True, exif=_turned()),
+        encoded(face.convert("CMYK"), "JPEG"),
+        encoded(face, "JPEG", icc_profile=b"no profile at all"),
+        encoded(face.convert("F"), "TIFF"),
+        encoded(face, "TIFF", compression="tiff_lzw"),
+        encoded(face, "WEBP", lossless=True),
+        encoded(face, "PNG", save_all=True, append_images=[picture(2, 32)]),
+        encoded(face, "GIF"),
+    ]
+    return [*plain, *modes, *others, *traps().values()]
+
+
+def _turned() -> bytes:
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif.tobytes()
+
+
+def traps() -> dict[str, bytes]:
+    """Files that were made to hurt, by name; none is larger than half a megabyte."""
+    good, page = encoded(picture(1, 32), "JPEG"), b"<html><script>alert(1)</script></html>"
+    return {
+        "nothing": b"",
+        "text": b"a face\n" * 40,
+        "page": page,
+        "svg": b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>',
+        "pdf": b"%PDF-1.7\n1 0 obj<<>>endobj\n",
+        "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        "psd": b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, 9, 9, 8, 3) + bytes(40),
+        "fits": b"SIMPLE  =                    T".ljust(2880),
+        "heic": struct.pack(">I", 24) + b"ftypheic" + bytes(40),
+        "jpeg and page": good + page,
+        "page in jpeg": good[:2] + b"\xff\xfe" + struct.pack(">H", len(page) + 2) + page + good[2:],
+        "png of 60,000 x 60,000": png(60_000, 60_000, b""),
+        "png of 4,999 x 4,999, all there": png(4999, 4999, bytes(5000 * 4999)),
+        "png of nothing": png(0, 0, b""),
+        "png of one point": png(1, 1, b"\0\0"),
+        "png strip": png(20_000, 1, bytes(20_001)),
+        "png with a bomb in its text": png(8, 8, bytes(72), (b"zTXt", b"a\0\0" + zlib.compress(bytes(100_000_000), 9))),
+        "png with a bomb in its profile": png(8, 8, bytes(72), (b"iCCP", b"a\0\0" + zlib.compress(bytes(100_000_000), 9))),
+        "png that says less than it holds": png(8, 8, bytes(10_000_000)),
+        "png that says more than it holds": png(800, 800, bytes(72)),
+    }
+
+
+def png(width: int, height: int, rows: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A grey picture; `rows` are what its pixels inflate to, each with the byte of its filter."""
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)), *chunks]
+    parts += [(b"IDAT", zlib.compress(rows, 9)), (b"IEND", b"")]
+    body = (struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(body)
+
+
+def _rows() -> list[bytes]:
+    texts = ["../../etc/passwd", "=HYPERLINK(1)", "{0.__class__}", "\x00", "\udce9", "ﬁ\u202e", "a" * 5000]
+    wrong = [{"width": "9"}, {"width": None}, {"seed": 1e400}, {"label": "both"}, {"attributes": []}, {"attributes": {"a": 1}}]
+    return [row(), b"{}", b"[]", b"null", b"[" * 5000, *(row(file=text) for text in texts), *(row(**each) for each in wrong)]
+
+
+def _cards() -> list[bytes]:
+    wrong = [{"image_size": "64"}, {"image_size": 10**400}, {"crop": []}, {"sha256": {"detector.onnx": 5}}, {"dataset": {}}]
+    wrong += [{"calibration": calibration(threshold=value)} for value in ("0.5", None, float("nan"), True)]
+    return [card_line(), b"{}", b"[]", b"null", b"[" * 100_000, b'{"calibration": {}}', *(card_line(**each) for each in wrong)]
+
+
+def card_line(**changes: object) -> bytes:
+    images = {split: {"real": 9, "generated": 9} for split in ("train", "validation", "hold-out")}
+    parts = {
+        "name": "toy",
+        "created": "2026-01-01T00:00:00+00:00",
+        "image_size": 64,
+        "canonicaliser": face_images.CANONICALISER_VERSION,
+        "dataset": {"folder": "data/faces", "fingerprint": "0" * 64, "images": images},
+        "base": {"name": "mobilenet_v2", "origin": "random", "sha256": "", "note": ""},
+        "search": {"trials": 4},
+        "calibration": calibration(),
+        "metrics": {"auc": 0.9},
+        "baselines": {},
+        "parity": 1e-6,
+        "sha256": {"detector.keras": "0" * 64, "detector.onnx": "0" * 64},
+        "versions": {"keras": "3.15.1"},
+    }
+    return json.dumps(parts | changes).encode()
+
+
+def calibration(**changes: object) -> dict[str, object]:
+    limits = {"temperature": 1.0, "threshold": 0.5, "target_fpr": 0.05, "real_below": 0.4, "generated_above": 0.6}
+    return limits | changes
+
+
+def altered(data: bytes, edits: list[tuple[float, str, bytes]]) -> bytes:
+    """The bytes after some edits, each a place between 0 and 1, what is done there, and with which bytes."""
+    found = bytearray(data)
+    for place, what, more in edits:
+        at = int(place * len(found))
+        if what == "flip" and found:
+            found[min(at, len(found) - 1)] ^= more[0] or 1
+        elif what == "cut":
+            del found[at:]
+        elif what == "drop":
+            del found[at : at + len(more)]
+        elif what == "insert":
+            found[at:at] = more
+        elif what == "repeat":
+            found[at:at] = found[at : at + 64 * len(more)]
+    return bytes(found)
+
+
+EDITS = ("flip", "cut", "drop", "insert", "repeat")
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("door", choices=DOORS)
+    asked.add_argument("--minutes", type=float, default=5)
+    wanted = asked.parse_args()
+    import atheris
+
+    with atheris.instrument_imports(include=["data_collection", "PIL", "msgspec", "training"]):
+        atheris.instrument_all() if wanted.door == "image" else None
+    with tempfile.TemporaryDirectory() as corpus:
+        for number, seed in enumerate(seeds(wanted.door)):
+            (Path(corpus) / str(number)).write_bytes(seed)
+        limits = [f"-max_total_time={wanted.minutes * 60:.0f}", "-timeout=10", "-rss_limit_mb=2000", "-max_len=20000"]
+        atheris.Setup([sys.argv[0], *limits, corpus], DOORS[wanted.door])
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""What strangers' bytes can do at each door: nothing but be judged, or refused in a sentence."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import fuzzing
+
+EDITS = st.lists(
+    st.tuples(st.floats(0, 1), st.sampled_from(fuzzing.EDITS), st.binary(min_size=1, max_size=40)), min_size=1, max_size=6
+)
+
+
+@pytest.mark.parametrize("door", fuzzing.DOORS)
+def test_every_known_trap_is_judged_or_refused(door):
+    for data in fuzzing.seeds(door):
+        fuzzing.DOORS[door](data)
+
+
+@pytest.mark.parametrize("door", fuzzing.DOORS)
+def test_a_few_altered_inputs_are_judged_or_refused(door):
+    altered(door, 150)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("door", fuzzing.DOORS)
+def test_many_altered_inputs_are_judged_or_refused(door):
+    altered(door, 3000)
+
+
+def altered(door: str, examples: int) -> None:
+    """Hypothesis prints what failed in its smallest form, and how to run it again."""
+
+    @settings(max_examples=examples, deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck))
+    @given(st.sampled_from(fuzzing.seeds(door)), EDITS)
+    def judged_or_refused(data, edits):
+        fuzzing.DOORS[door](fuzzing.altered(data, edits))
+
+    judged_or_refused()

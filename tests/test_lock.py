@@ -1,0 +1,33 @@
+"""`requirements.lock` is what `requirements.txt` asks for, each package by its hash."""
+
+import re
+
+from packaging.requirements import Requirement
+
+from toys import ROOT
+
+LINE = re.compile(r"^([a-z0-9][a-z0-9.-]*)==(\S+)[^\\\n]*\\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE)
+
+
+def locked() -> dict[str, list[str]]:
+    versions: dict[str, list[str]] = {}
+    for name, version, _ in LINE.findall((ROOT / "requirements.lock").read_text()):
+        versions.setdefault(name, []).append(version)
+    return versions
+
+
+def test_every_requirement_but_torch_is_locked_in_its_range():
+    versions = locked()
+    lines = [line.partition("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
+    asked = {wanted.name.lower(): wanted.specifier for wanted in map(Requirement, filter(None, lines))}
+    assert asked.pop("torch") and "torch" not in versions
+    assert not {
+        name: versions.get(name)
+        for name, fits in asked.items()
+        if not any(fits.contains(each) for each in versions.get(name, []))
+    }
+
+
+def test_no_line_of_the_lock_is_without_a_hash():
+    text = (ROOT / "requirements.lock").read_text()
+    assert len(re.findall("^[a-z]", text, re.MULTILINE)) == sum(map(len, locked().values())) > 100
