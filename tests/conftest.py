@@ -1,14 +1,16 @@
 """One cache, one toy data set and one trained detector for the whole session."""
 
+import functools
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import filelock
 import pytest
 
+import toy_page
 from data_collection import manifest
 from finetuning import parent
 from toy_diffusion import make_model
@@ -72,6 +74,18 @@ def service(monkeypatch):
 @pytest.fixture
 def faces(tmp_path) -> Path:
     return make_faces(tmp_path / "faces")
+
+
+@pytest.fixture(scope="session")
+def served(workplace, tmp_path_factory) -> Iterator[toy_page.Served]:
+    with toy_page.serving(workplace, tmp_path_factory.mktemp("served"), "--generator", "dcgan", "--largest", 2) as page:
+        yield page
+
+
+@pytest.fixture
+def serve(workplace, tmp_path) -> Callable:
+    """Serves another page, with other options."""
+    return functools.partial(toy_page.serving, workplace, tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,12 @@ import concurrent.futures
 import numpy as np
 import pytest
 from PIL import Image
-from toy_detector import BACKGROUND, install, mark, schematic_face
 
 from data_collection import console, face_crop, face_images
 from data_collection.found_faces import in_folder
 from data_collection.intake import examine
 from data_collection.settings import CollectionSettings
+from toy_detector import BACKGROUND, install, mark, schematic_face
 from toys import encoded, fetched, picture
 
 

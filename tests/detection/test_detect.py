@@ -11,10 +11,10 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from toy_detector import install, mark
 
 from data_collection import console, face_crop, manifest
 from detection.predictor import Detector
+from toy_detector import install, mark
 from toys import command, encoded, environment_of, picture
 from training import feature_cache
 

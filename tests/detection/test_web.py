@@ -2,7 +2,6 @@
 
 import asyncio
 import concurrent.futures
-import http.client
 import json
 import os
 import socket
@@ -19,42 +18,8 @@ from data_collection import console, manifest
 from detection import uploads, web
 from detection.predictor import Detector
 from detection.web_settings import WebSettings
+from toy_page import ask, form, get, raw
 from toys import command, encoded, picture
-
-
-def ask(served, data: bytes, path: str = "/api/detect", headers: dict | None = None) -> tuple[int, dict]:
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
-    connection.request("POST", path, data, headers or {})
-    response = connection.getresponse()
-    answer = json.loads(response.read())
-    connection.close()
-    return response.status, answer
-
-
-def get(served, path: str, **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
-    connection.request("GET", path, headers=headers)
-    response = connection.getresponse()
-    body = response.read()
-    connection.close()
-    return response.status, response.headers, body
-
-
-def form(data: bytes, name: str) -> tuple[bytes, dict[str, str]]:
-    head = f'--x\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'.encode()
-    return head + data + b"\r\n--x--\r\n", {"Content-Type": "multipart/form-data; boundary=x"}
-
-
-def raw(served, *parts: bytes, wait: float = 60) -> bytes:
-    """The beginning of the answer to bytes that no library would send."""
-    with socket.create_connection(("127.0.0.1", served.port), timeout=wait) as connection:
-        try:
-            for part in parts:
-                connection.sendall(part)
-        except OSError:
-            pass  # it has answered already and closed
-        return connection.recv(4000)
-
 
 START = b"POST /api/detect HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 

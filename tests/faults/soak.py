@@ -1,0 +1,102 @@
+"""`python tests/faults/soak.py --process PID --minutes 30`: good and bad uploads to a page, and what they do to it."""
+
+import argparse
+import collections
+import concurrent.futures
+import http.client
+import os
+import random
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
+
+import fuzzing
+from toys import encoded, picture
+
+
+@dataclass
+class Soaked:
+    """What happened: answers by status, seconds of the slowest, and the page's memory (bytes) and open files."""
+
+    requests: int = 0
+    statuses: collections.Counter = field(default_factory=collections.Counter)
+    slowest: float = 0.0
+    memory_before: int = 0
+    memory_after: int = 0
+    files_before: int = 0
+    files_after: int = 0
+
+
+def soaked(port: int, process: int, seconds: float, rate: float, seed: int) -> Soaked:
+    """Sends `rate` requests a second; half of them are good pictures. Memory is compared with half of the time gone by."""
+    draw = random.Random(seed)
+    good = [encoded(picture(number, 200), kind) for number in range(4) for kind in ("JPEG", "PNG")]
+    bad = [data for data in fuzzing.seeds("image") if len(data) < 1_000_000] + [b"y" * 3_000_000]
+    found, began = Soaked(), time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(16) as senders:
+        under_way: collections.deque[concurrent.futures.Future] = collections.deque()
+        while (now := time.monotonic() - began) < seconds:
+            if not found.memory_before and now > seconds / 2:
+                found.memory_before, found.files_before = memory(process), files(process)
+            data = draw.choice(good if draw.random() < 0.5 else bad)
+            if draw.random() < 0.3:
+                data = fuzzing.altered(data, [(draw.random(), draw.choice(fuzzing.EDITS), draw.randbytes(9))])
+            under_way.append(senders.submit(sent, port, data, draw.random() < 0.2))
+            while len(under_way) > 64:
+                _count(found, under_way.popleft())
+            found.requests += 1
+            time.sleep(max(0.0, found.requests / rate - (time.monotonic() - began)))
+        for each in under_way:
+            _count(found, each)
+    time.sleep(7)  # the page closes connections that nobody uses
+    found.memory_after, found.files_after = memory(process), files(process)
+    return found
+
+
+def _count(found: Soaked, answer: concurrent.futures.Future) -> None:
+    status, seconds = answer.result()
+    found.statuses[status] += 1
+    found.slowest = max(found.slowest, seconds)
+
+
+def sent(port: int, data: bytes, explain: bool) -> tuple[int, float]:
+    began = time.monotonic()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("POST", f"/api/detect?explain={int(explain)}", data)
+        response = connection.getresponse()
+        response.read()
+        return response.status, time.monotonic() - began
+    except (BrokenPipeError, ConnectionResetError):
+        return 413, time.monotonic() - began  # refused before it was sent, and hung up on
+    finally:
+        connection.close()
+
+
+def memory(process: int) -> int:
+    """Resident, in bytes."""
+    pages = Path(f"/proc/{process}/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGESIZE")
+
+
+def files(process: int) -> int:
+    return len(os.listdir(f"/proc/{process}/fd"))
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--port", type=int, default=8420)
+    asked.add_argument("--process", type=int, required=True, help="the page's process id")
+    asked.add_argument("--minutes", type=float, default=30)
+    asked.add_argument("--rate", type=float, default=20)
+    asked.add_argument("--seed", type=int, default=0)
+    wanted = asked.parse_args()
+    print(soaked(wanted.port, wanted.process, 60 * wanted.minutes, wanted.rate, wanted.seed))
+
+
+if __name__ == "__main__":
+    main()
