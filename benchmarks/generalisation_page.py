@@ -24,9 +24,9 @@ With the face cut out, sources balanced, the strong penalty and a voice for each
 
 SEARCHED = """## What training finds
 
-The default recipe, `python -m training --bases mobilenet_v2`: heads searched for what they know of the known generators, with a
-voice for each of them, five in a committee, two views of every training image. Its threshold is from the validation images
-alone, so its false alarms scatter more.
+`python -m training --bases mobilenet_v2`: heads searched for what they know of the known generators, with a voice for each of
+them, five in a committee, two views of every training image; the last row is the default. Its threshold is from the validation
+images alone, so its false alarms scatter more.
 """
 
 TUNED = """## Blocks opened

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -16,7 +17,7 @@ Item = TypeVar("Item")
 
 # Tables and results go to standard output, everything about the work itself to standard error.
 # A pipe or a file has no width; rich's 80 columns would cut the figures.
-out = rich.console.Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+out = rich.console.Console(highlight=False, width=None if sys.stdout and sys.stdout.isatty() else 160)
 err = rich.console.Console(highlight=False, stderr=True, soft_wrap=True)
 
 USAGE, BUSY, SHORTCUT, LEAK, DISK, REMOTE, BAD_MODEL, INTERRUPTED = 2, 3, 4, 5, 6, 7, 8, 130
@@ -98,7 +99,12 @@ def progress(items: Iterable[Item], what: str, total: int) -> Iterable[Item]:
 
 
 def run(command: Callable[[], int | None]) -> None:
-    """Runs a room's walk and turns what a person can cause into one sentence and an exit code."""
+    """Runs a room's walk and turns what a person can cause into one sentence and an exit code.
+
+    A request to end (SIGTERM, as schedulers send it) is taken like Ctrl+C.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _bear_any_output()
     try:
         code = command() or 0
         sys.stdout.flush()  # while a reader that has gone away can still be borne
@@ -114,6 +120,14 @@ def run(command: Callable[[], int | None]) -> None:
     except OSError as error:
         plain = mendable(error)
         _leave(str(plain), plain.exit_code)
+
+
+def _bear_any_output() -> None:
+    """Neither a terminal that does not know a name's letters nor a closed output loses what was worked for."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 def mendable(error: OSError) -> PlainError:

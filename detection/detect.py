@@ -29,7 +29,6 @@ def detect(settings: DetectionSettings) -> int:
     detector = Detector.load(saved_models.find(settings.saved_models, settings.model), settings.one_face)
     printer = answers.PRINTERS[settings.format]
     counts: Counter[str] = Counter()
-    sys.stdout.reconfigure(errors="backslashreplace")  # a terminal need not know the letters of a file's name
     try:
         with kept_answers.opened(settings.keep, detector.card, settings.one_face) as kept:
             for detection in printer(_judged(settings, detector, kept.known), total):

@@ -60,13 +60,13 @@ class Prepared:
         detection: all that is known before it is judged.
         face: as it was decoded.
         pixels: what the detector sees of it, uint8 (side, side, 3); empty if there is nothing to judge.
-        refused: why it is no picture that can be judged, if that is so.
+        refused: which error says that it cannot be judged, if one does; the error itself would hold the decoded picture.
     """
 
     detection: Detection
     face: Face | None = None
     pixels: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
-    refused: face_images.UnreadableImage | None = None
+    refused: type[face_images.UnreadableImage] | None = None
 
 
 class Detector:
@@ -152,9 +152,9 @@ class Detector:
         try:
             face = self._judgeable(face_images.decode(data, self.card.crop))
         except face_images.NotOneFace as error:
-            return Prepared(replace(detection, error=f"{error}; the detector judges pictures of one face"), refused=error)
+            return Prepared(replace(detection, error=f"{error}; the detector judges pictures of one face"), refused=type(error))
         except face_images.UnreadableImage as error:
-            return Prepared(replace(detection, error=str(error)), refused=error)
+            return Prepared(replace(detection, error=str(error)), refused=type(error))
         return Prepared(detection, face, face_images.canonical_face(face, detection.sha256, self.card.image_size))
 
     def _judgeable(self, face: Face) -> Face:

@@ -27,6 +27,10 @@ HEADLINES = {
 }
 
 
+class NoAnswer(Exception):
+    """The detector gave no number."""
+
+
 class Answers:
     """Judges pictures for the page with one detector, and its heat maps if it has any."""
 
@@ -65,6 +69,8 @@ class Answers:
             explain: whether with heat map and similar training faces.
         """
         found = self.detector.judged([picture])[0]
+        if found.error:
+            raise NoAnswer(found.error)
         answer = {
             "verdict": found.verdict,
             "headline": HEADLINES.get(found.verdict, ""),

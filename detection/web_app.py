@@ -121,7 +121,7 @@ class WebApp:
         picture = self.answers.prepared(data)
         if picture.refused:
             sentence = picture.detection.error
-            raise Refused(STATUS[type(picture.refused)], f"{sentence[0].upper()}{sentence[1:]}.")
+            raise Refused(STATUS[picture.refused], f"{sentence[0].upper()}{sentence[1:]}.")
         return self.answers.of(picture, explain)
 
     def _draw(self, upload: Upload) -> dict[str, Any]:

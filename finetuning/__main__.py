@@ -2,12 +2,13 @@
 
 import tyro
 
+from data_collection import console
 from finetuning.settings import FinetuningSettings
 
-if __name__ == "__main__":
+
+def main() -> None:
     settings = tyro.cli(FinetuningSettings, prog="python -m finetuning")
 
-    from data_collection import console
     from training import quiet
 
     console.say("Starting Keras.")
@@ -17,4 +18,8 @@ if __name__ == "__main__":
     from training import accelerators
 
     with accelerators.mirrored():
-        console.run(lambda: finetune(settings))
+        finetune(settings)
+
+
+if __name__ == "__main__":
+    console.run(main)

@@ -2,12 +2,13 @@
 
 import tyro
 
+from data_collection import console
 from training.settings import TrainingSettings
 
-if __name__ == "__main__":
+
+def main() -> None:
     settings = tyro.cli(TrainingSettings, prog="python -m training")
 
-    from data_collection import console
     from training import quiet
 
     console.say("Starting Keras.")
@@ -15,4 +16,8 @@ if __name__ == "__main__":
 
     from training.train import train
 
-    console.run(lambda: train(settings))
+    train(settings)
+
+
+if __name__ == "__main__":
+    console.run(main)

@@ -3,8 +3,15 @@
 import contextlib
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
+
+from data_collection import console
+
+BACKENDS = ("tensorflow", "jax")
+OLDEST = (3, 15, 1)
+"""Of Keras: earlier ones open crafted model files (CVE-2026-12570)."""
 
 
 @contextlib.contextmanager
@@ -23,8 +30,30 @@ def native_code() -> Iterator[None]:
 
 
 def start_keras() -> None:
+    """Imports Keras, which takes seconds.
+
+    Raises:
+        PlainError: its version or its backend is one that Telltale does not run on.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    check_backend(os.environ.get("KERAS_BACKEND", BACKENDS[0]))
     with native_code():
-        import keras  # noqa: F401
+        import keras
+    check_backend(keras.config.backend())  # a file of Keras may name one, too
+    check_version(keras.__version__)
     # Retracing is what a search over shapes consists of; being told so thirty times helps nobody.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+def check_backend(name: str) -> None:
+    if name not in BACKENDS:
+        raise console.PlainError(f"Keras' backend is {name!r}; set KERAS_BACKEND to {' or '.join(BACKENDS)}, or to nothing.")
+
+
+def check_version(version: str) -> None:
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    if numbers < OLDEST:
+        raise console.PlainError(
+            f"Keras {version} opens crafted model files; run pip install -r requirements.txt, which asks for "
+            f"{'.'.join(map(str, OLDEST))} or later."
+        )

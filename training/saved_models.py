@@ -10,6 +10,7 @@ import json
 import math
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +59,7 @@ class Card:
     base: dict[str, str]
     search: dict[str, Any]
     calibration: Calibration
-    metrics: dict[str, float]
+    metrics: dict[str, int | float]
     baselines: dict[str, dict[str, Any]]
     parity: float
     sha256: dict[str, str]
@@ -66,7 +67,7 @@ class Card:
     settings: dict[str, Any] = field(default_factory=dict)
     banner: str = ""
     crop: str = "centre"
-    cost: dict[str, float] = field(default_factory=dict)
+    cost: dict[str, int | float] = field(default_factory=dict)
     card_version: int = CARD_VERSION
 
 
@@ -81,11 +82,15 @@ def versions() -> dict[str, str]:
 
 
 def free_name(folder: Path, wanted: str, stem: str) -> str:
-    """The wanted name, or the stem and the time.
+    """The wanted name, or the stem and the time; the folder is there and can be written to when it returns.
 
     Raises:
         PlainError: it is taken.
+        OSError: nothing can be written there, which is better known before a search than after it.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
     name = wanted or f"{stem}-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
     if (folder / name).exists():
         raise console.PlainError(f"{folder / name} exists; give another --name.")

@@ -34,7 +34,7 @@ class TrainingSettings:
     """Input sizes in pixels, such as 224 320 448. The search may use one or all of them; more sizes see finer traces and \
 take longer."""
 
-    signals: tuple[Signal, ...] = ("picture",)
+    signals: tuple[Signal, ...] = ("picture", "residual")
     """What the bases are shown: the picture, its noise residual (what blurring takes out of it), or both, of which the search \
 may use one or all."""
 

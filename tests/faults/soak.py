@@ -6,6 +6,7 @@ import concurrent.futures
 import http.client
 import os
 import random
+import statistics
 import sys
 import time
 from dataclasses import dataclass, field
@@ -20,19 +21,28 @@ from toys import encoded, picture
 
 @dataclass
 class Soaked:
-    """What happened: answers by status, seconds of the slowest, and the page's memory (bytes) and open files."""
+    """What happened: answers by status, seconds of the slowest, and every second the page's memory (bytes) and open files."""
 
     requests: int = 0
     statuses: collections.Counter = field(default_factory=collections.Counter)
     slowest: float = 0.0
-    memory_before: int = 0
-    memory_after: int = 0
-    files_before: int = 0
-    files_after: int = 0
+    memory: list[int] = field(default_factory=list)
+    files: list[int] = field(default_factory=list)
+
+    @property
+    def growth(self) -> float:
+        """Bytes of memory, from the median of the second quarter of the time to that of the last."""
+        quarter = len(self.memory) // 4
+        return statistics.median(self.memory[-quarter:]) - statistics.median(self.memory[quarter : 2 * quarter])
+
+    def __str__(self) -> str:
+        answers = ", ".join(f"{count} x {status}" for status, count in sorted(self.statuses.items()))
+        sizes = f"{min(self.memory) / 1e6:.0f} to {max(self.memory) / 1e6:.0f} MB, growth {self.growth / 1e6:.1f} MB"
+        return f"{self.requests} requests: {answers}; slowest {self.slowest:.2f} s; {sizes}; {max(self.files)} files at most"
 
 
 def soaked(port: int, process: int, seconds: float, rate: float, seed: int) -> Soaked:
-    """Sends `rate` requests a second; half of them are good pictures. Memory is compared with half of the time gone by."""
+    """Sends `rate` requests a second; half of them are good pictures."""
     draw = random.Random(seed)
     good = [encoded(picture(number, 200), kind) for number in range(4) for kind in ("JPEG", "PNG")]
     bad = [data for data in fuzzing.seeds("image") if len(data) < 1_000_000] + [b"y" * 3_000_000]
@@ -40,8 +50,9 @@ def soaked(port: int, process: int, seconds: float, rate: float, seed: int) -> S
     with concurrent.futures.ThreadPoolExecutor(16) as senders:
         under_way: collections.deque[concurrent.futures.Future] = collections.deque()
         while (now := time.monotonic() - began) < seconds:
-            if not found.memory_before and now > seconds / 2:
-                found.memory_before, found.files_before = memory(process), files(process)
+            if now > len(found.memory):
+                found.memory.append(memory(process))
+                found.files.append(files(process))
             data = draw.choice(good if draw.random() < 0.5 else bad)
             if draw.random() < 0.3:
                 data = fuzzing.altered(data, [(draw.random(), draw.choice(fuzzing.EDITS), draw.randbytes(9))])
@@ -52,8 +63,6 @@ def soaked(port: int, process: int, seconds: float, rate: float, seed: int) -> S
             time.sleep(max(0.0, found.requests / rate - (time.monotonic() - began)))
         for each in under_way:
             _count(found, each)
-    time.sleep(7)  # the page closes connections that nobody uses
-    found.memory_after, found.files_after = memory(process), files(process)
     return found
 
 

@@ -108,7 +108,7 @@ def test_killed_during_the_search_the_next_run_carries_on(workplace, tmp_path):
         while not process.stderr.readline().startswith("trial  18/40"):  # the second of a wave of sixteen
             assert process.poll() is None
         process.send_signal(signal.SIGKILL)
-    assert not (tmp_path / "saved_models").exists()
+    assert not list((tmp_path / "saved_models").iterdir())
     done = command(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert 17 <= int(re.search(r"40 trials, (\d+) of them done before", done.stderr)[1]) < 40

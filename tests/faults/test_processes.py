@@ -1,0 +1,129 @@
+"""What the system does to a command: signals, streams, places that refuse, an environment that is not as usual."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from data_collection import console
+from toys import COLLECT, TRAIN, collect_command, command, environment_of, make_faces
+from training import quiet
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_collection_that_is_told_to_end_does_so_at_once_and_carries_on(tmp_path, sent):
+    faces, seed = make_faces(tmp_path / "faces", 120), random.randrange(10**6)
+    print("seed", seed)
+    words = [sys.executable, "-m", *map(str, collect_command(faces))]
+    process = subprocess.Popen(words, cwd=tmp_path, env=environment_of(), stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "data" / "faces" / "images").exists():
+        assert process.poll() is None
+        time.sleep(0.002)
+    time.sleep(random.Random(seed).uniform(0, 0.1))
+    process.send_signal(sent)
+    began = time.monotonic()
+    _, said = process.communicate()
+    assert (process.returncode, time.monotonic() - began < 2) == (console.INTERRUPTED, True), said
+    assert "carries on from here" in said and "Traceback" not in said
+    assert command(*collect_command(faces), cwd=tmp_path).returncode == 0
+
+
+def test_a_training_that_is_told_to_end_while_keras_starts_says_so(workplace):
+    words = [sys.executable, "-m", *map(str, TRAIN)]
+    process = subprocess.Popen(words, cwd=workplace, env=environment_of(), stderr=subprocess.PIPE, text=True)
+    assert "Starting Keras" in process.stderr.readline()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate()
+    assert process.returncode == console.INTERRUPTED and "Traceback" not in said, said
+
+
+@pytest.mark.parametrize(
+    ("environment", "shell"),
+    [
+        ({"PYTHONIOENCODING": "ascii"}, ""),
+        ({"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, ""),
+        ({"TZ": "Pacific/Kiritimati"}, ""),
+        ({"TMPDIR": "/nowhere"}, ""),
+        ({}, "unset HOME; "),
+        ({}, "exec 1>&-; "),
+        ({}, "exec 2>&-; "),
+        ({}, "exec 0<&-; "),
+    ],
+    ids=["ascii", "C", "time zone", "no TMPDIR", "no HOME", "no output", "no errors", "no input"],
+)
+def test_a_collection_works_whatever_the_environment(tmp_path, environment, shell):
+    (tmp_path / "faces").mkdir()
+    faces = make_faces(tmp_path / "faces" / "Gesichter für später ☃", 24)
+    words = " ".join(f'"{word}"' for word in collect_command(faces))
+    line = f'{shell}exec "{sys.executable}" -m {words}'
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=tmp_path, env=environment_of(**environment), capture_output=True, errors="replace"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert len((tmp_path / "data" / "faces" / "manifest.jsonl").read_text().splitlines()) == 48
+
+
+def test_output_that_nobody_reads_to_its_end_is_no_crash(workplace):
+    line = f'"{sys.executable}" -m detection faces --model toy --json | head -c 10 > /dev/null; exit "${{PIPESTATUS[0]}}"'
+    done = subprocess.run(["bash", "-c", line], cwd=workplace, env=environment_of(), capture_output=True, text=True)
+    assert done.returncode in (0, console.DISK) and "Traceback" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [COLLECT, (*TRAIN, "--dataset", "data/faces"), ("finetuning", "toy")], ids=lambda words: words[0]
+)
+def test_a_place_where_nothing_can_be_written_is_told_before_any_work(workplace, tmp_path, words):
+    (tmp_path / "file").write_text("")
+    option = "--data" if words is COLLECT else "--saved-models"
+    place = tmp_path / "file" / "in it"
+    if words[0] == "finetuning":
+        words = (words[0], str(workplace / "saved_models" / "toy"))
+    more = collect_command(workplace / "faces")[len(COLLECT) :] if words is COLLECT else []
+    done = command(*words, *more, option, place, cwd=workplace)
+    assert done.returncode == console.DISK, done.stderr
+    assert "name another place" in done.stderr and "Traceback" not in done.stderr
+    assert "trial" not in done.stderr and "forward passes" not in done.stderr
+
+
+@pytest.mark.parametrize("backend", ["torch", "nonsense"])
+def test_a_backend_that_is_not_run_on_is_a_sentence(workplace, backend):
+    done = command(*TRAIN, cwd=workplace, KERAS_BACKEND=backend)
+    assert done.returncode == console.USAGE
+    assert f"Keras' backend is '{backend}'; set KERAS_BACKEND to tensorflow or jax" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_old_keras_is_refused_and_the_oldest_that_is_safe_is_not():
+    for version in ("3.15.0", "3.9.2", "2.15.0"):
+        with pytest.raises(console.PlainError, match="pip install -r requirements.txt") as caught:
+            quiet.check_version(version)
+        assert caught.value.exit_code == console.USAGE
+    for version in ("3.15.1", "3.16.0.dev0", "4.0"):
+        quiet.check_version(version)
+
+
+def test_without_write_permission_nothing_is_lost(tmp_path):
+    """On a file system that is read-only, as permissions mean nothing to root."""
+    faces = make_faces(tmp_path / "faces", 24)
+    assert command(*collect_command(faces), cwd=tmp_path).returncode == 0
+    folder = Path(tmp_path / "data" / "faces")
+    before = (folder / "manifest.jsonl").read_bytes()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder / "images"], capture_output=True)
+    mounted = os.path.ismount(folder / "images")
+    if not mounted:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro", folder / "images"], check=True)
+        make_faces(tmp_path / "more", 30)
+        done = command(*collect_command(tmp_path / "more"), cwd=tmp_path)
+        assert done.returncode == console.DISK and "allow writing there" in done.stderr, done.stderr
+    finally:
+        subprocess.run(["umount", folder / "images"], check=True)
+    assert (folder / "manifest.jsonl").read_bytes().startswith(before)
