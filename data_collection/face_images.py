@@ -133,6 +133,8 @@ def _why_unreadable(data: bytes, error: Exception) -> str:
         return "HEIC, AVIF and video files are not opened; save it as JPEG or PNG"
     if data[:4] == b"GIF8":
         return "GIF is not opened; save it as JPEG or PNG"
+    if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
+        return "JPEG XL is not opened; save it as JPEG or PNG"
     if isinstance(error, Image.UnidentifiedImageError):
         return f"not an image of a known format ({', '.join(FORMATS)})"
     return "damaged: " + " ".join(str(error).split())[:100]
