@@ -173,7 +173,9 @@ def test_a_name_that_is_no_utf_8_is_collected_like_any_other(faces, tmp_path):
     assert sum(record.accepted for record in read(tmp_path)) == 81
 
 
-@pytest.mark.parametrize(("left", "sentence"), [(0, "Only 0 generated images"), (5, "Only 5 generated images")])
+@pytest.mark.parametrize(
+    ("left", "sentence"), [(0, "Only 0 generated images"), (1, "Only 1 generated images"), (5, "Only 5 generated images")]
+)
 def test_too_few_images_of_a_class_stop_with_the_count(faces, tmp_path, left, sentence):
     for path in sorted((faces / "generated").iterdir())[left:]:
         path.unlink()
