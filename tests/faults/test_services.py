@@ -1,8 +1,6 @@
 """Services and models that are slow, hostile or not there; what is written to them and what they answer."""
 
-import os
 import random
-import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
