@@ -119,6 +119,7 @@ def _turned() -> bytes:
     return exif.tobytes()
 
 
+@functools.cache
 def traps() -> dict[str, bytes]:
     """Files that were made to hurt, by name; none is larger than half a megabyte."""
     good, page = encoded(picture(1, 32), "JPEG"), b"<html><script>alert(1)</script></html>"
