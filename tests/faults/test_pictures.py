@@ -44,7 +44,7 @@ print(json.dumps({"found": found, "slowest": slowest, "grown": peak() - before})
 
 @dataclass
 class Judged:
-    """Reason by file (empty: it was opened), seconds of work for the slowest, and by how many bytes the process grew at its peak."""
+    """Reason by file (empty: it was opened), seconds of work for the slowest, bytes by which the process grew at its peak."""
 
     found: dict[str, str]
     slowest: float
