@@ -8,14 +8,15 @@ from typing import Annotated
 
 import tyro
 
-from data_collection import console
+from data_collection import console, options
 from data_collection.settings import CollectionSettings
 
 COLLECT_HELP = f"""{CollectionSettings.__doc__}
 More commands: `python -m data_collection audit DATASET` looks for anything but the face that gives \
-the label away; `python -m data_collection redraw DATASET FILE` draws one image again; `torchrun --nproc-per-node 2 -m \
-data_collection draw`, with the options of the run, lets each of two GPUs draw its share for the next run to take in, \
-and `python -m data_collection draw-on-ray` those of a cluster; `push` and `pull` carry a data set to a bucket and back."""
+the label away; `python -m data_collection verify DATASET` looks whether every file is what was collected; `python -m \
+data_collection redraw DATASET FILE` draws one image again; `torchrun --nproc-per-node 2 -m data_collection draw`, with the \
+options of the run, lets each of two GPUs draw its share for the next run to take in, and `python -m data_collection \
+draw-on-ray` those of a cluster; `push` and `pull` carry a data set to a bucket and back."""
 
 DRAW_HELP = """Draws faces of `stable-diffusion` sources ahead of a collection, on several GPUs: one process for each, \
 started by torchrun or `accelerate launch`. Give the options of the collection; run that afterwards, and it takes the \
@@ -38,6 +39,17 @@ class AuditSettings:
 
     seed: int = 0
     """Of the cross-validation and the bootstrap."""
+
+    def __post_init__(self) -> None:
+        options.within(self, seed=(0, 2**31 - 1))
+
+
+@dataclass(frozen=True)
+class VerifySettings:
+    """Reads every file of a data set: is it what it was when it was collected? Lists what is not; exit code 6 then."""
+
+    dataset: Annotated[Path, tyro.conf.Positional]
+    """Folder of the data set, such as data/faces."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +106,14 @@ def audit_command(words: list[str]) -> int:
     return console.SHORTCUT if inspect(settings.dataset, settings.logs, settings.seed).verdict == "RED" else 0
 
 
+def verify_command(words: list[str]) -> int:
+    settings = tyro.cli(VerifySettings, prog="python -m data_collection verify", args=words)
+
+    from data_collection.verification import verify
+
+    return 0 if verify(settings.dataset) else console.DISK
+
+
 def redraw_command(words: list[str]) -> None:
     settings = tyro.cli(RedrawSettings, prog="python -m data_collection redraw", args=words)
 
@@ -140,6 +160,7 @@ def draw_on_ray_command(words: list[str]) -> None:
 
 COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "audit": audit_command,
+    "verify": verify_command,
     "redraw": redraw_command,
     "draw": draw_command,
     "draw-on-ray": draw_on_ray_command,

@@ -117,6 +117,8 @@ def run(command: Callable[[], int | None]) -> None:
         # The reader (say, `head`) went away; there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(DISK)
+    except MemoryError:
+        _leave("Out of memory. What was finished is kept; end what else runs here, or ask for less, then run again.", DISK)
     except OSError as error:
         plain = mendable(error)
         _leave(str(plain), plain.exit_code)

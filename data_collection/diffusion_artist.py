@@ -138,13 +138,11 @@ def fetch(
 
 def _from_pretrained(kind: type, model: str, where: Whereabouts, options: Mapping, variants: Sequence[str | None]):
     """Loads from the folder alone if the model is there, so that nothing asks the hub; damaged files become one sentence."""
-    import safetensors
-
     reasons: dict[str | None, Exception] = {}
     for variant in variants:
         try:
             return kind.from_pretrained(str(where.folder or model), variant=variant, **options)
-        except (OSError, ValueError, RuntimeError, KeyError, safetensors.SafetensorError) as error:
+        except Exception as error:  # damaged files raise a dozen types between these libraries; each means the same here
             if drawing_device.lacks_memory(error):
                 raise console.PlainError(f"{model} does not fit into memory; end what else runs there.") from None
             if getattr(error, "errno", None) in console.MENDABLE:

@@ -22,6 +22,9 @@ DECODER_PASSES = 3
 LEAST_MEMORY = 4_000_000_000
 """Stable Diffusion 1.5 with its safety checker takes 2.7 GB in half precision before it draws anything."""
 
+DISK_MARGIN = 1.2
+"""So many times what is wanted has to be free."""
+
 PICTURE_BYTES_PER_PIXEL = 3
 """Of an original and its canonical copy, with room to spare; PNG files of photographs take under two."""
 
@@ -68,4 +71,4 @@ def _disk_need(what: str, folder: Path, wanted: float) -> Need:
     existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     free = shutil.disk_usage(existing).free
     found = f"{diffusion_models.size_in_words(free)} free, {diffusion_models.size_in_words(wanted)} wanted"
-    return Need(f"disk for {what}", free > wanted, found, "a smaller COUNT")
+    return Need(f"disk for {what}", free >= DISK_MARGIN * wanted, found, "a smaller COUNT")

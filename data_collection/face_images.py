@@ -24,6 +24,9 @@ MAX_BYTES = 200_000_000
 MOST_SCANS = 100
 """Of a progressive JPEG; encoders write about ten, and each of them goes over all pixels."""
 
+MOST_EXIF = 100
+"""Parts, of 64 kB at most: Pillow joins them in quadratic time, a minute for a JPEG of 100 MB that was made for it."""
+
 FINAL_QUALITY = (60, 95)
 HISTORY_QUALITY = (35, 85)
 HISTORY_SCALE = (0.4, 0.9)
@@ -105,6 +108,8 @@ def _whole(data: bytes) -> Face:
 
 
 def _decode(data: bytes) -> Face:
+    if data.count(b"Exif\0\0") > MOST_EXIF:
+        raise UnreadableImage(f"EXIF in more than {MOST_EXIF} parts, which only serves to waste time")
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError
@@ -133,6 +138,10 @@ def _why_unreadable(data: bytes, error: Exception) -> str:
         return "HEIC, AVIF and video files are not opened; save it as JPEG or PNG"
     if data[:4] == b"GIF8":
         return "GIF is not opened; save it as JPEG or PNG"
+    if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
+        return "JPEG XL is not opened; save it as JPEG or PNG"
+    if isinstance(error, MemoryError):
+        return "opening it takes more memory than there is"
     if isinstance(error, Image.UnidentifiedImageError):
         return f"not an image of a known format ({', '.join(FORMATS)})"
     return "damaged: " + " ".join(str(error).split())[:100]

@@ -181,10 +181,14 @@ def _nearest(path: Path) -> str:
 
 def _walk(path: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(path):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in JUNK)
-        for name in sorted(files):
-            if not name.startswith(".") and name not in JUNK:
-                yield Path(folder, name)
+        folders[:] = sorted(filter(_shown, folders))
+        links = [name for name in folders if Path(folder, name).is_symlink()]  # os.walk does not enter them
+        for name in sorted(filter(_shown, files + links)):
+            yield Path(folder, name)
+
+
+def _shown(name: str) -> bool:
+    return not name.startswith(".") and name not in JUNK
 
 
 def _read(file: Path) -> bytes:

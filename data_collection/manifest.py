@@ -5,10 +5,12 @@ The row is written last, so its existence means that the image's files are compl
 
 import contextlib
 import dataclasses
+import functools
 import gc
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +22,10 @@ import msgspec
 from data_collection import checked_json, console, face_images
 
 LABELS = ("real", "generated")
+
+_HASHES = "/[0-9a-f]{16}/[0-9a-f]{16}"
+_SOUND = re.compile(rf"(?:{'|'.join(LABELS)})/[0-9a-f]{{64}}/(?:accepted{_HASHES}|rejected(?:{_HASHES}|//))").fullmatch
+"""What label, id, status and both perceptual hashes of a row may be; one pattern, because a million rows are asked."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ def manifest_path(folder: Path) -> Path:
 
 
 def read(folder: Path) -> list[FaceRecord]:
-    """Reads every row; an unfinished last line, as a crash leaves it, is passed over.
+    """Reads every row; an unfinished last line, as a crash leaves it, is passed over, and said once.
 
     Raises:
         PlainError: there is no manifest, or a line in its middle is damaged.
@@ -96,8 +102,19 @@ def read(folder: Path) -> list[FaceRecord]:
         raise console.PlainError(f"{folder} holds no data set (no manifest.jsonl); run python -m data_collection first.")
     decoder = msgspec.json.Decoder(FaceRecord)
     with path.open("rb") as file, _no_garbage_collection():
-        lines = (line for line in file if line.endswith(b"\n"))
-        return [_parse(line, decoder, number, path) for number, line in enumerate(lines, 1) if line.strip()]
+        rows = [
+            _parse(line, decoder, number, path)
+            for number, line in enumerate(file, 1)
+            if line.endswith(b"\n") and not line.isspace()
+        ]
+        if _end_of_lines(file) < file.seek(0, os.SEEK_END):
+            _tell_unfinished(path.absolute())
+        return rows
+
+
+@functools.cache
+def _tell_unfinished(path: Path) -> None:
+    console.warn(f"The last line of {path} is unfinished, as a crash leaves it; run the collection again.")
 
 
 @contextlib.contextmanager
@@ -118,7 +135,7 @@ def _parse(line: bytes, decoder: msgspec.json.Decoder, number: int, path: Path) 
             record = decoder.decode(line)  # a million rows in 5 s; the standard library needs three times as long
         except msgspec.DecodeError:
             record = checked_json.decoded(line, FaceRecord)  # a file name that is no UTF-8 is for the standard library only
-        if record.label not in LABELS or record.status not in ("accepted", "rejected"):
+        if not _SOUND(f"{record.label}/{record.id}/{record.status}/{record.phash}/{record.phash_mirrored}"):
             raise ValueError
         return record
     except ValueError:
@@ -205,15 +222,20 @@ def read_original(folder: Path, record: FaceRecord) -> bytes:
     Raises:
         PlainError: the file is missing or was altered since it was collected.
     """
-    path = folder / record.original
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        data = None
-    if data is None or face_images.content_id(data) != record.id:
-        what = "is missing" if data is None else "was altered since it was collected"
+    data, wrong = look_at_original(folder, record)
+    if wrong:
         raise console.PlainError(
-            f"{path} {what}; restore it from a copy, or, if it is from a folder of yours, delete it and collect again.",
+            f"{folder / record.original} {wrong}; restore it from a copy, or, if it is from a folder of yours, delete it and "
+            "collect again.",
             console.DISK,
         )
     return data
+
+
+def look_at_original(folder: Path, record: FaceRecord) -> tuple[bytes, str]:
+    """The original bytes of a row, and what is wrong with them, in words; empty if they are those that were collected."""
+    try:
+        data = (folder / record.original).read_bytes()
+    except FileNotFoundError:
+        return b"", "is missing"
+    return data, "" if face_images.content_id(data) == record.id else "was altered since it was collected"

@@ -146,8 +146,9 @@ def _check(asking: Asking) -> None:
 
 
 def _client(openai, asking: Asking) -> "openai.OpenAI":
-    hooks = {"response": [_before_retry]}
-    http_client = openai.DefaultHttpxClient(timeout=asking.timeout, verify=_certificates(), event_hooks=hooks)
+    from data_collection.deadline_client import DeadlineClient
+
+    http_client = DeadlineClient(asking.timeout, verify=_certificates(), event_hooks={"response": [_before_retry]})
     return openai.OpenAI(api_key=_key(), timeout=asking.timeout, max_retries=RETRIES, http_client=http_client)
 
 

@@ -15,6 +15,9 @@ from data_collection.settings import PromptSettings
 MOST_WORDS = {"short": 30, "long": 60}
 STYLES = {"short": 'Begin with "a photo of the face of a" and use at most 20 words.', "long": "Use 30 to 60 words."}
 
+MOST_CHARACTERS = 1000
+"""Of any prompt: three times what CLIP reads."""
+
 A_REQUEST = 10
 """Prompts asked for in one request; longer lists repeat themselves and lose more when one is cut."""
 
@@ -90,7 +93,8 @@ def _fits(prompt: Prompt, settings: PromptSettings) -> bool:
     ages += re.findall(r"\d+", prompt.attributes["age"])
     words = f"{prompt.text} {prompt.attributes['age']} {prompt.attributes['gender']}".lower()
     young = any(int(age) < 18 for age in ages) or MINOR.search(words)
-    return not young and len(prompt.text.split()) <= MOST_WORDS[settings.prompt_style]
+    short = len(prompt.text.split()) <= MOST_WORDS[settings.prompt_style] and len(prompt.text) <= MOST_CHARACTERS
+    return short and not young
 
 
 def _file(wanted: Wanted) -> Iterator[list[Prompt]]:
@@ -101,6 +105,11 @@ def _file(wanted: Wanted) -> Iterator[list[Prompt]]:
         why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise console.PlainError(f"Cannot read {path}: {why}; give a text file with one prompt a line.") from None
     drafts = [Prompt(0, clean(line), {}, "file") for line in lines]
+    for number, draft in enumerate(drafts, 1):
+        if len(draft.text) > MOST_CHARACTERS:
+            raise console.PlainError(
+                f"Line {number} of {path} has {len(draft.text)} characters; shorten it to {MOST_CHARACTERS} at most."
+            )
     different = len(fresh(drafts, wanted.known))
     if different < wanted.missing:
         raise console.PlainError(

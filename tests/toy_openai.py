@@ -6,7 +6,7 @@ import email
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -22,19 +22,22 @@ FACE = {
     "lighting": "daylight",
     "background": "a street",
 }
+DRIP = 0.05
 KEY = "sk-canary-7f3a9c51d2"
 JSON = {"content-type": "application/json"}
 
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer: `cut` promises more bytes than it sends, `delay` is in seconds before anything is sent."""
+    """One answer: `cut` promises more bytes than it sends, `delay` is in seconds before anything is sent; of `drip` bytes
+    of the answer, its headers included, each comes by itself, DRIP seconds after the one before."""
 
     body: bytes | str | dict
     status: int = 200
     headers: dict[str, str] = field(default_factory=lambda: dict(JSON))
     delay: float = 0.0
     cut: bool = False
+    drip: range = range(0)
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,14 @@ def fault(status: int, code: str | None = None, message: str = "no", **headers: 
     return Reply({"error": {"message": message, "type": "t", "code": code}}, status, {**JSON, **named})
 
 
+def send(write: Callable[[bytes], object], data: bytes, drip: range) -> None:
+    write(data[: drip.start])
+    for place in drip:
+        time.sleep(DRIP)
+        write(data[place : place + 1])
+    write(data[drip.stop :])
+
+
 @contextlib.contextmanager
 def serving() -> Iterator[Service]:
     class Handler(BaseHTTPRequestHandler):
@@ -114,12 +125,9 @@ def serving() -> Iterator[Service]:
             body = json.dumps(reply.body) if isinstance(reply.body, dict) else reply.body
             data = body.encode() if isinstance(body, str) else body
             with contextlib.suppress(OSError):  # the client may have left
-                self.send_response(reply.status)
-                for name, value in reply.headers.items():
-                    self.send_header(name, value)
-                self.send_header("content-length", str(len(data) + 100 * reply.cut))
-                self.end_headers()
-                self.wfile.write(data)
+                headers = {**reply.headers, "content-length": str(len(data) + 100 * reply.cut)}
+                lines = [f"HTTP/1.0 {reply.status} toy", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+                send(self.wfile.write, "\r\n".join(lines).encode() + data, reply.drip)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     service = Service(f"http://127.0.0.1:{server.server_port}/v1")

@@ -173,12 +173,12 @@ def test_a_name_that_is_no_utf_8_is_collected_like_any_other(faces, tmp_path):
     assert sum(record.accepted for record in read(tmp_path)) == 81
 
 
-@pytest.mark.parametrize(("left", "sentence"), [(0, "Only 0 generated images"), (5, "Only 5 generated images")])
-def test_too_few_images_of_a_class_stop_with_the_count(faces, tmp_path, left, sentence):
+@pytest.mark.parametrize("left", [0, 1, 5])
+def test_too_few_images_of_a_class_stop_with_the_count(faces, tmp_path, left):
     for path in sorted((faces / "generated").iterdir())[left:]:
         path.unlink()
     done = command(*collect_command(faces), cwd=tmp_path)
-    assert (done.returncode, sentence in done.stderr) == (2, True), done.stderr
+    assert (done.returncode, f"Only {left} generated images" in done.stderr) == (2, True), done.stderr
     for number in range(30):
         (faces / "generated" / f"{number}.png").write_bytes(encoded(picture(800 + number, generated=True)))
     assert command(*collect_command(faces), cwd=tmp_path).returncode == 0

@@ -1,7 +1,11 @@
 """The table of what drawing needs tells what this machine has."""
 
+import shutil
+
+import pytest
 import torch
 
+from data_collection import drawing_needs
 from data_collection.stable_diffusion import STABLE_DIFFUSION
 from toy_diffusion import asked
 
@@ -13,3 +17,9 @@ def test_the_needs_tell_what_this_machine_has(tmp_path, model):
         assert "hours on this CPU" in needs["a GPU"].found and needs["a GPU"].instead == "--generated folder:PATH"
     needs = {need.what: need for need in STABLE_DIFFUSION.needs(asked(tmp_path, model, 1_000_000, draw_size=4096))}
     assert not needs["disk for the pictures"].there
+
+
+@pytest.mark.parametrize(("share", "enough"), [(0.99, True), (1.01, False)])
+def test_a_fifth_more_than_is_wanted_has_to_be_free(tmp_path, share, enough):
+    free = shutil.disk_usage(tmp_path).free
+    assert drawing_needs._disk_need("pictures", tmp_path / "data" / "faces", share * free / 1.2).there == enough

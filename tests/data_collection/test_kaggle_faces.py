@@ -6,8 +6,10 @@ import hashlib
 import io
 import json
 import os
+import stat
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 import traceback
@@ -273,6 +275,93 @@ def test_an_archive_writes_nothing_outside_its_folder(kaggle, tmp_path):
     inside = tmp_path / "cache" / "datasets" / "some" / "people" / "versions" / "2"
     written = [path for path in tmp_path.rglob("*.jpg")]
     assert len(written) == 3 and all(path.is_relative_to(inside) for path in written)
+
+
+def tar(*members: tuple[str, bytes, str]) -> bytes:
+    """A tar of name, kind and target (of a link) or content."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as made:
+        for name, kind, content in members:
+            member = tarfile.TarInfo(name)
+            member.type, data = kind, content.encode() if kind == tarfile.REGTYPE else b""
+            member.linkname, member.size = ("" if data else content), len(data)
+            made.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def link(name: str) -> zipfile.ZipInfo:
+    member = zipfile.ZipInfo(name)
+    member.create_system, member.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    return member
+
+
+def encrypted(body: bytes) -> bytes:
+    """The archive with the flag that says so in both of its headers."""
+    data = bytearray(body)
+    for place, flags in ((body.index(b"PK\3\4"), 6), (body.index(b"PK\1\2"), 8)):
+        data[place + flags] |= 1
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        encrypted(archive({"1.jpg": b"x"})),
+        tar(("1.jpg", tarfile.REGTYPE, "x"), ("../../../../../out.jpg", tarfile.REGTYPE, "x")),
+        tar(("way", tarfile.SYMTYPE, "../../../../.."), ("way/out.jpg", tarfile.REGTYPE, "x")),
+        tar(("way", tarfile.SYMTYPE, "/"), ("1.jpg", tarfile.REGTYPE, "x")),
+        tar(("out.jpg", tarfile.LNKTYPE, "../../../../../secret")),
+        tar(("device.jpg", tarfile.CHRTYPE, "")),
+        tar(("1.jpg", tarfile.REGTYPE, "x" * 5000))[:-40],
+    ],
+    ids=["encrypted", "tar to outside", "through a link", "link to outside", "hard link to outside", "device", "torn tar"],
+)
+def test_an_archive_that_was_made_to_hurt_is_refused(kaggle, tmp_path, body):
+    (tmp_path / "secret").write_text("secret")
+    kaggle.body = body
+    assert "arrived damaged and was removed" in str(refused("@some/people/versions/2"))
+    outside = {path for path in tmp_path.rglob("*") if path.is_file() and not path.is_relative_to(tmp_path / "cache")}
+    assert outside == {tmp_path / "secret"}
+
+
+def test_an_absolute_name_in_a_tar_stays_inside(kaggle, tmp_path):
+    kaggle.body = tar((str(tmp_path / "out.jpg"), tarfile.REGTYPE, "x"))
+    assert files("@some/people/versions/2") == [str(tmp_path / "out.jpg").lstrip("/")]
+    assert not (tmp_path / "out.jpg").exists()
+
+
+def test_a_link_in_an_archive_becomes_a_file_that_holds_its_target(kaggle, tmp_path):
+    (tmp_path / "secret").write_text("secret")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as zipped:
+        zipped.writestr(link("1.jpg"), str(tmp_path / "secret"))
+    kaggle.body = buffer.getvalue()
+    (face,) = KAGGLE.find(asking("@some/people/versions/2"))
+    assert face.load() == str(tmp_path / "secret").encode()
+
+
+def test_an_archive_in_an_archive_is_not_unpacked(kaggle):
+    kaggle.body = archive({"1.jpg": b"x", "more.zip": archive({"2.jpg": b"x"})})
+    assert files("@some/people/versions/2") == ["1.jpg", "more.zip"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small file system")
+def test_an_archive_that_grows_without_end_fills_its_disk_and_says_so(kaggle, cache, tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as zipped:
+        zipped.writestr("1.jpg", bytes(50_000_000))
+    kaggle.body = buffer.getvalue()
+    cache.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", cache], capture_output=True).returncode:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        with pytest.raises(OSError) as caught:
+            KAGGLE.find(asking("1@some/people/versions/2"))
+        assert console.mendable(caught.value).exit_code == console.DISK
+        assert [path for path in tmp_path.rglob("*.jpg") if not path.is_relative_to(cache)] == []
+        assert kaggle_faces.cached_versions(kaggle_faces.read_argument("1@some/people/versions/2")) == {}
+    finally:
+        subprocess.run(["umount", cache], check=True)
 
 
 def test_a_damaged_credentials_file_is_named(kaggle, tmp_path, monkeypatch):

@@ -12,7 +12,8 @@ from toys import ROOT
 
 
 def row(number: int, **changes) -> FaceRecord:
-    record = FaceRecord(f"{number:064x}", "real", "source", f"{number}.jpg", "accepted", group=str(number), split="train")
+    known = {"group": str(number), "split": "train", "phash": f"{number:016x}", "phash_mirrored": f"{number:016x}"}
+    record = FaceRecord(f"{number:064x}", "real", "source", f"{number}.jpg", "accepted", **known)
     return dataclasses.replace(record, **changes)
 
 

@@ -1,6 +1,7 @@
 """Whatever the service, the line or the key is like, a sentence tells it, nothing is lost, and the key is never shown."""
 
 import socket
+import time
 import traceback
 from dataclasses import replace
 
@@ -69,6 +70,16 @@ def test_a_hanging_or_torn_line_is_a_sentence(tmp_path, service, monkeypatch, re
     service.script += [reply] * 2
     assert sentence in str(refused(tmp_path))
     assert len(service.received) == 2
+
+
+@pytest.mark.parametrize("drip", [range(9, 400), range(70, 400)], ids=["headers", "body"])
+def test_an_answer_that_drips_is_given_up_when_its_time_is_over(tmp_path, service, monkeypatch, drip):
+    monkeypatch.setattr(openai_service, "TIMEOUT", 0.3)
+    monkeypatch.setattr(openai_service, "RETRIES", 1)
+    service.script += [Reply(" " * 900 + "{}", drip=drip)] * 2
+    start = time.monotonic()
+    assert "gave no answer within 0.3 seconds (2 tries)" in str(refused(tmp_path))
+    assert time.monotonic() - start < 2.5 and len(service.received) == 2
 
 
 def test_a_server_that_is_not_there_is_a_sentence(tmp_path, service, monkeypatch):

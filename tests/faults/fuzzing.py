@@ -82,7 +82,9 @@ def _kinds() -> dict[str, type | tuple[type, ...]]:
 
 
 def row(**changes: object) -> bytes:
-    record = manifest.FaceRecord("0" * 64, "real", "folder", "a.png", "accepted", width=9, seed=3, attributes={"age": "old"})
+    hashes = {"phash": "0" * 16, "phash_mirrored": "f" * 16}
+    known = {"width": 9, "seed": 3, "attributes": {"age": "old"}, **hashes}
+    record = manifest.FaceRecord("0" * 64, "real", "folder", "a.png", "accepted", **known)
     return json.dumps(dataclasses.asdict(record) | changes).encode() + b"\n"
 
 
@@ -117,6 +119,7 @@ def _turned() -> bytes:
     return exif.tobytes()
 
 
+@functools.cache
 def traps() -> dict[str, bytes]:
     """Files that were made to hurt, by name; none is larger than half a megabyte."""
     good, page = encoded(picture(1, 32), "JPEG"), b"<html><script>alert(1)</script></html>"

@@ -57,7 +57,8 @@ def place(tmp_path) -> Path:
         data = encoded(picture(number, 64))
         (tmp_path / f"{number}.png").write_bytes(data)
         name = face_images.content_id(data)
-        made.append(manifest.FaceRecord(name, "real", "toys", f"{number}", "accepted", original=f"{number}.png"))
+        known = {"original": f"{number}.png", "phash": name[:16], "phash_mirrored": name[16:32]}
+        made.append(manifest.FaceRecord(name, "real", "toys", f"{number}", "accepted", **known))
     manifest.replace_all(tmp_path, made)
     return tmp_path
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import ImageEnhance, ImageOps
 
-from data_collection import console, duplicates, manifest
+from data_collection import console, duplicates, face_images, manifest
 from data_collection.manifest import FaceRecord
 from toys import picture
 from validation import overlap
@@ -16,7 +16,7 @@ from validation.evaluation_set import EvaluationSet
 def row(name: str, image, group: str = "") -> FaceRecord:
     phash, mirrored = duplicates.perceptual_hashes(image)
     facts = {"phash": phash, "phash_mirrored": mirrored, "group": group or name}
-    return FaceRecord(name, "real", "photos", f"{name}.png", "accepted", **facts)
+    return FaceRecord(face_images.content_id(name.encode()), "real", "photos", f"{name}.png", "accepted", **facts)
 
 
 LEARNT = [row(f"learnt{seed}", picture(seed)) for seed in range(20)]

@@ -1,0 +1,275 @@
+"""What happens to the files of a data set: each damage is named, each strange file listed, and two commands never mix."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+import unicodedata
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import toy_records
+from data_collection import console, duplicates, found_faces, manifest, splits
+from data_collection.collect import FEWEST, collect
+from data_collection.settings import CollectionSettings
+from data_collection.verification import verify
+from toys import collect_command, command, encoded, environment_of, make_faces, picture
+from training import dataset
+
+
+def collected(folder: Path, count: int) -> list[manifest.FaceRecord]:
+    """A data set of 2 x count toys, as a collection leaves it."""
+    records = toy_records.faces(folder, count)
+    manifest.replace_all(folder, records)
+    frozen = splits.Splits({}, {record.group: record.split for record in records})
+    splits.seal(records, frozen)
+    splits.write(folder, frozen)
+    return records
+
+
+def rows(folder: Path) -> list[manifest.FaceRecord]:
+    return manifest.read(folder / "data" / "faces")
+
+
+# 7: two commands on one data set
+
+
+def test_of_two_collections_at_once_one_is_turned_away_and_the_other_unharmed(tmp_path):
+    faces = make_faces(tmp_path / "faces", 80)
+    words = [sys.executable, "-m", *map(str, collect_command(faces))]
+    first = subprocess.Popen(words, cwd=tmp_path, env=environment_of(), stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "data" / "faces" / "manifest.jsonl").exists():
+        time.sleep(0.002)
+    first.send_signal(signal.SIGSTOP)  # it holds its lock for as long as the other needs
+    try:
+        second = command(*collect_command(faces), cwd=tmp_path)
+        assert second.returncode == console.BUSY and "Another command is writing" in second.stderr
+    finally:
+        first.send_signal(signal.SIGCONT)
+    _, said = first.communicate(timeout=120)
+    assert first.returncode == 0, said
+    assert max(Counter(record.key for record in rows(tmp_path)).values()) == 1 and len(rows(tmp_path)) == 160
+
+
+# 9: damage to the manifest
+
+
+def test_no_edited_byte_of_a_manifest_is_a_traceback_or_a_silent_loss(tmp_path, capsys):
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    draw = random.Random(seed)
+    written = collected(tmp_path, 30)
+    path = manifest.manifest_path(tmp_path)
+    whole = path.read_bytes()
+    places = [*(draw.randrange(len(whole)) for _ in range(499)), len(whole) - 1]
+    outcomes = Counter()
+    for place in places:
+        edited = bytearray(whole)
+        edited[place] = draw.choice([value for value in range(256) if value != whole[place]])
+        path.write_bytes(edited)
+        manifest._tell_unfinished.cache_clear()
+        capsys.readouterr()
+        try:
+            records = manifest.read(tmp_path)
+            splits.check(records, splits.read(tmp_path))
+            duplicates.groups([record for record in records if record.accepted])
+        except console.PlainError as refused:
+            assert refused.exit_code in (console.DISK, console.LEAK)
+            outcomes["named"] += 1
+            continue
+        assert len(records) == len(written) or "last line" in capsys.readouterr().err
+        outcomes["read"] += 1
+    assert outcomes["named"] > 100 and outcomes["read"] > 50
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("phash", ""), ("phash", "0x12"), ("phash_mirrored", "g" * 16), ("id", "a" * 63), ("id", "A" * 64)]
+)
+def test_a_row_whose_hashes_are_none_is_damaged(tmp_path, field, value):
+    records = collected(tmp_path, 3)
+    text = manifest.manifest_path(tmp_path).read_text()
+    manifest.manifest_path(tmp_path).write_text(text.replace(getattr(records[2], field), value))
+    with pytest.raises(console.PlainError, match="Line 3 of .* is damaged") as caught:
+        manifest.read(tmp_path)
+    assert caught.value.exit_code == console.DISK
+
+
+def test_an_unfinished_last_line_is_said_once(tmp_path, capsys):
+    collected(tmp_path, 3)
+    path = manifest.manifest_path(tmp_path)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert [len(manifest.read(tmp_path)) for _ in range(3)] == [5, 5, 5]
+    assert capsys.readouterr().err.count(f"The last line of {path} is unfinished") == 1
+
+
+# 10: verify
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_missing_or_altered_file_is_listed(tmp_path, capsys, seed):
+    draw = random.Random(seed)
+    records = collected(tmp_path, 50)
+    spoilt = {}
+    for record in draw.sample(records, 100):
+        path = tmp_path / draw.choice([record.original, record.original, record.image])
+        spoilt[str(path.relative_to(tmp_path))] = _spoil(path, draw, record)
+    assert not verify(tmp_path)
+    lines = map(str.strip, capsys.readouterr().out.splitlines())
+    assert dict(line.split(maxsplit=1) for line in lines if line.startswith(("originals/", "images/"))) == spoilt
+
+
+def _spoil(path: Path, draw: random.Random, record: manifest.FaceRecord) -> str:
+    """What verify is to say of it."""
+    if draw.random() < 0.5:
+        path.unlink()
+        return "is missing"
+    data = bytearray(path.read_bytes())
+    if path.name == Path(record.image).name:
+        path.write_bytes(data[: len(data) // 2])
+        return "is damaged"
+    data[draw.randrange(len(data))] ^= draw.randrange(1, 256)
+    path.write_bytes(data)
+    return "was altered since it was collected"
+
+
+def test_verify_ends_with_a_sentence_and_a_code(tmp_path):
+    records = collected(tmp_path / "data", 6)
+    done = command("data_collection", "verify", "data", cwd=tmp_path)
+    assert (done.returncode, "All 12 images of data are as they were collected" in done.stderr) == (0, True), done.stderr
+    (tmp_path / "data" / records[3].original).unlink()
+    done = command("data_collection", "verify", "data", cwd=tmp_path)
+    assert (done.returncode, records[3].original in done.stdout) == (console.DISK, True), done.stdout
+
+
+def test_verify_lists_another_hold_out(tmp_path, capsys):
+    records = collected(tmp_path, 6)
+    manifest.replace_all(tmp_path, [record for record in records if record.split != "hold-out"])
+    assert not verify(tmp_path)
+    assert "hold-out is not the one that was sealed" in " ".join(capsys.readouterr().out.split())
+
+
+# 25: no memory
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc here")
+def test_too_little_memory_is_a_sentence(tmp_path):
+    """A manifest of one line of a gigabyte, in a process that may take 200 MB more than it has."""
+    with manifest.manifest_path(tmp_path).open("wb") as file:
+        file.truncate(1_000_000_000)
+    program = """
+import resource, sys
+from data_collection import __main__, console, verification
+taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + 200_000_000,) * 2)
+sys.argv = ["data_collection", "verify", "."]
+console.run(__main__.main)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment_of(), capture_output=True, text=True)
+    assert done.returncode == console.DISK
+    assert "Out of memory" in done.stderr and "Traceback" not in done.stderr
+
+
+# 28, 29, 45: what a folder holds beside pictures, and what they are called
+
+
+@pytest.fixture
+def strange(faces, monkeypatch) -> Path:
+    """Photographs beside everything that has no bytes of its own."""
+    real = faces / "real"
+    (real / "loop").symlink_to(real)
+    (real / "itself.png").symlink_to(real / "itself.png")
+    (faces / "elsewhere").mkdir()
+    (faces / "elsewhere" / "hidden.png").write_bytes(encoded(picture(900)))
+    (real / "folder").symlink_to(faces / "elsewhere")
+    (real / "nowhere.png").symlink_to(faces / "gone.png")
+    os.mkfifo(real / "pipe.png")
+    with socket.socket(socket.AF_UNIX) as listening:
+        monkeypatch.chdir(real)  # the name of a socket may have 108 bytes
+        listening.bind("socket.png")
+    if os.geteuid() == 0:
+        os.mknod(real / "zero.png", 0o20644, os.makedev(1, 5))
+    return faces
+
+
+def test_what_has_no_bytes_of_its_own_is_listed_at_once(strange, tmp_path):
+    start = time.monotonic()
+    done = command(*collect_command(strange), cwd=tmp_path)
+    assert done.returncode == 0 and time.monotonic() - start < 20, done.stderr
+    found = {record.file: record.reason for record in rows(tmp_path) if not record.accepted}
+    links = dict.fromkeys(("loop", "itself.png", "folder", "nowhere.png"), "symbolic link, not followed")
+    nodes = dict.fromkeys(("pipe.png", "socket.png", *(["zero.png"] if os.geteuid() == 0 else [])), "not a regular file")
+    assert found == links | nodes
+
+
+NAMES = {
+    "composed": unicodedata.normalize("NFC", "fac\u00e9.png"),
+    "decomposed": unicodedata.normalize("NFD", "fac\u00e9.png"),
+    "newline": "a\nb.png",
+    "tab": "a\tb.png",
+    "dash": "-rf.png",
+    "option": "--help.png",
+    "long": "x" * 251 + ".png",
+    "capitals": "CASE.png",
+    "small letters": "case.png",
+    "no suffix": "picture",
+    "another suffix": "picture.txt",
+    "two suffixes": "picture.jpg.exe",
+    "quotes": "a'b\"c.png",
+    "backslash": "a\\b.png",
+    "formula": "=1+1.png",
+    "braces": "{0}{name!r}.png",
+    "percent": "%s%n%d.png",
+    "emoji": "\U0001f642.png",
+    "right to left": "\u202egnp.png",
+    "no UTF-8": os.fsdecode(b"\xff\xfe.png"),
+    "spaces": "  a  .png",
+}
+
+
+def test_every_name_is_collected(faces, tmp_path):
+    for number, name in enumerate(NAMES.values()):
+        (faces / "real" / name).write_bytes(encoded(picture(700 + number)))
+    done = command(*collect_command(faces), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    accepted = {record.file: record for record in rows(tmp_path) if record.accepted}
+    assert set(NAMES.values()) <= set(accepted)
+    originals = {accepted[name].original for name in NAMES.values()}
+    assert len(originals) == len(NAMES) and all(name.isascii() and " " not in name for name in originals)
+
+
+def test_a_misspelt_folder_is_told_its_name(tmp_path):
+    (tmp_path / "photographs").mkdir()
+    with pytest.raises(console.PlainError, match="did you mean .*photographs"):
+        found_faces.check_folder(str(tmp_path / "photografs"))
+
+
+# 43: classes that are out of balance, and pictures that all belong together
+
+
+def test_pictures_of_one_person_are_warned_of_and_not_trained_on(faces, tmp_path, capsys):
+    lines = [f"{file.name},one" for file in (faces / "real").iterdir()]
+    (tmp_path / "facts.csv").write_text("\n".join(["file,person", *lines]))
+    collect(settings(faces, facts=(tmp_path / "facts.csv",)))
+    assert "split lacks a class" in capsys.readouterr().err
+    with pytest.raises(console.PlainError, match="lacks a class; collect more images"):
+        dataset.read(tmp_path, Path("faces-of-toys"))
+
+
+def test_one_class_of_ten_times_the_other_is_split_alike(tmp_path):
+    faces = make_faces(tmp_path / "faces", 10 * FEWEST)
+    for path in sorted((faces / "generated").iterdir())[FEWEST:]:
+        path.unlink()
+    collect(settings(faces))
+    found = manifest.read(tmp_path / "faces-of-toys")
+    counts = Counter((record.label, record.split) for record in found if record.accepted)
+    assert all(abs(counts["real", split] - 10 * counts["generated", split]) <= 10 for split in splits.SPLITS), counts
+
+
+def settings(faces: Path, **more: object) -> CollectionSettings:
+    sizes = {"image_size": 64, "min_side": 48, "audit": False, "data": faces.parent, "dataset": "faces-of-toys"}
+    return CollectionSettings(real=(f"folder:{faces / 'real'}",), generated=(f"folder:{faces / 'generated'}",), **sizes, **more)

@@ -1,0 +1,202 @@
+"""Pictures that were made to hurt, or to look like something else: a reason in words, at once, and in little memory."""
+
+import json
+import random
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, ImageFile
+
+import fuzzing
+from data_collection import face_images
+from toys import encoded, environment_of, picture
+
+RED = (200, 40, 30)
+JUDGE = """
+import json, sys, time
+from pathlib import Path
+from data_collection import face_images
+
+def peak():
+    return 1024 * int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+
+def said(data):
+    try:
+        face_images.decode(data)
+    except face_images.UnreadableImage as refused:
+        return str(refused)
+    return ""
+
+paths, found, slowest = sorted(Path(sys.argv[1]).iterdir()), {}, 0
+said(paths[0].read_bytes())
+before = peak()
+for path in paths:
+    data, start = path.read_bytes(), time.process_time()
+    found[path.name] = said(data)
+    slowest = max(slowest, time.process_time() - start)
+print(json.dumps({"found": found, "slowest": slowest, "grown": peak() - before}))
+"""
+
+
+@dataclass
+class Judged:
+    """Reason by file (empty: it was opened), seconds of work for the slowest, bytes by which the process grew at its peak."""
+
+    found: dict[str, str]
+    slowest: float
+    grown: int
+
+
+def judged(folder: Path, files: dict[str, bytes]) -> Judged:
+    """What a process of its own says of the files; first of a good picture, which costs what opening any costs."""
+    folder.mkdir()
+    for name, data in {" first": encoded(picture(1, 400)), **files}.items():
+        (folder / name).write_bytes(data)
+    words = [sys.executable, "-c", JUDGE, str(folder)]
+    done = subprocess.run(words, env=environment_of(), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    told = Judged(**json.loads(done.stdout))
+    assert told.found.pop(" first") == ""
+    return told
+
+
+def pixel(data: bytes) -> list[int]:
+    return np.asarray(face_images.decode(data).square)[32, 32].astype(int).tolist()
+
+
+# 30: other kinds of files
+
+
+@pytest.mark.parametrize("name", ["text", "page", "svg", "pdf", "eps", "psd", "fits", "icon"])
+def test_another_kind_of_file_is_called_one(name):
+    kinds = fuzzing.traps() | {"icon": encoded(picture(1, 32), "ICO")}
+    with pytest.raises(face_images.UnknownFormat, match="not an image of a known format"):
+        face_images.decode(kinds[name])
+
+
+# 32, 39, 40, 41: time and memory
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+
+
+@pytest.mark.slow
+@needs_proc
+def test_five_thousand_flipped_bits_cost_neither_time_nor_memory(tmp_path):
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    draw = random.Random(seed)
+    wholes = [encoded(picture(8, side), kind) for kind in ("JPEG", "PNG", "WEBP") for side in (48, 200)]
+    files = {}
+    for number in range(5000):
+        data = bytearray(wholes[number % len(wholes)])
+        data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+        files[f"{number:04}"] = bytes(data)
+    told = judged(tmp_path / "files", files)
+    assert len(told.found) == 5000 and told.slowest < 1 and told.grown < 50e6, (told.slowest, told.grown)
+
+
+@needs_proc
+def test_what_claims_to_be_enormous_is_refused_from_its_header(tmp_path):
+    sizes = [(10_000, 10_000), (60_000, 60_000), (20_000, 1), (1, 20_000), (5001, 5000)]
+    told = judged(tmp_path / "files", {f"{width}x{height}": fuzzing.png(width, height, b"") for width, height in sizes})
+    strips = {"20000x1", "1x20000"}
+    assert all(("strip" if name in strips else "larger than 25 megapixels") in why for name, why in told.found.items())
+    assert told.slowest < 0.05 and told.grown < 5e6, (told.slowest, told.grown)
+
+
+def parts(number: int) -> bytes:
+    """A JPEG whose EXIF comes in so many parts of 64 kB."""
+    good, body = encoded(picture(1), "JPEG"), b"Exif\0\0II*\0" + bytes(65_000)
+    return good[:2] + number * (b"\xff\xe1" + (len(body) + 2).to_bytes(2) + body) + good[2:]
+
+
+@needs_proc
+def test_metadata_that_grows_without_end_costs_neither_time_nor_memory(tmp_path):
+    bombs = {name: data for name, data in fuzzing.traps().items() if "bomb" in name}
+    told = judged(tmp_path / "files", bombs | {"parts": parts(300), "a few parts": parts(20)})
+    assert len(bombs) == 2 and told.found.pop("a few parts") == ""
+    assert "EXIF in more than 100 parts" in told.found.pop("parts")
+    assert all("too large" in why for why in told.found.values()), told.found
+    assert told.slowest < 0.5 and told.grown < 50e6, (told.slowest, told.grown)
+
+
+def test_a_single_point_is_a_single_colour():
+    assert face_images.is_single_colour(face_images.decode(fuzzing.traps()["png of one point"]))
+
+
+# 24: what counts as a single colour
+
+
+@pytest.mark.parametrize(("apart", "single"), [(0, True), (3, True), (4, False)])
+def test_a_single_colour_is_one_that_differs_by_less_than_two_levels(apart, single):
+    """The standard deviation of a chessboard is half of what its fields differ by."""
+    board = np.indices((64, 64)).sum(0) % 2 * apart + 100
+    data = encoded(Image.fromarray(board.astype(np.uint8)).convert("RGB"))
+    assert face_images.is_single_colour(face_images.decode(data)) == single
+
+
+# 31: cut files
+
+
+def test_files_that_are_cut_are_never_opened_as_they_are():
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is False
+
+
+# 33: colours of print
+
+
+def ycck(image: Image.Image) -> bytes:
+    """A CMYK picture as Adobe's programs store it: luminance and colour differences beside the black."""
+    *inks, black = image.split()
+    differences = Image.merge("RGB", inks).convert("YCbCr").split()
+    stored = [band.point(lambda level: 255 - level) for band in differences]  # as Pillow and Adobe turn levels round
+    data = encoded(Image.merge("CMYK", [*stored, black]), "JPEG", quality=98)
+    place = data.index(b"Adobe") + 11
+    assert data[place] == 0
+    return data[:place] + b"\2" + data[place + 1 :]
+
+
+def in_print() -> dict[str, bytes]:
+    red = Image.new("RGB", (64, 64), RED)
+    cmyk, profile = red.convert("CMYK"), ImageCms.createProfile("sRGB")
+    lab = ImageCms.profileToProfile(red, profile, ImageCms.createProfile("LAB"), outputMode="LAB")
+    other = ImageCms.ImageCmsProfile(profile).tobytes()
+    return {
+        "CMYK JPEG": encoded(cmyk, "JPEG", quality=95),
+        "CMYK JPEG with a profile of another kind": encoded(cmyk, "JPEG", quality=95, icc_profile=other),
+        "YCCK JPEG": ycck(cmyk),
+        "CMYK TIFF": encoded(cmyk, "TIFF"),
+        "LAB TIFF": encoded(lab, "TIFF"),
+        "YCbCr TIFF": encoded(red.convert("YCbCr"), "TIFF"),
+    }
+
+
+@pytest.mark.parametrize("kind", in_print())
+def test_colours_of_print_are_within_three_levels(kind):
+    assert np.abs(np.subtract(pixel(in_print()[kind]), RED)).max() <= 3
+
+
+# 36, 37: the first frame, upright
+
+
+def test_of_two_pictures_in_one_jpeg_the_first_is_used():
+    red, blue = (Image.new("RGB", (64, 64), colour) for colour in (RED, "blue"))
+    data = encoded(red, "MPO", save_all=True, append_images=[blue], quality=95)
+    assert face_images.decode(data).frames == 2 and np.abs(np.subtract(pixel(data), RED)).max() <= 3
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_a_tag_turns_the_pixels_and_nothing_else(kind, orientation):
+    turns = (None, None, 0, 3, 1, 5, 4, 6, 2)  # Transpose operations, by the tag that asks for them
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    plain, tagged = (encoded(picture(2), kind, quality=90, **more) for more in ({}, {"exif": exif}))
+    expected = face_images.decode(plain).square
+    if turns[orientation] is not None:
+        expected = expected.transpose(turns[orientation])
+    assert np.array_equal(face_images.decode(tagged).square, expected)
