@@ -114,7 +114,7 @@ def read(folder: Path) -> list[FaceRecord]:
 
 @functools.cache
 def _tell_unfinished(path: Path) -> None:
-    console.warn(f"The last line of {path} is unfinished, as a crash leaves it; run the collection again.")
+    console.warn(f"The last line of {path} is unfinished, as a crash leaves it; run the collection again to mend it.")
 
 
 @contextlib.contextmanager

@@ -80,6 +80,7 @@ def test_without_a_key_a_command_ends_before_the_model_is_looked_into(tmp_path, 
     assert not (tmp_path / "data" / "faces" / "manifest.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_an_offline_hub_without_the_model_is_told_with_a_way_out(tmp_path):
     (tmp_path / "photos").mkdir()
     words = ["--real", "folder:photos", "--generated", "stable-diffusion:5@some/model", "--prompts", "template"]

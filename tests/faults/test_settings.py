@@ -38,8 +38,8 @@ def positional(kind: type) -> list[str]:
     return [name for name, hint in hints.items() if "Positional" in str(hint)]
 
 
-@pytest.mark.parametrize("share", [0.1, pytest.param(1.0, marks=pytest.mark.slow)])
-def test_every_odd_value_of_every_option_is_accepted_or_refused(share):
+@pytest.mark.parametrize("share", [0.1, pytest.param(0.5, marks=pytest.mark.slow)])
+def test_odd_values_of_every_option_are_accepted_or_refused(share):
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     draw, tried, refused = random.Random(seed), 0, 0
