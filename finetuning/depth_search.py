@@ -87,7 +87,7 @@ def search(hypermodel: DepthHyperModel, folder: Path, log_folder: Path) -> list[
         tuner = tuners.shown(keras_tuner.Tuner, settings.trials, log_folder / name, describe)
         return tuner(proposing, hypermodel, directory=folder, project_name=name)
 
-    tuner = tuners.begun(make, folder / name, settings.trials)
+    tuner = tuners.begun(make, settings.trials)
     return [_tuned(trial) for trial in tuners.run(tuner, folder / name)]
 
 

@@ -34,7 +34,7 @@ def searched(model: Failing, folder: Path, trials: int = 6) -> list:
         objective = keras_tuner.Objective("loss", "min")
         return shown(model, objective=objective, max_trials=trials, seed=0, directory=folder, project_name="search")
 
-    return tuners.run(tuners.begun(make, folder / "search", trials), folder / "search")
+    return tuners.run(tuners.begun(make, trials), folder / "search")
 
 
 def test_a_failed_trial_tells_its_reason_and_the_search_goes_on(tmp_path, capsys):
