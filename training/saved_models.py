@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import datetime
 import difflib
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -73,6 +74,7 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Of the LIBRARIES that are installed."""
     installed = {each.name.lower(): each.version for each in importlib.metadata.distributions() if each.name}

@@ -17,8 +17,8 @@ import numpy as np
 from data_collection import console, manifest
 from training import base_weights, dataset, feature_cache, saved_models
 
-TRIALS = {"random": 20, "bayesian": 8, "hyperband": 20}
-"""Of every tuner; a Bayesian search takes half a second to propose one."""
+TRIALS = {"random": 20, "bayesian": 6, "hyperband": 20}
+"""Of every tuner; a Bayesian search takes seconds to propose one."""
 
 
 def extraction(folder: Path) -> str:
@@ -60,7 +60,7 @@ def finetuning(folder: Path) -> list[float]:
     data = dataset.read(folder / "data", folder / "data" / "faces")
     found = unfreezing.blocks(start.base, start.card.base["name"])
     ready()
-    model = DepthHyperModel(start, data, found, 2, FinetuningSettings(trials=3, epochs=1, repeats=1, seed=1))
+    model = DepthHyperModel(start, data, found, 2, FinetuningSettings(trials=2, epochs=1, repeats=1, views=1, seed=1))
     trials = depth_search.search(model, data.folder / "searches", folder / "logs")
     repeats = depth_search.repeat(model, trials[0], folder / "logs" / "winner")
     np.savez(folder / "tuned.npz", *itertools.chain(*start.current()))
