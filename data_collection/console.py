@@ -31,6 +31,9 @@ MENDABLE = {
 }
 """What a person can do about a failure of the file system."""
 
+TOLD_IN_WORDS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Failures that native code, TensorFlow's and HDF5's, raises in types of its own, with the system's words in them."""
+
 
 NUMERIC = "0123456789.-+\N{MINUS SIGN}\N{EN DASH}"
 """How a number, an interval or a gap in a column of numbers begins."""
@@ -119,7 +122,7 @@ def run(command: Callable[[], int | None]) -> None:
         sys.exit(DISK)
     except MemoryError:
         _leave("Out of memory. What was finished is kept; end what else runs here, or ask for less, then run again.", DISK)
-    except OSError as error:
+    except Exception as error:
         plain = mendable(error)
         _leave(str(plain), plain.exit_code)
 
@@ -132,12 +135,23 @@ def _bear_any_output() -> None:
         getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
-def mendable(error: OSError) -> PlainError:
+def mendable(error: Exception) -> PlainError:
     """What a person can do about a failure of the file system; raises the error again where that is nothing."""
-    if error.errno not in MENDABLE:
+    plain = refusal(error)
+    if plain is None:
         raise error
-    place = f" ({error.filename})" if error.filename else ""
-    return PlainError(f"{error.strerror}{place}. What was finished is kept; {MENDABLE[error.errno]}, then run again.", DISK)
+    return plain
+
+
+def refusal(error: Exception) -> PlainError | None:
+    """What a person can do about a failure of the file system; None if that is nothing, or it is no such failure."""
+    code = error.errno if isinstance(error, OSError) else None
+    if code not in MENDABLE:
+        code = next((code for code in TOLD_IN_WORDS if os.strerror(code) in str(error)), None)
+    if code is None:
+        return None
+    place = f" ({error.filename})" if getattr(error, "filename", None) else ""
+    return PlainError(f"{os.strerror(code)}{place}. What was finished is kept; {MENDABLE[code]}, then run again.", DISK)
 
 
 def _leave(sentence: str, exit_code: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data_collection import audit, checked_json, console, data_pictures, data_report, manifest
+from data_collection import audit, checked_json, console, data_pictures, data_report, event_files, manifest
 from data_collection.audit import Audit
 from data_collection.audit_probes import Probe
 
@@ -71,9 +71,7 @@ def _interval(probe: Probe | None) -> str:
 
 
 def _log(folder: Path, records: list[manifest.FaceRecord], logs: Path) -> None:
-    from tensorboardX import SummaryWriter
-
-    with SummaryWriter(str(logs / "data_collection" / folder.name)) as writer:
+    with event_files.writer(logs / "data_collection" / folder.name) as writer:
         for picture in data_pictures.pictures(folder, records):
             pixels = np.asarray(Image.open(io.BytesIO(picture.png)).convert("RGB"))
             writer.add_image(f"data/{picture.name}", pixels, dataformats="HWC")

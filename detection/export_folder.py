@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from data_collection import checked_json, console, manifest
 from detection.export_formats import Format
 from detection.export_source import facts
-from training import onnx_files
+from training import onnx_files, whole_folders
 from training.saved_models import Card
 
 INDEX = "export.json"
@@ -83,14 +82,10 @@ def check_free(folder: Path, row: Format, before: dict[str, Any]) -> None:
 def being_written(folder: Path) -> Iterator[Path]:
     """Gives an empty folder inside, to write and check in; what is not placed is gone afterwards, the folder itself, too."""
     made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".export.{os.getpid()}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
     try:
-        yield temporary
+        with whole_folders.temporary(folder, "export") as temporary:
+            yield temporary
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
         if made:
             with contextlib.suppress(OSError):  # something was exported
                 folder.rmdir()
@@ -98,9 +93,7 @@ def being_written(folder: Path) -> Iterator[Path]:
 
 def place(temporary: Path, folder: Path, row: Format) -> None:
     """Gives what was written and checked its name, once it is on disk."""
-    for path in filter(Path.is_file, temporary.rglob("*")):
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+    whole_folders.synced(temporary)
     for name in row.names:
         if (folder / name).is_dir():  # a folder cannot be replaced in one step
             os.replace(folder / name, temporary / f"before {name}")

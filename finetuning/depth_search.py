@@ -35,7 +35,8 @@ def oracle(name: str, deepest: int, trials: int, seed: int) -> keras_tuner.Oracl
 
     # KerasTuner's own choice, three random trials for each hyperparameter, would leave nothing for the Bayesian part
     more = {"num_initial_points": max(deepest, trials // 2)} if name == "bayesian" else {}
-    return EachDepthFirst(objective=keras_tuner.Objective(RANKING, "min"), max_trials=trials, seed=seed, **more)
+    # KerasTuner takes a seed of 0 for none
+    return EachDepthFirst(objective=keras_tuner.Objective(RANKING, "min"), max_trials=trials, seed=seed + 1, **more)
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def search(hypermodel: DepthHyperModel, folder: Path, log_folder: Path) -> list[
         tuner = tuners.shown(keras_tuner.Tuner, settings.trials, log_folder / name, describe)
         return tuner(proposing, hypermodel, directory=folder, project_name=name)
 
-    tuner = tuners.begun(make, folder / name, settings.trials)
+    tuner = tuners.begun(make, settings.trials)
     return [_tuned(trial) for trial in tuners.run(tuner, folder / name)]
 
 

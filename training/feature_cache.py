@@ -14,7 +14,6 @@ import mmap
 import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,10 +21,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from data_collection import checked_json, console, face_images, manifest, package_index
+from data_collection import array_files, checked_json, console, face_images, manifest, package_index
 from data_collection.manifest import FaceRecord
 from data_collection.processing import Processing
-from training import accelerators, base_weights, detector, onnx_files
+from training import accelerators, base_weights, detector, onnx_files, saved_models
 from training.base_weights import BaseWeights
 from training.detector import Column
 
@@ -76,16 +75,19 @@ class Extractor:
         self.sizes = tuple(sizes)
         self.side = side
         self.signals = tuple(signals)
-        digest = hashlib.sha256(json.dumps(self.identity()).encode()).hexdigest()[:12]
-        self.name = f"{weights.base}-{'+'.join(map(str, self.sizes))}-{digest}"
         self.engine = ("keras" if _has_gpu() else "onnxruntime") if engine == "auto" else engine
+        self.name = self._called([*self.identity(), *versions(self.engine)])
         self.columns, self.run = self._keras() if self.engine == "keras" else self._onnx(cores)
         self.width = self.columns[-1].stop
 
     def identity(self) -> list:
-        """What decides a feature, besides the image: change any of it and nothing old is read."""
+        """What decides a feature, besides the image and the libraries: change any of it and nothing old is read."""
         what = [self.weights.base, self.weights.sha256, self.sizes, self.side]
         return [*what, face_images.CANONICALISER_VERSION, LAYOUT_VERSION, self.signals]
+
+    def _called(self, what: list) -> str:
+        digest = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
+        return f"{self.weights.base}-{'+'.join(map(str, self.sizes))}-{digest}"
 
     def model(self) -> tuple["keras.Model", list[Column]]:
         base = base_weights.load(self.weights)
@@ -103,7 +105,7 @@ class Extractor:
 
     @property
     def onnx_path(self) -> Path:
-        return package_index.cache_folder() / "extractors" / f"{self.name}.onnx"
+        return package_index.cache_folder() / "extractors" / f"{self._called(self.identity())}.onnx"
 
     def _onnx(self, cores: int | None) -> tuple[list[Column], Callable[[np.ndarray], np.ndarray]]:
         notes = self.onnx_path.with_suffix(".json")
@@ -130,6 +132,12 @@ class Extractor:
             temporary.unlink(missing_ok=True)
         content = {"sha256": digest, "parity": difference, "columns": [asdict(column) for column in columns]}
         manifest.write_whole(notes, json.dumps(content).encode())
+
+
+def versions(engine: str) -> list[str]:
+    """Of the libraries that a feature goes through: Pillow decodes and resizes, the engine adds up in an order of its own."""
+    names = ("pillow", "keras", "tensorflow") if engine == "keras" else ("pillow", "onnxruntime")
+    return [f"{name} {version}" for name, version in saved_models.versions().items() if name in names]
 
 
 def _has_gpu() -> bool:
@@ -218,11 +226,11 @@ def _read_chunks(cache: Path, width: int) -> Iterator[tuple[list[str], int, np.n
     """Yields (ids, view, features) of every whole chunk; a damaged one is removed, its images are computed again."""
     for path in sorted(cache.glob("view*.npz")):
         try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as chunk:  # the archive's CRC finds damage
-                ids, view, values = chunk["ids"].tolist(), int(chunk["view"]), chunk["features"]
+            chunk = array_files.unpacked(path.read_bytes())
+            ids, view, values = chunk["ids"].tolist(), int(chunk["view"]), chunk["features"]
             if values.shape != (len(ids), width) or values.dtype != np.float32 or not np.isfinite(values).all():
                 raise ValueError
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (OSError, ValueError, KeyError, TypeError):
             console.warn(f"{path} is damaged; its features are computed again.")
             path.unlink()
         else:

@@ -127,7 +127,7 @@ def search(
         warnings.filterwarnings("ignore", message="Skipping variable loading for optimizer")
         model = HeadHyperModel(faces, batch_size)
         make = functools.partial(_tuner, tuner, one_by_one, model, trials, epochs, seed, log_folder / name, **project)
-        tuned = tuners.begun(make, folder / name, trials)
+        tuned = tuners.begun(make, trials)
         with _collector_spared():
             ranked = [_trial(trial) for trial in tuners.run(tuned, folder / name, epochs=epochs)]
     if not tuners.is_worker():

@@ -3,6 +3,7 @@
 Heads are ranked over all views of them, as they were trained; baselines are scored on view 0, as they were trained.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -62,6 +63,22 @@ def metrics(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     from sklearn.metrics import roc_auc_score
 
     return {"auc": float(roc_auc_score(labels, probabilities)), "log_loss": log_loss(_logits(probabilities), labels)}
+
+
+def useless(probabilities: np.ndarray, labels: np.ndarray, threshold: float) -> str:
+    """What a detector that tells nothing apart does on the validation images, in words; empty if it tells something.
+
+    Guessing reaches an AUC of .5 with the standard deviation of Mann and Whitney's U, and seldom two of them more.
+    """
+    generated, real = int(np.sum(labels == 1)), int(np.sum(labels == 0))
+    guessed = 0.5 + 2 * math.sqrt((generated + real + 1) / (12 * generated * real))
+    auc = metrics(probabilities, labels)["auc"]
+    if auc <= guessed:
+        return f"has a validation AUC of {auc:.2f}, which guessing reaches, too (up to {guessed:.2f} with so few images)."
+    alarms = probabilities >= threshold
+    if alarms.all() or not alarms.any():
+        return f"calls every validation image {'generated' if alarms.all() else 'real'}."
+    return ""
 
 
 def _logits(probabilities: np.ndarray) -> np.ndarray:

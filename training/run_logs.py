@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from data_collection import event_files
+
 
 class RunLog:
     """Writes one run's scalars, pictures, texts and precision-recall curves."""
@@ -48,20 +50,17 @@ class RunLog:
 
 @contextlib.contextmanager
 def opened(folder: Path) -> Iterator[RunLog]:
-    from tensorboardX import SummaryWriter
-
-    with SummaryWriter(str(folder), flush_secs=10) as writer:
+    with event_files.writer(folder) as writer:
         yield RunLog(writer)
 
 
 def callback(folder: Path, values: dict[str, str | float] | None = None, metrics: Sequence[str] = ("val_loss", "val_auc")):
     """A Keras callback that logs every epoch's metrics to one run, and `values` as its hyperparameters beside `metrics`."""
     import keras
-    from tensorboardX import SummaryWriter
 
     class EpochLog(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
-            self.writer = SummaryWriter(str(folder))
+            self.writer = event_files.writer(folder)
             if values is not None:
                 RunLog(self.writer).hyperparameters(values, metrics)
 

@@ -4,12 +4,12 @@ import contextlib
 import dataclasses
 import datetime
 import difflib
+import functools
 import hashlib
 import importlib.metadata
 import json
 import math
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from data_collection import checked_json, console, face_images, manifest
-from training import onnx_files
+from training import onnx_files, whole_folders
 from training.calibration import Calibration
 
 CARD = "card.json"
@@ -75,6 +75,7 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Of the LIBRARIES that are installed."""
     installed = {each.name.lower(): each.version for each in importlib.metadata.distributions() if each.name}
@@ -100,15 +101,11 @@ def free_name(folder: Path, wanted: str, stem: str) -> str:
 @contextlib.contextmanager
 def being_written(folder: Path, name: str) -> Iterator[Path]:
     """Gives a folder to write a model into; it gets its name when everything in it is written, or never."""
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{name}.{os.getpid()}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    try:
+    with whole_folders.temporary(folder, name) as temporary:
         yield temporary
+        whole_folders.synced(temporary)
         os.replace(temporary, folder / name)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        whole_folders.flushed(folder)
 
 
 def write_card(folder: Path, card: Card) -> None:

@@ -2,14 +2,13 @@
 
 import io
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data_collection import checked_json, console, manifest
+from data_collection import array_files, checked_json, console, manifest
 from training import run_logs
 
 if TYPE_CHECKING:
@@ -53,13 +52,13 @@ def read(path: Path, model: "keras.Model", images: int) -> Result | None:
     if not path.is_file():
         return None
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:  # the archive's CRC finds damage
-            weights = [kept[f"weight{number}"] for number in range(len(model.get_weights()))]
-            result = Result(weights, kept["probabilities"], kept["curve"], **checked_json.parsed(str(kept["notes"])))
+        kept = array_files.unpacked(path.read_bytes())
+        weights = [kept[f"weight{number}"] for number in range(len(model.get_weights()))]
+        result = Result(weights, kept["probabilities"], kept["curve"], **checked_json.parsed(str(kept["notes"])))
         if result.probabilities.shape != (images,) or not np.isfinite(result.probabilities).all():
             raise ValueError
         model.set_weights(weights)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, TypeError):
         console.warn(f"{path} is damaged; {model.name} is trained again.")
         path.unlink()
         return None

@@ -78,7 +78,11 @@ def train(settings: TrainingSettings) -> None:
     winner.save(name, best, trials, rivals, data, extractors, settings, banner)
     log(name, best, data, settings)
     leaderboard.show(trials, rivals, labels)
-    costs.show(saved_models.read_card(settings.saved_models / name))
+    card = saved_models.read_card(settings.saved_models / name)
+    costs.show(card)
+    useless = leaderboard.useless(sigmoid(best.logits / card.calibration.temperature), labels, card.calibration.threshold)
+    if useless:
+        console.warn(f"{name} {useless} Look at its pictures and labels, or take more of them, other --bases or --trials.")
     console.say(
         f"Saved {settings.saved_models / name}. Judge it: python -m validation. Use it: python -m detection PHOTO. "
         f"Curves: tensorboard --logdir {settings.logs}"

@@ -14,6 +14,7 @@ from keras_tuner.src.distribute import utils as roles
 from sklearn.exceptions import ConvergenceWarning
 
 from data_collection import console
+from training import kept_searches
 
 keras_tuner.src.config.DEBUG = False
 """No page of frames on the screen for a trial that failed: the line says why, its trial.json keeps the frames."""
@@ -38,9 +39,23 @@ def shown(
     """
 
     class Shown(tuner):
+        def reload(self):
+            try:
+                super().reload()
+                if not is_worker():
+                    kept_searches.take_up(self.oracle)
+            except Exception as error:  # Whatever half a search raises; nothing but reading it is done here.
+                raise _damaged(Path(self.project_dir), error) from None
+
         def run_trial(self, trial, *args, **kwargs):
             self.hypermodel.log_folder = log_folder / trial.trial_id
-            return super().run_trial(trial, *args, **kwargs)
+            try:
+                return super().run_trial(trial, *args, **kwargs)
+            except Exception as error:
+                refusal = console.refusal(error)
+                if refusal:
+                    raise Stop(refusal) from None
+                raise
 
         def on_trial_end(self, trial):
             super().on_trial_end(trial)
@@ -60,19 +75,19 @@ def _why(trial) -> str:
     return f"{trial.status.lower()}: {said}"
 
 
-def begun(make: Callable[[], keras_tuner.Tuner], folder: Path, trials: int) -> keras_tuner.Tuner:
-    """The tuner that `make` makes of what is kept in `folder`; says how many trials there are, and how many were done before.
+def _damaged(folder: Path, error: Exception) -> console.PlainError:
+    why = str(error.__cause__ or error).partition("\n")[0] or type(error).__name__
+    return console.PlainError(f"The search in {folder} is damaged ({why}); delete that folder to start it again.", console.DISK)
+
+
+def begun(make: Callable[[], keras_tuner.Tuner], trials: int) -> keras_tuner.Tuner:
+    """The tuner that `make` makes, `shown`, of what is kept; says how many trials there are, and how many were done before.
 
     Raises:
         PlainError: what is kept is damaged.
     """
     chief = chief_address()
-    try:
-        tuner = make()
-    except (ValueError, KeyError) as error:
-        raise console.PlainError(
-            f"The search in {folder} is damaged ({error}); delete that folder to start it again.", console.DISK
-        ) from None
+    tuner = make()
     if is_worker():
         oracle_client.TIMEOUT = PATIENCE
         console.say(f"{tuner.tuner_id} works for the chief at {chief}.")

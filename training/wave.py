@@ -14,7 +14,7 @@ import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.src.distribute import utils as roles
 
-from data_collection import console
+from data_collection import array_files, console
 from training import lanes, run_logs, tuners
 from training.heads import HYPERPARAMETERS, HeadHyperModel, TrainingFaces, chosen
 from training.lanes import Plan, Trained
@@ -100,9 +100,9 @@ class WaveTuner(keras_tuner.Tuner):
     def _weights(self, trial_id: str) -> list[np.ndarray]:
         path = Path(self.get_trial_dir(trial_id)) / CHECKPOINT
         try:
-            with np.load(path, allow_pickle=False) as kept:
-                return [kept[str(place)] for place in range(len(kept))]
-        except (OSError, ValueError, KeyError, EOFError):
+            kept = array_files.unpacked(path.read_bytes())
+            return [kept[str(place)] for place in range(len(kept))]
+        except (OSError, ValueError, KeyError):
             raise console.PlainError(
                 f"{path} is missing or damaged; delete {self.project_dir} to start the search again.", console.DISK
             ) from None

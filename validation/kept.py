@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_collection import console, manifest
+from data_collection import array_files, console, manifest
 
 Arrays = dict[str, np.ndarray]
 
@@ -49,9 +49,8 @@ def _read(path: Path) -> dict[str, np.ndarray] | None:
     except FileNotFoundError:
         return None
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            return dict(archive.items())  # reads every array, and so compares every checksum of the archive
-    except Exception:  # Archive and arrays raise half a dozen types on damaged data; each means the same here.
+        return array_files.unpacked(data)
+    except ValueError:
         console.warn(f"{path} is damaged; it is made again.")
         return None
 

@@ -1,6 +1,7 @@
 """What strangers have named cannot steer the terminal, and tables line up."""
 
 import errno
+import os
 
 import pytest
 
@@ -30,4 +31,4 @@ def test_a_disk_that_refuses_is_one_sentence(capsys, number):
     with pytest.raises(SystemExit) as end:
         console.run(command)
     assert end.value.code == console.DISK
-    assert "what the system says (somewhere). What was finished is kept" in capsys.readouterr().err
+    assert f"{os.strerror(number)} (somewhere). What was finished is kept" in capsys.readouterr().err

@@ -32,9 +32,9 @@ def searched(model: Failing, folder: Path, trials: int = 6) -> list:
     def make():
         shown = tuners.shown(keras_tuner.RandomSearch, trials, folder / "logs", lambda values: f"rate {values['rate']:.2f}")
         objective = keras_tuner.Objective("loss", "min")
-        return shown(model, objective=objective, max_trials=trials, seed=0, directory=folder, project_name="search")
+        return shown(model, objective=objective, max_trials=trials, seed=1, directory=folder, project_name="search")
 
-    return tuners.run(tuners.begun(make, folder / "search", trials), folder / "search")
+    return tuners.run(tuners.begun(make, trials), folder / "search")
 
 
 def test_a_failed_trial_tells_its_reason_and_the_search_goes_on(tmp_path, capsys):
@@ -42,7 +42,7 @@ def test_a_failed_trial_tells_its_reason_and_the_search_goes_on(tmp_path, capsys
     found = searched(model, tmp_path)
     assert len(found) == 4 and [trial.score for trial in found] == sorted(trial.score for trial in found)
     told = capsys.readouterr().err
-    assert told.count("failed: The loss became NaN at a rate of 1.  rate 0.") == 2
+    assert told.count("failed: The loss became NaN at a rate of 1.  rate ") == 2
     assert "trial   6/6  loss 0." in told and "Traceback" not in told
 
 
