@@ -160,8 +160,13 @@ def rows(parent: Parent, boundary: Boundary, folder: Path, records: Sequence[Fac
         folder: the data set's folder.
 
     Raises:
-        PlainError: an original is missing or was altered, or the disk has no room.
+        PlainError: an original is missing or was altered, the disk has no room, or another process computes some.
     """
+    with manifest.locked(folder / "boundaries"):
+        return _rows(parent, boundary, folder, records, views)
+
+
+def _rows(parent: Parent, boundary: Boundary, folder: Path, records: Sequence[FaceRecord], views: int) -> tuple[Rows, int]:
     place = folder / "boundaries" / _key(parent, boundary, records, views)
     arrays = _opened(place, boundary, len(records), views)
     done, sums = _done(place, arrays)

@@ -88,8 +88,9 @@ def search(hypermodel: DepthHyperModel, folder: Path, log_folder: Path) -> list[
         tuner = tuners.shown(keras_tuner.Tuner, settings.trials, log_folder / name, describe)
         return tuner(proposing, hypermodel, directory=folder, project_name=name)
 
-    tuner = tuners.begun(make, settings.trials)
-    return [_tuned(trial) for trial in tuners.run(tuner, folder / name)]
+    with tuners.alone(folder / name):
+        tuner = tuners.begun(make, settings.trials)
+        return [_tuned(trial) for trial in tuners.run(tuner, folder / name)]
 
 
 _DECISIVE = ("trials", "epochs", "warmup", "views", "tuner", "precision", "seed")

@@ -127,11 +127,11 @@ def search(
         warnings.filterwarnings("ignore", message="Skipping variable loading for optimizer")
         model = HeadHyperModel(faces, batch_size)
         make = functools.partial(_tuner, tuner, one_by_one, model, trials, epochs, seed, log_folder / name, **project)
-        tuned = tuners.begun(make, trials)
-        with _collector_spared():
+        with tuners.alone(folder / name), _collector_spared():
+            tuned = tuners.begun(make, trials)
             ranked = [_trial(trial) for trial in tuners.run(tuned, folder / name, epochs=epochs)]
-    if not tuners.is_worker():
-        _forget_weights(folder / name)
+            if not tuners.is_worker():
+                _forget_weights(folder / name)
     return ranked
 
 

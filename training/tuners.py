@@ -1,8 +1,9 @@
 """What both searches, over heads and over depth, ask of KerasTuner: a TensorBoard run and a line per trial, and to carry on."""
 
+import contextlib
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from keras_tuner.src.distribute import oracle_client
 from keras_tuner.src.distribute import utils as roles
 from sklearn.exceptions import ConvergenceWarning
 
-from data_collection import console
+from data_collection import console, manifest
 from training import kept_searches
 
 keras_tuner.src.config.DEBUG = False
@@ -78,6 +79,17 @@ def _why(trial) -> str:
 def _damaged(folder: Path, error: Exception) -> console.PlainError:
     why = str(error.__cause__ or error).partition("\n")[0] or type(error).__name__
     return console.PlainError(f"The search in {folder} is damaged ({why}); delete that folder to start it again.", console.DISK)
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Holds the lock of a search; a worker leaves that to its chief.
+
+    Raises:
+        PlainError: another process runs this very search.
+    """
+    with contextlib.nullcontext() if is_worker() else manifest.locked(folder):
+        yield
 
 
 def begun(make: Callable[[], keras_tuner.Tuner], trials: int) -> keras_tuner.Tuner:
