@@ -79,7 +79,7 @@ def test_a_flipped_bit_under_an_opened_block_is_computed_anew(workplace, tmp_pat
     boundary = boundary_cache.choose(toy, opened, 2, disk=0)  # the pixels, which take no time
     fresh, _ = boundary_cache.rows(toy, boundary, folder, data.train[:2], 1)
     fresh = [np.array(array) for array in fresh.arrays]
-    files, again = sorted(next(folder.glob("boundaries/*")).iterdir()), 0
+    files, again = sorted(next(folder.glob("boundaries/*/")).iterdir()), 0
     for _ in range(FLIPS // 2):
         path = draw.choice(files)
         path.write_bytes(flipped(path.read_bytes(), draw))

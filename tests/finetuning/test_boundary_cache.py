@@ -129,7 +129,7 @@ def test_a_disk_without_room_is_told_before_anything_is_computed(toy, toy_blocks
     if subprocess.run(words, capture_output=True).returncode:
         pytest.skip("this machine lets nobody mount")
     try:
-        with pytest.raises(console.PlainError, match="needs 1 MB, 0 are free; make room"):
+        with pytest.raises(console.PlainError, match="needs 2 MB, 0 are free; make room"):
             rows(toy, choose(toy, toy_blocks[:3], 112, disk=1), folder, data.train, 2)
     finally:
         subprocess.run(["umount", folder / "boundaries"], check=True)
