@@ -60,7 +60,7 @@ def test_a_full_disk_is_one_sentence_and_the_search_carries_on(small, tmp_path, 
 @pytest.mark.slow
 def test_a_process_whose_disk_is_full_ends_with_one_sentence(small):
     with kills.started("search", small) as process:
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=200)
     assert process.returncode == console.DISK
     assert said.count("No space left on device") == 1 and "Traceback" not in said and "Exception" not in said
 
