@@ -9,7 +9,7 @@ NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 
 
 def test_every_promise_names_a_test_that_is_there():
-    page = (ROOT / "docs" / "promises.md").read_text()
+    page = (ROOT / "docs" / "promises.md").read_text().partition("## For longer")[0]
     rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith(("| what", "| ---"))]
     assert len(rows) > 30
     for row in rows:
