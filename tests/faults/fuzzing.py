@@ -220,8 +220,7 @@ def main() -> None:
     wanted = asked.parse_args()
     import atheris
 
-    with atheris.instrument_imports(include=["data_collection", "PIL", "msgspec", "training"]):
-        atheris.instrument_all() if wanted.door == "image" else None
+    atheris.instrument_all()
     with tempfile.TemporaryDirectory() as corpus:
         for number, seed in enumerate(seeds(wanted.door)):
             (Path(corpus) / str(number)).write_bytes(seed)
