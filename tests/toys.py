@@ -1,9 +1,11 @@
 """Pictures made of noise, and commands run as people run them."""
 
+import contextlib
 import io
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +71,18 @@ def fetched(package: Package) -> None:
             package_index.fetch(package)
         except console.PlainError as error:
             pytest.skip(str(error))
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """Puts a file system of its own, such as of "400k", at a folder; skips the test where nobody may mount."""
+    folder.mkdir(exist_ok=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
 
 
 COLLECT = ("data_collection", "--image-size", 64, "--min-side", 48, "--no-audit")

@@ -24,6 +24,7 @@ from data_collection import console, kaggle_faces
 from data_collection.found_faces import FoundFace, NotAFile, Request
 from data_collection.kaggle_faces import KAGGLE
 from data_collection.settings import CollectionSettings
+from toys import small_disk
 
 SECRET = "canary-token-93b1"
 
@@ -351,17 +352,12 @@ def test_an_archive_that_grows_without_end_fills_its_disk_and_says_so(kaggle, ca
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as zipped:
         zipped.writestr("1.jpg", bytes(50_000_000))
     kaggle.body = buffer.getvalue()
-    cache.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", cache], capture_output=True).returncode:
-        pytest.skip("this machine lets nobody mount")
-    try:
+    with small_disk(cache, "1m"):
         with pytest.raises(OSError) as caught:
             KAGGLE.find(asking("1@some/people/versions/2"))
         assert console.mendable(caught.value).exit_code == console.DISK
         assert [path for path in tmp_path.rglob("*.jpg") if not path.is_relative_to(cache)] == []
         assert kaggle_faces.cached_versions(kaggle_faces.read_argument("1@some/people/versions/2")) == {}
-    finally:
-        subprocess.run(["umount", cache], check=True)
 
 
 def test_a_damaged_credentials_file_is_named(kaggle, tmp_path, monkeypatch):
@@ -376,17 +372,12 @@ def test_a_damaged_credentials_file_is_named(kaggle, tmp_path, monkeypatch):
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small file system")
 def test_a_full_disk_is_an_error_that_a_person_can_mend(kaggle, cache):
     kaggle.body = archive({"1.jpg": os.urandom(300_000)})
-    cache.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", cache], capture_output=True).returncode:
-        pytest.skip("this machine lets nobody mount")
-    try:
+    with small_disk(cache, "400k"):
         with pytest.raises(OSError) as caught:
             KAGGLE.find(asking("1@some/people/versions/2"))
         assert caught.value.errno == errno.ENOSPC and caught.value.errno in console.MENDABLE
         subprocess.run(["mount", "-o", "remount,size=2m", cache], check=True)
         assert files("1@some/people/versions/2") == ["1.jpg"]
-    finally:
-        subprocess.run(["umount", cache], check=True)
 
 
 def found(argument: str) -> list[tuple[bool, str]]:

@@ -15,6 +15,7 @@ import pytest
 import kills
 from data_collection import console
 from toy_features import toy_faces
+from toys import small_disk
 from training import head_search, kept_searches, tuners
 from victims import TRIALS
 
@@ -33,11 +34,8 @@ def draw() -> random.Random:
 def small(tmp_path) -> Iterator[Path]:
     """A folder on a disk of 60 kB of its own."""
     folder = tmp_path / "small"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=60k", "tmpfs", folder], capture_output=True).returncode:
-        pytest.skip("this machine lets nobody mount")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with small_disk(folder, "60k"):
+        yield folder
 
 
 def run(folder: Path, tuner: str = "random") -> list:

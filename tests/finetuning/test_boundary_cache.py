@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from dataclasses import replace
 
 import keras
@@ -13,6 +12,7 @@ from data_collection import console
 from finetuning import boundary_cache
 from finetuning.boundary_cache import choose, rows, tail
 from finetuning.unfreezing import open_blocks
+from toys import small_disk
 from training import base_models, detector, feature_cache
 
 STEPS = 10
@@ -124,15 +124,11 @@ def test_a_torn_array_is_computed_anew(toy, toy_blocks, data, tmp_path):
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small file system")
 def test_a_disk_without_room_is_told_before_anything_is_computed(toy, toy_blocks, data, tmp_path):
     folder = shutil.copytree(data.folder, tmp_path / "data")
-    (folder / "boundaries").mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", folder / "boundaries"]
-    if subprocess.run(words, capture_output=True).returncode:
-        pytest.skip("this machine lets nobody mount")
-    try:
-        with pytest.raises(console.PlainError, match="needs 2 MB, 0 are free; make room"):
-            rows(toy, choose(toy, toy_blocks[:3], 112, disk=1), folder, data.train, 2)
-    finally:
-        subprocess.run(["umount", folder / "boundaries"], check=True)
+    with (
+        small_disk(folder / "boundaries", "100k"),
+        pytest.raises(console.PlainError, match="needs 2 MB, 0 are free; make room"),
+    ):
+        rows(toy, choose(toy, toy_blocks[:3], 112, disk=1), folder, data.train, 2)
 
 
 def test_another_detector_or_other_images_are_another_cache(toy, toy_blocks, data):

@@ -190,10 +190,10 @@ def test_the_same_seed_gives_the_same_result_and_another_seed_another(data, toy,
     hypermodel = DepthHyperModel(toy, data, toy_blocks, 1, FinetuningSettings(epochs=3))
     hp = keras_tuner.HyperParameters()
     hypermodel.build(hp)
-    values = {**hp.values, "depth": 1, "learning_rate": 1e-3}
+    values = {**hp.values, "depth": 1, "learning_rate": 1e-2}
     first, other, again = (hypermodel.train(hypermodel.tail(1), values, seed, None).loss for seed in (0, 1, 0))
     assert first == pytest.approx(again, rel=1e-5)
-    assert abs(first - other) > 1e-4 * first
+    assert abs(first - other) > 1e-3 * first
 
 
 @pytest.mark.slow
