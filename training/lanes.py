@@ -224,17 +224,28 @@ class _Lane:
         return (self._draw.random(shape, dtype=np.float32) >= rate) * np.float32(1 / (1 - rate))
 
     def _update(self, gradients: Sequence[np.ndarray]) -> None:
+        """Keras' AdamW with its moments divided by 1 - BETA, which spares a pass over each of them."""
         self._steps += 1
-        rate, decay = self.plan.rate, self.plan.rate * self.plan.decay
-        pace = np.float32(rate * np.sqrt(1 - BETA_2**self._steps) / (1 - BETA_1**self._steps))
+        rate, root = self.plan.rate, np.sqrt(1 - BETA_2)
+        pace = rate * np.sqrt(1 - BETA_2**self._steps) / (1 - BETA_1**self._steps) * (1 - BETA_1) / root
+        factors = [pace, 1 - rate * self.plan.decay, EPSILON / root, BETA_1, BETA_2]
+        pace, kept, epsilon, beta_1, beta_2 = np.array(factors, dtype=np.float32)
+        room = np.empty(CACHED, dtype=np.float32)
         for weight, gradient, moments in zip(self._weights, gradients, self._moments, strict=True):
             flat = [np.reshape(each, -1) for each in (weight, gradient, *moments)]
             for start in range(0, weight.size, CACHED):
                 w, g, m, v = (each[start : start + CACHED] for each in flat)
-                w -= w * np.float32(decay)
-                m += (g - m) * np.float32(1 - BETA_1)
-                v += (g * g - v) * np.float32(1 - BETA_2)
-                w -= pace * m / (np.sqrt(v) + np.float32(EPSILON))
+                change = room[: w.size]
+                m *= beta_1
+                m += g
+                v *= beta_2
+                v += np.multiply(g, g, out=change)
+                np.sqrt(v, out=change)
+                change += epsilon
+                np.divide(m, change, out=change)
+                change *= pace
+                w *= kept
+                w -= change
 
     def judge(self, x: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
         self._said["val_"].append((logits_of(self._weights, self._picked(x)), targets, weights))

@@ -28,10 +28,18 @@ TUNE = ("finetuning", "toy", "--trials", 2, "--epochs", 2, "--repeats", 2, "--de
 
 @pytest.fixture(scope="module")
 def tuned(workplace, tmp_path_factory) -> Path:
-    """A copy of the workplace where the toy was fine-tuned, with what the command said."""
+    """A copy of the workplace where the toy was fine-tuned, with what the command said; its hold-out was away meanwhile."""
     folder = tmp_path_factory.mktemp("tuned") / "place"
     shutil.copytree(workplace, folder)
+    data = folder / "data" / "faces"
+    held = [data / file for face in manifest.accepted(manifest.read(data), "hold-out") for file in (face.original, face.image)]
+    away = [(path, path.with_name(f"away-{path.name}")) for path in held]
+    assert away
+    for path, elsewhere in away:
+        path.rename(elsewhere)
     done = command(*TUNE, "--name", "deeper", cwd=folder)
+    for path, elsewhere in away:
+        elsewhere.rename(path)
     assert done.returncode == 0, done.stderr
     (folder / "finetuning.txt").write_text(done.stdout + done.stderr)
     return folder
@@ -48,6 +56,11 @@ def test_depth_0_competes_and_the_verdict_is_plain(tuned):
     helped = "Fine-tuning helps" in text
     assert helped != ("Fine-tuning does not help" in text)
     assert (tuned / "saved_models" / "deeper").exists() == helped
+
+
+def test_the_hold_out_is_not_read(tuned):
+    splits = json.loads((tuned / "data" / "faces" / "splits.json").read_text())
+    assert splits["hold_out_opened"] == []  # nor was it there, while the fixture fine-tuned
 
 
 def test_frozen_blocks_run_once_per_depth_and_a_second_command_runs_none(tuned):

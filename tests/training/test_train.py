@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from data_collection import manifest
 from toys import TRAIN, command, encoded, environment_of, picture
+from training import onnx_files, saved_models
 
 
 def test_the_summary_counts_the_forward_passes_and_compares_with_the_baselines(workplace):
@@ -34,6 +36,19 @@ def test_a_second_search_performs_no_forward_pass_and_repeats_tell_the_spread(wo
     repeats = json.loads((tmp_path / "saved_models" / "again" / "card.json").read_text())["search"]["repeats"]
     assert len({one["loss"] for one in repeats}) == 3
     assert {path.name for path in (tmp_path / "logs" / "training" / "again").iterdir()} >= {"seed1", "seed2"}
+
+
+def test_trained_again_from_the_pictures_it_is_the_same_detector_bit_for_bit(workplace, tmp_path):
+    shutil.copytree(workplace / "data", tmp_path / "data", ignore=shutil.ignore_patterns("features", "searches"))
+    done = command(*TRAIN, "--trials", 4, "--epochs", 6, "--name", "toy", cwd=tmp_path)
+    assert done.returncode == 0 and "0 of them cached" in done.stderr, done.stderr
+    one, other = (place / "saved_models" / "toy" for place in (workplace, tmp_path))
+    assert (one / "leaderboard.jsonl").read_bytes() == (other / "leaderboard.jsonl").read_bytes()
+    first, second = (saved_models.read_card(folder) for folder in (one, other))
+    assert (first.metrics, first.calibration, first.search) == (second.metrics, second.calibration, second.search)
+    pixels = np.random.default_rng(0).uniform(0, 255, (8, first.image_size, first.image_size, 3)).astype(np.float32)
+    said = [onnx_files.runner(folder / saved_models.ONNX_FILE)(pixels) for folder in (one, other)]
+    assert np.array_equal(*said)
 
 
 def test_tensorboard_shows_curves_faces_and_precision_and_recall(workplace):
