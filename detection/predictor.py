@@ -19,10 +19,6 @@ from detection.provenance import Claim
 from training import onnx_files, saved_models
 from training.saved_models import Card
 
-BATCH = 4
-"""Pictures that one core decodes and judges together; ONNX Runtime on one core is fastest with two to four."""
-
-
 TOO_LARGE = f"larger than {face_images.MAX_BYTES // 1_000_000} MB"
 
 SMALLEST = 32
@@ -117,7 +113,7 @@ class Detector:
         waiting: collections.deque[concurrent.futures.Future] = collections.deque()
         with concurrent.futures.ThreadPoolExecutor(cores) as pool:
             try:
-                while batch := list(itertools.islice(paths, BATCH)):
+                while batch := list(itertools.islice(paths, onnx_files.PART)):
                     waiting.append(pool.submit(work, batch))
                     if len(waiting) > 2 * cores:
                         yield from waiting.popleft().result()

@@ -35,7 +35,7 @@ Engine = Literal["auto", "onnxruntime", "keras", "ray"]
 
 LAYOUT_VERSION = 1
 # Larger batches are no faster on a CPU, and at 448 px a batch of 32 would hold 600 MB in one layer's output.
-BATCH, GPU_BATCH = 8, 64
+BATCH, GPU_BATCH = onnx_files.PART, 64
 CHUNK = 64
 
 IN_MEMORY = 1 << 30
@@ -75,9 +75,10 @@ class Extractor:
         self.sizes = tuple(sizes)
         self.side = side
         self.signals = tuple(signals)
+        self.cores = cores
         self.engine = ("keras" if _has_gpu() else "onnxruntime") if engine == "auto" else engine
         self.name = self._called([*self.identity(), *versions(self.engine)])
-        self.columns, self.run = self._keras() if self.engine == "keras" else self._onnx(cores)
+        self.columns, self.run = self._keras() if self.engine == "keras" else self._onnx()
         self.width = self.columns[-1].stop
 
     def identity(self) -> list:
@@ -107,12 +108,12 @@ class Extractor:
     def onnx_path(self) -> Path:
         return package_index.cache_folder() / "extractors" / f"{self._called(self.identity())}.onnx"
 
-    def _onnx(self, cores: int | None) -> tuple[list[Column], Callable[[np.ndarray], np.ndarray]]:
+    def _onnx(self) -> tuple[list[Column], Callable[[np.ndarray], np.ndarray]]:
         notes = self.onnx_path.with_suffix(".json")
         if not _intact(self.onnx_path, notes):
             self._export(notes)
         columns = [Column(**column) for column in json.loads(notes.read_bytes())["columns"]]
-        return columns, onnx_files.streams(self.onnx_path, cores)
+        return columns, onnx_files.streams(self.onnx_path, self.cores)
 
     def _export(self, notes: Path) -> None:
         console.say(f"Exporting {self.name} for ONNX Runtime (once).")
@@ -247,12 +248,16 @@ def computed(
     """Computes features in chunks of one view each and saves every chunk as soon as it is whole."""
     if not missing:
         return
-    batches = parts(missing, extractor.batch)
-    ready = pictures(folder, batches, extractor.side, processing)
+
+    def base(pixels: np.ndarray) -> np.ndarray:
+        return np.asarray(extractor.run(pixels.astype(np.float32)), dtype=np.float32)
+
+    batches, on_cores = parts(missing, extractor.batch), extractor.engine == "onnxruntime"
+    ready = pictures(folder, batches, extractor.side, processing, base if on_cores else None, extractor.cores)
     passes = console.progress(ready, f"{extractor.weights.base} features", len(batches))
     chunk: list[tuple[FaceRecord, int, np.ndarray]] = []
-    for number, (batch, pixels) in enumerate(passes, 1):
-        vectors = np.asarray(extractor.run(pixels.astype(np.float32)), dtype=np.float32)
+    for number, (batch, made) in enumerate(passes, 1):
+        vectors = made if on_cores else base(made)
         chunk += [(record, view, vector) for (record, view), vector in zip(batch, vectors, strict=True)]
         last = number == len(batches)
         if last or len(chunk) >= CHUNK or batches[number][0][1] != chunk[0][1]:
@@ -268,20 +273,34 @@ def parts(missing: Sequence[tuple[FaceRecord, int]], size: int) -> list[list[tup
 
 
 def pictures(
-    folder: Path, batches: Sequence[Sequence[tuple[FaceRecord, int]]], side: int, processing: Processing | None = None
+    folder: Path,
+    batches: Sequence[Sequence[tuple[FaceRecord, int]]],
+    side: int,
+    processing: Processing | None = None,
+    then: Callable[[np.ndarray], np.ndarray] | None = None,
+    cores: int | None = None,
 ) -> Iterator[tuple[Sequence[tuple[FaceRecord, int]], np.ndarray]]:
-    """Yields every batch of (image, view) with its pixels, uint8 (n, side, side, 3), made ahead on all cores."""
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from _ahead(
-            pool, lambda batch: np.stack([canonical(folder, record, side, view, processing) for record, view in batch]), batches
-        )
+    """Yields every batch of (image, view) with its pixels, uint8 (n, side, side, 3), made ahead on all cores.
+
+    Args:
+        then: makes something else of the pixels, on the same core, which is yielded in their place.
+        cores: as many as it takes; None for all.
+    """
+
+    def work(batch: Sequence[tuple[FaceRecord, int]]) -> np.ndarray:
+        pixels = np.stack([canonical(folder, record, side, view, processing) for record, view in batch])
+        return then(pixels) if then else pixels
+
+    cores = cores or os.cpu_count() or 1
+    with concurrent.futures.ThreadPoolExecutor(cores) as pool:
+        yield from _ahead(pool, work, batches, cores + 2)
 
 
-def _ahead(pool: concurrent.futures.Executor, work: Callable, batches: list) -> Iterator[tuple[list, np.ndarray]]:
-    """Yields (batch, work(batch)) in order, a few batches ahead of the reader."""
+def _ahead(pool: concurrent.futures.Executor, work: Callable, batches: Sequence, most: int) -> Iterator[tuple]:
+    """Yields (batch, work(batch)) in order, `most` batches ahead of the reader."""
     waiting: list[concurrent.futures.Future] = []
     for number, batch in enumerate(batches):
-        while len(waiting) < 4 and number + len(waiting) < len(batches):
+        while len(waiting) < most and number + len(waiting) < len(batches):
             waiting.append(pool.submit(work, batches[number + len(waiting)]))
         yield batch, waiting.pop(0).result()
 
