@@ -1,64 +1,125 @@
 """`python -m benchmarks.peers DATASET`: our training beside fine-tuning as fastai does it, on the same images.
 
 Both learn from the train split, see the same canonical pictures, set their threshold on the validation split, and are judged on
-the hold-out. AutoKeras is not here: its ImageClassifier (3.0) fails with Keras 3.15, which refuses a NumPy integer as the width
-of a layer.
+the hold-out, and on data sets of other sources. AutoKeras is not here: its ImageClassifier (3.0) fails with Keras 3.15, which
+refuses a NumPy integer as the width of a layer.
 """
 
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tyro
 
-from benchmarks.measuring import markdown_table, whole_process
+from benchmarks.measuring import Figure, markdown_table, whole_process
 from data_collection import console, manifest, splits
+from data_collection.manifest import FaceRecord
 from training import base_weights, calibration, dataset, feature_cache, saved_models
 from training.dataset import Dataset
+from validation.judged import Judged
+from validation.metrics import Estimate, estimates
 
 SIDE, BATCH = 224, 32
+METRICS = ("ROC AUC", "balanced accuracy")
 
 Judge = Callable[[np.ndarray], np.ndarray]
 
 
-def main(data: tyro.conf.Positional[Path], minutes: float = 2, only: str = "", place: Path | None = None) -> None:
+@dataclass(frozen=True)
+class Peer:
+    """What one made of the images.
+
+    Attributes:
+        estimates: by metric, of each set of images that it was judged on.
+        seconds: of its training.
+        memory: peak of its process, in GB.
+    """
+
+    name: str
+    estimates: list[dict[str, Estimate]]
+    seconds: float
+    memory: float
+
+
+def main(
+    data: tyro.conf.Positional[Path],
+    minutes: float = 2,
+    unseen: tuple[Path, ...] = (),
+    only: str = "",
+    place: Path | None = None,
+) -> None:
     """Trains every peer in a process of its own, and prints the table.
 
     Args:
         data: folder of a data set.
         minutes: that peers may train for; ours takes what it takes.
+        unseen: folders of further data sets, of other sources, all of whose images are judged.
         only: one peer, in this process.
         place: folder for what `only` finds.
     """
     if only:
-        learn(only, data, minutes, place)
+        learn(only, data, minutes, unseen, place)
         return
-    from validation.judged import Judged
-    from validation.metrics import estimates
+    head = ["", *(f"{metric}, {where.name}" for where in (Path("hold-out"), *unseen) for metric in METRICS)]
+    lines = [
+        [
+            each.name,
+            *(f"{e.value:.3f} ({e.low:.2f} to {e.high:.2f})" for found in each.estimates for e in found.values()),
+            f"{each.seconds:.0f} s",
+            f"{each.memory:.1f} GB",
+        ]
+        for each in compared(data, minutes, unseen)
+    ]
+    print(markdown_table([*head, "training", "memory"], lines))
 
-    held = manifest.accepted(dataset.read(data.parent, data).records, "hold-out")
+
+def figures(data: Path, minutes: float = 1.5) -> list[Figure]:
+    """On the hold-out of one data set."""
+    return [
+        figure
+        for each in compared(data, minutes)
+        for figure in (
+            *(Figure(f"{each.name}: {metric}", found.value) for metric, found in each.estimates[0].items()),
+            Figure(f"{each.name}: training", each.seconds, "s"),
+            Figure(f"{each.name}: peak resident memory", each.memory, "GB"),
+        )
+    ]
+
+
+def compared(data: Path, minutes: float, unseen: Sequence[Path] = ()) -> list[Peer]:
+    """Every peer, one after the other."""
     splits.record_opening(data, "peers")
-    lines = []
+    shown = judged_on(data, unseen)
+    found = []
     with tempfile.TemporaryDirectory() as folder:
         for number, name in enumerate(PEERS):
             console.heading(name)
             place = Path(folder) / str(number)
             place.mkdir()
             words = ["benchmarks.peers", str(data.absolute()), "--minutes", str(minutes), "--only", name, "--place", str(place)]
+            words += ["--unseen", *(str(other.absolute()) for other in unseen)] if unseen else []
             _, memory = whole_process(words, place)
             said = json.loads((place / "said.json").read_bytes())
-            judged = Judged.of(held, np.array(said["hold-out"]), said["threshold"])
-            found = estimates(judged, ("ROC AUC", "balanced accuracy"))
-            figures = [f"{each.value:.3f} ({each.low:.2f} to {each.high:.2f})" for each in found.values()]
-            lines.append([name, *figures, f"{said['seconds']:.0f} s", f"{memory:.1f} GB"])
-    print(markdown_table(["", "ROC AUC", "balanced accuracy", "training", "memory"], lines))
+            each = [
+                estimates(Judged.of(records, np.array(probabilities), said["threshold"]), METRICS)
+                for (_, records), probabilities in zip(shown, said["probabilities"], strict=True)
+            ]
+            found.append(Peer(name, each, said["seconds"], memory))
+    return found
 
 
-def learn(name: str, folder: Path, minutes: float, place: Path) -> None:
-    """Trains one peer and writes what it says of the hold-out."""
+def judged_on(data: Path, unseen: Sequence[Path]) -> list[tuple[Path, list[FaceRecord]]]:
+    """Folder and images of every set: the hold-out, and all of each further data set."""
+    held = manifest.accepted(manifest.read(data), "hold-out")
+    return [(data, held), *((other, [r for r in manifest.read(other) if r.accepted]) for other in unseen)]
+
+
+def learn(name: str, folder: Path, minutes: float, unseen: Sequence[Path], place: Path) -> None:
+    """Trains one peer and writes what it says of the pictures that it has not seen."""
     from training import quiet
 
     quiet.start_keras()
@@ -66,14 +127,14 @@ def learn(name: str, folder: Path, minutes: float, place: Path) -> None:
     started = time.monotonic()
     judge = PEERS[name](data, started + 60 * minutes, place)
     seconds = time.monotonic() - started
-    held = manifest.accepted(data.records, "hold-out")
-    threshold = calibration.calibrate(judge(pictures(data, data.validation)), data.labels(data.validation), 0.05).threshold
-    said = {"seconds": seconds, "threshold": threshold, "hold-out": judge(pictures(data, held)).tolist()}
-    (place / "said.json").write_text(json.dumps(said))
+    known = judge(pictures(data.folder, data.validation))
+    threshold = calibration.calibrate(known, data.labels(data.validation), 0.05).threshold
+    said = [judge(pictures(*each)).tolist() for each in judged_on(folder, unseen)]
+    (place / "said.json").write_text(json.dumps({"seconds": seconds, "threshold": threshold, "probabilities": said}))
 
 
-def pictures(data: Dataset, records: list) -> np.ndarray:
-    batches = feature_cache.pictures(data.folder, feature_cache.parts([(record, 0) for record in records], 16), SIDE)
+def pictures(folder: Path, records: Sequence[FaceRecord]) -> np.ndarray:
+    batches = feature_cache.pictures(folder, feature_cache.parts([(record, 0) for record in records], 16), SIDE)
     return np.concatenate([pixels for _, pixels in batches])
 
 
@@ -106,7 +167,7 @@ def as_fastai(data: Dataset, deadline: float, place: Path) -> Judge:
     top = keras.layers.GlobalAveragePooling2D()(base(base_models.preprocessed(flipped, "mobilenet_v2"), training=False))
     model = keras.Model(pixels, keras.layers.Dense(1)(keras.layers.Dropout(0.5)(top)))
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
-    x, y = pictures(data, data.train).astype(np.float32), data.labels(data.train).astype(np.float32)[:, None]
+    x, y = pictures(data.folder, data.train).astype(np.float32), data.labels(data.train).astype(np.float32)[:, None]
     base.trainable = False
     model.compile(keras.optimizers.Adam(2e-3), loss)
     model.fit(x, y, epochs=1, batch_size=BATCH, verbose=0)

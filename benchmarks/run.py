@@ -1,8 +1,8 @@
 """`python -m benchmarks.run`: the speed and memory figures, measured on pictures made of noise; `--full` measures all of them.
 
-It needs the pretrained weights (as `python -m training` finds them) and no data set. What is compared runs in turns within
-this process, or as whole processes one after another. Writes benchmarks/results.json with every repetition, and `--full` also
-writes benchmarks/RESULTS.md.
+It needs the pretrained weights (as `python -m training` finds them) and no data set but the sample, which it fetches. What is
+compared runs in turns within this process, or as whole processes one after another. Writes benchmarks/results.json with every
+repetition, and `--full` also writes benchmarks/RESULTS.md.
 """
 
 import importlib.metadata
@@ -19,7 +19,7 @@ import numpy as np
 import tyro
 from PIL import Image
 
-from benchmarks import boundaries, collection, detecting, reports, searching
+from benchmarks import boundaries, collection, detecting, peers, reports, searching
 from benchmarks.measuring import ROOT, Figure, markdown_table, show, timed, whole_process
 from data_collection import console, manifest
 from training import saved_models
@@ -226,20 +226,25 @@ def both_bases(place: Path) -> list[Figure]:
     words = ["training", "--name", "two-bases"]
     searched, memory = whole_process(words, place)
     data = read(place / "data", Path("faces"))
-    epoch = {base: searching.usual_epoch(data, base, 224) for base in BASES}
+    usual = {base: searching.usual_trial(data, base, 224) for base in BASES}
     lines = (place / "saved_models" / "two-bases" / "leaderboard.jsonl").read_text().splitlines()
     trials = [json.loads(line) for line in lines]
-    usual = sum((trial["tuner/epochs"] - trial["tuner/initial_epoch"]) * epoch[trial["base"]] for trial in trials)
+    seconds = sum(usual[trial["base"]].seconds(trial["tuner/epochs"] - trial["tuner/initial_epoch"]) for trial in trials)
     again, _ = whole_process(["training", "--name", "again"], place)
     xception = {e: Extractor(base_weights.find("xception"), (160,), 160, e).run for e in ("keras", "onnxruntime")}
     return [
         Figure("training: 30 trials, two bases at 224 px, MobileNetV2's features cached", searched, "s", most=300),
         Figure("peak resident memory of that training", memory, "GB", most=2.5),
         Figure("the same training again, from the cache", again, "s"),
-        *(Figure(f"one epoch of the usual search, {base}", value, "s") for base, value in epoch.items()),
-        Figure("the usual search over our whole training (extrapolated)", usual / searched, "x", least=20),
+        *(Figure(f"one epoch of the usual search, {base}", each.later, "s") for base, each in usual.items()),
+        Figure("the usual search over our whole training (extrapolated)", seconds / searched, "x", least=20),
         *in_turns("Xception, all taps", 160, xception["keras"], xception["onnxruntime"], 1.3, rounds=3)[:2],
     ]
+
+
+def sample_peers(place: Path) -> list[Figure]:
+    whole_process(["data_collection", "--recipe", "sample"], place)
+    return peers.figures(place / "data" / "sample")
 
 
 def million_rows(place: Path) -> list[Figure]:
@@ -259,6 +264,7 @@ FULL = (
     Part("Two bases, and the usual search: frozen base inside the model", both_bases),
     Part("Collection and audit", collection.figures),
     Part("Validation", reports.figures),
+    Part("Beside the usual way to fine-tune, on the sample data set, which any network learns", sample_peers),
     Part("A search over a million rows on disk", million_rows),
 )
 
