@@ -24,6 +24,8 @@ from validation.judged import Judged
 from validation.metrics import Estimate, estimates
 
 SIDE, BATCH = 224, 32
+"""Of pictures, in pixels, where the data set has them as large; and pictures in a step of training."""
+
 METRICS = ("ROC AUC", "balanced accuracy")
 
 Judge = Callable[[np.ndarray], np.ndarray]
@@ -127,14 +129,18 @@ def learn(name: str, folder: Path, minutes: float, unseen: Sequence[Path], place
     started = time.monotonic()
     judge = PEERS[name](data, started + 60 * minutes, place)
     seconds = time.monotonic() - started
-    known = judge(pictures(data.folder, data.validation))
+    known = judge(pictures(data.folder, data.validation, side_of(data)))
     threshold = calibration.calibrate(known, data.labels(data.validation), 0.05).threshold
-    said = [judge(pictures(*each)).tolist() for each in judged_on(folder, unseen)]
+    said = [judge(pictures(*each, side_of(data))).tolist() for each in judged_on(folder, unseen)]
     (place / "said.json").write_text(json.dumps({"seconds": seconds, "threshold": threshold, "probabilities": said}))
 
 
-def pictures(folder: Path, records: Sequence[FaceRecord]) -> np.ndarray:
-    batches = feature_cache.pictures(folder, feature_cache.parts([(record, 0) for record in records], 16), SIDE)
+def side_of(data: Dataset) -> int:
+    return min(SIDE, data.image_size)
+
+
+def pictures(folder: Path, records: Sequence[FaceRecord], side: int) -> np.ndarray:
+    batches = feature_cache.pictures(folder, feature_cache.parts([(record, 0) for record in records], 16), side)
     return np.concatenate([pixels for _, pixels in batches])
 
 
@@ -161,13 +167,13 @@ def as_fastai(data: Dataset, deadline: float, place: Path) -> Judge:
 
     from training import base_models
 
-    base = base_weights.load(base_weights.find("mobilenet_v2"))
-    pixels = keras.Input((SIDE, SIDE, 3))
+    side, base = side_of(data), base_weights.load(base_weights.find("mobilenet_v2"))
+    pixels = keras.Input((side, side, 3))
     flipped = keras.layers.RandomFlip("horizontal")(pixels)
     top = keras.layers.GlobalAveragePooling2D()(base(base_models.preprocessed(flipped, "mobilenet_v2"), training=False))
     model = keras.Model(pixels, keras.layers.Dense(1)(keras.layers.Dropout(0.5)(top)))
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
-    x, y = pictures(data.folder, data.train).astype(np.float32), data.labels(data.train).astype(np.float32)[:, None]
+    x, y = pictures(data.folder, data.train, side).astype(np.float32), data.labels(data.train).astype(np.float32)[:, None]
     base.trainable = False
     model.compile(keras.optimizers.Adam(2e-3), loss)
     model.fit(x, y, epochs=1, batch_size=BATCH, verbose=0)

@@ -69,6 +69,11 @@ def shown(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def one_line(text: str) -> str:
+    """The same for what must not look like several lines."""
+    return shown(text).replace("\n", "\N{REPLACEMENT CHARACTER}")
+
+
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Prints a table; columns of numbers are aligned to the right."""
     texts = [[shown(str(cell)) for cell in row] for row in rows]

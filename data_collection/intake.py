@@ -102,7 +102,9 @@ def _rows(
             if there and there.original and not _has_files(there, settings.folder):
                 _write(one, settings.folder)
             rows.append(None if there else _write(_judge_duplicate(one, owner), settings.folder))
-        manifest.append(settings.folder, filter(None, rows))
+        new = [row for row in rows if row]
+        manifest.names_flushed(settings.folder, new)
+        manifest.append(settings.folder, new)
         return rows
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as cores, concurrent.futures.ThreadPoolExecutor(1) as writer:

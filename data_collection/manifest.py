@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import filelock
@@ -192,6 +192,22 @@ def write_whole(path: Path, data: bytes) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def flushed(path: Path) -> None:
+    """Returns when a file is on disk; for a folder, when the names in it are."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def names_flushed(folder: Path, records: Iterable[FaceRecord]) -> None:
+    """Returns when the names of these rows' files are on disk, and so are those of the folders that they are in."""
+    files = [PurePosixPath(name) for record in records for name in (record.original, record.image) if name]
+    for place in {parent for file in files for parent in file.parents}:
+        flushed(folder / place)
 
 
 @contextlib.contextmanager

@@ -68,7 +68,7 @@ def print_table(detections: Iterable[Detection], total: int) -> Iterator[Detecti
     console.table("", columns, [_cells(each)[: len(columns)] for each in found])
     for each in found:
         for claim in each.claims:
-            console.out.print(console.shown(f"{each.path} ({claim.kind}): {claim.text}"), markup=False, soft_wrap=True)
+            console.out.print(console.one_line(f"{each.path} ({claim.kind}): {claim.text}"), markup=False, soft_wrap=True)
     if any(each.claims for each in found):
         console.say(provenance.CAVEAT)
 
@@ -78,7 +78,7 @@ def _print_lines(detections: Iterable[Detection], total: int) -> Iterator[Detect
     for detection in detections if sys.stdout.isatty() else _with_progress(detections, total):
         path, verdict, probability, error = _cells(detection)
         notes = "; ".join([*filter(None, [error]), *(claim.text for claim in detection.claims)])
-        print(console.shown(f"{verdict:<10}  {probability:<5}  {path}" + (f"  ({notes})" if notes else "")), flush=True)
+        print(console.one_line(f"{verdict:<10}  {probability:<5}  {path}" + (f"  ({notes})" if notes else "")), flush=True)
         yield detection
 
 
@@ -88,7 +88,7 @@ def _with_progress(detections: Iterable[Detection], total: int) -> Iterable[Dete
 
 def _cells(detection: Detection) -> list[str]:
     probability = "-" if detection.probability is None else f"{detection.probability:.3f}"
-    return [str(detection.path), detection.verdict or "-", probability, detection.error]
+    return [console.one_line(str(detection.path)), detection.verdict or "-", probability, detection.error]
 
 
 def print_summary(counts: Counter[str], card: Card) -> None:

@@ -105,7 +105,7 @@ def being_written(folder: Path, name: str) -> Iterator[Path]:
         yield temporary
         whole_folders.synced(temporary)
         os.replace(temporary, folder / name)
-        whole_folders.flushed(folder)
+        manifest.flushed(folder)
 
 
 def write_card(folder: Path, card: Card) -> None:

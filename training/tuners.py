@@ -83,12 +83,17 @@ def _damaged(folder: Path, error: Exception) -> console.PlainError:
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Holds the lock of a search; a worker leaves that to its chief.
+    """Holds the lock of a search and removes what a killed run left half written; a worker leaves both to its chief.
 
     Raises:
         PlainError: another process runs this very search.
     """
-    with contextlib.nullcontext() if is_worker() else manifest.locked(folder):
+    if is_worker():
+        yield
+        return
+    with manifest.locked(folder):
+        for left in folder.rglob(".*.tmp"):
+            left.unlink()
         yield
 
 

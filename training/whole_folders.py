@@ -1,13 +1,14 @@
 """Folders that get their name when everything in them is on disk; what a crash left of one goes when the next is written."""
 
 import contextlib
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
+
+from data_collection import manifest
 
 ENDING = ".telltale-tmp"
 
@@ -41,13 +42,4 @@ def _sweep(folder: Path) -> None:
 def synced(folder: Path) -> None:
     """Returns when everything in a folder is on disk."""
     for path in (*folder.rglob("*"), folder):
-        flushed(path)
-
-
-def flushed(path: Path) -> None:
-    """Returns when a file is on disk; for a folder, when the names in it are."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        manifest.flushed(path)

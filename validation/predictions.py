@@ -52,8 +52,10 @@ class Judge:
         return probabilities
 
     def key(self, records: Sequence[FaceRecord]) -> list[object]:
-        """What decides what this detector says of these images."""
-        return [self.sha256, face_images.CANONICALISER_VERSION, self.image_size, self.crop, [r.id for r in records]]
+        """What decides what this detector, and its Keras twin, say of these images."""
+        libraries = [*feature_cache.versions("onnxruntime"), *feature_cache.versions("keras")]
+        seen = [self.sha256, face_images.CANONICALISER_VERSION, self.image_size, self.crop]
+        return [*seen, libraries, [record.id for record in records]]
 
 
 def judges(folder: Path, card: Card) -> list[Judge]:

@@ -7,16 +7,25 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from data_collection import console, face_crop, manifest
-from detection.predictor import Detector
+from detection import answers
+from detection.predictor import Detection, Detector
 from toy_detector import install, mark
 from toys import command, encoded, environment_of, picture
 from training import feature_cache
+
+
+@pytest.mark.parametrize("total", [1, answers.LONGEST_TABLE + 1])
+def test_a_name_of_several_lines_stays_on_its_own(capsys, total):
+    detection = Detection(Path("a\nreal        0.010  b.jpg"), "generated", 0.9)
+    list(answers.print_table([detection], total))
+    assert not [line for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["real"]]
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from toys import encoded, picture
 from training import base_weights, dataset, feature_cache, saved_models, scratch_models, scratch_results
 from training.feature_cache import Extractor
 from training.scratch_results import Result
+from validation import predictions
 
 FLIPS, KILLS = 250, 2
 
@@ -101,6 +102,15 @@ def test_other_libraries_than_those_that_make_a_feature_are_nothing_to_it(extrac
     now = saved_models.versions()
     monkeypatch.setattr(saved_models, "versions", lambda: {**now, "scikit-learn": "999"})
     assert Extractor(extractor.weights, (32,), 32, engine="onnxruntime").name == extractor.name
+
+
+@pytest.mark.parametrize("library", ["pillow", "onnxruntime", "keras", "tensorflow"])
+def test_what_a_detector_said_behind_another_library_is_not_taken_for_what_it_says(workplace, monkeypatch, library):
+    toy = workplace / "saved_models" / "toy"
+    judge = predictions.judges(toy, saved_models.read_card(toy))[0]
+    before, now = judge.key([]), saved_models.versions()
+    monkeypatch.setattr(saved_models, "versions", lambda: {**now, library: "999"})
+    assert judge.key([]) != before
 
 
 @pytest.mark.slow

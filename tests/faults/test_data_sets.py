@@ -36,6 +36,51 @@ def rows(folder: Path) -> list[manifest.FaceRecord]:
     return manifest.read(folder / "data" / "faces")
 
 
+# 3: a power cut
+
+
+class Disk:
+    """What a power cut would leave: contents that were synced, under names in folders that were synced after they got them."""
+
+    def __init__(self, monkeypatch):
+        self.names: dict[Path, set[str]] = {}
+        self.contents: dict[int, int] = {}
+        self.rows: list[manifest.FaceRecord] = []
+        self.folder = Path()
+        self._sync = os.fsync
+        monkeypatch.setattr(os, "fsync", self.sync)
+
+    def sync(self, handle: int) -> None:
+        self._sync(handle)
+        path = Path(os.readlink(f"/proc/self/fd/{handle}"))
+        if path.is_dir():
+            self.names[path] = {each.name for each in path.iterdir()}
+        else:
+            self.contents[path.stat().st_ino] = path.stat().st_size
+        if path == manifest.manifest_path(self.folder):
+            self.rows = manifest.read(self.folder)
+            assert self.lost() == []
+
+    def lost(self) -> list[str]:
+        """Files of rows that are on disk, which are not."""
+        named = [name for row in self.rows for name in (row.original, row.image) if name]
+        return [name for name in named if not self.holds(self.folder / name)]
+
+    def holds(self, file: Path) -> bool:
+        chain = [file, *file.parents]
+        inside = chain[: chain.index(self.folder)]
+        names = all(each.name in self.names.get(each.parent, ()) for each in inside)
+        return names and self.contents.get(file.stat().st_ino) == file.stat().st_size
+
+
+def test_at_no_moment_does_the_disk_hold_a_row_without_its_files_and_their_names(tmp_path, monkeypatch):
+    faces, disk = make_faces(tmp_path / "faces"), Disk(monkeypatch)
+    disk.folder = tmp_path / "data" / "faces"
+    sources = {"real": (f"folder:{faces / 'real'}",), "generated": (f"folder:{faces / 'generated'}",)}
+    collect(CollectionSettings(**sources, data=tmp_path / "data", image_size=64, min_side=48, audit=False))
+    assert len(disk.rows) == 80 and all(row.original and row.image for row in disk.rows)
+
+
 # 7: two commands on one data set
 
 

@@ -100,6 +100,16 @@ def test_whoever_reads_a_search_at_any_moment_finds_whole_files(tmp_path):
     assert len(searching.result()) == TRIALS["random"] and read > 10
 
 
+def test_what_a_kill_left_half_written_goes_with_the_next_run(tmp_path):
+    run(tmp_path)
+    (project,) = tmp_path.glob("searches/*/")
+    left = [folder / f".{name}.1.tmp" for folder, name in ((project, "oracle.json"), (project / "trial_00", "trial.json"))]
+    for path in left:
+        path.write_bytes(b"{")
+    run(tmp_path)
+    assert not any(path.exists() for path in left)
+
+
 @pytest.mark.parametrize("tuner", ["random", "hyperband", pytest.param("bayesian", marks=pytest.mark.slow)])
 def test_a_trial_that_was_written_down_just_before_the_end_is_run(tmp_path, monkeypatch, tuner):
     trials = TRIALS[tuner]
