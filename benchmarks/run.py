@@ -49,19 +49,24 @@ class Part:
     figures: Callable[[Path], list[Figure]]
 
 
-def main(full: bool = False) -> int:
+def main(full: bool = False, again: str = "") -> int:
     """Measures what is promised of speed and memory.
 
     Args:
-        full: everything, in about a quarter of an hour, and write benchmarks/RESULTS.md.
+        full: everything, in about twenty minutes, and write benchmarks/RESULTS.md.
+        again: heading of one part that `--full` adds, to measure it alone and put it into what the last `--full` wrote.
     """
     from training import quiet
 
+    parts = [part for part in FULL if part.title == again] if again else [*QUICK, *(FULL if full else ())]
+    if not parts:
+        raise console.PlainError(f"--again {again} is no part of --full; there are: {'; '.join(part.title for part in FULL)}.")
+    kept = last() if again else None
     before = sgemm()
     found: dict[str, list[Figure]] = {}
     with tempfile.TemporaryDirectory() as folder:
         quiet.start_keras()
-        for part in (*QUICK, *(FULL if full else ())):
+        for part in parts:
             console.heading(part.title)
             try:
                 found[part.title] = part.figures(Path(folder))
@@ -71,12 +76,37 @@ def main(full: bool = False) -> int:
                 show(part.title, found[part.title])
     after = sgemm()
     console.say(f"Matrix product before and after: {before:.0f} and {after:.0f} GFLOP/s.")
-    drift = abs(after / before - 1)
+    speeds = [before, after, *(kept.speeds if kept else ())]
+    drift = max(speeds) / min(speeds) - 1
     if drift > DRIFT:
         console.warn(f"The machine changed its speed by {drift:.0%} meanwhile; these figures are not kept.")
         return console.USAGE
-    write(found, before, after, full)
+    if kept:
+        write({**kept.figures, **found}, *kept.speeds, full=True)
+    else:
+        write(found, before, after, full)
     return 0
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the last run found, and a matrix product's speed before and after it."""
+
+    figures: dict[str, list[Figure]]
+    speeds: list[float]
+
+
+def last() -> Kept:
+    """What is in RESULTS.
+
+    Raises:
+        PlainError: nothing, or only what is measured without `--full`.
+    """
+    read = json.loads(RESULTS.read_bytes()) if RESULTS.exists() else {"figures": {}}
+    if not {part.title for part in FULL} <= read["figures"].keys():
+        raise console.PlainError("There are no figures of --full to put it into; run that first.")
+    figures = {title: [Figure(**each) for each in part] for title, part in read["figures"].items()}
+    return Kept(figures, read["sgemm_gflops"])
 
 
 def write(found: dict[str, list[Figure]], before: float, after: float, full: bool) -> None:
