@@ -25,6 +25,9 @@ from victims import TRIALS, WORK
 
 VICTIMS = Path(__file__).with_name("victims.py")
 
+AT_ONCE = 4
+"""Kills of one search or fine-tuning; after more of them hardly anything would be left to be killed."""
+
 
 @dataclass(frozen=True)
 class Survived:
@@ -84,11 +87,11 @@ def extraction(made: Path, place: Path, kills: int, draw: random.Random) -> int:
 
 def search(made: Path, place: Path, kills: int, draw: random.Random) -> int:
     """Every tuner completes as many trials as were asked for; each search is killed a few times."""
-    done, every = 0, min(kills, 4)
-    for number in range(0, kills, every):
+    done = 0
+    for number in range(0, kills, AT_ONCE):
         folder = place / f"search{number}"
         folder.mkdir()
-        found = survived("search", folder, _moments(draw, min(every, kills - number), 2.5))
+        found = survived("search", folder, _moments(draw, min(AT_ONCE, kills - number), 2.5))
         assert found.told == TRIALS, found.told
         done += found.kills
     return done
@@ -96,14 +99,17 @@ def search(made: Path, place: Path, kills: int, draw: random.Random) -> int:
 
 def finetuning(made: Path, place: Path, kills: int, draw: random.Random) -> int:
     """Losses and weights are those of an uninterrupted run, within 1e-6."""
-    whole, again = (_copied(made, place / name) for name in ("whole", "killed"))
+    whole, done = _copied(made, place / "whole"), 0
     told, seconds = finished("finetuning", whole)
-    found = survived("finetuning", again, _moments(draw, kills, seconds * 2 / 3))
-    assert np.allclose(found.told, told, rtol=0, atol=1e-6), (found.told, told)
-    with np.load(whole / "tuned.npz") as one, np.load(again / "tuned.npz") as other:
-        furthest = max(float(np.abs(one[name] - other[name]).max()) for name in one.files)
-    assert furthest <= 1e-6, furthest
-    return found.kills
+    for number in range(0, kills, AT_ONCE):
+        again = _copied(made, place / f"killed{number}")
+        found = survived("finetuning", again, _moments(draw, min(AT_ONCE, kills - number), seconds / 2))
+        assert np.allclose(found.told, told, rtol=0, atol=1e-6), (found.told, told)
+        with np.load(whole / "tuned.npz") as one, np.load(again / "tuned.npz") as other:
+            furthest = max(float(np.abs(one[name] - other[name]).max()) for name in one.files)
+        assert furthest <= 1e-6, furthest
+        done += found.kills
+    return done
 
 
 def saving(made: Path, place: Path, kills: int, draw: random.Random) -> int:
