@@ -12,14 +12,14 @@ import platform
 import statistics
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import tyro
 from PIL import Image
 
-from benchmarks import boundaries, collection, detecting, peers, reports, searching
+from benchmarks import collection, detecting, peers, reports, searching
 from benchmarks.measuring import ROOT, Figure, markdown_table, show, timed, whole_process
 from data_collection import console, manifest
 from training import saved_models
@@ -61,42 +61,40 @@ def main(full: bool = False, again: str = "") -> int:
     parts = [part for part in FULL if part.title == again] if again else [*QUICK, *(FULL if full else ())]
     if not parts:
         raise console.PlainError(f"--again {again} is no part of --full; there are: {'; '.join(part.title for part in FULL)}.")
-    kept = last() if again else None
+    results = last() if again else Results()
     before = sgemm()
-    found: dict[str, list[Figure]] = {}
     with tempfile.TemporaryDirectory() as folder:
         quiet.start_keras()
         for part in parts:
             console.heading(part.title)
-            try:
-                found[part.title] = part.figures(Path(folder))
-            except console.PlainError as error:
-                console.warn(f"No figures of this part: {error}")
-            else:
-                show(part.title, found[part.title])
+            results.figures[part.title] = part.figures(Path(folder))
+            show(part.title, results.figures[part.title])
     after = sgemm()
     console.say(f"Matrix product before and after: {before:.0f} and {after:.0f} GFLOP/s.")
-    speeds = [before, after, *(kept.speeds if kept else ())]
+    results.sgemm_gflops[again] = [before, after]
+    speeds = [speed for each in results.sgemm_gflops.values() for speed in each]
     drift = max(speeds) / min(speeds) - 1
     if drift > DRIFT:
         console.warn(f"The machine changed its speed by {drift:.0%} meanwhile; these figures are not kept.")
         return console.USAGE
-    if kept:
-        write({**kept.figures, **found}, *kept.speeds, full=True)
-    else:
-        write(found, before, after, full)
+    write(results, page=bool(full or again))
     return 0
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What the last run found, and a matrix product's speed before and after it."""
+class Results:
+    """What was found.
 
-    figures: dict[str, list[Figure]]
-    speeds: list[float]
+    Attributes:
+        figures: by the heading of their part.
+        sgemm_gflops: a matrix product's speed before and after the run (""), and each part that was measured again alone.
+    """
+
+    figures: dict[str, list[Figure]] = field(default_factory=dict)
+    sgemm_gflops: dict[str, list[float]] = field(default_factory=dict)
 
 
-def last() -> Kept:
+def last() -> Results:
     """What is in RESULTS.
 
     Raises:
@@ -106,32 +104,30 @@ def last() -> Kept:
     if not {part.title for part in FULL} <= read["figures"].keys():
         raise console.PlainError("There are no figures of --full to put it into; run that first.")
     figures = {title: [Figure(**each) for each in part] for title, part in read["figures"].items()}
-    return Kept(figures, read["sgemm_gflops"])
+    return Results(figures, read["sgemm_gflops"])
 
 
-def write(found: dict[str, list[Figure]], before: float, after: float, full: bool) -> None:
+def write(results: Results, page: bool) -> None:
     versions = {name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()}
-    result = {
-        "figures": {title: [asdict(figure) for figure in figures] for title, figures in found.items()},
-        "sgemm_gflops": [before, after],
-        "load": os.getloadavg(),
-        "cores": os.cpu_count(),
-        "versions": versions,
-    }
-    manifest.write_whole(RESULTS, (json.dumps(result, indent=1) + "\n").encode())
-    if full:
-        manifest.write_whole(PAGE, page(found, before, after, versions).encode())
+    whole = {**asdict(results), "load": os.getloadavg(), "cores": os.cpu_count(), "versions": versions}
+    manifest.write_whole(RESULTS, (json.dumps(whole, indent=1) + "\n").encode())
+    if page:
+        manifest.write_whole(PAGE, as_page(results, versions).encode())
 
 
-def page(found: dict[str, list[Figure]], before: float, after: float, versions: dict[str, str]) -> str:
+def as_page(results: Results, versions: dict[str, str]) -> str:
     told = ", ".join(f"{name} {version}" for name, version in versions.items())
+    speeds = {
+        title: f"{before:.0f} GFLOP/s before and {after:.0f} after" for title, (before, after) in results.sgemm_gflops.items()
+    }
     parts = [
         "# Speed and memory\n",
         "Written by `python -m benchmarks.run --full`. Ratios are medians of runs in turns within one process.\n",
-        f"{os.cpu_count()} cores, a float32 matrix product of {before:.0f} GFLOP/s before and {after:.0f} after. {told}.\n",
+        f"{os.cpu_count()} cores, a float32 matrix product of {speeds.pop('')}. {told}.\n",
+        *(f"Measured once more, alone (`--again`): {title}, a matrix product of {speed}.\n" for title, speed in speeds.items()),
     ]
     kept = {True: "yes", False: "**no**", None: ""}
-    for title, figures in found.items():
+    for title, figures in results.figures.items():
         lines = [[each.name, f"{each.value:.3g} {each.unit}".strip(), each.promise, kept[each.kept]] for each in figures]
         parts += [f"## {title}\n", markdown_table(["figure", "measured", "promised", "kept"], lines)]
     return "\n".join(parts)
@@ -250,6 +246,12 @@ def longer_search(place: Path) -> list[Figure]:
     return searching.longer_figures(more / "search", more / "data" / "faces")
 
 
+def fine_tuning(_: Path) -> list[Figure]:
+    from benchmarks import boundaries  # which imports Keras
+
+    return boundaries.figures()
+
+
 def both_bases(place: Path) -> list[Figure]:
     """The whole training, and the usual search: two epochs of one trial with the base inside the model, extrapolated to the
     epochs of our 30 trials."""
@@ -294,7 +296,7 @@ QUICK = (
 )
 FULL = (
     Part("The search of more images for longer, and the usual way", longer_search),
-    Part("Fine-tuning: the whole model and its cached activations in turns", lambda _: boundaries.figures()),
+    Part("Fine-tuning: the whole model and its cached activations in turns", fine_tuning),
     Part("Two bases, and the usual search: frozen base inside the model", both_bases),
     Part("Collection and audit", collection.figures),
     Part("Validation", reports.figures),

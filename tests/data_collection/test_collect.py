@@ -275,7 +275,6 @@ def test_an_interrupt_says_how_to_carry_on(tmp_path):
     assert "carries on from here" in said and "Traceback" not in said
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small file system")
 def test_a_full_disk_stops_with_one_sentence_and_loses_nothing(faces, tmp_path):
     small = tmp_path / "small"
     with small_disk(small, "600k"):

@@ -346,7 +346,6 @@ def test_an_archive_in_an_archive_is_not_unpacked(kaggle):
     assert files("@some/people/versions/2") == ["1.jpg", "more.zip"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small file system")
 def test_an_archive_that_grows_without_end_fills_its_disk_and_says_so(kaggle, cache, tmp_path):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as zipped:
@@ -369,7 +368,6 @@ def test_a_damaged_credentials_file_is_named(kaggle, tmp_path, monkeypatch):
     assert SECRET not in "".join(traceback.format_exception(error))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small file system")
 def test_a_full_disk_is_an_error_that_a_person_can_mend(kaggle, cache):
     kaggle.body = archive({"1.jpg": os.urandom(300_000)})
     with small_disk(cache, "400k"):
