@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import tyro
 
-import validation.matrix
+from validation import matrix as matrix_study
 from benchmarks import generalisation_page, levers
 from data_collection import console, manifest, splits
 from training import base_weights, dataset
@@ -165,11 +165,11 @@ def measured(recipe: Recipe, folder: Path, out: Path) -> dict:
         return json.loads(path.read_bytes())
     console.heading(recipe.name)
     them = matrix_plan.images(data.records)
-    features = validation.matrix.look(data, them, base_weights.find(settings.base, settings.weights), settings, recipe.kind)
+    features = matrix_study.look(data, them, base_weights.find(settings.base, settings.weights), settings, recipe.kind)
     splits.record_opening(data.folder, "generalisation")
     experiments = matrix_plan.leave_one_source_out(them)
     found = {
-        "outcomes": validation.matrix.run_all(experiments, them, features, settings),
+        "outcomes": matrix_study.run_all(experiments, them, features, settings),
         "inner": {} if settings.head in SLOW else inner(them, features, settings),
     }
     plain_json.write(path, found)

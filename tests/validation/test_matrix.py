@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import toy_records
-import validation.matrix
+from validation import matrix as matrix_study
 from data_collection import console, manifest, splits
 from data_collection.manifest import FaceRecord
 from toy_features import COLUMNS, WIDTH
@@ -75,7 +75,7 @@ class ToyExtractor:
 @pytest.fixture(scope="module", autouse=True)
 def quick():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(validation.matrix, "Extractor", ToyExtractor)
+        patch.setattr(matrix_study, "Extractor", ToyExtractor)
         patch.setattr(matrix_outcomes, "REPLICATES", 100)
         yield
 
@@ -233,16 +233,16 @@ def test_an_interrupted_run_opens_nothing_and_carries_on(place, monkeypatch, cap
 
 
 def test_the_features_are_those_of_the_frozen_base(place, plan, monkeypatch):
-    monkeypatch.setattr(validation.matrix, "Extractor", Extractor)
+    monkeypatch.setattr(matrix_study, "Extractor", Extractor)
     them, weights = plan[0], base_weights.find("mobilenet_v2", "random")
     few = replace(them, records=them.records[:12], source=them.source[:12], split=them.split[:12], group=them.group[:12])
     data = replace(dataset.read(Path("data"), place), folder=place)
-    seen = validation.matrix.look(data, few, weights, settings(place, size=32, engine="keras"))
+    seen = matrix_study.look(data, few, weights, settings(place, size=32, engine="keras"))
     ours = feature_cache.features(place, few.records, Extractor(weights, (32,), 32, "keras"), 1)
     assert ours.forward_passes == 0  # the cache that training reads
     assert np.array_equal(ours.values[:, 0], seen.plain)
     assert np.array_equal(seen.plain[them.split[:12] == "train"], seen.views[:, 0])
-    averaged = validation.matrix.look(data, few, weights, settings(place, size=32, engine="keras", test_views=3))
+    averaged = matrix_study.look(data, few, weights, settings(place, size=32, engine="keras", test_views=3))
     three = feature_cache.features(place, few.records, Extractor(weights, (32,), 32, "keras"), 3)
     assert three.forward_passes == 0 and np.array_equal(averaged.plain, three.values.mean(axis=1))
     assert np.array_equal(averaged.views, seen.views)  # what teaches is no mean
