@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_collection import console
+import numpy as np
 
-ROOT = Path(__file__).parent.parent
+from runtime import console
+
+REPOSITORY_ROOT = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
-class Figure:
+class Measurement:
     """One line of the result: value, promised lowest and highest, and every repetition behind it."""
 
     name: str
@@ -28,33 +30,44 @@ class Figure:
     def kept(self) -> bool | None:
         if self.least is None and self.most is None:
             return None
-        return (self.least is None or self.value >= self.least) and (self.most is None or self.value <= self.most)
+        return (self.least is None or self.value >= self.least) and (
+            self.most is None or self.value <= self.most
+        )
 
     @property
     def promise(self) -> str:
         return (
-            f"at least {self.least:g}" if self.least is not None else f"at most {self.most:g}" if self.most is not None else ""
+            f"at least {self.least:g}"
+            if self.least is not None
+            else f"at most {self.most:g}"
+            if self.most is not None
+            else ""
         )
 
 
-def show(title: str, figures: Iterable[Figure]) -> None:
+def print_measurements(title: str, figures: Iterable[Measurement]) -> None:
     kept = {True: "yes", False: "NO", None: ""}
-    rows = [[each.name, f"{each.value:.3g} {each.unit}", each.promise, kept[each.kept]] for each in figures]
-    console.table(title, ["figure", "measured", "promised", "kept"], rows)
+    rows = [
+        [each.name, f"{each.value:.3g} {each.unit}", each.promise, kept[each.kept]]
+        for each in figures
+    ]
+    console.print_table(title, ["figure", "measured", "promised", "kept"], rows)
 
 
-def environment() -> dict[str, str]:
+def build_environment() -> dict[str, str]:
     """For commands that run in another folder."""
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY_ROOT)}
 
 
-def timed(work: Callable[[], object]) -> float:
+def measure_seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
-def whole_process(words: list[str], place: Path, codes: tuple[int, ...] = (0,)) -> tuple[float, float]:
+def measure_process(
+    words: list[str], place: Path, codes: tuple[int, ...] = (0,)
+) -> tuple[float, float]:
     """Runs `python -m WORDS`; returns seconds and the peak of its resident memory in GB."""
     report = place / "peak.txt"
     program = (
@@ -67,7 +80,7 @@ def whole_process(words: list[str], place: Path, codes: tuple[int, ...] = (0,)) 
     done = subprocess.run(
         [sys.executable, "-c", program, str(report), *words],
         cwd=place,
-        env=environment(),
+        env=build_environment(),
         capture_output=True,
         text=True,
     )
@@ -77,6 +90,12 @@ def whole_process(words: list[str], place: Path, codes: tuple[int, ...] = (0,)) 
     return seconds, int(report.read_text()) / 1e6
 
 
-def markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+def render_markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     every = [head, ["---"] * len(head), *lines]
     return "".join(f"| {' | '.join(line)} |\n" for line in every)
+
+
+def measure_sgemm_gflops(side: int = 2048) -> float:
+    """Speed of a float32 matrix product in GFLOP/s: what this machine can do at this moment."""
+    a = np.random.default_rng(0).normal(size=(side, side)).astype(np.float32)
+    return 2 * side**3 / min(measure_seconds(lambda: a @ a) for _ in range(15)) / 1e9

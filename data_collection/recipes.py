@@ -10,17 +10,19 @@ from typing import Any
 
 import tyro
 
-from data_collection import console, manifest
 from data_collection.settings import CollectionSettings
+from runtime import atomic_files, console
 
-READY = Path(__file__).parent / "recipes"
+RECIPES_FOLDER = Path(__file__).parent / "recipes"
 """Recipes that come with the project, by name."""
 
 # What a recipe is not about: where it is run.
-LEFT_OUT = ("recipe", "data", "logs", "audit")
+OMITTED_OPTIONS = ("recipe", "data", "logs", "audit")
 
 
-def parse(words: Sequence[str], command: str = "data_collection", about: str = "") -> CollectionSettings:
+def parse_collection_settings(
+    words: Sequence[str], command: str = "data_collection", about: str = ""
+) -> CollectionSettings:
     """Reads the options of a command line; those of its --recipe come first, so that what is typed wins or adds to them.
 
     Args:
@@ -29,62 +31,77 @@ def parse(words: Sequence[str], command: str = "data_collection", about: str = "
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--recipe")
     recipe = finder.parse_known_args(words)[0].recipe
-    ready = _options(read(recipe), recipe) if recipe else []
-    return tyro.cli(CollectionSettings, prog=f"python -m {command}", description=about, args=[*ready, *words])
+    ready = _format_options(read_recipe(recipe), recipe) if recipe else []
+    return tyro.cli(
+        CollectionSettings, prog=f"python -m {command}", description=about, args=[*ready, *words]
+    )
 
 
-def read(recipe: str) -> dict[str, Any]:
+def read_recipe(recipe: str) -> dict[str, Any]:
     """The values of a recipe, by name or by path.
 
     Raises:
         PlainError: there is no such recipe, or it is no TOML.
     """
-    path = READY / f"{recipe}.toml" if (READY / f"{recipe}.toml").is_file() else Path(recipe).expanduser()
+    path = (
+        RECIPES_FOLDER / f"{recipe}.toml"
+        if (RECIPES_FOLDER / f"{recipe}.toml").is_file()
+        else Path(recipe).expanduser()
+    )
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError:
-        names = ", ".join(sorted(path.stem for path in READY.glob("*.toml")))
-        raise console.PlainError(f"There is no recipe {recipe}; give {names}, or the path of a TOML file.") from None
+        names = ", ".join(sorted(path.stem for path in RECIPES_FOLDER.glob("*.toml")))
+        raise console.PlainError(
+            f"There is no recipe {recipe}; give {names}, or the path of a TOML file."
+        ) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise console.PlainError(f"{path} is no TOML file: {error}.") from None
 
 
-def note(recipe: str | None) -> str:
+def read_recipe_note(recipe: str | None) -> str:
     """What the recipe says of the data set that it makes."""
-    return str(read(recipe).get("note", "")) if recipe else ""
+    return str(read_recipe(recipe).get("note", "")) if recipe else ""
 
 
-def _options(values: dict[str, Any], recipe: str) -> list[str]:
+def _format_options(values: dict[str, Any], recipe: str) -> list[str]:
     words: list[str] = []
     for name, value in values.items():
         option = "--" + name.replace("_", "-")
         if isinstance(value, bool):
             words.append(option if value else "--no-" + option.removeprefix("--"))
         elif isinstance(value, dict):
-            raise console.PlainError(f"{recipe} has a section [{name}]; write plain lines, such as seed = 0.")
+            raise console.PlainError(
+                f"{recipe} has a section [{name}]; write plain lines, such as seed = 0."
+            )
         elif name != "note":
             for each in value if isinstance(value, list) else [value]:
                 words.append(f"{option}={each}")
     return words
 
 
-def keep(settings: CollectionSettings, something_new: bool = True) -> None:
+def write_recipe(settings: CollectionSettings, something_new: bool = True) -> None:
     """Writes this run's options: DATA/DATASET/recipe.toml, and recipe-2.toml and so on for runs that added to it."""
     # A JSON string, number, boolean or list of strings is TOML, too.
-    lines = (f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in _flat(settings).items())
+    lines = (
+        f"{name} = {json.dumps(value, ensure_ascii=False)}\n"
+        for name, value in _flatten_settings(settings).items()
+    )
     text = "".join(lines).encode(errors="replace")
     there = [path for path in settings.folder.glob("recipe*.toml")]
     if not there or something_new and text not in [path.read_bytes() for path in there]:
         name = f"recipe-{len(there) + 1}.toml" if there else "recipe.toml"
-        manifest.write_whole(settings.folder / name, text)
+        atomic_files.write_atomically(settings.folder / name, text)
 
 
-def _flat(settings: object) -> dict[str, Any]:
+def _flatten_settings(settings: object) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
         if dataclasses.is_dataclass(value):
-            values |= _flat(value)
-        elif field.name not in LEFT_OUT:
-            values[field.name] = [str(each) for each in value] if isinstance(value, tuple) else value
+            values |= _flatten_settings(value)
+        elif field.name not in OMITTED_OPTIONS:
+            values[field.name] = (
+                [str(each) for each in value] if isinstance(value, tuple) else value
+            )
     return values

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from data_collection import options
+from runtime import options
 
-Sources = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
+SourceOptions = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class PromptSettings:
 
 
 @dataclass(frozen=True)
-class DrawingSettings:
+class GenerationSettings:
     """How Stable Diffusion draws, and how photographs are passed through its model."""
 
     model: str = "SG161222/Realistic_Vision_V1.4"
@@ -64,7 +64,9 @@ class DrawingSettings:
     """Model of `openai-images`."""
 
     def __post_init__(self) -> None:
-        options.within(self, steps=(1, 1000), guidance=(0, 100), draw_size=(8, 4096), strength=(0, 1))
+        options.check_ranges(
+            self, steps=(1, 1000), guidance=(0, 100), draw_size=(8, 4096), strength=(0, 1)
+        )
         if self.draw_size % 8:
             raise ValueError(f"--draw-size is {self.draw_size}; give a multiple of 8.")
 
@@ -81,11 +83,11 @@ class CollectionSettings:
     """`sample` (400 laboratory photographs and 400 faces of a small GAN, from the package index; it shows that an \
 installation works), or a TOML file of options, as every run leaves one in its data set. Options given beside it win."""
 
-    real: Sources = ()
+    real: SourceOptions = ()
     """Photographs: `kaggle:COUNT`, `kaggle:COUNT@OWNER/NAME/versions/N`, `folder:PATH` (also `folder:s3://...`, where a \
 name that was fetched once is not looked at again), or `sample`. Repeat the option for more sources. Default: kaggle:700."""
 
-    generated: Sources = ()
+    generated: SourceOptions = ()
     """Generated faces: `stable-diffusion:COUNT`, `stable-diffusion:COUNT@MODEL`, `reconstruction:COUNT`, \
 `openai-images:COUNT`, `openai-images:edit:COUNT` (edits of the photographs), `dcgan:COUNT`, or `folder:PATH`. Repeat the \
 option for more. Default: stable-diffusion:700."""
@@ -99,7 +101,9 @@ Images that share one of these never end up in different splits."""
 
     prompting: tyro.conf.OmitArgPrefixes[PromptSettings] = field(default_factory=PromptSettings)
 
-    drawing: tyro.conf.OmitArgPrefixes[DrawingSettings] = field(default_factory=DrawingSettings)
+    drawing: tyro.conf.OmitArgPrefixes[GenerationSettings] = field(
+        default_factory=GenerationSettings
+    )
 
     seed: int = 0
     """Of everything that is drawn: the i-th image of a generator has the seed SEED + i."""
@@ -139,16 +143,20 @@ rejection."""
     """Share of images for judging; opened by python -m validation only."""
 
     def __post_init__(self) -> None:
-        options.within(self, image_size=(32, 2048), min_side=(1, 10_000), min_quality=(0, 100))
+        options.check_ranges(
+            self, image_size=(32, 2048), min_side=(1, 10_000), min_quality=(0, 100)
+        )
         if not 0 <= self.seed < 2**31:
             raise ValueError(f"--seed is {self.seed}; give 0 to {2**31 - 1}.")
         if not (0 < self.validation_share < 1 and 0 < self.hold_out_share < 1):
             raise ValueError("--validation-share and --hold-out-share lie between 0 and 1.")
         if self.validation_share + self.hold_out_share >= 0.9:
-            raise ValueError("--validation-share and --hold-out-share leave less than a tenth for training.")
+            raise ValueError(
+                "--validation-share and --hold-out-share leave less than a tenth for training."
+            )
         if not self.dataset:
             raise ValueError("--dataset is ''; give a plain name, such as faces.")
-        options.plain_name("dataset", self.dataset, such_as="faces")
+        options.check_plain_name("dataset", self.dataset, such_as="faces")
 
     @property
     def folder(self) -> Path:

@@ -5,63 +5,65 @@ from collections.abc import Callable
 
 import tyro
 
-from data_collection import console
 from detection.settings import DetectionSettings
+from runtime import console
 
 DETECT_HELP = f"""{DetectionSettings.__doc__}
 More commands: `python -m detection web` opens a page, `export` writes the detector for other runtimes, `publish` puts it \
 on the Hugging Face Hub. A file of such a name is ./web."""
 
 
-def detect_command(words: list[str]) -> int:
-    settings = tyro.cli(DetectionSettings, prog="python -m detection", description=DETECT_HELP, args=words)
+def run_detect_command(words: list[str]) -> int:
+    settings = tyro.cli(
+        DetectionSettings, prog="python -m detection", description=DETECT_HELP, args=words
+    )
 
     from detection.detect import detect
 
     return detect(settings)
 
 
-def web_command(words: list[str]) -> None:
-    from detection.web_settings import WebSettings
+def run_web_command(words: list[str]) -> None:
+    from detection.web.settings import WebSettings
 
     settings = tyro.cli(WebSettings, prog="python -m detection web", args=words)
 
-    from detection.web import web
+    from detection.web.server import serve_page
 
-    web(settings)
+    serve_page(settings)
 
 
-def export_command(words: list[str]) -> None:
-    from detection.export_settings import ExportSettings
+def run_export_command(words: list[str]) -> None:
+    from detection.export.settings import ExportSettings
 
     settings = tyro.cli(ExportSettings, prog="python -m detection export", args=words)
 
-    from detection.export import export
+    from detection.export.export import export_detector
 
-    export(settings)
+    export_detector(settings)
 
 
-def publish_command(words: list[str]) -> None:
-    from detection.publish_settings import PublishSettings
+def run_publish_command(words: list[str]) -> None:
+    from detection.publish.settings import PublishSettings
 
     settings = tyro.cli(PublishSettings, prog="python -m detection publish", args=words)
 
-    from detection.publish import publish
+    from detection.publish.publish import publish_detector
 
-    publish(settings)
+    publish_detector(settings)
 
 
 COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
-    "web": web_command,
-    "export": export_command,
-    "publish": publish_command,
+    "web": run_web_command,
+    "export": run_export_command,
+    "publish": run_publish_command,
 }
 
 
 def main() -> int | None:
     first, *rest = sys.argv[1:] or [""]
-    return COMMANDS[first](rest) if first in COMMANDS else detect_command(sys.argv[1:])
+    return COMMANDS[first](rest) if first in COMMANDS else run_detect_command(sys.argv[1:])
 
 
 if __name__ == "__main__":
-    console.run(main)
+    console.run_command(main)

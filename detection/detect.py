@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from data_collection import console, face_images
-from detection import answers, found_images, kept_answers
+from data_collection.images import decode
+from detection import answer_log, image_paths, output
 from detection.predictor import Detection, Detector
 from detection.settings import DetectionSettings
-from training import saved_models
+from runtime import console
+from training.detectors import saved_models
 
-SOME_FAILED = 1
+EXIT_SOME_FAILED = 1
 
 
 def detect(settings: DetectionSettings) -> int:
@@ -23,36 +24,49 @@ def detect(settings: DetectionSettings) -> int:
     Raises:
         PlainError: no detector, or an altered one; or nothing to look at.
     """
-    total = sum(1 for _ in found_images.find(settings.paths))
+    total = sum(1 for _ in image_paths.find_image_paths(settings.paths))
     if not total:
         raise console.PlainError(f"{' '.join(settings.paths)} holds no images.")
-    detector = Detector.load(saved_models.find(settings.saved_models, settings.model), settings.one_face)
-    printer = answers.PRINTERS[settings.format]
+    detector = Detector.load(
+        saved_models.find_detector(settings.saved_models, settings.model), settings.one_face
+    )
+    printer = output.PRINTERS[settings.format]
     counts: Counter[str] = Counter()
     try:
-        with kept_answers.opened(settings.keep, detector.card, settings.one_face) as kept:
-            for detection in printer(_judged(settings, detector, kept.known), total):
+        with answer_log.open_answer_log(settings.keep, detector.card, settings.one_face) as kept:
+            for detection in printer(_iterate_detections(settings, detector, kept.known), total):
                 kept.add(detection)
                 counts[detection.verdict] += 1
     except KeyboardInterrupt:
         if settings.keep:
             raise
         raise console.PlainError(
-            "Interrupted, and nothing is kept; with --keep FILE the same command would carry on.", console.INTERRUPTED
+            "Interrupted, and nothing is kept; with --keep FILE the same command would carry on.",
+            console.EXIT_INTERRUPTED,
         ) from None
     if settings.format == "table":
-        answers.print_summary(counts, detector.card)
-    return SOME_FAILED if counts[""] else 0
+        output.print_summary(counts, detector.card)
+    return EXIT_SOME_FAILED if counts[""] else 0
 
 
-def _judged(settings: DetectionSettings, detector: Detector, known: dict[str, float]) -> Iterable[Detection]:
-    if found_images.STDIN in settings.paths:
-        return detector.judged([detector.decode(sys.stdin.buffer.read(face_images.MAX_BYTES + 1), Path(found_images.STDIN))])
-    paths = found_images.find(settings.paths)
+def _iterate_detections(
+    settings: DetectionSettings, detector: Detector, known: dict[str, float]
+) -> Iterable[Detection]:
+    if image_paths.STDIN_PATH in settings.paths:
+        return detector.judged(
+            [
+                detector.decode(
+                    sys.stdin.buffer.read(decode.MAX_IMAGE_BYTES + 1), Path(image_paths.STDIN_PATH)
+                )
+            ]
+        )
+    paths = image_paths.find_image_paths(settings.paths)
     if not settings.explain:
         return detector.predict_all(paths, known)
 
     from detection import heat_map_files
-    from validation.explainer import Explainer
+    from validation.explanations.explainer import Explainer
 
-    return heat_map_files.explained(detector, Explainer.load(detector.folder, detector.card), paths)
+    return heat_map_files.detect_with_heat_maps(
+        detector, Explainer.load(detector.folder, detector.card), paths
+    )

@@ -48,10 +48,14 @@ class DetectionSettings:
         if not self.paths:
             raise ValueError("Name an image or a folder: python -m detection photo.jpg")
         if "-" in self.paths and len(self.paths) > 1:
-            raise ValueError("- is one picture on standard input and stands alone; name files without it.")
+            raise ValueError(
+                "- is one picture on standard input and stands alone; name files without it."
+            )
         if "-" in self.paths and self.explain:
             raise ValueError("--explain writes beside a file; name one instead of -.")
         if self.explain and self.keep:
-            raise ValueError("--explain looks at every picture anew, and --keep is for those that need not be; give one.")
+            raise ValueError(
+                "--explain looks at every picture anew, and --keep is for those that need not be; give one."
+            )
         if self.json and self.csv:
             raise ValueError("--json and --csv are two ways to print the same; give one.")

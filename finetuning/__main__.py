@@ -2,24 +2,24 @@
 
 import tyro
 
-from data_collection import console
 from finetuning.settings import FinetuningSettings
+from runtime import console
 
 
 def main() -> None:
     settings = tyro.cli(FinetuningSettings, prog="python -m finetuning")
 
-    from training import quiet
+    from training import keras_startup
 
-    console.say("Starting Keras.")
-    quiet.start_keras()
+    console.print_message("Starting Keras.")
+    keras_startup.start_keras()
 
-    from finetuning.finetune import finetune
+    from finetuning.finetune import finetune_detector
     from training import accelerators
 
-    with accelerators.mirrored():
-        finetune(settings)
+    with accelerators.distribute_over_gpus():
+        finetune_detector(settings)
 
 
 if __name__ == "__main__":
-    console.run(main)
+    console.run_command(main)

@@ -9,21 +9,23 @@ from typing import Any
 
 import keras_tuner
 
-from data_collection import console, manifest
-from finetuning.depth_model import SPACE_VERSION, DepthHyperModel, Tuned
-from finetuning.ranking import RANKING
-from training import tuners
-from training.seeds import Spread
+from data_collection.dataset import manifest
+from finetuning.calibrated_loss import CALIBRATED_LOSS_NAME
+from finetuning.depth_training import DepthTrial
+from finetuning.depth_trials import DEPTH_SPACE_VERSION, DepthHyperModel
+from runtime import console
+from training.head_search import tuner_runs
+from training.seed_spread import SeedSpread
 
-ORACLES: dict[str, type[keras_tuner.Oracle]] = {
+DEPTH_ORACLES: dict[str, type[keras_tuner.Oracle]] = {
     "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
     "random": keras_tuner.oracles.RandomSearchOracle,
 }
 
 
-def oracle(name: str, deepest: int, trials: int, seed: int) -> keras_tuner.Oracle:
+def make_depth_oracle(name: str, deepest: int, trials: int, seed: int) -> keras_tuner.Oracle:
     """Proposes trials: every depth once, from the top down, then as the named way of searching goes."""
-    kind = ORACLES[name]
+    kind = DEPTH_ORACLES[name]
 
     class EachDepthFirst(kind):
         def populate_space(self, trial_id: str) -> dict:
@@ -36,11 +38,16 @@ def oracle(name: str, deepest: int, trials: int, seed: int) -> keras_tuner.Oracl
     # KerasTuner's own choice, three random trials for each hyperparameter, would leave nothing for the Bayesian part
     more = {"num_initial_points": max(deepest, trials // 2)} if name == "bayesian" else {}
     # KerasTuner takes a seed of 0 for none
-    return EachDepthFirst(objective=keras_tuner.Objective(RANKING, "min"), max_trials=trials, seed=seed + 1, **more)
+    return EachDepthFirst(
+        objective=keras_tuner.Objective(CALIBRATED_LOSS_NAME, "min"),
+        max_trials=trials,
+        seed=seed + 1,
+        **more,
+    )
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DepthSearchResult:
     """What a search found.
 
     Attributes:
@@ -49,16 +56,16 @@ class Outcome:
         repeats: the best trial with several seeds.
     """
 
-    before: Tuned
-    trials: list[Tuned]
-    repeats: list[Tuned]
+    before: DepthTrial
+    trials: list[DepthTrial]
+    repeats: list[DepthTrial]
 
     @property
-    def loss(self) -> Spread:
-        return Spread(tuple(tuned.loss for tuned in self.repeats))
+    def loss(self) -> SeedSpread:
+        return SeedSpread(tuple(tuned.loss for tuned in self.repeats))
 
     @property
-    def best(self) -> Tuned:
+    def best(self) -> DepthTrial:
         return min(self.repeats, key=lambda tuned: tuned.loss)
 
     @property
@@ -67,7 +74,7 @@ class Outcome:
         return self.before.loss - self.loss.mean
 
 
-def search(hypermodel: DepthHyperModel, folder: Path, log_folder: Path) -> list[Tuned]:
+def search_depths(hypermodel: DepthHyperModel, folder: Path, log_folder: Path) -> list[DepthTrial]:
     """Runs or carries on the search and returns its trials, the best first.
 
     Args:
@@ -76,46 +83,69 @@ def search(hypermodel: DepthHyperModel, folder: Path, log_folder: Path) -> list[
     Raises:
         PlainError: every trial failed, three in a row did, or the kept search is damaged; a chief and workers were asked for.
     """
-    if tuners.chief_address():
+    if tuner_runs.get_chief_address():
         raise console.PlainError("Fine-tuning searches in one process; unset KERASTUNER_ORACLE_IP.")
     settings, data = hypermodel.settings, hypermodel.data
-    kept = {name: value for name, value in asdict(settings).items() if name in _DECISIVE}
-    key = [hypermodel.parent.card.sha256, manifest.fingerprint(data.records), hypermodel.deepest, kept, SPACE_VERSION]
+    kept = {name: value for name, value in asdict(settings).items() if name in _SEARCH_KEY_SETTINGS}
+    key = [
+        hypermodel.parent.card.sha256,
+        manifest.compute_fingerprint(data.records),
+        hypermodel.deepest,
+        kept,
+        DEPTH_SPACE_VERSION,
+    ]
     name = f"finetuning-{hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]}"
 
     def make() -> keras_tuner.Tuner:
-        proposing = oracle(settings.tuner, hypermodel.deepest, settings.trials, settings.seed)
-        tuner = tuners.shown(keras_tuner.Tuner, settings.trials, log_folder / name, describe)
+        proposing = make_depth_oracle(
+            settings.tuner, hypermodel.deepest, settings.trials, settings.seed
+        )
+        tuner = tuner_runs.make_logged_tuner(
+            keras_tuner.Tuner, settings.trials, log_folder / name, describe_depth_trial
+        )
         return tuner(proposing, hypermodel, directory=folder, project_name=name)
 
-    with tuners.alone(folder / name):
-        tuner = tuners.begun(make, settings.trials)
-        return [_tuned(trial) for trial in tuners.run(tuner, folder / name)]
+    with tuner_runs.hold_search(folder / name):
+        tuner = tuner_runs.start_tuner(make, settings.trials)
+        return [_make_depth_trial(trial) for trial in tuner_runs.run_tuner(tuner, folder / name)]
 
 
-_DECISIVE = ("trials", "epochs", "warmup", "views", "tuner", "precision", "seed")
+_SEARCH_KEY_SETTINGS = ("trials", "epochs", "warmup", "views", "tuner", "precision", "seed")
 
 
-def _tuned(trial) -> Tuned:
+def _make_depth_trial(trial) -> DepthTrial:
     best = {name: trial.metrics.get_best_value(name) for name in ("auc", "epochs", "trainable")}
     values = dict(trial.hyperparameters.values)
-    return Tuned(values["depth"], values, float(trial.score), best["auc"], int(best["epochs"]), int(best["trainable"]))
+    return DepthTrial(
+        values["depth"],
+        values,
+        float(trial.score),
+        best["auc"],
+        int(best["epochs"]),
+        int(best["trainable"]),
+    )
 
 
-def describe(values: Mapping[str, Any]) -> str:
+def describe_depth_trial(values: Mapping[str, Any]) -> str:
     """A trial in words."""
     numbers = f"rate {values['learning_rate']:.1e} {values['schedule']}, decay {values['weight_decay']:.0e}"
     rest = f"batch {values['batch_size']}, smoothing {values['label_smoothing']:g}, augmentation: {values['augmentation']}"
     return f"depth {values['depth']}, {numbers}, {rest}"
 
 
-def repeat(hypermodel: DepthHyperModel, trial: Tuned, log_folder: Path) -> list[Tuned]:
+def train_with_seeds(
+    hypermodel: DepthHyperModel, trial: DepthTrial, log_folder: Path
+) -> list[DepthTrial]:
     """Trains a trial with several seeds; the hypermodel's parent ends with the weights of the best of them."""
-    found: list[Tuned] = []
+    found: list[DepthTrial] = []
     for number in range(hypermodel.settings.repeats):
         seed = hypermodel.settings.seed + number
-        tuned = hypermodel.train(hypermodel.tail(trial.depth), trial.values, seed, log_folder / f"seed{number}")
-        console.say(f"seed {seed}: loss {tuned.loss:.4f}, AUC {tuned.auc:.4f}, epoch {tuned.epochs}.")
+        tuned = hypermodel.train(
+            hypermodel.tail(trial.depth), trial.values, seed, log_folder / f"seed{number}"
+        )
+        console.print_message(
+            f"seed {seed}: loss {tuned.loss:.4f}, AUC {tuned.auc:.4f}, epoch {tuned.epochs}."
+        )
         if not found or tuned.loss < min(one.loss for one in found):
             weights = hypermodel.parent.current()
         found.append(tuned)

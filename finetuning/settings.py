@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from data_collection import options
+from runtime import options
 from training.accelerators import Precision
 
 
@@ -74,8 +74,10 @@ size, label smoothing and augmentation."""
     """Folder for TensorBoard."""
 
     def __post_init__(self) -> None:
-        options.within(self, trials=(1, 10_000), epochs=(1, 10_000), warmup=(0, 10_000), views=(1, 32))
-        options.within(self, repeats=(1, 100), seed=(0, 2**31 - 1))
+        options.check_ranges(
+            self, trials=(1, 10_000), epochs=(1, 10_000), warmup=(0, 10_000), views=(1, 32)
+        )
+        options.check_ranges(self, repeats=(1, 100), seed=(0, 2**31 - 1))
         if not self.disk >= 0:
             raise ValueError(f"--disk is {self.disk}; give gigabytes, 0 or more.")
-        options.plain_name("name", self.name, such_as="faces-2")
+        options.check_plain_name("name", self.name, such_as="faces-2")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import keras_tuner
 import numpy as np
 
-from data_collection import console
-from training.base_models import BASE_MODELS
+from runtime import console
+from training.bases.base_models import BASE_MODELS
+from training.detectors.card import BlockChange
 
 if TYPE_CHECKING:
     import keras
@@ -37,23 +38,29 @@ class Block:
     layers: list["keras.Layer"]
 
 
-def blocks(base: "keras.Model", name: str) -> list[Block]:
+def split_into_blocks(base: "keras.Model", name: str) -> list[Block]:
     """The blocks of a base from the top down; of a base that was cut at its last wanted tap, those that are left."""
     import keras
 
     there = {layer.name for layer in base.layers}
-    taps = {tap: layer for tap, layer in BASE_MODELS[name].taps(base.layers).items() if layer in there}
+    taps = {
+        tap: layer for tap, layer in BASE_MODELS[name].taps(base.layers).items() if layer in there
+    }
     found, seen, below = [], set(), ""
     for tap, layer in taps.items():
         part = keras.Model(base.input, base.get_layer(layer).output)
-        layers = [one for one in part.layers if id(one) not in seen and not isinstance(one, keras.layers.InputLayer)]
+        layers = [
+            one
+            for one in part.layers
+            if id(one) not in seen and not isinstance(one, keras.layers.InputLayer)
+        ]
         seen |= {id(one) for one in layers}
         found.append(Block(tap, below, layers))
         below = tap
     return found[::-1]
 
 
-def deepest(wanted: str, found: Sequence[Block]) -> int:
+def parse_max_depth(wanted: str, found: Sequence[Block]) -> int:
     """How many blocks from the top `wanted` names: a number, or the name of the lowest one.
 
     Raises:
@@ -71,45 +78,25 @@ def deepest(wanted: str, found: Sequence[Block]) -> int:
     )
 
 
-def open_blocks(base: "keras.Model", opened: Iterable[Block]) -> None:
+def unfreeze_blocks(base: "keras.Model", opened: Iterable[Block]) -> None:
     """Freezes the base but for these blocks, and their BatchNormalization."""
     import keras
 
     base.trainable = True
-    for layer in base.layers:  # one by one: in a base loaded from a file the switch of the whole does not reach them
+    for layer in (
+        base.layers
+    ):  # one by one: in a base loaded from a file the switch of the whole does not reach them
         layer.trainable = False
     for block in opened:
         for layer in block.layers:
             layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
 
 
-def without_dropout(base: "keras.Model") -> None:
-    """Switches the dropout inside a base off: what lies under a boundary must be the same for an image every time.
-
-    EfficientNet leaves out whole blocks at random, and like BatchNormalization it does so inside `fit` whatever the base is
-    called with.
-    """
-    import keras
-
-    for layer in base.layers:
-        if isinstance(layer, keras.layers.Dropout):
-            layer.rate = 0.0
-
-
-def values(weight: "keras.Variable") -> np.ndarray:
+def copy_weight(weight: "keras.Variable") -> np.ndarray:
     """A copy of a weight's numbers."""
     import keras
 
     return np.copy(keras.ops.convert_to_numpy(weight))
-
-
-@dataclass(frozen=True)
-class Movement:
-    """What training did to one block: how many numbers it may change, and the largest change of one."""
-
-    block: str
-    parameters: int
-    largest: float
 
 
 class Guard:
@@ -123,9 +110,12 @@ class Guard:
     def __init__(self, found: Sequence[Block], opened: int):
         self._blocks = found
         self._opened = opened
-        self._before = [[values(weight) for layer in block.layers for weight in layer.weights] for block in found]
+        self._before = [
+            [copy_weight(weight) for layer in block.layers for weight in layer.weights]
+            for block in found
+        ]
 
-    def check(self, model: "keras.Model") -> list[Movement]:
+    def check(self, model: "keras.Model") -> list[BlockChange]:
         """Movements of the opened blocks.
 
         Raises:
@@ -138,11 +128,16 @@ class Guard:
         moved = []
         for number, (block, before) in enumerate(zip(self._blocks, self._before, strict=True)):
             weights = [weight for layer in block.layers for weight in layer.weights]
-            changes = [float(np.abs(values(w) - old).max()) for w, old in zip(weights, before, strict=True)]
+            changes = [
+                float(np.abs(copy_weight(w) - old).max())
+                for w, old in zip(weights, before, strict=True)
+            ]
             open_now = [weight for weight in weights if id(weight) in training]
             if number >= self._opened:
                 if any(changes) or open_now:
-                    raise GuardError(f"{block.name} was to stay frozen, but {sum(map(bool, changes))} of its weights moved.")
+                    raise GuardError(
+                        f"{block.name} was to stay frozen, but {sum(map(bool, changes))} of its weights moved."
+                    )
             elif weights:
                 if not open_now or not any(changes):
                     raise GuardError(
@@ -150,9 +145,22 @@ class Guard:
                         f"and {sum(map(bool, changes))} moved. Was another model compiled than the one that was opened?"
                     )
                 normal = {
-                    id(w) for one in block.layers if isinstance(one, keras.layers.BatchNormalization) for w in one.weights
+                    id(w)
+                    for one in block.layers
+                    if isinstance(one, keras.layers.BatchNormalization)
+                    for w in one.weights
                 }
-                if any(change for weight, change in zip(weights, changes, strict=True) if id(weight) in normal):
-                    raise GuardError(f"BatchNormalization of {block.name} was to stay in inference mode, but moved.")
-                moved.append(Movement(block.name, sum(int(np.prod(w.shape)) for w in open_now), max(changes)))
+                if any(
+                    change
+                    for weight, change in zip(weights, changes, strict=True)
+                    if id(weight) in normal
+                ):
+                    raise GuardError(
+                        f"BatchNormalization of {block.name} was to stay in inference mode, but moved."
+                    )
+                moved.append(
+                    BlockChange(
+                        block.name, sum(int(np.prod(w.shape)) for w in open_now), max(changes)
+                    )
+                )
         return moved

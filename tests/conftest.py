@@ -10,19 +10,23 @@ from pathlib import Path
 import filelock
 import pytest
 
-import toy_page
-from data_collection import manifest
-from finetuning import parent
-from toy_diffusion import make_model
-from toy_openai import KEY, serving
-from toys import TRAIN, collect_command, command, make_faces
-from training import quiet, saved_models
-from validation import explainer, heat_maps, predictions
-from validation.anatomy import Anatomy
+from data_collection.dataset import manifest
+from toys import page_server
+from toys.commands import TRAIN_WORDS, build_collect_words, run_command
+from toys.diffusion import save_pipeline
+from toys.images import write_face_folders
+from toys.openai_server import API_KEY, serve_openai
+from training import keras_startup
+from training.detectors import card, detector_parts
+from validation import predictions
+from validation.explanations import explainer_export, heat_maps
+from validation.explanations.tapped_detector import TappedDetector
 
-quiet.start_keras()
+keras_startup.start_keras()
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a script put into the background
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as in a job that a script put into the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -60,32 +64,34 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    return make_model(tmp_path_factory.mktemp("models") / "tiny")
+    return save_pipeline(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture
 def service(monkeypatch):
-    with serving() as service:
+    with serve_openai() as service:
         monkeypatch.setenv("OPENAI_BASE_URL", service.url)
-        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        monkeypatch.setenv("OPENAI_API_KEY", API_KEY)
         yield service
 
 
 @pytest.fixture
 def faces(tmp_path) -> Path:
-    return make_faces(tmp_path / "faces")
+    return write_face_folders(tmp_path / "faces")
 
 
 @pytest.fixture(scope="session")
-def served(workplace, tmp_path_factory) -> Iterator[toy_page.Served]:
-    with toy_page.serving(workplace, tmp_path_factory.mktemp("served"), "--generator", "dcgan", "--largest", 2) as page:
+def served(workplace, tmp_path_factory) -> Iterator[page_server.ServedPage]:
+    with page_server.run_page_server(
+        workplace, tmp_path_factory.mktemp("served"), "--generator", "dcgan", "--largest", 2
+    ) as page:
         yield page
 
 
 @pytest.fixture
 def serve(workplace, tmp_path) -> Callable:
     """Serves another page, with other options."""
-    return functools.partial(toy_page.serving, workplace, tmp_path)
+    return functools.partial(page_server.run_page_server, workplace, tmp_path)
 
 
 @pytest.fixture(scope="session")
@@ -95,29 +101,39 @@ def workplace(tmp_path_factory) -> Path:
     Tests run in two processes; the first that comes here makes it, and each has a copy of its own.
     """
     folder = tmp_path_factory.mktemp("workplace")
-    shared = tmp_path_factory.getbasetemp().parent / f"workplace-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    shared = (
+        tmp_path_factory.getbasetemp().parent
+        / f"workplace-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    )
     with filelock.FileLock(f"{shared}.lock"):
         if not shared.exists():
-            _fill(folder)
+            _fill_workplace(folder)
             shutil.copytree(folder, shared)
     return shutil.copytree(shared, folder, dirs_exist_ok=True)
 
 
-def _fill(folder: Path) -> None:
-    make_faces(folder / "faces")
-    collected = command(*collect_command(folder / "faces"), cwd=folder)
+def _fill_workplace(folder: Path) -> None:
+    write_face_folders(folder / "faces")
+    collected = run_command(*build_collect_words(folder / "faces"), cwd=folder)
     assert collected.returncode == 0, collected.stderr
-    trained = command(*TRAIN, "--trials", 4, "--epochs", 6, "--name", "toy", cwd=folder)
+    trained = run_command(*TRAIN_WORDS, "--trials", 4, "--epochs", 6, "--name", "toy", cwd=folder)
     assert trained.returncode == 0, trained.stderr
     (folder / "training.txt").write_text(trained.stdout + trained.stderr)
-    _explain(folder)
+    _write_explainer(folder)
 
 
-def _explain(folder: Path) -> None:
+def _write_explainer(folder: Path) -> None:
     """What validation would leave beside the detector, had it had enough images to check heat maps on."""
     toy = folder / "saved_models" / "toy"
-    opened, judge = Anatomy(parent.read(toy)), predictions.judges(toy, saved_models.read_card(toy))[0]
-    learnt = manifest.accepted(manifest.read(folder / "data" / "faces"), "train")
-    features = opened.features(heat_maps.pixels(folder / "data" / "faces", learnt, judge))
-    known = explainer.Known(Path("data/faces"), learnt, features)
-    explainer.write(toy, saved_models.read_card(toy), lambda: opened, heat_maps.Checks(30, 0.9, 0.1), known)
+    opened, judge = (
+        TappedDetector(detector_parts.load_detector_parts(toy)),
+        predictions.load_scorers(toy, card.read_card(toy))[0],
+    )
+    learnt = manifest.select_accepted(manifest.read_manifest(folder / "data" / "faces"), "train")
+    features = opened.features(
+        heat_maps.load_canonical_pixels(folder / "data" / "faces", learnt, judge)
+    )
+    known = explainer_export.TrainingImageFeatures(Path("data/faces"), learnt, features)
+    explainer_export.write_explainer(
+        toy, card.read_card(toy), lambda: opened, heat_maps.HeatMapChecks(30, 0.9, 0.1), known
+    )

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from toys import ROOT, command, encoded, picture
+from toys.commands import REPOSITORY_ROOT, run_command
+from toys.images import encode_image, make_image
 
 ROOMS = ("data_collection", "training", "finetuning", "validation", "detection")
 
@@ -20,7 +21,9 @@ def test_help_needs_no_heavy_library(room):
         f"try: runpy.run_module('{room}', run_name='__main__')\nexcept SystemExit as end: assert end.code == 0\n"
         "print([name for name in ('tensorflow', 'keras', 'torch', 'onnxruntime', 'sklearn') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY_ROOT, capture_output=True, text=True
+    )
     assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
 
 
@@ -33,24 +36,31 @@ def test_a_misspelt_option_is_named_with_a_suggestion(room, tmp_path):
         "validation": ("--modell", "--model"),
         "detection": ("--jsno", "--json"),
     }[room]
-    done = command(room, wrong, "3", cwd=tmp_path)
+    done = run_command(room, wrong, "3", cwd=tmp_path)
     assert done.returncode == 2
     assert right in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def options_of(room: str) -> set[str]:
-    files = [*(ROOT / room).glob("*settings.py"), ROOT / room / "__main__.py"]
+    files = [*(REPOSITORY_ROOT / room).glob("*settings.py"), REPOSITORY_ROOT / room / "__main__.py"]
     trees = [ast.parse(file.read_text()) for file in files]
     classes = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
-    fields = [item.target.id for node in classes for item in node.body if isinstance(item, ast.AnnAssign)]
+    fields = [
+        item.target.id for node in classes for item in node.body if isinstance(item, ast.AnnAssign)
+    ]
     return {"--" + field.replace("_", "-") for field in fields}
 
 
 def test_the_readme_names_only_options_that_exist():
-    text = (ROOT / "README.md").read_text()
+    text = (REPOSITORY_ROOT / "README.md").read_text()
     lines = re.findall(r"python -m (\w+)((?: [^\n`#]+)?)", text)
-    mentioned = [(room, option) for room, rest in lines if room in ROOMS for option in re.findall(r"--[a-z-]+", rest)]
+    mentioned = [
+        (room, option)
+        for room, rest in lines
+        if room in ROOMS
+        for option in re.findall(r"--[a-z-]+", rest)
+    ]
     assert {room for room, _ in lines} >= set(ROOMS)
     assert [pair for pair in mentioned if pair[1] not in options_of(pair[0])] == []
 
@@ -62,7 +72,11 @@ def test_the_readme_names_only_options_that_exist():
         (["data_collection", "--recipe", "simple"], 2, "There is no recipe simple; give sample"),
         (["data_collection", "audit", "nowhere"], 2, "nowhere holds no data set"),
         (["data_collection", "redraw", "nowhere", "1"], 2, "nowhere holds no data set"),
-        (["data_collection", "--real", "folder:nowhere", "--generated", "folder:faces"], 2, "nowhere is not a folder"),
+        (
+            ["data_collection", "--real", "folder:nowhere", "--generated", "folder:faces"],
+            2,
+            "nowhere is not a folder",
+        ),
         (["data_collection", "--real", "kagle:x"], 2, "--real kagle:x is no source"),
         (["data_collection", "--generated", "dcgan:many"], 2, "asks for 'many' faces"),
         (["data_collection", "--image-size", "5"], 2, "--image-size is 5"),
@@ -75,16 +89,24 @@ def test_the_readme_names_only_options_that_exist():
     ],
 )
 def test_a_mistake_gets_one_sentence_and_a_code(words, code, sentence, tmp_path):
-    (tmp_path / "photo.png").write_bytes(encoded(picture(1)))
+    (tmp_path / "photo.png").write_bytes(encode_image(make_image(1)))
     (tmp_path / "faces").mkdir()
-    done = command(*words, cwd=tmp_path)
+    done = run_command(*words, cwd=tmp_path)
     assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
     assert sentence in " ".join(re.sub(r"[│╭╮╰╯─]", " ", done.stderr).split())
 
 
 def test_no_file_names_this_machine():
     """No absolute home or temporary path stands in what is committed."""
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    texts = {name: Path(ROOT, name).read_text(errors="ignore") for name in listed if not name.endswith((".png", ".jpg"))}
-    found = [name for name, text in texts.items() if re.search(r"/(home|root|tmp|Users|work)/\w", text)]
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=REPOSITORY_ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    texts = {
+        name: Path(REPOSITORY_ROOT, name).read_text(errors="ignore")
+        for name in listed
+        if not name.endswith((".png", ".jpg"))
+    }
+    found = [
+        name for name, text in texts.items() if re.search(r"/(home|root|tmp|Users|work)/\w", text)
+    ]
     assert [name for name in found if name != "tests/test_commands.py"] == []

@@ -4,22 +4,30 @@ import re
 
 from packaging.requirements import Requirement
 
-from toys import ROOT
+from toys.commands import REPOSITORY_ROOT
 
-LINE = re.compile(r"^([a-z0-9][a-z0-9.-]*)==(\S+)[^\\\n]*\\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE)
+LINE = re.compile(
+    r"^([a-z0-9][a-z0-9.-]*)==(\S+)[^\\\n]*\\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)",
+    re.MULTILINE,
+)
 
 
 def locked() -> dict[str, list[str]]:
     versions: dict[str, list[str]] = {}
-    for name, version, _ in LINE.findall((ROOT / "requirements.lock").read_text()):
+    for name, version, _ in LINE.findall((REPOSITORY_ROOT / "requirements.lock").read_text()):
         versions.setdefault(name, []).append(version)
     return versions
 
 
 def test_every_requirement_but_torch_is_locked_in_its_range():
     versions = locked()
-    lines = [line.partition("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
-    asked = {wanted.name.lower(): wanted.specifier for wanted in map(Requirement, filter(None, lines))}
+    lines = [
+        line.partition("#")[0].strip()
+        for line in (REPOSITORY_ROOT / "requirements.txt").read_text().splitlines()
+    ]
+    asked = {
+        wanted.name.lower(): wanted.specifier for wanted in map(Requirement, filter(None, lines))
+    }
     assert asked.pop("torch") and "torch" not in versions
     assert not {
         name: versions.get(name)
@@ -29,5 +37,5 @@ def test_every_requirement_but_torch_is_locked_in_its_range():
 
 
 def test_no_line_of_the_lock_is_without_a_hash():
-    text = (ROOT / "requirements.lock").read_text()
+    text = (REPOSITORY_ROOT / "requirements.lock").read_text()
     assert len(re.findall("^[a-z]", text, re.MULTILINE)) == sum(map(len, locked().values())) > 100

@@ -41,7 +41,10 @@ def imported_roots(path: Path) -> set[str]:
 def file_graph(root: Path = ROOT) -> dict[str, set[str]]:
     """Return, by module, the modules of the product that it imports."""
     modules = {module_name(path, root): path for path in product_files(root)}
-    return {name: {each for each in imported_names(path) if each in modules and each != name} for name, path in modules.items()}
+    return {
+        name: {each for each in imported_names(path) if each in modules and each != name}
+        for name, path in modules.items()
+    }
 
 
 def package_of(module: str, root: Path = ROOT) -> str:
@@ -55,7 +58,9 @@ def package_graph(root: Path = ROOT) -> dict[str, set[str]]:
     graph: dict[str, set[str]] = {}
     for module, imported in file_graph(root).items():
         package = package_of(module, root)
-        graph.setdefault(package, set()).update({package_of(name, root) for name in imported} - {package})
+        graph.setdefault(package, set()).update(
+            {package_of(name, root) for name in imported} - {package}
+        )
     return graph
 
 
@@ -91,14 +96,20 @@ def runtime_files_of_fewer_than_two_rooms(root: Path = ROOT) -> dict[str, set[st
     """Count a file's users through other files of `runtime`, too."""
     graph = file_graph(root)
     files = [name for name in graph if name.startswith(f"{GROUND_FLOOR}.")]
-    rooms = {name: {user.partition(".")[0] for user in graph if name in graph[user]} for name in files}
+    rooms = {
+        name: {user.partition(".")[0] for user in graph if name in graph[user]} for name in files
+    }
     for _ in files:
         for name in files:
             for user in rooms[name].copy():
                 if user == GROUND_FLOOR:
                     inside = (each for each in files if name in graph[each])
                     rooms[name] |= {room for each in inside for room in rooms[each]}
-    return {name: users - {GROUND_FLOOR} for name, users in rooms.items() if len(users - {GROUND_FLOOR}) < 2}
+    return {
+        name: users - {GROUND_FLOOR}
+        for name, users in rooms.items()
+        if len(users - {GROUND_FLOOR}) < 2
+    }
 
 
 def test_a_room_imports_only_itself_and_earlier_rooms():
@@ -122,13 +133,17 @@ def test_no_package_has_more_files_than_a_reader_takes_in():
     for path in product_files():
         if path.parent.parent != ROOT and path.name != "__init__.py":
             folders[path.parent] = folders.get(path.parent, 0) + 1
-    assert {str(folder.relative_to(ROOT)): count for folder, count in folders.items() if count > 14} == {}
+    assert {
+        str(folder.relative_to(ROOT)): count for folder, count in folders.items() if count > 14
+    } == {}
 
 
 def test_init_files_import_nothing_and_those_of_packages_say_what_the_package_is_for():
     packages = [path for path in product_files() if path.name == "__init__.py"]
     assert [module_name(path) for path in packages if imported_names(path)] == []
-    assert [module_name(path) for path in packages if not ast.get_docstring(ast.parse(path.read_text()))] == []
+    assert [
+        module_name(path) for path in packages if not ast.get_docstring(ast.parse(path.read_text()))
+    ] == []
 
 
 def plant(root: Path, files: dict[str, str]) -> Path:
@@ -169,7 +184,11 @@ def plant(root: Path, files: dict[str, str]) -> Path:
             ["training.bases", "training.features", "training.bases"],
         ),
         (
-            {"runtime/hashing.py": "", "training/a.py": "from runtime import hashing", "training/b.py": "import runtime.hashing"},
+            {
+                "runtime/hashing.py": "",
+                "training/a.py": "from runtime import hashing",
+                "training/b.py": "import runtime.hashing",
+            },
             runtime_files_of_fewer_than_two_rooms,
             {"runtime.hashing": {"training"}},
         ),
@@ -185,11 +204,15 @@ def python_files(*folders: str) -> Iterable[Path]:
 
 def test_one_module_imports_onnx_runtime_which_would_send_usage_events_otherwise():
     files = python_files(GROUND_FLOOR, *ROOMS, "benchmarks")
-    assert [path.name for path in files if "onnxruntime" in imported_roots(path)] == ["onnx_session.py"]
+    assert [path.name for path in files if "onnxruntime" in imported_roots(path)] == [
+        "onnx_session.py"
+    ]
 
 
 def test_onnx_runtime_keeps_nothing_about_its_use(tmp_path):
-    program = "from runtime import onnx_session\ntry: onnx_session.opened(b'')\nexcept Exception: pass"
+    program = (
+        "from runtime import onnx_session\ntry: onnx_session.opened(b'')\nexcept Exception: pass"
+    )
     environment = {**os.environ, "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
     environment.pop("ORT_DISABLE_TELEMETRY", None)
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, check=True)

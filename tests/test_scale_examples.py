@@ -10,10 +10,10 @@ import kubernetes_validate as validate
 import pytest
 import yaml
 
-from toys import ROOT
+from toys.commands import REPOSITORY_ROOT
 from training.settings import TrainingSettings
 
-EXAMPLES = ROOT / "docs" / "scale"
+EXAMPLES = REPOSITORY_ROOT / "docs" / "scale"
 
 STUBS = {
     "scontrol": 'printf "node1\\nnode2\\nnode3\\n"',
@@ -43,7 +43,12 @@ def ran(script: str, place: Path, *words: str) -> tuple[subprocess.CompletedProc
     path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
     command = ["bash", str(EXAMPLES / script), *words]
     done = subprocess.run(
-        command, cwd=place, env=os.environ | slurm | {"PATH": path}, capture_output=True, text=True, timeout=60
+        command,
+        cwd=place,
+        env=os.environ | slurm | {"PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     return done, sorted(said.read_text().splitlines())
 
@@ -53,9 +58,12 @@ def test_features_start_ray_on_every_node_and_train_with_it(tmp_path):
     assert done.returncode == 0, done.stderr
     *training, first, second, head = said
     assert training == [" node1:6379 python -m training --dataset data/faces --engine ray"]
-    assert head == "ray start --head --port=6379 --num-cpus=16 --disable-usage-stats --block on node1"
+    assert (
+        head == "ray start --head --port=6379 --num-cpus=16 --disable-usage-stats --block on node1"
+    )
     assert [first, second] == [
-        f"ray start --address=node1:6379 --num-cpus=16 --disable-usage-stats --block on {node}" for node in ("node2", "node3")
+        f"ray start --address=node1:6379 --num-cpus=16 --disable-usage-stats --block on {node}"
+        for node in ("node2", "node3")
     ]
 
 
@@ -63,21 +71,27 @@ def test_a_search_has_one_chief_and_workers_of_different_names(tmp_path):
     done, said = ran("search.sbatch", tmp_path, "data/faces")
     assert done.returncode == 0, done.stderr
     assert said == [
-        f"{name} node1 python -m training --dataset data/faces --name shared" for name in ("chief", "tuner0", "tuner1")
+        f"{name} node1 python -m training --dataset data/faces --name shared"
+        for name in ("chief", "tuner0", "tuner1")
     ]
 
 
 @pytest.mark.parametrize("script", ["features.sbatch", "search.sbatch"])
 def test_without_a_data_set_a_script_says_what_is_missing(tmp_path, script):
     done, said = ran(script, tmp_path)
-    assert done.returncode != 0 and "name the data set, such as data/faces" in done.stderr and not said
+    assert (
+        done.returncode != 0 and "name the data set, such as data/faces" in done.stderr and not said
+    )
 
 
 def test_options_in_the_examples_exist():
     text = "".join(path.read_text() for path in EXAMPLES.iterdir())
     lines = re.findall(r"-m,? training(?:.*)", text)
     options = {word for line in lines for word in re.findall(r"--([a-z-]+)", line)}
-    assert options == {"dataset", "engine", "name"} and options <= TrainingSettings.__dataclass_fields__.keys()
+    assert (
+        options == {"dataset", "engine", "name"}
+        and options <= TrainingSettings.__dataclass_fields__.keys()
+    )
 
 
 def test_kubernetes_knows_every_field():

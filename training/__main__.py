@@ -2,22 +2,22 @@
 
 import tyro
 
-from data_collection import console
+from runtime import console
 from training.settings import TrainingSettings
 
 
 def main() -> None:
     settings = tyro.cli(TrainingSettings, prog="python -m training")
 
-    from training import quiet
+    from training import keras_startup
 
-    console.say("Starting Keras.")
-    quiet.start_keras()
+    console.print_message("Starting Keras.")
+    keras_startup.start_keras()
 
-    from training.train import train
+    from training.train import train_detector
 
-    train(settings)
+    train_detector(settings)
 
 
 if __name__ == "__main__":
-    console.run(main)
+    console.run_command(main)

@@ -1,10 +1,11 @@
 """Temperature, threshold and the band of doubt, all from validation images; the hold-out has no part in them."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-DOUBT = "can't tell"
+ABSTAIN = "can't tell"
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Calibration:
     def verdict(self, probability: float) -> str:
         if probability >= self.generated_above:
             return "generated"
-        return "real" if probability < self.real_below else DOUBT
+        return "real" if probability < self.real_below else ABSTAIN
 
     def in_words(self) -> str:
         """Where the verdicts change, in a sentence."""
@@ -53,12 +54,12 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     return 0.5 * (1 + np.tanh(logits / 2))
 
 
-def log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
+def compute_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
     """Mean binary cross-entropy of logits against labels or soft targets, in nats."""
     return float(np.mean(np.logaddexp(0, logits) - labels * logits))
 
 
-def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """The temperature that makes these logits least surprised by the labels (Guo et al. 2017), within 1/20 to 20.
 
     The targets are Platt's (1999): (n + 1) / (n + 2) for n generated images and 1 / (n + 2) for n photographs. With hard
@@ -69,25 +70,35 @@ def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     generated, real = np.sum(labels == 1), np.sum(labels == 0)
     targets = np.where(labels == 1, (generated + 1) / (generated + 2), 1 / (real + 2))
     best = scipy.optimize.minimize_scalar(
-        lambda log: log_loss(logits / np.exp(log), targets), bounds=(-np.log(20), np.log(20)), method="bounded"
+        lambda log: compute_cross_entropy(logits / np.exp(log), targets),
+        bounds=(-np.log(20), np.log(20)),
+        method="bounded",
     )
     return float(np.exp(best.x))
 
 
-def calibrate(probabilities: np.ndarray, labels: np.ndarray, target_fpr: float, temperature: float = 1.0) -> Calibration:
+def calibrate_probabilities(
+    probabilities: np.ndarray, labels: np.ndarray, target_fpr: float, temperature: float = 1.0
+) -> Calibration:
     """Chooses threshold and band from calibrated probabilities (n,) and labels (n,), 1 for generated."""
     real, generated = probabilities[labels == 0], probabilities[labels == 1]
-    threshold = _cut(real, target_fpr)
-    other = 1 - _cut(1 - generated, target_fpr)
-    found = Calibration(temperature, threshold, target_fpr, min(threshold, other), max(threshold, other))
+    threshold = _choose_cut(real, target_fpr)
+    other = 1 - _choose_cut(1 - generated, target_fpr)
+    found = Calibration(
+        temperature, threshold, target_fpr, min(threshold, other), max(threshold, other)
+    )
     said = np.array([found.verdict(probability) for probability in probabilities])
-    answered = said != DOUBT
+    answered = said != ABSTAIN
     wrong = answered & ((said == "generated") != (labels == 1))
-    counts = {"answered": int(answered.sum()), "wrong": int(wrong.sum()), "doubtful": int((~answered).sum())}
+    counts = {
+        "answered": int(answered.sum()),
+        "wrong": int(wrong.sum()),
+        "doubtful": int((~answered).sum()),
+    }
     return replace(found, **counts)
 
 
-def _cut(scores: np.ndarray, share: float) -> float:
+def _choose_cut(scores: np.ndarray, share: float) -> float:
     """The lowest cut that at most `share` of the scores reach: halfway between the two scores it falls between."""
     ordered = np.sort(np.unique(scores))
     reaching = np.array([np.mean(scores >= score) for score in ordered])
@@ -96,3 +107,34 @@ def _cut(scores: np.ndarray, share: float) -> float:
         return float(min(1.0, (ordered[-1] + 1) / 2))
     first = allowed[0]
     return float((ordered[first] + ordered[first - 1]) / 2) if first else float(ordered[0])
+
+
+def compute_scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """ROC AUC and log loss (nats) of probabilities (n,) against labels (n,), 1 for generated."""
+    from sklearn.metrics import roc_auc_score
+
+    return {
+        "auc": float(roc_auc_score(labels, probabilities)),
+        "log_loss": compute_cross_entropy(convert_to_logits(probabilities), labels),
+    }
+
+
+def describe_uselessness(probabilities: np.ndarray, labels: np.ndarray, threshold: float) -> str:
+    """What a detector that tells nothing apart does on the validation images, in words; empty if it tells something.
+
+    Guessing reaches an AUC of .5 with the standard deviation of Mann and Whitney's U, and seldom two of them more.
+    """
+    generated, real = int(np.sum(labels == 1)), int(np.sum(labels == 0))
+    guessed = 0.5 + 2 * math.sqrt((generated + real + 1) / (12 * generated * real))
+    auc = compute_scores(probabilities, labels)["auc"]
+    if auc <= guessed:
+        return f"has a validation AUC of {auc:.2f}, which guessing reaches, too (up to {guessed:.2f} with so few images)."
+    alarms = probabilities >= threshold
+    if alarms.all() or not alarms.any():
+        return f"calls every validation image {'generated' if alarms.all() else 'real'}."
+    return ""
+
+
+def convert_to_logits(probabilities: np.ndarray) -> np.ndarray:
+    clipped = np.clip(probabilities, 1e-7, 1 - 1e-7)
+    return np.log(clipped / (1 - clipped))

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data_collection import checked_json, console, manifest, splits
-from data_collection.manifest import FaceRecord
+from data_collection.dataset import manifest, splits
+from data_collection.dataset.manifest import FaceRecord
+from runtime import checked_json, console
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,16 @@ class Dataset:
         counts = Counter((record.split, record.label) for record in self.records if record.accepted)
         return {
             "folder": str(self.folder),
-            "fingerprint": manifest.fingerprint(self.records),
-            "hold_out_sha256": splits.hold_out_sha256(self.records),
-            "images": {split: {label: counts[split, label] for label in manifest.LABELS} for split in splits.SPLITS},
+            "fingerprint": manifest.compute_fingerprint(self.records),
+            "hold_out_sha256": splits.compute_hold_out_sha256(self.records),
+            "images": {
+                split: {label: counts[split, label] for label in manifest.LABELS}
+                for split in splits.SPLITS
+            },
         }
 
 
-def find(data: Path, named: Path) -> Path:
+def find_dataset_folder(data: Path, named: Path) -> Path:
     """The data set that a person names by path, or by name inside `data`.
 
     Raises:
@@ -45,40 +49,48 @@ def find(data: Path, named: Path) -> Path:
     for folder in (named, data / named):
         if manifest.manifest_path(folder).is_file():
             return folder
-    raise console.PlainError(f"{named} holds no data set; name the folder that manifest.jsonl lies in with --dataset.")
+    raise console.PlainError(
+        f"{named} holds no data set; name the folder that manifest.jsonl lies in with --dataset."
+    )
 
 
-def read(data: Path, named: Path | None) -> Dataset:
+def load_dataset(data: Path, named: Path | None) -> Dataset:
     """Reads the named data set, or the one collected last.
 
     Raises:
         PlainError: there is none, it was altered, or a split of it lacks a class.
     """
-    folder = _newest(data) if named is None else find(data, named)
-    records = manifest.read(folder)
-    splits.check(records, splits.read(folder))
+    folder = _find_newest_dataset(data) if named is None else find_dataset_folder(data, named)
+    records = manifest.read_manifest(folder)
+    splits.check_splits(records, splits.read_splits(folder))
     dataset = Dataset(
         folder,
-        _image_size(folder / "settings.json"),
+        _load_image_size(folder / "settings.json"),
         records,
-        manifest.accepted(records, "train"),
-        manifest.accepted(records, "validation"),
+        manifest.select_accepted(records, "train"),
+        manifest.select_accepted(records, "validation"),
     )
     for name, part in (("train", dataset.train), ("validation", dataset.validation)):
         if {record.label for record in part} != set(manifest.LABELS):
-            raise console.PlainError(f"The {name} split of {folder} lacks a class; collect more images.")
-    console.say(f"{folder}: {len(dataset.train)} images to train, {len(dataset.validation)} to validate.")
+            raise console.PlainError(
+                f"The {name} split of {folder} lacks a class; collect more images."
+            )
+    console.print_message(
+        f"{folder}: {len(dataset.train)} images to train, {len(dataset.validation)} to validate."
+    )
     return dataset
 
 
-def _image_size(path: Path) -> int:
+def _load_image_size(path: Path) -> int:
     try:
-        return int(checked_json.parsed(path.read_bytes())["frozen"]["image_size"])
+        return int(checked_json.parse_json(path.read_bytes())["frozen"]["image_size"])
     except (OSError, ValueError, KeyError, TypeError):
-        raise console.PlainError(f"{path} is missing or damaged; restore it from a copy.", console.DISK) from None
+        raise console.PlainError(
+            f"{path} is missing or damaged; restore it from a copy.", console.EXIT_DISK
+        ) from None
 
 
-def _newest(data: Path) -> Path:
+def _find_newest_dataset(data: Path) -> Path:
     found = [path.parent for path in data.glob("*/manifest.jsonl")]
     if not found:
         raise console.PlainError(f"{data} holds no data set; run python -m data_collection first.")

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from data_collection import options
-from training.base_models import BASE_MODELS
-from training.input_signals import SIGNALS
+from runtime import options
+from training.bases.base_models import BASE_MODELS
+from training.bases.input_signals import SIGNALS
 
-Base = Literal[*BASE_MODELS]
-Signal = Literal[*SIGNALS]
-Model = Literal["logistic", "two-layer", "cnn", "srm-cnn"]
+BaseName = Literal[*BASE_MODELS]
+SignalName = Literal[*SIGNALS]
+ScratchModelName = Literal["logistic", "two-layer", "cnn", "srm-cnn"]
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class TrainingSettings:
     data: Path = Path("data")
     """Folder of all data sets."""
 
-    bases: tuple[Base, ...] = ("mobilenet_v2", "xception")
+    bases: tuple[BaseName, ...] = ("mobilenet_v2", "xception")
     """Pretrained bases to choose from. resnet18 needs requirements-keras-hub.txt."""
 
     sizes: tuple[int, ...] = (224,)
     """Input sizes in pixels, such as 224 320 448. The search may use one or all of them; more sizes see finer traces and \
 take longer."""
 
-    signals: tuple[Signal, ...] = ("picture", "residual")
+    signals: tuple[SignalName, ...] = ("picture", "residual")
     """What the bases are shown: the picture, its noise residual (what blurring takes out of it), or both, of which the search \
 may use one or all."""
 
@@ -54,7 +54,7 @@ same heads."""
     epochs: int = 20
     """Most epochs of one trial; the winner and the models from scratch may take twice as many."""
 
-    models: tuple[Model, ...] = ()
+    models: tuple[ScratchModelName, ...] = ()
     """Models to train from scratch on the same pictures, for the same leaderboard: logistic regression and a two-layer net \
 on pixels, a small CNN, and the CNN with style-based attention."""
 
@@ -95,11 +95,11 @@ cluster (docs/scale.md)."""
     """Folder for TensorBoard."""
 
     def __post_init__(self) -> None:
-        options.once("bases", self.bases, "base")
-        options.once("sizes", self.sizes, "size")
-        options.once("signals", self.signals, "signal")
+        options.check_unique_values("bases", self.bases, "base")
+        options.check_unique_values("sizes", self.sizes, "size")
+        options.check_unique_values("signals", self.signals, "signal")
         if self.models:
-            options.once("models", self.models, "model")
+            options.check_unique_values("models", self.models, "model")
         for base in self.bases:
             row = BASE_MODELS[base]
             for size in self.sizes:
@@ -107,8 +107,12 @@ cluster (docs/scale.md)."""
                     raise ValueError(
                         f"--sizes has {size}; {base} takes multiples of {row.multiple} from {row.smallest} to 1024."
                     )
-        options.within(self, views=(1, 32), trials=(1, 10_000), epochs=(2, 10_000), committee=(1, 100))
-        options.within(self, repeats=(1, 100), seed=(0, 2**31 - 1), batch_size=(1, 4096))
+        options.check_ranges(
+            self, views=(1, 32), trials=(1, 10_000), epochs=(2, 10_000), committee=(1, 100)
+        )
+        options.check_ranges(self, repeats=(1, 100), seed=(0, 2**31 - 1), batch_size=(1, 4096))
         if not 0 < self.target_fpr < 0.5:
-            raise ValueError(f"--target-fpr is {self.target_fpr}; choose a share between 0 and 0.5.")
-        options.plain_name("name", self.name, such_as="faces-1")
+            raise ValueError(
+                f"--target-fpr is {self.target_fpr}; choose a share between 0 and 0.5."
+            )
+        options.check_plain_name("name", self.name, such_as="faces-1")

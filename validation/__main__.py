@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import tyro
 
-from data_collection import console
+from runtime import console
 from validation.settings import ValidationSettings
 
 VALIDATE_HELP = f"""{ValidationSettings.__doc__}
@@ -13,36 +13,38 @@ One more command: `python -m validation matrix` trains a head on each generated 
 other."""
 
 
-def validate_command(words: list[str]) -> None:
-    settings = tyro.cli(ValidationSettings, prog="python -m validation", description=VALIDATE_HELP, args=words)
+def run_validate_command(words: list[str]) -> None:
+    settings = tyro.cli(
+        ValidationSettings, prog="python -m validation", description=VALIDATE_HELP, args=words
+    )
 
-    from validation.validate import validate
+    from validation.validate import validate_detector
 
-    validate(settings)
-
-
-def matrix_command(words: list[str]) -> None:
-    from validation.matrix_settings import MatrixSettings
-
-    settings = tyro.cli(MatrixSettings, prog="python -m validation matrix", args=words)
-
-    from training import quiet
-
-    console.say("Starting Keras.")
-    quiet.start_keras()
-
-    from validation.matrix import matrix
-
-    matrix(settings)
+    validate_detector(settings)
 
 
-COMMANDS: dict[str, Callable[[list[str]], None]] = {"matrix": matrix_command}
+def run_cross_generator_command(words: list[str]) -> None:
+    from validation.cross_generator.settings import CrossGeneratorSettings
+
+    settings = tyro.cli(CrossGeneratorSettings, prog="python -m validation matrix", args=words)
+
+    from training import keras_startup
+
+    console.print_message("Starting Keras.")
+    keras_startup.start_keras()
+
+    from validation.cross_generator.cross_generator import evaluate_cross_generator
+
+    evaluate_cross_generator(settings)
+
+
+COMMANDS: dict[str, Callable[[list[str]], None]] = {"matrix": run_cross_generator_command}
 
 
 def main() -> None:
     first, *rest = sys.argv[1:] or [""]
-    return COMMANDS[first](rest) if first in COMMANDS else validate_command(sys.argv[1:])
+    return COMMANDS[first](rest) if first in COMMANDS else run_validate_command(sys.argv[1:])
 
 
 if __name__ == "__main__":
-    console.run(main)
+    console.run_command(main)

@@ -9,22 +9,26 @@ from pathlib import Path
 
 import numpy as np
 
-from data_collection import console, face_images
-from data_collection.manifest import FaceRecord
-from training import feature_cache, onnx_files, saved_models
+from data_collection.dataset.manifest import FaceRecord
+from data_collection.images import canonical
+from runtime import console
+from training import onnx_models
 from training.calibration import Calibration
-from training.saved_models import Card
-from validation.kept import kept
+from training.detectors import saved_models
+from training.detectors.card import Card
+from training.features import extractor
+from training.features import pixels as feature_pixels
+from validation.result_cache import load_or_compute
 
-CHUNK = 64
+SCORES_CHUNK_IMAGES = 64
 """Images after which the probabilities are kept."""
 
-BATCH = 16
+SCORING_BATCH_IMAGES = 16
 """At 448 px a batch of 64 would hold a gigabyte in the outputs of a few layers."""
 
 
 @dataclass(frozen=True)
-class Judge:
+class Scorer:
     """A detector file that can be asked.
 
     Attributes:
@@ -42,9 +46,9 @@ class Judge:
     calibration: Calibration
 
     @functools.cached_property
-    def run(self) -> onnx_files.Runner:
+    def run(self) -> onnx_models.OnnxRunner:
         """Pixels (n, image_size, image_size, 3), 0..255, to probabilities of *generated*, (n,)."""
-        ask = onnx_files.streams(self.file)
+        ask = onnx_models.open_onnx_streams(self.file)
 
         def probabilities(pixels: np.ndarray) -> np.ndarray:
             return ask(pixels.astype(np.float32))[:, 0]
@@ -53,12 +57,15 @@ class Judge:
 
     def key(self, records: Sequence[FaceRecord]) -> list[object]:
         """What decides what this detector, and its Keras twin, say of these images."""
-        libraries = [*feature_cache.versions("onnxruntime"), *feature_cache.versions("keras")]
-        seen = [self.sha256, face_images.CANONICALISER_VERSION, self.image_size, self.crop]
+        libraries = [
+            *extractor.list_engine_versions("onnxruntime"),
+            *extractor.list_engine_versions("keras"),
+        ]
+        seen = [self.sha256, canonical.CANONICALISER_VERSION, self.image_size, self.crop]
         return [*seen, libraries, [record.id for record in records]]
 
 
-def judges(folder: Path, card: Card) -> list[Judge]:
+def load_scorers(folder: Path, card: Card) -> list[Scorer]:
     """The detector in a folder, and the baselines that it brought along and that can look at pictures.
 
     Raises:
@@ -66,13 +73,15 @@ def judges(folder: Path, card: Card) -> list[Judge]:
     """
     files = {card.name: (saved_models.ONNX_FILE, card.calibration)}
     files |= {
-        name: (rival["file"], Calibration(**rival["calibration"])) for name, rival in card.baselines.items() if "file" in rival
+        name: (rival["file"], Calibration(**rival["calibration"]))
+        for name, rival in card.baselines.items()
+        if "file" in rival
     }
     return [
-        Judge(
+        Scorer(
             name,
             folder,
-            saved_models.intact(folder, card, file),
+            saved_models.verify_model_file(folder, card, file),
             card.sha256[file],
             card.image_size,
             card.crop,
@@ -82,7 +91,9 @@ def judges(folder: Path, card: Card) -> list[Judge]:
     ]
 
 
-def predict(folder: Path, records: Sequence[FaceRecord], asked: Sequence[Judge]) -> list[np.ndarray]:
+def score_images(
+    folder: Path, records: Sequence[FaceRecord], asked: Sequence[Scorer]
+) -> list[np.ndarray]:
     """Probabilities of *generated* for view 0 of the records, one array (images,) for each detector.
 
     Args:
@@ -91,33 +102,56 @@ def predict(folder: Path, records: Sequence[FaceRecord], asked: Sequence[Judge])
     Raises:
         PlainError: an image was altered since it was collected, or a detector answers with something that is no number.
     """
-    chunks = [records[start : start + CHUNK] for start in range(0, len(records), CHUNK)]
+    chunks = [
+        records[start : start + SCORES_CHUNK_IMAGES]
+        for start in range(0, len(records), SCORES_CHUNK_IMAGES)
+    ]
     found: list[list[np.ndarray]] = [[] for _ in asked]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for chunk in console.progress(chunks, f"judging images by {len(asked)} detectors", len(chunks)):
-            pixels = functools.cache(functools.partial(_pixels, pool, folder, chunk))
+        for chunk in console.track_progress(
+            chunks, f"judging images by {len(asked)} detectors", len(chunks)
+        ):
+            pixels = functools.cache(functools.partial(_load_pixels, pool, folder, chunk))
             for answers, judge in zip(found, asked, strict=True):
-                make = functools.partial(_judge, judge, pixels)
-                answers.append(kept(judge.folder / "kept", "scores", judge.key(chunk), make)["probabilities"])
-    return [_numbers(np.concatenate(answers), judge) for answers, judge in zip(found, asked, strict=True)]
+                make = functools.partial(_score_pixels, judge, pixels)
+                answers.append(
+                    load_or_compute(judge.folder / "kept", "scores", judge.key(chunk), make)[
+                        "probabilities"
+                    ]
+                )
+    return [
+        _check_finite_scores(np.concatenate(answers), judge)
+        for answers, judge in zip(found, asked, strict=True)
+    ]
 
 
-def _pixels(pool: concurrent.futures.Executor, folder: Path, records: Sequence[FaceRecord], size: int, crop: str) -> np.ndarray:
+def _load_pixels(
+    pool: concurrent.futures.Executor,
+    folder: Path,
+    records: Sequence[FaceRecord],
+    size: int,
+    crop: str,
+) -> np.ndarray:
     rows = (replace(record, crop=crop) for record in records)
-    return np.stack(list(pool.map(lambda row: feature_cache.canonical(folder, row, size, 0), rows)))
+    return np.stack(
+        list(pool.map(lambda row: feature_pixels.load_canonical_view(folder, row, size, 0), rows))
+    )
 
 
-def _judge(judge: Judge, pixels: Callable[[int, str], np.ndarray]) -> dict[str, np.ndarray]:
+def _score_pixels(judge: Scorer, pixels: Callable[[int, str], np.ndarray]) -> dict[str, np.ndarray]:
     wanted = pixels(judge.image_size, judge.crop)
-    parts = [judge.run(wanted[start : start + BATCH]) for start in range(0, len(wanted), BATCH)]
+    parts = [
+        judge.run(wanted[start : start + SCORING_BATCH_IMAGES])
+        for start in range(0, len(wanted), SCORING_BATCH_IMAGES)
+    ]
     return {"probabilities": np.concatenate(parts)}
 
 
-def _numbers(probabilities: np.ndarray, judge: Judge) -> np.ndarray:
+def _check_finite_scores(probabilities: np.ndarray, judge: Scorer) -> np.ndarray:
     broken = int(np.sum(~np.isfinite(probabilities)))
     if broken:
         raise console.PlainError(
             f"{judge.name} gave no number for {broken} of {len(probabilities)} images; it is broken, train again.",
-            console.BAD_MODEL,
+            console.EXIT_BAD_MODEL,
         )
     return probabilities.astype(np.float64)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from data_collection import options
+from runtime import options
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,6 @@ class ValidationSettings:
     """Folder for TensorBoard."""
 
     def __post_init__(self) -> None:
-        options.within(self, distorted=(0, 100_000), explained=(0, 10_000))
+        options.check_ranges(self, distorted=(0, 100_000), explained=(0, 10_000))
         if self.label and self.data is None:
             raise ValueError("--label says what the pictures of --data are; give that, too.")

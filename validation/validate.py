@@ -5,68 +5,72 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from data_collection import audit, console, manifest, options
-from training import saved_models
-from training.saved_models import Card
-from validation import (
-    breakdowns,
-    comparison,
-    controls,
-    curves,
-    evaluation_set,
-    explanations,
-    model_card,
-    overlap,
-    pictures,
-    predictions,
-    report,
-    report_log,
-    robustness_summary,
-    verdict,
-)
-from validation.comparison import Verdicts
-from validation.evaluation_set import EvaluationSet
-from validation.judged import Judged
-from validation.metrics import estimates
-from validation.predictions import Judge
-from validation.report import Report
+from data_collection.audit import audit
+from runtime import atomic_files, console, options
+from training.detectors import card as detector_card
+from training.detectors import saved_models
+from training.detectors.card import Card
+from validation import predictions
+from validation.data import choose, overlap
+from validation.data.evaluation_set import EvaluationSet
+from validation.explanations import explain, image_panels, negative_controls
+from validation.metrics import abstention, breakdowns, comparison
+from validation.metrics.comparison import DetectorResult
+from validation.metrics.estimates import estimate_metrics
+from validation.metrics.scored_images import ScoredImages
+from validation.predictions import Scorer
+from validation.report import figures, model_card, tensorboard
+from validation.report import page as report_page
+from validation.report import summary as verdict
+from validation.report.report import ValidationReport
+from validation.robustness import summary
 from validation.settings import ValidationSettings
 
-PRINTED = ("ROC AUC", "balanced accuracy", "TPR", "FPR", "TPR at 5% FPR", "ECE")
+PRINTED_METRICS = ("ROC AUC", "balanced accuracy", "TPR", "FPR", "TPR at 5% FPR", "ECE")
 
 
-def validate(settings: ValidationSettings) -> None:
+def validate_detector(settings: ValidationSettings) -> None:
     """Judges one detector and writes its report; the hold-out is opened once for it.
 
     Raises:
         PlainError: no detector, no images, or images that were altered or learnt from.
     """
-    folder = saved_models.find(settings.saved_models, settings.model)
-    card = saved_models.read_card(folder)
-    asked = predictions.judges(folder, card)
-    rival = find_rival(settings, folder)
-    data = evaluation_set.choose(settings, card)
-    console.heading(f"{card.name} on {data.name}: {len(data.records)} images")
+    folder = saved_models.find_detector(settings.saved_models, settings.model)
+    card = detector_card.read_card(folder)
+    asked = predictions.load_scorers(folder, card)
+    rival = load_comparison_scorer(settings, folder)
+    data = choose.choose_evaluation_set(settings, card)
+    console.print_heading(f"{card.name} on {data.name}: {len(data.records)} images")
     if rival:
-        asked.append(check_rival(rival, data, asked))
+        asked.append(check_comparison_scorer(rival, data, asked))
 
-    found = assemble(settings, card, data, judge_all(data, asked), asked, rival is not None)
-    place = settings.report or folder / ("report" if data.opened else f"report-{short_name(data)}")
-    page = report.write(found, place)
+    found = build_report(settings, card, data, score_all(data, asked), asked, rival is not None)
+    place = settings.report or folder / (
+        "report" if data.opened else f"report-{make_short_name(data)}"
+    )
+    page = report_page.write_report(found, place)
     if data.opened:
-        manifest.write_whole(folder / "README.md", model_card.written(found).encode())
-    report_log.log(found, settings.logs / "validation" / folder.name / ("hold-out" if data.opened else short_name(data)))
-    show(found)
-    console.say(f"The whole report: {page}. Curves: tensorboard --logdir {settings.logs}")
+        atomic_files.write_atomically(
+            folder / "README.md", model_card.render_model_card(found).encode()
+        )
+    tensorboard.log_report(
+        found,
+        settings.logs
+        / "validation"
+        / folder.name
+        / ("hold-out" if data.opened else make_short_name(data)),
+    )
+    print_report(found)
+    console.print_message(f"The whole report: {page}. Curves: tensorboard --logdir {settings.logs}")
 
 
-def short_name(data: EvaluationSet) -> str:
+def make_short_name(data: EvaluationSet) -> str:
     """The folder's name, and a few letters that tell it from others of that name."""
     path = data.folder.absolute()
     return f"{path.name}-{hashlib.sha256(str(path).encode()).hexdigest()[:4]}"
 
 
-def find_rival(settings: ValidationSettings, folder: Path) -> Judge | None:
+def load_comparison_scorer(settings: ValidationSettings, folder: Path) -> Scorer | None:
     """The detector of --against.
 
     Raises:
@@ -74,42 +78,48 @@ def find_rival(settings: ValidationSettings, folder: Path) -> Judge | None:
     """
     if not settings.against:
         return None
-    other = saved_models.find(settings.saved_models, settings.against)
+    other = saved_models.find_detector(settings.saved_models, settings.against)
     if other.resolve() == folder.resolve():
-        raise console.PlainError(f"--against {settings.against} is the detector that is judged; name another one.")
-    return predictions.judges(other, saved_models.read_card(other))[0]
+        raise console.PlainError(
+            f"--against {settings.against} is the detector that is judged; name another one."
+        )
+    return predictions.load_scorers(other, detector_card.read_card(other))[0]
 
 
-def check_rival(rival: Judge, data: EvaluationSet, asked: Sequence[Judge]) -> Judge:
+def check_comparison_scorer(rival: Scorer, data: EvaluationSet, asked: Sequence[Scorer]) -> Scorer:
     """The detector to compare with, under a name of its own; it must not know the images either.
 
     Raises:
         PlainError: it has learnt from some of them.
     """
-    card = saved_models.read_card(rival.folder)
-    overlap.kept_apart(data, card, Path(card.dataset["folder"]))
-    return replace(rival, name=str(rival.folder)) if rival.name in {judge.name for judge in asked} else rival
+    card = detector_card.read_card(rival.folder)
+    overlap.separate_from_training(data, card, Path(card.dataset["folder"]))
+    return (
+        replace(rival, name=str(rival.folder))
+        if rival.name in {judge.name for judge in asked}
+        else rival
+    )
 
 
-def judge_all(data: EvaluationSet, asked: Sequence[Judge]) -> list[Verdicts]:
-    answers = predictions.predict(data.folder, data.records, asked)
+def score_all(data: EvaluationSet, asked: Sequence[Scorer]) -> list[DetectorResult]:
+    answers = predictions.score_images(data.folder, data.records, asked)
     found = []
     for judge, probabilities in zip(asked, answers, strict=True):
-        judged = Judged.of(data.records, probabilities, judge.calibration.threshold)
+        judged = ScoredImages.of(data.records, probabilities, judge.calibration.threshold)
         both = len(set(judged.labels.tolist())) == 2
-        delong = comparison.delong_interval(judged) if judged.independent and both else None
-        found.append(Verdicts(judge.name, judged, estimates(judged), delong))
+        delong = comparison.compute_delong_interval(judged) if judged.independent and both else None
+        found.append(DetectorResult(judge.name, judged, estimate_metrics(judged), delong))
     return found
 
 
-def assemble(
+def build_report(
     settings: ValidationSettings,
     card: Card,
     data: EvaluationSet,
-    verdicts: list[Verdicts],
-    asked: Sequence[Judge],
+    verdicts: list[DetectorResult],
+    asked: Sequence[Scorer],
     rival: bool,
-) -> Report:
+) -> ValidationReport:
     """Everything else that the report says.
 
     Args:
@@ -117,41 +127,60 @@ def assemble(
     """
     first, judge, records = verdicts[0], asked[0], data.records
     judged = first.judged
-    doubts = breakdowns.doubts(judged, [judge.calibration.verdict(each) for each in judged.probabilities])
-    under = robustness_summary.measure(data.folder, records, judged, judge, settings.distorted) if settings.distorted else None
-    explained, maps = explanations.explain(settings, card, data, judged, judge)
-    wrong = pictures.most_wrong(judged)
-    checked = audit.read(data.folder) if data.opened else None
+    doubts = abstention.compute_abstention_statistics(
+        judged, [judge.calibration.verdict(each) for each in judged.probabilities]
+    )
+    under = (
+        summary.measure_robustness(data.folder, records, judged, judge, settings.distorted)
+        if settings.distorted
+        else None
+    )
+    explained, maps = explain.explain_detector(settings, card, data, judged, judge)
+    wrong = image_panels.find_most_wrong(judged)
+    checked = audit.read_audit(data.folder) if data.opened else None
     again = replace(settings, model=judge.folder, against=asked[-1].folder if rival else None)
-    return Report(
+    return ValidationReport(
         card=card,
         data=data,
-        verdict=verdict.verdict(data, verdicts, doubts, checked, under),
+        verdict=verdict.summarise_validation(data, verdicts, doubts, checked, under),
         verdicts=verdicts,
-        breakdowns=breakdowns.breakdowns(records, judged),
+        breakdowns=breakdowns.compute_breakdowns(records, judged),
         doubts=doubts,
-        wrong={label: pictures.show(data.folder, records, judged, index, judge, maps) for label, index in wrong.items()},
+        wrong={
+            label: image_panels.build_image_panels(data.folder, records, judged, index, judge, maps)
+            for label, index in wrong.items()
+        },
         explained=explained,
-        sources=controls.two_sources(records, judged),
-        limits=verdict.limits(records, first, under),
-        command=options.typed("python -m validation", again),
+        sources=negative_controls.evaluate_source_pairs(records, judged),
+        limits=verdict.list_limits(records, first, under),
+        command=options.format_command_line("python -m validation", again),
         robustness=under,
-        comparison=comparison.compare((first.name, asked[-1].name), judged, verdicts[-1].judged) if rival else None,
+        comparison=comparison.compare_detectors(
+            (first.name, asked[-1].name), judged, verdicts[-1].judged
+        )
+        if rival
+        else None,
         audit=checked,
-        pictures=curves.figures(verdicts, judge.calibration),
+        pictures=figures.plot_report_figures(verdicts, judge.calibration),
     )
 
 
-def show(found: Report) -> None:
+def print_report(found: ValidationReport) -> None:
     columns = ["metric, 95% interval", *(each.name for each in found.verdicts)]
     title = found.data.name[0].upper() + found.data.name[1:]
-    console.table(title, columns, [[name, *(each.estimates[name] for each in found.verdicts)] for name in PRINTED])
+    console.print_table(
+        title,
+        columns,
+        [[name, *(each.estimates[name] for each in found.verdicts)] for name in PRINTED_METRICS],
+    )
     for sentence in found.verdict:
-        console.say(sentence)
+        console.print_message(sentence)
     for difference in found.comparison.differences[:4] if found.comparison else ():
-        console.say(difference.sentence)
+        console.print_message(difference.sentence)
     if found.data.refused:
         file, reason = found.data.refused[0]
-        console.warn(f"{len(found.data.refused)} files were not judged, {file} for one: {reason}. The report names them all.")
+        console.print_warning(
+            f"{len(found.data.refused)} files were not judged, {file} for one: {reason}. The report names them all."
+        )
     if found.card.banner:
-        console.warn(found.card.banner)
+        console.print_warning(found.card.banner)

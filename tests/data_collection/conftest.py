@@ -4,14 +4,14 @@ import urllib.request
 
 import pytest
 
-from data_collection import diffusion_artist
-from toy_diffusion import make_model
-from toys import SECRET
+from data_collection.diffusion import pipeline_loader
+from toys.commands import CANARY_SECRET
+from toys.diffusion import save_pipeline
 
 
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory):
-    return make_model(tmp_path_factory.mktemp("models") / "checked", flagged="all")
+    return save_pipeline(tmp_path_factory.mktemp("models") / "checked", flagged="all")
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def empty_cache(tmp_path, monkeypatch):
     import huggingface_hub
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    diffusion_artist._loaded.clear()
+    pipeline_loader._cached_pipelines.clear()
 
     def at(url: str) -> None:
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
@@ -46,12 +46,19 @@ def store(server, monkeypatch, tmp_path):
     """An empty bucket named `photos`; the client finds the server and its keys in the environment, as people set them."""
     import boto3
 
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+    for name in (
+        "AWS_PROFILE",
+        "AWS_SESSION_TOKEN",
+        "http_proxy",
+        "HTTP_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
+    ):
         monkeypatch.delenv(name, raising=False)
     for name, value in {
         "AWS_ENDPOINT_URL": server,
         "AWS_ACCESS_KEY_ID": "canary-id",
-        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_SECRET_ACCESS_KEY": CANARY_SECRET,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": str(tmp_path / "none"),
@@ -59,7 +66,9 @@ def store(server, monkeypatch, tmp_path):
         "AWS_MAX_ATTEMPTS": "1",
     }.items():
         monkeypatch.setenv(name, value)
-    urllib.request.urlopen(urllib.request.Request(f"{server}/moto-api/reset", method="POST")).close()
+    urllib.request.urlopen(
+        urllib.request.Request(f"{server}/moto-api/reset", method="POST")
+    ).close()
     client = boto3.client("s3")
     client.create_bucket(Bucket="photos")
     yield client

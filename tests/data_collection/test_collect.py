@@ -14,15 +14,19 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from data_collection import console, face_images, manifest, splits
-from data_collection.collect import keep_settings
-from data_collection.manifest import FaceRecord
+from data_collection.collect import ensure_frozen_settings
+from data_collection.dataset import manifest, splits, stored_images
+from data_collection.dataset.manifest import FaceRecord
+from data_collection.images import canonical as image_canonical
+from data_collection.images import decode
 from data_collection.settings import CollectionSettings
-from toys import collect_command, command, encoded, environment_of, make_faces, picture, small_disk
+from runtime import console
+from toys.commands import build_collect_words, build_environment, mount_small_disk, run_command
+from toys.images import encode_image, make_image, write_face_folders
 
 
 def read(folder: Path) -> list[FaceRecord]:
-    return manifest.read(folder / "data" / "faces")
+    return manifest.read_manifest(folder / "data" / "faces")
 
 
 def reasons(folder: Path) -> dict[str, str]:
@@ -30,35 +34,41 @@ def reasons(folder: Path) -> dict[str, str]:
 
 
 def written(folder: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+    return {
+        path: path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
 
 
 def add_trouble(faces: Path) -> None:
     """Fills the folders with everything that a folder of pictures also holds."""
     real = faces / "real"
-    photo = picture(500)
+    photo = make_image(500)
     (real / "zz copy.jpg").write_bytes((real / "face 000.jpeg").read_bytes())
-    (real / "black.png").write_bytes(encoded(Image.new("RGB", (96, 96))))
-    (real / "small.png").write_bytes(encoded(picture(501, 40)))
-    (real / "poor.jpg").write_bytes(encoded(picture(502), "JPEG", quality=30))
-    (real / "enlarged.png").write_bytes(encoded(picture(503, 64).resize((320, 320), Image.Resampling.BICUBIC)))
+    (real / "black.png").write_bytes(encode_image(Image.new("RGB", (96, 96))))
+    (real / "small.png").write_bytes(encode_image(make_image(501, 40)))
+    (real / "poor.jpg").write_bytes(encode_image(make_image(502), "JPEG", quality=30))
+    (real / "enlarged.png").write_bytes(
+        encode_image(make_image(503, 64).resize((320, 320), Image.Resampling.BICUBIC))
+    )
     (real / "empty.jpg").write_bytes(b"")
-    (real / "half.png").write_bytes(encoded(photo)[:2000])
+    (real / "half.png").write_bytes(encode_image(photo)[:2000])
     (real / "notes.txt").write_text("no picture")
-    (real / 'it\'s a "face" 🙂.png').write_bytes(encoded(photo))
+    (real / 'it\'s a "face" 🙂.png').write_bytes(encode_image(photo))
     (real / "deep" / "er").mkdir(parents=True)
-    (real / "deep" / "er" / "face.PNG").write_bytes(encoded(picture(504)))
-    (real / ".hidden.png").write_bytes(encoded(picture(505)))
+    (real / "deep" / "er" / "face.PNG").write_bytes(encode_image(make_image(504)))
+    (real / ".hidden.png").write_bytes(encode_image(make_image(505)))
     (real / "__MACOSX").mkdir()
-    (real / "__MACOSX" / "face.png").write_bytes(encoded(picture(506)))
+    (real / "__MACOSX" / "face.png").write_bytes(encode_image(make_image(506)))
     (real / "link.png").symlink_to(faces.parent / "secret.png")
-    (faces.parent / "secret.png").write_bytes(encoded(picture(507)))
+    (faces.parent / "secret.png").write_bytes(encode_image(make_image(507)))
     os.mkfifo(real / "pipe.png")
 
 
 def test_trouble_ends_in_rejected_rows_and_the_rest_is_collected(faces, tmp_path):
     add_trouble(faces)
-    done = command(*collect_command(faces), cwd=tmp_path)
+    done = run_command(*build_collect_words(faces), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = reasons(tmp_path)
     assert found == {
@@ -77,35 +87,42 @@ def test_trouble_ends_in_rejected_rows_and_the_rest_is_collected(faces, tmp_path
     assert found["notes.txt"].startswith("unreadable: not an image")
     accepted = {record.file for record in read(tmp_path) if record.accepted}
     assert {'it\'s a "face" 🙂.png', "deep/er/face.PNG"} <= accepted
-    assert Counter(record.label for record in read(tmp_path) if record.accepted) == {"real": 42, "generated": 40}
+    assert Counter(record.label for record in read(tmp_path) if record.accepted) == {
+        "real": 42,
+        "generated": 40,
+    }
 
 
 def test_originals_are_untouched_and_pictures_are_canonical(faces, tmp_path):
     before = {path: path.read_bytes() for path in faces.rglob("*.*")}
-    assert command(*collect_command(faces), cwd=tmp_path).returncode == 0
+    assert run_command(*build_collect_words(faces), cwd=tmp_path).returncode == 0
     assert {path: path.read_bytes() for path in faces.rglob("*.*")} == before
     folder = tmp_path / "data" / "faces"
     for record in read(tmp_path):
-        data = manifest.read_original(folder, record)
+        data = stored_images.read_original(folder, record)
         assert data in before.values()
-        canonical = face_images.canonical_jpeg(face_images.decode(data), record.id, 64)
+        canonical = image_canonical.encode_canonical_jpeg(decode.decode_face(data), record.id, 64)
         assert (folder / record.image).read_bytes() == canonical
 
 
 def test_a_second_run_does_nothing_and_new_images_extend_the_set(faces, tmp_path):
-    command(*collect_command(faces), cwd=tmp_path)
+    run_command(*build_collect_words(faces), cwd=tmp_path)
     first = written(tmp_path / "data")
-    again = command(*collect_command(faces), cwd=tmp_path)
+    again = run_command(*build_collect_words(faces), cwd=tmp_path)
     assert "0 new of 80" in again.stdout
     assert written(tmp_path / "data").keys() == first.keys()
     pictures = [path for path in first if path.suffix in (".jpg", ".png")]
     assert len(pictures) == 160
-    assert {path: written(tmp_path / "data")[path] for path in pictures} == {path: first[path] for path in pictures}
+    assert {path: written(tmp_path / "data")[path] for path in pictures} == {
+        path: first[path] for path in pictures
+    }
     old = {record.id: (record.group, record.split) for record in read(tmp_path)}
-    more = make_faces(tmp_path / "more", 0)
+    more = write_face_folders(tmp_path / "more", 0)
     for number in range(30):
-        (more / "real" / f"{number}.png").write_bytes(encoded(picture(700 + number)))
-    extended = command(*collect_command(faces, "--real", f"folder:{more / 'real'}"), cwd=tmp_path)
+        (more / "real" / f"{number}.png").write_bytes(encode_image(make_image(700 + number)))
+    extended = run_command(
+        *build_collect_words(faces, "--real", f"folder:{more / 'real'}"), cwd=tmp_path
+    )
     assert "30 new of 110" in extended.stdout
     now = {record.id: (record.group, record.split) for record in read(tmp_path)}
     assert {face_id: now[face_id] for face_id in old} == old
@@ -115,46 +132,60 @@ def test_a_second_run_does_nothing_and_new_images_extend_the_set(faces, tmp_path
 def test_prompts_from_a_csv_keep_their_images_together(faces, tmp_path):
     rows = [f"face {number:03}.png,prompt {number // 10}" for number in range(40)]
     (tmp_path / "facts.csv").write_text("\n".join(["file,prompt", *rows]))
-    assert command(*collect_command(faces, "--facts", "facts.csv"), cwd=tmp_path).returncode == 0
+    assert (
+        run_command(*build_collect_words(faces, "--facts", "facts.csv"), cwd=tmp_path).returncode
+        == 0
+    )
     generated = [record for record in read(tmp_path) if record.label == "generated"]
-    assert {len({(r.group, r.split) for r in generated if r.prompt == f"prompt {n}"}) for n in range(4)} == {1}
-    assert all(record.prompt == "" for record in read(tmp_path) if record.label == "real" and record.file[-4:] == ".png")
+    assert {
+        len({(r.group, r.split) for r in generated if r.prompt == f"prompt {n}"}) for n in range(4)
+    } == {1}
+    assert all(
+        record.prompt == ""
+        for record in read(tmp_path)
+        if record.label == "real" and record.file[-4:] == ".png"
+    )
 
 
 def test_a_csv_without_the_columns_is_refused(faces, tmp_path):
     (tmp_path / "facts.csv").write_text("name,text\na,b\n")
-    done = command(*collect_command(faces, "--facts", "facts.csv"), cwd=tmp_path)
+    done = run_command(*build_collect_words(faces, "--facts", "facts.csv"), cwd=tmp_path)
     assert done.returncode == 2
     assert "has the columns name, text" in done.stderr
 
 
 def test_an_image_under_both_labels_is_rejected_twice_and_warned_of(faces, tmp_path):
     shutil.copy(faces / "real" / "face 001.jpeg", faces / "generated" / "same.png")
-    done = command(*collect_command(faces), cwd=tmp_path)
+    done = run_command(*build_collect_words(faces), cwd=tmp_path)
     assert done.returncode == 0
     assert reasons(tmp_path) == {
         "same.png": "both labels: also real/face 001.jpeg",
         "face 001.jpeg": "both labels: also generated/same.png",
     }
-    assert "1 images have both labels and are left out, real/face 001.jpeg and generated/same.png for one" in done.stderr
+    assert (
+        "1 images have both labels and are left out, real/face 001.jpeg and generated/same.png for one"
+        in done.stderr
+    )
 
 
 def test_a_folder_collected_under_the_wrong_label_is_not_left_there(faces, tmp_path):
-    wrong = [*collect_command(faces)[:-4], "--real", f"folder:{faces / 'generated'}"]
-    command(*wrong, cwd=tmp_path)
-    done = command(*collect_command(faces), cwd=tmp_path)
+    wrong = [*build_collect_words(faces)[:-4], "--real", f"folder:{faces / 'generated'}"]
+    run_command(*wrong, cwd=tmp_path)
+    done = run_command(*build_collect_words(faces), cwd=tmp_path)
     assert "40 images have both labels and are left out" in done.stderr
     assert not any(record.accepted for record in read(tmp_path) if record.source == "generated")
 
 
 def test_lost_rows_of_the_hold_out_come_back_to_the_hold_out(faces, tmp_path):
-    command(*collect_command(faces), cwd=tmp_path)
+    run_command(*build_collect_words(faces), cwd=tmp_path)
     folder = tmp_path / "data" / "faces"
     before = {record.id: record.split for record in read(tmp_path)}
-    manifest.replace_all(folder, [record for record in read(tmp_path) if record.split != "hold-out"])
+    manifest.replace_records(
+        folder, [record for record in read(tmp_path) if record.split != "hold-out"]
+    )
     for number in range(40):
-        (faces / "real" / f"new {number}.png").write_bytes(encoded(picture(600 + number)))
-    assert command(*collect_command(faces), cwd=tmp_path).returncode == 0
+        (faces / "real" / f"new {number}.png").write_bytes(encode_image(make_image(600 + number)))
+    assert run_command(*build_collect_words(faces), cwd=tmp_path).returncode == 0
     after = {record.id: record.split for record in read(tmp_path)}
     assert {face_id: after[face_id] for face_id in before} == before
     assert len(after) == 120
@@ -162,14 +193,16 @@ def test_lost_rows_of_the_hold_out_come_back_to_the_hold_out(faces, tmp_path):
 
 def test_rows_of_a_csv_that_name_no_file_are_warned_of(faces, tmp_path):
     (tmp_path / "facts.csv").write_text("file,prompt\nface 000.png,a face\nface_1,a face\nshort\n")
-    done = command(*collect_command(faces, "--facts", "facts.csv"), cwd=tmp_path)
+    done = run_command(*build_collect_words(faces, "--facts", "facts.csv"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "2 rows of --facts name no file that was found" in done.stderr
 
 
 def test_a_name_that_is_no_utf_8_is_collected_like_any_other(faces, tmp_path):
-    Path(os.fsdecode(os.fsencode(faces / "real") + b"/\xff\xe9.png")).write_bytes(encoded(picture(650)))
-    assert command(*collect_command(faces), cwd=tmp_path).returncode == 0
+    Path(os.fsdecode(os.fsencode(faces / "real") + b"/\xff\xe9.png")).write_bytes(
+        encode_image(make_image(650))
+    )
+    assert run_command(*build_collect_words(faces), cwd=tmp_path).returncode == 0
     assert sum(record.accepted for record in read(tmp_path)) == 81
 
 
@@ -177,38 +210,45 @@ def test_a_name_that_is_no_utf_8_is_collected_like_any_other(faces, tmp_path):
 def test_too_few_images_of_a_class_stop_with_the_count(faces, tmp_path, left):
     for path in sorted((faces / "generated").iterdir())[left:]:
         path.unlink()
-    done = command(*collect_command(faces), cwd=tmp_path)
-    assert (done.returncode, f"Only {left} generated images" in done.stderr) == (2, True), done.stderr
+    done = run_command(*build_collect_words(faces), cwd=tmp_path)
+    assert (done.returncode, f"Only {left} generated images" in done.stderr) == (2, True), (
+        done.stderr
+    )
     for number in range(30):
-        (faces / "generated" / f"{number}.png").write_bytes(encoded(picture(800 + number, generated=True)))
-    assert command(*collect_command(faces), cwd=tmp_path).returncode == 0
+        (faces / "generated" / f"{number}.png").write_bytes(
+            encode_image(make_image(800 + number, generated=True))
+        )
+    assert run_command(*build_collect_words(faces), cwd=tmp_path).returncode == 0
 
 
 def test_other_settings_are_not_mixed_into_a_data_set(faces, tmp_path):
-    command(*collect_command(faces), cwd=tmp_path)
-    done = command(*collect_command(faces, "--image-size", 96), cwd=tmp_path)
+    run_command(*build_collect_words(faces), cwd=tmp_path)
+    done = run_command(*build_collect_words(faces, "--image-size", 96), cwd=tmp_path)
     assert done.returncode == 2
     assert "was collected with --image-size 64, not 96" in done.stderr
 
 
 def test_settings_under_which_nothing_was_accepted_may_be_mended(faces, tmp_path):
-    done = command(*collect_command(faces, "--min-side", 200), cwd=tmp_path)
+    done = run_command(*build_collect_words(faces, "--min-side", 200), cwd=tmp_path)
     assert done.returncode == 2 and "too small" in done.stderr
-    done = command(*collect_command(faces), cwd=tmp_path)
+    done = run_command(*build_collect_words(faces), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert all(record.accepted for record in read(tmp_path))
 
 
 def test_lost_splits_are_not_made_anew(faces, tmp_path):
-    command(*collect_command(faces), cwd=tmp_path)
+    run_command(*build_collect_words(faces), cwd=tmp_path)
     path = splits.splits_path(tmp_path / "data" / "faces")
     kept = path.read_bytes()
     path.unlink()
-    done = command(*collect_command(faces), cwd=tmp_path)
-    assert (done.returncode, "splits.json is missing; restore it from a copy" in done.stderr) == (6, True)
+    done = run_command(*build_collect_words(faces), cwd=tmp_path)
+    assert (done.returncode, "splits.json is missing; restore it from a copy" in done.stderr) == (
+        6,
+        True,
+    )
     assert not path.exists()
     path.write_bytes(json.dumps({**json.loads(kept), "groups": {}}).encode())
-    done = command(*collect_command(faces), cwd=tmp_path)
+    done = run_command(*build_collect_words(faces), cwd=tmp_path)
     assert "are not of the same state of the data set" in done.stderr
 
 
@@ -217,8 +257,10 @@ def test_damaged_settings_are_a_sentence(faces, tmp_path, damage):
     path = tmp_path / "settings.json"
     path.write_text(damage)
     settings = CollectionSettings(data=tmp_path.parent, dataset=tmp_path.name)
-    with pytest.raises(console.PlainError, match="settings.json is damaged; restore it from a copy"):
-        keep_settings(settings, [])
+    with pytest.raises(
+        console.PlainError, match="settings.json is damaged; restore it from a copy"
+    ):
+        ensure_frozen_settings(settings, [])
 
 
 def test_what_a_killed_run_left_half_written_is_swept(faces, tmp_path):
@@ -226,16 +268,16 @@ def test_what_a_killed_run_left_half_written_is_swept(faces, tmp_path):
     (folder / "originals" / "real" / "ab").mkdir(parents=True)
     for place in (".splits.json.1.tmp", ".settings.json.1.tmp", "originals/real/ab/.abc.jpg.1.tmp"):
         (folder / place).write_bytes(b"half")
-    assert command(*collect_command(faces), cwd=tmp_path).returncode == 0
+    assert run_command(*build_collect_words(faces), cwd=tmp_path).returncode == 0
     assert not list(folder.rglob("*.tmp"))
 
 
 def test_killed_at_any_moment_the_next_run_ends_with_the_same_data_set(tmp_path):
     """SIGKILL at random moments; the seed is printed so that a failure can be repeated."""
-    faces = make_faces(tmp_path / "faces", 120)
+    faces = write_face_folders(tmp_path / "faces", 120)
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
-    assert command(*collect_command(faces), cwd=tmp_path / "whole").returncode == 0
+    assert run_command(*build_collect_words(faces), cwd=tmp_path / "whole").returncode == 0
     seed = random.randrange(10**6)
     print("seed", seed)
     chance = random.Random(seed)
@@ -243,30 +285,43 @@ def test_killed_at_any_moment_the_next_run_ends_with_the_same_data_set(tmp_path)
     kills = 0
     for _ in range(8):
         rows = manifest_file.read_bytes().count(b"\n") if manifest_file.exists() else 0
-        words = [sys.executable, "-m", *map(str, collect_command(faces))]
+        words = [sys.executable, "-m", *map(str, build_collect_words(faces))]
         process = subprocess.Popen(
-            words, cwd=tmp_path / "killed", env=environment_of(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            words,
+            cwd=tmp_path / "killed",
+            env=build_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
-        while process.poll() is None and (manifest_file.read_bytes() if manifest_file.exists() else b"").count(b"\n") <= rows:
+        while (
+            process.poll() is None
+            and (manifest_file.read_bytes() if manifest_file.exists() else b"").count(b"\n") <= rows
+        ):
             time.sleep(0.002)
         time.sleep(chance.uniform(0, 0.1))
         kills += process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.wait()
         if manifest_file.exists():
-            manifest.read(manifest_file.parent)
+            manifest.read_manifest(manifest_file.parent)
     assert kills
-    assert command(*collect_command(faces), cwd=tmp_path / "killed").returncode == 0
-    assert sorted(read(tmp_path / "killed"), key=lambda r: r.key) == sorted(read(tmp_path / "whole"), key=lambda r: r.key)
-    one, other = (splits.read(tmp_path / name / "data" / "faces") for name in ("killed", "whole"))
+    assert run_command(*build_collect_words(faces), cwd=tmp_path / "killed").returncode == 0
+    assert sorted(read(tmp_path / "killed"), key=lambda r: r.key) == sorted(
+        read(tmp_path / "whole"), key=lambda r: r.key
+    )
+    one, other = (
+        splits.read_splits(tmp_path / name / "data" / "faces") for name in ("killed", "whole")
+    )
     assert one == other
     assert not list((tmp_path / "killed").rglob("*.tmp"))
 
 
 def test_an_interrupt_says_how_to_carry_on(tmp_path):
-    faces = make_faces(tmp_path / "faces", 150)
-    words = [sys.executable, "-m", *map(str, collect_command(faces))]
-    process = subprocess.Popen(words, cwd=tmp_path, env=environment_of(), stderr=subprocess.PIPE, text=True)
+    faces = write_face_folders(tmp_path / "faces", 150)
+    words = [sys.executable, "-m", *map(str, build_collect_words(faces))]
+    process = subprocess.Popen(
+        words, cwd=tmp_path, env=build_environment(), stderr=subprocess.PIPE, text=True
+    )
     while not (tmp_path / "data" / "faces" / "images").exists():
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)
@@ -277,17 +332,17 @@ def test_an_interrupt_says_how_to_carry_on(tmp_path):
 
 def test_a_full_disk_stops_with_one_sentence_and_loses_nothing(faces, tmp_path):
     small = tmp_path / "small"
-    with small_disk(small, "600k"):
-        done = command(*collect_command(faces, "--data", small), cwd=tmp_path)
+    with mount_small_disk(small, "600k"):
+        done = run_command(*build_collect_words(faces, "--data", small), cwd=tmp_path)
         assert done.returncode == 6, done.stderr
         assert "No space left on device" in done.stderr and "Traceback" not in done.stderr
         subprocess.run(["mount", "-o", "remount,size=20m", small], check=True)
-        done = command(*collect_command(faces, "--data", small), cwd=tmp_path)
+        done = run_command(*build_collect_words(faces, "--data", small), cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        assert sum(record.accepted for record in manifest.read(small / "faces")) == 80
+        assert sum(record.accepted for record in manifest.read_manifest(small / "faces")) == 80
 
 
 def test_settings_are_kept_beside_the_data_set(faces, tmp_path):
-    command(*collect_command(faces), cwd=tmp_path)
+    run_command(*build_collect_words(faces), cwd=tmp_path)
     kept = json.loads((tmp_path / "data" / "faces" / "settings.json").read_text())
     assert kept["frozen"]["image_size"] == 64

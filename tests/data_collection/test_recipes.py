@@ -5,14 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from data_collection import console, recipes
-from data_collection.settings import CollectionSettings, DrawingSettings, PromptSettings
+from data_collection import recipes
+from data_collection.settings import CollectionSettings, GenerationSettings, PromptSettings
+from runtime import console
 
 
 def test_options_typed_beside_a_recipe_win_and_sources_add_up(tmp_path):
-    ready = recipes.parse(["--recipe", "sample"])
-    assert (ready.dataset, ready.image_size, ready.real, ready.generated) == ("sample", 64, ("sample",), ("dcgan:400",))
-    more = recipes.parse(["--recipe=sample", "--dataset", "mine", "--image-size", "448", "--real", "folder:x"])
+    ready = recipes.parse_collection_settings(["--recipe", "sample"])
+    assert (ready.dataset, ready.image_size, ready.real, ready.generated) == (
+        "sample",
+        64,
+        ("sample",),
+        ("dcgan:400",),
+    )
+    more = recipes.parse_collection_settings(
+        ["--recipe=sample", "--dataset", "mine", "--image-size", "448", "--real", "folder:x"]
+    )
     assert (more.dataset, more.image_size, more.real) == ("mine", 448, ("sample", "folder:x"))
 
 
@@ -22,20 +30,30 @@ def test_a_run_leaves_a_recipe_that_means_the_same_options(tmp_path):
         generated=("stable-diffusion:30@some/model", "dcgan:4"),
         facts=(Path("a.csv"),),
         prompting=PromptSettings(prompts="template", prompt_count=7),
-        drawing=DrawingSettings(steps=4, guidance=0.0, negative_prompt="blurred, grün", safety_checker=False),
+        drawing=GenerationSettings(
+            steps=4, guidance=0.0, negative_prompt="blurred, grün", safety_checker=False
+        ),
         keep_upscaled=True,
         seed=9,
         data=tmp_path,
     )
-    recipes.keep(settings)
-    again = recipes.parse(["--recipe", str(settings.folder / "recipe.toml"), "--data", str(tmp_path)])
-    assert again == CollectionSettings(**{**vars(settings), "recipe": str(settings.folder / "recipe.toml")})
+    recipes.write_recipe(settings)
+    again = recipes.parse_collection_settings(
+        ["--recipe", str(settings.folder / "recipe.toml"), "--data", str(tmp_path)]
+    )
+    assert again == CollectionSettings(
+        **{**vars(settings), "recipe": str(settings.folder / "recipe.toml")}
+    )
 
 
 def test_every_run_that_added_something_leaves_a_recipe_of_its_own(tmp_path):
     for source, something_new in (("a", False), ("b", True), ("a", True), ("c", False)):
-        recipes.keep(CollectionSettings(real=(f"folder:{source}",), data=tmp_path), something_new)
-    kept = {path.name: recipes.read(str(path))["real"] for path in (tmp_path / "faces").iterdir()}
+        recipes.write_recipe(
+            CollectionSettings(real=(f"folder:{source}",), data=tmp_path), something_new
+        )
+    kept = {
+        path.name: recipes.read_recipe(str(path))["real"] for path in (tmp_path / "faces").iterdir()
+    }
     assert kept == {"recipe.toml": ["folder:a"], "recipe-2.toml": ["folder:b"]}
 
 
@@ -46,12 +64,12 @@ def test_every_run_that_added_something_leaves_a_recipe_of_its_own(tmp_path):
 def test_a_recipe_that_cannot_be_read_is_refused_in_a_sentence(tmp_path, text, sentence):
     (tmp_path / "mine.toml").write_text(text)
     with pytest.raises(console.PlainError, match=re.escape(sentence)):
-        recipes.parse(["--recipe", str(tmp_path / "mine.toml")])
+        recipes.parse_collection_settings(["--recipe", str(tmp_path / "mine.toml")])
 
 
 def test_a_misspelt_option_in_a_recipe_ends_like_one_that_was_typed(tmp_path, capsys):
     (tmp_path / "mine.toml").write_text("image_sice = 64\n")
     with pytest.raises(SystemExit) as end:
-        recipes.parse(["--recipe", str(tmp_path / "mine.toml")])
+        recipes.parse_collection_settings(["--recipe", str(tmp_path / "mine.toml")])
     assert end.value.code == 2
     assert "--image-size" in capsys.readouterr().err

@@ -13,13 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_collection import face_images
+from data_collection.images import canonical, decode
 from detection.predictor import Detector
-from toys import ROOT, encoded, picture
+from runtime import hashing
+from toys.commands import REPOSITORY_ROOT
+from toys.images import encode_image, make_image
 
 pytestmark = pytest.mark.slow
 
-DEMO = ROOT / "docs" / "browser-demo"
+DEMO = REPOSITORY_ROOT / "docs" / "browser-demo"
 TOLERANCE = 0.0001
 """In probability. Chromium decodes and encodes JPEG as Pillow does, so pixels are the same; only sums are rounded otherwise."""
 
@@ -80,18 +82,18 @@ def judged(tab, name: str, data: bytes) -> tuple[str, float]:
 
 
 def pictures() -> dict[str, bytes]:
-    turned = picture(5, 200).crop((0, 0, 200, 130))
+    turned = make_image(5, 200).crop((0, 0, 200, 130))
     exif = turned.getexif()
     exif[0x0112] = 6
-    wide = picture(8, 301, generated=True).crop((0, 0, 301, 180))
+    wide = make_image(8, 301, generated=True).crop((0, 0, 301, 180))
     return {
-        "photo.jpg": encoded(picture(1, 400), "JPEG", quality=92),
-        "drawn.png": encoded(picture(2, 333, generated=True)),
-        "as large as the detector.png": encoded(picture(3, 64)),
-        "smaller.png": encoded(picture(4, 40)),
-        "turned.jpg": encoded(turned, "JPEG", quality=95, exif=exif),
-        "wide.webp": encoded(wide, "WEBP", lossless=True),
-        "plain.bmp": encoded(picture(9, 128), "BMP"),
+        "photo.jpg": encode_image(make_image(1, 400), "JPEG", quality=92),
+        "drawn.png": encode_image(make_image(2, 333, generated=True)),
+        "as large as the detector.png": encode_image(make_image(3, 64)),
+        "smaller.png": encode_image(make_image(4, 40)),
+        "turned.jpg": encode_image(turned, "JPEG", quality=95, exif=exif),
+        "wide.webp": encode_image(wide, "WEBP", lossless=True),
+        "plain.bmp": encode_image(make_image(9, 128), "BMP"),
     }
 
 
@@ -100,7 +102,10 @@ def test_the_page_says_what_python_says(tab, workplace, tmp_path):
     differences = {}
     for name, data in pictures().items():
         (tmp_path / name).write_bytes(data)
-        expected, (verdict, probability) = detector.predict(tmp_path / name), judged(tab, name, data)
+        expected, (verdict, probability) = (
+            detector.predict(tmp_path / name),
+            judged(tab, name, data),
+        )
         differences[name] = abs(probability - expected.probability)
         assert verdict == detector.card.calibration.verdict(probability)
     assert max(differences.values()) < TOLERANCE, differences
@@ -109,14 +114,16 @@ def test_the_page_says_what_python_says(tab, workplace, tmp_path):
 
 def test_a_transparent_picture_lies_on_grey(tab):
     """Blending rounds in another way than Pillow's: a quarter of the pixels differ by one level before the JPEG."""
-    clear = picture(6, 150).convert("RGBA")
-    clear.putalpha(picture(7, 150).convert("L"))
-    data = encoded(clear)
+    clear = make_image(6, 150).convert("RGBA")
+    clear.putalpha(make_image(7, 150).convert("L"))
+    data = encode_image(clear)
     program = """async (data) => {
         const { canonical } = await import("./canonical.js");
         return Array.from((await canonical(new File([Uint8Array.from(data)], "x"), 64)).pixels);
     }"""
-    expected = face_images.canonical_face(face_images.decode(data), face_images.content_id(data), 64)
+    expected = canonical.compute_canonical_pixels(
+        decode.decode_face(data), hashing.hash_bytes(data), 64
+    )
     found = np.array(tab.evaluate(program, list(data))).reshape(64, 64, 3)
     assert np.abs(found - expected).mean() < 1
 
@@ -137,7 +144,9 @@ def test_the_quality_of_the_jpeg_is_the_one_that_the_canonicaliser_draws(tab):
 
 def test_nothing_leaves_the_browser(tab, site):
     judged(tab, "photo again.jpg", pictures()["photo.jpg"])
-    assert {(method, url.startswith((site[1], "data:"))) for method, url in tab.asked} == {("GET", True)}
+    assert {(method, url.startswith((site[1], "data:"))) for method, url in tab.asked} == {
+        ("GET", True)
+    }
     blocked = "fetch('http://127.0.0.1:9/').then(() => 'sent', (error) => 'blocked')"
     heard = []
     tab.on("console", lambda message: heard.append(message.text))
@@ -152,9 +161,9 @@ def test_nothing_leaves_the_browser(tab, site):
         (b"\xff\xd8\xff\xe0 and then nothing", "damaged"),
         (b"\0\0\0\x18ftypheic0000", "HEIC, AVIF and video files are not opened"),
         (b"GIF89a", "GIF is not opened"),
-        (encoded(picture(1, 24)), "24 pixels a side, too few"),
-        (encoded(picture(1, 900).resize((900, 33))), "a strip, not a face"),
-        (encoded(picture(1).point(lambda _: 90)), "one flat colour"),
+        (encode_image(make_image(1, 24)), "24 pixels a side, too few"),
+        (encode_image(make_image(1, 900).resize((900, 33))), "a strip, not a face"),
+        (encode_image(make_image(1).point(lambda _: 90)), "one flat colour"),
     ],
 )
 def test_what_is_no_picture_of_a_face_is_one_sentence(tab, data, sentence):
@@ -167,13 +176,15 @@ def test_keyboard_readers_and_phones_are_served(tab):
     judged(tab, "photo.jpg", pictures()["photo.jpg"])
     tab.evaluate("document.activeElement.blur()")
     tab.keyboard.press("Tab")
-    assert tab.evaluate("document.activeElement.labels[0].textContent.trim()").startswith("Drop a picture")
+    assert tab.evaluate("document.activeElement.labels[0].textContent.trim()").startswith(
+        "Drop a picture"
+    )
     assert tab.locator("section[aria-live=polite] #headline").inner_text()
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_a_dropped_and_a_pasted_picture_are_judged(tab):
-    data = list(encoded(picture(11), "JPEG"))
+    data = list(encode_image(make_image(11), "JPEG"))
     program = """([kind, data]) => {
         const transfer = new DataTransfer();
         transfer.items.add(new File([Uint8Array.from(data)], `${kind}.jpg`));

@@ -13,19 +13,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_collection import console, face_crop, manifest
-from detection import answers
+from data_collection.dataset import manifest
+from data_collection.images import face_detector
+from detection import output
 from detection.predictor import Detection, Detector
-from toy_detector import install, mark
-from toys import command, encoded, environment_of, picture
-from training import feature_cache
+from runtime import console
+from toys.commands import build_environment, run_command
+from toys.face_detector import draw_mark, install_face_detector
+from toys.images import encode_image, make_image
+from training.features import pixels as feature_pixels
 
 
-@pytest.mark.parametrize("total", [1, answers.LONGEST_TABLE + 1])
+@pytest.mark.parametrize("total", [1, output.MAX_TABLE_ROWS + 1])
 def test_a_name_of_several_lines_stays_on_its_own(capsys, total):
     detection = Detection(Path("a\nreal        0.010  b.jpg"), "generated", 0.9)
-    list(answers.print_table([detection], total))
-    assert not [line for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["real"]]
+    list(output.print_table([detection], total))
+    assert not [
+        line for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["real"]
+    ]
 
 
 @pytest.fixture
@@ -34,20 +39,23 @@ def detector(workplace) -> Detector:
 
 
 def detect(workplace, *words: object) -> tuple[int, list[dict]]:
-    done = command("detection", "--json", *words, cwd=workplace)
+    done = run_command("detection", "--json", *words, cwd=workplace)
     assert "Traceback" not in done.stderr
     return done.returncode, json.loads(done.stdout)
 
 
 def test_json_has_one_element_per_file_in_order(workplace, tmp_path):
     names = ['it\'s "one" 🙂.png', "two.jpg"]
-    (tmp_path / names[0]).write_bytes(encoded(picture(900, generated=True)))
-    (tmp_path / names[1]).write_bytes(encoded(picture(901), "JPEG"))
+    (tmp_path / names[0]).write_bytes(encode_image(make_image(900, generated=True)))
+    (tmp_path / names[1]).write_bytes(encode_image(make_image(901), "JPEG"))
     (tmp_path / "broken.png").write_bytes(b"no")
     paths = [str(tmp_path / name) for name in (*names, "broken.png", "missing.jpg")]
     code, found = detect(workplace, *paths)
     assert (code, [each["path"] for each in found]) == (1, paths)
-    assert all(each["verdict"] in ("generated", "real", "can't tell") and 0 <= each["probability"] <= 1 for each in found[:2])
+    assert all(
+        each["verdict"] in ("generated", "real", "can't tell") and 0 <= each["probability"] <= 1
+        for each in found[:2]
+    )
     assert found[0]["probability"] > found[1]["probability"]
     assert [set(each) for each in found[2:]] == [{"path", "error", "sha256"}, {"path", "error"}]
     assert found[0]["sha256"] == hashlib.sha256((tmp_path / names[0]).read_bytes()).hexdigest()
@@ -58,22 +66,25 @@ def test_json_has_one_element_per_file_in_order(workplace, tmp_path):
 def test_a_folder_is_looked_through_and_only_its_images(workplace, tmp_path):
     (tmp_path / "deep").mkdir()
     for name in ("a.png", "deep/b.JPG", ".hidden.png", "notes.txt", "old.gif", "a.png.heatmap.png"):
-        (tmp_path / name).write_bytes(encoded(picture(902)))
+        (tmp_path / name).write_bytes(encode_image(make_image(902)))
     (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
     code, found = detect(workplace, tmp_path)
-    assert (code, [each["path"] for each in found]) == (0, [str(tmp_path / n) for n in ("a.png", "old.gif", "deep/b.JPG")])
+    assert (code, [each["path"] for each in found]) == (
+        0,
+        [str(tmp_path / n) for n in ("a.png", "old.gif", "deep/b.JPG")],
+    )
 
 
 def test_the_table_names_verdict_probability_and_limits(workplace, tmp_path):
-    (tmp_path / "a.png").write_bytes(encoded(picture(903)))
-    done = command("detection", tmp_path / "a.png", cwd=workplace)
+    (tmp_path / "a.png").write_bytes(encode_image(make_image(903)))
+    done = run_command("detection", tmp_path / "a.png", cwd=workplace)
     assert done.returncode == 0
     assert "a.png" in done.stdout and "probability of generated" in done.stdout
     assert "answers were wrong; on others" in done.stderr and "This is no proof" in done.stderr
 
 
 def test_no_tensorflow_is_imported(workplace, tmp_path):
-    (tmp_path / "a.png").write_bytes(encoded(picture(904)))
+    (tmp_path / "a.png").write_bytes(encode_image(make_image(904)))
     program = (
         f"import sys, runpy\nsys.argv = ['x', {str(tmp_path / 'a.png')!r}]\n"
         "try: runpy.run_module('detection', run_name='__main__')\nexcept SystemExit as end: assert end.code == 0\n"
@@ -81,7 +92,9 @@ def test_no_tensorflow_is_imported(workplace, tmp_path):
         "print([name for name in ('tensorflow', 'keras', 'torch', 'sklearn', 'scipy') if name in sys.modules])"
     )
     words = [sys.executable, "-c", program]
-    done = subprocess.run(words, cwd=workplace, env=environment_of(), capture_output=True, text=True)
+    done = subprocess.run(
+        words, cwd=workplace, env=build_environment(), capture_output=True, text=True
+    )
     assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
 
 
@@ -90,11 +103,16 @@ def test_a_photo_is_judged_from_the_pixels_that_training_saw(workplace, detector
     import keras
 
     folder = workplace / "data" / "faces"
-    records = manifest.accepted(manifest.read(folder), "validation")[:6]
+    records = manifest.select_accepted(manifest.read_manifest(folder), "validation")[:6]
     model = keras.saving.load_model(workplace / "saved_models" / "toy" / "detector.keras")
-    pixels = np.stack([feature_cache.canonical(folder, record, 64, 0) for record in records])
+    pixels = np.stack(
+        [feature_pixels.load_canonical_view(folder, record, 64, 0) for record in records]
+    )
     expected = np.asarray(model.predict_on_batch(pixels.astype(np.float32)))[:, 0]
-    found = [detection.probability for detection in detector.predict_all([folder / record.original for record in records])]
+    found = [
+        detection.probability
+        for detection in detector.predict_all([folder / record.original for record in records])
+    ]
     assert np.allclose(found, expected, atol=1e-5)
 
 
@@ -102,25 +120,35 @@ def test_a_batch_gives_what_single_images_give(workplace, detector, tmp_path):
     paths = []
     for number in range(11):
         paths.append(tmp_path / f"{number}.png")
-        paths[-1].write_bytes(encoded(picture(950 + number, generated=bool(number % 2))) if number != 4 else b"broken")
+        paths[-1].write_bytes(
+            encode_image(make_image(950 + number, generated=bool(number % 2)))
+            if number != 4
+            else b"broken"
+        )
     together = list(detector.predict_all(paths))
     alone = [detector.predict(path) for path in paths]
     assert [d.error for d in together] == [d.error for d in alone]
-    assert np.allclose([d.probability or 0 for d in together], [d.probability or 0 for d in alone], atol=1e-6)
+    assert np.allclose(
+        [d.probability or 0 for d in together], [d.probability or 0 for d in alone], atol=1e-6
+    )
     assert [d.path for d in together] == paths
 
 
 def test_verdicts_follow_the_card(detector, tmp_path):
     band = detector.card.calibration
     for number in range(8):
-        (tmp_path / f"{number}.png").write_bytes(encoded(picture(990 + number, generated=bool(number % 2))))
+        (tmp_path / f"{number}.png").write_bytes(
+            encode_image(make_image(990 + number, generated=bool(number % 2)))
+        )
     for found in detector.predict_all(sorted(tmp_path.iterdir())):
         assert found.verdict == band.verdict(found.probability)
 
 
 def put(folder, count: int) -> None:
     for number in range(count):
-        (folder / f"{number:03}.png").write_bytes(encoded(picture(2000 + number, generated=bool(number % 2))))
+        (folder / f"{number:03}.png").write_bytes(
+            encode_image(make_image(2000 + number, generated=bool(number % 2)))
+        )
 
 
 def rows(text: str) -> list[dict[str, str]]:
@@ -129,9 +157,9 @@ def rows(text: str) -> list[dict[str, str]]:
 
 def test_comma_separated_values_hold_what_json_holds(workplace, tmp_path):
     put(tmp_path, 3)
-    (tmp_path / "=1+1,.png").write_bytes(encoded(picture(1)))
+    (tmp_path / "=1+1,.png").write_bytes(encode_image(make_image(1)))
     (tmp_path / "bad.png").write_bytes(b"no")
-    done = command(
+    done = run_command(
         "detection",
         "--model",
         workplace / "saved_models" / "toy",
@@ -146,14 +174,20 @@ def test_comma_separated_values_hold_what_json_holds(workplace, tmp_path):
     assert [(row["verdict"], float(row["probability"])) for row in found[:3]] == [
         (d["verdict"], d["probability"]) for d in same
     ]
-    assert (found[4]["verdict"], found[4]["probability"]) == ("", "") and "not an image" in found[4]["error"]
+    assert (found[4]["verdict"], found[4]["probability"]) == ("", "") and "not an image" in found[
+        4
+    ]["error"]
 
 
 def test_one_picture_comes_through_standard_input(workplace, tmp_path):
     put(tmp_path, 1)
     words = [sys.executable, "-m", "detection", "--json", "-"]
     done = subprocess.run(
-        words, cwd=workplace, env=environment_of(), input=(tmp_path / "000.png").read_bytes(), capture_output=True
+        words,
+        cwd=workplace,
+        env=build_environment(),
+        input=(tmp_path / "000.png").read_bytes(),
+        capture_output=True,
     )
     _, named = detect(workplace, tmp_path / "000.png")
     assert json.loads(done.stdout)[0] == {**named[0], "path": "-"}
@@ -162,16 +196,23 @@ def test_one_picture_comes_through_standard_input(workplace, tmp_path):
 def test_a_pattern_stands_for_what_it_matches(workplace, tmp_path):
     (tmp_path / "deep").mkdir()
     for name in ("a.png", "b.jpg", "deep/c.png", "[x].png"):
-        (tmp_path / name).write_bytes(encoded(picture(5)))
+        (tmp_path / name).write_bytes(encode_image(make_image(5)))
     _, found = detect(workplace, f"{tmp_path}/**/*.png", f"{tmp_path}/[x].png")
-    assert [each["path"].removeprefix(f"{tmp_path}/") for each in found] == ["[x].png", "a.png", "deep/c.png", "[x].png"]
+    assert [each["path"].removeprefix(f"{tmp_path}/") for each in found] == [
+        "[x].png",
+        "a.png",
+        "deep/c.png",
+        "[x].png",
+    ]
 
 
 def test_many_pictures_are_printed_as_they_come_and_counted(workplace, tmp_path):
     put(tmp_path, 60)
-    done = command("detection", tmp_path, cwd=workplace)
+    done = run_command("detection", tmp_path, cwd=workplace)
     lines = done.stdout.splitlines()
-    assert [line.split()[-1] for line in lines] == [str(tmp_path / f"{number:03}.png") for number in range(60)]
+    assert [line.split()[-1] for line in lines] == [
+        str(tmp_path / f"{number:03}.png") for number in range(60)
+    ]
     assert "60 pictures: " in done.stderr
 
 
@@ -185,17 +226,23 @@ def test_kept_answers_are_not_judged_again_and_a_torn_line_is(workplace, tmp_pat
     keep.write_text("\n".join([lines[0], json.dumps(told), *lines[2:4], lines[4][:20]]))
     code, second = detect(workplace, "--keep", keep, tmp_path)
     assert code == 0
-    assert [each["probability"] for each in second] == [0.123456, *(each["probability"] for each in first[1:])]
-    assert [json.loads(line)["sha256"] for line in keep.read_text().splitlines()[1:]] == [each["sha256"] for each in first]
+    assert [each["probability"] for each in second] == [
+        0.123456,
+        *(each["probability"] for each in first[1:]),
+    ]
+    assert [json.loads(line)["sha256"] for line in keep.read_text().splitlines()[1:]] == [
+        each["sha256"] for each in first
+    ]
 
 
 @pytest.mark.parametrize(
-    "content", ['{"detector": "another", "canonicaliser": 2}\n', "a shopping list\n", '{"my": "notes"}', "x"]
+    "content",
+    ['{"detector": "another", "canonicaliser": 2}\n', "a shopping list\n", '{"my": "notes"}', "x"],
 )
 def test_a_file_of_other_answers_is_left_alone(workplace, tmp_path, content):
     put(tmp_path, 1)
     (tmp_path / "keep").write_text(content)
-    done = command("detection", "--keep", tmp_path / "keep", tmp_path, cwd=workplace)
+    done = run_command("detection", "--keep", tmp_path / "keep", tmp_path, cwd=workplace)
     assert (done.returncode, (tmp_path / "keep").read_text()) == (2, content)
     assert "name another file with --keep" in done.stderr
 
@@ -218,26 +265,33 @@ def test_a_detector_without_checked_maps_explains_nothing(workplace, tmp_path):
     before = facts.read_text()
     try:
         facts.write_text(before.replace('"won": 0.9', '"won": 0.5'))
-        done = command("detection", "--explain", tmp_path, cwd=workplace)
+        done = run_command("detection", "--explain", tmp_path, cwd=workplace)
         assert (done.returncode, "failed their checks" in done.stderr) == (2, True)
         facts.unlink()
-        done = command("detection", "--explain", tmp_path, cwd=workplace)
+        done = run_command("detection", "--explain", tmp_path, cwd=workplace)
         assert (done.returncode, "python -m validation makes them" in done.stderr) == (2, True)
     finally:
         facts.write_text(before)
 
 
 def test_only_one_face_is_judged_where_that_is_asked_for(workplace, tmp_path, monkeypatch):
-    install(face_crop, monkeypatch, tmp_path / "cache")
-    face_crop._load.cache_clear()
+    install_face_detector(face_detector, monkeypatch, tmp_path / "cache")
+    face_detector._load_face_detector_once.cache_clear()
     detector = Detector.load(workplace / "saved_models" / "toy", one_face=True)
     for count in range(3):
-        seen = Image.merge("RGB", [Image.new("L", (320, 320)), Image.new("L", (320, 320)), Image.effect_noise((320, 320), 40)])
+        seen = Image.merge(
+            "RGB",
+            [
+                Image.new("L", (320, 320)),
+                Image.new("L", (320, 320)),
+                Image.effect_noise((320, 320), 40),
+            ],
+        )
         for number in range(count):
-            mark(seen, 10 + 20 * number, 20, side=80)
-        (tmp_path / f"{count}.png").write_bytes(encoded(seen))
+            draw_mark(seen, 10 + 20 * number, 20, side=80)
+        (tmp_path / f"{count}.png").write_bytes(encode_image(seen))
     found = list(detector.predict_all([tmp_path / f"{count}.png" for count in range(3)]))
-    face_crop._load.cache_clear()
+    face_detector._load_face_detector_once.cache_clear()
     assert [(bool(each.verdict), each.error.partition(";")[0]) for each in found] == [
         (False, "no face found"),
         (True, ""),
@@ -246,10 +300,14 @@ def test_only_one_face_is_judged_where_that_is_asked_for(workplace, tmp_path, mo
 
 
 @pytest.mark.parametrize(
-    ("image", "why"), [(Image.new("RGB", (300, 300), "red"), "one flat colour"), (picture(1, side=20), "20 pixels a side")]
+    ("image", "why"),
+    [
+        (Image.new("RGB", (300, 300), "red"), "one flat colour"),
+        (make_image(1, side=20), "20 pixels a side"),
+    ],
 )
 def test_what_shows_nothing_is_not_judged(detector, image, why, tmp_path):
-    (tmp_path / "a.png").write_bytes(encoded(image))
+    (tmp_path / "a.png").write_bytes(encode_image(image))
     found = detector.predict(tmp_path / "a.png")
     assert (found.verdict, found.probability) == ("", None) and why in found.error
 
@@ -261,11 +319,16 @@ def test_what_cannot_be_looked_at_is_an_answer_and_not_passed_over(workplace, tm
     assert [each.get("error", "") for each in found] == ["", "no such file", "no such file"]
 
 
-def test_a_heat_map_is_never_judged_and_one_that_cannot_be_written_costs_no_verdict(workplace, tmp_path):
-    names = ["a.png", "b" * 245 + ".png"]  # with .heatmap.png the second is too long for a file's name
+def test_a_heat_map_is_never_judged_and_one_that_cannot_be_written_costs_no_verdict(
+    workplace, tmp_path
+):
+    names = [
+        "a.png",
+        "b" * 245 + ".png",
+    ]  # with .heatmap.png the second is too long for a file's name
     for name in names:
-        (tmp_path / name).write_bytes(encoded(picture(8)))
-    done = command("detection", "--explain", "--json", tmp_path, cwd=workplace)
+        (tmp_path / name).write_bytes(encode_image(make_image(8)))
+    done = run_command("detection", "--explain", "--json", tmp_path, cwd=workplace)
     assert done.returncode == 0 and "has a verdict and no heat map" in done.stderr
     assert len(json.loads(done.stdout)) == 2
     assert len(detect(workplace, *sorted(tmp_path.iterdir()))[1]) == 2
@@ -273,7 +336,7 @@ def test_a_heat_map_is_never_judged_and_one_that_cannot_be_written_costs_no_verd
 
 def test_a_detector_that_is_replaced_while_it_works_goes_on_as_it_was(workplace, tmp_path):
     model = shutil.copytree(workplace / "saved_models" / "toy", tmp_path / "toy")
-    (tmp_path / "a.png").write_bytes(encoded(picture(9)))
+    (tmp_path / "a.png").write_bytes(encode_image(make_image(9)))
     opened = Detector.load(model)
     (model / "detector.onnx").write_bytes(b"another")
     assert opened.predict(tmp_path / "a.png").probability is not None
@@ -283,11 +346,20 @@ def test_a_detector_that_is_replaced_while_it_works_goes_on_as_it_was(workplace,
 
 @pytest.mark.parametrize(
     "change",
-    [{"image_size": "abc"}, {"image_size": 0}, {"sha256": []}, {"crop": "nose"}, {"dataset": {}}, {"calibration": {}}],
+    [
+        {"image_size": "abc"},
+        {"image_size": 0},
+        {"sha256": []},
+        {"crop": "nose"},
+        {"dataset": {}},
+        {"calibration": {}},
+    ],
     ids=str,
 )
 def test_a_damaged_card_is_a_sentence(workplace, tmp_path, change):
     model = shutil.copytree(workplace / "saved_models" / "toy", tmp_path / "toy")
-    (model / "card.json").write_text(json.dumps(json.loads((model / "card.json").read_text()) | change))
+    (model / "card.json").write_text(
+        json.dumps(json.loads((model / "card.json").read_text()) | change)
+    )
     with pytest.raises(console.PlainError, match="is damaged or of another version"):
         Detector.load(model)

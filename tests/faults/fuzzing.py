@@ -19,8 +19,10 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
-from data_collection import console, face_images, manifest
-from toys import encoded, picture
+from data_collection.dataset import manifest
+from data_collection.images import canonical, decode, quality
+from runtime import console, hashing
+from toys.images import encode_image, make_image
 
 SIDE = 48
 
@@ -28,14 +30,14 @@ SIDE = 48
 def image(data: bytes) -> None:
     """As collection and detection see a picture: refused in words, or pixels of the canonical size."""
     try:
-        face = face_images.decode(data)
-    except face_images.UnreadableImage as refused:
+        face = decode.decode_face(data)
+    except decode.UnreadableImage as refused:
         assert str(refused) and "\n" not in str(refused)
         return
-    pixels = face_images.canonical_face(face, face_images.content_id(data), SIDE, 1)
+    pixels = canonical.compute_canonical_pixels(face, hashing.hash_bytes(data), SIDE, 1)
     assert pixels.shape == (SIDE, SIDE, 3) and pixels.dtype == "uint8"
-    assert isinstance(face_images.is_single_colour(face), bool)
-    assert face.square.width < 8 or face_images.detail_power(face.square) >= 0
+    assert isinstance(quality.is_single_colour(face), bool)
+    assert face.square.width < 8 or quality.measure_detail_power(face.square) >= 0
 
 
 def manifest_line(data: bytes) -> None:
@@ -44,9 +46,9 @@ def manifest_line(data: bytes) -> None:
         folder = Path(name)
         manifest.manifest_path(folder).write_bytes(data.replace(b"\n", b" ") + b"\n" + row())
         try:
-            records = manifest.read(folder)
+            records = manifest.read_manifest(folder)
         except console.PlainError as refused:
-            assert "Line 1 of" in str(refused) and refused.exit_code == console.DISK
+            assert "Line 1 of" in str(refused) and refused.exit_code == console.EXIT_DISK
             return
         for record in records:
             for field, kind in _kinds().items():
@@ -55,29 +57,36 @@ def manifest_line(data: bytes) -> None:
 
 def card(data: bytes) -> None:
     """card.json of a saved detector: read, or called damaged."""
-    from training import saved_models
-    from training.calibration import DOUBT
+    from training.calibration import ABSTAIN
+    from training.detectors import card as detector_card
 
     with tempfile.TemporaryDirectory() as name:
-        (Path(name) / saved_models.CARD).write_bytes(data)
+        (Path(name) / detector_card.CARD_FILE).write_bytes(data)
         try:
-            found = saved_models.read_card(Path(name))
+            found = detector_card.read_card(Path(name))
         except console.PlainError as refused:
-            assert refused.exit_code == console.BAD_MODEL and "train again" in str(refused)
+            assert refused.exit_code == console.EXIT_BAD_MODEL and "train again" in str(refused)
             return
-        assert found.calibration.verdict(0.5) in ("generated", "real", DOUBT)
+        assert found.calibration.verdict(0.5) in ("generated", "real", ABSTAIN)
         assert 16 <= found.image_size <= 4096 and isinstance(found.image_size, int)
         limits = found.calibration
         assert 0 <= limits.real_below <= limits.generated_above <= 1 and 0 <= limits.threshold <= 1
 
 
-DOORS: dict[str, Callable[[bytes], None]] = {"image": image, "manifest": manifest_line, "card": card}
+DOORS: dict[str, Callable[[bytes], None]] = {
+    "image": image,
+    "manifest": manifest_line,
+    "card": card,
+}
 
 
 @functools.cache
 def _kinds() -> dict[str, type | tuple[type, ...]]:
     hints = typing.get_type_hints(manifest.FaceRecord)
-    plain = {name: typing.get_args(kind) if not isinstance(kind, type) else kind for name, kind in hints.items()}
+    plain = {
+        name: typing.get_args(kind) if not isinstance(kind, type) else kind
+        for name, kind in hints.items()
+    }
     return {name: dict if "dict" in str(hints[name]) else kind for name, kind in plain.items()}
 
 
@@ -95,18 +104,18 @@ def seeds(door: str) -> list[bytes]:
 
 @functools.cache
 def _pictures() -> list[bytes]:
-    face = picture(1, 32)
-    plain = [encoded(face, kind) for kind in face_images.FORMATS]
-    modes = [encoded(face.convert(mode)) for mode in ("1", "L", "P", "LA", "RGBA", "I;16")]
+    face = make_image(1, 32)
+    plain = [encode_image(face, kind) for kind in decode.IMAGE_FORMATS]
+    modes = [encode_image(face.convert(mode)) for mode in ("1", "L", "P", "LA", "RGBA", "I;16")]
     others = [
-        encoded(face, "JPEG", progressive=True, exif=_turned()),
-        encoded(face.convert("CMYK"), "JPEG"),
-        encoded(face, "JPEG", icc_profile=b"no profile at all"),
-        encoded(face.convert("F"), "TIFF"),
-        encoded(face, "TIFF", compression="tiff_lzw"),
-        encoded(face, "WEBP", lossless=True),
-        encoded(face, "PNG", save_all=True, append_images=[picture(2, 32)]),
-        encoded(face, "GIF"),
+        encode_image(face, "JPEG", progressive=True, exif=_turned()),
+        encode_image(face.convert("CMYK"), "JPEG"),
+        encode_image(face, "JPEG", icc_profile=b"no profile at all"),
+        encode_image(face.convert("F"), "TIFF"),
+        encode_image(face, "TIFF", compression="tiff_lzw"),
+        encode_image(face, "WEBP", lossless=True),
+        encode_image(face, "PNG", save_all=True, append_images=[make_image(2, 32)]),
+        encode_image(face, "GIF"),
     ]
     return [*plain, *modes, *others, *traps().values()]
 
@@ -122,7 +131,7 @@ def _turned() -> bytes:
 @functools.cache
 def traps() -> dict[str, bytes]:
     """Files that were made to hurt, by name; none is larger than half a megabyte."""
-    good, page = encoded(picture(1, 32), "JPEG"), b"<html><script>alert(1)</script></html>"
+    good, page = encode_image(make_image(1, 32), "JPEG"), b"<html><script>alert(1)</script></html>"
     return {
         "nothing": b"",
         "text": b"a face\n" * 40,
@@ -140,8 +149,12 @@ def traps() -> dict[str, bytes]:
         "png of nothing": png(0, 0, b""),
         "png of one point": png(1, 1, b"\0\0"),
         "png strip": png(20_000, 1, bytes(20_001)),
-        "png with a bomb in its text": png(8, 8, bytes(72), (b"zTXt", b"a\0\0" + zlib.compress(bytes(100_000_000), 9))),
-        "png with a bomb in its profile": png(8, 8, bytes(72), (b"iCCP", b"a\0\0" + zlib.compress(bytes(100_000_000), 9))),
+        "png with a bomb in its text": png(
+            8, 8, bytes(72), (b"zTXt", b"a\0\0" + zlib.compress(bytes(100_000_000), 9))
+        ),
+        "png with a bomb in its profile": png(
+            8, 8, bytes(72), (b"iCCP", b"a\0\0" + zlib.compress(bytes(100_000_000), 9))
+        ),
         "png that says less than it holds": png(8, 8, bytes(10_000_000)),
         "png that says more than it holds": png(800, 800, bytes(72)),
     }
@@ -151,20 +164,62 @@ def png(width: int, height: int, rows: bytes, *chunks: tuple[bytes, bytes]) -> b
     """A grey picture; `rows` are what its pixels inflate to, each with the byte of its filter."""
     parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)), *chunks]
     parts += [(b"IDAT", zlib.compress(rows, 9)), (b"IEND", b"")]
-    body = (struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts)
+    body = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts
+    )
     return b"\x89PNG\r\n\x1a\n" + b"".join(body)
 
 
 def _rows() -> list[bytes]:
-    texts = ["../../etc/passwd", "=HYPERLINK(1)", "{0.__class__}", "\x00", "\udce9", "ﬁ\u202e", "a" * 5000]
-    wrong = [{"width": "9"}, {"width": None}, {"seed": 1e400}, {"label": "both"}, {"attributes": []}, {"attributes": {"a": 1}}]
-    return [row(), b"{}", b"[]", b"null", b"[" * 5000, *(row(file=text) for text in texts), *(row(**each) for each in wrong)]
+    texts = [
+        "../../etc/passwd",
+        "=HYPERLINK(1)",
+        "{0.__class__}",
+        "\x00",
+        "\udce9",
+        "ﬁ\u202e",
+        "a" * 5000,
+    ]
+    wrong = [
+        {"width": "9"},
+        {"width": None},
+        {"seed": 1e400},
+        {"label": "both"},
+        {"attributes": []},
+        {"attributes": {"a": 1}},
+    ]
+    return [
+        row(),
+        b"{}",
+        b"[]",
+        b"null",
+        b"[" * 5000,
+        *(row(file=text) for text in texts),
+        *(row(**each) for each in wrong),
+    ]
 
 
 def _cards() -> list[bytes]:
-    wrong = [{"image_size": "64"}, {"image_size": 10**400}, {"crop": []}, {"sha256": {"detector.onnx": 5}}, {"dataset": {}}]
-    wrong += [{"calibration": calibration(threshold=value)} for value in ("0.5", None, float("nan"), True)]
-    return [card_line(), b"{}", b"[]", b"null", b"[" * 100_000, b'{"calibration": {}}', *(card_line(**each) for each in wrong)]
+    wrong = [
+        {"image_size": "64"},
+        {"image_size": 10**400},
+        {"crop": []},
+        {"sha256": {"detector.onnx": 5}},
+        {"dataset": {}},
+    ]
+    wrong += [
+        {"calibration": calibration(threshold=value)} for value in ("0.5", None, float("nan"), True)
+    ]
+    return [
+        card_line(),
+        b"{}",
+        b"[]",
+        b"null",
+        b"[" * 100_000,
+        b'{"calibration": {}}',
+        *(card_line(**each) for each in wrong),
+    ]
 
 
 def card_line(**changes: object) -> bytes:
@@ -173,7 +228,7 @@ def card_line(**changes: object) -> bytes:
         "name": "toy",
         "created": "2026-01-01T00:00:00+00:00",
         "image_size": 64,
-        "canonicaliser": face_images.CANONICALISER_VERSION,
+        "canonicaliser": canonical.CANONICALISER_VERSION,
         "dataset": {"folder": "data/faces", "fingerprint": "0" * 64, "images": images},
         "base": {"name": "mobilenet_v2", "origin": "random", "sha256": "", "note": ""},
         "search": {"trials": 4},
@@ -188,7 +243,13 @@ def card_line(**changes: object) -> bytes:
 
 
 def calibration(**changes: object) -> dict[str, object]:
-    limits = {"temperature": 1.0, "threshold": 0.5, "target_fpr": 0.05, "real_below": 0.4, "generated_above": 0.6}
+    limits = {
+        "temperature": 1.0,
+        "threshold": 0.5,
+        "target_fpr": 0.05,
+        "real_below": 0.4,
+        "generated_above": 0.6,
+    }
     return limits | changes
 
 
@@ -224,7 +285,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as corpus:
         for number, seed in enumerate(seeds(wanted.door)):
             (Path(corpus) / str(number)).write_bytes(seed)
-        limits = [f"-max_total_time={wanted.minutes * 60:.0f}", "-timeout=10", "-rss_limit_mb=2000", "-max_len=20000"]
+        limits = [
+            f"-max_total_time={wanted.minutes * 60:.0f}",
+            "-timeout=10",
+            "-rss_limit_mb=2000",
+            "-max_len=20000",
+        ]
         atheris.Setup([sys.argv[0], *limits, corpus], DOORS[wanted.door])
         atheris.Fuzz()
 

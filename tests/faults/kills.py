@@ -18,10 +18,12 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from data_collection import console
-from toys import TRAIN, collect_command, command, environment_of, make_faces
-from training import saved_models
-from victims import TRIALS, WORK
+from faults.victims import TRIALS, WORK
+from runtime import console
+from toys.commands import TRAIN_WORDS, build_collect_words, build_environment, run_command
+from toys.images import write_face_folders
+from training.detectors import card as detector_card
+from training.detectors import saved_models
 
 VICTIMS = Path(__file__).with_name("victims.py")
 
@@ -39,7 +41,9 @@ class Survived:
 
 def started(work: str, folder: Path) -> subprocess.Popen:
     words, pipe = [sys.executable, str(VICTIMS), work, str(folder)], subprocess.PIPE
-    return subprocess.Popen(words, cwd=folder, env=environment_of(), stdout=pipe, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        words, cwd=folder, env=build_environment(), stdout=pipe, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def finished(work: str, folder: Path) -> tuple[Any, float]:
@@ -61,7 +65,9 @@ def _until_ready(process: subprocess.Popen) -> str:
     return said
 
 
-def survived(work: str, folder: Path, moments: list[float], look: Callable[[], None] = lambda: None) -> Survived:
+def survived(
+    work: str, folder: Path, moments: list[float], look: Callable[[], None] = lambda: None
+) -> Survived:
     """Kills the work so many seconds after it was ready, each time started again; looks at what is left; lets it finish."""
     kills = 0
     for moment in moments:
@@ -103,7 +109,9 @@ def finetuning(made: Path, place: Path, kills: int, draw: random.Random) -> int:
     told, seconds = finished("finetuning", whole)
     for number in range(0, kills, AT_ONCE):
         again = _copied(made, place / f"killed{number}")
-        found = survived("finetuning", again, _moments(draw, min(AT_ONCE, kills - number), seconds / 2))
+        found = survived(
+            "finetuning", again, _moments(draw, min(AT_ONCE, kills - number), seconds / 2)
+        )
         assert np.allclose(found.told, told, rtol=0, atol=1e-6), (found.told, told)
         with np.load(whole / "tuned.npz") as one, np.load(again / "tuned.npz") as other:
             furthest = max(float(np.abs(one[name] - other[name]).max()) for name in one.files)
@@ -115,7 +123,9 @@ def finetuning(made: Path, place: Path, kills: int, draw: random.Random) -> int:
 def saving(made: Path, place: Path, kills: int, draw: random.Random) -> int:
     """The old model always loads, a new one is whole or absent, and nothing is left over in the end."""
     folder = _copied(made, place / "saving")
-    found = survived("saving", folder, _moments(draw, kills, 0.2), lambda: whole_models(folder / "saved_models"))
+    found = survived(
+        "saving", folder, _moments(draw, kills, 0.2), lambda: whole_models(folder / "saved_models")
+    )
     whole_models(folder / "saved_models")
     assert found.told == 40 and not list((folder / "saved_models").glob(".*"))
     return found.kills
@@ -125,13 +135,17 @@ def whole_models(folder: Path) -> None:
     names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
     assert "toy" in names
     for name in names:
-        card = saved_models.read_card(folder / name)
-        assert card.name == name and all(saved_models.intact(folder / name, card, file) for file in card.sha256)
+        card = detector_card.read_card(folder / name)
+        assert card.name == name and all(
+            saved_models.verify_model_file(folder / name, card, file) for file in card.sha256
+        )
 
 
 def _copied(made: Path, place: Path) -> Path:
     """A workplace without what other runs have computed in it."""
-    return shutil.copytree(made, place, ignore=shutil.ignore_patterns("features", "searches", "boundaries", "logs"))
+    return shutil.copytree(
+        made, place, ignore=shutil.ignore_patterns("features", "searches", "boundaries", "logs")
+    )
 
 
 def _moments(draw: random.Random, kills: int, longest: float) -> list[float]:
@@ -154,20 +168,27 @@ def main() -> None:
         for work in given.work:
             place = Path(folder) / work
             place.mkdir()
-            rows.append((work, *_outcome(work, made, place, given.kills, random.Random(given.seed))))
+            rows.append(
+                (work, *_outcome(work, made, place, given.kills, random.Random(given.seed)))
+            )
             print(*rows[-1], flush=True)
-    console.table("Killed and started again", ["work", "kills", "outcome", "time"], rows)
+    console.print_table("Killed and started again", ["work", "kills", "outcome", "time"], rows)
 
 
 def _made(place: Path) -> Path:
     """A workplace with a collected data set and a trained detector."""
-    for words in (collect_command(make_faces(place / "faces")), [*TRAIN, "--trials", 4, "--epochs", 6, "--name", "toy"]):
-        done = command(*words, cwd=place)
+    for words in (
+        build_collect_words(write_face_folders(place / "faces")),
+        [*TRAIN_WORDS, "--trials", 4, "--epochs", 6, "--name", "toy"],
+    ):
+        done = run_command(*words, cwd=place)
         assert done.returncode == 0, done.stderr
     return place
 
 
-def _outcome(work: str, made: Path, place: Path, kills: int, draw: random.Random) -> tuple[int, str, str]:
+def _outcome(
+    work: str, made: Path, place: Path, kills: int, draw: random.Random
+) -> tuple[int, str, str]:
     began = time.monotonic()
     try:
         kills, outcome = KILLS[work](made, place, kills, draw), "as it should be"

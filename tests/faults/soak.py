@@ -15,8 +15,8 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
-import fuzzing
-from toys import encoded, picture
+from faults import fuzzing
+from toys.images import encode_image, make_image
 
 
 @dataclass
@@ -33,10 +33,14 @@ class Soaked:
     def growth(self) -> float:
         """Bytes of memory, from the median of the second quarter of the time to that of the last."""
         quarter = len(self.memory) // 4
-        return statistics.median(self.memory[-quarter:]) - statistics.median(self.memory[quarter : 2 * quarter])
+        return statistics.median(self.memory[-quarter:]) - statistics.median(
+            self.memory[quarter : 2 * quarter]
+        )
 
     def __str__(self) -> str:
-        answers = ", ".join(f"{count} x {status}" for status, count in sorted(self.statuses.items()))
+        answers = ", ".join(
+            f"{count} x {status}" for status, count in sorted(self.statuses.items())
+        )
         sizes = f"{min(self.memory) / 1e6:.0f} to {max(self.memory) / 1e6:.0f} MB, growth {self.growth / 1e6:.1f} MB"
         return f"{self.requests} requests: {answers}; slowest {self.slowest:.2f} s; {sizes}; {max(self.files)} files at most"
 
@@ -44,7 +48,11 @@ class Soaked:
 def soaked(port: int, process: int, seconds: float, rate: float, seed: int) -> Soaked:
     """Sends `rate` requests a second; half of them are good pictures."""
     draw = random.Random(seed)
-    good = [encoded(picture(number, 200), kind) for number in range(4) for kind in ("JPEG", "PNG")]
+    good = [
+        encode_image(make_image(number, 200), kind)
+        for number in range(4)
+        for kind in ("JPEG", "PNG")
+    ]
     bad = [data for data in fuzzing.seeds("image") if len(data) < 1_000_000] + [b"y" * 3_000_000]
     found, began = Soaked(), time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(16) as senders:
@@ -55,7 +63,9 @@ def soaked(port: int, process: int, seconds: float, rate: float, seed: int) -> S
                 found.files.append(files(process))
             data = draw.choice(good if draw.random() < 0.5 else bad)
             if draw.random() < 0.3:
-                data = fuzzing.altered(data, [(draw.random(), draw.choice(fuzzing.EDITS), draw.randbytes(9))])
+                data = fuzzing.altered(
+                    data, [(draw.random(), draw.choice(fuzzing.EDITS), draw.randbytes(9))]
+                )
             under_way.append(senders.submit(sent, port, data, draw.random() < 0.2))
             while len(under_way) > 64:
                 _count(found, under_way.popleft())

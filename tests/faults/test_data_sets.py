@@ -13,27 +13,30 @@ from pathlib import Path
 
 import pytest
 
-import toy_records
-from data_collection import console, duplicates, found_faces, manifest, splits
-from data_collection.collect import FEWEST, collect
+from data_collection.collect import MIN_IMAGES_PER_CLASS, collect_dataset
+from data_collection.dataset import grouping, manifest, splits
+from data_collection.dataset.verification import verify_dataset
 from data_collection.settings import CollectionSettings
-from data_collection.verification import verify
-from toys import collect_command, command, encoded, environment_of, make_faces, picture
+from data_collection.sources import requested_sources
+from runtime import console
+from toys import face_records
+from toys.commands import build_collect_words, build_environment, run_command
+from toys.images import encode_image, make_image, write_face_folders
 from training import dataset
 
 
 def collected(folder: Path, count: int) -> list[manifest.FaceRecord]:
     """A data set of 2 x count toys, as a collection leaves it."""
-    records = toy_records.faces(folder, count)
-    manifest.replace_all(folder, records)
-    frozen = splits.Splits({}, {record.group: record.split for record in records})
-    splits.seal(records, frozen)
-    splits.write(folder, frozen)
+    records = face_records.write_toy_records(folder, count)
+    manifest.replace_records(folder, records)
+    frozen = splits.SplitAssignments({}, {record.group: record.split for record in records})
+    splits.seal_hold_out(records, frozen)
+    splits.write_splits(folder, frozen)
     return records
 
 
 def rows(folder: Path) -> list[manifest.FaceRecord]:
-    return manifest.read(folder / "data" / "faces")
+    return manifest.read_manifest(folder / "data" / "faces")
 
 
 # 3: a power cut
@@ -58,7 +61,7 @@ class Disk:
         else:
             self.contents[path.stat().st_ino] = path.stat().st_size
         if path == manifest.manifest_path(self.folder):
-            self.rows = manifest.read(self.folder)
+            self.rows = manifest.read_manifest(self.folder)
             assert self.lost() == []
 
     def lost(self) -> list[str]:
@@ -73,11 +76,20 @@ class Disk:
         return names and self.contents.get(file.stat().st_ino) == file.stat().st_size
 
 
-def test_at_no_moment_does_the_disk_hold_a_row_without_its_files_and_their_names(tmp_path, monkeypatch):
-    faces, disk = make_faces(tmp_path / "faces"), Disk(monkeypatch)
+def test_at_no_moment_does_the_disk_hold_a_row_without_its_files_and_their_names(
+    tmp_path, monkeypatch
+):
+    faces, disk = write_face_folders(tmp_path / "faces"), Disk(monkeypatch)
     disk.folder = tmp_path / "data" / "faces"
-    sources = {"real": (f"folder:{faces / 'real'}",), "generated": (f"folder:{faces / 'generated'}",)}
-    collect(CollectionSettings(**sources, data=tmp_path / "data", image_size=64, min_side=48, audit=False))
+    sources = {
+        "real": (f"folder:{faces / 'real'}",),
+        "generated": (f"folder:{faces / 'generated'}",),
+    }
+    collect_dataset(
+        CollectionSettings(
+            **sources, data=tmp_path / "data", image_size=64, min_side=48, audit=False
+        )
+    )
     assert len(disk.rows) == 80 and all(row.original and row.image for row in disk.rows)
 
 
@@ -85,20 +97,27 @@ def test_at_no_moment_does_the_disk_hold_a_row_without_its_files_and_their_names
 
 
 def test_of_two_collections_at_once_one_is_turned_away_and_the_other_unharmed(tmp_path):
-    faces = make_faces(tmp_path / "faces", 80)
-    words = [sys.executable, "-m", *map(str, collect_command(faces))]
-    first = subprocess.Popen(words, cwd=tmp_path, env=environment_of(), stderr=subprocess.PIPE, text=True)
+    faces = write_face_folders(tmp_path / "faces", 80)
+    words = [sys.executable, "-m", *map(str, build_collect_words(faces))]
+    first = subprocess.Popen(
+        words, cwd=tmp_path, env=build_environment(), stderr=subprocess.PIPE, text=True
+    )
     while not (tmp_path / "data" / "faces" / "manifest.jsonl").exists():
         time.sleep(0.002)
     first.send_signal(signal.SIGSTOP)  # it holds its lock for as long as the other needs
     try:
-        second = command(*collect_command(faces), cwd=tmp_path)
-        assert second.returncode == console.BUSY and "Another command is writing" in second.stderr
+        second = run_command(*build_collect_words(faces), cwd=tmp_path)
+        assert (
+            second.returncode == console.EXIT_BUSY and "Another command is writing" in second.stderr
+        )
     finally:
         first.send_signal(signal.SIGCONT)
     _, said = first.communicate(timeout=120)
     assert first.returncode == 0, said
-    assert max(Counter(record.key for record in rows(tmp_path)).values()) == 1 and len(rows(tmp_path)) == 160
+    assert (
+        max(Counter(record.key for record in rows(tmp_path)).values()) == 1
+        and len(rows(tmp_path)) == 160
+    )
 
 
 # 9: damage to the manifest
@@ -117,14 +136,14 @@ def test_no_edited_byte_of_a_manifest_is_a_traceback_or_a_silent_loss(tmp_path, 
         edited = bytearray(whole)
         edited[place] = draw.choice([value for value in range(256) if value != whole[place]])
         path.write_bytes(edited)
-        manifest._tell_unfinished.cache_clear()
+        manifest._warn_unfinished_line.cache_clear()
         capsys.readouterr()
         try:
-            records = manifest.read(tmp_path)
-            splits.check(records, splits.read(tmp_path))
-            duplicates.groups([record for record in records if record.accepted])
+            records = manifest.read_manifest(tmp_path)
+            splits.check_splits(records, splits.read_splits(tmp_path))
+            grouping.group_records([record for record in records if record.accepted])
         except console.PlainError as refused:
-            assert refused.exit_code in (console.DISK, console.LEAK)
+            assert refused.exit_code in (console.EXIT_DISK, console.EXIT_LEAK)
             outcomes["named"] += 1
             continue
         assert len(records) == len(written) or "last line" in capsys.readouterr().err
@@ -133,22 +152,29 @@ def test_no_edited_byte_of_a_manifest_is_a_traceback_or_a_silent_loss(tmp_path, 
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("phash", ""), ("phash", "0x12"), ("phash_mirrored", "g" * 16), ("id", "a" * 63), ("id", "A" * 64)]
+    ("field", "value"),
+    [
+        ("phash", ""),
+        ("phash", "0x12"),
+        ("phash_mirrored", "g" * 16),
+        ("id", "a" * 63),
+        ("id", "A" * 64),
+    ],
 )
 def test_a_row_whose_hashes_are_none_is_damaged(tmp_path, field, value):
     records = collected(tmp_path, 3)
     text = manifest.manifest_path(tmp_path).read_text()
     manifest.manifest_path(tmp_path).write_text(text.replace(getattr(records[2], field), value))
     with pytest.raises(console.PlainError, match="Line 3 of .* is damaged") as caught:
-        manifest.read(tmp_path)
-    assert caught.value.exit_code == console.DISK
+        manifest.read_manifest(tmp_path)
+    assert caught.value.exit_code == console.EXIT_DISK
 
 
 def test_an_unfinished_last_line_is_said_once(tmp_path, capsys):
     collected(tmp_path, 3)
     path = manifest.manifest_path(tmp_path)
     path.write_bytes(path.read_bytes()[:-1])
-    assert [len(manifest.read(tmp_path)) for _ in range(3)] == [5, 5, 5]
+    assert [len(manifest.read_manifest(tmp_path)) for _ in range(3)] == [5, 5, 5]
     assert capsys.readouterr().err.count(f"The last line of {path} is unfinished") == 1
 
 
@@ -163,9 +189,12 @@ def test_every_missing_or_altered_file_is_listed(tmp_path, capsys, seed):
     for record in draw.sample(records, 100):
         path = tmp_path / draw.choice([record.original, record.original, record.image])
         spoilt[str(path.relative_to(tmp_path))] = _spoil(path, draw, record)
-    assert not verify(tmp_path)
+    assert not verify_dataset(tmp_path)
     lines = map(str.strip, capsys.readouterr().out.splitlines())
-    assert dict(line.split(maxsplit=1) for line in lines if line.startswith(("originals/", "images/"))) == spoilt
+    assert (
+        dict(line.split(maxsplit=1) for line in lines if line.startswith(("originals/", "images/")))
+        == spoilt
+    )
 
 
 def _spoil(path: Path, draw: random.Random, record: manifest.FaceRecord) -> str:
@@ -184,17 +213,22 @@ def _spoil(path: Path, draw: random.Random, record: manifest.FaceRecord) -> str:
 
 def test_verify_ends_with_a_sentence_and_a_code(tmp_path):
     records = collected(tmp_path / "data", 6)
-    done = command("data_collection", "verify", "data", cwd=tmp_path)
-    assert (done.returncode, "All 12 images of data are as they were collected" in done.stderr) == (0, True), done.stderr
+    done = run_command("data_collection", "verify", "data", cwd=tmp_path)
+    assert (done.returncode, "All 12 images of data are as they were collected" in done.stderr) == (
+        0,
+        True,
+    ), done.stderr
     (tmp_path / "data" / records[3].original).unlink()
-    done = command("data_collection", "verify", "data", cwd=tmp_path)
-    assert (done.returncode, records[3].original in done.stdout) == (console.DISK, True), done.stdout
+    done = run_command("data_collection", "verify", "data", cwd=tmp_path)
+    assert (done.returncode, records[3].original in done.stdout) == (console.EXIT_DISK, True), (
+        done.stdout
+    )
 
 
 def test_verify_lists_another_hold_out(tmp_path, capsys):
     records = collected(tmp_path, 6)
-    manifest.replace_all(tmp_path, [record for record in records if record.split != "hold-out"])
-    assert not verify(tmp_path)
+    manifest.replace_records(tmp_path, [record for record in records if record.split != "hold-out"])
+    assert not verify_dataset(tmp_path)
     assert "hold-out is not the one that was sealed" in " ".join(capsys.readouterr().out.split())
 
 
@@ -214,8 +248,14 @@ resource.setrlimit(resource.RLIMIT_AS, (taken + 200_000_000,) * 2)
 sys.argv = ["data_collection", "verify", "."]
 console.run(__main__.main)
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment_of(), capture_output=True, text=True)
-    assert done.returncode == console.DISK
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=build_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == console.EXIT_DISK
     assert "Out of memory" in done.stderr and "Traceback" not in done.stderr
 
 
@@ -229,7 +269,7 @@ def strange(faces, monkeypatch) -> Path:
     (real / "loop").symlink_to(real)
     (real / "itself.png").symlink_to(real / "itself.png")
     (faces / "elsewhere").mkdir()
-    (faces / "elsewhere" / "hidden.png").write_bytes(encoded(picture(900)))
+    (faces / "elsewhere" / "hidden.png").write_bytes(encode_image(make_image(900)))
     (real / "folder").symlink_to(faces / "elsewhere")
     (real / "nowhere.png").symlink_to(faces / "gone.png")
     os.mkfifo(real / "pipe.png")
@@ -243,11 +283,16 @@ def strange(faces, monkeypatch) -> Path:
 
 def test_what_has_no_bytes_of_its_own_is_listed_at_once(strange, tmp_path):
     start = time.monotonic()
-    done = command(*collect_command(strange), cwd=tmp_path)
+    done = run_command(*build_collect_words(strange), cwd=tmp_path)
     assert done.returncode == 0 and time.monotonic() - start < 20, done.stderr
     found = {record.file: record.reason for record in rows(tmp_path) if not record.accepted}
-    links = dict.fromkeys(("loop", "itself.png", "folder", "nowhere.png"), "symbolic link, not followed")
-    nodes = dict.fromkeys(("pipe.png", "socket.png", *(["zero.png"] if os.geteuid() == 0 else [])), "not a regular file")
+    links = dict.fromkeys(
+        ("loop", "itself.png", "folder", "nowhere.png"), "symbolic link, not followed"
+    )
+    nodes = dict.fromkeys(
+        ("pipe.png", "socket.png", *(["zero.png"] if os.geteuid() == 0 else [])),
+        "not a regular file",
+    )
     assert found == links | nodes
 
 
@@ -278,19 +323,21 @@ NAMES = {
 
 def test_every_name_is_collected(faces, tmp_path):
     for number, name in enumerate(NAMES.values()):
-        (faces / "real" / name).write_bytes(encoded(picture(700 + number)))
-    done = command(*collect_command(faces), cwd=tmp_path)
+        (faces / "real" / name).write_bytes(encode_image(make_image(700 + number)))
+    done = run_command(*build_collect_words(faces), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     accepted = {record.file: record for record in rows(tmp_path) if record.accepted}
     assert set(NAMES.values()) <= set(accepted)
     originals = {accepted[name].original for name in NAMES.values()}
-    assert len(originals) == len(NAMES) and all(name.isascii() and " " not in name for name in originals)
+    assert len(originals) == len(NAMES) and all(
+        name.isascii() and " " not in name for name in originals
+    )
 
 
 def test_a_misspelt_folder_is_told_its_name(tmp_path):
     (tmp_path / "photographs").mkdir()
     with pytest.raises(console.PlainError, match="did you mean .*photographs"):
-        found_faces.check_folder(str(tmp_path / "photografs"))
+        requested_sources.check_folder_source(str(tmp_path / "photografs"))
 
 
 # 43: classes that are out of balance, and pictures that all belong together
@@ -299,22 +346,36 @@ def test_a_misspelt_folder_is_told_its_name(tmp_path):
 def test_pictures_of_one_person_are_warned_of_and_not_trained_on(faces, tmp_path, capsys):
     lines = [f"{file.name},one" for file in (faces / "real").iterdir()]
     (tmp_path / "facts.csv").write_text("\n".join(["file,person", *lines]))
-    collect(settings(faces, facts=(tmp_path / "facts.csv",)))
+    collect_dataset(settings(faces, facts=(tmp_path / "facts.csv",)))
     assert "split lacks a class" in capsys.readouterr().err
     with pytest.raises(console.PlainError, match="lacks a class; collect more images"):
-        dataset.read(tmp_path, Path("faces-of-toys"))
+        dataset.load_dataset(tmp_path, Path("faces-of-toys"))
 
 
 def test_one_class_of_ten_times_the_other_is_split_alike(tmp_path):
-    faces = make_faces(tmp_path / "faces", 10 * FEWEST)
-    for path in sorted((faces / "generated").iterdir())[FEWEST:]:
+    faces = write_face_folders(tmp_path / "faces", 10 * MIN_IMAGES_PER_CLASS)
+    for path in sorted((faces / "generated").iterdir())[MIN_IMAGES_PER_CLASS:]:
         path.unlink()
-    collect(settings(faces))
-    found = manifest.read(tmp_path / "faces-of-toys")
+    collect_dataset(settings(faces))
+    found = manifest.read_manifest(tmp_path / "faces-of-toys")
     counts = Counter((record.label, record.split) for record in found if record.accepted)
-    assert all(abs(counts["real", split] - 10 * counts["generated", split]) <= 10 for split in splits.SPLITS), counts
+    assert all(
+        abs(counts["real", split] - 10 * counts["generated", split]) <= 10
+        for split in splits.SPLITS
+    ), counts
 
 
 def settings(faces: Path, **more: object) -> CollectionSettings:
-    sizes = {"image_size": 64, "min_side": 48, "audit": False, "data": faces.parent, "dataset": "faces-of-toys"}
-    return CollectionSettings(real=(f"folder:{faces / 'real'}",), generated=(f"folder:{faces / 'generated'}",), **sizes, **more)
+    sizes = {
+        "image_size": 64,
+        "min_side": 48,
+        "audit": False,
+        "data": faces.parent,
+        "dataset": "faces-of-toys",
+    }
+    return CollectionSettings(
+        real=(f"folder:{faces / 'real'}",),
+        generated=(f"folder:{faces / 'generated'}",),
+        **sizes,
+        **more,
+    )

@@ -4,10 +4,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import fuzzing
+from faults import fuzzing
 
 EDITS = st.lists(
-    st.tuples(st.floats(0, 1), st.sampled_from(fuzzing.EDITS), st.binary(min_size=1, max_size=40)), min_size=1, max_size=6
+    st.tuples(st.floats(0, 1), st.sampled_from(fuzzing.EDITS), st.binary(min_size=1, max_size=40)),
+    min_size=1,
+    max_size=6,
 )
 
 
@@ -31,7 +33,13 @@ def test_many_altered_inputs_are_judged_or_refused(door):
 def altered(door: str, examples: int) -> None:
     """Hypothesis prints what failed in its smallest form, and how to run it again."""
 
-    @settings(max_examples=examples, deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(st.sampled_from(fuzzing.seeds(door)), EDITS)
     def judged_or_refused(data, edits):
         fuzzing.DOORS[door](fuzzing.altered(data, edits))

@@ -14,14 +14,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import fuzzing
-import soak
-from toy_page import ask, raw, serving
-from toys import command, encoded, picture
-from training import onnx_files, saved_models
+from faults import fuzzing, soak
+from runtime import hashing
+from toys.commands import run_command
+from toys.images import encode_image, make_image
+from toys.page_server import post_image, run_page_server, send_raw
+from training.detectors import card as detector_card
+from training.detectors import saved_models
 
 REFUSALS = {400, 403, 404, 405, 408, 411, 413, 415, 422, 431, 501, 503}
-EDITS = st.lists(st.tuples(st.floats(0, 1), st.sampled_from(fuzzing.EDITS), st.binary(min_size=1, max_size=40)), max_size=6)
+EDITS = st.lists(
+    st.tuples(st.floats(0, 1), st.sampled_from(fuzzing.EDITS), st.binary(min_size=1, max_size=40)),
+    max_size=6,
+)
 FORM = (
     b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n%s\r\n'
     b'--x\r\nContent-Disposition: form-data; name="prompt"\r\n\r\na face\r\n--x--\r\n'
@@ -34,11 +39,19 @@ MULTIPART = b"Content-Type: multipart/form-data; boundary=x\r\n"
 def test_altered_uploads_and_forms_are_answered_or_refused(served, examples):
     bodies = [*fuzzing.seeds("image"), *(FORM % data for data in fuzzing.seeds("image")[:3])]
 
-    @settings(max_examples=examples, deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(st.sampled_from(bodies), EDITS)
     def answered(body, edits):
-        headers = {"Content-Type": "multipart/form-data; boundary=x"} if body.startswith(b"--x") else {}
-        status, answer = ask(served, fuzzing.altered(body, edits), headers=headers)
+        headers = (
+            {"Content-Type": "multipart/form-data; boundary=x"} if body.startswith(b"--x") else {}
+        )
+        status, answer = post_image(served, fuzzing.altered(body, edits), headers=headers)
         assert status in {200, *REFUSALS}
         assert ("verdict" in answer) if status == 200 else list(answer) == ["error"]
 
@@ -55,10 +68,16 @@ def test_altered_requests_are_answered_refused_or_hung_up_on(served, examples):
         b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
     ]
 
-    @settings(max_examples=examples, deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(st.sampled_from(requests), EDITS)
     def answered(request, edits):
-        answer = raw(served, fuzzing.altered(request, edits), ended=True)
+        answer = send_raw(served, fuzzing.altered(request, edits), ended=True)
         assert not answer or int(answer.split()[1]) in {200, *REFUSALS}, answer[:200]
 
     answered()
@@ -78,8 +97,10 @@ def test_a_minute_of_good_and_bad_uploads_leaves_the_page_as_it_was(served):
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     large = fuzzing.traps()["png of 4,999 x 4,999, all there"]
-    with concurrent.futures.ThreadPoolExecutor(8) as clients:  # what such pictures take the allocator keeps
-        list(clients.map(lambda _: ask(served, large), range(16)))
+    with concurrent.futures.ThreadPoolExecutor(
+        8
+    ) as clients:  # what such pictures take the allocator keeps
+        list(clients.map(lambda _: post_image(served, large), range(16)))
     found = soak.soaked(served.port, served.process.pid, seconds=60, rate=20, seed=seed)
     print(found)
     assert found.requests >= 60 * 20 * 0.9
@@ -94,26 +115,29 @@ def test_clients_that_hang_up_leave_nothing(served):
     def files() -> int:
         return len(os.listdir(f"/proc/{served.process.pid}/fd"))
 
-    ask(served, fuzzing.seeds("image")[0])
+    post_image(served, fuzzing.seeds("image")[0])
     before = files()
     picture = fuzzing.seeds("image")[1]
     for number in range(200):
         part = (REQUEST % (len(picture), b"", picture))[: 30 + number * 8]
-        raw(served, part, wait=0)
+        send_raw(served, part, wait=0)
     until = time.monotonic() + 60
     while files() > before + 2:  # they are closed as soon as the page comes to it
         assert time.monotonic() < until
         time.sleep(0.05)
-    assert ask(served, picture)[0] != 500 and quiet(served)
+    assert post_image(served, picture)[0] != 500 and quiet(served)
 
 
 def says_nan(place: Path) -> None:
     """Puts a detector into the place that was saved whole and answers nothing but NaN."""
-    side = saved_models.read_card(place).image_size
-    pixels = onnx.helper.make_tensor_value_info("pixels", onnx.TensorProto.FLOAT, ["n", side, side, 3])
+    side = detector_card.read_card(place).image_size
+    pixels = onnx.helper.make_tensor_value_info(
+        "pixels", onnx.TensorProto.FLOAT, ["n", side, side, 3]
+    )
     answer = onnx.helper.make_tensor_value_info("probability", onnx.TensorProto.FLOAT, ["n", 1])
     constants = [
-        onnx.numpy_helper.from_array(np.array(value), name) for name, value in (("axes", [1, 2, 3]), ("shape", [-1, 1]))
+        onnx.numpy_helper.from_array(np.array(value), name)
+        for name, value in (("axes", [1, 2, 3]), ("shape", [-1, 1]))
     ]
     constants.append(onnx.numpy_helper.from_array(np.float32("nan"), "nan"))
     nodes = [
@@ -122,22 +146,26 @@ def says_nan(place: Path) -> None:
         onnx.helper.make_node("Reshape", ["product", "shape"], ["probability"]),
     ]
     graph = onnx.helper.make_graph(nodes, "nan", [pixels], [answer], constants)
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
+    model = onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9
+    )
     onnx.save(model, place / saved_models.ONNX_FILE)
-    card = saved_models.read_card(place)
-    digest = onnx_files.sha256(place / saved_models.ONNX_FILE)
-    saved_models.write_card(place, dataclasses.replace(card, sha256=card.sha256 | {saved_models.ONNX_FILE: digest}))
+    card = detector_card.read_card(place)
+    digest = hashing.compute_file_sha256(place / saved_models.ONNX_FILE)
+    detector_card.write_card(
+        place, dataclasses.replace(card, sha256=card.sha256 | {saved_models.ONNX_FILE: digest})
+    )
 
 
 def test_a_detector_that_gives_no_number_gives_no_verdict(workplace, tmp_path):
     place = tmp_path / "place"
     shutil.copytree(workplace / "saved_models" / "toy", place / "saved_models" / "toy")
     says_nan(place / "saved_models" / "toy")
-    (place / "face.png").write_bytes(encoded(picture(1)))
-    done = command("detection", "face.png", "--json", cwd=place)
+    (place / "face.png").write_bytes(encode_image(make_image(1)))
+    done = run_command("detection", "face.png", "--json", cwd=place)
     assert done.returncode == 1 and "the detector gave no number for it" in done.stdout, done.stderr
-    with serving(place, tmp_path) as page:
-        status, answer = ask(page, encoded(picture(1)))
+    with run_page_server(place, tmp_path) as page:
+        status, answer = post_image(page, encode_image(make_image(1)))
         assert (status, list(answer)) == (500, ["error"])
         number = answer["error"].rpartition(" ")[2].strip(".")
         log = page.log.read_text()
@@ -146,10 +174,10 @@ def test_a_detector_that_gives_no_number_gives_no_verdict(workplace, tmp_path):
 
 @pytest.mark.slow
 def test_a_hundred_pictures_of_25_megapixels_at_once_are_judged_or_asked_to_come_back(served):
-    data = encoded(picture(5, 4990), "JPEG", quality=30)
+    data = encode_image(make_image(5, 4990), "JPEG", quality=30)
     assert len(data) < 2_000_000
     with concurrent.futures.ThreadPoolExecutor(100) as clients:
-        waiting = [clients.submit(ask, served, data) for _ in range(100)]
+        waiting = [clients.submit(post_image, served, data) for _ in range(100)]
         most = 0
         while not all(each.done() for each in waiting):
             most = max(most, soak.memory(served.process.pid))

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageFile
 
-import fuzzing
-from data_collection import face_images
-from detection import web_answers
-from toys import encoded, environment_of, picture
+from data_collection.images import decode, quality
+from detection.web import answers
+from faults import fuzzing
+from toys.commands import build_environment
+from toys.images import encode_image, make_image
 
 RED = (200, 40, 30)
 JUDGE = """
@@ -55,10 +56,12 @@ class Judged:
 def judged(folder: Path, files: dict[str, bytes]) -> Judged:
     """What a process of its own says of the files; first of a good picture, which costs what opening any costs."""
     folder.mkdir()
-    for name, data in {" first": encoded(picture(1, 400)), **files}.items():
+    for name, data in {" first": encode_image(make_image(1, 400)), **files}.items():
         (folder / name).write_bytes(data)
     words = [sys.executable, "-c", JUDGE, str(folder)]
-    done = subprocess.run(words, env=environment_of(), capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        words, env=build_environment(), capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     told = Judged(**json.loads(done.stdout))
     assert told.found.pop(" first") == ""
@@ -66,7 +69,7 @@ def judged(folder: Path, files: dict[str, bytes]) -> Judged:
 
 
 def pixel(data: bytes) -> list[int]:
-    return np.asarray(face_images.decode(data).square)[32, 32].astype(int).tolist()
+    return np.asarray(decode.decode_face(data).square)[32, 32].astype(int).tolist()
 
 
 # 30: other kinds of files
@@ -74,9 +77,9 @@ def pixel(data: bytes) -> list[int]:
 
 @pytest.mark.parametrize("name", ["text", "page", "svg", "pdf", "eps", "psd", "fits", "icon"])
 def test_another_kind_of_file_is_called_one(name):
-    kinds = fuzzing.traps() | {"icon": encoded(picture(1, 32), "ICO")}
-    with pytest.raises(face_images.UnknownFormat, match="not an image of a known format"):
-        face_images.decode(kinds[name])
+    kinds = fuzzing.traps() | {"icon": encode_image(make_image(1, 32), "ICO")}
+    with pytest.raises(decode.UnknownImageFormat, match="not an image of a known format"):
+        decode.decode_face(kinds[name])
 
 
 # 32, 39, 40, 41: time and memory
@@ -90,28 +93,41 @@ def test_five_thousand_flipped_bits_cost_neither_time_nor_memory(tmp_path):
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     draw = random.Random(seed)
-    wholes = [encoded(picture(8, side), kind) for kind in ("JPEG", "PNG", "WEBP") for side in (48, 200)]
+    wholes = [
+        encode_image(make_image(8, side), kind)
+        for kind in ("JPEG", "PNG", "WEBP")
+        for side in (48, 200)
+    ]
     files = {}
     for number in range(5000):
         data = bytearray(wholes[number % len(wholes)])
         data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
         files[f"{number:04}"] = bytes(data)
     told = judged(tmp_path / "files", files)
-    assert len(told.found) == 5000 and told.slowest < 1 and told.grown < 50e6, (told.slowest, told.grown)
+    assert len(told.found) == 5000 and told.slowest < 1 and told.grown < 50e6, (
+        told.slowest,
+        told.grown,
+    )
 
 
 @needs_proc
 def test_what_claims_to_be_enormous_is_refused_from_its_header(tmp_path):
     sizes = [(10_000, 10_000), (60_000, 60_000), (20_000, 1), (1, 20_000), (5001, 5000)]
-    told = judged(tmp_path / "files", {f"{width}x{height}": fuzzing.png(width, height, b"") for width, height in sizes})
+    told = judged(
+        tmp_path / "files",
+        {f"{width}x{height}": fuzzing.png(width, height, b"") for width, height in sizes},
+    )
     strips = {"20000x1", "1x20000"}
-    assert all(("strip" if name in strips else "larger than 25 megapixels") in why for name, why in told.found.items())
+    assert all(
+        ("strip" if name in strips else "larger than 25 megapixels") in why
+        for name, why in told.found.items()
+    )
     assert told.slowest < 0.05 and told.grown < 5e6, (told.slowest, told.grown)
 
 
 def parts(number: int) -> bytes:
     """A JPEG whose EXIF comes in so many parts of 64 kB."""
-    good, body = encoded(picture(1), "JPEG"), b"Exif\0\0II*\0" + bytes(65_000)
+    good, body = encode_image(make_image(1), "JPEG"), b"Exif\0\0II*\0" + bytes(65_000)
     return good[:2] + number * (b"\xff\xe1" + (len(body) + 2).to_bytes(2) + body) + good[2:]
 
 
@@ -126,7 +142,7 @@ def test_metadata_that_grows_without_end_costs_neither_time_nor_memory(tmp_path)
 
 
 def test_a_single_point_is_a_single_colour():
-    assert face_images.is_single_colour(face_images.decode(fuzzing.traps()["png of one point"]))
+    assert quality.is_single_colour(decode.decode_face(fuzzing.traps()["png of one point"]))
 
 
 # 24: what counts as a single colour
@@ -136,8 +152,8 @@ def test_a_single_point_is_a_single_colour():
 def test_a_single_colour_is_one_that_differs_by_less_than_two_levels(apart, single):
     """The standard deviation of a chessboard is half of what its fields differ by."""
     board = np.indices((64, 64)).sum(0) % 2 * apart + 100
-    data = encoded(Image.fromarray(board.astype(np.uint8)).convert("RGB"))
-    assert face_images.is_single_colour(face_images.decode(data)) == single
+    data = encode_image(Image.fromarray(board.astype(np.uint8)).convert("RGB"))
+    assert quality.is_single_colour(decode.decode_face(data)) == single
 
 
 # 31: cut files
@@ -154,8 +170,10 @@ def ycck(image: Image.Image) -> bytes:
     """A CMYK picture as Adobe's programs store it: luminance and colour differences beside the black."""
     *inks, black = image.split()
     differences = Image.merge("RGB", inks).convert("YCbCr").split()
-    stored = [band.point(lambda level: 255 - level) for band in differences]  # as Pillow and Adobe turn levels round
-    data = encoded(Image.merge("CMYK", [*stored, black]), "JPEG", quality=98)
+    stored = [
+        band.point(lambda level: 255 - level) for band in differences
+    ]  # as Pillow and Adobe turn levels round
+    data = encode_image(Image.merge("CMYK", [*stored, black]), "JPEG", quality=98)
     place = data.index(b"Adobe") + 11
     assert data[place] == 0
     return data[:place] + b"\2" + data[place + 1 :]
@@ -167,12 +185,14 @@ def in_print() -> dict[str, bytes]:
     lab = ImageCms.profileToProfile(red, profile, ImageCms.createProfile("LAB"), outputMode="LAB")
     other = ImageCms.ImageCmsProfile(profile).tobytes()
     return {
-        "CMYK JPEG": encoded(cmyk, "JPEG", quality=95),
-        "CMYK JPEG with a profile of another kind": encoded(cmyk, "JPEG", quality=95, icc_profile=other),
+        "CMYK JPEG": encode_image(cmyk, "JPEG", quality=95),
+        "CMYK JPEG with a profile of another kind": encode_image(
+            cmyk, "JPEG", quality=95, icc_profile=other
+        ),
         "YCCK JPEG": ycck(cmyk),
-        "CMYK TIFF": encoded(cmyk, "TIFF"),
-        "LAB TIFF": encoded(lab, "TIFF"),
-        "YCbCr TIFF": encoded(red.convert("YCbCr"), "TIFF"),
+        "CMYK TIFF": encode_image(cmyk, "TIFF"),
+        "LAB TIFF": encode_image(lab, "TIFF"),
+        "YCbCr TIFF": encode_image(red.convert("YCbCr"), "TIFF"),
     }
 
 
@@ -186,10 +206,12 @@ def test_colours_of_print_are_within_three_levels(kind):
 
 def test_of_two_pictures_in_one_jpeg_the_first_is_used():
     red, blue = (Image.new("RGB", (64, 64), colour) for colour in (RED, "blue"))
-    data = encoded(red, "MPO", save_all=True, append_images=[blue], quality=95)
-    face = face_images.decode(data)
+    data = encode_image(red, "MPO", save_all=True, append_images=[blue], quality=95)
+    face = decode.decode_face(data)
     assert face.frames == 2 and np.abs(np.subtract(pixel(data), RED)).max() <= 3
-    assert "Only the first of its frames was looked at." in web_answers.done(face, 64, "centre")
+    assert "Only the first of its frames was looked at." in answers.describe_preprocessing(
+        face, 64, "centre"
+    )
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -198,8 +220,10 @@ def test_a_tag_turns_the_pixels_and_nothing_else(kind, orientation):
     turns = (None, None, 0, 3, 1, 5, 4, 6, 2)  # Transpose operations, by the tag that asks for them
     exif = Image.Exif()
     exif[0x0112] = orientation
-    plain, tagged = (encoded(picture(2), kind, quality=90, **more) for more in ({}, {"exif": exif}))
-    expected = face_images.decode(plain).square
+    plain, tagged = (
+        encode_image(make_image(2), kind, quality=90, **more) for more in ({}, {"exif": exif})
+    )
+    expected = decode.decode_face(plain).square
     if turns[orientation] is not None:
         expected = expected.transpose(turns[orientation])
-    assert np.array_equal(face_images.decode(tagged).square, expected)
+    assert np.array_equal(decode.decode_face(tagged).square, expected)

@@ -10,17 +10,26 @@ from pathlib import Path
 
 import pytest
 
-from data_collection import console
-from toys import COLLECT, TRAIN, collect_command, command, environment_of, make_faces
-from training import quiet
+from runtime import console
+from toys.commands import (
+    COLLECT_WORDS,
+    TRAIN_WORDS,
+    build_collect_words,
+    build_environment,
+    run_command,
+)
+from toys.images import write_face_folders
+from training import keras_startup
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_collection_that_is_told_to_end_does_so_at_once_and_carries_on(tmp_path, sent):
-    faces, seed = make_faces(tmp_path / "faces", 120), random.randrange(10**6)
+    faces, seed = write_face_folders(tmp_path / "faces", 120), random.randrange(10**6)
     print("seed", seed)
-    words = [sys.executable, "-m", *map(str, collect_command(faces))]
-    process = subprocess.Popen(words, cwd=tmp_path, env=environment_of(), stderr=subprocess.PIPE, text=True)
+    words = [sys.executable, "-m", *map(str, build_collect_words(faces))]
+    process = subprocess.Popen(
+        words, cwd=tmp_path, env=build_environment(), stderr=subprocess.PIPE, text=True
+    )
     while not (tmp_path / "data" / "faces" / "images").exists():
         assert process.poll() is None
         time.sleep(0.002)
@@ -28,19 +37,23 @@ def test_a_collection_that_is_told_to_end_does_so_at_once_and_carries_on(tmp_pat
     process.send_signal(sent)
     began = time.monotonic()
     _, said = process.communicate()
-    assert (process.returncode, time.monotonic() - began < 2) == (console.INTERRUPTED, True), said
+    assert (process.returncode, time.monotonic() - began < 2) == (console.EXIT_INTERRUPTED, True), (
+        said
+    )
     assert "carries on from here" in said and "Traceback" not in said
-    assert command(*collect_command(faces), cwd=tmp_path).returncode == 0
+    assert run_command(*build_collect_words(faces), cwd=tmp_path).returncode == 0
 
 
 def test_a_training_that_is_told_to_end_while_keras_starts_says_so(workplace):
-    words = [sys.executable, "-m", *map(str, TRAIN)]
-    process = subprocess.Popen(words, cwd=workplace, env=environment_of(), stderr=subprocess.PIPE, text=True)
+    words = [sys.executable, "-m", *map(str, TRAIN_WORDS)]
+    process = subprocess.Popen(
+        words, cwd=workplace, env=build_environment(), stderr=subprocess.PIPE, text=True
+    )
     assert "Starting Keras" in process.stderr.readline()
     time.sleep(0.5)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate()
-    assert process.returncode == console.INTERRUPTED and "Traceback" not in said, said
+    assert process.returncode == console.EXIT_INTERRUPTED and "Traceback" not in said, said
 
 
 @pytest.mark.parametrize(
@@ -59,11 +72,15 @@ def test_a_training_that_is_told_to_end_while_keras_starts_says_so(workplace):
 )
 def test_a_collection_works_whatever_the_environment(tmp_path, environment, shell):
     (tmp_path / "faces").mkdir()
-    faces = make_faces(tmp_path / "faces" / "Gesichter für später ☃", 24)
-    words = " ".join(f'"{word}"' for word in collect_command(faces))
+    faces = write_face_folders(tmp_path / "faces" / "Gesichter für später ☃", 24)
+    words = " ".join(f'"{word}"' for word in build_collect_words(faces))
     line = f'{shell}exec "{sys.executable}" -m {words}'
     done = subprocess.run(
-        ["bash", "-c", line], cwd=tmp_path, env=environment_of(**environment), capture_output=True, errors="replace"
+        ["bash", "-c", line],
+        cwd=tmp_path,
+        env=build_environment(**environment),
+        capture_output=True,
+        errors="replace",
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
@@ -72,30 +89,38 @@ def test_a_collection_works_whatever_the_environment(tmp_path, environment, shel
 
 def test_output_that_nobody_reads_to_its_end_is_no_crash(workplace):
     line = f'"{sys.executable}" -m detection faces --model toy --json | head -c 10 > /dev/null; exit "${{PIPESTATUS[0]}}"'
-    done = subprocess.run(["bash", "-c", line], cwd=workplace, env=environment_of(), capture_output=True, text=True)
-    assert done.returncode in (0, console.DISK) and "Traceback" not in done.stderr, done.stderr
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=workplace, env=build_environment(), capture_output=True, text=True
+    )
+    assert done.returncode in (0, console.EXIT_DISK) and "Traceback" not in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize(
-    "words", [COLLECT, (*TRAIN, "--dataset", "data/faces"), ("finetuning", "toy")], ids=lambda words: words[0]
+    "words",
+    [COLLECT_WORDS, (*TRAIN_WORDS, "--dataset", "data/faces"), ("finetuning", "toy")],
+    ids=lambda words: words[0],
 )
 def test_a_place_where_nothing_can_be_written_is_told_before_any_work(workplace, tmp_path, words):
     (tmp_path / "file").write_text("")
-    option = "--data" if words is COLLECT else "--saved-models"
+    option = "--data" if words is COLLECT_WORDS else "--saved-models"
     place = tmp_path / "file" / "in it"
     if words[0] == "finetuning":
         words = (words[0], str(workplace / "saved_models" / "toy"))
-    more = collect_command(workplace / "faces")[len(COLLECT) :] if words is COLLECT else []
-    done = command(*words, *more, option, place, cwd=workplace)
-    assert done.returncode == console.DISK, done.stderr
+    more = (
+        build_collect_words(workplace / "faces")[len(COLLECT_WORDS) :]
+        if words is COLLECT_WORDS
+        else []
+    )
+    done = run_command(*words, *more, option, place, cwd=workplace)
+    assert done.returncode == console.EXIT_DISK, done.stderr
     assert "name another place" in done.stderr and "Traceback" not in done.stderr
     assert "trial" not in done.stderr and "forward passes" not in done.stderr
 
 
 @pytest.mark.parametrize("backend", ["torch", "nonsense"])
 def test_a_backend_that_is_not_run_on_is_a_sentence(workplace, backend):
-    done = command(*TRAIN, cwd=workplace, KERAS_BACKEND=backend)
-    assert done.returncode == console.USAGE
+    done = run_command(*TRAIN_WORDS, cwd=workplace, KERAS_BACKEND=backend)
+    assert done.returncode == console.EXIT_USAGE
     assert f"Keras' backend is '{backend}'; set KERAS_BACKEND to tensorflow or jax" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -103,16 +128,16 @@ def test_a_backend_that_is_not_run_on_is_a_sentence(workplace, backend):
 def test_an_old_keras_is_refused_and_the_oldest_that_is_safe_is_not():
     for version in ("3.15.0", "3.9.2", "2.15.0"):
         with pytest.raises(console.PlainError, match="pip install -r requirements.txt") as caught:
-            quiet.check_version(version)
-        assert caught.value.exit_code == console.USAGE
+            keras_startup.check_keras_version(version)
+        assert caught.value.exit_code == console.EXIT_USAGE
     for version in ("3.15.1", "3.16.0.dev0", "4.0"):
-        quiet.check_version(version)
+        keras_startup.check_keras_version(version)
 
 
 def test_without_write_permission_nothing_is_lost(tmp_path):
     """On a file system that is read-only, as permissions mean nothing to root."""
-    faces = make_faces(tmp_path / "faces", 24)
-    assert command(*collect_command(faces), cwd=tmp_path).returncode == 0
+    faces = write_face_folders(tmp_path / "faces", 24)
+    assert run_command(*build_collect_words(faces), cwd=tmp_path).returncode == 0
     folder = Path(tmp_path / "data" / "faces")
     before = (folder / "manifest.jsonl").read_bytes()
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder / "images"], capture_output=True)
@@ -121,9 +146,11 @@ def test_without_write_permission_nothing_is_lost(tmp_path):
         pytest.skip("this machine lets nobody mount")
     try:
         subprocess.run(["mount", "-o", "remount,ro", folder / "images"], check=True)
-        make_faces(tmp_path / "more", 30)
-        done = command(*collect_command(tmp_path / "more"), cwd=tmp_path)
-        assert done.returncode == console.DISK and "allow writing there" in done.stderr, done.stderr
+        write_face_folders(tmp_path / "more", 30)
+        done = run_command(*build_collect_words(tmp_path / "more"), cwd=tmp_path)
+        assert done.returncode == console.EXIT_DISK and "allow writing there" in done.stderr, (
+            done.stderr
+        )
     finally:
         subprocess.run(["umount", folder / "images"], check=True)
     assert (folder / "manifest.jsonl").read_bytes().startswith(before)

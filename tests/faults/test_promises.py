@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from toys import ROOT
+from toys.commands import REPOSITORY_ROOT
 
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 PAGES = {"promises.md": 43, "faults.md": 75}
@@ -15,13 +15,21 @@ PAGES = {"promises.md": 43, "faults.md": 75}
 
 @functools.cache
 def names_in(path: str) -> set[str]:
-    return {each.name for each in ast.parse((ROOT / path).read_text()).body if isinstance(each, ast.FunctionDef)}
+    return {
+        each.name
+        for each in ast.parse((REPOSITORY_ROOT / path).read_text()).body
+        if isinstance(each, ast.FunctionDef)
+    }
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_line_names_a_test_that_is_there(page):
-    text = (ROOT / "docs" / page).read_text().partition("## For longer")[0]
-    rows = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith(("| what", "| fault", "| ---"))]
+    text = (REPOSITORY_ROOT / "docs" / page).read_text().partition("## For longer")[0]
+    rows = [
+        line
+        for line in text.splitlines()
+        if line.startswith("| ") and not line.startswith(("| what", "| fault", "| ---"))
+    ]
     assert len(rows) >= PAGES[page]
     for row in rows:
         named = NAMED.findall(row)
@@ -29,5 +37,9 @@ def test_every_line_names_a_test_that_is_there(page):
 
 
 def test_no_file_of_faults_is_left_out():
-    page = (ROOT / "docs" / "promises.md").read_text() + "faults/test_promises.py::"
-    assert not [path.name for path in (ROOT / "tests" / "faults").glob("test_*.py") if f"faults/{path.name}::" not in page]
+    page = (REPOSITORY_ROOT / "docs" / "promises.md").read_text() + "faults/test_promises.py::"
+    assert not [
+        path.name
+        for path in (REPOSITORY_ROOT / "tests" / "faults").glob("test_*.py")
+        if f"faults/{path.name}::" not in page
+    ]

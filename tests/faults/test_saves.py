@@ -8,11 +8,14 @@ import sys
 import numpy as np
 import pytest
 
-import kills
-from toys import collect_command, command, encoded, environment_of, picture
-from training import leaderboard, saved_models, whole_folders
+from faults import kills
+from runtime import atomic_folders
+from toys.commands import build_collect_words, build_environment, run_command
+from toys.images import encode_image, make_image
+from training import calibration
+from training.detectors import saved_models
 from training.settings import TrainingSettings
-from training.train import train
+from training.train import train_detector
 
 KILLS = 4
 
@@ -31,13 +34,17 @@ with saved_models.being_written(Path(sys.argv[1]), "other") as folder:
 def holder(tmp_path):
     """A process that is in the middle of saving a model into tmp_path."""
     words = [sys.executable, "-c", HOLDS, str(tmp_path)]
-    with subprocess.Popen(words, env=environment_of(), stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        words, env=build_environment(), stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout.readline() == "ready\n"
         yield process
         process.kill()
 
 
-def test_killed_while_it_saves_the_old_model_loads_and_the_new_one_is_whole_or_absent(workplace, tmp_path):
+def test_killed_while_it_saves_the_old_model_loads_and_the_new_one_is_whole_or_absent(
+    workplace, tmp_path
+):
     seed = random.randrange(10**6)
     print("seed", seed)
     assert kills.saving(workplace, tmp_path, KILLS, random.Random(seed)) > 0
@@ -45,7 +52,7 @@ def test_killed_while_it_saves_the_old_model_loads_and_the_new_one_is_whole_or_a
 
 def test_what_a_dead_process_left_is_swept_and_what_a_living_one_writes_is_not(holder, tmp_path):
     def save() -> list[str]:
-        with saved_models.being_written(tmp_path, "new") as folder:
+        with saved_models.create_model_folder(tmp_path, "new") as folder:
             (folder / "whole").write_text("whole")
         shutil.rmtree(tmp_path / "new")
         return [path.name for path in tmp_path.iterdir()]
@@ -59,7 +66,7 @@ def test_what_a_dead_process_left_is_swept_and_what_a_living_one_writes_is_not(h
 def test_a_folder_of_somebody_else_is_not_swept(tmp_path):
     (tmp_path / ".mine.tmp").mkdir()
     (tmp_path / ".mine.tmp.lock").write_text("")
-    with whole_folders.temporary(tmp_path, "model"):
+    with atomic_folders.create_temporary_folder(tmp_path, "model"):
         assert (tmp_path / ".mine.tmp").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == [".mine.tmp", ".mine.tmp.lock"]
 
@@ -77,7 +84,7 @@ def test_a_folder_of_somebody_else_is_not_swept(tmp_path):
 )
 def test_a_detector_that_tells_nothing_apart_is_found_out(probabilities, said):
     labels = np.repeat([0, 1], 20)
-    found = leaderboard.useless(probabilities, labels, 0.5)
+    found = calibration.describe_uselessness(probabilities, labels, 0.5)
     assert (said in found) if said else found == ""
 
 
@@ -86,12 +93,19 @@ def test_training_on_labels_that_mean_nothing_warns_of_its_detector(tmp_path, ca
     for number in range(60):
         folder = tmp_path / "faces" / ("real" if number % 2 else "generated")
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{number}.png").write_bytes(encoded(picture(number)))
-    collected = command(*collect_command(tmp_path / "faces"), cwd=tmp_path)
+        (folder / f"{number}.png").write_bytes(encode_image(make_image(number)))
+    collected = run_command(*build_collect_words(tmp_path / "faces"), cwd=tmp_path)
     assert collected.returncode == 0, collected.stderr
     places = {name: tmp_path / name for name in ("data", "saved_models", "logs")}
-    more = {"weights": "random", "bases": ("mobilenet_v2",), "sizes": (64,), "trials": 2, "epochs": 2, "views": 1}
-    train(TrainingSettings(**places, **more, committee=1, name="coin"))
+    more = {
+        "weights": "random",
+        "bases": ("mobilenet_v2",),
+        "sizes": (64,),
+        "trials": 2,
+        "epochs": 2,
+        "views": 1,
+    }
+    train_detector(TrainingSettings(**places, **more, committee=1, name="coin"))
     said = " ".join(capsys.readouterr().err.split())
     assert "warning: coin has a validation AUC of" in said and "which guessing reaches, too" in said
     assert said.index("warning: coin has") < said.index("saved_models/coin. Judge it")

@@ -12,12 +12,12 @@ import keras
 import keras_tuner
 import pytest
 
-import kills
-from data_collection import console
-from toy_features import toy_faces
-from toys import small_disk
-from training import head_search, kept_searches, tuners
-from victims import TRIALS
+from faults import kills
+from faults.victims import TRIALS
+from runtime import console
+from toys.commands import mount_small_disk
+from toys.features import make_toy_features
+from training.head_search import resume, search, tuner_runs
 
 KILLS = 2
 
@@ -34,23 +34,27 @@ def draw() -> random.Random:
 def small(tmp_path) -> Iterator[Path]:
     """A folder on a disk of 60 kB of its own."""
     folder = tmp_path / "small"
-    with small_disk(folder, "60k"):
+    with mount_small_disk(folder, "60k"):
         yield folder
 
 
 def run(folder: Path, tuner: str = "random") -> list:
     options = {"tuner": tuner, "trials": TRIALS[tuner], "epochs": 3, "batch_size": 16, "seed": 0}
-    faces = {"mobilenet_v2": toy_faces()}
-    return head_search.search(faces, "", folder / "searches", folder / "logs", **options)
+    faces = {"mobilenet_v2": make_toy_features()}
+    return search.search_heads(faces, "", folder / "searches", folder / "logs", **options)
 
 
 @pytest.mark.parametrize("where", ["searches", "logs"])
 def test_a_full_disk_is_one_sentence_and_the_search_carries_on(small, tmp_path, capsys, where):
     (tmp_path / where).symlink_to(small)
     with pytest.raises(SystemExit) as end:
-        console.run(lambda: run(tmp_path))
+        console.run_command(lambda: run(tmp_path))
     said = capsys.readouterr().err
-    assert end.value.code == console.DISK and said.count("No space left on device") == 1 and "make room" in said
+    assert (
+        end.value.code == console.EXIT_DISK
+        and said.count("No space left on device") == 1
+        and "make room" in said
+    )
     subprocess.run(["mount", "-o", "remount,size=20m", small], check=True)
     assert len(run(tmp_path)) == TRIALS["random"]
 
@@ -59,8 +63,12 @@ def test_a_full_disk_is_one_sentence_and_the_search_carries_on(small, tmp_path, 
 def test_a_process_whose_disk_is_full_ends_with_one_sentence(small):
     with kills.started("search", small) as process:
         said, _ = process.communicate(timeout=200)
-    assert process.returncode == console.DISK
-    assert said.count("No space left on device") == 1 and "Traceback" not in said and "Exception" not in said
+    assert process.returncode == console.EXIT_DISK
+    assert (
+        said.count("No space left on device") == 1
+        and "Traceback" not in said
+        and "Exception" not in said
+    )
 
 
 def test_a_disk_that_is_full_within_a_trial_fails_no_trial(tmp_path):
@@ -74,20 +82,22 @@ def test_a_disk_that_is_full_within_a_trial_fails_no_trial(tmp_path):
                 file.write("x")
 
     def make() -> keras_tuner.Tuner:
-        shown = tuners.shown(keras_tuner.RandomSearch, 3, tmp_path / "logs", str)
+        shown = tuner_runs.make_logged_tuner(keras_tuner.RandomSearch, 3, tmp_path / "logs", str)
         objective = keras_tuner.Objective("loss", "min")
-        return shown(Full(), objective=objective, max_trials=3, directory=tmp_path, project_name="search")
+        return shown(
+            Full(), objective=objective, max_trials=3, directory=tmp_path, project_name="search"
+        )
 
     with pytest.raises(console.PlainError, match="No space left on device") as caught:
-        tuners.run(tuners.begun(make, 3), tmp_path / "search")
-    assert caught.value.exit_code == console.DISK
+        tuner_runs.run_tuner(tuner_runs.start_tuner(make, 3), tmp_path / "search")
+    assert caught.value.exit_code == console.EXIT_DISK
     assert json.loads((tmp_path / "search" / "oracle.json").read_text())["end_order"] == []
 
 
 def test_a_failure_that_native_code_tells_in_words_is_the_same_sentence():
     error = RuntimeError("searches/a/oracle.json; No space left on device")
-    assert "make room" in str(console.refusal(error))
-    assert console.refusal(RuntimeError("OOM when allocating tensor")) is None
+    assert "make room" in str(console.explain_os_error(error))
+    assert console.explain_os_error(RuntimeError("OOM when allocating tensor")) is None
 
 
 def test_whoever_reads_a_search_at_any_moment_finds_whole_files(tmp_path):
@@ -103,17 +113,22 @@ def test_whoever_reads_a_search_at_any_moment_finds_whole_files(tmp_path):
 def test_what_a_kill_left_half_written_goes_with_the_next_run(tmp_path):
     run(tmp_path)
     (project,) = tmp_path.glob("searches/*/")
-    left = [folder / f".{name}.1.tmp" for folder, name in ((project, "oracle.json"), (project / "trial_00", "trial.json"))]
+    left = [
+        folder / f".{name}.1.tmp"
+        for folder, name in ((project, "oracle.json"), (project / "trial_00", "trial.json"))
+    ]
     for path in left:
         path.write_bytes(b"{")
     run(tmp_path)
     assert not any(path.exists() for path in left)
 
 
-@pytest.mark.parametrize("tuner", ["random", "hyperband", pytest.param("bayesian", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "tuner", ["random", "hyperband", pytest.param("bayesian", marks=pytest.mark.slow)]
+)
 def test_a_trial_that_was_written_down_just_before_the_end_is_run(tmp_path, monkeypatch, tuner):
     trials = TRIALS[tuner]
-    real = kept_searches.utils.save_json
+    real = resume.utils.save_json
 
     def dies_before_the_oracle_knows_the_last_trial_but_one(path, content):
         if Path(path).name == "oracle.json" and len(content["start_order"]) == trials - 1:
@@ -121,7 +136,9 @@ def test_a_trial_that_was_written_down_just_before_the_end_is_run(tmp_path, monk
         return real(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(kept_searches.utils, "save_json", dies_before_the_oracle_knows_the_last_trial_but_one)
+        patch.setattr(
+            resume.utils, "save_json", dies_before_the_oracle_knows_the_last_trial_but_one
+        )
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path, tuner=tuner)
     (project,) = (tmp_path / "searches").iterdir()
@@ -134,7 +151,9 @@ def test_a_trial_that_was_written_down_just_before_the_end_is_run(tmp_path, monk
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_every_tuner_completes_the_trials_asked_for(workplace, tmp_path, draw):
+def test_killed_at_random_moments_every_tuner_completes_the_trials_asked_for(
+    workplace, tmp_path, draw
+):
     assert kills.search(workplace, tmp_path, KILLS, draw) > 0
 
 
@@ -143,14 +162,17 @@ def half(tmp_path_factory) -> Path:
     """A search that was interrupted in its second wave."""
     folder = tmp_path_factory.mktemp("half")
     with pytest.MonkeyPatch.context() as patch:
-        real = kept_searches.utils.save_json
+        real = resume.utils.save_json
 
         def dies(path, content):
-            if Path(path).name == "oracle.json" and len(content["end_order"]) == TRIALS["hyperband"] - 1:
+            if (
+                Path(path).name == "oracle.json"
+                and len(content["end_order"]) == TRIALS["hyperband"] - 1
+            ):
                 raise KeyboardInterrupt
             return real(path, content)
 
-        patch.setattr(kept_searches.utils, "save_json", dies)
+        patch.setattr(resume.utils, "save_json", dies)
         with pytest.raises(KeyboardInterrupt):
             run(folder, tuner="hyperband")
     return folder
@@ -160,7 +182,9 @@ def edited(file: str, **changes):
     """A damage that leaves JSON, which says something else."""
 
     def damage(project: Path) -> None:
-        (project / file).write_text(json.dumps({**json.loads((project / file).read_text()), **changes}))
+        (project / file).write_text(
+            json.dumps({**json.loads((project / file).read_text()), **changes})
+        )
 
     return damage
 
@@ -170,12 +194,19 @@ DAMAGES = {
     "oracle {}": lambda project: (project / "oracle.json").write_text("{}"),
     "oracle null": lambda project: (project / "oracle.json").write_text("null"),
     "oracle empty": lambda project: (project / "oracle.json").write_text(""),
-    "oracle torn": lambda project: (project / "oracle.json").write_text((project / "oracle.json").read_text()[:80]),
+    "oracle torn": lambda project: (project / "oracle.json").write_text(
+        (project / "oracle.json").read_text()[:80]
+    ),
     "oracle missing": lambda project: (project / "oracle.json").unlink(),
-    "oracle a folder": lambda project: ((project / "oracle.json").unlink(), (project / "oracle.json").mkdir()),
+    "oracle a folder": lambda project: (
+        (project / "oracle.json").unlink(),
+        (project / "oracle.json").mkdir(),
+    ),
     "a list of numbers": edited("oracle.json", start_order=[1, 2]),
     "no brackets": edited("oracle.json", brackets=[{}]),
-    "a bracket of strangers": edited("oracle.json", brackets=[{"bracket_num": 1, "rounds": [[{"past_id": None, "id": "x"}]]}]),
+    "a bracket of strangers": edited(
+        "oracle.json", brackets=[{"bracket_num": 1, "rounds": [[{"past_id": None, "id": "x"}]]}]
+    ),
     "a finished trial missing": lambda project: shutil.rmtree(project / FIRST),
     "an unfinished trial missing": lambda project: shutil.rmtree(project / LAST),
     "trial null": lambda project: (project / FIRST / "trial.json").write_text("null"),
@@ -195,15 +226,21 @@ def test_a_damaged_search_is_named_and_nothing_else_happens(half, tmp_path, dama
     folder = shutil.copytree(half, tmp_path / "half")
     (project,) = (folder / "searches").iterdir()
     DAMAGES[damage](project)
-    with pytest.raises(console.PlainError, match=rf"^The search in .*{project.name} is damaged \(.+\); delete that") as caught:
+    with pytest.raises(
+        console.PlainError, match=rf"^The search in .*{project.name} is damaged \(.+\); delete that"
+    ) as caught:
         run(folder, tuner="hyperband")
-    assert caught.value.exit_code == console.DISK and "\n" not in str(caught.value)
+    assert caught.value.exit_code == console.EXIT_DISK and "\n" not in str(caught.value)
 
 
 def test_the_search_that_was_damaged_above_carries_on_without_damage(half, tmp_path):
-    assert len(run(shutil.copytree(half, tmp_path / "half"), tuner="hyperband")) == TRIALS["hyperband"]
+    assert (
+        len(run(shutil.copytree(half, tmp_path / "half"), tuner="hyperband")) == TRIALS["hyperband"]
+    )
 
 
 @pytest.mark.slow
-def test_a_killed_fine_tuning_ends_with_the_losses_and_weights_of_an_uninterrupted_one(workplace, tmp_path, draw):
+def test_a_killed_fine_tuning_ends_with_the_losses_and_weights_of_an_uninterrupted_one(
+    workplace, tmp_path, draw
+):
     assert kills.finetuning(workplace, tmp_path, 1, draw) > 0

@@ -9,15 +9,25 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_collection import console, diffusion_artist, face_images, prompt_list, prompts
+from data_collection.diffusion import pipeline_loader
+from data_collection.images import decode, quality
+from data_collection.prompts import prompt_file, prompts
 from data_collection.settings import PromptSettings
-from data_collection.stable_diffusion import STABLE_DIFFUSION
-from toy_diffusion import DRAWS, OLD_NAMES, WEIGHTS, asked, drawn, make_model
-from toy_openai import faces
-from toy_prompts import GPT, refused, texts
-from toys import command
+from data_collection.sources.stable_diffusion import STABLE_DIFFUSION
+from runtime import console
+from toys.commands import run_command
+from toys.diffusion import (
+    GENERATION_MARKS,
+    OLD_WEIGHT_NAMES,
+    WEIGHT_STEMS,
+    generate_faces,
+    make_request,
+    save_pipeline,
+)
+from toys.openai_server import make_faces_reply
+from toys.prompt_settings import GPT_SETTINGS, catch_refusal, list_texts
 
-pytestmark = DRAWS
+pytestmark = GENERATION_MARKS
 
 
 # 17: prompts that are too long
@@ -25,18 +35,22 @@ pytestmark = DRAWS
 
 @pytest.mark.parametrize("style", ["short", "long"])
 def test_a_word_without_end_is_no_prompt(tmp_path, service, style):
-    service.script.append(faces("a" * 5000, "a photo of the face of a nun"))
-    assert "a photo of the face of a nun" in texts(prompts.write(tmp_path, replace(GPT, prompt_style=style), 0))
-    assert max(map(len, texts(prompt_list.read(tmp_path)))) < 1000
+    service.script.append(make_faces_reply("a" * 5000, "a photo of the face of a nun"))
+    assert "a photo of the face of a nun" in list_texts(
+        prompts.ensure_prompts(tmp_path, replace(GPT_SETTINGS, prompt_style=style), 0)
+    )
+    assert max(map(len, list_texts(prompt_file.read_prompts(tmp_path)))) < 1000
 
 
 def test_a_line_without_end_is_named_by_its_number(tmp_path):
     path = tmp_path / "mine.txt"
     path.write_text("a nun\n\n" + "a" * 1001 + "\n" + "b" * 1000)
     asking = PromptSettings(prompts=f"file:{path}", prompt_count=2)
-    assert f"Line 3 of {path} has 1001 characters; shorten it to 1000" in str(refused(tmp_path, asking))
+    assert f"Line 3 of {path} has 1001 characters; shorten it to 1000" in str(
+        catch_refusal(tmp_path, asking)
+    )
     path.write_text("a nun\n" + "b" * 1000)
-    assert len(prompts.write(tmp_path, asking, 0)) == 2
+    assert len(prompts.ensure_prompts(tmp_path, asking, 0)) == 2
 
 
 # 18: a prompt is text and nothing else
@@ -45,22 +59,43 @@ def test_a_line_without_end_is_named_by_its_number(tmp_path):
 @pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.slow)])
 def test_no_prompt_becomes_a_path_a_line_or_a_format(tmp_path, service, model, count):
     """Whatever the service writes is one line of text, and files are called by seeds."""
-    hostile = ["{number} ../../x", "{0.__class__.__init__.__globals__}", "%s%n", "$(touch x)", "\u202e\u2028\x1b[2J", "=1+1"]
-    written = st.one_of(st.text(min_size=1, max_size=80), st.sampled_from(hostile), st.from_regex(r"(\.\./|/|~|C:\\){1,9}x"))
+    hostile = [
+        "{number} ../../x",
+        "{0.__class__.__init__.__globals__}",
+        "%s%n",
+        "$(touch x)",
+        "\u202e\u2028\x1b[2J",
+        "=1+1",
+    ]
+    written = st.one_of(
+        st.text(min_size=1, max_size=80),
+        st.sampled_from(hostile),
+        st.from_regex(r"(\.\./|/|~|C:\\){1,9}x"),
+    )
     folders = iter(range(10**6))
 
-    @settings(max_examples=count, deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(written)
     def harmless(text):
         folder = tmp_path / str(next(folders))
-        service.script[:] = [faces(f"{text} a nun")]
-        request = asked(folder, model, 2)
-        request = replace(request, settings=replace(request.settings, prompting=PromptSettings(prompt_count=1)))
+        service.script[:] = [make_faces_reply(f"{text} a nun")]
+        request = make_request(folder, model, 2)
+        request = replace(
+            request, settings=replace(request.settings, prompting=PromptSettings(prompt_count=1))
+        )
         found = STABLE_DIFFUSION.find(request)
         assert [face.file for face in found] == ["00000007.png", "00000008.png"]
         assert len({face.prompt for face in found}) == 1 and found[0].prompt.isprintable()
-        (line,) = prompt_list.prompts_path(request.settings.folder).read_text().splitlines()
-        assert [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()] == ["faces/prompts.jsonl"]
+        (line,) = prompt_file.prompts_path(request.settings.folder).read_text().splitlines()
+        assert [
+            path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+        ] == ["faces/prompts.jsonl"]
 
     harmless()
 
@@ -72,21 +107,40 @@ def test_without_a_key_a_command_ends_before_the_model_is_looked_into(tmp_path, 
     (tmp_path / "photos").mkdir()
     words = ["--real", "folder:photos", "--generated", "stable-diffusion:5", "--model", model]
     program = "import sys, atexit; atexit.register(lambda: print(*sys.modules, file=open('modules', 'w'))); import runpy\n"
-    (tmp_path / "watched.py").write_text(program + "runpy.run_module('data_collection', run_name='__main__')\n")
-    done = command("watched", *words, cwd=tmp_path, OPENAI_API_KEY="", PYTHONSAFEPATH="")
-    assert done.returncode == console.USAGE, done.stderr
-    assert "Missing: OPENAI_API_KEY. Nothing was started" in done.stderr and "--prompts template" in done.stdout
-    assert not {"diffusers", "transformers", "accelerate", "openai"} & set((tmp_path / "modules").read_text().split())
+    (tmp_path / "watched.py").write_text(
+        program + "runpy.run_module('data_collection', run_name='__main__')\n"
+    )
+    done = run_command("watched", *words, cwd=tmp_path, OPENAI_API_KEY="", PYTHONSAFEPATH="")
+    assert done.returncode == console.EXIT_USAGE, done.stderr
+    assert (
+        "Missing: OPENAI_API_KEY. Nothing was started" in done.stderr
+        and "--prompts template" in done.stdout
+    )
+    assert not {"diffusers", "transformers", "accelerate", "openai"} & set(
+        (tmp_path / "modules").read_text().split()
+    )
     assert not (tmp_path / "data" / "faces" / "manifest.jsonl").exists()
 
 
 @pytest.mark.slow
 def test_an_offline_hub_without_the_model_is_told_with_a_way_out(tmp_path):
     (tmp_path / "photos").mkdir()
-    words = ["--real", "folder:photos", "--generated", "stable-diffusion:5@some/model", "--prompts", "template"]
-    done = command("data_collection", *words, cwd=tmp_path, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "hub"))
-    assert done.returncode == console.USAGE, done.stderr
-    assert "Missing: the model some/model. Nothing was started" in done.stderr and "Traceback" not in done.stderr
+    words = [
+        "--real",
+        "folder:photos",
+        "--generated",
+        "stable-diffusion:5@some/model",
+        "--prompts",
+        "template",
+    ]
+    done = run_command(
+        "data_collection", *words, cwd=tmp_path, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "hub")
+    )
+    assert done.returncode == console.EXIT_USAGE, done.stderr
+    assert (
+        "Missing: the model some/model. Nothing was started" in done.stderr
+        and "Traceback" not in done.stderr
+    )
     table = " ".join(done.stdout.split())
     assert "HF_HUB_OFFLINE" in table and "--generated folder:PATH, or --model" in table
 
@@ -109,8 +163,8 @@ def test_a_pickle_that_runs_code_is_refused_and_runs_none(tmp_path, model, part)
     import torch
 
     broken, canary = shutil.copytree(model, tmp_path / "broken"), tmp_path / "canary"
-    (broken / part / f"{WEIGHTS[part]}.safetensors").unlink()
-    torch.save({"x": Hostile(canary)}, broken / part / OLD_NAMES[WEIGHTS[part]])
+    (broken / part / f"{WEIGHT_STEMS[part]}.safetensors").unlink()
+    torch.save({"x": Hostile(canary)}, broken / part / OLD_WEIGHT_NAMES[WEIGHT_STEMS[part]])
     _refused(tmp_path, broken)
     assert not canary.exists()
 
@@ -122,7 +176,7 @@ def test_damage_to_any_part_of_a_model_is_a_sentence(tmp_path, model):
     parts = ["unet", "vae", "text_encoder"]
     for number in range(10):
         broken = shutil.copytree(model, tmp_path / str(number))
-        path = broken / parts[number % 3] / f"{WEIGHTS[parts[number % 3]]}.safetensors"
+        path = broken / parts[number % 3] / f"{WEIGHT_STEMS[parts[number % 3]]}.safetensors"
         data = bytearray(path.read_bytes())
         if number % 2:
             del data[draw.randrange(len(data)) :]
@@ -133,10 +187,12 @@ def test_damage_to_any_part_of_a_model_is_a_sentence(tmp_path, model):
 
 
 def _refused(folder: Path, model: Path) -> None:
-    diffusion_artist._loaded.clear()
-    with pytest.raises(console.PlainError, match="Cannot load .* A file is damaged or of another kind") as caught:
-        drawn(asked(folder, model, 1))
-    assert caught.value.exit_code == console.BAD_MODEL and "\n" not in str(caught.value)
+    pipeline_loader._cached_pipelines.clear()
+    with pytest.raises(
+        console.PlainError, match="Cannot load .* A file is damaged or of another kind"
+    ) as caught:
+        generate_faces(make_request(folder, model, 1))
+    assert caught.value.exit_code == console.EXIT_BAD_MODEL and "\n" not in str(caught.value)
 
 
 # 24: pictures that are no numbers
@@ -146,10 +202,12 @@ def test_a_model_that_gives_no_numbers_gives_a_single_colour(tmp_path):
     import torch
     from safetensors.torch import load_file, save_file
 
-    broken = make_model(tmp_path / "model")
-    path = broken / "unet" / f"{WEIGHTS['unet']}.safetensors"
+    broken = save_pipeline(tmp_path / "model")
+    path = broken / "unet" / f"{WEIGHT_STEMS['unet']}.safetensors"
     weights = load_file(path)
     weights["conv_out.bias"] = torch.full_like(weights["conv_out.bias"], torch.nan)
     save_file(weights, path, {"format": "pt"})
-    made = [face_images.decode(data) for _, data in drawn(asked(tmp_path, broken, 2))]
-    assert len(made) == 2 and all(map(face_images.is_single_colour, made))
+    made = [
+        decode.decode_face(data) for _, data in generate_faces(make_request(tmp_path, broken, 2))
+    ]
+    assert len(made) == 2 and all(map(quality.is_single_colour, made))

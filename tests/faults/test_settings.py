@@ -11,25 +11,56 @@ from collections.abc import Iterator
 import pytest
 import tyro
 
-from toys import ROOT
+from toys.commands import REPOSITORY_ROOT
 
 MODULES = [
-    *(f"{path.parent.name}.{path.stem}" for room in ROOT.glob("*/__main__.py") for path in room.parent.glob("*settings.py")),
+    *(
+        f"{path.parent.name}.{path.stem}"
+        for room in REPOSITORY_ROOT.glob("*/__main__.py")
+        for path in room.parent.glob("*settings.py")
+    ),
     "data_collection.__main__",
 ]
-ODD = ["-1", "0", "nan", "inf", "-inf", "1e400", "9" * 30, "", "abc", "0x10", "٣", "1_000", " 5", "1.5", "None", "true"]
+ODD = [
+    "-1",
+    "0",
+    "nan",
+    "inf",
+    "-inf",
+    "1e400",
+    "9" * 30,
+    "",
+    "abc",
+    "0x10",
+    "٣",
+    "1_000",
+    " 5",
+    "1.5",
+    "None",
+    "true",
+]
 ODD += ["..", "/", "a/b", "\udcff", "-", "--", "*"]
 
 
 def classes() -> dict[str, type]:
-    found = [value for name in sorted(set(MODULES)) for value in vars(importlib.import_module(name)).values()]
-    return {kind.__name__: kind for kind in found if isinstance(kind, type) and kind.__name__.endswith("Settings")}
+    found = [
+        value
+        for name in sorted(set(MODULES))
+        for value in vars(importlib.import_module(name)).values()
+    ]
+    return {
+        kind.__name__: kind
+        for kind in found
+        if isinstance(kind, type) and kind.__name__.endswith("Settings")
+    }
 
 
 def options(kind: type) -> Iterator[str]:
     """The options of a command; those of settings within its settings are in a class of their own."""
     for field in dataclasses.fields(kind):
-        if field.name not in positional(kind) and not dataclasses.is_dataclass(field.default_factory):
+        if field.name not in positional(kind) and not dataclasses.is_dataclass(
+            field.default_factory
+        ):
             yield f"--{field.name.replace('_', '-')}"
 
 

@@ -14,8 +14,14 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from data_collection import console, manifest
-from training import base_weights, dataset, feature_cache, saved_models
+from data_collection.dataset import manifest
+from runtime import console
+from training import dataset
+from training.bases import weights
+from training.detectors import card as detector_card
+from training.detectors import saved_models
+from training.features import compute, feature_cache
+from training.features import extractor as feature_extractor
 
 TRIALS = {"random": 20, "bayesian": 6, "hyperband": 20}
 """Of every tuner; a Bayesian search takes seconds to propose one."""
@@ -23,47 +29,64 @@ TRIALS = {"random": 20, "bayesian": 6, "hyperband": 20}
 
 def extraction(folder: Path) -> str:
     """Features of the toy data set; told is the checksum of the table."""
-    records = manifest.accepted(manifest.read(folder / "data" / "faces"), "train", "validation")
-    extractor = feature_cache.Extractor(base_weights.find("mobilenet_v2", "random"), (64,), 64, engine="onnxruntime")
-    feature_cache.CHUNK = 8
+    records = manifest.select_accepted(
+        manifest.read_manifest(folder / "data" / "faces"), "train", "validation"
+    )
+    extractor = feature_extractor.Extractor(
+        weights.find_base_weights("mobilenet_v2", "random"), (64,), 64, engine="onnxruntime"
+    )
+    compute.VIEWS_PER_CHUNK = 8
     ready()
-    table = feature_cache.features(folder / "data" / "faces", records, extractor, 8)
+    table = feature_cache.load_or_compute_features(folder / "data" / "faces", records, extractor, 8)
     return hashlib.sha256(table.values.tobytes()).hexdigest()
 
 
 def search(folder: Path) -> dict[str, int]:
     """A search with every tuner, in any order; told is how many trials of each are completed."""
-    from training import head_search, quiet
+    from training import keras_startup
+    from training.head_search import search as head_search
 
-    quiet.start_keras()
-    from toy_features import toy_faces
+    keras_startup.start_keras()
+    from toys.features import make_toy_features
 
-    faces = {"mobilenet_v2": toy_faces()}
+    faces = {"mobilenet_v2": make_toy_features()}
     ready()
     place = {"folder": folder / "searches", "log_folder": folder / "logs"}
     return {
-        tuner: len(head_search.search(faces, "", tuner=tuner, trials=TRIALS[tuner], epochs=3, batch_size=16, seed=0, **place))
+        tuner: len(
+            head_search.search_heads(
+                faces,
+                "",
+                tuner=tuner,
+                trials=TRIALS[tuner],
+                epochs=3,
+                batch_size=16,
+                seed=0,
+                **place,
+            )
+        )
         for tuner in random.sample(list(TRIALS), len(TRIALS))
     }
 
 
 def finetuning(folder: Path) -> list[float]:
     """A fine-tuning of the toy; told are the leaderboard's losses, and the weights that are saved go to tuned.npz."""
-    from training import quiet
+    from training import keras_startup
 
-    quiet.start_keras()
-    from finetuning import depth_search, parent, unfreezing
-    from finetuning.depth_model import DepthHyperModel
+    keras_startup.start_keras()
+    from finetuning import depth_search, unfreezing
+    from finetuning.depth_trials import DepthHyperModel
     from finetuning.settings import FinetuningSettings
+    from training.detectors import detector_parts
 
-    start = parent.read(folder / "saved_models" / "toy")
-    data = dataset.read(folder / "data", folder / "data" / "faces")
-    found = unfreezing.blocks(start.base, start.card.base["name"])
+    start = detector_parts.load_detector_parts(folder / "saved_models" / "toy")
+    data = dataset.load_dataset(folder / "data", folder / "data" / "faces")
+    found = unfreezing.split_into_blocks(start.base, start.card.base["name"])
     ready()
     settings = FinetuningSettings(trials=2, epochs=1, warmup=0, repeats=1, views=1)
     model = DepthHyperModel(start, data, found, 1, settings)
-    trials = depth_search.search(model, data.folder / "searches", folder / "logs")
-    repeats = depth_search.repeat(model, trials[0], folder / "logs" / "winner")
+    trials = depth_search.search_depths(model, data.folder / "searches", folder / "logs")
+    repeats = depth_search.train_with_seeds(model, trials[0], folder / "logs" / "winner")
     np.savez(folder / "tuned.npz", *itertools.chain(*start.current()))
     return [tuned.loss for tuned in [*trials, *repeats]]
 
@@ -71,12 +94,17 @@ def finetuning(folder: Path) -> list[float]:
 def saving(folder: Path) -> int:
     """Saves copies of the toy until there are forty; told is how many there are."""
     models = folder / "saved_models"
-    card = saved_models.read_card(models / "toy")
+    card = detector_card.read_card(models / "toy")
     ready()
     for number in range(len(list(models.glob("copy*"))), 40):
-        with saved_models.being_written(models, f"copy{number}") as place:
-            shutil.copytree(models / "toy", place, ignore=shutil.ignore_patterns("card.json"), dirs_exist_ok=True)
-            saved_models.write_card(place, dataclasses.replace(card, name=f"copy{number}"))
+        with saved_models.create_model_folder(models, f"copy{number}") as place:
+            shutil.copytree(
+                models / "toy",
+                place,
+                ignore=shutil.ignore_patterns("card.json"),
+                dirs_exist_ok=True,
+            )
+            detector_card.write_card(place, dataclasses.replace(card, name=f"copy{number}"))
     return len(list(models.glob("copy*")))
 
 
@@ -88,4 +116,4 @@ def ready() -> None:
 
 
 if __name__ == "__main__":
-    console.run(lambda: print(json.dumps(WORK[sys.argv[1]](Path(sys.argv[2])))))
+    console.run_command(lambda: print(json.dumps(WORK[sys.argv[1]](Path(sys.argv[2])))))

@@ -4,20 +4,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from finetuning import parent
-from finetuning.parent import Parent
-from finetuning.unfreezing import Block, blocks
+from finetuning.unfreezing import Block, split_into_blocks
 from training import dataset
 from training.dataset import Dataset
+from training.detectors import detector_parts
+from training.detectors.detector_parts import DetectorParts
 
 
 @pytest.fixture(scope="session")
-def read_once(workplace) -> Parent:
-    return parent.read(workplace / "saved_models" / "toy")
+def read_once(workplace) -> DetectorParts:
+    return detector_parts.load_detector_parts(workplace / "saved_models" / "toy")
 
 
 @pytest.fixture
-def toy(read_once) -> Iterator[Parent]:
+def toy(read_once) -> Iterator[DetectorParts]:
     read_once.restore()
     yield read_once
     read_once.restore()
@@ -25,9 +25,9 @@ def toy(read_once) -> Iterator[Parent]:
 
 @pytest.fixture
 def toy_blocks(toy) -> list[Block]:
-    return blocks(toy.base, toy.card.base["name"])
+    return split_into_blocks(toy.base, toy.card.base["name"])
 
 
 @pytest.fixture(scope="session")
 def data(workplace) -> Dataset:
-    return dataset.read(workplace / "data", workplace / "data" / "faces")
+    return dataset.load_dataset(workplace / "data", workplace / "data" / "faces")

@@ -7,12 +7,16 @@ import keras
 import numpy as np
 import pytest
 
-from data_collection import console
 from finetuning import boundary_cache
-from finetuning.boundary_cache import choose, rows, tail
-from finetuning.unfreezing import open_blocks
-from toys import small_disk
-from training import base_models, detector, feature_cache
+from finetuning.boundary_cache import load_or_compute_rows
+from finetuning.boundary_models import build_tail, choose_boundary
+from finetuning.unfreezing import unfreeze_blocks
+from runtime import console
+from toys.commands import mount_small_disk
+from training.bases import base_models
+from training.detectors import assembly
+from training.features import layout as feature_layout
+from training.features import pixels as feature_pixels
 
 STEPS = 10
 
@@ -21,12 +25,14 @@ def losses(parent, opened, boundary, arrays, labels) -> list[float]:
     """Of ten training steps from the saved weights; dropout draws the same in every run."""
     parent.restore()
     parent.reseed(0)
-    model = tail(parent, boundary)
-    open_blocks(parent.base, opened)
+    model = build_tail(parent, boundary)
+    unfreeze_blocks(parent.base, opened)
     model.compile(keras.optimizers.Adam(1e-4), keras.losses.BinaryCrossentropy(from_logits=True))
     images, views = np.arange(len(labels)), np.zeros(len(labels), dtype=int)
     x = arrays[images, views]
-    return [float(model.train_on_batch(x, labels[:, None].astype(np.float32))) for _ in range(STEPS)]
+    return [
+        float(model.train_on_batch(x, labels[:, None].astype(np.float32))) for _ in range(STEPS)
+    ]
 
 
 class Interrupted:
@@ -45,34 +51,47 @@ class Interrupted:
 @pytest.mark.parametrize("depth", [1, 3])
 def test_the_loss_runs_as_it_does_for_the_whole_model(toy, toy_blocks, data, tmp_path, depth):
     records, opened = data.train[:6] + data.train[-6:], toy_blocks[:depth]
-    boundary = choose(toy, opened, len(records), disk=1)
-    pixels = choose(toy, opened, len(records), disk=0)
+    boundary = choose_boundary(toy, opened, len(records), disk=1)
+    pixels = choose_boundary(toy, opened, len(records), disk=0)
     assert boundary.tap == opened[-1].below and not pixels.tap and "over --disk 0" in pixels.why
     folder = shutil.copytree(data.folder, tmp_path / "data")
-    found = {one: rows(toy, one, folder, records, 1)[0] for one in (boundary, pixels)}
-    tailed, whole = (losses(toy, opened, one, found[one], data.labels(records)) for one in (boundary, pixels))
+    found = {
+        one: load_or_compute_rows(toy, one, folder, records, 1)[0] for one in (boundary, pixels)
+    }
+    tailed, whole = (
+        losses(toy, opened, one, found[one], data.labels(records)) for one in (boundary, pixels)
+    )
     assert min(whole) < whole[0] and len(set(whole)) == STEPS
     assert np.abs(np.array(tailed) / np.array(whole) - 1).max() <= 1e-4
 
 
-def test_a_tail_of_a_loaded_detector_trains_what_is_open_and_during_the_warm_up_the_heads_alone(toy, toy_blocks):
-    model = tail(toy, choose(toy, toy_blocks[:2], 1, disk=1))
+def test_a_tail_of_a_loaded_detector_trains_what_is_open_and_during_the_warm_up_the_heads_alone(
+    toy, toy_blocks
+):
+    model = build_tail(toy, choose_boundary(toy, toy_blocks[:2], 1, disk=1))
     heads = {id(weight) for member in toy.members for weight in member.head.trainable_weights}
     for opened, count in (([], 0), (toy_blocks[:2], 4), ([], 0)):
-        open_blocks(toy.base, opened)
+        unfreeze_blocks(toy.base, opened)
         trained = {id(weight) for weight in model.trainable_weights}
         assert heads <= trained and len(trained - heads) == count
 
 
 def test_the_tail_says_what_the_saved_detector_says(toy, toy_blocks, data, tmp_path, workplace):
     records = data.validation[:4]
-    boundary = choose(toy, toy_blocks[:2], 8, disk=1)
+    boundary = choose_boundary(toy, toy_blocks[:2], 8, disk=1)
     folder = shutil.copytree(data.folder, tmp_path / "data")
-    arrays, _ = rows(toy, boundary, folder, records, 2)
+    arrays, _ = load_or_compute_rows(toy, boundary, folder, records, 2)
     saved = keras.saving.load_model(workplace / "saved_models" / "toy" / "detector.keras")
     for view in (0, 1):
-        logits = np.asarray(tail(toy, boundary).predict(arrays[np.arange(4), np.full(4, view)], verbose=0))
-        pictures = np.stack([feature_cache.canonical(folder, r, toy.card.image_size, view) for r in records])
+        logits = np.asarray(
+            build_tail(toy, boundary).predict(arrays[np.arange(4), np.full(4, view)], verbose=0)
+        )
+        pictures = np.stack(
+            [
+                feature_pixels.load_canonical_view(folder, r, toy.card.image_size, view)
+                for r in records
+            ]
+        )
         said = np.asarray(saved.predict_on_batch(pictures.astype(np.float32)))
         assert np.abs(1 / (1 + np.exp(-logits)) - said).max() < 1e-5
 
@@ -80,60 +99,85 @@ def test_the_tail_says_what_the_saved_detector_says(toy, toy_blocks, data, tmp_p
 def test_a_head_of_two_signals_keeps_its_answer(toy, toy_blocks, data, tmp_path):
     """Its columns lie under and over the boundary, in other orders than the base's."""
     name, side = toy.card.base["name"], toy.card.image_size
-    layout = detector.layout(toy.base, name, [side, side // 2], ["residual", "picture"])
-    columns = [c for c in layout if c.tap in (base_models.tap_names(toy.base, name)[0], toy_blocks[0].below)] + layout[-1:]
-    head = keras.Sequential([keras.Input((sum(c.stop - c.start for c in columns),)), keras.layers.Dense(1)])
-    both = replace(toy, members=[detector.Member(columns, head, 2.0)])
-    boundary = choose(both, toy_blocks[:1], 4, disk=1)
+    layout = feature_layout.list_columns(toy.base, name, [side, side // 2], ["residual", "picture"])
+    columns = [
+        c
+        for c in layout
+        if c.tap in (base_models.list_tap_names(toy.base, name)[0], toy_blocks[0].below)
+    ] + layout[-1:]
+    head = keras.Sequential(
+        [keras.Input((sum(c.stop - c.start for c in columns),)), keras.layers.Dense(1)]
+    )
+    both = replace(toy, members=[assembly.EnsembleMember(columns, head, 2.0)])
+    boundary = choose_boundary(both, toy_blocks[:1], 4, disk=1)
     assert boundary.tap and len(boundary.shapes) == 5
     folder = shutil.copytree(data.folder, tmp_path / "data")
-    arrays, _ = rows(both, boundary, folder, data.validation[:4], 1)
-    logits = np.asarray(tail(both, boundary).predict(arrays[np.arange(4), np.zeros(4, dtype=int)], verbose=0))
-    pictures = np.stack([feature_cache.canonical(folder, record, side, 0) for record in data.validation[:4]])
-    said = np.asarray(detector.join(toy.base, name, side, both.members).predict_on_batch(pictures.astype(np.float32)))
+    arrays, _ = load_or_compute_rows(both, boundary, folder, data.validation[:4], 1)
+    logits = np.asarray(
+        build_tail(both, boundary).predict(arrays[np.arange(4), np.zeros(4, dtype=int)], verbose=0)
+    )
+    pictures = np.stack(
+        [
+            feature_pixels.load_canonical_view(folder, record, side, 0)
+            for record in data.validation[:4]
+        ]
+    )
+    said = np.asarray(
+        assembly.build_detector_model(toy.base, name, side, both.members).predict_on_batch(
+            pictures.astype(np.float32)
+        )
+    )
     assert np.abs(1 / (1 + np.exp(-logits)) - said).max() < 1e-5
 
 
-def test_frozen_blocks_run_once_and_an_interrupted_run_carries_on(toy, toy_blocks, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(boundary_cache, "CHUNK", 8)
-    monkeypatch.setattr(boundary_cache, "_computed", computed := Interrupted(boundary_cache._computed, 20))
+def test_frozen_blocks_run_once_and_an_interrupted_run_carries_on(
+    toy, toy_blocks, data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(boundary_cache, "ROWS_PER_CHECKPOINT", 8)
+    monkeypatch.setattr(
+        boundary_cache, "_compute_rows", computed := Interrupted(boundary_cache._compute_rows, 20)
+    )
     folder = shutil.copytree(data.folder, tmp_path / "data")
-    boundary = choose(toy, toy_blocks[:1], 24, disk=1)
+    boundary = choose_boundary(toy, toy_blocks[:1], 24, disk=1)
     with pytest.raises(KeyboardInterrupt):
-        rows(toy, boundary, folder, data.train[:12], 2)
+        load_or_compute_rows(toy, boundary, folder, data.train[:12], 2)
     computed.rows = None
-    mended, passes = rows(toy, boundary, folder, data.train[:12], 2)
+    mended, passes = load_or_compute_rows(toy, boundary, folder, data.train[:12], 2)
     assert passes == 8
-    assert rows(toy, boundary, folder, data.train[:12], 2)[1] == 0
+    assert load_or_compute_rows(toy, boundary, folder, data.train[:12], 2)[1] == 0
     shutil.rmtree(folder / "boundaries")
-    whole, passes = rows(toy, boundary, folder, data.train[:12], 2)
+    whole, passes = load_or_compute_rows(toy, boundary, folder, data.train[:12], 2)
     assert passes == 24
-    assert all(np.array_equal(one, other) for one, other in zip(mended.arrays, whole.arrays, strict=True))
+    assert all(
+        np.array_equal(one, other) for one, other in zip(mended.arrays, whole.arrays, strict=True)
+    )
 
 
 def test_a_torn_array_is_computed_anew(toy, toy_blocks, data, tmp_path):
     folder = shutil.copytree(data.folder, tmp_path / "data")
-    boundary = choose(toy, toy_blocks[:1], 4, disk=1)
-    rows(toy, boundary, folder, data.train[:4], 1)
+    boundary = choose_boundary(toy, toy_blocks[:1], 4, disk=1)
+    load_or_compute_rows(toy, boundary, folder, data.train[:4], 1)
     path = next(folder.glob("boundaries/*/0.npy"))
     path.write_bytes(path.read_bytes()[:100])
-    assert rows(toy, boundary, folder, data.train[:4], 1)[1] == 4
+    assert load_or_compute_rows(toy, boundary, folder, data.train[:4], 1)[1] == 4
 
 
 def test_a_disk_without_room_is_told_before_anything_is_computed(toy, toy_blocks, data, tmp_path):
     folder = shutil.copytree(data.folder, tmp_path / "data")
     with (
-        small_disk(folder / "boundaries", "100k"),
+        mount_small_disk(folder / "boundaries", "100k"),
         pytest.raises(console.PlainError, match="needs 2 MB, 0 are free; make room"),
     ):
-        rows(toy, choose(toy, toy_blocks[:3], 112, disk=1), folder, data.train, 2)
+        load_or_compute_rows(
+            toy, choose_boundary(toy, toy_blocks[:3], 112, disk=1), folder, data.train, 2
+        )
 
 
 def test_another_detector_or_other_images_are_another_cache(toy, toy_blocks, data):
-    boundary = choose(toy, toy_blocks[:1], 4, disk=1)
+    boundary = choose_boundary(toy, toy_blocks[:1], 4, disk=1)
     other = replace(toy, card=replace(toy.card, sha256={"detector.keras": "0"}))
     keys = {
-        boundary_cache._key(parent, boundary, records, views)
+        boundary_cache._make_cache_key(parent, boundary, records, views)
         for parent, records, views in (
             (toy, data.train, 1),
             (other, data.train, 1),
@@ -145,7 +189,7 @@ def test_another_detector_or_other_images_are_another_cache(toy, toy_blocks, dat
 
 
 def test_low_blocks_start_from_the_pixels_because_their_activations_are_larger(toy, toy_blocks):
-    everything = choose(toy, toy_blocks, 4, disk=1)
+    everything = choose_boundary(toy, toy_blocks, 4, disk=1)
     assert (everything.tap, everything.why) == ("", "")
     low = next(n for n, block in enumerate(toy_blocks, 1) if block.below == "block0")
-    assert "exceed the pixels" in choose(toy, toy_blocks[:low], 4, disk=1).why
+    assert "exceed the pixels" in choose_boundary(toy, toy_blocks[:low], 4, disk=1).why

@@ -15,13 +15,19 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from data_collection import console, manifest
-from finetuning import depth_search, finetune, parent, tuned_detector, unfreezing
-from finetuning.depth_model import DepthHyperModel, Tuned
-from finetuning.depth_search import Outcome
+from data_collection.dataset import manifest
+from finetuning import depth_search, finetune, save_detector, unfreezing
+from finetuning.depth_search import DepthSearchResult
+from finetuning.depth_training import DepthTrial
+from finetuning.depth_trials import DepthHyperModel
 from finetuning.settings import FinetuningSettings
-from toys import command, encoded, environment_of, picture
-from training import feature_cache, leaderboard, onnx_files, tuners
+from runtime import console
+from toys.commands import build_environment, run_command
+from toys.images import encode_image, make_image
+from training import calibration, onnx_models
+from training.detectors import detector_parts
+from training.features import pixels
+from training.head_search import tuner_runs
 
 TUNE = ("finetuning", "toy", "--trials", 2, "--epochs", 2, "--repeats", 2, "--deepest", 2)
 
@@ -32,12 +38,16 @@ def tuned(workplace, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("tuned") / "place"
     shutil.copytree(workplace, folder)
     data = folder / "data" / "faces"
-    held = [data / file for face in manifest.accepted(manifest.read(data), "hold-out") for file in (face.original, face.image)]
+    held = [
+        data / file
+        for face in manifest.select_accepted(manifest.read_manifest(data), "hold-out")
+        for file in (face.original, face.image)
+    ]
     away = [(path, path.with_name(f"away-{path.name}")) for path in held]
     assert away
     for path, elsewhere in away:
         path.rename(elsewhere)
-    done = command(*TUNE, "--name", "deeper", cwd=folder)
+    done = run_command(*TUNE, "--name", "deeper", cwd=folder)
     for path, elsewhere in away:
         elsewhere.rename(path)
     assert done.returncode == 0, done.stderr
@@ -64,17 +74,25 @@ def test_the_hold_out_is_not_read(tuned):
 
 
 def test_frozen_blocks_run_once_per_depth_and_a_second_command_runs_none(tuned):
-    passes = int(said(tuned).partition(" forward passes through frozen blocks")[0].rpartition(" ")[2])
+    passes = int(
+        said(tuned).partition(" forward passes through frozen blocks")[0].rpartition(" ")[2]
+    )
     assert passes in (136, 272)  # 68 images, 2 views, one depth or two
-    done = command(*TUNE, "--name", "again", cwd=tuned)
+    done = run_command(*TUNE, "--name", "again", cwd=tuned)
     assert done.returncode == 0, done.stderr
-    assert "2 trials, 2 of them done before." in done.stderr and "0 forward passes through frozen blocks" in done.stderr
+    assert (
+        "2 trials, 2 of them done before." in done.stderr
+        and "0 forward passes through frozen blocks" in done.stderr
+    )
 
 
 def test_tensorboard_has_a_run_for_every_trial_and_every_seed(tuned):
     logs = tuned / "logs" / "finetuning"
     trials = [path.parent for path in (logs / "faces-search").rglob("events.*")]
-    assert len(trials) == 2 and {path.name for path in (logs / "deeper").iterdir()} >= {"seed0", "seed1"}
+    assert len(trials) == 2 and {path.name for path in (logs / "deeper").iterdir()} >= {
+        "seed0",
+        "seed1",
+    }
     assert "val_calibrated_loss" in EventAccumulator(str(trials[0])).Reload().Tags()["scalars"]
 
 
@@ -83,74 +101,110 @@ def test_what_is_saved_loads_in_plain_keras_names_its_parent_and_is_judged_besid
     workplace, data, toy, toy_blocks, tmp_path
 ):
     own = replace(data, folder=shutil.copytree(workplace / "data", tmp_path / "data") / "faces")
-    settings = FinetuningSettings(repeats=2, epochs=1, trials=1, saved_models=tmp_path / "models", logs=tmp_path / "logs")
+    settings = FinetuningSettings(
+        repeats=2, epochs=1, trials=1, saved_models=tmp_path / "models", logs=tmp_path / "logs"
+    )
     hypermodel = DepthHyperModel(toy, own, toy_blocks, 2, settings)
     hp = keras_tuner.HyperParameters()
     hypermodel.build(hp)
     values = {**hp.values, "depth": 2, "learning_rate": 1e-3}
     best = hypermodel.train(hypermodel.tail(2), values, 0, None)
     weights = toy.current()
-    tuned_detector.save("deeper", Outcome(Tuned(0, {}, 1.0, 0.5), [best], [best, best]), hypermodel, "")
+    save_detector.save_finetuned_detector(
+        "deeper",
+        DepthSearchResult(DepthTrial(0, {}, 1.0, 0.5), [best], [best, best]),
+        hypermodel,
+        "",
+    )
     folder = tmp_path / "models" / "deeper"
     card = json.loads((folder / "card.json").read_text())
-    assert card["search"]["parent"] == "toy" and card["search"]["finetuning"]["blocks"] == ["top", "block16"]
+    assert card["search"]["parent"] == "toy" and card["search"]["finetuning"]["blocks"] == [
+        "top",
+        "block16",
+    ]
     assert card["search"]["finetuning"]["moved"][1]["largest"] > 0
     assert set(card["baselines"]) == {"before fine-tuning: toy", *toy.card.baselines}
     before = card["baselines"]["before fine-tuning: toy"]["metrics"]
-    assert before == {name: pytest.approx(value, abs=1e-5) for name, value in toy.card.metrics.items()}
+    assert before == {
+        name: pytest.approx(value, abs=1e-5) for name, value in toy.card.metrics.items()
+    }
     assert card["base"]["note"].endswith("top, block16 fine-tuned")
     detector = keras.saving.load_model(folder / "detector.keras")
     kept = detector.get_layer("mobilenet_v2").get_weights()
     assert all(np.array_equal(one, other) for one, other in zip(kept, weights[0], strict=True))
-    assert any(not np.array_equal(one, other) for one, other in zip(kept, toy.weights[0], strict=True))
-    done = command("validation", "--saved-models", "models", cwd=tmp_path)
+    assert any(
+        not np.array_equal(one, other) for one, other in zip(kept, toy.weights[0], strict=True)
+    )
+    done = run_command("validation", "--saved-models", "models", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "before fine-tuning: toy" in " ".join(done.stdout.split())
 
 
 def test_a_detector_that_is_not_there_or_was_altered_is_not_opened(workplace, tmp_path):
-    done = command("finetuning", "tyo", cwd=workplace)
-    assert (done.returncode, "did you mean saved_models/toy?" in " ".join(done.stderr.split())) == (8, True), done.stderr
+    done = run_command("finetuning", "tyo", cwd=workplace)
+    assert (done.returncode, "did you mean saved_models/toy?" in " ".join(done.stderr.split())) == (
+        8,
+        True,
+    ), done.stderr
     shutil.copytree(workplace / "saved_models" / "toy", tmp_path / "toy")
     with (tmp_path / "toy" / "detector.keras").open("ab") as file:
         file.write(b"more")
     with pytest.raises(console.PlainError, match="was altered since it was saved"):
-        parent.read(tmp_path / "toy")
+        detector_parts.load_detector_parts(tmp_path / "toy")
 
 
-def test_another_data_set_than_the_detectors_own_is_refused_unless_that_is_accepted(workplace, toy, tmp_path):
+def test_another_data_set_than_the_detectors_own_is_refused_unless_that_is_accepted(
+    workplace, toy, tmp_path
+):
     shutil.copytree(workplace / "data", tmp_path / "data")
     folder = tmp_path / "data" / "faces"
-    first, *rest = manifest.accepted(manifest.read(folder), "train")
-    manifest.replace_all(folder, [record for record in manifest.read(folder) if record.id != first.id])
+    first, *rest = manifest.select_accepted(manifest.read_manifest(folder), "train")
+    manifest.replace_records(
+        folder, [record for record in manifest.read_manifest(folder) if record.id != first.id]
+    )
     settings = FinetuningSettings(dataset=folder, data=tmp_path / "data")
     with pytest.raises(console.PlainError, match="give --accept-other-data"):
-        finetune.read_data(toy, settings)
-    other = finetune.read_data(toy, replace(settings, accept_other_data=True))
+        finetune.load_detector_dataset(toy, settings)
+    other = finetune.load_detector_dataset(toy, replace(settings, accept_other_data=True))
     assert len(other.train) == len(rest)
-    assert "may have seen images that are held out here" in finetune.foreign(toy, other)
+    assert "may have seen images that are held out here" in finetune.describe_other_data(toy, other)
 
 
-def test_on_another_data_set_the_parents_baselines_are_left_out_and_the_parent_is_judged_anew(data, toy, toy_blocks, tmp_path):
-    other = replace(data, records=data.records[1:], validation=data.validation[:8] + data.validation[-8:])
+def test_on_another_data_set_the_parents_baselines_are_left_out_and_the_parent_is_judged_anew(
+    data, toy, toy_blocks, tmp_path
+):
+    other = replace(
+        data, records=data.records[1:], validation=data.validation[:8] + data.validation[-8:]
+    )
     hypermodel = DepthHyperModel(toy, other, toy_blocks, 1, FinetuningSettings())
     hypermodel.stage(1)
     toy.restore([[weight * 2 for weight in weights] for weights in toy.weights])
     labels = other.labels(other.validation)
-    ((name, kept),) = tuned_detector.keep_baselines(hypermodel, labels, tmp_path).items()
-    assert name == "before fine-tuning: toy" and [path.name for path in tmp_path.rglob("*.onnx")] == ["parent.onnx"]
+    ((name, kept),) = save_detector.copy_baselines(hypermodel, labels, tmp_path).items()
+    assert name == "before fine-tuning: toy" and [
+        path.name for path in tmp_path.rglob("*.onnx")
+    ] == ["parent.onnx"]
     side = toy.card.image_size
-    pictures = np.stack([feature_cache.canonical(data.folder, record, side, 0) for record in other.validation])
-    answers = onnx_files.runner(tmp_path / kept["file"])(pictures.astype(np.float32))[:, 0]
-    assert kept["metrics"] == {name: pytest.approx(v, abs=1e-4) for name, v in leaderboard.metrics(answers, labels).items()}
+    pictures = np.stack(
+        [pixels.load_canonical_view(data.folder, record, side, 0) for record in other.validation]
+    )
+    answers = onnx_models.open_onnx(tmp_path / kept["file"])(pictures.astype(np.float32))[:, 0]
+    assert kept["metrics"] == {
+        name: pytest.approx(v, abs=1e-4)
+        for name, v in calibration.compute_scores(answers, labels).items()
+    }
     now = toy.current()
-    assert all(np.array_equal(one, 2 * old) for one, old in zip(now[0], toy.weights[0], strict=True))
+    assert all(
+        np.array_equal(one, 2 * old) for one, old in zip(now[0], toy.weights[0], strict=True)
+    )
 
 
 def test_an_altered_picture_stops_it(data, toy, toy_blocks, tmp_path):
     shutil.copytree(data.folder, tmp_path / "data", ignore=shutil.ignore_patterns("boundaries"))
-    (tmp_path / "data" / data.train[0].original).write_bytes(encoded(picture(77)))
-    hypermodel = DepthHyperModel(toy, replace(data, folder=tmp_path / "data"), toy_blocks, 1, FinetuningSettings())
+    (tmp_path / "data" / data.train[0].original).write_bytes(encode_image(make_image(77)))
+    hypermodel = DepthHyperModel(
+        toy, replace(data, folder=tmp_path / "data"), toy_blocks, 1, FinetuningSettings()
+    )
     with pytest.raises(console.PlainError, match="was altered since it was collected"):
         hypermodel.as_it_was()
 
@@ -159,15 +213,23 @@ def test_a_nan_loss_fails_the_trial_with_its_reason(data, toy, toy_blocks):
     hypermodel = DepthHyperModel(toy, data, toy_blocks, 1, FinetuningSettings(epochs=2, warmup=0))
     hp = keras_tuner.HyperParameters()
     hypermodel.build(hp)
-    with pytest.raises(keras_tuner.errors.FailedTrialError, match="The loss became NaN at a learning rate of 1.0e"):
+    with pytest.raises(
+        keras_tuner.errors.FailedTrialError, match="The loss became NaN at a learning rate of 1.0e"
+    ):
         hypermodel.train(hypermodel.tail(1), {**hp.values, "learning_rate": 1e30}, 0, None)
 
 
 def test_a_gain_inside_the_spread_of_seeds_is_none():
-    before = Tuned(0, {}, 0.5, 0.9)
-    three = Outcome(before, [], [Tuned(1, {}, loss, 0.9) for loss in (0.3, 0.6, 0.45)])
-    assert (three.gain, three.loss.deviation, three.best.loss) == (pytest.approx(0.05), pytest.approx(0.15), 0.3)
-    one = Outcome(before, [], [Tuned(1, {}, 0.4, 0.9)])
+    before = DepthTrial(0, {}, 0.5, 0.9)
+    three = DepthSearchResult(
+        before, [], [DepthTrial(1, {}, loss, 0.9) for loss in (0.3, 0.6, 0.45)]
+    )
+    assert (three.gain, three.loss.deviation, three.best.loss) == (
+        pytest.approx(0.05),
+        pytest.approx(0.15),
+        0.3,
+    )
+    one = DepthSearchResult(before, [], [DepthTrial(1, {}, 0.4, 0.9)])
     assert (one.gain, one.loss.deviation) == (pytest.approx(0.1), 0)
 
 
@@ -175,13 +237,32 @@ def test_a_gain_inside_the_spread_of_seeds_is_none():
 def test_killed_in_the_middle_the_same_command_carries_on(workplace, tmp_path):
     place = tmp_path / "place"
     shutil.copytree(workplace, place)
-    words = ("finetuning", "toy", "--trials", 4, "--epochs", 2, "--repeats", 1, "--deepest", 2, "--name", "deeper")
-    ready = {"cwd": place, "env": environment_of(), "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    words = (
+        "finetuning",
+        "toy",
+        "--trials",
+        4,
+        "--epochs",
+        2,
+        "--repeats",
+        1,
+        "--deepest",
+        2,
+        "--name",
+        "deeper",
+    )
+    ready = {
+        "cwd": place,
+        "env": build_environment(),
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
     with subprocess.Popen([sys.executable, "-m", *map(str, words)], **ready) as started:
         next(line for line in started.stderr if line.startswith("trial   1/4"))
         time.sleep(0.5)
         started.send_signal(signal.SIGKILL)
-    done = command(*words, cwd=place)
+    done = run_command(*words, cwd=place)
     assert done.returncode == 0, done.stderr
     assert "of them done before" in done.stderr
     before = int(done.stderr.partition(" of them done before")[0].rpartition(" ")[2])
@@ -193,7 +274,10 @@ def test_the_guard_is_asked_in_every_trial(data, toy, toy_blocks, monkeypatch):
     hypermodel = DepthHyperModel(toy, data, toy_blocks, 1, FinetuningSettings(epochs=1))
     hp = keras_tuner.HyperParameters()
     hypermodel.build(hp)
-    monkeypatch.setattr("finetuning.depth_model.open_blocks", lambda base, opened: unfreezing.open_blocks(base, []))
+    monkeypatch.setattr(
+        "finetuning.depth_trials.unfreeze_blocks",
+        lambda base, opened: unfreezing.unfreeze_blocks(base, []),
+    )
     with pytest.raises(unfreezing.GuardError, match="top was opened"):
         hypermodel.train(hypermodel.tail(1), {**hp.values, "depth": 1}, 0, None)
 
@@ -204,19 +288,29 @@ def test_the_same_seed_gives_the_same_result_and_another_seed_another(data, toy,
     hp = keras_tuner.HyperParameters()
     hypermodel.build(hp)
     values = {**hp.values, "depth": 1, "learning_rate": 1e-2}
-    first, other, again = (hypermodel.train(hypermodel.tail(1), values, seed, None).loss for seed in (0, 1, 0))
+    first, other, again = (
+        hypermodel.train(hypermodel.tail(1), values, seed, None).loss for seed in (0, 1, 0)
+    )
     assert first == pytest.approx(again, rel=1e-5)
     assert abs(first - other) > 1e-3 * first
 
 
 @pytest.mark.slow
-def test_with_half_the_width_it_learns_alike_and_the_detector_keeps_the_whole(data, toy, toy_blocks):
+def test_with_half_the_width_it_learns_alike_and_the_detector_keeps_the_whole(
+    data, toy, toy_blocks
+):
     losses = []
     for precision in ("float32", "mixed_bfloat16"):
-        hypermodel = DepthHyperModel(toy, data, toy_blocks, 2, FinetuningSettings(epochs=1, precision=precision))
+        hypermodel = DepthHyperModel(
+            toy, data, toy_blocks, 2, FinetuningSettings(epochs=1, precision=precision)
+        )
         hp = keras_tuner.HyperParameters()
         hypermodel.build(hp)
-        losses.append(hypermodel.train(hypermodel.tail(2), {**hp.values, "depth": 2, "learning_rate": 1e-3}, 0, None).loss)
+        losses.append(
+            hypermodel.train(
+                hypermodel.tail(2), {**hp.values, "depth": 2, "learning_rate": 1e-3}, 0, None
+            ).loss
+        )
     assert losses[0] != losses[1] and losses[0] == pytest.approx(losses[1], rel=0.05)
     policies = {layer.dtype_policy.name for layer in toy.base.layers}
     assert policies == {"float32"}
@@ -237,8 +331,13 @@ def test_every_depth_is_tried_before_any_is_tried_twice(name, tmp_path):
             return {"calibrated_loss": abs(hp.get("depth") - 3) + hp.get("learning_rate")}
 
     tried: list[int] = []
-    tuner = keras_tuner.Tuner(depth_search.oracle(name, 4, 12, 0), Depths(), directory=tmp_path, project_name="search")
-    tuners.run(tuner, tmp_path / "search")
+    tuner = keras_tuner.Tuner(
+        depth_search.make_depth_oracle(name, 4, 12, 0),
+        Depths(),
+        directory=tmp_path,
+        project_name="search",
+    )
+    tuner_runs.run_tuner(tuner, tmp_path / "search")
     assert tried[:4] == [1, 2, 3, 4] and len(tried) == 12
     if name == "bayesian":  # KerasTuner by itself would have drawn all twelve at random
         assert len(tuner.oracle.gpr.X_train_) >= 6

@@ -4,10 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from data_collection import console
 from finetuning import unfreezing
-from finetuning.unfreezing import Guard, GuardError, blocks, open_blocks
-from training import base_models
+from finetuning.unfreezing import Guard, GuardError, split_into_blocks, unfreeze_blocks
+from runtime import console
+from training.bases import base_models
+from training.detectors import detector_parts
 
 FEW = 64
 
@@ -15,18 +16,21 @@ FEW = 64
 @pytest.fixture(scope="module", params=["mobilenet_v2", "xception"])
 def base(request) -> keras.Model:
     keras.utils.set_random_seed(0)
-    return base_models.build(request.param)
+    return base_models.build_base(request.param)
 
 
 @pytest.fixture
 def mobilenet() -> keras.Model:
     keras.utils.set_random_seed(0)
-    return base_models.build("mobilenet_v2")
+    return base_models.build_base("mobilenet_v2")
 
 
 def classifier(base: keras.Model) -> keras.Model:
     pixels = keras.Input((FEW, FEW, 3))
-    model = keras.Model(pixels, keras.layers.Dense(1)(keras.layers.GlobalAveragePooling2D()(base(pixels, training=False))))
+    model = keras.Model(
+        pixels,
+        keras.layers.Dense(1)(keras.layers.GlobalAveragePooling2D()(base(pixels, training=False))),
+    )
     model.compile(keras.optimizers.Adam(1e-3), keras.losses.BinaryCrossentropy(from_logits=True))
     return model
 
@@ -36,9 +40,11 @@ def train(model: keras.Model) -> None:
     model.fit(draw.normal(size=(4, FEW, FEW, 3)), np.array([[0.0], [1.0], [0.0], [1.0]]), verbose=0)
 
 
-def guarded(base: keras.Model, opened: int, watched: int, opening=open_blocks) -> tuple[Guard, keras.Model]:
+def guarded(
+    base: keras.Model, opened: int, watched: int, opening=unfreeze_blocks
+) -> tuple[Guard, keras.Model]:
     """A model after one step with `opened` blocks open, and a guard that expects `watched` of them to be."""
-    found = blocks(base, base.name)
+    found = split_into_blocks(base, base.name)
     opening(base, found[:opened])
     guard, model = Guard(found, watched), classifier(base)
     train(model)
@@ -46,37 +52,56 @@ def guarded(base: keras.Model, opened: int, watched: int, opening=open_blocks) -
 
 
 def test_every_layer_belongs_to_one_block_and_blocks_are_named_from_the_top(base):
-    found = blocks(base, base.name)
-    names = base_models.tap_names(base, base.name)
+    found = split_into_blocks(base, base.name)
+    names = base_models.list_tap_names(base, base.name)
     assert [block.name for block in found] == names[::-1]
     assert [block.below for block in found] == [*names[-2::-1], ""]
     layers = [layer.name for block in found for layer in block.layers]
-    assert sorted(layers) == sorted(layer.name for layer in base.layers if not isinstance(layer, keras.layers.InputLayer))
+    assert sorted(layers) == sorted(
+        layer.name for layer in base.layers if not isinstance(layer, keras.layers.InputLayer)
+    )
 
 
 def test_a_base_that_was_cut_has_the_blocks_that_are_left(base):
-    name = base_models.tap_names(base, base.name)[5]
-    assert blocks(base_models.tapped(base, base.name, [name]), base.name)[0].name == name
+    name = base_models.list_tap_names(base, base.name)[5]
+    assert (
+        split_into_blocks(base_models.build_tapped_base(base, base.name, [name]), base.name)[0].name
+        == name
+    )
 
 
 def test_a_depth_is_a_number_or_the_name_of_the_lowest_block(mobilenet):
-    found = blocks(mobilenet, "mobilenet_v2")
-    assert [unfreezing.deepest(wanted, found) for wanted in ("1", "4", "99", "top", "block14", "stem")] == [1, 4, 19, 1, 4, 19]
+    found = split_into_blocks(mobilenet, "mobilenet_v2")
+    assert [
+        unfreezing.parse_max_depth(wanted, found)
+        for wanted in ("1", "4", "99", "top", "block14", "stem")
+    ] == [
+        1,
+        4,
+        19,
+        1,
+        4,
+        19,
+    ]
     for wanted in ("0", "-1", "block41", "", "\u00b2"):
         with pytest.raises(console.PlainError, match="give a number of blocks, or one of"):
-            unfreezing.deepest(wanted, found)
+            unfreezing.parse_max_depth(wanted, found)
     with pytest.raises(console.PlainError, match="block14"):
-        unfreezing.deepest("blok14", found)
+        unfreezing.parse_max_depth("blok14", found)
 
 
 def test_only_opened_blocks_move_and_batch_statistics_stay(mobilenet):
-    normal = [layer for layer in mobilenet.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    before = [unfreezing.values(weight) for layer in normal for weight in layer.weights]
+    normal = [
+        layer for layer in mobilenet.layers if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    before = [unfreezing.copy_weight(weight) for layer in normal for weight in layer.weights]
     guard, model = guarded(mobilenet, opened=2, watched=2)
     moved = guard.check(model)
-    assert [one.block for one in moved] == ["top", "block16"] and all(one.largest > 0 for one in moved)
+    assert [one.block for one in moved] == ["top", "block16"] and all(
+        one.largest > 0 for one in moved
+    )
     assert moved[0].parameters == 320 * 1280
-    after = [unfreezing.values(weight) for layer in normal for weight in layer.weights]
+    after = [unfreezing.copy_weight(weight) for layer in normal for weight in layer.weights]
     assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
 
 
@@ -84,44 +109,53 @@ def test_batch_statistics_that_drift_are_caught(mobilenet):
     """As they do when blocks are opened whole and the base is only called with training=False."""
 
     def open_whole(base, opened):
-        open_blocks(base, opened)
+        unfreeze_blocks(base, opened)
         for layer in opened[0].layers:
             layer.trainable = True
 
     guard, model = guarded(mobilenet, opened=1, watched=1, opening=open_whole)
-    with pytest.raises(GuardError, match="BatchNormalization of top was to stay in inference mode, but moved"):
+    with pytest.raises(
+        GuardError, match="BatchNormalization of top was to stay in inference mode, but moved"
+    ):
         guard.check(model)
 
 
 def test_a_frozen_base_says_the_same_inside_fit_even_if_it_has_dropout():
     keras.utils.set_random_seed(0)
-    base = base_models.build("efficientnet_v2_b0")
-    open_blocks(base, [])
+    base = base_models.build_base("efficientnet_v2_b0")
+    unfreeze_blocks(base, [])
     model = classifier(base)
     x = np.random.default_rng(0).normal(size=(4, FEW, FEW, 3)).astype(np.float32)
     said = [np.asarray(model(x, training=mode)) for mode in (False, True)]
     assert not np.array_equal(*said)
-    unfreezing.without_dropout(base)
+    detector_parts.disable_dropout(base)
     assert np.array_equal(said[0], np.asarray(model(x, training=True)))
 
 
 def test_the_notebooks_bug_is_caught_one_model_is_opened_and_another_trained(mobilenet):
     model = classifier(mobilenet)
     mobilenet.trainable = False
-    opened = base_models.build("mobilenet_v2")  # looks alike, and is not what `model` was built on
-    open_blocks(opened, blocks(opened, "mobilenet_v2")[:2])
-    guard = Guard(blocks(mobilenet, "mobilenet_v2"), 2)
+    opened = base_models.build_base(
+        "mobilenet_v2"
+    )  # looks alike, and is not what `model` was built on
+    unfreeze_blocks(opened, split_into_blocks(opened, "mobilenet_v2")[:2])
+    guard = Guard(split_into_blocks(mobilenet, "mobilenet_v2"), 2)
     train(model)
-    with pytest.raises(GuardError, match="top was opened, but 0 of its 5 weights are trained by this model and 0 moved"):
+    with pytest.raises(
+        GuardError,
+        match="top was opened, but 0 of its 5 weights are trained by this model and 0 moved",
+    ):
         guard.check(model)
 
 
 def test_a_frozen_block_that_moves_is_caught(mobilenet):
     guard, model = guarded(mobilenet, opened=1, watched=1)
-    frozen = blocks(mobilenet, "mobilenet_v2")[3]
+    frozen = split_into_blocks(mobilenet, "mobilenet_v2")[3]
     weight = frozen.layers[0].weights[0]
     weight.assign(weight + 1e-6)
-    with pytest.raises(GuardError, match=f"{frozen.name} was to stay frozen, but 1 of its weights moved"):
+    with pytest.raises(
+        GuardError, match=f"{frozen.name} was to stay frozen, but 1 of its weights moved"
+    ):
         guard.check(model)
 
 

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from data_collection import console
-from toys import environment_of
+from runtime import console
+from toys.commands import build_environment
 from training import accelerators
 
 TRAINED = """
@@ -39,7 +39,9 @@ print(json.dumps(found))
 
 def trained(devices: int) -> dict:
     words = [sys.executable, "-c", TRAINED, str(devices)]
-    done = subprocess.run(words, env=environment_of(), capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        words, env=build_environment(), capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -48,24 +50,32 @@ def trained(devices: int) -> dict:
 def test_two_devices_learn_what_one_learns():
     one, two = trained(1), trained(2)
     assert (one["devices"], two["devices"]) == (1, 2)
-    assert one["losses"] == pytest.approx(two["losses"], rel=1e-4) and one["losses"][0] > one["losses"][-1]
-    assert np.shape(two["answers"]) == (5, 1) and np.allclose(one["answers"], two["answers"], atol=1e-4)
+    assert (
+        one["losses"] == pytest.approx(two["losses"], rel=1e-4)
+        and one["losses"][0] > one["losses"][-1]
+    )
+    assert np.shape(two["answers"]) == (5, 1) and np.allclose(
+        one["answers"], two["answers"], atol=1e-4
+    )
 
 
 def test_without_a_gpu_nothing_changes():
     dense = keras.layers.Dense(1)
-    with accelerators.mirrored():
+    with accelerators.distribute_over_gpus():
         model = keras.Sequential([keras.Input((2,)), dense])
         model.compile("sgd", "mse")
     assert model.distribute_strategy.num_replicas_in_sync == 1
-    assert accelerators.policy("auto") == "float32" and accelerators.policy("mixed_bfloat16") == "mixed_bfloat16"
+    assert (
+        accelerators.choose_dtype_policy("auto") == "float32"
+        and accelerators.choose_dtype_policy("mixed_bfloat16") == "mixed_bfloat16"
+    )
 
 
 def test_layers_calculate_with_half_the_width_for_as_long_as_they_are_told_to():
     dense = keras.layers.Dense(3)
     x = np.ones((1, 4), dtype=np.float32) / 3
     exact = np.asarray(dense(x))
-    with pytest.raises(KeyError), accelerators.calculating([dense], "mixed_bfloat16"):
+    with pytest.raises(KeyError), accelerators.use_dtype_policy([dense], "mixed_bfloat16"):
         coarse = dense(x)
         assert keras.backend.standardize_dtype(coarse.dtype) == "bfloat16"
         assert keras.backend.standardize_dtype(dense.kernel.dtype) == "float32"
@@ -82,20 +92,24 @@ def test_a_batch_that_does_not_fit_is_halved_and_stays_so(capsys):
             raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes")
         return 2 * batch
 
-    fitting = accelerators.fitting(run)
+    fitting = accelerators.halve_batches_on_memory_error(run)
     assert fitting(np.arange(16)).tolist() == list(range(0, 32, 2))
     assert fitting(np.arange(5)).tolist() == [0, 2, 4, 6, 8]
     assert sizes == [16, 8, 4, 4, 4, 4, 4, 1]
-    assert "8 pictures at a time do not fit into memory; going on with 4." in capsys.readouterr().err
+    assert (
+        "8 pictures at a time do not fit into memory; going on with 4." in capsys.readouterr().err
+    )
 
 
 def test_a_single_picture_that_does_not_fit_and_other_errors_end_it():
     import tensorflow as tf
 
     def full(batch):
-        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[1,112,112,32]")
+        raise tf.errors.ResourceExhaustedError(
+            None, None, "OOM when allocating tensor with shape[1,112,112,32]"
+        )
 
     with pytest.raises(console.PlainError, match="A single picture does not fit into memory"):
-        accelerators.fitting(full)(np.arange(3))
+        accelerators.halve_batches_on_memory_error(full)(np.arange(3))
     with pytest.raises(ValueError, match="reshape"):
-        accelerators.fitting(lambda batch: batch.reshape(7))(np.arange(3))
+        accelerators.halve_batches_on_memory_error(lambda batch: batch.reshape(7))(np.arange(3))

@@ -11,15 +11,22 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from data_collection import manifest
-from toys import TRAIN, command, encoded, environment_of, picture
-from training import onnx_files, saved_models
+from data_collection.dataset import manifest
+from toys.commands import TRAIN_WORDS, build_environment, run_command
+from toys.images import encode_image, make_image
+from training import onnx_models
+from training.detectors import card, saved_models
 
 
 def test_the_summary_counts_the_forward_passes_and_compares_with_the_baselines(workplace):
     said = (workplace / "training.txt").read_text()
     assert "136 forward passes (68 images x 2 views = 136, 0 of them cached)" in said
-    for name in ("majority class", "file metadata only", "logistic regression, top layer", "logistic regression, all taps"):
+    for name in (
+        "majority class",
+        "file metadata only",
+        "logistic regression, top layer",
+        "logistic regression, all taps",
+    ):
         assert f"baseline: {name}" in said
     assert len(re.findall(r"trial +\d/4 ", said)) == 4
     assert "RANDOM weights" in said
@@ -27,27 +34,48 @@ def test_the_summary_counts_the_forward_passes_and_compares_with_the_baselines(w
 
 def test_a_second_search_performs_no_forward_pass_and_repeats_tell_the_spread(workplace, tmp_path):
     shutil.copytree(workplace / "data", tmp_path / "data")
-    done = command(*TRAIN, "--trials", 2, "--epochs", 3, "--repeats", 3, "--name", "again", cwd=tmp_path)
+    done = run_command(
+        *TRAIN_WORDS, "--trials", 2, "--epochs", 3, "--repeats", 3, "--name", "again", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert "0 forward passes (68 images x 2 views = 136, 136 of them cached)" in done.stderr
     # and the winner's three seeds are told beside the best baseline
-    assert re.search(r"The winner with 3 seeds: loss \d.\d{4} \(standard deviation \d.\d{4}\), AUC", done.stderr)
+    assert re.search(
+        r"The winner with 3 seeds: loss \d.\d{4} \(standard deviation \d.\d{4}\), AUC", done.stderr
+    )
     assert "The best baseline, logistic regression" in done.stderr
-    repeats = json.loads((tmp_path / "saved_models" / "again" / "card.json").read_text())["search"]["repeats"]
+    repeats = json.loads((tmp_path / "saved_models" / "again" / "card.json").read_text())["search"][
+        "repeats"
+    ]
     assert len({one["loss"] for one in repeats}) == 3
-    assert {path.name for path in (tmp_path / "logs" / "training" / "again").iterdir()} >= {"seed1", "seed2"}
+    assert {path.name for path in (tmp_path / "logs" / "training" / "again").iterdir()} >= {
+        "seed1",
+        "seed2",
+    }
 
 
 def test_trained_again_from_the_pictures_it_is_the_same_detector_bit_for_bit(workplace, tmp_path):
-    shutil.copytree(workplace / "data", tmp_path / "data", ignore=shutil.ignore_patterns("features", "searches"))
-    done = command(*TRAIN, "--trials", 4, "--epochs", 6, "--name", "toy", cwd=tmp_path)
+    shutil.copytree(
+        workplace / "data", tmp_path / "data", ignore=shutil.ignore_patterns("features", "searches")
+    )
+    done = run_command(*TRAIN_WORDS, "--trials", 4, "--epochs", 6, "--name", "toy", cwd=tmp_path)
     assert done.returncode == 0 and "0 of them cached" in done.stderr, done.stderr
     one, other = (place / "saved_models" / "toy" for place in (workplace, tmp_path))
     assert (one / "leaderboard.jsonl").read_bytes() == (other / "leaderboard.jsonl").read_bytes()
-    first, second = (saved_models.read_card(folder) for folder in (one, other))
-    assert (first.metrics, first.calibration, first.search) == (second.metrics, second.calibration, second.search)
-    pixels = np.random.default_rng(0).uniform(0, 255, (8, first.image_size, first.image_size, 3)).astype(np.float32)
-    said = [onnx_files.runner(folder / saved_models.ONNX_FILE)(pixels) for folder in (one, other)]
+    first, second = (card.read_card(folder) for folder in (one, other))
+    assert (first.metrics, first.calibration, first.search) == (
+        second.metrics,
+        second.calibration,
+        second.search,
+    )
+    pixels = (
+        np.random.default_rng(0)
+        .uniform(0, 255, (8, first.image_size, first.image_size, 3))
+        .astype(np.float32)
+    )
+    said = [
+        onnx_models.open_onnx(folder / saved_models.ONNX_FILE)(pixels) for folder in (one, other)
+    ]
     assert np.array_equal(*said)
 
 
@@ -63,27 +91,35 @@ def test_what_an_answer_costs_stands_beside_its_accuracy(workplace):
     said = (workplace / "training.txt").read_text()
     table = said[said.index("Accuracy and what it costs") :]
     for name in ("toy", "logistic regression, top layer", "logistic regression, all taps"):
-        assert re.search(rf"^ ?{name} +[01]\.\d+ +[\d,]+ +\d+\.\d +\d+\.\d\d", table, re.MULTILINE), table
+        assert re.search(
+            rf"^ ?{name} +[01]\.\d+ +[\d,]+ +\d+\.\d +\d+\.\d\d", table, re.MULTILINE
+        ), table
     assert (workplace / "saved_models" / "toy" / "accuracy-latency.png").is_file()
 
 
 @pytest.mark.slow
-def test_models_from_scratch_join_the_leaderboard_and_are_judged_on_the_hold_out(workplace, tmp_path):
+def test_models_from_scratch_join_the_leaderboard_and_are_judged_on_the_hold_out(
+    workplace, tmp_path
+):
     shutil.copytree(workplace / "data", tmp_path / "data")
     models = ("--models", "two-layer", "srm-cnn")
-    done = command(*TRAIN, "--trials", 1, "--epochs", 2, "--name", "more", *models, cwd=tmp_path)
+    done = run_command(
+        *TRAIN_WORDS, "--trials", 1, "--epochs", 2, "--name", "more", *models, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     names = ("two-layer net on pixels, 64 px", "CNN from scratch with SRM attention, 64 px")
     for name in names:
         assert f"baseline: {name}" in done.stdout
-    judged = command("validation", "--distorted", 0, "--explained", 0, cwd=tmp_path)
+    judged = run_command("validation", "--distorted", 0, "--explained", 0, cwd=tmp_path)
     assert judged.returncode == 0, judged.stderr
-    report = json.loads((tmp_path / "saved_models" / "more" / "report" / "metrics.json").read_text())
+    report = json.loads(
+        (tmp_path / "saved_models" / "more" / "report" / "metrics.json").read_text()
+    )
     assert set(names) <= set(report["detectors"])
 
 
 def test_a_model_that_is_not_on_offer_is_refused_in_one_sentence(tmp_path):
-    done = command("training", "--models", "vgg", cwd=tmp_path)
+    done = run_command("training", "--models", "vgg", cwd=tmp_path)
     assert done.returncode == 2
     assert "vgg" in done.stderr and "srm-cnn" in done.stderr and "Traceback" not in done.stderr
 
@@ -91,10 +127,10 @@ def test_a_model_that_is_not_on_offer_is_refused_in_one_sentence(tmp_path):
 def test_the_hold_out_is_not_read(workplace, tmp_path):
     shutil.copytree(workplace / "data", tmp_path / "data")
     folder = tmp_path / "data" / "faces"
-    for record in manifest.accepted(manifest.read(folder), "hold-out"):
+    for record in manifest.select_accepted(manifest.read_manifest(folder), "hold-out"):
         (folder / record.original).unlink()
         (folder / record.image).unlink()
-    done = command(*TRAIN, "--trials", 1, "--epochs", 2, cwd=tmp_path)
+    done = run_command(*TRAIN_WORDS, "--trials", 1, "--epochs", 2, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads((folder / "splits.json").read_text())["hold_out_opened"] == []
 
@@ -103,13 +139,19 @@ def test_an_altered_image_or_split_stops_the_training(workplace, tmp_path):
     shutil.copytree(workplace / "data", tmp_path / "data")
     folder = tmp_path / "data" / "faces"
     shutil.rmtree(folder / "features")
-    record = manifest.accepted(manifest.read(folder), "train")[0]
-    (folder / record.original).write_bytes(encoded(picture(77)))
-    done = command(*TRAIN, cwd=tmp_path)
-    assert (done.returncode, "was altered since it was collected" in done.stderr) == (6, True), done.stderr
-    text = manifest.manifest_path(folder).read_text().replace('"split": "train"', '"split": "hold-out"', 1)
+    record = manifest.select_accepted(manifest.read_manifest(folder), "train")[0]
+    (folder / record.original).write_bytes(encode_image(make_image(77)))
+    done = run_command(*TRAIN_WORDS, cwd=tmp_path)
+    assert (done.returncode, "was altered since it was collected" in done.stderr) == (6, True), (
+        done.stderr
+    )
+    text = (
+        manifest.manifest_path(folder)
+        .read_text()
+        .replace('"split": "train"', '"split": "hold-out"', 1)
+    )
     manifest.manifest_path(folder).write_text(text)
-    done = command(*TRAIN, cwd=tmp_path)
+    done = run_command(*TRAIN_WORDS, cwd=tmp_path)
     assert (done.returncode, "hold-out is not the one" in done.stderr) == (5, True), done.stderr
 
 
@@ -117,14 +159,28 @@ def test_an_altered_image_or_split_stops_the_training(workplace, tmp_path):
 def test_killed_during_the_search_the_next_run_carries_on(workplace, tmp_path):
     shutil.copytree(workplace / "data", tmp_path / "data")
     shutil.rmtree(tmp_path / "data" / "faces" / "searches")
-    words = [*map(str, TRAIN), "--trials", "40", "--epochs", "3", "--tuner", "random", "--name", "resumed"]
+    words = [
+        *map(str, TRAIN_WORDS),
+        "--trials",
+        "40",
+        "--epochs",
+        "3",
+        "--tuner",
+        "random",
+        "--name",
+        "resumed",
+    ]
     command_line = [sys.executable, "-m", *words]
-    with subprocess.Popen(command_line, cwd=tmp_path, env=environment_of(), stderr=subprocess.PIPE, text=True) as process:
-        while not process.stderr.readline().startswith("trial  18/40"):  # the second of a wave of sixteen
+    with subprocess.Popen(
+        command_line, cwd=tmp_path, env=build_environment(), stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not process.stderr.readline().startswith(
+            "trial  18/40"
+        ):  # the second of a wave of sixteen
             assert process.poll() is None
         process.send_signal(signal.SIGKILL)
     assert not list((tmp_path / "saved_models").iterdir())
-    done = command(*words, cwd=tmp_path)
+    done = run_command(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert 17 <= int(re.search(r"40 trials, (\d+) of them done before", done.stderr)[1]) < 40
     assert "0 forward passes" in done.stderr

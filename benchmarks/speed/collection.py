@@ -1,0 +1,127 @@
+"""Speed and memory of collecting and auditing, on photographs and fakes made of noise."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.measuring import Measurement, build_environment, measure_process, measure_seconds
+from data_collection.dataset import manifest
+from runtime import console
+
+SMALL_IMAGES_PER_CLASS, LARGE_IMAGES_PER_CLASS = 700, 2000
+"""Images of each class in two data sets; what the larger one takes beyond the smaller one is free of start-up."""
+
+IMAGE_SIDE_PX = 600
+MANIFEST_ROWS = 1_000_000
+
+
+def measure_collection(place: Path) -> list[Measurement]:
+    folders = [place / f"{label}-{IMAGE_SIDE_PX}" for label in manifest.LABELS]
+    write_blob_faces(folders, 0, SMALL_IMAGES_PER_CLASS)
+    few, few_memory = measure_collecting(folders, place, "small")
+    write_blob_faces(folders, SMALL_IMAGES_PER_CLASS, LARGE_IMAGES_PER_CLASS)
+    many, many_memory = measure_collecting(folders, place, "large")
+    audited, audit_memory = measure_process(
+        ["data_collection", "audit", "data/small"], place, codes=(0, console.EXIT_SHORTCUT)
+    )
+    return [
+        Measurement(
+            f"collecting images of {IMAGE_SIDE_PX} px, start-up left out",
+            2 * (LARGE_IMAGES_PER_CLASS - SMALL_IMAGES_PER_CLASS) / (many - few),
+            "images/s",
+            least=120,
+        ),
+        Measurement(
+            f"peak resident memory of collecting {2 * SMALL_IMAGES_PER_CLASS} of them",
+            few_memory,
+            "GB",
+            most=0.6,
+        ),
+        Measurement(
+            f"peak resident memory of collecting {2 * LARGE_IMAGES_PER_CLASS} of them",
+            many_memory,
+            "GB",
+            most=0.6,
+        ),
+        Measurement(
+            f"audit of {2 * SMALL_IMAGES_PER_CLASS} of them, with its page", audited, "s", most=90
+        ),
+        Measurement("peak resident memory of that audit", audit_memory, "GB"),
+        Measurement(
+            "opening a manifest of a million rows",
+            measure_manifest_reading(place / "rows"),
+            "s",
+            most=10,
+        ),
+    ]
+
+
+def write_blob_faces(folders: list[Path], start: int, stop: int) -> None:
+    """Soft blobs with grain: JPEG photographs at 2 to 3 bits per pixel, and PNG fakes."""
+    draw = np.random.default_rng(start)
+    grain = draw.normal(0, 3, (2 * IMAGE_SIDE_PX, 2 * IMAGE_SIDE_PX, 1)).astype(np.float32)
+    for folder, suffix, options in zip(
+        folders, ("jpg", "png"), ({"quality": 92}, {"compress_level": 1}), strict=True
+    ):
+        folder.mkdir(exist_ok=True)
+        for number in range(start, stop):
+            blob = Image.fromarray(draw.integers(0, 255, (16, 16, 3), dtype=np.uint8))
+            down, across = draw.integers(0, IMAGE_SIDE_PX, 2)
+            pixels = np.asarray(
+                blob.resize((IMAGE_SIDE_PX, IMAGE_SIDE_PX), Image.Resampling.BICUBIC),
+                dtype=np.float32,
+            )
+            pixels = pixels + grain[down : down + IMAGE_SIDE_PX, across : across + IMAGE_SIDE_PX]
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(
+                folder / f"{number}.{suffix}", **options
+            )
+
+
+def measure_collecting(folders: list[Path], place: Path, dataset: str) -> tuple[float, float]:
+    real, generated = folders
+    sources = ["--real", f"folder:{real}", "--generated", f"folder:{generated}"]
+    return measure_process(["data_collection", *sources, "--dataset", dataset, "--no-audit"], place)
+
+
+def measure_manifest_reading(folder: Path) -> float:
+    """Seconds to read ROWS rows of drawn faces, in a process that has done nothing else."""
+    face = manifest.FaceRecord(
+        "0" * 64,
+        "generated",
+        "Realistic_Vision_V1.4",
+        "00000000.png",
+        "accepted",
+        group="0" * 16,
+        split="train",
+        bytes=400_000,
+        format="PNG",
+        mode="RGB",
+        width=512,
+        height=512,
+        phash="0" * 16,
+        phash_mirrored="0" * 16,
+        prompt="a photo of the face",
+        seed=0,
+        generator="Realistic_Vision_V1.4",
+        attributes={"age": "35", "gender": "woman", "hair": "long hair"},
+        drawn_with={
+            "model": "SG161222/Realistic_Vision_V1.4",
+            "steps": 25,
+            "guidance": 7.0,
+            "dtype": "float16",
+        },
+    )
+    line = json.dumps(asdict(face)).replace("0" * 64, "%064x") + "\n"
+    folder.mkdir()
+    with manifest.manifest_path(folder).open("w") as file:
+        file.writelines(line % number for number in range(MANIFEST_ROWS))
+    os.sync()  # or the disk would still be busy with writing while the file is read
+    program = "import sys; from pathlib import Path; from data_collection import manifest; manifest.read(Path(sys.argv[1]))"
+    words = [sys.executable, "-c", program, str(folder)]
+    return measure_seconds(lambda: subprocess.run(words, env=build_environment(), check=True))

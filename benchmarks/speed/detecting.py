@@ -1,0 +1,217 @@
+"""`python -m benchmarks.detecting saved_models/NAME PICTURES`: what an answer costs, on the command line and on the page.
+
+Folder and raw ONNX Runtime run in turns on the same pictures; the raw one gets pixels that were prepared before.
+"""
+
+import concurrent.futures
+import http.client
+import itertools
+import json
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from benchmarks.measuring import (
+    REPOSITORY_ROOT,
+    Measurement,
+    build_environment,
+    measure_process,
+    measure_seconds,
+    print_measurements,
+)
+from detection import image_paths
+from detection.predictor import Detector
+from runtime import console
+from training import onnx_models
+from training.detectors import saved_models
+
+CONCURRENT_CLIENTS = 100
+COLD_STARTS = 7
+TIMED_TURNS = 3
+
+
+def main(
+    model: Annotated[Path, tyro.conf.Positional], pictures: Annotated[Path, tyro.conf.Positional]
+) -> None:
+    """Measure a detector on a folder of pictures.
+
+    Args:
+        model: folder of a saved detector.
+        pictures: folder of pictures; the first 200 that can be judged are taken.
+    """
+    print_measurements(f"{model.name} on {pictures}", measure_detection(model, pictures))
+
+
+def measure_detection(model: Path, pictures: Path) -> list[Measurement]:
+    detector = Detector.load(model)
+    found = list(itertools.islice(image_paths.find_image_paths([str(pictures)]), 200))
+    paths = [detection.path for detection in detector.predict_all(found) if not detection.error]
+    return [
+        *measure_cold_start(model, paths[0]),
+        measure_folder_rate(detector, paths),
+        *measure_page(model, paths),
+    ]
+
+
+def measure_cold_start(model: Path, photo: Path) -> list[Measurement]:
+    words = ["detection", "--model", str(model.absolute()), str(photo.absolute())]
+    with tempfile.TemporaryDirectory() as folder:
+        times, memory = zip(
+            *(measure_process(words, Path(folder)) for _ in range(COLD_STARTS)), strict=True
+        )
+    return [
+        Measurement(
+            "detection of one photo from a cold start",
+            statistics.median(times),
+            "s",
+            most=1.0,
+            repetitions=times,
+        ),
+        Measurement("peak resident memory of that", max(memory), "GB", most=0.3),
+    ]
+
+
+def measure_folder_rate(detector: Detector, paths: Sequence[Path]) -> Measurement:
+    """Share of the rate that ONNX Runtime has alone, on pixels that lie ready."""
+    raw = onnx_models.open_onnx_streams(detector.folder / saved_models.ONNX_FILE)
+    pixels = np.stack([detector.read(path).pixels for path in paths[:64]]).astype(np.float32)
+    shares, rates = [], []
+    for _ in range(TIMED_TURNS):
+        alone = len(pixels) / measure_seconds(lambda: raw(pixels))
+        rates.append(len(paths) / measure_seconds(lambda: list(detector.predict_all(paths))))
+        shares.append(rates[-1] / alone)
+    console.print_message(f"Folder: {statistics.median(rates):.0f} images/s.")
+    share = statistics.median(shares)
+    return Measurement(
+        "detection of a folder, of ONNX Runtime's own rate",
+        100 * share,
+        "%",
+        least=90,
+        repetitions=tuple(shares),
+    )
+
+
+@dataclass(frozen=True)
+class RunningPage:
+    """A page that was just opened.
+
+    Attributes:
+        seconds: from the command to its first answer.
+    """
+
+    port: int
+    process: subprocess.Popen
+    seconds: float
+
+    def ask(self, data: bytes, path: str = "/api/detect?explain=1") -> tuple[int, dict]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
+        connection.request("POST" if data else "GET", path, data or None)
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        return response.status, json.loads(body)
+
+
+@contextmanager
+def open_page(model: Path) -> Iterator[RunningPage]:
+    started = time.perf_counter()
+    words = [
+        sys.executable,
+        "-m",
+        "detection",
+        "web",
+        "--model",
+        str(model.absolute()),
+        "--port",
+        "0",
+    ]
+    with subprocess.Popen(
+        words, cwd=REPOSITORY_ROOT, env=build_environment(), stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            port = int(re.search(r":(\d+) ", process.stderr.readline())[1])
+            RunningPage(port, process, 0).ask(b"", "/api/detector")
+            yield RunningPage(port, process, time.perf_counter() - started)
+        finally:
+            process.terminate()
+
+
+def measure_page(model: Path, paths: Sequence[Path]) -> list[Measurement]:
+    data = [
+        path.read_bytes() for path in itertools.islice(itertools.cycle(paths), CONCURRENT_CLIENTS)
+    ]
+    with open_page(model) as site:
+        site.ask(data[0])  # the first answer opens the session
+        times = [measure_seconds(lambda each=each: site.ask(each)) for each in data[:20]]
+        alone = [site.ask(each, "/api/detect")[1].get("probability") for each in data]
+        with (
+            _watch_resident_memory(site.process) as peak,
+            concurrent.futures.ThreadPoolExecutor(CONCURRENT_CLIENTS) as pool,
+        ):
+            together = list(pool.map(lambda each: site.ask(each, "/api/detect"), data))
+    answers = [
+        (answer, own)
+        for (status, answer), own in zip(together, alone, strict=True)
+        if status == 200
+    ]
+    right = sum(abs(answer["probability"] - own) < 1e-6 for answer, own in answers)
+    away = sum(status == 503 for status, _ in together)
+    console.print_message(
+        f"{CONCURRENT_CLIENTS} clients at once: {right} right answers, {away} asked to come back, {CONCURRENT_CLIENTS - right - away} wrong."
+    )
+    return [
+        Measurement("the page, from the command to its first answer", site.seconds, "s", most=2),
+        Measurement(
+            "a verdict of the page, with heat map",
+            1000 * statistics.median(times),
+            "ms",
+            most=300,
+            repetitions=tuple(times),
+        ),
+        Measurement(
+            f"{CONCURRENT_CLIENTS} clients at once, neither right nor asked to come back",
+            CONCURRENT_CLIENTS - right - away,
+            "answers",
+            most=0,
+        ),
+        Measurement("resident memory of the page meanwhile", max(peak), "GB", most=2),
+    ]
+
+
+@contextmanager
+def _watch_resident_memory(process: subprocess.Popen) -> Iterator[list[float]]:
+    """Resident gigabytes of a process, ten times a second, while the block runs."""
+    sizes, stop = [0.0], threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.1):
+            sizes.append(
+                int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+                * resource.getpagesize()
+                / 1e9
+            )
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield sizes
+    finally:
+        stop.set()
+        watcher.join()
+
+
+if __name__ == "__main__":
+    console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.detecting"))

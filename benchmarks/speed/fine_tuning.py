@@ -1,0 +1,91 @@
+"""Speed of an epoch on cached activations against the whole model, in turns, on noise."""
+
+import statistics
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from benchmarks.measuring import Measurement, measure_seconds
+from finetuning import boundary_models, unfreezing
+from training.bases import loaded_base, weights
+from training.detectors.assembly import EnsembleMember
+from training.detectors.detector_parts import DetectorParts
+from training.features import layout
+
+IMAGE_SIDE_PX, TRAINING_BATCH_SIZE, TIMED_ROUNDS = 160, 32, 9
+
+UNFREEZING_CASES = (
+    ("mobilenet_v2", "block16", "last block", 5.0),
+    ("mobilenet_v2", "block14", "last three blocks", 3.0),
+    ("xception", "top", "last block", 3.5),
+)
+"""Base, lowest opened block, what that is, and the ratio promised."""
+
+
+def measure_fine_tuning() -> list[Measurement]:
+    found = []
+    for name in dict.fromkeys(case[0] for case in UNFREEZING_CASES):
+        parent = build_linear_detector(name)
+        found += [
+            measure_speedup(parent, lowest, what, promised)
+            for base, lowest, what, promised in UNFREEZING_CASES
+            if base == name
+        ]
+    return found
+
+
+def build_linear_detector(name: str) -> DetectorParts:
+    """A pretrained base with a linear head on the mean of its last tap."""
+    import keras
+
+    base = loaded_base.load_base(weights.find_base_weights(name))
+    columns = [
+        column
+        for column in layout.list_columns(base, name, (IMAGE_SIDE_PX,))
+        if (column.tap, column.statistic) == ("top", "mean")
+    ]
+    head = keras.Sequential(
+        [keras.Input((columns[0].stop - columns[0].start,)), keras.layers.Dense(1)], name="head1"
+    )
+    card = SimpleNamespace(base={"name": name}, image_size=IMAGE_SIDE_PX)
+    return DetectorParts(
+        Path(),
+        card,
+        base,
+        [EnsembleMember(columns, head, 1.0)],
+        [base.get_weights(), head.get_weights()],
+    )
+
+
+def measure_speedup(parent: DetectorParts, lowest: str, what: str, promised: float) -> Measurement:
+    import keras
+
+    name = parent.card.base["name"]
+    blocks = unfreezing.split_into_blocks(parent.base, name)
+    depth = unfreezing.parse_max_depth(lowest, blocks)
+    unfreezing.unfreeze_blocks(parent.base, blocks[:depth])
+    boundaries = [
+        boundary_models.choose_boundary(parent, blocks[:depth], 1, disk) for disk in (1, 0)
+    ]
+    labels = (np.arange(TRAINING_BATCH_SIZE) % 2).astype(np.float32)[:, None]
+    steps = []
+    for boundary in boundaries:
+        model = boundary_models.build_tail(parent, boundary)
+        model.compile(
+            keras.optimizers.Adam(1e-5), keras.losses.BinaryCrossentropy(from_logits=True)
+        )
+        draw = np.random.default_rng(0)
+        x = tuple(
+            draw.uniform(0, 255 if not boundary.tap else 1, (TRAINING_BATCH_SIZE, *shape)).astype(
+                np.float32
+            )
+            for shape in boundary.shapes
+        )
+        model.train_on_batch(x, labels)
+        steps.append(lambda model=model, x=x: model.train_on_batch(x, labels))
+    ratios = tuple(
+        measure_seconds(steps[1]) / measure_seconds(steps[0]) for _ in range(TIMED_ROUNDS)
+    )
+    title = f"fine-tuning {name} at {IMAGE_SIDE_PX} px, batches of {TRAINING_BATCH_SIZE}, {what}: whole model over cached activations"
+    return Measurement(title, statistics.median(ratios), "x", least=promised, repetitions=ratios)

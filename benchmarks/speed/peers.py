@@ -1,0 +1,268 @@
+"""`python -m benchmarks.peers DATASET`: our training beside fine-tuning as fastai does it, on the same images.
+
+Both learn from the train split, see the same canonical pictures, set their threshold on the validation split, and are judged on
+the hold-out, and on data sets of other sources. AutoKeras is not here: its ImageClassifier (3.0) fails with Keras 3.15, which
+refuses a NumPy integer as the width of a layer.
+"""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from benchmarks.measuring import Measurement, measure_process, render_markdown_table
+from data_collection.dataset import manifest, splits
+from data_collection.dataset.manifest import FaceRecord
+from runtime import console
+from training import calibration, dataset
+from training.bases import loaded_base, weights
+from training.dataset import Dataset
+from training.detectors import saved_models
+from training.features import pixels as feature_pixels
+from validation.metrics.estimates import Estimate, estimate_metrics
+from validation.metrics.scored_images import ScoredImages
+
+MAX_SIDE_PX, TRAINING_BATCH_SIZE = 224, 32
+"""Of pictures, in pixels, where the data set has them as large; and pictures in a step of training."""
+
+COMPARED_METRICS = ("ROC AUC", "balanced accuracy")
+
+Scorer = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class PeerResult:
+    """What one made of the images.
+
+    Attributes:
+        estimates: by metric, of each set of images that it was judged on.
+        seconds: of its training.
+        memory: peak of its process, in GB.
+    """
+
+    name: str
+    estimates: list[dict[str, Estimate]]
+    seconds: float
+    memory: float
+
+
+def main(
+    data: tyro.conf.Positional[Path],
+    minutes: float = 2,
+    unseen: tuple[Path, ...] = (),
+    only: str = "",
+    place: Path | None = None,
+) -> None:
+    """Trains every peer in a process of its own, and prints the table.
+
+    Args:
+        data: folder of a data set.
+        minutes: that peers may train for; ours takes what it takes.
+        unseen: folders of further data sets, of other sources, all of whose images are judged.
+        only: one peer, in this process.
+        place: folder for what `only` finds.
+    """
+    if only:
+        train_peer(only, data, minutes, unseen, place)
+        return
+    head = [
+        "",
+        *(
+            f"{metric}, {where.name}"
+            for where in (Path("hold-out"), *unseen)
+            for metric in COMPARED_METRICS
+        ),
+    ]
+    lines = [
+        [
+            each.name,
+            *(
+                f"{e.value:.3f} ({e.low:.2f} to {e.high:.2f})"
+                for found in each.estimates
+                for e in found.values()
+            ),
+            f"{each.seconds:.0f} s",
+            f"{each.memory:.1f} GB",
+        ]
+        for each in compare_peers(data, minutes, unseen)
+    ]
+    print(render_markdown_table([*head, "training", "memory"], lines))
+
+
+def measure_peers(data: Path, minutes: float = 1.5) -> list[Measurement]:
+    """On the hold-out of one data set."""
+    return [
+        figure
+        for each in compare_peers(data, minutes)
+        for figure in (
+            *(
+                Measurement(f"{each.name}: {metric}", found.value)
+                for metric, found in each.estimates[0].items()
+            ),
+            Measurement(f"{each.name}: training", each.seconds, "s"),
+            Measurement(f"{each.name}: peak resident memory", each.memory, "GB"),
+        )
+    ]
+
+
+def compare_peers(data: Path, minutes: float, unseen: Sequence[Path] = ()) -> list[PeerResult]:
+    """Every peer, one after the other."""
+    splits.record_hold_out_opening(data, "peers")
+    shown = load_test_sets(data, unseen)
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number, name in enumerate(PEER_TRAINERS):
+            console.print_heading(name)
+            place = Path(folder) / str(number)
+            place.mkdir()
+            words = [
+                "benchmarks.peers",
+                str(data.absolute()),
+                "--minutes",
+                str(minutes),
+                "--only",
+                name,
+                "--place",
+                str(place),
+            ]
+            words += ["--unseen", *(str(other.absolute()) for other in unseen)] if unseen else []
+            _, memory = measure_process(words, place)
+            said = json.loads((place / "said.json").read_bytes())
+            each = [
+                estimate_metrics(
+                    ScoredImages.of(records, np.array(probabilities), said["threshold"]),
+                    COMPARED_METRICS,
+                )
+                for (_, records), probabilities in zip(shown, said["probabilities"], strict=True)
+            ]
+            found.append(PeerResult(name, each, said["seconds"], memory))
+    return found
+
+
+def load_test_sets(data: Path, unseen: Sequence[Path]) -> list[tuple[Path, list[FaceRecord]]]:
+    """Folder and images of every set: the hold-out, and all of each further data set."""
+    held = manifest.select_accepted(manifest.read_manifest(data), "hold-out")
+    return [
+        (data, held),
+        *((other, [r for r in manifest.read_manifest(other) if r.accepted]) for other in unseen),
+    ]
+
+
+def train_peer(
+    name: str, folder: Path, minutes: float, unseen: Sequence[Path], place: Path
+) -> None:
+    """Trains one peer and writes what it says of the pictures that it has not seen."""
+    from training import keras_startup
+
+    keras_startup.start_keras()
+    data = dataset.load_dataset(folder.parent, folder)
+    started = time.monotonic()
+    judge = PEER_TRAINERS[name](data, started + 60 * minutes, place)
+    seconds = time.monotonic() - started
+    known = judge(load_pixels(data.folder, data.validation, get_image_side(data)))
+    threshold = calibration.calibrate_probabilities(
+        known, data.labels(data.validation), 0.05
+    ).threshold
+    said = [
+        judge(load_pixels(*each, get_image_side(data))).tolist()
+        for each in load_test_sets(folder, unseen)
+    ]
+    (place / "said.json").write_text(
+        json.dumps({"seconds": seconds, "threshold": threshold, "probabilities": said})
+    )
+
+
+def get_image_side(data: Dataset) -> int:
+    return min(MAX_SIDE_PX, data.image_size)
+
+
+def load_pixels(folder: Path, records: Sequence[FaceRecord], side: int) -> np.ndarray:
+    batches = feature_pixels.load_view_batches(
+        folder, feature_pixels.make_view_batches([(record, 0) for record in records], 16), side
+    )
+    return np.concatenate([pixels for _, pixels in batches])
+
+
+def train_telltale(data: Dataset, deadline: float, place: Path) -> Scorer:
+    """`python -m training --bases mobilenet_v2`, its features not in any cache."""
+    import shutil
+
+    copy = place / "data" / "faces"
+    shutil.copytree(
+        data.folder, copy, ignore=shutil.ignore_patterns("features", "boundaries", "matrix")
+    )
+    measure_process(
+        ["training", "--bases", "mobilenet_v2", "--accept-shortcuts", "--dataset", "data/faces"],
+        place,
+    )
+    from training.onnx_models import open_onnx
+
+    run = open_onnx(
+        saved_models.find_detector(place / "saved_models", None) / saved_models.ONNX_FILE
+    )
+    return lambda pixels: np.concatenate(
+        [run(pixels[n : n + 8].astype(np.float32))[:, 0] for n in range(0, len(pixels), 8)]
+    )
+
+
+def train_like_fastai(data: Dataset, deadline: float, place: Path) -> Scorer:
+    """An epoch of the head, then all of MobileNetV2 with a rate that rises and falls, for as many epochs as there is time for.
+
+    Mirrored pictures as augmentation. After the documentation of fastai's `fine_tune`; unlike there, BatchNormalization stays
+    frozen and all layers have one rate.
+    """
+    import keras
+
+    from training.bases import base_models
+
+    side, base = (
+        get_image_side(data),
+        loaded_base.load_base(weights.find_base_weights("mobilenet_v2")),
+    )
+    pixels = keras.Input((side, side, 3))
+    flipped = keras.layers.RandomFlip("horizontal")(pixels)
+    top = keras.layers.GlobalAveragePooling2D()(
+        base(base_models.preprocess_pixels(flipped, "mobilenet_v2"), training=False)
+    )
+    model = keras.Model(pixels, keras.layers.Dense(1)(keras.layers.Dropout(0.5)(top)))
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    x, y = (
+        load_pixels(data.folder, data.train, side).astype(np.float32),
+        data.labels(data.train).astype(np.float32)[:, None],
+    )
+    base.trainable = False
+    model.compile(keras.optimizers.Adam(2e-3), loss)
+    model.fit(x, y, epochs=1, batch_size=TRAINING_BATCH_SIZE, verbose=0)
+    head = [np.copy(weight) for weight in model.layers[-1].get_weights()]
+    base.trainable = True
+    for layer in base.layers:
+        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+    model.compile(keras.optimizers.Adam(1e-4), loss)
+    model.layers[-1].set_weights(head)
+    before = time.monotonic()
+    model.fit(x, y, epochs=1, batch_size=TRAINING_BATCH_SIZE, verbose=0)
+    epochs = max(1, int((deadline - time.monotonic()) / (time.monotonic() - before)))
+    steps = epochs * -(-len(x) // TRAINING_BATCH_SIZE)
+    rise = keras.optimizers.schedules.CosineDecay(
+        1e-5, steps, alpha=0.0, warmup_target=2e-4, warmup_steps=steps // 4
+    )
+    model.compile(keras.optimizers.Adam(rise), loss)
+    model.fit(x, y, epochs=epochs, batch_size=TRAINING_BATCH_SIZE, verbose=0)
+    return lambda given: calibration.sigmoid(
+        model.predict(given.astype(np.float32), verbose=0)[:, 0].astype(np.float64)
+    )
+
+
+PEER_TRAINERS: dict[str, Callable[[Dataset, float, Path], Scorer]] = {
+    "Telltale, MobileNetV2, 30 trials": train_telltale,
+    "fine-tuning as fastai does it, MobileNetV2": train_like_fastai,
+}
+"""Name, and what trains it: given the data set, when it has to end, and a folder; returns what judges pictures."""
+
+if __name__ == "__main__":
+    console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.peers"))

@@ -1,0 +1,138 @@
+"""`python -m benchmarks.scale`: a search over a million rows of made-up features that lie on disk; its memory, and its speed.
+
+The features are as many numbers as MobileNetV2's top layer has. What is counted is the memory that the process has to itself;
+pages of the features that the system keeps in memory as long as nobody else needs it are told beside it.
+"""
+
+import contextlib
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from benchmarks.measuring import Measurement, print_measurements
+from runtime import console
+from training.features.feature_cache import advise_random_access
+
+FEATURE_WIDTH, WRITTEN_ROWS_PER_BLOCK = 1280, 10_000
+CLASS_SEPARATION = 0.15
+"""By how many deviations the two classes are apart in the first 32 numbers."""
+
+
+def main(
+    rows: int = 1_000_000,
+    trials: int = 16,
+    epochs: int = 2,
+    batch_size: int = 512,
+    place: Path | None = None,
+    out: Path | None = None,
+) -> None:
+    """Writes the features, searches heads on them, and tells time and memory.
+
+    Args:
+        rows: photographs and generated images.
+        trials: heads, trained at once.
+        epochs: of each.
+        batch_size: rows of a training step.
+        place: folder for the features, five kilobytes a row; without it, one for temporary files.
+        out: JSON file for the figures.
+    """
+    from training import keras_startup
+
+    keras_startup.start_keras()
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        started = time.monotonic()
+        values, labels = write_synthetic_features(Path(folder), rows)
+        console.print_message(
+            f"{values.nbytes / 1e9:.1f} GB of features written in {time.monotonic() - started:.0f} s."
+        )
+        from training.features.layout import Column
+        from training.features.training_features import TrainingFeatures
+        from training.head_search import search
+
+        held = rows * 85 // 100
+        columns = [Column(224, "top", "mean", 0, FEATURE_WIDTH)]
+        parts = values[:held], values[held:], labels[:held], labels[held:]
+        seen = {"mobilenet_v2": TrainingFeatures(columns, *parts)}
+        folders = Path(folder) / "search", Path(folder) / "logs"
+        started = time.monotonic()
+        with watch_own_memory() as own:
+            found = search.search_heads(seen, "", *folders, "random", trials, epochs, batch_size, 0)
+        seconds = time.monotonic() - started
+    figures = [
+        Measurement(
+            f"search: {rows:,} rows of {FEATURE_WIDTH} features, {trials} heads of {epochs} epochs",
+            seconds,
+            "s",
+        ),
+        Measurement(
+            "rows of training and validation, all heads together",
+            rows * epochs * trials / seconds,
+            "/s",
+        ),
+        Measurement("memory of its own, at its peak", max(own), "GB", most=4.0),
+        Measurement(
+            "the same with pages of the features that the system keeps",
+            read_memory_gb("VmHWM"),
+            "GB",
+        ),
+        Measurement(
+            "validation AUC of the best head", max(trial.auc for trial in found), least=0.7
+        ),
+    ]
+    print_measurements("Scale", figures)
+    if out:
+        out.write_text(json.dumps([asdict(figure) for figure in figures]))
+
+
+def write_synthetic_features(folder: Path, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mapped features of shape (rows, 1, WIDTH), and labels."""
+    draw = np.random.default_rng(0)
+    labels = (draw.random(rows) < 0.5).astype(np.int64)
+    values = np.memmap(
+        folder / "features", dtype=np.float32, mode="w+", shape=(rows, 1, FEATURE_WIDTH)
+    )
+    for start in range(0, rows, WRITTEN_ROWS_PER_BLOCK):
+        part = draw.standard_normal(
+            (min(WRITTEN_ROWS_PER_BLOCK, rows - start), FEATURE_WIDTH), dtype=np.float32
+        )
+        part[:, :32] += CLASS_SEPARATION * (
+            2 * labels[start : start + WRITTEN_ROWS_PER_BLOCK, None] - 1
+        )
+        values[start : start + WRITTEN_ROWS_PER_BLOCK, 0] = part
+    values.flush()
+    return advise_random_access(
+        np.memmap(folder / "features", dtype=np.float32, mode="r", shape=values.shape)
+    ), labels
+
+
+@contextlib.contextmanager
+def watch_own_memory() -> Iterator[list[float]]:
+    """What the process has to itself, in GB, ten times a second."""
+    found, over = [read_memory_gb("RssAnon")], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.1):
+            found.append(read_memory_gb("RssAnon"))
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    yield found
+    over.set()
+    watcher.join()
+
+
+def read_memory_gb(what: str) -> float:
+    """A line of Linux's account of this process's memory, in GB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(what)) * 1024 / 1e9
+
+
+if __name__ == "__main__":
+    console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.scale"))

@@ -1,0 +1,1 @@
+"""Studies that open hold-outs or train models of their own; each is a command."""

@@ -1,0 +1,341 @@
+"""`python -m benchmarks.jpeg_quality data/faces --out FOLDER`: what the canonicaliser's random JPEG quality buys.
+
+Logistic regression on MobileNetV2's taps is trained on pictures that end in a JPEG of a drawn quality, of one quality, or in
+none, each on the files as they are and on two stores that save photographs alone as JPEG; and judged on the hold-out under
+recompression, shrinking, and with the classes' codecs swapped. So it opens the hold-out, and the opening is counted. It takes
+six minutes on two busy cores; what was computed is kept in FOLDER.
+"""
+
+import concurrent.futures
+import os
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+from PIL import Image
+
+from benchmarks import measuring
+from data_collection.dataset import manifest, splits, stored_images
+from data_collection.dataset.manifest import FaceRecord
+from data_collection.images import canonical, decode
+from data_collection.images.decode import DecodedFace
+from runtime import atomic_files, console, plotting
+from training import calibration
+from training.baselines import linear
+from training.bases import weights
+from training.dataset import Dataset
+from training.features.extractor import Extractor
+from training.features.training_features import TrainingFeatures
+from validation.metrics.estimates import Estimate, estimate_metrics
+from validation.metrics.scored_images import ScoredImages
+from validation.result_cache import load_or_compute
+from validation.robustness.distortions import DISTORTIONS, UNDISTORTED, Distortion, apply_jpeg
+
+BASE_NAME, IMAGE_SIDE_PX, TARGET_FPR = "mobilenet_v2", 224, 0.05
+REPORTED_METRICS = ("ROC AUC", "TPR", "FPR")
+FEATURE_BATCH_SIZE = 32
+
+
+def resize_square(square: Image.Image) -> Image.Image:
+    return square.resize((IMAGE_SIDE_PX, IMAGE_SIDE_PX), Image.Resampling.LANCZOS)
+
+
+FINAL_JPEG_PIPELINES: dict[str, Callable[[DecodedFace, str], np.ndarray]] = {
+    "drawn from 60 to 95": lambda face, face_id: canonical.compute_canonical_pixels(
+        face, face_id, IMAGE_SIDE_PX
+    ),
+    "always 90": lambda face, face_id: np.asarray(apply_jpeg(resize_square(face.square), 90)),
+    "no JPEG": lambda face, face_id: np.asarray(resize_square(face.square)),
+}
+"""How a picture is prepared, for training and for judging alike; the first is the canonicaliser."""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What the files were like that training saw.
+
+    Attributes:
+        stored: from the decoded square to the one that the collection holds.
+        quality: of its JPEGs.
+        jpeg: labels of the classes that it saved as JPEG; the others as PNG.
+    """
+
+    name: str
+    stored: Callable[[Image.Image], Image.Image]
+    quality: int
+    jpeg: tuple[str, ...]
+
+
+COLLECTIONS = (
+    Collection("files as collected", lambda square: square, 90, ()),
+    Collection(
+        f"photographs stored as JPEG 90, generated images as PNG, all of {IMAGE_SIDE_PX} px",
+        resize_square,
+        90,
+        ("real",),
+    ),
+    Collection(
+        f"photographs stored as JPEG 75, generated images as PNG, all of {IMAGE_SIDE_PX} px",
+        resize_square,
+        75,
+        ("real",),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class TestCondition:
+    """How the hold-out's pictures come: passed on, or with other classes saved as JPEG than in training (None: the same)."""
+
+    name: str
+    distortion: Distortion = UNDISTORTED
+    jpeg: tuple[str, ...] | None = None
+
+
+DISTORTIONS_BY_NAME = {row.name: row for row in DISTORTIONS}
+TEST_CONDITIONS = (
+    TestCondition("as in training"),
+    *(
+        TestCondition(name, DISTORTIONS_BY_NAME[name])
+        for name in ("JPEG 90", "JPEG 70", "JPEG 50", "JPEG 30", "WebP 75", "WebP 50", "resize 0.5")
+    ),
+    TestCondition("all PNG", jpeg=()),
+    TestCondition("only photographs JPEG", jpeg=("real",)),
+    TestCondition("only generated JPEG", jpeg=("generated",)),
+)
+"""The last two save one class with the quality of the collection's JPEGs, and the other as PNG."""
+
+
+@dataclass(frozen=True)
+class ConditionResult:
+    """What one detector makes of the hold-out in one condition."""
+
+    collection: str
+    pipeline: str
+    condition: str
+    auc: Estimate
+    tpr: Estimate
+    fpr: Estimate
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """Computes features and keeps them."""
+
+    folder: Path
+    keep: Path
+    extractor: Extractor
+
+    def features(
+        self,
+        records: Sequence[FaceRecord],
+        collection: Collection,
+        pipeline: str,
+        condition: TestCondition,
+    ) -> np.ndarray:
+        """Float32, (images, width)."""
+        what = f"{collection.name}; {pipeline}; {condition.name}"
+        key = [self.extractor.name, what, [record.id for record in records]]
+        return load_or_compute(
+            self.keep,
+            "features",
+            key,
+            partial(self._make, records, collection, pipeline, condition, what),
+        )["features"]
+
+    def _make(self, records, collection, pipeline, condition, what: str) -> dict[str, np.ndarray]:
+        one = partial(compute_pixels, self.folder, collection, pipeline, condition)
+        batches = [
+            records[start : start + FEATURE_BATCH_SIZE]
+            for start in range(0, len(records), FEATURE_BATCH_SIZE)
+        ]
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            shown = console.track_progress(batches, what, len(batches))
+            made = [
+                self.extractor.run(np.stack(list(pool.map(one, batch))).astype(np.float32))
+                for batch in shown
+            ]
+        return {"features": np.concatenate(made)}
+
+
+def compute_pixels(
+    folder: Path,
+    collection: Collection,
+    pipeline: str,
+    condition: TestCondition,
+    record: FaceRecord,
+) -> np.ndarray:
+    face = decode.decode_face(stored_images.read_original(folder, record), record.crop)
+    saved = collection.stored(face.square)
+    if record.label in (collection.jpeg if condition.jpeg is None else condition.jpeg):
+        saved = apply_jpeg(saved, collection.quality)
+    return FINAL_JPEG_PIPELINES[pipeline](
+        replace(face, square=condition.distortion.of(saved, record.id)), record.id
+    )
+
+
+def evaluate_pipeline(
+    bench: FeatureStore, records: Sequence[FaceRecord], collection: Collection, pipeline: str
+) -> list[ConditionResult]:
+    """Trains on the train split, sets the threshold on the validation split, judges the hold-out under every condition."""
+    train, validation, hold_out = (
+        manifest.select_accepted(records, split) for split in splits.SPLITS
+    )
+    x, x_val = (
+        bench.features(part, collection, pipeline, TEST_CONDITIONS[0])[:, None]
+        for part in (train, validation)
+    )
+    y, y_val = Dataset.labels(train), Dataset.labels(validation)
+    faces = TrainingFeatures(bench.extractor.columns, x, x_val, y, y_val)
+    head = linear.fit_logistic_baseline(
+        pipeline, BASE_NAME, faces, "all", "mean+std", IMAGE_SIDE_PX
+    )
+    threshold = calibration.calibrate_probabilities(head.probabilities, y_val, TARGET_FPR).threshold
+    rows = []
+    for condition in TEST_CONDITIONS:
+        found = bench.features(hold_out, collection, pipeline, condition).astype(np.float64)
+        said = calibration.sigmoid(found @ head.weights + head.bias)
+        values = estimate_metrics(ScoredImages.of(hold_out, said, threshold), REPORTED_METRICS)
+        rows.append(ConditionResult(collection.name, pipeline, condition.name, *values.values()))
+    return rows
+
+
+def main(dataset: Annotated[Path, tyro.conf.Positional], out: Path) -> None:
+    """Train with and without the random JPEG quality, and judge on the hold-out, which counts as an opening.
+
+    Args:
+        dataset: a collected data set.
+        out: folder for the table, the figure, and what is kept for a second run.
+    """
+    from training import keras_startup
+
+    keras_startup.start_keras()
+    records = manifest.read_manifest(dataset)
+    splits.check_splits(records, splits.read_splits(dataset))
+    bench = FeatureStore(
+        dataset,
+        out / "kept",
+        Extractor(weights.find_base_weights(BASE_NAME), (IMAGE_SIDE_PX,), IMAGE_SIDE_PX),
+    )
+    opened = splits.record_hold_out_opening(dataset, "benchmarks.jpeg_quality")
+    console.print_heading(f"Three ways to end the canonicaliser, on {dataset} (opening {opened})")
+    rows = [
+        row
+        for each in COLLECTIONS
+        for name in FINAL_JPEG_PIPELINES
+        for row in evaluate_pipeline(bench, records, each, name)
+    ]
+    for each in COLLECTIONS:
+        console.print_table(
+            each.name,
+            TABLE_COLUMNS,
+            [format_cells(row) for row in rows if row.collection == each.name],
+        )
+    atomic_files.write_atomically(out / "jpeg-quality.md", render_markdown(rows).encode())
+    atomic_files.write_atomically(out / "jpeg-quality.png", render_curves(rows))
+    console.print_message(
+        f"Table and figure: {out / 'jpeg-quality.md'}, {out / 'jpeg-quality.png'}"
+    )
+
+
+TABLE_COLUMNS = ("pictures", "final JPEG", "ROC AUC", "TPR", "FPR")
+
+
+def format_cells(row: ConditionResult) -> tuple[str, ...]:
+    return (row.condition, row.pipeline, str(row.auc), str(row.tpr), str(row.fpr))
+
+
+def render_markdown(rows: Sequence[ConditionResult]) -> str:
+    lines = []
+    for each in COLLECTIONS:
+        mine = [format_cells(row) for row in rows if row.collection == each.name]
+        lines += [
+            f"{each.name[0].upper()}{each.name[1:]}:",
+            "",
+            measuring.render_markdown_table(TABLE_COLUMNS, mine),
+        ]
+    return "\n".join(lines)
+
+
+LINE_STYLES = {
+    "drawn from 60 to 95": {"color": "0.15", "linestyle": "-", "marker": "o"},
+    "always 90": {"color": "#009e73", "linestyle": (0, (1, 1.2)), "marker": "^"},
+    "no JPEG": {"color": "#cc79a7", "linestyle": (0, (4, 1.5)), "marker": "s"},
+}
+PANEL_TITLES = {
+    "auc": "ROC AUC",
+    "tpr": "generated images found (TPR)",
+    "fpr": "photographs called generated (FPR)",
+}
+JOINED_CONDITION_COUNT = (
+    5  # conditions that form a series: as in training, then ever lower JPEG quality
+)
+
+
+def render_curves(rows: Sequence[ConditionResult]) -> bytes:
+    """A row of panels for each collection: AUC, TPR and FPR with their intervals; PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 2.7 * len(COLLECTIONS) + 1), dpi=150, layout="constrained")
+    every = figure.subplots(len(COLLECTIONS), len(PANEL_TITLES), sharex=True, sharey=True)
+    for line, each in zip(every, COLLECTIONS, strict=True):
+        for axes, (name, title) in zip(line, PANEL_TITLES.items(), strict=True):
+            for place, pipeline in enumerate(FINAL_JPEG_PIPELINES):
+                mine = [
+                    row for row in rows if (row.collection, row.pipeline) == (each.name, pipeline)
+                ]
+                _plot_pipeline(
+                    axes, [getattr(row, name) for row in mine], pipeline, 0.2 * (place - 1)
+                )
+            axes.set_title(title if each is COLLECTIONS[0] else "", fontsize=10)
+            axes.set_xticks(
+                range(len(TEST_CONDITIONS)),
+                [row.name for row in TEST_CONDITIONS],
+                rotation=55,
+                ha="right",
+                rotation_mode="anchor",
+            )
+            axes.tick_params(labelsize=8)
+            axes.grid(axis="y", color="0.92")
+            axes.spines[["top", "right"]].set_visible(False)
+        line[0].set_ylabel(textwrap.fill(each.name, 30), fontsize=8.5)
+    handles = every[0, 0].get_legend_handles_labels()
+    figure.legend(
+        *handles,
+        loc="outside upper center",
+        ncols=3,
+        frameon=False,
+        fontsize=10,
+        title="final JPEG of the canonicaliser",
+    )
+    return plotting.render_png(figure)
+
+
+def _plot_pipeline(axes, values: Sequence[Estimate], pipeline: str, shift: float) -> None:
+    x, value = np.arange(len(values)) + shift, np.array([each.value for each in values])
+    ends = np.abs(np.array([[each.low, each.high] for each in values]).T - value)
+    look = LINE_STYLES[pipeline]
+    axes.plot(
+        x[:JOINED_CONDITION_COUNT],
+        value[:JOINED_CONDITION_COUNT],
+        linewidth=1.4,
+        markersize=4,
+        label=pipeline,
+        **look,
+    )
+    axes.plot(
+        x[JOINED_CONDITION_COUNT:],
+        value[JOINED_CONDITION_COUNT:],
+        markersize=4,
+        **{**look, "linestyle": "none"},
+    )
+    axes.errorbar(x, value, ends, fmt="none", ecolor=look["color"], elinewidth=0.8, alpha=0.6)
+
+
+if __name__ == "__main__":
+    console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.jpeg_quality"))

@@ -1,0 +1,117 @@
+"""`python -m benchmarks.small_autoencoder PHOTOS OUT`: an autoencoder for reconstructions, where no model hub can be reached.
+
+It has the layout of Stable Diffusion's in diffusers, a hundredth of the numbers, and is trained for some minutes
+on crops of the photographs. `python -m data_collection --generated reconstruction:100@OUT` then passes photographs through it.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from data_collection.images import decode
+from runtime import console
+
+LEVEL_CHANNELS = (32, 64)
+"""Channels; every level but the last halves the sides. Shrinking by eight, as the real ones do, takes long to learn: what comes
+back after ten minutes is so soft that `data_collection` refuses it as enlarged."""
+
+SPECTRUM_LOSS_WEIGHT = 0.05
+"""Weight of the loss on the logarithm of the spectrum, which asks for detail where the others are content with blur."""
+
+
+def main(
+    photos: tyro.conf.Positional[Path],
+    out: tyro.conf.Positional[Path],
+    minutes: float = 10,
+    seed: int = 0,
+) -> None:
+    """Trains and saves it.
+
+    Args:
+        photos: folder with photographs, subfolders included.
+        out: folder for the model.
+        minutes: as long as it learns.
+        seed: of crops and first weights; how far it gets depends on the machine as well.
+    """
+    import torch
+    from diffusers import AutoencoderKL
+
+    pictures = [
+        picture
+        for path in sorted(photos.rglob("*"))
+        if path.is_file()
+        for picture in load_square(path)
+    ]
+    if not pictures:
+        raise console.PlainError(f"{photos} has no picture; name a folder with photographs.")
+    torch.manual_seed(seed)
+    model = AutoencoderKL(
+        block_out_channels=LEVEL_CHANNELS,
+        norm_num_groups=8,
+        latent_channels=8,
+        mid_block_add_attention=False,
+        down_block_types=("DownEncoderBlock2D",) * len(LEVEL_CHANNELS),
+        up_block_types=("UpDecoderBlock2D",) * len(LEVEL_CHANNELS),
+    )
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    started, said = time.monotonic(), -1.0
+    for step, crops in enumerate(iterate_batches(pictures, np.random.default_rng(seed)), 1):
+        gone = (time.monotonic() - started) / (60 * minutes)
+        for group in optimizer.param_groups:
+            group["lr"] = 1e-3 * (1 - min(gone, 1)) * min(1, step / 50)
+        pixels = torch.from_numpy(crops)
+        made = model.decode(model.encode(pixels).latent_dist.mode()).sample
+        error = made - pixels
+        loss = error.abs().mean() + sum(torch.diff(error, dim=way).abs().mean() for way in (2, 3))
+        spectra = [
+            torch.log(torch.fft.rfft2(each, norm="ortho").abs() + 0.01) for each in (made, pixels)
+        ]
+        loss = loss + SPECTRUM_LOSS_WEIGHT * (spectra[0] - spectra[1]).abs().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        if gone >= said + 0.1 or gone >= 1:
+            said = gone
+            console.print_message(f"{gone:4.0%}: step {step}, loss {loss.item():.4f}.")
+        if gone >= 1:
+            break
+    model.eval().save_pretrained(out / "vae")
+    console.print_message(
+        f"{out}, {sum(each.numel() for each in model.parameters()):,} numbers, from {len(pictures)} pictures."
+    )
+
+
+def load_square(path: Path) -> list[np.ndarray]:
+    """The centre square as float32 in -1..1, (3, side, side), side at most 384; nothing for what is no picture."""
+    try:
+        square = decode.decode_face(path.read_bytes()).square
+    except decode.UnreadableImage:
+        return []
+    square.thumbnail((384, 384))
+    return [np.moveaxis(np.asarray(square.convert("RGB"), dtype=np.float32) / 127.5 - 1, 2, 0)]
+
+
+def iterate_batches(
+    pictures: list[np.ndarray], draw: np.random.Generator, rows: int = 12, side: int = 96
+) -> Iterator[np.ndarray]:
+    pictures = [picture for picture in pictures if picture.shape[1] >= side]
+    while True:
+        yield np.stack(
+            [
+                cut_random_crop(pictures[draw.integers(len(pictures))], draw, side)
+                for _ in range(rows)
+            ]
+        )
+
+
+def cut_random_crop(picture: np.ndarray, draw: np.random.Generator, side: int) -> np.ndarray:
+    top, left = draw.integers(picture.shape[1] - side + 1, size=2)
+    return picture[:, top : top + side, left : left + side]
+
+
+if __name__ == "__main__":
+    console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.small_autoencoder"))

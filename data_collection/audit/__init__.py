@@ -1,0 +1,1 @@
+"""Tests whether anything but the face gives the label away."""

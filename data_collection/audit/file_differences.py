@@ -1,0 +1,54 @@
+"""Facts of the files that one class has and the other has not, as sentences."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from data_collection.audit.file_features import FeatureValues
+from data_collection.dataset import manifest
+from data_collection.dataset.manifest import FaceRecord
+
+CLASS_PLURALS = {"real": "photographs", "generated": "generated images"}
+
+FILE_FACT_PHRASES = {
+    "format": "are {} files",
+    "mode": "have the colour mode {}",
+    "pixels": "measure {} pixels",
+    "table": "have the JPEG quantisation table {}",
+    "sampling": "have the JPEG chroma sampling {}",
+    "progressive": "are coded progressively",
+    "exif": "carry EXIF data",
+    "icc": "carry a colour profile",
+    "xmp": "carry XMP data",
+    "c2pa": "carry content credentials (C2PA)",
+    "text": "carry text",
+    "frames": "have several frames",
+}
+"""What `audit_features.container` knows as categories, as a sentence goes on."""
+
+ABSENT_FACT_VALUES = ("no", "none")
+MIN_SHARE_DIFFERENCE, MIN_EXCLUSIVE_SHARE = 0.5, 0.05
+"""A fact is told if its shares in the two classes differ by the first, or if one class alone has more than the second."""
+
+
+def find_file_differences(
+    containers: Sequence[FeatureValues], rows: Sequence[FaceRecord]
+) -> list[str]:
+    """Facts of the files that one class has and the other has not, or hardly, as sentences; the clearest first."""
+    count: dict[tuple[str, str], Counter] = defaultdict(Counter)
+    total = Counter(row.label for row in rows)
+    for facts, row in zip(containers, rows, strict=True):
+        for name, value in facts.items():
+            if isinstance(value, str) and value not in ABSENT_FACT_VALUES:
+                count[name, value][row.label] += 1
+    told = []
+    for (name, value), found in count.items():
+        share = {label: found[label] / max(total[label], 1) for label in manifest.LABELS}
+        more, less = sorted(manifest.LABELS, key=share.get, reverse=True)
+        if share[more] - share[less] >= MIN_SHARE_DIFFERENCE or (
+            share[more] > MIN_EXCLUSIVE_SHARE and not share[less]
+        ):
+            told.append((share[less] - share[more], name, value, more, less, share))
+    return [
+        f"{share[more]:.0%} of the {CLASS_PLURALS[more]} {FILE_FACT_PHRASES[name].format(value)}, {share[less]:.0%} of the {CLASS_PLURALS[less]}."
+        for _, name, value, more, less, share in sorted(told, key=lambda tell: tell[:3])
+    ]

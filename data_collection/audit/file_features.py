@@ -1,0 +1,60 @@
+"""Features of the file around the pixels, from its header: format, metadata, compression, size."""
+
+import hashlib
+import io
+
+from PIL import Image
+
+from data_collection.dataset.manifest import FaceRecord
+from data_collection.images import decode
+
+FeatureValues = dict[str, float | str]
+"""What one probe knows of one image, by name; a string is a category."""
+
+
+def measure_container(data: bytes, record: FaceRecord) -> FeatureValues:
+    """Facts of the file around the picture, from its header."""
+    with Image.open(io.BytesIO(data), formats=decode.IMAGE_FORMATS) as image:
+        info, tables, chunks = (
+            image.info,
+            getattr(image, "quantization", None) or {},
+            _list_png_chunk_types(data),
+        )
+        layers = [(layer[1], layer[2]) for layer in getattr(image, "layer", None) or ()]
+        return {
+            "format": record.format,
+            "mode": record.mode,
+            "pixels": f"{record.width} x {record.height}",
+            "table": hashlib.sha256(repr(sorted(tables.items())).encode()).hexdigest()[:8]
+            if tables
+            else "none",
+            "sampling": "x".join(map(str, layers[0])) if layers else "none",
+            "progressive": _format_yes_no(
+                "progressive" in info or "interlace" in info and bool(info["interlace"])
+            ),
+            "exif": _format_yes_no(bool(info.get("exif")) or b"eXIf" in chunks),
+            "icc": _format_yes_no("icc_profile" in info),
+            "xmp": _format_yes_no("xmp" in info or "XML:com.adobe.xmp" in info),
+            "c2pa": _format_yes_no(b"c2pa" in data),
+            "text": _format_yes_no(bool(chunks & {b"tEXt", b"zTXt", b"iTXt"}) or "comment" in info),
+            "frames": _format_yes_no(getattr(image, "n_frames", 1) > 1),
+            "width": float(record.width),
+            "height": float(record.height),
+            "width over height": record.width / record.height,
+            "JPEG quality": float(record.quality or 0),
+            "bytes": float(len(data)),
+            "bits per pixel": 8 * len(data) / (record.width * record.height),
+        }
+
+
+def _list_png_chunk_types(data: bytes) -> set[bytes]:
+    """Types of a PNG's chunks, also of those behind the pixels, for which Pillow would have to decode it."""
+    found, place = set(), 8
+    while data.startswith(b"\x89PNG") and place + 8 <= len(data):
+        found.add(data[place + 4 : place + 8])
+        place += 12 + int.from_bytes(data[place : place + 4])
+    return found
+
+
+def _format_yes_no(fact: bool) -> str:
+    return "yes" if fact else "no"

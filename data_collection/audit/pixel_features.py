@@ -1,0 +1,172 @@
+"""Features of the pixels: colour, layout, border, sharpness, spectrum."""
+
+import functools
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from data_collection.audit.file_features import FeatureValues
+
+MAX_MEASURED_SIDE_PX = 512
+"""Side, in pixels, of the centre that is looked at; a trace is everywhere, and large pictures cost time."""
+
+
+CELLS_PER_SIDE = 8
+
+
+SPECTRUM_BANDS = 8
+
+
+def measure_pixels(square: Image.Image) -> dict[str, FeatureValues]:
+    """Tier 2 and 3 numbers of a square RGB picture, by probe."""
+    grey = crop_grey_centre(square)
+    return {
+        "colour": measure_colour(square),
+        "thumbnail": measure_thumbnail(square),
+        "border": measure_border(square),
+        "sharpness": measure_sharpness(square),
+        "spectrum": measure_spectrum(grey),
+    }
+
+
+def _crop_centre(square: Image.Image) -> Image.Image:
+    side = min(square.width, MAX_MEASURED_SIDE_PX)
+    corner = (square.width - side) // 2
+    return square.crop((corner, corner, corner + side, corner + side))
+
+
+def crop_grey_centre(square: Image.Image) -> np.ndarray:
+    return np.asarray(_crop_centre(square).convert("L"), dtype=np.float32)
+
+
+def measure_colour(square: Image.Image) -> FeatureValues:
+    small = square.resize((64, 64), Image.Resampling.BOX)
+    rgb, saturation = (
+        np.asarray(small, dtype=np.float64),
+        np.asarray(small.convert("HSV"), dtype=np.float64)[..., 1],
+    )
+    grey = rgb.mean(axis=2)
+    levels = np.percentile(grey, (5, 25, 50, 75, 95))
+    return {
+        **{
+            f"mean of {name}": float(rgb[..., i].mean())
+            for i, name in enumerate(("red", "green", "blue"))
+        },
+        **{
+            f"contrast of {name}": float(rgb[..., i].std())
+            for i, name in enumerate(("red", "green", "blue"))
+        },
+        **{
+            f"brightness at {share}%": float(level)
+            for share, level in zip((5, 25, 50, 75, 95), levels, strict=True)
+        },
+        "saturation": float(saturation.mean()),
+        "spread of saturation": float(saturation.std()),
+        "difference between channels": float(np.ptp(rgb, axis=2).mean()),
+        "share of black": float((grey < 4).mean()),
+        "share of white": float((grey > 251).mean()),
+    }
+
+
+def measure_thumbnail(square: Image.Image) -> FeatureValues:
+    cells = np.asarray(
+        square.convert("L").resize((CELLS_PER_SIDE, CELLS_PER_SIDE), Image.Resampling.BOX),
+        dtype=np.float64,
+    )
+    return {
+        f"brightness {_describe_cell(y, x)}": float(cells[y, x])
+        for y in range(CELLS_PER_SIDE)
+        for x in range(CELLS_PER_SIDE)
+    }
+
+
+def measure_border(square: Image.Image) -> FeatureValues:
+    """Brightness of a thin frame in 32 pieces, and its fine contrast against what lies just inside: margins, captions."""
+    grey = np.asarray(square.convert("L"), dtype=np.float32)
+    deep = max(square.width // 32, 3)
+    found: FeatureValues = {}
+    edges = (
+        ("top", "left"),
+        ("right", "top"),
+        ("bottom", "right"),
+        ("left", "bottom"),
+    )  # as turning brings them up
+    for turn, (edge, start) in enumerate(edges):
+        turned = np.rot90(grey, turn)
+        strips = [
+            np.array_split(turned[first : first + deep], CELLS_PER_SIDE, axis=1)
+            for first in (0, deep)
+        ]
+        for number, (outer, inner) in enumerate(zip(*strips, strict=True), 1):
+            place = f"at the {edge}, piece {number} of {CELLS_PER_SIDE} from the {start}"
+            found[f"brightness {place}"] = float(outer.mean())
+            found[f"fine contrast {place}"] = _compute_fine_contrast(
+                outer
+            ) - _compute_fine_contrast(inner)
+    return found
+
+
+def _compute_fine_contrast(piece: np.ndarray) -> float:
+    return float(np.log1p(np.abs(np.diff(piece, axis=1)).mean()))
+
+
+def _describe_cell(y: int, x: int) -> str:
+    return f"in row {y + 1}, column {x + 1} of {CELLS_PER_SIDE} x {CELLS_PER_SIDE}"
+
+
+def measure_sharpness(square: Image.Image) -> FeatureValues:
+    centre = _crop_centre(square).convert("L")
+    grey = np.asarray(centre, dtype=np.float32)
+    middle = grey[1:-1, 1:-1]
+    laplacian = 4 * middle - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
+    small = centre.crop(
+        (0, 0, *np.minimum(centre.size, 128))
+    )  # the median filter takes longer than all the rest
+    residual = np.asarray(small, dtype=np.float32) - np.asarray(
+        small.filter(ImageFilter.MedianFilter(3)), dtype=np.float32
+    )
+    gradient = np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean()
+    return {
+        "strength of edges": float(np.log1p(gradient)),
+        "fine detail": float(np.log1p(laplacian.std())),
+        "peakedness of detail": float(
+            np.log1p(np.square(np.square(laplacian)).mean() / (laplacian.var() ** 2 + 1e-6))
+        ),
+        "noise": float(np.log1p(residual.std())),
+        "share of flat pixels": float((np.abs(laplacian) < 1).mean()),
+    }
+
+
+def measure_spectrum(grey: np.ndarray) -> FeatureValues:
+    """Log power in radial bands, each against the band below it, and on the diagonal against the axes."""
+    from scipy import fft
+
+    side = len(grey)
+    window = np.hanning(side).astype(np.float32)
+    power = np.abs(fft.rfft2((grey - grey.mean()) * window[:, None] * window[None, :])) ** 2
+    bands, diagonal, axial = _build_frequency_masks(side)
+    count = np.bincount(bands.ravel(), minlength=SPECTRUM_BANDS + 1)
+    level = np.log(
+        np.bincount(bands.ravel(), power.ravel(), minlength=SPECTRUM_BANDS + 1)
+        / np.maximum(count, 1)
+        + 1
+    )
+    found: FeatureValues = {
+        f"power in band {band + 1} of {SPECTRUM_BANDS}": float(level[band])
+        for band in range(SPECTRUM_BANDS)
+    }
+    found["power on the diagonals"] = float(
+        np.log(power[diagonal].mean() + 1) - np.log(power[axial].mean() + 1)
+    )
+    return found
+
+
+@functools.lru_cache(maxsize=8)
+def _build_frequency_masks(side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    across = 2 * np.abs(np.fft.fftfreq(side))[:, None]
+    along = 2 * np.abs(np.fft.rfftfreq(side))[None, :]
+    radius = np.hypot(across, along)
+    bands = np.minimum((radius * SPECTRUM_BANDS).astype(np.int64), SPECTRUM_BANDS)
+    fine = (radius > 0.5) & (radius < 1)
+    slant = np.minimum(across, along) / np.maximum(np.maximum(across, along), 1e-9)
+    return bands, fine & (slant > 0.7), fine & (slant < 0.3)

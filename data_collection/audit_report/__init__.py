@@ -1,0 +1,1 @@
+"""The audit as a page: tables, image statistics and figures."""

@@ -1,0 +1,66 @@
+"""Figures of near-duplicates: one strip per group."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from data_collection.audit_report.image_statistics import AUDITED_SPLITS, THUMBNAIL_SIDE_PX
+from data_collection.dataset import grouping, manifest
+from data_collection.dataset.manifest import FaceRecord
+from data_collection.dataset.stored_images import read_canonical_image
+from data_collection.images import encode
+from runtime import plotting
+from runtime.plotting import CLASS_COLOURS, ReportFigure
+
+
+def find_near_duplicate_groups(records: Sequence[FaceRecord]) -> list[list[FaceRecord]]:
+    """Train's and validation's groups of near-duplicates by perceptual hash, largest first."""
+    hashed = [
+        record
+        for record in manifest.select_accepted(records, *AUDITED_SPLITS)
+        if record.phash and record.phash_mirrored
+    ]
+    if not hashed:
+        return []
+    numbers = grouping.label_components(len(hashed), grouping.find_near_duplicate_pairs(hashed))
+    groups = [
+        [hashed[index] for index in np.flatnonzero(numbers == number)]
+        for number in np.flatnonzero(np.bincount(numbers) > 1)
+    ]
+    return sorted(groups, key=len, reverse=True)
+
+
+def render_near_duplicates(
+    folder: Path, records: Sequence[FaceRecord], groups: int = 6, members: int = 6
+) -> Iterator[ReportFigure]:
+    """One strip per group, for a few groups; none if the data set has no near-duplicates."""
+    shown = [group[:members] for group in find_near_duplicate_groups(records)[:groups]]
+    if shown:
+        rows = [
+            [
+                _mark_with_class_colour(read_canonical_image(folder, record), record.label)
+                for record in group
+            ]
+            for group in shown
+        ]
+        caption = (
+            f"Each row is a group of near-duplicates (perceptual hashes at most {grouping.MAX_NEAR_DUPLICATE_BITS} of 64 bits apart, mirrored "
+            f"or not), at most {members} of each. The bar beneath is blue for real, orange for generated. Rows of different "
+            "pictures are false alarms, and cost nothing: a group only stays together in one split."
+        )
+        yield ReportFigure(
+            "near-duplicates",
+            "Near-duplicates",
+            caption,
+            encode.encode_png(plotting.compose_image_grid(rows, THUMBNAIL_SIDE_PX)),
+        )
+
+
+def _mark_with_class_colour(image: Image.Image, label: str) -> Image.Image:
+    marked = image.resize((THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX), Image.Resampling.LANCZOS)
+    marked.paste(
+        CLASS_COLOURS[label], (0, THUMBNAIL_SIDE_PX - 6, THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX)
+    )
+    return marked

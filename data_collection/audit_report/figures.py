@@ -1,0 +1,78 @@
+"""What both classes of a data set look like, as PNG: for audit.html and for TensorBoard.
+
+Only train and validation are shown and measured; no file of the hold-out is opened.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data_collection.audit_report.duplicates import render_near_duplicates
+from data_collection.audit_report.faces import (
+    FACE_GRID_SHAPE,
+    render_average_face,
+    render_face_grid,
+)
+from data_collection.audit_report.files import render_file_figures
+from data_collection.audit_report.histograms import (
+    HISTOGRAM_SPECS,
+    render_colour_histograms,
+    render_statistic_histograms,
+)
+from data_collection.audit_report.image_statistics import AUDITED_SPLITS, measure_class_statistics
+from data_collection.audit_report.spectra import render_spectra
+from data_collection.dataset import manifest
+from data_collection.dataset.manifest import LABELS, FaceRecord
+from runtime.plotting import ReportFigure
+
+MAX_MEASURED_IMAGES = 1000
+"""Images that are measured, half of them real; the rest would move no curve by the width of its line."""
+
+
+def render_figures(
+    folder: Path, records: Sequence[FaceRecord], seed: int = 0
+) -> list[ReportFigure]:
+    """Draws every figure that the data set has something to show for.
+
+    Raises:
+        PlainError: a file of train or validation is missing or was altered.
+    """
+    shown = manifest.select_accepted(records, *AUDITED_SPLITS)
+    drawn = {
+        label: sample_records(
+            [r for r in shown if r.label == label], MAX_MEASURED_IMAGES // 2, seed
+        )
+        for label in LABELS
+    }
+    looks = {
+        label: measure_class_statistics(folder, drawn[label]) for label in LABELS if drawn[label]
+    }
+    if not looks:
+        return []
+    return [
+        *(
+            render_face_grid(
+                folder,
+                label,
+                sample_records(drawn[label], FACE_GRID_SHAPE[0] * FACE_GRID_SHAPE[1], seed),
+            )
+            for label in looks
+        ),
+        *(render_average_face(label, each) for label, each in looks.items()),
+        *(render_statistic_histograms(name, looks) for name in HISTOGRAM_SPECS),
+        render_colour_histograms(looks),
+        *render_spectra(looks),
+        *render_file_figures(shown),
+        *render_near_duplicates(folder, shown),
+    ]
+
+
+def sample_records(records: Sequence[FaceRecord], count: int, seed: int) -> list[FaceRecord]:
+    """At most `count` rows, drawn by `seed`, in the order of `records`."""
+    if len(records) <= count:
+        return list(records)
+    return [
+        records[index]
+        for index in sorted(np.random.default_rng(seed).choice(len(records), count, replace=False))
+    ]

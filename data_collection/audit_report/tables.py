@@ -1,0 +1,211 @@
+"""Compute the tables of the audit page from manifest rows: sources, splits, groups, duplicates, prompt attributes, generation settings."""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data_collection.audit_report import duplicates as figures_of_duplicates
+from data_collection.dataset import splits
+from data_collection.dataset.manifest import LABELS, FaceRecord
+
+MAX_ATTRIBUTE_VALUES, MAX_EXAMPLE_PROMPTS, MAX_TEXT_CHARACTERS = 12, 5, 300
+"""Values of an attribute, example prompts, and characters of a text that are shown."""
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """What one source gave.
+
+    Attributes:
+        refused: reason and number, the most frequent first.
+        parts: accepted images by split.
+    """
+
+    label: str
+    name: str
+    found: int
+    accepted: int
+    refused: list[tuple[str, int]]
+    groups: int
+    parts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class AttributeTally:
+    """How often each value occurs; `others` values that are rarer still are left out."""
+
+    name: str
+    values: list[tuple[str, int]]
+    others: int
+
+
+@dataclass(frozen=True)
+class GenerationInfo:
+    """How the images of one source were made: settings and versions, and some of the prompts."""
+
+    source: str
+    images: int
+    facts: list[tuple[str, str]]
+    prompts: list[str]
+
+
+def build_source_rows(records: Sequence[FaceRecord]) -> list[SourceRow]:
+    rows = []
+    for label, name in sorted(
+        {(record.label, record.source) for record in records},
+        key=lambda key: (LABELS.index(key[0]), key),
+    ):
+        mine = [record for record in records if (record.label, record.source) == (label, name)]
+        kept = [record for record in mine if record.accepted]
+        refused = Counter(
+            _rejection_kind(record.reason) for record in mine if not record.accepted
+        ).most_common()
+        groups = len({record.group for record in kept})
+        rows.append(
+            SourceRow(
+                label,
+                name,
+                len(mine),
+                len(kept),
+                refused,
+                groups,
+                dict(Counter(r.split for r in kept)),
+            )
+        )
+    return rows
+
+
+def _rejection_kind(reason: str) -> str:
+    """A reason without what is different for every image."""
+    return "duplicate" if reason.startswith("duplicate") else reason.partition(":")[0]
+
+
+def list_used_splits(records: Iterable[FaceRecord]) -> list[str]:
+    used = {record.split for record in records if record.accepted}
+    return [*splits.SPLITS, *({splits.QUARANTINE} & used)]
+
+
+def count_duplicates(records: Sequence[FaceRecord]) -> list[tuple[str, int]]:
+    """Exact copies that were left out, and near-duplicates that are kept together."""
+    reasons = Counter(_rejection_kind(record.reason) for record in records if not record.accepted)
+    groups = figures_of_duplicates.find_near_duplicate_groups(records)
+    return [
+        ("exact copies, left out", reasons["duplicate"]),
+        ("images offered under both labels, left out", reasons["both labels"]),
+        ("groups of near-duplicates, each kept in one split", len(groups)),
+        ("images in these groups", sum(map(len, groups))),
+        (
+            "groups that hold both classes",
+            sum(len({record.label for record in group}) > 1 for group in groups),
+        ),
+    ]
+
+
+def count_split_members(records: Sequence[FaceRecord]) -> list[tuple[str, str, int, int]]:
+    """Groups and images of each split and class."""
+    rows = []
+    for part, label in itertools.product(list_used_splits(records), LABELS):
+        mine = [
+            record.group
+            for record in records
+            if record.accepted and (record.split, record.label) == (part, label)
+        ]
+        rows.append((part, label, len(set(mine)), len(mine)))
+    return rows
+
+
+def count_group_sizes(records: Sequence[FaceRecord]) -> list[tuple[str, int, int]]:
+    """How large the groups are: size in words, number of groups, images in them."""
+    sizes = Counter(Counter(record.group for record in records if record.accepted).values())
+    steps = (
+        ("1 image", 1, 1),
+        ("2 to 4", 2, 4),
+        ("5 to 19", 5, 19),
+        ("20 and more", 20, max(sizes, default=0)),
+    )
+    rows = []
+    for name, low, high in steps:
+        groups = {size: number for size, number in sizes.items() if low <= size <= high}
+        rows.append(
+            (name, sum(groups.values()), sum(size * number for size, number in groups.items()))
+        )
+    return rows
+
+
+def tally_attributes(records: Sequence[FaceRecord]) -> list[AttributeTally]:
+    counts: dict[str, Counter] = {}
+    for record in records:
+        for name, value in record.attributes.items():
+            counts.setdefault(_shorten_text(name), Counter())[_shorten_text(value)] += 1
+    return [
+        AttributeTally(
+            name, each.most_common(MAX_ATTRIBUTE_VALUES), max(0, len(each) - MAX_ATTRIBUTE_VALUES)
+        )
+        for name, each in counts.items()
+    ]
+
+
+def describe_generation(records: Sequence[FaceRecord]) -> list[GenerationInfo]:
+    """How each generated source was made; a setting that differs between its images is told by its number of values."""
+    rows = []
+    for source in sorted({record.source for record in records if record.label == "generated"}):
+        mine = [
+            record for record in records if record.label == "generated" and record.source == source
+        ]
+        values: dict[str, dict[str, None]] = {}
+        for record in mine:
+            for name, value in itertools.chain(
+                _iterate_generation_facts(record), _flatten_generator_settings(record.drawn_with)
+            ):
+                values.setdefault(name, {})[_shorten_text(value)] = None
+        rows.append(
+            GenerationInfo(
+                source,
+                len(mine),
+                [(name, _summarise_values(list(each))) for name, each in values.items()],
+                _sample_prompts(mine),
+            )
+        )
+    return rows
+
+
+def _iterate_generation_facts(record: FaceRecord) -> Iterator[tuple[str, object]]:
+    for name in ("generator", "prompt", "seed", "source_image"):
+        if getattr(record, name) not in ("", None):
+            yield name.replace("_", " "), getattr(record, name)
+
+
+def _flatten_generator_settings(
+    settings: Mapping[str, object], before: str = ""
+) -> Iterator[tuple[str, object]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flatten_generator_settings(value, f"{before}{name}.")
+        else:
+            yield _shorten_text(f"{before}{name}").replace("_", " "), value
+
+
+def _summarise_values(values: Sequence[str]) -> str:
+    return (
+        ", ".join(value or "(empty)" for value in values)
+        if len(values) <= 3
+        else f"{len(values):,} different ones"
+    )
+
+
+def _sample_prompts(records: Sequence[FaceRecord]) -> list[str]:
+    prompts = sorted({record.prompt for record in records if record.prompt})
+    order = np.random.default_rng(0).permutation(len(prompts))[:MAX_EXAMPLE_PROMPTS]
+    return [_shorten_text(prompts[index]) for index in order]
+
+
+def _shorten_text(value: object) -> str:
+    text = str(value)
+    return (
+        text
+        if len(text) <= MAX_TEXT_CHARACTERS
+        else text[: MAX_TEXT_CHARACTERS - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    )

@@ -1,0 +1,1 @@
+"""A data set on disk: manifest, splits, grouping, stored images, verification, transfer."""

@@ -1,0 +1,219 @@
+"""manifest.jsonl: one row per image of a data set; reading, appending and fingerprinting it.
+
+The row is written last, so its existence means that the image's files are complete.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import gc
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import msgspec
+
+from runtime import checked_json, console
+from runtime.atomic_files import flush_to_disk, write_atomically
+
+LABELS = ("real", "generated")
+
+_HASH_PATTERN = "/[0-9a-f]{16}/[0-9a-f]{16}"
+_match_valid_row = re.compile(
+    rf"(?:{'|'.join(LABELS)})/[0-9a-f]{{64}}/(?:accepted{_HASH_PATTERN}|rejected(?:{_HASH_PATTERN}|//))"
+).fullmatch
+"""What label, id, status and both perceptual hashes of a row may be; one pattern, because a million rows are asked."""
+
+
+@dataclass(frozen=True)
+class FaceRecord:
+    """One row of the manifest.
+
+    Attributes:
+        id: sha256 of the original bytes, in hexadecimal.
+        label: "real" or "generated".
+        source: where it came from; a folder's name, or a collector's.
+        file: its name at the source.
+        status: "accepted" or "rejected".
+        reason: why it was rejected, in words; empty for accepted images.
+        group: id of the group that never crosses a split; empty until the groups are made.
+        split: "train", "validation", "hold-out", or "quarantine"; empty until the splits are made.
+        original, image: paths of the untouched bytes and of the canonical picture, relative to the data set's folder.
+        format, mode, width, height, bytes, quality: of the original, as `face_images.Face` describes them.
+        crop: how the square was cut, a name in `face_images.CROPS`.
+        phash, phash_mirrored: 64-bit perceptual hashes of the square and of its mirror image, in hexadecimal.
+        person, prompt, seed, generator, source_image: what is known of its making; images that share one belong together.
+        attributes: what the prompt asks for, by name ("age", "lighting", ...).
+        drawn_with: settings and library versions of the generator, enough to draw the image again.
+    """
+
+    id: str
+    label: str
+    source: str
+    file: str
+    status: str
+    reason: str = ""
+    group: str = ""
+    split: str = ""
+    original: str = ""
+    image: str = ""
+    format: str = ""
+    mode: str = ""
+    width: int = 0
+    height: int = 0
+    bytes: int = 0
+    quality: int | None = None
+    crop: str = "centre"
+    phash: str = ""
+    phash_mirrored: str = ""
+    person: str = ""
+    prompt: str = ""
+    seed: int | None = None
+    generator: str = ""
+    source_image: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)
+    drawn_with: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def accepted(self) -> bool:
+        return self.status == "accepted"
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What makes a row the same row when a collection runs again."""
+        return self.label, self.source, self.file, self.id
+
+
+def manifest_path(folder: Path) -> Path:
+    return folder / "manifest.jsonl"
+
+
+def read_manifest(folder: Path) -> list[FaceRecord]:
+    """Reads every row; an unfinished last line, as a crash leaves it, is passed over, and said once.
+
+    Raises:
+        PlainError: there is no manifest, or a line in its middle is damaged.
+    """
+    path = manifest_path(folder)
+    if not path.is_file():
+        raise console.PlainError(
+            f"{folder} holds no data set (no manifest.jsonl); run python -m data_collection first."
+        )
+    decoder = msgspec.json.Decoder(FaceRecord)
+    with path.open("rb") as file, _pause_garbage_collection():
+        rows = [
+            _parse_row(line, decoder, number, path)
+            for number, line in enumerate(file, 1)
+            if line.endswith(b"\n") and not line.isspace()
+        ]
+        if _find_end_of_lines(file) < file.seek(0, os.SEEK_END):
+            _warn_unfinished_line(path.absolute())
+        return rows
+
+
+@functools.cache
+def _warn_unfinished_line(path: Path) -> None:
+    console.print_warning(
+        f"The last line of {path} is unfinished, as a crash leaves it; run the collection again to mend it."
+    )
+
+
+@contextlib.contextmanager
+def _pause_garbage_collection() -> Iterator[None]:
+    """Rows hold no cycles, and looking for some takes longer than reading a million rows."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
+def _parse_row(line: bytes, decoder: msgspec.json.Decoder, number: int, path: Path) -> FaceRecord:
+    try:
+        try:
+            record = decoder.decode(
+                line
+            )  # a million rows in 5 s; the standard library needs three times as long
+        except msgspec.DecodeError:
+            record = checked_json.parse_json_as(
+                line, FaceRecord
+            )  # a file name that is no UTF-8 is for the standard library only
+        if not _match_valid_row(
+            f"{record.label}/{record.id}/{record.status}/{record.phash}/{record.phash_mirrored}"
+        ):
+            raise ValueError
+        return record
+    except ValueError:
+        raise build_damaged_line_error(number, path) from None
+
+
+def build_damaged_line_error(number: int, path: Path) -> console.PlainError:
+    return console.PlainError(
+        f"Line {number} of {path} is damaged. Restore the file from a copy, or collect under another --dataset name.",
+        console.EXIT_DISK,
+    )
+
+
+def append_records(folder: Path, records: Iterable[FaceRecord]) -> None:
+    """Adds rows at the end, on disk when it returns; a torn last line is cut off first."""
+    lines = "".join(_format_row(record) for record in records)
+    with manifest_path(folder).open("ab+") as file:
+        file.truncate(_find_end_of_lines(file))
+        file.write(lines.encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _find_end_of_lines(file: BinaryIO, block: int = 65_536) -> int:
+    """Where the last complete line ends; looked for from the end, because a manifest may be large."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - block)
+        file.seek(start)
+        place = file.read(end - start).rfind(b"\n")
+        if place >= 0:
+            return start + place + 1
+        end = start
+    return 0
+
+
+def replace_records(folder: Path, records: Iterable[FaceRecord]) -> None:
+    write_atomically(
+        manifest_path(folder), "".join(_format_row(record) for record in records).encode()
+    )
+
+
+def _format_row(record: FaceRecord) -> str:
+    return json.dumps(dataclasses.asdict(record)) + "\n"
+
+
+def flush_parent_folders(folder: Path, records: Iterable[FaceRecord]) -> None:
+    """Returns when the names of these rows' files are on disk, and so are those of the folders that they are in."""
+    files = [
+        PurePosixPath(name)
+        for record in records
+        for name in (record.original, record.image)
+        if name
+    ]
+    for place in {parent for file in files for parent in file.parents}:
+        flush_to_disk(folder / place)
+
+
+def select_accepted(records: Iterable[FaceRecord], *splits: str) -> list[FaceRecord]:
+    """The accepted rows of the given splits, in a fixed order."""
+    return sorted(
+        (r for r in records if r.accepted and r.split in splits), key=lambda record: record.id
+    )
+
+
+def compute_fingerprint(records: Iterable[FaceRecord]) -> str:
+    """sha256 over what decides a training: id, label, source, group and split of every accepted image."""
+    rows = sorted((r.id, r.label, r.source, r.group, r.split) for r in records if r.accepted)
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()

@@ -1,0 +1,48 @@
+"""What a source's publisher does to its pictures, as far as its files tell, and the same done to other pictures."""
+
+import io
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from PIL import Image
+
+from data_collection.dataset.manifest import FaceRecord
+from data_collection.images import encode
+from data_collection.images.decode import DecodedFace
+
+
+@dataclass(frozen=True)
+class SourceProcessing:
+    """How files of a source usually are.
+
+    Attributes:
+        side: of the shorter edge, in pixels.
+        quality: of their JPEGs; None if most are of another format.
+    """
+
+    side: int
+    quality: int | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.side} px" + (f", JPEG {self.quality}" if self.quality else "")
+
+    def of(self, face: DecodedFace) -> DecodedFace:
+        """The face as if that publisher had passed its picture on: shrunk, never enlarged, then saved as such a JPEG."""
+        square, scale = face.square, self.side / min(face.width, face.height)
+        if scale < 1:
+            side = max(16, round(square.width * scale))
+            square = square.resize((side, side), Image.Resampling.LANCZOS)
+        if self.quality:
+            square = Image.open(io.BytesIO(encode.encode_jpeg(square, self.quality)))
+        return replace(face, square=square)
+
+
+def estimate_source_processing(records: Sequence[FaceRecord]) -> SourceProcessing:
+    """What most of a source's files went through."""
+    side = round(statistics.median(min(record.width, record.height) for record in records))
+    qualities = [record.quality for record in records if record.quality]
+    return SourceProcessing(
+        side, round(statistics.median(qualities)) if 2 * len(qualities) > len(records) else None
+    )

@@ -1,0 +1,159 @@
+"""A data set carried to an object store and back: originals, pictures, manifest, splits, and the features of frozen bases.
+
+What is complete is not carried again, so a broken copy goes on with the same command. The manifest comes last: a data set in
+the making is none yet.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from data_collection.dataset import manifest
+from data_collection.services import object_store
+from runtime import atomic_files, console
+
+if TYPE_CHECKING:
+    import fsspec
+
+APPEND_ONLY_FOLDERS = ("originals", "images", "features")
+"""Folders whose files are only ever added: where name and size agree, the file does."""
+
+SKIPPED_FOLDERS = ("boundaries", "searches", "drawn")
+"""Folders that are quicker to make again, or are not part of the data set yet."""
+
+FILES_PER_TRANSFER = 32
+"""Files that are on their way at a time."""
+
+MANIFEST_NAME = manifest.manifest_path(Path()).name
+
+
+def upload_dataset(folder: Path, url: str) -> None:
+    """Copies a data set into a folder of an object store.
+
+    Raises:
+        PlainError: no data set, no such store or bucket, no access, or no network.
+    """
+    if not (folder / MANIFEST_NAME).is_file():
+        raise console.PlainError(
+            f"{folder} holds no data set; name the folder that {MANIFEST_NAME} lies in."
+        )
+    store, root = object_store.open_object_store(url)
+    with atomic_files.lock_folder(folder):
+        there, here = _list_stored_files(store, root, url), _list_local_files(folder)
+        names = list_files_to_copy(here, there)
+        for block in console.track_progress(
+            split_into_batches(names),
+            f"to {url}, {FILES_PER_TRANSFER} files at a time",
+            len(split_into_batches(names)),
+        ):
+            contents = {root + name: (folder / name).read_bytes() for name in block}
+            with _translate_store_errors(url):
+                store.pipe(contents)
+    console.print_message(f"{url}: {len(names)} files copied.")
+
+
+def download_dataset(url: str, folder: Path) -> None:
+    """Copies a data set out of an object store; a file that is here under the same name gives way to the store's.
+
+    Raises:
+        PlainError: no data set there, no such store or bucket, no access, no network, or a name that leads elsewhere.
+    """
+    store, root = object_store.open_object_store(url)
+    there = _list_stored_files(store, root, url)
+    if MANIFEST_NAME not in there:
+        raise console.PlainError(
+            f"{url} holds no data set; name the folder that {MANIFEST_NAME} lies in.",
+            console.EXIT_REMOTE,
+        )
+    outside = next(
+        (
+            name
+            for name in there
+            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts
+        ),
+        None,
+    )
+    if outside:
+        raise console.PlainError(
+            f"{url} has a file {outside}, which would lie outside of {folder}; remove it there."
+        )
+    with atomic_files.lock_folder(folder):
+        names = list_files_to_copy(there, _list_local_files(folder))
+        for block in console.track_progress(
+            split_into_batches(names),
+            f"from {url}, {FILES_PER_TRANSFER} files at a time",
+            len(split_into_batches(names)),
+        ):
+            with _translate_store_errors(url):
+                found = store.cat([root + name for name in block])
+            for name in block:
+                atomic_files.write_atomically(folder / name, found[root + name])
+    console.print_message(f"{folder}: {len(names)} files copied.")
+
+
+def split_into_batches(names: list[str]) -> list[list[str]]:
+    """As many as travel together; what comes last travels alone."""
+    body, last = (
+        [name for name in names if name != MANIFEST_NAME],
+        [name for name in names if name == MANIFEST_NAME],
+    )
+    found = [
+        body[start : start + FILES_PER_TRANSFER]
+        for start in range(0, len(body), FILES_PER_TRANSFER)
+    ]
+    return found + ([last] if last else [])
+
+
+def _list_stored_files(store: "fsspec.AbstractFileSystem", root: str, url: str) -> dict[str, int]:
+    """Names below the folder, and sizes; empty where there is no such folder yet."""
+    with _translate_store_errors(url):
+        try:
+            found = store.find(root, detail=True)
+        except FileNotFoundError:
+            found = {}
+    return {
+        path.removeprefix(root): about.get("size")
+        for path, about in found.items()
+        if path.startswith(root)
+    }
+
+
+def _list_local_files(folder: Path) -> dict[str, int]:
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_size
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def list_files_to_copy(source: Mapping[str, int], target: Mapping[str, int]) -> list[str]:
+    """Names to copy: all but hidden files, what is LEFT, and what the target has and never changes."""
+    return [
+        name
+        for name in sorted(source)
+        if _is_transferred(name) and not _is_unchanged(name, source, target)
+    ]
+
+
+def _is_transferred(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return (
+        bool(parts)
+        and not name.endswith("/")
+        and parts[0] not in SKIPPED_FOLDERS
+        and not any(part.startswith(".") for part in parts)
+    )
+
+
+def _is_unchanged(name: str, source: Mapping[str, int], target: Mapping[str, int]) -> bool:
+    return PurePosixPath(name).parts[0] in APPEND_ONLY_FOLDERS and target.get(name) == source[name]
+
+
+@contextlib.contextmanager
+def _translate_store_errors(url: str) -> Iterator[None]:
+    """Faults of the store in one sentence."""
+    try:
+        yield
+    except Exception as error:  # every store's library has its own dozen types
+        raise object_store.explain_store_error(error, url) from None

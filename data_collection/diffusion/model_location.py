@@ -1,0 +1,167 @@
+"""Where a Stable Diffusion model is: in a folder, in the hub's cache, or on the hub."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime import checked_json
+
+SUPPORTED_PIPELINES = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
+
+PARTS_WITH_WEIGHTS = ("unet", "vae", "text_encoder", "text_encoder_2", "safety_checker")
+
+
+@dataclass(frozen=True)
+class ModelLocation:
+    """Where a model is.
+
+    Attributes:
+        there: whether it can be had.
+        found: in words, to follow the model's name.
+        folder: where it lies; None if it has to be downloaded.
+        bytes: to download, about.
+    """
+
+    there: bool
+    found: str
+    folder: Path | None = None
+    bytes: int = 0
+
+    @property
+    def revision(self) -> str:
+        """The commit on the hub; empty for a folder of one's own."""
+        return self.folder.name if self.folder and self.folder.parent.name == "snapshots" else ""
+
+
+def locate_model(
+    model: str, revision: str = "", checker: bool = True, only: str = ""
+) -> ModelLocation:
+    """Looks for a model in a folder, in the hub's cache, then (5 seconds at most) on the hub; never raises for a missing one.
+
+    Args:
+        model: a folder in the layout of diffusers, or a name on the hub.
+        checker: whether the safety checker is wanted.
+        only: the one part that is wanted ("vae"), if not all.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    own = Path(model).expanduser()
+    if own.is_dir():
+        wrong = _explain_unusable_folder(own, checker, only)
+        return ModelLocation(not wrong, wrong or "is a folder", own)
+    if own.is_file() or model.count("/") > 1 or model.startswith((".", "/", "~")):
+        return ModelLocation(
+            False, "is no folder; give a folder in the layout of diffusers, or a name on the hub"
+        )
+    try:
+        index = try_to_load_from_cache(
+            model, f"{only}/config.json" if only else "model_index.json", revision=revision or None
+        )
+    except ValueError:
+        return ModelLocation(False, "is neither a folder nor a name on the hub")
+    folder = Path(index).parents[1 if only else 0] if isinstance(index, str) else None
+    if folder and not _explain_unusable_folder(folder, checker, only):
+        return ModelLocation(True, "is in the cache", folder)
+    return _locate_on_hub(model, revision, checker, only)
+
+
+def _explain_unusable_folder(folder: Path, checker: bool, only: str) -> str:
+    """Why a folder cannot be drawn with, in words; empty if it can. An interrupted download lacks weights."""
+    try:
+        index = (
+            {only: [only]}
+            if only
+            else dict(checked_json.parse_json((folder / "model_index.json").read_bytes()).items())
+        )
+    except (OSError, ValueError, AttributeError):
+        return (
+            "is a folder without a readable model_index.json; give one in the layout of diffusers"
+        )
+    parts = [
+        name for name, value in index.items() if isinstance(value, list) and value and value[0]
+    ]
+    parts = [part for part in parts if checker or part != "safety_checker"]
+    missing = [part for part in parts if not (folder / part).is_dir()]
+    if missing:
+        return f"is a folder that lacks its {missing[0]}"
+    files = {
+        part: [*folder.glob(f"{part}/*.safetensors"), *folder.glob(f"{part}/*.bin")]
+        for part in parts
+    }
+    empty = [
+        part
+        for part in parts
+        if part in PARTS_WITH_WEIGHTS and not any(file.exists() for file in files[part])
+    ]
+    return (
+        f"is a folder that lacks the weights of its {empty[0]}"
+        if empty
+        else _explain_unsupported_pipeline(index, only)
+    )
+
+
+def _explain_unsupported_pipeline(index: Mapping[str, object], only: str) -> str:
+    kind = index.get("_class_name")
+    return (
+        ""
+        if only or kind in SUPPORTED_PIPELINES
+        else f"is a {kind}; this draws with {' or '.join(SUPPORTED_PIPELINES)}"
+    )
+
+
+def _locate_on_hub(model: str, revision: str, checker: bool, only: str) -> ModelLocation:
+    from huggingface_hub import HfApi, errors
+
+    answers = {
+        errors.GatedRepoError: "is gated: accept its terms on its page on the hub, then set HF_TOKEN",
+        errors.RepositoryNotFoundError: "is not on the hub, or is private: check its name, or set HF_TOKEN",
+        errors.RevisionNotFoundError: f"has no revision {revision} on the hub",
+        errors.HFValidationError: "is neither a folder nor a name on the hub",
+        errors.OfflineModeIsEnabled: "is not in the cache, and HF_HUB_OFFLINE forbids to ask the hub",
+        errors.HfHubHTTPError: "is not in the cache, and the hub refuses to answer",
+        errors.HTTPError: "is not in the cache, and the hub cannot be reached",
+        OSError: "is not in the cache, and the hub cannot be reached",
+    }
+    try:
+        # Asked first because from_pretrained tries for 23 s and then speaks of a missing file (diffusers 0.42).
+        told = HfApi().model_info(model, revision=revision or None, timeout=5, files_metadata=True)
+    except tuple(answers) as error:
+        return ModelLocation(
+            False, next(words for kind, words in answers.items() if isinstance(error, kind))
+        )
+    other = _explain_unsupported_pipeline(
+        (told.config or {}).get("diffusers", {"_class_name": SUPPORTED_PIPELINES[0]}), only
+    )
+    if other:
+        return ModelLocation(False, other)
+    parts = [
+        part
+        for part in PARTS_WITH_WEIGHTS
+        if part == (only or part) and (checker or part != "safety_checker")
+    ]
+    sizes = [
+        max(
+            [file.size or 0 for file in told.siblings if file.rfilename.startswith(f"{part}/")],
+            default=0,
+        )
+        for part in parts
+    ]
+    found = f"is not in the cache; the hub has it, about {format_byte_count(sum(sizes))}{_describe_unfinished_downloads(model)}"
+    return ModelLocation(True, found, bytes=sum(sizes))
+
+
+def _describe_unfinished_downloads(model: str) -> str:
+    """What broken downloads have left in the cache; the hub's client does not resume them (huggingface_hub 2.4)."""
+    from huggingface_hub import constants
+
+    blobs = Path(constants.HF_HUB_CACHE, f"models--{model.replace('/', '--')}", "blobs")
+    sizes = [file.stat().st_size for file in blobs.glob("*.incomplete")]
+    return (
+        f"; {len(sizes)} unfinished files ({format_byte_count(sum(sizes))}) in {blobs} may be deleted"
+        if sizes
+        else ""
+    )
+
+
+def format_byte_count(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.0f} MB"

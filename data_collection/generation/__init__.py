@@ -1,0 +1,1 @@
+"""Shared by the generating sources: requests, requirements, batching, pregenerated images."""

@@ -1,0 +1,1 @@
+"""From bytes to canonical pixels: the only path by which pixels reach a network."""

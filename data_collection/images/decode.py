@@ -1,0 +1,271 @@
+"""Decode image files into upright RGB squares.
+
+`decode_face` and `canonical.compute_canonical_pixels` are the only path by which pixels reach a network: collection, training,
+validation and detection share it, so neither class nor room can be recognised by how its images were handled."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
+
+# Only these decoders are ever opened: the PSD, FITS, PDF, EPS and JPEG 2000 ones had most of Pillow's CVEs.
+IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
+
+
+MAX_IMAGE_PIXELS = 25_000_000
+
+
+MAX_IMAGE_BYTES = 200_000_000
+
+
+MAX_JPEG_SCANS = 100
+"""Of a progressive JPEG; encoders write about ten, and each of them goes over all pixels."""
+
+
+MAX_EXIF_PARTS = 100
+"""Parts, of 64 kB at most: Pillow joins them in quadratic time, a minute for a JPEG of 100 MB that was made for it."""
+
+
+# The luminance table of the JPEG standard (annex K) at quality 50, as libjpeg writes it.
+_LUMA_TABLE_AT_QUALITY_50 = np.array(
+    [
+        16,
+        11,
+        10,
+        16,
+        24,
+        40,
+        51,
+        61,
+        12,
+        12,
+        14,
+        19,
+        26,
+        58,
+        60,
+        55,
+        14,
+        13,
+        16,
+        24,
+        40,
+        57,
+        69,
+        56,
+        14,
+        17,
+        22,
+        29,
+    ]
+    + [
+        51,
+        87,
+        80,
+        62,
+        18,
+        22,
+        37,
+        56,
+        68,
+        109,
+        103,
+        77,
+        24,
+        35,
+        55,
+        64,
+        81,
+        104,
+        113,
+        92,
+        49,
+        64,
+        78,
+        87,
+        103,
+        121,
+    ]
+    + [120, 101, 72, 92, 95, 98, 112, 100, 103, 99],
+    dtype=np.float64,
+)
+
+
+class UnreadableImage(ValueError):
+    """The bytes are no picture that we open; the message is the reason, in words."""
+
+
+class UnknownImageFormat(UnreadableImage):
+    """The bytes are no picture of a format that is opened."""
+
+
+class UncroppableImage(UnreadableImage):
+    """The picture is to be cropped to its face and does not show just one; the message says how many."""
+
+
+@dataclass(frozen=True)
+class DecodedFace:
+    """A decoded original.
+
+    Attributes:
+        square: RGB picture at native resolution, upright: the centre square, or the square around the face.
+        format: container as Pillow names it ("JPEG", "PNG", ...).
+        mode: pixel mode before conversion ("RGB", "L", "CMYK", "I;16", ...).
+        width, height: as stored, in pixels, before the orientation tag is applied.
+        quality: JPEG quality estimated from the luminance table on libjpeg's scale of 1 to 100; None if not a JPEG.
+        frames: number of frames, 2 for a TIFF with more; only the first is used.
+    """
+
+    square: Image.Image
+    format: str
+    mode: str
+    width: int
+    height: int
+    quality: int | None
+    frames: int
+
+
+def decode_face(data: bytes, crop: str = "centre") -> DecodedFace:
+    """Decodes bytes into an upright RGB square.
+
+    Args:
+        crop: a name in CROPS.
+
+    Raises:
+        UnreadableImage: not an image, damaged, of a format that is not opened, or larger than 25 megapixels
+            (read from the header, before any pixel is decoded).
+        NotOneFace: with `crop` "face".
+        PlainError: with `crop` "face", where the face detector cannot be had.
+    """
+    whole = _decode_or_explain(data)
+    return replace(whole, square=CROPS[crop](whole.square))
+
+
+def _decode_or_explain(data: bytes) -> DecodedFace:
+    try:
+        return _decode_upright(data)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise UnreadableImage(f"larger than {MAX_IMAGE_PIXELS // 1_000_000} megapixels") from None
+    except UnreadableImage:
+        raise
+    except (
+        Exception
+    ) as error:  # Pillow's decoders raise a dozen types on damaged data; each means the same here.
+        kind = (
+            UnknownImageFormat
+            if isinstance(error, Image.UnidentifiedImageError)
+            else UnreadableImage
+        )
+        raise kind(_explain_unreadable(data, error)) from None
+
+
+def _decode_upright(data: bytes) -> DecodedFace:
+    if data.count(b"Exif\0\0") > MAX_EXIF_PARTS:
+        raise UnreadableImage(
+            f"EXIF in more than {MAX_EXIF_PARTS} parts, which only serves to waste time"
+        )
+    with Image.open(io.BytesIO(data), formats=IMAGE_FORMATS) as image:
+        if image.width * image.height > MAX_IMAGE_PIXELS:
+            raise Image.DecompressionBombError
+        if image.format == "JPEG" and data.count(b"\xff\xda") > MAX_JPEG_SCANS:
+            raise UnreadableImage(
+                f"a JPEG of more than {MAX_JPEG_SCANS} scans, which only serves to waste time"
+            )
+        if max(image.size) > 20 * min(image.size):
+            raise UnreadableImage(f"{image.width}x{image.height} pixels is a strip, not a face")
+        quality = _estimate_jpeg_quality(image)
+        mode, frames = image.mode, _count_frames(image)
+        upright = _convert_to_srgb(image)
+        ImageOps.exif_transpose(upright, in_place=True)
+        return DecodedFace(upright, image.format, mode, image.width, image.height, quality, frames)
+
+
+def _count_frames(image: Image.Image) -> int:
+    """Of a TIFF 2 at most: Pillow counts them in quadratic time, hours for a file of 20 MB that was made for it."""
+    if image.format == "TIFF":
+        return 2 if getattr(image, "is_animated", False) else 1
+    return getattr(image, "n_frames", 1)
+
+
+def _explain_unreadable(data: bytes, error: Exception) -> str:
+    if not data:
+        return "empty file"
+    if data[4:8] == b"ftyp":
+        return "HEIC, AVIF and video files are not opened; save it as JPEG or PNG"
+    if data[:4] == b"GIF8":
+        return "GIF is not opened; save it as JPEG or PNG"
+    if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
+        return "JPEG XL is not opened; save it as JPEG or PNG"
+    if isinstance(error, MemoryError):
+        return "opening it takes more memory than there is"
+    if isinstance(error, Image.UnidentifiedImageError):
+        return f"not an image of a known format ({', '.join(IMAGE_FORMATS)})"
+    return "damaged: " + " ".join(str(error).split())[:100]
+
+
+def _estimate_jpeg_quality(image: Image.Image) -> int | None:
+    if not isinstance(image, JpegImagePlugin.JpegImageFile) or 0 not in image.quantization:
+        return None
+    scale = 100 * float(np.median(np.array(image.quantization[0]) / _LUMA_TABLE_AT_QUALITY_50))
+    return round((200 - scale) / 2 if scale <= 100 else 5000 / scale)
+
+
+def _convert_to_srgb(image: Image.Image) -> Image.Image:
+    """Converts any mode to sRGB; 16-bit data is scaled (Pillow's convert would clip it), alpha lies on mid-grey."""
+    image.load()  # Pillow turns a TIFF upright while it loads it, and then drops the tag
+    orientation = image.getexif().get(0x0112)
+    if image.mode.startswith("I"):
+        deep = np.asarray(image).astype(np.int64)
+        rgb = Image.fromarray(
+            (deep >> 8 if deep.max() > 255 else deep).clip(0, 255).astype(np.uint8)
+        ).convert("RGB")
+    elif image.mode == "F":
+        raise UnreadableImage("floating-point pixels are not opened; save it as 8-bit JPEG or PNG")
+    elif "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        rgb = Image.alpha_composite(
+            Image.new("RGBA", rgba.size, (128, 128, 128, 255)), rgba
+        ).convert("RGB")
+    else:
+        rgb = _apply_colour_profile(image)
+    if orientation:
+        rgb.getexif()[0x0112] = orientation
+    return rgb
+
+
+def _apply_colour_profile(image: Image.Image) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    if profile and image.mode in ("RGB", "CMYK"):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            return ImageCms.profileToProfile(
+                image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
+        except (ImageCms.PyCMSError, OSError):
+            pass  # a broken profile is common in the wild and costs a shade, not the picture
+    return image.convert("RGB")
+
+
+def _crop_centre_square(image: Image.Image) -> Image.Image:
+    side = min(image.size)
+    if side == max(image.size):
+        return image
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side))
+
+
+def _crop_face_square(image: Image.Image) -> Image.Image:
+    from data_collection.images import face_detector
+
+    try:
+        return face_detector.crop_to_face(image)
+    except face_detector.NoSingleFace as error:
+        raise UncroppableImage(str(error)) from None
+
+
+CROPS: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "centre": _crop_centre_square,
+    "face": _crop_face_square,
+}

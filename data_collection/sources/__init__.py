@@ -1,0 +1,1 @@
+"""Sources of faces, one file per kind; registry.py lists them all."""

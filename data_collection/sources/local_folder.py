@@ -1,0 +1,57 @@
+"""List the files of a local folder as candidates."""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from data_collection.images import decode
+from data_collection.source_types import CandidateFace, UnavailableImage
+from data_collection.sources.facts_csv import FACT_COLUMNS
+
+IGNORED_FILE_NAMES = ("__MACOSX", "Thumbs.db", "desktop.ini")
+
+
+def list_folder_candidates(
+    path: Path, label: str, source: str, facts: Mapping[str, Mapping[str, object]]
+) -> list[CandidateFace]:
+    """Every file under a folder, in a fixed order; hidden files are passed over, links are not followed.
+
+    A photograph has no prompt, seed or generator: of a CSV's facts only its person counts.
+    """
+    allowed = FACT_COLUMNS if label == "generated" else ("person",)
+    return [
+        CandidateFace(
+            label,
+            source,
+            file.relative_to(path).as_posix(),
+            lambda file=file: _read_regular_file(file),
+            **{name: fact for name, fact in facts.get(file.name, {}).items() if name in allowed},
+        )
+        for file in _iterate_visible_files(path)
+    ]
+
+
+def _iterate_visible_files(path: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(path):
+        folders[:] = sorted(filter(_is_visible, folders))
+        links = [
+            name for name in folders if Path(folder, name).is_symlink()
+        ]  # os.walk does not enter them
+        for name in sorted(filter(_is_visible, files + links)):
+            yield Path(folder, name)
+
+
+def _is_visible(name: str) -> bool:
+    return not name.startswith(".") and name not in IGNORED_FILE_NAMES
+
+
+def _read_regular_file(file: Path) -> bytes:
+    state = file.lstat()
+    if stat.S_ISLNK(state.st_mode):
+        raise UnavailableImage("symbolic link, not followed")
+    if not stat.S_ISREG(state.st_mode):
+        raise UnavailableImage("not a regular file")
+    if state.st_size > decode.MAX_IMAGE_BYTES:
+        raise UnavailableImage(f"larger than {decode.MAX_IMAGE_BYTES // 1_000_000} MB")
+    return file.read_bytes()

@@ -1,0 +1,1 @@
+"""Export a saved detector to other runtimes and check every exported file."""

@@ -1,0 +1,172 @@
+"""export(): a saved detector -> files for other runtimes, each of which says what the detector says."""
+
+import contextlib
+import io
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from detection.export import formats, output_folder, readers, reference_images
+from detection.export.formats import EXPORT_FORMATS, ExportFormat
+from detection.export.output_folder import ExportedModel
+from detection.export.settings import ExportSettings
+from detection.export.source import ExportSource
+from runtime import console
+from training import keras_startup, onnx_models
+from training.detectors import card as detector_card
+from training.detectors import saved_models
+from training.onnx_models import OnnxRunner
+
+DEFAULT_FOLDER_NAME = "export"
+
+MAX_PROBABILITY_DIFFERENCE = 1e-4
+"""Largest difference of a probability that is let pass, to detector.keras and to detector.onnx."""
+
+CHECK_BATCH_SIZE = 8
+
+TIMED_RUNS = 25
+"""Runs on one image that a time is the median of."""
+
+
+def export_detector(settings: ExportSettings) -> None:
+    """Writes a saved detector in the wanted formats, one after the other, and prints a table of them.
+
+    Raises:
+        PlainError: no detector, or an altered one; a format's package is missing; the folder holds something else under a
+            name that would be taken; or a file differs from the detector, in which case it is not written.
+    """
+    formats.check_formats_installed(settings.to)
+    folder = saved_models.find_detector(settings.saved_models, settings.model)
+    card = detector_card.read_card(folder)
+    out = settings.out or folder / DEFAULT_FOLDER_NAME
+    before = output_folder.read_export_index(out, card)
+    for name in settings.to:
+        output_folder.check_no_foreign_files(out, EXPORT_FORMATS[name], before)
+    keras_startup.start_keras()
+    _disable_tensor_float_32()
+    source = ExportSource.open(folder, card)
+    expected = ReferenceOutputs.of(source)
+    console.print_message(f"{card.name} goes to {out}, checked on {expected.origin}.")
+    done: dict[str, ExportedModel] = {}
+    try:
+        for name in settings.to:
+            with console.err.status(f"exporting {name}"):
+                done[name] = _export_format(source, expected, EXPORT_FORMATS[name], out)
+            output_folder.write_export_index(out, card, before | done)
+    finally:
+        print_export_table(out, done)
+
+
+def _disable_tensor_float_32() -> None:
+    """On an Ampere GPU and later, TensorFlow multiplies with 10 bits of mantissa unless it is told not to."""
+    import tensorflow as tf
+
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
+@dataclass(frozen=True)
+class ReferenceOutputs:
+    """What an exported file must say: the probabilities, (n, 1), of the detector's two files for pixels, (n, side, side, 3)."""
+
+    pixels: np.ndarray
+    origin: str
+    by_keras: np.ndarray
+    by_onnx: np.ndarray
+
+    @classmethod
+    def of(cls, source: ExportSource) -> "ReferenceOutputs":
+        found = reference_images.load_reference_images(source.card)
+        runners = readers.make_keras_runner(source.model), onnx_models.open_onnx(source.onnx_file)
+        return cls(
+            found.pixels, found.origin, *(predict_in_batches(run, found.pixels) for run in runners)
+        )
+
+
+def predict_in_batches(run: OnnxRunner, pixels: np.ndarray) -> np.ndarray:
+    """Probabilities of *generated*, float32 (n, 1), of pixels (n, side, side, 3) of any kind of number."""
+    batches = [
+        pixels[start : start + CHECK_BATCH_SIZE].astype(np.float32)
+        for start in range(0, len(pixels), CHECK_BATCH_SIZE)
+    ]
+    return np.concatenate([run(batch) for batch in batches])
+
+
+@contextlib.contextmanager
+def _silence_converters() -> Iterator[None]:
+    """Converters talk on both streams, below Python, too."""
+    with keras_startup.silence_native_stderr(), contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def _export_format(
+    source: ExportSource, expected: ReferenceOutputs, row: ExportFormat, out: Path
+) -> ExportedModel:
+    with output_folder.open_staging_folder(out) as temporary:
+        with _silence_converters():
+            row.write(source, temporary / row.file)
+            run = row.read(temporary / row.file)
+            difference = check_difference(
+                row.file, predict_in_batches(run, expected.pixels), expected
+            )
+            speed = measure_latency_ms(run, expected.pixels[:1].astype(np.float32))
+        files = output_folder.hash_files(temporary, row.names)
+        megabytes = sum((temporary / path).stat().st_size for path in files) / 1e6
+        output_folder.replace_exported_files(temporary, out, row)
+    return ExportedModel(files, megabytes, difference, speed, expected.origin, row.note)
+
+
+def check_difference(file: str, found: np.ndarray, expected: ReferenceOutputs) -> float:
+    """The largest difference to detector.keras.
+
+    Raises:
+        PlainError: it, or that to detector.onnx, is over LIMIT, or there are not as many probabilities as pictures.
+    """
+    if found.shape != expected.by_keras.shape:
+        raise console.PlainError(
+            f"{file} answers with {found.shape} in place of {expected.by_keras.shape}; it is not written.",
+            console.EXIT_BAD_MODEL,
+        )
+    to_keras, to_onnx = (
+        float(np.abs(found - theirs).max()) for theirs in (expected.by_keras, expected.by_onnx)
+    )
+    if not np.max([to_keras, to_onnx]) <= MAX_PROBABILITY_DIFFERENCE:  # so that nan does not pass
+        raise console.PlainError(
+            f"{file} differs from detector.keras by {to_keras:.1e} and from detector.onnx by {to_onnx:.1e} on "
+            f"{expected.origin}; more than {MAX_PROBABILITY_DIFFERENCE:g} is too much, and it is not written.",
+            console.EXIT_BAD_MODEL,
+        )
+    return to_keras
+
+
+def measure_latency_ms(run: OnnxRunner, picture: np.ndarray) -> float:
+    """For one picture, (1, side, side, 3)."""
+    run(picture)  # runtimes plan their memory for each new shape
+    times = []
+    for _ in range(TIMED_RUNS):
+        start = time.perf_counter()
+        run(picture)
+        times.append(time.perf_counter() - start)
+    return 1e3 * statistics.median(times)
+
+
+def print_export_table(out: Path, exported: dict[str, ExportedModel]) -> None:
+    columns = ["format", "file", "MB", "largest difference to Keras", "ms an image"]
+    rows = [
+        [
+            name,
+            str(out / EXPORT_FORMATS[name].file),
+            f"{e.megabytes:.1f}",
+            f"{e.difference:.1e}",
+            f"{e.milliseconds:.1f}",
+        ]
+        for name, e in exported.items()
+    ]
+    if rows:
+        console.print_table("", columns, rows)
+    for name, each in exported.items():
+        if each.note:
+            console.print_message(f"{name}: {each.note}.")

@@ -1,0 +1,76 @@
+"""FORMATS: one row per format that a detector is exported to."""
+
+import importlib.util
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from detection.export import readers, writers
+from detection.export.source import ExportSource
+from runtime import console
+from training import onnx_models
+from training.onnx_models import OnnxRunner
+
+
+@dataclass(frozen=True)
+class ExportFormat:
+    """A row of the table.
+
+    Attributes:
+        file: name of the file or folder that other programs open.
+        write: writes it, and what belongs beside it.
+        read: opens it, as a function from pixels (n, side, side, 3) to probabilities of *generated*, (n, 1).
+        beside: names of what is written beside the file.
+        module: what must be installed on top of requirements.txt, as it is imported; empty for nothing.
+        note: what a reader must know to get these numbers.
+    """
+
+    file: str
+    write: Callable[[ExportSource, Path], None]
+    read: Callable[[Path], OnnxRunner]
+    beside: tuple[str, ...] = ()
+    module: str = ""
+    note: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of everything that is written, the file that others open last."""
+        return *self.beside, self.file
+
+
+EXPORT_FORMATS = {
+    "onnx": ExportFormat("detector.onnx", writers.write_onnx, onnx_models.open_onnx),
+    "litert": ExportFormat(
+        "detector.tflite",
+        writers.write_litert,
+        readers.read_litert,
+        module="ai_edge_litert",
+        note="unzip -p detector.tflite telltale.json shows what travels with it",
+    ),
+    "savedmodel": ExportFormat("savedmodel", writers.write_savedmodel, readers.read_savedmodel),
+    "openvino": ExportFormat(
+        "detector.xml",
+        writers.write_openvino,
+        readers.read_openvino,
+        beside=("detector.bin",),
+        module="openvino",
+        note="compile it with INFERENCE_PRECISION_HINT f32, or some CPUs calculate in bfloat16 and give other probabilities",
+    ),
+    "keras": ExportFormat(
+        "detector.keras", writers.write_keras, readers.read_keras, beside=("detector.json",)
+    ),
+}
+
+
+def is_format_installed(row: ExportFormat) -> bool:
+    return not row.module or importlib.util.find_spec(row.module) is not None
+
+
+def check_formats_installed(names: Iterable[str]) -> None:
+    """Raises PlainError: what a format needs is missing."""
+    for name in names:
+        if not is_format_installed(EXPORT_FORMATS[name]):
+            package = EXPORT_FORMATS[name].module.replace("_", "-")
+            raise console.PlainError(
+                f"--to {name} needs {package}: pip install -r requirements-export.txt, or leave {name} out."
+            )

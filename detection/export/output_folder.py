@@ -1,0 +1,124 @@
+"""The folder that exports lie in: what they are, listed in export.json; nothing in it but earlier exports is replaced."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from detection.export.formats import ExportFormat
+from detection.export.source import build_export_metadata
+from runtime import atomic_files, atomic_folders, checked_json, console, hashing
+from training.detectors.card import Card
+
+INDEX_FILE = "export.json"
+FINGERPRINT_KEYS = ("sha256_of_detector_keras", "sha256_of_detector_onnx")
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """An exported model, as export.json and the table on the screen list it.
+
+    Attributes:
+        files: sha256 of everything written, by path within the folder.
+        megabytes: of them together.
+        difference: largest difference of its probabilities to those of detector.keras.
+        milliseconds: for one image alone, with all cores of this machine; the median.
+        checked_on: which pictures the difference was found on.
+        note: what a reader must know to get these numbers.
+    """
+
+    files: dict[str, str]
+    megabytes: float
+    difference: float
+    milliseconds: float
+    checked_on: str
+    note: str = ""
+
+
+def hash_files(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
+    """sha256 of files, and of all files within folders, by path; what is not there is left out."""
+    found = [
+        path for name in names for path in (folder / name, *sorted((folder / name).rglob("*")))
+    ]
+    return {
+        path.relative_to(folder).as_posix(): hashing.compute_file_sha256(path)
+        for path in found
+        if path.is_file()
+    }
+
+
+def read_export_index(folder: Path, card: Card) -> dict[str, Any]:
+    """What was exported into a folder before, by format.
+
+    Raises:
+        PlainError: its export.json is of another detector, or of something else.
+    """
+    path = folder / INDEX_FILE
+    if not path.exists():
+        return {}
+    try:
+        index = checked_json.parse_json(path.read_bytes())
+        formats, made_from = dict(index["formats"]), [index[name] for name in FINGERPRINT_KEYS]
+        if not all(isinstance(entry["files"], dict) for entry in formats.values()):
+            raise ValueError
+    except (ValueError, KeyError, TypeError):
+        raise console.PlainError(
+            f"{path} was not written by this command; name another folder with --out."
+        ) from None
+    if made_from != [build_export_metadata(card)[name] for name in FINGERPRINT_KEYS]:
+        raise console.PlainError(
+            f"{folder} holds exports of another detector; name another folder with --out."
+        )
+    return formats
+
+
+def check_no_foreign_files(folder: Path, row: ExportFormat, before: dict[str, Any]) -> None:
+    """Raises PlainError: something that no earlier export has written, or that was changed since, has a name of this format."""
+    known = {path: digest for entry in before.values() for path, digest in entry["files"].items()}
+    there = hash_files(folder, row.names)
+    unknown = [path for path, digest in there.items() if known.get(path) != digest]
+    unknown += [
+        name
+        for name in row.names
+        if (folder / name).exists() and not any(path.startswith(name) for path in there)
+    ]
+    if unknown:
+        raise console.PlainError(
+            f"{folder / unknown[0]} is no export that is listed in {INDEX_FILE}; move it away, or name another folder with --out."
+        )
+
+
+@contextlib.contextmanager
+def open_staging_folder(folder: Path) -> Iterator[Path]:
+    """Gives an empty folder inside, to write and check in; what is not placed is gone afterwards, the folder itself, too."""
+    made = not folder.exists()
+    try:
+        with atomic_folders.create_temporary_folder(folder, "export") as temporary:
+            yield temporary
+    finally:
+        if made:
+            with contextlib.suppress(OSError):  # something was exported
+                folder.rmdir()
+
+
+def replace_exported_files(temporary: Path, folder: Path, row: ExportFormat) -> None:
+    """Gives what was written and checked its name, once it is on disk."""
+    atomic_folders.flush_folder(temporary)
+    for name in row.names:
+        if (folder / name).is_dir():  # a folder cannot be replaced in one step
+            os.replace(folder / name, temporary / f"before {name}")
+        os.replace(temporary / name, folder / name)
+
+
+def write_export_index(folder: Path, card: Card, formats: dict[str, Any]) -> None:
+    listed = {
+        name: asdict(entry) if isinstance(entry, ExportedModel) else entry
+        for name, entry in formats.items()
+    }
+    atomic_files.write_atomically(
+        folder / INDEX_FILE,
+        (json.dumps({**build_export_metadata(card), "formats": listed}, indent=1) + "\n").encode(),
+    )

@@ -1,0 +1,67 @@
+"""A saved detector as it is exported: opened after a check, and what a reader of an exported file must know of it."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_collection.dataset import manifest
+from training.detectors import safe_keras, saved_models
+from training.detectors.card import Card
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class ExportSource:
+    """A saved detector that was checked and opened: the paths of its two files, and the model."""
+
+    card: Card
+    keras_file: Path
+    onnx_file: Path
+    model: "keras.Model"
+
+    @classmethod
+    def open(cls, folder: Path, card: Card) -> "ExportSource":
+        """Raises PlainError: a file is missing or altered, or is not what Telltale writes."""
+        files = [
+            saved_models.verify_model_file(folder, card, file)
+            for file in (saved_models.KERAS_FILE, saved_models.ONNX_FILE)
+        ]
+        return cls(card, *files, safe_keras.load_keras_model(files[0]))
+
+
+def build_export_metadata(card: Card) -> dict[str, Any]:
+    """What a reader of an exported file must know: texts, numbers and lists of texts by name."""
+    side, band = card.image_size, asdict(card.calibration)
+    return {
+        "model": card.name,
+        "created": card.created,
+        "sha256_of_detector_keras": card.sha256.get(saved_models.KERAS_FILE, ""),
+        "sha256_of_detector_onnx": card.sha256.get(saved_models.ONNX_FILE, ""),
+        "input": f"RGB pixels of 0 to 255 from Telltale's canonicaliser, float32, (n, {side}, {side}, 3)",
+        "output": "probability of generated, float32, (n, 1); the temperature is applied inside",
+        "classes": list(manifest.LABELS),
+        **{
+            name: band[name]
+            for name in ("threshold", "real_below", "generated_above", "temperature")
+        },
+        "canonicaliser": card.canonicaliser,
+        "crop": card.crop,
+        "image_size": side,
+        "base": card.base["name"],
+        "banner": card.banner,
+    }
+
+
+def build_text_metadata(card: Card) -> dict[str, str]:
+    """The facts where a format keeps texts alone; what is no text is written as JSON."""
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in build_export_metadata(card).items()
+    }
+
+
+def build_json_metadata(card: Card) -> str:
+    return json.dumps(build_export_metadata(card), indent=1) + "\n"

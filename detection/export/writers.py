@@ -1,0 +1,66 @@
+"""How a detector is written in each format, with what a reader of the file must know of it.
+
+Every writer is given the detector and the path of the file, or of the folder, in a folder that is empty.
+"""
+
+import shutil
+import zipfile
+from pathlib import Path
+
+from detection.export.readers import import_openvino
+from detection.export.source import ExportSource, build_json_metadata, build_text_metadata
+
+METADATA_FILE = "telltale.json"
+"""The name of what travels with a model, where a format has a place for files."""
+
+
+def write_onnx(source: ExportSource, path: Path) -> None:
+    import onnx
+
+    proto = onnx.load(str(source.onnx_file))
+    onnx.helper.set_model_props(proto, build_text_metadata(source.card))
+    onnx.save(proto, str(path))
+
+
+def write_litert(source: ExportSource, path: Path) -> None:
+    """Facts go into a zip archive behind the model, as TensorFlow Lite keeps a model's associated files."""
+    import tensorflow as tf
+
+    # Keras would let TensorFlow's own operations in, which the runtimes of phones lack.
+    source.model.export(
+        str(path),
+        format="litert",
+        verbose=False,
+        target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]},
+    )
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(METADATA_FILE, build_json_metadata(source.card))
+
+
+def write_savedmodel(source: ExportSource, path: Path) -> None:
+    """Facts go into assets.extra, TensorFlow's place for files that belong to a model and that it does not read."""
+    import tensorflow as tf
+
+    model, module = source.model, tf.Module()
+    pixels = tf.TensorSpec(model.input_shape, tf.float32, name="pixels")
+    # Keras' own export keeps every variable twice, for itself and for TensorFlow: 170 MB for 84 (keras issue 23553).
+    module.kept = [variable.value for variable in model.variables]
+    module.serve = tf.function(
+        lambda pixels: {"generated": model(pixels, training=False)}, [pixels], autograph=False
+    )
+    tf.saved_model.save(module, str(path), signatures=module.serve)
+    (path / "assets.extra").mkdir()
+    (path / "assets.extra" / METADATA_FILE).write_text(build_json_metadata(source.card))
+
+
+def write_openvino(source: ExportSource, path: Path) -> None:
+    openvino = import_openvino()
+    model = openvino.Core().read_model(source.onnx_file)
+    for name, text in build_text_metadata(source.card).items():
+        model.set_rt_info(text, ["telltale", name])
+    openvino.save_model(model, path, compress_to_fp16=False)
+
+
+def write_keras(source: ExportSource, path: Path) -> None:
+    shutil.copyfile(source.keras_file, path)
+    path.with_suffix(".json").write_text(build_json_metadata(source.card))

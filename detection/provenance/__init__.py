@@ -1,0 +1,1 @@
+"""Claims of an image file about its origin: metadata, generator settings, content credentials."""

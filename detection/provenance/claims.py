@@ -1,0 +1,246 @@
+"""What a file says of its own making, read from its bytes and kept strictly apart from the detector's opinion of the picture.
+
+No pixel is decoded, nothing is fetched, and nothing here ever counts towards a verdict.
+
+Sources: IPTC's NewsCodes "Digital Source Type" (of 2024-10-23) and Photo Metadata Standard 2025.1 (AISystemUsed); for the rest
+see file_facts, generator_marks, program_names and content_credentials.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from detection.provenance import content_credentials, generator_metadata
+from detection.provenance.generator_metadata import GeneratorMetadata
+from detection.provenance.metadata_fields import MetadataFields, read_metadata_fields
+from detection.provenance.software_names import (
+    EDITING_SOFTWARE,
+    GENERATOR_SOFTWARE,
+    find_software_name,
+)
+
+CLAIMS_CAVEAT = (
+    "What a file says of itself is easily removed and easily forged: silence proves nothing, a named generator may be "
+    "invented, and a camera's EXIF is no proof of a photograph."
+)
+"""Callers show this once, with the first claim."""
+
+MAX_CLAIMS = 12
+MAX_QUOTE_CHARS = 200
+
+GENERATED, PHOTOGRAPH, EDITED = "generated", "photograph", "edited"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One thing that a file says of its making.
+
+    Attributes:
+        kind: "content credentials", "declared source", "generator's metadata", "camera", "editing software", "software" or
+            "description".
+        text: one short sentence for a person; strangers' words stand in quotation marks.
+        points_to: "generated", "photograph", "edited", or "" if it says nothing of these.
+    """
+
+    kind: str
+    text: str
+    points_to: str = ""
+
+
+def read_claims(data: bytes) -> list[Claim]:
+    """What a picture file says of its making, the weightiest first; nothing for bytes that are no JPEG, PNG, WEBP or TIFF.
+
+    Never raises: of a damaged file it is what could be read.
+    """
+    facts = read_metadata_fields(data)
+    marks = generator_metadata.find_generator_metadata(facts)
+    known = {mark.generator for mark in marks}
+    claims = [
+        *_claim_credentials(facts, data),
+        *_claim_declared_sources(facts),
+        *_claim_generators(marks),
+        *_claim_cameras(facts),
+    ]
+    claims += [*_claim_software(facts, known), *_claim_mentions(facts, known)]
+    return list(dict.fromkeys(claims))[:MAX_CLAIMS]
+
+
+def quote_text(text: str, longest: int = MAX_QUOTE_CHARS) -> str:
+    """A stranger's words on one line in quotation marks, without what steers a terminal or turns the reading direction."""
+    plain = " ".join(
+        "".join(c if c.isprintable() else " " for c in text[: 8 * longest]).split()
+    ).replace('"', "'")
+    return f'"{plain if len(plain) <= longest else plain[: longest - 3] + "..."}"'
+
+
+# The term of IPTC's vocabulary -> what it means, and what that points to.
+SOURCE_TYPE_MEANINGS = {
+    "trainedAlgorithmicMedia": ("made by a generative model", GENERATED),
+    "compositeWithTrainedAlgorithmicMedia": (
+        "put together with parts made by a generative model",
+        EDITED,
+    ),
+    "compositeSynthetic": ("put together with synthetic parts", EDITED),
+    "algorithmicMedia": ("made by an algorithm that was not trained", GENERATED),
+    "digitalCapture": ("taken with a digital camera", PHOTOGRAPH),
+    "computationalCapture": ("taken with a digital camera, several frames merged", PHOTOGRAPH),
+    "negativeFilm": ("scanned from a negative", PHOTOGRAPH),
+    "positiveFilm": ("scanned from a slide", PHOTOGRAPH),
+    "print": ("scanned from a print", ""),
+    "humanEdits": ("changed by a person", EDITED),
+    "minorHumanEdits": ("slightly changed by a person", EDITED),
+    "algorithmicallyEnhanced": ("changed by an algorithm", EDITED),
+    "composite": ("put together from several pictures", EDITED),
+    "compositeCapture": ("put together from several photographs", EDITED),
+    "digitalCreation": ("made by a person with digital tools", ""),
+    "digitalArt": ("made by a person with digital tools", ""),
+    "softwareImage": ("made with software", ""),
+    "dataDrivenMedia": ("made from data", ""),
+    "screenCapture": ("taken from a screen", ""),
+    "virtualRecording": ("recorded of a virtual scene", ""),
+}
+
+
+def _describe_source_type(source_type: str) -> tuple[str, str]:
+    """Of a URI, or of the bare term behind its last slash or colon."""
+    term = re.split("[/:]", source_type.strip().rstrip("/"))[-1]
+    return SOURCE_TYPE_MEANINGS.get(term, (f"of the source type {quote_text(term, 60)}", ""))
+
+
+SIGNATURE_STATE_SENTENCES = {
+    "Trusted": "The signature fits the file, and the signer is on a list of trusted ones",
+    "Valid": "The signature fits the file; whether the signer is who the certificate says was not checked",
+    "Invalid": "But the signature does not fit: the file was changed since, or the credentials were made up",
+}
+
+
+def _claim_credentials(facts: MetadataFields, data: bytes) -> Iterator[Claim]:
+    kind = "content credentials"
+    if facts.credentials:
+        try:
+            yield Claim(kind, *_describe_credentials(content_credentials.verify_credentials(data)))
+        except content_credentials.CredentialsCheckError as why:
+            yield Claim(kind, f"It carries content credentials (C2PA), {why}.")
+    for _, address in facts.each("xmp:provenance"):
+        yield Claim(
+            kind,
+            f"It names content credentials (C2PA) kept elsewhere, which were not looked up: {quote_text(address)}.",
+        )
+
+
+def _describe_credentials(found: content_credentials.ContentCredentials) -> tuple[str, str]:
+    """The sentence and what it points to; an invalid signature points to nothing, whatever was signed."""
+    meanings = [_describe_source_type(each) for each in found.source_types[:3]]
+    said = (
+        f", which say that it was {', then '.join(words for words, _ in meanings)}"
+        if meanings
+        else ""
+    )
+    program = f" by {quote_text(found.program, 60)}" if found.program else ""
+    state = SIGNATURE_STATE_SENTENCES.get(found.state, SIGNATURE_STATE_SENTENCES["Invalid"])
+    pointed = [points_to for _, points_to in meanings]
+    points_to = next((each for each in (GENERATED, EDITED, PHOTOGRAPH) if each in pointed), "")
+    text = f"It carries content credentials (C2PA){program}, signed in the name of {quote_text(found.signer, 60)}{said}. {state}."
+    return text, "" if state == SIGNATURE_STATE_SENTENCES["Invalid"] else points_to
+
+
+def _claim_declared_sources(facts: MetadataFields) -> Iterator[Claim]:
+    for _, value in facts.each("xmp:DigitalSourceType", "xmp:DigitalSourceFileType"):
+        words, points_to = _describe_source_type(value)
+        yield Claim("declared source", f"Its metadata declares that it was {words}.", points_to)
+    for _, value in facts.each("xmp:AISystemUsed"):
+        yield Claim(
+            "declared source",
+            f"Its metadata names the AI system that made it: {quote_text(value, 60)}.",
+            GENERATED,
+        )
+
+
+def _claim_generators(marks: Iterable[GeneratorMetadata]) -> Iterator[Claim]:
+    for mark in marks:
+        told = [f"prompt {quote_text(mark.prompt)}"] if mark.prompt else []
+        told += [f"seed {mark.seed}"] if re.fullmatch("-?[0-9]{1,20}", mark.seed) else []
+        told += [f"model {quote_text(mark.model, 60)}"] if mark.model else []
+        text = f"Its metadata names {mark.generator}{': ' if told else ''}{', '.join(told)}."
+        yield Claim("generator's metadata", text, GENERATED)
+
+
+def _claim_cameras(facts: MetadataFields) -> Iterator[Claim]:
+    """ComfyUI keeps its graph in Make and Model, others their own names."""
+    make, model = (
+        next((value for _, value in facts.each(f"exif:{name}")), "") for name in ("Make", "Model")
+    )
+    name = model if model.casefold().startswith(make.casefold()) else f"{make} {model}".strip()
+    if find_software_name(GENERATOR_SOFTWARE, name):
+        yield Claim(
+            "generator's metadata",
+            f"As its camera, its metadata names a generator: {quote_text(name, 80)}.",
+            GENERATED,
+        )
+    elif name and "{" not in name:
+        yield Claim("camera", f"Its metadata names a camera: {quote_text(name, 80)}.", PHOTOGRAPH)
+
+
+PROGRAM_FIELDS = (
+    "exif:Software",
+    "exif:ProcessingSoftware",
+    "xmp:CreatorTool",
+    "iptc:Program",
+    "text:Software",
+)
+NAMING_FIELDS = (*PROGRAM_FIELDS, "xmp:softwareAgent", "xmp:Credit", "iptc:Credit", "text:Source")
+DESCRIPTION_FIELDS = (
+    *(
+        "exif:ImageDescription",
+        "exif:UserComment",
+        "xmp:description",
+        "iptc:Caption",
+        "text:Description",
+        "text:Comment",
+    ),
+    *("text:Title", "text:Author", "exif:Artist", "iptc:By-line"),
+)
+
+
+def _claim_software(facts: MetadataFields, known: Collection[str]) -> Iterator[Claim]:
+    """Generators that have left no mark, and editors, each once; other programs, too, unless they are a camera's own."""
+    said, camera = set(known), "exif:Make" in facts.fields
+    for place, value in facts.each(*NAMING_FIELDS):
+        generator, editor = (
+            find_software_name(GENERATOR_SOFTWARE, value),
+            find_software_name(EDITING_SOFTWARE, value),
+        )
+        whose = (
+            generator
+            or editor
+            or (
+                f"the program {quote_text(value, 80)}"
+                if place in PROGRAM_FIELDS and not camera
+                else ""
+            )
+        )
+        if not whose or whose in said:
+            continue
+        said.add(whose)
+        if generator:
+            yield Claim(
+                "generator's metadata",
+                f"Its metadata names {generator}: {quote_text(value, 80)}.",
+                GENERATED,
+            )
+        elif editor:
+            yield Claim(
+                "editing software", f"Its metadata names {editor}: {quote_text(value, 80)}.", EDITED
+            )
+        else:
+            yield Claim("software", f"Its metadata names {whose}.")
+
+
+def _claim_mentions(facts: MetadataFields, known: Collection[str]) -> Iterator[Claim]:
+    """A description may be about a generator without being by one."""
+    for _, value in facts.each(*DESCRIPTION_FIELDS):
+        generator = find_software_name(GENERATOR_SOFTWARE, value)
+        if generator and generator not in known:
+            yield Claim(
+                "description", f"Its description mentions {generator}: {quote_text(value)}."
+            )

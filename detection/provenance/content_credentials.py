@@ -1,0 +1,108 @@
+"""Content credentials (C2PA): a signed history inside the file, checked by the optional package c2pa-python.
+
+No list of trusted signers comes with the package, so a signature that fits proves that nothing was changed since, not who
+signed: anybody can make a certificate in any name. Nothing is fetched: neither manifests kept elsewhere nor revocations.
+
+Sources: C2PA specification 2.2; c2pa-python 0.38.1 for the JSON.
+"""
+
+import importlib.util
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+C2PA_PACKAGE = "c2pa"
+C2PA_INSTALL_COMMAND = "pip install -r requirements-c2pa.txt"
+
+C2PA_OFFLINE_SETTINGS = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
+
+MAX_HISTORY_MANIFESTS = 20
+
+
+@dataclass(frozen=True)
+class ContentCredentials:
+    """What content credentials say; strangers' words.
+
+    Attributes:
+        state: "Trusted", "Valid" (the signature fits, the signer is not vouched for) or "Invalid".
+        signer: the organisation that the certificate names.
+        program: that wrote them.
+        source_types: of IPTC's digital source types, what the actions of the picture's own history name; if these name none,
+            what those of its ingredients name.
+    """
+
+    state: str
+    signer: str
+    program: str
+    source_types: tuple[str, ...]
+
+
+class CredentialsCheckError(Exception):
+    """The credentials could not be checked; the message is the reason, in words."""
+
+
+def verify_credentials(data: bytes) -> ContentCredentials:
+    """Reads and checks the content credentials of a file that carries some.
+
+    Raises:
+        Unchecked: the package is missing or cannot be loaded, or the credentials are damaged.
+    """
+    if importlib.util.find_spec(C2PA_PACKAGE) is None:
+        raise CredentialsCheckError(f"not checked; {C2PA_INSTALL_COMMAND}")
+    try:
+        import c2pa
+    except Exception as error:  # its own library in C may not fit this machine
+        raise CredentialsCheckError(
+            f"not checked: {C2PA_PACKAGE} cannot be loaded, {type(error).__name__}"
+        ) from None
+    try:
+        with (
+            c2pa.Context.from_dict(C2PA_OFFLINE_SETTINGS) as context,
+            c2pa.Reader(None, io.BytesIO(data), context=context) as reader,
+        ):
+            return _summarize_manifests(json.loads(reader.json()))
+    except Exception as error:  # damaged files raise C2paError and, from its JSON, whatever a stranger's shape makes Python raise
+        raise CredentialsCheckError(
+            f"which cannot be read: {type(error).__name__.removeprefix('_C2pa')}"
+        ) from None
+
+
+def _summarize_manifests(store: Mapping) -> ContentCredentials:
+    manifests = store["manifests"]
+    active = manifests[store["active_manifest"]]
+    own = list(_iterate_parent_manifests(active, manifests))
+    types = [*_iterate_source_types(own)] or [*_iterate_source_types(manifests.values())]
+    programs = active.get("claim_generator_info") or [{"name": active.get("claim_generator", "")}]
+    signer = active.get("signature_info") or {}
+    return ContentCredentials(
+        str(store.get("validation_state", "Invalid")),
+        str(signer.get("issuer") or signer.get("common_name") or ""),
+        str(programs[0].get("name") or ""),
+        tuple(dict.fromkeys(types)),
+    )
+
+
+def _iterate_parent_manifests(
+    manifest: Mapping | None, manifests: Mapping[str, Mapping]
+) -> Iterator[Mapping]:
+    """A manifest, that of the picture it was made from, and so on."""
+    for _ in range(MAX_HISTORY_MANIFESTS):
+        if manifest is None:
+            return
+        yield manifest
+        parents = (
+            each
+            for each in manifest.get("ingredients", ())
+            if each.get("relationship") == "parentOf"
+        )
+        manifest = manifests.get(next(parents, {}).get("active_manifest"))
+
+
+def _iterate_source_types(manifests: Iterable[Mapping]) -> Iterator[str]:
+    for manifest in manifests:
+        for assertion in manifest.get("assertions", ()):
+            if str(assertion.get("label", "")).startswith("c2pa.actions"):
+                for action in assertion["data"]["actions"]:
+                    if "digitalSourceType" in action:
+                        yield str(action["digitalSourceType"])

@@ -1,0 +1,239 @@
+"""Generators by the settings they leave in a file: prompt, seed and model in a notation of their own.
+
+Sources: the programs themselves (AUTOMATIC1111's `parameters`; ComfyUI's `prompt` and `workflow`, in WEBP as
+EXIF Model and Make; InvokeAI's `Dream`, `sd-metadata`, `invokeai_metadata` by age; Fooocus's `fooocus_scheme`; SwarmUI's
+`sui_image_params`; NovelAI's `Comment`; Draw Things' and Easy Diffusion's JSON), as the readers stable-diffusion-prompt-reader
+and sd-metadata take them, and Midjourney's "Job ID" behind the prompt in Description.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from detection.provenance.metadata_fields import MetadataFields
+from runtime import checked_json
+
+WEBUI_NAME = "Stable Diffusion WebUI"
+
+
+@dataclass(frozen=True)
+class GeneratorMetadata:
+    """What one generator left; strangers' words, empty where there are none."""
+
+    generator: str
+    prompt: str = ""
+    seed: str = ""
+    model: str = ""
+
+
+def find_generator_metadata(facts: MetadataFields) -> list[GeneratorMetadata]:
+    """One mark of each generator, the one that tells most."""
+    best: dict[str, GeneratorMetadata] = {}
+    for find in (_find_in_json, _find_webui, _find_comfyui, _find_midjourney, _find_by_field):
+        for mark in _read_or_ignore(find, facts):
+            known = best.setdefault(mark.generator, mark)
+            if bool(mark.prompt) > bool(known.prompt):
+                best[mark.generator] = mark
+    if "Fooocus" in best and WEBUI_NAME in best:  # whose notation it can be told to write
+        best["Fooocus"] = replace(best.pop(WEBUI_NAME), generator="Fooocus")
+    return list(best.values())
+
+
+def _read_or_ignore(
+    find: Callable[[MetadataFields], Iterator[GeneratorMetadata]], facts: MetadataFields
+) -> list[GeneratorMetadata]:
+    try:
+        return list(find(facts))
+    except Exception:  # whatever shape the JSON of a stranger has
+        return []
+
+
+@dataclass(frozen=True)
+class JsonNotation:
+    """JSON of one generator: where it stands, the entry that no other has, and the ways to what is told.
+
+    A way leads through objects: "model.name".
+    """
+
+    generator: str
+    places: tuple[str, ...]
+    own: str
+    prompt: str
+    seed: str
+    model: str
+
+
+SETTINGS_FIELDS = ("text:parameters", "exif:UserComment", "text:Comment", "text:generation_data")
+
+JSON_NOTATIONS = (
+    JsonNotation("Fooocus", SETTINGS_FIELDS, "base_model", "prompt", "seed", "base_model"),
+    JsonNotation(
+        "SwarmUI",
+        SETTINGS_FIELDS,
+        "sui_image_params",
+        *(f"sui_image_params.{name}" for name in ("prompt", "seed", "model")),
+    ),
+    JsonNotation(
+        "Easy Diffusion",
+        SETTINGS_FIELDS,
+        "use_stable_diffusion_model",
+        "prompt",
+        "seed",
+        "use_stable_diffusion_model",
+    ),
+    JsonNotation("NovelAI", SETTINGS_FIELDS, "uc", "prompt", "seed", "model"),
+    JsonNotation(
+        "InvokeAI",
+        ("text:invokeai_metadata",),
+        "positive_prompt",
+        "positive_prompt",
+        "seed",
+        "model.name",
+    ),
+    JsonNotation(
+        "InvokeAI",
+        ("text:invokeai_metadata",),
+        "model.model_name",
+        "positive_prompt",
+        "seed",
+        "model.model_name",
+    ),
+    JsonNotation(
+        "InvokeAI", ("text:sd-metadata",), "image", "image.prompt", "image.seed", "model_weights"
+    ),
+    JsonNotation("Draw Things", ("xmp:UserComment",), "c", "c", "seed", "model"),
+)
+
+
+def _find_in_json(facts: MetadataFields) -> Iterator[GeneratorMetadata]:
+    for notation in JSON_NOTATIONS:
+        for _, text in facts.each(*notation.places):
+            tree = _parse_json_text(text)
+            if _get_nested_value(tree, notation.own) is not None:
+                told = (
+                    _convert_to_text(_get_nested_value(tree, way))
+                    for way in (notation.prompt, notation.seed, notation.model)
+                )
+                yield GeneratorMetadata(notation.generator, *told)
+
+
+def _parse_json_text(text: str) -> object:
+    """What a text says in JSON; nothing if it does not, or is nested deeper than Python follows."""
+    if not text.startswith(("{", "[")):
+        return None
+    try:
+        return checked_json.parse_json(text)
+    except ValueError:
+        return None
+
+
+def _get_nested_value(tree: object, way: str) -> object:
+    for name in way.split("."):
+        tree = tree[0] if isinstance(tree, list) and tree else tree
+        tree = tree.get(name) if isinstance(tree, Mapping) else None
+    return tree
+
+
+def _convert_to_text(value: object) -> str:
+    if isinstance(value, list):  # old InvokeAI weighs several prompts
+        value = _get_nested_value(value, "prompt") or (value[0] if value else "")
+    return str(value) if isinstance(value, str | int | float) else ""
+
+
+def _find_webui(facts: MetadataFields) -> Iterator[GeneratorMetadata]:
+    """Prompt, then "Negative prompt: ...", then "Steps: 20, Sampler: Euler a, ..., Seed: 42, ..., Model: name"."""
+    for _, text in facts.each(*SETTINGS_FIELDS):
+        head, found, settings = ("\n" + text).rpartition("\nSteps: ")
+        if found and re.search(r"\b(Sampler|CFG scale|Seed): ", settings):
+            seed, model = (
+                re.search(rf"\b{name}: ([^,\n]{{1,200}})", settings) for name in ("Seed", "Model")
+            )
+            prompt = head.partition("\nNegative prompt:")[0].strip()
+            yield GeneratorMetadata(
+                WEBUI_NAME, prompt, seed[1] if seed else "", model[1] if model else ""
+            )
+
+
+def _find_comfyui(facts: MetadataFields) -> Iterator[GeneratorMetadata]:
+    """A graph of nodes, each with a class_type and inputs; `workflow` is the same as the person drew it."""
+    for _, text in facts.each("text:prompt", "exif:Model", "exif:Make"):
+        nodes = _parse_json_text(text.removeprefix("prompt:"))
+        if isinstance(nodes, Mapping) and any(
+            _get_nested_value(node, "class_type") for node in nodes.values()
+        ):
+            seed = next(
+                (
+                    found
+                    for name in ("seed", "noise_seed")
+                    if (found := _find_node_input(nodes, name))
+                ),
+                "",
+            )
+            model = next(
+                (
+                    found
+                    for name in ("ckpt_name", "unet_name")
+                    if (found := _find_node_input(nodes, name))
+                ),
+                "",
+            )
+            yield GeneratorMetadata("ComfyUI", _find_positive_prompt(nodes), seed, model)
+    for _, text in facts.each("text:workflow", "exif:Make", "exif:ImageDescription"):
+        if _get_nested_value(_parse_json_text(text.removeprefix("workflow:")), "nodes") is not None:
+            yield GeneratorMetadata("ComfyUI")
+
+
+def _find_node_input(nodes: Mapping, name: str) -> str:
+    values = (_get_nested_value(node, f"inputs.{name}") for node in nodes.values())
+    return next((str(value) for value in values if isinstance(value, str | int)), "")
+
+
+def _find_positive_prompt(nodes: Mapping) -> str:
+    """The text that leads to a sampler's `positive`; a link is [number of a node, number of its output]."""
+    start = next(
+        (
+            link
+            for node in nodes.values()
+            if isinstance(link := _get_nested_value(node, "inputs.positive"), list) and link
+        ),
+        None,
+    )
+    node = nodes.get(str(start[0])) if start else None
+    for _ in range(8):
+        inputs = _get_nested_value(node, "inputs")
+        if not isinstance(inputs, Mapping) or isinstance(inputs.get("text"), str):
+            break
+        link = next((value for value in inputs.values() if isinstance(value, list) and value), [""])
+        node = nodes.get(str(link[0]))
+    return _convert_to_text(_get_nested_value(node, "inputs.text")) or _find_node_input(
+        nodes, "text"
+    )
+
+
+def _find_midjourney(facts: MetadataFields) -> Iterator[GeneratorMetadata]:
+    for _, text in facts.each(
+        "text:Description", "xmp:description", "exif:ImageDescription", "iptc:Caption"
+    ):
+        prompt, found, job = text.rpartition("Job ID: ")
+        if found and re.match(r"[0-9a-f]{8}-[0-9a-f]{4}-", job):
+            yield GeneratorMetadata("Midjourney", prompt.strip())
+
+
+GENERATOR_BY_FIELD = {
+    "text:fooocus_scheme": "Fooocus",
+    "text:invokeai_metadata": "InvokeAI",
+    "text:invokeai_graph": "InvokeAI",
+    "text:sd-metadata": "InvokeAI",
+    "text:Dream": "InvokeAI",
+    "text:use_stable_diffusion_model": "Easy Diffusion",
+    "text:Stable Diffusion model": "Easy Diffusion",
+}
+
+
+def _find_by_field(facts: MetadataFields) -> Iterator[GeneratorMetadata]:
+    """Fields that only one generator writes; the oldest InvokeAI's is a command line: "prompt" -s 50 -S 42."""
+    for name, text in facts.each(*GENERATOR_BY_FIELD):
+        typed = (
+            re.match(r'"(.{1,2000}?)" -.{0,200}?-S ?(\d+)', text) if name == "text:Dream" else None
+        )
+        yield GeneratorMetadata(GENERATOR_BY_FIELD[name], *(typed.groups() if typed else ()))

@@ -1,0 +1,209 @@
+"""What the blocks of a picture file say, as plain fields: EXIF tags, XMP properties, IPTC records, texts.
+
+Sources: EXIF 3.0 (CIPA DC-008) and TIFF 6.0 for the tags, Adobe's XMP specification part 1 for the packets, the IPTC
+Information Interchange Model 4.2 chapter 6 for the records.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element, XMLPullParser
+
+from PIL import Image
+
+from detection.provenance.metadata_blocks import (
+    MAX_BLOCK_BYTES,
+    MetadataBlock,
+    iterate_metadata_blocks,
+)
+
+MAX_VALUES_PER_FIELD = 8
+"""Of one field: a long history names the same program a thousand times."""
+
+CREDENTIALS_FIELD = ("file:credentials", "there")
+
+MAX_XMP_BYTES = 250_000
+"""Bytes of an XMP packet that are read; its history comes last and may be megabytes."""
+
+
+@dataclass(frozen=True)
+class MetadataFields:
+    """What a file says.
+
+    Attributes:
+        fields: values by place and name ("exif:Make", "xmp:CreatorTool", "iptc:Credit", "text:parameters"); strangers' words.
+    """
+
+    fields: Mapping[str, tuple[str, ...]]
+
+    @property
+    def credentials(self) -> bool:
+        """Whether it carries content credentials."""
+        return CREDENTIALS_FIELD[0] in self.fields
+
+    def each(self, *names: str) -> Iterator[tuple[str, str]]:
+        """Name and value of these fields, as far as they are there."""
+        return ((name, value) for name in names for value in self.fields.get(name, ()))
+
+
+def read_metadata_fields(data: bytes) -> MetadataFields:
+    """Everything the file says; of damaged blocks what could be read. Never raises."""
+    fields: dict[str, list[str]] = defaultdict(list)
+    for block in iterate_metadata_blocks(data):
+        found = BLOCK_READERS[block.kind](block)
+        while (field := _read_next_field(found)) is not None:
+            name, value = field[0], field[1].strip("\0 \r\n\t")
+            if value and value not in fields[name] and len(fields[name]) < MAX_VALUES_PER_FIELD:
+                fields[name].append(value)
+    return MetadataFields({name: tuple(values) for name, values in fields.items() if values})
+
+
+def _read_next_field(found: Iterator[tuple[str, str]]) -> tuple[str, str] | None:
+    try:
+        return next(found, None)
+    except (
+        Exception
+    ):  # Pillow and expat raise a dozen types on damaged data; what came before it counts.
+        return None
+
+
+EXIF_TAG_NAMES = {
+    0x000B: "ProcessingSoftware",
+    0x010E: "ImageDescription",
+    0x010F: "Make",
+    0x0110: "Model",
+    0x0131: "Software",
+    0x013B: "Artist",
+    0x9286: "UserComment",
+}
+EXIF_IFD = 0x8769
+BLOCK_KIND_BY_TAG = {0x02BC: "xmp", 0x83BB: "iptc", 0x8649: "photoshop"}
+C2PA_TAG = 0xCD41
+
+
+def _read_exif(block: MetadataBlock) -> Iterator[tuple[str, str]]:
+    """Pillow bounds what overlapping tags may take; a TIFF file is its own block."""
+    exif = Image.Exif()
+    exif.load(block.data)
+    if C2PA_TAG in exif:
+        yield CREDENTIALS_FIELD
+    for tags in (
+        exif,
+        exif.get_ifd(EXIF_IFD),
+    ):  # some programs write UserComment beside Make, where it does not belong
+        for tag, name in EXIF_TAG_NAMES.items():
+            if tag in tags:
+                yield f"exif:{name}", _decode_tag(tags[tag])
+    for tag, kind in BLOCK_KIND_BY_TAG.items():
+        if isinstance(exif.get(tag), bytes):
+            yield from BLOCK_READERS[kind](MetadataBlock(kind, exif[tag]))
+
+
+def _decode_tag(value: object) -> str:
+    if isinstance(value, str):  # Pillow reads Latin-1, as the standard was; programs write UTF-8
+        value = value.encode("latin-1", "replace")
+    if not isinstance(value, bytes):
+        return str(value)[:MAX_BLOCK_BYTES]
+    value = value[:MAX_BLOCK_BYTES]
+    if not value.startswith(b"UNICODE\0"):
+        return _decode_text(value.removeprefix(b"ASCII\0\0\0"))
+    # The byte order is nobody's: some follow the file's, some are always big-endian. Latin letters tell.
+    text = value[8:]
+    return text.decode(
+        "utf-16-be" if text[::2].count(0) >= text[1::2].count(0) else "utf-16-le", "replace"
+    )
+
+
+def _decode_text(text: bytes) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
+
+
+RDF_NAMESPACE = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+
+
+def _read_xmp(block: MetadataBlock) -> Iterator[tuple[str, str]]:
+    """Properties by their names without namespaces: writers get these wrong."""
+    packet = block.data[:MAX_XMP_BYTES].strip(b"\0 \r\n\t")
+    if b"<!" in packet or b"\0" in packet:
+        return  # XMP is UTF-8 and declares nothing; entities may unfold to gigabytes
+    parser, within = XMLPullParser(("start", "end")), []
+    parser.feed(packet)
+    for event, element in parser.read_events():
+        if event == "start":
+            within.append(element)
+            yield from (
+                (f"xmp:{_strip_namespace(name)}", value)
+                for name, value in element.attrib.items()
+                if not name.startswith(RDF_NAMESPACE)
+            )
+        else:
+            yield (
+                f"xmp:{_find_property_name(within)}",
+                element.text or element.get(f"{RDF_NAMESPACE}resource") or "",
+            )
+            within.pop()
+            element.clear()
+
+
+def _find_property_name(within: list[Element]) -> str:
+    """The property that an element is the value of: the nearest that is not RDF's own, as an item of a list is."""
+    return next(
+        (
+            _strip_namespace(element.tag)
+            for element in reversed(within[-4:])
+            if not element.tag.startswith(RDF_NAMESPACE)
+        ),
+        "",
+    )
+
+
+def _strip_namespace(name: str) -> str:
+    return name.rpartition("}")[2]
+
+
+IPTC_RECORD_NAMES = {65: "Program", 80: "By-line", 110: "Credit", 120: "Caption"}
+
+
+def _read_iptc(block: MetadataBlock) -> Iterator[tuple[str, str]]:
+    data, place = block.data, 0
+    while data[place : place + 1] == b"\x1c" and place + 5 <= len(data):
+        record, number, size = (
+            data[place + 1],
+            data[place + 2],
+            int.from_bytes(data[place + 3 : place + 5], "big"),
+        )
+        if record == 2 and number in IPTC_RECORD_NAMES:
+            yield (
+                f"iptc:{IPTC_RECORD_NAMES[number]}",
+                _decode_text(data[place + 5 : place + 5 + size]),
+            )
+        place += 5 + size
+
+
+PHOTOSHOP_IPTC_RESOURCE_ID = 0x0404
+
+
+def _read_photoshop(block: MetadataBlock) -> Iterator[tuple[str, str]]:
+    data, place = block.data[:MAX_BLOCK_BYTES], 0
+    while data[place : place + 4] == b"8BIM" and place + 12 <= len(data):
+        number, name = int.from_bytes(data[place + 4 : place + 6], "big"), data[place + 6]
+        start = place + 7 + name + (name + 1) % 2 + 4
+        size = int.from_bytes(data[start - 4 : start], "big")
+        if number == PHOTOSHOP_IPTC_RESOURCE_ID:
+            yield from _read_iptc(MetadataBlock("iptc", data[start : start + size]))
+        place = start + size + size % 2
+
+
+BLOCK_READERS: dict[str, Callable[[MetadataBlock], Iterator[tuple[str, str]]]] = {
+    "exif": _read_exif,
+    "xmp": _read_xmp,
+    "iptc": _read_iptc,
+    "photoshop": _read_photoshop,
+    "credentials": lambda block: iter([CREDENTIALS_FIELD]),
+    "text": lambda block: iter(
+        [(f"text:{block.keyword}", _decode_text(block.data[:MAX_BLOCK_BYTES]))]
+    ),
+}

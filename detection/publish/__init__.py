@@ -1,0 +1,1 @@
+"""Publish a saved detector on the Hugging Face hub, without paths of this machine."""

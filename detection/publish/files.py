@@ -1,0 +1,233 @@
+"""What of a saved detector is published, what stays here and why; of texts, copies that name no folder of this machine."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detection.publish import path_redaction
+from runtime import checked_json, console
+from training.detectors import costs, saved_models
+from training.detectors.card import CARD_FILE, Card
+from training.detectors.saved_models import KERAS_FILE, ONNX_FILE
+
+MODEL_CARD_FILE, METRICS_FILE, REPORT_PAGE_FILE = (
+    "README.md",
+    "report/metrics.json",
+    "report/index.html",
+)
+
+# Lists of what may go, not of what may not: a new key of metrics.json stays here until somebody has thought about it.
+PUBLISHED_METRICS_KEYS = (
+    *(
+        "model",
+        "model_sha256",
+        "banner",
+        "judged_on",
+        "verdict",
+        "calibration",
+        "detectors",
+        "breakdowns",
+        "doubt",
+    ),
+    *(
+        "reliability",
+        "ece_of_a_calibrated_detector",
+        "robustness",
+        "comparison",
+        "explanations",
+        "negative_controls",
+    ),
+    *("audit", "limits", "data_of_the_training", "base", "canonicaliser", "bootstrap", "versions"),
+)
+PUBLISHED_JUDGED_ON_KEYS = (
+    "name",
+    "images",
+    "groups",
+    "opened",
+    "one_source_each",
+    "hold_out_sha256",
+)
+
+EXCLUSION_REASONS = {
+    REPORT_PAGE_FILE: "shows photographs of people and names their files; --with-report publishes it",
+    "baselines": "rivals of the detector; it opens without them",
+    "explainer": "names pictures of the training; python -m validation makes it again",
+    "kept": "numbers on single pictures, for a second validation here",
+}
+DEFAULT_EXCLUSION_REASON = "is not on the list of what is published"
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """A file that goes.
+
+    Attributes:
+        name: in the repository and, from the model's folder on, here.
+        content: the file itself, or the bytes of a cleaned copy.
+        note: what was done to it, in words.
+    """
+
+    name: str
+    content: Path | bytes
+    note: str
+
+    @property
+    def size(self) -> int:
+        return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
+
+
+@dataclass(frozen=True)
+class ExcludedFile:
+    """A file or folder that stays, its size in bytes, and why."""
+
+    name: str
+    size: int
+    why: str
+
+
+@dataclass(frozen=True)
+class PublishSource:
+    """A saved detector to publish; `paths` are those of its card and report that point out of this folder."""
+
+    folder: Path
+    card: Card
+    paths: frozenset[str]
+
+
+def choose_published_files(folder: Path, card: Card, with_report: bool) -> list[PublishedFile]:
+    """What goes, after comparing the hashes of both models with the card.
+
+    Raises:
+        PlainError: a model file is missing or was altered; there is no model card; or the report is another detector's.
+    """
+    if not (folder / MODEL_CARD_FILE).is_file():
+        raise console.PlainError(
+            f"{folder / MODEL_CARD_FILE} is missing, and no detector is published without a word on what it can do; run python -m "
+            f"validation --model {folder} first."
+        )
+    outside = [
+        path_redaction.find_outside_paths(_read_json(folder, name))
+        for name in (CARD_FILE, METRICS_FILE)
+        if (folder / name).is_file()
+    ]
+    source = PublishSource(folder, card, frozenset().union(*outside))
+    there = [
+        name
+        for name in PUBLISHED_FILES
+        if name in (KERAS_FILE, ONNX_FILE) or (folder / name).is_file()
+    ]
+    return [
+        PublishedFile(name, PUBLISHED_FILES[name][0](source, name), PUBLISHED_FILES[name][1])
+        for name in there
+        if with_report or name != REPORT_PAGE_FILE
+    ]
+
+
+def list_excluded_files(folder: Path, sent: list[PublishedFile]) -> list[ExcludedFile]:
+    """What stays, a row for each file or folder."""
+    names = {each.name for each in sent}
+    files = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and _get_relative_name(path, folder) not in names
+    ]
+    sizes: dict[str, int] = {}
+    for path in files:
+        row = (
+            _get_relative_name(path, folder)
+            if _get_relative_name(path, folder) in EXCLUSION_REASONS
+            else path.relative_to(folder).parts[0]
+        )
+        sizes[row] = sizes.get(row, 0) + path.stat().st_size
+    return [
+        ExcludedFile(row, size, EXCLUSION_REASONS.get(row, DEFAULT_EXCLUSION_REASON))
+        for row, size in sizes.items()
+    ]
+
+
+def _get_relative_name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        return dict(checked_json.parse_json((folder / name).read_bytes()))
+    except (ValueError, TypeError):
+        raise console.PlainError(
+            f"{folder / name} is damaged; validate again.", console.EXIT_BAD_MODEL
+        ) from None
+
+
+def _encode_redacted_json(content: object, source: PublishSource) -> bytes:
+    return (
+        json.dumps(path_redaction.redact_paths(content, source.paths), indent=1) + "\n"
+    ).encode()
+
+
+def _check_model_file(source: PublishSource, name: str) -> Path:
+    return saved_models.verify_model_file(source.folder, source.card, name)
+
+
+def _locate_file(source: PublishSource, name: str) -> Path:
+    return source.folder / name
+
+
+def _redact_card(source: PublishSource, name: str) -> bytes:
+    content = _read_json(source.folder, name)
+    content["sha256"] = {file: content["sha256"][file] for file in (KERAS_FILE, ONNX_FILE)}
+    for rival in content["baselines"].values():
+        rival.pop("file", None)  # validation opens every rival that names one
+    return _encode_redacted_json(content, source)
+
+
+def _redact_metrics(source: PublishSource, name: str) -> bytes:
+    content = _read_json(source.folder, name)
+    judged, ours = content.get("model_sha256", {}), source.card.sha256
+    if any(judged.get(file) != ours[file] for file in (KERAS_FILE, ONNX_FILE)):
+        raise console.PlainError(
+            f"{source.folder / name} is about another detector than {source.card.name}; run python -m validation --model "
+            f"{source.folder} again."
+        )
+    content = {key: content[key] for key in PUBLISHED_METRICS_KEYS if key in content}
+    judged_on = content.get("judged_on", {})
+    content["judged_on"] = {
+        key: judged_on[key] for key in PUBLISHED_JUDGED_ON_KEYS if key in judged_on
+    }
+    return _encode_redacted_json(content, source)
+
+
+def _redact_text_file(source: PublishSource, name: str) -> bytes:
+    return path_redaction.redact_paths(
+        (source.folder / name).read_text("utf-8"), source.paths
+    ).encode()
+
+
+def _redact_page(source: PublishSource, name: str) -> bytes:
+    # Base64 is full of slashes: what a path is there is a piece of a picture.
+    parts = re.split(r"(data:[^\"')\s]+)", (source.folder / name).read_text("utf-8"))
+    return "".join(
+        part if place % 2 else path_redaction.redact_paths(part, source.paths)
+        for place, part in enumerate(parts)
+    ).encode()
+
+
+PUBLISHED_FILES: dict[str, tuple[Callable[[PublishSource, str], Path | bytes], str]] = {
+    KERAS_FILE: (_check_model_file, "as on the card, by its hash"),
+    ONNX_FILE: (_check_model_file, "as on the card, by its hash"),
+    CARD_FILE: (_redact_card, "a copy: of folders of this machine the last name, and no baselines"),
+    MODEL_CARD_FILE: (_redact_text_file, "a copy: of folders of this machine the last name"),
+    METRICS_FILE: (
+        _redact_metrics,
+        "a copy: the figures, without names of pictures and the command",
+    ),
+    REPORT_PAGE_FILE: (
+        _redact_page,
+        "a copy, WITH PHOTOGRAPHS OF PEOPLE and the names of their files",
+    ),
+    costs.COST_FIGURE_FILE: (_locate_file, "as it is"),
+    "leaderboard.jsonl": (_redact_text_file, "a copy: of folders of this machine the last name"),
+}
+"""What may go: how it is read, and what is said of it. Models and card go always, the page if asked for, the rest if there."""

@@ -1,0 +1,216 @@
+"""What the page and its programs are told of a picture: the verdict in words, and everything that helps to read it."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from data_collection.images import decode, face_detector
+from data_collection.images.decode import DecodedFace
+from detection.predictor import Detection, Detector, PreparedImage
+from detection.provenance import claims
+from runtime import checked_json, console, html_pages, package_index
+from training.calibration import ABSTAIN
+from validation.explanations import image_panels
+from validation.explanations.explainer import Explainer, SimilarFace
+
+SHOWN_SIDE_PX, THUMBNAIL_SIDE_PX = 448, 96
+
+HTTP_STATUS_BY_ERROR = {
+    decode.UnknownImageFormat: 415,
+    decode.UncroppableImage: 422,
+    decode.UnreadableImage: 422,
+}
+"""HTTP status of pictures that cannot be judged, by why."""
+
+VERDICT_HEADLINES = {
+    "generated": "Looks generated",
+    "real": "Looks like a photograph",
+    ABSTAIN: "Can't tell",
+}
+
+
+class NoProbabilityError(Exception):
+    """The detector gave no number."""
+
+
+class PageAnswers:
+    """Judges pictures for the page with one detector, and its heat maps if it has any."""
+
+    def __init__(self, detector: Detector):
+        self.detector = detector
+        self._looks_for_faces = detector.card.crop != "face" and package_index.is_package_cached(
+            face_detector.DETECTOR_PACKAGE
+        )
+        try:
+            self.explainer, self.no_maps = Explainer.load(detector.folder, detector.card), ""
+        except console.PlainError as error:
+            self.explainer, self.no_maps = None, str(error)
+
+    def about(self) -> dict[str, Any]:
+        """What the page says before anything is judged."""
+        card, band = self.detector.card, self.detector.card.calibration
+        return {
+            "detector": card.name,
+            "created": card.created[:10],
+            "base": card.base["name"],
+            "image_size": card.image_size,
+            "real_below": band.real_below,
+            "generated_above": band.generated_above,
+            "expectation": band.expectation(),
+            "trained_on": _describe_training_data(card.dataset),
+            "banner": card.banner,
+            "limits": _load_limits(self.detector.folder),
+            "no_heat_maps": self.no_maps,
+        }
+
+    def prepared(self, data: bytes) -> PreparedImage:
+        return self.detector.decode(data, Path())
+
+    def of(self, picture: PreparedImage, explain: bool = True) -> dict[str, Any]:
+        """The answer to a picture that could be decoded, JSON serialisable.
+
+        Args:
+            explain: whether with heat map and similar training faces.
+        """
+        found = self.detector.judged([picture])[0]
+        if found.error:
+            raise NoProbabilityError(found.error)
+        answer = {
+            "verdict": found.verdict,
+            "headline": VERDICT_HEADLINES.get(found.verdict, ""),
+            "probability": found.probability,
+            "sentence": self._sentence(found),
+            "detector": self.detector.card.name,
+            "sha256": found.sha256,
+            "claims": [asdict(claim) for claim in found.claims],
+            "caveat": claims.CLAIMS_CAVEAT if found.claims else "",
+            "done": describe_preprocessing(
+                picture.face, self.detector.card.image_size, self.detector.card.crop
+            ),
+            "warnings": [
+                *self._faces(picture.face),
+                *find_quality_warnings(picture.face, self.detector.card.image_size),
+            ],
+        }
+        return answer | (self._explained(picture) if explain else {})
+
+    def _faces(self, face: DecodedFace) -> list[str]:
+        """A warning if it does not show just one face; without a face detector in the cache nobody looks."""
+        try:
+            if self._looks_for_faces:
+                face_detector.crop_to_face(face.square)
+        except face_detector.NoSingleFace as error:
+            return [
+                f"{str(error).capitalize()} in it: the detector knows nothing but pictures of one face, and may err."
+            ]
+        return []
+
+    def _sentence(self, found: Detection) -> str:
+        band, percent = self.detector.card.calibration, _format_percent(found.probability)
+        if found.verdict == ABSTAIN:
+            return (
+                f"The probability of “generated” is {percent}, between {band.real_below:.0%} and {band.generated_above:.0%}, "
+                "where this detector errs too often to answer."
+            )
+        return f"The probability of “generated” is {percent}. {band.expectation()} This is an opinion, no proof."
+
+    def _explained(self, picture: PreparedImage) -> dict[str, Any]:
+        square = picture.face.square.resize(
+            (SHOWN_SIDE_PX, SHOWN_SIDE_PX), Image.Resampling.LANCZOS
+        )
+        answer = {
+            "judged_square": _encode_data_uri(square),
+            "heat_map": "",
+            "no_heat_map": self.no_maps,
+            "similar": [],
+        }
+        if self.explainer:
+            look = self.explainer.look(picture.pixels[None].astype(np.float32))
+            answer["heat_map"] = _encode_data_uri(
+                image_panels.overlay_heat_map(square, look.maps[0])
+            )
+            answer["similar"] = list(
+                filter(None, map(_render_similar_face, self.explainer.similar(look.features[0])))
+            )
+        return answer
+
+
+def _format_percent(probability: float) -> str:
+    """Never the certainty that rounding would make of it."""
+    if probability > 0.99:
+        return "over 99%"
+    return "under 1%" if probability < 0.01 else f"{probability:.0%}"
+
+
+def describe_preprocessing(face: DecodedFace, side: int, crop: str) -> list[str]:
+    """What was done to a picture before it was judged, in order."""
+    cut = {
+        "centre": "The centre square was cut out",
+        "face": "The square around its only face was cut out",
+    }[crop]
+    steps = [f"Decoded: {face.format}, {face.width} x {face.height} pixels, {face.mode}."]
+    if face.frames > 1:
+        steps.append("Only the first of its frames was looked at.")
+    if face.width != face.height or crop != "centre":
+        steps.append(f"{cut}: {face.square.width} x {face.square.width} pixels.")
+    change = "enlarged" if face.square.width < side else "shrunk"
+    resized = (
+        f"It was {change} to {side} x {side} pixels and saved"
+        if face.square.width != side
+        else "It was saved"
+    )
+    return [*steps, f"{resized} once as JPEG, without metadata, as every training image was."]
+
+
+def find_quality_warnings(face: DecodedFace, side: int) -> list[str]:
+    """Why this picture may be judged worse than others."""
+    found = []
+    if face.square.width < side:
+        found.append(
+            f"It has fewer pixels than the detector looks at ({face.square.width} instead of {side})."
+        )
+    if face.quality is not None and face.quality < 50:
+        found.append(
+            f"It was saved as a poor JPEG (quality about {face.quality}), which hides traces."
+        )
+    return found
+
+
+def _describe_training_data(dataset: dict[str, Any]) -> str:
+    images = dataset["images"]["train"]
+    return f"{images['real']:,} photographs and {images['generated']:,} generated faces of “{Path(dataset['folder']).name}”"
+
+
+def _load_limits(folder: Path) -> list[str]:
+    """What the report of python -m validation says the detector is not to be used for; empty without one."""
+    try:
+        limits = checked_json.parse_json((folder / "report" / "metrics.json").read_bytes())[
+            "limits"
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [str(each) for each in limits]
+
+
+def _render_similar_face(similar: SimilarFace) -> dict[str, Any] | None:
+    """None if the picture is not there any more."""
+    try:
+        with Image.open(similar.file, formats=("JPEG",)) as image:
+            small = image.convert("RGB").resize(
+                (THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX), Image.Resampling.LANCZOS
+            )
+    except (OSError, ValueError, SyntaxError):
+        return None
+    told = {
+        "label": similar.label,
+        "source": similar.source,
+        "distance": round(similar.distance, 3),
+    }
+    return told | {"picture": _encode_data_uri(small)}
+
+
+def _encode_data_uri(picture: Image.Image) -> str:
+    return html_pages.encode_data_uri(image_panels.encode_panel_jpeg(picture))

@@ -1,0 +1,120 @@
+"""Reads what a browser or a program sends, in memory, within limits of size and time; nothing touches the disk."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+logging.getLogger("python_multipart").setLevel(
+    logging.CRITICAL
+)  # it would quote what strangers send
+
+UPLOAD_TIMEOUT_S = 30
+"""A picture that takes longer to arrive is given up."""
+
+MAX_FORM_OVERHEAD_BYTES = 100_000
+"""Bytes that a form may have around its picture."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What was sent: a picture (empty if there was none), and the other fields of a form."""
+
+    picture: bytes
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+class RequestRefused(Exception):
+    """An answer other than 200.
+
+    Args:
+        status: of HTTP.
+        sentence: what was received and what to do.
+    """
+
+    def __init__(self, status: int, sentence: str):
+        super().__init__(sentence)
+        self.status, self.sentence = status, sentence
+
+
+class _InMemoryParser(MultiPartParser):
+    spool_max_size = (
+        2**31
+    )  # the size was counted before; starlette would write files of more than a megabyte to the disk
+
+
+async def read_upload(request: Request, largest: int) -> Upload:
+    """Reads a body: the picture itself, or a form with the picture in the field `file`.
+
+    Args:
+        largest: bytes that the picture may have.
+
+    Raises:
+        Refused: 413 it is larger, 408 it takes longer than SECONDS, 400 the form is broken.
+        ClientDisconnect: whoever sent it went away.
+    """
+    try:
+        async with asyncio.timeout(UPLOAD_TIMEOUT_S):
+            body = await _read_body(request, largest + MAX_FORM_OVERHEAD_BYTES)
+    except TimeoutError:
+        raise RequestRefused(
+            408, f"The picture did not arrive within {UPLOAD_TIMEOUT_S} seconds; send it again."
+        ) from None
+    form = (
+        request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        == "multipart/form-data"
+    )
+    upload = await _parse_form(request, body) if form else Upload(body)
+    if len(upload.picture) > largest:
+        raise _make_too_large_error(largest)
+    return upload
+
+
+def read_declared_size(request: Request) -> int:
+    """Bytes that the body has by its own account; 0 if it does not say."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdecimal() else 0
+
+
+async def _read_body(request: Request, most: int) -> bytes:
+    if read_declared_size(request) > most:
+        raise _make_too_large_error(most - MAX_FORM_OVERHEAD_BYTES)
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > most:
+            raise _make_too_large_error(most - MAX_FORM_OVERHEAD_BYTES)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _make_too_large_error(largest: int) -> RequestRefused:
+    return RequestRefused(
+        413, f"The picture has more than {largest // 1_000_000} MB; send a smaller one."
+    )
+
+
+async def _parse_form(request: Request, body: bytes) -> Upload:
+    async def once():
+        yield body
+
+    try:
+        form = await _InMemoryParser(
+            request.headers,
+            once(),
+            max_files=1,
+            max_fields=8,
+            max_part_size=MAX_FORM_OVERHEAD_BYTES,
+        ).parse()
+    except (MultiPartException, KeyError, ValueError):
+        raise RequestRefused(
+            400, "The form could not be read; send one picture in the field `file`."
+        ) from None
+    files = [value for value in form.values() if isinstance(value, UploadFile)]
+    fields = {name: value for name, value in form.items() if isinstance(value, str)}
+    upload = Upload(await files[0].read() if files else b"", fields)
+    await form.close()
+    return upload

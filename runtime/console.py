@@ -1,0 +1,204 @@
+"""What people see in the terminal: headings, tables, progress, and errors as one plain sentence."""
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import rich.box
+import rich.console
+import rich.progress
+import rich.table
+import rich.text
+
+Item = TypeVar("Item")
+
+# Tables and results go to standard output, everything about the work itself to standard error.
+# A pipe or a file has no width; rich's 80 columns would cut the figures.
+out = rich.console.Console(
+    highlight=False, width=None if sys.stdout and sys.stdout.isatty() else 160
+)
+err = rich.console.Console(highlight=False, stderr=True, soft_wrap=True)
+
+(
+    EXIT_USAGE,
+    EXIT_BUSY,
+    EXIT_SHORTCUT,
+    EXIT_LEAK,
+    EXIT_DISK,
+    EXIT_REMOTE,
+    EXIT_BAD_MODEL,
+    EXIT_INTERRUPTED,
+) = (
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    130,
+)
+"""Exit codes, the same for every command; 0 is success and 1 means that some inputs could not be judged."""
+
+
+ERRNO_ADVICE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room"),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "allow writing there"),
+    **dict.fromkeys(
+        (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG),
+        "name another place",
+    ),
+}
+"""What a person can do about a failure of the file system."""
+
+ERRNOS_MATCHED_BY_MESSAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Failures that native code, TensorFlow's and HDF5's, raises in types of its own, with the system's words in them."""
+
+
+NUMBER_START_CHARACTERS = "0123456789.-+\N{MINUS SIGN}\N{EN DASH}"
+"""How a number, an interval or a gap in a column of numbers begins."""
+
+
+class PlainError(Exception):
+    """Something a person can mend; shown as one sentence, without a traceback.
+
+    Args:
+        sentence: what was received and what to do about it.
+        exit_code: one of the codes above.
+    """
+
+    def __init__(self, sentence: str, exit_code: int = EXIT_USAGE):
+        super().__init__(sentence)
+        self.exit_code = exit_code
+
+
+def print_heading(text: str) -> None:
+    err.print(f"\n[bold]{text}[/bold]")
+
+
+def print_message(text: str) -> None:
+    err.print(sanitise_text(text), markup=False)
+
+
+def print_warning(text: str) -> None:
+    err.print(f"warning: {sanitise_text(text)}", style="yellow", markup=False)
+
+
+def sanitise_text(text: str) -> str:
+    """The text without characters that steer a terminal; file names are written by strangers."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def sanitise_line(text: str) -> str:
+    """The same for what must not look like several lines."""
+    return sanitise_text(text).replace("\n", "\N{REPLACEMENT CHARACTER}")
+
+
+def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Prints a table; columns of numbers are aligned to the right."""
+    texts = [[sanitise_text(str(cell)) for cell in row] for row in rows]
+    drawn = rich.table.Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=rich.box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for place, column in enumerate(columns):
+        numbers = place and all(
+            row[place] == "n/a" or row[place][:1] in NUMBER_START_CHARACTERS for row in texts
+        )
+        drawn.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for row in texts:
+        drawn.add_row(*map(rich.text.Text, row))
+    out.print(drawn)
+
+
+class _SpeedColumn(rich.progress.ProgressColumn):
+    def render(self, task: rich.progress.Task) -> rich.text.Text:
+        return rich.text.Text(f"{task.speed:.3g}/s" if task.speed else "")
+
+
+def track_progress(items: Iterable[Item], what: str, total: int) -> Iterable[Item]:
+    """Yields the items while a bar on standard error shows how many of `total` are done, how fast, and the time left."""
+    columns = (
+        rich.progress.TextColumn("{task.description}"),
+        rich.progress.BarColumn(),
+        rich.progress.MofNCompleteColumn(),
+        _SpeedColumn(),
+        rich.progress.TimeRemainingColumn(),
+    )
+    with rich.progress.Progress(*columns, console=err) as bar:
+        yield from bar.track(items, total=total, description=sanitise_text(what))
+
+
+def run_command(command: Callable[[], int | None]) -> None:
+    """Runs a room's walk and turns what a person can cause into one sentence and an exit code.
+
+    A request to end (SIGTERM, as schedulers send it) is taken like Ctrl+C.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _harden_output_streams()
+    try:
+        code = command() or 0
+        sys.stdout.flush()  # while a reader that has gone away can still be borne
+        sys.exit(code)
+    except PlainError as error:
+        _exit_with_error(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _exit_with_error(
+            "Interrupted. What was finished is kept; the same command carries on from here.",
+            EXIT_INTERRUPTED,
+        )
+    except BrokenPipeError:
+        # The reader (say, `head`) went away; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_DISK)
+    except MemoryError:
+        _exit_with_error(
+            "Out of memory. What was finished is kept; end what else runs here, or ask for less, then run again.",
+            EXIT_DISK,
+        )
+    except Exception as error:
+        plain = explain_os_error_or_raise(error)
+        _exit_with_error(str(plain), plain.exit_code)
+
+
+def _harden_output_streams() -> None:
+    """Neither a terminal that does not know a name's letters nor a closed output loses what was worked for."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+def explain_os_error_or_raise(error: Exception) -> PlainError:
+    """What a person can do about a failure of the file system; raises the error again where that is nothing."""
+    plain = explain_os_error(error)
+    if plain is None:
+        raise error
+    return plain
+
+
+def explain_os_error(error: Exception) -> PlainError | None:
+    """What a person can do about a failure of the file system; None if that is nothing, or it is no such failure."""
+    code = error.errno if isinstance(error, OSError) else None
+    if code not in ERRNO_ADVICE:
+        code = next(
+            (code for code in ERRNOS_MATCHED_BY_MESSAGE if os.strerror(code) in str(error)), None
+        )
+    if code is None:
+        return None
+    place = f" ({error.filename})" if getattr(error, "filename", None) else ""
+    return PlainError(
+        f"{os.strerror(code)}{place}. What was finished is kept; {ERRNO_ADVICE[code]}, then run again.",
+        EXIT_DISK,
+    )
+
+
+def _exit_with_error(sentence: str, exit_code: int) -> None:
+    err.print(f"error: {sanitise_text(sentence)}", style="bold red", markup=False)
+    sys.exit(exit_code)

@@ -1,0 +1,23 @@
+"""Versions of the installed libraries that decide what a feature or a detector is."""
+
+import functools
+import importlib.metadata
+
+RECORDED_LIBRARIES = (
+    "keras",
+    "tensorflow",
+    "keras-tuner",
+    "onnxruntime",
+    "scikit-learn",
+    "numpy",
+    "pillow",
+)
+
+
+@functools.cache
+def get_library_versions() -> dict[str, str]:
+    """Of the LIBRARIES that are installed."""
+    installed = {
+        each.name.lower(): each.version for each in importlib.metadata.distributions() if each.name
+    }
+    return {name: installed[name] for name in RECORDED_LIBRARIES if name in installed}

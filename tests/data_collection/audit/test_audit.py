@@ -1,0 +1,313 @@
+"""The audit finds what is no face: a format, an enlarging, a caption; it finds nothing where there is nothing."""
+
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from data_collection.audit import audit, features, file_features
+from data_collection.audit import probes as audit_probes
+from data_collection.dataset import manifest
+from data_collection.dataset.manifest import FaceRecord
+from data_collection.images import decode
+from runtime import console, hashing
+from toys.images import encode_image, make_image
+
+COUNT = 24
+
+
+def data_set(folder, faces: list[tuple[str, bytes]]) -> list[FaceRecord]:
+    """Writes originals and returns their rows; each image is a group of its own."""
+    rows = []
+    for number, (label, data) in enumerate(faces):
+        face = decode.decode_face(data)
+        (folder / str(number)).write_bytes(data)
+        facts = {
+            name: getattr(face, name) for name in ("format", "mode", "width", "height", "quality")
+        }
+        row = FaceRecord(
+            hashing.hash_bytes(data),
+            label,
+            "toy",
+            str(number),
+            "accepted",
+            original=str(number),
+            **facts,
+        )
+        rows.append(
+            dataclasses.replace(row, group=f"group {number}", split="train", bytes=len(data))
+        )
+    return rows
+
+
+def jpeg_and_png(quality: int, count: int = COUNT) -> list[tuple[str, bytes]]:
+    photographs = [
+        ("real", encode_image(make_image(number, 128), "JPEG", quality=quality))
+        for number in range(count)
+    ]
+    return photographs + [
+        ("generated", encode_image(make_image(number, 128))) for number in range(1000, 1000 + count)
+    ]
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory):
+    """Pictures of one kind, JPEG against PNG, shrunk to half; two rows of the hold-out have no files at all."""
+    folder = tmp_path_factory.mktemp("data set")
+    rows = data_set(folder, jpeg_and_png(85))
+    rows += [
+        dataclasses.replace(row, id=row.id[::-1], original="nowhere", split="hold-out")
+        for row in rows[:2]
+    ]
+    return folder, rows, audit.run_audit(folder, rows, image_size=64)
+
+
+def probe(probes, name: str) -> audit_probes.ProbeResult:
+    return next(each for each in probes if each.name == name)
+
+
+def red(**changes) -> audit_probes.ProbeResult:
+    return dataclasses.replace(
+        audit_probes.ProbeResult("processing history", 1, 0.8, 0.7, 0.9, "a number", "RED"),
+        **changes,
+    )
+
+
+def test_a_format_for_each_class_is_found_as_collected(audited):
+    _, _, found = audited
+    container = probe(found.as_collected, "container")
+    assert (container.verdict, container.auc) == ("RED", 1)
+    assert probe(found.as_collected, "processing history").verdict == "RED"
+    assert "100% of the generated images are PNG files, 0% of the photographs." in found.tells
+
+
+def test_the_canonicaliser_removes_the_format_and_the_sentence_says_both(audited):
+    _, _, found = audited
+    assert "container" not in [each.name for each in found.as_trained]
+    assert [each.verdict for each in (*found.as_trained, *found.placebo) if each.tier == 1] == [
+        "too few"
+    ] * 3
+    assert found.verdict == "too few"
+    assert "24 images in 24 groups" in found.sentence and "container (AUC 1.00" in found.sentence
+
+
+def test_the_hold_out_is_never_opened(audited):
+    _, rows, found = audited
+    assert len(rows) == 2 * COUNT + 2
+    assert found.images == found.groups == {"real": COUNT, "generated": COUNT}
+
+
+def test_the_same_images_give_the_same_audit(audited):
+    folder, rows, found = audited
+    assert audit.run_audit(folder, rows[::-1], image_size=64) == found
+
+
+def test_an_altered_original_stops_the_audit(tmp_path):
+    rows = data_set(tmp_path, jpeg_and_png(85, 2))
+    (tmp_path / "1").write_bytes(b"something else")
+    with pytest.raises(console.PlainError, match="was altered"):
+        audit.run_audit(tmp_path, rows, 48)
+
+
+def test_a_class_that_is_missing_is_too_few_and_no_crash(tmp_path):
+    rows = data_set(tmp_path, jpeg_and_png(85, 3))
+    assert (
+        audit.run_audit(tmp_path, [row for row in rows if row.label == "real"], 48).verdict
+        == "too few"
+    )
+    assert audit.run_audit(tmp_path, [], 48).verdict == "too few"
+
+
+def test_an_enlarged_class_is_red_as_trained(tmp_path):
+    faces = [("real", encode_image(make_image(number, 160))) for number in range(COUNT)]
+    for number in range(1000, 1000 + COUNT):
+        faces.append(
+            (
+                "generated",
+                encode_image(make_image(number, 80).resize((160, 160), Image.Resampling.BICUBIC)),
+            )
+        )
+    rows = data_set(tmp_path, faces)
+    numbers = [audit.measure_image(tmp_path, row, 144)[1] for row in rows]
+    found = audit.evaluate_probes(
+        [{"processing history": one["processing history"]} for one in numbers], rows, seed=0
+    )
+    assert found[0].verdict == "RED"
+    assert "periodic detail" in found[0].best_single
+
+
+def test_the_placebo_finds_a_history_that_the_canonicaliser_leaves(tmp_path):
+    rows = data_set(tmp_path, jpeg_and_png(60))
+    assert audit.run_placebo_test(tmp_path, rows, "generated", 128, seed=0).verdict == "RED"
+    assert audit.run_placebo_test(tmp_path, rows, "generated", 32, seed=0).verdict == "too few"
+
+
+def test_the_placebo_finds_nothing_where_both_classes_have_one_history(tmp_path):
+    faces = [("real", encode_image(make_image(n, 128), "JPEG", quality=80)) for n in range(COUNT)]
+    faces += [
+        ("generated", encode_image(make_image(n, 128), "JPEG", quality=80))
+        for n in range(1000, 1000 + COUNT)
+    ]
+    found = audit.run_placebo_test(tmp_path, data_set(tmp_path, faces), "real", 128, seed=0)
+    assert (found.auc, found.low, found.high, found.verdict) == (0.5, 0.5, 0.5, "too few")
+
+
+def test_a_history_never_enlarges():
+    face = decode.decode_face(encode_image(make_image(1, 96)))
+    history = FaceRecord(
+        "", "real", "", "", "accepted", format="JPEG", width=640, height=480, quality=75
+    )
+    assert features.apply_history(face, history).square.size == (96, 96)
+    assert features.apply_history(face, dataclasses.replace(history, height=64)).square.size == (
+        64,
+        64,
+    )
+
+
+def test_a_caption_burnt_into_a_corner_is_found_at_the_border(tmp_path):
+    faces = [("real", encode_image(make_image(number, 256))) for number in range(COUNT)]
+    for number in range(1000, 1000 + COUNT):
+        captioned = make_image(number, 256)
+        ImageDraw.Draw(captioned).text((225, 246), "telltale", fill="black", font_size=8)
+        faces.append(("generated", encode_image(captioned)))
+    rows = data_set(tmp_path, faces)
+    numbers = [{"border": audit.measure_image(tmp_path, row, 128)[1]["border"]} for row in rows]
+    found = audit.evaluate_probes(numbers, rows, seed=0)[0]
+    assert (found.tier, found.verdict) == (2, "WARN")
+    corner = (
+        "fine contrast at the bottom, piece 1 of 8 from the right: more",
+        "fine contrast at the right, piece 8 of 8",
+    )
+    assert found.best_single.startswith(corner)
+
+
+def test_labels_dealt_to_people_by_chance_are_not_given_away():
+    draw = np.random.default_rng(0)
+    people = np.repeat(np.arange(80), 5)
+    looks = draw.normal(0, 5, (80, 6))[people] + draw.normal(0, 1, (400, 6))
+    labels = (draw.permutation(80) % 2 == 0)[people]
+    numbers = [dict(zip("abcdef", map(float, row), strict=True)) for row in looks]
+    apart = audit_probes.evaluate_probe(
+        "processing history", numbers, labels, people.astype(str), "x", seed=0
+    )
+    mixed = audit_probes.evaluate_probe(
+        "processing history", numbers, labels, np.arange(400).astype(str), "x", seed=0
+    )
+    assert apart.verdict != "RED" and apart.auc < 0.65
+    assert mixed.verdict == "RED" and mixed.auc > 0.9, (
+        "without groups the same labels look like a finding"
+    )
+
+
+@pytest.mark.parametrize(
+    ("groups", "images", "verdict"),
+    [(20, 200, "GREEN"), (19, 200, "too few"), (20, 199, "too few")],
+)
+def test_nothing_is_green_under_the_limits(groups, images, verdict):
+    positive = np.repeat([False, True], [200, images])
+    names = np.array(
+        [f"{side} {number % (groups if side else 40)}" for number, side in enumerate(positive)]
+    )
+    numbers = [{"the same for all": 1.0}] * len(positive)
+    assert (
+        audit_probes.evaluate_probe(
+            "processing history", numbers, positive, names, "x", seed=0
+        ).verdict
+        == verdict
+    )
+
+
+@pytest.mark.parametrize(
+    ("tier", "low", "high", "verdict"),
+    [
+        (1, 0.61, 0.9, "RED"),
+        (1, 0.5, 0.61, "AMBER"),
+        (1, 0.4, 0.6, "GREEN"),
+        (2, 0.71, 1, "WARN"),
+        (2, 0.7, 1, "reported"),
+    ]
+    + [(3, 0.99, 1, "reported")],
+)
+def test_the_interval_decides_and_not_the_auc(tier, low, high, verdict):
+    assert audit_probes.decide_probe_status(tier, low, high, enough=True) == verdict
+
+
+def test_the_auc_averages_ties_and_counts_weights():
+    positive = np.array([False, False, True, True])
+    assert audit_probes.compute_auc(np.array([1, 2, 2, 3]), positive) == 0.875
+    assert audit_probes.compute_auc(np.zeros(4), positive) == 0.5
+    assert (
+        audit_probes.compute_auc(np.array([1, 4, 2, 3]), positive, np.array([3, 1, 1, 1])) == 0.75
+    )
+    assert audit_probes.compute_auc(np.array([1, 2, 3, 4]), positive, np.array([1, 1, 0, 0])) == 0.5
+
+
+def test_file_facts_are_read_from_the_header():
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0131] = "a camera"
+    make_image(1).save(buffer, "JPEG", progressive=True, exif=exif, subsampling="4:2:0")
+    row = FaceRecord(
+        "", "real", "", "", "accepted", format="JPEG", mode="RGB", width=96, height=96, quality=75
+    )
+    facts = file_features.measure_container(buffer.getvalue(), row)
+    assert (facts["exif"], facts["progressive"], facts["icc"], facts["sampling"]) == (
+        "yes",
+        "yes",
+        "no",
+        "2x2",
+    )
+    plain = file_features.measure_container(encode_image(make_image(1)), row)
+    assert (plain["exif"], plain["progressive"], plain["table"]) == ("no", "no", "none")
+
+
+def test_an_audit_comes_back_as_it_was_written(audited, tmp_path):
+    _, rows, found = audited
+    assert audit.read_audit(tmp_path) is None
+    audit.write_audit(tmp_path, found)
+    assert audit.read_audit(tmp_path) == found
+    assert found.fingerprint == manifest.compute_fingerprint(rows)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"[1]", b"\0\0", b'{"verdict": "GREEN"}'])
+def test_a_damaged_audit_stops_instead_of_opening_the_gate(tmp_path, damage):
+    audit.audit_path(tmp_path).write_bytes(damage)
+    with pytest.raises(console.PlainError, match="is damaged; delete it"):
+        audit.check_audit_gate(tmp_path, [], accept_shortcuts=True)
+
+
+def test_training_is_refused_on_red_unless_shortcuts_are_accepted(audited, tmp_path):
+    _, rows, found = audited
+    audit.write_audit(tmp_path, dataclasses.replace(found, verdict="RED", as_trained=[red()]))
+    with pytest.raises(
+        console.PlainError, match="processing history .AUC 0.80, 0.70 to 0.90.*--accept-shortcuts"
+    ) as refused:
+        audit.check_audit_gate(tmp_path, rows, accept_shortcuts=False)
+    assert refused.value.exit_code == 4
+    assert "RED" in audit.check_audit_gate(tmp_path, rows, accept_shortcuts=True)
+
+
+def test_training_is_told_of_a_missing_or_outdated_audit_and_of_nothing_else(audited, tmp_path):
+    _, rows, found = audited
+    assert "has not been audited" in audit.check_audit_gate(tmp_path, rows, accept_shortcuts=False)
+    audit.write_audit(tmp_path, found)
+    assert audit.check_audit_gate(tmp_path, rows, accept_shortcuts=False) == ""
+    assert "another state" in audit.check_audit_gate(tmp_path, rows[1:], accept_shortcuts=False)
+
+
+def test_only_what_training_sees_decides_the_verdict():
+    counts = {"real": 300, "generated": 300}
+    fine = red(verdict="GREEN", auc=0.5)
+    warned = red(name="colour", tier=2, verdict="WARN")
+    verdict, sentence = audit.conclude_audit(
+        [red(name="container")], [fine, warned], counts, counts
+    )
+    assert (
+        verdict == "GREEN"
+        and "container" in sentence
+        and "a detector has to beat" in sentence
+        and "colour" in sentence
+    )
+    assert audit.conclude_audit([], [fine, red(name="placebo")], counts, counts)[0] == "RED"

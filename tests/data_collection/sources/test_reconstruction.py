@@ -1,0 +1,203 @@
+"""Photographs through the toy's autoencoder and through its image-to-image, loaded as the real ones are."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from data_collection.dataset import manifest, stored_images
+from data_collection.diffusion import model_location
+from data_collection.settings import CollectionSettings, GenerationSettings
+from data_collection.source_types import SourceRequest
+from data_collection.sources import reconstruction
+from data_collection.sources.reconstruction import RECONSTRUCTION
+from runtime import atomic_files, console, hashing
+from toys.diffusion import GENERATED_SIDE_PX, GENERATION_MARKS, decode_pixels
+from toys.images import encode_image, make_image
+from toys.model_hub import HUB_COMMIT, serve_hub
+
+pytestmark = GENERATION_MARKS
+
+
+def photograph(folder, number: int, side: int) -> manifest.FaceRecord:
+    """A collected photograph, wider than it is high."""
+    wide = make_image(number, side + 20).crop((0, 0, side + 20, side))
+    data = encode_image(wide, "JPEG", quality=95)
+    record = manifest.FaceRecord(
+        hashing.hash_bytes(data), "real", "photos", f"{number}.jpg", "accepted"
+    )
+    atomic_files.write_atomically(folder / "originals" / f"{number}.jpg", data)
+    return replace(record, original=f"originals/{number}.jpg", width=wide.width, height=wide.height)
+
+
+def asked(folder, model, argument="5", sides=(96, 96, 50, 96, 96, 96), **drawing) -> SourceRequest:
+    drawing = GenerationSettings(
+        model=str(model), **{"steps": 4, "draw_size": GENERATED_SIDE_PX, **drawing}
+    )
+    settings = CollectionSettings(data=folder, seed=3, drawing=drawing)
+    photographs = [photograph(settings.folder, number, side) for number, side in enumerate(sides)]
+    return SourceRequest(argument, "tiny-reconstruction", settings, photographs=photographs)
+
+
+def made(request: SourceRequest) -> list:
+    found = RECONSTRUCTION.find(request)
+    return list(found[0].together(found))
+
+
+def row_of(face) -> manifest.FaceRecord:
+    told = json.loads(json.dumps(dict(face.drawn_with)))
+    return manifest.FaceRecord(
+        "0", "generated", face.source, face.file, "accepted", seed=face.seed, drawn_with=told
+    )
+
+
+@pytest.mark.parametrize("strength", [0, 0.5])
+def test_every_photograph_has_one_reconstruction_that_knows_it(tmp_path, model, strength):
+    request = asked(tmp_path, model, strength=strength)
+    faces = {face.source_image: (face, decode_pixels(data)) for face, data in made(request)}
+    assert list(faces) != [] and set(faces) == {record.id for record in request.photographs[:5]}
+    for number, record in enumerate(request.photographs[:5]):
+        face, drawn = faces[record.id]
+        assert face.file == f"{record.id[:16]}.png" and not face.prompt and face.lasting
+        assert face.seed == (3 + number if strength else None)
+        # The third is smaller than what is drawn: it keeps its size, to the multiple of eight below it.
+        assert (
+            drawn.shape
+            == ((48, 48, 3) if number == 2 else (GENERATED_SIDE_PX, GENERATED_SIDE_PX, 3))
+            == (face.drawn_with["size"],) * 2 + (3,)
+        )
+        assert (
+            face.drawn_with["torch"] == torch.__version__
+            and face.drawn_with["strength"] == strength
+        )
+
+
+@pytest.mark.parametrize("strength", [0, 0.5])
+def test_a_reconstruction_made_again_alone_from_its_row_is_the_same(tmp_path, model, strength):
+    request = asked(tmp_path, model, strength=strength)
+    for face, data in made(request)[1:3]:
+        original = next(record for record in request.photographs if record.id == face.source_image)
+        again = reconstruction.regenerate_reconstruction(
+            row_of(face), stored_images.read_original(request.settings.folder, original)
+        )
+        assert np.abs(decode_pixels(again) - decode_pixels(data)).max() <= 1
+        assert np.abs(decode_pixels(face.load()) - decode_pixels(data)).max() <= 1
+    with pytest.raises(console.PlainError, match="no reconstruction"):
+        reconstruction.regenerate_reconstruction(
+            replace(row_of(face), drawn_with={"model": "x"}), b""
+        )
+
+
+def test_the_autoencoder_sees_the_photograph_and_no_chance(tmp_path, model):
+    request = asked(tmp_path, model, "2")
+    first, second = (decode_pixels(data) for _, data in made(request))
+    assert np.abs(first - second).max() > 5
+    changed = replace(request, settings=replace(request.settings, seed=99))
+    assert np.array_equal(decode_pixels(made(changed)[0][1]), first)
+    loaded = reconstruction.load_reconstruction_pipeline(request.settings.drawing)
+    assert (
+        type(loaded.pipe).__name__ == "AutoencoderKL"
+        and RECONSTRUCTION.find(request)[0].again is None
+    )
+
+
+def test_what_the_autoencoder_is_given_is_what_it_gives_back(tmp_path, model):
+    """The toy's weights are random; an autoencoder that returns what it gets shows that sides and values are kept."""
+    request = asked(tmp_path, model, "1")
+    artist = reconstruction.load_reconstruction_pipeline(request.settings.drawing)
+    seen = {}
+    hooks = [
+        artist.pipe.encoder.register_forward_pre_hook(
+            lambda module, args: seen.update(pixels=args[0])
+        ),
+        artist.pipe.decoder.register_forward_hook(lambda module, args, out: seen["pixels"]),
+    ]
+    try:
+        (_, data), *_ = made(request)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    photograph = stored_images.read_original(request.settings.folder, request.photographs[0])
+    wanted = np.asarray(reconstruction.decode_square(photograph, GENERATED_SIDE_PX), dtype=int)
+    assert np.abs(decode_pixels(data) - wanted).max() <= 1
+
+
+def test_a_strength_draws_from_the_photograph_and_the_seed(tmp_path, model):
+    weak, strong, other = (
+        decode_pixels(made(replace(request, settings=replace(request.settings, seed=seed)))[0][1])
+        for request, seed in (
+            (asked(tmp_path, model, "1", strength=0.25), 3),
+            (asked(tmp_path, model, "1", strength=1), 3),
+            (asked(tmp_path, model, "1", strength=0.25), 4),
+        )
+    )
+    assert np.abs(weak - strong).max() > 5 and np.abs(weak - other).max() > 1
+
+
+def test_a_black_reconstruction_gets_another_seed_if_there_is_chance_in_it(tmp_path, model):
+    face = RECONSTRUCTION.find(asked(tmp_path, model, "1", strength=0.5))[0]
+    chain = [face]
+    while chain[-1].again:
+        chain.append(chain[-1].again())
+    assert [one.seed for one in chain] == [3 + 1_000_000 * attempt for attempt in range(6)]
+    assert len({one.file for one in chain}) == 6 and {one.source_image for one in chain} == {
+        face.source_image
+    }
+    assert len({one.together for one in chain}) == 1
+
+
+def test_a_batch_that_does_not_fit_is_halved(tmp_path, model):
+    request = asked(tmp_path, model)
+    artist = reconstruction.load_reconstruction_pipeline(request.settings.drawing)
+    artist.batch = 4
+
+    def small(module, args) -> None:
+        if args[0].shape[0] > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    hook = artist.pipe.encoder.register_forward_pre_hook(small)
+    try:
+        assert len(made(request)) == 5
+    finally:
+        hook.remove()
+    assert artist.batch == 1
+
+
+def test_a_strength_that_leaves_no_step_is_refused(tmp_path, model):
+    with pytest.raises(console.PlainError, match="leaves no step"):
+        RECONSTRUCTION.check(asked(tmp_path, model, strength=0.2), [])
+    RECONSTRUCTION.check(asked(tmp_path, model, strength=0.25), [])
+
+
+def test_there_are_no_more_reconstructions_than_photographs(tmp_path, model, capsys):
+    assert len(RECONSTRUCTION.find(asked(tmp_path, model, "700", sides=(96, 96)))) == 2
+    assert RECONSTRUCTION.find(replace(asked(tmp_path, model), photographs=())) == []
+    assert "each photograph is reconstructed once, and there are 2" in capsys.readouterr().err
+
+
+def test_autoencoding_and_redrawing_are_two_sources():
+    settings = CollectionSettings()
+    assert (
+        RECONSTRUCTION.name("300@stabilityai/sd-turbo", settings)
+        == "stabilityai/sd-turbo-reconstruction"
+    )
+    settings = replace(settings, drawing=replace(settings.drawing, strength=0.5))
+    assert (
+        RECONSTRUCTION.name("300@stabilityai/sd-turbo", settings)
+        == "stabilityai/sd-turbo-redrawn-0.5"
+    )
+
+
+def test_the_autoencoder_alone_is_fetched_from_the_hub(tmp_path, model, empty_cache):
+    with serve_hub({"toys/tiny": model}) as url:
+        empty_cache(url)
+        request = asked(tmp_path, "toys/tiny", "1")
+        needs = {need.what: need for need in RECONSTRUCTION.needs(request)}
+        assert needs["the model toys/tiny"].there and needs["disk for the model"].there
+        face, _ = made(request)[0]
+    assert face.drawn_with["revision"] == HUB_COMMIT
+    parts = {path.parent.name for path in (tmp_path / "hub").rglob("snapshots/*/*/*")}
+    assert parts == {"vae"}
+    assert model_location.locate_model("toys/tiny", only="vae").found == "is in the cache"

@@ -1,0 +1,127 @@
+"""Stable Diffusion of random weights draws faces that say how they were drawn, in a collection and alone."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from data_collection.dataset import manifest
+from data_collection.diffusion import pipeline_loader
+from data_collection.settings import CollectionSettings
+from data_collection.sources import stable_diffusion
+from data_collection.sources.stable_diffusion import STABLE_DIFFUSION
+from runtime import console
+from toys.diffusion import (
+    GENERATED_SIDE_PX,
+    GENERATION_MARKS,
+    decode_pixels,
+    generate_faces,
+    make_request,
+)
+
+pytestmark = GENERATION_MARKS
+
+
+def test_the_faces_take_the_prompts_in_turn_and_count_their_seeds(tmp_path, model):
+    faces = STABLE_DIFFUSION.find(make_request(tmp_path, model))
+    assert [face.seed for face in faces] == [7, 8, 9, 10, 11]
+    assert [face.file for face in faces[:2]] == ["00000007.png", "00000008.png"]
+    assert len({face.prompt for face in faces[:3]}) == 3 and faces[3].prompt == faces[0].prompt
+    assert faces[0].attributes and faces[0].lasting and faces[0].generator == "tiny"
+    assert len({face.together for face in faces}) == 1  # one batch for the walk, which groups by it
+
+
+def test_a_face_drawn_alone_from_its_row_is_the_one_drawn_in_a_batch(tmp_path, model):
+    made = generate_faces(make_request(tmp_path, model))
+    assert len(made) == 5 and all(
+        decode_pixels(data).shape == (GENERATED_SIDE_PX, GENERATED_SIDE_PX, 3) for _, data in made
+    )
+    face, data = made[3]
+    row = manifest.FaceRecord(
+        "0", "generated", "tiny", face.file, "accepted", prompt=face.prompt, seed=face.seed
+    )
+    row = replace(row, drawn_with=json.loads(json.dumps(dict(face.drawn_with))))
+    assert (
+        np.abs(
+            decode_pixels(stable_diffusion.regenerate_from_prompt(row)) - decode_pixels(data)
+        ).max()
+        <= 1
+    )
+    assert np.abs(decode_pixels(face.load()) - decode_pixels(data)).max() <= 1
+    other = replace(row, seed=face.seed + 1)
+    assert (
+        np.abs(
+            decode_pixels(stable_diffusion.regenerate_from_prompt(other)) - decode_pixels(data)
+        ).max()
+        > 20
+    )
+    with pytest.raises(console.PlainError, match="does not say how"):
+        stable_diffusion.regenerate_from_prompt(replace(row, drawn_with={}))
+
+
+def test_what_a_face_was_drawn_with_is_told(tmp_path, model):
+    face, _ = generate_faces(make_request(tmp_path, model, 1, negative_prompt="hat"))[0]
+    told = dict(face.drawn_with)
+    assert {
+        name: told[name]
+        for name in ("model", "steps", "size", "negative_prompt", "scheduler", "safety_checker")
+    } == {
+        "model": str(model),
+        "steps": 2,
+        "size": GENERATED_SIDE_PX,
+        "negative_prompt": "hat",
+        "scheduler": "dpm++",
+        "safety_checker": True,
+    }
+    assert (
+        told["torch"] == torch.__version__
+        and told["dtype"]
+        and told["device"]
+        and {"diffusers", "transformers"} <= told.keys()
+    )
+
+
+def gathered(settings: CollectionSettings) -> list[manifest.FaceRecord]:
+    from data_collection import collect
+
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    path = manifest.manifest_path(settings.folder)
+    return collect.collect_sources(
+        collect.parse_requested_sources(settings),
+        manifest.read_manifest(settings.folder) if path.exists() else [],
+        settings,
+    )[0]
+
+
+def of_the_walk(folder, model, count=3, **changes) -> CollectionSettings:
+    settings = make_request(folder, model).settings
+    (folder / "none").mkdir(exist_ok=True)
+    sources = {"real": (f"folder:{folder / 'none'}",), "generated": (f"stable-diffusion:{count}",)}
+    return replace(settings, **sources, min_side=32, image_size=32, keep_upscaled=True, **changes)
+
+
+def test_a_collection_draws_only_what_its_manifest_lacks(tmp_path, model):
+    assert [row.seed for row in gathered(of_the_walk(tmp_path, model, 2))] == [7, 8]
+    drawing = of_the_walk(tmp_path, model).drawing
+    painted = []
+    hook = pipeline_loader.load_pipeline(drawing).pipe.vae.decoder.register_forward_hook(
+        lambda *_: painted.append(1)
+    )
+    rows = gathered(of_the_walk(tmp_path, model, 4))
+    hook.remove()
+    assert [row.seed for row in rows] == [7, 8, 9, 10] and len(painted) == 2
+    assert all(row.accepted and row.drawn_with["torch"] for row in rows)
+
+
+def test_a_face_that_the_safety_checker_blacks_out_is_drawn_again_with_other_seeds_five_times(
+    tmp_path, checked
+):
+    rows = gathered(of_the_walk(tmp_path, checked, 2))
+    assert {row.reason for row in rows} == {"single colour"}
+    assert sorted(row.seed for row in rows if row.seed % 1_000_000 == 7) == [
+        7 + 1_000_000 * attempt for attempt in range(6)
+    ]
+    assert len({row.file for row in rows}) == len(rows) == 12
+    assert gathered(of_the_walk(tmp_path, checked, 2)) == rows

@@ -1,0 +1,182 @@
+"""A collection that draws: killed at any moment, nothing is lost and nothing is drawn twice; black pictures are drawn anew."""
+
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from data_collection.collect import collect_sources
+from data_collection.dataset import manifest
+from data_collection.settings import CollectionSettings
+from data_collection.source_types import (
+    CandidateFace,
+    RequestedSource,
+    Source,
+    SourceRequest,
+    UnavailableImage,
+)
+from runtime.hashing import hash_bytes
+from toys.commands import COLLECT_WORDS, build_environment, run_command
+from toys.diffusion import save_pipeline
+from toys.images import encode_image, make_image, write_face_folders
+
+COUNT = 24
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("drawing")
+    write_face_folders(folder / "faces", 30)
+    save_pipeline(folder / "model")
+    return folder
+
+
+def words(place: Path, *more: object) -> list[object]:
+    ready = [
+        "--real",
+        f"folder:{place / 'faces' / 'real'}",
+        "--prompts",
+        "template",
+        "--prompt-count",
+        12,
+    ]
+    drawn = [
+        "--generated",
+        f"stable-diffusion:{COUNT}@{place / 'model'}",
+        "--steps",
+        2,
+        "--draw-size",
+        64,
+    ]
+    return [*COLLECT_WORDS, "--keep-upscaled", *ready, *drawn, *more]
+
+
+def drawn(folder: Path) -> list[manifest.FaceRecord]:
+    path = folder / "data" / "faces"
+    return (
+        [r for r in manifest.read_manifest(path) if r.source == "model"]
+        if manifest.manifest_path(path).exists()
+        else []
+    )
+
+
+@pytest.mark.slow
+def test_killed_while_it_draws_nothing_is_lost_or_drawn_twice_and_one_can_be_drawn_again(
+    place, tmp_path
+):
+    seed = random.randrange(10**6)
+    print("seed", seed)
+    chance = random.Random(seed)
+    for _ in range(2):
+        before = len(drawn(tmp_path))
+        started = subprocess.Popen(
+            [sys.executable, "-m", *map(str, words(place))],
+            cwd=tmp_path,
+            env=build_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        while started.poll() is None and len(drawn(tmp_path)) <= before:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.2))
+        started.send_signal(signal.SIGKILL)
+        started.wait()
+    kept = drawn(tmp_path)
+    assert len(kept) > 0
+    done = run_command(*words(place), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    after = drawn(tmp_path)
+    assert [(r.file, r.id) for r in after[: len(kept)]] == [(r.file, r.id) for r in kept]
+    assert Counter(r.file for r in after) == {f"{number:08}.png": 1 for number in range(COUNT)}
+    assert len({r.prompt for r in after}) == 12 and all(
+        r.attributes and r.drawn_with["steps"] == 2 for r in after
+    )
+
+    again = run_command("data_collection", "redraw", "data/faces", after[7].file, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert int(re.search(r"differ by (\d+) grey levels at most", again.stderr)[1]) <= 1
+
+
+@pytest.mark.slow
+def test_two_processes_draw_one_share_each_and_the_collection_takes_them_in(place, tmp_path):
+    own = words(place)[1:]
+    done = run_command(
+        "torch.distributed.run",
+        "--nproc-per-node",
+        2,
+        "-m",
+        "data_collection",
+        "draw",
+        *own,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"model: (\d+) faces drawn by process [12] of 2", done.stderr) == ["12", "12"]
+    drawings = {
+        path.name: hash_bytes(path.read_bytes()) for path in tmp_path.rglob("drawn/model/*.png")
+    }
+    assert len(drawings) == COUNT
+
+    done = run_command(*words(place), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {record.file: record.id for record in drawn(tmp_path)} == drawings
+    assert not [*tmp_path.rglob("drawn")]
+
+
+def painter(asked: list[str], black: frozenset[str]) -> Source:
+    """A row whose pictures come two at a time; those named in `black` come out black."""
+
+    def face(slot: int, attempt: int) -> CandidateFace:
+        return CandidateFace(
+            "generated",
+            "painter",
+            f"{slot}-{attempt}.png",
+            load=lambda: b"",
+            lasting=True,
+            seed=slot + 100 * attempt,
+            together=together,
+            again=(lambda: face(slot, attempt + 1)) if attempt < 2 else None,
+        )
+
+    def together(
+        faces: Sequence[CandidateFace],
+    ) -> Iterator[tuple[CandidateFace, bytes | Exception]]:
+        for one in faces:
+            asked.append(one.file)
+            image = Image.new("RGB", (96, 96)) if one.file in black else make_image(one.seed)
+            yield (
+                replace(one, drawn_with={"seed": one.seed}),
+                UnavailableImage("refused") if one.seed == 3 else encode_image(image),
+            )
+
+    return Source(lambda request: [face(slot, 0) for slot in range(6)], "painter:COUNT")
+
+
+def test_black_pictures_are_kept_as_rejected_rows_and_drawn_anew_with_another_seed(tmp_path):
+    settings = CollectionSettings(data=tmp_path, image_size=64, min_side=48, keep_upscaled=True)
+    black = frozenset({"1-0.png", "4-0.png", "4-1.png", "5-0.png", "5-1.png", "5-2.png"})
+    asked: list[str] = []
+    row = RequestedSource(
+        "generated", painter(asked, black), SourceRequest("6", "painter", settings)
+    )
+    records, _ = collect_sources([row], [], settings)
+    accepted = {record.file for record in records if record.accepted}
+    assert accepted == {"0-0.png", "1-1.png", "2-0.png", "4-2.png"}
+    assert {r.file: r.reason for r in records if not r.accepted} == {
+        **dict.fromkeys(black, "single colour"),
+        "3-0.png": "refused",
+    }
+    assert all(record.drawn_with == {"seed": record.seed} for record in records)
+
+    asked.clear()
+    again, _ = collect_sources([row], manifest.read_manifest(settings.folder), settings)
+    assert (asked, len(again)) == ([], len(records))

@@ -1,0 +1,126 @@
+"""Known images are passed over, lost files come back, and what cannot be right stops the run."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from data_collection import ingest
+from data_collection.dataset import manifest
+from data_collection.settings import CollectionSettings
+from data_collection.source_types import CandidateFace
+from data_collection.sources.local_folder import list_folder_candidates
+from runtime import console
+from toys.images import encode_image, make_image
+
+
+@pytest.fixture
+def settings(tmp_path) -> CollectionSettings:
+    (tmp_path / "data" / "faces").mkdir(parents=True)
+    return CollectionSettings(
+        data=tmp_path / "data", image_size=64, min_side=48, keep_upscaled=True
+    )
+
+
+@pytest.fixture
+def faces(tmp_path) -> Path:
+    (tmp_path / "faces").mkdir()
+    for number in range(3):
+        (tmp_path / "faces" / f"{number}.png").write_bytes(encode_image(make_image(number)))
+    return tmp_path / "faces"
+
+
+def drawn(count: int, black: set[int], asked: list[str], **settings: object) -> list[CandidateFace]:
+    """Faces that a model draws, with those in `black` in a single colour."""
+
+    def together(faces: Sequence[CandidateFace]) -> Iterator[tuple[CandidateFace, bytes]]:
+        for face in faces:
+            asked.append(face.file)
+            yield (
+                face,
+                encode_image(
+                    Image.new("RGB", (96, 96)) if face.seed in black else make_image(face.seed)
+                ),
+            )
+
+    one = CandidateFace(
+        "generated",
+        "toy",
+        "",
+        bytes,
+        lasting=True,
+        drawn_with=settings,
+        together=together,
+        again=lambda: one,
+    )
+    return [replace(one, file=f"{seed}.png", seed=seed) for seed in range(count)]
+
+
+def test_files_that_were_deleted_from_the_data_set_come_back_with_their_source(faces, settings):
+    found = list_folder_candidates(faces, "real", "faces", {})
+    rows = ingest.ingest_images(found, [], settings)
+    lost = [settings.folder / rows[0].original, settings.folder / rows[1].image]
+    before = [path.read_bytes() for path in lost]
+    for path in lost:
+        path.unlink()
+    assert ingest.ingest_images(found, rows, settings) == []
+    assert [path.read_bytes() for path in lost] == before
+    assert manifest.read_manifest(settings.folder) == rows
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_facts_that_come_too_late_are_refused_and_new_images_are_kept(faces, settings, lasting):
+    def found(facts: dict) -> list[CandidateFace]:
+        return [
+            replace(face, lasting=lasting)
+            for face in list_folder_candidates(faces, "generated", "faces", facts)
+        ]
+
+    rows = ingest.ingest_images(found({"0.png": {"prompt": "a face"}}), [], settings)
+    (faces / "9.png").write_bytes(encode_image(make_image(9)))
+    same = {"0.png": {"prompt": "a face"}, "9.png": {"prompt": "another"}}
+    with pytest.raises(
+        console.PlainError,
+        match="1 images of faces were collected before without what --facts .* 1.png",
+    ):
+        ingest.ingest_images(found({**same, "1.png": {"person": "somebody"}}), rows, settings)
+    rows = manifest.read_manifest(settings.folder)
+    assert [(row.file, row.prompt) for row in rows] == [
+        ("0.png", "a face"),
+        ("1.png", ""),
+        ("2.png", ""),
+        ("9.png", "another"),
+    ]
+    assert (
+        ingest.ingest_images(found(same), rows, settings)
+        == ingest.ingest_images(found({}), rows, settings)
+        == []
+    )
+
+
+def test_a_source_that_draws_black_pictures_only_is_stopped_early(settings):
+    asked: list[str] = []
+    with pytest.raises(
+        console.PlainError,
+        match="first 16 pictures by toy came out in a single colour.*--no-safety-checker",
+    ):
+        ingest.ingest_images(drawn(100, set(range(100)), asked), [], settings)
+    assert len(asked) < 20
+    assert [row.reason for row in manifest.read_manifest(settings.folder)[:16]] == [
+        "single colour"
+    ] * 16
+    assert len(ingest.ingest_images(drawn(20, set(range(1, 20)), []), [], settings)) == 20
+
+
+def test_black_pictures_are_drawn_again_with_other_settings_only(settings):
+    asked: list[str] = []
+    rows = ingest.ingest_images(drawn(3, {1}, asked, checker=True), [], settings)
+    assert ingest.ingest_images(drawn(3, {1}, asked, checker=True), rows, settings) == []
+    assert asked == ["0.png", "1.png", "2.png"]
+    new = ingest.ingest_images(drawn(3, set(), asked, checker=False), rows, settings)
+    assert asked[3:] == ["1.png"] and [(row.file, row.accepted) for row in new] == [("1.png", True)]
+    assert (
+        ingest.ingest_images(drawn(3, set(), asked, checker=False), [*rows, *new], settings) == []
+    )

@@ -1,0 +1,49 @@
+"""What is missing is told in one table before anything starts."""
+
+import re
+
+import pytest
+
+from data_collection import preflight
+from data_collection.dataset.manifest import FaceRecord
+from data_collection.requirement import Requirement
+from data_collection.settings import CollectionSettings
+from data_collection.source_types import RequestedSource, Source, SourceRequest
+from runtime import console
+
+KEY = Requirement("OPENAI_API_KEY", False, "not set", "--prompts template")
+GPU = Requirement("a GPU", True, "no GPU; about 40 hours on this CPU", "--generated folder:PATH")
+
+
+def asked(argument: str, *needs: Requirement) -> RequestedSource:
+    row = Source(lambda request: [], "painter:COUNT", needs=lambda request: list(needs))
+    return RequestedSource(
+        "generated", row, SourceRequest(argument, "painter", CollectionSettings())
+    )
+
+
+def test_nothing_is_said_when_everything_is_at_hand(tmp_path, capsys):
+    preflight.check_requirements([asked("3")], [], tmp_path)
+    assert capsys.readouterr().out == ""
+
+
+def test_what_is_missing_stops_the_run_with_what_does_without_it(tmp_path, capsys):
+    with pytest.raises(
+        console.PlainError, match=re.escape("Missing: OPENAI_API_KEY. Nothing was started")
+    ):
+        preflight.check_requirements([asked("3", KEY, GPU)], [], tmp_path)
+    table = capsys.readouterr().out
+    assert "--prompts template" in table and "about 40 hours" in table
+
+
+def test_a_slow_way_is_told_and_taken(tmp_path, capsys):
+    preflight.check_requirements([asked("3", GPU)], [], tmp_path)
+    assert "no GPU" in capsys.readouterr().out
+
+
+def test_a_source_that_has_given_all_it_was_asked_for_needs_nothing_more(tmp_path, capsys):
+    known = [FaceRecord(str(n), "generated", "painter", f"{n}.png", "accepted") for n in range(3)]
+    preflight.check_requirements([asked("3", KEY)], known, tmp_path)
+    assert capsys.readouterr().out == ""
+    with pytest.raises(console.PlainError):
+        preflight.check_requirements([asked("4", KEY)], known, tmp_path)

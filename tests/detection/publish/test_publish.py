@@ -1,0 +1,515 @@
+"""Publishing sends what is on the list, as it is on the card and without paths, to a hub; every refusal is one sentence."""
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from detection.predictor import Detector
+from detection.publish import hub_errors, path_redaction
+from detection.publish.publish import publish_detector
+from detection.publish.settings import PublishSettings
+from runtime import console
+from toys.commands import run_command
+from toys.images import encode_image, make_image
+
+TOKEN = "hf_secretOfTheTests"
+REPO = "ann/telltale-faces"
+LISTED = {"detector.keras", "detector.onnx", "card.json", "README.md", "report/metrics.json"}
+LISTED |= {"accuracy-latency.png", "leaderboard.jsonl"}
+HELD = "/srv/ann/my pictures/faces"
+
+
+class Hub:
+    """A hub in memory: its repositories' files, and every request with its token.
+
+    Attributes:
+        files: of each branch, by path.
+        refuse: a request's first line -> (status, message), or "die" to hang up; by pattern.
+    """
+
+    def __init__(self):
+        self.files: dict[str, dict[str, bytes]] = {}
+        self.objects: dict[str, bytes] = {}
+        self.requests: list[tuple[str, str | None]] = []
+        self.commits: list[str] = []
+        self.refuse: dict[str, tuple[int, str] | str] = {}
+        self.private = False
+        self.address = ""
+
+    @property
+    def lines(self) -> list[str]:
+        return [line for line, _ in self.requests]
+
+    def answer(self, line: str, body: bytes) -> tuple[int, dict]:
+        table = {
+            r"POST /api/repos/create": self.create,
+            rf"GET /api/models/{REPO}(?:/revision/(\w+))?": self.describe,
+            rf"POST /api/models/{REPO}/branch/(\w+)": self.branch,
+            r"POST /api/validate-yaml": lambda body, _: {},
+            rf"POST /api/models/{REPO}/preupload/(\w+)": self.preupload,
+            rf"POST /{REPO}\.git/info/lfs/objects/batch": self.batch,
+            r"PUT /objects/(\w+)": self.put,
+            rf"POST /api/models/{REPO}/commit/(\w+)": self.commit,
+        }
+        found = [
+            (act, match) for pattern, act in table.items() if (match := re.fullmatch(pattern, line))
+        ]
+        return (
+            (200, found[0][0](body, (*found[0][1].groups(), None)[0]))
+            if found
+            else (404, {"error": "no such place"})
+        )
+
+    def create(self, body: bytes, _) -> dict:
+        wanted = json.loads(body)
+        if not self.files:
+            self.private = wanted.get("visibility") == "private"
+        self.files.setdefault("main", {".gitattributes": b""})
+        return {"url": f"{self.address}/{wanted['organization']}/{wanted['name']}"}
+
+    def sha(self, branch: str) -> str:
+        return hashlib.sha1(repr(sorted(self.files[branch].items())).encode()).hexdigest()
+
+    def describe(self, body: bytes, branch: str | None) -> dict:
+        branch = branch or "main"
+        names = [{"rfilename": name} for name in self.files[branch]]
+        return {"id": REPO, "sha": self.sha(branch), "private": self.private, "siblings": names}
+
+    def branch(self, body: bytes, branch: str) -> dict:
+        self.files.setdefault(branch, dict(self.files["main"]))
+        return {}
+
+    def preupload(self, body: bytes, branch: str) -> dict:
+        return {
+            "files": [
+                self.mode(file["path"], self.files[branch]) for file in json.loads(body)["files"]
+            ]
+        }
+
+    def mode(self, path: str, held: dict[str, bytes]) -> dict:
+        large, content = path.startswith("detector."), held.get(path)
+        oids = {
+            True: lambda: hashlib.sha256(content),
+            False: lambda: hashlib.sha1(b"blob %d\0" % len(content) + content),
+        }
+        oid = oids[large]().hexdigest() if content is not None else None
+        return {
+            "path": path,
+            "uploadMode": "lfs" if large else "regular",
+            "shouldIgnore": False,
+            "oid": oid,
+        }
+
+    def batch(self, body: bytes, _) -> dict:
+        objects = json.loads(body)["objects"]
+        for each in objects:
+            if each["oid"] not in self.objects:
+                each["actions"] = {"upload": {"href": f"{self.address}/objects/{each['oid']}"}}
+        return {"transfer": "basic", "objects": objects}
+
+    def put(self, body: bytes, oid: str) -> dict:
+        assert hashlib.sha256(body).hexdigest() == oid
+        self.objects[oid] = body
+        return {}
+
+    def commit(self, body: bytes, branch: str) -> dict:
+        head, *rows = [json.loads(line) for line in body.splitlines()]
+        assert head["value"]["parentCommit"] == self.sha(branch)
+        for row in rows:
+            value = row["value"]
+            large = row["key"] == "lfsFile"
+            self.files[branch][value["path"]] = (
+                self.objects[value["oid"]] if large else base64.b64decode(value["content"])
+            )
+        self.commits.append(head["value"]["summary"])
+        return {"commitUrl": f"{self.address}/{REPO}/commit/x", "commitOid": self.sha(branch)}
+
+
+@contextmanager
+def served(hub: Hub) -> Iterator[Hub]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_any(self) -> None:
+            line = f"{self.command} {self.path.partition('?')[0]}"
+            refusal = next(
+                (refusal for pattern, refusal in hub.refuse.items() if re.search(pattern, line)),
+                None,
+            )
+            hub.requests.append((line, self.headers["Authorization"]))
+            if refusal == "die":
+                self.rfile.read(1000)
+                self.close_connection = True
+                return self.connection.close()
+            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+            status, found = (
+                (refusal[0], {"error": refusal[1]}) if refusal else hub.answer(line, body)
+            )
+            data = json.dumps(found).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = do_PUT = do_HEAD = handle_any
+
+        def log_message(self, *words) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    hub.address = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def model(workplace, tmp_path) -> Path:
+    """A copy of the toy detector as a validation leaves it, with a data set in a folder of somebody's own."""
+    without = shutil.ignore_patterns("baselines")
+    folder = shutil.copytree(
+        workplace / "saved_models" / "toy", tmp_path / "models" / "toy", ignore=without
+    )
+    card = json.loads((folder / "card.json").read_text())
+    card["dataset"]["folder"] = HELD
+    card["settings"]["logs"] = "C:\\Users\\ann\\logs"
+    (folder / "card.json").write_text(json.dumps(card))
+    (folder / "README.md").write_text(
+        f"# toy\n\nJudged on the hold-out of {HELD}, 97% right; see https://a.example/b/c.\n"
+    )
+    (folder / "report").mkdir()
+    (folder / "report" / "index.html").write_text(
+        f"<p>{HELD}/one.jpg</p><img src='data:image/png;base64,AA//srv/ann/BB'>"
+    )
+    most_wrong = {"real": [{"file": "jane doe.jpg", "probability": 0.9}]}
+    judged = {
+        "name": f"the hold-out of {HELD}",
+        "images": {"real": 6},
+        "not_judged": [{"file": "jane doe.png"}],
+    }
+    metrics = {
+        "model": "toy",
+        "model_sha256": card["sha256"],
+        "judged_on": judged,
+        "most_wrong": most_wrong,
+    }
+    (folder / "report" / "metrics.json").write_text(
+        json.dumps({**metrics, "command": "python -m validation --data /x/y"})
+    )
+    for name in ("baselines", "kept"):
+        (folder / name).mkdir()
+    (folder / "baselines" / "logistic.onnx").write_bytes(b"weights")
+    (folder / "kept" / "scores.npz").write_bytes(b"numbers")
+    (folder / "notes.txt").write_text("mine")
+    return folder
+
+
+@pytest.fixture
+def hub(monkeypatch) -> Iterator[Hub]:
+    from huggingface_hub import constants
+
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setattr(
+        constants, "HF_HUB_DISABLE_XET", True
+    )  # read from the environment when it is imported
+    with served(Hub()) as one:
+        monkeypatch.setattr(constants, "ENDPOINT", one.address)
+        yield one
+
+
+def send(model: Path, **options) -> None:
+    publish_detector(PublishSettings(REPO, model=model, **options))
+
+
+def refused(model: Path, capsys, **options) -> str:
+    with pytest.raises(console.PlainError) as end:
+        send(model, **options)
+    said = capsys.readouterr()
+    assert end.value.exit_code == console.EXIT_REMOTE
+    assert TOKEN not in f"{end.value}{said.out}{said.err}"
+    return str(end.value)
+
+
+def test_what_is_listed_arrives_in_one_commit_and_opens_there(hub, model, tmp_path, capsys):
+    send(model)
+    arrived = hub.files["main"]
+    assert set(arrived) == LISTED | {".gitattributes"} and hub.commits == ["toy"]
+    for name in ("detector.keras", "detector.onnx", "accuracy-latency.png"):
+        assert arrived[name] == (model / name).read_bytes()
+    for name, data in arrived.items():
+        path = tmp_path / "fetched" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    (tmp_path / "a.png").write_bytes(encode_image(make_image(1)))
+    judged = [
+        Detector.load(folder).predict(tmp_path / "a.png")
+        for folder in (tmp_path / "fetched", model)
+    ]
+    assert judged[0] == judged[1]
+    said = capsys.readouterr()
+    assert (
+        said.out.rstrip().endswith(f"{hub.address}/{REPO}") and "Published toy: 7 files" in said.err
+    )
+
+
+def test_the_token_arrives_in_headers_and_stands_in_no_output(hub, model, capsys):
+    send(model)
+    said = capsys.readouterr()
+    uploads = [token for line, token in hub.requests if line.startswith("PUT")]
+    about_repo = [token for line, token in hub.requests if REPO in line or "create" in line]
+    assert uploads == [None, None] and set(about_repo) == {f"Bearer {TOKEN}"}
+    assert TOKEN not in said.out + said.err
+
+
+def test_no_path_of_this_machine_and_no_name_of_a_picture_arrives(hub, model):
+    send(model)
+    texts = {
+        name: data.decode()
+        for name, data in hub.files["main"].items()
+        if name.endswith((".json", ".md", ".jsonl"))
+    }
+    for text in texts.values():
+        assert (
+            "/home" not in text
+            and "Users" not in text
+            and "jane" not in text
+            and "/x/y" not in text
+        )
+    card = json.loads(texts["card.json"])
+    assert card["dataset"]["folder"] == "faces" and card["settings"]["logs"] == "logs"
+    assert card["sha256"].keys() == {"detector.keras", "detector.onnx"}
+    assert not any("file" in rival for rival in card["baselines"].values())
+    assert "hold-out of faces, 97% right; see https://a.example/b/c." in texts["README.md"]
+    assert json.loads(texts["report/metrics.json"])["judged_on"] == {
+        "name": "the hold-out of faces",
+        "images": {"real": 6},
+    }
+
+
+def test_the_page_with_peoples_pictures_goes_only_if_asked_for(hub, model, capsys):
+    send(model)
+    assert (
+        "report/index.html" not in hub.files["main"]
+        and "photographs of people" in capsys.readouterr().out
+    )
+    send(model, with_report=True)
+    page = hub.files["main"]["report/index.html"].decode()
+    assert page == "<p>faces/one.jpg</p><img src='data:image/png;base64,AA//srv/ann/BB'>"
+
+
+def test_a_second_run_sends_nothing_and_says_so(hub, model, capsys):
+    send(model)
+    hub.requests.clear()
+    send(model)
+    assert hub.commits == ["toy"] and not [line for line in hub.lines if line.startswith("PUT")]
+    assert "holds exactly this already" in capsys.readouterr().err
+
+
+def test_a_branch_and_a_private_repository_are_made(hub, model, capsys):
+    send(model, revision="v2", private=True)
+    assert (
+        hub.private
+        and set(hub.files["main"]) == {".gitattributes"}
+        and set(hub.files["v2"]) > LISTED
+    )
+    assert capsys.readouterr().out.rstrip().endswith("/tree/v2")
+
+
+def test_a_dry_run_shows_what_goes_and_stays_and_asks_nobody(hub, model, capsys, monkeypatch):
+    monkeypatch.delenv("HF_TOKEN")
+    send(model, dry_run=True)
+    lines = {
+        line.split()[0]: line
+        for line in capsys.readouterr().out.splitlines()
+        if "goes" in line or "stays" in line
+    }
+    assert {name for name, line in lines.items() if " goes " in line} == LISTED
+    assert {name for name, line in lines.items() if " stays " in line} == {
+        *("baselines", "explainer", "kept", "notes.txt", "report/index.html")
+    }
+    assert "MB" in lines["detector.keras"] and hub.requests == []
+
+
+@pytest.mark.parametrize("file", ["detector.keras", "detector.onnx"])
+def test_an_altered_model_is_not_published(hub, model, file):
+    with (model / file).open("ab") as open_file:
+        open_file.write(b"x")
+    with pytest.raises(console.PlainError, match="was altered since it was saved"):
+        send(model)
+    assert hub.requests == []
+
+
+def test_a_detector_that_was_not_validated_is_not_published(hub, model):
+    (model / "README.md").unlink()
+    with pytest.raises(console.PlainError, match="run python -m validation --model .*toy first"):
+        send(model)
+    assert hub.requests == []
+
+
+def test_figures_of_another_detector_are_not_published(hub, model):
+    metrics = json.loads((model / "report" / "metrics.json").read_text())
+    metrics["model_sha256"]["detector.onnx"] = "another"
+    (model / "report" / "metrics.json").write_text(json.dumps(metrics))
+    with pytest.raises(console.PlainError, match="about another detector than toy"):
+        send(model)
+    assert hub.requests == []
+
+
+def test_without_a_token_it_says_how_to_log_in(hub, model, capsys, monkeypatch, tmp_path):
+    from huggingface_hub import constants
+
+    monkeypatch.delenv("HF_TOKEN")
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
+    assert "run hf auth login, or set HF_TOKEN" in refused(model, capsys)
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    ("where", "answer", "sentence"),
+    [
+        ("", (401, f"Invalid token {TOKEN}"), "does not accept the token; set HF_TOKEN"),
+        ("create|GET", (403, "no"), f"may not write to {REPO}; give a name of your own"),
+        ("preupload", (403, "read-only"), f"may not write to {REPO}; give a name of your own"),
+        ("preupload", (404, "gone"), "does not show"),
+        ("commit", (409, "busy"), "is changing"),
+        ("commit", (412, "A commit has happened since"), "has changed .* meanwhile"),
+        ("commit", (418, f"teapot of {TOKEN}"), r"refuses \(418\): teapot of \.\.\.$"),
+        ("create", (500, "oops"), r"a failure of its own \(500\)"),
+        ("create", (200, "no JSON that is known"), "is not understood"),
+        ("commit", "die", "has broken off; check the network and run again"),
+    ],
+)
+def test_a_refusal_is_one_sentence(hub, model, capsys, where, answer, sentence):
+    hub.refuse[where] = answer
+    assert re.search(sentence, refused(model, capsys))
+    assert hub.commits == []
+
+
+def test_after_a_hub_that_died_the_same_command_sends_the_rest(hub, model, capsys):
+    hub.refuse["commit"] = "die"
+    refused(model, capsys)
+    hub.refuse.clear()
+    hub.requests.clear()
+    send(model)
+    assert set(hub.files["main"]) > LISTED and not [
+        line for line in hub.lines if line.startswith("PUT")
+    ]
+
+
+@pytest.mark.slow
+def test_an_upload_cut_again_and_again_is_one_sentence(hub, model, capsys):
+    """Slow: the hub's client waits for 23 s between its six tries."""
+    hub.refuse["PUT"] = "die"
+    assert "has broken off" in refused(model, capsys)
+    assert hub.commits == []
+
+
+def test_nobody_at_the_address_is_one_sentence(hub, model, capsys, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert "cannot be reached" in refused(model, capsys)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert "HF_HUB_OFFLINE" in refused(model, capsys)
+
+
+@pytest.mark.parametrize(
+    ("raised", "sentence"),
+    [
+        (
+            ConnectionError(
+                "Network error: HTTP status client error (401 Unauthorized), domain: x"
+            ),
+            "does not accept the token",
+        ),
+        (
+            ConnectionError("Server error: HTTP status server error (503 Service Unavailable)"),
+            "failure of its own (503)",
+        ),
+        (PermissionError("token"), f"may not write to {REPO}"),
+        (ConnectionError("peer closed"), "has broken off"),
+    ],
+)
+def test_failures_of_the_hubs_own_protocol_are_told_apart(raised, sentence):
+    """As hf_xet 1.8 raises them."""
+    assert sentence in hub_errors.describe_hub_error(raised, REPO)
+
+
+def test_a_repository_of_another_kind_and_a_public_one_are_left_alone(hub, model, capsys):
+    hub.files["main"] = {".gitattributes": b"", "README.md": b"", "model.safetensors": b"mine"}
+    with pytest.raises(
+        console.PlainError, match="something else than a detector .model.safetensors"
+    ):
+        send(model)
+    hub.files["main"] = {".gitattributes": b"", "README.md": b"", "LICENSE": b""}
+    with pytest.raises(console.PlainError, match="is public already"):
+        send(model, private=True)
+    assert hub.commits == []
+    send(model)
+    assert hub.commits == ["toy"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["faces", "ann/", "a/b/c", "datasets/ann/x", "ann/fa ces", "ann/x--y", "-a/x", "ann/x.git", ""],
+)
+def test_a_name_that_the_hub_would_refuse_is_refused_here(name):
+    with pytest.raises(ValueError, match="is no name of a model on the hub"):
+        PublishSettings(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("of /srv/a b/faces, well", "of a b/faces, well"),
+        ("in ~/faces and ~ann/x/faces.", "in faces and faces."),
+        ("in ../../ann/faces", "in faces"),
+        (r"in D:\ann\faces or \\server\share\faces", "in faces or faces"),
+        ("file:///srv/ann/faces", "faces"),
+        (
+            "data/faces and/or s3://bucket/ann/faces, 1/2, </b></p>",
+            "data/faces and/or s3://bucket/ann/faces, 1/2, </b></p>",
+        ),
+        (
+            "~5 of 10, /, ..., https://a.example/b/c?d=e/f",
+            "~5 of 10, /, ..., https://a.example/b/c?d=e/f",
+        ),
+    ],
+)
+def test_of_a_path_out_of_the_folder_its_last_part_is_left(text, left):
+    assert path_redaction.redact_paths(text) == left
+
+
+def test_the_command_publishes_with_the_token_of_the_environment(hub, model, tmp_path):
+    ours = {
+        "HF_ENDPOINT": hub.address,
+        "HF_TOKEN": TOKEN,
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HOME": str(tmp_path / "home"),
+    }
+    done = run_command("detection", "publish", REPO, "--model", model, cwd=tmp_path, **ours)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith(f"{hub.address}/{REPO}")
+    assert set(hub.files["main"]) > LISTED and TOKEN not in done.stdout + done.stderr
+    done = run_command(
+        "detection", "publish", REPO, "--model", model, "--private", cwd=tmp_path, **ours
+    )
+    assert (
+        done.returncode == console.EXIT_USAGE
+        and "is public already" in done.stderr
+        and "Traceback" not in done.stderr
+    )

@@ -1,0 +1,163 @@
+"""The page in a real browser: dropped, pasted and chosen pictures, the keyboard, a phone's width, and no network."""
+
+import base64
+
+import pytest
+
+from toys.diffusion import save_pipeline
+from toys.images import encode_image, make_image
+
+
+@pytest.fixture
+def page(browser, served):
+    """The opened page; asking anything of another host, and any error of a script, fails the test."""
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, permissions=["clipboard-read", "clipboard-write"]
+    )
+    wrong: list[str] = []
+    address = f"http://127.0.0.1:{served.port}/"
+    context.on(
+        "request",
+        lambda asked: (
+            None if asked.url.startswith((address, "data:", "blob:")) else wrong.append(asked.url)
+        ),
+    )
+    opened = context.new_page()
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.goto(address)
+    opened.get_by_text("Judged by toy").wait_for()
+    yield opened
+    context.close()
+    assert wrong == []
+
+
+def file(seed: int = 1, generated: bool = False, **more) -> dict:
+    return {
+        "name": "face.png",
+        "mimeType": "image/png",
+        "buffer": encode_image(make_image(seed, generated=generated)),
+        **more,
+    }
+
+
+def headline(page) -> str:
+    page.locator("#result").wait_for()
+    return page.locator("#headline").inner_text()
+
+
+def test_a_chosen_picture_is_judged_with_map_and_similar_faces(page):
+    page.set_input_files("#file", file())
+    assert headline(page) in ("Looks generated", "Looks like a photograph", "Can't tell")
+    assert "probability of “generated”" in page.locator("#scale-words").inner_text()
+    assert page.locator("#map").evaluate("image => image.complete && image.naturalWidth") == 448
+    assert page.locator("#similar li").count() == 6
+    assert page.evaluate("document.activeElement.id") == "verdict"  # a screen reader goes on here
+
+
+def test_a_dropped_and_a_pasted_picture_are_judged(page):
+    data = base64.b64encode(encode_image(make_image(2))).decode()
+    for kind in ("drop", "paste"):
+        page.evaluate(
+            """([data, kind]) => {
+                const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+                const transfer = new DataTransfer();
+                transfer.items.add(new File([bytes], "face.png", {type: "image/png"}));
+                const event = kind === "drop" ? new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true})
+                    : new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true});
+                document.getElementById("result").hidden = true;
+                document.body.dispatchEvent(event);
+            }""",
+            [data, kind],
+        )
+        assert headline(page)
+
+
+def test_what_is_no_picture_is_told_in_a_sentence_and_the_next_one_is_judged(page):
+    page.set_input_files("#file", file(buffer=b"hello"))
+    page.locator("#error").wait_for()
+    assert "Not an image of a known format" in page.locator("#error").inner_text()
+    assert page.locator("#result").is_hidden()
+    page.set_input_files("#file", file(buffer=b"x" * 3_000_000))
+    page.get_by_text("more than 2 MB").wait_for()
+    page.set_input_files("#file", file())
+    assert headline(page)
+    assert page.locator("#error").is_hidden()
+
+
+def test_a_claim_of_the_file_is_shown_as_text_and_apart_from_the_verdict(page):
+    from PIL.PngImagePlugin import PngInfo
+
+    told = PngInfo()
+    told.add_text(
+        "parameters",
+        "<img src=x onerror=alert(1)>\nSteps: 20, Sampler: Euler a, Seed: 42, Model: toy",
+    )
+    page.set_input_files("#file", file(buffer=encode_image(make_image(3), pnginfo=told)))
+    assert headline(page)
+    assert "<img src=x" in page.locator("#claims").inner_text()
+    assert page.locator("#claims img").count() == 0
+
+
+def test_everything_can_be_reached_with_the_keyboard(page):
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "tab-judge"
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#draw").is_visible() and page.locator("#judge").is_hidden()
+    page.get_by_text("Draws with dcgan").wait_for()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "file"
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_nothing_is_wider_than_the_screen(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    page.set_input_files("#file", file())
+    headline(page)
+    for part in page.locator("details").all():
+        part.evaluate("details => { details.open = true; }")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_stand_out_from_the_paper(page, scheme):
+    """WCAG AA asks for a contrast of 4.5 for text."""
+    page.emulate_media(color_scheme=scheme)
+    page.set_input_files("#file", file())
+    headline(page)
+    for part in ("#headline", "#sentence", ".quiet", "footer a", "figcaption"):
+        assert page.locator(part).first.evaluate(CONTRAST) >= 4.5, part
+
+
+CONTRAST = """element => {
+    const light = (colour) => {
+        const [red, green, blue] = colour.match(/[\\d.]+/g).map((value) => value / 255)
+            .map((value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    };
+    let below = element;
+    while (getComputedStyle(below).backgroundColor === "rgba(0, 0, 0, 0)") below = below.parentElement;
+    const [one, other] = [getComputedStyle(element).color, getComputedStyle(below).backgroundColor].map(light);
+    return (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+}"""
+
+
+def test_the_page_for_programs_opens(page, served):
+    page.goto(f"http://127.0.0.1:{served.port}/api")
+    assert page.get_by_role("heading", name="POST /api/detect").is_visible()
+
+
+@pytest.mark.slow
+def test_a_face_is_drawn_from_a_prompt_and_judged(browser, serve, tmp_path):
+    with serve("--generator", f"stable-diffusion@{save_pipeline(tmp_path / 'tiny')}") as drawing:
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{drawing.port}/")
+        page.get_by_text("Judged by toy").wait_for()
+        page.get_by_role("tab", name="Draw a face").click()
+        page.get_by_label("Prompt").fill("a photo of the face of an old fisherman")
+        page.get_by_label("Seed").fill("7")
+        page.get_by_role("button", name="Draw and judge").click()
+        page.locator("#result").wait_for(timeout=240_000)
+        assert "seed 7" in page.locator("#picture-words").inner_text()
+        assert page.locator("#picture").evaluate("image => image.naturalWidth") == 448
+        page.close()

@@ -1,0 +1,302 @@
+"""The page's addresses: the same answers as the command line, clear refusals, and nothing kept of what was sent."""
+
+import asyncio
+import concurrent.futures
+import json
+import os
+import socket
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.requests import Request
+
+from data_collection.dataset import manifest
+from detection.predictor import Detector
+from detection.web import server, uploads
+from detection.web.settings import WebSettings
+from runtime import console
+from toys.commands import run_command
+from toys.images import encode_image, make_image
+from toys.page_server import build_form, post_image, send_get, send_raw
+
+START = b"POST /api/detect HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+
+
+def test_verdicts_are_the_command_lines(served, workplace, tmp_path):
+    folder = workplace / "data" / "faces"
+    originals = [
+        folder / record.original
+        for record in manifest.select_accepted(manifest.read_manifest(folder))[:30]
+    ]
+    found = Detector.load(workplace / "saved_models" / "toy").predict_all(originals)
+    for detection in found:
+        for data, headers in (
+            (detection.path.read_bytes(), {}),
+            build_form(detection.path.read_bytes(), "a.png"),
+        ):
+            status, answer = post_image(served, data, headers=headers)
+            assert (status, answer["verdict"], answer["sha256"]) == (
+                200,
+                detection.verdict,
+                detection.sha256,
+            )
+            assert answer["probability"] == pytest.approx(detection.probability, abs=1e-6)
+
+
+def test_an_explained_answer_brings_a_map_and_training_faces(served):
+    status, answer = post_image(served, encode_image(make_image(7)), "/api/detect?explain=1")
+    assert status == 200
+    assert answer["heat_map"].startswith("data:image/jpeg;base64,") and answer["no_heat_map"] == ""
+    assert len(answer["similar"]) == 6
+    assert [face["distance"] for face in answer["similar"]] == sorted(
+        face["distance"] for face in answer["similar"]
+    )
+    assert {face["label"] for face in answer["similar"]} <= {"real", "generated"}
+
+
+def test_a_training_face_resembles_itself_most(served, workplace):
+    folder = workplace / "data" / "faces"
+    record = manifest.select_accepted(manifest.read_manifest(folder), "train")[3]
+    _, answer = post_image(served, (folder / record.original).read_bytes(), "/api/detect?explain=1")
+    assert answer["similar"][0]["label"] == record.label
+    assert answer["similar"][0]["distance"] < 0.5 * answer["similar"][1]["distance"]
+
+
+def test_answers_are_as_the_openapi_page_describes_them(served):
+    described = json.loads(send_get(served, "/openapi.json")[2])["components"]["schemas"]
+    answers = {
+        "Detection": post_image(served, encode_image(make_image(8)), "/api/detect?explain=1")[1],
+        "Detector": json.loads(send_get(served, "/api/detector")[2]),
+        "Error": post_image(served, b"no")[1],
+    }
+    for name, answer in answers.items():
+        assert (
+            set(described[name]["required"]) <= set(answer) <= set(described[name]["properties"])
+        ), name
+
+
+def strip() -> bytes:
+    return encode_image(make_image(1).resize((2000, 40)))
+
+
+def enormous() -> bytes:
+    Image.MAX_IMAGE_PIXELS, before = None, Image.MAX_IMAGE_PIXELS
+    try:
+        return encode_image(Image.new("L", (10_000, 10_000)))
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "words"),
+    [
+        (b"", 400, "Nothing was sent"),
+        (b"<svg onload=alert(1)>", 415, "Not an image of a known format"),
+        (b"GIF89a", 415, "GIF is not opened"),
+        (encode_image(make_image(1))[:3000], 422, "Damaged"),
+        (strip(), 422, "a strip"),
+        (enormous(), 422, "Larger than 25 megapixels"),
+        (encode_image(Image.new("RGB", (90, 90))), 422, "one flat colour"),
+        (b"x" * 3_000_000, 413, "more than 2 MB"),
+    ],
+    ids=["nothing", "svg", "gif", "damaged", "strip", "enormous", "flat", "too large"],
+)
+def test_what_cannot_be_judged_is_refused_in_a_sentence(served, data, status, words):
+    found, answer = post_image(served, data)
+    assert (found, list(answer)) == (status, ["error"])
+    assert words in answer["error"] and answer["error"].endswith(".")
+
+
+def test_an_endless_body_is_cut_off_while_it_comes(served):
+    chunks = [b"100000\r\n" + b"y" * 0x100000 + b"\r\n"] * 40
+    assert b" 413 " in send_raw(served, START + b"Transfer-Encoding: chunked\r\n\r\n", *chunks)
+    assert b" 413 " in send_raw(served, START + b"Content-Length: 50000000\r\n\r\n", b"y" * 100_000)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../etc/passwd",
+        "a" * 300 + ".png",
+        "<script>alert(1)</script>.png",
+        "\u202egnp.exe",
+        "nul\x00.png",
+    ],
+)
+def test_the_name_of_a_file_means_nothing(served, name):
+    body, headers = build_form(encode_image(make_image(3)), name)
+    status, answer = post_image(served, body, headers=headers)
+    assert status == 200 and name[:20] not in str(answer)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/../detection/web.py", {}, 404),
+        ("/page.css/..%2f..%2fweb.py", {}, 404),
+        ("/saved_models/toy/card.json", {}, 404),
+        ("/api/detect", {}, 405),
+        ("/", {"Host": "evil.example"}, 400),
+    ],
+)
+def test_nothing_else_can_be_asked_for(served, path, headers, status):
+    assert send_get(served, path, **headers)[0] == status
+
+
+def test_a_page_of_another_site_cannot_ask(served):
+    assert (
+        post_image(served, encode_image(make_image(3)), headers={"Origin": "https://evil.example"})[
+            0
+        ]
+        == 403
+    )
+    assert (
+        post_image(
+            served,
+            encode_image(make_image(3)),
+            headers={"Origin": f"http://127.0.0.1:{served.port}"},
+        )[0]
+        == 200
+    )
+
+
+def test_a_broken_form_is_told_so(served):
+    many = (
+        b"".join(
+            b'--x\r\nContent-Disposition: form-data; name="f"\r\n\r\nx\r\n' for _ in range(1000)
+        )
+        + b"--x--\r\n"
+    )
+    for body in (b"--x\r\nnonsense", many):
+        status, answer = post_image(
+            served, body, headers={"Content-Type": "multipart/form-data; boundary=x"}
+        )
+        assert status == 400, answer
+    assert post_image(served, b"--x", headers={"Content-Type": "multipart/form-data"})[0] == 400
+
+
+def test_a_hundred_at_once_get_their_own_answer_or_are_asked_to_come_back(served):
+    pictures = [
+        encode_image(make_image(3000 + number, generated=bool(number % 2))) for number in range(100)
+    ]
+    alone = [post_image(served, data)[1]["probability"] for data in pictures]
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        together = list(pool.map(lambda data: post_image(served, data), pictures))
+    assert {status for status, _ in together} <= {200, 503}
+    answered = [
+        (answer["probability"], own)
+        for (status, answer), own in zip(together, alone, strict=True)
+        if status == 200
+    ]
+    assert len(answered) >= 64
+    assert np.allclose(*zip(*answered, strict=True), atol=1e-6)
+
+
+def resources(served) -> tuple[int, list[str]]:
+    """Open files of the process, and those that have no name any more, as temporary files have."""
+    folder = Path(f"/proc/{served.process.pid}/fd")
+    links = [os.readlink(each) for each in folder.iterdir() if os.path.lexists(each)]
+    return len(links), [link for link in links if "deleted" in link]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files in /proc")
+def test_dropped_connections_leave_nothing_behind(served, workplace):
+    picture_of_a_megabyte = encode_image(Image.effect_noise((1000, 1000), 100))
+    assert (
+        post_image(
+            served, *build_form(picture_of_a_megabyte, "a.png")[:1], headers=build_form(b"", "")[1]
+        )[0]
+        == 200
+    )
+    files, left = resources(served)
+    assert left == [] and os.listdir(served.log.parent / "tmp") == []
+    for number in range(100):
+        with socket.create_connection(("127.0.0.1", served.port)) as connection:
+            body = picture_of_a_megabyte if number % 5 == 0 else b"x"
+            connection.sendall(
+                START + b"Content-Length: %d\r\n\r\n" % len(picture_of_a_megabyte) + body
+            )
+    deadline = time.monotonic() + 20
+    while (now := resources(served)) and (now[0] > files or now[1]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert now[0] <= files and now[1] == [] == os.listdir(served.log.parent / "tmp")
+
+
+def test_a_form_of_megabytes_stays_in_memory(monkeypatch):
+    def rolled_over(file) -> None:
+        raise AssertionError("a file on the disk")
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", rolled_over)
+    data = b"x" * 5_000_000
+    body, headers = build_form(data, "a.png")
+
+    async def receive() -> dict:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    raw_headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    request = Request({"type": "http", "method": "POST", "headers": raw_headers}, receive)
+    assert asyncio.run(uploads.read_upload(request, 10_000_000)).picture == data
+
+
+def test_nothing_of_the_pictures_is_logged_or_stored(served, workplace):
+    since = time.time()
+    body, headers = build_form(encode_image(make_image(4)), "secret-name.png")
+    assert post_image(served, body, "/api/detect?explain=1", headers)[0] == 200
+    assert post_image(served, b"secret bytes")[0] == 415
+    assert len(served.log.read_text().splitlines()) == 1  # the address, told at the start
+    assert [
+        path for path in workplace.rglob("*") if path.is_file() and path.stat().st_mtime > since
+    ] == []
+
+
+def test_answers_carry_headers_that_keep_strangers_scripts_out(served):
+    _, headers, _ = send_get(served, "/")
+    assert (
+        "default-src 'none'" in headers["content-security-policy"]
+        and "unsafe" not in headers["content-security-policy"]
+    )
+    assert (headers["x-content-type-options"], headers["cache-control"]) == ("nosniff", "no-store")
+
+
+@pytest.mark.slow
+def test_what_comes_too_slowly_is_given_up(served):
+    started = time.monotonic()
+    assert send_raw(served, b"GET / HT") == b""
+    assert time.monotonic() - started < 15
+    with socket.create_connection(("127.0.0.1", served.port), timeout=30) as connection:
+        connection.sendall(
+            b"GET /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nG"
+        )  # half of a second question
+        while connection.recv(4000):
+            pass
+    assert b" 408 " in send_raw(served, START + b"Content-Length: 1000\r\n\r\nxx")
+
+
+def test_a_taken_port_and_a_missing_detector_are_told_before_listening(workplace, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = run_command("detection", "web", "--port", taken.getsockname()[1], cwd=workplace)
+    assert (done.returncode, "is taken; give another --port" in done.stderr) == (
+        console.EXIT_BUSY,
+        True,
+    )
+    done = run_command("detection", "web", "--port", 0, cwd=tmp_path)
+    assert (done.returncode, "holds no detector" in done.stderr) == (console.EXIT_BAD_MODEL, True)
+
+
+def test_a_second_page_cannot_take_the_first_ones_port():
+    with (
+        server.bind_socket(WebSettings(port=0)) as first,
+        pytest.raises(console.PlainError, match="is taken"),
+    ):
+        server.bind_socket(WebSettings(port=first.getsockname()[1]))
+
+
+def test_an_address_of_another_computer_cannot_be_listened_on():
+    with pytest.raises(console.PlainError, match="cannot be had"):
+        server.bind_socket(WebSettings(host="192.0.2.1", port=0))

@@ -1,0 +1,36 @@
+"""What strangers have named cannot steer the terminal, and tables line up."""
+
+import errno
+import os
+
+import pytest
+
+from runtime import console
+
+
+def test_control_characters_are_shown_and_not_obeyed(capsys):
+    console.print_message("a\x1b[2Jb\ac")
+    console.print_table("t", ["file"], [["\x1b]0;title\x07.png"]])
+    list(console.track_progress([1], "\x1b[31m", 1))
+    printed = capsys.readouterr()
+    assert "\x1b[2J" not in printed.err and "\a" not in printed.err and "\x1b" not in printed.out
+    assert "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}c" in printed.err
+
+
+def test_columns_of_numbers_are_aligned_to_the_right_and_words_to_the_left(capsys):
+    console.print_table("", ["name", "count", "verdict"], [["a", 5, "real"], ["b", 1000, "n/a"]])
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.strip()][2:]
+    assert [row.rstrip() for row in rows] == [" a         5  real", " b      1000  n/a"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EACCES])
+def test_a_disk_that_refuses_is_one_sentence(capsys, number):
+    def command() -> None:
+        raise OSError(number, "what the system says", "somewhere")
+
+    with pytest.raises(SystemExit) as end:
+        console.run_command(command)
+    assert end.value.code == console.EXIT_DISK
+    assert (
+        f"{os.strerror(number)} (somewhere). What was finished is kept" in capsys.readouterr().err
+    )

@@ -1,0 +1,1 @@
+"""Toy data, toy models and loopback servers, shared by the tests."""

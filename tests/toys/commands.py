@@ -1,0 +1,73 @@
+"""Pictures made of noise, and commands run as people run them."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runtime import console, package_index
+from runtime.package_index import PackageFile
+
+REPOSITORY_ROOT = Path(__file__).parents[2]
+
+CANARY_SECRET = "canary-secret-51c7"
+"""A key that must never be told."""
+
+
+def run_command(*words: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
+    """Runs `python -m WORDS` in a second process, as a person would, with the repository on the path."""
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, words)],
+        cwd=cwd,
+        env=build_environment(**environment),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def build_environment(**environment: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY_ROOT), "COLUMNS": "160", **environment}
+
+
+def fetch_or_skip(package: PackageFile) -> None:
+    """Has a package in the cache, or skips the test where the package index cannot be reached."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIP_RETRIES", "0")
+        try:
+            package_index.fetch_package(package)
+        except console.PlainError as error:
+            pytest.skip(str(error))
+
+
+@contextlib.contextmanager
+def mount_small_disk(folder: Path, size: str) -> Iterator[None]:
+    """Puts a file system of its own, such as of "400k", at a folder; skips the test where nobody may mount."""
+    folder.mkdir(exist_ok=True)
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True
+    ).returncode:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+COLLECT_WORDS = ("data_collection", "--image-size", 64, "--min-side", 48, "--no-audit")
+TRAIN_WORDS = ("training", "--weights", "random", "--bases", "mobilenet_v2", "--sizes", 64)
+
+
+def build_collect_words(faces: Path, *more: object) -> list[object]:
+    return [
+        *COLLECT_WORDS,
+        "--real",
+        f"folder:{faces / 'real'}",
+        "--generated",
+        f"folder:{faces / 'generated'}",
+        *more,
+    ]

@@ -1,0 +1,74 @@
+"""What a search must beat, and the linear ones as ONNX detectors that answer as they did in training."""
+
+import numpy as np
+import pytest
+
+from data_collection.dataset.manifest import FaceRecord
+from toys.features import FEATURE_WIDTH, make_toy_features
+from training import onnx_models
+from training.baselines import linear
+from training.bases import weights
+from training.features.extractor import Extractor
+from training.features.training_features import TrainingFeatures
+
+
+def records(count: int) -> list[FaceRecord]:
+    """Photographs as JPEG of any size, generated images as PNG of one size: the usual collection."""
+    draw = np.random.default_rng(0)
+    made = []
+    for number in range(count):
+        generated = number % 2
+        side = 512 if generated else int(draw.integers(300, 2000))
+        label, format = ("generated", "PNG") if generated else ("real", "JPEG")
+        made.append(
+            FaceRecord(
+                str(number),
+                label,
+                "s",
+                "f",
+                "accepted",
+                format=format,
+                mode="RGB",
+                width=side,
+                height=side,
+                bytes=99,
+            )
+        )
+    return made
+
+
+def test_the_majority_knows_only_the_share():
+    assert (
+        linear.make_majority_baseline(np.array([1, 1, 1, 0]), 3).probabilities.tolist()
+        == [0.75] * 3
+    )
+
+
+def test_metadata_alone_gives_a_careless_collection_away():
+    rows = records(80)
+    labels = np.array([row.label == "generated" for row in rows])
+    found = linear.fit_metadata_baseline(rows[:40], rows[40:], labels[:40])
+    assert np.all((found.probabilities > 0.5) == labels[40:])
+
+
+@pytest.mark.parametrize(
+    ("taps", "statistics", "width"), [("top", "mean", 2), ("all", "mean+std", FEATURE_WIDTH // 2)]
+)
+def test_logistic_regression_uses_its_columns_only_and_learns(taps, statistics, width):
+    found = linear.fit_logistic_baseline("name", "base", make_toy_features(), taps, statistics, 32)
+    assert np.count_nonzero(found.weights) == width
+    right = np.mean((found.probabilities > 0.5) == make_toy_features().validation_labels)
+    assert right > 0.9 if taps == "all" else right < 0.9  # the toy's top tap is pure noise
+
+
+def test_an_exported_baseline_answers_as_it_did_in_training(tmp_path, cache):
+    extractor = Extractor(weights.find_base_weights("mobilenet_v2", "random"), (32,), 32)
+    pixels = np.random.default_rng(0).uniform(0, 255, (24, 32, 32, 3)).astype(np.float32)
+    values = extractor.run(pixels)[:, None]
+    labels = np.arange(24) % 2
+    faces = TrainingFeatures(extractor.columns, values[:16], values[16:], labels[:16], labels[16:])
+    found = linear.fit_logistic_baseline("all", "mobilenet_v2", faces, "all", "mean+std", 32)
+    linear.export_linear_baseline(found, extractor.onnx_path, tmp_path / "baseline.onnx")
+    answers = onnx_models.open_onnx(tmp_path / "baseline.onnx")(pixels[16:])
+    assert answers.shape == (8, 1)
+    assert np.allclose(answers[:, 0], found.probabilities, atol=1e-4)

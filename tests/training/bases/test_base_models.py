@@ -1,0 +1,272 @@
+"""Every row of BASE_MODELS: taps at every block boundary, preprocessing as its authors published it, sizes that fit."""
+
+import subprocess
+import sys
+import typing
+
+import keras
+import numpy as np
+import pytest
+from keras.src.utils import file_utils
+
+from runtime import console
+from toys.commands import build_environment
+from training import onnx_models, settings
+from training.bases import base_models
+from training.bases.base_models import BASE_MODELS
+from training.features import layout
+
+EFFICIENTNET_BLOCKS = [
+    f"block{stage}{n}"
+    for stage, count in enumerate((1, 2, 2, 3, 5, 8), 1)
+    for n in "abcdefgh"[:count]
+]
+CONVNEXT_BLOCKS = [
+    f"stage_{stage}_block_{n}" for stage, count in enumerate((3, 3, 9, 3)) for n in range(count)
+]
+RESNET_BLOCKS = [
+    f"conv{stage}_block{n}"
+    for stage, count in enumerate((3, 4, 6, 3), 2)
+    for n in range(1, count + 1)
+]
+EXPECTED_TAPS = {
+    "mobilenet_v2": ["stem", *(f"block{n}" for n in range(17)), "top"],
+    "mobilenet_v3_large": ["stem", *(f"block{n}" for n in range(15)), "top"],
+    "xception": [*(f"block{n}" for n in range(1, 14)), "top"],
+    "resnet18": ["stem", *(f"stack{stage}_block{n}" for stage in range(4) for n in range(2))],
+    "resnet50": ["stem", *RESNET_BLOCKS],
+    "resnet50_v2": ["stem", *RESNET_BLOCKS, "top"],
+    "densenet121": ["stem", "conv2", "pool2", "conv3", "pool3", "conv4", "pool4", "conv5", "top"],
+    "efficientnet_v2_b0": ["stem", *EFFICIENTNET_BLOCKS, "top"],
+    "convnext_tiny": ["stem", *CONVNEXT_BLOCKS, "top"],
+}
+CHANNELS = {
+    "mobilenet_v2": (32, 16, 24, 24, 32),
+    "mobilenet_v3_large": (16, 16, 24, 24, 40),
+    "xception": (64, 128, 256, 728),
+    "resnet18": (64, 64, 64, 128, 128, 256),
+    "resnet50": (64, 256, 256, 256, 512),
+    "resnet50_v2": (64, 256, 256, 256, 512),
+    "densenet121": (64, 256, 128, 512, 256, 1024, 512, 1024, 1024),
+    "efficientnet_v2_b0": (32, 16, 32, 32, 48, 48, 96),
+    "convnext_tiny": (96, 96, 96, 96, 192),
+}
+INSIDE = {
+    "mobilenet_v3_large": ["Rescaling"],
+    "efficientnet_v2_b0": ["Rescaling", "Normalization"],
+    "convnext_tiny": ["Normalization"],
+}
+PUBLISHED = {
+    "mobilenet_v2": keras.applications.mobilenet_v2.preprocess_input,
+    "mobilenet_v3_large": keras.applications.mobilenet_v3.preprocess_input,
+    "xception": keras.applications.xception.preprocess_input,
+    "resnet18": lambda pixels: keras.applications.imagenet_utils.preprocess_input(
+        pixels, mode="torch"
+    ),
+    "resnet50": keras.applications.resnet50.preprocess_input,
+    "resnet50_v2": keras.applications.resnet_v2.preprocess_input,
+    "densenet121": keras.applications.densenet.preprocess_input,
+    "efficientnet_v2_b0": keras.applications.efficientnet_v2.preprocess_input,
+    "convnext_tiny": keras.applications.convnext.preprocess_input,
+}
+
+
+@pytest.fixture(scope="module")
+def downloads():
+    """What Keras would have downloaded for each base."""
+    return {}
+
+
+@pytest.fixture(scope="module", params=list(BASE_MODELS))
+def named_base(request, downloads):
+    name, application = request.param, request.param != "resnet18"
+    if not application:
+        pytest.importorskip("keras_hub")
+    keras.utils.set_random_seed(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            file_utils, "get_file", lambda file, *args, **kwargs: downloads.setdefault(name, file)
+        )
+        patch.setattr(keras.Model, "load_weights", lambda *args: None)
+        base = base_models.build_base(name, "imagenet" if application else None)
+    # With random weights the signal dies on its way up, to 1e-12 in MobileNetV2, and every comparison would hold.
+    for layer in base.layers:
+        if type(layer).__name__ == "LayerScale":
+            layer.set_weights([np.ones(layer.projection_dim)])
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0
+    base(noise(2, 96, 96, 3), training=True)
+    return name, base
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def pixels(side: int) -> np.ndarray:
+    return np.random.default_rng(0).uniform(0, 255, (2, side, side, 3)).astype(np.float32)
+
+
+def largest_difference(ours, theirs) -> float:
+    """Relative to the largest number."""
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
+    assert ours.shape == theirs.shape
+    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+
+
+def test_settings_offer_every_row_and_choose_two():
+    assert typing.get_args(settings.BaseName) == tuple(BASE_MODELS)
+    assert settings.TrainingSettings().bases == ("mobilenet_v2", "xception")
+
+
+def test_taps_stand_at_every_block_boundary(named_base):
+    name, base = named_base
+    tapped = base_models.build_tapped_base(base, name)
+    assert base.name == name
+    assert base_models.list_tap_names(base, name) == EXPECTED_TAPS[name]
+    channels = [output.shape[-1] for output in tapped.outputs]
+    assert tuple(channels[: len(CHANNELS[name])]) == CHANNELS[name]
+    assert tapped.outputs[-1] is base.output
+
+
+def test_a_row_names_the_file_that_keras_downloads(named_base, downloads):
+    name, _ = named_base
+    assert downloads.get(name, "resnet_18_imagenet.weights.h5") == BASE_MODELS[name].weights_file
+
+
+def test_everything_above_a_tap_depends_on_it_alone(named_base):
+    """Keras refuses to build a model from a tensor that something else passes by."""
+    name, base = named_base
+    tapped = base_models.build_tapped_base(base, name)
+    side = BASE_MODELS[name].smallest
+    activations = tapped(noise(1, side, side, 3), training=False)
+    assert np.abs(activations[-1]).max() > 0.1
+    above = [keras.Model(tap, base.output) for tap in tapped.outputs[:-1]]
+    assert largest_difference(above[0](activations[0], training=False), activations[-1]) <= 1e-5
+    for number, activation in enumerate(
+        activations[1:], 1
+    ):  # step by step: all the way from each would take ten times as long
+        step = keras.Model(tapped.outputs[number - 1], tapped.outputs[number])
+        assert largest_difference(step(activations[number - 1], training=False), activation) <= 1e-5
+
+
+def test_a_wanted_tap_leaves_out_all_that_lies_above_it(named_base):
+    name, base = named_base
+    tap = EXPECTED_TAPS[name][2]
+    part = base_models.build_tapped_base(base, name, [tap])
+    assert part.count_params() < base.count_params() / 10
+    names = {layer.name for layer in part.layers}
+    left = [tap for tap, layer in BASE_MODELS[name].taps(part.layers).items() if layer in names]
+    assert left == EXPECTED_TAPS[name][:3]
+
+
+def test_preprocessing_is_the_published_one(named_base):
+    name, _ = named_base
+    colours = np.linspace(0, 255, 24, dtype=np.float32).reshape(1, 2, 4, 3)
+    inputs = keras.Input((2, 4, 3))
+    ours = keras.Model(inputs, base_models.preprocess_pixels(inputs, name))(colours)
+    assert np.allclose(ours, PUBLISHED[name](colours.copy()), atol=1e-4)
+
+
+def test_a_base_does_its_own_preprocessing_where_its_row_says_so_and_only_there(named_base):
+    """EfficientNetV2 chooses it by its own name, so another name would silently change it."""
+    name, base = named_base
+    kinds = [type(layer).__name__ for layer in base.layers]
+    assert [kind for kind in kinds if kind in ("Rescaling", "Normalization")] == INSIDE.get(
+        name, []
+    )
+    assert (name in INSIDE) == (BASE_MODELS[name].preprocessing == "inside")
+
+
+def test_a_free_input_size_computes_what_a_fixed_one_does(named_base):
+    """Padding depends on the size where it is fixed; multiples of the row's number make both agree."""
+    name, base = named_base
+    row = BASE_MODELS[name]
+    side = row.smallest + row.multiple
+    fixed = base_models.build_base(name, side=side)
+    fixed.set_weights(base.get_weights())
+    x = noise(1, side, side, 3)
+    assert largest_difference(base(x, training=False), fixed(x, training=False)) <= 1e-5
+
+
+def test_feature_columns_cover_the_vector_without_gaps(named_base):
+    name, base = named_base
+    columns = layout.list_columns(base, name, (96, 128))
+    assert columns[0].start == 0
+    assert all(one.stop == other.start for one, other in zip(columns, columns[1:], strict=False))
+    assert columns[-1].stop == 2 * 2 * sum(
+        output.shape[-1] for output in base_models.build_tapped_base(base, name).outputs
+    )
+
+
+def test_a_frozen_base_learns_nothing_while_the_rest_of_the_model_is_trained(named_base):
+    """`fit` says training=True to every layer, whatever the base was called with: only freezing holds BatchNormalization."""
+    name, base = named_base
+    part = base_models.build_tapped_base(base, name, EXPECTED_TAPS[name][:3])
+    part.trainable = False
+    before = part.get_weights()
+    side = BASE_MODELS[name].smallest
+    part(noise(2, side, side, 3), training=True)
+    assert all(
+        np.array_equal(one, other) for one, other in zip(before, part.get_weights(), strict=True)
+    )
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    return tmp_path_factory.mktemp("saved")
+
+
+def test_features_are_those_of_the_published_pipeline_in_keras_and_in_onnx(named_base, saved):
+    """Up to three tenths of the base, where every kind of its layers has occurred."""
+    name, base = named_base
+    side = BASE_MODELS[name].smallest
+    tap = EXPECTED_TAPS[name][len(EXPECTED_TAPS[name]) * 3 // 10]
+    columns = [column for column in layout.list_columns(base, name, (side,)) if column.tap == tap]
+    inputs = keras.Input((side, side, 3))
+    model = keras.Model(
+        inputs,
+        layout.concatenate_columns(layout.compute_columns(inputs, base, name, columns), columns),
+    )
+    x = pixels(side)
+    ours = np.asarray(model(x, training=False))
+    published = np.asarray(
+        base_models.build_tapped_base(base, name, [tap])(PUBLISHED[name](x.copy()), training=False)
+    )
+    assert largest_difference(ours[:, : published.shape[-1]], published.mean(axis=(1, 2))) <= 1e-5
+
+    onnx_models.export_onnx(model, saved / f"{name}.onnx")
+    assert onnx_models.measure_parity(model, saved / f"{name}.onnx") <= onnx_models.MAX_PARITY_ERROR
+    model.save(saved / f"{name}.keras")
+    np.save(saved / f"{name}.npy", ours)
+
+
+def test_what_was_saved_opens_in_a_second_process_without_our_code(saved):
+    """ConvNeXt's LayerScale is not registered; Keras finds it by the module that the file names."""
+    program = (
+        "import keras, numpy, pathlib\n"
+        "for path in sorted(pathlib.Path().glob('*.keras')):\n"
+        "    ours = numpy.load(path.with_suffix('.npy'))\n"
+        "    model = keras.saving.load_model(path)\n"
+        "    side = model.input_shape[1]\n"
+        "    x = numpy.random.default_rng(0).uniform(0, 255, (2, side, side, 3)).astype('float32')\n"
+        "    difference = numpy.abs(numpy.asarray(model(x)) - ours).max() / max(1, numpy.abs(ours).max())\n"
+        "    print(path.stem, difference <= 1e-6)\n"
+    )
+    names = sorted(path.stem for path in saved.glob("*.keras"))
+    words = [sys.executable, "-I", "-c", program]
+    done = subprocess.run(
+        words, cwd=saved, env=build_environment(PYTHONPATH=""), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"{name} True" for name in names]
+
+
+def test_a_missing_keras_hub_is_named_with_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras_hub", None)
+    monkeypatch.delitem(sys.modules, "keras_hub.models", raising=False)
+    with pytest.raises(
+        console.PlainError,
+        match="^resnet18 needs keras-hub: pip install -r requirements-keras-hub.txt",
+    ):
+        base_models.build_base("resnet18")

@@ -1,0 +1,200 @@
+"""Weights are found in their order, identified by hash, and read back number for number."""
+
+import sys
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from runtime import console
+from training.bases import base_models, loaded_base, weight_packages
+from training.bases import weights as base_weights
+from training.bases.weight_packages import WEIGHTS_PACKAGES
+
+
+@pytest.fixture
+def no_network(tmp_path, monkeypatch):
+    """An own cache and no way out: a proxy that nobody answers for Keras, an index that nobody serves for pip."""
+    monkeypatch.setenv("TELLTALE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name, value in {
+        "INDEX_URL": "http://127.0.0.1:9/",
+        "EXTRA_INDEX_URL": "",
+        "FIND_LINKS": "",
+        "RETRIES": "0",
+    }.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+    return tmp_path
+
+
+def randomised(name: str, seed: int = 1) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    base = base_models.build_base(name)
+    draw = np.random.default_rng(seed)
+    base.set_weights([draw.uniform(0.5, 1.5, weight.shape) for weight in base.get_weights()])
+    return base
+
+
+def same(one: keras.Model, other: keras.Model) -> bool:
+    return all(
+        np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("how", ["file", "folder"])
+def test_a_named_file_or_folder_is_read_number_for_number(no_network, how):
+    base = randomised("mobilenet_v2")
+    base.save_weights(no_network / "mobilenet_v2.weights.h5")
+    weights = base_weights.find_base_weights(
+        "mobilenet_v2", str(no_network / "mobilenet_v2.weights.h5" if how == "file" else no_network)
+    )
+    assert (weights.origin, len(weights.sha256)) == ("file", 64)
+    assert same(base, loaded_base.load_base(weights))
+
+
+def test_a_named_file_that_is_missing_or_does_not_fit_is_refused(no_network):
+    with pytest.raises(console.PlainError, match="holds no weights for mobilenet_v2"):
+        base_weights.find_base_weights("mobilenet_v2", str(no_network / "nowhere.h5"))
+    randomised("xception").save_weights(no_network / "other.weights.h5")
+    with pytest.raises(console.PlainError, match="does not fit mobilenet_v2") as caught:
+        loaded_base.load_base(
+            base_weights.find_base_weights("mobilenet_v2", str(no_network / "other.weights.h5"))
+        )
+    assert caught.value.exit_code == console.EXIT_BAD_MODEL
+
+
+def test_keras_own_file_is_preferred_and_watched(no_network):
+    from keras.src.legacy.saving import legacy_h5_format
+
+    base = randomised("mobilenet_v2")
+    place = no_network / "keras" / "models" / base_models.BASE_MODELS["mobilenet_v2"].weights_file
+    place.parent.mkdir(parents=True)
+    with h5py.File(place, "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, base)
+    weights = base_weights.find_base_weights("mobilenet_v2")
+    assert weights.origin == "keras"
+    assert same(base, loaded_base.load_base(weights))
+    with h5py.File(place, "a") as file:
+        file.attrs["changed"] = 1
+    with pytest.raises(console.PlainError, match="is not the file that was used before"):
+        base_weights.find_base_weights("mobilenet_v2")
+
+
+def test_a_published_file_gives_a_base_that_is_rebuilt_what_it_gives_keras_own(no_network):
+    from keras.src.legacy.saving import legacy_h5_format
+
+    published = keras.applications.ConvNeXtTiny(include_top=False, weights=None)
+    draw = np.random.default_rng(0)
+    published.set_weights([draw.normal(0, 0.1, weight.shape) for weight in published.get_weights()])
+    with h5py.File(no_network / "convnext_tiny_notop.h5", "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, published)
+    base = loaded_base.load_base(base_weights.find_base_weights("convnext_tiny", str(no_network)))
+    weights = zip(base.get_weights(), published.get_weights(), strict=True)
+    assert all(np.array_equal(ours.ravel(), theirs.ravel()) for ours, theirs in weights)
+    parts = [
+        keras.Model(one.input, one.get_layer("convnext_tiny_stage_1_block_0_gelu").output)
+        for one in (base, published)
+    ]
+    pixels = draw.uniform(0, 255, (1, 32, 32, 3))
+    ours, theirs = (part(pixels, training=False) for part in parts)
+    assert np.allclose(ours, theirs, atol=1e-5)
+
+
+def test_what_keras_hub_downloads_is_kept_beside_keras_own_files(no_network, monkeypatch):
+    models = pytest.importorskip("keras_hub").models
+    preset = randomised("resnet18")
+    monkeypatch.setattr(models.ResNetBackbone, "from_preset", lambda name: preset)
+    weights = base_weights.find_base_weights("resnet18")
+    assert (weights.origin, weights.path) == (
+        "keras",
+        no_network / "keras" / "models" / "resnet_18_imagenet.weights.h5",
+    )
+    assert same(preset, loaded_base.load_base(weights))
+    monkeypatch.delattr(models.ResNetBackbone, "from_preset")
+    assert base_weights.find_base_weights("resnet18") == weights
+
+
+def as_package(name: str, base: keras.Model, path) -> None:
+    """Writes weights the way the package that carries them does."""
+    if name == "xception":
+        whole = keras.Sequential([keras.Input((96, 96, 3)), keras.layers.Dense(3)])
+        inputs = keras.Input((96, 96, 3))
+        whole = keras.Model(
+            inputs, keras.layers.Dense(6)(keras.layers.GlobalAveragePooling2D()(base(inputs)))
+        )
+        whole.save(path.with_suffix(".keras"))
+        path.with_suffix(".keras").rename(path)
+    else:
+        with h5py.File(path, "w") as file:
+            group = file.create_group("model_weights/mobilenetv2_1.00_160")
+            for layer in base.layers:
+                for weight in layer.weights:
+                    group[f"{layer.name}/{weight.name}"] = np.asarray(weight)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "xception"])
+def test_a_package_is_read_number_for_number_and_offline_once_cached(no_network, name):
+    base = randomised(name)
+    kept = weight_packages.locate_packaged_file(name)
+    kept.parent.mkdir(parents=True)
+    as_package(name, base, kept)
+    weights = base_weights.find_base_weights(name)
+    assert (weights.origin, WEIGHTS_PACKAGES[name].package.name in weights.note) == (
+        "package",
+        True,
+    )
+    assert same(base, loaded_base.load_base(weights))
+
+
+def test_without_a_network_it_says_what_to_do_instead(no_network):
+    with pytest.raises(
+        console.PlainError, match="could not download the ImageNet weights of xception"
+    ):
+        base_weights.find_base_weights("xception", "imagenet")
+    with pytest.raises(
+        console.PlainError, match="needed for pretrained Xception weights.*--bases mobilenet_v2"
+    ):
+        base_weights.find_base_weights("xception")
+    with pytest.raises(
+        console.PlainError, match="ImageNet weights of resnet50; check.*, or name a weights file"
+    ) as caught:
+        base_weights.find_base_weights("resnet50")
+    assert caught.value.exit_code == console.EXIT_REMOTE
+    with pytest.raises(
+        console.PlainError,
+        match="No package carries weights of resnet50; use --weights imagenet, or name",
+    ):
+        base_weights.find_base_weights("resnet50", "package")
+
+
+def test_a_missing_keras_hub_is_told_from_a_missing_network(no_network, monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras_hub", None)
+    monkeypatch.delitem(sys.modules, "keras_hub.models", raising=False)
+    with pytest.raises(console.PlainError, match="resnet18 needs keras-hub: pip install"):
+        base_weights.find_base_weights("resnet18")
+
+
+def test_random_weights_say_so_and_are_the_same_every_time(no_network):
+    weights = base_weights.find_base_weights("mobilenet_v2", "random")
+    assert "RANDOM" in weights.note
+    base = loaded_base.load_base(weights)
+    assert same(base, loaded_base.load_base(weights))
+    # and a picture gets through them, up to the last layer
+    top = base.predict_on_batch(
+        np.random.default_rng(1).uniform(-1, 1, (4, 64, 64, 3)).astype(np.float32)
+    )
+    assert 0.1 < top.std() < 10
+
+
+def test_damaged_weights_are_refused(no_network):
+    kept = weight_packages.locate_packaged_file("xception")
+    kept.parent.mkdir(parents=True)
+    with zipfile.ZipFile(kept, "w") as archive:
+        archive.writestr("model.weights.h5", b"nonsense")
+    with pytest.raises(console.PlainError, match="does not fit xception"):
+        loaded_base.load_base(base_weights.find_base_weights("xception", "package"))

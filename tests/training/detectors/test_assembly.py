@@ -1,0 +1,131 @@
+"""The resize that survives export, the features, and the joined model that opens without our code."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from toys.commands import build_environment
+from toys.images import make_image
+from training import onnx_models
+from training.bases import base_models, input_signals
+from training.detectors import assembly
+from training.features import layout
+from training.features.column_selection import TAP_SETS, compute_column_indices, select_columns
+from training.features.training_features import TrainingFeatures
+from training.head_search.heads import build_uncompiled_head
+
+
+@pytest.fixture(scope="module")
+def base():
+    keras.utils.set_random_seed(0)
+    return base_models.build_base("mobilenet_v2")
+
+
+def test_resizing_is_pillows_lanczos():
+    image = make_image(1, 96)
+    pixels = keras.Input((96, 96, 3))
+    model = keras.Model(pixels, input_signals.resize_pixels(pixels, 64))
+    ours = model.predict_on_batch(np.asarray(image, dtype=np.float32)[None])[0]
+    theirs = np.asarray(image.resize((64, 64), Image.Resampling.LANCZOS), dtype=np.float32)
+    assert np.abs(ours - theirs).max() < 2  # Pillow rounds to whole levels twice
+    assert np.abs(ours - theirs).mean() < 0.4
+
+
+def test_resizing_to_the_same_size_adds_nothing():
+    pixels = keras.Input((64, 64, 3))
+    assert input_signals.resize_pixels(pixels, 64) is pixels
+
+
+def test_pooling_is_mean_and_standard_deviation():
+    tap = keras.Input((5, 5, 3))
+    model = keras.Model(tap, [layout.pool_tap(tap, "mean"), layout.pool_tap(tap, "std")])
+    x = np.random.default_rng(0).normal(size=(2, 5, 5, 3)).astype(np.float32)
+    mean, std = model.predict_on_batch(x)
+    assert np.allclose(mean, x.mean(axis=(1, 2)), atol=1e-6)
+    assert np.allclose(std, x.std(axis=(1, 2)), atol=1e-5)
+
+
+def test_a_selection_of_columns_equals_the_same_columns_of_everything(base):
+    whole = layout.build_extractor_model(base, "mobilenet_v2", (64, 32), 64)
+    columns = layout.list_columns(base, "mobilenet_v2", (64, 32))
+    some = [
+        column
+        for column in columns
+        if column.tap in ("block3", "top") and column.statistic == "std"
+    ]
+    pixels = keras.Input((64, 64, 3))
+    part = keras.Model(
+        pixels,
+        layout.concatenate_columns(
+            layout.compute_columns(pixels, base, "mobilenet_v2", some), some
+        ),
+    )
+    x = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
+    assert np.allclose(
+        part.predict_on_batch(x),
+        whole.predict_on_batch(x)[:, compute_column_indices(some)],
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("taps", list(TAP_SETS))
+@pytest.mark.parametrize("statistics", ["mean", "mean+std"])
+@pytest.mark.parametrize("sizes", ["64", "64+32"])
+def test_every_choice_of_columns_can_be_joined(base, taps, statistics, sizes):
+    everything = layout.list_columns(base, "mobilenet_v2", (64, 32))
+    columns = select_columns(everything, {"taps": taps, "statistics": statistics, "sizes": sizes})
+    pixels = keras.Input((64, 64, 3))
+    vector = layout.concatenate_columns(
+        layout.compute_columns(pixels, base, "mobilenet_v2", columns), columns
+    )
+    assert vector.shape == (None, sum(column.stop - column.start for column in columns))
+
+
+def test_the_joined_detector_equals_head_on_features_in_keras_and_in_onnx(base, tmp_path):
+    columns = [
+        c
+        for c in layout.list_columns(base, "mobilenet_v2", (32, 64))
+        if c.tap in ("stem", "block5")
+    ]
+    x = np.random.default_rng(0).uniform(0, 255, (3, 64, 64, 3)).astype(np.float32)
+    everything = np.asarray(
+        layout.build_extractor_model(base, "mobilenet_v2", (32, 64), 64).predict_on_batch(x)
+    )
+    features = everything[:, compute_column_indices(columns)]
+    labels = np.array([0, 1, 0])
+    faces = TrainingFeatures(columns, everything[:, None], everything[:, None], labels, labels)
+    heads = [build_uncompiled_head(faces, columns, 1, 8, 0.5, name="head1")]
+    heads.append(build_uncompiled_head(faces, columns[:1], 0, 0, 0.5, name="head2"))
+    heads[1].get_layer("logit").set_weights([np.ones((heads[1].input_shape[1], 1)), np.zeros(1)])
+    members = [
+        assembly.EnsembleMember(columns, heads[0], 0.5),
+        assembly.EnsembleMember(columns[:1], heads[1], -0.01),
+    ]
+    joined = assembly.build_detector_model(base, "mobilenet_v2", 64, members)
+    first = everything[:, compute_column_indices(columns[:1])]
+    logits = 0.5 * heads[0].predict_on_batch(features) - 0.01 * heads[1].predict_on_batch(first)
+    assert np.allclose(joined.predict_on_batch(x), 1 / (1 + np.exp(-logits)), atol=1e-5)
+
+    joined.save(tmp_path / "detector.keras")
+    onnx_models.export_onnx(joined, tmp_path / "detector.onnx")
+    assert (
+        onnx_models.measure_parity(joined, tmp_path / "detector.onnx")
+        < onnx_models.MAX_PARITY_ERROR
+    )
+    np.save(tmp_path / "x.npy", x)
+    program = (
+        "import keras, numpy\nmodel = keras.saving.load_model('detector.keras')\n"
+        "print(numpy.asarray(model.predict_on_batch(numpy.load('x.npy'))).ravel().tolist())"
+    )
+    # From a folder where our packages are not on the path.
+    words = [sys.executable, "-I", "-c", program]
+    done = subprocess.run(
+        words, cwd=tmp_path, env=build_environment(PYTHONPATH=""), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert np.allclose(eval(done.stdout), joined.predict_on_batch(x).ravel(), atol=1e-6)

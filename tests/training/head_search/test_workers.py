@@ -1,0 +1,149 @@
+"""A search shared by a chief and two workers, as real processes on this machine; one worker is killed on the way."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from runtime import console
+from toys.commands import REPOSITORY_ROOT, build_environment
+from training.head_search import tuner_runs
+
+TRIALS = 12
+
+SEARCH = """
+import json, os, signal, sys, time
+from training import quiet
+quiet.start_keras()
+from data_collection import console
+from toy_features import toy_faces
+from training import head_search, lanes, tuners
+
+real, waves = lanes.train, []
+
+def train(faces, plans, *args):
+    waves.append(len(plans))
+    if "slow" in sys.argv:
+        time.sleep(1)
+    if "dies" in sys.argv:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(faces, plans, *args)
+
+def main():
+    lanes.train, tuners.PATIENCE = train, 20
+    folder = head_search.Path("search")
+    found = head_search.search({"mobilenet_v2": toy_faces()}, "", folder, folder / "logs", "hyperband", 12, 9, 16, 0)
+    print(json.dumps([sum(waves), [[trial.values, trial.loss] for trial in found]]))
+
+console.run(main)
+"""
+
+
+@pytest.fixture
+def begun(tmp_path) -> Iterator[Callable[..., subprocess.Popen]]:
+    """Starts a chief or a worker; what still runs at the end of the test is killed."""
+    processes = []
+
+    def begin(name: str, port: int, *words: str) -> subprocess.Popen:
+        shared = {
+            "KERASTUNER_TUNER_ID": name,
+            "KERASTUNER_ORACLE_IP": "127.0.0.1",
+            "KERASTUNER_ORACLE_PORT": str(port),
+        }
+        environment = build_environment(**shared) | {
+            "PYTHONPATH": os.pathsep.join([str(REPOSITORY_ROOT), str(REPOSITORY_ROOT / "tests")])
+        }
+        script, pipe = [sys.executable, "-c", SEARCH, *words], subprocess.PIPE
+        processes.append(
+            subprocess.Popen(
+                script, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True
+            )
+        )
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
+
+
+def last_line(process: subprocess.Popen) -> list:
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    return json.loads(out.strip().splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_a_killed_worker_that_is_started_again_carries_its_trials_on_and_the_chief_has_them_all(
+    begun, tmp_path
+):
+    port = free_port()
+    chief, first = begun("chief", port), begun("tuner0", port)
+    dying = begun("tuner1", port, "dies")
+    dying.communicate(timeout=200)
+    assert dying.returncode == -signal.SIGKILL
+    again = begun("tuner1", port)
+    trained, told = zip(*(last_line(worker) for worker in (first, again)), strict=True)
+    assert told == ([], []) and sum(trained) == TRIALS and min(trained) > 0
+    trained, trials = last_line(chief)
+    assert trained == 0 and len(trials) == TRIALS
+    assert [loss for _, loss in trials] == sorted(loss for _, loss in trials)
+    assert any("tuner/trial_id" in values for values, _ in trials)
+    assert not list(tmp_path.rglob("checkpoint*"))
+
+
+@pytest.mark.slow
+def test_a_chief_that_died_is_started_again_and_its_worker_too(begun, tmp_path):
+    port = free_port()
+    chief, worker = begun("chief", port), begun("tuner0", port, "slow")
+    until = time.monotonic() + 150
+    while completed(tmp_path) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    chief.kill()
+    chief.communicate()
+    _, err = worker.communicate(timeout=200)
+    assert (
+        worker.returncode == console.EXIT_REMOTE
+        and "does not answer; start it, then this worker again" in err
+    )
+    before = completed(tmp_path)
+    assert 2 <= before < TRIALS
+    chief, worker = begun("chief", port), begun("tuner0", port)
+    trained, _ = last_line(worker)
+    _, trials = last_line(chief)
+    assert TRIALS - before <= trained < TRIALS and len(trials) == TRIALS
+
+
+def completed(place: Path) -> int:
+    return sum('"COMPLETED"' in path.read_text() for path in place.rglob("trial.json"))
+
+
+@pytest.mark.slow
+def test_a_port_that_is_taken_is_told_in_one_sentence(begun):
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        chief = begun("chief", listening.getsockname()[1])
+        _, err = chief.communicate(timeout=200)
+    assert chief.returncode == 2
+    assert "error: The chief cannot listen at 127.0.0.1:" in err and "Traceback" not in err
+
+
+def test_half_an_address_is_refused(monkeypatch):
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    with pytest.raises(console.PlainError, match="KERASTUNER_ORACLE_PORT"):
+        tuner_runs.get_chief_address()

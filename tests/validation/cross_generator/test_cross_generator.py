@@ -1,0 +1,513 @@
+"""The generator matrix: no head is tested on what it has met, nothing is computed twice, and every figure can be made again."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from data_collection.dataset import manifest, splits
+from data_collection.dataset.manifest import FaceRecord
+from runtime import console
+from toys import face_records
+from toys.commands import REPOSITORY_ROOT, run_command
+from toys.features import FEATURE_COLUMNS, FEATURE_WIDTH
+from training import calibration, dataset
+from training.bases import weights as base_weights
+from training.features import compute, feature_cache
+from training.features.extractor import Extractor
+from training.features.layout import Column
+from validation import plain_json
+from validation.cross_generator import cross_generator as matrix_study
+from validation.cross_generator import heads, outcomes, results
+from validation.cross_generator import plan as matrix_plan
+from validation.cross_generator.cross_generator import evaluate_cross_generator
+from validation.cross_generator.settings import CrossGeneratorSettings
+from validation.cross_generator.task import BaseFeatures
+
+SOURCES = {
+    "camera": "real",
+    "scanner": "real",
+    "gan": "generated",
+    "<i>net</i>": "generated",
+    "twins": "generated",
+}
+SIDE = face_records.RECORD_SIDE_PX
+
+
+def rows_of(folder: Path, count: int = 24) -> list[FaceRecord]:
+    """Five sources: the net's images look real, and the twins are in the groups of the camera's, as reconstructions are."""
+    records: list[FaceRecord] = []
+    for place, (source, label) in enumerate(SOURCES.items()):
+        for number in range(count):
+            split = face_records.SPLIT_CYCLE[number % 6]
+            like = "real" if source == "<i>net</i>" else label
+            made = face_records.write_toy_record(folder, 1000 * place + number, like, split)
+            records.append(replace(made, source=source, label=label))
+    return [
+        replace(r, group=records[n % count].group) if r.source == "twins" else r
+        for n, r in enumerate(records)
+    ]
+
+
+def collect(folder: Path, records: list[FaceRecord]) -> None:
+    """Writes the data set's files as a collection leaves them."""
+    manifest.replace_records(folder, records)
+    frozen = splits.SplitAssignments({}, {record.group: record.split for record in records})
+    splits.seal_hold_out(records, frozen)
+    splits.write_splits(folder, frozen)
+    (folder / "settings.json").write_text(json.dumps({"frozen": {"image_size": SIDE}}))
+
+
+def settings(folder: Path, **more: object) -> CrossGeneratorSettings:
+    given = {
+        "dataset": folder,
+        "weights": "random",
+        "size": SIDE,
+        "logs": folder.parent / "logs",
+        **more,
+    }
+    return CrossGeneratorSettings(**given)
+
+
+class ToyExtractor:
+    """In place of a base, which takes seconds to start: means and deviations of bands of rows."""
+
+    columns = [Column(SIDE, "rows", "mean", 0, 32), Column(SIDE, "rows", "std", 32, 64)]
+    width, name, engine, batch, cores = 64, "toy", "toy", 8, None
+
+    def __init__(self, weights, sizes, side, engine="auto", signals=("picture",)):
+        self.weights, self.side = weights, side
+
+    def run(self, pixels: np.ndarray) -> np.ndarray:
+        bands = pixels.reshape(len(pixels), 32, -1)
+        return np.concatenate([bands.mean(axis=2), bands.std(axis=2)], axis=1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matrix_study, "Extractor", ToyExtractor)
+        patch.setattr(outcomes, "REPLICATES", 100)
+        yield
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """The folder of a data set with its matrix and the sources left out."""
+    folder = tmp_path_factory.mktemp("place") / "many"
+    collect(folder, rows_of(folder))
+    evaluate_cross_generator(settings(folder, leave_one_source_out=True))
+    return folder
+
+
+@pytest.fixture
+def place(made, tmp_path) -> Path:
+    """A copy that a test may spoil."""
+    return shutil.copytree(made, tmp_path / "many")
+
+
+@pytest.fixture(scope="module")
+def found(made) -> dict:
+    return json.loads((made / "matrix" / "matrix.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def plan(made) -> tuple[matrix_plan.SourceImages, list[matrix_plan.Experiment]]:
+    them = matrix_plan.select_source_images(manifest.read_manifest(made))
+    return them, matrix_plan.plan_one_generator_each(them) + matrix_plan.plan_leave_one_source_out(
+        them
+    )
+
+
+def opened(folder: Path) -> list[str]:
+    return [entry["model"] for entry in splits.read_splits(folder).hold_out_opened]
+
+
+def test_no_test_image_or_group_was_met_in_training_or_by_the_threshold(plan):
+    them, experiments = plan
+    assert len(experiments) == 3 + 1 + 3 + 2 + 6
+    for each in experiments:
+        met = set(them.group[them.rows(each.learns, "train", "validation")])
+        for source in them.sources:
+            rows = matrix_plan.select_evaluation_rows(them, source, each.learns).rows
+            assert len(rows)
+            assert not met & set(them.group[rows])
+            assert source not in each.learns or set(them.split[rows]) == {"hold-out"}
+
+
+def test_a_source_never_seen_is_tested_whole_but_for_the_groups_that_were_met(found):
+    cells = {
+        (row["name"], cell["tested_on"][0]): cell
+        for row in found["matrix"]
+        for cell in row["cells"]
+    }
+    assert cells["gan", "<i>net</i>"]["images"] == 24
+    assert (cells["gan", "gan"]["images"], cells["gan", "gan"]["seen"]) == (4, True)
+    assert (cells["gan", "twins"]["images"], cells["gan", "twins"]["left_out"]) == (4, 20)
+    without = {row["name"]: row for row in found["leave_one_source_out"]}
+    assert (
+        without["twins and camera"]["cells"][0]["images"] == 24
+    )  # nobody has met the camera's groups there
+
+
+def test_a_head_does_not_depend_on_the_features_of_what_it_may_not_learn(plan):
+    them, experiments = plan
+    values = (
+        np.random.default_rng(0).normal(size=(len(them.records), FEATURE_WIDTH)).astype(np.float32)
+    )
+    for each in experiments:
+        spoilt = np.full_like(values, 1e6)
+        allowed = them.rows(each.learns, "train", "validation")
+        spoilt[allowed] = values[allowed]
+        for head in ("logistic", "ridge", "ridge-per-generator"):
+            how = CrossGeneratorSettings(head=head, folds=3)
+            whole, blind = (
+                heads.fit_calibrated_head(each, them, features(them, seen), how)
+                for seen in (values, spoilt)
+            )
+            assert np.array_equal(whole.voices.weights, blind.voices.weights)
+            assert np.array_equal(whole.voices.bias, blind.voices.bias)
+            assert whole.calibration == blind.calibration
+            assert whole.home.limit == blind.home.limit
+
+
+def test_a_searched_head_does_not_either_and_finds_what_it_was_taught(plan, capsys):
+    them, experiments = plan
+    values = (
+        np.random.default_rng(0).normal(size=(len(them.records), FEATURE_WIDTH)).astype(np.float32)
+    )
+    values[:, :8] += 3 * them.label[:, None]
+    each = experiments[-1]
+    allowed = them.rows(each.learns, "train", "validation")
+    spoilt = np.full_like(values, 1e6)
+    spoilt[allowed] = values[allowed]
+    whole, blind = (
+        heads.fit_calibrated_head(
+            each, them, features(them, seen), CrossGeneratorSettings(head="search")
+        )
+        for seen in (values, spoilt)
+    )
+    said = whole.probabilities(values)
+    assert (
+        np.array_equal(said, blind.probabilities(values)) and whole.calibration == blind.calibration
+    )
+    assert roc_auc_score(them.label, said) > 0.9
+    assert "trial" not in capsys.readouterr().err
+
+
+def features(them: matrix_plan.SourceImages, values: np.ndarray) -> BaseFeatures:
+    return BaseFeatures(
+        FEATURE_COLUMNS, values, values[them.rows(them.sources, "train")][:, None], {}
+    )
+
+
+def test_a_cell_is_what_an_independent_computation_gives(made, found):
+    records = [
+        record
+        for record in manifest.read_manifest(made)
+        if record.source in ("camera", "scanner", "gan", "<i>net</i>")
+    ]
+    extractor = ToyExtractor(
+        base_weights.find_base_weights("mobilenet_v2", "random"), (SIDE,), SIDE
+    )
+    x = (
+        feature_cache.load_or_compute_features(made, records, extractor, 1)
+        .values[:, 0]
+        .astype(np.float64)
+    )
+    y = np.array([record.label == "generated" for record in records])
+    known = np.array([record.source != "<i>net</i>" for record in records])
+    in_split = {
+        name: known & np.array([record.split == name for record in records])
+        for name in splits.SPLITS
+    }
+    x = (x - x[in_split["train"]].mean(axis=0)) / np.sqrt(x[in_split["train"]].var(axis=0) + 1e-6)
+    model = LogisticRegression(max_iter=500).fit(x[in_split["train"]], y[in_split["train"]])
+    scores = model.predict_proba(x)[:, 1]
+    threshold = calibration.calibrate_probabilities(
+        scores[in_split["validation"]], y[in_split["validation"]], 0.05
+    ).threshold
+    row = next(row for row in found["matrix"] if row["name"] == "gan")
+    cell = next(cell for cell in row["cells"] if cell["tested_on"] == ["<i>net</i>"])
+    tested = ~known | (in_split["hold-out"] & ~y)
+    assert row["threshold"] == pytest.approx(threshold, abs=1e-3)
+    assert cell["auc"]["value"] == pytest.approx(roc_auc_score(y[tested], scores[tested]))
+    assert cell["tpr"]["value"] == np.mean(scores[~known] >= threshold)
+    assert (cell["images"], cell["photographs"], row["training_images"]) == (
+        24,
+        8,
+        {"real": 32, "generated": 16},
+    )
+
+
+def test_a_photograph_is_an_alarm_where_it_reaches_the_threshold(found):
+    without = {row["name"]: row for row in found["leave_one_source_out"]}
+    alarms = {each["source"]: each for each in without["camera"]["alarms"]}
+    assert (alarms["camera"]["seen"], alarms["camera"]["images"]) == (
+        False,
+        4,
+    )  # the twins' groups were met
+    assert (alarms["scanner"]["seen"], alarms["scanner"]["images"]) == (True, 4)
+    against = {
+        name: without[name]["cells"][0]["photographs"]
+        for name in ("gan", "scanner", "gan and camera", "gan and scanner")
+    }
+    assert against == {"gan": 8, "scanner": 24, "gan and camera": 4, "gan and scanner": 24}
+    assert without["gan"]["trained_on"] == ["camera", "scanner", "<i>net</i>", "twins"]
+    assert {name for name in without if " and " in name} >= {"gan and camera", "twins and scanner"}
+
+
+def test_a_second_run_computes_no_feature_and_finds_the_same(place, found, capsys):
+    evaluate_cross_generator(settings(place, leave_one_source_out=True))
+    assert "mobilenet_v2: 0 forward passes" in capsys.readouterr().err
+    again = json.loads((place / "matrix" / "matrix.json").read_text())
+    assert {key: again[key] for key in ("matrix", "leave_one_source_out", "summary")} == {
+        key: found[key] for key in ("matrix", "leave_one_source_out", "summary")
+    }
+    assert (again["hold_out_opened"], opened(place)) == (2, ["matrix", "matrix"])
+
+
+def test_an_interrupted_run_opens_nothing_and_carries_on(place, monkeypatch, capsys):
+    shutil.rmtree(place / "features")
+    monkeypatch.setattr(compute, "VIEWS_PER_CHUNK", 8)
+    batches, stack = [], feature_cache.np.stack
+
+    def interrupted(arrays, *more, **options):
+        batches.append(len(arrays))
+        if len(batches) == 20:
+            raise KeyboardInterrupt
+        return stack(arrays, *more, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(feature_cache.np, "stack", interrupted)
+        evaluate_cross_generator(settings(place))
+    assert opened(place) == ["matrix"]
+    kept = Counter(path.parent.name for path in place.glob("features/*/*.npz")).total()
+    evaluate_cross_generator(settings(place))
+    assert f"mobilenet_v2: {120 - 8 * kept} forward passes" in capsys.readouterr().err
+    assert 0 < kept < 15
+
+
+def test_the_features_are_those_of_the_frozen_base(place, plan, monkeypatch):
+    monkeypatch.setattr(matrix_study, "Extractor", Extractor)
+    them, weights = plan[0], base_weights.find_base_weights("mobilenet_v2", "random")
+    few = replace(
+        them,
+        records=them.records[:12],
+        source=them.source[:12],
+        split=them.split[:12],
+        group=them.group[:12],
+    )
+    data = replace(dataset.load_dataset(Path("data"), place), folder=place)
+    seen = matrix_study.compute_base_features(
+        data, few, weights, settings(place, size=32, engine="keras")
+    )
+    ours = feature_cache.load_or_compute_features(
+        place, few.records, Extractor(weights, (32,), 32, "keras"), 1
+    )
+    assert ours.forward_passes == 0  # the cache that training reads
+    assert np.array_equal(ours.values[:, 0], seen.plain)
+    assert np.array_equal(seen.plain[them.split[:12] == "train"], seen.views[:, 0])
+    averaged = matrix_study.compute_base_features(
+        data, few, weights, settings(place, size=32, engine="keras", test_views=3)
+    )
+    three = feature_cache.load_or_compute_features(
+        place, few.records, Extractor(weights, (32,), 32, "keras"), 3
+    )
+    assert three.forward_passes == 0 and np.array_equal(averaged.plain, three.values.mean(axis=1))
+    assert np.array_equal(averaged.views, seen.views)  # what teaches is no mean
+
+
+def test_every_view_of_a_training_image_teaches_with_its_label(plan):
+    them, (experiment, *_) = plan
+    draw = np.random.default_rng(1)
+    train = them.rows(them.sources, "train")
+    plain = draw.normal(size=(len(them.records), FEATURE_WIDTH)).astype(np.float32)
+    views = draw.normal(size=(len(train), 3, FEATURE_WIDTH)) + them.label[train][:, None, None]
+    seen = replace(features(them, plain), views=views.astype(np.float32))
+    head = heads.fit_calibrated_head(experiment, them, seen, CrossGeneratorSettings())
+    mine = np.isin(them.source[train], [them.sources.index(source) for source in experiment.learns])
+    x = np.concatenate([views[mine][:, view] for view in range(3)])
+    y = np.tile(them.label[train][mine], 3)
+    columns = np.concatenate([np.arange(c.start, c.stop) for c in FEATURE_COLUMNS if c.size == 32])
+    mean, scale = x[:, columns].mean(axis=0), np.sqrt(x[:, columns].var(axis=0) + 1e-6)
+    model = LogisticRegression(max_iter=500).fit((x[:, columns] - mean) / scale, y)
+    assert np.allclose(head.voices.weights[columns, 0], model.coef_[0] / scale, atol=1e-2)
+    assert roc_auc_score(y, head.probabilities(x)) > 0.95
+
+
+def test_more_views_are_of_training_images_only(place, capsys):
+    evaluate_cross_generator(settings(place, views=2))
+    assert "mobilenet_v2: 80 forward passes" in capsys.readouterr().err
+
+
+def test_the_page_is_complete_in_itself_and_escapes_what_strangers_wrote(made, found):
+    text = (made / "matrix" / "matrix.html").read_text()
+    assert "default-src 'none'; style-src 'unsafe-inline'" in text
+    assert not [
+        word for word in ("<script", "http://", "https://", "src=", "<i>net") if word in text
+    ]
+    assert "&lt;i&gt;net&lt;/i&gt;" in text
+    for row in found["matrix"] + found["leave_one_source_out"]:
+        for cell in row["cells"]:
+            assert f"{cell['auc']['value']:.3f}" in text
+    assert found["base"]["sha256"] in text and found["fingerprint"] in text
+    assert f"--dataset {made} --leave-one-source-out --size 64" in text
+
+
+def test_what_cannot_be_computed_reads_n_a(plan):
+    them, experiments = plan
+    met = replace(them, group=np.zeros(len(them.records), dtype=int))  # every image is of one group
+    values = (
+        np.random.default_rng(0).normal(size=(len(them.records), FEATURE_WIDTH)).astype(np.float32)
+    )
+    outcome = outcomes.evaluate_experiment(
+        experiments[0], met, features(met, values), CrossGeneratorSettings()
+    )
+    unseen = next(cell for cell in outcome.cells if not cell.seen)
+    assert (unseen.images, unseen.left_out, str(unseen.auc), str(unseen.tpr)) == (
+        0,
+        24,
+        "n/a",
+        "n/a",
+    )
+    assert plain_json.convert_to_plain({"auc": [unseen.auc.value]}) == {"auc": [None]}
+    assert results.summarise_outcomes([replace(outcome, cells=[unseen])]).worst is None
+
+
+def test_tensorboard_shows_the_heat_map(made):
+    events = EventAccumulator(str(made.parent / "logs" / "validation" / "matrix-many")).Reload()
+    assert "matrix/AUC" in events.Tags()["images"]
+    assert len(events.Tags()["scalars"]) == 2
+
+
+def test_one_generated_source_is_refused_in_one_sentence(place):
+    collect(
+        place,
+        [record for record in manifest.read_manifest(place) if record.source in ("camera", "gan")],
+    )
+    with pytest.raises(
+        console.PlainError,
+        match=r"^A matrix needs two generated sources with enough images; [^.]+\.$",
+    ):
+        evaluate_cross_generator(settings(place))
+    assert opened(place) == []
+
+
+def test_a_source_with_too_few_images_is_named_and_left_out(place, capsys):
+    few = [
+        record
+        for record in manifest.read_manifest(place)
+        if record.source != "gan" or record.split != "train"
+    ]
+    collect(
+        place,
+        few + [record for record in manifest.read_manifest(place) if record.source == "gan"][:3],
+    )
+    evaluate_cross_generator(settings(place, leave_one_source_out=True))
+    assert (
+        "gan (generated) is left out; it has too few images: 3 in train (at least 10)"
+        in capsys.readouterr().err
+    )
+    again = json.loads((place / "matrix" / "matrix.json").read_text())
+    assert [row["name"] for row in again["matrix"]] == ["<i>net</i>", "twins"]
+    assert not any("gan" in row["trained_on"] for row in again["leave_one_source_out"])
+
+
+def test_an_altered_hold_out_is_refused_and_not_opened(place):
+    records = manifest.read_manifest(place)
+    manifest.replace_records(place, [record for record in records if record is not records[5]])
+    with pytest.raises(
+        console.PlainError, match="The hold-out is not the one that was sealed"
+    ) as refused:
+        evaluate_cross_generator(settings(place))
+    assert (refused.value.exit_code, opened(place)) == (console.EXIT_LEAK, ["matrix"])
+
+
+def test_images_in_quarantine_take_no_part(plan):
+    them, _ = plan
+    moved = [
+        replace(record, split=splits.QUARANTINE) if n % 6 == 5 and n > 6 else record
+        for n, record in enumerate(them.records)
+    ]
+    assert set(
+        matrix_plan.select_source_images(
+            [*them.records, *[r for r in moved if r.split == splits.QUARANTINE]]
+        ).split
+    ) == set(splits.SPLITS)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--target-fpr", "0.7"], "--target-fpr is 0.7; choose a share"),
+        (["--size", "33"], "--size is 33; mobilenet_v2 takes multiples of 32"),
+        (["--folds", "1"], "--folds is 1; take 0 for none"),
+        (
+            ["--history-control"],
+            "--history-control is of heads that have not seen a source; add --leave-one-source-out",
+        ),
+        (
+            ["--signals", "residual", "residual"],
+            "--signals is residual residual; name each signal once",
+        ),
+        (["--strength", "0"], "--strength is 0.0; choose a number above 0"),
+        (
+            ["--head", "search", "--taps", "early"],
+            "--head search chooses its taps itself; leave --taps out",
+        ),
+    ],
+)
+def test_mistakes_are_answered_in_one_sentence(words, sentence, tmp_path):
+    done = run_command("validation", "matrix", *words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert sentence in " ".join(done.stderr.replace("│", " ").split())
+    assert "Traceback" not in done.stderr
+
+
+def test_a_data_set_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(console.PlainError, match="nowhere holds no data set; name the folder"):
+        evaluate_cross_generator(settings(tmp_path / "nowhere"))
+
+
+def test_help_needs_no_heavy_library():
+    program = "import sys, validation.matrix_settings; print([n for n in ('keras', 'torch', 'sklearn') if n in sys.modules])"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", program], cwd=REPOSITORY_ROOT, capture_output=True, text=True
+        ).stdout
+        == "[]\n"
+    )
+
+
+def test_the_history_control_replays_each_class_as_the_other_was_published(place, capsys):
+    evaluate_cross_generator(settings(place, leave_one_source_out=True, history_control=True))
+    # 48 photographs as PNG files of two generators and as JPEGs of the third, 72 generated images as JPEGs of both cameras
+    assert f"mobilenet_v2: {48 + 48 + 72} forward passes" in capsys.readouterr().err
+    again = json.loads((place / "matrix" / "matrix.json").read_text())
+    rows = {row["name"]: row for row in again["leave_one_source_out"]}
+    assert {(each["source"], each["label"]) for each in rows["nothing"]["history"]} == set(
+        SOURCES.items()
+    )
+    for each in rows["nothing"]["history"]:
+        assert each["processing"].startswith("96 px")
+        assert each["processed"] - each["plain"] == pytest.approx(each["change"]["value"])
+    text = (place / "matrix" / "matrix.html").read_text()
+    assert "History control" in text and "96 px, JPEG" in text
+    assert [line for line in text.splitlines() if line.startswith("<li>History control")]
+    assert all(row["history"] == [] for row in again["matrix"])
+
+
+def test_nothing_left_out_is_tested_on_the_hold_out_alone(found):
+    row = next(row for row in found["leave_one_source_out"] if row["name"] == "nothing")
+    assert row["trained_on"] == ["camera", "scanner", "<i>net</i>", "gan", "twins"]
+    assert all(cell["seen"] for cell in row["cells"])

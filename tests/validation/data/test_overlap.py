@@ -1,0 +1,109 @@
+"""A detector is not judged on what it has learnt from: same file, same group, or nearly the same picture."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from PIL import ImageEnhance, ImageOps
+
+from data_collection.dataset import grouping, manifest
+from data_collection.dataset.manifest import FaceRecord
+from runtime import console, hashing
+from toys.images import make_image
+from validation.data import evaluation_set, overlap
+from validation.data.evaluation_set import EvaluationSet
+
+
+def row(name: str, image, group: str = "") -> FaceRecord:
+    phash, mirrored = grouping.compute_perceptual_hashes(image)
+    facts = {"phash": phash, "phash_mirrored": mirrored, "group": group or name}
+    return FaceRecord(
+        hashing.hash_bytes(name.encode()), "real", "photos", f"{name}.png", "accepted", **facts
+    )
+
+
+LEARNT = [row(f"learnt{seed}", make_image(seed)) for seed in range(20)]
+
+
+def found(*judged: FaceRecord) -> evaluation_set.TrainingOverlap:
+    return overlap.find_overlap(judged, LEARNT)[0]
+
+
+def test_other_pictures_share_nothing():
+    shared = found(*(row(f"new{seed}", make_image(seed)) for seed in range(100, 120)))
+    assert (shared.pairs, shared.compared) == ([], 20)
+
+
+def test_the_same_file_a_group_and_a_near_duplicate_are_told_apart():
+    brighter, mirrored = (
+        ImageEnhance.Brightness(make_image(3)).enhance(1.1),
+        ImageOps.mirror(make_image(4)),
+    )
+    same = LEARNT[2]
+    friend = row("friend", make_image(200), group="learnt5")
+    shared = found(same, friend, row("brighter", brighter), row("mirrored", mirrored))
+    assert shared.files == [("learnt2.png", "learnt2.png")]
+    assert shared.groups == [("friend.png", "learnt5.png")]
+    assert shared.near == [("brighter.png", "learnt3.png"), ("mirrored.png", "learnt4.png")]
+
+
+@pytest.fixture
+def home(tmp_path):
+    """The data set that was trained on."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    manifest.replace_records(folder, [replace(row, split="train") for row in LEARNT])
+    return folder
+
+
+def card(home, **settings) -> SimpleNamespace:
+    fingerprint = (
+        manifest.compute_fingerprint(manifest.read_manifest(home)) if home.exists() else ""
+    )
+    return SimpleNamespace(name="old", dataset={"fingerprint": fingerprint}, settings=settings)
+
+
+NEW = [row(f"new{seed}", make_image(seed)) for seed in range(100, 103)]
+
+
+def test_known_images_are_refused_by_name_or_left_out_on_request(tmp_path, home):
+    mixed = EvaluationSet("photos", tmp_path, [LEARNT[7], *NEW])
+    with pytest.raises(
+        console.PlainError,
+        match=r"1 of 4 images of photos.*learnt7.png is learnt7.png.*--drop-known",
+    ) as error:
+        overlap.separate_from_training(mixed, card(home), home, drop=False)
+    assert error.value.exit_code == console.EXIT_LEAK == 5
+    kept = overlap.separate_from_training(mixed, card(home), home, drop=True)
+    assert (kept.records, kept.overlap.dropped, kept.unchecked) == (NEW, 1, "")
+    with pytest.raises(console.PlainError, match="Nothing else is there"):
+        overlap.separate_from_training(
+            EvaluationSet("photos", tmp_path, LEARNT[:3]), card(home), home, drop=True
+        )
+    with pytest.raises(
+        console.PlainError
+    ) as error:  # of a hold-out nothing is dropped, and no such way is offered
+        overlap.separate_from_training(mixed, card(home), home)
+    assert "--drop-known" not in str(error.value)
+
+
+def test_an_empty_overlap_proves_nothing_if_the_training_is_not_here_as_it_was(tmp_path, home):
+    new = EvaluationSet("photos", tmp_path, NEW)
+    assert overlap.separate_from_training(new, card(home), home).overlap.compared == 20
+    missing = overlap.separate_from_training(new, card(home), tmp_path / "elsewhere")
+    tuned = overlap.separate_from_training(
+        new, card(home, finetuning={"accept_other_data": True}), home
+    )
+    known = card(home)
+    manifest.replace_records(home, [replace(row, split="train") for row in LEARNT[1:]])
+    changed = overlap.separate_from_training(new, known, home)
+    assert [each.overlap for each in (missing, tuned, changed)] == [None] * 3
+    assert (
+        "is not here" in missing.unchecked
+        and "other data before" in tuned.unchecked
+        and "no longer" in changed.unchecked
+    )
+    with pytest.raises(
+        console.PlainError, match="learnt3"
+    ):  # what is there is looked at all the same
+        overlap.separate_from_training(EvaluationSet("photos", tmp_path, [LEARNT[3]]), known, home)

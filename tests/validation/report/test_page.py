@@ -1,0 +1,147 @@
+"""The page escapes what strangers wrote, asks for nothing, and holds for detectors that know nothing."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_collection.audit.audit import Audit
+from training.detectors import card as detector_card
+from validation.data.evaluation_set import EvaluationSet, TrainingOverlap
+from validation.explanations.explain import Explanations
+from validation.explanations.heat_maps import HeatMapChecks
+from validation.explanations.image_panels import ImagePanel
+from validation.explanations.negative_controls import SourcePairControl
+from validation.metrics import abstention
+from validation.metrics.comparison import DetectorResult, compare_detectors
+from validation.metrics.estimates import estimate_metrics
+from validation.metrics.scored_images import ScoredImages
+from validation.report import figures, model_card, summary
+from validation.report import page as report_page
+from validation.report.report import ValidationReport
+
+EVIL = '<script>alert("x")</script>'
+
+
+@pytest.fixture
+def card(workplace) -> detector_card.Card:
+    return detector_card.read_card(workplace / "saved_models" / "toy")
+
+
+def made(card, probabilities: np.ndarray, labels: np.ndarray, **more) -> ValidationReport:
+    judged = ScoredImages(probabilities, labels, np.arange(len(labels)), 0.5)
+    verdicts = [DetectorResult(card.name, judged, estimate_metrics(judged, replicates=20))]
+    data = EvaluationSet(
+        "photos", Path("."), [], [(f"{EVIL}.jpg", "not an image")], TrainingOverlap(5, [], [], [])
+    )
+    said = [card.calibration.verdict(each) for each in probabilities]
+    facts = {
+        "verdict": summary.summarise_validation(
+            data, verdicts, abstention.compute_abstention_statistics(judged, said), None, None
+        ),
+        "breakdowns": [],
+        "doubts": abstention.compute_abstention_statistics(judged, said),
+        "wrong": {},
+        "explained": Explanations("It was left out."),
+        "sources": [],
+        "limits": [EVIL],
+        "command": f"python -m validation --data {EVIL}",
+        "pictures": figures.plot_report_figures(verdicts[:1], card.calibration),
+    }
+    return ValidationReport(card=card, data=data, verdicts=verdicts, **{**facts, **more})
+
+
+HALF = np.arange(40) % 2
+NOISE = np.random.default_rng(0).random(40)
+
+
+def test_nothing_that_strangers_wrote_becomes_part_of_the_page(card):
+    shown = ImagePanel("real", EVIL, EVIL, 0.9, "generated", True, b"jpeg")
+    found = made(
+        dataclasses.replace(card, name=EVIL, banner=EVIL, base=card.base | {"note": EVIL}),
+        NOISE,
+        HALF,
+        wrong={"real": [shown]},
+        sources=[
+            SourcePairControl(
+                EVIL,
+                EVIL,
+                estimate_metrics(ScoredImages(NOISE, HALF, np.arange(40), 0.5), ["ROC AUC"], 20)[
+                    "ROC AUC"
+                ],
+            )
+        ],
+        audit=Audit("GREEN", EVIL, [], [], [], [], {}, {}, ""),
+    )
+    page = report_page.render_report_page(found)
+    assert "<script" not in page and page.count("&lt;script&gt;") >= 8
+    assert re.findall(r'(?:src|href)="(?!data:|#)', page) == []
+    assert "default-src 'none'" in page
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "labels", "sentence"),
+    [
+        (np.full(40, 0.3), HALF, "the same probability"),
+        (NOISE, np.zeros(40, int), "nothing about this class can be said"),
+        (NOISE, np.ones(40, int), "nothing about this class can be said"),
+        (HALF.astype(float), HALF, "(no interval)"),
+    ],
+    ids=["constant", "photographs alone", "generated alone", "perfect"],
+)
+def test_a_page_and_its_numbers_can_be_written_of_anything(
+    card, tmp_path, probabilities, labels, sentence
+):
+    found = made(card, probabilities, labels)
+    page = report_page.write_report(found, tmp_path).read_text()
+    assert sentence in page and "nan" not in re.sub(r"base64,[^\"]*", "", page)
+    numbers = json.loads((tmp_path / "metrics.json").read_text())
+    assert sum(numbers["detectors"][card.name]["confusion"].values()) == 40
+    assert numbers["judged_on"]["not_judged"] == [{"file": f"{EVIL}.jpg", "reason": "not an image"}]
+
+
+def test_maps_that_fail_a_check_are_not_shown_and_the_page_says_why(card):
+    page = report_page.render_report_page(
+        made(card, NOISE, HALF, explained=Explanations(checks=HeatMapChecks(64, 0.5, 0.1)))
+    )
+    assert "Heat maps: not shown" in page and "none is shown" in page and "50.0%" in page
+
+
+def test_a_detector_that_sees_where_a_photograph_is_from_is_told_on(card):
+    apart = ScoredImages(
+        np.r_[NOISE[:20] / 2, NOISE[20:] / 2 + 0.5], np.repeat([0, 1], 20), np.arange(40), 0.5
+    )
+    auc = estimate_metrics(apart, ["ROC AUC"], 50)["ROC AUC"]
+    page = report_page.render_report_page(
+        made(card, NOISE, HALF, sources=[SourcePairControl("kaggle", "own", auc)])
+    )
+    assert "not a coin's" in page
+
+
+def test_a_comparison_is_told_in_words(card):
+    one, other = (
+        ScoredImages(each, HALF, np.arange(40), 0.5) for each in (NOISE, 0.3 * NOISE + 0.7 * HALF)
+    )
+    page = report_page.render_report_page(
+        made(card, NOISE, HALF, comparison=compare_detectors(("toy", "rival"), one, other, 50))
+    )
+    assert "toy is worse than rival by" in page and "Exact McNemar test: p = " in page
+
+
+def test_the_model_card_is_yaml_in_front_and_holds_no_picture(card):
+    import yaml
+
+    text = model_card.render_model_card(
+        made(dataclasses.replace(card, name='a "name": {x}'), NOISE, HALF)
+    )
+    _, front, body = text.split("---\n", 2)
+    known = yaml.safe_load(front)
+    assert known["model-index"][0]["name"] == 'a "name": {x}'
+    values = {
+        each["type"]: each["value"] for each in known["model-index"][0]["results"][0]["metrics"]
+    }
+    assert 0 <= values["roc_auc"] <= 1
+    assert "## Do not use it for" in body and "![" not in body and "data:" not in body

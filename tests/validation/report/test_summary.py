@@ -1,0 +1,178 @@
+"""The first sentences of a report say no more than the figures do."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_collection.audit.audit import Audit
+from data_collection.audit.probes import ProbeResult
+from data_collection.dataset.manifest import FaceRecord
+from validation.data.evaluation_set import EvaluationSet, TrainingOverlap
+from validation.metrics.abstention import compute_abstention_statistics
+from validation.metrics.comparison import DetectorResult
+from validation.metrics.estimates import Estimate, estimate_metrics
+from validation.metrics.scored_images import ScoredImages
+from validation.report import summary
+from validation.robustness.distortions import DISTORTIONS
+from validation.robustness.robustness import DistortionResult, compute_distortion_results
+from validation.robustness.summary import RobustnessSummary
+
+KNOWN = TrainingOverlap(100, [], [], [])
+
+
+def verdicts(
+    name: str, gap: float, n: int = 200, real: bool = True, generated: bool = True
+) -> DetectorResult:
+    draw = np.random.default_rng(0)
+    labels = np.arange(n) % 2
+    scores = 1 / (1 + np.exp(-(draw.normal(size=n) + gap * (labels - 0.5))))
+    judged = ScoredImages(scores, labels, np.arange(n), 0.5).taken(
+        (labels == 1) & generated | (labels == 0) & real
+    )
+    return DetectorResult(name, judged, estimate_metrics(judged, replicates=100))
+
+
+def data(overlap: TrainingOverlap | None = KNOWN, sources: int = 2) -> EvaluationSet:
+    records = [
+        FaceRecord("", label, str(number), "", "")
+        for label in ("real", "generated")
+        for number in range(sources)
+    ]
+    return EvaluationSet("the hold-out", Path("."), records, [], overlap)
+
+
+def told(
+    judged: list[DetectorResult],
+    audit: Audit | None = None,
+    under: RobustnessSummary | None = None,
+    **more,
+) -> list[str]:
+    one = judged[0].judged
+    said = np.where(
+        one.probabilities < 0.4,
+        "real",
+        np.where(one.probabilities < 0.6, "can't tell", "generated"),
+    )
+    return summary.summarise_validation(
+        data(**more), judged, compute_abstention_statistics(one, said.tolist()), audit, under
+    )
+
+
+def robustness(one: DetectorResult) -> RobustnessSummary:
+    """One distortion that costs every generated image a third of its logit's head start."""
+    judged = one.judged
+    weaker = np.clip(judged.probabilities - 0.6 * (judged.labels == 1), 0, 1)
+    found: list[DistortionResult] = compute_distortion_results(
+        {"none": judged.probabilities, DISTORTIONS[0].name: weaker},
+        judged,
+        DISTORTIONS[:1],
+        replicates=50,
+    )
+    return RobustnessSummary(len(judged.labels), found[0], found[1:], None, None)
+
+
+def test_three_sentences_with_the_figures_and_what_has_to_be_beaten():
+    one, rival = verdicts("faces", 4), verdicts("logistic regression", 2)
+    probe = ProbeResult("thumbnail", 2, 0.91, 0.8, 0.95, "", "WARN")
+    audit = Audit(
+        "GREEN",
+        "",
+        [],
+        [probe, ProbeResult("detail", 3, 0.99, 0.9, 1, "", "reported")],
+        [],
+        [],
+        {},
+        {},
+        "",
+    )
+    first, second, third = told([one, rival], audit, robustness(one))
+    found = one.estimates
+    assert (
+        f"finds {found['TPR'].value:.1%} (" in first
+        and "of 100 generated faces" in first
+        and "too little" not in first
+    )
+    assert "which it has not learnt from" in first
+    assert (
+        f"clearly better than “logistic regression” ({rival.estimates['ROC AUC'].value:.3f})"
+        in second
+    )
+    assert (
+        "thumbnail alone reaches 0.910" in second and "0.990" not in second
+    )  # tier 3 may be a trace; it need not be beaten
+    assert third.startswith("Under JPEG 100, the worst of 1 ways") and "may pass unnoticed" in third
+    doubt = np.sum((one.judged.probabilities >= 0.4) & (one.judged.probabilities < 0.6))
+    assert (
+        f"it answers {200 - doubt} of 200 and is wrong in " in first and "one source" not in second
+    )
+
+
+def test_a_rival_that_is_not_clearly_beaten_is_said_to_be():
+    _, second, _ = told([verdicts("faces", 4), verdicts("rival", 4.1)])
+    assert "not clearly better than “rival”" in second
+
+
+def test_one_source_for_each_class_is_said_in_the_verdict():
+    assert (
+        "nobody can say whether it knows a generator or only a source"
+        in told([verdicts("faces", 4)], sources=1)[1]
+    )
+
+
+def test_the_worst_distortion_may_be_the_one_that_calls_everything_generated():
+    one = verdicts("faces", 4)
+    found = robustness(one)
+    loud = replace(
+        found.conditions[0], family="noise", value="20", tpr=found.clean.tpr, fpr=Estimate(1, 1, 1)
+    )
+    third = told([one], None, replace(found, conditions=[*found.conditions, loud]))[2]
+    assert (
+        third.startswith("Under noise 20")
+        and "calls 100% of photographs generated instead of" in third
+    )
+
+
+def test_a_useless_detector_has_no_worst_distortion():
+    assert "Under" not in told([verdicts("faces", -8)], None, robustness(verdicts("faces", -8)))[2]
+
+
+def test_few_images_and_unknown_training_are_said_in_the_first_sentence():
+    first, *_ = told([verdicts("faces", 4, 20)], overlap=None)
+    assert (
+        "which it may have learnt from" in first
+        and "too little to say much: 10 independent images" in first
+    )
+
+
+def test_one_class_gives_no_claim_about_telling_apart():
+    first, second, _ = told([verdicts("faces", 4, generated=False)])
+    assert "finds" not in first and "of 100 photographs generated" in first
+    assert second.startswith("Only one class was shown")
+
+
+def test_a_detector_that_says_the_same_of_all_tells_nothing():
+    judged = ScoredImages(np.full(80, 0.4), np.arange(80) % 2, np.arange(80), 0.5)
+    _, second, _ = told([DetectorResult("faces", judged, estimate_metrics(judged, replicates=20))])
+    assert "the same probability" in second and "of a coin" in second
+
+
+def test_limits_name_the_sources_the_lost_distortions_and_what_an_alarm_is_worth():
+    one = verdicts("faces", 4)
+    records = [
+        FaceRecord("", "real", "kaggle", "", ""),
+        FaceRecord("", "generated", "sd-1.5", "", ""),
+    ]
+    limits = " ".join(summary.list_limits(records, one, robustness(one)))
+    assert "real: kaggle; generated: sd-1.5" in limits and "Under JPEG 100 it misses" in limits
+    hit, alarm = one.estimates["TPR"].value, one.estimates["FPR"].high
+    assert (
+        f"{100 * hit * 0.01 / (hit * 0.01 + alarm * 0.99):.0f} of 100 where 1 in 100 pictures are generated"
+        in limits
+    )
+
+
+@pytest.mark.parametrize("gap", [0, 8])
+def test_limits_of_any_detector_can_be_told(gap):
+    assert len(summary.list_limits([], verdicts("faces", gap), None)) >= 5

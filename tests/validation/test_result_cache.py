@@ -1,0 +1,77 @@
+"""Finished arrays are read back as they were; damage, another key and an interruption are noticed."""
+
+import numpy as np
+import pytest
+
+from validation.result_cache import load_or_compute
+
+
+def arrays() -> dict[str, np.ndarray]:
+    return {
+        "JPEG 90": np.linspace(0, 1, 5, dtype=np.float32),
+        "file": np.array(["a", "b"]),
+        "none": np.array([np.nan]),
+    }
+
+
+def fail() -> dict[str, np.ndarray]:
+    raise AssertionError("made again")
+
+
+def test_what_was_made_is_read_back_and_not_made_again(tmp_path):
+    made = load_or_compute(tmp_path / "parts", "robustness", ["model", 224, ["id"]], arrays)
+    read = load_or_compute(tmp_path / "parts", "robustness", ("model", 224, ["id"]), fail)
+    for each in (made, read):
+        np.testing.assert_equal(each, arrays())
+        assert each["JPEG 90"].dtype == np.float32
+    assert [path.name.partition("-")[0] for path in (tmp_path / "parts").iterdir()] == [
+        "robustness"
+    ]
+
+
+@pytest.mark.parametrize(
+    "name, key", [("robustness", ["model", 225]), ("occlusion", ["model", 224])]
+)
+def test_another_key_or_name_is_another_result(tmp_path, name, key):
+    load_or_compute(tmp_path, "robustness", ["model", 224], arrays)
+    assert load_or_compute(tmp_path, name, key, lambda: {"other": np.ones(1)})["other"] == 1
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_no_damage_to_a_file_changes_a_number(tmp_path, capsys):
+    load_or_compute(tmp_path, "part", [1], arrays)
+    (path,) = tmp_path.iterdir()
+    whole, draw = path.read_bytes(), np.random.default_rng(0)
+    damaged = [
+        whole[:-30],
+        whole[:60],
+        b"",
+        b"\x80\x04N.",
+        whole.replace(b"JPEG 90", b"JPEG 80", 1),
+    ]
+    for _ in range(100):
+        flipped = bytearray(whole)
+        flipped[draw.integers(len(whole))] ^= 1 << draw.integers(8)
+        damaged.append(bytes(flipped))
+    for content in damaged:
+        path.write_bytes(content)
+        np.testing.assert_equal(load_or_compute(tmp_path, "part", [1], arrays), arrays())
+    assert "is made again" in capsys.readouterr().err
+    np.testing.assert_equal(
+        load_or_compute(tmp_path, "part", [1], fail), arrays()
+    )  # what was made again is kept again
+
+
+def test_an_interrupted_making_leaves_nothing(tmp_path):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        load_or_compute(tmp_path, "part", [1], interrupted)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_python_objects_are_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ValueError, match="Object arrays"):
+        load_or_compute(tmp_path, "part", [1], lambda: {"names": np.array([{}])})
+    assert list(tmp_path.iterdir()) == []

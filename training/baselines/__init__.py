@@ -1,0 +1,1 @@
+"""Baselines for the search: linear models, file metadata, and networks trained from scratch."""

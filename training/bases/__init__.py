@@ -1,0 +1,1 @@
+"""Pretrained bases: the table, their weights, their taps, and the signals they are given."""

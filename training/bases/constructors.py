@@ -1,0 +1,104 @@
+"""How a base is built without its classifier: by keras.applications, or by keras-hub where it has what Keras lacks.
+
+Both lend layers of theirs at most, such as ConvNeXt's LayerScale: a saved detector needs Keras alone to be opened.
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from runtime import console
+
+if TYPE_CHECKING:
+    import keras
+
+BaseConstructor = Callable[[str | None, int | None], "keras.Model"]
+"""Weights as in keras.applications ("imagenet", a file, None for random ones) and the input side (None for any) to the base."""
+
+
+def make_application_constructor(name: str) -> BaseConstructor:
+    """A constructor of keras.applications."""
+
+    def construct(weights: str | None, side: int | None) -> "keras.Model":
+        import keras
+
+        with warnings.catch_warnings():
+            # The MobileNets say that they take the weights for 224 pixels when the size is free: that is what we want.
+            warnings.filterwarnings("ignore", message=".*input_shape.*is undefined or non-square")
+            # Without `name`: EfficientNetV2 looks up its blocks and its preprocessing by it, ConvNeXt its weights.
+            return getattr(keras.applications, name)(
+                include_top=False, weights=weights, input_shape=(side, side, 3)
+            )
+
+    return construct
+
+
+def make_convnext_constructor(name: str) -> BaseConstructor:
+    """A ConvNeXt whose blocks end in a named Add layer, and which ONNX can express.
+
+    As published, a block ends in a plain `+`, which is no layer, and its depthwise convolution is a grouped one, which Keras
+    gives to XLA on a CPU and tf2onnx cannot read.
+    """
+
+    def construct(weights: str | None, side: int | None) -> "keras.Model":
+        import keras
+
+        published = make_application_constructor(name)(weights, side)
+        ends = (
+            layer.name.removesuffix("_identity")
+            for layer in published.layers
+            if layer.name.endswith("_identity")
+        )
+
+        def clone(operation: keras.Operation) -> keras.Operation:
+            if isinstance(operation, keras.layers.Conv2D) and operation.groups > 1:
+                return keras.layers.DepthwiseConv2D(
+                    operation.kernel_size, padding="same", name=operation.name
+                )
+            return type(operation).from_config(operation.get_config())
+
+        def call(operation: keras.Operation, *args, **kwargs) -> keras.KerasTensor:
+            if isinstance(operation, keras.Layer):
+                return operation(*args, **kwargs)
+            return keras.layers.Add(name=f"{next(ends)}_add")(args)
+
+        base = keras.models.clone_model(published, clone_function=clone, call_function=call)
+        # A depthwise kernel is (7, 7, channels, 1), a grouped one (7, 7, 1, channels): the same numbers in the same order.
+        base.set_weights(
+            [
+                ours.reshape(kept.shape)
+                for ours, kept in zip(published.get_weights(), base.weights, strict=True)
+            ]
+        )
+        return base
+
+    return construct
+
+
+def make_hub_resnet_constructor(depth: int, blocks: tuple[int, ...]) -> BaseConstructor:
+    """A ResNet with blocks of two convolutions, which keras.applications lacks, from keras-hub."""
+
+    def construct(weights: str | None, side: int | None) -> "keras.Model":
+        try:
+            from keras_hub.models import ResNetBackbone
+        except ImportError:
+            raise console.PlainError(
+                f"resnet{depth} needs keras-hub: pip install -r requirements-keras-hub.txt, or leave it out of --bases."
+            ) from None
+
+        base = ResNetBackbone(
+            input_conv_filters=[64],
+            input_conv_kernel_sizes=[7],
+            stackwise_num_filters=[64, 128, 256, 512],
+            stackwise_num_blocks=list(blocks),
+            stackwise_num_strides=[1, 2, 2, 2],
+            block_type="basic_block",
+            image_shape=(side, side, 3),
+        )
+        if weights == "imagenet":
+            base.set_weights(ResNetBackbone.from_preset(f"resnet_{depth}_imagenet").get_weights())
+        elif weights:
+            base.load_weights(weights)
+        return base
+
+    return construct

@@ -1,0 +1,88 @@
+"""What of a picture a base is shown at one input size: the picture itself, or what blurring takes out of it.
+
+Built from layers that export to every format and that Keras loads without our code.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    import keras
+
+BLUR_SIGMA_PX, RESIDUAL_GAIN, RESIDUAL_GREY_LEVEL = 1.0, 4.0, 128.0
+"""Of the residual: deviation of the blur in pixels, amplification, and the level that stands for nothing."""
+
+
+def compute_resize_matrix(before: int, after: int) -> np.ndarray:
+    """Lanczos-3 weights with antialiasing, as Pillow resamples one line; float32, shape (before, after)."""
+    lines = Image.fromarray(np.eye(before, dtype=np.float32))
+    return np.asarray(lines.resize((after, before), Image.Resampling.LANCZOS))
+
+
+def compute_blur_matrix(side: int) -> np.ndarray:
+    """Gaussian weights of BLUR along one line, mirrored at its ends; float32, shape (side, side)."""
+    from scipy.ndimage import gaussian_filter1d
+
+    return gaussian_filter1d(np.eye(side), BLUR_SIGMA_PX, axis=0, mode="reflect").T.astype(
+        np.float32
+    )
+
+
+def _apply_along_both_axes(
+    pixels: "keras.KerasTensor", matrix: np.ndarray, name: str
+) -> "keras.KerasTensor":
+    """A fixed matrix applied to the lines and to the columns of square pictures.
+
+    Dense layers work on the last axis, so each product is a Dense with fixed weights between two permutations.
+    """
+    import keras
+
+    columns, rows = (
+        keras.layers.Dense(matrix.shape[1], use_bias=False, trainable=False, name=f"{name}_{axis}")
+        for axis in ("columns", "rows")
+    )
+    turned = columns(keras.layers.Permute((1, 3, 2))(pixels))
+    turned = rows(keras.layers.Permute((3, 2, 1))(turned))
+    for layer in (columns, rows):
+        layer.set_weights([matrix])
+    return keras.layers.Permute((3, 1, 2))(turned)
+
+
+def resize_pixels(
+    pixels: "keras.KerasTensor", side: int, name: str = "resize"
+) -> "keras.KerasTensor":
+    """Resizes square pictures: `keras.layers.Resizing(antialias=True)` exports to invalid ONNX.
+
+    Args:
+        name: of the layers, followed by the side; a model has each once.
+    """
+    before = pixels.shape[1]
+    return (
+        pixels
+        if before == side
+        else _apply_along_both_axes(pixels, compute_resize_matrix(before, side), f"{name}{side}")
+    )
+
+
+def compute_residual(pixels: "keras.KerasTensor") -> "keras.KerasTensor":
+    """What a picture of 0..255 loses by blurring: noise, grain, the traces of upsampling; not who is seen on it.
+
+    Amplified by GAIN around GREY, and cut off at 0 and 255.
+    """
+    import keras
+
+    side = pixels.shape[1]
+    blurred = _apply_along_both_axes(pixels, compute_blur_matrix(side), f"blur{side}")
+    difference = keras.layers.Add()([pixels, keras.layers.Rescaling(-1.0)(blurred)])
+    return keras.layers.ReLU(max_value=255.0)(
+        keras.layers.Rescaling(RESIDUAL_GAIN, offset=RESIDUAL_GREY_LEVEL)(difference)
+    )
+
+
+SIGNALS: dict[str, Callable[["keras.KerasTensor"], "keras.KerasTensor"]] = {
+    "picture": lambda pixels: pixels,
+    "residual": compute_residual,
+}

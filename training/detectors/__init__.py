@@ -1,0 +1,1 @@
+"""Saved detectors: assembled, written with a card, checked, and opened safely."""

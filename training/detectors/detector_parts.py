@@ -1,0 +1,101 @@
+"""A saved detector, taken apart: its base, its heads, and what they look at."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runtime import console
+from training.bases import base_models
+from training.detectors import card as detector_card
+from training.detectors import safe_keras, saved_models
+from training.detectors.assembly import EnsembleMember
+from training.detectors.card import Card
+from training.features import layout as feature_layout
+from training.features.column_selection import select_columns
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class DetectorParts:
+    """What fine-tuning starts from; every trial begins with `restore`.
+
+    Attributes:
+        folder: of the saved detector.
+        base: with the weights of the saved detector, cut above the last tap that a head looks at.
+        members: its heads, with the columns they look at and the weights of their logits.
+    """
+
+    folder: Path
+    card: Card
+    base: "keras.Model"
+    members: list[EnsembleMember]
+    weights: list[list[np.ndarray]]
+
+    def restore(self, weights: list[list[np.ndarray]] | None = None) -> None:
+        """Gives base and heads these weights, or the saved ones again."""
+        for model, mine in zip(self._models(), weights or self.weights, strict=True):
+            model.set_weights(mine)
+
+    def reseed(self, seed: int) -> None:
+        """Starts the heads' dropout anew; keras.utils.set_random_seed does not reach layers that are built already."""
+        import keras
+
+        for layer in (layer for member in self.members for layer in member.head.layers):
+            if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
+                layer.seed_generator.state.assign(keras.random.SeedGenerator(seed).state)
+
+    def current(self) -> list[list[np.ndarray]]:
+        """Copies of the weights that base and heads have now."""
+        return [[np.copy(weight) for weight in model.get_weights()] for model in self._models()]
+
+    def _models(self) -> list["keras.Model"]:
+        return [self.base, *(member.head for member in self.members)]
+
+
+def load_detector_parts(folder: Path) -> DetectorParts:
+    """Opens detector.keras after comparing its hash with the card.
+
+    Raises:
+        PlainError: a file is missing or altered, or the detector is not made of a base and heads.
+    """
+    card = detector_card.read_card(folder)
+    model = safe_keras.load_keras_model(
+        saved_models.verify_model_file(folder, card, saved_models.KERAS_FILE)
+    )
+    try:
+        name, weights, heads = card.base["name"], card.search["weights"], card.search["winner"]
+        base = model.get_layer(name)
+        shown = card.settings["sizes"], card.settings.get("signals", ("picture",))
+        layout = feature_layout.list_columns(base_models.build_base(name), name, *shown)
+        members = [
+            EnsembleMember(select_columns(layout, values), model.get_layer(f"head{number}"), weight)
+            for number, (values, weight) in enumerate(zip(heads, weights, strict=True), 1)
+        ]
+    except (KeyError, ValueError, TypeError):
+        raise console.PlainError(
+            f"{folder} is not made of a base and heads that are told on its card; name another detector, or train one.",
+            console.EXIT_BAD_MODEL,
+        ) from None
+    disable_dropout(base)
+    kept = [
+        [np.copy(weight) for weight in part.get_weights()]
+        for part in (base, *(member.head for member in members))
+    ]
+    return DetectorParts(folder, card, base, members, kept)
+
+
+def disable_dropout(base: "keras.Model") -> None:
+    """Switches the dropout inside a base off: what lies under a boundary must be the same for an image every time.
+
+    EfficientNet leaves out whole blocks at random, and like BatchNormalization it does so inside `fit` whatever the base is
+    called with.
+    """
+    import keras
+
+    for layer in base.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0

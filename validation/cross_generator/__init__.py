@@ -1,0 +1,1 @@
+"""Cross-generator evaluation: train on some generators, test on the others."""

@@ -1,0 +1,176 @@
+"""What a matrix run found, what it comes to in a sentence, and its JSON."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from data_collection.audit import audit
+from data_collection.dataset import manifest, splits
+from data_collection.images import canonical
+from runtime import library_versions, options
+from training.bases.weights import BaseWeights
+from training.dataset import Dataset
+from validation.cross_generator.outcomes import GeneratorResult, HeadOutcome
+from validation.cross_generator.plan import SourceImages
+from validation.cross_generator.settings import CrossGeneratorSettings
+from validation.metrics.intervals import BOOTSTRAP_REPLICATES, CONFIDENCE_LEVEL
+
+HEAD_DESCRIPTIONS = {
+    "logistic": "logistic regression (C = 1)",
+    "ridge": "ridge regression",
+    "ridge-per-generator": "ridge regression of each generator by itself, of which the surest decides,",
+    "search": "the committee that training finds",
+}
+SIGNAL_DESCRIPTIONS = {"picture": "of the picture", "residual": "of its noise residual"}
+
+
+def describe_head(settings: CrossGeneratorSettings) -> str:
+    """What every row is, in words."""
+    taps = "every tap" if settings.taps == "all" else f"the taps called {settings.taps!r}"
+    shown = " and ".join(SIGNAL_DESCRIPTIONS[signal] for signal in settings.signals)
+    return f"{HEAD_DESCRIPTIONS[settings.head]} on the standardised mean and standard deviation of {taps} {shown}"
+
+
+@dataclass(frozen=True)
+class CrossGeneratorResult:
+    """All that a run found.
+
+    Attributes:
+        opened: how often this hold-out has been opened, this time included.
+        rows: one head for each generated source.
+        left_out: one head for each source, or pair of sources, that it was kept away from.
+    """
+
+    data: Dataset
+    them: SourceImages
+    weights: BaseWeights
+    settings: CrossGeneratorSettings
+    opened: int
+    rows: list[HeadOutcome]
+    left_out: list[HeadOutcome]
+
+    @property
+    def banner(self) -> str:
+        """What the audit of the data set makes every reader know first; empty if nothing."""
+        return audit.check_audit_gate(self.data.folder, self.data.records, accept_shortcuts=True)
+
+
+@dataclass(frozen=True)
+class CrossGeneratorSummary:
+    """The matrix in three figures: mean AUC on known and on unknown generators, and the cell with the lowest AUC.
+
+    Attributes:
+        worst: (row, cell); None if no cell has an AUC.
+    """
+
+    diagonal: float
+    off_diagonal: float
+    worst: tuple[HeadOutcome, GeneratorResult] | None
+
+
+def summarise_outcomes(rows: list[HeadOutcome]) -> CrossGeneratorSummary:
+    cells = [(row, cell) for row in rows for cell in row.cells if not math.isnan(cell.auc.value)]
+    return CrossGeneratorSummary(
+        _compute_mean_or_nan([cell.auc.value for _, cell in cells if cell.seen]),
+        _compute_mean_or_nan([cell.auc.value for _, cell in cells if not cell.seen]),
+        min(cells, key=lambda pair: pair[1].auc.value, default=None),
+    )
+
+
+def _compute_mean_or_nan(values: list[float]) -> float:
+    return math.fsum(values) / len(values) if values else math.nan
+
+
+def format_number(value: float, digits: int = 3) -> str:
+    return "n/a" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def describe_findings(found: CrossGeneratorResult) -> Iterator[str]:
+    """Diagonal, off-diagonal, worst cell, and the worst of what was left out, in words."""
+    brief = summarise_outcomes(found.rows)
+    yield f"On the generator that a head was trained on, the mean AUC is {format_number(brief.diagonal)} (the diagonal)."
+    yield f"On a generator that it has never seen, the mean AUC is {format_number(brief.off_diagonal)} (off the diagonal)."
+    if brief.worst:
+        row, cell = brief.worst
+        yield (
+            f"The worst cell: trained on {row.name}, tested on {cell.tested_on[0]}, AUC {cell.auc}; of 100 such images it "
+            f"finds {format_number(100 * cell.tpr.value, 0)} at its threshold."
+        )
+    yield from _describe_left_out(found.left_out)
+
+
+def _describe_left_out(rows: list[HeadOutcome]) -> Iterator[str]:
+    cells = [
+        (row, cell)
+        for row in rows
+        for cell in row.cells
+        if not cell.seen and not math.isnan(cell.auc.value)
+    ]
+    if cells:
+        row, cell = min(cells, key=lambda pair: pair[1].auc.value)
+        yield f"The worst source left out: trained on everything but {row.name}, AUC {cell.auc} on {cell.tested_on[0]}."
+    alarms = [
+        (row, each)
+        for row in rows
+        for each in row.alarms
+        if not each.seen and not math.isnan(each.fpr.value)
+    ]
+    if alarms:
+        row, each = max(alarms, key=lambda pair: pair[1].fpr.value)
+        yield (
+            f"The most false alarms on photographs of a source never seen: {each.fpr} of {each.source}, trained on everything "
+            f"but {row.name}."
+        )
+    changed = [(row, each) for row in rows for each in row.history if each.change.known]
+    if changed:
+        row, each = max(changed, key=lambda pair: abs(pair[1].change.value))
+        yield (
+            f"History control: the most that another publisher's processing changes is {100 * each.change.value:+.0f} points "
+            f"(95% interval {100 * each.change.low:+.0f} to {100 * each.change.high:+.0f}) of what is called generated, where "
+            f"{'photographs' if each.label == 'generated' else 'generated images'} go through that of {each.source} "
+            f"({each.processing}), by the head that has not seen {row.name}."
+        )
+
+
+def build_cross_generator_json(found: CrossGeneratorResult) -> dict:
+    records, settings = found.data.records, found.settings
+    brief = summarise_outcomes(found.rows)
+    return {
+        "dataset": found.data.folder.name,
+        "fingerprint": manifest.compute_fingerprint(records),
+        "hold_out_sha256": splits.compute_hold_out_sha256(records),
+        "hold_out_opened": found.opened,
+        "banner": found.banner,
+        "command": options.format_command_line("python -m validation matrix", settings),
+        "settings": vars(settings),
+        "base": {key: getattr(found.weights, key) for key in ("base", "origin", "sha256", "note")},
+        "canonicaliser": canonical.CANONICALISER_VERSION,
+        "head": describe_head(settings),
+        "intervals": {
+            "confidence": CONFIDENCE_LEVEL,
+            "replicates": BOOTSTRAP_REPLICATES,
+            "seed": settings.seed,
+            "drawn": "groups within class",
+        },
+        "versions": library_versions.get_library_versions(),
+        "sources": count_images_per_source(found),
+        "summary": {
+            "mean_auc_diagonal": brief.diagonal,
+            "mean_auc_off_diagonal": brief.off_diagonal,
+            "worst": brief.worst
+            and {"trained_on": brief.worst[0].name, "tested_on": brief.worst[1].tested_on[0]},
+        },
+        "matrix": found.rows,
+        "leave_one_source_out": found.left_out,
+    }
+
+
+def count_images_per_source(found: CrossGeneratorResult) -> list[dict]:
+    """Images of every source that takes part, by split, and its groups."""
+    them = found.them
+    rows = []
+    for source in them.sources:
+        parts = {part: len(them.rows([source], part)) for part in splits.SPLITS}
+        groups = len({them.group[row] for row in them.rows([source], *splits.SPLITS)})
+        rows.append({"name": source.name, "label": source.label, **parts, "groups": groups})
+    return rows

@@ -1,0 +1,72 @@
+"""The head of a matrix that `python -m training` would find: its search and its committee, on the same cached features."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runtime import console
+from training import final_detector
+from training.calibration import sigmoid
+from training.features.column_selection import compute_column_indices
+from training.features.training_features import TrainingFeatures
+from training.head_search import search
+from training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from validation.cross_generator.task import TrainingTask
+
+
+@dataclass(frozen=True)
+class SearchedEnsemble:
+    """Searched heads, whose calibrated logits are averaged."""
+
+    heads: Sequence[final_detector.FinalHead]
+
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
+        logits = [
+            np.asarray(
+                head.model.predict_on_batch(features[:, compute_column_indices(head.columns)])
+            )[:, 0]
+            / head.temperature
+            for head in self.heads
+        ]
+        return sigmoid(np.mean(logits, axis=0, dtype=np.float64))
+
+
+def search_ensemble(lesson: "TrainingTask") -> SearchedEnsemble:
+    """What training finds with its own settings; its trials are not told and not kept."""
+    faces = {lesson.settings.base: _build_training_features(lesson)}
+    labels, settings = (
+        lesson.them.label[lesson.validation],
+        TrainingSettings(bases=(lesson.settings.base,)),
+    )
+    before, console.err.quiet = console.err.quiet, True
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            place, numbers = (
+                Path(folder),
+                (settings.trials, settings.epochs, settings.batch_size, settings.seed),
+            )
+            trials = search.search_heads(faces, "", place, place / "logs", settings.tuner, *numbers)
+            return SearchedEnsemble(
+                final_detector.train_final_detector(
+                    trials, faces, labels, settings.seed, settings, place / "winner"
+                ).heads
+            )
+    finally:
+        console.err.quiet = before
+
+
+def _build_training_features(lesson: "TrainingTask") -> TrainingFeatures:
+    them, parts = lesson.them, (lesson.train, lesson.validation)
+    return TrainingFeatures(
+        lesson.features.columns,
+        lesson.views(lesson.train),
+        lesson.features.plain[lesson.validation][:, None],
+        *(them.label[rows] for rows in parts),
+        *([them.records[row].source for row in rows] for rows in parts),
+    )

@@ -1,0 +1,115 @@
+"""MatrixSettings: which data set to take apart by source. The docstrings are the `--help` texts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from runtime import options
+from training.bases.base_models import BASE_MODELS
+from training.bases.input_signals import SIGNALS
+
+BaseName = Literal[*BASE_MODELS]
+SignalName = Literal[*SIGNALS]
+TapSetName = Literal["all", "early", "middle", "late", "every third", "top"]
+HeadKind = Literal["logistic", "ridge", "ridge-per-generator", "search"]
+
+
+@dataclass(frozen=True)
+class CrossGeneratorSettings:
+    """Train a head on each generated source and test it on every other: does it know a generator that it has never seen?
+
+    The base runs once per image; the heads work on its cached features. A run that was interrupted carries on when the same
+    command is given again. It opens the hold-out, and counts it.
+    """
+
+    dataset: Path | None = None
+    """Folder or name of the data set, such as data/faces; without it, the one collected last."""
+
+    leave_one_source_out: bool = False
+    """Also leave out each source in turn, photographs included, train on all the others, and test on it."""
+
+    base: BaseName = "mobilenet_v2"
+    """Pretrained base whose features the heads see."""
+
+    size: int = 224
+    """Input size in pixels."""
+
+    views: int = 1
+    """Views of every training image: a plain one, and others with a random JPEG or rescaling history and a mirror."""
+
+    test_views: int = 1
+    """Views of every image that is judged, their scores averaged: the plain one and others with a random history. Of linear \
+heads."""
+
+    signals: tuple[SignalName, ...] = ("picture",)
+    """What the base is shown: the picture, its noise residual (what blurring takes out of it), or both, one after the other."""
+
+    taps: TapSetName = "all"
+    """Which layers of the base the heads look at."""
+
+    head: HeadKind = "logistic"
+    """Logistic regression; ridge regression; ridge regression of each generator by itself, of which the surest decides; or \
+what training finds."""
+
+    strength: float = 1.0
+    """Of the penalty on ridge regression's weights: 10 makes them more alike, 0.1 lets them differ more."""
+
+    balance: Literal["class", "source"] = "source"
+    """Whether ridge regression lets both classes weigh the same, or every source within its class, too."""
+
+    folds: int = 0
+    """Of the training and validation images, by group: each is judged by a head that has not met its fold, and together they \
+set the threshold. 0: the validation images alone set it."""
+
+    history_control: bool = False
+    """Also put photographs through the size and JPEG quality of each generated source, and generated images through those of \
+each real one: a head that knows faces and not files says the same of them. With --leave-one-source-out."""
+
+    target_fpr: float = 0.05
+    """Share of photographs that may be called generated; it sets each head's threshold."""
+
+    weights: str = "auto"
+    """`auto`: from this machine's caches, else Keras' download, else the package index. `imagenet`: Keras only. \
+`package`: package index only. `random`: none, for tests. Or a path to a file or a folder."""
+
+    engine: Literal["auto", "onnxruntime", "keras", "ray"] = "auto"
+    """What runs the base: ONNX Runtime on a CPU, Keras where there is a GPU; `ray`: ONNX Runtime on every core of a Ray \
+cluster."""
+
+    seed: int = 0
+    """Of the bootstrap behind the intervals."""
+
+    data: Path = Path("data")
+    """Folder of all data sets."""
+
+    logs: Path = Path("logs")
+    """Folder for TensorBoard."""
+
+    def __post_init__(self) -> None:
+        row = BASE_MODELS[self.base]
+        if self.size < row.smallest or self.size > 1024 or self.size % row.multiple:
+            raise ValueError(
+                f"--size is {self.size}; {self.base} takes multiples of {row.multiple} from {row.smallest} to 1024."
+            )
+        options.check_ranges(
+            self, views=(1, 32), test_views=(1, 32), seed=(0, 2**31 - 1), folds=(0, 20)
+        )
+        options.check_unique_values("signals", self.signals, "signal")
+        if self.history_control and not self.leave_one_source_out:
+            raise ValueError(
+                "--history-control is of heads that have not seen a source; add --leave-one-source-out."
+            )
+        if self.folds == 1:
+            raise ValueError("--folds is 1; take 0 for none, or 2 to 20.")
+        if self.head == "search" and self.taps != "all":
+            raise ValueError("--head search chooses its taps itself; leave --taps out.")
+        if self.head == "search" and self.test_views > 1:
+            raise ValueError(
+                f"--test-views is {self.test_views}; what --head search finds judges one view."
+            )
+        if not 0 < self.strength < float("inf"):
+            raise ValueError(f"--strength is {self.strength}; choose a number above 0.")
+        if not 0 < self.target_fpr < 0.5:
+            raise ValueError(
+                f"--target-fpr is {self.target_fpr}; choose a share between 0 and 0.5."
+            )

@@ -1,0 +1,124 @@
+"""What a detector said of labelled images, counted under many weightings at once.
+
+A bootstrap replicate is nothing but a weight for every image, so every metric is computed for (replicates, images) weights.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data_collection.dataset.manifest import FaceRecord
+from training.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class ScoredImages:
+    """What a detector said of labelled images.
+
+    Attributes:
+        probabilities: of *generated*, shape (images,).
+        labels: 1 for generated, 0 for real, shape (images,).
+        groups: images that share a number are not independent, shape (images,).
+        threshold: probability from which on an image counts as generated; chosen before these images were seen.
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    threshold: float
+
+    @classmethod
+    def of(
+        cls, records: Sequence[FaceRecord], probabilities: np.ndarray, threshold: float
+    ) -> "ScoredImages":
+        """What was said of records, in their order."""
+        _, groups = np.unique([record.group for record in records], return_inverse=True)
+        return cls(probabilities, Dataset.labels(records), groups, threshold)
+
+    @property
+    def called_generated(self) -> np.ndarray:
+        return self.probabilities >= self.threshold
+
+    @property
+    def right(self) -> np.ndarray:
+        return self.called_generated == (self.labels == 1)
+
+    @property
+    def independent(self) -> bool:
+        """Whether every image is a group of its own, as DeLong's and McNemar's tests need it."""
+        return len(np.unique(self.groups)) == len(self.groups)
+
+    @property
+    def confusion(self) -> dict[str, int]:
+        """Counts at the threshold, by label and call."""
+        called, generated = self.called_generated, self.labels == 1
+        return {
+            "real called real": int(np.sum(~generated & ~called)),
+            "real called generated": int(np.sum(~generated & called)),
+            "generated called real": int(np.sum(generated & ~called)),
+            "generated called generated": int(np.sum(generated & called)),
+        }
+
+    def taken(self, where: np.ndarray) -> "ScoredImages":
+        """Only the images of a mask or an index."""
+        return ScoredImages(
+            self.probabilities[where], self.labels[where], self.groups[where], self.threshold
+        )
+
+
+class WeightedImages:
+    """Weighted counts of judged images; whatever several metrics need is computed once.
+
+    Args:
+        weights: one row for each replicate, shape (replicates, images).
+    """
+
+    def __init__(self, judged: ScoredImages, weights: np.ndarray):
+        self.judged, self.weights = judged, weights
+        self.generated = judged.labels == 1
+
+    def total(self, values: np.ndarray) -> np.ndarray:
+        """Weighted sum over the images; (replicates,) of values (images,), (replicates, k) of (images, k)."""
+        return self.weights @ values.astype(np.float64)
+
+    @functools.cached_property
+    def everything(self) -> np.ndarray:
+        return self.weights.sum(axis=1)
+
+    @functools.cached_property
+    def counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """True positives, false positives, false negatives, true negatives at the threshold."""
+        called = self.judged.called_generated
+        cells = np.stack(
+            [called & self.generated, called & ~self.generated, ~called & self.generated], axis=1
+        )
+        tp, fp, fn = self.total(cells).T
+        return tp, fp, fn, np.maximum(self.everything - tp - fp - fn, 0)
+
+    @functools.cached_property
+    def curve(self) -> tuple[np.ndarray, np.ndarray]:
+        """True and false positives at every distinct score, from the highest down, after a column of 0."""
+        order = np.argsort(-self.judged.probabilities, kind="stable")
+        scores = self.judged.probabilities[order]
+        ends = np.flatnonzero(np.r_[np.diff(scores) != 0, True])
+        ordered = self.weights[:, order]
+        none = np.zeros((len(ordered), 1))
+        found = [
+            np.cumsum(ordered * mask, axis=1)[:, ends]
+            for mask in (self.generated[order], ~self.generated[order])
+        ]
+        return np.hstack([none, found[0]]), np.hstack([none, found[1]])
+
+    @functools.cached_property
+    def rates(self) -> tuple[np.ndarray, np.ndarray]:
+        """True- and false-positive rate at every point of `curve`."""
+        tp, fp = self.curve
+        return divide_or_nan(tp, tp[:, -1:]), divide_or_nan(fp, fp[:, -1:])
+
+
+def divide_or_nan(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """part / whole, NaN where whole is 0."""
+    part, whole = np.broadcast_arrays(part, whole)
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)

@@ -1,0 +1,1 @@
+"""The report page, the model card, metrics.json and TensorBoard's summaries."""

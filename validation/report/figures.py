@@ -1,0 +1,139 @@
+"""The figures of a report: ROC and precision-recall curves, probabilities, reliability, and the map of the features."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from data_collection.dataset.manifest import LABELS
+from runtime.plotting import (
+    SERIES_COLOURS,
+    ReportFigure,
+    create_panels,
+    draw_histograms,
+    render_png,
+)
+from training.calibration import Calibration
+from validation.metrics.comparison import DetectorResult
+from validation.metrics.reliability import compute_reliability_bins
+from validation.metrics.scored_images import ScoredImages
+
+CURVE_LINE_STYLES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
+
+
+def plot_report_figures(
+    rivals: Sequence[DetectorResult], calibration: Calibration
+) -> list[ReportFigure]:
+    """Every figure that these images have something to show for; the first detector is the one that is judged."""
+    judged = rivals[0].judged
+    both = len(set(judged.labels.tolist())) == 2
+    return [
+        *(
+            [plot_roc(rivals), plot_precision_recall(rivals), plot_reliability(judged)]
+            if both
+            else []
+        ),
+        plot_probabilities(judged, calibration),
+    ]
+
+
+def plot_roc(rivals: Sequence[DetectorResult]) -> ReportFigure:
+    from sklearn.metrics import roc_curve
+
+    figure, (axes,) = create_panels(height=3.9)
+    for number, each in enumerate(rivals):
+        fpr, tpr, _ = roc_curve(each.judged.labels, each.judged.probabilities)
+        # Straight between two points: a step would count tied scores for nothing.
+        _plot_curve(
+            axes, fpr, tpr, number, f"{each.name}: {each.estimates['ROC AUC'].value:.3f}", "default"
+        )
+    at = rivals[0].estimates
+    axes.plot(
+        at["FPR"].value,
+        at["TPR"].value,
+        "o",
+        color=SERIES_COLOURS[0],
+        markersize=7,
+        label="at the frozen threshold",
+    )
+    axes.plot([0, 1], [0, 1], color="0.8", zorder=0)
+    axes.set(xlabel="photographs called generated (FPR)", ylabel="generated images found (TPR)")
+    axes.legend(loc="lower right", fontsize=7.5, title="ROC AUC", title_fontsize=7.5, frameon=False)
+    caption = (
+        "Up and to the left is better; the grey diagonal is a coin. The dot is where the detector was set before these images "
+        "were seen."
+    )
+    return ReportFigure("roc", "ROC curve", caption, render_png(figure))
+
+
+def plot_precision_recall(rivals: Sequence[DetectorResult]) -> ReportFigure:
+    from sklearn.metrics import precision_recall_curve
+
+    figure, (axes,) = create_panels(height=3.9)
+    for number, each in enumerate(rivals):
+        precision, recall, _ = precision_recall_curve(each.judged.labels, each.judged.probabilities)
+        _plot_curve(
+            axes,
+            recall,
+            precision,
+            number,
+            f"{each.name}: {each.estimates['average precision'].value:.3f}",
+        )
+    share = float(rivals[0].judged.labels.mean())
+    axes.axhline(share, color="0.8", zorder=0)
+    axes.set(xlabel="recall (TPR)", ylabel="precision", ylim=(0, 1.03))
+    axes.legend(
+        loc="lower left", fontsize=7.5, title="average precision", title_fontsize=7.5, frameon=False
+    )
+    caption = (
+        f"Precision at this set's mix of {share:.0%} generated images (the grey line is a coin). Where generated images are "
+        "rarer, precision is lower."
+    )
+    return ReportFigure("precision-recall", "Precision and recall", caption, render_png(figure))
+
+
+def _plot_curve(
+    axes, x: np.ndarray, y: np.ndarray, number: int, label: str, steps: str = "steps-post"
+) -> None:
+    look = {
+        "color": SERIES_COLOURS[number % len(SERIES_COLOURS)],
+        "linestyle": CURVE_LINE_STYLES[number % len(CURVE_LINE_STYLES)],
+    }
+    axes.plot(x, y, label=label, linewidth=1.9 if number == 0 else 1.3, drawstyle=steps, **look)
+
+
+def plot_probabilities(judged: ScoredImages, calibration: Calibration) -> ReportFigure:
+    figure, (axes,) = create_panels(height=3.4)
+    values = {
+        name: judged.probabilities[judged.labels == label] for label, name in enumerate(LABELS)
+    }
+    draw_histograms(
+        axes, {name: each for name, each in values.items() if len(each)}, np.linspace(0, 1, 26)
+    )
+    axes.axvspan(
+        calibration.real_below,
+        calibration.generated_above,
+        color="0.9",
+        zorder=0,
+        label="can't tell",
+    )
+    axes.axvline(calibration.threshold, color="0.2", linestyle=":", label="threshold")
+    axes.set(xlabel="probability of generated", xlim=(0, 1))
+    axes.legend(fontsize=7.5, frameon=False)
+    caption = "What the detector says. The grey band is where it answers “can't tell”; threshold and band were set on other images."
+    return ReportFigure("probabilities", "Probabilities", caption, render_png(figure))
+
+
+def plot_reliability(judged: ScoredImages) -> ReportFigure:
+    figure, (axes, below) = create_panels(2, height=4.2)
+    found = list(compute_reliability_bins(judged))
+    axes.plot([0, 1], [0, 1], color="0.8", zorder=0)
+    x, y = [each.probability for each in found], [each.generated for each in found]
+    axes.plot(x, y, "o-", color=SERIES_COLOURS[0], markersize=4, linewidth=1.3)
+    axes.set(ylabel="share generated", ylim=(-0.04, 1.04), xlim=(0, 1))
+    below.bar(x, [each.images for each in found], width=0.02, color=SERIES_COLOURS[1])
+    below.set(xlabel="probability of generated, mean of the bin", ylabel="images")
+    caption = (
+        "Of the images that are given 70%, 70% should be generated: points on the grey line. Bins with few images, see below, "
+        "say little."
+    )
+    return ReportFigure("reliability", "Reliability", caption, render_png(figure))

@@ -1,0 +1,140 @@
+"""Everything that a validation found, and the files that say it: index.html, metrics.json, and the detector's model card."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from data_collection.audit.audit import Audit
+from data_collection.dataset import manifest
+from runtime.plotting import ReportFigure
+from training.detectors.card import Card
+from validation.data.evaluation_set import EvaluationSet
+from validation.explanations.explain import Explanations
+from validation.explanations.image_panels import ImagePanel
+from validation.explanations.negative_controls import SourcePairControl
+from validation.metrics.abstention import AbstentionStatistics
+from validation.metrics.breakdowns import Breakdown
+from validation.metrics.comparison import DetectorComparison, DetectorResult
+from validation.metrics.estimates import Estimate
+from validation.metrics.intervals import BOOTSTRAP_REPLICATES, CONFIDENCE_LEVEL
+from validation.metrics.reliability import (
+    compute_chance_calibration_error,
+    compute_reliability_bins,
+)
+from validation.metrics.scored_images import ScoredImages
+from validation.robustness.summary import RobustnessSummary
+
+
+@dataclass(frozen=True)
+class ValidationReport:
+    """Content of the page.
+
+    Attributes:
+        verdict: three sentences.
+        wrong: the most wrong images of each class.
+        sources: negative control, each pair of sources of photographs.
+        audit: of the data set, if there is one.
+        limits: what not to use the detector for.
+        command: how to make the report again.
+    """
+
+    card: Card
+    data: EvaluationSet
+    verdict: list[str]
+    verdicts: list[DetectorResult]
+    breakdowns: list[Breakdown]
+    doubts: list[AbstentionStatistics]
+    wrong: dict[str, list[ImagePanel]]
+    explained: Explanations
+    sources: list[SourcePairControl]
+    limits: list[str]
+    command: str
+    robustness: RobustnessSummary | None = None
+    comparison: DetectorComparison | None = None
+    audit: Audit | None = None
+    pictures: list[ReportFigure] = field(default_factory=list)
+
+    @property
+    def judged(self) -> ScoredImages:
+        return self.verdicts[0].judged
+
+    @property
+    def estimates(self) -> dict[str, Estimate]:
+        return self.verdicts[0].estimates
+
+
+def build_metrics_json(report: ValidationReport) -> dict[str, Any]:
+    """metrics.json: every number of the page, and what is needed to make it again; the same from one run to the next."""
+    card, data = report.card, report.data
+    numbers = {
+        "model": card.name,
+        "model_sha256": card.sha256,
+        "banner": card.banner,
+        "judged_on": {
+            "name": data.name,
+            "images": _count_per_label(report.judged.labels),
+            "groups": len(np.unique(report.judged.groups)),
+            "not_judged": [{"file": file, "reason": reason} for file, reason in data.refused],
+            "opened": data.opened and {"times": data.opened[0], "detectors": data.opened[1]},
+            "one_source_each": data.one_source_each,
+            "overlap_with_training": data.overlap,
+            "not_checked": data.unchecked,
+            "hold_out_sha256": card.dataset["hold_out_sha256"] if data.opened else None,
+        },
+        "verdict": report.verdict,
+        "calibration": card.calibration,
+        "detectors": {
+            each.name: {
+                "threshold": each.judged.threshold,
+                "metrics": each.estimates,
+                "delong": each.delong,
+                "confusion": each.judged.confusion,
+            }
+            for each in report.verdicts
+        },
+        "breakdowns": report.breakdowns,
+        "doubt": report.doubts,
+        "reliability": list(compute_reliability_bins(report.judged)),
+        "ece_of_a_calibrated_detector": compute_chance_calibration_error(report.judged),
+        "most_wrong": {
+            label: [
+                {"file": each.file, "source": each.source, "probability": each.probability}
+                for each in images
+            ]
+            for label, images in report.wrong.items()
+        },
+        "robustness": report.robustness
+        and {
+            "images": report.robustness.images,
+            "conditions": [report.robustness.clean, *report.robustness.conditions],
+            "most_biased": report.robustness.biased and report.robustness.biased.name,
+        },
+        "comparison": report.comparison,
+        "explanations": {
+            "checks": report.explained.checks,
+            "neighbours": report.explained.purities,
+        },
+        "negative_controls": {
+            "shuffled_labels": report.explained.shuffled,
+            "two_sources": report.sources,
+        },
+        "audit": report.audit
+        and {"verdict": report.audit.verdict, "fingerprint": report.audit.fingerprint},
+        "limits": report.limits,
+        "data_of_the_training": card.dataset,
+        "base": card.base,
+        "canonicaliser": card.canonicaliser,
+        "bootstrap": {
+            "replicates": BOOTSTRAP_REPLICATES,
+            "confidence": CONFIDENCE_LEVEL,
+            "seed": 0,
+        },
+        "versions": card.versions,
+        "command": report.command,
+    }
+    return numbers
+
+
+def _count_per_label(labels: np.ndarray) -> dict[str, int]:
+    return {label: int(np.sum(labels == number)) for number, label in enumerate(manifest.LABELS)}

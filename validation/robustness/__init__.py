@@ -1,0 +1,1 @@
+"""Distortions of the images, and what they do to the metrics."""

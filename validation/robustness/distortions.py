@@ -1,0 +1,211 @@
+"""What happens to a picture that is passed on: it is recompressed, shrunk, blurred, cropped, screenshotted.
+
+Every row works on the decoded square at its native resolution, as the wild works on the file, before the canonicaliser
+prepares it for the detector. The values are those that the field reports (Wang et al. 2020, UniversalFakeDetect, SIDBench);
+"social network" is the crop, resize and recompression of Corvi et al. 2023.
+"""
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from PIL import Image, ImageEnhance, ImageFilter
+
+DISTORTIONS_VERSION = 2
+"""Part of the key of what is kept on disk; raised whenever a row gives other pixels under the same name."""
+
+DistortionEffect = Callable[[Image.Image, np.random.Generator], Image.Image]
+
+
+@dataclass(frozen=True)
+class Distortion:
+    """One condition.
+
+    Attributes:
+        family: "JPEG", "blur", ...
+        value: as the axis shows it, such as "50"; empty where the family has but one.
+        axis: what the values are, with their unit.
+        apply: gives the distorted picture, RGB, not always of the same size; whatever is random comes from the generator.
+        opposite: whether it lies on the other side of the undistorted picture than the rows that follow it, as darker
+            does of brighter.
+    """
+
+    family: str
+    value: str
+    axis: str
+    apply: DistortionEffect
+    opposite: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.family} {self.value}".strip()
+
+    def draw(self, face_id: str) -> np.random.Generator:
+        """The generator of this distortion of this image, the same in every run."""
+        return np.random.default_rng(
+            int(hashlib.sha256(f"{face_id}:{self.name}".encode()).hexdigest()[:16], 16)
+        )
+
+    def of(self, square: Image.Image, face_id: str) -> Image.Image:
+        return self.apply(square, self.draw(face_id))
+
+
+def reencode_image(square: Image.Image, format: str, **options) -> Image.Image:
+    """The picture after a round trip through a file."""
+    buffer = io.BytesIO()
+    square.save(buffer, format, **options)
+    with Image.open(buffer, formats=(format,)) as image:
+        return image.convert("RGB")
+
+
+def apply_jpeg(square: Image.Image, *qualities: int) -> Image.Image:
+    for quality in qualities:
+        square = reencode_image(square, "JPEG", quality=quality, subsampling="4:2:0")
+    return square
+
+
+def apply_webp(square: Image.Image, quality: int) -> Image.Image:
+    return reencode_image(square, "WEBP", quality=quality)
+
+
+def resize_square(
+    square: Image.Image, scale: float, kernel: Image.Resampling = Image.Resampling.BICUBIC
+) -> Image.Image:
+    side = max(1, round(square.width * scale))
+    return square.resize((side, side), kernel)
+
+
+def blur_square(square: Image.Image, sigma: float) -> Image.Image:
+    return square.filter(ImageFilter.GaussianBlur(sigma))
+
+
+def crop_square(
+    square: Image.Image, keep: float, across: float = 0.5, down: float = 0.5
+) -> Image.Image:
+    """The part that is `keep` of the side, `across` and `down` of the way from the upper left to the lower right corner."""
+    side = max(1, round(square.width * keep))
+    left, top = round((square.width - side) * across), round((square.height - side) * down)
+    return square.crop((left, top, left + side, top + side))
+
+
+def add_noise(square: Image.Image, draw: np.random.Generator, sigma: float) -> Image.Image:
+    noise = draw.standard_normal((square.height, square.width, 3), dtype=np.float32)
+    return Image.fromarray(
+        (np.asarray(square) + sigma * noise).round().clip(0, 255).astype(np.uint8)
+    )
+
+
+def simulate_screenshot(square: Image.Image) -> Image.Image:
+    return apply_jpeg(resize_square(square, 0.9), 80)  # the PNG in between loses nothing
+
+
+def simulate_social_network(square: Image.Image, draw: np.random.Generator) -> Image.Image:
+    keep, across, down = draw.uniform(5 / 8, 1), *draw.random(2)
+    shrunk = crop_square(square, keep, across, down).resize((200, 200), Image.Resampling.BICUBIC)
+    return apply_jpeg(shrunk, int(draw.integers(65, 101)))
+
+
+def make_deterministic_effect(
+    effect: Callable[..., Image.Image], *values: object
+) -> DistortionEffect:
+    """An effect that draws nothing."""
+    return lambda square, draw: effect(square, *values)
+
+
+def apply_gamma(square: Image.Image, exponent: float) -> Image.Image:
+    """Grey levels of 0 to 1 to the power of the exponent: under 1 is brighter."""
+    return square.point([round(255 * (level / 255) ** exponent) for level in range(256)] * 3)
+
+
+def make_enhance_effect(kind: Callable, change: float) -> DistortionEffect:
+    return lambda square, draw: kind(square).enhance(1 + change)
+
+
+def _make_family(
+    family: str,
+    axis: str,
+    effect: Callable[[float], DistortionEffect],
+    values: tuple,
+    shown: str = "{:g}",
+) -> list[Distortion]:
+    """A row for each value; those before None lie on the other side of the undistorted picture."""
+    middle = values.index(None) if None in values else 0
+    pairs = [(value, place < middle) for place, value in enumerate(values) if value is not None]
+    return [
+        Distortion(family, shown.format(value), axis, effect(value), opposite)
+        for value, opposite in pairs
+    ]
+
+
+UNDISTORTED = Distortion("none", "", "", make_deterministic_effect(lambda square: square))
+
+_ENHANCE_CHANGES = (-0.2, -0.1, None, 0.1, 0.2)
+
+DISTORTIONS: tuple[Distortion, ...] = (
+    *_make_family(
+        "JPEG",
+        "JPEG quality",
+        partial(make_deterministic_effect, apply_jpeg),
+        (100, 95, 90, 80, 75, 70, 60, 50, 40, 30),
+    ),
+    *_make_family(
+        "WebP", "WebP quality", partial(make_deterministic_effect, apply_webp), (90, 75, 50)
+    ),
+    *_make_family(
+        "resize",
+        "times the side",
+        partial(make_deterministic_effect, resize_square),
+        (0.25, 0.5, 0.75, None, 1.5, 2),
+    ),
+    *_make_family(
+        "blur", "sigma, pixels", partial(make_deterministic_effect, blur_square), (0.5, 1, 2, 3, 4)
+    ),
+    *_make_family(
+        "noise", "sigma, grey levels", lambda sigma: partial(add_noise, sigma=sigma), (2, 5, 10, 20)
+    ),
+    *_make_family(
+        "centre crop",
+        "part of the side kept",
+        partial(make_deterministic_effect, crop_square),
+        (0.95, 0.9, 0.75, 0.625, 0.5),
+    ),
+    *_make_family(
+        "brightness",
+        "change of brightness",
+        partial(make_enhance_effect, ImageEnhance.Brightness),
+        _ENHANCE_CHANGES,
+        "{:+.0%}",
+    ),
+    *_make_family(
+        "contrast",
+        "change of contrast",
+        partial(make_enhance_effect, ImageEnhance.Contrast),
+        _ENHANCE_CHANGES,
+        "{:+.0%}",
+    ),
+    *_make_family(
+        "gamma",
+        "exponent",
+        partial(make_deterministic_effect, apply_gamma),
+        (0.8, 0.9, None, 1.1, 1.2),
+    ),
+    Distortion(
+        "halved, bilinear",
+        "",
+        "",
+        make_deterministic_effect(resize_square, 0.5, Image.Resampling.BILINEAR),
+    ),
+    Distortion(
+        "halved, Lanczos",
+        "",
+        "",
+        make_deterministic_effect(resize_square, 0.5, Image.Resampling.LANCZOS),
+    ),
+    Distortion("double JPEG", "75, 90", "qualities", make_deterministic_effect(apply_jpeg, 75, 90)),
+    Distortion("double JPEG", "50, 90", "qualities", make_deterministic_effect(apply_jpeg, 50, 90)),
+    Distortion("screenshot", "", "", make_deterministic_effect(simulate_screenshot)),
+    Distortion("social network", "", "", simulate_social_network),
+)
