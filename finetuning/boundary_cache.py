@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,9 +23,6 @@ from training import accelerators
 from training.detectors.detector_parts import DetectorParts
 from training.features import extractor, feature_cache
 from training.features import pixels as feature_pixels
-
-if TYPE_CHECKING:
-    pass
 
 FORWARD_BATCH_IMAGES = 8
 ROWS_PER_CHECKPOINT = 64

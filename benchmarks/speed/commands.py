@@ -127,6 +127,6 @@ def measure_sample_peers(place: Path) -> list[Measurement]:
 
 def measure_million_rows(place: Path) -> list[Measurement]:
     measure_process(
-        ["benchmarks.scale", "--place", str(place), "--out", str(place / "scale.json")], place
+        ["benchmarks.speed.scale", "--place", str(place), "--out", str(place / "scale.json")], place
     )
     return [Measurement(**each) for each in json.loads((place / "scale.json").read_bytes())]

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.detecting saved_models/NAME PICTURES`: what an answer costs, on the command line and on the page.
+"""`python -m benchmarks.speed.detecting saved_models/NAME PICTURES`: what an answer costs, on the command line and on the page.
 
 Folder and raw ONNX Runtime run in turns on the same pictures; the raw one gets pixels that were prepared before.
 """
@@ -214,4 +214,4 @@ def _watch_resident_memory(process: subprocess.Popen) -> Iterator[list[float]]:
 
 
 if __name__ == "__main__":
-    console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.detecting"))
+    console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.speed.detecting"))

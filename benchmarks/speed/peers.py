@@ -1,4 +1,4 @@
-"""`python -m benchmarks.peers DATASET`: our training beside fine-tuning as fastai does it, on the same images.
+"""`python -m benchmarks.speed.peers DATASET`: our training beside fine-tuning as fastai does it, on the same images.
 
 Both learn from the train split, see the same canonical pictures, set their threshold on the validation split, and are judged on
 the hold-out, and on data sets of other sources. AutoKeras is not here: its ImageClassifier (3.0) fails with Keras 3.15, which
@@ -121,7 +121,7 @@ def compare_peers(data: Path, minutes: float, unseen: Sequence[Path] = ()) -> li
             place = Path(folder) / str(number)
             place.mkdir()
             words = [
-                "benchmarks.peers",
+                "benchmarks.speed.peers",
                 str(data.absolute()),
                 "--minutes",
                 str(minutes),
@@ -265,4 +265,4 @@ PEER_TRAINERS: dict[str, Callable[[Dataset, float, Path], Scorer]] = {
 """Name, and what trains it: given the data set, when it has to end, and a folder; returns what judges pictures."""
 
 if __name__ == "__main__":
-    console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.peers"))
+    console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.speed.peers"))

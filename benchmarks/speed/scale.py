@@ -1,4 +1,4 @@
-"""`python -m benchmarks.scale`: a search over a million rows of made-up features that lie on disk; its memory, and its speed.
+"""`python -m benchmarks.speed.scale`: a search over a million rows of made-up features that lie on disk; its memory, and its speed.
 
 The features are as many numbers as MobileNetV2's top layer has. What is counted is the memory that the process has to itself;
 pages of the features that the system keeps in memory as long as nobody else needs it are told beside it.
@@ -135,4 +135,4 @@ def read_memory_gb(what: str) -> float:
 
 
 if __name__ == "__main__":
-    console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.scale"))
+    console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.speed.scale"))

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.generalisation --centre data/many --face data/many-face`: what helps against unseen generators.
+"""`python -m benchmarks.studies.generalisation --centre data/many --face data/many-face`: what helps against unseen generators.
 
 Every recipe is measured with each source left out of training in turn, and chosen without the one that tests it: for every
 generator left out, the recipe that did best when each of the other generators was left out as well. Two data sets of the same
@@ -211,7 +211,7 @@ def main(
         {recipe: rename_sources(row, called) for recipe, row in some.items()}
         for some in (rows, at_64)
     )
-    command = shlex.join(["python", "-m", "benchmarks.generalisation", *sys.argv[1:]])
+    command = shlex.join(["python", "-m", "benchmarks.studies.generalisation", *sys.argv[1:]])
     parts = [
         [recipe.name for recipe in part]
         for part in (SINGLE_CHANGE_RECIPES, COMBINED_RECIPES, SEARCH_RECIPES, UNFROZEN_RECIPES)
@@ -342,4 +342,4 @@ def choose_recipes(rows: dict[str, dict]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.generalisation"))
+    console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.studies.generalisation"))

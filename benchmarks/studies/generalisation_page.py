@@ -1,4 +1,4 @@
-"""docs/generalisation.md: the tables of `python -m benchmarks.generalisation`."""
+"""docs/generalisation.md: the tables of `python -m benchmarks.studies.generalisation`."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.jpeg_quality data/faces --out FOLDER`: what the canonicaliser's random JPEG quality buys.
+"""`python -m benchmarks.studies.jpeg_quality data/faces --out FOLDER`: what the canonicaliser's random JPEG quality buys.
 
 Logistic regression on MobileNetV2's taps is trained on pictures that end in a JPEG of a drawn quality, of one quality, or in
 none, each on the files as they are and on two stores that save photographs alone as JPEG; and judged on the hold-out under
@@ -222,7 +222,7 @@ def main(dataset: Annotated[Path, tyro.conf.Positional], out: Path) -> None:
         out / "kept",
         Extractor(weights.find_base_weights(BASE_NAME), (IMAGE_SIDE_PX,), IMAGE_SIDE_PX),
     )
-    opened = splits.record_hold_out_opening(dataset, "benchmarks.jpeg_quality")
+    opened = splits.record_hold_out_opening(dataset, "benchmarks.studies.jpeg_quality")
     console.print_heading(f"Three ways to end the canonicaliser, on {dataset} (opening {opened})")
     rows = [
         row
@@ -338,4 +338,4 @@ def _plot_pipeline(axes, values: Sequence[Estimate], pipeline: str, shift: float
 
 
 if __name__ == "__main__":
-    console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.jpeg_quality"))
+    console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.studies.jpeg_quality"))

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.small_autoencoder PHOTOS OUT`: an autoencoder for reconstructions, where no model hub can be reached.
+"""`python -m benchmarks.studies.small_autoencoder PHOTOS OUT`: an autoencoder for reconstructions, where no model hub can be reached.
 
 It has the layout of Stable Diffusion's in diffusers, a hundredth of the numbers, and is trained for some minutes
 on crops of the photographs. `python -m data_collection --generated reconstruction:100@OUT` then passes photographs through it.
@@ -114,4 +114,4 @@ def cut_random_crop(picture: np.ndarray, draw: np.random.Generator, side: int) -
 
 
 if __name__ == "__main__":
-    console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.small_autoencoder"))
+    console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.studies.small_autoencoder"))

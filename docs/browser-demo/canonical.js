@@ -1,4 +1,4 @@
-// What data_collection/face_images.py does to a picture before a detector sees it, in a browser: centre square, Lanczos,
+// What data_collection/images/canonical.py does to a picture before a detector sees it, in a browser: centre square, Lanczos,
 // and a JPEG whose quality the picture's own bytes decide. The resize is Pillow's and the drawn quality numpy's, to the bit;
 // decoding and the JPEG are the browser's.
 

@@ -11,15 +11,11 @@ import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runtime import atomic_files, checked_json, console, hashing, package_index
 from training.bases import base_models
 from training.bases.base_models import BASE_MODELS
 from training.bases.weight_packages import WEIGHTS_PACKAGES, locate_packaged_file
-
-if TYPE_CHECKING:
-    pass
 
 WEIGHT_SOURCES = ("auto", "imagenet", "package", "random")
 RANDOM_WEIGHTS_ID = "random-2"

@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,10 +20,6 @@ from runtime import console
 from training.features.compute import compute_missing_features, read_feature_chunks
 from training.features.extractor import Extractor
 from training.features.layout import Column
-
-if TYPE_CHECKING:
-    pass
-
 
 MAX_TABLE_BYTES_IN_MEMORY = 1 << 30
 """Bytes of features that are held in memory; more are mapped from disk."""

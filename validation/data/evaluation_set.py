@@ -5,8 +5,6 @@ from pathlib import Path
 
 from data_collection.dataset.manifest import FaceRecord
 
-pass
-
 
 @dataclass(frozen=True)
 class TrainingOverlap:
