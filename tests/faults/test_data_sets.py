@@ -39,7 +39,7 @@ def rows(folder: Path) -> list[manifest.FaceRecord]:
     return manifest.read_manifest(folder / "data" / "faces")
 
 
-# 3: a power cut
+# A power cut
 
 
 class Disk:
@@ -93,7 +93,7 @@ def test_at_no_moment_does_the_disk_hold_a_row_without_its_files_and_their_names
     assert len(disk.rows) == 80 and all(row.original and row.image for row in disk.rows)
 
 
-# 7: two commands on one data set
+# Two commands on one data set
 
 
 def test_of_two_collections_at_once_one_is_turned_away_and_the_other_unharmed(tmp_path):
@@ -120,7 +120,7 @@ def test_of_two_collections_at_once_one_is_turned_away_and_the_other_unharmed(tm
     )
 
 
-# 9: damage to the manifest
+# Damage to the manifest
 
 
 def test_no_edited_byte_of_a_manifest_is_a_traceback_or_a_silent_loss(tmp_path, capsys):
@@ -178,7 +178,7 @@ def test_an_unfinished_last_line_is_said_once(tmp_path, capsys):
     assert capsys.readouterr().err.count(f"The last line of {path} is unfinished") == 1
 
 
-# 10: verify
+# Verify
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -232,7 +232,7 @@ def test_verify_lists_another_hold_out(tmp_path, capsys):
     assert "hold-out is not the one that was sealed" in " ".join(capsys.readouterr().out.split())
 
 
-# 25: no memory
+# No memory
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc here")
@@ -259,7 +259,7 @@ console.run(__main__.main)
     assert "Out of memory" in done.stderr and "Traceback" not in done.stderr
 
 
-# 28, 29, 45: what a folder holds beside pictures, and what they are called
+# What a folder holds beside pictures, and what they are called
 
 
 @pytest.fixture
@@ -340,7 +340,7 @@ def test_a_misspelt_folder_is_told_its_name(tmp_path):
         requested_sources.check_folder_source(str(tmp_path / "photografs"))
 
 
-# 43: classes that are out of balance, and pictures that all belong together
+# Classes that are out of balance, and pictures that all belong together
 
 
 def test_pictures_of_one_person_are_warned_of_and_not_trained_on(faces, tmp_path, capsys):

@@ -72,7 +72,7 @@ def pixel(data: bytes) -> list[int]:
     return np.asarray(decode.decode_face(data).square)[32, 32].astype(int).tolist()
 
 
-# 30: other kinds of files
+# Other kinds of files
 
 
 @pytest.mark.parametrize("name", ["text", "page", "svg", "pdf", "eps", "psd", "fits", "icon"])
@@ -82,7 +82,7 @@ def test_another_kind_of_file_is_called_one(name):
         decode.decode_face(kinds[name])
 
 
-# 32, 39, 40, 41: time and memory
+# Time and memory
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
 
@@ -145,7 +145,7 @@ def test_a_single_point_is_a_single_colour():
     assert quality.is_single_colour(decode.decode_face(fuzzing.traps()["png of one point"]))
 
 
-# 24: what counts as a single colour
+# What counts as a single colour
 
 
 @pytest.mark.parametrize(("apart", "single"), [(0, True), (3, True), (4, False)])
@@ -156,14 +156,14 @@ def test_a_single_colour_is_one_that_differs_by_less_than_two_levels(apart, sing
     assert quality.is_single_colour(decode.decode_face(data)) == single
 
 
-# 31: cut files
+# Cut files
 
 
 def test_files_that_are_cut_are_never_opened_as_they_are():
     assert ImageFile.LOAD_TRUNCATED_IMAGES is False
 
 
-# 33: colours of print
+# Colours of print
 
 
 def ycck(image: Image.Image) -> bytes:
@@ -201,7 +201,7 @@ def test_colours_of_print_are_within_three_levels(kind):
     assert np.abs(np.subtract(pixel(in_print()[kind]), RED)).max() <= 3
 
 
-# 36, 37: the first frame, upright
+# The first frame, upright
 
 
 def test_of_two_pictures_in_one_jpeg_the_first_is_used():

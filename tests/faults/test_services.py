@@ -30,7 +30,7 @@ from toys.prompt_settings import GPT_SETTINGS, catch_refusal, list_texts
 pytestmark = GENERATION_MARKS
 
 
-# 17: prompts that are too long
+# Prompts that are too long
 
 
 @pytest.mark.parametrize("style", ["short", "long"])
@@ -53,7 +53,7 @@ def test_a_line_without_end_is_named_by_its_number(tmp_path):
     assert len(prompts.ensure_prompts(tmp_path, asking, 0)) == 2
 
 
-# 18: a prompt is text and nothing else
+# A prompt is text and nothing else
 
 
 @pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.slow)])
@@ -100,7 +100,7 @@ def test_no_prompt_becomes_a_path_a_line_or_a_format(tmp_path, service, model, c
     harmless()
 
 
-# 19, 21: no key, no network
+# No key, no network
 
 
 def test_without_a_key_a_command_ends_before_the_model_is_looked_into(tmp_path, model):
@@ -145,7 +145,7 @@ def test_an_offline_hub_without_the_model_is_told_with_a_way_out(tmp_path):
     assert "HF_HUB_OFFLINE" in table and "--generated folder:PATH, or --model" in table
 
 
-# 22: model files that are damaged or made to hurt
+# Model files that are damaged or made to hurt
 
 
 class Hostile:
@@ -195,7 +195,7 @@ def _refused(folder: Path, model: Path) -> None:
     assert caught.value.exit_code == console.EXIT_BAD_MODEL and "\n" not in str(caught.value)
 
 
-# 24: pictures that are no numbers
+# Pictures that are no numbers
 
 
 def test_a_model_that_gives_no_numbers_gives_a_single_colour(tmp_path):
