@@ -114,4 +114,6 @@ def cut_random_crop(picture: np.ndarray, draw: np.random.Generator, side: int) -
 
 
 if __name__ == "__main__":
-    console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.studies.small_autoencoder"))
+    console.run_command(
+        lambda: tyro.cli(main, prog="python -m benchmarks.studies.small_autoencoder")
+    )
