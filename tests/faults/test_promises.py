@@ -12,7 +12,7 @@ MIN_TESTS = 139
 
 
 @functools.cache
-def tests_in(path: str) -> set[str]:
+def functions_in(path: str) -> set[str]:
     return {
         node.name
         for node in ast.parse((REPOSITORY_ROOT / path).read_text()).body
@@ -34,7 +34,7 @@ def test_every_row_names_tests_that_exist():
     ]
     for row in rows:
         test_ids = TEST_ID.findall(row)
-        assert test_ids and all(name in tests_in(path) for path, name in test_ids), row
+        assert test_ids and all(name in functions_in(path) for path, name in test_ids), row
     assert len(rows) >= MIN_ROWS
     assert len(set(TEST_ID.findall(promises()))) >= MIN_TESTS
 
