@@ -27,7 +27,8 @@ started by torchrun or `accelerate launch`. Give the options of the collection; 
 pictures in."""
 
 
-PREGENERATE_ON_RAY_HELP = """Draws faces of `stable-diffusion` sources ahead of a collection, on the Ray cluster that RAY_ADDRESS \
+PREGENERATE_ON_RAY_HELP = """\
+Draws faces of `stable-diffusion` sources ahead of a collection, on the Ray cluster that RAY_ADDRESS \
 names, or on this machine's. Give the options of the collection; run that afterwards, and it takes the pictures in."""
 
 

@@ -168,7 +168,8 @@ def check_class_sizes(records: Sequence[FaceRecord]) -> None:
                 else ""
             )
             raise console.PlainError(
-                f"Only {count[label]} {label} images were accepted{why}; at least {MIN_IMAGES_PER_CLASS} are needed. Add a source with "
+                f"Only {count[label]} {label} images were accepted{why}; at least "
+                f"{MIN_IMAGES_PER_CLASS} are needed. Add a source with "
                 f"--{label} folder:PATH; what was collected is kept."
             )
 

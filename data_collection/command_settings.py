@@ -1,4 +1,7 @@
-"""Settings of `python -m data_collection audit, verify, upload, download, regenerate`. The docstrings are the `--help` texts."""
+"""Settings of `python -m data_collection audit, verify, upload, download, regenerate`.
+
+The docstrings are the `--help` texts.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -101,7 +101,8 @@ def _stop_if_all_blank(new: Sequence[FaceRecord], found: Sequence[CandidateFace]
         and all(record.reason == SINGLE_COLOUR_REASON for record in new)
     ):
         raise console.PlainError(
-            f"The first {BLANK_IMAGES_BEFORE_STOP} pictures by {found[0].source} came out in a single colour: its safety checker refuses "
+            f"The first {BLANK_IMAGES_BEFORE_STOP} pictures by {found[0].source} came out in a "
+            "single colour: its safety checker refuses "
             "them, or the model is broken. Give --no-safety-checker, other prompts, or another model."
         )
 

@@ -102,7 +102,8 @@ def _report_final_head(who: str, trial: HeadTrial, head: TrainedHead, log_folder
         log_training_curves(run, head)
     if head.diverged:
         raise console.PlainError(
-            f"{who}, {head_spec.describe_head_spec(trial.values)}, diverged: its loss is not a number any more. Take another --seed."
+            f"{who}, {head_spec.describe_head_spec(trial.values)}, diverged: its loss is not a "
+            "number any more. Take another --seed."
         )
     loss, auc = (head.history[name][head.best] for name in ("val_loss", "val_auc"))
     console.print_message(

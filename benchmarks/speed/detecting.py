@@ -170,7 +170,8 @@ def measure_page(model: Path, paths: Sequence[Path]) -> list[Measurement]:
     right = sum(abs(answer["probability"] - own) < 1e-6 for answer, own in answers)
     away = sum(status == 503 for status, _ in together)
     console.print_message(
-        f"{CONCURRENT_CLIENTS} clients at once: {right} right answers, {away} asked to come back, {CONCURRENT_CLIENTS - right - away} wrong."
+        f"{CONCURRENT_CLIENTS} clients at once: {right} right answers, {away} asked to come "
+        f"back, {CONCURRENT_CLIENTS - right - away} wrong."
     )
     return [
         Measurement("the page, from the command to its first answer", site.seconds, "s", most=2),

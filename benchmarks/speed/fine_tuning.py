@@ -87,5 +87,8 @@ def measure_speedup(parent: DetectorParts, lowest: str, what: str, promised: flo
     ratios = tuple(
         measure_seconds(steps[1]) / measure_seconds(steps[0]) for _ in range(TIMED_ROUNDS)
     )
-    title = f"fine-tuning {name} at {IMAGE_SIDE_PX} px, batches of {TRAINING_BATCH_SIZE}, {what}: whole model over cached activations"
+    title = (
+        f"fine-tuning {name} at {IMAGE_SIDE_PX} px, batches of {TRAINING_BATCH_SIZE}, {what}: "
+        "whole model over cached activations"
+    )
     return Measurement(title, statistics.median(ratios), "x", least=promised, repetitions=ratios)

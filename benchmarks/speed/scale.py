@@ -1,4 +1,6 @@
-"""`python -m benchmarks.speed.scale`: a search over a million rows of made-up features that lie on disk; its memory, and its speed.
+"""Time a search over a million rows of random features on disk, and measure its memory.
+
+Run `python -m benchmarks.speed.scale`.
 
 The features are as many numbers as MobileNetV2's top layer has. What is counted is the memory that the process has to itself;
 pages of the features that the system keeps in memory as long as nobody else needs it are told beside it.

@@ -1,4 +1,6 @@
-"""`python -m benchmarks.studies.small_autoencoder PHOTOS OUT`: an autoencoder for reconstructions, where no model hub can be reached.
+"""Train a small autoencoder for reconstructions, where no model hub can be reached.
+
+Run `python -m benchmarks.studies.small_autoencoder PHOTOS OUT`.
 
 It has the layout of Stable Diffusion's in diffusers, a hundredth of the numbers, and is trained for some minutes
 on crops of the photographs. `python -m data_collection --generated reconstruction:100@OUT` then passes photographs through it.

@@ -53,7 +53,10 @@ REMOVED_SHORTCUT_SENTENCE = (
     " As collected, the files do give the label away: {found}. The preparation that both classes share takes that out of "
     "what training sees, as far as these probes can tell."
 )
-CONTENT_DIFFERENCE_SENTENCE = " The pictures differ in plain things too, which a detector has to beat to have learnt anything more: {found}."
+CONTENT_DIFFERENCE_SENTENCE = (
+    " The pictures differ in plain things too, which a detector has to beat to have learnt "
+    "anything more: {found}."
+)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ def find_file_differences(
         ):
             told.append((share[less] - share[more], name, value, more, less, share))
     return [
-        f"{share[more]:.0%} of the {CLASS_PLURALS[more]} {FILE_FACT_PHRASES[name].format(value)}, {share[less]:.0%} of the {CLASS_PLURALS[less]}."
+        f"{share[more]:.0%} of the {CLASS_PLURALS[more]} "
+        f"{FILE_FACT_PHRASES[name].format(value)}, {share[less]:.0%} of the {CLASS_PLURALS[less]}."
         for _, name, value, more, less, share in sorted(told, key=lambda tell: tell[:3])
     ]

@@ -46,7 +46,8 @@ def render_near_duplicates(
             for group in shown
         ]
         caption = (
-            f"Each row is a group of near-duplicates (perceptual hashes at most {grouping.MAX_NEAR_DUPLICATE_BITS} of 64 bits apart, mirrored "
+            "Each row is a group of near-duplicates (perceptual hashes at most "
+            f"{grouping.MAX_NEAR_DUPLICATE_BITS} of 64 bits apart, mirrored "
             f"or not), at most {members} of each. The bar beneath is blue for real, orange for generated. Rows of different "
             "pictures are false alarms, and cost nothing: a group only stays together in one split."
         )

@@ -67,7 +67,10 @@ def _render_sizes(classes: Mapping[str, list[FaceRecord]]) -> ReportFigure:
         axis.set_minor_locator(NullLocator())
     for disc in axes.legend(frameon=False, fontsize=9).legend_handles:
         disc.set_sizes([40])
-    caption = "A disc per size of the originals, its area the share of the class. One large disc is a fixed size: a label by itself."
+    caption = (
+        "A disc per size of the originals, its area the share of the class. One large disc is a "
+        "fixed size: a label by itself."
+    )
     return ReportFigure("sizes", "Sizes", caption, plotting.render_png(figure))
 
 

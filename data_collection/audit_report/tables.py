@@ -1,4 +1,7 @@
-"""Compute the tables of the audit page from manifest rows: sources, splits, groups, duplicates, prompt attributes, generation settings."""
+"""Compute the tables of the audit page from manifest rows.
+
+They count sources, splits, groups, duplicates, prompt attributes and generation settings.
+"""
 
 import itertools
 from collections import Counter

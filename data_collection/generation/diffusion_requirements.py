@@ -76,7 +76,9 @@ def _check_gpu(passes: float) -> Requirement:
         return Requirement(
             "a GPU", False, found, "end what else runs there, or --generated folder:PATH"
         )
-    expected = f"very roughly {format_rough_duration(passes * UNET_PASS_FLOP[device.partition(':')[0]] / compute_device.measure_flop_per_second(device))}"
+    flop = passes * UNET_PASS_FLOP[device.partition(":")[0]]
+    seconds = flop / compute_device.measure_flop_per_second(device)
+    expected = f"very roughly {format_rough_duration(seconds)}"
     if device.startswith("cuda"):
         return Requirement(
             "a GPU",

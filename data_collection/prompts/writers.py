@@ -54,7 +54,8 @@ def _write_gpt_prompts(wanted: PromptRequest) -> Iterator[list[Prompt]]:
     if wanted.missing > 0:
         raise console.PlainError(
             f"{wanted.settings.prompt_model} wrote {len(wanted.known)} of {wanted.settings.prompt_count} prompts, then "
-            f"{MAX_FRUITLESS_ANSWERS} answers brought nothing new ({why}). What was written is kept; run again, or give --prompts "
+            f"{MAX_FRUITLESS_ANSWERS} answers brought nothing new ({why}). What was written is "
+            "kept; run again, or give --prompts "
             "template for the rest.",
             console.EXIT_REMOTE,
         )
@@ -97,9 +98,12 @@ def _request_gpt_prompts(wanted: PromptRequest) -> list[Prompt]:
 
 def _build_messages(wanted: PromptRequest) -> list[dict[str, str]]:
     task = (
-        f"Write {min(PROMPTS_PER_REQUEST, wanted.missing)} prompts for a text-to-image model. Each describes one photograph of one face: "
-        f"of an adult of 18 to 90 years, never of a real or famous person. {INSTRUCTION_BY_STYLE[wanted.settings.prompt_style]} Make them as "
-        f"different as people are, in {', '.join(PROMPT_ATTRIBUTES)}; give these again beside each prompt, in one to four words each, "
+        f"Write {min(PROMPTS_PER_REQUEST, wanted.missing)} prompts for a text-to-image model. "
+        "Each describes one photograph of one face: "
+        "of an adult of 18 to 90 years, never of a real or famous person. "
+        f"{INSTRUCTION_BY_STYLE[wanted.settings.prompt_style]} Make them as "
+        f"different as people are, in {', '.join(PROMPT_ATTRIBUTES)}; give these again beside "
+        "each prompt, in one to four words each, "
         'age as a number, and "none" where the prompt names none.'
     )
     there = "\n".join(prompt.text for prompt in wanted.known[-KNOWN_PROMPTS_PER_REQUEST:])

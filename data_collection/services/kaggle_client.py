@@ -133,7 +133,8 @@ def _download_dataset(wanted: KaggleRequest) -> Path:
         for archive in _cache_folder(wanted).glob("*.archive"):
             archive.unlink()
         raise console.PlainError(
-            f"{wanted.handle} arrived damaged and was removed; run again, or get it from {wanted.page} and give {KAGGLE_ALTERNATIVE}.",
+            f"{wanted.handle} arrived damaged and was removed; run again, or get it from "
+            f"{wanted.page} and give {KAGGLE_ALTERNATIVE}.",
             console.EXIT_REMOTE,
         ) from None
 

@@ -41,7 +41,10 @@ RATE_LIMIT_PAUSE_S = 20.0
 NO_CREDIT_CODES = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 MODERATION_CODES = ("moderation_blocked", "content_policy_violation", "content_filter")
 
-_NO_CREDIT_MESSAGE = "{service} says that the account of OPENAI_API_KEY has no credit left ({code}). Add credit, or give {instead}."
+_NO_CREDIT_MESSAGE = (
+    "{service} says that the account of OPENAI_API_KEY has no credit left ({code}). Add credit, "
+    "or give {instead}."
+)
 _NO_MODEL_MESSAGE = "{service} does not know the model {model}; name another with {option}."
 MESSAGE_BY_ERROR_CODE = {
     **dict.fromkeys(NO_CREDIT_CODES, _NO_CREDIT_MESSAGE),

@@ -35,7 +35,8 @@ def parse_kaggle_argument(argument: str) -> KaggleRequest:
     match = re.fullmatch(pattern, argument, re.ASCII)
     if not match:
         raise console.PlainError(
-            f"kaggle:{argument} is not understood; write kaggle:700, or kaggle:700@{DEFAULT_KAGGLE_DATASET}/versions/{DEFAULT_KAGGLE_VERSION}."
+            f"kaggle:{argument} is not understood; write kaggle:700, or "
+            f"kaggle:700@{DEFAULT_KAGGLE_DATASET}/versions/{DEFAULT_KAGGLE_VERSION}."
         )
     count, owner, name, version = match.groups()
     if not owner:

@@ -193,7 +193,8 @@ def request_image(model: str, prompt: str, folder: Path, photograph: FaceRecord 
         except UnusableAnswer as error:
             why = str(error)
     raise console.PlainError(
-        f"{model} sent no picture, {MAX_UNUSABLE_ANSWERS} times ({why}). What was drawn is kept; run again, or give {OPENAI_IMAGES_ALTERNATIVE}.",
+        f"{model} sent no picture, {MAX_UNUSABLE_ANSWERS} times ({why}). What was drawn is kept; "
+        f"run again, or give {OPENAI_IMAGES_ALTERNATIVE}.",
         console.EXIT_REMOTE,
     )
 

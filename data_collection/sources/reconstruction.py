@@ -37,7 +37,8 @@ AUTOENCODER_STRIDE_PX = 8
 
 def make_reconstruction_source_name(argument: str, settings: CollectionSettings) -> str:
     strength = settings.drawing.strength
-    return f"{diffusion_request.make_model_source_name(argument, settings)}-{f'redrawn-{strength:g}' if strength else 'reconstruction'}"
+    source_name = diffusion_request.make_model_source_name(argument, settings)
+    return f"{source_name}-{f'redrawn-{strength:g}' if strength else 'reconstruction'}"
 
 
 def list_reconstruction_candidates(request: SourceRequest) -> list[CandidateFace]:

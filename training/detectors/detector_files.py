@@ -1,4 +1,7 @@
-"""Write the files of a saved detector that training and fine-tuning have in common: models, baselines, hashes, cost figure and card."""
+"""Write the files of a saved detector that training and fine-tuning have in common.
+
+These are the models, baselines, hashes, cost figure and card.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

@@ -1,4 +1,7 @@
-"""HeadSpec, the hyperparameters of one head, and HeadTrial, what its training came to; the only place that reads and writes KerasTuner's values."""
+"""Define HeadSpec, the hyperparameters of one head, and HeadTrial, the result of its training.
+
+Only this file reads and writes KerasTuner's values.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

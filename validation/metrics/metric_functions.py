@@ -1,6 +1,7 @@
 """The metrics, one function each, for all bootstrap replicates at once.
 
-scikit-learn computes one sample at a time; these take (replicates, images) weights (2,000 replicates of 10,000 images in seconds).
+scikit-learn computes one sample at a time; these take (replicates, images) weights
+(2,000 replicates of 10,000 images in seconds).
 Tests hold them to scikit-learn's values, ties and weights included."""
 
 from collections.abc import Callable

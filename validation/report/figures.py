@@ -119,7 +119,10 @@ def plot_probabilities(judged: ScoredImages, calibration: Calibration) -> Report
     axes.axvline(calibration.threshold, color="0.2", linestyle=":", label="threshold")
     axes.set(xlabel="probability of generated", xlim=(0, 1))
     axes.legend(fontsize=7.5, frameon=False)
-    caption = "What the detector says. The grey band is where it answers “can't tell”; threshold and band were set on other images."
+    caption = (
+        "What the detector says. The grey band is where it answers “can't tell”; threshold and "
+        "band were set on other images."
+    )
     return ReportFigure("probabilities", "Probabilities", caption, render_png(figure))
 
 
