@@ -4,7 +4,6 @@ BatchNormalization stays frozen, and with it in inference mode. To call the base
 functional model `fit` calls it with training=True all the same, and the statistics drift (Keras 3.15).
 """
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import keras_tuner
 import numpy as np
 
 from runtime import console
+from runtime.suggestions import find_close_names
 from training.bases.base_models import BASE_MODELS
 from training.detectors.card import BlockChange
 
@@ -71,7 +71,7 @@ def parse_max_depth(wanted: str, found: Sequence[Block]) -> int:
         return min(int(wanted[:9]), len(found))
     if wanted in names:
         return names.index(wanted) + 1
-    close = difflib.get_close_matches(wanted, names, n=3)
+    close = find_close_names(wanted, names, 3)
     raise console.PlainError(
         f"--deepest {wanted} is no block of this base; give a number of blocks, or one of "
         f"{', '.join(close or [*names[:3], '...', names[-1]])}."

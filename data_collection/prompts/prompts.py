@@ -1,6 +1,5 @@
 """Face descriptions in words, for the generators that ask for them: what is missing in a data set's list is written."""
 
-import difflib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
@@ -18,6 +17,7 @@ from data_collection.requirement import Requirement
 from data_collection.services import openai_client
 from data_collection.settings import PromptSettings
 from runtime import atomic_files, console
+from runtime.suggestions import find_close_names
 
 
 def ensure_prompts(folder: Path, settings: PromptSettings, seed: int) -> list[Prompt]:
@@ -59,7 +59,7 @@ def _parse_writer(settings: PromptSettings) -> tuple[str, str]:
     kind, _, argument = settings.prompts.partition(":")
     if kind not in PROMPT_WRITERS or bool(argument) != (kind == "file"):
         close = [f"file:{settings.prompts}"] if Path(settings.prompts).is_file() else []
-        close += difflib.get_close_matches(kind, PROMPT_WRITERS, n=1)
+        close += find_close_names(kind, PROMPT_WRITERS)
         hint = (
             f" (did you mean {'file:PATH' if close[0] == 'file' else close[0]}?)" if close else ""
         )

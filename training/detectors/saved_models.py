@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import difflib
 import hashlib
 import math
 import os
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from runtime import atomic_files, atomic_folders, console, hashing
+from runtime.suggestions import find_close_names
 from training.detectors import saved_models
 from training.detectors.card import CARD_FILE, Card, read_card
 
@@ -55,7 +55,7 @@ def find_detector(folder: Path, named: Path | None) -> Path:
     for path in (named, folder / named):
         if (path / CARD_FILE).is_file():
             return path
-    close = difflib.get_close_matches(named.name, _list_detector_names(folder), n=1)
+    close = find_close_names(named.name, _list_detector_names(folder))
     hint = f"did you mean {folder / close[0]}?" if close else f"saved detectors lie in {folder}."
     raise console.PlainError(f"{named} is no saved detector; {hint}", console.EXIT_BAD_MODEL)
 
