@@ -28,7 +28,7 @@ from data_collection.images import canonical
 from runtime import atomic_files, html_pages
 from runtime.plotting import ReportFigure
 
-PAGE_TEMPLATE = "data_report.html.jinja"
+PAGE_TEMPLATE = "page.html.jinja"
 
 TIER_MEANINGS = {
     1: "Must be at chance. Facts of the file, and of what was done to it before; in a new picture they are no evidence at all.",

@@ -242,11 +242,13 @@ def test_too_little_memory_is_a_sentence(tmp_path):
         file.truncate(1_000_000_000)
     program = """
 import resource, sys
-from data_collection import __main__, console, verification
+from data_collection import __main__
+from data_collection.dataset import verification
+from runtime import console
 taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + 200_000_000,) * 2)
 sys.argv = ["data_collection", "verify", "."]
-console.run(__main__.main)
+console.run_command(__main__.main)
 """
     done = subprocess.run(
         [sys.executable, "-c", program],

@@ -21,15 +21,15 @@ RED = (200, 40, 30)
 JUDGE = """
 import json, sys, time
 from pathlib import Path
-from data_collection import face_images
+from data_collection.images import decode
 
 def peak():
     return 1024 * int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 
 def said(data):
     try:
-        face_images.decode(data)
-    except face_images.UnreadableImage as refused:
+        decode.decode_face(data)
+    except decode.UnreadableImage as refused:
         return str(refused)
     return ""
 

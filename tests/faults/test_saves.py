@@ -22,8 +22,8 @@ KILLS = 4
 HOLDS = """
 import sys, time
 from pathlib import Path
-from training import saved_models
-with saved_models.being_written(Path(sys.argv[1]), "other") as folder:
+from training.detectors import saved_models
+with saved_models.create_model_folder(Path(sys.argv[1]), "other") as folder:
     (folder / "half").write_text("half")
     print("ready", flush=True)
     time.sleep(60)

@@ -15,7 +15,7 @@ from validation.cross_generator.results import CrossGeneratorResult
 from validation.metrics.estimates import Estimate
 from validation.metrics.intervals import BOOTSTRAP_REPLICATES, CONFIDENCE_LEVEL
 
-CROSS_GENERATOR_TEMPLATE = "matrix_page.html.jinja"
+CROSS_GENERATOR_TEMPLATE = "page.html.jinja"
 
 GREY_BELOW_IMAGES, GREY_BELOW_GROUPS = 50, 20
 """Under either a figure is printed in grey: its interval says little."""

@@ -15,7 +15,7 @@ from validation.metrics.metrics import METRICS
 from validation.metrics.reliability import compute_chance_calibration_error
 from validation.report.report import ValidationReport, build_metrics_json
 
-REPORT_TEMPLATE = "report.html.jinja"
+REPORT_TEMPLATE = "page.html.jinja"
 
 METRIC_DESCRIPTIONS = {
     "ROC AUC": "chance that a generated image gets a higher probability than a photograph; ties count half",

@@ -69,8 +69,8 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch)
 def test_a_second_writer_is_turned_away(tmp_path):
     program = f"""
 from pathlib import Path
-from data_collection import manifest
-with manifest.locked(Path({str(tmp_path)!r})):
+from runtime import atomic_files
+with atomic_files.lock_folder(Path({str(tmp_path)!r})):
     print("locked", flush=True)
     input()
 """

@@ -20,29 +20,32 @@ FACES = 20
 DRAW = """
 import os, signal, sys
 from pathlib import Path
-from data_collection import console, drawn_ahead, ray_drawing
-from data_collection.found_faces import Asked
-from data_collection.stable_diffusion import STABLE_DIFFUSION
-from toy_diffusion import asked
+from data_collection.generation import pregenerated, ray_generation
+from data_collection.source_types import RequestedSource
+from data_collection.sources.stable_diffusion import STABLE_DIFFUSION
+from runtime import console
+from toys.diffusion import make_request
 
 FOLDER, MODEL = map(Path, sys.argv[1:])
 
-class Dying(ray_drawing.Painter):
+class Dying(ray_generation.GenerationWorker):
     # the first worker that comes here draws three faces and ends by SIGKILL
 
     def __call__(self, chunk):
         died = FOLDER / "died"
         if not died.exists():
             died.touch()
-            drawn_ahead.draw(self.asked, self.faces[chunk[0] : chunk[0] + 3])
+            pregenerated.generate_missing(self.asked, self.faces[chunk[0] : chunk[0] + 3])
             os.kill(os.getpid(), signal.SIGKILL)
         return super().__call__(chunk)
 
 def main():
-    ray_drawing.Painter, ray_drawing.CHUNK = Dying, 8
-    print(ray_drawing.draw(Asked("generated", STABLE_DIFFUSION, asked(FOLDER, MODEL, 20))))
+    ray_generation.GenerationWorker, ray_generation.CANDIDATES_PER_RAY_TASK = Dying, 8
+    print(ray_generation.generate_missing_on_ray(
+        RequestedSource("generated", STABLE_DIFFUSION, make_request(FOLDER, MODEL, 20))
+    ))
 
-console.run(main)
+console.run_command(main)
 """
 
 

@@ -81,7 +81,7 @@ def test_needs_name_a_file_that_is_missing_or_too_short(tmp_path):
 
 def test_nothing_heavy_is_imported_before_it_is_needed(tmp_path):
     code = (
-        "import sys; from data_collection import prompts, openai_images; "
+        "import sys; from data_collection.prompts import prompts; from data_collection.sources import openai_images; "
         "print(*{'openai', 'pydantic', 'httpx2'} & {*sys.modules})"
     )
     run = subprocess.run(

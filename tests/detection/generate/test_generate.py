@@ -274,9 +274,9 @@ def test_a_wrong_model_is_told_beforehand_and_when_it_is_drawn_with(model, tmp_p
 
 def test_readiness_is_told_without_importing_what_draws(model):
     program = (
-        "import sys\nfrom detection.drawing import Drawer\n"
-        f"words = [Drawer.of(kind + '@{model}').ready() for kind in ('stable-diffusion', 'reconstruction')]\n"
-        "print(words, Drawer.of('openai-images').ready(), Drawer.of('dcgan').ready(), sep='|')\n"
+        "import sys\nfrom detection.generate.generate import PageGenerator\n"
+        f"words = [PageGenerator.of(kind + '@{model}').ready() for kind in ('stable-diffusion', 'reconstruction')]\n"
+        "print(words, PageGenerator.of('openai-images').ready(), PageGenerator.of('dcgan').ready(), sep='|')\n"
         "print([name for name in ('torch', 'diffusers', 'transformers', 'openai', 'tensorflow') if name in sys.modules])"
     )
     environment = build_environment(OPENAI_API_KEY="")
@@ -293,8 +293,8 @@ def test_readiness_is_told_without_importing_what_draws(model):
 
 
 def test_a_model_that_is_still_on_the_hub_is_told_with_its_size(model, tmp_path):
-    program = "from detection.drawing import Drawer\nfor kind in ('stable-diffusion', 'reconstruction'):\n"
-    program += " for name in ('tiny', 'none'): print(Drawer.of(f'{kind}@toys/{name}').ready())"
+    program = "from detection.generate.generate import PageGenerator\nfor kind in ('stable-diffusion', 'reconstruction'):\n"
+    program += " for name in ('tiny', 'none'): print(PageGenerator.of(f'{kind}@toys/{name}').ready())"
     with serve_hub({"toys/tiny": model}) as url:
         environment = build_environment(HF_ENDPOINT=url, HF_HOME=str(tmp_path))
         done = subprocess.run(

@@ -23,13 +23,14 @@ IMAGES, VIEWS, CHUNK = 40, 2, 8
 SHARED = """
 import json, os, signal, sys
 from pathlib import Path
-from data_collection import manifest
-from training import base_weights, feature_cache, ray_features
-from training.feature_cache import Extractor
+from data_collection.dataset import manifest
+from training.bases import weights
+from training.features import compute, feature_cache, ray_features
+from training.features.extractor import Extractor
 
 PLACE, DIES = Path.cwd(), "dies" in sys.argv
 
-class Dying(ray_features.CoreExtractor):
+class Dying(ray_features.RayFeatureWorker):
     # in place of the real worker: with "dies" the first one ends by SIGKILL in the middle of its work
 
     def __call__(self, chunk):
@@ -42,14 +43,14 @@ class Dying(ray_features.CoreExtractor):
         return super().__call__(chunk)
 
 def main():
-    ray_features.CoreExtractor, feature_cache.CHUNK = Dying, 8
-    extractor = Extractor(base_weights.find("mobilenet_v2", "random"), (32,), 32, "ray")
-    table = feature_cache.features(Path.cwd(), manifest.read(Path.cwd()), extractor, 2)
+    ray_features.RayFeatureWorker, compute.VIEWS_PER_CHUNK = Dying, 8
+    extractor = Extractor(weights.find_base_weights("mobilenet_v2", "random"), (32,), 32, "ray")
+    table = feature_cache.load_or_compute_features(Path.cwd(), manifest.read_manifest(Path.cwd()), extractor, 2)
     feature_cache.np.save("found.npy", table.values)
     print(json.dumps(table.forward_passes))
 
-from data_collection import console
-console.run(main)
+from runtime import console
+console.run_command(main)
 """
 
 

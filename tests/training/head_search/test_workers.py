@@ -20,16 +20,17 @@ TRIALS = 12
 
 SEARCH = """
 import json, os, signal, sys, time
-from training import quiet
-quiet.start_keras()
-from data_collection import console
-from toy_features import toy_faces
-from training import head_search, lanes, tuners
+from pathlib import Path
+from training import keras_startup
+keras_startup.start_keras()
+from runtime import console
+from toys.features import make_toy_features
+from training.head_search import batched_training, search, tuner_runs
 
-real, waves = lanes.train, []
+real, batches = batched_training.train_heads, []
 
 def train(faces, plans, *args):
-    waves.append(len(plans))
+    batches.append(len(plans))
     if "slow" in sys.argv:
         time.sleep(1)
     if "dies" in sys.argv:
@@ -37,12 +38,12 @@ def train(faces, plans, *args):
     return real(faces, plans, *args)
 
 def main():
-    lanes.train, tuners.PATIENCE = train, 20
-    folder = head_search.Path("search")
-    found = head_search.search({"mobilenet_v2": toy_faces()}, "", folder, folder / "logs", "hyperband", 12, 9, 16, 0)
-    print(json.dumps([sum(waves), [[trial.values, trial.loss] for trial in found]]))
+    batched_training.train_heads, tuner_runs.CHIEF_TIMEOUT_S = train, 20
+    folder = Path("search")
+    found = search.search_heads({"mobilenet_v2": make_toy_features()}, "", folder, folder / "logs", "hyperband", 12, 9, 16, 0)
+    print(json.dumps([sum(batches), [[trial.values, trial.loss] for trial in found]]))
 
-console.run(main)
+console.run_command(main)
 """
 
 

@@ -26,7 +26,7 @@ SPLITS = ("train", "train", "train", "train", "validation", "hold-out")
 @pytest.fixture(scope="module", autouse=True)
 def quick():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(outcomes, "REPLICATES", 100)
+        patch.setattr(outcomes, "BOOTSTRAP_REPLICATES", 100)
         yield
 
 
