@@ -294,7 +294,9 @@ def test_readiness_is_told_without_importing_what_draws(model):
 
 def test_a_model_that_is_still_on_the_hub_is_told_with_its_size(model, tmp_path):
     program = "from detection.generate.generate import PageGenerator\nfor kind in ('stable-diffusion', 'reconstruction'):\n"
-    program += " for name in ('tiny', 'none'): print(PageGenerator.of(f'{kind}@toys/{name}').ready())"
+    program += (
+        " for name in ('tiny', 'none'): print(PageGenerator.of(f'{kind}@toys/{name}').ready())"
+    )
     with serve_hub({"toys/tiny": model}) as url:
         environment = build_environment(HF_ENDPOINT=url, HF_HOME=str(tmp_path))
         done = subprocess.run(
