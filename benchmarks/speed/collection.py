@@ -122,6 +122,9 @@ def measure_manifest_reading(folder: Path) -> float:
     with manifest.manifest_path(folder).open("w") as file:
         file.writelines(line % number for number in range(MANIFEST_ROWS))
     os.sync()  # or the disk would still be busy with writing while the file is read
-    program = "import sys; from pathlib import Path; from data_collection.dataset import manifest; manifest.read_manifest(Path(sys.argv[1]))"
+    program = (
+        "import sys; from pathlib import Path; from data_collection.dataset import manifest; "
+        "manifest.read_manifest(Path(sys.argv[1]))"
+    )
     words = [sys.executable, "-c", program, str(folder)]
     return measure_seconds(lambda: subprocess.run(words, env=build_environment(), check=True))

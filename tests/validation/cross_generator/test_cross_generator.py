@@ -480,7 +480,10 @@ def test_a_data_set_that_is_not_there_is_named(tmp_path):
 
 
 def test_help_needs_no_heavy_library():
-    program = "import sys, validation.cross_generator.settings; print([n for n in ('keras', 'torch', 'sklearn') if n in sys.modules])"
+    program = (
+        "import sys, validation.cross_generator.settings\n"
+        "print([n for n in ('keras', 'torch', 'sklearn') if n in sys.modules])"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", program], cwd=REPOSITORY_ROOT, capture_output=True, text=True
