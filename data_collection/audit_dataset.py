@@ -13,7 +13,7 @@ from data_collection.audit.probes import ProbeResult
 from data_collection.audit_report import figures
 from data_collection.audit_report import page as data_report
 from data_collection.dataset import manifest
-from data_collection.dataset.frozen_settings import _read_image_size
+from data_collection.dataset.frozen_settings import read_frozen_settings
 from runtime import atomic_files, console, tensorboard_files
 
 TIER_LABELS = {1: "must be at chance", 2: "nuisance", 3: "for information"}
@@ -39,7 +39,7 @@ def audit_dataset(folder: Path, logs: Path, seed: int = 0, again: bool = True) -
     ):
         print_audit(kept)
         return kept
-    found = audit.run_audit(folder, records, _read_image_size(folder), seed)
+    found = audit.run_audit(folder, records, read_frozen_settings(folder).image_size, seed)
     with atomic_files.lock_folder(folder):
         audit.write_audit(folder, found)
         page = data_report.write_audit_page(folder, records, found)

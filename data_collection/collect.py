@@ -1,6 +1,5 @@
 """collect(): sources -> originals, canonical pictures and manifest rows -> groups -> frozen splits -> summary -> audit."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -8,11 +7,11 @@ from pathlib import PurePosixPath
 
 from data_collection import preflight, recipes
 from data_collection.audit_dataset import audit_dataset
-from data_collection.dataset import manifest, splits
-from data_collection.dataset.frozen_settings import FROZEN_FIELDS, _read_frozen_fields
+from data_collection.dataset import frozen_settings, manifest, splits
+from data_collection.dataset.frozen_settings import FrozenSettings
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.generation import pregenerated, ray_generation
-from data_collection.images import canonical, face_detector
+from data_collection.images import face_detector
 from data_collection.ingest import SINGLE_COLOUR_REASON, ingest_images, reject_conflicting_labels
 from data_collection.settings import CollectionSettings
 from data_collection.source_types import CandidateFace, RequestedSource
@@ -135,23 +134,21 @@ def ensure_frozen_settings(
     Raises:
         PlainError: the data set has other settings, or its file of them is missing or damaged.
     """
-    path = settings.folder / "settings.json"
-    wanted = {name: getattr(settings, name) for name in FROZEN_FIELDS}
-    if path.exists():
-        kept = _read_frozen_fields(path)
-        other = next((name for name in FROZEN_FIELDS if kept.get(name) != wanted[name]), None)
-        if not other:
+    folder, wanted = settings.folder, FrozenSettings.from_settings(settings)
+    if frozen_settings.settings_path(folder).exists():
+        frozen = frozen_settings.read_frozen_settings(folder)
+        name = frozen.find_difference(wanted)
+        if not name:
             return known
         if any(record.accepted for record in known):
             raise console.PlainError(
-                f"{settings.folder} was collected with --{other.replace('_', '-')} {kept.get(other)}, not {wanted[other]}; "
-                "give that, or another --dataset name."
+                f"{folder} was collected with --{name.replace('_', '-')} {getattr(frozen, name)}, "
+                f"not {getattr(wanted, name)}; give that, or another --dataset name."
             )
-        manifest.replace_records(settings.folder, [])
+        manifest.replace_records(folder, [])
     elif known:
-        raise console.PlainError(f"{path} is missing; restore it from a copy.", console.EXIT_DISK)
-    wanted = {"frozen": wanted, "canonicaliser": canonical.CANONICALISER_VERSION}
-    atomic_files.write_atomically(path, (json.dumps(wanted, indent=1) + "\n").encode())
+        frozen_settings.read_frozen_settings(folder)  # raises: the file is missing
+    frozen_settings.write_frozen_settings(folder, wanted)
     return []
 
 

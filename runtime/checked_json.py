@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-ParsedType = TypeVar("Kind")
+ParsedType = TypeVar("ParsedType")
 
 
 def parse_json(data: bytes | str) -> Any:

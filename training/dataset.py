@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from data_collection.dataset import manifest, splits
+from data_collection.dataset.frozen_settings import read_frozen_settings
 from data_collection.dataset.manifest import FaceRecord
-from runtime import checked_json, console
+from runtime import console
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def load_dataset(data: Path, named: Path | None) -> Dataset:
     splits.check_splits(records, splits.read_splits(folder))
     dataset = Dataset(
         folder,
-        _load_image_size(folder / "settings.json"),
+        read_frozen_settings(folder).image_size,
         records,
         manifest.select_accepted(records, "train"),
         manifest.select_accepted(records, "validation"),
@@ -79,15 +80,6 @@ def load_dataset(data: Path, named: Path | None) -> Dataset:
         f"{folder}: {len(dataset.train)} images to train, {len(dataset.validation)} to validate."
     )
     return dataset
-
-
-def _load_image_size(path: Path) -> int:
-    try:
-        return int(checked_json.parse_json(path.read_bytes())["frozen"]["image_size"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise console.PlainError(
-            f"{path} is missing or damaged; restore it from a copy.", console.EXIT_DISK
-        ) from None
 
 
 def _find_newest_dataset(data: Path) -> Path:

@@ -15,7 +15,9 @@ from sklearn.metrics import roc_auc_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from data_collection.dataset import manifest, splits
+from data_collection.dataset.frozen_settings import FrozenSettings, write_frozen_settings
 from data_collection.dataset.manifest import FaceRecord
+from data_collection.settings import CollectionSettings
 from runtime import console
 from toys import face_records
 from toys.commands import REPOSITORY_ROOT, run_command
@@ -64,7 +66,8 @@ def collect(folder: Path, records: list[FaceRecord]) -> None:
     frozen = splits.SplitAssignments({}, {record.group: record.split for record in records})
     splits.seal_hold_out(records, frozen)
     splits.write_splits(folder, frozen)
-    (folder / "settings.json").write_text(json.dumps({"frozen": {"image_size": SIDE}}))
+    frozen = FrozenSettings.from_settings(CollectionSettings(image_size=SIDE))
+    write_frozen_settings(folder, frozen)
 
 
 def settings(folder: Path, **more: object) -> CrossGeneratorSettings:
