@@ -24,7 +24,9 @@ class FrozenSettings:
     @classmethod
     def from_settings(cls, settings: object) -> "FrozenSettings":
         """Take the fields of the same names; `object`, so that this package imports no settings."""
-        return cls(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(cls)})
+        return cls(
+            **{field.name: getattr(settings, field.name) for field in dataclasses.fields(cls)}
+        )
 
     def find_difference(self, other: "FrozenSettings") -> str | None:
         """Return the name of the first field that differs, or None."""
