@@ -1,1 +1,2 @@
-"""Measures what Telltale promises of speed and memory; figures are ratios within one run wherever they can be."""
+"""Measures what Telltale promises of speed and memory; figures are ratios within one run wherever
+they can be."""

@@ -1,7 +1,9 @@
-"""`python -m benchmarks.gpu`: extraction, the heads and fine-tuning on a GPU, beside what the card can do at best.
+"""`python -m benchmarks.gpu`: extraction, the heads and fine-tuning on a GPU, beside what the card
+can do at best.
 
-For Keras on TensorFlow, JAX or PyTorch (`KERAS_BACKEND=jax`). XLA is measured, not assumed: where it can be switched, with and
-without. Without a GPU it says so and measures the CPU. Random weights take as long as trained ones.
+For Keras on TensorFlow, JAX or PyTorch (`KERAS_BACKEND=jax`). XLA is measured, not assumed: where
+it can be switched, with and without. Without a GPU it says so and measures the CPU. Random weights
+take as long as trained ones.
 """
 
 import itertools
@@ -109,7 +111,8 @@ def measure_ceilings(side: int, policies: tuple[str, ...]) -> list[Measurement]:
 
 
 def measure_base(name: str, batch: int, way: ComputeMode) -> list[Measurement]:
-    """Pictures in, all taps out; and a step of training with the upper half of the blocks opened."""
+    """Pictures in, all taps out; and a step of training with the upper half of the blocks
+    opened."""
     import keras
 
     from finetuning import unfreezing
@@ -152,7 +155,8 @@ def measure_base(name: str, batch: int, way: ComputeMode) -> list[Measurement]:
 def measure_heads(
     way: ComputeMode, rows: int = 20_000, width: int = 5632, heads: int = 16, batch: int = 1024
 ) -> Measurement:
-    """Sixteen linear heads as one matrix, the features kept on the device: rows a second, all heads together."""
+    """Sixteen linear heads as one matrix, the features kept on the device: rows a second, all heads
+    together."""
     import keras
 
     keras.config.set_dtype_policy(way.policy)

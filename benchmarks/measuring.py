@@ -17,7 +17,8 @@ REPOSITORY_ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Measurement:
-    """One line of the result: value, promised lowest and highest, and every repetition behind it."""
+    """One line of the result: value, promised lowest and highest, and every repetition behind
+    it."""
 
     name: str
     value: float

@@ -1,8 +1,10 @@
-"""`python -m benchmarks.run`: the speed and memory figures, measured on pictures made of noise; `--full` measures all of them.
+"""`python -m benchmarks.run`: the speed and memory figures, measured on pictures made of noise;
+`--full` measures all of them.
 
-It needs the pretrained weights (as `python -m training` finds them) and no data set but the sample, which it fetches. What is
-compared runs in turns within this process, or as whole processes one after another. Writes benchmarks/results.json with every
-repetition, and `--full` also writes benchmarks/RESULTS.md.
+It needs the pretrained weights (as `python -m training` finds them) and no data set but the sample,
+which it fetches. What is compared runs in turns within this process, or as whole processes one
+after another. Writes benchmarks/results.json with every repetition, and `--full` also writes
+benchmarks/RESULTS.md.
 """
 
 import importlib.metadata
@@ -63,7 +65,8 @@ def main(full: bool = False, again: str = "") -> int:
 
     Args:
         full: everything, in about twenty minutes, and write benchmarks/RESULTS.md.
-        again: heading of one part that `--full` adds, to measure it alone and put it into what the last `--full` wrote.
+        again: heading of one part that `--full` adds, to measure it alone and put it into what the
+            last `--full` wrote.
     """
     from training import keras_startup
 
@@ -104,7 +107,8 @@ class BenchmarkResults:
 
     Attributes:
         figures: by the heading of their part.
-        sgemm_gflops: a matrix product's speed before and after the run (""), and each part that was measured again alone.
+        sgemm_gflops: a matrix product's speed before and after the run (""), and each part that was
+            measured again alone.
     """
 
     figures: dict[str, list[Measurement]] = field(default_factory=dict)

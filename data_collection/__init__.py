@@ -1,1 +1,2 @@
-"""Collects real and generated faces into one data set: originals, canonical pictures, manifest, frozen splits."""
+"""Collects real and generated faces into one data set: originals, canonical pictures, manifest,
+frozen splits."""

@@ -1,4 +1,5 @@
-"""`python -m data_collection`: gather real and generated faces into one data set; further commands help."""
+"""`python -m data_collection`: gather real and generated faces into one data set; further commands
+help."""
 
 import sys
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""inspect(): audits a data set and shows what was found: a table, audit.json, the page audit.html, pictures in TensorBoard."""
+"""inspect(): audits a data set and shows what was found: a table, audit.json, the page audit.html,
+pictures in TensorBoard."""
 
 import io
 import itertools

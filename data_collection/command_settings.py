@@ -14,7 +14,8 @@ from runtime import options
 
 @dataclass(frozen=True)
 class AuditSettings:
-    """Audits a data set again: does anything but the face give the label away? Exit code 4 if something does (RED)."""
+    """Audits a data set again: does anything but the face give the label away? Exit code 4 if
+    something does (RED)."""
 
     dataset: Annotated[Path, tyro.conf.Positional]
     """Folder of the data set, such as data/faces."""
@@ -31,7 +32,8 @@ class AuditSettings:
 
 @dataclass(frozen=True)
 class VerifySettings:
-    """Reads every file of a data set: is it what it was when it was collected? Lists what is not; exit code 6 then."""
+    """Reads every file of a data set: is it what it was when it was collected? Lists what is not;
+    exit code 6 then."""
 
     dataset: Annotated[Path, tyro.conf.Positional]
     """Folder of the data set, such as data/faces."""
@@ -39,7 +41,8 @@ class VerifySettings:
 
 @dataclass(frozen=True)
 class UploadSettings:
-    """Copies a data set, with the features of frozen bases, to an object store; what is there already is not copied again."""
+    """Copies a data set, with the features of frozen bases, to an object store; what is there
+    already is not copied again."""
 
     dataset: Annotated[Path, tyro.conf.Positional]
     """Folder of the data set, such as data/faces."""

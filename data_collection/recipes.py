@@ -1,4 +1,5 @@
-"""Recipes: options of `python -m data_collection` kept in a TOML file, so that a run can be repeated exactly."""
+"""Recipes: options of `python -m data_collection` kept in a TOML file, so that a run can be
+repeated exactly."""
 
 import argparse
 import dataclasses
@@ -23,7 +24,8 @@ OMITTED_OPTIONS = ("recipe", "data", "logs", "audit")
 def parse_collection_settings(
     words: Sequence[str], command: str = "data_collection", about: str = ""
 ) -> CollectionSettings:
-    """Reads the options of a command line; those of its --recipe come first, so that what is typed wins or adds to them.
+    """Reads the options of a command line; those of its --recipe come first, so that what is typed
+    wins or adds to them.
 
     Args:
         command, about: for --help.
@@ -81,7 +83,8 @@ def _format_options(values: dict[str, Any], recipe: str) -> list[str]:
 
 
 def write_recipe(settings: CollectionSettings, something_new: bool = True) -> None:
-    """Writes this run's options: DATA/DATASET/recipe.toml, and recipe-2.toml and so on for runs that added to it."""
+    """Writes this run's options: DATA/DATASET/recipe.toml, and recipe-2.toml and so on for runs
+    that added to it."""
     # A JSON string, number, boolean or list of strings is TOML, too.
     lines = (
         f"{name} = {json.dumps(value, ensure_ascii=False)}\n"

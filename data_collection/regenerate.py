@@ -1,4 +1,5 @@
-"""redraw(): draws one image of a data set again, alone, from its row in the manifest, and compares it with the one kept."""
+"""redraw(): draws one image of a data set again, alone, from its row in the manifest, and compares
+it with the one kept."""
 
 from pathlib import Path
 

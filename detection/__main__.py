@@ -1,4 +1,5 @@
-"""`python -m detection PATH...`: say of pictures whether they look generated; `web`, `export`, `publish` hand it on."""
+"""`python -m detection PATH...`: say of pictures whether they look generated; `web`, `export`,
+`publish` hand it on."""
 
 import sys
 from collections.abc import Callable

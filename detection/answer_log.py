@@ -1,7 +1,8 @@
-"""--keep FILE: answers by the content of the picture, so that an interrupted run carries on and a second one is quick.
+"""--keep FILE: answers by the content of the picture, so that an interrupted run carries on and a
+second one is quick.
 
-One JSON object a line: first the detector, then a picture's sha256 and its probability. A line that was torn by a crash is
-dropped, and the file names no paths.
+One JSON object a line: first the detector, then a picture's sha256 and its probability. A line that
+was torn by a crash is dropped, and the file names no paths.
 """
 
 import contextlib
@@ -42,7 +43,8 @@ def open_answer_log(path: Path | None, card: Card, one_face: bool = False) -> It
     """Reads what the file holds and appends to it; without a path nothing is kept.
 
     Raises:
-        PlainError: it was written by another detector, is no such file, or another run is writing it.
+        PlainError: it was written by another detector, is no such file, or another run is writing
+            it.
     """
     if path is None:
         yield AnswerLog()

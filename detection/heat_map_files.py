@@ -1,4 +1,5 @@
-"""PHOTO.heatmap.png: the picture as it was judged, and what spoke for which verdict, as the coarse grid that it is."""
+"""PHOTO.heatmap.png: the picture as it was judged, and what spoke for which verdict, as the coarse
+grid that it is."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -48,7 +49,8 @@ def _write_heat_map(path: Path, picture: bytes) -> None:
 
 
 def render_heat_map_sheet(face: DecodedFace, cells: np.ndarray, words: str) -> bytes:
-    """PNG of the square that was judged, the same under its map (grid, grid), and two lines of words."""
+    """PNG of the square that was judged, the same under its map (grid, grid), and two lines of
+    words."""
     square = face.square.resize((PANEL_SIDE_PX, PANEL_SIDE_PX), Image.Resampling.LANCZOS)
     page = Image.new(
         "RGB",

@@ -24,7 +24,8 @@ IMAGE_SUFFIXES = {
     ),
     *(".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2"),
 }
-"""In a folder, other files are passed over in silence; these are either judged or named with the reason why not."""
+"""In a folder, other files are passed over in silence; these are either judged or named with the
+reason why not."""
 
 HEAT_MAP_SUFFIX = ".heatmap.png"
 """How the files end that --explain writes; they are no pictures to judge."""
@@ -35,8 +36,9 @@ STDIN_PATH = "-"
 def find_image_paths(words: Sequence[str]) -> Iterator[Path]:
     """Every image, one after the other; no more is held than the names in one folder.
 
-    Files come as they are named; a folder's pictures are chosen by suffix and sorted, hidden files, links and our own heat maps
-    passed over; a pattern with *, ? or [ that is no file's name stands for what it matches, ** for folders in folders.
+    Files come as they are named; a folder's pictures are chosen by suffix and sorted, hidden files,
+    links and our own heat maps passed over; a pattern with *, ? or [ that is no file's name stands
+    for what it matches, ** for folders in folders.
     """
     for word in words:
         if os.path.isdir(word):

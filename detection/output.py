@@ -119,7 +119,8 @@ def _format_cells(detection: Detection) -> list[str]:
 
 
 def print_summary(counts: Counter[str], card: Card) -> None:
-    """Counts by verdict where there were many, what the verdicts mean, and what is wrong with the training's data."""
+    """Counts by verdict where there were many, what the verdicts mean, and what is wrong with the
+    training's data."""
     if counts.total() > MAX_TABLE_ROWS:
         parts = [
             f"{counts[verdict]:,} {verdict or 'not judged'}"

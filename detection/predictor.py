@@ -59,8 +59,10 @@ class PreparedImage:
     Attributes:
         detection: all that is known before it is judged.
         face: as it was decoded.
-        pixels: what the detector sees of it, uint8 (side, side, 3); empty if there is nothing to judge.
-        refused: which error says that it cannot be judged, if one does; the error itself would hold the decoded picture.
+        pixels: what the detector sees of it, uint8 (side, side, 3); empty if there is nothing to
+            judge.
+        refused: which error says that it cannot be judged, if one does; the error itself would hold
+            the decoded picture.
     """
 
     detection: Detection
@@ -84,18 +86,20 @@ class Detector:
         if one_face or card.crop == "face":
             from data_collection.images import face_detector
 
-            face_detector.load_face_detector()  # a missing network is told now, not at every picture
+            # a missing network is told now, not at every picture
+            face_detector.load_face_detector()
 
     @classmethod
     def load(cls, folder: str | Path, one_face: bool = False) -> "Detector":
         """Opens a saved detector.
 
         Args:
-            one_face: whether it refuses pictures in which a face detector does not find just one face.
+            one_face: whether it refuses pictures in which a face detector does not find just one
+                face.
 
         Raises:
-            PlainError: it is missing, or a file of it was altered since it was saved; or a face detector is needed and cannot
-                be fetched.
+            PlainError: it is missing, or a file of it was altered since it was saved; or a face
+                detector is needed and cannot be fetched.
         """
         folder = Path(folder)
         return cls(folder, detector_card.read_card(folder), one_face)
@@ -107,7 +111,8 @@ class Detector:
     def predict_all(
         self, paths: Iterable[Path], known: Mapping[str, float] = NO_KNOWN_PROBABILITIES
     ) -> Iterator[Detection]:
-        """Judges files in order, every core its own few at a time; holds no more than are being worked on.
+        """Judges files in order, every core its own few at a time; holds no more than are being
+        worked on.
 
         Args:
             known: probabilities by sha256 of the file; such a file is not decoded again.
@@ -138,13 +143,15 @@ class Detector:
 
     @functools.cached_property
     def _together(self) -> onnx_models.OnnxRunner:
-        """Pixels float32 (n, side, side, 3), 0..255, to probabilities (n, 1), with all cores on one batch."""
+        """Pixels float32 (n, side, side, 3), 0..255, to probabilities (n, 1), with all cores on one
+        batch."""
         return onnx_models.open_onnx(self._model)
 
     def read(
         self, path: Path, known: Mapping[str, float] = NO_KNOWN_PROBABILITIES
     ) -> PreparedImage:
-        """Reads a file and decodes it as training did; what cannot be judged has an error in its Detection."""
+        """Reads a file and decodes it as training did; what cannot be judged has an error in its
+        Detection."""
         try:
             if not path.is_file():
                 return PreparedImage(Detection(path, error=_explain_missing_file(path)))

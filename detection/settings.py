@@ -1,4 +1,5 @@
-"""DetectionSettings: what to look at, and with which detector. The docstrings are the `--help` texts."""
+"""DetectionSettings: what to look at, and with which detector. The docstrings are the `--help`
+texts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,14 @@ import tyro
 class DetectionSettings:
     """Say of pictures whether they look generated.
 
-    Each answer is the detector's opinion; what a file says of its own making (content credentials, a generator's or a camera's
-    metadata) is told beside it and does not change it. Exit code 0: all were judged. 1: some could not be, the answer says why.
-    8: no detector, or an altered one.
+    Each answer is the detector's opinion; what a file says of its own making (content credentials,
+    a generator's or a camera's metadata) is told beside it and does not change it. Exit code 0: all
+    were judged. 1: some could not be, the answer says why. 8: no detector, or an altered one.
     """
 
     paths: tyro.conf.Positional[tuple[str, ...]]
-    """Image files, folders to look through, patterns such as 'photos/**/*.jpg', or - for one picture on standard input."""
+    """Image files, folders to look through, patterns such as 'photos/**/*.jpg', or - for one
+    picture on standard input."""
 
     model: Path | None = None
     """Folder or name of a saved detector; without it, the newest."""
@@ -28,13 +30,16 @@ class DetectionSettings:
     """Print comma-separated values instead of a table."""
 
     explain: bool = False
-    """Write a heat map beside every picture, PICTURE.heatmap.png; needs a detector that python -m validation has judged."""
+    """Write a heat map beside every picture, PICTURE.heatmap.png; needs a detector that python -m
+    validation has judged."""
 
     keep: Path | None = None
-    """File that answers are kept in: the same command after an interruption judges only what is missing."""
+    """File that answers are kept in: the same command after an interruption judges only what is
+    missing."""
 
     one_face: bool = False
-    """Refuse pictures that do not show just one face, instead of judging whatever they show; a face detector looks first."""
+    """Refuse pictures that do not show just one face, instead of judging whatever they show; a face
+    detector looks first."""
 
     saved_models: Path = Path("saved_models")
     """Folder of all saved detectors."""

@@ -1,4 +1,5 @@
-"""`python -m finetuning`: search how deep to fine-tune a saved detector, and say whether it helps."""
+"""`python -m finetuning`: search how deep to fine-tune a saved detector, and say whether it
+helps."""
 
 import tyro
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def make_row_batches(
     rows: BoundaryRows, labels: np.ndarray, views: int, size: int, seed: int | None
 ) -> "keras.utils.PyDataset":
-    """Batches (inputs, labels (n, 1), weights (n,)) of every view of every image; in a new order each epoch if there is a seed.
+    """Batches (inputs, labels (n, 1), weights (n,)) of every view of every image; in a new order
+    each epoch if there is a seed.
 
     Weights let both classes weigh alike.
     """

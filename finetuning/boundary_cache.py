@@ -1,7 +1,9 @@
-"""Activations at the boundary between frozen and opened blocks, computed once per image, view and depth, and kept on disk.
+"""Activations at the boundary between frozen and opened blocks, computed once per image, view and
+depth, and kept on disk.
 
-What lies under the boundary is a pure function of the image. Kept in float32: with float16 the loss drifts away from that of
-the whole model by up to 9e-3 within ten steps (measured with MobileNetV2 at 160 px), with float32 by 5e-5.
+What lies under the boundary is a pure function of the image. Kept in float32: with float16 the loss
+drifts away from that of the whole model by up to 9e-3 within ten steps (measured with MobileNetV2
+at 160 px), with float32 by 5e-5.
 """
 
 import hashlib
@@ -45,7 +47,8 @@ class _Progress:
 
 @dataclass(frozen=True)
 class BoundaryRows:
-    """Arrays of shape (images, views, ...), read from disk as they are needed, in the order of the tail's inputs."""
+    """Arrays of shape (images, views, ...), read from disk as they are needed, in the order of the
+    tail's inputs."""
 
     arrays: list[np.ndarray]
 
@@ -60,13 +63,15 @@ def load_or_compute_rows(
     records: Sequence[FaceRecord],
     views: int,
 ) -> tuple[BoundaryRows, int]:
-    """The boundary's arrays for these images; returns them with the number of forward passes that were needed.
+    """The boundary's arrays for these images; returns them with the number of forward passes that
+    were needed.
 
     Args:
         folder: the data set's folder.
 
     Raises:
-        PlainError: an original is missing or was altered, the disk has no room, or another process computes some.
+        PlainError: an original is missing or was altered, the disk has no room, or another process
+            computes some.
     """
     with atomic_files.lock_folder(folder / "boundaries"):
         return _load_or_compute_locked(parent, boundary, folder, records, views)
@@ -122,7 +127,8 @@ def _make_cache_key(
 
 
 def _load_progress(place: Path, arrays: Sequence[np.memmap]) -> tuple[int, list[int]]:
-    """Rows that an earlier run has finished, and the checksum of these in every array; none if they are damaged."""
+    """Rows that an earlier run has finished, and the checksum of these in every array; none if they
+    are damaged."""
     nothing = 0, [0] * len(arrays)
     try:
         noted = checked_json.parse_json_as((place / PROGRESS_FILE).read_bytes(), _Progress)
@@ -139,7 +145,8 @@ def _load_progress(place: Path, arrays: Sequence[np.memmap]) -> tuple[int, list[
 
 
 def _update_checksum(array: np.memmap, start: int, stop: int, found: int = 0) -> int:
-    """CRC-32 of rows `start` to `stop`, going on from that of the rows before: .3 s a gigabyte, .7 s from disk."""
+    """CRC-32 of rows `start` to `stop`, going on from that of the rows before: .3 s a gigabyte, .7
+    s from disk."""
     row = array.itemsize * math.prod(array.shape[2:])
     with open(array.filename, "rb") as file:
         file.seek(array.offset + start * row)

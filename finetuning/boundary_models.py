@@ -1,4 +1,5 @@
-"""The boundary between frozen and unfrozen blocks: where it lies, the model below it and the model above it."""
+"""The boundary between frozen and unfrozen blocks: where it lies, the model below it and the model
+above it."""
 
 import math
 from collections.abc import Sequence
@@ -47,7 +48,8 @@ class Boundary:
 def choose_boundary(
     parent: DetectorParts, opened: Sequence[Block], rows: int, disk: float
 ) -> Boundary:
-    """The boundary under the opened blocks, or the pixels if it would be larger than these or than `disk` gigabytes."""
+    """The boundary under the opened blocks, or the pixels if it would be larger than these or than
+    `disk` gigabytes."""
     side = parent.card.image_size
     pixels = Boundary("", (PIXELS_ARRAY,), ((side, side, 3),), "uint8")
     below = opened[-1].below
@@ -88,7 +90,8 @@ def split_columns(parent: DetectorParts, tap: str) -> tuple[list[Column], list[C
 
 
 def build_front(parent: DetectorParts, tap: str) -> "keras.Model":
-    """Pixels to the activations at the boundary, one output per input size and signal, and what frozen taps contribute."""
+    """Pixels to the activations at the boundary, one output per input size and signal, and what
+    frozen taps contribute."""
     import keras
 
     name, side = parent.card.base["name"], parent.card.image_size
@@ -122,7 +125,8 @@ def build_front(parent: DetectorParts, tap: str) -> "keras.Model":
 
 
 def build_tail(parent: DetectorParts, boundary: Boundary) -> "keras.Model":
-    """From the boundary to the logit, (n, 1); it shares its layers with the parent's base and heads."""
+    """From the boundary to the logit, (n, 1); it shares its layers with the parent's base and
+    heads."""
     import keras
 
     inputs = [

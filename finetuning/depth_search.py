@@ -1,4 +1,5 @@
-"""KerasTuner over the depth of fine-tuning; the best trial with several seeds; and whether any of it helped."""
+"""KerasTuner over the depth of fine-tuning; the best trial with several seeds; and whether any of
+it helped."""
 
 import hashlib
 import json
@@ -24,7 +25,8 @@ DEPTH_ORACLES: dict[str, type[keras_tuner.Oracle]] = {
 
 
 def make_depth_oracle(name: str, deepest: int, trials: int, seed: int) -> keras_tuner.Oracle:
-    """Proposes trials: every depth once, from the top down, then as the named way of searching goes."""
+    """Proposes trials: every depth once, from the top down, then as the named way of searching
+    goes."""
     kind = DEPTH_ORACLES[name]
 
     class EachDepthFirst(kind):
@@ -35,7 +37,8 @@ def make_depth_oracle(name: str, deepest: int, trials: int, seed: int) -> keras_
                 proposed["values"]["depth"] = depth
             return proposed
 
-    # KerasTuner's own choice, three random trials for each hyperparameter, would leave nothing for the Bayesian part
+    # KerasTuner's own choice, three random trials for each hyperparameter, would leave nothing for
+    # the Bayesian part
     more = {"num_initial_points": max(deepest, trials // 2)} if name == "bayesian" else {}
     # KerasTuner takes a seed of 0 for none
     return EachDepthFirst(
@@ -78,10 +81,12 @@ def search_depths(hypermodel: DepthHyperModel, folder: Path, log_folder: Path) -
     """Runs or carries on the search and returns its trials, the best first.
 
     Args:
-        folder, log_folder: where searches and their TensorBoard runs are kept; this one gets a folder in each.
+        folder, log_folder: where searches and their TensorBoard runs are kept; this one gets a
+            folder in each.
 
     Raises:
-        PlainError: every trial failed, three in a row did, or the kept search is damaged; a chief and workers were asked for.
+        PlainError: every trial failed, three in a row did, or the kept search is damaged; a chief
+            and workers were asked for.
     """
     if tuner_runs.get_chief_address():
         raise console.PlainError("Fine-tuning searches in one process; unset KERASTUNER_ORACLE_IP.")
@@ -136,7 +141,8 @@ def describe_depth_trial(values: Mapping[str, Any]) -> str:
 def train_with_seeds(
     hypermodel: DepthHyperModel, trial: DepthTrial, log_folder: Path
 ) -> list[DepthTrial]:
-    """Trains a trial with several seeds; the hypermodel's parent ends with the weights of the best of them."""
+    """Trains a trial with several seeds; the hypermodel's parent ends with the weights of the best
+    of them."""
     found: list[DepthTrial] = []
     for number in range(hypermodel.settings.repeats):
         seed = hypermodel.settings.seed + number

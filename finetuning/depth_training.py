@@ -1,4 +1,5 @@
-"""Compile and train the part of a detector above a boundary, in two phases, and the result as a row of the leaderboard."""
+"""Compile and train the part of a detector above a boundary, in two phases, and the result as a row
+of the leaderboard."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
-"""One trial of fine-tuning: the blocks above a boundary opened, trained in two phases, and guarded."""
+"""One trial of fine-tuning: the blocks above a boundary opened, trained in two phases, and
+guarded."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     import keras
 
 DEPTH_SPACE_VERSION = 4
-"""Part of a search's key: raise it with every change to this file, so that an old search is never carried on."""
+"""Part of a search's key: raise it with every change to this file, so that an old search is never
+carried on."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class BoundaryData:
 
 
 class DepthHyperModel(keras_tuner.HyperModel):
-    """Tails of a detector: built on the boundary under the opened blocks, trained in two phases, guarded.
+    """Tails of a detector: built on the boundary under the opened blocks, trained in two phases,
+    guarded.
 
     Args:
         data: with at least one image of each class in train and validation.
@@ -98,7 +101,8 @@ class DepthHyperModel(keras_tuner.HyperModel):
         }
 
     def stage(self, depth: int) -> BoundaryData:
-        """The boundary's rows at a depth, from the parent's own weights; computed at the first use."""
+        """The boundary's rows at a depth, from the parent's own weights; computed at the first
+        use."""
         if depth not in self._stages:
             now = self.parent.current()
             self.parent.restore()
@@ -130,10 +134,12 @@ class DepthHyperModel(keras_tuner.HyperModel):
     def train(
         self, model: "keras.Model", values: Mapping[str, Any], seed: int, log_folder: Path | None
     ) -> DepthTrial:
-        """Trains head, then head and opened blocks; the model ends with the weights of the best epoch.
+        """Trains head, then head and opened blocks; the model ends with the weights of the best
+        epoch.
 
         Raises:
-            FailedTrialError: the loss became NaN. GuardError: something else was trained than what was opened.
+            FailedTrialError: the loss became NaN. GuardError: something else was trained than what
+                was opened.
         """
         import keras
 
@@ -218,7 +224,8 @@ class DepthHyperModel(keras_tuner.HyperModel):
         return DepthTrial(0, {}, float(found[CALIBRATED_LOSS_NAME]), float(found["auc"]))
 
     def logits_before(self) -> np.ndarray:
-        """Like `logits`, with the weights of the parent itself; base and heads keep those that they have now."""
+        """Like `logits`, with the weights of the parent itself; base and heads keep those that they
+        have now."""
         now = self.parent.current()
         self.parent.restore()
         found = self.logits(1)
@@ -226,7 +233,8 @@ class DepthHyperModel(keras_tuner.HyperModel):
         return found
 
     def logits(self, depth: int) -> np.ndarray:
-        """Of the validation images' view 0 with the weights that base and heads have now, shape (images,)."""
+        """Of the validation images' view 0 with the weights that base and heads have now, shape
+        (images,)."""
         stage = self.stage(depth)
         model = boundary_models.build_tail(self.parent, stage.boundary)
         numbers = np.arange(len(self.data.validation))

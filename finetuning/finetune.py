@@ -1,4 +1,5 @@
-"""finetune(): a saved detector -> search over depth -> the best depth with several seeds -> a new detector, or the old one."""
+"""finetune(): a saved detector -> search over depth -> the best depth with several seeds -> a new
+detector, or the old one."""
 
 from pathlib import Path
 
@@ -16,10 +17,12 @@ from training.detectors.detector_parts import DetectorParts
 
 
 def finetune_detector(settings: FinetuningSettings) -> None:
-    """Searches how deep to fine-tune, and saves a new detector if that helps; the hold-out is not read.
+    """Searches how deep to fine-tune, and saves a new detector if that helps; the hold-out is not
+    read.
 
     Raises:
-        PlainError: no such detector, another data set than its own, no block of that name, or a search that fails.
+        PlainError: no such detector, another data set than its own, no block of that name, or a
+            search that fails.
     """
     start = detector_parts.load_detector_parts(
         saved_models.find_best_detector(settings.saved_models, settings.model)
@@ -98,7 +101,8 @@ def load_detector_dataset(start: DetectorParts, settings: FinetuningSettings) ->
 
 
 def describe_other_data(start: DetectorParts, data: Dataset) -> str:
-    """What every report must say first because the detector was trained on another data set; empty if it was not."""
+    """What every report must say first because the detector was trained on another data set; empty
+    if it was not."""
     if manifest.compute_fingerprint(data.records) == start.card.dataset["fingerprint"]:
         return ""
     return (

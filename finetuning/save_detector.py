@@ -1,4 +1,5 @@
-"""Writes a fine-tuned detector: its card names its parent, which is kept beside it as a baseline."""
+"""Writes a fine-tuned detector: its card names its parent, which is kept beside it as a
+baseline."""
 
 import json
 import shutil
@@ -108,7 +109,8 @@ def _write_depth_leaderboard(outcome: DepthSearchResult, path: Path) -> None:
 def copy_baselines(
     hypermodel: DepthHyperModel, labels: np.ndarray, folder: Path
 ) -> dict[str, dict]:
-    """The parent, so that the hold-out report shows before and after side by side, and its own baselines.
+    """The parent, so that the hold-out report shows before and after side by side, and its own
+    baselines.
 
     On another data set than the parent's these are left out: their metrics are of other images.
     """

@@ -1,4 +1,5 @@
-"""FinetuningSettings: what to start from, how deep to look, how long. The docstrings are the `--help` texts."""
+"""FinetuningSettings: what to start from, how deep to look, how long. The docstrings are the
+`--help` texts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,23 +13,27 @@ from training.accelerators import Precision
 
 @dataclass(frozen=True)
 class FinetuningSettings:
-    """Search how deep to fine-tune a saved detector, with KerasTuner; keep the detector as it is if none of it helps.
+    """Search how deep to fine-tune a saved detector, with KerasTuner; keep the detector as it is if
+    none of it helps.
 
-    The frozen part of the base runs once per image, view and depth; trials work on the activations at its upper end. A search
-    that was interrupted carries on when the same command is given again.
+    The frozen part of the base runs once per image, view and depth; trials work on the activations
+    at its upper end. A search that was interrupted carries on when the same command is given again.
     """
 
     model: Annotated[Path | None, tyro.conf.Positional] = None
-    """Saved detector to start from, by name or folder; without it, the one with the lowest validation loss."""
+    """Saved detector to start from, by name or folder; without it, the one with the lowest
+    validation loss."""
 
     dataset: Path | None = None
     """Folder or name of the data set; without it, the one that the detector was trained on."""
 
     deepest: str = "4"
-    """How far down the search may open the base: a number of blocks from the top, or the name of the lowest block."""
+    """How far down the search may open the base: a number of blocks from the top, or the name of
+    the lowest block."""
 
     trials: int = 8
-    """Settings to try: every depth once, then what looks best of depth, learning rate and its schedule, weight decay, batch \
+    """Settings to try: every depth once, then what looks best of depth, learning rate and its
+    schedule, weight decay, batch \
 size, label smoothing and augmentation."""
 
     epochs: int = 8
@@ -38,25 +43,30 @@ size, label smoothing and augmentation."""
     """Epochs in which the head alone is trained, before blocks are opened."""
 
     views: int = 2
-    """Views of every image: a plain one, and others with a random JPEG or rescaling history and a mirror."""
+    """Views of every image: a plain one, and others with a random JPEG or rescaling history and a
+    mirror."""
 
     tuner: Literal["bayesian", "random"] = "bayesian"
     """How KerasTuner searches."""
 
     repeats: int = 3
-    """Seeds that the winner is trained with; a gain inside their spread is noise, and the detector is left as it is."""
+    """Seeds that the winner is trained with; a gain inside their spread is noise, and the detector
+    is left as it is."""
 
     precision: Precision = "auto"
-    """What opened blocks calculate with while they are trained: auto is mixed_bfloat16 on GPUs that are fast with it."""
+    """What opened blocks calculate with while they are trained: auto is mixed_bfloat16 on GPUs that
+    are fast with it."""
 
     disk: float = 10
-    """Most gigabytes that the activations of one depth may take; with more, training starts from the pixels."""
+    """Most gigabytes that the activations of one depth may take; with more, training starts from
+    the pixels."""
 
     accept_other_data: bool = False
     """Fine-tune on another data set than the one that the detector was trained on."""
 
     accept_shortcuts: bool = False
-    """Go on although the audit of the data set is RED; every report on the detector then says so first."""
+    """Go on although the audit of the data set is RED; every report on the detector then says so
+    first."""
 
     name: str = ""
     """Name of the fine-tuned detector; without it, its parent's name and the time."""

@@ -1,7 +1,8 @@
 """Opens the top blocks of a base, and proves afterwards that these moved and nothing else did.
 
-BatchNormalization stays frozen, and with it in inference mode. To call the base with training=False is not enough: inside a
-functional model `fit` calls it with training=True all the same, and the statistics drift (Keras 3.15).
+BatchNormalization stays frozen, and with it in inference mode. To call the base with training=False
+is not enough: inside a functional model `fit` calls it with training=True all the same, and the
+statistics drift (Keras 3.15).
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 
 class GuardError(keras_tuner.errors.FatalRuntimeError):
-    """Something else was trained than what was opened. It is a fault of the program, and no search goes on over it."""
+    """Something else was trained than what was opened. It is a fault of the program, and no search
+    goes on over it."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Block:
 
     Attributes:
         name: of the tap at its upper end, as BASE_MODELS names it.
-        below: name of the tap at its lower end; empty for the lowest block, which begins at the pixels.
+        below: name of the tap at its lower end; empty for the lowest block, which begins at the
+            pixels.
     """
 
     name: str
@@ -39,7 +42,8 @@ class Block:
 
 
 def split_into_blocks(base: "keras.Model", name: str) -> list[Block]:
-    """The blocks of a base from the top down; of a base that was cut at its last wanted tap, those that are left."""
+    """The blocks of a base from the top down; of a base that was cut at its last wanted tap, those
+    that are left."""
     import keras
 
     there = {layer.name for layer in base.layers}
@@ -119,8 +123,8 @@ class Guard:
         """Movements of the opened blocks.
 
         Raises:
-            GuardError: an opened block stood still or is not among the model's trainable weights; a frozen block, or any
-                BatchNormalization, moved.
+            GuardError: an opened block stood still or is not among the model's trainable weights; a
+                frozen block, or any BatchNormalization, moved.
         """
         import keras
 

@@ -1,6 +1,7 @@
 """Write files that are either complete or absent, flush them to disk, and lock folders.
 
-Every temporary file is named `.NAME.PID.tmp`; `remove_temp_files` deletes what a killed run left behind."""
+Every temporary file is named `.NAME.PID.tmp`; `remove_temp_files` deletes what a killed run left
+behind."""
 
 import contextlib
 import os
@@ -13,7 +14,8 @@ from runtime import console
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Writes a file so that it is either there whole or not at all: temporary name, fsync, rename."""
+    """Writes a file so that it is either there whole or not at all: temporary name, fsync,
+    rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

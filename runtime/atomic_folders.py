@@ -1,4 +1,5 @@
-"""Folders that get their name when everything in them is on disk; what a crash left of one goes when the next is written."""
+"""Folders that get their name when everything in them is on disk; what a crash left of one goes
+when the next is written."""
 
 import contextlib
 import secrets
@@ -15,9 +16,11 @@ TEMPORARY_FOLDER_SUFFIX = ".telltale-tmp"
 
 @contextlib.contextmanager
 def create_temporary_folder(folder: Path, name: str) -> Iterator[Path]:
-    """A new folder inside `folder` to write into; what is in it is gone afterwards, unless it was moved away.
+    """A new folder inside `folder` to write into; what is in it is gone afterwards, unless it was
+    moved away.
 
-    A lock beside it lasts as long as its process, on whatever machine that runs: without it the folder is left over.
+    A lock beside it lasts as long as its process, on whatever machine that runs: without it the
+    folder is left over.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _remove_stale_folders(folder)

@@ -41,7 +41,8 @@ err = rich.console.Console(highlight=False, stderr=True, soft_wrap=True)
     8,
     130,
 )
-"""Exit codes, the same for every command; 0 is success and 1 means that some inputs could not be judged."""
+"""Exit codes, the same for every command; 0 is success and 1 means that some inputs could not be
+judged."""
 
 
 ERRNO_ADVICE = {
@@ -55,7 +56,8 @@ ERRNO_ADVICE = {
 """What a person can do about a failure of the file system."""
 
 ERRNOS_MATCHED_BY_MESSAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-"""Failures that native code, TensorFlow's and HDF5's, raises in types of its own, with the system's words in them."""
+"""Failures that native code, TensorFlow's and HDF5's, raises in types of its own, with the system's
+words in them."""
 
 
 NUMBER_START_CHARACTERS = "0123456789.-+\N{MINUS SIGN}\N{EN DASH}"
@@ -123,7 +125,8 @@ class _SpeedColumn(rich.progress.ProgressColumn):
 
 
 def track_progress(items: Iterable[Item], what: str, total: int) -> Iterable[Item]:
-    """Yields the items while a bar on standard error shows how many of `total` are done, how fast, and the time left."""
+    """Yields the items while a bar on standard error shows how many of `total` are done, how fast,
+    and the time left."""
     columns = (
         rich.progress.TextColumn("{task.description}"),
         rich.progress.BarColumn(),
@@ -168,7 +171,8 @@ def run_command(command: Callable[[], int | None]) -> None:
 
 
 def _harden_output_streams() -> None:
-    """Neither a terminal that does not know a name's letters nor a closed output loses what was worked for."""
+    """Neither a terminal that does not know a name's letters nor a closed output loses what was
+    worked for."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
@@ -176,7 +180,8 @@ def _harden_output_streams() -> None:
 
 
 def explain_os_error_or_raise(error: Exception) -> PlainError:
-    """What a person can do about a failure of the file system; raises the error again where that is nothing."""
+    """What a person can do about a failure of the file system; raises the error again where that is
+    nothing."""
     plain = explain_os_error(error)
     if plain is None:
         raise error
@@ -184,7 +189,8 @@ def explain_os_error_or_raise(error: Exception) -> PlainError:
 
 
 def explain_os_error(error: Exception) -> PlainError | None:
-    """What a person can do about a failure of the file system; None if that is nothing, or it is no such failure."""
+    """What a person can do about a failure of the file system; None if that is nothing, or it is no
+    such failure."""
     code = error.errno if isinstance(error, OSError) else None
     if code not in ERRNO_ADVICE:
         code = next(

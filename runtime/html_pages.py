@@ -1,4 +1,5 @@
-"""Pages that are complete in themselves: one look, pictures as data URIs, no script, nothing asked for over the network."""
+"""Pages that are complete in themselves: one look, pictures as data URIs, no script, nothing asked
+for over the network."""
 
 import base64
 from collections.abc import Callable
@@ -10,7 +11,8 @@ if TYPE_CHECKING:
 
 
 def load_template(folder: Path, name: str, **filters: Callable) -> "jinja2.Template":
-    """The template `name` in `folder`, which may include page.css.jinja; all that it is given is escaped."""
+    """The template `name` in `folder`, which may include page.css.jinja; all that it is given is
+    escaped."""
     import jinja2
 
     environment = jinja2.Environment(

@@ -6,7 +6,8 @@ import numpy as np
 
 
 def parse_npz(data: bytes) -> dict[str, np.ndarray]:
-    """Every array of an .npz file by name, compared with the archive's checksums; arrays of Python objects are not read.
+    """Every array of an .npz file by name, compared with the archive's checksums; arrays of Python
+    objects are not read.
 
     Raises:
         ValueError: damaged.
@@ -14,5 +15,6 @@ def parse_npz(data: bytes) -> dict[str, np.ndarray]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             return dict(archive.items())
-    except Exception as error:  # Archive, arrays and Python's parser raise a dozen types on damage; each means the same.
+    # Archive, arrays and Python's parser raise a dozen types on damage; each means the same.
+    except Exception as error:
         raise ValueError(f"damaged: {error}") from None

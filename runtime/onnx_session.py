@@ -1,4 +1,5 @@
-"""The only place that imports ONNX Runtime: without it, its wheels send usage events to their maker."""
+"""The only place that imports ONNX Runtime: without it, its wheels send usage events to their
+maker."""
 
 import os
 from pathlib import Path
@@ -15,7 +16,8 @@ def open_session(model: Path | bytes, threads: int = 0) -> "Session":
         model: a file, or its bytes.
         threads: for one batch; 0 for one on every core.
     """
-    # On by default from 1.31 on: it also leaves a file .ses in the folder for temporary files (Privacy.md of the package).
+    # On by default from 1.31 on: it also leaves a file .ses in the folder for temporary files
+    # (Privacy.md of the package).
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
     import onnxruntime

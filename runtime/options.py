@@ -1,4 +1,5 @@
-"""What the settings of every command share: checks whose errors a command line shows as they are, and how they are typed."""
+"""What the settings of every command share: checks whose errors a command line shows as they are,
+and how they are typed."""
 
 import dataclasses
 import re
@@ -15,7 +16,8 @@ def check_ranges(settings: object, **limits: tuple[float, float]) -> None:
 
 
 def check_unique_values(option: str, values: Sequence, one: str) -> None:
-    """Raises ValueError unless there are values and each is there once; `one` is what a value is called."""
+    """Raises ValueError unless there are values and each is there once; `one` is what a value is
+    called."""
     if not values or len(set(values)) != len(values):
         raise ValueError(
             f"--{option} is {' '.join(map(str, values)) or 'empty'}; name each {one} once."
@@ -23,13 +25,15 @@ def check_unique_values(option: str, values: Sequence, one: str) -> None:
 
 
 def check_plain_name(option: str, value: str, such_as: str) -> None:
-    """Raises ValueError for what would not be the name of a visible folder; the empty name is let pass."""
+    """Raises ValueError for what would not be the name of a visible folder; the empty name is let
+    pass."""
     if re.search(r"^\.|/", value):
         raise ValueError(f"--{option} is {value!r}; give a plain name, such as {such_as}.")
 
 
 def format_command_line(program: str, settings: object) -> str:
-    """The command line that gives these settings: whatever differs from the defaults; for a dataclass of plain options."""
+    """The command line that gives these settings: whatever differs from the defaults; for a
+    dataclass of plain options."""
     words = program.split()
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)

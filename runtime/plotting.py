@@ -1,4 +1,5 @@
-"""What all figures of a data set share: a name and a caption, the colours of the classes, panels, histograms, mosaics."""
+"""What all figures of a data set share: a name and a caption, the colours of the classes, panels,
+histograms, mosaics."""
 
 import io
 from collections.abc import Mapping, Sequence

@@ -14,10 +14,12 @@ RAY_INSTALL_COMMAND = "pip install -r requirements-ray.txt"
 
 
 class ClusterWorker:
-    """A process of the cluster. It works in the folder of the run that asks, which all machines see under the same path.
+    """A process of the cluster. It works in the folder of the run that asks, which all machines see
+    under the same path.
 
     Args:
-        make: called with `given` at the first item; what it returns is called with every item, and returns a number.
+        make: called with `given` at the first item; what it returns is called with every item, and
+            returns a number.
     """
 
     def __init__(self, make: Callable[..., Callable[[Any], int]], given: tuple, folder: Path):
@@ -50,7 +52,8 @@ def run_on_cluster(
     what: str,
     gpus: bool = False,
 ) -> int:
-    """The sum of what workers return for every item; one worker on each core, or, with `gpus` and where there are, on each GPU.
+    """The sum of what workers return for every item; one worker on each core, or, with `gpus` and
+    where there are, on each GPU.
 
     An item whose worker dies is given to another.
 
@@ -121,7 +124,8 @@ def _connect_cluster() -> Iterator[tuple[int, int]]:
 
 
 def _check_reachable(address: str | None) -> None:
-    """Raises OSError where nothing listens at HOST:PORT or ray://HOST:PORT; other addresses are Ray's to find."""
+    """Raises OSError where nothing listens at HOST:PORT or ray://HOST:PORT; other addresses are
+    Ray's to find."""
     host, _, port = (address or "").removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=5).close()

@@ -1,6 +1,8 @@
-"""TensorBoard's event files, written at once and in the caller's thread: a full disk is an error where it happens.
+"""TensorBoard's event files, written at once and in the caller's thread: a full disk is an error
+where it happens.
 
-tensorboardX writes them in a thread of its own, which dies of a full disk without a word to the program that waits for it.
+tensorboardX writes them in a thread of its own, which dies of a full disk without a word to the
+program that waits for it.
 """
 
 import socket
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 
 
 class SynchronousEventWriter:
-    """What tensorboardX's FileWriter asks of a writer; the file is open only while something is added to it."""
+    """What tensorboardX's FileWriter asks of a writer; the file is open only while something is
+    added to it."""
 
     def __init__(
         self, folder: str, max_queue_size: int = 0, flush_secs: int = 0, filename_suffix: str = ""

@@ -40,7 +40,8 @@ def cache(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator:
-    """For one file: Playwright's event loop counts as running until it is closed, and other files start loops of their own."""
+    """For one file: Playwright's event loop counts as running until it is closed, and other files
+    start loops of their own."""
     browsers = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if not chromium:
@@ -53,7 +54,8 @@ def browser() -> Iterator:
 
 @pytest.fixture(scope="module")
 def one_thread():
-    """Two threads that wait for each other on a busy machine made a step of the toy take seconds."""
+    """Two threads that wait for each other on a busy machine made a step of the toy take
+    seconds."""
     import torch
 
     before = torch.get_num_threads()
@@ -96,7 +98,8 @@ def serve(workplace, tmp_path) -> Callable:
 
 @pytest.fixture(scope="session")
 def workplace(tmp_path_factory) -> Path:
-    """A folder with a collected data set and a trained detector named `toy`, made by the commands themselves.
+    """A folder with a collected data set and a trained detector named `toy`, made by the commands
+    themselves.
 
     Tests run in two processes; the first that comes here makes it, and each has a copy of its own.
     """
@@ -123,7 +126,8 @@ def _fill_workplace(folder: Path) -> None:
 
 
 def _write_explainer(folder: Path) -> None:
-    """What validation would leave beside the detector, had it had enough images to check heat maps on."""
+    """What validation would leave beside the detector, had it had enough images to check heat maps
+    on."""
     toy = folder / "saved_models" / "toy"
     opened, judge = (
         TappedDetector(detector_parts.load_detector_parts(toy)),

@@ -1,4 +1,5 @@
-"""The commands of the README parse, answer --help at once, and mistakes are answered in one sentence."""
+"""The commands of the README parse, answer --help at once, and mistakes are answered in one
+sentence."""
 
 import ast
 import re

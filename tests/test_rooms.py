@@ -1,4 +1,5 @@
-"""Imports run one way: from `runtime` through the rooms, between the packages of a room, and between files."""
+"""Imports run one way: from `runtime` through the rooms, between the packages of a room, and
+between files."""
 
 import ast
 import functools
@@ -25,7 +26,8 @@ def module_name(path: Path, root: Path = ROOT) -> str:
 
 @functools.cache
 def imported_names(path: Path) -> frozenset[str]:
-    """Return every dotted name that a file imports, wherever in the file; `from a import b` gives `a` and `a.b`."""
+    """Return every dotted name that a file imports, wherever in the file; `from a import b` gives
+    `a` and `a.b`."""
     nodes = list(ast.walk(ast.parse(path.read_text())))
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     for node in nodes:
@@ -48,7 +50,8 @@ def file_graph(root: Path = ROOT) -> dict[str, set[str]]:
 
 
 def package_of(module: str, root: Path = ROOT) -> str:
-    """Return the package inside a room that a module lies in; a module at the room's top stands for itself."""
+    """Return the package inside a room that a module lies in; a module at the room's top stands for
+    itself."""
     parts = module.split(".")
     inside = len(parts) > 2 or (root / Path(*parts) / "__init__.py").exists()
     return ".".join(parts[:2]) if inside and len(parts) > 1 else module

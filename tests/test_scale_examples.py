@@ -1,4 +1,5 @@
-"""The examples of docs/scale: what Slurm's scripts would run, on stand-ins for Slurm's own commands, and Kubernetes' schema."""
+"""The examples of docs/scale: what Slurm's scripts would run, on stand-ins for Slurm's own
+commands, and Kubernetes' schema."""
 
 import os
 import re
@@ -29,7 +30,8 @@ for SLURM_PROCID in 0 1 2; do export SLURM_PROCID; "$@"; done
 
 
 def ran(script: str, place: Path, *words: str) -> tuple[subprocess.CompletedProcess, list[str]]:
-    """The script's outcome in a folder with a virtual environment, and the commands that it gave, in any order."""
+    """The script's outcome in a folder with a virtual environment, and the commands that it gave,
+    in any order."""
     binaries = place / "bin"
     binaries.mkdir()
     for name, body in STUBS.items():

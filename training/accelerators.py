@@ -1,4 +1,5 @@
-"""Several GPUs, and layers that calculate with numbers of half the width, where there are such GPUs."""
+"""Several GPUs, and layers that calculate with numbers of half the width, where there are such
+GPUs."""
 
 import contextlib
 import sys
@@ -42,7 +43,8 @@ def distribute_over_gpus(devices: Sequence[str] | None = None) -> contextlib.Abs
 
 
 def choose_dtype_policy(precision: Precision) -> str:
-    """The Keras dtype policy to calculate with: for "auto" bfloat16 where every GPU is fast with it, else float32."""
+    """The Keras dtype policy to calculate with: for "auto" bfloat16 where every GPU is fast with
+    it, else float32."""
     if precision != "auto":
         return precision
     import keras
@@ -63,7 +65,8 @@ def choose_dtype_policy(precision: Precision) -> str:
 
 @contextlib.contextmanager
 def use_dtype_policy(layers: Iterable["keras.Layer"], policy: str) -> Iterator[None]:
-    """These layers calculate by a dtype policy for as long as it lasts; their weights are float32 before and after."""
+    """These layers calculate by a dtype policy for as long as it lasts; their weights are float32
+    before and after."""
     before = [(layer, layer.dtype_policy) for layer in layers]
     try:
         for layer, _ in before:
@@ -77,7 +80,8 @@ def use_dtype_policy(layers: Iterable["keras.Layer"], policy: str) -> Iterator[N
 def halve_batches_on_memory_error(
     run: Callable[[np.ndarray], np.ndarray],
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """The same for batches of any size: one that does not fit into memory is halved, and no later one is larger than that.
+    """The same for batches of any size: one that does not fit into memory is halved, and no later
+    one is larger than that.
 
     Raises:
         PlainError: a single picture does not fit.
@@ -113,7 +117,8 @@ def halve_batches_on_memory_error(
 def predict_on_batch(
     model: "keras.Model", batch: np.ndarray | list[np.ndarray]
 ) -> list[np.ndarray]:
-    """Every output of a model, (n, ...), for one batch of n; of several devices all answer for all of it, and one is heard."""
+    """Every output of a model, (n, ...), for one batch of n; of several devices all answer for all
+    of it, and one is heard."""
     outputs = model.predict_on_batch(batch)
     count = len(batch[0] if isinstance(batch, list) else batch)
     return [

@@ -28,7 +28,8 @@ class Dataset:
         return np.array([record.label == "generated" for record in records], dtype=np.int64)
 
     def described(self) -> dict:
-        """What the card of a detector says of it: folder, fingerprints, and images per split and label."""
+        """What the card of a detector says of it: folder, fingerprints, and images per split and
+        label."""
         counts = Counter((record.split, record.label) for record in self.records if record.accepted)
         return {
             "folder": str(self.folder),

@@ -16,7 +16,8 @@ MIN_KERAS_VERSION = (3, 15, 1)
 
 @contextlib.contextmanager
 def silence_native_stderr() -> Iterator[None]:
-    """Drops what is written to standard error below Python, where no logger reaches it; exceptions pass as ever."""
+    """Drops what is written to standard error below Python, where no logger reaches it; exceptions
+    pass as ever."""
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "w") as nowhere:

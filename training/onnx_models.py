@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     import keras
 
 MAX_PARITY_ERROR = 1e-4
-"""Largest difference that is let pass between ONNX Runtime and Keras, relative to the largest output (at least 1)."""
+"""Largest difference that is let pass between ONNX Runtime and Keras, relative to the largest
+output (at least 1)."""
 
 
 def export_onnx(model: "keras.Model", path: Path) -> None:
     """Writes a Keras model of the TensorFlow backend as ONNX.
 
-    tf2onnx copies every constant in each of its thirty passes: `model.export` takes 26 s and 7 GB for Xception. So the
-    weights are arguments of the function that is converted, which takes 5 s and 0.5 GB, and become constants afterwards.
+    tf2onnx copies every constant in each of its thirty passes: `model.export` takes 26 s and 7 GB
+    for Xception. So the weights are arguments of the function that is converted, which takes 5 s
+    and 0.5 GB, and become constants afterwards.
     """
     import logging
 
@@ -66,7 +68,8 @@ def export_onnx(model: "keras.Model", path: Path) -> None:
 
 
 def _convert_erfc(graph, node, name: str, _) -> None:
-    """Of TensorFlow's gelu: ONNX and tf2onnx have the error function alone, and 1 less it is the complementary one."""
+    """Of TensorFlow's gelu: ONNX and tf2onnx have the error function alone, and 1 less it is the
+    complementary one."""
     shape, kind = graph.get_shape(node.output[0]), graph.get_dtype(node.output[0])
     graph.remove_node(name)
     erf = graph.make_node("Erf", node.input, shapes=[shape], dtypes=[kind])
@@ -88,7 +91,8 @@ OnnxRunner = Callable[[np.ndarray], np.ndarray]
 
 
 def open_onnx(path: Path | bytes, threads: int = 0) -> OnnxRunner:
-    """Opens an ONNX file, or its bytes, of one input and one output; returns a function from float32 batch to float32 batch.
+    """Opens an ONNX file, or its bytes, of one input and one output; returns a function from
+    float32 batch to float32 batch.
 
     Args:
         threads: for one batch; 0 for one on every core.
@@ -107,9 +111,11 @@ def open_onnx_outputs(
 
 
 def open_onnx_streams(path: Path, cores: int | None = None) -> OnnxRunner:
-    """Like `runner`, for many images: every core runs single-threaded batches of PART, a tenth faster than together.
+    """Like `runner`, for many images: every core runs single-threaded batches of PART, a tenth
+    faster than together.
 
-    No more than PART images run on the core that asks for them, so several may ask at the same time.
+    No more than PART images run on the core that asks for them, so several may ask at the same
+    time.
 
     Args:
         cores: as many as it takes; None for all.
@@ -138,7 +144,8 @@ def open_onnx_streams(path: Path, cores: int | None = None) -> OnnxRunner:
 
 
 def measure_parity(model: "keras.Model", path: Path, count: int = 4) -> float:
-    """Largest difference between a Keras model and its ONNX file on noise, relative to the largest output (at least 1)."""
+    """Largest difference between a Keras model and its ONNX file on noise, relative to the largest
+    output (at least 1)."""
     batch = (
         np.random.default_rng(0).uniform(0, 255, (count, *model.input_shape[1:])).astype(np.float32)
     )

@@ -1,7 +1,8 @@
-"""logs/<room>/<run>/: what TensorBoard shows. Written with tensorboardX, which needs neither TensorFlow nor torch.
+"""logs/<room>/<run>/: what TensorBoard shows. Written with tensorboardX, which needs neither
+TensorFlow nor torch.
 
-A trial is one run, not the three that Keras' own callback makes of it: over 40 runs TensorBoard starts with none selected,
-and its picture and curve tabs look empty.
+A trial is one run, not the three that Keras' own callback makes of it: over 40 runs TensorBoard
+starts with none selected, and its picture and curve tabs look empty.
 """
 
 import contextlib
@@ -39,13 +40,15 @@ class RunLog:
     def embedding(
         self, name: str, vectors: np.ndarray, names: Sequence[str], pictures: np.ndarray
     ) -> None:
-        """Shows vectors (n, width) in the Projector tab, each with its name and its picture, uint8 (n, side, side, 3)."""
+        """Shows vectors (n, width) in the Projector tab, each with its name and its picture, uint8
+        (n, side, side, 3)."""
         self._writer.add_embedding(
             vectors, list(names), pictures.transpose(0, 3, 1, 2) / 255, tag=name
         )
 
     def hyperparameters(self, values: dict[str, str | float], metrics: Sequence[str]) -> None:
-        """Shows the run as a row of the HParams tab; every run of a search must have the same names."""
+        """Shows the run as a row of the HParams tab; every run of a search must have the same
+        names."""
         from tensorboardX.summary import hparams
 
         for summary in hparams(values, dict.fromkeys(metrics, 0.0)):
@@ -63,7 +66,8 @@ def make_epoch_callback(
     values: dict[str, str | float] | None = None,
     metrics: Sequence[str] = ("val_loss", "val_auc"),
 ):
-    """A Keras callback that logs every epoch's metrics to one run, and `values` as its hyperparameters beside `metrics`."""
+    """A Keras callback that logs every epoch's metrics to one run, and `values` as its
+    hyperparameters beside `metrics`."""
     import keras
 
     class EpochLog(keras.callbacks.Callback):

@@ -1,4 +1,5 @@
-"""`python -m validation`: judge a saved detector on the hold-out; `matrix` takes a data set apart by source."""
+"""`python -m validation`: judge a saved detector on the hold-out; `matrix` takes a data set apart
+by source."""
 
 import sys
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""What was found, as JSON that every reader knows: no NaN, no dataclasses, numbers with six digits."""
+"""What was found, as JSON that every reader knows: no NaN, no dataclasses, numbers with six
+digits."""
 
 import dataclasses
 import json
@@ -17,7 +18,8 @@ def write_plain_json(path: Path, value: Any) -> None:
 
 
 def convert_to_plain(value: Any) -> Any:
-    """Dataclasses as objects, numbers with six digits, NaN as null, whatever JSON does not know as its text."""
+    """Dataclasses as objects, numbers with six digits, NaN as null, whatever JSON does not know as
+    its text."""
     if dataclasses.is_dataclass(value):
         return {
             each.name: convert_to_plain(getattr(value, each.name))

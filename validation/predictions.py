@@ -1,4 +1,5 @@
-"""Saved detectors' probabilities for many images, kept on disk: what was judged once is not judged again."""
+"""Saved detectors' probabilities for many images, kept on disk: what was judged once is not judged
+again."""
 
 import concurrent.futures
 import functools
@@ -66,7 +67,8 @@ class Scorer:
 
 
 def load_scorers(folder: Path, card: Card) -> list[Scorer]:
-    """The detector in a folder, and the baselines that it brought along and that can look at pictures.
+    """The detector in a folder, and the baselines that it brought along and that can look at
+    pictures.
 
     Raises:
         PlainError: a file is missing, or is not the one that was saved.
@@ -94,13 +96,15 @@ def load_scorers(folder: Path, card: Card) -> list[Scorer]:
 def score_images(
     folder: Path, records: Sequence[FaceRecord], asked: Sequence[Scorer]
 ) -> list[np.ndarray]:
-    """Probabilities of *generated* for view 0 of the records, one array (images,) for each detector.
+    """Probabilities of *generated* for view 0 of the records, one array (images,) for each
+    detector.
 
     Args:
         folder: what the records' paths start from.
 
     Raises:
-        PlainError: an image was altered since it was collected, or a detector answers with something that is no number.
+        PlainError: an image was altered since it was collected, or a detector answers with
+            something that is no number.
     """
     chunks = [
         records[start : start + SCORES_CHUNK_IMAGES]

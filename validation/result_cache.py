@@ -1,4 +1,5 @@
-"""What a long step has finished, kept on disk: an interrupted validation takes it up where it stopped."""
+"""What a long step has finished, kept on disk: an interrupted validation takes it up where it
+stopped."""
 
 import hashlib
 import io
@@ -17,7 +18,8 @@ ArraysByName = dict[str, np.ndarray]
 def load_or_compute(
     folder: Path, name: str, key: Sequence, make: Callable[[], ArraysByName]
 ) -> ArraysByName:
-    """The arrays that `make` gives, from `<folder>/<name>-<hash of key>.npz` if an earlier run left them there whole.
+    """The arrays that `make` gives, from `<folder>/<name>-<hash of key>.npz` if an earlier run left
+    them there whole.
 
     Args:
         name: what the arrays are, in words that a file may be called.
@@ -62,7 +64,8 @@ def _load_npz(path: Path) -> dict[str, np.ndarray] | None:
 def compute_in_chunks(
     items: Sequence, size: int, what: str, work: Callable[[Sequence], dict[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
-    """Works through `items` in chunks, under a progress bar that says `what`, and joins what they give along the first axis."""
+    """Works through `items` in chunks, under a progress bar that says `what`, and joins what they
+    give along the first axis."""
     chunks = [items[start : start + size] for start in range(0, len(items), size)]
     found = [work(chunk) for chunk in console.track_progress(chunks, what, len(chunks))]
     return {name: np.concatenate([each[name] for each in found]) for name in found[0]}

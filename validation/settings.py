@@ -1,4 +1,5 @@
-"""ValidationSettings: which detector to judge, and on what. The docstrings are the `--help` texts."""
+"""ValidationSettings: which detector to judge, and on what. The docstrings are the `--help`
+texts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,15 @@ from runtime import options
 
 @dataclass(frozen=True)
 class ValidationSettings:
-    """Judge a saved detector on the hold-out, which no other command opens; every opening is counted.
+    """Judge a saved detector on the hold-out, which no other command opens; every opening is
+    counted.
 
-    Writes one page, report/index.html beside the model, with metrics.json, and the model's card README.md. What takes long
-    is kept, so a second run takes seconds and an interrupted one carries on. The threshold and the temperature are the ones
-    that training chose on the validation split. `python -m validation matrix` asks instead what a detector that was trained on
-    one generator makes of the others. Exit code 5: the hold-out was altered, or an image was learnt from; 8: no detector, or an
-    altered one.
+    Writes one page, report/index.html beside the model, with metrics.json, and the model's card
+    README.md. What takes long is kept, so a second run takes seconds and an interrupted one carries
+    on. The threshold and the temperature are the ones that training chose on the validation split.
+    `python -m validation matrix` asks instead what a detector that was trained on one generator
+    makes of the others. Exit code 5: the hold-out was altered, or an image was learnt from; 8: no
+    detector, or an altered one.
     """
 
     model: Path | None = None
@@ -25,14 +28,16 @@ class ValidationSettings:
     """Folder or name of the data set that the detector was trained on, if it has moved."""
 
     data: Path | None = None
-    """Judge these images instead of the hold-out: another data set, or a folder with the subfolders `real` and `generated` \
+    """Judge these images instead of the hold-out: another data set, or a folder with the subfolders
+    `real` and `generated` \
 (one of them is enough; folders inside them are sources)."""
 
     label: Literal["real", "generated"] | None = None
     """What all pictures of --data are, if its subfolders do not say."""
 
     drop_known: bool = False
-    """Leave out images of --data that the detector has learnt from, instead of refusing (exit code 5)."""
+    """Leave out images of --data that the detector has learnt from, instead of refusing (exit code
+    5)."""
 
     against: Path | None = None
     """Folder or name of a second detector, to be judged on the same images and compared."""
@@ -41,10 +46,12 @@ class ValidationSettings:
     """Images that are recompressed, shrunk, blurred, ... in over 40 ways; 0 for none."""
 
     explained: int = 64
-    """Images that heat maps are drawn for and checked on; 0 for none, and no map of the features either."""
+    """Images that heat maps are drawn for and checked on; 0 for none, and no map of the features
+    either."""
 
     projection: Literal["t-sne", "umap"] = "t-sne"
-    """How the features are laid out on a map; `umap` needs `pip install -r requirements-umap.txt`."""
+    """How the features are laid out on a map; `umap` needs `pip install -r
+    requirements-umap.txt`."""
 
     report: Path | None = None
     """Folder of the report; without it, `report` beside the model, or `report-NAME` for --data."""

@@ -1,4 +1,5 @@
-"""validate(): images -> probabilities -> metrics with intervals -> breakdowns, distortions, explanations -> one page."""
+"""validate(): images -> probabilities -> metrics with intervals -> breakdowns, distortions,
+explanations -> one page."""
 
 import hashlib
 from collections.abc import Sequence

@@ -15,7 +15,8 @@ from data_collection.dataset import manifest
 from runtime import console
 
 SMALL_IMAGES_PER_CLASS, LARGE_IMAGES_PER_CLASS = 700, 2000
-"""Images of each class in two data sets; what the larger one takes beyond the smaller one is free of start-up."""
+"""Images of each class in two data sets; what the larger one takes beyond the smaller one is free
+of start-up."""
 
 IMAGE_SIDE_PX = 600
 MANIFEST_ROWS = 1_000_000

@@ -19,7 +19,8 @@ MEASURED_BASES = ("mobilenet_v2", "xception")
 
 
 def write_noise_faces(place: Path, count: int = IMAGES_PER_CLASS) -> list[str]:
-    """Writes JPEG photographs and PNG fakes of 512 px, the fakes with a faint grid; returns the words that collect them."""
+    """Writes JPEG photographs and PNG fakes of 512 px, the fakes with a faint grid; returns the
+    words that collect them."""
     draw = np.random.default_rng(0)
     for label, suffix, options in (("real", "jpg", {"quality": 92}), ("generated", "png", {})):
         (place / label).mkdir(parents=True)
@@ -74,8 +75,8 @@ def measure_fine_tuning_speed(_: Path) -> list[Measurement]:
 
 
 def measure_two_base_training(place: Path) -> list[Measurement]:
-    """The whole training, and the usual search: two epochs of one trial with the base inside the model, extrapolated to the
-    epochs of our 30 trials."""
+    """The whole training, and the usual search: two epochs of one trial with the base inside the
+    model, extrapolated to the epochs of our 30 trials."""
     from training.bases import weights as base_weights
     from training.dataset import load_dataset
     from training.features.extractor import Extractor

@@ -1,6 +1,8 @@
-"""`python -m benchmarks.speed.detecting saved_models/NAME PICTURES`: what an answer costs, on the command line and on the page.
+"""`python -m benchmarks.speed.detecting saved_models/NAME PICTURES`: what an answer costs, on the
+command line and on the page.
 
-Folder and raw ONNX Runtime run in turns on the same pictures; the raw one gets pixels that were prepared before.
+Folder and raw ONNX Runtime run in turns on the same pictures; the raw one gets pixels that were
+prepared before.
 """
 
 import concurrent.futures

@@ -1,4 +1,5 @@
-"""Measure feature extraction: Keras and ONNX Runtime in turns on one batch, and from files through the cache."""
+"""Measure feature extraction: Keras and ONNX Runtime in turns on one batch, and from files through
+the cache."""
 
 import statistics
 import tempfile
@@ -10,11 +11,13 @@ from benchmarks.measuring import Measurement, measure_seconds, measure_sgemm_gfl
 from training.onnx_models import OnnxRunner
 
 MOBILENET_V2_MULTIPLICATIONS = 300e6
-"""Of MobileNetV2 for one picture of 224 px (Sandler et al. 2018, table 4); they grow with the picture's area."""
+"""Of MobileNetV2 for one picture of 224 px (Sandler et al. 2018, table 4); they grow with the
+picture's area."""
 
 
 def measure_extraction(place: Path, side: int = 160) -> list[Measurement]:
-    """MobileNetV2 in Keras and in ONNX Runtime: the base alone as it is usually used, with all its taps, and from the files."""
+    """MobileNetV2 in Keras and in ONNX Runtime: the base alone as it is usually used, with all its
+    taps, and from the files."""
     import keras
 
     from training import onnx_models
@@ -81,7 +84,8 @@ def compare_runners(
 
 
 def measure_extraction_from_files(place: Path, extractor, turns: int = 3) -> list[Measurement]:
-    """Decoding, canonical pictures, the base, and the cache, beside the base alone; and ten times as many images."""
+    """Decoding, canonical pictures, the base, and the cache, beside the base alone; and ten times
+    as many images."""
     from training.dataset import load_dataset
     from training.features import feature_cache
 

@@ -1,8 +1,10 @@
-"""`python -m benchmarks.speed.peers DATASET`: our training beside fine-tuning as fastai does it, on the same images.
+"""`python -m benchmarks.speed.peers DATASET`: our training beside fine-tuning as fastai does it, on
+the same images.
 
-Both learn from the train split, see the same canonical pictures, set their threshold on the validation split, and are judged on
-the hold-out, and on data sets of other sources. AutoKeras is not here: its ImageClassifier (3.0) fails with Keras 3.15, which
-refuses a NumPy integer as the width of a layer.
+Both learn from the train split, see the same canonical pictures, set their threshold on the
+validation split, and are judged on the hold-out, and on data sets of other sources. AutoKeras is
+not here: its ImageClassifier (3.0) fails with Keras 3.15, which refuses a NumPy integer as the
+width of a layer.
 """
 
 import json
@@ -28,7 +30,8 @@ from validation.metrics.estimates import Estimate, estimate_metrics
 from validation.metrics.scored_images import ScoredImages
 
 MAX_SIDE_PX, TRAINING_BATCH_SIZE = 224, 32
-"""Of pictures, in pixels, where the data set has them as large; and pictures in a step of training."""
+"""Of pictures, in pixels, where the data set has them as large; and pictures in a step of
+training."""
 
 COMPARED_METRICS = ("ROC AUC", "balanced accuracy")
 
@@ -211,10 +214,11 @@ def train_telltale(data: Dataset, deadline: float, place: Path) -> Scorer:
 
 
 def train_like_fastai(data: Dataset, deadline: float, place: Path) -> Scorer:
-    """An epoch of the head, then all of MobileNetV2 with a rate that rises and falls, for as many epochs as there is time for.
+    """An epoch of the head, then all of MobileNetV2 with a rate that rises and falls, for as many
+    epochs as there is time for.
 
-    Mirrored pictures as augmentation. After the documentation of fastai's `fine_tune`; unlike there, BatchNormalization stays
-    frozen and all layers have one rate.
+    Mirrored pictures as augmentation. After the documentation of fastai's `fine_tune`; unlike
+    there, BatchNormalization stays frozen and all layers have one rate.
     """
     import keras
 
@@ -262,7 +266,8 @@ PEER_TRAINERS: dict[str, Callable[[Dataset, float, Path], Scorer]] = {
     "Telltale, MobileNetV2, 30 trials": train_telltale,
     "fine-tuning as fastai does it, MobileNetV2": train_like_fastai,
 }
-"""Name, and what trains it: given the data set, when it has to end, and a folder; returns what judges pictures."""
+"""Name, and what trains it: given the data set, when it has to end, and a folder; returns what
+judges pictures."""
 
 if __name__ == "__main__":
     console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.speed.peers"))

@@ -2,8 +2,9 @@
 
 Run `python -m benchmarks.speed.scale`.
 
-The features are as many numbers as MobileNetV2's top layer has. What is counted is the memory that the process has to itself;
-pages of the features that the system keeps in memory as long as nobody else needs it are told beside it.
+The features are as many numbers as MobileNetV2's top layer has. What is counted is the memory that
+the process has to itself; pages of the features that the system keeps in memory as long as nobody
+else needs it are told beside it.
 """
 
 import contextlib

@@ -1,4 +1,5 @@
-"""The search over heads: many at once, one by one, and the usual way with the frozen base inside the model."""
+"""The search over heads: many at once, one by one, and the usual way with the frozen base inside
+the model."""
 
 import statistics
 from dataclasses import dataclass
@@ -22,14 +23,16 @@ if TYPE_CHECKING:
 IMAGE_SIDE_PX, SEARCH_TRIALS = 160, 30
 
 SHORT_TRIAL_EPOCHS = 6
-"""Trials end early after five epochs without a gain at the soonest, so each of these runs to its end, whoever trains it."""
+"""Trials end early after five epochs without a gain at the soonest, so each of these runs to its
+end, whoever trains it."""
 
 LONG_TRIAL_EPOCHS = 10
 
 
 @dataclass(frozen=True)
 class CachedFeatures:
-    """A data set with the features of MobileNetV2 at SIDE pixels: where searches may lie, and what extraction took."""
+    """A data set with the features of MobileNetV2 at SIDE pixels: where searches may lie, and what
+    extraction took."""
 
     place: Path
     faces: Dataset
@@ -39,7 +42,8 @@ class CachedFeatures:
     def searched(
         self, name: str, epochs: int, one_by_one: bool = False
     ) -> tuple[float, list["HeadTrial"]]:
-        """Seconds of a search, and its trials; each has the same ones, and writes curves and weights."""
+        """Seconds of a search, and its trials; each has the same ones, and writes curves and
+        weights."""
         from training.head_search import search
 
         folders = self.place / name / "searches", self.place / name / "logs"
@@ -121,7 +125,8 @@ def measure_short_search(place: Path, data: Path) -> list[Measurement]:
 
 
 def measure_long_search(place: Path, data: Path) -> list[Measurement]:
-    """More epochs; a trial that ended early is counted with the epochs that it ran, in the usual search, too."""
+    """More epochs; a trial that ended early is counted with the epochs that it ran, in the usual
+    search, too."""
     from training.head_search.heads import TRIAL_PATIENCE_EPOCHS
 
     one = cache_features(place, data)
@@ -155,7 +160,8 @@ def measure_long_search(place: Path, data: Path) -> list[Measurement]:
 
 @dataclass(frozen=True)
 class UncachedTrialTime:
-    """Seconds of the first epoch of a trial, in which its graph is traced, and of every later one."""
+    """Seconds of the first epoch of a trial, in which its graph is traced, and of every later
+    one."""
 
     first: float
     later: float

@@ -1,4 +1,5 @@
-"""Speed and memory of the validation report, on 1,000 pictures made of noise, and of its intervals."""
+"""Speed and memory of the validation report, on 1,000 pictures made of noise, and of its
+intervals."""
 
 from pathlib import Path
 

@@ -1,9 +1,11 @@
-"""`python -m benchmarks.studies.generalisation --centre data/many --face data/many-face`: what helps against unseen generators.
+"""`python -m benchmarks.studies.generalisation --centre data/many --face data/many-face`: what
+helps against unseen generators.
 
-Every recipe is measured with each source left out of training in turn, and chosen without the one that tests it: for every
-generator left out, the recipe that did best when each of the other generators was left out as well. Two data sets of the same
-files are needed, one with the centre squares, one with the faces cut out. It opens their hold-outs, and counts it. What was
-measured is kept in `--out` and not measured again; the tables go to docs/generalisation.md.
+Every recipe is measured with each source left out of training in turn, and chosen without the one
+that tests it: for every generator left out, the recipe that did best when each of the other
+generators was left out as well. Two data sets of the same files are needed, one with the centre
+squares, one with the faces cut out. It opens their hold-outs, and counts it. What was measured is
+kept in `--out` and not measured again; the tables go to docs/generalisation.md.
 """
 
 import dataclasses
@@ -119,7 +121,8 @@ COMBINED_RECIPES = (
         RESIDUAL_CHANGES | {"head": "ridge", "size": 320},
     ),
 )
-"""With sources balanced, the strong penalty, a voice for each generator and the face cut out, except where the name says so."""
+"""With sources balanced, the strong penalty, a voice for each generator and the face cut out,
+except where the name says so."""
 
 UNFROZEN_CHANGES = {"head": "tuned", "folds": 0, "strength": 0.1}
 
@@ -154,7 +157,8 @@ SEARCH_RECIPES = (
         SEARCH_CHANGES | {"signals": ("picture", "residual")},
     ),
 )
-"""`python -m training --bases mobilenet_v2`: searched heads with a voice for each generator, five of them in a committee."""
+"""`python -m training --bases mobilenet_v2`: searched heads with a voice for each generator, five
+of them in a committee."""
 
 
 SMALL_IMAGE_RECIPES = (
@@ -264,9 +268,11 @@ def measure_recipe(recipe: Recipe, folder: Path, out: Path) -> dict:
 def compute_inner_scores(
     them: SourceImages, features: BaseFeatures, settings: CrossGeneratorSettings
 ) -> dict[str, float]:
-    """What a recipe is worth to somebody who has never seen one generator, by its name, judged without any hold-out.
+    """What a recipe is worth to somebody who has never seen one generator, by its name, judged
+    without any hold-out.
 
-    The mean of two: AUC on each other generator, left out as well, and AUC on each other generator's validation images.
+    The mean of two: AUC on each other generator, left out as well, and AUC on each other
+    generator's validation images.
     """
     generated = them.of("generated")
     without: dict[frozenset[ImageSource], heads.CalibratedHead] = {}

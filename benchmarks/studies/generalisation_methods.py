@@ -1,4 +1,5 @@
-"""Levers that only the study of unseen generators pulls: frequency summaries, and opened blocks of the base."""
+"""Levers that only the study of unseen generators pulls: frequency summaries, and opened blocks of
+the base."""
 
 import math
 from dataclasses import dataclass
@@ -46,13 +47,15 @@ LUMA_WEIGHTS = (0.299, 0.587, 0.114)
     3e-5,
     1e-3,
 )
-"""Of fine-tuning: the tap that the opened blocks stand on (MobileNetV2: block14, block15, block16 and top are opened)."""
+"""Of fine-tuning: the tap that the opened blocks stand on (MobileNetV2: block14, block15, block16
+and top are opened)."""
 
 ACTIVATIONS_TAP = "activations"
 
 
 class TapsAndFrequenciesExtractor(Extractor):
-    """All taps, and mean and deviation of each of a window's 256 frequencies over all windows, as logarithms."""
+    """All taps, and mean and deviation of each of a window's 256 frequencies over all windows, as
+    logarithms."""
 
     def identity(self) -> list:
         return [*super().identity(), "frequencies", WINDOW_SIDE_PX]
@@ -114,7 +117,8 @@ class FrequencyExtractor(TapsAndFrequenciesExtractor):
 
 
 def build_cosine_kernels(side: int) -> np.ndarray:
-    """The two-dimensional discrete cosine transform (type 2, orthonormal) of the luma; shape (side, side, 3, side * side)."""
+    """The two-dimensional discrete cosine transform (type 2, orthonormal) of the luma; shape (side,
+    side, 3, side * side)."""
     from scipy.fft import dct
 
     line = dct(np.eye(side), axis=0, norm="ortho")  # (frequency, place)
@@ -179,9 +183,11 @@ class UnfrozenDetector:
 
 
 def train_unfrozen_detector(lesson: TrainingTask) -> UnfrozenDetector:
-    """Starts from ridge regression on all taps; trains it together with the opened blocks, as `python -m finetuning` does.
+    """Starts from ridge regression on all taps; trains it together with the opened blocks, as
+    `python -m finetuning` does.
 
-    BatchNormalization stays frozen. It ends with the epoch whose loss on the validation images was the lowest.
+    BatchNormalization stays frozen. It ends with the epoch whose loss on the validation images was
+    the lowest.
     """
     import keras
 

@@ -198,7 +198,8 @@ def _render_choices(rows: Mapping[str, dict], choices: Mapping[str, str], start:
 
 
 def compute_rank_correlation(rows: Mapping[str, dict], generator: str) -> float:
-    """Rank correlation over recipes: what each is worth without the generator, and its AUC on it."""
+    """Rank correlation over recipes: what each is worth without the generator, and its AUC on
+    it."""
     from scipy.stats import spearmanr
 
     judged = [row for row in rows.values() if row["inner"]]

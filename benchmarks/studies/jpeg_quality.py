@@ -1,9 +1,11 @@
-"""`python -m benchmarks.studies.jpeg_quality data/faces --out FOLDER`: what the canonicaliser's random JPEG quality buys.
+"""`python -m benchmarks.studies.jpeg_quality data/faces --out FOLDER`: what the canonicaliser's
+random JPEG quality buys.
 
-Logistic regression on MobileNetV2's taps is trained on pictures that end in a JPEG of a drawn quality, of one quality, or in
-none, each on the files as they are and on two stores that save photographs alone as JPEG; and judged on the hold-out under
-recompression, shrinking, and with the classes' codecs swapped. So it opens the hold-out, and the opening is counted. It takes
-six minutes on two busy cores; what was computed is kept in FOLDER.
+Logistic regression on MobileNetV2's taps is trained on pictures that end in a JPEG of a drawn
+quality, of one quality, or in none, each on the files as they are and on two stores that save
+photographs alone as JPEG; and judged on the hold-out under recompression, shrinking, and with the
+classes' codecs swapped. So it opens the hold-out, and the opening is counted. It takes six minutes
+on two busy cores; what was computed is kept in FOLDER.
 """
 
 import concurrent.futures
@@ -90,7 +92,8 @@ COLLECTIONS = (
 
 @dataclass(frozen=True)
 class TestCondition:
-    """How the hold-out's pictures come: passed on, or with other classes saved as JPEG than in training (None: the same)."""
+    """How the hold-out's pictures come: passed on, or with other classes saved as JPEG than in
+    training (None: the same)."""
 
     name: str
     distortion: Distortion = UNDISTORTED
@@ -182,7 +185,8 @@ def compute_pixels(
 def evaluate_pipeline(
     bench: FeatureStore, records: Sequence[FaceRecord], collection: Collection, pipeline: str
 ) -> list[ConditionResult]:
-    """Trains on the train split, sets the threshold on the validation split, judges the hold-out under every condition."""
+    """Trains on the train split, sets the threshold on the validation split, judges the hold-out
+    under every condition."""
     train, validation, hold_out = (
         manifest.select_accepted(records, split) for split in splits.SPLITS
     )
@@ -206,7 +210,8 @@ def evaluate_pipeline(
 
 
 def main(dataset: Annotated[Path, tyro.conf.Positional], out: Path) -> None:
-    """Train with and without the random JPEG quality, and judge on the hold-out, which counts as an opening.
+    """Train with and without the random JPEG quality, and judge on the hold-out, which counts as an
+    opening.
 
     Args:
         dataset: a collected data set.

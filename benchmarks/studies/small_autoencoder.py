@@ -2,8 +2,9 @@
 
 Run `python -m benchmarks.studies.small_autoencoder PHOTOS OUT`.
 
-It has the layout of Stable Diffusion's in diffusers, a hundredth of the numbers, and is trained for some minutes
-on crops of the photographs. `python -m data_collection --generated reconstruction:100@OUT` then passes photographs through it.
+It has the layout of Stable Diffusion's in diffusers, a hundredth of the numbers, and is trained for
+some minutes on crops of the photographs. `python -m data_collection --generated
+reconstruction:100@OUT` then passes photographs through it.
 """
 
 import time
@@ -17,11 +18,13 @@ from data_collection.images import decode
 from runtime import console
 
 LEVEL_CHANNELS = (32, 64)
-"""Channels; every level but the last halves the sides. Shrinking by eight, as the real ones do, takes long to learn: what comes
-back after ten minutes is so soft that `data_collection` refuses it as enlarged."""
+"""Channels; every level but the last halves the sides. Shrinking by eight, as the real ones do,
+takes long to learn: what comes back after ten minutes is so soft that `data_collection` refuses it
+as enlarged."""
 
 SPECTRUM_LOSS_WEIGHT = 0.05
-"""Weight of the loss on the logarithm of the spectrum, which asks for detail where the others are content with blur."""
+"""Weight of the loss on the logarithm of the spectrum, which asks for detail where the others are
+content with blur."""
 
 
 def main(
@@ -88,7 +91,8 @@ def main(
 
 
 def load_square(path: Path) -> list[np.ndarray]:
-    """The centre square as float32 in -1..1, (3, side, side), side at most 384; nothing for what is no picture."""
+    """The centre square as float32 in -1..1, (3, side, side), side at most 384; nothing for what is
+    no picture."""
     try:
         square = decode.decode_face(path.read_bytes()).square
     except decode.UnreadableImage:

@@ -1,7 +1,9 @@
-"""Does anything but the face give the label away? audit(), its verdict, and what training makes of it.
+"""Does anything but the face give the label away? audit(), its verdict, and what training makes of
+it.
 
-The rows of train and validation are looked at, and nothing of the hold-out, not even its file facts: whole groups were
-dealt to it by hash inside each source, so what is true of the rest is true of it, and nobody can have looked.
+The rows of train and validation are looked at, and nothing of the hold-out, not even its file
+facts: whole groups were dealt to it by hash inside each source, so what is true of the rest is true
+of it, and nobody can have looked.
 """
 
 import concurrent.futures
@@ -64,12 +66,14 @@ class Audit:
     """Content of audit.json.
 
     Attributes:
-        verdict: the worst of Tier 1 "as trained" and of the placebo: "RED", "too few", "AMBER" or "GREEN".
+        verdict: the worst of Tier 1 "as trained" and of the placebo: "RED", "too few", "AMBER" or
+            "GREEN".
         sentence: the verdict in words, with what to do.
         as_collected: probes of the original files.
         as_trained: probes of view 0, the pixels that training sees; files have no say in them.
-        placebo: one probe per class: its images with a history of their own class against the same images with a
-            history of the other. The content is the same, so whatever is found is history that the canonicaliser has left.
+        placebo: one probe per class: its images with a history of their own class against the same
+            images with a history of the other. The content is the same, so whatever is found is
+            history that the canonicaliser has left.
         tells: single facts of the files that differ between the classes, as sentences.
         images, groups: how many were looked at, by label.
         fingerprint: of the data set, see `manifest.fingerprint`.
@@ -87,7 +91,8 @@ class Audit:
 
 
 def run_audit(folder: Path, records: Sequence[FaceRecord], image_size: int, seed: int = 0) -> Audit:
-    """Looks at every accepted image of train and validation, as collected and as training will see it.
+    """Looks at every accepted image of train and validation, as collected and as training will see
+    it.
 
     Args:
         image_size: side of the pictures that training sees, in pixels.
@@ -197,12 +202,14 @@ def evaluate_probes(
 def run_placebo_test(
     folder: Path, rows: Sequence[FaceRecord], label: str, image_size: int, seed: int
 ) -> ProbeResult:
-    """Gives the images of one class the histories of both; whatever still tells the two apart is not content."""
+    """Gives the images of one class the histories of both; whatever still tells the two apart is
+    not content."""
     own = [row for row in rows if row.label == label]
     others = [row for row in rows if row.label != label] or own
     draw = np.random.default_rng(seed)
     chosen = [own[i] for i in draw.permutation(len(own))[:MAX_PLACEBO_IMAGES_PER_CLASS]]
-    # Both copies get a drawn history: if only one did, one encoding more would tell them apart in any data set.
+    # Both copies get a drawn history: if only one did, one encoding more would tell them apart in
+    # any data set.
     drawn = {
         row.id: (own[draw.integers(len(own))], others[draw.integers(len(others))]) for row in chosen
     }
@@ -268,7 +275,8 @@ def read_audit(folder: Path) -> Audit | None:
 
 
 def check_audit_gate(folder: Path, records: Sequence[FaceRecord], accept_shortcuts: bool) -> str:
-    """What every report of a training on this data set has to say first; empty if there is nothing to say.
+    """What every report of a training on this data set has to say first; empty if there is nothing
+    to say.
 
     Raises:
         PlainError: with exit code 4, if the audit is RED and shortcuts are not accepted.

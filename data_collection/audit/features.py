@@ -1,7 +1,8 @@
-"""The numbers that the audit looks at: of a file, of its pixels, and of what both become when a file is passed on.
+"""The numbers that the audit looks at: of a file, of its pixels, and of what both become when a
+file is passed on.
 
-Numbers of canonical pixels are computed from those pixels alone. The side of the original must not enter them, or the
-audit would find its own bookkeeping.
+Numbers of canonical pixels are computed from those pixels alone. The side of the original must not
+enter them, or the audit would find its own bookkeeping.
 """
 
 import io
@@ -55,14 +56,16 @@ def measure_canonical(face: DecodedFace, record: FaceRecord, size: int) -> dict[
 def measure_with_history(
     face: DecodedFace, record: FaceRecord, history: FaceRecord, size: int
 ) -> FeatureValues:
-    """Numbers of view 0 of a face that was first passed on as the file `history` was: its size, its format."""
+    """Numbers of view 0 of a face that was first passed on as the file `history` was: its size, its
+    format."""
     probes = measure_canonical(apply_history(face, history), record, size)
     names = ("processing history", "sharpness", "spectrum", "file size")
     return {name: value for probe in names for name, value in probes[probe].items()}
 
 
 def apply_history(face: DecodedFace, history: FaceRecord) -> DecodedFace:
-    """The face at the other's side if that is smaller (enlarging would be a history that nobody has), then encoded."""
+    """The face at the other's side if that is smaller (enlarging would be a history that nobody
+    has), then encoded."""
     square, side = face.square, min(history.width, history.height)
     if side < square.width:
         square = square.resize((side, side), Image.Resampling.LANCZOS)

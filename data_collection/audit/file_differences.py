@@ -27,13 +27,15 @@ FILE_FACT_PHRASES = {
 
 ABSENT_FACT_VALUES = ("no", "none")
 MIN_SHARE_DIFFERENCE, MIN_EXCLUSIVE_SHARE = 0.5, 0.05
-"""A fact is told if its shares in the two classes differ by the first, or if one class alone has more than the second."""
+"""A fact is told if its shares in the two classes differ by the first, or if one class alone has
+more than the second."""
 
 
 def find_file_differences(
     containers: Sequence[FeatureValues], rows: Sequence[FaceRecord]
 ) -> list[str]:
-    """Facts of the files that one class has and the other has not, or hardly, as sentences; the clearest first."""
+    """Facts of the files that one class has and the other has not, or hardly, as sentences; the
+    clearest first."""
     count: dict[tuple[str, str], Counter] = defaultdict(Counter)
     total = Counter(row.label for row in rows)
     for facts, row in zip(containers, rows, strict=True):

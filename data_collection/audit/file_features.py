@@ -48,7 +48,8 @@ def measure_container(data: bytes, record: FaceRecord) -> FeatureValues:
 
 
 def _list_png_chunk_types(data: bytes) -> set[bytes]:
-    """Types of a PNG's chunks, also of those behind the pixels, for which Pillow would have to decode it."""
+    """Types of a PNG's chunks, also of those behind the pixels, for which Pillow would have to
+    decode it."""
     found, place = set(), 8
     while data.startswith(b"\x89PNG") and place + 8 <= len(data):
         found.add(data[place + 4 : place + 8])

@@ -1,4 +1,5 @@
-"""Traces that enlarging and JPEG compression leave in pixels: periodic detail, block grids, quantisation."""
+"""Traces that enlarging and JPEG compression leave in pixels: periodic detail, block grids,
+quantisation."""
 
 import numpy as np
 
@@ -10,11 +11,12 @@ PERIODICITY_BANDS = 12
 
 
 def _compute_periodicity(grey: np.ndarray) -> np.ndarray:
-    """How far each frequency of the fine detail along rows and columns stands out from its neighbours; shape (side // 2,).
+    """How far each frequency of the fine detail along rows and columns stands out from its
+    neighbours; shape (side // 2,).
 
-    An enlarged picture is smoother between its old pixels than on them, and a JPEG has steps between its blocks: both
-    are lines in this spectrum (Gallagher 2005; Mahdian and Saic 2008). Content has a spectrum without lines, and is
-    divided out by the neighbours' median.
+    An enlarged picture is smoother between its old pixels than on them, and a JPEG has steps
+    between its blocks: both are lines in this spectrum (Gallagher 2005; Mahdian and Saic 2008).
+    Content has a spectrum without lines, and is divided out by the neighbours' median.
     """
     from scipy import fft, ndimage
 
@@ -41,7 +43,8 @@ def measure_block_grid(grey: np.ndarray) -> FeatureValues:
 
 
 def measure_periodic_lines(grey: np.ndarray) -> FeatureValues:
-    """The strongest line in each band of frequency, those of this picture's own 8 x 8 blocks left out.
+    """The strongest line in each band of frequency, those of this picture's own 8 x 8 blocks left
+    out.
 
     Those say how coarsely this content was coded just now, which is no history.
     """
@@ -61,7 +64,8 @@ _DCT_BASIS = np.cos(np.pi * (2 * np.arange(8)[:, None] + 1) * np.arange(3)[None,
 
 
 def measure_quantisation(face: DecodedFace) -> FeatureValues:
-    """How closely the block coefficients keep to the multiples of one step, and to a second one: JPEG, and JPEG twice.
+    """How closely the block coefficients keep to the multiples of one step, and to a second one:
+    JPEG, and JPEG twice.
 
     The blocks are those of the original's own grid; a PNG that was once a JPEG has them too.
     """

@@ -8,7 +8,8 @@ from PIL import Image, ImageFilter
 from data_collection.audit.file_features import FeatureValues
 
 MAX_MEASURED_SIDE_PX = 512
-"""Side, in pixels, of the centre that is looked at; a trace is everywhere, and large pictures cost time."""
+"""Side, in pixels, of the centre that is looked at; a trace is everywhere, and large pictures cost
+time."""
 
 
 CELLS_PER_SIDE = 8
@@ -81,7 +82,8 @@ def measure_thumbnail(square: Image.Image) -> FeatureValues:
 
 
 def measure_border(square: Image.Image) -> FeatureValues:
-    """Brightness of a thin frame in 32 pieces, and its fine contrast against what lies just inside: margins, captions."""
+    """Brightness of a thin frame in 32 pieces, and its fine contrast against what lies just inside:
+    margins, captions."""
     grey = np.asarray(square.convert("L"), dtype=np.float32)
     deep = max(square.width // 32, 3)
     found: FeatureValues = {}
@@ -138,7 +140,8 @@ def measure_sharpness(square: Image.Image) -> FeatureValues:
 
 
 def measure_spectrum(grey: np.ndarray) -> FeatureValues:
-    """Log power in radial bands, each against the band below it, and on the diagonal against the axes."""
+    """Log power in radial bands, each against the band below it, and on the diagonal against the
+    axes."""
     from scipy import fft
 
     side = len(grey)

@@ -1,4 +1,5 @@
-"""Probes: how well a few numbers of each image tell two classes apart, with an interval and a verdict."""
+"""Probes: how well a few numbers of each image tell two classes apart, with an interval and a
+verdict."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,8 +15,8 @@ from data_collection.audit.file_differences import (
 from data_collection.audit.file_features import FeatureValues
 
 MAX_CHANCE_AUC, WARNING_AUC = 0.60, 0.70
-"""A Tier 1 AUC must not surely lie above the first; with 80 groups of 10 images and labels dealt at random, 95% of the
-AUCs lie under .558. Above the second, Tier 2 is worth a warning."""
+"""A Tier 1 AUC must not surely lie above the first; with 80 groups of 10 images and labels dealt at
+random, 95% of the AUCs lie under .558. Above the second, Tier 2 is worth a warning."""
 
 MIN_GROUPS_FOR_GREEN, MIN_IMAGES_FOR_GREEN = 20, 200
 """Of each class; with less, nothing is ever GREEN."""
@@ -30,12 +31,14 @@ PROBE_TIERS = {
     "thumbnail": 2,
     "border": 2,
 }
-"""Tier of each probe: 1 can be no evidence of anything, 2 is a matter of what was collected, 3 (all others) may be a trace."""
+"""Tier of each probe: 1 can be no evidence of anything, 2 is a matter of what was collected, 3 (all
+others) may be a trace."""
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """One group of numbers and how well it tells the classes apart, in 5-fold cross-validation with groups kept whole.
+    """One group of numbers and how well it tells the classes apart, in 5-fold cross-validation with
+    groups kept whole.
 
     Attributes:
         name: of the group of numbers.
@@ -100,7 +103,8 @@ def decide_probe_status(tier: int, low: float, high: float, enough: bool) -> str
 
 
 def build_feature_table(numbers: Sequence[FeatureValues]) -> tuple[np.ndarray, list[str]]:
-    """float64, shape (images, columns), and what the columns mean; categories become one column per value."""
+    """float64, shape (images, columns), and what the columns mean; categories become one column per
+    value."""
     columns: dict[str, list[float]] = {}
     for name in numbers[0]:
         values = [one[name] for one in numbers]
@@ -124,7 +128,8 @@ def build_feature_table(numbers: Sequence[FeatureValues]) -> tuple[np.ndarray, l
 def compute_out_of_fold_scores(
     table: np.ndarray, positive: np.ndarray, groups: np.ndarray, seed: int
 ) -> list[np.ndarray]:
-    """Scores of both classifiers, each image's from models that saw nothing of its group; each of shape (images,)."""
+    """Scores of both classifiers, each image's from models that saw nothing of its group; each of
+    shape (images,)."""
     import threadpoolctl
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
@@ -146,8 +151,9 @@ def compute_out_of_fold_scores(
         1
     ):  # on tables this small a second thread only waits for the first
         for train, test in folds.split(table, positive, groups):
-            # A fold with more of one class is scored by models that saw less of it; without the models' base rate taken
-            # out, chance would lie under .5. (Class weights do it too, but make the tree's binning twenty times slower.)
+            # A fold with more of one class is scored by models that saw less of it; without the
+            # models' base rate taken out, chance would lie under .5. (Class weights do it too, but
+            # make the tree's binning twenty times slower.)
             seen = positive[train].mean()
             for score, model in zip(scores, models, strict=True):
                 score[test] = model.fit(table[train], positive[train]).decision_function(
@@ -171,7 +177,8 @@ def compute_auc(
 
 
 def resample_groups(groups: np.ndarray, positive: np.ndarray, seed: int) -> list[np.ndarray]:
-    """RESAMPLES draws of whole groups, with replacement, within real, generated and mixed ones: a weight per image."""
+    """RESAMPLES draws of whole groups, with replacement, within real, generated and mixed ones: a
+    weight per image."""
     _, place = np.unique(groups, return_inverse=True)
     has = [np.bincount(place, side) > 0 for side in (positive, ~positive)]
     strata = [

@@ -27,7 +27,8 @@ from data_collection.dataset.manifest import LABELS, FaceRecord
 from runtime.plotting import ReportFigure
 
 MAX_MEASURED_IMAGES = 1000
-"""Images that are measured, half of them real; the rest would move no curve by the width of its line."""
+"""Images that are measured, half of them real; the rest would move no curve by the width of its
+line."""
 
 
 def render_figures(

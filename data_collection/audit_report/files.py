@@ -1,4 +1,5 @@
-"""Figures of the originals as files, out of the manifest: formats, sizes, JPEG qualities, bits per pixel."""
+"""Figures of the originals as files, out of the manifest: formats, sizes, JPEG qualities, bits per
+pixel."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

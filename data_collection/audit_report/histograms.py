@@ -1,4 +1,5 @@
-"""Figures of what one number, or one level of colour, tells of a picture: histograms, one class over the other."""
+"""Figures of what one number, or one level of colour, tells of a picture: histograms, one class
+over the other."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -109,7 +110,8 @@ def _describe_comparison(
 
 
 def compute_probability_of_superiority(real: Sequence[float], generated: Sequence[float]) -> float:
-    """Share of pairs whose generated number is the larger one, ties as half: .5 is no difference."""
+    """Share of pairs whose generated number is the larger one, ties as half: .5 is no
+    difference."""
     ordered = np.sort(real)
     below = np.searchsorted(ordered, generated, "left") + np.searchsorted(
         ordered, generated, "right"

@@ -30,7 +30,8 @@ class ImageStatistics:
         traits: of the canonical picture, by the names of figures_of_traits.TRAITS.
         before: of the original, by the names of figures_of_traits.FROM_ORIGINALS.
         levels: shares of 64 levels of R, G and B; shape (3, 64).
-        power: spectrum of the centre's grey levels in dB, frequency zero in the middle; shape (side, side).
+        power: spectrum of the centre's grey levels in dB, frequency zero in the middle; shape
+            (side, side).
         face: the canonical picture, shape (FACE_SIDE, FACE_SIDE, 3).
     """
 
@@ -43,7 +44,8 @@ class ImageStatistics:
 
 @dataclass
 class ClassStatistics:
-    """All looks at one class, added up as they come, so that memory does not grow with their number."""
+    """All looks at one class, added up as they come, so that memory does not grow with their
+    number."""
 
     traits: dict[str, list[float]] = field(default_factory=dict)
     before: dict[str, list[float]] = field(default_factory=dict)
@@ -130,7 +132,8 @@ def compute_laplacian_variance(grey: np.ndarray) -> float:
 
 
 def compute_power_spectrum(grey: np.ndarray) -> np.ndarray:
-    """Power of every frequency in dB of a squared grey level, frequency zero in the middle; a Hann window hides the edges."""
+    """Power of every frequency in dB of a squared grey level, frequency zero in the middle; a Hann
+    window hides the edges."""
     window = np.outer(np.hanning(len(grey)), np.hanning(len(grey))).astype(np.float32)
     power = np.abs(np.fft.fft2((grey - grey.mean()) * window)) ** 2 / np.sum(window**2)
     return 10 * np.log10(np.fft.fftshift(power) + 1e-3)

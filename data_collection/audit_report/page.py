@@ -1,6 +1,8 @@
-"""audit.html: one page, complete in itself, about what a data set holds and whether its label can be told without the face.
+"""audit.html: one page, complete in itself, about what a data set holds and whether its label can
+be told without the face.
 
-It asks for nothing over the network and runs no script. All that strangers wrote (file names, prompts, sources) is escaped.
+It asks for nothing over the network and runs no script. All that strangers wrote (file names,
+prompts, sources) is escaped.
 """
 
 import itertools

@@ -152,7 +152,8 @@ def tally_attributes(records: Sequence[FaceRecord]) -> list[AttributeTally]:
 
 
 def describe_generation(records: Sequence[FaceRecord]) -> list[GenerationInfo]:
-    """How each generated source was made; a setting that differs between its images is told by its number of values."""
+    """How each generated source was made; a setting that differs between its images is told by its
+    number of values."""
     rows = []
     for source in sorted({record.source for record in records if record.label == "generated"}):
         mine = [

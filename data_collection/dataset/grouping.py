@@ -1,4 +1,5 @@
-"""Finds images that must stay together: near-duplicates, one person, one prompt, one seed, one source image."""
+"""Finds images that must stay together: near-duplicates, one person, one prompt, one seed, one
+source image."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
@@ -14,8 +15,8 @@ from data_collection.dataset.manifest import FaceRecord
 MAX_NEAR_DUPLICATE_BITS = 6
 """Largest Hamming distance of two 64-bit perceptual hashes that counts as a near-duplicate.
 
-On 400 photographs of 40 people none of the 78,000 pairs of different people lies within 6, while JPEG 50, half size and
-20% brightness all stay within 4.
+On 400 photographs of 40 people none of the 78,000 pairs of different people lies within 6, while
+JPEG 50, half size and 20% brightness all stay within 4.
 """
 
 
@@ -56,7 +57,8 @@ def _find_relation_keys(record: FaceRecord, originals: set[str]) -> Iterator[tup
         yield "prompt", record.prompt
     if record.seed is not None:
         yield "seed", record.generator or record.source, record.seed
-    # A reconstruction names its original, by id or by file; the original answers to all of its names.
+    # A reconstruction names its original, by id or by file; the original answers to all of its
+    # names.
     if record.source_image:
         yield "image", record.source_image
     for name in {record.id, record.file, PurePosixPath(record.file).name} & originals:

@@ -27,7 +27,8 @@ _HASH_PATTERN = "/[0-9a-f]{16}/[0-9a-f]{16}"
 _match_valid_row = re.compile(
     rf"(?:{'|'.join(LABELS)})/[0-9a-f]{{64}}/(?:accepted{_HASH_PATTERN}|rejected(?:{_HASH_PATTERN}|//))"
 ).fullmatch
-"""What label, id, status and both perceptual hashes of a row may be; one pattern, because a million rows are asked."""
+"""What label, id, status and both perceptual hashes of a row may be; one pattern, because a million
+rows are asked."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,15 @@ class FaceRecord:
         reason: why it was rejected, in words; empty for accepted images.
         group: id of the group that never crosses a split; empty until the groups are made.
         split: "train", "validation", "hold-out", or "quarantine"; empty until the splits are made.
-        original, image: paths of the untouched bytes and of the canonical picture, relative to the data set's folder.
-        format, mode, width, height, bytes, quality: of the original, as `face_images.Face` describes them.
+        original, image: paths of the untouched bytes and of the canonical picture, relative to the
+            data set's folder.
+        format, mode, width, height, bytes, quality: of the original, as `face_images.Face`
+            describes them.
         crop: how the square was cut, a name in `face_images.CROPS`.
-        phash, phash_mirrored: 64-bit perceptual hashes of the square and of its mirror image, in hexadecimal.
-        person, prompt, seed, generator, source_image: what is known of its making; images that share one belong together.
+        phash, phash_mirrored: 64-bit perceptual hashes of the square and of its mirror image, in
+            hexadecimal.
+        person, prompt, seed, generator, source_image: what is known of its making; images that
+            share one belong together.
         attributes: what the prompt asks for, by name ("age", "lighting", ...).
         drawn_with: settings and library versions of the generator, enough to draw the image again.
     """
@@ -94,7 +99,8 @@ def manifest_path(folder: Path) -> Path:
 
 
 def read_manifest(folder: Path) -> list[FaceRecord]:
-    """Reads every row; an unfinished last line, as a crash leaves it, is passed over, and said once.
+    """Reads every row; an unfinished last line, as a crash leaves it, is passed over, and said
+    once.
 
     Raises:
         PlainError: there is no manifest, or a line in its middle is damaged.
@@ -172,7 +178,8 @@ def append_records(folder: Path, records: Iterable[FaceRecord]) -> None:
 
 
 def _find_end_of_lines(file: BinaryIO, block: int = 65_536) -> int:
-    """Where the last complete line ends; looked for from the end, because a manifest may be large."""
+    """Where the last complete line ends; looked for from the end, because a manifest may be
+    large."""
     end = file.seek(0, os.SEEK_END)
     while end:
         start = max(0, end - block)
@@ -195,7 +202,8 @@ def _format_row(record: FaceRecord) -> str:
 
 
 def flush_parent_folders(folder: Path, records: Iterable[FaceRecord]) -> None:
-    """Returns when the names of these rows' files are on disk, and so are those of the folders that they are in."""
+    """Returns when the names of these rows' files are on disk, and so are those of the folders that
+    they are in."""
     files = [
         PurePosixPath(name)
         for record in records
@@ -214,6 +222,7 @@ def select_accepted(records: Iterable[FaceRecord], *splits: str) -> list[FaceRec
 
 
 def compute_fingerprint(records: Iterable[FaceRecord]) -> str:
-    """sha256 over what decides a training: id, label, source, group and split of every accepted image."""
+    """sha256 over what decides a training: id, label, source, group and split of every accepted
+    image."""
     rows = sorted((r.id, r.label, r.source, r.group, r.split) for r in records if r.accepted)
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()

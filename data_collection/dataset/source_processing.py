@@ -1,4 +1,5 @@
-"""What a source's publisher does to its pictures, as far as its files tell, and the same done to other pictures."""
+"""What a source's publisher does to its pictures, as far as its files tell, and the same done to
+other pictures."""
 
 import io
 import statistics
@@ -29,7 +30,8 @@ class SourceProcessing:
         return f"{self.side} px" + (f", JPEG {self.quality}" if self.quality else "")
 
     def of(self, face: DecodedFace) -> DecodedFace:
-        """The face as if that publisher had passed its picture on: shrunk, never enlarged, then saved as such a JPEG."""
+        """The face as if that publisher had passed its picture on: shrunk, never enlarged, then
+        saved as such a JPEG."""
         square, scale = face.square, self.side / min(face.width, face.height)
         if scale < 1:
             side = max(16, round(square.width * scale))

@@ -1,7 +1,7 @@
 """splits.json: which split every group belongs to; decided once, frozen, and hashed.
 
-A later image joins its group's split. If that is the hold-out, or if it ties groups of different splits together, it is
-quarantined: no image that is already placed ever moves.
+A later image joins its group's split. If that is the hold-out, or if it ties groups of different
+splits together, it is quarantined: no image that is already placed ever moves.
 """
 
 import datetime
@@ -64,7 +64,8 @@ def write_splits(folder: Path, splits: SplitAssignments) -> None:
 
 
 def assign_splits(records: Sequence[FaceRecord], splits: SplitAssignments) -> list[FaceRecord]:
-    """Gives every accepted row its group and split; rows that have one keep it. Updates `splits` for new groups."""
+    """Gives every accepted row its group and split; rows that have one keep it. Updates `splits`
+    for new groups."""
     placed = list(records)
     faces = [index for index, record in enumerate(placed) if record.accepted]
     if not faces:
@@ -75,7 +76,8 @@ def assign_splits(records: Sequence[FaceRecord], splits: SplitAssignments) -> li
         old = {placed[index].group for index in members if placed[index].group}
         newcomers = [index for index in members if not placed[index].group]
         if not old:
-            # A group whose rows were lost is known by its images' ids: it goes back to where it was.
+            # A group whose rows were lost is known by its images' ids: it goes back to where it
+            # was.
             known = {placed[index].id for index in members} & splits.groups.keys()
             if known:
                 old, newcomers = known, members
@@ -103,7 +105,8 @@ def _assign_new_groups(
     new_groups: Iterable[tuple[str, list[int]]],
     shares: dict[str, float],
 ) -> Iterable[tuple[str, list[int], str]]:
-    """Deals new groups, stratum by stratum (label and source) in hash order, to the split that lacks most images."""
+    """Deals new groups, stratum by stratum (label and source) in hash order, to the split that
+    lacks most images."""
     strata: dict[tuple[str, str], list[tuple[str, list[int]]]] = defaultdict(list)
     for group, members in new_groups:
         first = min((records[index] for index in members), key=lambda record: record.id)
@@ -130,7 +133,8 @@ def compute_hold_out_sha256(records: Iterable[FaceRecord]) -> str:
 
 
 def seal_hold_out(records: Sequence[FaceRecord], splits: SplitAssignments) -> None:
-    """Writes the hold-out's size and hash into `splits`; a new source may add groups to it, nothing else does."""
+    """Writes the hold-out's size and hash into `splits`; a new source may add groups to it, nothing
+    else does."""
     splits.hold_out_images = len(manifest.select_accepted(records, "hold-out"))
     splits.hold_out_sha256 = compute_hold_out_sha256(records)
 

@@ -25,7 +25,8 @@ def read_original(folder: Path, record: FaceRecord) -> bytes:
 
 
 def read_original_with_fault(folder: Path, record: FaceRecord) -> tuple[bytes, str]:
-    """The original bytes of a row, and what is wrong with them, in words; empty if they are those that were collected."""
+    """The original bytes of a row, and what is wrong with them, in words; empty if they are those
+    that were collected."""
     try:
         data = (folder / record.original).read_bytes()
     except FileNotFoundError:

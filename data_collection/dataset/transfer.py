@@ -1,7 +1,8 @@
-"""A data set carried to an object store and back: originals, pictures, manifest, splits, and the features of frozen bases.
+"""A data set carried to an object store and back: originals, pictures, manifest, splits, and the
+features of frozen bases.
 
-What is complete is not carried again, so a broken copy goes on with the same command. The manifest comes last: a data set in
-the making is none yet.
+What is complete is not carried again, so a broken copy goes on with the same command. The manifest
+comes last: a data set in the making is none yet.
 """
 
 import contextlib
@@ -54,10 +55,12 @@ def upload_dataset(folder: Path, url: str) -> None:
 
 
 def download_dataset(url: str, folder: Path) -> None:
-    """Copies a data set out of an object store; a file that is here under the same name gives way to the store's.
+    """Copies a data set out of an object store; a file that is here under the same name gives way
+    to the store's.
 
     Raises:
-        PlainError: no data set there, no such store or bucket, no access, no network, or a name that leads elsewhere.
+        PlainError: no data set there, no such store or bucket, no access, no network, or a name
+            that leads elsewhere.
     """
     store, root = object_store.open_object_store(url)
     there = _list_stored_files(store, root, url)
@@ -128,7 +131,8 @@ def _list_local_files(folder: Path) -> dict[str, int]:
 
 
 def list_files_to_copy(source: Mapping[str, int], target: Mapping[str, int]) -> list[str]:
-    """Names to copy: all but hidden files, what is LEFT, and what the target has and never changes."""
+    """Names to copy: all but hidden files, what is LEFT, and what the target has and never
+    changes."""
     return [
         name
         for name in sorted(source)

@@ -13,7 +13,8 @@ VERIFICATION_BATCH_IMAGES = 256
 
 
 def verify_dataset(folder: Path) -> bool:
-    """Reads every original against its id and decodes every canonical picture; lists what is missing or altered.
+    """Reads every original against its id and decodes every canonical picture; lists what is
+    missing or altered.
 
     Raises:
         PlainError: there is no data set, or its manifest is damaged.
@@ -53,7 +54,8 @@ def _check_images(folder: Path, faces: Sequence[FaceRecord]) -> Iterator[list[tu
 
 
 def _check_image_files(folder: Path, face: FaceRecord) -> list[tuple[str, str]]:
-    """What is wrong with the two files of one image: path and fault, for each that is not as it was."""
+    """What is wrong with the two files of one image: path and fault, for each that is not as it
+    was."""
     found = [
         (face.original, _check_original(folder, face)),
         (face.image, _check_canonical_image(folder, face)),

@@ -1,4 +1,5 @@
-"""Encode decoded faces as canonical JPEGs: fixed size, no metadata, and deterministic random views for training."""
+"""Encode decoded faces as canonical JPEGs: fixed size, no metadata, and deterministic random views
+for training."""
 
 import hashlib
 import io
@@ -10,7 +11,8 @@ from data_collection.images.decode import DecodedFace
 from data_collection.images.encode import encode_jpeg
 
 CANONICALISER_VERSION = 2
-"""Part of every feature cache's key: features from another resize differ by up to 11% (cosine .891)."""
+"""Part of every feature cache's key: features from another resize differ by up to 11% (cosine
+.891)."""
 
 
 FINAL_JPEG_QUALITY_RANGE = (60, 95)
@@ -25,10 +27,10 @@ HISTORY_SCALE_RANGE = (0.4, 0.9)
 def encode_canonical_jpeg(face: DecodedFace, face_id: str, size: int, view: int = 0) -> bytes:
     """Encodes view `view` of a face as a `size` x `size` JPEG without metadata.
 
-    Every view is one deterministic draw from (face_id, view): a final quality from U(60, 95), 4:2:0. Views above 0
-    also draw a mirror and a history, as if the picture had been passed on before: a JPEG of quality U(35, 85), or a
-    shrinking to U(.4, .9) of its size. View 0 is what is stored (at the data set's size), validated and detected (at the
-    detector's).
+    Every view is one deterministic draw from (face_id, view): a final quality from U(60, 95),
+    4:2:0. Views above 0 also draw a mirror and a history, as if the picture had been passed on
+    before: a JPEG of quality U(35, 85), or a shrinking to U(.4, .9) of its size. View 0 is what is
+    stored (at the data set's size), validated and detected (at the detector's).
     """
     draw = np.random.default_rng(
         int(hashlib.sha256(f"{face_id}:{view}".encode()).hexdigest()[:16], 16)

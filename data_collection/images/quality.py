@@ -9,24 +9,28 @@ from data_collection.images.decode import DecodedFace
 
 
 def is_single_colour(face: DecodedFace) -> bool:
-    """Whether the picture is one flat colour, as a safety checker leaves the images it blacks out."""
+    """Whether the picture is one flat colour, as a safety checker leaves the images it blacks
+    out."""
     return max(ImageStat.Stat(face.square.resize((64, 64), Image.Resampling.NEAREST)).stddev) < 2
 
 
 def is_upscaled(face: DecodedFace) -> bool:
-    """Whether the finest detail is missing, as in a small picture that was enlarged before we got it.
+    """Whether the finest detail is missing, as in a small picture that was enlarged before we got
+    it.
 
-    Looks at the centre at native resolution: between .7 and 1 of the Nyquist frequency an enlarged picture holds
-    hardly more power than 8-bit rounding itself (1/12 of a squared grey level). Measured on 700 faces as published
-    and 400 laboratory photographs: none lies under .18. The same faces enlarged threefold by bicubic or Lanczos
-    resampling: all lie under .17; twofold: one in seven (bicubic) to three in five (Lanczos). What a JPEG after the
-    enlarging has covered is not found.
+    Looks at the centre at native resolution: between .7 and 1 of the Nyquist frequency an enlarged
+    picture holds hardly more power than 8-bit rounding itself (1/12 of a squared grey level).
+    Measured on 700 faces as published and 400 laboratory photographs: none lies under .18. The same
+    faces enlarged threefold by bicubic or Lanczos resampling: all lie under .17; twofold: one in
+    seven (bicubic) to three in five (Lanczos). What a JPEG after the enlarging has covered is not
+    found.
     """
     return measure_detail_power(face.square) < 0.17
 
 
 def measure_detail_power(square: Image.Image) -> float:
-    """Median spectral power between .7 and 1 of Nyquist, in squared grey levels per pixel (white noise: its variance)."""
+    """Median spectral power between .7 and 1 of Nyquist, in squared grey levels per pixel (white
+    noise: its variance)."""
     side = min(256, square.width)
     corner = (square.width - side) // 2
     grey = np.asarray(

@@ -1,4 +1,5 @@
-"""Read the CSV files given with --facts: persons, prompts, seeds, generators and source images by file name."""
+"""Read the CSV files given with --facts: persons, prompts, seeds, generators and source images by
+file name."""
 
 import csv
 from collections.abc import Sequence

@@ -1,4 +1,5 @@
-"""export(): a saved detector -> files for other runtimes, each of which says what the detector says."""
+"""export(): a saved detector -> files for other runtimes, each of which says what the detector
+says."""
 
 import contextlib
 import io
@@ -33,11 +34,13 @@ TIMED_RUNS = 25
 
 
 def export_detector(settings: ExportSettings) -> None:
-    """Writes a saved detector in the wanted formats, one after the other, and prints a table of them.
+    """Writes a saved detector in the wanted formats, one after the other, and prints a table of
+    them.
 
     Raises:
-        PlainError: no detector, or an altered one; a format's package is missing; the folder holds something else under a
-            name that would be taken; or a file differs from the detector, in which case it is not written.
+        PlainError: no detector, or an altered one; a format's package is missing; the folder holds
+            something else under a name that would be taken; or a file differs from the detector, in
+            which case it is not written.
     """
     formats.check_formats_installed(settings.to)
     folder = saved_models.find_detector(settings.saved_models, settings.model)
@@ -62,7 +65,8 @@ def export_detector(settings: ExportSettings) -> None:
 
 
 def _disable_tensor_float_32() -> None:
-    """On an Ampere GPU and later, TensorFlow multiplies with 10 bits of mantissa unless it is told not to."""
+    """On an Ampere GPU and later, TensorFlow multiplies with 10 bits of mantissa unless it is told
+    not to."""
     import tensorflow as tf
 
     tf.config.experimental.enable_tensor_float_32_execution(False)
@@ -70,7 +74,8 @@ def _disable_tensor_float_32() -> None:
 
 @dataclass(frozen=True)
 class ReferenceOutputs:
-    """What an exported file must say: the probabilities, (n, 1), of the detector's two files for pixels, (n, side, side, 3)."""
+    """What an exported file must say: the probabilities, (n, 1), of the detector's two files for
+    pixels, (n, side, side, 3)."""
 
     pixels: np.ndarray
     origin: str
@@ -87,7 +92,8 @@ class ReferenceOutputs:
 
 
 def predict_in_batches(run: OnnxRunner, pixels: np.ndarray) -> np.ndarray:
-    """Probabilities of *generated*, float32 (n, 1), of pixels (n, side, side, 3) of any kind of number."""
+    """Probabilities of *generated*, float32 (n, 1), of pixels (n, side, side, 3) of any kind of
+    number."""
     batches = [
         pixels[start : start + CHECK_BATCH_SIZE].astype(np.float32)
         for start in range(0, len(pixels), CHECK_BATCH_SIZE)
@@ -123,7 +129,8 @@ def check_difference(file: str, found: np.ndarray, expected: ReferenceOutputs) -
     """The largest difference to detector.keras.
 
     Raises:
-        PlainError: it, or that to detector.onnx, is over LIMIT, or there are not as many probabilities as pictures.
+        PlainError: it, or that to detector.onnx, is over LIMIT, or there are not as many
+            probabilities as pictures.
     """
     if found.shape != expected.by_keras.shape:
         raise console.PlainError(

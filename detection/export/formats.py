@@ -19,9 +19,11 @@ class ExportFormat:
     Attributes:
         file: name of the file or folder that other programs open.
         write: writes it, and what belongs beside it.
-        read: opens it, as a function from pixels (n, side, side, 3) to probabilities of *generated*, (n, 1).
+        read: opens it, as a function from pixels (n, side, side, 3) to probabilities of
+            *generated*, (n, 1).
         beside: names of what is written beside the file.
-        module: what must be installed on top of requirements.txt, as it is imported; empty for nothing.
+        module: what must be installed on top of requirements.txt, as it is imported; empty for
+            nothing.
         note: what a reader must know to get these numbers.
     """
 

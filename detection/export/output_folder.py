@@ -1,4 +1,5 @@
-"""The folder that exports lie in: what they are, listed in export.json; nothing in it but earlier exports is replaced."""
+"""The folder that exports lie in: what they are, listed in export.json; nothing in it but earlier
+exports is replaced."""
 
 import contextlib
 import json
@@ -76,7 +77,8 @@ def read_export_index(folder: Path, card: Card) -> dict[str, Any]:
 
 
 def check_no_foreign_files(folder: Path, row: ExportFormat, before: dict[str, Any]) -> None:
-    """Raises PlainError: something that no earlier export has written, or that was changed since, has a name of this format."""
+    """Raises PlainError: something that no earlier export has written, or that was changed since,
+    has a name of this format."""
     known = {path: digest for entry in before.values() for path, digest in entry["files"].items()}
     there = hash_files(folder, row.names)
     unknown = [path for path, digest in there.items() if known.get(path) != digest]
@@ -94,7 +96,8 @@ def check_no_foreign_files(folder: Path, row: ExportFormat, before: dict[str, An
 
 @contextlib.contextmanager
 def open_staging_folder(folder: Path) -> Iterator[Path]:
-    """Gives an empty folder inside, to write and check in; what is not placed is gone afterwards, the folder itself, too."""
+    """Gives an empty folder inside, to write and check in; what is not placed is gone afterwards,
+    the folder itself, too."""
     made = not folder.exists()
     try:
         with atomic_folders.create_temporary_folder(folder, "export") as temporary:

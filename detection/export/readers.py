@@ -1,4 +1,5 @@
-"""How an exported file is opened again, as a function from pixels (n, side, side, 3) to probabilities of *generated* (n, 1)."""
+"""How an exported file is opened again, as a function from pixels (n, side, side, 3) to
+probabilities of *generated* (n, 1)."""
 
 import os
 import sys
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def import_openvino() -> ModuleType:
-    """OpenVINO without what it does when it is imported: it tells a server so, and keeps an id in the home folder."""
+    """OpenVINO without what it does when it is imported: it tells a server so, and keeps an id in
+    the home folder."""
     sys.modules.setdefault("openvino_telemetry", None)  # a package that is missing is passed over
     import openvino
 
@@ -38,7 +40,8 @@ def read_savedmodel(path: Path) -> OnnxRunner:
 
 def read_openvino(path: Path) -> OnnxRunner:
     openvino = import_openvino()
-    # By itself OpenVINO calculates in bfloat16 on a CPU that has it: then a MobileNetV2 detector was wrong by up to 0.09.
+    # By itself OpenVINO calculates in bfloat16 on a CPU that has it: then a MobileNetV2 detector
+    # was wrong by up to 0.09.
     run = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return lambda batch: run([batch])[0]
 

@@ -1,4 +1,5 @@
-"""The pictures that an exported file is checked on: the detector's validation pictures if they are there, else shapes."""
+"""The pictures that an exported file is checked on: the detector's validation pictures if they are
+there, else shapes."""
 
 import contextlib
 from collections.abc import Iterator
@@ -27,7 +28,8 @@ class ReferenceImages:
 
 
 def load_reference_images(card: Card) -> ReferenceImages:
-    """Validation pictures of the data set that the detector was trained on; what is missing of them is made of shapes."""
+    """Validation pictures of the data set that the detector was trained on; what is missing of them
+    is made of shapes."""
     folder, side = Path(card.dataset.get("folder") or "no-data-set"), card.image_size
     found = list(islice(_iterate_validation_images(folder, side), REFERENCE_IMAGE_COUNT))
     made = [render_shapes(number, side) for number in range(REFERENCE_IMAGE_COUNT - len(found))]

@@ -1,4 +1,5 @@
-"""ExportSettings: which detector goes into which formats, and where. The docstrings are the `--help` texts."""
+"""ExportSettings: which detector goes into which formats, and where. The docstrings are the
+`--help` texts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,23 +12,27 @@ FormatName = Literal["onnx", "litert", "savedmodel", "openvino", "keras"]
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """Export a saved detector for other runtimes, and check that every file says what the detector says.
+    """Export a saved detector for other runtimes, and check that every file says what the detector
+    says.
 
-    Every file takes pixels as float32 of 0 to 255, (n, side, side, 3), and gives the calibrated probability of *generated*,
-    (n, 1); resizing and preprocessing are inside. Threshold, band of doubt and classes travel with it, and export.json lists
-    all. A file that differs by more than 0.0001 on 64 pictures is not written. Exit code 8: no detector, an altered one, or a
-    file that differs.
+    Every file takes pixels as float32 of 0 to 255, (n, side, side, 3), and gives the calibrated
+    probability of *generated*, (n, 1); resizing and preprocessing are inside. Threshold, band of
+    doubt and classes travel with it, and export.json lists all. A file that differs by more than
+    0.0001 on 64 pictures is not written. Exit code 8: no detector, an altered one, or a file that
+    differs.
     """
 
     model: Path | None = None
     """Folder or name of a saved detector; without it, the newest."""
 
     to: tuple[FormatName, ...] = ("onnx",)
-    """Formats: `onnx` (ONNX Runtime), `litert` (phones, once TensorFlow Lite), `savedmodel` (TensorFlow Serving), `openvino` \
+    """Formats: `onnx` (ONNX Runtime), `litert` (phones, once TensorFlow Lite), `savedmodel`
+    (TensorFlow Serving), `openvino` \
 (Intel) and `keras`. litert and openvino need `pip install -r requirements-export.txt`."""
 
     out: Path | None = None
-    """Folder to write into; without it, `export` beside the model. Earlier exports in it are replaced, other files are not."""
+    """Folder to write into; without it, `export` beside the model. Earlier exports in it are
+    replaced, other files are not."""
 
     saved_models: Path = Path("saved_models")
     """Folder of all saved detectors."""

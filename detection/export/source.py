@@ -1,4 +1,5 @@
-"""A saved detector as it is exported: opened after a check, and what a reader of an exported file must know of it."""
+"""A saved detector as it is exported: opened after a check, and what a reader of an exported file
+must know of it."""
 
 import json
 from dataclasses import asdict, dataclass

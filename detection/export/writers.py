@@ -1,6 +1,7 @@
 """How a detector is written in each format, with what a reader of the file must know of it.
 
-Every writer is given the detector and the path of the file, or of the folder, in a folder that is empty.
+Every writer is given the detector and the path of the file, or of the folder, in a folder that is
+empty.
 """
 
 import shutil
@@ -23,7 +24,8 @@ def write_onnx(source: ExportSource, path: Path) -> None:
 
 
 def write_litert(source: ExportSource, path: Path) -> None:
-    """Facts go into a zip archive behind the model, as TensorFlow Lite keeps a model's associated files."""
+    """Facts go into a zip archive behind the model, as TensorFlow Lite keeps a model's associated
+    files."""
     import tensorflow as tf
 
     # Keras would let TensorFlow's own operations in, which the runtimes of phones lack.
@@ -38,12 +40,14 @@ def write_litert(source: ExportSource, path: Path) -> None:
 
 
 def write_savedmodel(source: ExportSource, path: Path) -> None:
-    """Facts go into assets.extra, TensorFlow's place for files that belong to a model and that it does not read."""
+    """Facts go into assets.extra, TensorFlow's place for files that belong to a model and that it
+    does not read."""
     import tensorflow as tf
 
     model, module = source.model, tf.Module()
     pixels = tf.TensorSpec(model.input_shape, tf.float32, name="pixels")
-    # Keras' own export keeps every variable twice, for itself and for TensorFlow: 170 MB for 84 (keras issue 23553).
+    # Keras' own export keeps every variable twice, for itself and for TensorFlow: 170 MB for 84
+    # (keras issue 23553).
     module.kept = [variable.value for variable in model.variables]
     module.serve = tf.function(
         lambda pixels: {"generated": model(pixels, training=False)}, [pixels], autograph=False

@@ -1,9 +1,10 @@
-"""What a file says of its own making, read from its bytes and kept strictly apart from the detector's opinion of the picture.
+"""What a file says of its own making, read from its bytes and kept strictly apart from the
+detector's opinion of the picture.
 
 No pixel is decoded, nothing is fetched, and nothing here ever counts towards a verdict.
 
-Sources: IPTC's NewsCodes "Digital Source Type" (of 2024-10-23) and Photo Metadata Standard 2025.1 (AISystemUsed); for the rest
-see file_facts, generator_marks, program_names and content_credentials.
+Sources: IPTC's NewsCodes "Digital Source Type" (of 2024-10-23) and Photo Metadata Standard 2025.1
+(AISystemUsed); for the rest see file_facts, generator_marks, program_names and content_credentials.
 """
 
 import re
@@ -36,8 +37,8 @@ class Claim:
     """One thing that a file says of its making.
 
     Attributes:
-        kind: "content credentials", "declared source", "generator's metadata", "camera", "editing software", "software" or
-            "description".
+        kind: "content credentials", "declared source", "generator's metadata", "camera", "editing
+            software", "software" or "description".
         text: one short sentence for a person; strangers' words stand in quotation marks.
         points_to: "generated", "photograph", "edited", or "" if it says nothing of these.
     """
@@ -48,7 +49,8 @@ class Claim:
 
 
 def read_claims(data: bytes) -> list[Claim]:
-    """What a picture file says of its making, the weightiest first; nothing for bytes that are no JPEG, PNG, WEBP or TIFF.
+    """What a picture file says of its making, the weightiest first; nothing for bytes that are no
+    JPEG, PNG, WEBP or TIFF.
 
     Never raises: of a damaged file it is what could be read.
     """
@@ -66,7 +68,8 @@ def read_claims(data: bytes) -> list[Claim]:
 
 
 def quote_text(text: str, longest: int = MAX_QUOTE_CHARS) -> str:
-    """A stranger's words on one line in quotation marks, without what steers a terminal or turns the reading direction."""
+    """A stranger's words on one line in quotation marks, without what steers a terminal or turns
+    the reading direction."""
     plain = " ".join(
         "".join(c if c.isprintable() else " " for c in text[: 8 * longest]).split()
     ).replace('"', "'")
@@ -129,7 +132,8 @@ def _claim_credentials(facts: MetadataFields, data: bytes) -> Iterator[Claim]:
 
 
 def _describe_credentials(found: content_credentials.ContentCredentials) -> tuple[str, str]:
-    """The sentence and what it points to; an invalid signature points to nothing, whatever was signed."""
+    """The sentence and what it points to; an invalid signature points to nothing, whatever was
+    signed."""
     meanings = [_describe_source_type(each) for each in found.source_types[:3]]
     said = (
         f", which say that it was {', then '.join(words for words, _ in meanings)}"
@@ -206,7 +210,8 @@ DESCRIPTION_FIELDS = (
 
 
 def _claim_software(facts: MetadataFields, known: Collection[str]) -> Iterator[Claim]:
-    """Generators that have left no mark, and editors, each once; other programs, too, unless they are a camera's own."""
+    """Generators that have left no mark, and editors, each once; other programs, too, unless they
+    are a camera's own."""
     said, camera = set(known), "exif:Make" in facts.fields
     for place, value in facts.each(*NAMING_FIELDS):
         generator, editor = (

@@ -1,7 +1,9 @@
-"""Content credentials (C2PA): a signed history inside the file, checked by the optional package c2pa-python.
+"""Content credentials (C2PA): a signed history inside the file, checked by the optional package
+c2pa-python.
 
-No list of trusted signers comes with the package, so a signature that fits proves that nothing was changed since, not who
-signed: anybody can make a certificate in any name. Nothing is fetched: neither manifests kept elsewhere nor revocations.
+No list of trusted signers comes with the package, so a signature that fits proves that nothing was
+changed since, not who signed: anybody can make a certificate in any name. Nothing is fetched:
+neither manifests kept elsewhere nor revocations.
 
 Sources: C2PA specification 2.2; c2pa-python 0.38.1 for the JSON.
 """
@@ -28,8 +30,8 @@ class ContentCredentials:
         state: "Trusted", "Valid" (the signature fits, the signer is not vouched for) or "Invalid".
         signer: the organisation that the certificate names.
         program: that wrote them.
-        source_types: of IPTC's digital source types, what the actions of the picture's own history name; if these name none,
-            what those of its ingredients name.
+        source_types: of IPTC's digital source types, what the actions of the picture's own history
+            name; if these name none, what those of its ingredients name.
     """
 
     state: str

@@ -1,9 +1,11 @@
-"""Generators by the settings they leave in a file: prompt, seed and model in a notation of their own.
+"""Generators by the settings they leave in a file: prompt, seed and model in a notation of their
+own.
 
-Sources: the programs themselves (AUTOMATIC1111's `parameters`; ComfyUI's `prompt` and `workflow`, in WEBP as
-EXIF Model and Make; InvokeAI's `Dream`, `sd-metadata`, `invokeai_metadata` by age; Fooocus's `fooocus_scheme`; SwarmUI's
-`sui_image_params`; NovelAI's `Comment`; Draw Things' and Easy Diffusion's JSON), as the readers stable-diffusion-prompt-reader
-and sd-metadata take them, and Midjourney's "Job ID" behind the prompt in Description.
+Sources: the programs themselves (AUTOMATIC1111's `parameters`; ComfyUI's `prompt` and `workflow`,
+in WEBP as EXIF Model and Make; InvokeAI's `Dream`, `sd-metadata`, `invokeai_metadata` by age;
+Fooocus's `fooocus_scheme`; SwarmUI's `sui_image_params`; NovelAI's `Comment`; Draw Things' and Easy
+Diffusion's JSON), as the readers stable-diffusion-prompt-reader and sd-metadata take them, and
+Midjourney's "Job ID" behind the prompt in Description.
 """
 
 import re
@@ -50,7 +52,8 @@ def _read_or_ignore(
 
 @dataclass(frozen=True)
 class JsonNotation:
-    """JSON of one generator: where it stands, the entry that no other has, and the ways to what is told.
+    """JSON of one generator: where it stands, the entry that no other has, and the ways to what is
+    told.
 
     A way leads through objects: "model.name".
     """
@@ -141,7 +144,8 @@ def _convert_to_text(value: object) -> str:
 
 
 def _find_webui(facts: MetadataFields) -> Iterator[GeneratorMetadata]:
-    """Prompt, then "Negative prompt: ...", then "Steps: 20, Sampler: Euler a, ..., Seed: 42, ..., Model: name"."""
+    """Prompt, then "Negative prompt: ...", then "Steps: 20, Sampler: Euler a, ..., Seed: 42, ...,
+    Model: name"."""
     for _, text in facts.each(*SETTINGS_FIELDS):
         head, found, settings = ("\n" + text).rpartition("\nSteps: ")
         if found and re.search(r"\b(Sampler|CFG scale|Seed): ", settings):
@@ -155,7 +159,8 @@ def _find_webui(facts: MetadataFields) -> Iterator[GeneratorMetadata]:
 
 
 def _find_comfyui(facts: MetadataFields) -> Iterator[GeneratorMetadata]:
-    """A graph of nodes, each with a class_type and inputs; `workflow` is the same as the person drew it."""
+    """A graph of nodes, each with a class_type and inputs; `workflow` is the same as the person
+    drew it."""
     for _, text in facts.each("text:prompt", "exif:Model", "exif:Make"):
         nodes = _parse_json_text(text.removeprefix("prompt:"))
         if isinstance(nodes, Mapping) and any(
@@ -189,7 +194,8 @@ def _find_node_input(nodes: Mapping, name: str) -> str:
 
 
 def _find_positive_prompt(nodes: Mapping) -> str:
-    """The text that leads to a sampler's `positive`; a link is [number of a node, number of its output]."""
+    """The text that leads to a sampler's `positive`; a link is [number of a node, number of its
+    output]."""
     start = next(
         (
             link
@@ -231,7 +237,8 @@ GENERATOR_BY_FIELD = {
 
 
 def _find_by_field(facts: MetadataFields) -> Iterator[GeneratorMetadata]:
-    """Fields that only one generator writes; the oldest InvokeAI's is a command line: "prompt" -s 50 -S 42."""
+    """Fields that only one generator writes; the oldest InvokeAI's is a command line: "prompt" -s
+    50 -S 42."""
     for name, text in facts.each(*GENERATOR_BY_FIELD):
         typed = (
             re.match(r'"(.{1,2000}?)" -.{0,200}?-S ?(\d+)', text) if name == "text:Dream" else None

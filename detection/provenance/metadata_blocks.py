@@ -1,10 +1,13 @@
-"""Where a picture file keeps words about itself: the blocks of JPEG, PNG, WEBP and TIFF that hold no pixels.
+"""Where a picture file keeps words about itself: the blocks of JPEG, PNG, WEBP and TIFF that hold
+no pixels.
 
-Pixels are jumped over and no decoder is opened. Pillow stops at the first pixel and refuses a damaged file as a whole; here
-what stands before the damage is found, and what stands behind the pixels, too.
+Pixels are jumped over and no decoder is opened. Pillow stops at the first pixel and refuses a
+damaged file as a whole; here what stands before the damage is found, and what stands behind the
+pixels, too.
 
-Sources: ITU-T T.81 annex B (JPEG), PNG third edition section 11.3, RFC 9649 (WEBP), TIFF 6.0; for content credentials the C2PA
-specification 2.2, "Embedding manifests into various file formats"; "Raw profile type" is ImageMagick's way with PNG.
+Sources: ITU-T T.81 annex B (JPEG), PNG third edition section 11.3, RFC 9649 (WEBP), TIFF 6.0; for
+content credentials the C2PA specification 2.2, "Embedding manifests into various file formats";
+"Raw profile type" is ImageMagick's way with PNG.
 """
 
 import zlib
@@ -13,7 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 MAX_FILE_PARTS = 50_000
-"""Segments or chunks that are looked at: a PNG file of 200 MB in libpng's pieces of 8 KB has 25,000."""
+"""Segments or chunks that are looked at: a PNG file of 200 MB in libpng's pieces of 8 KB has
+25,000."""
 
 MAX_BLOCKS_PER_KIND = 24
 """Blocks that are read; more would be a way to keep a reader busy."""
@@ -27,7 +31,8 @@ class MetadataBlock:
     """One block.
 
     Attributes:
-        kind: "exif", "xmp", "iptc" (bare records), "photoshop" (resources with records in them), "text", or "credentials".
+        kind: "exif", "xmp", "iptc" (bare records), "photoshop" (resources with records in them),
+            "text", or "credentials".
         data: its content; of "credentials" only the beginning.
         keyword: of "text", as the file gives it.
     """
@@ -105,7 +110,8 @@ def _iterate_png_blocks(data: bytes) -> Iterator[MetadataBlock]:
 
 
 def _decompress_text(data: bytes) -> bytes:
-    """What of compressed text is sound, up to the cap: a kilobyte may hold a megabyte, a megabyte a gigabyte."""
+    """What of compressed text is sound, up to the cap: a kilobyte may hold a megabyte, a megabyte a
+    gigabyte."""
     try:
         return zlib.decompressobj().decompress(data, MAX_BLOCK_BYTES)
     except zlib.error:
@@ -125,7 +131,8 @@ PNG_TEXT_DECODERS: dict[bytes, Callable[[bytes], bytes]] = {
 
 
 def _make_text_block(keyword: str, content: bytes) -> MetadataBlock:
-    """A text, or what else is kept as one: XMP under its own keyword, EXIF and IPTC in hexadecimal."""
+    """A text, or what else is kept as one: XMP under its own keyword, EXIF and IPTC in
+    hexadecimal."""
     if keyword == "XML:com.adobe.xmp":
         return MetadataBlock("xmp", content)
     if not keyword.startswith("Raw profile type"):
@@ -166,7 +173,8 @@ def _iterate_webp_blocks(data: bytes) -> Iterator[MetadataBlock]:
 
 
 def _make_blocks(kind: str, content: bytes, keyword: str = "") -> Iterator[MetadataBlock]:
-    """JUMBF boxes carry other things than content credentials, too, such as the parts of panoramas."""
+    """JUMBF boxes carry other things than content credentials, too, such as the parts of
+    panoramas."""
     if kind != "credentials":
         yield MetadataBlock(kind, content, keyword if kind == "text" else "")
     elif b"c2pa" in content[:4096]:

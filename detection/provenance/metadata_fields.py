@@ -1,7 +1,8 @@
-"""What the blocks of a picture file say, as plain fields: EXIF tags, XMP properties, IPTC records, texts.
+"""What the blocks of a picture file say, as plain fields: EXIF tags, XMP properties, IPTC records,
+texts.
 
-Sources: EXIF 3.0 (CIPA DC-008) and TIFF 6.0 for the tags, Adobe's XMP specification part 1 for the packets, the IPTC
-Information Interchange Model 4.2 chapter 6 for the records.
+Sources: EXIF 3.0 (CIPA DC-008) and TIFF 6.0 for the tags, Adobe's XMP specification part 1 for the
+packets, the IPTC Information Interchange Model 4.2 chapter 6 for the records.
 """
 
 from collections import defaultdict
@@ -31,7 +32,8 @@ class MetadataFields:
     """What a file says.
 
     Attributes:
-        fields: values by place and name ("exif:Make", "xmp:CreatorTool", "iptc:Credit", "text:parameters"); strangers' words.
+        fields: values by place and name ("exif:Make", "xmp:CreatorTool", "iptc:Credit",
+            "text:parameters"); strangers' words.
     """
 
     fields: Mapping[str, tuple[str, ...]]
@@ -107,7 +109,8 @@ def _decode_tag(value: object) -> str:
     value = value[:MAX_BLOCK_BYTES]
     if not value.startswith(b"UNICODE\0"):
         return _decode_text(value.removeprefix(b"ASCII\0\0\0"))
-    # The byte order is nobody's: some follow the file's, some are always big-endian. Latin letters tell.
+    # The byte order is nobody's: some follow the file's, some are always big-endian. Latin letters
+    # tell.
     text = value[8:]
     return text.decode(
         "utf-16-be" if text[::2].count(0) >= text[1::2].count(0) else "utf-16-le", "replace"
@@ -149,7 +152,8 @@ def _read_xmp(block: MetadataBlock) -> Iterator[tuple[str, str]]:
 
 
 def _find_property_name(within: list[Element]) -> str:
-    """The property that an element is the value of: the nearest that is not RDF's own, as an item of a list is."""
+    """The property that an element is the value of: the nearest that is not RDF's own, as an item
+    of a list is."""
     return next(
         (
             _strip_namespace(element.tag)

@@ -1,7 +1,7 @@
 """Programs by the names that they write into the pictures they save; no such list is ever complete.
 
-Sources: what the programs write. Google's Credit is in MediaInfoLib's pull request 2275, "AI generated;txt2img;flux" in Black
-Forest Labs' reference code.
+Sources: what the programs write. Google's Credit is in MediaInfoLib's pull request 2275, "AI
+generated;txt2img;flux" in Black Forest Labs' reference code.
 """
 
 import re
@@ -44,7 +44,8 @@ EDITING_SOFTWARE = {
 
 
 def find_software_name(table: Mapping[str, str], text: str) -> str:
-    """Whose name of a table stands in the beginning of a text, as whole words; empty if none does."""
+    """Whose name of a table stands in the beginning of a text, as whole words; empty if none
+    does."""
     folded = text[:2000].casefold()
     found = (
         whose

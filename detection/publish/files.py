@@ -1,4 +1,5 @@
-"""What of a saved detector is published, what stays here and why; of texts, copies that name no folder of this machine."""
+"""What of a saved detector is published, what stays here and why; of texts, copies that name no
+folder of this machine."""
 
 import json
 import re
@@ -19,7 +20,8 @@ MODEL_CARD_FILE, METRICS_FILE, REPORT_PAGE_FILE = (
     "report/index.html",
 )
 
-# Lists of what may go, not of what may not: a new key of metrics.json stays here until somebody has thought about it.
+# Lists of what may go, not of what may not: a new key of metrics.json stays here until somebody has
+# thought about it.
 PUBLISHED_METRICS_KEYS = (
     *(
         "model",
@@ -90,7 +92,8 @@ class ExcludedFile:
 
 @dataclass(frozen=True)
 class PublishSource:
-    """A saved detector to publish; `paths` are those of its card and report that point out of this folder."""
+    """A saved detector to publish; `paths` are those of its card and report that point out of this
+    folder."""
 
     folder: Path
     card: Card
@@ -101,7 +104,8 @@ def choose_published_files(folder: Path, card: Card, with_report: bool) -> list[
     """What goes, after comparing the hashes of both models with the card.
 
     Raises:
-        PlainError: a model file is missing or was altered; there is no model card; or the report is another detector's.
+        PlainError: a model file is missing or was altered; there is no model card; or the report is
+            another detector's.
     """
     if not (folder / MODEL_CARD_FILE).is_file():
         raise console.PlainError(
@@ -231,4 +235,5 @@ PUBLISHED_FILES: dict[str, tuple[Callable[[PublishSource, str], Path | bytes], s
     costs.COST_FIGURE_FILE: (_locate_file, "as it is"),
     "leaderboard.jsonl": (_redact_text_file, "a copy: of folders of this machine the last name"),
 }
-"""What may go: how it is read, and what is said of it. Models and card go always, the page if asked for, the rest if there."""
+"""What may go: how it is read, and what is said of it. Models and card go always, the page if asked
+for, the rest if there."""

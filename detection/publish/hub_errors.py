@@ -37,7 +37,8 @@ def translate_hub_errors(repo: str, token: str) -> Iterator[None]:
 
     try:
         yield
-    # ValueError, KeyError: an answer that is no JSON or lacks a key. RuntimeError: the client's own about a failed upload.
+    # ValueError, KeyError: an answer that is no JSON or lacks a key. RuntimeError: the client's own
+    # about a failed upload.
     except (errors.HTTPError, OSError, ValueError, KeyError, RuntimeError) as error:
         if isinstance(error, OSError) and error.filename:
             raise  # of a file here
@@ -77,7 +78,8 @@ def describe_refusal(status: int, reason: str | None, repo: str) -> str:
 
 
 def describe_xet_error(text: str, repo: str) -> str:
-    """hf_xet calls every failure a ConnectionError; a status stands in its text only, as in "(403 Forbidden)"."""
+    """hf_xet calls every failure a ConnectionError; a status stands in its text only, as in "(403
+    Forbidden)"."""
     status = re.search(r"\((\d{3}) [A-Z]", text)
     return describe_refusal(int(status[1]), "", repo) if status else CONNECTION_LOST_MESSAGE
 

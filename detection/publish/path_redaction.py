@@ -1,4 +1,5 @@
-"""Texts without the paths of this machine: what is published names neither its folders nor its user."""
+"""Texts without the paths of this machine: what is published names neither its folders nor its
+user."""
 
 import re
 from collections.abc import Iterable
@@ -6,7 +7,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 PATH_BOUNDARY_PATTERN = r"(?<![\w.:/\\<])"
-"""A path begins here: neither within a web address, a closing tag or a relative path, nor in "and/or"."""
+"""A path begins here: neither within a web address, a closing tag or a relative path, nor in
+"and/or"."""
 
 PATH_PART_PATTERN = r"""[^\s"'`<>|:*?/\\()\[\],;]+"""
 PATH_START_PATTERN = r"(?:~(?:[a-z_][\w.-]*)?|\.\.|[a-z]:|file:/)[/\\]+"
@@ -14,18 +16,21 @@ OUTSIDE_PATH_PATTERN = re.compile(
     rf"{PATH_BOUNDARY_PATTERN}(?:{PATH_START_PATTERN}(?:{PATH_PART_PATTERN}[/\\]+)*|[/\\]{{1,2}}(?:{PATH_PART_PATTERN}[/\\]+)+)(?P<name>{PATH_PART_PATTERN})?",
     re.IGNORECASE,
 )
-"""A path out of this folder, up to the first blank; `name` is its last part. `/data` alone says nothing of a machine."""
+"""A path out of this folder, up to the first blank; `name` is its last part. `/data` alone says
+nothing of a machine."""
 
 
 def is_outside_path(text: str) -> bool:
-    """Whether the whole text is a path that is absolute, or leads up out of the folder that the command ran in."""
+    """Whether the whole text is a path that is absolute, or leads up out of the folder that the
+    command ran in."""
     leads_up = text.startswith(("~", "../", "..\\"))
     absolute = PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute()
     return (leads_up or absolute) and PureWindowsPath(text).name != ""
 
 
 def find_outside_paths(value: Any) -> set[str]:
-    """Every path of a JSON value that points outside and stands there alone, blanks in it and all."""
+    """Every path of a JSON value that points outside and stands there alone, blanks in it and
+    all."""
     if isinstance(value, dict):
         return find_outside_paths([*value, *value.values()])
     if isinstance(value, list):
@@ -34,7 +39,8 @@ def find_outside_paths(value: Any) -> set[str]:
 
 
 def redact_paths(value: Any, known: Iterable[str] = ()) -> Any:
-    """A text, or a JSON value, where nothing but its last part is left of any path that points outside.
+    """A text, or a JSON value, where nothing but its last part is left of any path that points
+    outside.
 
     Args:
         known: paths that may hold blanks: in running text nobody else knows where they end.

@@ -1,4 +1,5 @@
-"""publish(): a saved detector -> a table of what goes and what stays -> one commit on the Hugging Face hub."""
+"""publish(): a saved detector -> a table of what goes and what stays -> one commit on the Hugging
+Face hub."""
 
 import contextlib
 import os
@@ -34,7 +35,8 @@ def publish_detector(settings: PublishSettings) -> None:
     """Publishes a saved detector; with `dry_run` only says what would go.
 
     Raises:
-        PlainError: no detector, an altered one, or one without a model card; no token; or the hub refuses or breaks off.
+        PlainError: no detector, an altered one, or one without a model card; no token; or the hub
+            refuses or breaks off.
     """
     folder = saved_models.find_detector(settings.saved_models, settings.model)
     card = detector_card.read_card(folder)
@@ -94,10 +96,12 @@ def find_hub_token() -> str:
 def upload_files(
     settings: PublishSettings, name: str, sent: list[PublishedFile], token: str
 ) -> str:
-    """Makes the repository and the branch if need be and sends the files in one commit; returns the address to look at."""
+    """Makes the repository and the branch if need be and sends the files in one commit; returns the
+    address to look at."""
     from huggingface_hub import CommitOperationAdd, HfApi, utils
 
-    utils.logging.set_verbosity_error()  # its warnings hold addresses of uploads, which whoever has them may use
+    # its warnings hold addresses of uploads, which whoever has them may use
+    utils.logging.set_verbosity_error()
     api = HfApi(token=token)
     utils.get_session().timeout = HUB_TIMEOUT_S
     url = api.create_repo(settings.repo, private=settings.private or None, exist_ok=True)

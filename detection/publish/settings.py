@@ -1,4 +1,5 @@
-"""PublishSettings: which detector goes to the Hugging Face hub, and under which name. The docstrings are the `--help` texts."""
+"""PublishSettings: which detector goes to the Hugging Face hub, and under which name. The
+docstrings are the `--help` texts."""
 
 import re
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ HUB_NAME_PATTERN = r"(?!.*(?:--|\.\.))\w(?:[\w.-]{0,94}\w)?"
 
 @dataclass(frozen=True)
 class PublishSettings:
-    """Publish a saved detector on the Hugging Face hub, in one commit; a table says first what goes and what stays here.
+    """Publish a saved detector on the Hugging Face hub, in one commit; a table says first what goes
+    and what stays here.
 
-    Only files on a list go: the model, its card, what `python -m validation` has found, never the data. Log in with
-    `hf auth login`, or set HF_TOKEN. Exit code 7: the hub cannot be reached or refuses. 8: no detector, or an altered one.
+    Only files on a list go: the model, its card, what `python -m validation` has found, never the
+    data. Log in with `hf auth login`, or set HF_TOKEN. Exit code 7: the hub cannot be reached or
+    refuses. 8: no detector, or an altered one.
     """
 
     repo: tyro.conf.Positional[str]
@@ -28,7 +31,8 @@ class PublishSettings:
     """Make the repository private. One that is public already is refused."""
 
     with_report: bool = False
-    """Publish report/index.html, too: it shows photographs of people, with the names of their files."""
+    """Publish report/index.html, too: it shows photographs of people, with the names of their
+    files."""
 
     dry_run: bool = False
     """Print the table and stop: no network, no token."""

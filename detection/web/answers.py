@@ -1,4 +1,5 @@
-"""What the page and its programs are told of a picture: the verdict in words, and everything that helps to read it."""
+"""What the page and its programs are told of a picture: the verdict in words, and everything that
+helps to read it."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -98,7 +99,8 @@ class PageAnswers:
         return answer | (self._explained(picture) if explain else {})
 
     def _faces(self, face: DecodedFace) -> list[str]:
-        """A warning if it does not show just one face; without a face detector in the cache nobody looks."""
+        """A warning if it does not show just one face; without a face detector in the cache nobody
+        looks."""
         try:
             if self._looks_for_faces:
                 face_detector.crop_to_face(face.square)
@@ -185,7 +187,8 @@ def _describe_training_data(dataset: dict[str, Any]) -> str:
 
 
 def _load_limits(folder: Path) -> list[str]:
-    """What the report of python -m validation says the detector is not to be used for; empty without one."""
+    """What the report of python -m validation says the detector is not to be used for; empty
+    without one."""
     try:
         limits = checked_json.parse_json((folder / "report" / "metrics.json").read_bytes())[
             "limits"

@@ -33,7 +33,8 @@ STATIC_FILES = {
 }
 
 MAX_ADMITTED_REQUESTS, MAX_ADMITTED_BYTES = 64, 400_000_000
-"""Requests that may be under way at once, and bytes that their pictures may have together; the next is told to come back."""
+"""Requests that may be under way at once, and bytes that their pictures may have together; the next
+is told to come back."""
 
 DECODING_THREADS = 2
 """Pictures that are decoded at once: one of 25 megapixels takes 0.2 to 0.6 GB meanwhile."""
@@ -67,7 +68,8 @@ class WebApp:
         )  # one draws, one says that it is busy
 
     def asgi(self, hosts: Collection[str]) -> ASGIApp:
-        """The application; it answers under these names and under addresses, because another name may be a stranger's."""
+        """The application; it answers under these names and under addresses, because another name
+        may be a stranger's."""
         routes = [
             Route(path, functools.partial(_serve_file, *file))
             for path, file in STATIC_FILES.items()
@@ -165,7 +167,8 @@ class WebApp:
 
 
 def _is_cross_site(request: Request) -> bool:
-    """Whether a browser sends this for a page of another site, which then could use what listens on this computer."""
+    """Whether a browser sends this for a page of another site, which then could use what listens on
+    this computer."""
     origin = request.headers.get("origin")
     return bool(origin) and origin.partition("://")[2] != request.headers.get("host")
 

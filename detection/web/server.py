@@ -116,7 +116,8 @@ def make_http_protocol() -> type:
             self._watch()
 
         def _watch(self) -> None:
-            """While nothing is asked, the clock runs; more bytes of half a question do not stop it."""
+            """While nothing is asked, the clock runs; more bytes of half a question do not stop
+            it."""
             asked = self.cycle is not None and not self.cycle.response_complete
             if self.waiting and asked:
                 self.waiting.cancel()

@@ -1,4 +1,5 @@
-"""Reads what a browser or a program sends, in memory, within limits of size and time; nothing touches the disk."""
+"""Reads what a browser or a program sends, in memory, within limits of size and time; nothing
+touches the disk."""
 
 import asyncio
 import logging
@@ -43,7 +44,8 @@ class RequestRefused(Exception):
 class _InMemoryParser(MultiPartParser):
     spool_max_size = (
         2**31
-    )  # the size was counted before; starlette would write files of more than a megabyte to the disk
+        # the size was counted before; starlette would write files of more than a megabyte to the disk
+    )
 
 
 async def read_upload(request: Request, largest: int) -> Upload:

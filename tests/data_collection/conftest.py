@@ -16,7 +16,8 @@ def checked(tmp_path_factory):
 
 @pytest.fixture
 def empty_cache(tmp_path, monkeypatch):
-    """A cache of the hub's client that holds nothing; returns a function that says where the hub is."""
+    """A cache of the hub's client that holds nothing; returns a function that says where the hub
+    is."""
     import huggingface_hub
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -43,7 +44,8 @@ def server():
 
 @pytest.fixture
 def store(server, monkeypatch, tmp_path):
-    """An empty bucket named `photos`; the client finds the server and its keys in the environment, as people set them."""
+    """An empty bucket named `photos`; the client finds the server and its keys in the environment,
+    as people set them."""
     import boto3
 
     for name in (

@@ -1,4 +1,5 @@
-"""The page of docs/browser-demo gives in a browser what Detector gives in Python, and asks nobody but its own server."""
+"""The page of docs/browser-demo gives in a browser what Detector gives in Python, and asks nobody
+but its own server."""
 
 import functools
 import hashlib
@@ -23,7 +24,8 @@ pytestmark = pytest.mark.slow
 
 DEMO = REPOSITORY_ROOT / "docs" / "browser-demo"
 TOLERANCE = 0.0001
-"""In probability. Chromium decodes and encodes JPEG as Pillow does, so pixels are the same; only sums are rounded otherwise."""
+"""In probability. Chromium decodes and encodes JPEG as Pillow does, so pixels are the same; only
+sums are rounded otherwise."""
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -113,7 +115,8 @@ def test_the_page_says_what_python_says(tab, workplace, tmp_path):
 
 
 def test_a_transparent_picture_lies_on_grey(tab):
-    """Blending rounds in another way than Pillow's: a quarter of the pixels differ by one level before the JPEG."""
+    """Blending rounds in another way than Pillow's: a quarter of the pixels differ by one level
+    before the JPEG."""
     clear = make_image(6, 150).convert("RGBA")
     clear.putalpha(make_image(7, 150).convert("L"))
     data = encode_image(clear)

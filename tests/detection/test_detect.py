@@ -1,4 +1,5 @@
-"""The detection command and the Detector: one answer per file, in order, the same as the network gives in Keras."""
+"""The detection command and the Detector: one answer per file, in order, the same as the network
+gives in Keras."""
 
 import csv
 import hashlib

@@ -1,7 +1,9 @@
-"""Four doors through which strangers' bytes come in, the seeds to begin from, and `python tests/faults/fuzzing.py DOOR`.
+"""Four doors through which strangers' bytes come in, the seeds to begin from, and `python
+tests/faults/fuzzing.py DOOR`.
 
-A door takes bytes and returns when they were judged or refused in a sentence; it raises for everything else. Hypothesis alters
-the seeds in the tests; `atheris` (pip install atheris) goes on from them for as long as it is let, guided by coverage.
+A door takes bytes and returns when they were judged or refused in a sentence; it raises for
+everything else. Hypothesis alters the seeds in the tests; `atheris` (pip install atheris) goes on
+from them for as long as it is let, guided by coverage.
 """
 
 import argparse
@@ -28,7 +30,8 @@ SIDE = 48
 
 
 def image(data: bytes) -> None:
-    """As collection and detection see a picture: refused in words, or pixels of the canonical size."""
+    """As collection and detection see a picture: refused in words, or pixels of the canonical
+    size."""
     try:
         face = decode.decode_face(data)
     except decode.UnreadableImage as refused:
@@ -41,7 +44,8 @@ def image(data: bytes) -> None:
 
 
 def manifest_line(data: bytes) -> None:
-    """A row of manifest.jsonl, with a good one after it: read with the types that it should have, or named by its number."""
+    """A row of manifest.jsonl, with a good one after it: read with the types that it should have,
+    or named by its number."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         manifest.manifest_path(folder).write_bytes(data.replace(b"\n", b" ") + b"\n" + row())
@@ -254,7 +258,8 @@ def calibration(**changes: object) -> dict[str, object]:
 
 
 def altered(data: bytes, edits: list[tuple[float, str, bytes]]) -> bytes:
-    """The bytes after some edits, each a place between 0 and 1, what is done there, and with which bytes."""
+    """The bytes after some edits, each a place between 0 and 1, what is done there, and with which
+    bytes."""
     found = bytearray(data)
     for place, what, more in edits:
         at = int(place * len(found))

@@ -1,4 +1,5 @@
-"""`python tests/faults/kills.py --kills 20`: every long piece of work killed at random moments, started again, and compared."""
+"""`python tests/faults/kills.py --kills 20`: every long piece of work killed at random moments,
+started again, and compared."""
 
 import argparse
 import json
@@ -28,12 +29,14 @@ from training.detectors import saved_models
 VICTIMS = Path(__file__).with_name("victims.py")
 
 AT_ONCE = 4
-"""Kills of one search or fine-tuning; after more of them hardly anything would be left to be killed."""
+"""Kills of one search or fine-tuning; after more of them hardly anything would be left to be
+killed."""
 
 
 @dataclass(frozen=True)
 class Survived:
-    """How often a piece of work was killed in its middle, and what it told when it was let finish."""
+    """How often a piece of work was killed in its middle, and what it told when it was let
+    finish."""
 
     kills: int
     told: Any
@@ -68,7 +71,8 @@ def _until_ready(process: subprocess.Popen) -> str:
 def survived(
     work: str, folder: Path, moments: list[float], look: Callable[[], None] = lambda: None
 ) -> Survived:
-    """Kills the work so many seconds after it was ready, each time started again; looks at what is left; lets it finish."""
+    """Kills the work so many seconds after it was ready, each time started again; looks at what is
+    left; lets it finish."""
     kills = 0
     for moment in moments:
         with started(work, folder) as process:
@@ -121,7 +125,8 @@ def finetuning(made: Path, place: Path, kills: int, draw: random.Random) -> int:
 
 
 def saving(made: Path, place: Path, kills: int, draw: random.Random) -> int:
-    """The old model always loads, a new one is whole or absent, and nothing is left over in the end."""
+    """The old model always loads, a new one is whole or absent, and nothing is left over in the
+    end."""
     folder = _copied(made, place / "saving")
     found = survived(
         "saving", folder, _moments(draw, kills, 0.2), lambda: whole_models(folder / "saved_models")

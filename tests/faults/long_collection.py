@@ -1,4 +1,5 @@
-"""`python tests/faults/long_collection.py --images 20000 --kills 20`: a long drawing, killed at random moments and carried on.
+"""`python tests/faults/long_collection.py --images 20000 --kills 20`: a long drawing, killed at
+random moments and carried on.
 
 A second collection, which nobody disturbs, says what should have come of it.
 """
@@ -51,7 +52,8 @@ def rows_of(place: Path) -> bytes:
 
 
 def killed(words: list[str], place: Path, at: int, draw: random.Random) -> bool:
-    """Starts the collection and kills it a moment after its manifest has so many rows; False if it ended before."""
+    """Starts the collection and kills it a moment after its manifest has so many rows; False if it
+    ended before."""
     with open(place / "said.txt", "ab") as said:
         running = subprocess.Popen(
             [sys.executable, "-m", *words],
@@ -68,7 +70,8 @@ def killed(words: list[str], place: Path, at: int, draw: random.Random) -> bool:
 
 
 def survived(words: list[str], place: Path, moments: list[int], draw: random.Random) -> int:
-    """Kills it at every moment; what has been written down never changes, and the last row alone may be torn."""
+    """Kills it at every moment; what has been written down never changes, and the last row alone
+    may be torn."""
     kills, before = 0, b""
     for at in moments:
         kills += killed(words, place, at, draw)
@@ -105,7 +108,8 @@ def finished(words: list[str], place: Path) -> list[FaceRecord]:
 def compare(
     place: Path, rows: list[FaceRecord], other_place: Path, others: list[FaceRecord]
 ) -> int:
-    """Every image is there once, told in the same words, and no pixel differs by more than a grey level.
+    """Every image is there once, told in the same words, and no pixel differs by more than a grey
+    level.
 
     Returns how many are the same, bit for bit.
     """

@@ -1,4 +1,5 @@
-"""`python tests/faults/soak.py --process PID --minutes 30`: good and bad uploads to a page, and what they do to it."""
+"""`python tests/faults/soak.py --process PID --minutes 30`: good and bad uploads to a page, and
+what they do to it."""
 
 import argparse
 import collections
@@ -21,7 +22,8 @@ from toys.images import encode_image, make_image
 
 @dataclass
 class Soaked:
-    """What happened: answers by status, seconds of the slowest, and every second the page's memory (bytes) and open files."""
+    """What happened: answers by status, seconds of the slowest, and every second the page's memory
+    (bytes) and open files."""
 
     requests: int = 0
     statuses: collections.Counter = field(default_factory=collections.Counter)
@@ -31,7 +33,8 @@ class Soaked:
 
     @property
     def growth(self) -> float:
-        """Bytes of memory, from the median of the second quarter of the time to that of the last."""
+        """Bytes of memory, from the median of the second quarter of the time to that of the
+        last."""
         quarter = len(self.memory) // 4
         return statistics.median(self.memory[-quarter:]) - statistics.median(
             self.memory[quarter : 2 * quarter]

@@ -1,4 +1,5 @@
-"""What disks and crashes do to caches: whatever is damaged is computed again, and nothing else is read than was written."""
+"""What disks and crashes do to caches: whatever is damaged is computed again, and nothing else is
+read than was written."""
 
 import random
 import shutil
@@ -39,7 +40,8 @@ def extractor(cache) -> Extractor:
 
 
 def flipped(data: bytes, draw: random.Random) -> bytes:
-    """The same with a bit of the first or last kilobyte, where headers are, or of anywhere, turned."""
+    """The same with a bit of the first or last kilobyte, where headers are, or of anywhere,
+    turned."""
     near, anywhere = draw.randrange(min(1000, len(data))), draw.randrange(len(data))
     place = draw.choice([near, -1 - near, anywhere])
     changed = bytearray(data)

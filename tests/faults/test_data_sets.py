@@ -1,4 +1,5 @@
-"""What happens to the files of a data set: each damage is named, each strange file listed, and two commands never mix."""
+"""What happens to the files of a data set: each damage is named, each strange file listed, and two
+commands never mix."""
 
 import os
 import random
@@ -43,7 +44,8 @@ def rows(folder: Path) -> list[manifest.FaceRecord]:
 
 
 class Disk:
-    """What a power cut would leave: contents that were synced, under names in folders that were synced after they got them."""
+    """What a power cut would leave: contents that were synced, under names in folders that were
+    synced after they got them."""
 
     def __init__(self, monkeypatch):
         self.names: dict[Path, set[str]] = {}

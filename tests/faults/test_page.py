@@ -1,4 +1,5 @@
-"""What strangers send to the page, for as long as they like: an answer or a refusal, and nothing grows."""
+"""What strangers send to the page, for as long as they like: an answer or a refusal, and nothing
+grows."""
 
 import concurrent.futures
 import dataclasses
@@ -85,7 +86,8 @@ def test_altered_requests_are_answered_refused_or_hung_up_on(served, examples):
 
 
 def quiet(served) -> bool:
-    """Whether the page runs and has said nothing but where it is, and left no file of what was sent."""
+    """Whether the page runs and has said nothing but where it is, and left no file of what was
+    sent."""
     log = served.log.read_text()
     assert served.process.poll() is None and "Traceback" not in log and "failed" not in log, log
     return not list((served.log.parent / "tmp").iterdir())

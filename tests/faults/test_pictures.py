@@ -1,4 +1,5 @@
-"""Pictures that were made to hurt, or to look like something else: a reason in words, at once, and in little memory."""
+"""Pictures that were made to hurt, or to look like something else: a reason in words, at once, and
+in little memory."""
 
 import json
 import random
@@ -46,7 +47,8 @@ print(json.dumps({"found": found, "slowest": slowest, "grown": peak() - before})
 
 @dataclass
 class Judged:
-    """Reason by file (empty: it was opened), seconds of work for the slowest, bytes by which the process grew at its peak."""
+    """Reason by file (empty: it was opened), seconds of work for the slowest, bytes by which the
+    process grew at its peak."""
 
     found: dict[str, str]
     slowest: float
@@ -54,7 +56,8 @@ class Judged:
 
 
 def judged(folder: Path, files: dict[str, bytes]) -> Judged:
-    """What a process of its own says of the files; first of a good picture, which costs what opening any costs."""
+    """What a process of its own says of the files; first of a good picture, which costs what
+    opening any costs."""
     folder.mkdir()
     for name, data in {" first": encode_image(make_image(1, 400)), **files}.items():
         (folder / name).write_bytes(data)
@@ -167,7 +170,8 @@ def test_files_that_are_cut_are_never_opened_as_they_are():
 
 
 def ycck(image: Image.Image) -> bytes:
-    """A CMYK picture as Adobe's programs store it: luminance and colour differences beside the black."""
+    """A CMYK picture as Adobe's programs store it: luminance and colour differences beside the
+    black."""
     *inks, black = image.split()
     differences = Image.merge("RGB", inks).convert("YCbCr").split()
     stored = [

@@ -1,4 +1,5 @@
-"""What the system does to a command: signals, streams, places that refuse, an environment that is not as usual."""
+"""What the system does to a command: signals, streams, places that refuse, an environment that is
+not as usual."""
 
 import os
 import random

@@ -1,4 +1,5 @@
-"""Check that every row of docs/promises.md names tests that exist; no file of faults is left out."""
+"""Check that every row of docs/promises.md names tests that exist; no file of faults is left
+out."""
 
 import ast
 import functools

@@ -1,4 +1,5 @@
-"""What kills do to a detector that is being saved, and what training says of one that is of no use."""
+"""What kills do to a detector that is being saved, and what training says of one that is of no
+use."""
 
 import random
 import shutil

@@ -56,7 +56,8 @@ def classes() -> dict[str, type]:
 
 
 def options(kind: type) -> Iterator[str]:
-    """The options of a command; those of settings within its settings are in a class of their own."""
+    """The options of a command; those of settings within its settings are in a class of their
+    own."""
     for field in dataclasses.fields(kind):
         if field.name not in positional(kind) and not dataclasses.is_dataclass(
             field.default_factory

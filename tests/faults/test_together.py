@@ -1,4 +1,5 @@
-"""Several commands at once on the same data set and the same saved models, and commands without any network."""
+"""Several commands at once on the same data set and the same saved models, and commands without any
+network."""
 
 import concurrent.futures
 import shutil
@@ -82,7 +83,8 @@ ALONE = "unshare --map-root-user --net"
 
 @pytest.mark.slow
 def test_once_everything_was_fetched_all_commands_work_without_a_network(tmp_path):
-    """The commands of `make demo`, on folders of pictures, in a namespace that has no network at all."""
+    """The commands of `make demo`, on folders of pictures, in a namespace that has no network at
+    all."""
     if subprocess.run([*ALONE.split(), "true"], capture_output=True).returncode:
         pytest.skip("this machine makes no namespaces")
     faces = write_face_folders(tmp_path / "faces", 24)

@@ -1,4 +1,5 @@
-"""`python tests/faults/victims.py WORK FOLDER`: work for kills.py to kill; says "ready", then what came of it."""
+"""`python tests/faults/victims.py WORK FOLDER`: work for kills.py to kill; says "ready", then what
+came of it."""
 
 import dataclasses
 import hashlib
@@ -70,7 +71,8 @@ def search(folder: Path) -> dict[str, int]:
 
 
 def finetuning(folder: Path) -> list[float]:
-    """A fine-tuning of the toy; told are the leaderboard's losses, and the weights that are saved go to tuned.npz."""
+    """A fine-tuning of the toy; told are the leaderboard's losses, and the weights that are saved
+    go to tuned.npz."""
     from training import keras_startup
 
     keras_startup.start_keras()

@@ -1,4 +1,5 @@
-"""Trials are ranked by what calibration leaves of their loss, and not by how sure of themselves they were trained to be."""
+"""Trials are ranked by what calibration leaves of their loss, and not by how sure of themselves
+they were trained to be."""
 
 import keras
 import numpy as np

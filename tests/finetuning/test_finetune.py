@@ -34,7 +34,8 @@ TUNE = ("finetuning", "toy", "--trials", 2, "--epochs", 2, "--repeats", 2, "--de
 
 @pytest.fixture(scope="module")
 def tuned(workplace, tmp_path_factory) -> Path:
-    """A copy of the workplace where the toy was fine-tuned, with what the command said; its hold-out was away meanwhile."""
+    """A copy of the workplace where the toy was fine-tuned, with what the command said; its
+    hold-out was away meanwhile."""
     folder = tmp_path_factory.mktemp("tuned") / "place"
     shutil.copytree(workplace, folder)
     data = folder / "data" / "faces"

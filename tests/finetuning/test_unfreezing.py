@@ -43,7 +43,8 @@ def train(model: keras.Model) -> None:
 def guarded(
     base: keras.Model, opened: int, watched: int, opening=unfreeze_blocks
 ) -> tuple[Guard, keras.Model]:
-    """A model after one step with `opened` blocks open, and a guard that expects `watched` of them to be."""
+    """A model after one step with `opened` blocks open, and a guard that expects `watched` of them
+    to be."""
     found = split_into_blocks(base, base.name)
     opening(base, found[:opened])
     guard, model = Guard(found, watched), classifier(base)

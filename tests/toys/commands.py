@@ -19,7 +19,8 @@ CANARY_SECRET = "canary-secret-51c7"
 
 
 def run_command(*words: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
-    """Runs `python -m WORDS` in a second process, as a person would, with the repository on the path."""
+    """Runs `python -m WORDS` in a second process, as a person would, with the repository on the
+    path."""
     return subprocess.run(
         [sys.executable, "-m", *map(str, words)],
         cwd=cwd,
@@ -46,7 +47,8 @@ def fetch_or_skip(package: PackageFile) -> None:
 
 @contextlib.contextmanager
 def mount_small_disk(folder: Path, size: str) -> Iterator[None]:
-    """Puts a file system of its own, such as of "400k", at a folder; skips the test where nobody may mount."""
+    """Puts a file system of its own, such as of "400k", at a folder; skips the test where nobody
+    may mount."""
     folder.mkdir(exist_ok=True)
     if subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True

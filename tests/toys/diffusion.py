@@ -1,4 +1,5 @@
-"""A Stable Diffusion pipeline of random weights, half a megabyte on disk, what it draws, and a hub that serves it."""
+"""A Stable Diffusion pipeline of random weights, half a megabyte on disk, what it draws, and a hub
+that serves it."""
 
 import io
 import json
@@ -56,7 +57,8 @@ def decode_pixels(data: bytes) -> np.ndarray:
 
 
 def save_pipeline(folder: Path, flagged: str = "") -> Path:
-    """Saves a pipeline; with `flagged`, one with a safety checker that flags "none" or "all" of its pictures."""
+    """Saves a pipeline; with `flagged`, one with a safety checker that flags "none" or "all" of its
+    pictures."""
     import torch
     from diffusers import PNDMScheduler, StableDiffusionPipeline
 
@@ -130,7 +132,8 @@ def _build_unet():
 
 
 def _build_autoencoder():
-    """Shrinks by eight as the real ones do; its last layer is louder than chance makes it, so that pictures have contrast."""
+    """Shrinks by eight as the real ones do; its last layer is louder than chance makes it, so that
+    pictures have contrast."""
     import torch
     from diffusers import AutoencoderKL
 
@@ -147,7 +150,8 @@ def _build_autoencoder():
 
 
 def _build_safety_checker(flagged: str):
-    """A real checker: a picture is flagged if its cosine with a concept exceeds the concept's threshold."""
+    """A real checker: a picture is flagged if its cosine with a concept exceeds the concept's
+    threshold."""
     import torch
     from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
     from transformers import CLIPConfig, CLIPImageProcessor

@@ -1,4 +1,5 @@
-"""A face detector in YuNet's shape that takes coloured marks for faces, and schematic faces for the one that is real."""
+"""A face detector in YuNet's shape that takes coloured marks for faces, and schematic faces for the
+one that is real."""
 
 import hashlib
 import io
@@ -22,7 +23,8 @@ MAX_FACE_CELLS = 32
 def draw_mark(
     picture: Image.Image, column: int, row: int, side: float, score: float = 0.9, cell: int = 8
 ) -> None:
-    """Colours one cell: red is the score, green the side of the face around it, in eighths of a cell and on a log scale."""
+    """Colours one cell: red is the score, green the side of the face around it, in eighths of a
+    cell and on a log scale."""
     colour = (round(255 * score), round(255 * math.log(side / cell, MAX_FACE_CELLS)), 0)
     picture.paste(colour, (cell * column, cell * row, cell * (column + 1), cell * (row + 1)))
 
@@ -78,7 +80,8 @@ def build_onnx_graph() -> bytes:
 
 
 def _build_output_heads(stride: int):
-    """(name, weights of blue, green and red, bias): the coarser the stride the less sure, but it sees the same face."""
+    """(name, weights of blue, green and red, bias): the coarser the stride the less sure, but it
+    sees the same face."""
     zeros = np.zeros((4, 3), dtype=np.float32)
     score, size = zeros[:1].copy(), zeros.copy()
     score[0, 2] = (1 - stride / 320) / 255

@@ -17,7 +17,8 @@ SPLIT_CYCLE = ("train", "train", "train", "train", "validation", "hold-out")
 def write_toy_record(
     folder: Path, number: int, label: str, split: str, **facts: object
 ) -> FaceRecord:
-    """Writes the original and the canonical picture of one toy, and returns its row with hashes that are near no other's."""
+    """Writes the original and the canonical picture of one toy, and returns its row with hashes
+    that are near no other's."""
     generated = label == "generated"
     data = encode_image(
         make_image(number + 10_000 * generated, 96, generated), "PNG" if generated else "JPEG"

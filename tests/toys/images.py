@@ -8,7 +8,8 @@ from PIL import Image
 
 
 def make_image(seed: int, side: int = 96, generated: bool = False) -> Image.Image:
-    """A blurred blob with grain; generated ones carry a faint grid of period 4, as an upsampling network leaves it."""
+    """A blurred blob with grain; generated ones carry a faint grid of period 4, as an upsampling
+    network leaves it."""
     draw = np.random.default_rng(seed)
     blob = Image.fromarray(draw.integers(0, 255, (6, 6, 3), dtype=np.uint8)).resize(
         (side, side), Image.Resampling.BICUBIC

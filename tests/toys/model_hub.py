@@ -21,7 +21,8 @@ REFUSAL_HEADERS = {
 def serve_hub(
     models: dict[str, Path], refuse: Callable[[str], int | None] = lambda path: None
 ) -> Iterator[str]:
-    """Serves folders as models of a hub; yields its address. `refuse` may answer a path with a status of its own."""
+    """Serves folders as models of a hub; yields its address. `refuse` may answer a path with a
+    status of its own."""
 
     class Hub(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -1,4 +1,5 @@
-"""A server on this machine that speaks like the OpenAI API and commits the faults that a test has written down for it."""
+"""A server on this machine that speaks like the OpenAI API and commits the faults that a test has
+written down for it."""
 
 import base64
 import contextlib
@@ -29,8 +30,9 @@ JSON_HEADERS = {"content-type": "application/json"}
 
 @dataclass(frozen=True)
 class ScriptedReply:
-    """One answer: `cut` promises more bytes than it sends, `delay` is in seconds before anything is sent; of `drip` bytes
-    of the answer, its headers included, each comes by itself, DRIP seconds after the one before."""
+    """One answer: `cut` promises more bytes than it sends, `delay` is in seconds before anything is
+    sent; of `drip` bytes of the answer, its headers included, each comes by itself, DRIP seconds
+    after the one before."""
 
     body: bytes | str | dict
     status: int = 200
@@ -65,7 +67,8 @@ class ReceivedRequest:
 
 @dataclass
 class FakeService:
-    """What the server has received, and the replies that it still has to give before it answers as it should."""
+    """What the server has received, and the replies that it still has to give before it answers as
+    it should."""
 
     url: str
     script: list[ScriptedReply] = field(default_factory=list)

@@ -27,7 +27,8 @@ class ServedPage:
 
 @contextmanager
 def run_page_server(workplace: Path, folder: Path, *words: object) -> Iterator[ServedPage]:
-    """`python -m detection web` in its second process, with a folder of its own for temporary files; interrupted at the end."""
+    """`python -m detection web` in its second process, with a folder of its own for temporary
+    files; interrupted at the end."""
     (folder / "tmp").mkdir()
     command = [
         sys.executable,

@@ -1,4 +1,5 @@
-"""Several devices and half the width give what one device and the whole width give; a machine without GPUs is left alone."""
+"""Several devices and half the width give what one device and the whole width give; a machine
+without GPUs is left alone."""
 
 import json
 import subprocess

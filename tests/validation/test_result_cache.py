@@ -1,4 +1,5 @@
-"""Finished arrays are read back as they were; damage, another key and an interruption are noticed."""
+"""Finished arrays are read back as they were; damage, another key and an interruption are
+noticed."""
 
 import numpy as np
 import pytest

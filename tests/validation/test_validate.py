@@ -1,4 +1,5 @@
-"""The validation command: judges the hold-out or anything else, counts openings, and leaves one page that says it all."""
+"""The validation command: judges the hold-out or anything else, counts openings, and leaves one
+page that says it all."""
 
 import json
 import re
@@ -28,7 +29,8 @@ def place(workplace, tmp_path):
 
 @pytest.fixture
 def validated(place, monkeypatch, capsys):
-    """Runs the command within this process, which spares its start, and returns what a second process would."""
+    """Runs the command within this process, which spares its start, and returns what a second
+    process would."""
     monkeypatch.chdir(place)
 
     def run(*words: object) -> SimpleNamespace:
@@ -58,7 +60,8 @@ def new_faces(folder, real: int = 6, generated: int = 6, first: int = 500):
 
 
 def found_in(place, report: str = "report") -> tuple[str, dict]:
-    """The page and the numbers of the hold-out's report, or of the one whose name begins so; a few letters follow there."""
+    """The page and the numbers of the hold-out's report, or of the one whose name begins so; a few
+    letters follow there."""
     folder = place / "saved_models" / "toy" / report
     (folder,) = [folder] if folder.is_dir() else folder.parent.glob(f"{report}-*")
     return (folder / "index.html").read_text(), json.loads((folder / "metrics.json").read_text())

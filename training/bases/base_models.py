@@ -1,4 +1,5 @@
-"""BASE_MODELS: one row per pretrained base, with its preprocessing, its block boundaries and its limits.
+"""BASE_MODELS: one row per pretrained base, with its preprocessing, its block boundaries and its
+limits.
 
 Keras is imported inside the functions, so that settings can read the table at once.
 """
@@ -44,10 +45,12 @@ PREPROCESSING: dict[str, Callable[["keras.KerasTensor"], "keras.KerasTensor"]] =
     "caffe": lambda pixels: _subtract_bgr_mean(pixels[..., ::-1]),
     "inside": lambda pixels: pixels,
 }
-"""What takes pixels of 0..255 to what a base was trained on, named as keras.applications.imagenet_utils names it.
+"""What takes pixels of 0..255 to what a base was trained on, named as
+keras.applications.imagenet_utils names it.
 
-"tf": to -1..1; "torch": by ImageNet's mean and deviation of every channel; "caffe": blue first, less the mean; "inside": the
-base does it itself. Made of built-in layers and operations, which are saved and exported with the detector.
+"tf": to -1..1; "torch": by ImageNet's mean and deviation of every channel; "caffe": blue first,
+less the mean; "inside": the base does it itself. Made of built-in layers and operations, which are
+saved and exported with the detector.
 """
 
 
@@ -58,12 +61,14 @@ class BaseSpec:
     Attributes:
         name: our name for it.
         constructor: builds it without its classifier; see base_constructors.
-        weights_file: the file that keras.applications downloads for `include_top=False`, or that we keep of keras-hub's.
+        weights_file: the file that keras.applications downloads for `include_top=False`, or that we
+            keep of keras-hub's.
         preprocessing: a name in PREPROCESSING.
-        taps: names the layer at every block boundary, from the pixels up, given the base's layers; see base_taps.
+        taps: names the layer at every block boundary, from the pixels up, given the base's layers;
+            see base_taps.
         smallest: smallest input side in pixels.
-        multiple: input sides must be a multiple of this, or padding would differ between a fixed and a free input size, and
-            edges would be cut off.
+        multiple: input sides must be a multiple of this, or padding would differ between a fixed
+            and a free input size, and edges would be cut off.
     """
 
     name: str
@@ -147,7 +152,8 @@ BASE_MODELS = {
 
 
 def build_base(name: str, weights: str | None = None, side: int | None = None) -> "keras.Model":
-    """The base without its classifier; `weights` as in keras.applications, None for random ones; None is any input side.
+    """The base without its classifier; `weights` as in keras.applications, None for random ones;
+    None is any input side.
 
     Raises:
         PlainError: it is built by a package that is missing.
@@ -165,7 +171,8 @@ def preprocess_pixels(pixels: "keras.KerasTensor", name: str) -> "keras.KerasTen
 def build_tapped_base(
     base: "keras.Model", name: str, wanted: Sequence[str] | None = None
 ) -> "keras.Model":
-    """The base with the output of every wanted tap, from the pixels up; layers that no wanted tap needs are left out."""
+    """The base with the output of every wanted tap, from the pixels up; layers that no wanted tap
+    needs are left out."""
     import keras
 
     taps = BASE_MODELS[name].taps(base.layers)

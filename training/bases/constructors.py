@@ -1,6 +1,8 @@
-"""How a base is built without its classifier: by keras.applications, or by keras-hub where it has what Keras lacks.
+"""How a base is built without its classifier: by keras.applications, or by keras-hub where it has
+what Keras lacks.
 
-Both lend layers of theirs at most, such as ConvNeXt's LayerScale: a saved detector needs Keras alone to be opened.
+Both lend layers of theirs at most, such as ConvNeXt's LayerScale: a saved detector needs Keras
+alone to be opened.
 """
 
 import warnings
@@ -13,7 +15,8 @@ if TYPE_CHECKING:
     import keras
 
 BaseConstructor = Callable[[str | None, int | None], "keras.Model"]
-"""Weights as in keras.applications ("imagenet", a file, None for random ones) and the input side (None for any) to the base."""
+"""Weights as in keras.applications ("imagenet", a file, None for random ones) and the input side
+(None for any) to the base."""
 
 
 def make_application_constructor(name: str) -> BaseConstructor:
@@ -23,9 +26,11 @@ def make_application_constructor(name: str) -> BaseConstructor:
         import keras
 
         with warnings.catch_warnings():
-            # The MobileNets say that they take the weights for 224 pixels when the size is free: that is what we want.
+            # The MobileNets say that they take the weights for 224 pixels when the size is free:
+            # that is what we want.
             warnings.filterwarnings("ignore", message=".*input_shape.*is undefined or non-square")
-            # Without `name`: EfficientNetV2 looks up its blocks and its preprocessing by it, ConvNeXt its weights.
+            # Without `name`: EfficientNetV2 looks up its blocks and its preprocessing by it,
+            # ConvNeXt its weights.
             return getattr(keras.applications, name)(
                 include_top=False, weights=weights, input_shape=(side, side, 3)
             )
@@ -36,8 +41,8 @@ def make_application_constructor(name: str) -> BaseConstructor:
 def make_convnext_constructor(name: str) -> BaseConstructor:
     """A ConvNeXt whose blocks end in a named Add layer, and which ONNX can express.
 
-    As published, a block ends in a plain `+`, which is no layer, and its depthwise convolution is a grouped one, which Keras
-    gives to XLA on a CPU and tf2onnx cannot read.
+    As published, a block ends in a plain `+`, which is no layer, and its depthwise convolution is a
+    grouped one, which Keras gives to XLA on a CPU and tf2onnx cannot read.
     """
 
     def construct(weights: str | None, side: int | None) -> "keras.Model":
@@ -63,7 +68,8 @@ def make_convnext_constructor(name: str) -> BaseConstructor:
             return keras.layers.Add(name=f"{next(ends)}_add")(args)
 
         base = keras.models.clone_model(published, clone_function=clone, call_function=call)
-        # A depthwise kernel is (7, 7, channels, 1), a grouped one (7, 7, 1, channels): the same numbers in the same order.
+        # A depthwise kernel is (7, 7, channels, 1), a grouped one (7, 7, 1, channels): the same
+        # numbers in the same order.
         base.set_weights(
             [
                 ours.reshape(kept.shape)

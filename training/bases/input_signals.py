@@ -1,4 +1,5 @@
-"""What of a picture a base is shown at one input size: the picture itself, or what blurring takes out of it.
+"""What of a picture a base is shown at one input size: the picture itself, or what blurring takes
+out of it.
 
 Built from layers that export to every format and that Keras loads without our code.
 """
@@ -13,17 +14,20 @@ if TYPE_CHECKING:
     import keras
 
 BLUR_SIGMA_PX, RESIDUAL_GAIN, RESIDUAL_GREY_LEVEL = 1.0, 4.0, 128.0
-"""Of the residual: deviation of the blur in pixels, amplification, and the level that stands for nothing."""
+"""Of the residual: deviation of the blur in pixels, amplification, and the level that stands for
+nothing."""
 
 
 def compute_resize_matrix(before: int, after: int) -> np.ndarray:
-    """Lanczos-3 weights with antialiasing, as Pillow resamples one line; float32, shape (before, after)."""
+    """Lanczos-3 weights with antialiasing, as Pillow resamples one line; float32, shape (before,
+    after)."""
     lines = Image.fromarray(np.eye(before, dtype=np.float32))
     return np.asarray(lines.resize((after, before), Image.Resampling.LANCZOS))
 
 
 def compute_blur_matrix(side: int) -> np.ndarray:
-    """Gaussian weights of BLUR along one line, mirrored at its ends; float32, shape (side, side)."""
+    """Gaussian weights of BLUR along one line, mirrored at its ends; float32, shape (side,
+    side)."""
     from scipy.ndimage import gaussian_filter1d
 
     return gaussian_filter1d(np.eye(side), BLUR_SIGMA_PX, axis=0, mode="reflect").T.astype(
@@ -36,7 +40,8 @@ def _apply_along_both_axes(
 ) -> "keras.KerasTensor":
     """A fixed matrix applied to the lines and to the columns of square pictures.
 
-    Dense layers work on the last axis, so each product is a Dense with fixed weights between two permutations.
+    Dense layers work on the last axis, so each product is a Dense with fixed weights between two
+    permutations.
     """
     import keras
 
@@ -68,7 +73,8 @@ def resize_pixels(
 
 
 def compute_residual(pixels: "keras.KerasTensor") -> "keras.KerasTensor":
-    """What a picture of 0..255 loses by blurring: noise, grain, the traces of upsampling; not who is seen on it.
+    """What a picture of 0..255 loses by blurring: noise, grain, the traces of upsampling; not who
+    is seen on it.
 
     Amplified by GAIN around GREY, and cut off at 0 and 255.
     """

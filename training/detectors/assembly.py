@@ -1,6 +1,8 @@
-"""Joins base and head into one keras.Model: pixels in, probability of *generated* out, preprocessing inside.
+"""Joins base and head into one keras.Model: pixels in, probability of *generated* out,
+preprocessing inside.
 
-Only built-in layers and operations are used, so `keras.saving.load_model` opens the result without our code.
+Only built-in layers and operations are used, so `keras.saving.load_model` opens the result without
+our code.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EnsembleMember:
-    """A head of the detector: what it looks at, its model (features to a logit), and the weight of its logit."""
+    """A head of the detector: what it looks at, its model (features to a logit), and the weight of
+    its logit."""
 
     columns: list[Column]
     head: "keras.Model"
@@ -25,7 +28,8 @@ class EnsembleMember:
 def build_detector_model(
     base: "keras.Model", name: str, side: int, members: Sequence[EnsembleMember]
 ) -> "keras.Model":
-    """The detector: pixels (n, side, side, 3), 0..255, to the calibrated probability of *generated*, (n, 1)."""
+    """The detector: pixels (n, side, side, 3), 0..255, to the calibrated probability of
+    *generated*, (n, 1)."""
     import keras
 
     base.trainable = False

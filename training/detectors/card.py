@@ -1,4 +1,5 @@
-"""card.json: everything a reader of a saved detector must know, as dataclasses, read and checked in one place."""
+"""card.json: everything a reader of a saved detector must know, as dataclasses, read and checked in
+one place."""
 
 import dataclasses
 import datetime
@@ -30,16 +31,19 @@ class Card:
         crop: how pictures were cropped, and are before they are judged: "centre" or "face".
         dataset: path, fingerprint, hash of the hold-out, and images per split and label.
         base: name, and origin, sha256 and note of its pretrained weights.
-        search: tuner, trials, of each head of the winner its hyperparameters and the weight of its logit, and the winner's loss
-            and AUC with every seed.
+        search: tuner, trials, of each head of the winner its hyperparameters and the weight of its
+            logit, and the winner's loss and AUC with every seed.
         calibration: temperature, threshold and band of doubt; see calibration.Calibration.
         metrics: on the validation split.
-        baselines: for each baseline its validation metrics, and its file, calibration and cost where it can judge images.
-        parity: largest difference between detector.keras and detector.onnx, measured when they were saved.
+        baselines: for each baseline its validation metrics, and its file, calibration and cost
+            where it can judge images.
+        parity: largest difference between detector.keras and detector.onnx, measured when they were
+            saved.
         sha256: of every model file, by file name.
         versions: of the libraries that made it.
         settings: of the training command.
-        banner: what every report on the detector says first; empty if the audit of its data found nothing.
+        banner: what every report on the detector says first; empty if the audit of its data found
+            nothing.
         cost: parameters, megabytes and milliseconds of detector.onnx; see costs.Cost.
     """
 
@@ -97,7 +101,8 @@ def read_card(folder: Path) -> Card:
 
 
 def _validate_card(card: Card) -> None:
-    """Raises ValueError, KeyError or TypeError for what would fail somewhere else without a word on why."""
+    """Raises ValueError, KeyError or TypeError for what would fail somewhere else without a word on
+    why."""
     band = card.calibration
     if not (
         0 <= band.real_below <= band.generated_above <= 1
@@ -115,7 +120,8 @@ def _validate_card(card: Card) -> None:
 
 @dataclass(frozen=True)
 class BlockChange:
-    """What training did to one block: how many numbers it may change, and the largest change of one."""
+    """What training did to one block: how many numbers it may change, and the largest change of
+    one."""
 
     block: str
     parameters: int

@@ -1,4 +1,5 @@
-"""What an answer costs beside what it is worth: numbers to keep, megabytes and milliseconds of every ONNX file of a card."""
+"""What an answer costs beside what it is worth: numbers to keep, megabytes and milliseconds of
+every ONNX file of a card."""
 
 import io
 import math
@@ -50,7 +51,8 @@ def _measure_latency_ms(run: onnx_models.OnnxRunner, shape: list[int]) -> float:
 
 
 def rank_costs(card: Card) -> dict[str, tuple[float, InferenceCost]]:
-    """Validation AUC and cost of the detector and of those of its baselines that have a file, the most accurate first."""
+    """Validation AUC and cost of the detector and of those of its baselines that have a file, the
+    most accurate first."""
     rows = {card.name: (card.metrics["auc"], InferenceCost(**card.cost))} if card.cost else {}
     for name, rival in card.baselines.items():
         if rival.get("cost"):

@@ -25,7 +25,8 @@ def write_baseline_files(
     target_fpr: float,
     folder: Path,
 ) -> dict[str, dict]:
-    """Metrics of every baseline; all that look at pictures also become ONNX detectors, to be judged like the winner."""
+    """Metrics of every baseline; all that look at pictures also become ONNX detectors, to be judged
+    like the winner."""
     described: dict[str, dict] = {}
     if any(extractor.engine == "keras" for extractor in extractors.values()):
         console.print_warning("Linear baselines are not kept for the hold-out with --engine keras.")

@@ -41,7 +41,8 @@ class DetectorParts:
             model.set_weights(mine)
 
     def reseed(self, seed: int) -> None:
-        """Starts the heads' dropout anew; keras.utils.set_random_seed does not reach layers that are built already."""
+        """Starts the heads' dropout anew; keras.utils.set_random_seed does not reach layers that
+        are built already."""
         import keras
 
         for layer in (layer for member in self.members for layer in member.head.layers):
@@ -89,10 +90,11 @@ def load_detector_parts(folder: Path) -> DetectorParts:
 
 
 def disable_dropout(base: "keras.Model") -> None:
-    """Switches the dropout inside a base off: what lies under a boundary must be the same for an image every time.
+    """Switches the dropout inside a base off: what lies under a boundary must be the same for an
+    image every time.
 
-    EfficientNet leaves out whole blocks at random, and like BatchNormalization it does so inside `fit` whatever the base is
-    called with.
+    EfficientNet leaves out whole blocks at random, and like BatchNormalization it does so inside
+    `fit` whatever the base is called with.
     """
     import keras
 

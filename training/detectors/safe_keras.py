@@ -1,6 +1,8 @@
-"""Opens a .keras file only after a look inside: nothing of Keras reads it before every part is as Telltale writes it.
+"""Opens a .keras file only after a look inside: nothing of Keras reads it before every part is as
+Telltale writes it.
 
-Keras' safe_mode is no sandbox: it looks names up and calls them, and it builds whatever a config asks for.
+Keras' safe_mode is no sandbox: it looks names up and calls them, and it builds whatever a config
+asks for.
 """
 
 import contextlib
@@ -23,7 +25,8 @@ MAX_MEMBER_BYTES = {
     CONFIG_MEMBER: 5_000_000,
     WEIGHTS_MEMBER: 1_000_000_000,
 }
-"""What the archive holds, no more and no less, and the most bytes of each. Our largest config has half a million."""
+"""What the archive holds, no more and no less, and the most bytes of each. Our largest config has
+half a million."""
 
 
 class UnsafeModelError(Exception):
@@ -34,7 +37,8 @@ def load_keras_model(path: Path) -> "keras.Model":
     """Opens a detector or a baseline that was saved by Keras, uncompiled.
 
     Raises:
-        PlainError: it is damaged, or holds anything that Telltale's models are not made of. Nothing in it was executed.
+        PlainError: it is damaged, or holds anything that Telltale's models are not made of. Nothing
+            in it was executed.
     """
     with _report_unsafe_model(path):
         config, values = _inspect_archive(path)
@@ -72,7 +76,8 @@ def _inspect_archive(path: Path) -> tuple[Any, int]:
         return parsed[CONFIG_MEMBER], _count_weight_values(contents[WEIGHTS_MEMBER])
     except UnsafeModelError:
         raise
-    except Exception as error:  # zipfile, json and h5py raise of everything for damaged bytes, SystemError included
+    # zipfile, json and h5py raise of everything for damaged bytes, SystemError included
+    except Exception as error:
         raise UnsafeModelError(f"is damaged ({' '.join(str(error).split())[:100]})") from None
 
 
@@ -87,7 +92,8 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
             f"should hold {', '.join(MAX_MEMBER_BYTES)} once each, which is not so for {strange[0][:80]}"
         )
     for member in members:
-        # Keras stores its members as they are; so what is declared is bounded by the size of the file.
+        # Keras stores its members as they are; so what is declared is bounded by the size of the
+        # file.
         if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
             raise UnsafeModelError(
                 f"has a compressed {member.filename}, which Keras does not write"
@@ -123,7 +129,8 @@ def _count_dataset_values(file, name: str, link: Any, size: int) -> int:
         raise UnsafeModelError(f"has weights that are no numbers ({name[:80]})")
     if part.external or part.is_virtual:
         raise UnsafeModelError(f"has weights that lie in another file ({name[:80]})")
-    # Of compressed or never written values fewer bytes are stored than declared; of a torn file more than there are.
+    # Of compressed or never written values fewer bytes are stored than declared; of a torn file
+    # more than there are.
     if part.id.get_storage_size() != part.nbytes or part.nbytes > size:
         raise UnsafeModelError(
             f"declares {part.nbytes:,} bytes of weights that it does not hold ({name[:80]})"
@@ -134,7 +141,8 @@ def _count_dataset_values(file, name: str, link: Any, size: int) -> int:
 
 
 def _check_weight_count(config: Any, values: int) -> None:
-    """Builds the model without its memory: a config of one line can ask for a layer of a terabyte."""
+    """Builds the model without its memory: a config of one line can ask for a layer of a
+    terabyte."""
     import keras
 
     try:

@@ -18,7 +18,8 @@ KERAS_FILE, ONNX_FILE = "detector.keras", "detector.onnx"
 
 
 def choose_free_name(folder: Path, wanted: str, stem: str) -> str:
-    """The wanted name, or the stem and the time; the folder is there and can be written to when it returns.
+    """The wanted name, or the stem and the time; the folder is there and can be written to when it
+    returns.
 
     Raises:
         PlainError: it is taken.
@@ -35,7 +36,8 @@ def choose_free_name(folder: Path, wanted: str, stem: str) -> str:
 
 @contextlib.contextmanager
 def create_model_folder(folder: Path, name: str) -> Iterator[Path]:
-    """Gives a folder to write a model into; it gets its name when everything in it is written, or never."""
+    """Gives a folder to write a model into; it gets its name when everything in it is written, or
+    never."""
     with atomic_folders.create_temporary_folder(folder, name) as temporary:
         yield temporary
         atomic_folders.flush_folder(temporary)
@@ -101,7 +103,8 @@ def verify_model_file(folder: Path, card: Card, file: str) -> Path:
 
 
 def read_verified_model(folder: Path, card: Card, file: str) -> bytes:
-    """The bytes of a model file, compared with the card: unlike a path's, nobody can alter them afterwards.
+    """The bytes of a model file, compared with the card: unlike a path's, nobody can alter them
+    afterwards.
 
     Raises:
         PlainError: as `intact`.
@@ -121,7 +124,8 @@ def _make_altered_error(path: Path) -> console.PlainError:
 
 
 def find_best_detector(folder: Path, named: Path | None) -> Path:
-    """The detector that a person names, or of those on the newest one's data set the one with the lowest validation loss.
+    """The detector that a person names, or of those on the newest one's data set the one with the
+    lowest validation loss.
 
     Raises:
         PlainError: there is none.

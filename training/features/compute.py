@@ -1,4 +1,5 @@
-"""Compute the features that the cache lacks, save them in chunk files, and read those files back."""
+"""Compute the features that the cache lacks, save them in chunk files, and read those files
+back."""
 
 import hashlib
 import io
@@ -17,7 +18,8 @@ VIEWS_PER_CHUNK = 64
 
 
 def read_feature_chunks(cache: Path, width: int) -> Iterator[tuple[list[str], int, np.ndarray]]:
-    """Yields (ids, view, features) of every whole chunk; a damaged one is removed, its images are computed again."""
+    """Yields (ids, view, features) of every whole chunk; a damaged one is removed, its images are
+    computed again."""
     for path in sorted(cache.glob("view*.npz")):
         try:
             chunk = npz_files.parse_npz(path.read_bytes())

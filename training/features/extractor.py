@@ -28,7 +28,8 @@ FeatureEngine = Literal["auto", "onnxruntime", "keras", "ray"]
 FEATURE_LAYOUT_VERSION = 1
 
 
-# Larger batches are no faster on a CPU, and at 448 px a batch of 32 would hold 600 MB in one layer's output.
+# Larger batches are no faster on a CPU, and at 448 px a batch of 32 would hold 600 MB in one
+# layer's output.
 CPU_FEATURE_BATCH_IMAGES, GPU_FEATURE_BATCH_IMAGES = onnx_models.IMAGES_PER_CORE, 64
 
 
@@ -55,7 +56,8 @@ class Extractor:
         self.width = self.columns[-1].stop
 
     def identity(self) -> list:
-        """What decides a feature, besides the image and the libraries: change any of it and nothing old is read."""
+        """What decides a feature, besides the image and the libraries: change any of it and nothing
+        old is read."""
         what = [self.weights.base, self.weights.sha256, self.sizes, self.side]
         return [*what, canonical.CANONICALISER_VERSION, FEATURE_LAYOUT_VERSION, self.signals]
 
@@ -119,7 +121,8 @@ class Extractor:
 
 
 def list_engine_versions(engine: str) -> list[str]:
-    """Of the libraries that a feature goes through: Pillow decodes and resizes, the engine adds up in an order of its own."""
+    """Of the libraries that a feature goes through: Pillow decodes and resizes, the engine adds up
+    in an order of its own."""
     names = ("pillow", "keras", "tensorflow") if engine == "keras" else ("pillow", "onnxruntime")
     return [
         f"{name} {version}"

@@ -1,7 +1,8 @@
 """Runs the frozen base once per image and view and keeps its tapped features on disk.
 
-A frozen base is a pure function, so its outputs are a data set. On the CPU it runs in ONNX Runtime (three times faster
-than TensorFlow for MobileNetV2), on a GPU in Keras; both from the same graph that the detector is made of.
+A frozen base is a pure function, so its outputs are a data set. On the CPU it runs in ONNX Runtime
+(three times faster than TensorFlow for MobileNetV2), on a GPU in Keras; both from the same graph
+that the detector is made of.
 """
 
 import math
@@ -33,7 +34,8 @@ class FeatureTable:
         base: name in BASE_MODELS.
         columns: what the numbers are.
         values: float32, shape (images, views, width).
-        forward_passes: passes through the base that this run needed: images x views that were not cached.
+        forward_passes: passes through the base that this run needed: images x views that were not
+            cached.
     """
 
     base: str
@@ -49,7 +51,8 @@ def load_or_compute_features(
     views: int,
     processing: SourceProcessing | None = None,
 ) -> FeatureTable:
-    """Features of the records' views 0 to views - 1; computes what the cache does not hold, and keeps it.
+    """Features of the records' views 0 to views - 1; computes what the cache does not hold, and
+    keeps it.
 
     Args:
         folder: the data set's folder.
@@ -81,7 +84,8 @@ def load_or_compute_features(
 def _read_cached_features(
     cache: Path, records: Sequence[FaceRecord], values: np.ndarray
 ) -> list[tuple[FaceRecord, int]]:
-    """Fills in what the cache holds; returns the views of images that it lacks, a view after the other."""
+    """Fills in what the cache holds; returns the views of images that it lacks, a view after the
+    other."""
     place, views = {record.id: row for row, record in enumerate(records)}, values.shape[1]
     have = np.zeros((len(records), views), dtype=bool)
     for ids, view, chunk in read_feature_chunks(cache, values.shape[2]):
@@ -98,7 +102,8 @@ def _read_cached_features(
 
 
 def check_free_space(folder: Path, needed: int, otherwise: str) -> None:
-    """Raises PlainError if fewer bytes are free: a mapped file that outgrows the disk would end the process without a word."""
+    """Raises PlainError if fewer bytes are free: a mapped file that outgrows the disk would end the
+    process without a word."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise console.PlainError(
@@ -108,7 +113,8 @@ def check_free_space(folder: Path, needed: int, otherwise: str) -> None:
 
 
 def _allocate_table(cache: Path, shape: tuple[int, int, int]) -> np.ndarray:
-    """float32, in memory; where it would be larger than IN_MEMORY, mapped to a file that is gone when this process ends."""
+    """float32, in memory; where it would be larger than IN_MEMORY, mapped to a file that is gone
+    when this process ends."""
     needed = 4 * math.prod(shape)
     if needed <= MAX_TABLE_BYTES_IN_MEMORY:
         return np.empty(shape, dtype=np.float32)
@@ -119,7 +125,8 @@ def _allocate_table(cache: Path, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def advise_random_access(mapped: np.memmap) -> np.memmap:
-    """Tells the system that rows are read in no order, or it would read thirty others with each that is not in memory."""
+    """Tells the system that rows are read in no order, or it would read thirty others with each
+    that is not in memory."""
     if hasattr(mmap, "MADV_RANDOM"):
         mapped._mmap.madvise(mmap.MADV_RANDOM)
     return mapped

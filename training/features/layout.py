@@ -1,4 +1,5 @@
-"""The feature vector: which tap, statistic, input size and signal each column holds, and the Keras layers that compute it."""
+"""The feature vector: which tap, statistic, input size and signal each column holds, and the Keras
+layers that compute it."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,8 @@ POOLING_STATISTICS = ("mean", "std")
 
 @dataclass(frozen=True)
 class Column:
-    """A run of numbers in a feature vector: one statistic of one tap at one input size, from `start` to `stop`.
+    """A run of numbers in a feature vector: one statistic of one tap at one input size, from
+    `start` to `stop`.
 
     Attributes:
         signal: what the base was shown, a name in SIGNALS.
@@ -47,15 +49,16 @@ def pool_tap(tap: "keras.KerasTensor", statistic: str) -> "keras.KerasTensor":
 
     if statistic == "mean":
         return keras.layers.GlobalAveragePooling2D()(tap)
-    # Without the constant the gradient of a flat channel would be NaN once the base is fine-tuned; the layers below may then
-    # calculate with half the width, which is too coarse for a variance.
+    # Without the constant the gradient of a flat channel would be NaN once the base is fine-tuned;
+    # the layers below may then calculate with half the width, which is too coarse for a variance.
     return keras.ops.sqrt(keras.ops.var(keras.ops.cast(tap, "float32"), axis=(1, 2)) + 1e-6)
 
 
 def prepare_base_input(
     pixels: "keras.KerasTensor", name: str, size: int, signal: str = "picture"
 ) -> "keras.KerasTensor":
-    """Pixels of 0..255 at one input size, or another signal of them, as the base was trained on pictures."""
+    """Pixels of 0..255 at one input size, or another signal of them, as the base was trained on
+    pictures."""
     return base_models.preprocess_pixels(SIGNALS[signal](resize_pixels(pixels, size, signal)), name)
 
 
@@ -111,7 +114,8 @@ def build_extractor_model(
     side: int,
     signals: Sequence[str] = ("picture",),
 ) -> "keras.Model":
-    """Pixels (n, side, side, 3), 0..255, to every feature there is of every signal at every input size, float32 (n, width)."""
+    """Pixels (n, side, side, 3), 0..255, to every feature there is of every signal at every input
+    size, float32 (n, width)."""
     import keras
 
     base.trainable = False

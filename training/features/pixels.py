@@ -32,7 +32,8 @@ def load_view_batches(
     then: Callable[[np.ndarray], np.ndarray] | None = None,
     cores: int | None = None,
 ) -> Iterator[tuple[Sequence[tuple[FaceRecord, int]], np.ndarray]]:
-    """Yields every batch of (image, view) with its pixels, uint8 (n, side, side, 3), made ahead on all cores.
+    """Yields every batch of (image, view) with its pixels, uint8 (n, side, side, 3), made ahead on
+    all cores.
 
     Args:
         then: makes something else of the pixels, on the same core, which is yielded in their place.

@@ -1,7 +1,9 @@
-"""Features of a frozen base from every core of a Ray cluster, into the same cache that one machine would fill.
+"""Features of a frozen base from every core of a Ray cluster, into the same cache that one machine
+would fill.
 
-Each worker is one core: it decodes pictures, runs them through its own ONNX session, and writes whole chunks. So a worker that
-dies loses one chunk, which Ray gives to another, and a run that was ended carries on with what is missing.
+Each worker is one core: it decodes pictures, runs them through its own ONNX session, and writes
+whole chunks. So a worker that dies loses one chunk, which Ray gives to another, and a run that was
+ended carries on with what is missing.
 """
 
 from collections.abc import Sequence
@@ -47,10 +49,12 @@ def compute_features_on_ray(
     cache: Path,
     processing: SourceProcessing | None,
 ) -> None:
-    """Fills the cache with these views of images; the data set and the cache are on a file system that all machines share.
+    """Fills the cache with these views of images; the data set and the cache are on a file system
+    that all machines share.
 
     Raises:
-        PlainError: Ray is not installed, the cluster cannot be reached, or an original is missing or was altered.
+        PlainError: Ray is not installed, the cluster cannot be reached, or an original is missing
+            or was altered.
     """
     chunks = pixels.make_view_batches(missing, compute.VIEWS_PER_CHUNK)
     described = {name: getattr(extractor, name) for name in ("weights", "sizes", "side", "signals")}

@@ -1,4 +1,5 @@
-"""matrix(): cached features -> a head for each generated source -> tested on every other -> printed, a page, TensorBoard."""
+"""matrix(): cached features -> a head for each generated source -> tested on every other ->
+printed, a page, TensorBoard."""
 
 from dataclasses import replace
 
@@ -21,10 +22,12 @@ from validation.cross_generator.task import BaseFeatures, ReprocessedFeatures
 
 
 def evaluate_cross_generator(settings: CrossGeneratorSettings) -> None:
-    """Trains and tests every head of the matrix, opens the hold-out once, and writes `matrix/` into the data set's folder.
+    """Trains and tests every head of the matrix, opens the hold-out once, and writes `matrix/` into
+    the data set's folder.
 
     Raises:
-        PlainError: no data set, an altered one, fewer than two generated sources, or weights that cannot be had.
+        PlainError: no data set, an altered one, fewer than two generated sources, or weights that
+            cannot be had.
     """
     data = dataset.load_dataset(settings.data, settings.dataset)
     them = plan.select_source_images(data.records)
@@ -67,7 +70,8 @@ def compute_base_features(
     settings: CrossGeneratorSettings,
     kind: type[Extractor] | None = None,
 ) -> BaseFeatures:
-    """Features of all images, and of the training images' further views; what the cache holds is not computed again.
+    """Features of all images, and of the training images' further views; what the cache holds is
+    not computed again.
 
     Args:
         kind: what looks at the pictures.

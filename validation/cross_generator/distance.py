@@ -1,4 +1,5 @@
-"""How far an image lies from all that a head was trained on: too far, and its verdict is no better than a guess."""
+"""How far an image lies from all that a head was trained on: too far, and its verdict is no better
+than a guess."""
 
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,8 @@ class TrainingDistribution:
     Attributes:
         index: columns of the features that count, shape (used,).
         mean, scale: of those features over the training images, shape (used,).
-        axes: directions in which training images differ most, scaled so that they vary by 1 in each, shape (used, COMPONENTS).
+        axes: directions in which training images differ most, scaled so that they vary by 1 in
+            each, shape (used, COMPONENTS).
         places: of the training images, shape (images, COMPONENTS).
         limit: the distance that at most `share` of the validation images reach.
     """
@@ -28,7 +30,8 @@ class TrainingDistribution:
     limit: float = np.inf
 
     def distances(self, features: np.ndarray) -> np.ndarray:
-        """Mean distance of images from their NEIGHBOURS nearest training images, shape (images,)."""
+        """Mean distance of images from their NEIGHBOURS nearest training images, shape
+        (images,)."""
         from sklearn.neighbors import NearestNeighbors
 
         nearest = NearestNeighbors(n_neighbors=min(DISTANCE_NEIGHBOURS, len(self.places))).fit(

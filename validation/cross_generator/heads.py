@@ -1,4 +1,5 @@
-"""The heads of a matrix: on cached features, and with a threshold that no test image has a part in."""
+"""The heads of a matrix: on cached features, and with a threshold that no test image has a part
+in."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from validation.cross_generator.settings import CrossGeneratorSettings
 from validation.cross_generator.task import BaseFeatures, TrainingTask
 
 MIN_SCALING_PHOTOGRAPHS = 10
-"""Photographs that did not teach a voice; where there are fewer, those that did help out with its unit."""
+"""Photographs that did not teach a voice; where there are fewer, those that did help out with its
+unit."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,20 @@ class LinearOutputs:
     bias: np.ndarray
 
     def each(self, features: np.ndarray) -> np.ndarray:
-        """Shape (images, voices); in double precision, because the bias is a difference of large sums."""
+        """Shape (images, voices); in double precision, because the bias is a difference of large
+        sums."""
         return features.astype(np.float64) @ self.weights + self.bias
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
-        """Rises with the log of the sum of all voices' exponentials, which is close to the loudest; not calibrated."""
+        """Rises with the log of the sum of all voices' exponentials, which is close to the loudest;
+        not calibrated."""
         return calibration.sigmoid(np.logaddexp.reduce(self.each(features), axis=1))
 
 
 @dataclass(frozen=True)
 class CalibratedHead:
-    """Voices, what images that did not teach them made of their threshold, and how far from home an image may be.
+    """Voices, what images that did not teach them made of their threshold, and how far from home an
+    image may be.
 
     Attributes:
         calibration: threshold and band of doubt.
@@ -68,7 +73,8 @@ def fit_calibrated_head(
     features: BaseFeatures,
     settings: CrossGeneratorSettings,
 ) -> CalibratedHead:
-    """Learns from the train split of what the experiment may see; its threshold is from images that did not teach it."""
+    """Learns from the train split of what the experiment may see; its threshold is from images that
+    did not teach it."""
     train, validation = (them.rows(experiment.learns, part) for part in ("train", "validation"))
     values = {
         "taps": settings.taps,
@@ -101,7 +107,8 @@ def fit_calibrated_head(
 
 
 def _predict_cross_fitted(lesson: TrainingTask) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of train and validation images, and what heads say of them that have not met their groups.
+    """Rows of train and validation images, and what heads say of them that have not met their
+    groups.
 
     Raises:
         PlainError: the images are of too few groups for so many folds.
@@ -139,7 +146,8 @@ def _fit_ridge(lesson: TrainingTask) -> LinearOutputs:
 
 
 def _fit_ridge_per_generator(lesson: TrainingTask) -> LinearOutputs:
-    """One voice for each generator, against all photographs; in units of what photographs that taught none of them get."""
+    """One voice for each generator, against all photographs; in units of what photographs that
+    taught none of them get."""
     them, train = lesson.them, lesson.train
     real = lesson.validation[them.label[lesson.validation] == 0]
     if len(real) < MIN_SCALING_PHOTOGRAPHS:
@@ -161,7 +169,8 @@ def _stack_outputs(voices: Sequence[tuple[np.ndarray, float]]) -> LinearOutputs:
 
 
 def _fit_ridge_output(lesson: TrainingTask, rows: np.ndarray) -> tuple[np.ndarray, float]:
-    """Ridge regression of -1 (real) and 1 (generated) on standardised features; every source of a class weighs the same.
+    """Ridge regression of -1 (real) and 1 (generated) on standardised features; every source of a
+    class weighs the same.
 
     The penalty is as many as there are features, so that it means the same whatever is looked at.
     """
@@ -190,7 +199,8 @@ def _expand_to_all_features(
 
 
 def compute_sample_weights(lesson: TrainingTask, rows: np.ndarray) -> np.ndarray:
-    """Of images, 1 on average: both classes weigh the same; with `balance` "source" also every source of a class."""
+    """Of images, 1 on average: both classes weigh the same; with `balance` "source" also every
+    source of a class."""
     them = lesson.them
     part = them.source[rows] if lesson.settings.balance == "source" else them.label[rows]
     names, place, counts = np.unique(part, return_inverse=True, return_counts=True)

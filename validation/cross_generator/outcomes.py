@@ -1,4 +1,5 @@
-"""What a head of a matrix is worth on the images that its plan allows: ranks, calls, sure mistakes, a changed history."""
+"""What a head of a matrix is worth on the images that its plan allows: ranks, calls, sure mistakes,
+a changed history."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,7 +59,8 @@ class GeneratorResult:
 
 @dataclass(frozen=True)
 class FalseAlarms:
-    """How many photographs of one real source a head calls generated; the attributes are those of Cell."""
+    """How many photographs of one real source a head calls generated; the attributes are those of
+    Cell."""
 
     source: str
     seen: bool
@@ -225,7 +227,8 @@ def _estimate_confident_errors(
 
 
 def _evaluate_reprocessed(source: ImageSource, bench: HeadEvaluation) -> ReprocessedResult:
-    """Photographs for a generated source; for a real one the generated images that test the head."""
+    """Photographs for a generated source; for a real one the generated images that test the
+    head."""
     processed = bench.features.processed[source]
     share = "FPR" if source.label == "generated" else "TPR"
     if share == "FPR":

@@ -1,6 +1,8 @@
-"""matrix.html: one page, complete in itself, about which generators a detector knows without having seen them.
+"""matrix.html: one page, complete in itself, about which generators a detector knows without having
+seen them.
 
-It asks for nothing over the network and runs no script. All that strangers wrote (names of sources and files) is escaped.
+It asks for nothing over the network and runs no script. All that strangers wrote (names of sources
+and files) is escaped.
 """
 
 import math
@@ -80,7 +82,8 @@ class LeftOutRow:
 
 @dataclass(frozen=True)
 class ConfidentErrorsRow:
-    """What a head says wrongly, and surely, of what it has never seen; the attributes are those of matrix_outcomes.Sure."""
+    """What a head says wrongly, and surely, of what it has never seen; the attributes are those of
+    matrix_outcomes.Sure."""
 
     name: str
     tests: str

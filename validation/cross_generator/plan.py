@@ -1,4 +1,5 @@
-"""Which images teach a head and which test it: no test holds a group that the head or its threshold has met."""
+"""Which images teach a head and which test it: no test holds a group that the head or its threshold
+has met."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -70,7 +71,8 @@ class Experiment:
 
 @dataclass(frozen=True)
 class EvaluationRows:
-    """Rows of the images that test a head, and how many more shared a group with what it had met."""
+    """Rows of the images that test a head, and how many more shared a group with what it had
+    met."""
 
     rows: np.ndarray
     left_out: int
@@ -138,7 +140,8 @@ def plan_one_generator_each(them: SourceImages) -> list[Experiment]:
 
 
 def plan_leave_one_source_out(them: SourceImages) -> list[Experiment]:
-    """None; each generated source; where there are two real ones, also each of them, and each pair of both classes."""
+    """None; each generated source; where there are two real ones, also each of them, and each pair
+    of both classes."""
     real, generated = them.of("real"), them.of("generated")
     everything = Experiment(
         NOTHING_LEFT_OUT, (*real, *generated), tuple((source,) for source in generated), real
@@ -168,7 +171,8 @@ def plan_leave_one_source_out(them: SourceImages) -> list[Experiment]:
 def select_evaluation_rows(
     them: SourceImages, source: ImageSource, learns: Sequence[ImageSource]
 ) -> EvaluationRows:
-    """Of a source that the head knows, the hold-out; of another, every image whose group it has not met."""
+    """Of a source that the head knows, the hold-out; of another, every image whose group it has not
+    met."""
     if source in learns:
         return EvaluationRows(them.rows([source], "hold-out"), 0)
     rows = them.rows([source], *splits.SPLITS)

@@ -1,4 +1,5 @@
-"""What a matrix run leaves behind: matrix.json, matrix.html, a heat map in TensorBoard, and tables in the terminal."""
+"""What a matrix run leaves behind: matrix.json, matrix.html, a heat map in TensorBoard, and tables
+in the terminal."""
 
 import math
 from collections.abc import Sequence
@@ -109,7 +110,8 @@ def print_left_out(rows: Sequence[HeadOutcome]) -> None:
 
 
 def print_confident_errors(rows: Sequence[HeadOutcome]) -> None:
-    """Wrong verdicts outside the band of doubt, before and after images far from the training images get none."""
+    """Wrong verdicts outside the band of doubt, before and after images far from the training
+    images get none."""
     tests = [
         (row, " and ".join(each.tested_on), each)
         for row in rows

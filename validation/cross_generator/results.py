@@ -57,7 +57,8 @@ class CrossGeneratorResult:
 
 @dataclass(frozen=True)
 class CrossGeneratorSummary:
-    """The matrix in three figures: mean AUC on known and on unknown generators, and the cell with the lowest AUC.
+    """The matrix in three figures: mean AUC on known and on unknown generators, and the cell with
+    the lowest AUC.
 
     Attributes:
         worst: (row, cell); None if no cell has an AUC.

@@ -1,4 +1,5 @@
-"""The head of a matrix that `python -m training` would find: its search and its committee, on the same cached features."""
+"""The head of a matrix that `python -m training` would find: its search and its committee, on the
+same cached features."""
 
 import tempfile
 from collections.abc import Sequence

@@ -16,17 +16,19 @@ HeadKind = Literal["logistic", "ridge", "ridge-per-generator", "search"]
 
 @dataclass(frozen=True)
 class CrossGeneratorSettings:
-    """Train a head on each generated source and test it on every other: does it know a generator that it has never seen?
+    """Train a head on each generated source and test it on every other: does it know a generator
+    that it has never seen?
 
-    The base runs once per image; the heads work on its cached features. A run that was interrupted carries on when the same
-    command is given again. It opens the hold-out, and counts it.
+    The base runs once per image; the heads work on its cached features. A run that was interrupted
+    carries on when the same command is given again. It opens the hold-out, and counts it.
     """
 
     dataset: Path | None = None
     """Folder or name of the data set, such as data/faces; without it, the one collected last."""
 
     leave_one_source_out: bool = False
-    """Also leave out each source in turn, photographs included, train on all the others, and test on it."""
+    """Also leave out each source in turn, photographs included, train on all the others, and test
+    on it."""
 
     base: BaseName = "mobilenet_v2"
     """Pretrained base whose features the heads see."""
@@ -35,45 +37,56 @@ class CrossGeneratorSettings:
     """Input size in pixels."""
 
     views: int = 1
-    """Views of every training image: a plain one, and others with a random JPEG or rescaling history and a mirror."""
+    """Views of every training image: a plain one, and others with a random JPEG or rescaling
+    history and a mirror."""
 
     test_views: int = 1
-    """Views of every image that is judged, their scores averaged: the plain one and others with a random history. Of linear \
+    """Views of every image that is judged, their scores averaged: the plain one and others with a
+    random history. Of linear \
 heads."""
 
     signals: tuple[SignalName, ...] = ("picture",)
-    """What the base is shown: the picture, its noise residual (what blurring takes out of it), or both, one after the other."""
+    """What the base is shown: the picture, its noise residual (what blurring takes out of it), or
+    both, one after the other."""
 
     taps: TapSetName = "all"
     """Which layers of the base the heads look at."""
 
     head: HeadKind = "logistic"
-    """Logistic regression; ridge regression; ridge regression of each generator by itself, of which the surest decides; or \
+    """Logistic regression; ridge regression; ridge regression of each generator by itself, of which
+    the surest decides; or \
 what training finds."""
 
     strength: float = 1.0
-    """Of the penalty on ridge regression's weights: 10 makes them more alike, 0.1 lets them differ more."""
+    """Of the penalty on ridge regression's weights: 10 makes them more alike, 0.1 lets them differ
+    more."""
 
     balance: Literal["class", "source"] = "source"
-    """Whether ridge regression lets both classes weigh the same, or every source within its class, too."""
+    """Whether ridge regression lets both classes weigh the same, or every source within its class,
+    too."""
 
     folds: int = 0
-    """Of the training and validation images, by group: each is judged by a head that has not met its fold, and together they \
+    """Of the training and validation images, by group: each is judged by a head that has not met
+    its fold, and together they \
 set the threshold. 0: the validation images alone set it."""
 
     history_control: bool = False
-    """Also put photographs through the size and JPEG quality of each generated source, and generated images through those of \
-each real one: a head that knows faces and not files says the same of them. With --leave-one-source-out."""
+    """Also put photographs through the size and JPEG quality of each generated source, and
+    generated images through those of \
+each real one: a head that knows faces and not files says the same of them. With
+--leave-one-source-out."""
 
     target_fpr: float = 0.05
     """Share of photographs that may be called generated; it sets each head's threshold."""
 
     weights: str = "auto"
-    """`auto`: from this machine's caches, else Keras' download, else the package index. `imagenet`: Keras only. \
+    """`auto`: from this machine's caches, else Keras' download, else the package index. `imagenet`:
+    Keras only. \
 `package`: package index only. `random`: none, for tests. Or a path to a file or a folder."""
 
     engine: Literal["auto", "onnxruntime", "keras", "ray"] = "auto"
-    """What runs the base: ONNX Runtime on a CPU, Keras where there is a GPU; `ray`: ONNX Runtime on every core of a Ray \
+    """What runs the base: ONNX Runtime on a CPU, Keras where there is a GPU; `ray`: ONNX Runtime on
+    every core of a Ray \
 cluster."""
 
     seed: int = 0

@@ -1,4 +1,5 @@
-"""TrainingTask: the images and the feature columns that one head of the cross-generator evaluation may learn from."""
+"""TrainingTask: the images and the feature columns that one head of the cross-generator evaluation
+may learn from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from validation.cross_generator.settings import CrossGeneratorSettings
 
 @dataclass(frozen=True)
 class ReprocessedFeatures:
-    """Features of all images, shape (images, width), after what `name` tells; NaN where it was not done."""
+    """Features of all images, shape (images, width), after what `name` tells; NaN where it was not
+    done."""
 
     name: str
     values: np.ndarray
@@ -23,9 +25,12 @@ class BaseFeatures:
     """What a base sees in the images of a plan.
 
     Attributes:
-        plain: of every image what is judged, float32, shape (images, width): view 0, or the mean over views.
-        views: all views of the training images, shape (training images, views, width), in the order of their rows.
-        processed: for every source, the images of the other class as it would have published them; empty unless asked for.
+        plain: of every image what is judged, float32, shape (images, width): view 0, or the mean
+            over views.
+        views: all views of the training images, shape (training images, views, width), in the order
+            of their rows.
+        processed: for every source, the images of the other class as it would have published them;
+            empty unless asked for.
     """
 
     columns: list[Column]

@@ -1,4 +1,5 @@
-"""Choose the images that a detector is validated on: the frozen hold-out, another data set, or a folder of images."""
+"""Choose the images that a detector is validated on: the frozen hold-out, another data set, or a
+folder of images."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,8 @@ def choose_evaluation_set(settings: ValidationSettings, card: Card) -> Evaluatio
     """The set that the settings ask for; an opening of a hold-out is counted.
 
     Raises:
-        PlainError: it is not there, it was altered, it was trained on (exit code 5), or nothing in it can be judged.
+        PlainError: it is not there, it was altered, it was trained on (exit code 5), or nothing in
+            it can be judged.
     """
     home = find_training_dataset(settings, card)
     if settings.data is None:
@@ -65,7 +67,8 @@ def _record_hold_out_opening(found: EvaluationSet, card: Card) -> EvaluationSet:
 
 
 def load_other_dataset(folder: Path, card: Card, home: Path, drop: bool) -> EvaluationSet:
-    """All accepted images of another data set; if its hold-out is among them, it is opened and that is counted.
+    """All accepted images of another data set; if its hold-out is among them, it is opened and that
+    is counted.
 
     Raises:
         PlainError: it is the data set of the training.

@@ -1,4 +1,5 @@
-"""What a detector is judged on: the frozen hold-out, another data set, or any folder of pictures."""
+"""What a detector is judged on: the frozen hold-out, another data set, or any folder of
+pictures."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,8 @@ class TrainingOverlap:
 
     Attributes:
         compared: with how many images.
-        files, groups, near: pairs of file names (judged, learnt from) that are the same file, of one group, or nearly the same.
+        files, groups, near: pairs of file names (judged, learnt from) that are the same file, of
+            one group, or nearly the same.
         dropped: how many images were taken out for it.
     """
 
@@ -37,7 +39,8 @@ class EvaluationSet:
         refused: file and reason of every image that could not be judged.
         overlap: what it shares with the training; None if that is not known.
         unchecked: why it is not known; empty if it is.
-        opened: how often the hold-out was opened, this time included, and under how many names; None if it is none.
+        opened: how often the hold-out was opened, this time included, and under how many names;
+            None if it is none.
     """
 
     name: str
@@ -50,6 +53,7 @@ class EvaluationSet:
 
     @property
     def one_source_each(self) -> bool:
-        """Whether every label has but one source, so that nobody can tell a generator from a source."""
+        """Whether every label has but one source, so that nobody can tell a generator from a
+        source."""
         labels = {record.label for record in self.records}
         return len(labels) == len({(record.label, record.source) for record in self.records})

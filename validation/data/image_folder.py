@@ -1,4 +1,5 @@
-"""Any folder of pictures as rows of an evaluation set: labels from its subfolders, sources from theirs."""
+"""Any folder of pictures as rows of an evaluation set: labels from its subfolders, sources from
+theirs."""
 
 import concurrent.futures
 import os
@@ -86,7 +87,8 @@ def _derive_source_name(folder: Path, file: str) -> str:
 def examine_images(
     offered: Sequence[source_types.CandidateFace], crop: str
 ) -> tuple[list[FaceRecord], list[tuple[str, str]]]:
-    """A row for each picture that opens; file and reason for the others, for exact copies, and for files of both labels."""
+    """A row for each picture that opens; file and reason for the others, for exact copies, and for
+    files of both labels."""
     known: dict[str, FaceRecord] = {}
     refused, both = [], set()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

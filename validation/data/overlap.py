@@ -1,4 +1,5 @@
-"""Proof that a detector has not learnt from what it is judged on: no file, no group and no near-duplicate in common."""
+"""Proof that a detector has not learnt from what it is judged on: no file, no group and no
+near-duplicate in common."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -48,7 +49,8 @@ def _find_near_duplicate(
 
 
 def load_training_records(card: Card, home: Path) -> tuple[list[FaceRecord], str]:
-    """The images that a detector has learnt from or was tuned on, as far as they are here; and why others may be missing."""
+    """The images that a detector has learnt from or was tuned on, as far as they are here; and why
+    others may be missing."""
     if not manifest.manifest_path(home).is_file():
         return [], f"{home}, which {card.name} was trained on, is not here"
     records = manifest.read_manifest(home)
@@ -70,7 +72,8 @@ def separate_from_training(
         drop: whether to leave out what is in the overlap; None where there is no such choice.
 
     Raises:
-        PlainError: with exit code 5, if something is and it is not to be dropped, or nothing else is left.
+        PlainError: with exit code 5, if something is and it is not to be dropped, or nothing else
+            is left.
     """
     learnt, doubt = load_training_records(card, home)
     shared, ids = find_overlap(found.records, learnt)

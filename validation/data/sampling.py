@@ -7,7 +7,8 @@ from data_collection.dataset.manifest import FaceRecord
 
 
 def sample_records(records: Sequence[FaceRecord], most: int = 240) -> list[FaceRecord]:
-    """At most `most` records, half of each class where it has as many, spread evenly over sources; the first by their hash."""
+    """At most `most` records, half of each class where it has as many, spread evenly over sources;
+    the first by their hash."""
     ranked = {
         label: _order_round_robin([record for record in records if record.label == label])
         for label in manifest.LABELS

@@ -1,9 +1,11 @@
-"""By how much every place of a picture moved a detector's logit, from the activations that its heads look at.
+"""By how much every place of a picture moved a detector's logit, from the activations that its
+heads look at.
 
-For the mean of the last layer alone a map is Grad-CAM before its ReLU: gradients of the logit, pooled, times activations.
-The heads here look at means and deviations of many layers, so every feature's share of the logit (its gradient times its
-distance from the training images' mean) is given to the places that it comes from, and the layers are summed. NumPy alone: the
-activations may come from Keras or from ONNX Runtime.
+For the mean of the last layer alone a map is Grad-CAM before its ReLU: gradients of the logit,
+pooled, times activations. The heads here look at means and deviations of many layers, so every
+feature's share of the logit (its gradient times its distance from the training images' mean) is
+given to the places that it comes from, and the layers are summed. NumPy alone: the activations may
+come from Keras or from ONNX Runtime.
 """
 
 import itertools
@@ -30,7 +32,8 @@ class Attribution:
     Attributes:
         features: everything its heads look at, float32 (n, width).
         logits: of *generated*, calibrated, (n,).
-        maps: by how much every cell moved the logit away from what an average training picture gets, (n, GRID, GRID).
+        maps: by how much every cell moved the logit away from what an average training picture
+            gets, (n, GRID, GRID).
     """
 
     features: np.ndarray
@@ -40,12 +43,14 @@ class Attribution:
 
 @dataclass(frozen=True)
 class NumpyHead:
-    """One head as plain arrays: it standardises, passes through dense layers with ReLUs between, and ends in a logit.
+    """One head as plain arrays: it standardises, passes through dense layers with ReLUs between,
+    and ends in a logit.
 
     Attributes:
         columns: what it looks at.
         mean, scale: of the standardisation, (width,) each.
-        layers: kernel (in, out) and bias (out,) of every dense layer; the last has an output for every voice.
+        layers: kernel (in, out) and bias (out,) of every dense layer; the last has an output for
+            every voice.
         weight: of its logit.
     """
 
@@ -81,7 +86,8 @@ class NumpyHead:
         )
 
     def logits(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Weighted logits (n,) of features (n, width), and what a unit of every feature adds to each, (n, width)."""
+        """Weighted logits (n,) of features (n, width), and what a unit of every feature adds to
+        each, (n, width)."""
         values, masks = (features - self.mean) * self.scale, []
         for kernel, bias in self.layers[:-1]:
             values = values @ kernel + bias
@@ -149,7 +155,8 @@ class Attributor:
     def _map(
         self, tap: np.ndarray, column: Column, features: np.ndarray, gradients: np.ndarray
     ) -> np.ndarray:
-        """A column's share of the logit, given to the places it comes from; the cells of a map add up to the share."""
+        """A column's share of the logit, given to the places it comes from; the cells of a map add
+        up to the share."""
         place = self._places[column]
         slope, average = gradients[:, None, None, place], self._average[place]
         if column.statistic == "mean":
@@ -162,13 +169,15 @@ class Attributor:
 
 
 def resample_to_grid(maps: np.ndarray, side: int) -> np.ndarray:
-    """Maps (n, height, width) on a grid (n, side, side) by shares of area, so that their sums stay what they are."""
+    """Maps (n, height, width) on a grid (n, side, side) by shares of area, so that their sums stay
+    what they are."""
     rows, columns = (_compute_area_fractions(length, side) for length in maps.shape[1:])
     return np.einsum("gh,nhw,kw->ngk", rows, maps, columns)
 
 
 def _compute_area_fractions(length: int, side: int) -> np.ndarray:
-    """Which share of each of `length` places falls into each of `side` cells; (side, length), columns sum to 1."""
+    """Which share of each of `length` places falls into each of `side` cells; (side, length),
+    columns sum to 1."""
     edges = np.arange(side + 1) * length / side
     places = np.arange(length)
     return np.clip(

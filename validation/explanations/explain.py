@@ -1,4 +1,5 @@
-"""explain(): the detector opened -> heat maps and their checks, neighbours, a map of the features, shuffled labels."""
+"""explain(): the detector opened -> heat maps and their checks, neighbours, a map of the features,
+shuffled labels."""
 
 import dataclasses
 import functools
@@ -35,10 +36,12 @@ from validation.result_cache import load_or_compute
 from validation.settings import ValidationSettings
 
 MAX_MAPPED_IMAGES, MAX_PROBE_TRAINING_IMAGES = 1000, 400
-"""At most so many images on the map of the features, and of the training split for the shuffled labels."""
+"""At most so many images on the map of the features, and of the training split for the shuffled
+labels."""
 
 MIN_MAPPED_IMAGES, MIN_PROBE_GROUPS_PER_CLASS = 12, 20
-"""Images under which neighbours and a map of them say nothing, and groups of a class under which shuffled labels do not."""
+"""Images under which neighbours and a map of them say nothing, and groups of a class under which
+shuffled labels do not."""
 
 SAMPLES_PER_CLASS = 6
 """Images of each class that are shown with their heat maps besides the most wrong ones."""
@@ -54,7 +57,8 @@ class Explanations:
         unavailable: why there is nothing, in words; empty otherwise.
         samples: images drawn at random.
         how: "t-SNE" or "UMAP".
-        embedding: for TensorBoard's projector: reduced features (n, width), names, and thumbnails, uint8 (n, side, side, 3).
+        embedding: for TensorBoard's projector: reduced features (n, width), names, and thumbnails,
+            uint8 (n, side, side, 3).
     """
 
     unavailable: str = ""
@@ -74,7 +78,8 @@ def explain_detector(
     judged: ScoredImages,
     judge: Scorer,
 ) -> tuple[Explanations, HeatMaps]:
-    """What explains the detector, and a heat map by record id; no maps at all if they fail their checks."""
+    """What explains the detector, and a heat map by record id; no maps at all if they fail their
+    checks."""
     if not settings.explained:
         return Explanations("they were left out (--explained 0)."), {}
     feature_space.check_projection_installed(settings.projection)

@@ -1,8 +1,10 @@
-"""saved_models/<name>/explainer/: what draws heat maps and finds similar training faces without Keras.
+"""saved_models/<name>/explainer/: what draws heat maps and finds similar training faces without
+Keras.
 
-Validation writes it once the detector's maps were checked; detection reads it in a tenth of a second. `taps.onnx` gives the
-activations that the heads look at, `explainer.npz` holds the heads and the places of training images in the space of the
-features, `explainer.json` says what the checks found and which detector all of it belongs to.
+Validation writes it once the detector's maps were checked; detection reads it in a tenth of a
+second. `taps.onnx` gives the activations that the heads look at, `explainer.npz` holds the heads
+and the places of training images in the space of the features, `explainer.json` says what the
+checks found and which detector all of it belongs to.
 """
 
 import re
@@ -29,7 +31,8 @@ EXPLAINER_FOLDER, EXPLAINER_JSON_FILE, EXPLAINER_TAPS_FILE, EXPLAINER_ARRAYS_FIL
 EXPLAINER_VERSION = 2
 
 CANONICAL_PATH_PATTERN = re.compile(r"images/(real|generated)/[0-9a-f]{2}/[0-9a-f]{64}\.jpg")
-"""Paths of a data set's canonical pictures: a file that somebody hands on must not name others, which a page would show."""
+"""Paths of a data set's canonical pictures: a file that somebody hands on must not name others,
+which a page would show."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class SimilarFace:
 
     Attributes:
         file: its canonical picture, in the data set of the training, if that is still there.
-        distance: Euclidean, in standardised features reduced to the COMPONENTS directions in which training images differ most.
+        distance: Euclidean, in standardised features reduced to the COMPONENTS directions in which
+            training images differ most.
     """
 
     file: Path
@@ -66,7 +70,8 @@ class Explainer:
         """Opens what validation left beside a detector, after comparing hashes.
 
         Raises:
-            PlainError: there is nothing, it belongs to another detector, or the detector's maps failed their checks.
+            PlainError: there is nothing, it belongs to another detector, or the detector's maps
+                failed their checks.
         """
         try:
             return cls._load(folder, card, read_explainer_json(folder / EXPLAINER_FOLDER))
@@ -123,7 +128,8 @@ class Explainer:
         return self._shares.look(self._taps(pixels))
 
     def similar(self, features: np.ndarray, count: int = 6) -> list[SimilarFace]:
-        """The training images nearest to one image's features (width,), the nearest first; empty if none are known."""
+        """The training images nearest to one image's features (width,), the nearest first; empty if
+        none are known."""
         if not self._known:
             return []
         there = self._arrays["known_places"]

@@ -43,10 +43,12 @@ def write_explainer(
     checks: HeatMapChecks,
     known: TrainingImageFeatures | None,
 ) -> None:
-    """Writes what `Explainer.load` reads; nothing but the verdict where the maps failed their checks.
+    """Writes what `Explainer.load` reads; nothing but the verdict where the maps failed their
+    checks.
 
     Args:
-        known: training images to find similar ones among; None if the data set of the training is not there as it was.
+        known: training images to find similar ones among; None if the data set of the training is
+            not there as it was.
     """
     place, sha256 = folder / EXPLAINER_FOLDER, card.sha256[saved_models.ONNX_FILE]
     told = {"version": EXPLAINER_VERSION, "detector_sha256": sha256, "checks": asdict(checks)}

@@ -1,4 +1,5 @@
-"""Where images lie in the space of the detector's features: neighbours, a map of two dimensions, and the negative controls."""
+"""Where images lie in the space of the detector's features: neighbours, a map of two dimensions,
+and the negative controls."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -29,7 +30,8 @@ THUMBNAIL_SIDE_PX = 48
 
 @dataclass(frozen=True)
 class NeighbourPurity:
-    """How often an image's nearest neighbours share its label, or its source; `chance` is how often any image does.
+    """How often an image's nearest neighbours share its label, or its source; `chance` is how often
+    any image does.
 
     Images of the same group do not count.
     """
@@ -50,7 +52,8 @@ def check_projection_installed(how: ProjectionMethod) -> None:
 def compute_features_and_thumbnails(
     folder: Path, records: Sequence[FaceRecord], opened: DetectorLoader, judge: Scorer, what: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Everything the detector's heads look at, float32 (n, width), and thumbnails, uint8 (n, THUMBNAIL, THUMBNAIL, 3)."""
+    """Everything the detector's heads look at, float32 (n, width), and thumbnails, uint8 (n,
+    THUMBNAIL, THUMBNAIL, 3)."""
 
     def make(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
         vectors, small = [], []
@@ -82,7 +85,8 @@ def standardise_features(values: np.ndarray, like: np.ndarray) -> np.ndarray:
 def compute_neighbour_purities(
     values: np.ndarray, records: Sequence[FaceRecord]
 ) -> list[NeighbourPurity]:
-    """Nearest neighbours in the full space, not on the map; images of the same group do not count."""
+    """Nearest neighbours in the full space, not on the map; images of the same group do not
+    count."""
     from sklearn.metrics import pairwise_distances
 
     apart = pairwise_distances(values)
@@ -117,7 +121,8 @@ def reduce_features(values: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def project_features(values: np.ndarray, how: ProjectionMethod, seed: int = 0) -> np.ndarray:
-    """Two dimensions for looking at, (n, 2), of reduced features; distances between far groups mean nothing on it."""
+    """Two dimensions for looking at, (n, 2), of reduced features; distances between far groups mean
+    nothing on it."""
     from sklearn.manifold import TSNE
 
     if how == "umap":

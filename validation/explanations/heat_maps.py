@@ -22,7 +22,8 @@ RANDOM_MASKS_PER_IMAGE = 8
 MAX_RANDOMISED_CORRELATION = 0.3
 MIN_MASKING_WIN_RATE = 0.7
 MIN_CHECKED_IMAGES = 20
-"""Images on which the checks mean something: a useless map wins three of three images once in eight times."""
+"""Images on which the checks mean something: a useless map wins three of three images once in eight
+times."""
 
 MAX_RANDOMISED_IMAGES = 16
 HEAT_MAP_CHUNK_IMAGES = 8
@@ -34,9 +35,11 @@ class HeatMapChecks:
 
     Attributes:
         images: on which the maps were checked.
-        won: share of them whose logit falls further when the map's highest fifth of cells is painted over with its mean colour
-            than when random cells are (mean of RANDOM_MASKS draws).
-        alike: mean size of the rank correlation of a map with that of random weights (Adebayo et al. 2018).
+        won: share of them whose logit falls further when the map's highest fifth of cells is
+            painted over with its mean colour than when random cells are (mean of RANDOM_MASKS
+            draws).
+        alike: mean size of the rank correlation of a map with that of random weights (Adebayo et
+            al. 2018).
     """
 
     images: int
@@ -134,7 +137,8 @@ def _beats_random_masks(picture: np.ndarray, found: np.ndarray, judge: Scorer) -
 
 
 def fill_cells_with_mean(picture: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """The picture (side, side, 3) with the given cells of the grid filled with their mean colours."""
+    """The picture (side, side, 3) with the given cells of the grid filled with their mean
+    colours."""
     out = picture.astype(np.float32)
     edges = np.linspace(0, len(picture), HEAT_MAP_GRID_SIDE + 1).round().astype(int)
     for row, column in zip(*divmod(cells, HEAT_MAP_GRID_SIDE), strict=True):

@@ -1,4 +1,5 @@
-"""Single images for the report: as the detector sees them, and with their heat maps as the coarse grids that they are."""
+"""Single images for the report: as the detector sees them, and with their heat maps as the coarse
+grids that they are."""
 
 import io
 from collections.abc import Sequence
@@ -41,7 +42,8 @@ class ImagePanel:
 
 
 def find_most_wrong(judged: ScoredImages) -> dict[str, np.ndarray]:
-    """Indices of the WORST images of each class, the worst first: photographs that look most generated, and the reverse."""
+    """Indices of the WORST images of each class, the worst first: photographs that look most
+    generated, and the reverse."""
     found = {}
     for number, label in enumerate(LABELS):
         mine = np.flatnonzero(judged.labels == number)
@@ -91,7 +93,8 @@ def build_image_panels(
 
 
 def overlay_heat_map(picture: Image.Image, cells: np.ndarray) -> Image.Image:
-    """The picture in grey under cells that are orange where they speak for *generated* and blue where for *real*."""
+    """The picture in grey under cells that are orange where they speak for *generated* and blue
+    where for *real*."""
     strength = cells / max(float(np.abs(cells).max()), 1e-9)
     colours = np.array(
         [ImageColor.getrgb(CLASS_COLOURS[label]) for label in ("real", "generated")], dtype=np.uint8

@@ -20,7 +20,8 @@ STUDENT_T_QUANTILE_99 = 2.54
 
 @dataclass(frozen=True)
 class SourcePairControl:
-    """How well the detector's probability tells two sources of photographs apart: .5 if it looks at nothing but the label."""
+    """How well the detector's probability tells two sources of photographs apart: .5 if it looks at
+    nothing but the label."""
 
     one: str
     other: str
@@ -30,7 +31,8 @@ class SourcePairControl:
 def evaluate_source_pairs(
     records: Sequence[FaceRecord], judged: ScoredImages
 ) -> list[SourcePairControl]:
-    """The negative control of two sources of photographs: what tells them apart is no evidence of a generator."""
+    """The negative control of two sources of photographs: what tells them apart is no evidence of a
+    generator."""
     sources: dict[str, list[int]] = {}
     for index, record in enumerate(records):
         if record.label == "real":
@@ -54,11 +56,13 @@ def evaluate_source_pairs(
 
 @dataclass(frozen=True)
 class ShuffledLabelsControl:
-    """AUC on the evaluation set of a linear probe on the detector's features, trained on images of the training split.
+    """AUC on the evaluation set of a linear probe on the detector's features, trained on images of
+    the training split.
 
     Attributes:
         true: with the true labels.
-        mean, low, high: with labels shuffled among groups, SHUFFLES times; `low` and `high` are the extremes.
+        mean, low, high: with labels shuffled among groups, SHUFFLES times; `low` and `high` are the
+            extremes.
         error: standard error of the mean.
         learnt: images that the probe was trained on.
     """
@@ -82,7 +86,8 @@ def evaluate_shuffled_labels(
     values: np.ndarray,
     records: Sequence[FaceRecord],
 ) -> ShuffledLabelsControl:
-    """The negative control: labels that mean nothing, dealt to whole groups of both splits, must not be predictable."""
+    """The negative control: labels that mean nothing, dealt to whole groups of both splits, must
+    not be predictable."""
     from sklearn.decomposition import PCA
 
     reduce = PCA(min(FEATURE_SPACE_COMPONENTS, *learnt.shape), whiten=True, random_state=0).fit(

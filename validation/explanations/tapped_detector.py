@@ -1,4 +1,5 @@
-"""A saved detector opened in Keras: the activations that its heads look at, and what they make of them."""
+"""A saved detector opened in Keras: the activations that its heads look at, and what they make of
+them."""
 
 import contextlib
 from collections.abc import Iterator
@@ -49,7 +50,8 @@ class TappedDetector:
 
     @contextlib.contextmanager
     def randomised(self) -> Iterator["TappedDetector"]:
-        """The same base and heads with random weights, for the first sanity check; afterwards it is itself again."""
+        """The same base and heads with random weights, for the first sanity check; afterwards it is
+        itself again."""
         import keras
 
         draw = np.random.default_rng(0)

@@ -1,4 +1,5 @@
-"""Error rates with the abstention band: how many images get "can't tell", and how many of the others are wrong."""
+"""Error rates with the abstention band: how many images get "can't tell", and how many of the
+others are wrong."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

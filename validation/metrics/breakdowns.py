@@ -1,6 +1,8 @@
-"""The same detector on parts of the images: per source, generator, prompt attribute, original size, JPEG quality.
+"""The same detector on parts of the images: per source, generator, prompt attribute, original size,
+JPEG quality.
 
-A part holds one class only, so its row says how often that class is judged right, and its AUC is against the whole other class.
+A part holds one class only, so its row says how often that class is judged right, and its AUC is
+against the whole other class.
 """
 
 from collections import defaultdict

@@ -1,4 +1,5 @@
-"""Two detectors on the same images: paired intervals of the differences, DeLong's and McNemar's tests, in words."""
+"""Two detectors on the same images: paired intervals of the differences, DeLong's and McNemar's
+tests, in words."""
 
 import itertools
 from collections.abc import Sequence
@@ -48,7 +49,8 @@ class MetricDifference:
     """One metric of one detector minus the same of another, on the same images.
 
     Attributes:
-        by: the difference with its paired 95% interval; a point where both say the same of every image.
+        by: the difference with its paired 95% interval; a point where both say the same of every
+            image.
         sentence: the same in words.
     """
 
@@ -66,8 +68,8 @@ class DetectorComparison:
     Attributes:
         differences: one for each metric that both have.
         changed: images that only `one`, and that only `other`, judged right.
-        mcnemar, delong: two-sided p-values; None where images share groups, which both tests forbid, and where DeLong's has
-            no variance to go by.
+        mcnemar, delong: two-sided p-values; None where images share groups, which both tests
+            forbid, and where DeLong's has no variance to go by.
     """
 
     one: str
@@ -118,7 +120,8 @@ def estimate_paired_differences(
     replicates: int = BOOTSTRAP_REPLICATES,
     seed: int = 0,
 ) -> dict[str, Estimate]:
-    """Each metric of one less that of the other, for those that these images can give; both see the same resampled groups."""
+    """Each metric of one less that of the other, for those that these images can give; both see the
+    same resampled groups."""
     usable = [name for name in metrics if set(METRICS[name].classes) <= set(one.labels.tolist())]
     drawn: dict[str, list[np.ndarray]] = {name: [] for name in usable}
     plain = {}
@@ -166,7 +169,8 @@ def _negate_estimate(by: Estimate) -> Estimate:
 
 
 def compute_mcnemar_p(only_one: int, only_other: int) -> float:
-    """Exact two-sided p-value of McNemar's test: whether errors are spread evenly over the images on which two differ."""
+    """Exact two-sided p-value of McNemar's test: whether errors are spread evenly over the images
+    on which two differ."""
     import scipy.stats
 
     total = only_one + only_other
@@ -174,7 +178,8 @@ def compute_mcnemar_p(only_one: int, only_other: int) -> float:
 
 
 def compute_delong_interval(judged: ScoredImages) -> Estimate:
-    """The ROC AUC with DeLong's normal interval (DeLong et al. 1988), which knows nothing of an area of exactly 0 or 1.
+    """The ROC AUC with DeLong's normal interval (DeLong et al. 1988), which knows nothing of an
+    area of exactly 0 or 1.
 
     No interval there; all NaN with fewer than two images in a class.
     """
@@ -192,7 +197,8 @@ def compute_delong_interval(judged: ScoredImages) -> Estimate:
 
 
 def compute_delong_p(one: ScoredImages, other: ScoredImages) -> float | None:
-    """Two-sided p-value of DeLong's test for two correlated ROC AUCs; None where there is no variance to go by."""
+    """Two-sided p-value of DeLong's test for two correlated ROC AUCs; None where there is no
+    variance to go by."""
     import scipy.stats
 
     areas, covariance = _compute_auc_covariance([one, other])
@@ -203,7 +209,8 @@ def compute_delong_p(one: ScoredImages, other: ScoredImages) -> float | None:
 
 
 def _compute_auc_covariance(judged: Sequence[ScoredImages]) -> tuple[np.ndarray, np.ndarray]:
-    """AUCs and their covariance from the placements of each class's scores among the other's (Sun and Xu 2014)."""
+    """AUCs and their covariance from the placements of each class's scores among the other's (Sun
+    and Xu 2014)."""
     from scipy.stats import rankdata
 
     generated = judged[0].labels == 1

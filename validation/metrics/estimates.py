@@ -1,4 +1,5 @@
-"""Estimate: a value with its 95% interval. estimate_metrics() computes one for each metric from a bootstrap over groups."""
+"""Estimate: a value with its 95% interval. estimate_metrics() computes one for each metric from a
+bootstrap over groups."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,8 +23,9 @@ from validation.metrics.scored_images import ScoredImages, WeightedImages
 class Estimate:
     """A value with its 95% interval.
 
-    All are NaN where the images cannot give the value (one class only, or too few photographs); the interval alone is NaN where
-    every bootstrap sample agrees and no exact interval is known, as of the F1 score of a detector that made no error.
+    All are NaN where the images cannot give the value (one class only, or too few photographs); the
+    interval alone is NaN where every bootstrap sample agrees and no exact interval is known, as of
+    the F1 score of a detector that made no error.
     """
 
     value: float
@@ -51,8 +53,8 @@ def estimate_metrics(
 ) -> dict[str, Estimate]:
     """Metrics with their percentile intervals over groups drawn with replacement within each class.
 
-    Where few groups or few errors make the bootstrap too sure, an interval that knows better widens it: the exact one of a
-    share, Newcombe's of an AUC, both with one observation for each group.
+    Where few groups or few errors make the bootstrap too sure, an interval that knows better widens
+    it: the exact one of a share, Newcombe's of an AUC, both with one observation for each group.
     """
     groups = [len(np.unique(judged.groups[judged.labels == label])) for label in (0, 1)]
     rows = [METRICS[name] for name in names]

@@ -1,4 +1,5 @@
-"""Intervals: a bootstrap over whole groups, and what widens it where few groups or few errors make it too sure."""
+"""Intervals: a bootstrap over whole groups, and what widens it where few groups or few errors make
+it too sure."""
 
 from collections.abc import Iterator
 
@@ -10,12 +11,13 @@ BOOTSTRAP_REPLICATES = 2000
 CONFIDENCE_LEVEL = 0.95
 REPLICATES_PER_CHUNK = 100
 INTERVAL_TOLERANCE = 1e-9
-"""Replicates that differ by less are the same but for rounding. An area of exactly 0 or 1 solves the equation of its own
-interval, as a root that is none; the search begins this far from it."""
+"""Replicates that differ by less are the same but for rounding. An area of exactly 0 or 1 solves
+the equation of its own interval, as a root that is none; the search begins this far from it."""
 
 
 def resample_groups(judged: ScoredImages, replicates: int, seed: int) -> Iterator[np.ndarray]:
-    """Yields image weights (up to CHUNK replicates, images): how often each image's group was drawn within its class."""
+    """Yields image weights (up to CHUNK replicates, images): how often each image's group was drawn
+    within its class."""
     generator = np.random.default_rng(seed)
     parts = [np.flatnonzero(judged.labels == label) for label in (0, 1)]
     numbered = [
@@ -37,7 +39,8 @@ def resample_groups(judged: ScoredImages, replicates: int, seed: int) -> Iterato
 def compute_percentile_interval(
     drawn: np.ndarray, confidence: float = CONFIDENCE_LEVEL
 ) -> tuple[float, float]:
-    """The percentile interval of bootstrap replicates; NaN where all agree, which is no certainty."""
+    """The percentile interval of bootstrap replicates; NaN where all agree, which is no
+    certainty."""
     drawn = drawn[np.isfinite(drawn)]
     if not len(drawn) or np.ptp(drawn) < INTERVAL_TOLERANCE:
         return np.nan, np.nan
@@ -51,7 +54,8 @@ def merge_intervals(one: tuple[float, float], other: tuple[float, float]) -> tup
 
 
 def compute_exact_interval(value: float, count: int, confidence: float) -> tuple[float, float]:
-    """Clopper and Pearson's interval of a share of `count` independent groups; a mean over groups of many images may be any."""
+    """Clopper and Pearson's interval of a share of `count` independent groups; a mean over groups
+    of many images may be any."""
     from scipy.stats import beta
 
     tail, hits = (1 - confidence) / 2, value * count
@@ -63,7 +67,8 @@ def compute_exact_interval(value: float, count: int, confidence: float) -> tuple
 def compute_auc_score_interval(
     value: float, real: int, generated: int, confidence: float
 ) -> tuple[float, float]:
-    """Newcombe's score interval of an ROC AUC (2006, method 5), which knows that no error in a few is not certainty."""
+    """Newcombe's score interval of an ROC AUC (2006, method 5), which knows that no error in a few
+    is not certainty."""
     from scipy.optimize import brentq
     from scipy.stats import norm
 

@@ -13,7 +13,8 @@ from validation.metrics.reliability import RELIABILITY_BINS, assign_reliability_
 from validation.metrics.scored_images import WeightedImages, divide_or_nan
 
 LOG_LOSS_CLIP = 1e-7
-"""Probabilities are taken as this far from 0 and 1 in the log loss, or a single sure mistake would make it infinite."""
+"""Probabilities are taken as this far from 0 and 1 in the log loss, or a single sure mistake would
+make it infinite."""
 
 
 def compute_roc_auc(drawn: WeightedImages) -> np.ndarray:
@@ -24,14 +25,16 @@ def compute_roc_auc(drawn: WeightedImages) -> np.ndarray:
 
 
 def compute_average_precision(drawn: WeightedImages) -> np.ndarray:
-    """Mean precision over the recall steps, without interpolation; its floor is the share of generated images."""
+    """Mean precision over the recall steps, without interpolation; its floor is the share of
+    generated images."""
     tp, fp = drawn.curve
     precision = np.nan_to_num(divide_or_nan(tp[:, 1:], tp[:, 1:] + fp[:, 1:]))
     return divide_or_nan((np.diff(tp, axis=1) * precision).sum(axis=1), tp[:, -1])
 
 
 def compute_equal_error_rate(drawn: WeightedImages) -> np.ndarray:
-    """The rate at which the ROC curve's false positives equal its false negatives, linear between its two nearest points."""
+    """The rate at which the ROC curve's false positives equal its false negatives, linear between
+    its two nearest points."""
     tpr, fpr = drawn.rates
     gap = fpr - (1 - tpr)  # never falls, from -1 to 1
     after = np.argmax(gap >= 0, axis=1)
@@ -41,7 +44,8 @@ def compute_equal_error_rate(drawn: WeightedImages) -> np.ndarray:
 
 
 def make_tpr_at_fpr(limit: float) -> Callable[[WeightedImages], np.ndarray]:
-    """The highest true-positive rate of the ROC curve's points with a false-positive rate of at most `limit`."""
+    """The highest true-positive rate of the ROC curve's points with a false-positive rate of at
+    most `limit`."""
 
     def metric(drawn: WeightedImages) -> np.ndarray:
         tpr, fpr = drawn.rates
@@ -81,7 +85,8 @@ def compute_balanced_accuracy_at_half(drawn: WeightedImages) -> np.ndarray:
 
 
 def compute_precision(drawn: WeightedImages) -> np.ndarray:
-    """The share of images called generated that are; at the mix of classes of these images, not of the world."""
+    """The share of images called generated that are; at the mix of classes of these images, not of
+    the world."""
     tp, fp, _, _ = drawn.counts
     return divide_or_nan(tp, tp + fp)
 
@@ -115,9 +120,11 @@ def compute_log_loss(drawn: WeightedImages) -> np.ndarray:
 
 
 def compute_calibration_error(drawn: WeightedImages) -> np.ndarray:
-    """Expected calibration error: by how much probability and share of generated images differ in the mean of 15 bins.
+    """Expected calibration error: by how much probability and share of generated images differ in
+    the mean of 15 bins.
 
-    It has no bootstrap interval: a bootstrap sample has the noise of its bins twice, so its ECE is too large by design.
+    It has no bootstrap interval: a bootstrap sample has the noise of its bins twice, so its ECE is
+    too large by design.
     """
     member = (
         np.arange(RELIABILITY_BINS) == assign_reliability_bins(drawn.judged.probabilities)[:, None]

@@ -1,7 +1,7 @@
 """Metrics of a detector at its frozen threshold, one function each, and their intervals.
 
-scikit-learn computes one sample at a time; these take all bootstrap replicates at once (2,000 of 10,000 images in seconds), and
-tests hold them to scikit-learn's values, ties and weights included.
+scikit-learn computes one sample at a time; these take all bootstrap replicates at once (2,000 of
+10,000 images in seconds), and tests hold them to scikit-learn's values, ties and weights included.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""Reliability bins of predicted probabilities, and the calibration error that chance alone would give."""
+"""Reliability bins of predicted probabilities, and the calibration error that chance alone would
+give."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,14 +13,16 @@ RELIABILITY_BINS = 15
 
 
 def assign_reliability_bins(probabilities: np.ndarray) -> np.ndarray:
-    """The number of the reliability bin of each probability, BINS equal ones; 1.0 is in the last."""
+    """The number of the reliability bin of each probability, BINS equal ones; 1.0 is in the
+    last."""
     return np.minimum((probabilities * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
 
 
 def compute_chance_calibration_error(
     judged: ScoredImages, draws: int = 500, seed: int = 0
 ) -> float:
-    """The ECE that a perfectly calibrated detector with these probabilities stays under in 95% of all sets of labels."""
+    """The ECE that a perfectly calibrated detector with these probabilities stays under in 95% of
+    all sets of labels."""
     generator = np.random.default_rng(seed)
     member = np.arange(RELIABILITY_BINS) == assign_reliability_bins(judged.probabilities)[:, None]
     found = []
@@ -31,7 +34,8 @@ def compute_chance_calibration_error(
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """One reliability bin: images in it, their mean probability, and the share of them that is generated."""
+    """One reliability bin: images in it, their mean probability, and the share of them that is
+    generated."""
 
     images: int
     probability: float

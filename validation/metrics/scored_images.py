@@ -1,6 +1,7 @@
 """What a detector said of labelled images, counted under many weightings at once.
 
-A bootstrap replicate is nothing but a weight for every image, so every metric is computed for (replicates, images) weights.
+A bootstrap replicate is nothing but a weight for every image, so every metric is computed for
+(replicates, images) weights.
 """
 
 import functools
@@ -21,7 +22,8 @@ class ScoredImages:
         probabilities: of *generated*, shape (images,).
         labels: 1 for generated, 0 for real, shape (images,).
         groups: images that share a number are not independent, shape (images,).
-        threshold: probability from which on an image counts as generated; chosen before these images were seen.
+        threshold: probability from which on an image counts as generated; chosen before these
+            images were seen.
     """
 
     probabilities: np.ndarray
@@ -80,7 +82,8 @@ class WeightedImages:
         self.generated = judged.labels == 1
 
     def total(self, values: np.ndarray) -> np.ndarray:
-        """Weighted sum over the images; (replicates,) of values (images,), (replicates, k) of (images, k)."""
+        """Weighted sum over the images; (replicates,) of values (images,), (replicates, k) of
+        (images, k)."""
         return self.weights @ values.astype(np.float64)
 
     @functools.cached_property
@@ -99,7 +102,8 @@ class WeightedImages:
 
     @functools.cached_property
     def curve(self) -> tuple[np.ndarray, np.ndarray]:
-        """True and false positives at every distinct score, from the highest down, after a column of 0."""
+        """True and false positives at every distinct score, from the highest down, after a column
+        of 0."""
         order = np.argsort(-self.judged.probabilities, kind="stable")
         scores = self.judged.probabilities[order]
         ends = np.flatnonzero(np.r_[np.diff(scores) != 0, True])

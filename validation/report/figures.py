@@ -1,4 +1,5 @@
-"""The figures of a report: ROC and precision-recall curves, probabilities, reliability, and the map of the features."""
+"""The figures of a report: ROC and precision-recall curves, probabilities, reliability, and the map
+of the features."""
 
 from collections.abc import Sequence
 
@@ -23,7 +24,8 @@ CURVE_LINE_STYLES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
 def plot_report_figures(
     rivals: Sequence[DetectorResult], calibration: Calibration
 ) -> list[ReportFigure]:
-    """Every figure that these images have something to show for; the first detector is the one that is judged."""
+    """Every figure that these images have something to show for; the first detector is the one that
+    is judged."""
     judged = rivals[0].judged
     both = len(set(judged.labels.tolist())) == 2
     return [

@@ -1,4 +1,5 @@
-"""README.md beside a saved detector: a model card as the Hugging Face hub shows it, without any picture."""
+"""README.md beside a saved detector: a model card as the Hugging Face hub shows it, without any
+picture."""
 
 import json
 

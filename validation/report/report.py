@@ -1,4 +1,5 @@
-"""Everything that a validation found, and the files that say it: index.html, metrics.json, and the detector's model card."""
+"""Everything that a validation found, and the files that say it: index.html, metrics.json, and the
+detector's model card."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,7 +66,8 @@ class ValidationReport:
 
 
 def build_metrics_json(report: ValidationReport) -> dict[str, Any]:
-    """metrics.json: every number of the page, and what is needed to make it again; the same from one run to the next."""
+    """metrics.json: every number of the page, and what is needed to make it again; the same from
+    one run to the next."""
     card, data = report.card, report.data
     numbers = {
         "model": card.name,

@@ -172,7 +172,8 @@ def _list_useless_distortions(robustness: "RobustnessSummary | None") -> list[st
 
 
 def _describe_rare_prevalence(one: "DetectorResult") -> str:
-    """What an alarm is worth where generated pictures are rare; the upper bound of the false-alarm rate, to be careful."""
+    """What an alarm is worth where generated pictures are rare; the upper bound of the false-alarm
+    rate, to be careful."""
     hit, alarm = one.estimates["TPR"].value, one.estimates["FPR"].high
     worth = [
         hit * share / max(hit * share + alarm * (1 - share), 1e-9) for share in SUMMARY_PREVALENCES

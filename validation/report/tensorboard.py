@@ -12,7 +12,8 @@ from validation.report.report import ValidationReport
 
 
 def log_report(found: ValidationReport, folder: Path) -> None:
-    """TensorBoard: precision-recall curves, every metric, the figures, the most wrong images, features, and the model card."""
+    """TensorBoard: precision-recall curves, every metric, the figures, the most wrong images,
+    features, and the model card."""
     shutil.rmtree(
         folder, ignore_errors=True
     )  # an earlier look at the same images would be drawn over this one

@@ -28,7 +28,8 @@ DISTORTION_BY_NAME = {each.name: each for each in DISTORTIONS}
 
 
 def plot_robustness_curves(rows: Sequence[DistortionResult]) -> bytes:
-    """TPR and FPR at the frozen threshold, with their intervals, and the AUC: a panel for each family of distortions; PNG.
+    """TPR and FPR at the frozen threshold, with their intervals, and the AUC: a panel for each
+    family of distortions; PNG.
 
     Families of fewer than three values share the last panel, as points.
     """

@@ -1,8 +1,10 @@
-"""What happens to a picture that is passed on: it is recompressed, shrunk, blurred, cropped, screenshotted.
+"""What happens to a picture that is passed on: it is recompressed, shrunk, blurred, cropped,
+screenshotted.
 
-Every row works on the decoded square at its native resolution, as the wild works on the file, before the canonicaliser
-prepares it for the detector. The values are those that the field reports (Wang et al. 2020, UniversalFakeDetect, SIDBench);
-"social network" is the crop, resize and recompression of Corvi et al. 2023.
+Every row works on the decoded square at its native resolution, as the wild works on the file,
+before the canonicaliser prepares it for the detector. The values are those that the field reports
+(Wang et al. 2020, UniversalFakeDetect, SIDBench); "social network" is the crop, resize and
+recompression of Corvi et al. 2023.
 """
 
 import hashlib
@@ -15,7 +17,8 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
 DISTORTIONS_VERSION = 2
-"""Part of the key of what is kept on disk; raised whenever a row gives other pixels under the same name."""
+"""Part of the key of what is kept on disk; raised whenever a row gives other pixels under the same
+name."""
 
 DistortionEffect = Callable[[Image.Image, np.random.Generator], Image.Image]
 
@@ -28,9 +31,10 @@ class Distortion:
         family: "JPEG", "blur", ...
         value: as the axis shows it, such as "50"; empty where the family has but one.
         axis: what the values are, with their unit.
-        apply: gives the distorted picture, RGB, not always of the same size; whatever is random comes from the generator.
-        opposite: whether it lies on the other side of the undistorted picture than the rows that follow it, as darker
-            does of brighter.
+        apply: gives the distorted picture, RGB, not always of the same size; whatever is random
+            comes from the generator.
+        opposite: whether it lies on the other side of the undistorted picture than the rows that
+            follow it, as darker does of brighter.
     """
 
     family: str
@@ -85,7 +89,8 @@ def blur_square(square: Image.Image, sigma: float) -> Image.Image:
 def crop_square(
     square: Image.Image, keep: float, across: float = 0.5, down: float = 0.5
 ) -> Image.Image:
-    """The part that is `keep` of the side, `across` and `down` of the way from the upper left to the lower right corner."""
+    """The part that is `keep` of the side, `across` and `down` of the way from the upper left to
+    the lower right corner."""
     side = max(1, round(square.width * keep))
     left, top = round((square.width - side) * across), round((square.height - side) * down)
     return square.crop((left, top, left + side, top + side))

@@ -1,8 +1,10 @@
-"""How a detector's verdicts hold when pictures are passed on, and whether one class suffers more than the other.
+"""How a detector's verdicts hold when pictures are passed on, and whether one class suffers more
+than the other.
 
-Each original is decoded once, every distortion is applied to it at its native resolution, and the ordinary path follows: the
-canonicaliser, the detector, its frozen threshold. Distorting both classes shows robustness; distorting one alone shows bias,
-a score that follows the file's history and not its making (after Ricker et al. 2026).
+Each original is decoded once, every distortion is applied to it at its native resolution, and the
+ordinary path follows: the canonicaliser, the detector, its frozen threshold. Distorting both
+classes shows robustness; distorting one alone shows bias, a score that follows the file's history
+and not its making (after Ricker et al. 2026).
 """
 
 import concurrent.futures
@@ -32,23 +34,26 @@ from validation.robustness.distortions import (
 ScoreFunction = Callable[[np.ndarray], np.ndarray]
 
 ROBUSTNESS_CHUNK_IMAGES = 16
-# ONNX Runtime on one core is fastest with batches of two to four, and so no thread holds more pictures than that.
+# ONNX Runtime on one core is fastest with batches of two to four, and so no thread holds more
+# pictures than that.
 ROBUSTNESS_BATCH_IMAGES = 4
 
 MAX_DISTORTED_SIDE_PX = 1024
-"""Larger squares are shrunk to this first, as every service that passes pictures on does; it also bounds the time."""
+"""Larger squares are shrunk to this first, as every service that passes pictures on does; it also
+bounds the time."""
 
 
 @dataclass(frozen=True)
 class DistortionResult:
-    """What one distortion does; every figure with its 95% interval, n/a where it needs the class that is missing.
+    """What one distortion does; every figure with its 95% interval, n/a where it needs the class
+    that is missing.
 
     Attributes:
         auc, tpr, fpr, ece: with both classes distorted, at the frozen threshold.
         flipped: share of images whose call (generated or not) differs from the undistorted one's.
         auc_real_only, auc_generated_only: with only that class distorted, the other as it is.
-        bias: the first less the second: above 0, the distortion makes pictures look less generated whatever they are;
-            under 0, more.
+        bias: the first less the second: above 0, the distortion makes pictures look less generated
+            whatever they are; under 0, more.
     """
 
     family: str
@@ -80,10 +85,11 @@ def score_distorted(
 
     Args:
         folder: the data set's folder.
-        detector_run: from pixels uint8 (n, image_size, image_size, 3) to probabilities (n,); called on every core at once, so
-            a single-threaded ONNX session is fastest.
+        detector_run: from pixels uint8 (n, image_size, image_size, 3) to probabilities (n,); called
+            on every core at once, so a single-threaded ONNX session is fastest.
         keep: folder for finished chunks, which an interrupted run finds there again.
-        key: what tells this detector from every other, such as the hash of its file; JSON serialisable.
+        key: what tells this detector from every other, such as the hash of its file; JSON
+            serialisable.
     """
     conditions = (UNDISTORTED, *distortions)
     same = [
@@ -220,7 +226,8 @@ def _estimate_paired_effects(
 def find_most_biased(rows: Sequence[DistortionResult]) -> DistortionResult | None:
     """The row with the bias index, the largest |bias|; None where a class is missing.
 
-    The largest of many noisy figures is never 0, bias or none: its interval says what may be chance.
+    The largest of many noisy figures is never 0, bias or none: its interval says what may be
+    chance.
     """
     known = [row for row in rows if not np.isnan(row.bias.value)]
     return max(known, key=lambda row: abs(row.bias.value), default=None)

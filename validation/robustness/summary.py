@@ -25,7 +25,8 @@ class RobustnessSummary:
         images: how many were distorted.
         clean: the same images as they are.
         conditions: one for each distortion.
-        biased: the one under which it matters most which class was distorted; None with one class only.
+        biased: the one under which it matters most which class was distorted; None with one class
+            only.
         curves: the figure.
     """
 

@@ -1,4 +1,5 @@
-"""The study of unseen generators: no recipe is chosen by a hold-out, or by the generator that tests it."""
+"""The study of unseen generators: no recipe is chosen by a hold-out, or by the generator that tests
+it."""
 
 import json
 

@@ -1,4 +1,5 @@
-"""What only the study of unseen generators sees in a picture, and a head whose blocks are opened."""
+"""What only the study of unseen generators sees in a picture, and a head whose blocks are
+opened."""
 
 import types
 

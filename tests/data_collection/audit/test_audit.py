@@ -1,4 +1,5 @@
-"""The audit finds what is no face: a format, an enlarging, a caption; it finds nothing where there is nothing."""
+"""The audit finds what is no face: a format, an enlarging, a caption; it finds nothing where there
+is nothing."""
 
 import dataclasses
 import io
@@ -54,7 +55,8 @@ def jpeg_and_png(quality: int, count: int = COUNT) -> list[tuple[str, bytes]]:
 
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory):
-    """Pictures of one kind, JPEG against PNG, shrunk to half; two rows of the hold-out have no files at all."""
+    """Pictures of one kind, JPEG against PNG, shrunk to half; two rows of the hold-out have no
+    files at all."""
     folder = tmp_path_factory.mktemp("data set")
     rows = data_set(folder, jpeg_and_png(85))
     rows += [

@@ -1,4 +1,5 @@
-"""One page that needs nothing but itself, shows both classes, escapes what strangers wrote, and never touches the hold-out."""
+"""One page that needs nothing but itself, shows both classes, escapes what strangers wrote, and
+never touches the hold-out."""
 
 import base64
 import html.parser

@@ -1,4 +1,5 @@
-"""What belongs together is found: near-duplicates, mirror images, shared prompts, people, seeds, originals."""
+"""What belongs together is found: near-duplicates, mirror images, shared prompts, people, seeds,
+originals."""
 
 import io
 

@@ -1,4 +1,5 @@
-"""Rows are whole or not there; one writer at a time; what decides a training is in the fingerprint."""
+"""Rows are whole or not there; one writer at a time; what decides a training is in the
+fingerprint."""
 
 import dataclasses
 import subprocess

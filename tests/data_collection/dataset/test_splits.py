@@ -56,7 +56,8 @@ def test_one_person_is_in_one_split():
 
 
 def test_a_meaningless_label_cannot_be_learnt_across_our_splits():
-    """Each person gets a coin's label; pixels predict it only where a person is on both sides of the split."""
+    """Each person gets a coin's label; pixels predict it only where a person is on both sides of
+    the split."""
     draw = np.random.default_rng(3)
     people, each = 40, 10
     looks = draw.normal(size=(people, 30))

@@ -1,4 +1,5 @@
-"""A model is loaded from weights of any layout, with any scheduler; damaged ones end in a sentence."""
+"""A model is loaded from weights of any layout, with any scheduler; damaged ones end in a
+sentence."""
 
 import shutil
 from dataclasses import replace

@@ -1,4 +1,5 @@
-"""COUNT@MODEL and the scheduler are checked before anything is written, and give the source its name."""
+"""COUNT@MODEL and the scheduler are checked before anything is written, and give the source its
+name."""
 
 from dataclasses import replace
 

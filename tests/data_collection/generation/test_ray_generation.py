@@ -1,4 +1,5 @@
-"""Faces drawn by a Ray cluster of this machine's cores are those that one process draws, also when a worker is killed."""
+"""Faces drawn by a Ray cluster of this machine's cores are those that one process draws, also when
+a worker is killed."""
 
 import os
 import subprocess

@@ -1,4 +1,5 @@
-"""Every way a picture can be stored ends in the same upright RGB square, and damage ends in one reason."""
+"""Every way a picture can be stored ends in the same upright RGB square, and damage ends in one
+reason."""
 
 import io
 import struct

@@ -1,4 +1,5 @@
-"""The only face is cut out. Most tests use a toy detector; the last ones the real one, if the package index has it."""
+"""The only face is cut out. Most tests use a toy detector; the last ones the real one, if the
+package index has it."""
 
 import concurrent.futures
 

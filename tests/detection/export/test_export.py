@@ -1,4 +1,5 @@
-"""Every exported file says what the detector says and knows its threshold; nothing of anybody's is overwritten."""
+"""Every exported file says what the detector says and knows its threshold; nothing of anybody's is
+overwritten."""
 
 import dataclasses
 import json
@@ -82,7 +83,8 @@ def hashes(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory) -> Path:
-    """A folder of two saved detectors; of the data set of the first there are a few validation pictures."""
+    """A folder of two saved detectors; of the data set of the first there are a few validation
+    pictures."""
     folder = tmp_path_factory.mktemp("shelf")
     records = face_records.write_toy_records(folder / "data" / "faces", 12)
     manifest.replace_records(folder / "data" / "faces", records)

@@ -1,4 +1,5 @@
-"""What files say of their making: real files of every container, as programs write them, and as nobody should."""
+"""What files say of their making: real files of every container, as programs write them, and as
+nobody should."""
 
 import datetime
 import io
@@ -292,7 +293,8 @@ def test_a_description_that_speaks_of_a_generator_points_to_nothing():
     ]
 
 
-# ---------------------------------------------------------------- cameras, editors, declared sources
+# ---------------------------------------------------------------- cameras, editors, declared
+# sources
 
 
 def test_cameras_editors_and_other_programs_are_told_apart():

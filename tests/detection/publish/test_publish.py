@@ -1,4 +1,5 @@
-"""Publishing sends what is on the list, as it is on the card and without paths, to a hub; every refusal is one sentence."""
+"""Publishing sends what is on the list, as it is on the card and without paths, to a hub; every
+refusal is one sentence."""
 
 import base64
 import hashlib
@@ -179,7 +180,8 @@ def served(hub: Hub) -> Iterator[Hub]:
 
 @pytest.fixture
 def model(workplace, tmp_path) -> Path:
-    """A copy of the toy detector as a validation leaves it, with a data set in a folder of somebody's own."""
+    """A copy of the toy detector as a validation leaves it, with a data set in a folder of
+    somebody's own."""
     without = shutil.ignore_patterns("baselines")
     folder = shutil.copytree(
         workplace / "saved_models" / "toy", tmp_path / "models" / "toy", ignore=without

@@ -1,4 +1,5 @@
-"""The page in a real browser: dropped, pasted and chosen pictures, the keyboard, a phone's width, and no network."""
+"""The page in a real browser: dropped, pasted and chosen pictures, the keyboard, a phone's width,
+and no network."""
 
 import base64
 
@@ -10,7 +11,8 @@ from toys.images import encode_image, make_image
 
 @pytest.fixture
 def page(browser, served):
-    """The opened page; asking anything of another host, and any error of a script, fails the test."""
+    """The opened page; asking anything of another host, and any error of a script, fails the
+    test."""
     context = browser.new_context(
         viewport={"width": 390, "height": 844}, permissions=["clipboard-read", "clipboard-write"]
     )

@@ -1,4 +1,5 @@
-"""The page's addresses: the same answers as the command line, clear refusals, and nothing kept of what was sent."""
+"""The page's addresses: the same answers as the command line, clear refusals, and nothing kept of
+what was sent."""
 
 import asyncio
 import concurrent.futures

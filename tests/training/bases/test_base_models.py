@@ -1,4 +1,5 @@
-"""Every row of BASE_MODELS: taps at every block boundary, preprocessing as its authors published it, sizes that fit."""
+"""Every row of BASE_MODELS: taps at every block boundary, preprocessing as its authors published
+it, sizes that fit."""
 
 import subprocess
 import sys
@@ -89,7 +90,8 @@ def named_base(request, downloads):
         )
         patch.setattr(keras.Model, "load_weights", lambda *args: None)
         base = base_models.build_base(name, "imagenet" if application else None)
-    # With random weights the signal dies on its way up, to 1e-12 in MobileNetV2, and every comparison would hold.
+    # With random weights the signal dies on its way up, to 1e-12 in MobileNetV2, and every
+    # comparison would hold.
     for layer in base.layers:
         if type(layer).__name__ == "LayerScale":
             layer.set_weights([np.ones(layer.projection_dim)])
@@ -179,7 +181,8 @@ def test_a_base_does_its_own_preprocessing_where_its_row_says_so_and_only_there(
 
 
 def test_a_free_input_size_computes_what_a_fixed_one_does(named_base):
-    """Padding depends on the size where it is fixed; multiples of the row's number make both agree."""
+    """Padding depends on the size where it is fixed; multiples of the row's number make both
+    agree."""
     name, base = named_base
     row = BASE_MODELS[name]
     side = row.smallest + row.multiple
@@ -200,7 +203,8 @@ def test_feature_columns_cover_the_vector_without_gaps(named_base):
 
 
 def test_a_frozen_base_learns_nothing_while_the_rest_of_the_model_is_trained(named_base):
-    """`fit` says training=True to every layer, whatever the base was called with: only freezing holds BatchNormalization."""
+    """`fit` says training=True to every layer, whatever the base was called with: only freezing
+    holds BatchNormalization."""
     name, base = named_base
     part = base_models.build_tapped_base(base, name, EXPECTED_TAPS[name][:3])
     part.trainable = False

@@ -1,4 +1,5 @@
-"""The noise residual: what it is, that it exports, and that features of two signals are those of each."""
+"""The noise residual: what it is, that it exports, and that features of two signals are those of
+each."""
 
 import keras
 import numpy as np

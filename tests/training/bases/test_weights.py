@@ -16,7 +16,8 @@ from training.bases.weight_packages import WEIGHTS_PACKAGES
 
 @pytest.fixture
 def no_network(tmp_path, monkeypatch):
-    """An own cache and no way out: a proxy that nobody answers for Keras, an index that nobody serves for pip."""
+    """An own cache and no way out: a proxy that nobody answers for Keras, an index that nobody
+    serves for pip."""
     monkeypatch.setenv("TELLTALE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):

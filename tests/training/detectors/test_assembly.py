@@ -1,4 +1,5 @@
-"""The resize that survives export, the features, and the joined model that opens without our code."""
+"""The resize that survives export, the features, and the joined model that opens without our
+code."""
 
 import subprocess
 import sys

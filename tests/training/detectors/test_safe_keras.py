@@ -1,4 +1,5 @@
-"""Files that were tampered with, in every way known to us: each is refused in a sentence, and nothing in them runs."""
+"""Files that were tampered with, in every way known to us: each is refused in a sentence, and
+nothing in them runs."""
 
 import copy
 import io
@@ -140,7 +141,8 @@ def test_the_table_is_exactly_what_all_our_models_are_made_of():
     assert named(configs) == table
 
 
-# What takes the place of the last layer's activation: Keras looks it up, and calls it when the model runs.
+# What takes the place of the last layer's activation: Keras looks it up, and calls it when the
+# model runs.
 HOSTILE = {
     "module os": {"module": "os", "class_name": "system", "config": {}, "registered_name": None},
     "function of os": {

@@ -1,4 +1,5 @@
-"""Every image passes a base once per view: counted, kept, and computed again only when something changed."""
+"""Every image passes a base once per view: counted, kept, and computed again only when something
+changed."""
 
 import dataclasses
 import shutil

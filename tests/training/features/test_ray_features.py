@@ -1,4 +1,5 @@
-"""Features from a Ray cluster of this machine's cores: the same as from one process, also when a worker is killed."""
+"""Features from a Ray cluster of this machine's cores: the same as from one process, also when a
+worker is killed."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""The generator matrix: no head is tested on what it has met, nothing is computed twice, and every figure can be made again."""
+"""The generator matrix: no head is tested on what it has met, nothing is computed twice, and every
+figure can be made again."""
 
 import json
 import shutil
@@ -46,7 +47,8 @@ SIDE = face_records.RECORD_SIDE_PX
 
 
 def rows_of(folder: Path, count: int = 24) -> list[FaceRecord]:
-    """Five sources: the net's images look real, and the twins are in the groups of the camera's, as reconstructions are."""
+    """Five sources: the net's images look real, and the twins are in the groups of the camera's, as
+    reconstructions are."""
     records: list[FaceRecord] = []
     for place, (source, label) in enumerate(SOURCES.items()):
         for number in range(count):
@@ -497,7 +499,8 @@ def test_help_needs_no_heavy_library():
 
 def test_the_history_control_replays_each_class_as_the_other_was_published(place, capsys):
     evaluate_cross_generator(settings(place, leave_one_source_out=True, history_control=True))
-    # 48 photographs as PNG files of two generators and as JPEGs of the third, 72 generated images as JPEGs of both cameras
+    # 48 photographs as PNG files of two generators and as JPEGs of the third, 72 generated images
+    # as JPEGs of both cameras
     assert f"mobilenet_v2: {48 + 48 + 72} forward passes" in capsys.readouterr().err
     again = json.loads((place / "matrix" / "matrix.json").read_text())
     rows = {row["name"]: row for row in again["leave_one_source_out"]}

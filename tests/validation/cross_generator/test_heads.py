@@ -1,4 +1,5 @@
-"""Heads of a matrix: ridge regression, a voice for each generator, thresholds of images that taught nothing, and distance."""
+"""Heads of a matrix: ridge regression, a voice for each generator, thresholds of images that taught
+nothing, and distance."""
 
 import dataclasses
 
@@ -108,7 +109,8 @@ def test_a_voice_hears_its_generator_and_is_told_in_units_of_photographs(them):
 
 
 def test_a_threshold_of_folds_is_not_fooled_by_what_was_learnt_by_heart(them):
-    """Pure noise and few images: those that taught a head lie far from its threshold, and others must not be held to that."""
+    """Pure noise and few images: those that taught a head lie far from its threshold, and others
+    must not be held to that."""
     few = dataclasses.replace(
         them, split=np.where(np.arange(360) % 120 < 30, them.split, "quarantine")
     )
@@ -174,7 +176,8 @@ def test_an_image_unlike_all_training_images_is_far_and_the_others_are_not(them)
 
 
 def test_sure_mistakes_on_strange_images_become_doubt(them):
-    """A third source that looks real to the head and like nothing it has seen: wrong and sure, until distance counts."""
+    """A third source that looks real to the head and like nothing it has seen: wrong and sure,
+    until distance counts."""
     values = traces(them, 6.0)
     values[them.source == 2, 1] -= 6.0
     values[them.source == 2, 0] -= 20.0
@@ -188,7 +191,8 @@ def test_sure_mistakes_on_strange_images_become_doubt(them):
 
 
 def test_the_history_control_finds_a_head_that_learnt_how_files_were_made(them):
-    """Feature 0 is a trace of the generator, feature 1 one of its publisher's processing, done to photographs, too."""
+    """Feature 0 is a trace of the generator, feature 1 one of its publisher's processing, done to
+    photographs, too."""
     honest, cheating = np.random.default_rng(0).normal(size=(2, len(them.records), FEATURE_WIDTH))
     honest[them.label == 1, 0] += 6
     cheating[them.label == 1, 1] += 6

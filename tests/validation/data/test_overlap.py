@@ -1,4 +1,5 @@
-"""A detector is not judged on what it has learnt from: same file, same group, or nearly the same picture."""
+"""A detector is not judged on what it has learnt from: same file, same group, or nearly the same
+picture."""
 
 from dataclasses import replace
 from types import SimpleNamespace

@@ -1,4 +1,5 @@
-"""What validation leaves beside a detector says without Keras what Keras says, and belongs to one detector only."""
+"""What validation leaves beside a detector says without Keras what Keras says, and belongs to one
+detector only."""
 
 import json
 import shutil

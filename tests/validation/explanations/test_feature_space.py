@@ -40,7 +40,8 @@ def test_shuffled_labels_are_a_coin_where_no_group_crosses_the_splits():
 
 
 def test_shuffled_labels_give_a_crossing_group_away():
-    """The same pictures, nearly, in both splits: labels that mean nothing are predicted all the same."""
+    """The same pictures, nearly, in both splits: labels that mean nothing are predicted all the
+    same."""
     learnt = values(200)
     again = learnt[:100] + 0.01
     leaking = negative_controls.evaluate_shuffled_labels(

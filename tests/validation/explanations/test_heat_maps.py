@@ -1,4 +1,5 @@
-"""Heat maps add up to the logit they explain, find planted evidence, and are hidden when their checks fail."""
+"""Heat maps add up to the logit they explain, find planted evidence, and are hidden when their
+checks fail."""
 
 from pathlib import Path
 
@@ -51,7 +52,8 @@ def test_the_opened_detector_says_what_its_file_says(anatomy, judge, pixels):
 
 
 def test_a_map_adds_up_to_the_first_order_share_of_every_feature(anatomy, pixels):
-    """Gradient times distance from the average picture, summed over the features: for a linear head, the logit itself."""
+    """Gradient times distance from the average picture, summed over the features: for a linear
+    head, the logit itself."""
     import tensorflow as tf
 
     look, columns = anatomy.look(pixels), anatomy.shares.columns

@@ -1,4 +1,5 @@
-"""Parts of the images: right counts, nothing shown that is too small, and what the band of doubt does."""
+"""Parts of the images: right counts, nothing shown that is too small, and what the band of doubt
+does."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,5 @@
-"""Two detectors on the same images: differences in words, and tests that agree with resampling and with scipy."""
+"""Two detectors on the same images: differences in words, and tests that agree with resampling and
+with scipy."""
 
 import numpy as np
 import pytest
@@ -117,7 +118,8 @@ def test_delong_agrees_with_the_bootstrap():
 
 
 def test_delong_by_hand_on_four_images():
-    """Placements 1, .5 of the generated and 1, .5 of the photographs: each variance .125, halved by two images."""
+    """Placements 1, .5 of the generated and 1, .5 of the photographs: each variance .125, halved by
+    two images."""
     small = ScoredImages(np.array([0.9, 0.4, 0.5, 0.1]), np.array([1, 1, 0, 0]), np.arange(4), 0.5)
     found = compute_delong_interval(small)
     reach = 1.959964 * np.sqrt(0.125 / 2 + 0.125 / 2)
@@ -125,7 +127,8 @@ def test_delong_by_hand_on_four_images():
 
 
 def test_what_the_images_cannot_tell_is_not_told():
-    """Three images: all bootstrap samples agree, and nothing is known of the difference beyond them."""
+    """Three images: all bootstrap samples agree, and nothing is known of the difference beyond
+    them."""
     labels, groups = np.array([0, 0, 1]), np.arange(3)
     one, other = (
         ScoredImages(np.array(each), labels, groups, 0.5)

@@ -1,4 +1,5 @@
-"""Metrics agree with scikit-learn and with published examples, intervals with what is known of them, and edge cases say n/a."""
+"""Metrics agree with scikit-learn and with published examples, intervals with what is known of
+them, and edge cases say n/a."""
 
 import numpy as np
 import pytest
@@ -78,7 +79,8 @@ def test_a_replicate_is_the_metric_of_the_resampled_images(ties):
 
 
 def test_the_example_of_fawcett_2006():
-    """An introduction to ROC analysis, Pattern Recognition Letters 27, figure 3: its highest accuracy is 70%, at .54."""
+    """An introduction to ROC analysis, Pattern Recognition Letters 27, figure 3: its highest
+    accuracy is 70%, at .54."""
     scores = [0.9, 0.8, 0.7, 0.6, 0.55, 0.54, 0.53, 0.52, 0.51, 0.505]
     scores += [0.4, 0.39, 0.38, 0.37, 0.36, 0.35, 0.34, 0.33, 0.3, 0.1]
     labels = [int(letter == "p") for letter in "ppnpppnnpnpnpnnnpnpn"]
@@ -94,7 +96,8 @@ def test_the_example_of_fawcett_2006():
 
 
 def test_the_example_of_chicco_and_jurman_2020():
-    """The advantages of the MCC, BMC Genomics 21, use case A1: accuracy .90 and F1 .95 of a classifier with an MCC of -.03."""
+    """The advantages of the MCC, BMC Genomics 21, use case A1: accuracy .90 and F1 .95 of a
+    classifier with an MCC of -.03."""
     labels = np.repeat([1, 1, 0], [90, 1, 9])
     scores = np.repeat([0.9, 0.1, 0.9], [90, 1, 9])
     found = estimate_metrics(ScoredImages(scores, labels, np.arange(100), 0.5), replicates=10)
@@ -212,7 +215,8 @@ def test_no_interval_lies_beside_its_value_or_outside_what_can_be():
 
 
 def test_newcombes_interval_of_an_area_solves_its_own_equation():
-    """Newcombe 2006, Statistics in Medicine 25, method 5: the value lies 1.96 standard errors above the lower bound."""
+    """Newcombe 2006, Statistics in Medicine 25, method 5: the value lies 1.96 standard errors above
+    the lower bound."""
     low, high = compute_auc_score_interval(0.8, 40, 60, 0.95)
     for bound in (low, high):
         spread = 1 + 49 * (1 - bound) / (2 - bound) + 49 * bound / (1 + bound)

@@ -1,4 +1,5 @@
-"""The page escapes what strangers wrote, asks for nothing, and holds for detectors that know nothing."""
+"""The page escapes what strangers wrote, asks for nothing, and holds for detectors that know
+nothing."""
 
 import dataclasses
 import json

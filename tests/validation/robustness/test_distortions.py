@@ -1,4 +1,5 @@
-"""Every distortion does to a picture what its name says, by the amount it says, and the same to the same image in every run."""
+"""Every distortion does to a picture what its name says, by the amount it says, and the same to the
+same image in every run."""
 
 import io
 
@@ -105,7 +106,8 @@ def test_another_image_has_another_draw(name):
 
 
 def test_the_draws_are_the_same_on_every_machine():
-    """If this fails, DISTORTIONS_VERSION must rise: what an older run has kept would be mixed with other draws."""
+    """If this fails, DISTORTIONS_VERSION must rise: what an older run has kept would be mixed with
+    other draws."""
     draw = ROWS["social network"].draw(FACE_ID)
     assert [round(draw.uniform(5 / 8, 1), 6), int(draw.integers(65, 101))] == [0.652186, 83]
 

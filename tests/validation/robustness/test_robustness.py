@@ -1,4 +1,5 @@
-"""Pictures are distorted before the ordinary path, finished chunks are kept, and bias is told apart from robustness."""
+"""Pictures are distorted before the ordinary path, finished chunks are kept, and bias is told apart
+from robustness."""
 
 import io
 from dataclasses import replace
