@@ -1,5 +1,4 @@
-"""collect(): sources -> originals, canonical pictures and manifest rows -> groups -> frozen splits
--> summary -> audit."""
+"""collect(): sources -> originals, canonical pictures and manifest rows -> groups -> frozen splits -> summary -> audit."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -29,8 +28,7 @@ def collect_dataset(settings: CollectionSettings) -> None:
     """Gathers a data set, or carries on with one; then audits it.
 
     Raises:
-        PlainError: a source that is none or cannot start, too few images, or settings that differ
-            from the data set's.
+        PlainError: a source that is none or cannot start, too few images, or settings that differ from the data set's.
     """
     asked = parse_requested_sources(settings)
     with atomic_files.lock_folder(settings.folder):
@@ -58,8 +56,7 @@ def collect_dataset(settings: CollectionSettings) -> None:
 
 
 def pregenerate(settings: CollectionSettings) -> None:
-    """Draws this process's share of every Stable Diffusion source; the next collection takes the
-    pictures in."""
+    """Draws this process's share of every Stable Diffusion source; the next collection takes the pictures in."""
     import torch
     from accelerate import PartialState
 
@@ -72,8 +69,7 @@ def pregenerate(settings: CollectionSettings) -> None:
 
 
 def pregenerate_on_ray(settings: CollectionSettings) -> None:
-    """Draws every Stable Diffusion source on a Ray cluster; the next collection takes the pictures
-    in."""
+    """Draws every Stable Diffusion source on a Ray cluster; the next collection takes the pictures in."""
     for one in _list_pregenerable_sources(settings):
         console.print_message(
             f"{one.request.source}: {ray_generation.generate_missing_on_ray(one)} faces drawn by the cluster."
@@ -133,8 +129,7 @@ def ensure_frozen_settings(
 ) -> list[FaceRecord]:
     """Saves the settings of a new data set; refuses to mix others into an old one.
 
-    Returns the known rows; none if nothing was accepted with other settings, because then these
-    begin anew.
+    Returns the known rows; none if nothing was accepted with other settings, because then these begin anew.
 
     Raises:
         PlainError: the data set has other settings, or its file of them is missing or damaged.

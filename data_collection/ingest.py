@@ -1,5 +1,4 @@
-"""What happens to one offered image after the other: examined, accepted or rejected with a reason,
-written, then a row."""
+"""What happens to one offered image after the other: examined, accepted or rejected with a reason, written, then a row."""
 
 import concurrent.futures
 import itertools
@@ -28,8 +27,7 @@ BLANK_IMAGES_BEFORE_STOP = 16
 
 @dataclass(frozen=True)
 class ExaminedImage:
-    """A row with the bytes that belong to it: the original and, if it was accepted, its canonical
-    picture."""
+    """A row with the bytes that belong to it: the original and, if it was accepted, its canonical picture."""
 
     record: FaceRecord
     original: bytes = b""
@@ -37,8 +35,7 @@ class ExaminedImage:
 
 
 LoadedImage = tuple[CandidateFace, bytes | Exception | None]
-"""A face with its bytes, with what went wrong instead, or with None where it is still to be
-loaded."""
+"""A face with its bytes, with what went wrong instead, or with None where it is still to be loaded."""
 
 
 def ingest_images(
@@ -47,8 +44,7 @@ def ingest_images(
     """Examines what is not known yet, a batch at a time, and writes files first, rows after them.
 
     Raises:
-        PlainError: only black pictures are drawn, or facts are told of images that are placed
-            already.
+        PlainError: only black pictures are drawn, or facts are told of images that are placed already.
     """
     names = {(record.label, record.source, record.file): record for record in known}
     unseen = [
@@ -81,8 +77,7 @@ def ingest_images(
 
 
 def _is_already_ingested(face: CandidateFace, record: FaceRecord | None) -> bool:
-    """Whether the face need not be loaded; one that came out black is, if it is to be drawn with
-    other settings now."""
+    """Whether the face need not be loaded; one that came out black is, if it is to be drawn with other settings now."""
     if not face.lasting or record is None:
         return False
     return record.reason != SINGLE_COLOUR_REASON or all(
@@ -91,8 +86,7 @@ def _is_already_ingested(face: CandidateFace, record: FaceRecord | None) -> bool
 
 
 def _has_new_facts(face: CandidateFace, record: FaceRecord | None) -> bool:
-    """Whether a file's facts (drawn faces have none beside their own) are others than those it was
-    collected with."""
+    """Whether a file's facts (drawn faces have none beside their own) are others than those it was collected with."""
     if record is None or not record.accepted or face.drawn_with:
         return False
     return any(
@@ -119,8 +113,7 @@ def _iterate_new_records(
     settings: CollectionSettings,
     late: list[CandidateFace],
 ) -> Iterator[FaceRecord | None]:
-    """Yields every new row, None for a row that is known; while one batch is written, the next one
-    is examined.
+    """Yields every new row, None for a row that is known; while one batch is written, the next one is examined.
 
     What is known but has other facts now is added to `late`.
     """
@@ -164,8 +157,7 @@ def _iterate_new_records(
 
 
 def _iterate_batches(unseen: Sequence[CandidateFace]) -> Iterator[list[LoadedImage]]:
-    """Batches of what lies ready; what is drawn comes one by one, so that a kill costs no more than
-    what is being drawn."""
+    """Batches of what lies ready; what is drawn comes one by one, so that a kill costs no more than what is being drawn."""
     for together, run in itertools.groupby(unseen, key=lambda face: face.together):
         faces = list(run)
         if together:
@@ -258,8 +250,7 @@ def _reject_duplicate(examined: ExaminedImage, owner: dict[str, FaceRecord]) -> 
 
 
 def reject_conflicting_labels(records: Sequence[FaceRecord], folder: Path) -> list[FaceRecord]:
-    """Takes out images that are offered under both labels: at least one of the two is wrong, and
-    nobody knows which."""
+    """Takes out images that are offered under both labels: at least one of the two is wrong, and nobody knows which."""
     others = {
         record.id: record for record in records if record.reason.startswith(BOTH_LABELS_REASON)
     }

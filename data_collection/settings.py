@@ -16,15 +16,13 @@ class PromptSettings:
     """Face descriptions in words, for the generators that ask for them."""
 
     prompts: str = "gpt"
-    """Who writes the prompts: `gpt` (needs OPENAI_API_KEY), `template` (needs nothing), or
-    `file:PATH` (one per line)."""
+    """Who writes the prompts: `gpt` (needs OPENAI_API_KEY), `template` (needs nothing), or `file:PATH` (one per line)."""
 
     prompt_count: int = 50
     """How many different prompts."""
 
     prompt_model: str = "gpt-6-luna"
-    """Model that writes them; any model of the OpenAI API, or of a server named by
-    OPENAI_BASE_URL."""
+    """Model that writes them; any model of the OpenAI API, or of a server named by OPENAI_BASE_URL."""
 
     prompt_style: Literal["short", "long"] = "short"
     """Short prompts ("a photo of the face of ...") make better faces than long ones."""
@@ -39,12 +37,10 @@ class GenerationSettings:
     """How Stable Diffusion draws, and how photographs are passed through its model."""
 
     model: str = "SG161222/Realistic_Vision_V1.4"
-    """Model on the Hugging Face hub, or a folder; a source may name another:
-    `stable-diffusion:300@stabilityai/sd-turbo`."""
+    """Model on the Hugging Face hub, or a folder; a source may name another: `stable-diffusion:300@stabilityai/sd-turbo`."""
 
     steps: int = 25
-    """Denoising steps; 1 to 8 for few-step models (`--scheduler lcm`, or a turbo model with
-    `--guidance 0`)."""
+    """Denoising steps; 1 to 8 for few-step models (`--scheduler lcm`, or a turbo model with `--guidance 0`)."""
 
     guidance: float = 7.0
     """Classifier-free guidance; 0 switches it off."""
@@ -59,12 +55,10 @@ class GenerationSettings:
     """Side of drawn pictures, in pixels; a multiple of 8."""
 
     strength: float = 0.0
-    """Of reconstructions: 0 passes a photograph through the autoencoder alone, up to 1 redraws it
-    (image-to-image)."""
+    """Of reconstructions: 0 passes a photograph through the autoencoder alone, up to 1 redraws it (image-to-image)."""
 
     safety_checker: bool = True
-    """Use the model's safety checker if it has one; what it blacks out is drawn again with another
-    seed."""
+    """Use the model's safety checker if it has one; what it blacks out is drawn again with another seed."""
 
     image_model: str = "gpt-image-2.5-flare"
     """Model of `openai-images`."""
@@ -79,38 +73,30 @@ class GenerationSettings:
 
 @dataclass(frozen=True)
 class CollectionSettings:
-    """Gather real and generated faces into one data set: canonical pictures, groups, frozen splits,
-    an audit.
+    """Gather real and generated faces into one data set: canonical pictures, groups, frozen splits, an audit.
 
-    Without options: 700 faces that Stable Diffusion draws from 50 GPT-written prompts, and 700
-    photographs from Kaggle. Run it again at any time: it carries on where it stopped, does nothing
-    twice, and adds what is new.
+    Without options: 700 faces that Stable Diffusion draws from 50 GPT-written prompts, and 700 photographs from Kaggle.
+    Run it again at any time: it carries on where it stopped, does nothing twice, and adds what is new.
     """
 
     recipe: str | None = None
-    """`sample` (400 laboratory photographs and 400 faces of a small GAN, from the package index; it
-    shows that an \
-installation works), or a TOML file of options, as every run leaves one in its data set. Options
-given beside it win."""
+    """`sample` (400 laboratory photographs and 400 faces of a small GAN, from the package index; it shows that an \
+installation works), or a TOML file of options, as every run leaves one in its data set. Options given beside it win."""
 
     real: SourceOptions = ()
-    """Photographs: `kaggle:COUNT`, `kaggle:COUNT@OWNER/NAME/versions/N`, `folder:PATH` (also
-    `folder:s3://...`, where a \
-name that was fetched once is not looked at again), or `sample`. Repeat the option for more sources.
-Default: kaggle:700."""
+    """Photographs: `kaggle:COUNT`, `kaggle:COUNT@OWNER/NAME/versions/N`, `folder:PATH` (also `folder:s3://...`, where a \
+name that was fetched once is not looked at again), or `sample`. Repeat the option for more sources. Default: kaggle:700."""
 
     generated: SourceOptions = ()
-    """Generated faces: `stable-diffusion:COUNT`, `stable-diffusion:COUNT@MODEL`,
-    `reconstruction:COUNT`, \
-`openai-images:COUNT`, `openai-images:edit:COUNT` (edits of the photographs), `dcgan:COUNT`, or
-`folder:PATH`. Repeat the \ option for more. Default: stable-diffusion:700."""
+    """Generated faces: `stable-diffusion:COUNT`, `stable-diffusion:COUNT@MODEL`, `reconstruction:COUNT`, \
+`openai-images:COUNT`, `openai-images:edit:COUNT` (edits of the photographs), `dcgan:COUNT`, or `folder:PATH`. Repeat the \
+option for more. Default: stable-diffusion:700."""
 
     kaggle_draw: Literal["first", "random"] = "first"
     """Which photographs of a Kaggle data set: the first ones by name, or a draw by --seed."""
 
     facts: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = ()
-    """CSV about files in folders: a column `file` and any of `prompt`, `person`, `seed`,
-    `generator`, `source_image`. \
+    """CSV about files in folders: a column `file` and any of `prompt`, `person`, `seed`, `generator`, `source_image`. \
 Images that share one of these never end up in different splits."""
 
     prompting: tyro.conf.OmitArgPrefixes[PromptSettings] = field(default_factory=PromptSettings)
@@ -135,8 +121,7 @@ Images that share one of these never end up in different splits."""
     """Audit the data set at the end: does anything but the face give the label away?"""
 
     crop: Literal["centre", "face"] = "centre"
-    """`centre`: the centre square. `face`: the only face with the same margin for both classes; no
-    face, or several, is a \
+    """`centre`: the centre square. `face`: the only face with the same margin for both classes; no face, or several, is a \
 rejection."""
 
     image_size: int = 448
@@ -149,8 +134,7 @@ rejection."""
     """JPEG files under this estimated quality (1 to 100) are rejected."""
 
     keep_upscaled: bool = False
-    """Keep images that look enlarged; enlarging survives all later processing and gives the source
-    away."""
+    """Keep images that look enlarged; enlarging survives all later processing and gives the source away."""
 
     validation_share: float = 0.15
     """Share of images for choosing: the head, the threshold, the temperature."""

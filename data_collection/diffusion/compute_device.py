@@ -6,8 +6,7 @@ import time
 # On the GPU half precision.
 DTYPE_BY_DEVICE = {"cuda": "float16", "mps": "float32", "cpu": "float32"}
 
-# One image of 512 x 512 in half precision takes under this, drawing with guidance and decoding one
-# by one.
+# One image of 512 x 512 in half precision takes under this, drawing with guidance and decoding one by one.
 GPU_BYTES_PER_IMAGE = 1_000_000_000
 GENERATION_MAX_GPU_BATCH_IMAGES = 32
 GENERATION_CPU_BATCH_IMAGES = 2
@@ -23,8 +22,7 @@ def choose_device() -> str:
 
 
 def measure_flop_per_second(device: str) -> float:
-    """What a device makes of one matrix product, in floating-point operations per second; takes a
-    tenth of a second."""
+    """What a device makes of one matrix product, in floating-point operations per second; takes a tenth of a second."""
     import torch
 
     side = 2048 if device == "cpu" else 8192

@@ -36,8 +36,7 @@ class ModelLocation:
 def locate_model(
     model: str, revision: str = "", checker: bool = True, only: str = ""
 ) -> ModelLocation:
-    """Looks for a model in a folder, in the hub's cache, then (5 seconds at most) on the hub; never
-    raises for a missing one.
+    """Looks for a model in a folder, in the hub's cache, then (5 seconds at most) on the hub; never raises for a missing one.
 
     Args:
         model: a folder in the layout of diffusers, or a name on the hub.
@@ -67,8 +66,7 @@ def locate_model(
 
 
 def _explain_unusable_folder(folder: Path, checker: bool, only: str) -> str:
-    """Why a folder cannot be drawn with, in words; empty if it can. An interrupted download lacks
-    weights."""
+    """Why a folder cannot be drawn with, in words; empty if it can. An interrupted download lacks weights."""
     try:
         index = (
             {only: [only]}
@@ -125,8 +123,7 @@ def _locate_on_hub(model: str, revision: str, checker: bool, only: str) -> Model
         OSError: "is not in the cache, and the hub cannot be reached",
     }
     try:
-        # Asked first because from_pretrained tries for 23 s and then speaks of a missing file
-        # (diffusers 0.42).
+        # Asked first because from_pretrained tries for 23 s and then speaks of a missing file (diffusers 0.42).
         told = HfApi().model_info(model, revision=revision or None, timeout=5, files_metadata=True)
     except tuple(answers) as error:
         return ModelLocation(
@@ -154,8 +151,7 @@ def _locate_on_hub(model: str, revision: str, checker: bool, only: str) -> Model
 
 
 def _describe_unfinished_downloads(model: str) -> str:
-    """What broken downloads have left in the cache; the hub's client does not resume them
-    (huggingface_hub 2.4)."""
+    """What broken downloads have left in the cache; the hub's client does not resume them (huggingface_hub 2.4)."""
     from huggingface_hub import constants
 
     blobs = Path(constants.HF_HUB_CACHE, f"models--{model.replace('/', '--')}", "blobs")

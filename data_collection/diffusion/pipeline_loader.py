@@ -30,8 +30,7 @@ PROMPT_EMBEDDING_NAMES = (
     "negative_pooled_prompt_embeds",
 )
 
-# The smaller download of half precision where the model has one; for single precision only where no
-# other is.
+# The smaller download of half precision where the model has one; for single precision only where no other is.
 WEIGHT_VARIANTS = {"float16": ("fp16", None), "float32": (None, "fp16")}
 
 
@@ -58,8 +57,7 @@ _cached_pipelines: dict[object, LoadedPipeline] = {}
 
 
 def get_cached_pipeline(key: object, make: Callable[[], LoadedPipeline]) -> LoadedPipeline:
-    """The artist under a key, made at its first use; only one at a time, because two may not
-    fit."""
+    """The artist under a key, made at its first use; only one at a time, because two may not fit."""
     if key not in _cached_pipelines:
         _cached_pipelines.clear()
         _cached_pipelines[key] = make()
@@ -70,8 +68,7 @@ def load_pipeline(drawing: GenerationSettings, revision: str = "") -> LoadedPipe
     """The model, ready to draw; downloaded if it has to be, kept until another is loaded.
 
     Raises:
-        PlainError: it cannot be had, is damaged, is none of diffusion_models.PIPELINES, or does not
-            fit into memory.
+        PlainError: it cannot be had, is damaged, is none of diffusion_models.PIPELINES, or does not fit into memory.
     """
     return get_cached_pipeline(
         (drawing, revision), lambda: _load_text_to_image_pipeline(drawing, revision)
@@ -103,8 +100,7 @@ def _load_text_to_image_pipeline(drawing: GenerationSettings, revision: str) -> 
 
 
 def silence_libraries() -> None:
-    """No chatter of the libraries, and none about us; the hub's own bars stay, because a download
-    takes long."""
+    """No chatter of the libraries, and none about us; the hub's own bars stay, because a download takes long."""
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
     import transformers  # before diffusers, whose import makes it speak
@@ -127,8 +123,7 @@ def load_pretrained(
     options: Mapping[str, object],
     only: str = "",
 ) -> LoadedPipeline:
-    """Loads what `kind` of diffusers makes of the model, onto the best device; `only` one part of
-    it.
+    """Loads what `kind` of diffusers makes of the model, onto the best device; `only` one part of it.
 
     Raises:
         PlainError: it cannot be had, is damaged, or does not fit into memory.
@@ -177,14 +172,12 @@ def load_pretrained(
 def _load_first_variant(
     kind: type, model: str, where: ModelLocation, options: Mapping, variants: Sequence[str | None]
 ):
-    """Loads from the folder alone if the model is there, so that nothing asks the hub; damaged
-    files become one sentence."""
+    """Loads from the folder alone if the model is there, so that nothing asks the hub; damaged files become one sentence."""
     reasons: dict[str | None, Exception] = {}
     for variant in variants:
         try:
             return kind.from_pretrained(str(where.folder or model), variant=variant, **options)
-        # damaged files raise a dozen types between these libraries; each means the same here
-        except Exception as error:
+        except Exception as error:  # damaged files raise a dozen types between these libraries; each means the same here
             if compute_device.is_out_of_memory(error):
                 raise console.PlainError(
                     f"{model} does not fit into memory; end what else runs there."
@@ -229,8 +222,7 @@ def _describe_environment(where: ModelLocation, dtype: str, device: str) -> dict
 
 
 def _encode_prompt(pipe, drawing: GenerationSettings, text: str) -> dict[str, object]:
-    """Embeddings of one prompt and of the negative prompt; shapes (1, 77, width) and, with SDXL,
-    (1, width)."""
+    """Embeddings of one prompt and of the negative prompt; shapes (1, 77, width) and, with SDXL, (1, width)."""
     import torch
 
     guided = drawing.guidance > 1 and pipe.unet.config.time_cond_proj_dim is None

@@ -17,10 +17,9 @@ def sample_images(
 ) -> list[bytes]:
     """Draws one picture for every pair of prompt and seed; returns PNG files.
 
-    An image does not depend on the others of its batch: drawn alone it differs by one grey level at
-    most (measured in single precision on a CPU), because each has a generator of its own; on the
-    CPU, so that a seed means the same everywhere. `more` goes to the pipeline; it may name another
-    one as `pipe`.
+    An image does not depend on the others of its batch: drawn alone it differs by one grey level at most (measured in
+    single precision on a CPU), because each has a generator of its own; on the CPU, so that a seed means the same everywhere.
+    `more` goes to the pipeline; it may name another one as `pipe`.
     """
     import numpy as np
     import torch

@@ -46,8 +46,7 @@ def _generate_if_it_fits(
     except (RuntimeError, MemoryError) as error:
         if not compute_device.is_out_of_memory(error):
             raise
-    # Only here, when the error and with it the frames that hold its tensors are gone, can memory be
-    # given back.
+    # Only here, when the error and with it the frames that hold its tensors are gone, can memory be given back.
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return None

@@ -1,5 +1,4 @@
-"""What COUNT@MODEL orders: how many pictures, by which model, with which settings; and what a row
-tells of them."""
+"""What COUNT@MODEL orders: how many pictures, by which model, with which settings; and what a row tells of them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -14,8 +13,7 @@ from runtime import console
 DEFAULT_GENERATED_COUNT = 700
 MAX_SEED_RETRIES = 5
 RETRY_SEED_STEP = 1_000_000
-"""From a face that came out black to the one drawn in its place; no source gives more faces than
-this."""
+"""From a face that came out black to the one drawn in its place; no source gives more faces than this."""
 
 # What of the settings decides a picture: its name in `drawn_with`, and in DrawingSettings.
 RECORDED_SETTINGS = {
@@ -31,8 +29,7 @@ def parse_generation_settings(argument: str, settings: CollectionSettings) -> Ge
 
 
 def make_model_source_name(argument: str, settings: CollectionSettings) -> str:
-    """Its whole name on the hub, where two people may have given two models one name; of a folder
-    the last part."""
+    """Its whole name on the hub, where two people may have given two models one name; of a folder the last part."""
     model = parse_generation_settings(argument, settings).model
     return Path(model).expanduser().resolve().name if Path(model).expanduser().is_dir() else model
 
@@ -46,8 +43,7 @@ def check_diffusion_request(
         told: what `drawn_with` will say.
 
     Raises:
-        PlainError: no count, too many, a scheduler that is none, or faces of this source that were
-            drawn otherwise.
+        PlainError: no count, too many, a scheduler that is none, or faces of this source that were drawn otherwise.
     """
     parse_count(kind, request.argument, DEFAULT_GENERATED_COUNT)
     if request.settings.drawing.scheduler not in SCHEDULERS:

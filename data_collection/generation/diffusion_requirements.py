@@ -1,5 +1,4 @@
-"""What drawing needs, for the table that is shown first: packages, model, GPU with a guess at the
-hours, disk."""
+"""What drawing needs, for the table that is shown first: packages, model, GPU with a guess at the hours, disk."""
 
 import shutil
 from importlib.util import find_spec
@@ -15,29 +14,26 @@ DIFFUSION_PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "acce
 
 DIFFUSION_ALTERNATIVE = "--generated folder:PATH, or --model FOLDER"
 
-# One pass of Stable Diffusion 1.5's UNet at 512 x 512 took 5.9 s on two cores that multiply
-# matrices at 195 GFLOP/s. A GPU, of which less is used than by a matrix product, is taken to need
-# three times that work (not measured). The decoder costs about as much as three passes.
+# One pass of Stable Diffusion 1.5's UNet at 512 x 512 took 5.9 s on two cores that multiply matrices at 195 GFLOP/s. A GPU, of
+# which less is used than by a matrix product, is taken to need three times that work (not measured). The decoder costs about as
+# much as three passes.
 UNET_PASS_FLOP = {"cpu": 1.15e12, "mps": 3.5e12, "cuda": 3.5e12}
 DECODER_COST_IN_PASSES = 3
 
 MIN_FREE_GPU_BYTES = 4_000_000_000
-"""Stable Diffusion 1.5 with its safety checker takes 2.7 GB in half precision before it draws
-anything."""
+"""Stable Diffusion 1.5 with its safety checker takes 2.7 GB in half precision before it draws anything."""
 
 FREE_DISK_FACTOR = 1.2
 """So many times what is wanted has to be free."""
 
 STORED_BYTES_PER_PIXEL = 3
-"""Of an original and its canonical copy, with room to spare; PNG files of photographs take under
-two."""
+"""Of an original and its canonical copy, with room to spare; PNG files of photographs take under two."""
 
 
 def list_model_requirements(
     kind: str, request: SourceRequest, drawing: GenerationSettings, passes: float, only: str = ""
 ) -> list[Requirement]:
-    """Packages, model, GPU and disk, for as many images as are asked for; `passes` counts the
-    UNet's, for one image."""
+    """Packages, model, GPU and disk, for as many images as are asked for; `passes` counts the UNet's, for one image."""
     missing = [package for package in DIFFUSION_PACKAGES if not find_spec(package)]
     if missing:
         return [

@@ -28,12 +28,10 @@ class Provenance:
 
 
 def generate_shard(asked: RequestedSource, state: "PartialState") -> int:
-    """Draws this process's share of a source's faces into DATA/DATASET/drawn, for the next
-    collection to take in.
+    """Draws this process's share of a source's faces into DATA/DATASET/drawn, for the next collection to take in.
 
-    Several processes, one for each GPU, may do this at the same time; the manifest is not written.
-    A face does not depend on how many they are, because its seed does not. Returns how many were
-    drawn.
+    Several processes, one for each GPU, may do this at the same time; the manifest is not written. A face does not depend
+    on how many they are, because its seed does not. Returns how many were drawn.
 
     Raises:
         PlainError: as drawing raises it.
@@ -43,8 +41,7 @@ def generate_shard(asked: RequestedSource, state: "PartialState") -> int:
 
 
 def list_candidates(asked: RequestedSource) -> list[CandidateFace]:
-    """All faces of a source; the first process that asks writes the prompts, the others read
-    them."""
+    """All faces of a source; the first process that asks writes the prompts, the others read them."""
     folder = asked.request.settings.folder
     folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / ".prompts.lock"):
@@ -70,8 +67,7 @@ def generate_missing(asked: RequestedSource, share: Sequence[CandidateFace]) -> 
 
 
 def warn_about_outdated(folder: Path, faces: Iterable[CandidateFace]) -> None:
-    """Says of faces that were drawn ahead with other settings or prompts that they are not
-    taken."""
+    """Says of faces that were drawn ahead with other settings or prompts that they are not taken."""
     others = sum(_pregenerated_path(folder, face).exists() for face in faces)
     if others:
         console.print_warning(
@@ -80,8 +76,7 @@ def warn_about_outdated(folder: Path, faces: Iterable[CandidateFace]) -> None:
 
 
 def remove_ingested(folder: Path, records: Iterable[FaceRecord]) -> None:
-    """Removes what has been taken in; a picture that no row is about stays for a run that asks for
-    it."""
+    """Removes what has been taken in; a picture that no row is about stays for a run that asks for it."""
     drawn = folder / "drawn"
     pictures = list(drawn.rglob("*.png"))
     known = {record.id for record in records} if pictures else set()

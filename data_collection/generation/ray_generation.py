@@ -1,5 +1,4 @@
-"""Faces that a Ray cluster draws before a collection, one worker for each GPU, or for each core
-where there is none."""
+"""Faces that a Ray cluster draws before a collection, one worker for each GPU, or for each core where there is none."""
 
 from data_collection.generation import pregenerated
 from data_collection.source_types import RequestedSource
@@ -21,8 +20,7 @@ class GenerationWorker:
 
 
 def generate_missing_on_ray(asked: RequestedSource) -> int:
-    """Draws what is missing of a source's faces into DATA/DATASET/drawn, on a file system that all
-    machines share.
+    """Draws what is missing of a source's faces into DATA/DATASET/drawn, on a file system that all machines share.
 
     A worker that dies loses the pictures that it was drawing. Returns how many were drawn.
 

@@ -5,6 +5,7 @@ network: collection, training, validation and detection share it, so neither cla
 recognised by how its images were handled."""
 
 import io
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,12 @@ IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 
 MAX_IMAGE_PIXELS = 25_000_000
 
+
+# Pillow warns at this size and decodes all the same; here the warning is the refusal.
+Image.MAX_IMAGE_PIXELS = MAX_IMAGE_PIXELS
+# Warnings about strangers' metadata: thousands for one image.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 MAX_IMAGE_BYTES = 200_000_000
 

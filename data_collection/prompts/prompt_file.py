@@ -1,5 +1,4 @@
-"""The prompts of a data set, kept in DATA/DATASET/prompts.jsonl: those that are there, and how many
-are still wanted."""
+"""The prompts of a data set, kept in DATA/DATASET/prompts.jsonl: those that are there, and how many are still wanted."""
 
 import re
 from collections.abc import Iterable
@@ -18,8 +17,7 @@ class Prompt:
     Attributes:
         number: its place in prompts.jsonl, from 0.
         text: the prompt.
-        attributes: what it asks for, by the names of prompt_templates.ATTRIBUTES; empty if a person
-            wrote it.
+        attributes: what it asks for, by the names of prompt_templates.ATTRIBUTES; empty if a person wrote it.
         writer: "gpt", "template" or "file".
         model: the model that wrote it, as the API calls it; empty for the others.
     """

@@ -1,5 +1,4 @@
-"""Face descriptions in words, for the generators that ask for them: what is missing in a data set's
-list is written."""
+"""Face descriptions in words, for the generators that ask for them: what is missing in a data set's list is written."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -22,12 +21,10 @@ from runtime.suggestions import find_close_names
 
 
 def ensure_prompts(folder: Path, settings: PromptSettings, seed: int) -> list[Prompt]:
-    """The first `prompt_count` prompts of a data set; what is missing is written, and saved after
-    every answer.
+    """The first `prompt_count` prompts of a data set; what is missing is written, and saved after every answer.
 
     Raises:
-        PlainError: no such writer, or it cannot write as many as asked for; what was written is
-            kept.
+        PlainError: no such writer, or it cannot write as many as asked for; what was written is kept.
     """
     kind, argument = _parse_writer(settings)
     known = read_prompts(folder)

@@ -1,5 +1,4 @@
-"""Prompts without a language model: every combination of what a face may be, filled into a
-sentence."""
+"""Prompts without a language model: every combination of what a face may be, filled into a sentence."""
 
 import itertools
 import math
@@ -60,8 +59,7 @@ PROMPT_ATTRIBUTES = {
 }
 
 ROTATED_ATTRIBUTES = ("age", "gender", "ethnicity", "hair", "expression")
-"""Their numbers of values (9, 2, 7, 11, 5) have no common factor: taken in turn, all 6,930
-combinations are different."""
+"""Their numbers of values (9, 2, 7, 11, 5) have no common factor: taken in turn, all 6,930 combinations are different."""
 
 TEMPLATE_BY_STYLE = {
     "short": "a photo of the face of a {age}-year-old {ethnicity} {gender}, {hair}, {expression}{worn}, {lighting}, "
@@ -73,8 +71,7 @@ TEMPLATE_BY_STYLE = {
 
 
 def write_template_prompts(wanted: PromptRequest) -> Iterator[list[Prompt]]:
-    """Combines ATTRIBUTES; of any first N, every value of an attribute is in as many as every
-    other, give or take one."""
+    """Combines ATTRIBUTES; of any first N, every value of an attribute is in as many as every other, give or take one."""
     most = math.prod(len(PROMPT_ATTRIBUTES[name]) for name in ROTATED_ATTRIBUTES)
     numbers = iter(range(most))
     while some := list(itertools.islice(numbers, max(wanted.missing, 0))):
@@ -100,8 +97,7 @@ def _fill_template(number: int, wanted: PromptRequest) -> Prompt:
 
 
 def _choose_attribute_value(name: str, values: Sequence[str], number: int, seed: int) -> str:
-    """In every stretch of len(values) numbers each value comes once, in an order that is drawn
-    once, or for each stretch."""
+    """In every stretch of len(values) numbers each value comes once, in an order that is drawn once, or for each stretch."""
     stretch = 0 if name in ROTATED_ATTRIBUTES else number // len(values)
     return random.Random(f"{seed} {name} {stretch}").sample(values, len(values))[
         number % len(values)

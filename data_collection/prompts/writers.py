@@ -11,8 +11,8 @@ from data_collection.services.openai_client import OpenAICall, UnusableAnswer, r
 from data_collection.settings import PromptSettings
 from runtime import console
 
-# Short prompts make better faces; CLIP reads 77 tokens and cuts the rest without a word. Counted
-# with CLIP's own vocabulary, the short templates take 39 tokens at most, the long ones 69.
+# Short prompts make better faces; CLIP reads 77 tokens and cuts the rest without a word. Counted with CLIP's own vocabulary,
+# the short templates take 39 tokens at most, the long ones 69.
 MAX_WORDS_BY_STYLE = {"short": 30, "long": 60}
 INSTRUCTION_BY_STYLE = {
     "short": 'Begin with "a photo of the face of a" and use at most 20 words.',
@@ -23,8 +23,7 @@ MAX_PROMPT_CHARACTERS = 1000
 """Of any prompt: three times what CLIP reads."""
 
 PROMPTS_PER_REQUEST = 10
-"""Prompts asked for in one request; longer lists repeat themselves and lose more when one is
-cut."""
+"""Prompts asked for in one request; longer lists repeat themselves and lose more when one is cut."""
 
 MAX_FRUITLESS_ANSWERS = 3
 """Answers in a row that may bring nothing new before `gpt` gives up."""
@@ -39,8 +38,7 @@ AGE_PATTERN = re.compile(r"\b(?:aged? )?(\d+)[- ](?:years?|months?)[- ]old|\bage
 
 
 def _write_gpt_prompts(wanted: PromptRequest) -> Iterator[list[Prompt]]:
-    """Asks until there are enough; how many come, and that they differ, is up to the model, so both
-    are looked at."""
+    """Asks until there are enough; how many come, and that they differ, is up to the model, so both are looked at."""
     idle, why = 0, ""
     while wanted.missing > 0 and idle < MAX_FRUITLESS_ANSWERS:
         before = len(wanted.known)

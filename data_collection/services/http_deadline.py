@@ -8,8 +8,8 @@ import openai
 
 
 class DeadlineClient(openai.DefaultHttpxClient):
-    """Gives up an answer after `seconds`, however it comes: the library's own limits are for one
-    read, and a server that sends a byte now and then would be waited for without end.
+    """Gives up an answer after `seconds`, however it comes: the library's own limits are for one read, and a server that
+    sends a byte now and then would be waited for without end.
 
     Raises:
         httpx2.ReadTimeout: after `seconds`; the library asks again after it, as after its own.

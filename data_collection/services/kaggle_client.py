@@ -1,5 +1,4 @@
-"""Download Kaggle data sets with kagglehub, whose cache is read without a network, and explain
-failures."""
+"""Download Kaggle data sets with kagglehub, whose cache is read without a network, and explain failures."""
 
 import contextlib
 import io
@@ -69,12 +68,10 @@ class KaggleRequest:
 
 
 def ensure_kaggle_folder(wanted: KaggleRequest) -> Path:
-    """The data set on this machine; of a handle without a version the newest in the cache if Kaggle
-    does not answer.
+    """The data set on this machine; of a handle without a version the newest in the cache if Kaggle does not answer.
 
     Raises:
-        PlainError: it is not in the cache, and Kaggle does not answer, refuses, or sends something
-            damaged.
+        PlainError: it is not in the cache, and Kaggle does not answer, refuses, or sends something damaged.
     """
     cached = find_cached_versions(wanted)
     if wanted.version in cached:
@@ -97,8 +94,7 @@ def ensure_kaggle_folder(wanted: KaggleRequest) -> Path:
 
 
 def find_cached_versions(wanted: KaggleRequest) -> dict[int, Path]:
-    """The versions that kagglehub's cache holds whole, oldest first: NAME/versions/N with its
-    marker NAME/N.complete."""
+    """The versions that kagglehub's cache holds whole, oldest first: NAME/versions/N with its marker NAME/N.complete."""
     numbers = sorted(
         int(path.stem) for path in _cache_folder(wanted).glob("*.complete") if path.stem.isdecimal()
     )
@@ -119,8 +115,7 @@ def _download_dataset(wanted: KaggleRequest) -> Path:
     logging.getLogger("kagglehub").setLevel(logging.ERROR)
     try:
         _check_credentials()
-        # Notices of newer releases go to standard output, and in its test mode the client prints
-        # its own key there.
+        # Notices of newer releases go to standard output, and in its test mode the client prints its own key there.
         with contextlib.redirect_stdout(io.StringIO()):
             return Path(kagglehub.dataset_download(wanted.handle))
     except KaggleApiHTTPError as error:
@@ -158,8 +153,7 @@ def _check_credentials() -> None:
 
 
 def is_kaggle_reachable() -> bool:
-    """Whether Kaggle gives any answer; a thread, because looking up a name has no time limit of its
-    own."""
+    """Whether Kaggle gives any answer; a thread, because looking up a name has no time limit of its own."""
     import requests
     from kagglesdk.kaggle_env import get_endpoint, get_env
 

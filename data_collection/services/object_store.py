@@ -1,5 +1,4 @@
-"""Open object stores through fsspec, and explain their errors without quoting signed addresses or
-keys."""
+"""Open object stores through fsspec, and explain their errors without quoting signed addresses or keys."""
 
 import re
 from typing import TYPE_CHECKING
@@ -59,8 +58,7 @@ def is_object_store_url(text: str) -> bool:
 
 
 def open_object_store(url: str) -> "tuple[fsspec.AbstractFileSystem, str]":
-    """The store of an address, and the folder in it, with a slash at its end; asks nothing over the
-    network.
+    """The store of an address, and the folder in it, with a slash at its end; asks nothing over the network.
 
     Raises:
         PlainError: the address is none of a store, holds a password, or its package is missing.

@@ -1,8 +1,7 @@
 """Asks the OpenAI API, or a server that speaks like it, and says in plain words what went wrong.
 
-The key is read from OPENAI_API_KEY only. It is in no sentence, file or exception: what the server
-says is cleaned, and errors are raised outside of the `except` that caught them, so that they carry
-no trace of the request.
+The key is read from OPENAI_API_KEY only. It is in no sentence, file or exception: what the server says is cleaned, and
+errors are raised outside of the `except` that caught them, so that they carry no trace of the request.
 """
 
 import functools
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 TEXT_TIMEOUT_S = 60.0
-"""Seconds that an answer in words may take; the library's own limit is ten minutes, three times
-over."""
+"""Seconds that an answer in words may take; the library's own limit is ten minutes, three times over."""
 
 IMAGE_TIMEOUT_S = 240.0
 """Seconds that a picture may take."""
@@ -34,13 +32,11 @@ IMAGE_TIMEOUT_S = 240.0
 MAX_RETRIES = 3
 """Times that the library asks again after a time-out, a lost connection, 408, 409, 429 or 5xx.
 
-It waits as long as Retry-After says, up to two minutes (with more it gives up at once), otherwise
-.5 s, 1 s, 2 s.
+It waits as long as Retry-After says, up to two minutes (with more it gives up at once), otherwise .5 s, 1 s, 2 s.
 """
 
 RATE_LIMIT_PAUSE_S = 20.0
-"""Seconds to wait after a 429 that does not say how long; with the retries it makes up the minute
-that limits count in."""
+"""Seconds to wait after a 429 that does not say how long; with the retries it makes up the minute that limits count in."""
 
 NO_CREDIT_CODES = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 MODERATION_CODES = ("moderation_blocked", "content_policy_violation", "content_filter")
@@ -67,13 +63,11 @@ MESSAGE_BY_ERROR_CLASS = {
     "APIStatusError": "{service} refuses the request ({status}){said}. Check {option}, or give {instead}.",
     "OpenAIError": "{service} cannot be asked with these settings. Check the variables OPENAI_..., or give {instead}.",
 }
-"""What each error of the library means for a person; an error's own class stands before its
-bases."""
+"""What each error of the library means for a person; an error's own class stands before its bases."""
 
 
 class UnusableAnswer(Exception):
-    """An answer came that cannot be used; asking again may help. The message is the reason, in
-    words."""
+    """An answer came that cannot be used; asking again may help. The message is the reason, in words."""
 
 
 class ModerationRefusal(UnusableAnswer):
@@ -114,13 +108,11 @@ def check_api_key(instead: str) -> Requirement:
 
 
 def call_openai(work: "Callable[[openai.OpenAI], Answer]", asking: OpenAICall) -> Answer:
-    """Returns what `work` makes of the service's answer; rate limits are waited for, passing faults
-    tried again.
+    """Returns what `work` makes of the service's answer; rate limits are waited for, passing faults tried again.
 
     Raises:
         Refused: by moderation. Unusable: the answer is not what the API documents, or was cut.
-        PlainError: the service cannot be used: no or a wrong key, no credit, no such model, no
-            connection, ...
+        PlainError: the service cannot be used: no or a wrong key, no credit, no such model, no connection, ...
     """
     _check_configuration(asking)
     import openai
@@ -135,8 +127,7 @@ def call_openai(work: "Callable[[openai.OpenAI], Answer]", asking: OpenAICall) -
     except openai.OpenAIError as error:
         fault = _convert_openai_error(error, asking)
     except (ValueError, TypeError, AttributeError, LookupError):
-        # Measured: a page of HTML comes as a str, cut JSON as a bare JSONDecodeError, `choices: []`
-        # as an IndexError.
+        # Measured: a page of HTML comes as a str, cut JSON as a bare JSONDecodeError, `choices: []` as an IndexError.
         fault = UnusableAnswer(
             "the answer is not what the API documents; is OPENAI_BASE_URL right?"
         )
@@ -144,8 +135,7 @@ def call_openai(work: "Callable[[openai.OpenAI], Answer]", asking: OpenAICall) -
 
 
 def remove_keys(text: object) -> str:
-    """One line of text from the service, without what looks like a key; servers echo the key they
-    were sent."""
+    """One line of text from the service, without what looks like a key; servers echo the key they were sent."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     if len(_read_api_key()) >= 8:
         line = line.replace(_read_api_key(), "(key)")
@@ -201,8 +191,7 @@ def _load_certificates() -> ssl.SSLContext:
 
 
 def _prepare_rate_limit_retry(response: "httpx2.Response") -> None:
-    """Says that a rate limit is waited for; without credit, waiting is in vain, and the library
-    would do it all the same."""
+    """Says that a rate limit is waited for; without credit, waiting is in vain, and the library would do it all the same."""
     if response.status_code != 429:
         return
     response.read()

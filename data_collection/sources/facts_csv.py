@@ -1,5 +1,4 @@
-"""Read the CSV files given with --facts: persons, prompts, seeds, generators and source images by
-file name."""
+"""Read the CSV files given with --facts: persons, prompts, seeds, generators and source images by file name."""
 
 import csv
 from collections.abc import Sequence

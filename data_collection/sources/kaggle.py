@@ -1,5 +1,4 @@
-"""Photographs of a Kaggle data set: fetched once by kagglehub into its own cache, then read from
-there without a network."""
+"""Photographs of a Kaggle data set: fetched once by kagglehub into its own cache, then read from there without a network."""
 
 import hashlib
 import importlib.util
@@ -24,11 +23,10 @@ DEFAULT_KAGGLE_VERSION = 1
 
 
 def parse_kaggle_argument(argument: str) -> KaggleRequest:
-    """Reads COUNT, COUNT@OWNER/NAME, COUNT@OWNER/NAME/versions/N, or nothing: all of the default
-    set.
+    """Reads COUNT, COUNT@OWNER/NAME, COUNT@OWNER/NAME/versions/N, or nothing: all of the default set.
 
-    The default set is pinned to DEFAULT_VERSION: kagglehub calls Kaggle for a handle without a
-    version even if its cache holds the data set, and another version may hold other photographs.
+    The default set is pinned to DEFAULT_VERSION: kagglehub calls Kaggle for a handle without a version even if its cache
+    holds the data set, and another version may hold other photographs.
 
     Raises:
         PlainError: it is none of these.
@@ -49,8 +47,7 @@ def parse_kaggle_argument(argument: str) -> KaggleRequest:
 
 
 def list_kaggle_candidates(request: SourceRequest) -> list[CandidateFace]:
-    """The first photographs by name, or a draw by the seed; fetches the data set if the cache does
-    not hold it.
+    """The first photographs by name, or a draw by the seed; fetches the data set if the cache does not hold it.
 
     They are lasting: a name that was collected from one version is not looked at again in another.
 
@@ -81,8 +78,7 @@ def compute_natural_sort_key(name: str) -> tuple[list[object], str]:
 
 
 def compute_random_sort_key(name: str, seed: int) -> str:
-    """Sorts names at random, each by itself: a longer draw begins with the shorter one of the same
-    seed."""
+    """Sorts names at random, each by itself: a longer draw begins with the shorter one of the same seed."""
     return hashlib.sha256(f"{seed}:{name}".encode(errors="surrogateescape")).hexdigest()
 
 
@@ -129,8 +125,7 @@ def list_kaggle_requirements(request: SourceRequest) -> list[Requirement]:
 
 
 def make_kaggle_source_name(argument: str, settings: CollectionSettings) -> str:
-    """The whole handle: what was collected is not looked at again, and another set may have a file
-    of the same name."""
+    """The whole handle: what was collected is not looked at again, and another set may have a file of the same name."""
     return parse_kaggle_argument(argument).handle
 
 

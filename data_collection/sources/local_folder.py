@@ -15,8 +15,7 @@ IGNORED_FILE_NAMES = ("__MACOSX", "Thumbs.db", "desktop.ini")
 def list_folder_candidates(
     path: Path, label: str, source: str, facts: Mapping[str, Mapping[str, object]]
 ) -> list[CandidateFace]:
-    """Every file under a folder, in a fixed order; hidden files are passed over, links are not
-    followed.
+    """Every file under a folder, in a fixed order; hidden files are passed over, links are not followed.
 
     A photograph has no prompt, seed or generator: of a CSV's facts only its person counts.
     """

@@ -1,5 +1,4 @@
-"""Folders in an object store, such as s3://bucket/faces or gs://bucket/faces: what
-found_faces.in_folder is to a disk."""
+"""Folders in an object store, such as s3://bucket/faces or gs://bucket/faces: what found_faces.in_folder is to a disk."""
 
 import errno
 import functools
@@ -21,12 +20,10 @@ if TYPE_CHECKING:
 def list_object_store_candidates(
     url: str, label: str, source: str, facts: Mapping[str, Mapping[str, object]]
 ) -> list[CandidateFace]:
-    """Every file under an address that fsspec opens, in a fixed order; hidden files are passed
-    over.
+    """Every file under an address that fsspec opens, in a fixed order; hidden files are passed over.
 
-    The faces are lasting, or every run would download all of them again: an object that was
-    overwritten under its old name is not noticed. A photograph has no prompt, seed or generator: of
-    a CSV's facts only its person counts.
+    The faces are lasting, or every run would download all of them again: an object that was overwritten under its old
+    name is not noticed. A photograph has no prompt, seed or generator: of a CSV's facts only its person counts.
 
     Raises:
         PlainError: no such store, bucket or folder, no access, or no network.
@@ -53,8 +50,7 @@ def list_object_store_candidates(
 def _iterate_objects(
     store: "fsspec.AbstractFileSystem", root: str, url: str
 ) -> Iterator[tuple[str, int]]:
-    """Names below the folder, and sizes in bytes; an empty listing is an error, for stores have no
-    empty folders."""
+    """Names below the folder, and sizes in bytes; an empty listing is an error, for stores have no empty folders."""
     try:
         found = store.find(root, detail=True)
     except Exception as error:  # every store's library has its own dozen types; FAULTS sorts them
@@ -79,8 +75,7 @@ def _is_ignored_object(name: str) -> bool:
 def _download_object(store: "fsspec.AbstractFileSystem", path: str, size: int) -> bytes:
     """The object's bytes; OSError is for what concerns this one alone.
 
-    A row with an OSError is never looked at again, so a store that fails as a whole must stop the
-    run instead.
+    A row with an OSError is never looked at again, so a store that fails as a whole must stop the run instead.
     """
     if size > decode.MAX_IMAGE_BYTES:
         raise UnavailableImage(f"larger than {decode.MAX_IMAGE_BYTES // 1_000_000} MB")

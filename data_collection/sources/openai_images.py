@@ -1,5 +1,4 @@
-"""Faces drawn by an image model of the OpenAI API, from prompts alone or by editing photographs.
-Every picture is paid for."""
+"""Faces drawn by an image model of the OpenAI API, from prompts alone or by editing photographs. Every picture is paid for."""
 
 import base64
 import concurrent.futures
@@ -162,8 +161,7 @@ def _read_openai_version() -> str:
 
 
 def request_image(model: str, prompt: str, folder: Path, photograph: FaceRecord | None) -> bytes:
-    """The PNG bytes of one picture: drawn from the prompt, or the photograph of the data set in
-    `folder` edited by it.
+    """The PNG bytes of one picture: drawn from the prompt, or the photograph of the data set in `folder` edited by it.
 
     Raises:
         NotAFile: moderation refuses the prompt or the photograph.
@@ -202,8 +200,7 @@ def request_image(model: str, prompt: str, folder: Path, photograph: FaceRecord 
 
 
 def _encode_upload(folder: Path, photograph: FaceRecord) -> bytes:
-    """The upright square of the original as PNG, which every container becomes; its metadata
-    (places, names) stay here."""
+    """The upright square of the original as PNG, which every container becomes; its metadata (places, names) stay here."""
     square = decode.decode_face(stored_images.read_original(folder, photograph)).square
     square.thumbnail((OPENAI_IMAGE_SIDE_PX, OPENAI_IMAGE_SIDE_PX))
     square.info.clear()
@@ -215,8 +212,8 @@ def _encode_upload(folder: Path, photograph: FaceRecord) -> bytes:
 def _request_images_concurrently(
     faces: Sequence[CandidateFace],
 ) -> Iterator[tuple[CandidateFace, bytes | Exception]]:
-    """Draws AT_ONCE pictures at a time and yields each when it is done; after a fatal fault or an
-    interruption, those under way still come."""
+    """Draws AT_ONCE pictures at a time and yields each when it is done; after a fatal fault or an interruption, those
+    under way still come."""
     fatal: BaseException | None = None
     stop = threading.Event()
     with concurrent.futures.ThreadPoolExecutor(MAX_CONCURRENT_IMAGE_REQUESTS) as pool:
@@ -249,8 +246,7 @@ def _request_images_concurrently(
 
 
 def _load_image_or_error(face: CandidateFace, stop: threading.Event) -> bytes | Exception | None:
-    """The bytes, or what took their place; None, unasked, once `stop` is set, which a fatal fault
-    does at once."""
+    """The bytes, or what took their place; None, unasked, once `stop` is set, which a fatal fault does at once."""
     if stop.is_set():
         return None
     try:

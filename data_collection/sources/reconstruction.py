@@ -1,8 +1,7 @@
-"""Photographs passed through Stable Diffusion's autoencoder, or redrawn by it: generated pictures
-of the very same faces.
+"""Photographs passed through Stable Diffusion's autoencoder, or redrawn by it: generated pictures of the very same faces.
 
-What is left between the two classes is the generator's trace alone: content, framing and size are
-the photograph's (Guillaro et al. 2025, arXiv 2412.17671, train on such pairs).
+What is left between the two classes is the generator's trace alone: content, framing and size are the photograph's
+(Guillaro et al. 2025, arXiv 2412.17671, train on such pairs).
 """
 
 import functools
@@ -30,8 +29,7 @@ from data_collection.source_types import CandidateFace, Source, SourceRequest, p
 from runtime import console
 
 RECONSTRUCTION_PROMPT = "a photo of a face"
-"""Of redrawn photographs. It is not in their rows' `prompt`: a prompt that all share would make one
-group of them all."""
+"""Of redrawn photographs. It is not in their rows' `prompt`: a prompt that all share would make one group of them all."""
 
 AUTOENCODER_STRIDE_PX = 8
 """Autoencoders shrink by this; sides are multiples of it."""
@@ -44,8 +42,7 @@ def make_reconstruction_source_name(argument: str, settings: CollectionSettings)
 
 
 def list_reconstruction_candidates(request: SourceRequest) -> list[CandidateFace]:
-    """One reconstruction of each of the first COUNT accepted photographs; with a strength, one seed
-    for each."""
+    """One reconstruction of each of the first COUNT accepted photographs; with a strength, one seed for each."""
     count, settings = (
         parse_count("reconstruction", request.argument, DEFAULT_GENERATED_COUNT),
         request.settings,
@@ -115,8 +112,7 @@ def check_reconstruction_request(request: SourceRequest, known: Sequence[FaceRec
 
 
 def compute_reconstruction_side(shorter: int, drawing: GenerationSettings) -> int:
-    """Never more than the photograph's shorter side: enlarging would leave a trace on one class
-    only."""
+    """Never more than the photograph's shorter side: enlarging would leave a trace on one class only."""
     return max(
         AUTOENCODER_STRIDE_PX,
         min(drawing.draw_size, shorter // AUTOENCODER_STRIDE_PX * AUTOENCODER_STRIDE_PX),
@@ -143,8 +139,7 @@ def reconstruct_candidates(
     """Yields every face with its PNG, a batch of one size at a time.
 
     Raises:
-        PlainError: the model cannot be had, a photograph is missing, or one image does not fit into
-            memory.
+        PlainError: the model cannot be had, a photograph is missing, or one image does not fit into memory.
     """
     artist = load_reconstruction_pipeline(drawing)
 
@@ -174,8 +169,7 @@ def decode_square(photograph: bytes, side: int) -> Image.Image:
 
 
 def load_reconstruction_pipeline(drawing: GenerationSettings, revision: str = "") -> LoadedPipeline:
-    """The autoencoder alone, or, with a strength, the whole model, which stable_diffusion may have
-    loaded already."""
+    """The autoencoder alone, or, with a strength, the whole model, which stable_diffusion may have loaded already."""
     if drawing.strength:
         return pipeline_loader.load_pipeline(drawing, revision)
     return pipeline_loader.get_cached_pipeline(
@@ -199,8 +193,7 @@ def reconstruct_images(
     pictures: Sequence[Image.Image],
     seeds: Sequence[int | None],
 ) -> list[bytes]:
-    """Passes square pictures of one size through the autoencoder, or redraws them from their seeds;
-    returns PNG files."""
+    """Passes square pictures of one size through the autoencoder, or redraws them from their seeds; returns PNG files."""
     if not drawing.strength:
         return sampling.encode_pngs(_encode_and_decode(artist, pictures))
     import diffusers
@@ -233,8 +226,7 @@ def _encode_and_decode(
 
 
 def regenerate_reconstruction(record: FaceRecord, photograph: bytes) -> bytes:
-    """Makes one reconstruction again from its row and the bytes of its `source_image`; returns a
-    PNG file.
+    """Makes one reconstruction again from its row and the bytes of its `source_image`; returns a PNG file.
 
     Raises:
         PlainError: the row is no reconstruction, or its model cannot be had.

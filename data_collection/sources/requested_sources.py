@@ -17,8 +17,7 @@ DEFAULT_GENERATED_SOURCES = ("stable-diffusion:700",)
 
 
 def parse_requested_sources(settings: CollectionSettings) -> list[RequestedSource]:
-    """Every source that the person asked for, photographs first; the project's own pair if none was
-    named.
+    """Every source that the person asked for, photographs first; the project's own pair if none was named.
 
     Raises:
         PlainError: one is no source, or no folder.
@@ -50,8 +49,7 @@ def parse_requested_sources(settings: CollectionSettings) -> list[RequestedSourc
 def _make_unique_name(
     text: str, row: Source, settings: CollectionSettings, taken: dict[str, str]
 ) -> str:
-    """A name that no other source of the run has; a larger count of the same source is the same
-    source."""
+    """A name that no other source of the run has; a larger count of the same source is the same source."""
     kind, _, argument = text.partition(":")
     same = strip_count(text)
     names = (
@@ -69,8 +67,7 @@ def _make_unique_name(
 
 
 def _list_folder_names(argument: str) -> list[str]:
-    """A store's whole address, because what was fetched from it is not looked at again; of a folder
-    ever more of its path."""
+    """A store's whole address, because what was fetched from it is not looked at again; of a folder ever more of its path."""
     if object_store.is_object_store_url(argument):
         return [argument.rstrip("/")]
     parts = Path(argument).expanduser().resolve().parts

@@ -1,5 +1,4 @@
-"""Faces that Stable Diffusion draws from prompts: one seed each, so that any of them can be drawn
-again, alone."""
+"""Faces that Stable Diffusion draws from prompts: one seed each, so that any of them can be drawn again, alone."""
 
 import functools
 import itertools
@@ -26,8 +25,7 @@ from runtime import console
 
 
 def list_stable_diffusion_candidates(request: SourceRequest) -> list[CandidateFace]:
-    """One face for every seed from settings.seed on, the prompts in turn; nothing is drawn yet, but
-    prompts are written."""
+    """One face for every seed from settings.seed on, the prompts in turn; nothing is drawn yet, but prompts are written."""
     count, settings = (
         parse_count("stable-diffusion", request.argument, DEFAULT_GENERATED_COUNT),
         request.settings,
@@ -87,8 +85,7 @@ def check_stable_diffusion_request(request: SourceRequest, known: Sequence[FaceR
 def generate_candidates(
     faces: Sequence[CandidateFace], drawing: GenerationSettings, folder: Path
 ) -> Iterator[tuple[CandidateFace, bytes]]:
-    """Yields every face with its PNG: first those of drawn_ahead, then the others, a batch at a
-    time.
+    """Yields every face with its PNG: first those of drawn_ahead, then the others, a batch at a time.
 
     Raises:
         PlainError: the model cannot be had, or one image does not fit into memory.
@@ -119,8 +116,7 @@ def generate_from_prompt(
 
 
 def regenerate_from_prompt(record: FaceRecord) -> bytes:
-    """Draws one image again, alone, from its row; returns a PNG file. On another device or version
-    it may differ.
+    """Draws one image again, alone, from its row; returns a PNG file. On another device or version it may differ.
 
     Raises:
         PlainError: the row is not of Stable Diffusion, or its model cannot be had.

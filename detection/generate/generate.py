@@ -1,5 +1,4 @@
-"""Draws one generated face at a time with the collection's generators: from a prompt, from a photo,
-or from a seed alone."""
+"""Draws one generated face at a time with the collection's generators: from a prompt, from a photo, or from a seed alone."""
 
 import os
 import re
@@ -24,8 +23,7 @@ from runtime import console
 SEED_COUNT = 2**31
 
 MAX_ATTEMPTS = 2
-"""Seeds that are drawn before a single-coloured picture is given up; a collection takes six, but
-nobody waits for it."""
+"""Seeds that are drawn before a single-coloured picture is given up; a collection takes six, but nobody waits for it."""
 
 _generation_lock = (
     threading.Lock()
@@ -36,8 +34,7 @@ class PageGenerator:
     """A generator, ready to draw; its model is loaded at the first picture and kept.
 
     Example:
-        >>> Drawer.of("stable-diffusion@SG161222/Realistic_Vision_V1.4").draw("a photo of the face
-        of a nurse", None, 7).told
+        >>> Drawer.of("stable-diffusion@SG161222/Realistic_Vision_V1.4").draw("a photo of the face of a nurse", None, 7).told
 
     Attributes:
         source: as it was written.
@@ -57,8 +54,7 @@ class PageGenerator:
         """Reads KIND or KIND@MODEL; a COUNT, as collections have it, is passed over.
 
         Args:
-            drawing: steps, size and so on; those of a collection without options, if none are
-                given.
+            drawing: steps, size and so on; those of a collection without options, if none are given.
 
         Raises:
             PlainError: no such generator, or settings that it cannot draw with.
@@ -78,11 +74,9 @@ class PageGenerator:
         return cls(source, generator, chosen)
 
     def ready(self) -> str:
-        """Why it cannot draw here, or what the first picture waits for, in plain words; empty if
-        nothing is in the way.
+        """Why it cannot draw here, or what the first picture waits for, in plain words; empty if nothing is in the way.
 
-        Nothing is loaded; a model that is not at hand is asked about on the hub, which takes five
-        seconds at most.
+        Nothing is loaded; a model that is not at hand is asked about on the hub, which takes five seconds at most.
         """
         return _redact_secrets(self._generator.ready(self._drawing))
 
@@ -94,9 +88,8 @@ class PageGenerator:
             seed: 0 to 2**31 - 1.
 
         Raises:
-            PlainError: another face is being drawn (exit code BUSY), a prompt or photo that cannot
-                be drawn from, a model that cannot be had, or a safety checker that refuses what it
-                draws.
+            PlainError: another face is being drawn (exit code BUSY), a prompt or photo that cannot be drawn from, a model that
+                cannot be had, or a safety checker that refuses what it draws.
         """
         wish = self._wish(prompt, photo, seed)
         if not _generation_lock.acquire(blocking=False):

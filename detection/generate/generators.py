@@ -37,8 +37,7 @@ class GeneratedFace:
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """What one face is drawn from; `photo` is the upright square of a photograph, where one is
-    needed."""
+    """What one face is drawn from; `photo` is the upright square of a photograph, where one is needed."""
 
     prompt: str
     seed: int

@@ -1,5 +1,4 @@
-"""What is in the way of drawing here, in plain words, found out without importing anything
-heavy."""
+"""What is in the way of drawing here, in plain words, found out without importing anything heavy."""
 
 import functools
 import importlib.metadata
@@ -17,8 +16,7 @@ from data_collection.settings import GenerationSettings
 
 
 def describe_model_obstacles(drawing: GenerationSettings, passes: float, only: str = "") -> str:
-    """Why a model cannot draw here, or what the first picture waits for; empty if nothing is in the
-    way.
+    """Why a model cannot draw here, or what the first picture waits for; empty if nothing is in the way.
 
     Args:
         passes: of the UNet, for one picture.
@@ -63,8 +61,7 @@ def describe_sample_obstacles() -> str:
 
 
 def _has_likely_gpu() -> bool:
-    """Whether torch is likely to find a GPU; asking torch itself means importing it, which takes
-    seconds."""
+    """Whether torch is likely to find a GPU; asking torch itself means importing it, which takes seconds."""
     if importlib.metadata.version("torch").endswith("+cpu"):
         return False
     return sys.platform != "linux" or any(
@@ -74,8 +71,7 @@ def _has_likely_gpu() -> bool:
 
 @functools.cache
 def _measure_cpu_flops() -> float:
-    """Floating-point operations per second of a matrix product, as drawing_device.speed has them of
-    torch: a tenth more."""
+    """Floating-point operations per second of a matrix product, as drawing_device.speed has them of torch: a tenth more."""
     matrix, seconds = np.ones((1024, 1024), np.float32), []
     for _ in range(4):
         start = time.perf_counter()

@@ -1,5 +1,4 @@
-"""A collection that draws: killed at any moment, nothing is lost and nothing is drawn twice; black
-pictures are drawn anew."""
+"""A collection that draws: killed at any moment, nothing is lost and nothing is drawn twice; black pictures are drawn anew."""
 
 import random
 import re

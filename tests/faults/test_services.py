@@ -1,5 +1,4 @@
-"""Services and models that are slow, hostile or not there; what is written to them and what they
-answer."""
+"""Services and models that are slow, hostile or not there; what is written to them and what they answer."""
 
 import random
 import shutil

@@ -1,5 +1,4 @@
-"""A Stable Diffusion pipeline of random weights, half a megabyte on disk, what it draws, and a hub
-that serves it."""
+"""A Stable Diffusion pipeline of random weights, half a megabyte on disk, what it draws, and a hub that serves it."""
 
 import io
 import json
@@ -57,8 +56,7 @@ def decode_pixels(data: bytes) -> np.ndarray:
 
 
 def save_pipeline(folder: Path, flagged: str = "") -> Path:
-    """Saves a pipeline; with `flagged`, one with a safety checker that flags "none" or "all" of its
-    pictures."""
+    """Saves a pipeline; with `flagged`, one with a safety checker that flags "none" or "all" of its pictures."""
     import torch
     from diffusers import PNDMScheduler, StableDiffusionPipeline
 
@@ -132,8 +130,7 @@ def _build_unet():
 
 
 def _build_autoencoder():
-    """Shrinks by eight as the real ones do; its last layer is louder than chance makes it, so that
-    pictures have contrast."""
+    """Shrinks by eight as the real ones do; its last layer is louder than chance makes it, so that pictures have contrast."""
     import torch
     from diffusers import AutoencoderKL
 
@@ -150,8 +147,7 @@ def _build_autoencoder():
 
 
 def _build_safety_checker(flagged: str):
-    """A real checker: a picture is flagged if its cosine with a concept exceeds the concept's
-    threshold."""
+    """A real checker: a picture is flagged if its cosine with a concept exceeds the concept's threshold."""
     import torch
     from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
     from transformers import CLIPConfig, CLIPImageProcessor

@@ -1,5 +1,4 @@
-"""A model is found in a folder, in the hub's cache or on the hub; what is missing there is said in
-a sentence."""
+"""A model is found in a folder, in the hub's cache or on the hub; what is missing there is said in a sentence."""
 
 import json
 import shutil

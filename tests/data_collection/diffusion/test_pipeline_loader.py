@@ -1,5 +1,4 @@
-"""A model is loaded from weights of any layout, with any scheduler; damaged ones end in a
-sentence."""
+"""A model is loaded from weights of any layout, with any scheduler; damaged ones end in a sentence."""
 
 import shutil
 from dataclasses import replace

@@ -1,5 +1,4 @@
-"""Everything that is asked for shows in the picture; as many are painted at a time as fit into
-memory."""
+"""Everything that is asked for shows in the picture; as many are painted at a time as fit into memory."""
 
 from dataclasses import replace
 

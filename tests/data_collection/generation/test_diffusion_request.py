@@ -1,5 +1,4 @@
-"""COUNT@MODEL and the scheduler are checked before anything is written, and give the source its
-name."""
+"""COUNT@MODEL and the scheduler are checked before anything is written, and give the source its name."""
 
 from dataclasses import replace
 

@@ -1,5 +1,4 @@
-"""Faces drawn by a Ray cluster of this machine's cores are those that one process draws, also when
-a worker is killed."""
+"""Faces drawn by a Ray cluster of this machine's cores are those that one process draws, also when a worker is killed."""
 
 import os
 import subprocess

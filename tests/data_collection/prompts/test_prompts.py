@@ -1,5 +1,4 @@
-"""Only what is missing is written, by the writer that was asked for, and what that takes is told
-first."""
+"""Only what is missing is written, by the writer that was asked for, and what that takes is told first."""
 
 import subprocess
 import sys

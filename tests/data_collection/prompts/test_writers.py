@@ -1,5 +1,4 @@
-"""GPT's answers and a person's file are topped up, cut, looked at and refused; templates have their
-own tests."""
+"""GPT's answers and a person's file are topped up, cut, looked at and refused; templates have their own tests."""
 
 from dataclasses import replace
 

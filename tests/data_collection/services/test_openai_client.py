@@ -1,5 +1,4 @@
-"""Whatever the service, the line or the key is like, a sentence tells it, nothing is lost, and the
-key is never shown."""
+"""Whatever the service, the line or the key is like, a sentence tells it, nothing is lost, and the key is never shown."""
 
 import socket
 import time

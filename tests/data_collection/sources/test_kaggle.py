@@ -1,5 +1,4 @@
-"""Kaggle's data sets: from a cache that is already there, and through the real client from a server
-on this machine."""
+"""Kaggle's data sets: from a cache that is already there, and through the real client from a server on this machine."""
 
 import base64
 import errno
@@ -49,8 +48,7 @@ def cache(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path / "home"))
     monkeypatch.setenv("KAGGLE_API_TOKEN", SECRET)
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "cache"))
-    # The client's own setting for a server on port 80 of this machine, which is reached through a
-    # proxy on any port.
+    # The client's own setting for a server on port 80 of this machine, which is reached through a proxy on any port.
     monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     return tmp_path / "cache"

@@ -1,5 +1,4 @@
-"""A folder in an object store is collected like one on a disk; here from a real S3 client and a
-server on this machine."""
+"""A folder in an object store is collected like one on a disk; here from a real S3 client and a server on this machine."""
 
 import subprocess
 import sys

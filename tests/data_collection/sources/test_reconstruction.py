@@ -1,5 +1,4 @@
-"""Photographs through the toy's autoencoder and through its image-to-image, loaded as the real ones
-are."""
+"""Photographs through the toy's autoencoder and through its image-to-image, loaded as the real ones are."""
 
 import json
 from dataclasses import replace
@@ -63,8 +62,7 @@ def test_every_photograph_has_one_reconstruction_that_knows_it(tmp_path, model, 
         face, drawn = faces[record.id]
         assert face.file == f"{record.id[:16]}.png" and not face.prompt and face.lasting
         assert face.seed == (3 + number if strength else None)
-        # The third is smaller than what is drawn: it keeps its size, to the multiple of eight below
-        # it.
+        # The third is smaller than what is drawn: it keeps its size, to the multiple of eight below it.
         assert (
             drawn.shape
             == ((48, 48, 3) if number == 2 else (GENERATED_SIDE_PX, GENERATED_SIDE_PX, 3))
@@ -106,8 +104,7 @@ def test_the_autoencoder_sees_the_photograph_and_no_chance(tmp_path, model):
 
 
 def test_what_the_autoencoder_is_given_is_what_it_gives_back(tmp_path, model):
-    """The toy's weights are random; an autoencoder that returns what it gets shows that sides and
-    values are kept."""
+    """The toy's weights are random; an autoencoder that returns what it gets shows that sides and values are kept."""
     request = asked(tmp_path, model, "1")
     artist = reconstruction.load_reconstruction_pipeline(request.settings.drawing)
     seen = {}

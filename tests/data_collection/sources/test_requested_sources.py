@@ -1,5 +1,4 @@
-"""What a person names becomes sources with names of their own; a larger count is the same
-source."""
+"""What a person names becomes sources with names of their own; a larger count is the same source."""
 
 import pytest
 

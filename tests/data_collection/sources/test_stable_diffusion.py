@@ -1,5 +1,4 @@
-"""Stable Diffusion of random weights draws faces that say how they were drawn, in a collection and
-alone."""
+"""Stable Diffusion of random weights draws faces that say how they were drawn, in a collection and alone."""
 
 import json
 from dataclasses import replace

@@ -1,5 +1,4 @@
-"""Faces for the page, by a tiny pipeline on disk that is loaded as the real ones are, and by a
-service on this machine."""
+"""Faces for the page, by a tiny pipeline on disk that is loaded as the real ones are, and by a service on this machine."""
 
 import io
 import shutil
