@@ -13,7 +13,6 @@ from PIL import Image
 
 from data_collection.audit.file_features import FeatureValues, measure_container
 from data_collection.audit.history_features import (
-    _DCT_BASIS,
     measure_block_grid,
     measure_periodic_lines,
     measure_quantisation,
@@ -74,6 +73,3 @@ def apply_history(face: DecodedFace, history: FaceRecord) -> DecodedFace:
         square.save(buffer, history.format, quality=min(max(history.quality or 80, 1), 100))
         square = Image.open(buffer).convert("RGB")
     return replace(face, square=square)
-
-
-_DCT_BASIS[:, 0] = np.sqrt(1 / 8)

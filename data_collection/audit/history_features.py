@@ -61,6 +61,7 @@ def measure_periodic_lines(grey: np.ndarray) -> FeatureValues:
 
 
 _DCT_BASIS = np.cos(np.pi * (2 * np.arange(8)[:, None] + 1) * np.arange(3)[None, :] / 16) / 2
+_DCT_BASIS[:, 0] = np.sqrt(1 / 8)
 
 
 def measure_quantisation(face: DecodedFace) -> FeatureValues:
