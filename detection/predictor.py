@@ -216,7 +216,7 @@ class Detector:
         if not np.isfinite(probability):
             return replace(detection, error="the detector gave no number for it")
         return replace(
-            detection, verdict=self.card.calibration.verdict(probability), probability=probability
+            detection, verdict=self.card.calibration.decide(probability), probability=probability
         )
 
 

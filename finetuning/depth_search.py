@@ -16,6 +16,7 @@ from finetuning.depth_training import DepthTrial
 from finetuning.depth_trials import DEPTH_SPACE_VERSION, DepthHyperModel
 from runtime import console
 from training.head_search import tuner_runs
+from training.head_search.tuner_runs import LoggedTuner, TrialLog
 from training.seed_spread import SeedSpread
 
 DEPTH_ORACLES: dict[str, type[keras_tuner.Oracle]] = {
@@ -40,13 +41,16 @@ def make_depth_oracle(name: str, deepest: int, trials: int, seed: int) -> keras_
     # KerasTuner's own choice, three random trials for each hyperparameter, would leave nothing for
     # the Bayesian part
     more = {"num_initial_points": max(deepest, trials // 2)} if name == "bayesian" else {}
-    # KerasTuner takes a seed of 0 for none
     return EachDepthFirst(
         objective=keras_tuner.Objective(CALIBRATED_LOSS_NAME, "min"),
         max_trials=trials,
-        seed=seed + 1,
+        seed=tuner_runs.make_depth_oracle_seed(seed),
         **more,
     )
+
+
+class DepthTuner(LoggedTuner, keras_tuner.Tuner):
+    """KerasTuner's own loop, one trial at a time."""
 
 
 @dataclass(frozen=True)
@@ -105,10 +109,13 @@ def search_depths(hypermodel: DepthHyperModel, folder: Path, log_folder: Path) -
         proposing = make_depth_oracle(
             settings.tuner, hypermodel.deepest, settings.trials, settings.seed
         )
-        tuner = tuner_runs.make_logged_tuner(
-            keras_tuner.Tuner, settings.trials, log_folder / name, describe_depth_trial
+        return DepthTuner(
+            proposing,
+            hypermodel,
+            trial_log=TrialLog(settings.trials, log_folder / name, describe_depth_trial),
+            directory=folder,
+            project_name=name,
         )
-        return tuner(proposing, hypermodel, directory=folder, project_name=name)
 
     with tuner_runs.hold_search(folder / name):
         tuner = tuner_runs.start_tuner(make, settings.trials)

@@ -32,7 +32,7 @@ def save_finetuned_detector(
     """
     start, settings, data = hypermodel.parent, hypermodel.settings, hypermodel.data
     card, best = start.card, outcome.best
-    labels = data.labels(data.validation)
+    labels = data.encode_labels(data.validation)
     logits = hypermodel.logits(best.depth)
     heat = fit_temperature(logits, labels)
     probabilities = sigmoid(logits / heat)
@@ -69,7 +69,7 @@ def save_finetuned_detector(
             calibration=calibrate_probabilities(
                 probabilities, labels, card.calibration.target_fpr, heat
             ),
-            metrics=calibration.compute_scores(probabilities, labels),
+            metrics=asdict(calibration.compute_scores(probabilities, labels)),
             baselines=compared,
             parity=parity,
             cost=asdict(costs.measure_cost(folder / saved_models.ONNX_FILE)),
@@ -121,7 +121,7 @@ def copy_baselines(
         folder / BASELINES_FOLDER
     ).mkdir()
     shutil.copyfile(start.folder / saved_models.ONNX_FILE, folder / file)
-    metrics = calibration.compute_scores(sigmoid(hypermodel.logits_before()), labels)
+    metrics = asdict(calibration.compute_scores(sigmoid(hypermodel.logits_before()), labels))
     own = {
         "metrics": metrics,
         "file": file,

@@ -1,4 +1,4 @@
-"""`python -m training`: search heads on pretrained bases, train the winner, save it."""
+"""`python -m training`: search heads on pretrained bases and save the best as a detector."""
 
 import tyro
 

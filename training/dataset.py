@@ -24,7 +24,7 @@ class Dataset:
     validation: list[FaceRecord]
 
     @staticmethod
-    def labels(records: Sequence[FaceRecord]) -> np.ndarray:
+    def encode_labels(records: Sequence[FaceRecord]) -> np.ndarray:
         return np.array([record.label == "generated" for record in records], dtype=np.int64)
 
     def described(self) -> dict:

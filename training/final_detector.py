@@ -1,11 +1,11 @@
-"""The winner of a search: its best heads trained once more, joined with their base, and saved with a card."""
+"""Train the best heads of a search once more, join them with their base, and save the detector."""
 
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,30 +19,61 @@ from training.calibration import calibrate_probabilities, fit_temperature, sigmo
 from training.dataset import Dataset
 from training.detectors import assembly, costs, saved_models
 from training.detectors import card as detector_card
+from training.detectors.assembly import EnsembleMember
+from training.detectors.card import Card
 from training.detectors.detector_files import write_baseline_files
 from training.features.column_selection import compute_column_indices
 from training.features.extractor import Extractor
 from training.features.layout import Column
 from training.features.training_features import TrainingFeatures, iterate_blocks
-from training.head_search import batched_training, head_spec, leaderboard
-from training.head_search.batched_tuner import log_training_curves, make_training_plan
-from training.head_search.head_spec import HeadTrial
+from training.head_search import batched_training, leaderboard
+from training.head_search.batched_tuner import log_training_curves
+from training.head_search.head_spec import HeadSpec, HeadTrial
 from training.head_search.head_trainer import HeadTrainingPlan, TrainedHead
 from training.head_search.heads import build_uncompiled_head, combine_generator_outputs
+from training.run_folders import RunFolders
 from training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     import keras
 
 FINAL_PATIENCE_EPOCHS = 10
-"""Epochs without a lower validation loss after which a head of the winner is left as it was at its best."""
+"""Epochs without a lower validation loss after which the training of a final head ends."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun:
+    """What all steps of one training command share.
+
+    Attributes:
+        name: of the detector to be saved.
+        banner: what every report says first; empty if the audit found nothing.
+    """
+
+    settings: TrainingSettings
+    data: Dataset
+    folders: RunFolders
+    name: str
+    banner: str
+
+    @property
+    def validation_labels(self) -> np.ndarray:
+        """1 for generated, shape (images,)."""
+        return self.data.encode_labels(self.data.validation)
+
+
+@dataclass(frozen=True, kw_only=True)
 class FinalHead:
-    """A trained head, what it looks at, and its logits for the validation images' view 0 divided by its temperature."""
+    """A trained head.
 
-    values: dict[str, Any]
+    Attributes:
+        columns: of the feature vector, that the head uses.
+        model: from the columns' features to one logit.
+        temperature: divides the model's logits.
+        logits: of the validation images' view 0, already divided by the temperature.
+    """
+
+    spec: HeadSpec
     columns: list[Column]
     model: "keras.Model"
     temperature: float
@@ -51,11 +82,11 @@ class FinalHead:
 
 @dataclass(frozen=True)
 class FinalDetector:
-    """The best heads on one base, which speak with one voice: the mean of their calibrated logits.
+    """The best heads on one base, an ensemble whose calibrated logits are averaged.
 
     Attributes:
-        generators: sources that every head has a voice for, where there were several.
-        repeats: loss and AUC with every seed, where there were several.
+        generators: the sources that every head has an output for; none if there is one source.
+        repeats: loss and AUC with every seed, where there are several.
     """
 
     base: str
@@ -65,140 +96,164 @@ class FinalDetector:
 
     @property
     def logits(self) -> np.ndarray:
+        """Logits of the validation images' view 0, shape (images,)."""
         return np.mean([head.logits for head in self.heads], axis=0)
 
 
 def train_final_detector(
     trials: Sequence[HeadTrial],
-    faces: Mapping[str, TrainingFeatures],
+    features: Mapping[str, TrainingFeatures],
     labels: np.ndarray,
     seed: int,
     settings: TrainingSettings,
     log_folder: Path,
 ) -> FinalDetector:
-    """Trains the best trial's head from the start, and the next best ones on the same base, as many as the committee has."""
-    base = trials[0].values["base"]
-    rivals = [
-        trial for trial in leaderboard.deduplicate_trials(trials) if trial.values["base"] == base
-    ][: settings.committee]
-    more = {"epochs": 2 * settings.epochs, "patience": FINAL_PATIENCE_EPOCHS}
+    """Train the heads of the best trials on the best trial's base again, from the start.
+
+    Args:
+        trials: best first; as many heads are taken as `settings.ensemble` says.
+        features: by base.
+        labels: of the validation images.
+    """
+    base = trials[0].spec.base
+    on_base = [
+        trial for trial in leaderboard.deduplicate_trials(trials) if trial.spec.base == base
+    ]
     plans = [
-        make_training_plan(faces, trial.values, **more, seed=(seed, number))
-        for number, trial in enumerate(rivals, 1)
+        HeadTrainingPlan(
+            spec=trial.spec,
+            columns=trial.spec.select_columns(features[base].columns),
+            epochs=2 * settings.epochs,
+            patience=FINAL_PATIENCE_EPOCHS,
+            seed=(seed, number),
+        )
+        for number, trial in enumerate(on_base[: settings.ensemble], 1)
     ]
     heads = []
-    trained = batched_training.train_heads(faces[base], plans, settings.batch_size, seed)
-    for number, (trial, plan, head) in enumerate(zip(rivals, plans, trained, strict=True), 1):
-        who = f"seed {seed}, head{number}" if settings.repeats > 1 else f"head{number}"
-        _report_final_head(
-            who, trial, head, log_folder if number == 1 else log_folder / f"head{number}"
-        )
-        heads.append(_build_final_head(f"head{number}", trial, plan, head, faces[base], labels))
-    return FinalDetector(base, heads, faces[base].generators)
+    trained_heads = batched_training.train_heads(features[base], plans, settings.batch_size, seed)
+    for number, (plan, trained) in enumerate(zip(plans, trained_heads, strict=True), 1):
+        title = f"seed {seed}, head{number}" if settings.repeats > 1 else f"head{number}"
+        head_log_folder = log_folder if number == 1 else log_folder / f"head{number}"
+        _report_final_head(title, plan.spec, trained, head_log_folder)
+        heads.append(_build_final_head(f"head{number}", plan, trained, features[base], labels))
+    return FinalDetector(base, heads, features[base].generators)
 
 
-def _report_final_head(who: str, trial: HeadTrial, head: TrainedHead, log_folder: Path) -> None:
+def _report_final_head(title: str, spec: HeadSpec, trained: TrainedHead, log_folder: Path) -> None:
+    """Log and print the training of one head.
+
+    Raises:
+        PlainError: its loss is not finite.
+    """
     with tensorboard_logs.open_run_log(log_folder) as run:
-        log_training_curves(run, head)
-    if head.diverged:
+        log_training_curves(run, trained)
+    if trained.diverged:
         raise console.PlainError(
-            f"{who}, {head_spec.describe_head_spec(trial.values)}, diverged: its loss is not a "
-            "number any more. Take another --seed."
+            f"{title}, {spec.describe()}, diverged: its loss is not finite. Choose another --seed."
         )
-    loss, auc = (head.history[name][head.best] for name in ("val_loss", "val_auc"))
+    loss, auc = (trained.history[name][trained.best_epoch] for name in ("val_loss", "val_auc"))
     console.print_message(
-        f"{who}: {head_spec.describe_head_spec(trial.values)}: epoch {head.best + 1} of {len(head.history['loss'])}, "
-        f"val_loss {loss:.4f}, val_auc {auc:.4f}"
+        f"{title}: {spec.describe()}: epoch {trained.best_epoch + 1} of "
+        f"{len(trained.history['loss'])}, val_loss {loss:.4f}, val_auc {auc:.4f}"
     )
 
 
 def _build_final_head(
     name: str,
-    trial: HeadTrial,
     plan: HeadTrainingPlan,
-    head: TrainedHead,
-    faces: TrainingFeatures,
+    trained: TrainedHead,
+    features: TrainingFeatures,
     labels: np.ndarray,
 ) -> FinalHead:
-    """The trained head in Keras, with its temperature."""
-    built = build_uncompiled_head(faces, plan.columns, plan.layers, plan.units, plan.dropout, name)
-    dense = [layer for layer in built.layers if type(layer).__name__ == "Dense"]
-    for place, layer in enumerate(dense):
-        layer.set_weights(head.weights[2 * place : 2 * place + 2])
-    model = combine_generator_outputs(built)
+    """Return the trained head in Keras, with its temperature."""
+    head = build_uncompiled_head(features, plan.columns, plan.spec, name)
+    dense_layers = [layer for layer in head.layers if type(layer).__name__ == "Dense"]
+    for number, layer in enumerate(dense_layers):
+        layer.set_weights(trained.weights[2 * number : 2 * number + 2])
+    model = combine_generator_outputs(head)
     index = compute_column_indices(plan.columns)
-    parts = [
-        np.asarray(model.predict_on_batch(part[:, 0][:, index]))
-        for part in iterate_blocks(faces.validation)
+    blocks = [
+        np.asarray(model.predict_on_batch(block[:, 0][:, index]))
+        for block in iterate_blocks(features.validation.values)
     ]
-    logits = np.concatenate(parts)[:, 0].astype(np.float64)
-    heat = fit_temperature(logits, labels)
-    return FinalHead(trial.values, list(plan.columns), model, heat, logits / heat)
+    logits = np.concatenate(blocks)[:, 0].astype(np.float64)
+    temperature = fit_temperature(logits, labels)
+    return FinalHead(
+        spec=plan.spec,
+        columns=list(plan.columns),
+        model=model,
+        temperature=temperature,
+        logits=logits / temperature,
+    )
 
 
 def save_final_detector(
-    name: str,
-    winner: FinalDetector,
-    trials: Sequence[HeadTrial],
-    rivals: Sequence[Baseline],
-    data: Dataset,
+    run: TrainingRun,
     extractors: Mapping[str, Extractor],
-    settings: TrainingSettings,
-    banner: str,
-) -> None:
-    """Joins base and head, writes both model files, the linear baselines, the leaderboard, and the card last."""
-    extractor = extractors[winner.base]
-    labels = data.labels(data.validation)
-    heat = fit_temperature(winner.logits, labels)
-    probabilities = sigmoid(winner.logits / heat)
-    base = loaded_base.load_base(extractor.weights)
-    members = [
-        assembly.EnsembleMember(
-            head.columns, head.model, 1 / (head.temperature * heat * len(winner.heads))
-        )
-        for head in winner.heads
-    ]
-    model = assembly.build_detector_model(base, winner.base, extractor.side, members)
-    with saved_models.create_model_folder(settings.saved_models, name) as folder:
+    detector: FinalDetector,
+    trials: Sequence[HeadTrial],
+    baselines: Sequence[Baseline],
+) -> Card:
+    """Save both model files, the baselines, the leaderboard, and last the card, which it returns."""
+    labels = run.validation_labels
+    extractor = extractors[detector.base]
+    temperature = fit_temperature(detector.logits, labels)
+    members = _make_ensemble_members(detector, temperature)
+    model = assembly.build_detector_model(
+        loaded_base.load_base(extractor.weights), detector.base, extractor.side, members
+    )
+    probabilities = sigmoid(detector.logits / temperature)
+    target_fpr = run.settings.target_fpr
+    with saved_models.create_model_folder(run.folders.saved_models, run.name) as folder:
         model.save(folder / saved_models.KERAS_FILE)
         parity = onnx_models.export_checked_onnx(model, folder / saved_models.ONNX_FILE)
         console.print_message(f"detector.keras and detector.onnx differ by {parity:.1e} at most.")
-        compared = write_baseline_files(rivals, extractors, labels, settings.target_fpr, folder)
-        leaderboard.write_leaderboard(folder / "leaderboard.jsonl", list(trials))
+        baseline_rows = write_baseline_files(baselines, extractors, labels, target_fpr, folder)
+        leaderboard.write_leaderboard(folder / "leaderboard.jsonl", trials)
         files = sorted(path for path in folder.rglob("*") if path.suffix in (".keras", ".onnx"))
-        card = detector_card.Card(
-            name=name,
+        card = Card(
+            name=run.name,
             created=detector_card.make_timestamp(),
             image_size=extractor.side,
             canonicaliser=canonical.CANONICALISER_VERSION,
-            dataset=data.described(),
+            dataset=run.data.described(),
             base=_describe_base(extractor.weights),
             search={
-                "tuner": settings.tuner,
+                "tuner": run.settings.tuner,
                 "trials": len(trials),
-                "winner": [head.values for head in winner.heads],
+                "winner": [head.spec.to_hp() for head in detector.heads],
                 "weights": [member.weight for member in members],
-                "generators": list(winner.generators),
-                "repeats": list(winner.repeats),
+                "generators": list(detector.generators),
+                "repeats": list(detector.repeats),
             },
-            calibration=calibrate_probabilities(probabilities, labels, settings.target_fpr, heat),
-            metrics=calibration.compute_scores(probabilities, labels),
-            baselines=compared,
+            calibration=calibrate_probabilities(probabilities, labels, target_fpr, temperature),
+            metrics=asdict(calibration.compute_scores(probabilities, labels)),
+            baselines=baseline_rows,
             parity=parity,
             sha256={
                 path.relative_to(folder).as_posix(): hashing.compute_file_sha256(path)
                 for path in files
             },
             versions=library_versions.get_library_versions(),
-            settings=json.loads(json.dumps(dataclasses.asdict(settings), default=str)),
-            banner=banner,
-            crop=data.train[0].crop,
+            settings=json.loads(json.dumps(dataclasses.asdict(run.settings), default=str)),
+            banner=run.banner,
+            crop=run.data.train[0].crop,
             cost=asdict(costs.measure_cost(folder / saved_models.ONNX_FILE)),
         )
         atomic_files.write_atomically(
             folder / costs.COST_FIGURE_FILE, costs.plot_costs(costs.rank_costs(card))
         )
         detector_card.write_card(folder, card)
+    return card
+
+
+def _make_ensemble_members(detector: FinalDetector, temperature: float) -> list[EnsembleMember]:
+    """Return the heads with the weights of their logits, which contain both temperatures."""
+    n_heads = len(detector.heads)
+    return [
+        EnsembleMember(head.columns, head.model, 1 / (head.temperature * temperature * n_heads))
+        for head in detector.heads
+    ]
 
 
 def _describe_base(weights: BaseWeights) -> dict[str, str]:

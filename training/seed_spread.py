@@ -1,4 +1,4 @@
-"""The winner with several seeds: mean and spread, and whether it beats the best baseline by more than that."""
+"""Compare the final detector over several seeds: mean, spread, and the gain over the best baseline."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,40 +34,42 @@ class SeedSpread:
 
 
 def print_seed_spread(
-    winners: Sequence[FinalDetector], rivals: Sequence[Baseline], labels: np.ndarray
+    detectors: Sequence[FinalDetector], baselines: Sequence[Baseline], labels: np.ndarray
 ) -> list[dict[str, float]]:
-    """Says how far seeds differ, and returns loss (as the leaderboard ranks) and AUC of each on the validation images.
+    """Print how far seeds differ, and return loss and AUC of each on the validation images.
 
     Args:
-        winners: one per seed.
-        rivals: those that look at pictures are compared.
+        detectors: one per seed.
+        baselines: those that use pixels are compared.
         labels: of the validation images, 1 for generated, shape (images,).
     """
-    seen = [
-        Baseline("", sigmoid(one.logits / fit_temperature(one.logits, labels))) for one in winners
-    ]
-    found = [
-        {
-            "loss": leaderboard.compute_smoothed_loss(one, labels),
-            "auc": calibration.compute_scores(one.probabilities, labels)["auc"],
-        }
-        for one in seen
-    ]
-    loss, auc = (SeedSpread(tuple(one[name] for one in found)) for name in ("loss", "auc"))
-    console.print_message(f"The winner with {len(found)} seeds: loss {loss}, AUC {auc}.")
-    looking = {
-        leaderboard.compute_smoothed_loss(rival, labels): rival.name
-        for rival in rivals
-        if rival.looks_at_pictures
+    scores = [_score_seed(detector, labels) for detector in detectors]
+    loss, auc = (SeedSpread(tuple(row[name] for row in scores)) for name in ("loss", "auc"))
+    console.print_message(f"Final detector with {len(scores)} seeds: loss {loss}, AUC {auc}.")
+    losses = {
+        leaderboard.compute_smoothed_loss(baseline, labels): baseline.name
+        for baseline in baselines
+        if baseline.uses_pixels
     }
-    best = min(looking)
-    gain = best - loss.mean
+    lowest = min(losses)
+    gain = lowest - loss.mean
     verdict = (
-        "more than seeds differ"
+        "more than the seed-to-seed spread"
         if gain > loss.deviation
-        else "inside what seeds differ: noise, or a loss"
+        else "within the seed-to-seed spread or worse"
     )
     console.print_message(
-        f"The best baseline, {looking[best]}, has a loss of {best:.4f}; the winner gains {gain:.4f}, {verdict}."
+        f"Best baseline, {losses[lowest]}: loss {lowest:.4f}. "
+        f"The final detector's gain is {gain:.4f}, {verdict}."
     )
-    return found
+    return scores
+
+
+def _score_seed(detector: FinalDetector, labels: np.ndarray) -> dict[str, float]:
+    """Return the loss that the leaderboard ranks by, and the AUC."""
+    probabilities = sigmoid(detector.logits / fit_temperature(detector.logits, labels))
+    calibrated = Baseline(name="", probabilities=probabilities)
+    return {
+        "loss": leaderboard.compute_smoothed_loss(calibrated, labels),
+        "auc": calibration.compute_scores(probabilities, labels).auc,
+    }

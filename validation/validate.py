@@ -129,7 +129,7 @@ def build_report(
     first, judge, records = verdicts[0], asked[0], data.records
     judged = first.judged
     doubts = abstention.compute_abstention_statistics(
-        judged, [judge.calibration.verdict(each) for each in judged.probabilities]
+        judged, [judge.calibration.decide(each) for each in judged.probabilities]
     )
     under = (
         summary.measure_robustness(data.folder, records, judged, judge, settings.distorted)

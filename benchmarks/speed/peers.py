@@ -169,7 +169,7 @@ def train_peer(
     seconds = time.monotonic() - started
     known = judge(load_pixels(data.folder, data.validation, get_image_side(data)))
     threshold = calibration.calibrate_probabilities(
-        known, data.labels(data.validation), 0.05
+        known, data.encode_labels(data.validation), 0.05
     ).threshold
     said = [
         judge(load_pixels(*each, get_image_side(data))).tolist()
@@ -237,7 +237,7 @@ def train_like_fastai(data: Dataset, deadline: float, place: Path) -> Scorer:
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
     x, y = (
         load_pixels(data.folder, data.train, side).astype(np.float32),
-        data.labels(data.train).astype(np.float32)[:, None],
+        data.encode_labels(data.train).astype(np.float32)[:, None],
     )
     base.trainable = False
     model.compile(keras.optimizers.Adam(2e-3), loss)

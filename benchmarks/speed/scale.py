@@ -56,17 +56,23 @@ def main(
             f"{values.nbytes / 1e9:.1f} GB of features written in {time.monotonic() - started:.0f} s."
         )
         from training.features.layout import Column
-        from training.features.training_features import TrainingFeatures
+        from training.features.training_features import SplitFeatures, TrainingFeatures
         from training.head_search import search
+        from training.run_folders import RunFolders
+        from training.settings import SearchConfig
 
         held = rows * 85 // 100
         columns = [Column(224, "top", "mean", 0, FEATURE_WIDTH)]
-        parts = values[:held], values[held:], labels[:held], labels[held:]
-        seen = {"mobilenet_v2": TrainingFeatures(columns, *parts)}
-        folders = Path(folder) / "search", Path(folder) / "logs"
+        train = SplitFeatures(values[:held], labels[:held])
+        validation = SplitFeatures(values[held:], labels[held:])
+        features = {"mobilenet_v2": TrainingFeatures(columns, train, validation)}
+        folders = RunFolders(Path(folder), Path(folder) / "logs", Path(folder))
+        config = SearchConfig(
+            tuner="random", trials=trials, epochs=epochs, batch_size=batch_size, seed=0
+        )
         started = time.monotonic()
         with watch_own_memory() as own:
-            found = search.search_heads(seen, "", *folders, "random", trials, epochs, batch_size, 0)
+            found = search.search_heads(features, config, "", folders)
         seconds = time.monotonic() - started
     figures = [
         Measurement(

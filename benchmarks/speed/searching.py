@@ -15,6 +15,8 @@ from training.dataset import Dataset
 from training.features import feature_cache
 from training.features import pixels as feature_pixels
 from training.features.extractor import Extractor
+from training.run_folders import RunFolders
+from training.settings import SearchConfig, TrainerName
 
 if TYPE_CHECKING:
     from training.features.training_features import TrainingFeatures
@@ -40,26 +42,27 @@ class CachedFeatures:
     extraction: float
 
     def searched(
-        self, name: str, epochs: int, one_by_one: bool = False
+        self, name: str, epochs: int, trainer: TrainerName = "batched"
     ) -> tuple[float, list["HeadTrial"]]:
         """Seconds of a search, and its trials; each has the same ones, and writes curves and
         weights."""
         from training.head_search import search
 
-        folders = self.place / name / "searches", self.place / name / "logs"
-        seen, found = {"mobilenet_v2": self.seen}, []
-        words = {
-            "tuner": "random",
-            "trials": SEARCH_TRIALS,
-            "epochs": epochs,
-            "batch_size": 64,
-            "seed": 0,
-            "one_by_one": one_by_one,
-        }
-        seconds = measure_seconds(
-            lambda: found.extend(search.search_heads(seen, name, *folders, **words))
+        folder = self.place / name
+        folders = RunFolders(folder, folder / "logs", folder)
+        config = SearchConfig(
+            tuner="random",
+            trainer=trainer,
+            trials=SEARCH_TRIALS,
+            epochs=epochs,
+            batch_size=64,
+            seed=0,
         )
-        return seconds, found
+        features, trials = {"mobilenet_v2": self.seen}, []
+        seconds = measure_seconds(
+            lambda: trials.extend(search.search_heads(features, config, name, folders))
+        )
+        return seconds, trials
 
     def what(self, epochs: int) -> str:
         images = len(self.faces.train) + len(self.faces.validation)
@@ -68,7 +71,7 @@ class CachedFeatures:
 
 def cache_features(place: Path, data: Path) -> CachedFeatures:
     """Extracts the features of a data set whose cache does not hold them."""
-    from training.features.training_features import TrainingFeatures
+    from training.features.training_features import SplitFeatures, TrainingFeatures
 
     faces = dataset.load_dataset(data.parent, data)
     extractor = Extractor(
@@ -79,11 +82,12 @@ def cache_features(place: Path, data: Path) -> CachedFeatures:
         lambda: found.append(feature_cache.load_or_compute_features(data, records, extractor, 1))
     )
     table, held = found[0], len(faces.train)
-    labels = faces.labels(faces.train), faces.labels(faces.validation)
+    train = SplitFeatures(table.values[:held], faces.encode_labels(faces.train))
+    validation = SplitFeatures(table.values[held:], faces.encode_labels(faces.validation))
     return CachedFeatures(
         place,
         faces,
-        TrainingFeatures(table.columns, table.values[:held], table.values[held:], *labels),
+        TrainingFeatures(table.columns, train, validation),
         extraction,
     )
 
@@ -97,7 +101,7 @@ def measure_short_search(place: Path, data: Path) -> list[Measurement]:
     """
     one = cache_features(place, data)
     waves = [one.searched("first wave", SHORT_TRIAL_EPOCHS)[0]]
-    single = one.searched("one by one", SHORT_TRIAL_EPOCHS, one_by_one=True)[0]
+    single = one.searched("one by one", SHORT_TRIAL_EPOCHS, trainer="keras")[0]
     waves += [
         one.searched(f"{number} wave", SHORT_TRIAL_EPOCHS)[0] for number in ("second", "third")
     ]
@@ -188,7 +192,7 @@ def measure_uncached_trial(data: Dataset, name: str, side: int) -> UncachedTrial
         ).astype(np.float32)
         for part in (data.train, data.validation)
     )
-    y, y_val = data.labels(data.train), data.labels(data.validation)
+    y, y_val = data.encode_labels(data.train), data.encode_labels(data.validation)
     words = {"validation_data": (x_val, y_val), "batch_size": 64, "verbose": 0}
     first, later = (measure_seconds(lambda: model.fit(x, y, epochs=1, **words)) for _ in range(2))
     return UncachedTrialTime(first, later)

@@ -32,7 +32,8 @@ from training.baselines import linear
 from training.bases import weights
 from training.dataset import Dataset
 from training.features.extractor import Extractor
-from training.features.training_features import TrainingFeatures
+from training.features.layout import POOLING_STATISTICS
+from training.features.training_features import SplitFeatures, TrainingFeatures
 from validation.metrics.estimates import Estimate, estimate_metrics
 from validation.metrics.scored_images import ScoredImages
 from validation.result_cache import load_or_compute
@@ -194,10 +195,17 @@ def evaluate_pipeline(
         bench.features(part, collection, pipeline, TEST_CONDITIONS[0])[:, None]
         for part in (train, validation)
     )
-    y, y_val = Dataset.labels(train), Dataset.labels(validation)
-    faces = TrainingFeatures(bench.extractor.columns, x, x_val, y, y_val)
+    y, y_val = Dataset.encode_labels(train), Dataset.encode_labels(validation)
+    features = TrainingFeatures(
+        bench.extractor.columns, SplitFeatures(x, y), SplitFeatures(x_val, y_val)
+    )
     head = linear.fit_logistic_baseline(
-        pipeline, BASE_NAME, faces, "all", "mean+std", IMAGE_SIDE_PX
+        pipeline,
+        BASE_NAME,
+        features,
+        taps="all",
+        statistics=POOLING_STATISTICS,
+        size=IMAGE_SIDE_PX,
     )
     threshold = calibration.calibrate_probabilities(head.probabilities, y_val, TARGET_FPR).threshold
     rows = []

@@ -60,7 +60,7 @@ class PageAnswers:
             "image_size": card.image_size,
             "real_below": band.real_below,
             "generated_above": band.generated_above,
-            "expectation": band.expectation(),
+            "expectation": band.describe_expected_error(),
             "trained_on": _describe_training_data(card.dataset),
             "banner": card.banner,
             "limits": _load_limits(self.detector.folder),
@@ -117,7 +117,7 @@ class PageAnswers:
                 f"The probability of “generated” is {percent}, between {band.real_below:.0%} and {band.generated_above:.0%}, "
                 "where this detector errs too often to answer."
             )
-        return f"The probability of “generated” is {percent}. {band.expectation()} This is an opinion, no proof."
+        return f"The probability of “generated” is {percent}. {band.describe_expected_error()} This is an opinion, no proof."
 
     def _explained(self, picture: PreparedImage) -> dict[str, Any]:
         square = picture.face.square.resize(

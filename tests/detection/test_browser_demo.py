@@ -109,7 +109,7 @@ def test_the_page_says_what_python_says(tab, workplace, tmp_path):
             judged(tab, name, data),
         )
         differences[name] = abs(probability - expected.probability)
-        assert verdict == detector.card.calibration.verdict(probability)
+        assert verdict == detector.card.calibration.decide(probability)
     assert max(differences.values()) < TOLERANCE, differences
     assert tab.complaints == []
 

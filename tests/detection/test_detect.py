@@ -142,7 +142,7 @@ def test_verdicts_follow_the_card(detector, tmp_path):
             encode_image(make_image(990 + number, generated=bool(number % 2)))
         )
     for found in detector.predict_all(sorted(tmp_path.iterdir())):
-        assert found.verdict == band.verdict(found.probability)
+        assert found.verdict == band.decide(found.probability)
 
 
 def put(folder, count: int) -> None:

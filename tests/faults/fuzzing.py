@@ -71,7 +71,7 @@ def card(data: bytes) -> None:
         except console.PlainError as refused:
             assert refused.exit_code == console.EXIT_BAD_MODEL and "train again" in str(refused)
             return
-        assert found.calibration.verdict(0.5) in ("generated", "real", ABSTAIN)
+        assert found.calibration.decide(0.5) in ("generated", "real", ABSTAIN)
         assert 16 <= found.image_size <= 4096 and isinstance(found.image_size, int)
         limits = found.calibration
         assert 0 <= limits.real_below <= limits.generated_above <= 1 and 0 <= limits.threshold <= 1

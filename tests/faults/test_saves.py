@@ -75,9 +75,9 @@ def test_a_folder_of_somebody_else_is_not_swept(tmp_path):
 @pytest.mark.parametrize(
     ("probabilities", "said"),
     [
-        (np.full(40, 0.5), "AUC of 0.50, which guessing reaches"),
-        (np.tile([0.4, 0.6, 0.6, 0.4], 10), "AUC of 0.50, which guessing reaches"),
-        (np.linspace(1, 0, 40), "AUC of 0.00, which guessing reaches"),
+        (np.full(40, 0.5), "AUC of 0.50, no better than guessing"),
+        (np.tile([0.4, 0.6, 0.6, 0.4], 10), "AUC of 0.50, no better than guessing"),
+        (np.linspace(1, 0, 40), "AUC of 0.00, no better than guessing"),
         (np.linspace(0.1, 0.4, 40), "calls every validation image real"),
         (np.linspace(0.6, 0.9, 40), "calls every validation image generated"),
         (np.linspace(0.1, 0.9, 40), ""),
@@ -106,7 +106,7 @@ def test_training_on_labels_that_mean_nothing_warns_of_its_detector(tmp_path, ca
         "epochs": 2,
         "views": 1,
     }
-    train_detector(TrainingSettings(**places, **more, committee=1, name="coin"))
+    train_detector(TrainingSettings(**places, **more, ensemble=1, name="coin"))
     said = " ".join(capsys.readouterr().err.split())
-    assert "warning: coin has a validation AUC of" in said and "which guessing reaches, too" in said
-    assert said.index("warning: coin has") < said.index("saved_models/coin. Judge it")
+    assert "warning: coin has a validation AUC of" in said and "no better than guessing" in said
+    assert said.index("warning: coin has") < said.index("saved_models/coin. Validate it")

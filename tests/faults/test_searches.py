@@ -1,4 +1,4 @@
-"""What kills, full disks and damage do to a search: it carries on to as many trials as were asked for, or says what to do."""
+"""Kills, full disks and damage: a search resumes to the trials asked for, or says what to do."""
 
 import concurrent.futures
 import json
@@ -18,13 +18,17 @@ from runtime import console
 from toys.commands import mount_small_disk
 from toys.features import make_toy_features
 from training.head_search import resume, search, tuner_runs
+from training.head_search.search import LoggedRandomSearch
+from training.head_search.tuner_runs import TrialLog
+from training.run_folders import RunFolders
+from training.settings import SearchConfig
 
 KILLS = 2
 
 
 @pytest.fixture
-def draw() -> random.Random:
-    """Of moments; pytest shows the seed where a test fails."""
+def generator() -> random.Random:
+    """Draws the moments of kills; pytest shows the seed where a test fails."""
     seed = random.randrange(10**6)
     print("seed", seed)
     return random.Random(seed)
@@ -39,9 +43,9 @@ def small(tmp_path) -> Iterator[Path]:
 
 
 def run(folder: Path, tuner: str = "random") -> list:
-    options = {"tuner": tuner, "trials": TRIALS[tuner], "epochs": 3, "batch_size": 16, "seed": 0}
-    faces = {"mobilenet_v2": make_toy_features()}
-    return search.search_heads(faces, "", folder / "searches", folder / "logs", **options)
+    config = SearchConfig(tuner=tuner, trials=TRIALS[tuner], epochs=3, batch_size=16, seed=0)
+    features = {"mobilenet_v2": make_toy_features()}
+    return search.search_heads(features, config, "", RunFolders(folder, folder / "logs", folder))
 
 
 @pytest.mark.parametrize("where", ["searches", "logs"])
@@ -49,11 +53,11 @@ def test_a_full_disk_is_one_sentence_and_the_search_carries_on(small, tmp_path, 
     (tmp_path / where).symlink_to(small)
     with pytest.raises(SystemExit) as end:
         console.run_command(lambda: run(tmp_path))
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert (
         end.value.code == console.EXIT_DISK
-        and said.count("No space left on device") == 1
-        and "make room" in said
+        and output.count("No space left on device") == 1
+        and "make room" in output
     )
     subprocess.run(["mount", "-o", "remount,size=20m", small], check=True)
     assert len(run(tmp_path)) == TRIALS["random"]
@@ -62,12 +66,12 @@ def test_a_full_disk_is_one_sentence_and_the_search_carries_on(small, tmp_path, 
 @pytest.mark.slow
 def test_a_process_whose_disk_is_full_ends_with_one_sentence(small):
     with kills.started("search", small) as process:
-        said, _ = process.communicate(timeout=200)
+        output, _ = process.communicate(timeout=200)
     assert process.returncode == console.EXIT_DISK
     assert (
-        said.count("No space left on device") == 1
-        and "Traceback" not in said
-        and "Exception" not in said
+        output.count("No space left on device") == 1
+        and "Traceback" not in output
+        and "Exception" not in output
     )
 
 
@@ -82,13 +86,19 @@ def test_a_disk_that_is_full_within_a_trial_fails_no_trial(tmp_path):
                 file.write("x")
 
     def make() -> keras_tuner.Tuner:
-        shown = tuner_runs.make_logged_tuner(keras_tuner.RandomSearch, 3, tmp_path / "logs", str)
-        objective = keras_tuner.Objective("loss", "min")
-        return shown(
-            Full(), objective=objective, max_trials=3, directory=tmp_path, project_name="search"
+        return LoggedRandomSearch(
+            Full(),
+            trial_log=TrialLog(3, tmp_path / "logs", str),
+            objective=keras_tuner.Objective("loss", "min"),
+            max_trials=3,
+            directory=tmp_path,
+            project_name="search",
         )
 
-    with pytest.raises(console.PlainError, match="No space left on device") as caught:
+    with (
+        pytest.raises(console.PlainError, match="No space left on device") as caught,
+        tuner_runs.hold_search(tmp_path / "search"),
+    ):
         tuner_runs.run_tuner(tuner_runs.start_tuner(make, 3), tmp_path / "search")
     assert caught.value.exit_code == console.EXIT_DISK
     assert json.loads((tmp_path / "search" / "oracle.json").read_text())["end_order"] == []
@@ -128,41 +138,43 @@ def test_what_a_kill_left_half_written_goes_with_the_next_run(tmp_path):
 )
 def test_a_trial_that_was_written_down_just_before_the_end_is_run(tmp_path, monkeypatch, tuner):
     trials = TRIALS[tuner]
-    real = resume.utils.save_json
+    save_json_atomically = resume.save_json_atomically
 
     def dies_before_the_oracle_knows_the_last_trial_but_one(path, content):
         if Path(path).name == "oracle.json" and len(content["start_order"]) == trials - 1:
             raise KeyboardInterrupt
-        return real(path, content)
+        return save_json_atomically(path, content)
 
     with monkeypatch.context() as patch:
         patch.setattr(
-            resume.utils, "save_json", dies_before_the_oracle_knows_the_last_trial_but_one
+            resume,
+            "save_json_atomically",
+            dies_before_the_oracle_knows_the_last_trial_but_one,
         )
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path, tuner=tuner)
     (project,) = (tmp_path / "searches").iterdir()
     known = json.loads((project / "oracle.json").read_text())["start_order"]
     assert len(list(project.glob("trial_*/trial.json"))) == len(known) + 1 == trials - 1
-    found = run(tmp_path, tuner=tuner)
-    assert len(found) == trials
+    repeated = run(tmp_path, tuner=tuner)
+    assert len(repeated) == trials
     if tuner != "bayesian":  # which proposes from what it has seen so far
-        assert found == run(tmp_path / "whole", tuner=tuner)
+        assert repeated == run(tmp_path / "whole", tuner=tuner)
 
 
 @pytest.mark.slow
 def test_killed_at_random_moments_every_tuner_completes_the_trials_asked_for(
-    workplace, tmp_path, draw
+    workplace, tmp_path, generator
 ):
-    assert kills.search(workplace, tmp_path, KILLS, draw) > 0
+    assert kills.search(workplace, tmp_path, KILLS, generator) > 0
 
 
 @pytest.fixture(scope="module")
 def half(tmp_path_factory) -> Path:
-    """A search that was interrupted in its second wave."""
+    """A search that was interrupted in its second batch of trials."""
     folder = tmp_path_factory.mktemp("half")
     with pytest.MonkeyPatch.context() as patch:
-        real = resume.utils.save_json
+        save_json_atomically = resume.save_json_atomically
 
         def dies(path, content):
             if (
@@ -170,16 +182,16 @@ def half(tmp_path_factory) -> Path:
                 and len(content["end_order"]) == TRIALS["hyperband"] - 1
             ):
                 raise KeyboardInterrupt
-            return real(path, content)
+            return save_json_atomically(path, content)
 
-        patch.setattr(resume.utils, "save_json", dies)
+        patch.setattr(resume, "save_json_atomically", dies)
         with pytest.raises(KeyboardInterrupt):
             run(folder, tuner="hyperband")
     return folder
 
 
 def edited(file: str, **changes):
-    """A damage that leaves JSON, which says something else."""
+    """Return a damage that leaves valid JSON with other values."""
 
     def damage(project: Path) -> None:
         (project / file).write_text(
@@ -227,7 +239,7 @@ def test_a_damaged_search_is_named_and_nothing_else_happens(half, tmp_path, dama
     (project,) = (folder / "searches").iterdir()
     DAMAGES[damage](project)
     with pytest.raises(
-        console.PlainError, match=rf"^The search in .*{project.name} is damaged \(.+\); delete that"
+        console.PlainError, match=rf"^The search in .*{project.name} is damaged \(.+\)\. Delete that"
     ) as caught:
         run(folder, tuner="hyperband")
     assert caught.value.exit_code == console.EXIT_DISK and "\n" not in str(caught.value)
@@ -241,6 +253,6 @@ def test_the_search_that_was_damaged_above_carries_on_without_damage(half, tmp_p
 
 @pytest.mark.slow
 def test_a_killed_fine_tuning_ends_with_the_losses_and_weights_of_an_uninterrupted_one(
-    workplace, tmp_path, draw
+    workplace, tmp_path, generator
 ):
-    assert kills.finetuning(workplace, tmp_path, 1, draw) > 0
+    assert kills.finetuning(workplace, tmp_path, 1, generator) > 0

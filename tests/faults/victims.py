@@ -46,24 +46,22 @@ def search(folder: Path) -> dict[str, int]:
     """A search with every tuner, in any order; told is how many trials of each are completed."""
     from training import keras_startup
     from training.head_search import search as head_search
+    from training.run_folders import RunFolders
+    from training.settings import SearchConfig
 
     keras_startup.start_keras()
     from toys.features import make_toy_features
 
-    faces = {"mobilenet_v2": make_toy_features()}
+    features = {"mobilenet_v2": make_toy_features()}
     ready()
-    place = {"folder": folder / "searches", "log_folder": folder / "logs"}
+    folders = RunFolders(folder, folder / "logs", folder)
     return {
         tuner: len(
             head_search.search_heads(
-                faces,
+                features,
+                SearchConfig(tuner=tuner, trials=TRIALS[tuner], epochs=3, batch_size=16, seed=0),
                 "",
-                tuner=tuner,
-                trials=TRIALS[tuner],
-                epochs=3,
-                batch_size=16,
-                seed=0,
-                **place,
+                folders,
             )
         )
         for tuner in random.sample(list(TRIALS), len(TRIALS))

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import keras
@@ -180,7 +180,7 @@ def test_on_another_data_set_the_parents_baselines_are_left_out_and_the_parent_i
     hypermodel = DepthHyperModel(toy, other, toy_blocks, 1, FinetuningSettings())
     hypermodel.stage(1)
     toy.restore([[weight * 2 for weight in weights] for weights in toy.weights])
-    labels = other.labels(other.validation)
+    labels = other.encode_labels(other.validation)
     ((name, kept),) = save_detector.copy_baselines(hypermodel, labels, tmp_path).items()
     assert name == "before fine-tuning: toy" and [
         path.name for path in tmp_path.rglob("*.onnx")
@@ -192,7 +192,7 @@ def test_on_another_data_set_the_parents_baselines_are_left_out_and_the_parent_i
     answers = onnx_models.open_onnx(tmp_path / kept["file"])(pictures.astype(np.float32))[:, 0]
     assert kept["metrics"] == {
         name: pytest.approx(v, abs=1e-4)
-        for name, v in calibration.compute_scores(answers, labels).items()
+        for name, v in asdict(calibration.compute_scores(answers, labels)).items()
     }
     now = toy.current()
     assert all(

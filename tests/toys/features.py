@@ -1,11 +1,12 @@
-"""Features made of noise, of which the first eight tell the classes apart."""
+"""Features made of noise, of which the first eight separate the classes."""
 
 import dataclasses
 
 import numpy as np
 
 from training.features.layout import Column
-from training.features.training_features import TrainingFeatures
+from training.features.training_features import SplitFeatures, TrainingFeatures
+from training.head_search.head_spec import HeadSpec
 
 TAP_NAMES = [f"tap{number}" for number in range(9)]
 FEATURE_COLUMNS = [
@@ -21,23 +22,46 @@ FEATURE_WIDTH = FEATURE_COLUMNS[-1].stop
 
 
 def make_toy_features(count: int = 60, views: int = 2) -> TrainingFeatures:
-    draw = np.random.default_rng(0)
+    """Return features of `count` images; the first half is the train split."""
+    generator = np.random.default_rng(0)
     labels = np.arange(count) % 2
-    values = draw.normal(size=(count, views, FEATURE_WIDTH)).astype(np.float32) * 3 + 5
+    values = generator.normal(size=(count, views, FEATURE_WIDTH)).astype(np.float32) * 3 + 5
     values[:, :, :8] += 4 * labels[:, None, None]
     half = count // 2
     return TrainingFeatures(
-        FEATURE_COLUMNS, values[:half], values[half:], labels[:half], labels[half:]
+        FEATURE_COLUMNS,
+        SplitFeatures(values[:half], labels[:half]),
+        SplitFeatures(values[half:], labels[half:]),
     )
 
 
-def assign_generators(faces: TrainingFeatures, *names: str) -> TrainingFeatures:
-    """The toy faces, their generated images from several sources in turn."""
-    given = [
-        [
-            "camera" if label == 0 else names[number % len(names)]
-            for number, label in enumerate(labels)
-        ]
-        for labels in (faces.train_labels, faces.validation_labels)
-    ]
-    return dataclasses.replace(faces, train_sources=given[0], validation_sources=given[1])
+def assign_generators(features: TrainingFeatures, *names: str) -> TrainingFeatures:
+    """Return the same features, their generated images from several sources in turn."""
+    train, validation = (
+        dataclasses.replace(
+            split,
+            sources=[
+                "camera" if label == 0 else names[number % len(names)]
+                for number, label in enumerate(split.labels)
+            ],
+        )
+        for split in (features.train, features.validation)
+    )
+    return dataclasses.replace(features, train=train, validation=validation)
+
+
+def make_toy_spec(**changes) -> HeadSpec:
+    """Return a linear head without dropout on everything, with these changes."""
+    values = {
+        "base": "mobilenet_v2",
+        "signals": ("picture",),
+        "taps": "all",
+        "sizes": (32, 64),
+        "statistics": ("mean", "std"),
+        "layers": 0,
+        "units": 0,
+        "dropout": 0.0,
+        "weight_decay": 1e-4,
+        "learning_rate": 1e-3,
+    }
+    return HeadSpec(**values | changes)

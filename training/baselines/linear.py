@@ -1,4 +1,7 @@
-"""What a search must beat, on the same split: the majority, the file's metadata, and logistic regression on the features."""
+"""Fit the baselines that a search must beat, on the same split.
+
+They are the majority class, the file's metadata, and logistic regression on the features.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,21 +18,22 @@ from training.features.training_features import TrainingFeatures, iterate_blocks
 if TYPE_CHECKING:
     import keras
 
-
 MAX_LOGISTIC_IMAGES = 20_000
-"""Training images that logistic regression is solved for; more take hours and tell the same."""
+"""Training images for logistic regression; with more it takes hours and gives the same result."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """A baseline's scores, and its weights where it is linear in the features.
+    """A baseline's probabilities, and its weights where it is linear in the features.
 
     Attributes:
         name: as in the leaderboard.
         probabilities: of *generated*, for the validation images' view 0, shape (images,).
-        weights, bias: of the logit over all of the base's features, shape (width,); None for the others.
-        base: which base's features; empty for the others.
-        model: one trained from scratch, from pixels of the detector's side to probabilities; None for the others.
+        weights, bias: of the logit over all of the base's features, shape (width,); None for
+            baselines that are not linear in them.
+        base: the base whose features it uses, for a linear baseline; else empty.
+        model: from pixels of the detector's side to probabilities, for a model trained from
+            scratch; else None.
     """
 
     name: str
@@ -40,18 +44,21 @@ class Baseline:
     model: "keras.Model | None" = None
 
     @property
-    def looks_at_pictures(self) -> bool:
+    def uses_pixels(self) -> bool:
+        """Whether it looks at the image and not only at the file."""
         return self.weights is not None or self.model is not None
 
 
 def make_majority_baseline(train_labels: np.ndarray, count: int) -> Baseline:
-    return Baseline("majority class", np.full(count, float(train_labels.mean())))
+    """Return the share of generated images in the train split as the probability of each image."""
+    probabilities = np.full(count, float(train_labels.mean()))
+    return Baseline(name="majority class", probabilities=probabilities)
 
 
 def fit_metadata_baseline(
     train: Sequence[FaceRecord], validation: Sequence[FaceRecord], train_labels: np.ndarray
 ) -> Baseline:
-    """Logistic regression on what the original file says of itself, without a look at its pixels."""
+    """Fit logistic regression on the properties of the original file, without its pixels."""
     from sklearn.feature_extraction import DictVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -61,10 +68,10 @@ def fit_metadata_baseline(
         DictVectorizer(sparse=False), StandardScaler(), LogisticRegression(max_iter=1000)
     )
     model.fit([_extract_metadata_features(record) for record in train], train_labels)
-    return Baseline(
-        "file metadata only",
-        model.predict_proba([_extract_metadata_features(record) for record in validation])[:, 1],
+    probabilities = model.predict_proba(
+        [_extract_metadata_features(record) for record in validation]
     )
+    return Baseline(name="file metadata only", probabilities=probabilities[:, 1])
 
 
 def _extract_metadata_features(record: FaceRecord) -> dict[str, float | str]:
@@ -78,52 +85,71 @@ def _extract_metadata_features(record: FaceRecord) -> dict[str, float | str]:
         "format": record.format,
         "mode": record.mode,
         "quality": record.quality or 0,
-        **{k: float(np.log(v)) for k, v in sizes.items()},
+        **{name: float(np.log(value)) for name, value in sizes.items()},
     }
 
 
 def fit_logistic_baseline(
-    name: str, base: str, faces: TrainingFeatures, taps: str, statistics: str, size: int
+    name: str,
+    base: str,
+    features: TrainingFeatures,
+    *,
+    taps: str,
+    statistics: Sequence[str],
+    size: int,
 ) -> Baseline:
-    """Logistic regression (C = 1) on the standardised features of view 0 at one input size, of at most MOST training images."""
-    columns = select_columns(
-        faces.columns, {"taps": taps, "sizes": str(size), "statistics": statistics}
-    )
+    """Fit logistic regression (C = 1) on the standardised features of view 0 at one input size.
+
+    It uses MAX_LOGISTIC_IMAGES training images at most.
+
+    Args:
+        taps: name in TAP_SETS.
+        size: in pixels.
+    """
+    columns = select_columns(features.columns, taps=taps, statistics=statistics, sizes=(size,))
     index = compute_column_indices(columns)
-    weights = np.zeros(faces.train.shape[2])
-    rows = np.arange(len(faces.train))
+    train = features.train
+    weights = np.zeros(train.values.shape[2])
+    rows = np.arange(len(train.values))
     if len(rows) > MAX_LOGISTIC_IMAGES:
         rows = np.sort(np.random.default_rng(0).choice(rows, MAX_LOGISTIC_IMAGES, replace=False))
     weights[index], bias = fit_logistic_regression(
-        faces.train[rows, 0][:, index], faces.train_labels[rows]
+        train.values[rows, 0][:, index], train.labels[rows]
     )
     # In double precision: the bias is a difference of large sums.
     logits = np.concatenate(
         [
-            part[:, 0].astype(np.float64) @ weights + bias
-            for part in iterate_blocks(faces.validation)
+            block[:, 0].astype(np.float64) @ weights + bias
+            for block in iterate_blocks(features.validation.values)
         ]
     )
-    return Baseline(name, sigmoid(logits), weights, bias, base)
+    return Baseline(
+        name=name, probabilities=sigmoid(logits), weights=weights, bias=bias, base=base
+    )
 
 
 def fit_logistic_regression(x: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weights (width,) and bias of the logit that logistic regression (C = 1) gives standardised features (n, width)."""
+    """Return the logit's weights (width,) and bias over unstandardised features x (n, width).
+
+    Logistic regression (C = 1) is fitted on standardised features; the weights undo that.
+    """
     from sklearn.linear_model import LogisticRegression
 
     mean, scale = x.mean(axis=0), np.sqrt(x.var(axis=0) + 1e-6)
     model = LogisticRegression(C=1.0, max_iter=500).fit((x - mean) / scale, labels)
-    return model.coef_[0] / scale, float(
-        model.intercept_[0] - (model.coef_[0] * mean / scale).sum()
-    )
+    weights = model.coef_[0] / scale
+    return weights, float(model.intercept_[0] - (model.coef_[0] * mean / scale).sum())
 
 
-def export_linear_baseline(baseline: Baseline, extractor: Path, path: Path) -> None:
-    """Writes a linear baseline as an ONNX detector: the extractor's graph with the weights and a sigmoid behind it."""
+def export_linear_baseline(baseline: Baseline, extractor_path: Path, path: Path) -> None:
+    """Write a linear baseline as an ONNX detector.
+
+    It is the extractor's graph, followed by the weights and a sigmoid.
+    """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    model = onnx.load(str(extractor))
+    model = onnx.load(str(extractor_path))
     graph = model.graph
     features = graph.output[0].name
     constants = {

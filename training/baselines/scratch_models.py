@@ -1,4 +1,4 @@
-"""SCRATCH_MODELS: what learns from pixels alone, from logistic regression to a CNN with style-based attention.
+"""Define SCRATCH_MODELS, trained on pixels alone: from logistic regression to a CNN with attention.
 
 Only built-in layers and operations are used, so a saved model opens in plain Keras.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ScratchNetwork = Callable[["keras.KerasTensor"], "keras.KerasTensor"]
 
 BATCH_NORM_MOMENTUM = 0.9
-"""Of batch normalisation: Keras' 0.99 takes hundreds of steps to forget its start; a few hundred faces give ten an epoch."""
+"""Keras' 0.99 takes hundreds of steps to forget its start; a few hundred faces give ten an epoch."""
 
 
 def apply_logistic(pixels: "keras.KerasTensor") -> "keras.KerasTensor":
@@ -31,7 +31,8 @@ def apply_logistic(pixels: "keras.KerasTensor") -> "keras.KerasTensor":
 def apply_two_layer(pixels: "keras.KerasTensor") -> "keras.KerasTensor":
     import keras
 
-    # flat() gives vectors of length one or so, whatever the side: weights of variance 2 are He's initialisation for them.
+    # flatten_scaled() gives vectors of about unit length, whatever the side: weights of variance 2
+    # are He's initialisation for them.
     start = keras.initializers.RandomNormal(stddev=math.sqrt(2))
     hidden = keras.layers.Dense(32, activation="relu", kernel_initializer=start, name="hidden")(
         flatten_scaled(pixels)
@@ -40,10 +41,10 @@ def apply_two_layer(pixels: "keras.KerasTensor") -> "keras.KerasTensor":
 
 
 def flatten_scaled(pixels: "keras.KerasTensor") -> "keras.KerasTensor":
-    """All values of a picture in a row, divided by the root of their number.
+    """Flatten each image and divide it by the square root of its length.
 
-    A step of Adam moves every weight alike, so the logit moves by as much as a picture's values add up to: at 256 px a
-    thousand steps' worth. Divided, one learning rate serves every side.
+    A step of Adam moves every weight by the same amount, so the logit moves by the sum of the
+    image's values: at 256 px a thousand steps' worth. Divided, one learning rate suits every side.
     """
     import keras
 
@@ -54,7 +55,7 @@ def flatten_scaled(pixels: "keras.KerasTensor") -> "keras.KerasTensor":
 def apply_cnn(
     pixels: "keras.KerasTensor", attention: ScratchNetwork = lambda maps: maps
 ) -> "keras.KerasTensor":
-    """Four convolutions that halve the picture, the mean of what they find, and a logit."""
+    """Apply four convolutions that halve the image, average pooling, and a dense layer."""
     import keras
 
     maps = pixels
@@ -68,10 +69,11 @@ def apply_cnn(
 
 
 def apply_style_attention(maps: "keras.KerasTensor") -> "keras.KerasTensor":
-    """Multiplies every channel by a gate between 0 and 1 that depends on the channel's own style.
+    """Multiply every channel by a gate between 0 and 1 that depends on the channel's own style.
 
-    Style-based recalibration module, SRM (Lee, Kim and Nam 2019, arXiv:1903.10829): mean and standard deviation of a channel
-    over the picture, two weights that make one number of them, batch normalisation, sigmoid. Four trained numbers a channel.
+    Style-based recalibration module, SRM (Lee, Kim and Nam 2019, arXiv:1903.10829): mean and
+    standard deviation of a channel over the image, two weights that combine them into one number,
+    batch normalisation, sigmoid. Four trainable parameters per channel.
     """
     import keras
 
@@ -79,7 +81,7 @@ def apply_style_attention(maps: "keras.KerasTensor") -> "keras.KerasTensor":
     style = keras.ops.stack(
         [layout.pool_tap(maps, statistic) for statistic in layout.POOLING_STATISTICS], axis=1
     )
-    # From zero, as in the authors' code: at first every gate is half open.
+    # From zero, as in the authors' code: at first every gate is 0.5.
     weighted = keras.layers.EinsumDense(
         "nsc,sc->nc", output_shape=(channels,), kernel_initializer="zeros"
     )(style)
@@ -91,17 +93,17 @@ def apply_style_attention(maps: "keras.KerasTensor") -> "keras.KerasTensor":
 
 @dataclass(frozen=True)
 class ScratchModel:
-    """A row of the table.
+    """A row of SCRATCH_MODELS.
 
     Attributes:
         title: as in the leaderboard.
-        network: from pixels between -1 and 1, (n, side, side, 3), to a logit, (n, 1).
-        sides: in pixels; at each of them one model is trained.
+        apply_network: from pixels between -1 and 1, (n, side, side, 3), to a logit, (n, 1).
+        sides_px: one model is trained at each of them.
     """
 
     title: str
-    network: ScratchNetwork
-    sides: tuple[int, ...]
+    apply_network: ScratchNetwork
+    sides_px: tuple[int, ...]
 
 
 SCRATCH_MODELS = {
@@ -117,11 +119,11 @@ SCRATCH_MODELS = {
 
 
 def build_scratch_model(name: str, side: int) -> "keras.Model":
-    """A compiled model from pixels (n, side, side, 3), 0..255, to a logit (n, 1)."""
+    """Build a compiled model from pixels (n, side, side, 3), 0..255, to a logit (n, 1)."""
     import keras
 
     pixels = keras.Input((side, side, 3), name="pixels")
-    logit = SCRATCH_MODELS[name].network(keras.layers.Rescaling(1 / 127.5, -1)(pixels))
+    logit = SCRATCH_MODELS[name].apply_network(keras.layers.Rescaling(1 / 127.5, -1)(pixels))
     model = keras.Model(pixels, logit, name=f"{name}-{side}")
     model.compile(
         keras.optimizers.AdamW(1e-3, weight_decay=1e-4),
@@ -132,11 +134,14 @@ def build_scratch_model(name: str, side: int) -> "keras.Model":
 
 
 def wrap_as_detector(model: "keras.Model", side: int) -> "keras.Model":
-    """The same model as a detector: pixels of the detector's side in, resized inside, probability of *generated* out."""
+    """Wrap a model as a detector: pixels (n, side, side, 3) in, probability of *generated* out.
+
+    The resize to the model's own side is inside.
+    """
     import keras
 
     pixels = keras.Input((side, side, 3), name="pixels")
-    # Not the compiled model itself: the moments of its optimizer would be saved with it, twice its size.
+    # Not the compiled model itself: its optimizer's moments, twice its size, would be saved with it.
     network = keras.Model(model.input, model.output, name=model.name)
     logit = network(input_signals.resize_pixels(pixels, model.input_shape[1]))
     return keras.Model(

@@ -1,4 +1,4 @@
-"""Results of trainings from scratch: kept beside the searches, read back whole or not at all, shown in TensorBoard."""
+"""Save, load and log the results of training from scratch."""
 
 import io
 import json
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     import keras
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScratchResult:
-    """What is kept of one training.
+    """The saved result of one training.
 
     Attributes:
         weights: of the best epoch, in the model's order.
         probabilities: of *generated*, for the validation images' view 0, shape (images,).
-        curve: batches seen in the first epoch, and the validation accuracy then, shape (points, 2).
+        curve: batches of the first epoch so far, and the validation accuracy, shape (points, 2).
         history: losses and AUCs of all epochs, by metric.
-        seconds: that the training took.
+        seconds: duration of the training.
     """
 
     weights: list[np.ndarray]
@@ -36,7 +36,8 @@ class ScratchResult:
     def __str__(self) -> str:
         best = int(np.argmin(self.history["val_loss"]))
         loss, auc = (self.history[name][best] for name in ("val_loss", "val_auc"))
-        return f"epoch {best + 1} of {len(self.history['val_loss'])}, val_loss {loss:.4f}, val_auc {auc:.4f}"
+        epochs = len(self.history["val_loss"])
+        return f"epoch {best + 1} of {epochs}, val_loss {loss:.4f}, val_auc {auc:.4f}"
 
 
 def save_scratch_result(path: Path, result: ScratchResult) -> None:
@@ -49,31 +50,38 @@ def save_scratch_result(path: Path, result: ScratchResult) -> None:
     atomic_files.write_atomically(path, buffer.getvalue())
 
 
-def load_scratch_result(path: Path, model: "keras.Model", images: int) -> ScratchResult | None:
-    """What was kept, its weights put into the model; None where there is nothing, or nothing whole."""
+def load_scratch_result(path: Path, model: "keras.Model", n_images: int) -> ScratchResult | None:
+    """Load a result and set the model's weights; None where the file is missing or damaged.
+
+    A damaged file is deleted.
+
+    Args:
+        n_images: in the validation split.
+    """
     if not path.is_file():
         return None
     try:
-        kept = npz_files.parse_npz(path.read_bytes())
-        weights = [kept[f"weight{number}"] for number in range(len(model.get_weights()))]
+        arrays = npz_files.parse_npz(path.read_bytes())
+        weights = [arrays[f"weight{number}"] for number in range(len(model.get_weights()))]
         result = ScratchResult(
-            weights,
-            kept["probabilities"],
-            kept["curve"],
-            **checked_json.parse_json(str(kept["notes"])),
+            weights=weights,
+            probabilities=arrays["probabilities"],
+            curve=arrays["curve"],
+            **checked_json.parse_json(str(arrays["notes"])),
         )
-        if result.probabilities.shape != (images,) or not np.isfinite(result.probabilities).all():
+        probabilities = result.probabilities
+        if probabilities.shape != (n_images,) or not np.isfinite(probabilities).all():
             raise ValueError
         model.set_weights(weights)
     except (OSError, ValueError, KeyError, TypeError):
-        console.print_warning(f"{path} is damaged; {model.name} is trained again.")
+        console.print_warning(f"{path} is damaged; training {model.name} again.")
         path.unlink()
         return None
     return result
 
 
 def log_scratch_result(result: ScratchResult, folder: Path) -> None:
-    """One run: how soon the first epoch solved the task, and how every epoch went."""
+    """Write one TensorBoard run: accuracy during the first epoch, losses and AUCs of every epoch."""
     with tensorboard_logs.open_run_log(folder) as run:
         for batch, accuracy in result.curve:
             run.scalars({"first_epoch/validation_accuracy": accuracy}, int(batch))

@@ -1,4 +1,4 @@
-"""Trains SCRATCH_MODELS on the canonical pictures, each of them once: a second command reads what was kept."""
+"""Train SCRATCH_MODELS on the canonical pictures; a second command loads the saved results."""
 
 import contextlib
 import functools
@@ -22,6 +22,7 @@ from training.bases import input_signals
 from training.dataset import Dataset
 from training.features import pixels as feature_pixels
 from training.fitting import fit_head
+from training.run_folders import SEARCHES_FOLDER
 from training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -31,9 +32,12 @@ SCRATCH_TRAINING_VERSION = 1
 """Part of a result's key: raise it with every change to how these models are built or trained."""
 
 MAX_CURVE_POINTS = 12
-"""Of the curve over the first epoch, or as many as it has batches."""
+"""Points of the curve over the first epoch, or as many as it has batches."""
 
 SCRATCH_BATCH_IMAGES = 32
+
+SCRATCH_PATIENCE_EPOCHS = 10
+"""Epochs without a lower validation loss after which a training ends."""
 
 TrainingArrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -41,21 +45,27 @@ TrainingArrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 def train_scratch_baselines(
     data: Dataset, side: int, settings: TrainingSettings, log_folder: Path
 ) -> list[Baseline]:
-    """Trains the models that --models names, or reads what was kept of them; the hold-out is not read.
+    """Train the models of --models, or load their results; the hold-out is not read.
 
     Args:
-        side: of the detector's pictures, in pixels; a model that wants larger ones takes these.
+        side: of the detector's input in pixels, and the largest side of a model.
         log_folder: gets one TensorBoard run per model.
     """
-    pictures = functools.cache(lambda: _load_training_arrays(data, side, settings.views))
-    found = []
+    load_arrays = functools.cache(lambda: _load_training_arrays(data, side, settings.views))
+    baselines = []
     for name in settings.models:
         row = SCRATCH_MODELS[name]
-        for own_side in dict.fromkeys(min(wanted, side) for wanted in row.sides):
-            model, result = _load_or_train(name, own_side, side, data, pictures, settings)
+        for own_side in dict.fromkeys(min(side_px, side) for side_px in row.sides_px):
+            detector, result = _load_or_train(name, own_side, side, data, load_arrays, settings)
             scratch_results.log_scratch_result(result, log_folder / f"{name}-{own_side}")
-            found.append(Baseline(f"{row.title}, {own_side} px", result.probabilities, model=model))
-    return found
+            baselines.append(
+                Baseline(
+                    name=f"{row.title}, {own_side} px",
+                    probabilities=result.probabilities,
+                    model=detector,
+                )
+            )
+    return baselines
 
 
 def _load_or_train(
@@ -63,16 +73,22 @@ def _load_or_train(
     own_side: int,
     side: int,
     data: Dataset,
-    pictures: Callable[[], TrainingArrays],
+    load_arrays: Callable[[], TrainingArrays],
     settings: TrainingSettings,
 ) -> tuple["keras.Model", ScratchResult]:
-    """The trained model as a detector, and what came of its training now or before."""
+    """Return the trained model as a detector, and the result of its training.
+
+    Args:
+        own_side: of the model's input.
+        side: of the detector's input.
+        load_arrays: called only if the model is not trained yet.
+    """
     import keras
 
-    # Before the model is built: its first weights are part of the result.
+    # Before the model is built: its initial weights depend on the seed.
     keras.utils.set_random_seed(settings.seed)
     model = scratch_models.build_scratch_model(name, own_side)
-    whole = scratch_models.wrap_as_detector(model, side)
+    detector = scratch_models.wrap_as_detector(model, side)
     key = [
         SCRATCH_TRAINING_VERSION,
         name,
@@ -83,101 +99,119 @@ def _load_or_train(
     ]
     key += [settings.views, settings.epochs, settings.batch_size, settings.seed]
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]
-    path = data.folder / "searches" / f"{model.name}-{digest}.npz"
+    path = data.folder / SEARCHES_FOLDER / f"{model.name}-{digest}.npz"
     result = scratch_results.load_scratch_result(path, model, len(data.validation))
     if result:
         console.print_message(f"{model.name}: {result}, trained before")
     else:
-        result = _train_scratch_model(model, whole, pictures(), len(data.validation), settings)
+        result = _train_scratch_model(model, detector, load_arrays(), len(data.validation), settings)
         scratch_results.save_scratch_result(path, result)
         console.print_message(f"{model.name}: {result}, {result.seconds:.0f} s")
-    return whole, result
+    return detector, result
 
 
 def _load_training_arrays(data: Dataset, side: int, views: int) -> TrainingArrays:
-    """(x, y) of train and of validation, view by view, as fit_head takes them; x is uint8 (views * images, side, side, 3)."""
-    todo = [
+    """Load (x, y) of train and of validation, view by view, as fit_head takes them.
+
+    x is uint8, shape (views * images, side, side, 3).
+    """
+    records_and_views = [
         (record, view)
         for split in (data.train, data.validation)
         for view in range(views)
         for record in split
     ]
     batches = [
-        todo[start : start + SCRATCH_BATCH_IMAGES]
-        for start in range(0, len(todo), SCRATCH_BATCH_IMAGES)
+        records_and_views[start : start + SCRATCH_BATCH_IMAGES]
+        for start in range(0, len(records_and_views), SCRATCH_BATCH_IMAGES)
     ]
-    pixels = np.empty((len(todo), side, side, 3), dtype=np.uint8)
+    pixels = np.empty((len(records_and_views), side, side, 3), dtype=np.uint8)
     console.print_message(
-        f"{len(todo) // views} images x {views} views at {side} px: {pixels.nbytes / 1e6:.0f} MB of memory."
+        f"{len(records_and_views) // views} images x {views} views at {side} px: "
+        f"{pixels.nbytes / 1e6:.0f} MB of memory."
     )
-    ready = console.track_progress(
+    progress = console.track_progress(
         feature_pixels.load_view_batches(data.folder, batches, side), "decoding", len(batches)
     )
-    for number, (_, batch) in enumerate(ready):
-        pixels[number * SCRATCH_BATCH_IMAGES : number * SCRATCH_BATCH_IMAGES + len(batch)] = batch
-    held = len(data.train) * views
+    for number, (_, batch) in enumerate(progress):
+        start = number * SCRATCH_BATCH_IMAGES
+        pixels[start : start + len(batch)] = batch
+    n_train = len(data.train) * views
     y, y_val = (
-        np.tile(data.labels(split), views)[:, None].astype(np.float32)
+        np.tile(data.encode_labels(split), views)[:, None].astype(np.float32)
         for split in (data.train, data.validation)
     )
-    return pixels[:held], y, pixels[held:], y_val
+    return pixels[:n_train], y, pixels[n_train:], y_val
 
 
 def _train_scratch_model(
     model: "keras.Model",
-    whole: "keras.Model",
+    detector: "keras.Model",
     arrays: TrainingArrays,
-    images: int,
+    n_images: int,
     settings: TrainingSettings,
 ) -> ScratchResult:
-    """Trains the model at its own side and puts view 0 of the validation images, the first of them, to the detector."""
+    """Train the model at its own side, and predict view 0 of the validation images.
+
+    Args:
+        model: takes images of its own side.
+        detector: the same model with the resize inside.
+        n_images: of the validation split; view 0 comes first in the arrays.
+    """
     import keras
 
     x, y, x_val, y_val = arrays
     own_x, own_x_val = (_resize_arrays(pixels, model.input_shape[1]) for pixels in (x, x_val))
-    first = _make_first_epoch_callback(own_x_val[:images], y_val[:images, 0])
+    first_epoch = _make_first_epoch_callback(own_x_val[:n_images], y_val[:n_images, 0])
     epochs = 2 * settings.epochs
     start = time.perf_counter()
     with contextlib.closing(iter(console.track_progress(range(epochs), model.name, epochs))) as bar:
-        shown = keras.callbacks.LambdaCallback(
+        show_progress = keras.callbacks.LambdaCallback(
             on_epoch_begin=lambda *_: next(bar), on_train_end=lambda *_: next(bar, None)
         )
-        own = own_x, y, own_x_val, y_val
         history = fit_head(
-            model, own, settings.batch_size, 10, callbacks=[shown, first], epochs=epochs
+            model,
+            (own_x, y, own_x_val, y_val),
+            settings.batch_size,
+            SCRATCH_PATIENCE_EPOCHS,
+            callbacks=[show_progress, first_epoch],
+            epochs=epochs,
         ).history
     seconds = time.perf_counter() - start
     history = {name: [float(value) for value in values] for name, values in history.items()}
-    probabilities = _predict_outputs(whole, x_val[:images])
     return ScratchResult(
-        model.get_weights(),
-        probabilities,
-        np.array(first.curve, dtype=np.float64),
-        history,
-        seconds,
+        weights=model.get_weights(),
+        probabilities=_predict_outputs(detector, x_val[:n_images]),
+        curve=np.array(first_epoch.curve, dtype=np.float64),
+        history=history,
+        seconds=seconds,
     )
 
 
 def _resize_arrays(pixels: np.ndarray, side: int) -> np.ndarray:
-    """Pictures of another side, rounded to levels: once, for in every epoch it takes longer than logistic regression itself.
+    """Resize all images once and round them to uint8.
 
-    Forty epochs of it at 128 px, on 614 pictures of 224 px: 11 s with this, some 40 s with the resize inside.
+    A resize in every epoch takes longer than logistic regression itself: forty epochs at 128 px, on
+    614 images of 224 px, take 11 s with this and some 40 s with the resize inside the model.
     """
     import keras
 
     if pixels.shape[1] == side:
         return pixels
-    before = keras.Input(pixels.shape[1:])
-    resize = keras.Model(before, input_signals.resize_pixels(before, side))
-    found = np.empty((len(pixels), side, side, 3), dtype=np.uint8)
+    original = keras.Input(pixels.shape[1:])
+    resize = keras.Model(original, input_signals.resize_pixels(original, side))
+    resized = np.empty((len(pixels), side, side, 3), dtype=np.uint8)
     for start in range(0, len(pixels), SCRATCH_BATCH_IMAGES):
         batch = np.asarray(resize.predict_on_batch(pixels[start : start + SCRATCH_BATCH_IMAGES]))
-        found[start : start + SCRATCH_BATCH_IMAGES] = np.rint(batch).clip(0, 255)
-    return found
+        resized[start : start + SCRATCH_BATCH_IMAGES] = np.rint(batch).clip(0, 255)
+    return resized
 
 
 def _make_first_epoch_callback(x_val: np.ndarray, y_val: np.ndarray):
-    """A Keras callback that notes the accuracy on these images all along the first epoch: `curve`, (batches, accuracy)."""
+    """Return a Keras callback that records the accuracy on these images during the first epoch.
+
+    Its attribute `curve` is a list of (batches so far, accuracy).
+    """
     import keras
 
     class FirstEpoch(keras.callbacks.Callback):
@@ -189,9 +223,9 @@ def _make_first_epoch_callback(x_val: np.ndarray, y_val: np.ndarray):
 
         def on_train_batch_end(self, batch, logs=None):
             if self.every and (batch + 1) % self.every == 0:
-                # Not evaluate(), which would reset the metrics of the epoch that is under way.
-                right = (_predict_outputs(self.model, x_val) > 0) == (y_val == 1)
-                self.curve.append((batch + 1, float(right.mean())))
+                # Not evaluate(), which would reset the metrics of the running epoch.
+                correct = (_predict_outputs(self.model, x_val) > 0) == (y_val == 1)
+                self.curve.append((batch + 1, float(correct.mean())))
 
     return FirstEpoch()
 

@@ -13,7 +13,7 @@ from training.detectors import safe_keras, saved_models
 from training.detectors.assembly import EnsembleMember
 from training.detectors.card import Card
 from training.features import layout as feature_layout
-from training.features.column_selection import select_columns
+from training.head_search.head_spec import HeadSpec
 
 if TYPE_CHECKING:
     import keras
@@ -73,7 +73,7 @@ def load_detector_parts(folder: Path) -> DetectorParts:
         shown = card.settings["sizes"], card.settings.get("signals", ("picture",))
         layout = feature_layout.list_columns(base_models.build_base(name), name, *shown)
         members = [
-            EnsembleMember(select_columns(layout, values), model.get_layer(f"head{number}"), weight)
+            EnsembleMember(HeadSpec.from_hp(values).select_columns(layout), model.get_layer(f"head{number}"), weight)
             for number, (values, weight) in enumerate(zip(heads, weights, strict=True), 1)
         ]
     except (KeyError, ValueError, TypeError):

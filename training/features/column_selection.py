@@ -1,18 +1,20 @@
 """Choose columns of the feature vector by taps, statistics, input sizes and signals."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 
 from training.features.layout import Column
 
+TapFilter = Callable[[list[str]], list[str]]
+"""From all taps of a base, ordered from the pixels up, to those that a head uses."""
 
-def _make_tap_range(first: float, last: float) -> Callable[[list[str]], list[str]]:
+
+def _make_tap_range(first: float, last: float) -> TapFilter:
     return lambda taps: taps[int(first * len(taps)) : max(1, round(last * len(taps)))]
 
 
-TAP_SETS: dict[str, Callable[[list[str]], list[str]]] = {
+TAP_SETS: dict[str, TapFilter] = {
     "all": _make_tap_range(0, 1),
     "early": _make_tap_range(0, 0.5),
     "middle": _make_tap_range(0.25, 0.75),
@@ -20,40 +22,58 @@ TAP_SETS: dict[str, Callable[[list[str]], list[str]]] = {
     "every third": lambda taps: taps[::-3],
     "top": lambda taps: taps[-1:],
 }
-"""Which taps a head looks at, given all of them from the pixels up."""
+
+STATISTIC_SETS = (("mean",), ("mean", "std"))
 
 
-STATISTIC_SETS = {"mean": ("mean",), "mean+std": ("mean", "std")}
+def list_choices(values: Iterable[object]) -> list[str]:
+    """Return what a search may choose from: all values joined by "+", then each of them alone."""
+    names = [str(value) for value in dict.fromkeys(values)]
+    return list(dict.fromkeys(["+".join(names), *names]))
+
+
+def select_columns(
+    columns: Sequence[Column],
+    *,
+    taps: str,
+    statistics: Collection[str],
+    sizes: Collection[int] | None = None,
+    signals: Collection[str] | None = None,
+) -> list[Column]:
+    """Return the columns with these properties, in their order.
+
+    Args:
+        taps: a name in TAP_SETS.
+        sizes, signals: None for all.
+
+    Raises:
+        ValueError: no column has one of the statistics, sizes or signals.
+    """
+    chosen_taps = TAP_SETS[taps](list(dict.fromkeys(column.tap for column in columns)))
+    chosen_statistics = _check_offered(statistics, (column.statistic for column in columns))
+    chosen_sizes = _check_offered(sizes, (column.size for column in columns))
+    chosen_signals = _check_offered(signals, (column.signal for column in columns))
+    return [
+        column
+        for column in columns
+        if column.tap in chosen_taps
+        and column.statistic in chosen_statistics
+        and column.size in chosen_sizes
+        and column.signal in chosen_signals
+    ]
+
+
+def _check_offered(wanted: Collection | None, offered: Iterable) -> set:
+    """Return the wanted values as a set, or all that are offered where none are named."""
+    available = set(offered)
+    if wanted is None:
+        return available
+    missing = set(wanted) - available
+    if missing:
+        raise ValueError(f"no column has {missing.pop()}")
+    return set(wanted)
 
 
 def compute_column_indices(columns: Sequence[Column]) -> np.ndarray:
+    """Return the places of these columns' numbers in the feature vector, int (width,)."""
     return np.concatenate([np.arange(column.start, column.stop) for column in columns])
-
-
-def list_size_choices(columns: Sequence[Column]) -> dict[str, tuple[int, ...]]:
-    """Every input size alone, and all of them together."""
-    return _list_choices(column.size for column in columns)
-
-
-def list_signal_choices(columns: Sequence[Column]) -> dict[str, tuple[str, ...]]:
-    """Every signal alone, and all of them together."""
-    return _list_choices(column.signal for column in columns)
-
-
-def _list_choices(all_values: Iterable) -> dict[str, tuple]:
-    values = tuple(dict.fromkeys(all_values))
-    return {"+".join(map(str, values)): values, **{str(value): (value,) for value in values}}
-
-
-def select_columns(columns: Sequence[Column], values: Mapping[str, Any]) -> list[Column]:
-    """The columns that a trial's values for signals, taps, sizes and statistics stand for; without `signals` all of them."""
-    taps = TAP_SETS[values["taps"]](list(dict.fromkeys(column.tap for column in columns)))
-    sizes = list_size_choices(columns)[values["sizes"]]
-    statistics = STATISTIC_SETS[values["statistics"]]
-    offered = list_signal_choices(columns)
-    signals = offered[values.get("signals", next(iter(offered)))]
-    return [
-        c
-        for c in columns
-        if c.tap in taps and c.size in sizes and c.signal in signals and c.statistic in statistics
-    ]

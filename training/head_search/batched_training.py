@@ -1,8 +1,8 @@
-"""Trains many heads at once on cached features, in NumPy: no graph is traced for any of them, and all share every batch.
+"""Train many heads at once on cached features, in NumPy: no graph is traced and batches are shared.
 
-The arithmetic is that of `heads.build_head` and `heads.fit_head`: standardised features, dropout, dense layers with ReLUs, a
-logit for each voice, smoothed cross-entropy in which both classes weigh the same, AdamW, and early stopping on the validation
-loss.
+The arithmetic is that of heads.build_head and fitting.fit_head: standardised features, dropout,
+dense layers with ReLU, one logit per output, smoothed cross-entropy in which both classes weigh the
+same, AdamW, and early stopping on the validation loss.
 """
 
 import concurrent.futures
@@ -14,84 +14,96 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from training.features.training_features import FEATURE_BLOCK_IMAGES, TrainingFeatures
+from training.features.training_features import (
+    FEATURE_BLOCK_IMAGES,
+    SplitFeatures,
+    TrainingFeatures,
+)
 from training.fitting import compute_balanced_weights
 from training.head_search.head_trainer import HeadTrainer, HeadTrainingPlan, TrainedHead
 
 
 def train_heads(
-    faces: TrainingFeatures, plans: Sequence[HeadTrainingPlan], batch_size: int, seed: int
+    features: TrainingFeatures, plans: Sequence[HeadTrainingPlan], batch_size: int, seed: int
 ) -> list[TrainedHead]:
-    """Trains heads on the same features; what becomes of one does not depend on the others.
+    """Train several heads on the same features.
+
+    Each result is independent of which heads are trained together.
 
     Args:
-        seed: of the order of the images and of the dropout.
+        seed: of the order of the images and of the input dropout.
     """
-    faces.mean_and_variance  # noqa: B018 (computed once, before the threads ask for it)
-    lanes = [HeadTrainer(faces, plan) for plan in plans]
-    parts = _group_by_core(lanes, os.cpu_count() or 1)
+    features.precompute_statistics()
+    trainers = [HeadTrainer(features, plan) for plan in plans]
+    groups = _group_by_core(trainers, os.cpu_count() or 1)
     stop = threading.Event()
-    with threadpool_limits(1), concurrent.futures.ThreadPoolExecutor(len(parts)) as pool:
+    with threadpool_limits(1), concurrent.futures.ThreadPoolExecutor(len(groups)) as pool:
         try:
-            list(pool.map(lambda part: _train_group(faces, part, batch_size, seed, stop), parts))
+            list(
+                pool.map(
+                    lambda group: _train_group(features, group, batch_size, seed, stop), groups
+                )
+            )
         except BaseException:
             stop.set()
             raise
-    return [lane.trained for lane in lanes]
+    return [trainer.trained for trainer in trainers]
 
 
-def _group_by_core(lanes: Sequence["HeadTrainer"], count: int) -> list[list["HeadTrainer"]]:
-    """One part for each core, of about as many weights; in each all lanes begin with the same epoch."""
-    parts: list[list[HeadTrainer]] = []
-    for first in sorted({lane.plan.first_epoch for lane in lanes}):
-        mine: list[list[HeadTrainer]] = [[] for _ in range(count)]
-        for lane in sorted(
-            (lane for lane in lanes if lane.plan.first_epoch == first), key=lambda lane: -lane.size
-        ):
-            min(mine, key=lambda part: sum(each.size for each in part)).append(lane)
-        parts += [part for part in mine if part]
-    return parts
+def _group_by_core(trainers: Sequence[HeadTrainer], n_cores: int) -> list[list[HeadTrainer]]:
+    """Return groups of about equally many weights, one per core and first epoch."""
+    groups: list[list[HeadTrainer]] = []
+    for first_epoch in sorted({trainer.plan.first_epoch for trainer in trainers}):
+        of_epoch: list[list[HeadTrainer]] = [[] for _ in range(n_cores)]
+        starting = (trainer for trainer in trainers if trainer.plan.first_epoch == first_epoch)
+        for trainer in sorted(starting, key=lambda trainer: -trainer.size):
+            smallest = min(of_epoch, key=lambda group: sum(member.size for member in group))
+            smallest.append(trainer)
+        groups += [group for group in of_epoch if group]
+    return groups
 
 
-@np.errstate(over="ignore", invalid="ignore")  # of a head that diverges, which its loss tells
+@np.errstate(over="ignore", invalid="ignore")  # a head that diverges shows it by its loss
 def _train_group(
-    faces: TrainingFeatures,
-    lanes: Sequence["HeadTrainer"],
+    features: TrainingFeatures,
+    trainers: Sequence[HeadTrainer],
     batch_size: int,
     seed: int,
     stop: threading.Event,
 ) -> None:
-    train, validation = (_SplitRows.of(faces, part) for part in ("train", "validation"))
-    for epoch in range(lanes[0].plan.first_epoch, max(lane.plan.epochs for lane in lanes)):
-        going = [lane for lane in lanes if lane.goes_on(epoch)]
-        if not going:
+    train = _SplitRows.from_split(features, features.train, is_training=True)
+    validation = _SplitRows.from_split(features, features.validation, is_training=False)
+    last_epoch = max(trainer.plan.epochs for trainer in trainers)
+    for epoch in range(trainers[0].plan.first_epoch, last_epoch):
+        active = [trainer for trainer in trainers if trainer.continues(epoch)]
+        if not active:
             return
-        rates = {lane.plan.dropout for lane in going}
+        rates = {trainer.plan.spec.dropout for trainer in active}
         order = np.random.default_rng([seed, epoch]).permutation(len(train.targets))
         for step, start in enumerate(range(0, len(order), batch_size)):
             if stop.is_set():
                 return
-            rows = order[start : start + batch_size]
-            x, targets, weights = train.batch(rows)
-            shown = _apply_dropout(x, rates, np.random.default_rng([seed, epoch, step]))
-            for lane in going:
-                lane.step(shown[lane.plan.dropout], targets, weights)
+            x, targets, weights = train.make_batch(order[start : start + batch_size])
+            dropped = _apply_dropout(x, rates, np.random.default_rng([seed, epoch, step]))
+            for trainer in active:
+                trainer.train_step(dropped[trainer.plan.spec.dropout], targets, weights)
         for start in range(0, len(validation.targets), FEATURE_BLOCK_IMAGES):
-            x, targets, weights = validation.batch(
-                np.arange(start, min(start + FEATURE_BLOCK_IMAGES, len(validation.targets)))
-            )
-            for lane in going:
-                lane.judge(x, targets, weights)
-        for lane in going:
-            lane.end_epoch()
+            stop_row = min(start + FEATURE_BLOCK_IMAGES, len(validation.targets))
+            x, targets, weights = validation.make_batch(np.arange(start, stop_row))
+            for trainer in active:
+                trainer.evaluate_batch(x, targets, weights)
+        for trainer in active:
+            trainer.end_epoch()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _SplitRows:
     """Images times views: row `view * images + image`.
 
     Attributes:
-        targets, weights: shape (rows, voices).
+        values: (images, views, width), as cached.
+        targets, weights: (rows, outputs).
+        mean, scale: (width,), of the train split.
     """
 
     values: np.ndarray
@@ -101,24 +113,24 @@ class _SplitRows:
     scale: np.ndarray
 
     @classmethod
-    def of(cls, faces: TrainingFeatures, split: str) -> "_SplitRows":
-        values, labels, sources = (
-            getattr(faces, f"{split}{what}") for what in ("", "_labels", "_sources")
+    def from_split(
+        cls, features: TrainingFeatures, split: SplitFeatures, *, is_training: bool
+    ) -> "_SplitRows":
+        targets = features.make_targets(split).reshape(len(split.labels), -1)
+        is_weighted = features.generators or is_training
+        weights = compute_balanced_weights(targets) if is_weighted else np.ones_like(targets)
+        mean, variance = features.mean_and_variance
+        views = split.values.shape[1]
+        return cls(
+            values=split.values,
+            targets=np.concatenate([np.maximum(targets, 0)] * views),
+            weights=np.concatenate([weights] * views),
+            mean=mean,
+            scale=(1 / np.sqrt(variance + 1e-6)).astype(np.float32),
         )
-        targets = faces.targets(labels, sources).reshape(len(labels), -1)
-        weights = (
-            compute_balanced_weights(targets)
-            if faces.generators or split == "train"
-            else np.ones_like(targets)
-        )
-        mean, variance = faces.mean_and_variance
-        tiled = (
-            np.concatenate([each] * values.shape[1]) for each in (np.maximum(targets, 0), weights)
-        )
-        return cls(values, *tiled, mean, (1 / np.sqrt(variance + 1e-6)).astype(np.float32))
 
-    def batch(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Standardised features, targets and weights."""
+    def make_batch(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return standardised features, targets and weights of these rows."""
         x = np.asarray(self.values[rows % len(self.values), rows // len(self.values)])
         x -= self.mean
         x *= self.scale
@@ -126,15 +138,15 @@ class _SplitRows:
 
 
 def _apply_dropout(
-    x: np.ndarray, rates: set[float], draw: np.random.Generator
+    x: np.ndarray, rates: set[float], generator: np.random.Generator
 ) -> dict[float, np.ndarray]:
-    """The batch at every rate of dropout, from the same noise."""
+    """Return the batch at every dropout rate, from the same noise."""
     if rates == {0.0}:
         return {0.0: x}
-    noise = draw.integers(0, 1 << 16, x.shape, dtype=np.uint16)
-    found = {}
+    noise = generator.integers(0, 1 << 16, x.shape, dtype=np.uint16)
+    dropped = {}
     for rate in rates:
-        found[rate] = x * (noise >= rate * (1 << 16)) if rate else x
+        dropped[rate] = x * (noise >= rate * (1 << 16)) if rate else x
         if rate:
-            found[rate] *= np.float32(1 / (1 - rate))
-    return found
+            dropped[rate] *= np.float32(1 / (1 - rate))
+    return dropped

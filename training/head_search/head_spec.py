@@ -3,23 +3,120 @@
 Only this file reads and writes KerasTuner's values.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from training.features.column_selection import select_columns
+from training.features.layout import Column
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
+class HeadSpec:
+    """Hyperparameters of one head: which features it uses, how it is built, how it is trained.
+
+    Attributes:
+        base: name in BASE_MODELS.
+        taps: name in TAP_SETS; which layers that means depends on the base.
+        sizes: input sizes in pixels.
+        layers, units: number of hidden layers and their width; a linear head has 0 of both.
+    """
+
+    base: str
+    signals: tuple[str, ...]
+    taps: str
+    sizes: tuple[int, ...]
+    statistics: tuple[str, ...]
+    layers: int
+    units: int
+    dropout: float
+    weight_decay: float
+    learning_rate: float
+
+    @classmethod
+    def from_hp(cls, values: Mapping[str, Any]) -> "HeadSpec":
+        """Read KerasTuner's values, in which sizes, signals and statistics are joined by "+"."""
+        layers = values["layers"]
+        return cls(
+            base=values["base"],
+            signals=tuple(values["signals"].split("+")),
+            taps=values["taps"],
+            sizes=tuple(int(size) for size in values["sizes"].split("+")),
+            statistics=tuple(values["statistics"].split("+")),
+            layers=layers,
+            units=values.get("units", 0) if layers else 0,
+            dropout=values["dropout"],
+            weight_decay=values["weight_decay"],
+            learning_rate=values["learning_rate"],
+        )
+
+    def to_hp(self) -> dict[str, Any]:
+        """Return KerasTuner's values, which lack `units` for a linear head."""
+        values = self.to_hparams()
+        if not self.layers:
+            del values["units"]
+        return values
+
+    def to_hparams(self) -> dict[str, str | float]:
+        """Return one text or number per hyperparameter, for TensorBoard's HParams tab."""
+        return {
+            "base": self.base,
+            "signals": "+".join(self.signals),
+            "taps": self.taps,
+            "sizes": "+".join(map(str, self.sizes)),
+            "statistics": "+".join(self.statistics),
+            "layers": self.layers,
+            "units": self.units,
+            "dropout": self.dropout,
+            "weight_decay": self.weight_decay,
+            "learning_rate": self.learning_rate,
+        }
+
+    def describe(self) -> str:
+        """Return the features and the shape of the head in a few words."""
+        values = self.to_hparams()
+        shape = f"{self.layers} x {self.units}" if self.layers else "linear"
+        signals = "" if self.signals == ("picture",) else f"{values['signals']} "
+        features = f"{self.base} {signals}{self.taps} {values['statistics']} at {values['sizes']}"
+        return f"{features}, {shape}"
+
+    def select_columns(self, columns: Sequence[Column]) -> list[Column]:
+        """Return those of a base's columns that this head uses.
+
+        Raises:
+            ValueError: they lack one of its sizes, signals or statistics.
+        """
+        return select_columns(
+            columns,
+            taps=self.taps,
+            statistics=self.statistics,
+            sizes=self.sizes,
+            signals=self.signals,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class HeadTrial:
-    """One row of the leaderboard: hyperparameters, validation loss, validation AUC, epochs up to the best one."""
+    """One row of the leaderboard.
 
-    values: dict[str, Any]
+    Attributes:
+        loss, auc: on the validation split, after the best epoch.
+        epochs: up to and including the best one.
+        hyperband: KerasTuner's own "tuner/..." values of a Hyperband trial.
+    """
+
+    spec: HeadSpec
     loss: float
     auc: float
     epochs: int
+    hyperband: dict[str, Any] = field(default_factory=dict)
+
+    def to_row(self) -> dict[str, Any]:
+        """Return one line of leaderboard.jsonl."""
+        scores = {"val_loss": self.loss, "val_auc": self.auc, "epochs": self.epochs}
+        return {**self.spec.to_hp(), **self.hyperband, **scores}
 
 
-def describe_head_spec(values: Mapping[str, Any]) -> str:
-    """A trial in words: what it looks at, then what stands on it."""
-    layers = f"{values['layers']} x {values['units']}" if values["layers"] else "linear"
-    signals = "" if values["signals"] == "picture" else f"{values['signals']} "
-    return f"{values['base']} {signals}{values['taps']} {values['statistics']} at {values['sizes']}, {layers}"
+def describe_hp_values(values: Mapping[str, Any]) -> str:
+    """Describe KerasTuner's values of one trial."""
+    return HeadSpec.from_hp(values).describe()

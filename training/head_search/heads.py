@@ -1,4 +1,4 @@
-"""HeadHyperModel: every head the search may try, and what it may look at, over cached features."""
+"""Define HeadHyperModel, the search space of heads over cached features, and build heads in Keras."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,147 +12,145 @@ from training.features.column_selection import (
     STATISTIC_SETS,
     TAP_SETS,
     compute_column_indices,
-    list_signal_choices,
-    list_size_choices,
-    select_columns,
+    list_choices,
 )
 from training.features.layout import Column
 from training.features.training_features import TrainingFeatures
 from training.fitting import LABEL_SMOOTHING, fit_head
+from training.head_search.head_spec import HeadSpec
 
 if TYPE_CHECKING:
     import keras
 
 HEAD_SPACE_VERSION = 5
-"""Part of a search's key: raise it with every change to this file, so that an old search is never carried on."""
+"""Part of a search's key: raise it with every change to the search space or to how heads are trained.
 
+An old search is then never continued with new rules.
+"""
 
-HEAD_HYPERPARAMETERS = (
-    *("base", "signals", "taps", "sizes", "statistics"),
-    *("layers", "units", "dropout", "weight_decay", "learning_rate"),
-)
+TRIAL_PATIENCE_EPOCHS = 5
+"""Epochs without a lower validation loss after which a trial ends."""
 
 
 class HeadHyperModel(keras_tuner.HyperModel):
     """Heads on the cached features of several bases: one search, one leaderboard.
 
     Args:
-        faces: features and labels, by base.
+        features: by base.
         batch_size: rows of a training step.
 
     Attributes:
-        log_folder: the run that the next trial is logged to; set by the search, trial by trial.
+        log_folder: TensorBoard run of the next trial; set by the tuner before each trial.
     """
 
-    def __init__(self, faces: Mapping[str, TrainingFeatures], batch_size: int):
+    def __init__(self, features: Mapping[str, TrainingFeatures], batch_size: int):
         super().__init__()
-        self.faces = faces
+        self.features = features
         self.batch_size = batch_size
         self.log_folder: Path | None = None
 
     def build(self, hp: keras_tuner.HyperParameters) -> "keras.Model":
-        base = hp.Choice("base", list(self.faces))
-        hp.Choice("signals", list(list_signal_choices(self.faces[base].columns)))
+        base = hp.Choice("base", list(self.features))
+        features = self.features[base]
+        hp.Choice("signals", list_choices(column.signal for column in features.columns))
         hp.Choice("taps", list(TAP_SETS))
-        hp.Choice("sizes", list(list_size_choices(self.faces[base].columns)))
-        hp.Choice("statistics", list(STATISTIC_SETS))
+        hp.Choice("sizes", list_choices(column.size for column in features.columns))
+        hp.Choice("statistics", ["+".join(statistics) for statistics in STATISTIC_SETS])
         layers = hp.Int("layers", 0, 2)
         with hp.conditional_scope("layers", [1, 2]):
-            units = hp.Choice("units", [32, 64, 128]) if layers else 0
-        dropout = hp.Float("dropout", 0, 0.6, step=0.1)
-        # Little regularisation is a strong answer on these features, so the range goes down to almost none.
-        decay = hp.Float("weight_decay", 1e-6, 1e-1, sampling="log")
-        rate = hp.Float("learning_rate", 1e-4, 3e-3, sampling="log")
-        faces = self.faces[base]
-        return build_head(
-            faces, select_columns(faces.columns, hp.values), layers, units, dropout, decay, rate
-        )
+            if layers:
+                hp.Choice("units", [32, 64, 128])
+        hp.Float("dropout", 0, 0.6, step=0.1)
+        # Little regularisation often wins on these features, so the range goes down to almost none.
+        hp.Float("weight_decay", 1e-6, 1e-1, sampling="log")
+        hp.Float("learning_rate", 1e-4, 3e-3, sampling="log")
+        spec = HeadSpec.from_hp(hp.values)
+        return build_head(features, spec.select_columns(features.columns), spec)
 
     def fit(self, hp: keras_tuner.HyperParameters, model: "keras.Model", *args, **kwargs):
-        shown = {name: hp.values.get(name, 0) for name in HEAD_HYPERPARAMETERS}
-        logged = (
-            [tensorboard_logs.make_epoch_callback(self.log_folder, shown)]
-            if self.log_folder
-            else []
+        spec = HeadSpec.from_hp(hp.values)
+        callbacks = list(kwargs.pop("callbacks", ()))
+        if self.log_folder:
+            callbacks.append(
+                tensorboard_logs.make_epoch_callback(self.log_folder, spec.to_hparams())
+            )
+        features = self.features[spec.base]
+        arrays = features.make_arrays(spec.select_columns(features.columns))
+        return fit_head(
+            model,
+            arrays,
+            self.batch_size,
+            patience=TRIAL_PATIENCE_EPOCHS,
+            callbacks=callbacks,
+            **kwargs,
         )
-        callbacks = [*kwargs.pop("callbacks", ()), *logged]
-        faces = self.faces[hp.get("base")]
-        arrays = faces.arrays(select_columns(faces.columns, hp.values))
-        return fit_head(model, arrays, self.batch_size, patience=5, callbacks=callbacks, **kwargs)
 
 
 def build_head(
-    faces: TrainingFeatures,
-    columns: Sequence[Column],
-    layers: int,
-    units: int,
-    dropout: float,
-    decay: float,
-    rate: float,
+    features: TrainingFeatures, columns: Sequence[Column], spec: HeadSpec
 ) -> "keras.Model":
-    """A head as `untrained_head` makes it, compiled."""
+    """Build a head with build_uncompiled_head and compile it."""
     import keras
 
-    head = build_uncompiled_head(faces, columns, layers, units, dropout)
+    head = build_uncompiled_head(features, columns, spec)
     auc = [keras.metrics.AUC(name="auc", from_logits=True)]
     head.compile(
-        keras.optimizers.AdamW(rate, weight_decay=decay),
+        keras.optimizers.AdamW(spec.learning_rate, weight_decay=spec.weight_decay),
         keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=LABEL_SMOOTHING),
-        **{"weighted_metrics" if faces.generators else "metrics": auc},
+        **{"weighted_metrics" if features.generators else "metrics": auc},
     )
     return head
 
 
 def build_uncompiled_head(
-    faces: TrainingFeatures,
-    columns: Sequence[Column],
-    layers: int,
-    units: int,
-    dropout: float,
-    name: str = "head",
+    features: TrainingFeatures, columns: Sequence[Column], spec: HeadSpec, name: str = "head"
 ) -> "keras.Model":
-    """From the columns' features (n, width) to a logit (n, 1); it standardises as the training images ask.
+    """Build a head from the columns' features (n, width) to a logit (n, 1).
 
-    With several generators a logit for each of them, (n, generators, 1), which `one_logit` joins.
+    It standardises with the statistics of the train split. With several generators it gives one
+    logit for each of them, (n, generators, 1), which combine_generator_outputs joins.
     """
     import keras
 
-    # A frozen BatchNormalization is standardisation that every runtime knows; its epsilon tames dead channels.
+    # A frozen BatchNormalization is standardisation that every runtime knows; its epsilon tames
+    # dead channels.
     standardise = keras.layers.BatchNormalization(
         center=False, scale=False, epsilon=1e-6, trainable=False, name="standardise"
     )
-    index, voices = compute_column_indices(columns), len(faces.generators)
-    steps = [keras.Input((len(index),)), standardise, keras.layers.Dropout(dropout)]
-    for _ in range(layers):
-        steps += [keras.layers.Dense(units, activation="relu"), keras.layers.Dropout(dropout)]
+    index, n_generators = compute_column_indices(columns), len(features.generators)
+    layers = [keras.Input((len(index),)), standardise, keras.layers.Dropout(spec.dropout)]
+    for _ in range(spec.layers):
+        layers += [
+            keras.layers.Dense(spec.units, activation="relu"),
+            keras.layers.Dropout(spec.dropout),
+        ]
     # From zero, a linear head starts undecided everywhere and moves only as far as the data asks.
-    steps.append(
-        keras.layers.Dense(
-            voices or 1, kernel_initializer="glorot_uniform" if layers else "zeros", name="logit"
-        )
+    initializer = "glorot_uniform" if spec.layers else "zeros"
+    layers.append(
+        keras.layers.Dense(n_generators or 1, kernel_initializer=initializer, name="logit")
     )
-    if voices:
-        steps.append(keras.layers.Reshape((voices, 1)))
-    head = keras.Sequential(steps, name=name)
-    standardise.set_weights([values[index] for values in faces.mean_and_variance])
+    if n_generators:
+        layers.append(keras.layers.Reshape((n_generators, 1)))
+    head = keras.Sequential(layers, name=name)
+    standardise.set_weights([values[index] for values in features.mean_and_variance])
     return head
 
 
 def combine_generator_outputs(head: "keras.Model") -> "keras.Model":
-    """The same head with one logit (n, 1): of several voices the log of their mean exponential, which the surest rules."""
+    """Return the same head with one logit, (n, 1).
+
+    Several per-generator logits become the log of their mean exponential, which the largest one
+    dominates.
+    """
     import keras
 
     (logits,) = head.outputs
     if len(logits.shape) == 2:
         return head
-    voices = logits.shape[1]
-    together = keras.ops.logsumexp(logits, axis=1)
+    n_generators = logits.shape[1]
+    combined = keras.ops.logsumexp(logits, axis=1)
     return keras.Model(
         head.inputs[0],
-        keras.layers.Rescaling(1.0, offset=-math.log(voices))(together),
+        keras.layers.Rescaling(1.0, offset=-math.log(n_generators))(combined),
         name=head.name,
     )
-
-
-TRIAL_PATIENCE_EPOCHS = 5
-"""Epochs without a lower validation loss after which a trial ends."""

@@ -1,4 +1,4 @@
-"""KerasTuner over heads, bases, taps and input sizes on cached features: one search, resumable, one leaderboard."""
+"""Search heads over bases, taps and input sizes with KerasTuner: resumable, with one leaderboard."""
 
 import contextlib
 import functools
@@ -13,143 +13,174 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras_tuner
+from keras_tuner.engine.trial import Trial
 
 from training.features.training_features import TrainingFeatures
 from training.head_search import tuner_runs
 from training.head_search.batched_tuner import BatchedHyperbandOracle, BatchedTuner
-from training.head_search.head_spec import HeadTrial, describe_head_spec
+from training.head_search.head_spec import HeadSpec, HeadTrial, describe_hp_values
 from training.head_search.heads import HEAD_SPACE_VERSION, HeadHyperModel
+from training.head_search.tuner_runs import LoggedTuner, TrialLog
+from training.run_folders import RunFolders
+from training.settings import SearchConfig
 
 HEAD_OBJECTIVE = "val_loss"
 
 
-@dataclass(frozen=True)
+class LoggedHyperband(LoggedTuner, keras_tuner.Hyperband):
+    """KerasTuner's Hyperband, one trial at a time."""
+
+
+class LoggedRandomSearch(LoggedTuner, keras_tuner.RandomSearch):
+    """KerasTuner's random search, one trial at a time."""
+
+
+class LoggedBayesianOptimization(LoggedTuner, keras_tuner.BayesianOptimization):
+    """KerasTuner's Bayesian optimisation, one trial at a time."""
+
+
+def _make_hyperband_limits(config: SearchConfig) -> dict[str, int]:
+    return {"max_epochs": config.epochs, "factor": 3, "hyperband_iterations": config.trials}
+
+
+def _make_random_limits(config: SearchConfig) -> dict[str, int]:
+    return {"max_trials": config.trials}
+
+
+def _make_bayesian_limits(config: SearchConfig) -> dict[str, int]:
+    # KerasTuner's default, three random trials per hyperparameter, would leave hardly one for the
+    # Bayesian part.
+    return {"max_trials": config.trials, "num_initial_points": max(1, config.trials // 2)}
+
+
+@dataclass(frozen=True, kw_only=True)
 class SearchMethod:
-    """A way to search.
+    """How trials are proposed.
 
     Attributes:
-        tuner: KerasTuner's own, which trains one trial after the other.
-        oracle: what proposes trials to a wave.
-        wave: trials that a wave has at most; a Bayesian oracle should see results before it proposes many.
-        options: of tuner and oracle, from the numbers of trials and epochs.
+        tuner_class: trains one trial after the other in Keras.
+        oracle_class: proposes trials for batched training.
+        max_trials_per_batch: a Bayesian oracle should see results before it proposes many.
+        make_limits: returns the options of tuner and oracle that bound the search.
     """
 
-    tuner: type[keras_tuner.Tuner]
-    oracle: type[keras_tuner.Oracle]
-    wave: int
-    options: Callable[[int, int], dict[str, int]]
+    tuner_class: type[keras_tuner.Tuner]
+    oracle_class: type[keras_tuner.Oracle]
+    max_trials_per_batch: int
+    make_limits: Callable[[SearchConfig], dict[str, int]]
 
 
 SEARCH_METHODS = {
     "hyperband": SearchMethod(
-        keras_tuner.Hyperband,
-        BatchedHyperbandOracle,
-        16,
-        lambda trials, epochs: {"max_epochs": epochs, "factor": 3, "hyperband_iterations": trials},
+        tuner_class=LoggedHyperband,
+        oracle_class=BatchedHyperbandOracle,
+        max_trials_per_batch=16,
+        make_limits=_make_hyperband_limits,
     ),
     "random": SearchMethod(
-        keras_tuner.RandomSearch,
-        keras_tuner.oracles.RandomSearchOracle,
-        16,
-        lambda trials, epochs: {"max_trials": trials},
+        tuner_class=LoggedRandomSearch,
+        oracle_class=keras_tuner.oracles.RandomSearchOracle,
+        max_trials_per_batch=16,
+        make_limits=_make_random_limits,
     ),
     "bayesian": SearchMethod(
-        keras_tuner.BayesianOptimization,
-        keras_tuner.oracles.BayesianOptimizationOracle,
-        4,
-        # KerasTuner's own choice, three random trials for each hyperparameter, would leave hardly one for the Bayesian part
-        lambda trials, epochs: {"max_trials": trials, "num_initial_points": max(1, trials // 2)},
+        tuner_class=LoggedBayesianOptimization,
+        oracle_class=keras_tuner.oracles.BayesianOptimizationOracle,
+        max_trials_per_batch=4,
+        make_limits=_make_bayesian_limits,
     ),
 }
 
 
-def _make_tuner(
-    name: str,
-    one_by_one: bool,
-    model: HeadHyperModel,
-    trials: int,
-    epochs: int,
-    seed: int,
-    log_folder: Path,
-    **project,
-) -> keras_tuner.Tuner:
-    way, objective = SEARCH_METHODS[name], keras_tuner.Objective(HEAD_OBJECTIVE, "min")
-    said = {"objective": objective, "seed": seed, **way.options(trials, epochs)}
-    if one_by_one:
-        tuner = tuner_runs.make_logged_tuner(way.tuner, trials, log_folder, describe_head_spec)(
-            model, **said, **project
-        )
-    else:
-        # Of several workers none should take all that there is.
-        lanes = min(way.wave, 2 * os.cpu_count()) if tuner_runs.is_worker() else way.wave
-        oracle = way.oracle(**said)
-        tuner = tuner_runs.make_logged_tuner(BatchedTuner, trials, log_folder, describe_head_spec)(
-            oracle, model, lanes, seed, log_folder, **project
-        )
-    tuner.oracle.max_trials = trials  # Hyperband counts sweeps, people count trials
-    return tuner
-
-
 def search_heads(
-    faces: Mapping[str, TrainingFeatures],
-    key: object,
-    folder: Path,
-    log_folder: Path,
-    tuner: str,
-    trials: int,
-    epochs: int,
-    batch_size: int,
-    seed: int,
-    one_by_one: bool = False,
+    features: Mapping[str, TrainingFeatures],
+    config: SearchConfig,
+    dataset_key: object,
+    folders: RunFolders,
 ) -> list[HeadTrial]:
-    """Runs or carries on a search and returns its trials, the best first; none if this is a worker of a chief elsewhere.
+    """Run or resume a search and return its trials, best first; a worker returns none.
 
     Args:
-        faces: features and labels, by base.
-        key: whatever else decides the search; another key is another search.
-        folder, log_folder: where searches and their TensorBoard runs are kept; this one gets a folder in each.
-        one_by_one: trains every trial by itself, in Keras.
+        features: by base.
+        dataset_key: identifies the features; another key is another search. It must be JSON.
+        folders: the search gets a folder of its own in `searches` and in `search_logs`.
 
     Raises:
-        PlainError: every trial failed, three in a row did, or the kept search is damaged.
+        PlainError: every trial failed, three in a row did, or the search on disk is damaged.
     """
-    import keras
-
-    keras.utils.set_random_seed(seed)
-    parts = [key, HEAD_SPACE_VERSION, tuner, trials, epochs, batch_size, seed, one_by_one]
-    name = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
-    project = {"directory": folder, "project_name": name}
+    # Python's random must be seeded right before the oracle is made: see seed_head_oracle.
+    oracle_seed = tuner_runs.seed_head_oracle(config.seed)
+    name = _make_search_name(config, dataset_key)
+    project_folder = folders.searches / name
+    make_tuner = functools.partial(
+        _make_tuner,
+        config,
+        HeadHyperModel(features, config.batch_size),
+        folders.search_logs / name,
+        seed=oracle_seed,
+        directory=folders.searches,
+        project_name=name,
+    )
     with warnings.catch_warnings():
-        # Hyperband restores a parent's weights into a model whose optimizer is not built yet, and Keras says so.
+        # Hyperband restores a trial's weights into a model whose optimizer is not built yet, and
+        # Keras warns of it.
         warnings.filterwarnings("ignore", message="Skipping variable loading for optimizer")
-        model = HeadHyperModel(faces, batch_size)
-        make = functools.partial(
-            _make_tuner,
-            tuner,
-            one_by_one,
-            model,
-            trials,
-            epochs,
-            seed,
-            log_folder / name,
+        with tuner_runs.hold_search(project_folder), _freeze_garbage_collector():
+            tuner = tuner_runs.start_tuner(make_tuner, config.trials)
+            finished = tuner_runs.run_tuner(tuner, project_folder, epochs=config.epochs)
+            if not tuner_runs.is_worker():
+                _delete_trial_weights(project_folder)
+    return [_make_head_trial(trial) for trial in finished]
+
+
+def _make_search_name(config: SearchConfig, dataset_key: object) -> str:
+    """Return a digest of everything that decides the search's results."""
+    key = [
+        dataset_key,
+        HEAD_SPACE_VERSION,
+        config.tuner,
+        config.trials,
+        config.epochs,
+        config.batch_size,
+        config.seed,
+        config.trainer == "keras",
+    ]
+    return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]
+
+
+def _make_tuner(
+    config: SearchConfig, hypermodel: HeadHyperModel, log_folder: Path, *, seed: int, **project
+) -> keras_tuner.Tuner:
+    method = SEARCH_METHODS[config.tuner]
+    options = {
+        "objective": keras_tuner.Objective(HEAD_OBJECTIVE, "min"),
+        "seed": seed,
+        **method.make_limits(config),
+    }
+    trial_log = TrialLog(config.trials, log_folder, describe_hp_values)
+    if config.trainer == "keras":
+        tuner = method.tuner_class(hypermodel, trial_log=trial_log, **options, **project)
+    else:
+        limit = method.max_trials_per_batch
+        if tuner_runs.is_worker():
+            limit = min(limit, 2 * os.cpu_count())  # leave trials for the other workers
+        tuner = BatchedTuner(
+            method.oracle_class(**options),
+            hypermodel,
+            max_trials_per_batch=limit,
+            seed=config.seed,
+            trial_log=trial_log,
             **project,
         )
-        with tuner_runs.hold_search(folder / name), _freeze_garbage_collector():
-            tuned = tuner_runs.start_tuner(make, trials)
-            ranked = [
-                _make_head_trial(trial)
-                for trial in tuner_runs.run_tuner(tuned, folder / name, epochs=epochs)
-            ]
-            if not tuner_runs.is_worker():
-                _delete_trial_weights(folder / name)
-    return ranked
+    tuner.oracle.max_trials = config.trials  # Hyperband counts sweeps, people count trials
+    return tuner
 
 
 @contextlib.contextmanager
 def _freeze_garbage_collector() -> Iterator[None]:
-    """KerasTuner collects garbage twice a trial; without the libraries' own million objects that takes no time.
+    """Spare the garbage collector the libraries' own million objects.
 
-    It was a quarter of a trial: 0.57 of 2.3 seconds.
+    KerasTuner collects twice per trial, which was a quarter of it: 0.57 of 2.3 seconds.
     """
     gc.collect()
     gc.freeze()
@@ -159,17 +190,22 @@ def _freeze_garbage_collector() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _make_head_trial(trial) -> HeadTrial:
-    auc = (
-        trial.metrics.get_best_value("val_auc") if trial.metrics.exists("val_auc") else float("nan")
-    )
+def _make_head_trial(trial: Trial) -> HeadTrial:
+    has_auc = trial.metrics.exists("val_auc")
+    auc = trial.metrics.get_best_value("val_auc") if has_auc else float("nan")
     values = dict(trial.hyperparameters.values)
-    # KerasTuner counts from where Hyperband carried the head on.
+    # KerasTuner counts epochs from where Hyperband continued the head.
     epochs = values.get("tuner/initial_epoch", 0) + int(trial.best_step) + 1
-    return HeadTrial(values, float(trial.score), float(auc), epochs)
+    return HeadTrial(
+        spec=HeadSpec.from_hp(values),
+        loss=float(trial.score),
+        auc=float(auc),
+        epochs=epochs,
+        hyperband={name: value for name, value in values.items() if name.startswith("tuner/")},
+    )
 
 
-def _delete_trial_weights(project: Path) -> None:
-    """The winner is trained again, so the trials' weights are needed for carrying on only."""
-    for weights in project.glob("trial_*/checkpoint*"):
-        shutil.rmtree(weights) if weights.is_dir() else weights.unlink()
+def _delete_trial_weights(project_folder: Path) -> None:
+    """Delete the checkpoints: only a running search needs them; the final heads train anew."""
+    for path in project_folder.glob("trial_*/checkpoint*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,142 +1,162 @@
-"""What both searches, over heads and over depth, ask of KerasTuner: a TensorBoard run and a line per trial, and to carry on."""
+"""Run KerasTuner for head search and depth search: seeds, logging, locks, chief and worker roles."""
 
 import contextlib
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras_tuner
-import keras_tuner.src.config
-from keras_tuner.engine.trial import TrialStatus
-from keras_tuner.src.distribute import oracle_client
+from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.src.distribute import utils as roles
 from sklearn.exceptions import ConvergenceWarning
 
 from runtime import atomic_files, console
 from training.head_search import resume
 
-keras_tuner.src.config.DEBUG = False
-"""No page of frames on the screen for a trial that failed: the line says why, its trial.json keeps the frames."""
-
-
 CHIEF_TIMEOUT_S = 60
-"""Seconds in which a chief has to answer a worker that it answered before; KerasTuner itself waits for an hour."""
+"""Seconds a chief has to answer a worker once it has answered; KerasTuner itself waits an hour."""
 
 
 class SearchStopped(keras_tuner.errors.FatalError):
-    """Carries a PlainError through KerasTuner, which takes any other exception for a failed trial."""
+    """Carries a PlainError through KerasTuner, which takes other exceptions for failed trials."""
 
 
-def make_logged_tuner(
-    tuner: type[keras_tuner.Tuner],
-    trials: int,
-    log_folder: Path,
-    describe: Callable[[Mapping[str, Any]], str],
-) -> type[keras_tuner.Tuner]:
-    """The tuner, logging every trial to a run of its own and saying one line when it has finished.
+def seed_head_oracle(seed: int) -> int:
+    """Seed Python, NumPy and Keras, and return the seed for the oracle of a head search.
 
-    Args:
-        log_folder: gets a run per trial; the hypermodel finds its own in `log_folder`.
-        describe: says a trial's values in words.
+    KerasTuner uses `seed or random.randint(1, 10000)`: with a seed of 0 it draws one from Python's
+    `random`, which is seeded here. Make the oracle right after this call.
+    """
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    return seed
+
+
+def make_depth_oracle_seed(seed: int) -> int:
+    """Return the seed for the oracle of a depth search: one more, since KerasTuner ignores 0."""
+    return seed + 1
+
+
+@dataclass(frozen=True)
+class TrialLog:
+    """Where and how a tuner logs its trials.
+
+    Attributes:
+        n_trials: of the whole search.
+        log_folder: gets one TensorBoard run per trial.
+        describe: returns a trial's values in a few words.
     """
 
-    class Shown(tuner):
-        def reload(self):
-            try:
-                super().reload()
-                if not is_worker():
-                    resume.repair_oracle(self.oracle)
-            except (
-                Exception
-            ) as error:  # Whatever half a search raises; nothing but reading it is done here.
-                raise _make_damaged_error(Path(self.project_dir), error) from None
-
-        def run_trial(self, trial, *args, **kwargs):
-            self.hypermodel.log_folder = log_folder / trial.trial_id
-            try:
-                return super().run_trial(trial, *args, **kwargs)
-            except Exception as error:
-                refusal = console.explain_os_error(error)
-                if refusal:
-                    raise SearchStopped(refusal) from None
-                raise
-
-        def on_trial_end(self, trial):
-            super().on_trial_end(trial)
-            done = self.oracle.get_trial(trial.trial_id)
-            objective = self.oracle.objective.name
-            score = (
-                f"{objective} {done.score:.4f}"
-                if done.score is not None
-                else _describe_failure(done)
-            )
-            number = int(trial.trial_id) + 1 if is_worker() else len(self.oracle.end_order)
-            console.print_message(
-                f"trial {number:>3}/{trials}  {score}  {describe(done.hyperparameters.values)}"
-            )
-
-    return Shown
+    n_trials: int
+    log_folder: Path
+    describe: Callable[[Mapping[str, Any]], str]
 
 
-def _describe_failure(trial) -> str:
-    """The exception's own words, which stand last in the traceback that KerasTuner keeps."""
-    last = (trial.message or "").strip().rpartition("\n")[2]
-    said = last.partition(": ")[2] if trial.status == TrialStatus.FAILED else last
-    return f"{trial.status.lower()}: {said}"
+class LoggedTuner:
+    """A mixin in front of a KerasTuner tuner: one TensorBoard run and one printed line per trial.
+
+    The hypermodel finds the run of the current trial in its attribute `log_folder`. The tuner also
+    repairs a search that it resumes, and stops at a full disk instead of counting a failed trial.
+    """
+
+    def __init__(self, *args, trial_log: TrialLog, **kwargs):
+        self.trial_log = trial_log  # first, because KerasTuner calls reload() in its __init__
+        super().__init__(*args, **kwargs)
+
+    def reload(self) -> None:
+        try:
+            super().reload()
+            if not is_worker():
+                resume.repair_oracle(self.oracle)
+        except Exception as error:  # reading a damaged search can raise anything
+            raise _make_damaged_error(Path(self.project_dir), error) from None
+
+    def run_trial(self, trial: Trial, *args, **kwargs):
+        self.hypermodel.log_folder = self.trial_log.log_folder / trial.trial_id
+        try:
+            return super().run_trial(trial, *args, **kwargs)
+        except Exception as error:
+            refusal = console.explain_os_error(error)
+            if refusal:
+                raise SearchStopped(refusal) from None
+            raise
+
+    def on_trial_end(self, trial: Trial) -> None:
+        super().on_trial_end(trial)
+        ended = self.oracle.get_trial(trial.trial_id)
+        objective = self.oracle.objective.name
+        if ended.score is None:
+            result = _describe_failure(ended)
+        else:
+            result = f"{objective} {ended.score:.4f}"
+        number = int(trial.trial_id) + 1 if is_worker() else len(self.oracle.end_order)
+        values = self.trial_log.describe(ended.hyperparameters.values)
+        console.print_message(f"trial {number:>3}/{self.trial_log.n_trials}  {result}  {values}")
+
+
+def _describe_failure(trial: Trial) -> str:
+    """Return the exception's message: the last line of the traceback that KerasTuner keeps."""
+    last_line = (trial.message or "").strip().rpartition("\n")[2]
+    is_failed = trial.status == TrialStatus.FAILED
+    return f"{trial.status.lower()}: {last_line.partition(': ')[2] if is_failed else last_line}"
 
 
 def _make_damaged_error(folder: Path, error: Exception) -> console.PlainError:
-    why = str(error.__cause__ or error).partition("\n")[0] or type(error).__name__
+    reason = str(error.__cause__ or error).partition("\n")[0] or type(error).__name__
     return console.PlainError(
-        f"The search in {folder} is damaged ({why}); delete that folder to start it again.",
+        f"The search in {folder} is damaged ({reason}). Delete that folder to start it again.",
         console.EXIT_DISK,
     )
 
 
 @contextlib.contextmanager
 def hold_search(folder: Path) -> Iterator[None]:
-    """Holds the lock of a search and removes what a killed run left half written; a worker leaves both to its chief.
+    """Lock a search's folder and adapt KerasTuner; make and run a tuner only inside.
+
+    Also removes the temporary files of a killed run. A worker leaves lock and files to its chief.
 
     Raises:
-        PlainError: another process runs this very search.
+        PlainError: another process runs this search.
     """
-    if is_worker():
-        yield
-        return
-    with atomic_files.lock_folder(folder):
-        for left in folder.rglob(".*.tmp"):
-            left.unlink()
-        yield
+    with resume.adapt_keras_tuner():
+        if is_worker():
+            yield
+            return
+        with atomic_files.lock_folder(folder):
+            for path in folder.rglob(".*.tmp"):
+                path.unlink()
+            yield
 
 
-def start_tuner(make: Callable[[], keras_tuner.Tuner], trials: int) -> keras_tuner.Tuner:
-    """The tuner that `make` makes, `shown`, of what is kept; says how many trials there are, and how many were done before.
+def start_tuner(make: Callable[[], keras_tuner.Tuner], n_trials: int) -> keras_tuner.Tuner:
+    """Make a tuner, which loads what an earlier run left, and print how many trials are done.
 
     Raises:
-        PlainError: what is kept is damaged.
+        PlainError: the search on disk is damaged.
     """
     chief = get_chief_address()
     tuner = make()
     if is_worker():
-        oracle_client.TIMEOUT = CHIEF_TIMEOUT_S
         console.print_message(f"{tuner.tuner_id} works for the chief at {chief}.")
         return tuner
-    done = len(tuner.oracle.end_order)
+    n_done = len(tuner.oracle.end_order)
     console.print_message(
-        f"{trials} trials, {done} of them done before." if done else f"{trials} trials."
+        f"{n_trials} trials, {n_done} of them done before." if n_done else f"{n_trials} trials."
     )
     if chief:
-        console.print_message(f"Workers train them; they are waited for at {chief}.")
+        console.print_message(f"Workers train the trials; this chief serves them at {chief}.")
     return tuner
 
 
 def get_chief_address() -> str:
-    """Where KerasTuner's chief listens if several processes share a search; empty if none do.
+    """Return where KerasTuner's chief listens if several processes share a search; else "".
 
     Raises:
-        PlainError: only some of the three environment variables are there.
+        PlainError: only some of KerasTuner's three environment variables are set.
     """
     try:
         return (
@@ -149,50 +169,62 @@ def get_chief_address() -> str:
 
 
 def is_worker() -> bool:
-    """Whether the chief of another process hands out the trials."""
+    """Return whether a chief in another process hands out the trials."""
     return roles.has_chief_oracle() and not roles.is_chief_oracle()
 
 
-def run_tuner(tuner: keras_tuner.Tuner, folder: Path, **words) -> list:
-    """Searches, and returns KerasTuner's finished trials, the best first; a worker, whose chief has them, returns none.
+def run_tuner(tuner: keras_tuner.Tuner, folder: Path, **search_arguments) -> list[Trial]:
+    """Run the search and return KerasTuner's finished trials, best first; a worker returns none.
 
     Args:
-        folder: where the search is kept.
-        words: for the tuner's `search`.
+        folder: of the search, named in error messages.
+        search_arguments: for the tuner's `search`.
 
     Raises:
-        PlainError: every trial failed, or three in a row did; the chief cannot listen, or does not answer.
+        PlainError: every trial failed, or three in a row did; the chief cannot listen, or does not
+            answer.
     """
     import grpc
 
     try:
-        with warnings.catch_warnings():
-            # Of the Bayesian search's Gaussian process, which few trials let choose its parameters freely.
+        with warnings.catch_warnings(), resume.limit_chief_wait(CHIEF_TIMEOUT_S):
+            # The Bayesian search's Gaussian process warns when few trials leave it undetermined.
             warnings.filterwarnings("ignore", category=ConvergenceWarning)
-            tuner.search(verbose=0, **words)
+            tuner.search(verbose=0, **search_arguments)
     except SearchStopped as stop:
         raise stop.args[0] from None
     except grpc.RpcError:
         raise console.PlainError(
-            f"The chief at {get_chief_address()} does not answer; start it, then this worker again: trials are carried on.",
+            f"The chief at {get_chief_address()} does not answer. Start it, then start this worker "
+            "again: the search resumes.",
             console.EXIT_REMOTE,
         ) from None
     except RuntimeError as error:
-        if "Failed to bind" in str(error):
-            raise console.PlainError(
-                f"The chief cannot listen at {get_chief_address()}; give an address of this machine and a free port."
-            ) from None
-        if "consecutive failures" not in str(error):
+        explained = _explain_runtime_error(error, folder)
+        if explained is None:
             raise
-        raise console.PlainError(
-            f"Three trials in a row failed; the messages above say why. Delete {folder} to start again, with other settings."
-        ) from None
-    if is_worker():
-        return []
-    best = tuner.oracle.get_best_trials(len(tuner.oracle.trials))
-    finished = [
-        trial for trial in best if trial.status == TrialStatus.COMPLETED
-    ]  # KerasTuner puts failed ones at the end
+        raise explained from None
+    return [] if is_worker() else _list_finished_trials(tuner.oracle)
+
+
+def _explain_runtime_error(error: RuntimeError, folder: Path) -> console.PlainError | None:
+    """Return a plain sentence for an error of KerasTuner; None if it is not a known one."""
+    if "Failed to bind" in str(error):
+        return console.PlainError(
+            f"The chief cannot listen at {get_chief_address()}. Give an address of this machine "
+            "and a free port."
+        )
+    if "consecutive failures" in str(error):
+        return console.PlainError(
+            "Three trials in a row failed; the messages above say why. "
+            f"Delete {folder} to start again, with other settings."
+        )
+    return None
+
+
+def _list_finished_trials(oracle: keras_tuner.Oracle) -> list[Trial]:
+    best = oracle.get_best_trials(len(oracle.trials))  # KerasTuner puts failed ones at the end
+    finished = [trial for trial in best if trial.status == TrialStatus.COMPLETED]
     if not finished:
-        raise console.PlainError("No trial could be finished; the messages above say why.")
+        raise console.PlainError("No trial finished; the messages above say why.")
     return finished

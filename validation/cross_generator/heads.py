@@ -11,6 +11,7 @@ from training import calibration
 from training.baselines import linear
 from training.calibration import Calibration
 from training.features.column_selection import compute_column_indices, select_columns
+from training.features.layout import POOLING_STATISTICS
 from validation.cross_generator import distance
 from validation.cross_generator.distance import TrainingDistribution
 from validation.cross_generator.plan import Experiment, SourceImages
@@ -76,18 +77,19 @@ def fit_calibrated_head(
     """Learns from the train split of what the experiment may see; its threshold is from images that
     did not teach it."""
     train, validation = (them.rows(experiment.learns, part) for part in ("train", "validation"))
-    values = {
-        "taps": settings.taps,
-        "statistics": "mean+std",
-        "sizes": str(features.columns[0].size),
-    }
+    columns = select_columns(
+        features.columns,
+        taps=settings.taps,
+        statistics=POOLING_STATISTICS,
+        sizes=(features.columns[0].size,),
+    )
     lesson = TrainingTask(
         them,
         features,
         settings,
         train,
         validation,
-        compute_column_indices(select_columns(features.columns, values)),
+        compute_column_indices(columns),
     )
     voices = HEAD_FITTERS[settings.head](lesson)
     if settings.folds:

@@ -211,7 +211,7 @@ def _estimate_confident_errors(
     right = "generated" if share == "TPR" else "real"
     wrong = np.array(
         [
-            bench.head.calibration.verdict(each) not in (right, ABSTAIN)
+            bench.head.calibration.decide(each) not in (right, ABSTAIN)
             for each in judged.probabilities
         ]
     )

@@ -13,8 +13,9 @@ from runtime import console
 from training import final_detector
 from training.calibration import sigmoid
 from training.features.column_selection import compute_column_indices
-from training.features.training_features import TrainingFeatures
+from training.features.training_features import SplitFeatures, TrainingFeatures
 from training.head_search import search
+from training.run_folders import RunFolders
 from training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class SearchedEnsemble:
 
 def search_ensemble(lesson: "TrainingTask") -> SearchedEnsemble:
     """What training finds with its own settings; its trials are not told and not kept."""
-    faces = {lesson.settings.base: _build_training_features(lesson)}
+    features = {lesson.settings.base: _build_training_features(lesson)}
     labels, settings = (
         lesson.them.label[lesson.validation],
         TrainingSettings(bases=(lesson.settings.base,)),
@@ -48,14 +49,11 @@ def search_ensemble(lesson: "TrainingTask") -> SearchedEnsemble:
     before, console.err.quiet = console.err.quiet, True
     try:
         with tempfile.TemporaryDirectory() as folder:
-            place, numbers = (
-                Path(folder),
-                (settings.trials, settings.epochs, settings.batch_size, settings.seed),
-            )
-            trials = search.search_heads(faces, "", place, place / "logs", settings.tuner, *numbers)
+            folders = RunFolders(Path(folder), Path(folder) / "logs", Path(folder))
+            trials = search.search_heads(features, settings.search_config, "", folders)
             return SearchedEnsemble(
                 final_detector.train_final_detector(
-                    trials, faces, labels, settings.seed, settings, place / "winner"
+                    trials, features, labels, settings.seed, settings, folders.run_logs("final")
                 ).heads
             )
     finally:
@@ -63,11 +61,12 @@ def search_ensemble(lesson: "TrainingTask") -> SearchedEnsemble:
 
 
 def _build_training_features(lesson: "TrainingTask") -> TrainingFeatures:
-    them, parts = lesson.them, (lesson.train, lesson.validation)
-    return TrainingFeatures(
-        lesson.features.columns,
-        lesson.views(lesson.train),
-        lesson.features.plain[lesson.validation][:, None],
-        *(them.label[rows] for rows in parts),
-        *([them.records[row].source for row in rows] for rows in parts),
+    them = lesson.them
+    train, validation = (
+        SplitFeatures(values, them.label[rows], [them.records[row].source for row in rows])
+        for values, rows in (
+            (lesson.views(lesson.train), lesson.train),
+            (lesson.features.plain[lesson.validation][:, None], lesson.validation),
+        )
     )
+    return TrainingFeatures(lesson.features.columns, train, validation)

@@ -76,7 +76,7 @@ def build_image_panels(
             if record.id in maps
             else b""
         )
-        verdict, wrong = judge.calibration.verdict(probability), not judged.right[place]
+        verdict, wrong = judge.calibration.decide(probability), not judged.right[place]
         found.append(
             ImagePanel(
                 record.label,

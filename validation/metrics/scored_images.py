@@ -37,7 +37,7 @@ class ScoredImages:
     ) -> "ScoredImages":
         """What was said of records, in their order."""
         _, groups = np.unique([record.group for record in records], return_inverse=True)
-        return cls(probabilities, Dataset.labels(records), groups, threshold)
+        return cls(probabilities, Dataset.encode_labels(records), groups, threshold)
 
     @property
     def called_generated(self) -> np.ndarray:

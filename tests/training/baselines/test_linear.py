@@ -1,4 +1,4 @@
-"""What a search must beat, and the linear ones as ONNX detectors that answer as they did in training."""
+"""Baselines of training, and the linear ones as ONNX detectors with the probabilities of training."""
 
 import numpy as np
 import pytest
@@ -9,18 +9,18 @@ from training import onnx_models
 from training.baselines import linear
 from training.bases import weights
 from training.features.extractor import Extractor
-from training.features.training_features import TrainingFeatures
+from training.features.training_features import SplitFeatures, TrainingFeatures
 
 
 def records(count: int) -> list[FaceRecord]:
     """Photographs as JPEG of any size, generated images as PNG of one size: the usual collection."""
-    draw = np.random.default_rng(0)
-    made = []
+    generator = np.random.default_rng(0)
+    rows = []
     for number in range(count):
         generated = number % 2
-        side = 512 if generated else int(draw.integers(300, 2000))
+        side = 512 if generated else int(generator.integers(300, 2000))
         label, format = ("generated", "PNG") if generated else ("real", "JPEG")
-        made.append(
+        rows.append(
             FaceRecord(
                 str(number),
                 label,
@@ -34,7 +34,7 @@ def records(count: int) -> list[FaceRecord]:
                 bytes=99,
             )
         )
-    return made
+    return rows
 
 
 def test_the_majority_knows_only_the_share():
@@ -52,13 +52,16 @@ def test_metadata_alone_gives_a_careless_collection_away():
 
 
 @pytest.mark.parametrize(
-    ("taps", "statistics", "width"), [("top", "mean", 2), ("all", "mean+std", FEATURE_WIDTH // 2)]
+    ("taps", "statistics", "width"), [("top", ("mean",), 2), ("all", ("mean", "std"), FEATURE_WIDTH // 2)]
 )
 def test_logistic_regression_uses_its_columns_only_and_learns(taps, statistics, width):
-    found = linear.fit_logistic_baseline("name", "base", make_toy_features(), taps, statistics, 32)
-    assert np.count_nonzero(found.weights) == width
-    right = np.mean((found.probabilities > 0.5) == make_toy_features().validation_labels)
-    assert right > 0.9 if taps == "all" else right < 0.9  # the toy's top tap is pure noise
+    features = make_toy_features()
+    baseline = linear.fit_logistic_baseline(
+        "name", "base", features, taps=taps, statistics=statistics, size=32
+    )
+    assert np.count_nonzero(baseline.weights) == width
+    accuracy = np.mean((baseline.probabilities > 0.5) == features.validation.labels)
+    assert accuracy > 0.9 if taps == "all" else accuracy < 0.9  # the toy's top tap is pure noise
 
 
 def test_an_exported_baseline_answers_as_it_did_in_training(tmp_path, cache):
@@ -66,9 +69,15 @@ def test_an_exported_baseline_answers_as_it_did_in_training(tmp_path, cache):
     pixels = np.random.default_rng(0).uniform(0, 255, (24, 32, 32, 3)).astype(np.float32)
     values = extractor.run(pixels)[:, None]
     labels = np.arange(24) % 2
-    faces = TrainingFeatures(extractor.columns, values[:16], values[16:], labels[:16], labels[16:])
-    found = linear.fit_logistic_baseline("all", "mobilenet_v2", faces, "all", "mean+std", 32)
-    linear.export_linear_baseline(found, extractor.onnx_path, tmp_path / "baseline.onnx")
+    features = TrainingFeatures(
+        extractor.columns,
+        SplitFeatures(values[:16], labels[:16]),
+        SplitFeatures(values[16:], labels[16:]),
+    )
+    baseline = linear.fit_logistic_baseline(
+        "all", "mobilenet_v2", features, taps="all", statistics=("mean", "std"), size=32
+    )
+    linear.export_linear_baseline(baseline, extractor.onnx_path, tmp_path / "baseline.onnx")
     answers = onnx_models.open_onnx(tmp_path / "baseline.onnx")(pixels[16:])
     assert answers.shape == (8, 1)
-    assert np.allclose(answers[:, 0], found.probabilities, atol=1e-4)
+    assert np.allclose(answers[:, 0], baseline.probabilities, atol=1e-4)

@@ -89,7 +89,7 @@ def test_attention_is_all_that_the_second_cnn_adds():
 
 
 def test_cnns_learn_the_toy_task(trained, data):
-    labels = data.labels(data.validation)
+    labels = data.encode_labels(data.validation)
     assert [rival.name for rival in trained] == [
         "logistic regression on pixels, 64 px",
         "CNN from scratch, 64 px",

@@ -11,12 +11,18 @@ from PIL import Image
 
 from toys.commands import build_environment
 from toys.images import make_image
+from toys.features import make_toy_spec
 from training import onnx_models
 from training.bases import base_models, input_signals
 from training.detectors import assembly
 from training.features import layout
-from training.features.column_selection import TAP_SETS, compute_column_indices, select_columns
-from training.features.training_features import TrainingFeatures
+from training.features.column_selection import (
+    STATISTIC_SETS,
+    TAP_SETS,
+    compute_column_indices,
+    select_columns,
+)
+from training.features.training_features import SplitFeatures, TrainingFeatures
 from training.head_search.heads import build_uncompiled_head
 
 
@@ -75,11 +81,11 @@ def test_a_selection_of_columns_equals_the_same_columns_of_everything(base):
 
 
 @pytest.mark.parametrize("taps", list(TAP_SETS))
-@pytest.mark.parametrize("statistics", ["mean", "mean+std"])
-@pytest.mark.parametrize("sizes", ["64", "64+32"])
+@pytest.mark.parametrize("statistics", STATISTIC_SETS)
+@pytest.mark.parametrize("sizes", [(64,), (64, 32)])
 def test_every_choice_of_columns_can_be_joined(base, taps, statistics, sizes):
     everything = layout.list_columns(base, "mobilenet_v2", (64, 32))
-    columns = select_columns(everything, {"taps": taps, "statistics": statistics, "sizes": sizes})
+    columns = select_columns(everything, taps=taps, statistics=statistics, sizes=sizes)
     pixels = keras.Input((64, 64, 3))
     vector = layout.concatenate_columns(
         layout.compute_columns(pixels, base, "mobilenet_v2", columns), columns
@@ -99,9 +105,11 @@ def test_the_joined_detector_equals_head_on_features_in_keras_and_in_onnx(base, 
     )
     features = everything[:, compute_column_indices(columns)]
     labels = np.array([0, 1, 0])
-    faces = TrainingFeatures(columns, everything[:, None], everything[:, None], labels, labels)
-    heads = [build_uncompiled_head(faces, columns, 1, 8, 0.5, name="head1")]
-    heads.append(build_uncompiled_head(faces, columns[:1], 0, 0, 0.5, name="head2"))
+    split = SplitFeatures(everything[:, None], labels)
+    toy_features = TrainingFeatures(columns, split, split)
+    hidden, linear = make_toy_spec(layers=1, units=8, dropout=0.5), make_toy_spec(dropout=0.5)
+    heads = [build_uncompiled_head(toy_features, columns, hidden, name="head1")]
+    heads.append(build_uncompiled_head(toy_features, columns[:1], linear, name="head2"))
     heads[1].get_layer("logit").set_weights([np.ones((heads[1].input_shape[1], 1)), np.zeros(1)])
     members = [
         assembly.EnsembleMember(columns, heads[0], 0.5),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data_collection.dataset import manifest
-from toys.features import FEATURE_COLUMNS, assign_generators, make_toy_features
+from toys.features import FEATURE_COLUMNS, assign_generators, make_toy_features, make_toy_spec
 from training.detectors import card, detector_parts
 from training.detectors.assembly import EnsembleMember
 from training.head_search import heads
@@ -73,12 +73,12 @@ def test_a_map_adds_up_to_the_first_order_share_of_every_feature(anatomy, pixels
 
 def test_shares_of_a_head_of_several_voices_are_its_logit_and_its_slope():
     keras.utils.set_random_seed(0)
-    faces = assign_generators(make_toy_features(), "gan", "diffusion", "gan")
+    features = assign_generators(make_toy_features(), "gan", "diffusion", "gan")
     head = heads.combine_generator_outputs(
-        heads.build_head(faces, FEATURE_COLUMNS[:4], 1, 8, 0.0, 1e-4, 1e-3)
+        heads.build_head(features, FEATURE_COLUMNS[:4], make_toy_spec(layers=1, units=8))
     )
     plain = NumpyHead.of(EnsembleMember(FEATURE_COLUMNS[:4], head, 0.5))
-    x, *_ = faces.arrays(FEATURE_COLUMNS[:4])
+    x, *_ = features.make_arrays(FEATURE_COLUMNS[:4])
     logits, slopes = plain.logits(x[:5])
     assert np.allclose(logits, 0.5 * np.asarray(head(x[:5]))[:, 0], atol=1e-5)
     step = np.zeros(x.shape[1], np.float32)

@@ -38,7 +38,7 @@ def made(card, probabilities: np.ndarray, labels: np.ndarray, **more) -> Validat
     data = EvaluationSet(
         "photos", Path("."), [], [(f"{EVIL}.jpg", "not an image")], TrainingOverlap(5, [], [], [])
     )
-    said = [card.calibration.verdict(each) for each in probabilities]
+    said = [card.calibration.decide(each) for each in probabilities]
     facts = {
         "verdict": summary.summarise_validation(
             data, verdicts, abstention.compute_abstention_statistics(judged, said), None, None
