@@ -128,7 +128,8 @@ def print_summary(counts: Counter[str], card: Card) -> None:
         ]
         console.print_message(f"{counts.total():,} pictures: {', '.join(parts)}.")
     console.print_message(
-        f"Judged by {card.name}: {card.calibration.describe_band()} {card.calibration.describe_expected_error()} This is no proof."
+        f"Judged by {card.name}: {card.calibration.describe_band()} "
+        f"{card.calibration.describe_expected_error()} This is no proof."
     )
     if card.banner:
         console.print_warning(card.banner)

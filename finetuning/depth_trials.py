@@ -153,7 +153,11 @@ class DepthHyperModel(keras_tuner.HyperModel):
             stage.train, self.data.encode_labels(self.data.train), views, values["batch_size"], seed
         )
         validation = make_row_batches(
-            stage.validation, self.data.encode_labels(self.data.validation), self.settings.views, 64, None
+            stage.validation,
+            self.data.encode_labels(self.data.validation),
+            self.settings.views,
+            64,
+            None,
         )
         if self.settings.warmup:
             unfreeze_blocks(self.parent.base, [])
@@ -218,7 +222,11 @@ class DepthHyperModel(keras_tuner.HyperModel):
         model = self.tail(1)
         compile_tail(model, 0.0, {"weight_decay": 0.0, "label_smoothing": 0.0})
         validation = make_row_batches(
-            stage.validation, self.data.encode_labels(self.data.validation), self.settings.views, 64, None
+            stage.validation,
+            self.data.encode_labels(self.data.validation),
+            self.settings.views,
+            64,
+            None,
         )
         found = model.evaluate(validation, verbose=0, return_dict=True)
         return DepthTrial(0, {}, float(found[CALIBRATED_LOSS_NAME]), float(found["auc"]))

@@ -116,9 +116,7 @@ def train_final_detector(
         labels: of the validation images.
     """
     base = trials[0].spec.base
-    on_base = [
-        trial for trial in leaderboard.deduplicate_trials(trials) if trial.spec.base == base
-    ]
+    on_base = [trial for trial in leaderboard.deduplicate_trials(trials) if trial.spec.base == base]
     plans = [
         HeadTrainingPlan(
             spec=trial.spec,

@@ -80,7 +80,14 @@ def test_a_flipped_bit_of_a_model_from_scratch_is_noticed_or_changes_nothing(
     ]
     path, history = tmp_path / "logistic.npz", {"val_loss": [0.5], "val_auc": [0.9]}
     scratch_results.save_scratch_result(
-        path, ScratchResult(weights, np.array([0.25, 0.75]), np.ones((2, 2)), history, 3.0)
+        path,
+        ScratchResult(
+            weights=weights,
+            probabilities=np.array([0.25, 0.75]),
+            curve=np.ones((2, 2)),
+            history=history,
+            seconds=3.0,
+        ),
     )
     kept, again = path.read_bytes(), 0
     for _ in range(FLIPS):
@@ -98,9 +105,7 @@ def test_a_flipped_bit_of_a_model_from_scratch_is_noticed_or_changes_nothing(
                 for one, other in zip(found.weights, weights, strict=True)
             )
     assert (
-        FLIPS / 2
-        < again
-        == capsys.readouterr().err.count("is damaged; logistic-8 is trained again")
+        FLIPS / 2 < again == capsys.readouterr().err.count("is damaged; training logistic-8 again")
     )
 
 

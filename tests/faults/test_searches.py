@@ -239,7 +239,8 @@ def test_a_damaged_search_is_named_and_nothing_else_happens(half, tmp_path, dama
     (project,) = (folder / "searches").iterdir()
     DAMAGES[damage](project)
     with pytest.raises(
-        console.PlainError, match=rf"^The search in .*{project.name} is damaged \(.+\)\. Delete that"
+        console.PlainError,
+        match=rf"^The search in .*{project.name} is damaged \(.+\)\. Delete that",
     ) as caught:
         run(folder, tuner="hyperband")
     assert caught.value.exit_code == console.EXIT_DISK and "\n" not in str(caught.value)

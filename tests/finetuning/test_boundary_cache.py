@@ -59,7 +59,8 @@ def test_the_loss_runs_as_it_does_for_the_whole_model(toy, toy_blocks, data, tmp
         one: load_or_compute_rows(toy, one, folder, records, 1)[0] for one in (boundary, pixels)
     }
     tailed, whole = (
-        losses(toy, opened, one, found[one], data.encode_labels(records)) for one in (boundary, pixels)
+        losses(toy, opened, one, found[one], data.encode_labels(records))
+        for one in (boundary, pixels)
     )
     assert min(whole) < whole[0] and len(set(whole)) == STEPS
     assert np.abs(np.array(tailed) / np.array(whole) - 1).max() <= 1e-4

@@ -1,4 +1,4 @@
-"""Temperature, threshold and the band of doubt."""
+"""Temperature, threshold and the abstention band."""
 
 import numpy as np
 import pytest
@@ -34,16 +34,16 @@ def test_a_perfect_validation_split_does_not_ask_for_infinite_confidence():
 @pytest.mark.parametrize("target", [0.01, 0.05, 0.2])
 def test_no_more_photographs_than_wanted_reach_the_threshold(target):
     probabilities = calibration.sigmoid(logits(2))
-    found = calibrate_probabilities(probabilities, LABELS, target)
-    reached = np.mean(probabilities[LABELS == 0] >= found.threshold)
+    result = calibrate_probabilities(probabilities, LABELS, target)
+    reached = np.mean(probabilities[LABELS == 0] >= result.threshold)
     assert target - 1 / 200 <= reached <= target
 
 
 def test_between_the_two_cuts_it_cannot_tell():
-    found = calibrate_probabilities(calibration.sigmoid(logits(2)), LABELS, 0.05)
-    middle = (found.real_below + found.generated_above) / 2
-    assert [found.verdict(p) for p in (0, middle, 1)] == ["real", "can't tell", "generated"]
-    assert found.generated_above == found.threshold
+    result = calibrate_probabilities(calibration.sigmoid(logits(2)), LABELS, 0.05)
+    middle = (result.real_below + result.generated_above) / 2
+    assert [result.decide(p) for p in (0, middle, 1)] == ["real", "can't tell", "generated"]
+    assert result.generated_above == result.threshold
 
 
 def test_tied_and_constant_scores_have_a_threshold_that_keeps_its_promise():
@@ -62,24 +62,28 @@ def test_sigmoid_and_log_loss_bear_any_logit():
 
 
 def test_the_card_says_which_error_to_expect_and_never_none():
-    found = calibrate_probabilities(calibration.sigmoid(logits(2)), LABELS, 0.05)
-    assert found.answered + found.doubtful == 400
-    said = np.array([found.verdict(each) for each in calibration.sigmoid(logits(2))])
+    result = calibrate_probabilities(calibration.sigmoid(logits(2)), LABELS, 0.05)
+    assert result.answered + result.abstained == 400
+    verdicts = np.array([result.decide(p) for p in calibration.sigmoid(logits(2))])
     assert (
-        found.wrong
-        == np.sum((said == "generated") & (LABELS == 0)) + np.sum((said == "real") & (LABELS == 1))
+        result.wrong
+        == np.sum((verdicts == "generated") & (LABELS == 0))
+        + np.sum((verdicts == "real") & (LABELS == 1))
         > 0
     )
-    assert f"{found.wrong} of {found.answered} answers were wrong" in found.expectation()
+    assert (
+        f"{result.wrong} of {result.answered} answers were wrong"
+        in result.describe_expected_error()
+    )
 
 
 @pytest.mark.parametrize("gap", [2, 40])
 def test_the_verdict_follows_the_probability_one_way_only(gap):
-    found = calibrate_probabilities(calibration.sigmoid(logits(gap)), LABELS, 0.05)
+    result = calibrate_probabilities(calibration.sigmoid(logits(gap)), LABELS, 0.05)
     points = sorted(
-        [*np.linspace(0, 1, 101), found.threshold, found.real_below, found.generated_above]
+        [*np.linspace(0, 1, 101), result.threshold, result.real_below, result.generated_above]
     )
-    said = [found.verdict(point) for point in points]
+    verdicts = [result.decide(point) for point in points]
     order = ["real", "can't tell", "generated"]
-    assert [order.index(each) for each in said] == sorted(order.index(each) for each in said)
-    assert set(said) == set(order)
+    assert [order.index(v) for v in verdicts] == sorted(order.index(v) for v in verdicts)
+    assert set(verdicts) == set(order)

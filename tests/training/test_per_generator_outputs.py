@@ -1,4 +1,4 @@
-"""A detector of several generators and signals, made by the commands themselves: it is the same in every file."""
+"""A detector of several generators and signals, made by the commands: all its files agree."""
 
 from pathlib import Path
 
@@ -19,9 +19,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
-    """Half of the generated toys are of a second source."""
-    folder = tmp_path_factory.mktemp("voices")
+def folder(tmp_path_factory) -> Path:
+    """A project in which half of the generated toys come from a second source."""
+    folder = tmp_path_factory.mktemp("generators")
     write_face_folders(folder / "faces", 100)
     second = folder / "faces" / "second"
     second.mkdir()
@@ -41,50 +41,52 @@ def place(tmp_path_factory) -> Path:
         "--epochs",
         20,
         "--name",
-        "voices",
+        "outputs",
         cwd=folder,
     )
     assert done.returncode == 0, done.stderr
     assert (
-        "Every head has a voice for each generated source (generated, second); the surest rules."
+        "Every head has one output per generator (generated, second); they are combined by log-sum-exp."
         in done.stderr
     )
     return folder
 
 
 @pytest.fixture(scope="module")
-def hold_out(place) -> list[manifest.FaceRecord]:
-    return manifest.select_accepted(manifest.read_manifest(place / "data" / "faces"), "hold-out")
+def hold_out(folder) -> list[manifest.FaceRecord]:
+    return manifest.select_accepted(manifest.read_manifest(folder / "data" / "faces"), "hold-out")
 
 
-def test_it_finds_the_images_of_both(place, hold_out):
-    detector = Detector.load(place / "saved_models" / "voices")
-    said = list(
-        detector.predict_all(place / "data" / "faces" / record.original for record in hold_out)
+def test_it_finds_the_images_of_both(folder, hold_out):
+    detector = Detector.load(folder / "saved_models" / "outputs")
+    detections = list(
+        detector.predict_all(folder / "data" / "faces" / record.original for record in hold_out)
     )
-    probabilities = np.array([each.probability for each in said])
+    probabilities = np.array([detection.probability for detection in detections])
     for source in ("generated", "second"):
-        mine = np.array([record.label == "real" or record.source == source for record in hold_out])
+        is_compared = np.array(
+            [record.label == "real" or record.source == source for record in hold_out]
+        )
         labels = np.array([record.label == "generated" for record in hold_out])
-        assert roc_auc_score(labels[mine], probabilities[mine]) > 0.8
+        assert roc_auc_score(labels[is_compared], probabilities[is_compared]) > 0.8
 
 
-def test_its_card_names_them(place):
-    assert card.read_card(place / "saved_models" / "voices").search["generators"] == [
+def test_its_card_names_them(folder):
+    assert card.read_card(folder / "saved_models" / "outputs").search["generators"] == [
         "generated",
         "second",
     ]
 
 
-def test_its_parts_say_what_its_file_says(place, hold_out):
-    """Opened for fine-tuning and for heat maps, whose shares are plain arithmetic."""
-    folder = place / "saved_models" / "voices"
-    opened, judge = (
-        TappedDetector(detector_parts.load_detector_parts(folder)),
-        predictions.load_scorers(folder, card.read_card(folder))[0],
+def test_its_parts_say_what_its_file_says(folder, hold_out):
+    """Taken apart for fine-tuning, and for heat maps in NumPy."""
+    saved = folder / "saved_models" / "outputs"
+    opened, scorer = (
+        TappedDetector(detector_parts.load_detector_parts(saved)),
+        predictions.load_scorers(saved, card.read_card(saved))[0],
     )
-    pixels = heat_maps.load_canonical_pixels(place / "data" / "faces", hold_out, judge)
+    pixels = heat_maps.load_canonical_pixels(folder / "data" / "faces", hold_out, scorer)
     assert all(len(head.layers[-1][1]) == 2 for head in opened.shares.heads)
     assert 1 / (1 + np.exp(-opened.look(pixels).logits)) == pytest.approx(
-        judge.run(pixels), abs=1e-5
+        scorer.run(pixels), abs=1e-5
     )

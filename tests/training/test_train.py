@@ -39,11 +39,12 @@ def test_a_second_search_performs_no_forward_pass_and_repeats_tell_the_spread(wo
     )
     assert done.returncode == 0, done.stderr
     assert "0 forward passes (68 images x 2 views = 136, 136 of them cached)" in done.stderr
-    # and the winner's three seeds are told beside the best baseline
+    # and the three seeds of the final detector are compared with the best baseline
     assert re.search(
-        r"The winner with 3 seeds: loss \d.\d{4} \(standard deviation \d.\d{4}\), AUC", done.stderr
+        r"Final detector with 3 seeds: loss \d.\d{4} \(standard deviation \d.\d{4}\), AUC",
+        done.stderr,
     )
-    assert "The best baseline, logistic regression" in done.stderr
+    assert "Best baseline, logistic regression" in done.stderr
     repeats = json.loads((tmp_path / "saved_models" / "again" / "card.json").read_text())["search"][
         "repeats"
     ]
@@ -176,7 +177,7 @@ def test_killed_during_the_search_the_next_run_carries_on(workplace, tmp_path):
     ) as process:
         while not process.stderr.readline().startswith(
             "trial  18/40"
-        ):  # the second of a wave of sixteen
+        ):  # the second of a batch of sixteen
             assert process.poll() is None
         process.send_signal(signal.SIGKILL)
     assert not list((tmp_path / "saved_models").iterdir())

@@ -123,9 +123,7 @@ def fit_logistic_baseline(
             for block in iterate_blocks(features.validation.values)
         ]
     )
-    return Baseline(
-        name=name, probabilities=sigmoid(logits), weights=weights, bias=bias, base=base
-    )
+    return Baseline(name=name, probabilities=sigmoid(logits), weights=weights, bias=bias, base=base)
 
 
 def fit_logistic_regression(x: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:

@@ -104,7 +104,9 @@ def _load_or_train(
     if result:
         console.print_message(f"{model.name}: {result}, trained before")
     else:
-        result = _train_scratch_model(model, detector, load_arrays(), len(data.validation), settings)
+        result = _train_scratch_model(
+            model, detector, load_arrays(), len(data.validation), settings
+        )
         scratch_results.save_scratch_result(path, result)
         console.print_message(f"{model.name}: {result}, {result.seconds:.0f} s")
     return detector, result

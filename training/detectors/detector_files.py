@@ -32,7 +32,9 @@ def write_baseline_files(
         console.print_warning("Linear baselines are not kept for the hold-out with --engine keras.")
     (folder / "baselines").mkdir()
     for rival in rivals:
-        described[rival.name] = {"metrics": asdict(calibration.compute_scores(rival.probabilities, labels))}
+        described[rival.name] = {
+            "metrics": asdict(calibration.compute_scores(rival.probabilities, labels))
+        }
         path = folder / "baselines" / f"{rival.name.replace(',', '').replace(' ', '-')}.onnx"
         if rival.model is not None:
             rival.model.save(path.with_suffix(".keras"))

@@ -73,7 +73,11 @@ def load_detector_parts(folder: Path) -> DetectorParts:
         shown = card.settings["sizes"], card.settings.get("signals", ("picture",))
         layout = feature_layout.list_columns(base_models.build_base(name), name, *shown)
         members = [
-            EnsembleMember(HeadSpec.from_hp(values).select_columns(layout), model.get_layer(f"head{number}"), weight)
+            EnsembleMember(
+                HeadSpec.from_hp(values).select_columns(layout),
+                model.get_layer(f"head{number}"),
+                weight,
+            )
             for number, (values, weight) in enumerate(zip(heads, weights, strict=True), 1)
         ]
     except (KeyError, ValueError, TypeError):

@@ -80,9 +80,7 @@ class HeadTrainer:
             if plan.initial_weights
             else self._draw_weights(widths)
         )
-        self._moments = [
-            (np.zeros_like(weight), np.zeros_like(weight)) for weight in self._weights
-        ]
+        self._moments = [(np.zeros_like(weight), np.zeros_like(weight)) for weight in self._weights]
         self._steps, self._epochs_without_gain = 0, 0
         # By prefix of the metric: (logits, targets, weights) of every batch of this epoch.
         self._predictions: dict[str, list[tuple[np.ndarray, ...]]] = {"": [], "val_": []}

@@ -89,10 +89,8 @@ class LoggedTuner:
         super().on_trial_end(trial)
         ended = self.oracle.get_trial(trial.trial_id)
         objective = self.oracle.objective.name
-        if ended.score is None:
-            result = _describe_failure(ended)
-        else:
-            result = f"{objective} {ended.score:.4f}"
+        has_score = ended.score is not None
+        result = f"{objective} {ended.score:.4f}" if has_score else _describe_failure(ended)
         number = int(trial.trial_id) + 1 if is_worker() else len(self.oracle.end_order)
         values = self.trial_log.describe(ended.hyperparameters.values)
         console.print_message(f"trial {number:>3}/{self.trial_log.n_trials}  {result}  {values}")

@@ -52,7 +52,8 @@ def test_metadata_alone_gives_a_careless_collection_away():
 
 
 @pytest.mark.parametrize(
-    ("taps", "statistics", "width"), [("top", ("mean",), 2), ("all", ("mean", "std"), FEATURE_WIDTH // 2)]
+    ("taps", "statistics", "width"),
+    [("top", ("mean",), 2), ("all", ("mean", "std"), FEATURE_WIDTH // 2)],
 )
 def test_logistic_regression_uses_its_columns_only_and_learns(taps, statistics, width):
     features = make_toy_features()

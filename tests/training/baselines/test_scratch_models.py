@@ -156,7 +156,7 @@ def test_what_was_kept_is_read_whole_or_not_at_all(trained, data, tmp_path, caps
     copy.write_bytes(damage(path.read_bytes()))
     assert scratch_results.load_scratch_result(copy, model, len(data.validation)) is None
     assert not copy.exists()
-    assert "copy.npz is damaged; cnn-64 is trained again" in capsys.readouterr().err
+    assert "copy.npz is damaged; training cnn-64 again" in capsys.readouterr().err
 
 
 def test_what_was_kept_and_is_damaged_is_trained_again(trained, data, tmp_path, capsys):
@@ -165,7 +165,7 @@ def test_what_was_kept_and_is_damaged_is_trained_again(trained, data, tmp_path, 
     path.write_bytes(one_bit(path.read_bytes()))
     (rival,) = scratch_training.train_scratch_baselines(data, 64, only, tmp_path)
     said = capsys.readouterr().err
-    assert "is damaged; logistic-64 is trained again" in said and "trained before" not in said
+    assert "is damaged; training logistic-64 again" in said and "trained before" not in said
     assert np.allclose(rival.probabilities, trained[0].probabilities, atol=1e-3)
     assert scratch_training.train_scratch_baselines(data, 64, only, tmp_path)
     assert "trained before" in capsys.readouterr().err

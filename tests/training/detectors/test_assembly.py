@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from toys.commands import build_environment
-from toys.images import make_image
 from toys.features import make_toy_spec
+from toys.images import make_image
 from training import onnx_models
 from training.bases import base_models, input_signals
 from training.detectors import assembly

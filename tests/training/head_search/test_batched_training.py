@@ -1,4 +1,4 @@
-"""Heads trained together in NumPy are those that Keras trains one by one."""
+"""Heads trained together in NumPy equal those that Keras trains one after the other."""
 
 import dataclasses
 
@@ -7,36 +7,43 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from toys.features import FEATURE_COLUMNS, FEATURE_WIDTH, assign_generators, make_toy_features
+from toys.features import (
+    FEATURE_COLUMNS,
+    FEATURE_WIDTH,
+    assign_generators,
+    make_toy_features,
+    make_toy_spec,
+)
 from training import fitting
-from training.features import training_features
+from training.features.training_features import TrainingFeatures
 from training.head_search import batched_training, head_trainer, heads
+from training.head_search.head_spec import HeadSpec
 from training.head_search.head_trainer import HeadTrainingPlan
 
 SEVERAL = ("gan", "diffusion", "gan")
+SPEC = make_toy_spec(layers=1, units=16, dropout=0.3, weight_decay=1e-2)
 
 
-def faces_of(*names: str) -> training_features.TrainingFeatures:
+def make_features(*names: str) -> TrainingFeatures:
     return assign_generators(make_toy_features(), *names) if names else make_toy_features()
 
 
-def plan(**changes) -> HeadTrainingPlan:
-    return dataclasses.replace(
-        HeadTrainingPlan(FEATURE_COLUMNS[:20], 1, 16, 0.3, 1e-2, 1e-3, epochs=6, patience=10),
-        **changes,
-    )
+def make_plan(spec: HeadSpec = SPEC, **changes) -> HeadTrainingPlan:
+    values = {"spec": spec, "columns": FEATURE_COLUMNS[:20], "epochs": 6, "patience": 10}
+    return HeadTrainingPlan(**values | changes)
 
 
-def alike(one: head_trainer.TrainedHead, other: head_trainer.TrainedHead) -> bool:
-    weights = zip(one.weights, other.weights, strict=True)
-    return one.history == other.history and all(np.array_equal(*pair) for pair in weights)
+def are_equal(first: head_trainer.TrainedHead, second: head_trainer.TrainedHead) -> bool:
+    weights = zip(first.weights, second.weights, strict=True)
+    return first.history == second.history and all(np.array_equal(*pair) for pair in weights)
 
 
 @pytest.mark.parametrize("names", [(), SEVERAL])
 @pytest.mark.parametrize("layers", [0, 1, 2])
 def test_from_the_same_weights_in_the_same_order_the_losses_are_those_of_keras(names, layers):
-    faces, columns, batch = faces_of(*names), FEATURE_COLUMNS[:20], 16
-    head = heads.build_head(faces, columns, layers, 16, 0.0, 1e-2, 1e-3)
+    features, columns, batch = make_features(*names), FEATURE_COLUMNS[:20], 16
+    spec = dataclasses.replace(SPEC, layers=layers, dropout=0.0)
+    head = heads.build_head(features, columns, spec)
     weights = [
         array
         for layer in head.layers
@@ -44,9 +51,9 @@ def test_from_the_same_weights_in_the_same_order_the_losses_are_those_of_keras(n
         for array in layer.get_weights()
     ]
     (trained,) = batched_training.train_heads(
-        faces, [plan(layers=layers, dropout=0.0, weights=weights)], batch, seed=3
+        features, [make_plan(spec, initial_weights=weights)], batch, seed=3
     )
-    x, y, x_val, y_val = faces.arrays(columns)
+    x, y, x_val, y_val = features.make_arrays(columns)
     weight, weight_val = (
         fitting.compute_balanced_weights(targets.reshape(len(targets), -1))
         for targets in (y, y_val)
@@ -67,68 +74,72 @@ def test_from_the_same_weights_in_the_same_order_the_losses_are_those_of_keras(n
                 epoch,
                 name,
             )
-    said = np.ravel(head.predict_on_batch(x_val))  # Keras' own AUC has 200 thresholds
-    expected = roc_auc_score(validation[1].ravel(), said, sample_weight=weight_val.ravel())
+    logits = np.ravel(head.predict_on_batch(x_val))  # Keras' own AUC has 200 thresholds
+    expected = roc_auc_score(validation[1].ravel(), logits, sample_weight=weight_val.ravel())
     assert trained.history["val_auc"][-1] == pytest.approx(expected, abs=1e-3)
 
 
 def test_what_becomes_of_a_head_does_not_depend_on_the_others():
-    faces = faces_of(*SEVERAL)
+    features = make_features(*SEVERAL)
+    linear = dataclasses.replace(SPEC, layers=0, dropout=0.5)
+    deep = dataclasses.replace(SPEC, layers=2)
     plans = [
-        plan(seed=(0, 1)),
-        plan(layers=0, dropout=0.5, seed=(0, 2)),
-        plan(layers=2, columns=FEATURE_COLUMNS, seed=(0, 3)),
+        make_plan(seed=(0, 1)),
+        make_plan(linear, seed=(0, 2)),
+        make_plan(deep, columns=FEATURE_COLUMNS, seed=(0, 3)),
+        make_plan(first_epoch=2, seed=(0, 4)),
     ]
-    plans.append(plan(first_epoch=2, seed=(0, 4)))
-    together = batched_training.train_heads(faces, plans, 16, seed=0)
-    alone = [batched_training.train_heads(faces, [each], 16, seed=0)[0] for each in reversed(plans)]
-    assert all(alike(one, other) for one, other in zip(together, reversed(alone), strict=True))
-    assert not alike(
-        together[0], batched_training.train_heads(faces, [plan(seed=(0, 2))], 16, seed=0)[0]
-    )
+    together = batched_training.train_heads(features, plans, 16, seed=0)
+    alone = [
+        batched_training.train_heads(features, [plan], 16, seed=0)[0] for plan in reversed(plans)
+    ]
+    assert all(map(are_equal, together, reversed(alone)))
+    (other_seed,) = batched_training.train_heads(features, [make_plan(seed=(0, 2))], 16, seed=0)
+    assert not are_equal(together[0], other_seed)
     assert len(together[3].history["loss"]) == 4
 
 
 def test_it_learns_and_keeps_the_weights_of_its_best_epoch():
-    faces = faces_of()
+    features = make_features()
+    fast = dataclasses.replace(SPEC, layers=0, learning_rate=0.03)
     (head,) = batched_training.train_heads(
-        faces, [plan(layers=0, epochs=200, patience=4, rate=0.03)], 16, seed=0
+        features, [make_plan(fast, epochs=200, patience=4)], 16, seed=0
     )
     curve = head.history["val_loss"]
-    assert head.history["val_auc"][head.best] > 0.95
-    assert len(curve) < 200 and len(curve) == head.best + 5 and min(curve) == curve[head.best]
-    again = batched_training.train_heads(
-        faces,
-        [plan(layers=0, epochs=1, rate=1e-12, decay=0, dropout=0.0, weights=head.weights)],
-        16,
-        seed=0,
-    )[0]
+    best = head.best_epoch
+    assert head.history["val_auc"][best] > 0.95
+    assert len(curve) < 200 and len(curve) == best + 5 and min(curve) == curve[best]
+    still = dataclasses.replace(fast, learning_rate=1e-12, weight_decay=0.0, dropout=0.0)
+    (again,) = batched_training.train_heads(
+        features, [make_plan(still, epochs=1, initial_weights=head.weights)], 16, seed=0
+    )
     assert again.history["val_loss"][0] == pytest.approx(min(curve), rel=1e-5)
 
 
 def test_dropout_takes_its_share_and_keeps_the_mean():
     x = np.ones((64, FEATURE_WIDTH * 8), dtype=np.float32)
-    shown = batched_training._apply_dropout(x, {0.0, 0.2, 0.6}, np.random.default_rng(0))
-    assert shown[0.0] is x
+    dropped = batched_training._apply_dropout(x, {0.0, 0.2, 0.6}, np.random.default_rng(0))
+    assert dropped[0.0] is x
     for rate in (0.2, 0.6):
-        assert np.mean(shown[rate] == 0) == pytest.approx(rate, abs=0.02)
-        assert shown[rate].mean() == pytest.approx(1, abs=0.03)
+        assert np.mean(dropped[rate] == 0) == pytest.approx(rate, abs=0.02)
+        assert dropped[rate].mean() == pytest.approx(1, abs=0.03)
 
 
 def test_a_head_whose_loss_is_no_number_ends_and_the_others_go_on():
-    faces = faces_of()
-    broken = plan(rate=1e30, dropout=0.0)
-    bad, good = batched_training.train_heads(faces, [broken, plan()], 16, seed=0)
+    broken = dataclasses.replace(SPEC, learning_rate=1e30, dropout=0.0)
+    bad, good = batched_training.train_heads(
+        make_features(), [make_plan(broken), make_plan()], 16, seed=0
+    )
     assert bad.diverged and len(bad.history["loss"]) < 6
     assert not good.diverged and len(good.history["loss"]) == 6
 
 
 def test_auc_with_ties_and_weights():
-    draw = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     labels, scores, weights = (
-        draw.integers(0, 2, 200),
-        draw.integers(0, 20, 200) / 4,
-        draw.random(200),
+        generator.integers(0, 2, 200),
+        generator.integers(0, 20, 200) / 4,
+        generator.random(200),
     )
     expected = roc_auc_score(labels, scores, sample_weight=weights)
     assert head_trainer.compute_weighted_auc(scores, labels, weights) == pytest.approx(expected)

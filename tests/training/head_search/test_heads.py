@@ -1,4 +1,4 @@
-"""What a head may look at, how it is built, and that it learns."""
+"""The features that a head may use, how it is built, and that it learns."""
 
 import dataclasses
 
@@ -13,10 +13,18 @@ from toys.features import (
     TAP_NAMES,
     assign_generators,
     make_toy_features,
+    make_toy_spec,
 )
 from training import fitting
-from training.features import column_selection, training_features
+from training.features.column_selection import (
+    compute_column_indices,
+    list_choices,
+    select_columns,
+)
+from training.features.training_features import OTHER_GENERATOR_TARGET, SplitFeatures
 from training.head_search import batched_training, head_trainer, heads
+from training.head_search.head_spec import HeadSpec
+from training.head_search.head_trainer import HeadTrainingPlan
 from training.head_search.heads import HeadHyperModel
 
 
@@ -32,25 +40,23 @@ from training.head_search.heads import HeadHyperModel
     ],
 )
 def test_tap_sets(taps, expected):
-    found = column_selection.select_columns(
-        FEATURE_COLUMNS, {"taps": taps, "sizes": "32", "statistics": "mean"}
-    )
-    assert sorted(column.tap for column in found) == expected
-    assert {(column.size, column.statistic) for column in found} == {(32, "mean")}
+    columns = select_columns(FEATURE_COLUMNS, taps=taps, sizes=(32,), statistics=("mean",))
+    assert sorted(column.tap for column in columns) == expected
+    assert {(column.size, column.statistic) for column in columns} == {(32, "mean")}
 
 
 def test_sizes_are_offered_alone_and_together():
-    assert column_selection.list_size_choices(FEATURE_COLUMNS) == {
-        "32+64": (32, 64),
-        "32": (32,),
-        "64": (64,),
-    }
-    everything = column_selection.select_columns(
-        FEATURE_COLUMNS, {"taps": "all", "sizes": "32+64", "statistics": "mean+std"}
-    )
-    assert np.array_equal(
-        column_selection.compute_column_indices(everything), np.arange(FEATURE_WIDTH)
-    )
+    sizes = [column.size for column in FEATURE_COLUMNS]
+    assert list_choices(sizes) == ["32+64", "32", "64"]
+    assert list_choices(sizes[:1]) == ["32"]
+    everything = make_toy_spec(sizes=(32, 64)).select_columns(FEATURE_COLUMNS)
+    assert np.array_equal(compute_column_indices(everything), np.arange(FEATURE_WIDTH))
+
+
+@pytest.mark.parametrize("change", [{"sizes": (48,)}, {"signals": ("residual",)}])
+def test_a_size_or_signal_that_no_column_has_is_refused(change):
+    with pytest.raises(ValueError, match="no column has"):
+        make_toy_spec(**change).select_columns(FEATURE_COLUMNS)
 
 
 def test_signals_are_offered_alone_and_together():
@@ -58,41 +64,46 @@ def test_signals_are_offered_alone_and_together():
         dataclasses.replace(column, signal="residual" if column.size == 64 else "picture")
         for column in FEATURE_COLUMNS
     ]
-    assert list(column_selection.list_signal_choices(columns)) == [
-        "picture+residual",
-        "picture",
-        "residual",
-    ]
-    values = {"taps": "all", "sizes": "32+64", "statistics": "mean+std"}
-    assert {
-        column.size
-        for column in column_selection.select_columns(columns, {**values, "signals": "residual"})
-    } == {64}
-    assert (
-        column_selection.select_columns(columns, {**values, "signals": "picture+residual"})
-        == column_selection.select_columns(columns, values)
-        == columns
-    )
+    choices = list_choices(column.signal for column in columns)
+    assert choices == ["picture+residual", "picture", "residual"]
+    residual = make_toy_spec(signals=("residual",)).select_columns(columns)
+    assert {column.size for column in residual} == {64}
+    both = make_toy_spec(signals=("picture", "residual")).select_columns(columns)
+    assert both == columns
+    assert both == select_columns(columns, taps="all", statistics=("mean", "std"))
+
+
+@pytest.mark.parametrize("layers", [0, 2])
+def test_a_spec_survives_the_way_through_keras_tuners_values(layers):
+    spec = make_toy_spec(signals=("picture", "residual"), layers=layers, units=32 if layers else 0)
+    values = spec.to_hp()
+    assert HeadSpec.from_hp({**values, "tuner/epochs": 3}) == spec
+    assert values["sizes"] == "32+64" and values["signals"] == "picture+residual"
+    assert ("units" in values) == (layers > 0)
+    shape = "2 x 32" if layers else "linear"
+    features = "mobilenet_v2 picture+residual all mean+std at 32+64"
+    assert spec.describe() == f"{features}, {shape}"
 
 
 def test_rows_of_all_views_keep_their_labels():
-    faces = make_toy_features()
-    x, y, x_val, y_val = faces.arrays(FEATURE_COLUMNS)
+    features = make_toy_features()
+    x, y, x_val, y_val = features.make_arrays(FEATURE_COLUMNS)
     assert (x.shape, y.shape, x_val.shape, y_val.shape) == (
         (60, FEATURE_WIDTH),
         (60, 1),
         (60, FEATURE_WIDTH),
         (60, 1),
     )
-    assert np.array_equal(x[30:], faces.train[:, 1])
-    assert np.array_equal(y[:30], y[30:]) and np.array_equal(y[:30, 0], faces.train_labels)
+    assert np.array_equal(x[30:], features.train.values[:, 1])
+    assert np.array_equal(y[:30], y[30:])
+    assert np.array_equal(y[:30, 0], features.train.labels)
 
 
 def test_a_head_standardises_what_it_was_built_on_and_is_tame_on_dead_channels():
-    faces = make_toy_features()
-    faces.train[:, :, 2] = 5.0
-    head = heads.build_head(faces, FEATURE_COLUMNS[:2], 0, 0, 0.0, 1e-4, 1e-3)
-    x, *_ = faces.arrays(FEATURE_COLUMNS[:2])
+    features = make_toy_features()
+    features.train.values[:, :, 2] = 5.0
+    head = heads.build_head(features, FEATURE_COLUMNS[:2], make_toy_spec())
+    x, *_ = features.make_arrays(FEATURE_COLUMNS[:2])
     standardised = np.asarray(head.get_layer("standardise")(x))
     assert np.allclose(standardised[:, [0, 1, 3]].std(axis=0), 1, atol=1e-3)
     assert np.allclose(standardised.mean(axis=0), 0, atol=1e-4)
@@ -102,8 +113,10 @@ def test_a_head_standardises_what_it_was_built_on_and_is_tame_on_dead_channels()
 @pytest.mark.parametrize("layers", [0, 1, 2])
 def test_a_head_learns_and_keeps_its_best_epoch(layers):
     keras.utils.set_random_seed(0)
-    arrays = make_toy_features().arrays(FEATURE_COLUMNS[:4])
-    head = heads.build_head(make_toy_features(), FEATURE_COLUMNS[:4], layers, 8, 0.1, 1e-4, 1e-2)
+    features = make_toy_features()
+    arrays = features.make_arrays(FEATURE_COLUMNS[:4])
+    spec = make_toy_spec(layers=layers, units=8, dropout=0.1, learning_rate=1e-2)
+    head = heads.build_head(features, FEATURE_COLUMNS[:4], spec)
     history = fitting.fit_head(head, arrays, 16, patience=5, epochs=30).history
     loss, auc = head.evaluate(arrays[2], arrays[3], verbose=0)
     assert auc > 0.9
@@ -119,77 +132,63 @@ def test_every_hyperparameter_that_is_logged_is_in_the_space():
     model.build(hp)
     hp.values["layers"] = 2
     model.build(hp)
-    assert set(heads.HEAD_HYPERPARAMETERS) == set(hp.values)
+    names = {field.name for field in dataclasses.fields(HeadSpec)}
+    assert names == set(hp.values) == set(HeadSpec.from_hp(hp.values).to_hparams())
     assert hp.space[0].values == ["mobilenet_v2", "xception"]
 
 
-def test_every_generator_has_a_voice_that_says_nothing_of_the_others():
-    faces = assign_generators(make_toy_features(), "gan", "diffusion", "gan")
-    assert faces.generators == ["diffusion", "gan"]
-    _, y, _, y_val = faces.arrays(FEATURE_COLUMNS)
+def test_every_generator_has_an_output_that_ignores_the_others():
+    features = assign_generators(make_toy_features(), "gan", "diffusion", "gan")
+    assert features.generators == ["diffusion", "gan"]
+    _, y, _, y_val = features.make_arrays(FEATURE_COLUMNS)
     assert y.shape == y_val.shape == (60, 2, 1)
-    named = np.tile(faces.train_sources, 2)
-    assert np.array_equal(y[named == "camera", :, 0], np.zeros((30, 2)))
-    assert set(map(tuple, y[named == "gan", :, 0])) == {
-        (training_features.OTHER_GENERATOR_TARGET, 1.0)
-    }
-    assert set(map(tuple, y[named == "diffusion", :, 0])) == {
-        (1.0, training_features.OTHER_GENERATOR_TARGET)
-    }
+    sources = np.tile(features.train.sources, 2)
+    assert np.array_equal(y[sources == "camera", :, 0], np.zeros((30, 2)))
+    assert set(map(tuple, y[sources == "gan", :, 0])) == {(OTHER_GENERATOR_TARGET, 1.0)}
+    assert set(map(tuple, y[sources == "diffusion", :, 0])) == {(1.0, OTHER_GENERATOR_TARGET)}
 
 
-def test_a_single_generator_needs_no_voices():
-    assert assign_generators(make_toy_features(), "gan").arrays(FEATURE_COLUMNS)[1].shape == (60, 1)
-    head = heads.build_head(
-        assign_generators(make_toy_features(), "gan"), FEATURE_COLUMNS, 0, 0, 0.0, 1e-4, 1e-3
-    )
+def test_a_single_generator_needs_one_output():
+    features = assign_generators(make_toy_features(), "gan")
+    assert features.make_arrays(FEATURE_COLUMNS)[1].shape == (60, 1)
+    head = heads.build_head(features, FEATURE_COLUMNS, make_toy_spec())
     assert heads.combine_generator_outputs(head) is head
 
 
-def test_a_voice_learns_from_its_generator_and_the_photographs_alone():
-    """Each voice of a linear head is what a head trained on that generator alone becomes."""
-    faces = assign_generators(make_toy_features(120, 1), "gan", "diffusion", "gan")
-    plan = head_trainer.HeadTrainingPlan(
-        FEATURE_COLUMNS[:4],
-        layers=0,
-        units=0,
-        dropout=0.0,
-        decay=1e-6,
-        rate=1e-2,
+def test_an_output_learns_from_its_generator_and_the_photographs_alone():
+    """Each output of a linear head equals a head trained on that generator alone."""
+    features = assign_generators(make_toy_features(120, 1), "gan", "diffusion", "gan")
+    columns = FEATURE_COLUMNS[:4]
+    plan = HeadTrainingPlan(
+        spec=make_toy_spec(weight_decay=1e-6, learning_rate=1e-2),
+        columns=columns,
         epochs=150,
         patience=200,
     )
-    (together,) = batched_training.train_heads(faces, [plan], 1000, seed=0)
-    mean, variance = faces.mean_and_variance
-    x = ((faces.train[:, 0] - mean) / np.sqrt(variance))[
-        :, column_selection.compute_column_indices(FEATURE_COLUMNS[:4])
+    (together,) = batched_training.train_heads(features, [plan], 1000, seed=0)
+    mean, variance = features.mean_and_variance
+    x = ((features.train.values[:, 0] - mean) / np.sqrt(variance))[
+        :, compute_column_indices(columns)
     ]
-    for place, name in enumerate(faces.generators):
-        mine = np.isin(faces.train_sources, ["camera", name])
+    for number, name in enumerate(features.generators):
+        is_own = np.isin(features.train.sources, ["camera", name])
         alone = dataclasses.replace(
-            faces, train=faces.train[mine], train_labels=faces.train_labels[mine]
+            features,
+            train=SplitFeatures(features.train.values[is_own], features.train.labels[is_own]),
+            validation=dataclasses.replace(features.validation, sources=()),
         )
-        alone = dataclasses.replace(alone, train_sources=(), validation_sources=())
-        (head,) = batched_training.train_heads(faces_like(alone, faces), [plan], 1000, seed=0)
-        voice, other = (
-            head_trainer.compute_head_logits(together.weights, x)[:, place],
-            head_trainer.compute_head_logits(head.weights, x)[:, 0],
-        )
-        assert np.corrcoef(voice, other)[0, 1] > 0.995
+        # Standardised as the whole, so that the weights can be compared.
+        object.__setattr__(alone, "mean_and_variance", features.mean_and_variance)
+        (head,) = batched_training.train_heads(alone, [plan], 1000, seed=0)
+        output = head_trainer.compute_head_logits(together.weights, x)[:, number]
+        single = head_trainer.compute_head_logits(head.weights, x)[:, 0]
+        assert np.corrcoef(output, single)[0, 1] > 0.995
 
 
-def faces_like(
-    faces: training_features.TrainingFeatures, scale: training_features.TrainingFeatures
-) -> training_features.TrainingFeatures:
-    """The same, standardised as another."""
-    object.__setattr__(faces, "mean_and_variance", scale.mean_and_variance)
-    return faces
-
-
-def test_the_surest_voice_rules_and_the_undecided_stay_undecided():
-    faces = assign_generators(make_toy_features(), "gan", "diffusion", "gan")
-    head = heads.build_head(faces, FEATURE_COLUMNS[:2], 0, 0, 0.0, 1e-4, 1e-3)
-    x, *_ = faces.arrays(FEATURE_COLUMNS[:2])
+def test_the_most_confident_output_dominates_and_the_undecided_stay_undecided():
+    features = assign_generators(make_toy_features(), "gan", "diffusion", "gan")
+    head = heads.build_head(features, FEATURE_COLUMNS[:2], make_toy_spec())
+    x, *_ = features.make_arrays(FEATURE_COLUMNS[:2])
     assert np.allclose(heads.combine_generator_outputs(head)(x), 0, atol=1e-6)
     kernel = np.zeros(head.get_layer("logit").get_weights()[0].shape)
     head.get_layer("logit").set_weights([kernel, np.array([20.0, -5.0])])

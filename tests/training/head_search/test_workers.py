@@ -26,33 +26,36 @@ keras_startup.start_keras()
 from runtime import console
 from toys.features import make_toy_features
 from training.head_search import batched_training, search, tuner_runs
+from training.run_folders import RunFolders
+from training.settings import SearchConfig
 
-real, batches = batched_training.train_heads, []
+train_heads, batches = batched_training.train_heads, []
 
-def train(faces, plans, *args):
+def train(features, plans, *args):
     batches.append(len(plans))
     if "slow" in sys.argv:
         time.sleep(1)
     if "dies" in sys.argv:
         os.kill(os.getpid(), signal.SIGKILL)
-    return real(faces, plans, *args)
+    return train_heads(features, plans, *args)
 
 def main():
     batched_training.train_heads, tuner_runs.CHIEF_TIMEOUT_S = train, 20
-    folder = Path("search")
-    found = search.search_heads({"mobilenet_v2": make_toy_features()}, "", folder, folder / "logs", "hyperband", 12, 9, 16, 0)
-    print(json.dumps([sum(batches), [[trial.values, trial.loss] for trial in found]]))
+    folders = RunFolders(Path(), Path("logs"), Path())
+    config = SearchConfig(tuner="hyperband", trials=12, epochs=9, batch_size=16, seed=0)
+    trials = search.search_heads({"mobilenet_v2": make_toy_features()}, config, "", folders)
+    print(json.dumps([sum(batches), [[trial.hyperband, trial.loss] for trial in trials]]))
 
 console.run_command(main)
 """
 
 
 @pytest.fixture
-def begun(tmp_path) -> Iterator[Callable[..., subprocess.Popen]]:
-    """Starts a chief or a worker; what still runs at the end of the test is killed."""
+def start(tmp_path) -> Iterator[Callable[..., subprocess.Popen]]:
+    """Start a chief or a worker; processes that still run at the end of the test are killed."""
     processes = []
 
-    def begin(name: str, port: int, *words: str) -> subprocess.Popen:
+    def start_process(name: str, port: int, *words: str) -> subprocess.Popen:
         shared = {
             "KERASTUNER_TUNER_ID": name,
             "KERASTUNER_ORACLE_IP": "127.0.0.1",
@@ -69,7 +72,7 @@ def begun(tmp_path) -> Iterator[Callable[..., subprocess.Popen]]:
         )
         return processes[-1]
 
-    yield begin
+    yield start_process
     for process in processes:
         process.kill()
         process.communicate()
@@ -89,29 +92,29 @@ def last_line(process: subprocess.Popen) -> list:
 
 @pytest.mark.slow
 def test_a_killed_worker_that_is_started_again_carries_its_trials_on_and_the_chief_has_them_all(
-    begun, tmp_path
+    start, tmp_path
 ):
     port = free_port()
-    chief, first = begun("chief", port), begun("tuner0", port)
-    dying = begun("tuner1", port, "dies")
+    chief, first = start("chief", port), start("tuner0", port)
+    dying = start("tuner1", port, "dies")
     dying.communicate(timeout=200)
     assert dying.returncode == -signal.SIGKILL
-    again = begun("tuner1", port)
-    trained, told = zip(*(last_line(worker) for worker in (first, again)), strict=True)
-    assert told == ([], []) and sum(trained) == TRIALS and min(trained) > 0
+    again = start("tuner1", port)
+    trained, trials = zip(*(last_line(worker) for worker in (first, again)), strict=True)
+    assert trials == ([], []) and sum(trained) == TRIALS and min(trained) > 0
     trained, trials = last_line(chief)
     assert trained == 0 and len(trials) == TRIALS
     assert [loss for _, loss in trials] == sorted(loss for _, loss in trials)
-    assert any("tuner/trial_id" in values for values, _ in trials)
+    assert any("tuner/trial_id" in hyperband for hyperband, _ in trials)
     assert not list(tmp_path.rglob("checkpoint*"))
 
 
 @pytest.mark.slow
-def test_a_chief_that_died_is_started_again_and_its_worker_too(begun, tmp_path):
+def test_a_chief_that_died_is_started_again_and_its_worker_too(start, tmp_path):
     port = free_port()
-    chief, worker = begun("chief", port), begun("tuner0", port, "slow")
+    chief, worker = start("chief", port), start("tuner0", port, "slow")
     until = time.monotonic() + 150
-    while completed(tmp_path) < 2:
+    while count_completed(tmp_path) < 2:
         assert time.monotonic() < until
         time.sleep(0.1)
     chief.kill()
@@ -119,26 +122,26 @@ def test_a_chief_that_died_is_started_again_and_its_worker_too(begun, tmp_path):
     _, err = worker.communicate(timeout=200)
     assert (
         worker.returncode == console.EXIT_REMOTE
-        and "does not answer; start it, then this worker again" in err
+        and "does not answer. Start it, then start this worker again" in err
     )
-    before = completed(tmp_path)
+    before = count_completed(tmp_path)
     assert 2 <= before < TRIALS
-    chief, worker = begun("chief", port), begun("tuner0", port)
+    chief, worker = start("chief", port), start("tuner0", port)
     trained, _ = last_line(worker)
     _, trials = last_line(chief)
     assert TRIALS - before <= trained < TRIALS and len(trials) == TRIALS
 
 
-def completed(place: Path) -> int:
-    return sum('"COMPLETED"' in path.read_text() for path in place.rglob("trial.json"))
+def count_completed(folder: Path) -> int:
+    return sum('"COMPLETED"' in path.read_text() for path in folder.rglob("trial.json"))
 
 
 @pytest.mark.slow
-def test_a_port_that_is_taken_is_told_in_one_sentence(begun):
+def test_a_port_that_is_taken_is_told_in_one_sentence(start):
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
-        chief = begun("chief", listening.getsockname()[1])
+        chief = start("chief", listening.getsockname()[1])
         _, err = chief.communicate(timeout=200)
     assert chief.returncode == 2
     assert "error: The chief cannot listen at 127.0.0.1:" in err and "Traceback" not in err
