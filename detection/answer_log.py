@@ -25,12 +25,16 @@ from training.detectors.card import Card
 class AnswerLog:
     """Probabilities by sha256 of the picture; `add` also appends to the file, if there is one."""
 
-    known: dict[str, float] = field(default_factory=dict)
+    known_probabilities: dict[str, float] = field(default_factory=dict)
     file: TextIO | None = None
 
     def add(self, detection: Detection) -> None:
-        if self.file and detection.probability is not None and detection.sha256 not in self.known:
-            self.known[detection.sha256] = detection.probability
+        if (
+            self.file
+            and detection.probability is not None
+            and detection.sha256 not in self.known_probabilities
+        ):
+            self.known_probabilities[detection.sha256] = detection.probability
             self.file.write(
                 json.dumps({"sha256": detection.sha256, "probability": detection.probability})
                 + "\n"
@@ -65,29 +69,29 @@ def open_answer_log(path: Path | None, card: Card, one_face: bool = False) -> It
 def _read_known_probabilities(
     path: Path, file: TextIO, card: Card, one_face: bool
 ) -> dict[str, float]:
-    mine = {
+    header = {
         "detector": card.sha256[saved_models.ONNX_FILE],
         "canonicaliser": canonical.CANONICALISER_VERSION,
     }
-    mine |= {"one_face": one_face}
+    header |= {"one_face": one_face}
     file.seek(0)
     try:
         text = file.read()
         whole = text[: text.rfind("\n") + 1]
-        if not whole and not json.dumps(mine).startswith(text):
+        if not whole and not json.dumps(header).startswith(text):
             raise ValueError
-        first, *lines = [checked_json.parse_json(line) for line in whole.splitlines()] or [mine]
-        known = {line["sha256"]: float(line["probability"]) for line in lines}
+        first, *lines = [checked_json.parse_json(line) for line in whole.splitlines()] or [header]
+        known_probabilities = {line["sha256"]: float(line["probability"]) for line in lines}
     except (ValueError, KeyError, TypeError):
         raise console.PlainError(
             f"{path} holds no answers that were kept; name another file with --keep."
         ) from None
-    if first != mine:
+    if first != header:
         raise console.PlainError(
             f"{path} holds another detector's answers; name another file with --keep."
         )
     if whole != text:
         file.truncate(len(whole.encode()))
     if not whole:
-        file.write(json.dumps(mine) + "\n")
-    return known
+        file.write(json.dumps(header) + "\n")
+    return known_probabilities

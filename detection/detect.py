@@ -33,9 +33,11 @@ def detect(settings: DetectionSettings) -> int:
     printer = output.PRINTERS[settings.format]
     counts: Counter[str] = Counter()
     try:
-        with answer_log.open_answer_log(settings.keep, detector.card, settings.one_face) as kept:
-            for detection in printer(_iterate_detections(settings, detector, kept.known), total):
-                kept.add(detection)
+        with answer_log.open_answer_log(settings.keep, detector.card, settings.one_face) as answers:
+            for detection in printer(
+                _iterate_detections(settings, detector, answers.known_probabilities), total
+            ):
+                answers.add(detection)
                 counts[detection.verdict] += 1
     except KeyboardInterrupt:
         if settings.keep:
@@ -53,9 +55,9 @@ def _iterate_detections(
     settings: DetectionSettings, detector: Detector, known: dict[str, float]
 ) -> Iterable[Detection]:
     if image_paths.STDIN_PATH in settings.paths:
-        return detector.judged(
+        return detector.detect_batch(
             [
-                detector.decode(
+                detector.decode_image(
                     sys.stdin.buffer.read(decode.MAX_IMAGE_BYTES + 1), Path(image_paths.STDIN_PATH)
                 )
             ]

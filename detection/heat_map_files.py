@@ -25,30 +25,30 @@ def detect_with_heat_maps(
 ) -> Iterator[Detection]:
     """Judges files in order and writes a heat map beside every one that could be."""
     for path in paths:
-        picture = detector.read(path)
-        (found,) = detector.judged([picture])
-        if found.error:
-            yield found
+        image = detector.read_image(path)
+        (detection,) = detector.detect_batch([image])
+        if detection.error:
+            yield detection
             continue
-        maps = explainer.look(picture.pixels[None]).maps
-        words = f"{found.verdict}, probability of generated {found.probability:.3f}, says {detector.card.name}"
+        maps = explainer.look(image.pixels[None]).maps
+        caption = f"{detection.verdict}, probability of generated {detection.probability:.3f}, says {detector.card.name}"
         try:
             _write_heat_map(
                 path.with_name(path.name + HEAT_MAP_SUFFIX),
-                render_heat_map_sheet(picture.face, maps[0], words),
+                render_heat_map_sheet(image.face, maps[0], caption),
             )
         except OSError as error:
             console.print_warning(f"{path} has a verdict and no heat map: {error.strerror}.")
-        yield found
+        yield detection
 
 
-def _write_heat_map(path: Path, picture: bytes) -> None:
+def _write_heat_map(path: Path, png: bytes) -> None:
     if path.exists() and not path.read_bytes().startswith(b"\x89PNG"):
         raise console.PlainError(f"{path} is there and is no heat map; move it away.")
-    atomic_files.write_atomically(path, picture)
+    atomic_files.write_atomically(path, png)
 
 
-def render_heat_map_sheet(face: DecodedFace, cells: np.ndarray, words: str) -> bytes:
+def render_heat_map_sheet(face: DecodedFace, cells: np.ndarray, caption: str) -> bytes:
     """PNG of the square that was judged, the same under its map (grid, grid), and two lines of
     words."""
     square = face.square.resize((PANEL_SIDE_PX, PANEL_SIDE_PX), Image.Resampling.LANCZOS)
@@ -62,7 +62,7 @@ def render_heat_map_sheet(face: DecodedFace, cells: np.ndarray, words: str) -> b
         image_panels.overlay_heat_map(square, cells), (PANEL_SIDE_PX + 2 * MARGIN_PX, MARGIN_PX)
     )
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(15)
-    for number, line in enumerate((words, HEAT_MAP_LEGEND)):
+    for number, line in enumerate((caption, HEAT_MAP_LEGEND)):
         draw.text(
             (MARGIN_PX, PANEL_SIDE_PX + 2 * MARGIN_PX + number * LINE_HEIGHT_PX),
             console.sanitise_text(line),

@@ -1,4 +1,4 @@
-"""A saved detector for single pictures and whole folders: onnxruntime only, no TensorFlow."""
+"""A saved detector for single images and whole folders: onnxruntime only, no TensorFlow."""
 
 import collections
 import concurrent.futures
@@ -33,12 +33,12 @@ NO_KNOWN_PROBABILITIES: Mapping[str, float] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Detection:
-    """What a detector says of one picture.
+    """What a detector says of one image.
 
     Attributes:
         path: as it was given.
-        verdict: "generated", "real" or "can't tell"; empty if the picture could not be judged.
-        probability: calibrated probability of *generated*; None if the picture could not be judged.
+        verdict: "generated", "real" or "can't tell"; empty if the image could not be judged.
+        probability: calibrated probability of *generated*; None if the image could not be judged.
         error: why it could not be judged, in words; empty otherwise.
         sha256: of the file's bytes, in hexadecimal; empty if they could not be read.
         claims: what the file says of its own making; the verdict does not depend on it.
@@ -54,21 +54,21 @@ class Detection:
 
 @dataclass(frozen=True)
 class PreparedImage:
-    """A picture on its way to the detector.
+    """An image on its way to the detector.
 
     Attributes:
         detection: all that is known before it is judged.
         face: as it was decoded.
         pixels: what the detector sees of it, uint8 (side, side, 3); empty if there is nothing to
             judge.
-        refused: which error says that it cannot be judged, if one does; the error itself would hold
-            the decoded picture.
+        rejection: which error says that it cannot be judged, if one does; the error itself would hold
+            the decoded image.
     """
 
     detection: Detection
     face: DecodedFace | None = None
     pixels: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
-    refused: type[image_decode.UnreadableImage] | None = None
+    rejection: type[image_decode.UnreadableImage] | None = None
 
 
 class Detector:
@@ -86,7 +86,7 @@ class Detector:
         if one_face or card.crop == "face":
             from data_collection.images import face_detector
 
-            # a missing network is told now, not at every picture
+            # a missing network is told now, not at every image
             face_detector.load_face_detector()
 
     @classmethod
@@ -94,7 +94,7 @@ class Detector:
         """Opens a saved detector.
 
         Args:
-            one_face: whether it refuses pictures in which a face detector does not find just one
+            one_face: whether it refuses images in which a face detector does not find just one
                 face.
 
         Raises:
@@ -106,7 +106,7 @@ class Detector:
 
     def predict(self, path: str | Path) -> Detection:
         """Judges one file; if it cannot be read, the Detection says why."""
-        return self.judged([self.read(Path(path))])[0]
+        return self.detect_batch([self.read_image(Path(path))])[0]
 
     def predict_all(
         self, paths: Iterable[Path], known: Mapping[str, float] = NO_KNOWN_PROBABILITIES
@@ -117,16 +117,17 @@ class Detector:
         Args:
             known: probabilities by sha256 of the file; such a file is not decoded again.
         """
-        alone, cores, paths = (
+        single_core_runner, cores, paths = (
             onnx_models.open_onnx(self._model, threads=1),
             os.cpu_count() or 1,
             iter(paths),
         )
 
         def work(batch: Sequence[Path]) -> list[Detection]:
-            # Without the decoded pictures: four of 25 megapixels on every core are gigabytes.
-            return self.judged(
-                [replace(self.read(path, known), face=None) for path in batch], alone
+            # Without the decoded images: four of 25 megapixels on every core are gigabytes.
+            return self.detect_batch(
+                [replace(self.read_image(path, known), face=None) for path in batch],
+                single_core_runner,
             )
 
         waiting: collections.deque[concurrent.futures.Future] = collections.deque()
@@ -142,12 +143,12 @@ class Detector:
                 pool.shutdown(cancel_futures=True)  # the reader may have stopped before the end
 
     @functools.cached_property
-    def _together(self) -> onnx_models.OnnxRunner:
+    def _all_cores_runner(self) -> onnx_models.OnnxRunner:
         """Pixels float32 (n, side, side, 3), 0..255, to probabilities (n, 1), with all cores on one
         batch."""
         return onnx_models.open_onnx(self._model)
 
-    def read(
+    def read_image(
         self, path: Path, known: Mapping[str, float] = NO_KNOWN_PROBABILITIES
     ) -> PreparedImage:
         """Reads a file and decodes it as training did; what cannot be judged has an error in its
@@ -157,37 +158,37 @@ class Detector:
                 return PreparedImage(Detection(path, error=_explain_missing_file(path)))
             if path.stat().st_size > image_decode.MAX_IMAGE_BYTES:
                 return PreparedImage(Detection(path, error=TOO_LARGE_MESSAGE))
-            return self.decode(path.read_bytes(), path, known)
+            return self.decode_image(path.read_bytes(), path, known)
         except OSError as error:
             return PreparedImage(Detection(path, error=f"cannot be read: {error.strerror}"))
 
-    def decode(
+    def decode_image(
         self, data: bytes, path: Path, known: Mapping[str, float] = NO_KNOWN_PROBABILITIES
     ) -> PreparedImage:
-        """The same for the bytes of a picture."""
+        """The same for the bytes of an image."""
         if len(data) > image_decode.MAX_IMAGE_BYTES:
             return PreparedImage(Detection(path, error=TOO_LARGE_MESSAGE))
         detection = Detection(
             path, sha256=hashing.hash_bytes(data), claims=tuple(provenance.read_claims(data))
         )
         if detection.sha256 in known:
-            return PreparedImage(self._answer(detection, known[detection.sha256]))
+            return PreparedImage(self._add_verdict(detection, known[detection.sha256]))
         try:
-            face = self._judgeable(image_decode.decode_face(data, self.card.crop))
+            face = self._check_judgeable(image_decode.decode_face(data, self.card.crop))
         except image_decode.UncroppableImage as error:
             return PreparedImage(
                 replace(detection, error=f"{error}; the detector judges pictures of one face"),
-                refused=type(error),
+                rejection=type(error),
             )
         except image_decode.UnreadableImage as error:
-            return PreparedImage(replace(detection, error=str(error)), refused=type(error))
+            return PreparedImage(replace(detection, error=str(error)), rejection=type(error))
         return PreparedImage(
             detection,
             face,
             canonical.compute_canonical_pixels(face, detection.sha256, self.card.image_size),
         )
 
-    def _judgeable(self, face: DecodedFace) -> DecodedFace:
+    def _check_judgeable(self, face: DecodedFace) -> DecodedFace:
         side = face.square.width
         if side < MIN_SQUARE_SIDE_PX:
             raise image_decode.UnreadableImage(
@@ -199,20 +200,24 @@ class Detector:
             image_decode.CROPS["face"](face.square)  # raises NotOneFace
         return face
 
-    def judged(
-        self, pictures: Sequence[PreparedImage], run: onnx_models.OnnxRunner | None = None
+    def detect_batch(
+        self, images: Sequence[PreparedImage], run: onnx_models.OnnxRunner | None = None
     ) -> list[Detection]:
-        """Answers for pictures, in one batch; `run` instead of all cores together."""
-        seen = [picture.pixels for picture in pictures if picture.pixels.size]
-        found = iter(
-            (run or self._together)(np.stack(seen).astype(np.float32))[:, 0] if seen else ()
+        """Answers for images, in one batch; `run` instead of all cores together."""
+        pixels = [image.pixels for image in images if image.pixels.size]
+        probabilities = iter(
+            (run or self._all_cores_runner)(np.stack(pixels).astype(np.float32))[:, 0]
+            if pixels
+            else ()
         )
         return [
-            self._answer(each.detection, float(next(found))) if each.pixels.size else each.detection
-            for each in pictures
+            self._add_verdict(image.detection, float(next(probabilities)))
+            if image.pixels.size
+            else image.detection
+            for image in images
         ]
 
-    def _answer(self, detection: Detection, probability: float) -> Detection:
+    def _add_verdict(self, detection: Detection, probability: float) -> Detection:
         if not np.isfinite(probability):
             return replace(detection, error="the detector gave no number for it")
         return replace(

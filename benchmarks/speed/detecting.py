@@ -89,7 +89,7 @@ def measure_cold_start(model: Path, photo: Path) -> list[Measurement]:
 def measure_folder_rate(detector: Detector, paths: Sequence[Path]) -> Measurement:
     """Share of the rate that ONNX Runtime has alone, on pixels that lie ready."""
     raw = onnx_models.open_onnx_streams(detector.folder / saved_models.ONNX_FILE)
-    pixels = np.stack([detector.read(path).pixels for path in paths[:64]]).astype(np.float32)
+    pixels = np.stack([detector.read_image(path).pixels for path in paths[:64]]).astype(np.float32)
     shares, rates = [], []
     for _ in range(TIMED_TURNS):
         alone = len(pixels) / measure_seconds(lambda: raw(pixels))

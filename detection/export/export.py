@@ -52,7 +52,7 @@ def export_detector(settings: ExportSettings) -> None:
     keras_startup.start_keras()
     _disable_tensor_float_32()
     source = ExportSource.open(folder, card)
-    expected = ReferenceOutputs.of(source)
+    expected = ReferenceOutputs.compute(source)
     console.print_message(f"{card.name} goes to {out}, checked on {expected.origin}.")
     done: dict[str, ExportedModel] = {}
     try:
@@ -83,7 +83,7 @@ class ReferenceOutputs:
     by_onnx: np.ndarray
 
     @classmethod
-    def of(cls, source: ExportSource) -> "ReferenceOutputs":
+    def compute(cls, source: ExportSource) -> "ReferenceOutputs":
         found = reference_images.load_reference_images(source.card)
         runners = readers.make_keras_runner(source.model), onnx_models.open_onnx(source.onnx_file)
         return cls(
@@ -119,7 +119,7 @@ def _export_format(
                 row.file, predict_in_batches(run, expected.pixels), expected
             )
             speed = measure_latency_ms(run, expected.pixels[:1].astype(np.float32))
-        files = output_folder.hash_files(temporary, row.names)
+        files = output_folder.hash_files(temporary, row.written_names)
         megabytes = sum((temporary / path).stat().st_size for path in files) / 1e6
         output_folder.replace_exported_files(temporary, out, row)
     return ExportedModel(files, megabytes, difference, speed, expected.origin, row.note)

@@ -21,8 +21,8 @@ class ExportFormat:
         write: writes it, and what belongs beside it.
         read: opens it, as a function from pixels (n, side, side, 3) to probabilities of
             *generated*, (n, 1).
-        beside: names of what is written beside the file.
-        module: what must be installed on top of requirements.txt, as it is imported; empty for
+        companion_files: names of what is written beside the file.
+        required_module: what must be installed on top of requirements.txt, as it is imported; empty for
             nothing.
         note: what a reader must know to get these numbers.
     """
@@ -30,14 +30,14 @@ class ExportFormat:
     file: str
     write: Callable[[ExportSource, Path], None]
     read: Callable[[Path], OnnxRunner]
-    beside: tuple[str, ...] = ()
-    module: str = ""
+    companion_files: tuple[str, ...] = ()
+    required_module: str = ""
     note: str = ""
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def written_names(self) -> tuple[str, ...]:
         """Of everything that is written, the file that others open last."""
-        return *self.beside, self.file
+        return *self.companion_files, self.file
 
 
 EXPORT_FORMATS = {
@@ -46,7 +46,7 @@ EXPORT_FORMATS = {
         "detector.tflite",
         writers.write_litert,
         readers.read_litert,
-        module="ai_edge_litert",
+        required_module="ai_edge_litert",
         note="unzip -p detector.tflite telltale.json shows what travels with it",
     ),
     "savedmodel": ExportFormat("savedmodel", writers.write_savedmodel, readers.read_savedmodel),
@@ -54,25 +54,28 @@ EXPORT_FORMATS = {
         "detector.xml",
         writers.write_openvino,
         readers.read_openvino,
-        beside=("detector.bin",),
-        module="openvino",
+        companion_files=("detector.bin",),
+        required_module="openvino",
         note="compile it with INFERENCE_PRECISION_HINT f32, or some CPUs calculate in bfloat16 and give other probabilities",
     ),
     "keras": ExportFormat(
-        "detector.keras", writers.write_keras, readers.read_keras, beside=("detector.json",)
+        "detector.keras",
+        writers.write_keras,
+        readers.read_keras,
+        companion_files=("detector.json",),
     ),
 }
 
 
 def is_format_installed(row: ExportFormat) -> bool:
-    return not row.module or importlib.util.find_spec(row.module) is not None
+    return not row.required_module or importlib.util.find_spec(row.required_module) is not None
 
 
 def check_formats_installed(names: Iterable[str]) -> None:
     """Raises PlainError: what a format needs is missing."""
     for name in names:
         if not is_format_installed(EXPORT_FORMATS[name]):
-            package = EXPORT_FORMATS[name].module.replace("_", "-")
+            package = EXPORT_FORMATS[name].required_module.replace("_", "-")
             raise console.PlainError(
                 f"--to {name} needs {package}: pip install -r requirements-export.txt, or leave {name} out."
             )

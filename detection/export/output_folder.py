@@ -80,11 +80,11 @@ def check_no_foreign_files(folder: Path, row: ExportFormat, before: dict[str, An
     """Raises PlainError: something that no earlier export has written, or that was changed since,
     has a name of this format."""
     known = {path: digest for entry in before.values() for path, digest in entry["files"].items()}
-    there = hash_files(folder, row.names)
+    there = hash_files(folder, row.written_names)
     unknown = [path for path, digest in there.items() if known.get(path) != digest]
     unknown += [
         name
-        for name in row.names
+        for name in row.written_names
         if (folder / name).exists() and not any(path.startswith(name) for path in there)
     ]
     if unknown:
@@ -111,7 +111,7 @@ def open_staging_folder(folder: Path) -> Iterator[Path]:
 def replace_exported_files(temporary: Path, folder: Path, row: ExportFormat) -> None:
     """Gives what was written and checked its name, once it is on disk."""
     atomic_folders.flush_folder(temporary)
-    for name in row.names:
+    for name in row.written_names:
         if (folder / name).is_dir():  # a folder cannot be replaced in one step
             os.replace(folder / name, temporary / f"before {name}")
         os.replace(temporary / name, folder / name)

@@ -54,16 +54,16 @@ def read_claims(data: bytes) -> list[Claim]:
 
     Never raises: of a damaged file it is what could be read.
     """
-    facts = read_metadata_fields(data)
-    marks = generator_metadata.find_generator_metadata(facts)
+    metadata = read_metadata_fields(data)
+    marks = generator_metadata.find_generator_metadata(metadata)
     known = {mark.generator for mark in marks}
     claims = [
-        *_claim_credentials(facts, data),
-        *_claim_declared_sources(facts),
+        *_claim_credentials(metadata, data),
+        *_claim_declared_sources(metadata),
         *_claim_generators(marks),
-        *_claim_cameras(facts),
+        *_claim_cameras(metadata),
     ]
-    claims += [*_claim_software(facts, known), *_claim_mentions(facts, known)]
+    claims += [*_claim_software(metadata, known), *_claim_mentions(metadata, known)]
     return list(dict.fromkeys(claims))[:MAX_CLAIMS]
 
 
@@ -117,14 +117,14 @@ SIGNATURE_STATE_SENTENCES = {
 }
 
 
-def _claim_credentials(facts: MetadataFields, data: bytes) -> Iterator[Claim]:
+def _claim_credentials(metadata: MetadataFields, data: bytes) -> Iterator[Claim]:
     kind = "content credentials"
-    if facts.credentials:
+    if metadata.has_credentials:
         try:
             yield Claim(kind, *_describe_credentials(content_credentials.verify_credentials(data)))
         except content_credentials.CredentialsCheckError as why:
             yield Claim(kind, f"It carries content credentials (C2PA), {why}.")
-    for _, address in facts.each("xmp:provenance"):
+    for _, address in metadata.iterate_values("xmp:provenance"):
         yield Claim(
             kind,
             f"It names content credentials (C2PA) kept elsewhere, which were not looked up: {quote_text(address)}.",
@@ -151,11 +151,11 @@ def _describe_credentials(found: content_credentials.ContentCredentials) -> tupl
     return text, "" if state == SIGNATURE_STATE_SENTENCES["Invalid"] else points_to
 
 
-def _claim_declared_sources(facts: MetadataFields) -> Iterator[Claim]:
-    for _, value in facts.each("xmp:DigitalSourceType", "xmp:DigitalSourceFileType"):
+def _claim_declared_sources(metadata: MetadataFields) -> Iterator[Claim]:
+    for _, value in metadata.iterate_values("xmp:DigitalSourceType", "xmp:DigitalSourceFileType"):
         words, points_to = _describe_source_type(value)
         yield Claim("declared source", f"Its metadata declares that it was {words}.", points_to)
-    for _, value in facts.each("xmp:AISystemUsed"):
+    for _, value in metadata.iterate_values("xmp:AISystemUsed"):
         yield Claim(
             "declared source",
             f"Its metadata names the AI system that made it: {quote_text(value, 60)}.",
@@ -172,10 +172,11 @@ def _claim_generators(marks: Iterable[GeneratorMetadata]) -> Iterator[Claim]:
         yield Claim("generator's metadata", text, GENERATED)
 
 
-def _claim_cameras(facts: MetadataFields) -> Iterator[Claim]:
+def _claim_cameras(metadata: MetadataFields) -> Iterator[Claim]:
     """ComfyUI keeps its graph in Make and Model, others their own names."""
     make, model = (
-        next((value for _, value in facts.each(f"exif:{name}")), "") for name in ("Make", "Model")
+        next((value for _, value in metadata.iterate_values(f"exif:{name}")), "")
+        for name in ("Make", "Model")
     )
     name = model if model.casefold().startswith(make.casefold()) else f"{make} {model}".strip()
     if find_software_name(GENERATOR_SOFTWARE, name):
@@ -209,11 +210,11 @@ DESCRIPTION_FIELDS = (
 )
 
 
-def _claim_software(facts: MetadataFields, known: Collection[str]) -> Iterator[Claim]:
+def _claim_software(metadata: MetadataFields, known: Collection[str]) -> Iterator[Claim]:
     """Generators that have left no mark, and editors, each once; other programs, too, unless they
     are a camera's own."""
-    said, camera = set(known), "exif:Make" in facts.fields
-    for place, value in facts.each(*NAMING_FIELDS):
+    said, camera = set(known), "exif:Make" in metadata.fields
+    for place, value in metadata.iterate_values(*NAMING_FIELDS):
         generator, editor = (
             find_software_name(GENERATOR_SOFTWARE, value),
             find_software_name(EDITING_SOFTWARE, value),
@@ -244,9 +245,9 @@ def _claim_software(facts: MetadataFields, known: Collection[str]) -> Iterator[C
             yield Claim("software", f"Its metadata names {whose}.")
 
 
-def _claim_mentions(facts: MetadataFields, known: Collection[str]) -> Iterator[Claim]:
+def _claim_mentions(metadata: MetadataFields, known: Collection[str]) -> Iterator[Claim]:
     """A description may be about a generator without being by one."""
-    for _, value in facts.each(*DESCRIPTION_FIELDS):
+    for _, value in metadata.iterate_values(*DESCRIPTION_FIELDS):
         generator = find_software_name(GENERATOR_SOFTWARE, value)
         if generator and generator not in known:
             yield Claim(

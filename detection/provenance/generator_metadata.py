@@ -28,11 +28,11 @@ class GeneratorMetadata:
     model: str = ""
 
 
-def find_generator_metadata(facts: MetadataFields) -> list[GeneratorMetadata]:
+def find_generator_metadata(metadata: MetadataFields) -> list[GeneratorMetadata]:
     """One mark of each generator, the one that tells most."""
     best: dict[str, GeneratorMetadata] = {}
     for find in (_find_in_json, _find_webui, _find_comfyui, _find_midjourney, _find_by_field):
-        for mark in _read_or_ignore(find, facts):
+        for mark in _read_or_ignore(find, metadata):
             known = best.setdefault(mark.generator, mark)
             if bool(mark.prompt) > bool(known.prompt):
                 best[mark.generator] = mark
@@ -42,10 +42,10 @@ def find_generator_metadata(facts: MetadataFields) -> list[GeneratorMetadata]:
 
 
 def _read_or_ignore(
-    find: Callable[[MetadataFields], Iterator[GeneratorMetadata]], facts: MetadataFields
+    find: Callable[[MetadataFields], Iterator[GeneratorMetadata]], metadata: MetadataFields
 ) -> list[GeneratorMetadata]:
     try:
-        return list(find(facts))
+        return list(find(metadata))
     except Exception:  # whatever shape the JSON of a stranger has
         return []
 
@@ -59,8 +59,8 @@ class JsonNotation:
     """
 
     generator: str
-    places: tuple[str, ...]
-    own: str
+    fields: tuple[str, ...]
+    unique_key: str
     prompt: str
     seed: str
     model: str
@@ -108,11 +108,11 @@ JSON_NOTATIONS = (
 )
 
 
-def _find_in_json(facts: MetadataFields) -> Iterator[GeneratorMetadata]:
+def _find_in_json(metadata: MetadataFields) -> Iterator[GeneratorMetadata]:
     for notation in JSON_NOTATIONS:
-        for _, text in facts.each(*notation.places):
+        for _, text in metadata.iterate_values(*notation.fields):
             tree = _parse_json_text(text)
-            if _get_nested_value(tree, notation.own) is not None:
+            if _get_nested_value(tree, notation.unique_key) is not None:
                 told = (
                     _convert_to_text(_get_nested_value(tree, way))
                     for way in (notation.prompt, notation.seed, notation.model)
@@ -143,10 +143,10 @@ def _convert_to_text(value: object) -> str:
     return str(value) if isinstance(value, str | int | float) else ""
 
 
-def _find_webui(facts: MetadataFields) -> Iterator[GeneratorMetadata]:
+def _find_webui(metadata: MetadataFields) -> Iterator[GeneratorMetadata]:
     """Prompt, then "Negative prompt: ...", then "Steps: 20, Sampler: Euler a, ..., Seed: 42, ...,
     Model: name"."""
-    for _, text in facts.each(*SETTINGS_FIELDS):
+    for _, text in metadata.iterate_values(*SETTINGS_FIELDS):
         head, found, settings = ("\n" + text).rpartition("\nSteps: ")
         if found and re.search(r"\b(Sampler|CFG scale|Seed): ", settings):
             seed, model = (
@@ -158,10 +158,10 @@ def _find_webui(facts: MetadataFields) -> Iterator[GeneratorMetadata]:
             )
 
 
-def _find_comfyui(facts: MetadataFields) -> Iterator[GeneratorMetadata]:
+def _find_comfyui(metadata: MetadataFields) -> Iterator[GeneratorMetadata]:
     """A graph of nodes, each with a class_type and inputs; `workflow` is the same as the person
     drew it."""
-    for _, text in facts.each("text:prompt", "exif:Model", "exif:Make"):
+    for _, text in metadata.iterate_values("text:prompt", "exif:Model", "exif:Make"):
         nodes = _parse_json_text(text.removeprefix("prompt:"))
         if isinstance(nodes, Mapping) and any(
             _get_nested_value(node, "class_type") for node in nodes.values()
@@ -183,7 +183,7 @@ def _find_comfyui(facts: MetadataFields) -> Iterator[GeneratorMetadata]:
                 "",
             )
             yield GeneratorMetadata("ComfyUI", _find_positive_prompt(nodes), seed, model)
-    for _, text in facts.each("text:workflow", "exif:Make", "exif:ImageDescription"):
+    for _, text in metadata.iterate_values("text:workflow", "exif:Make", "exif:ImageDescription"):
         if _get_nested_value(_parse_json_text(text.removeprefix("workflow:")), "nodes") is not None:
             yield GeneratorMetadata("ComfyUI")
 
@@ -216,8 +216,8 @@ def _find_positive_prompt(nodes: Mapping) -> str:
     )
 
 
-def _find_midjourney(facts: MetadataFields) -> Iterator[GeneratorMetadata]:
-    for _, text in facts.each(
+def _find_midjourney(metadata: MetadataFields) -> Iterator[GeneratorMetadata]:
+    for _, text in metadata.iterate_values(
         "text:Description", "xmp:description", "exif:ImageDescription", "iptc:Caption"
     ):
         prompt, found, job = text.rpartition("Job ID: ")
@@ -236,10 +236,10 @@ GENERATOR_BY_FIELD = {
 }
 
 
-def _find_by_field(facts: MetadataFields) -> Iterator[GeneratorMetadata]:
+def _find_by_field(metadata: MetadataFields) -> Iterator[GeneratorMetadata]:
     """Fields that only one generator writes; the oldest InvokeAI's is a command line: "prompt" -s
     50 -S 42."""
-    for name, text in facts.each(*GENERATOR_BY_FIELD):
+    for name, text in metadata.iterate_values(*GENERATOR_BY_FIELD):
         typed = (
             re.match(r'"(.{1,2000}?)" -.{0,200}?-S ?(\d+)', text) if name == "text:Dream" else None
         )

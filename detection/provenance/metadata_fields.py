@@ -39,11 +39,11 @@ class MetadataFields:
     fields: Mapping[str, tuple[str, ...]]
 
     @property
-    def credentials(self) -> bool:
+    def has_credentials(self) -> bool:
         """Whether it carries content credentials."""
         return CREDENTIALS_FIELD[0] in self.fields
 
-    def each(self, *names: str) -> Iterator[tuple[str, str]]:
+    def iterate_values(self, *names: str) -> Iterator[tuple[str, str]]:
         """Name and value of these fields, as far as they are there."""
         return ((name, value) for name in names for value in self.fields.get(name, ()))
 

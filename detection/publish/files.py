@@ -87,7 +87,7 @@ class ExcludedFile:
 
     name: str
     size: int
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True)

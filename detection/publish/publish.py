@@ -54,7 +54,9 @@ def print_publish_plan(
     sent: list[PublishedFile], left: list[ExcludedFile], folder: Path, repo: str
 ) -> None:
     rows = [[each.name, format_size(each.size), "goes", each.note] for each in sent]
-    rows += [[each.name, format_size(each.size), "stays", each.why] for each in left]
+    rows += [
+        [excluded.name, format_size(excluded.size), "stays", excluded.reason] for excluded in left
+    ]
     console.print_table(f"{folder} to {repo}", ["file", "size", "", "how, or why not"], rows)
     texts = [
         each

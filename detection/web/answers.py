@@ -46,11 +46,14 @@ class PageAnswers:
             face_detector.DETECTOR_PACKAGE
         )
         try:
-            self.explainer, self.no_maps = Explainer.load(detector.folder, detector.card), ""
+            self.explainer, self.no_heat_maps_reason = (
+                Explainer.load(detector.folder, detector.card),
+                "",
+            )
         except console.PlainError as error:
-            self.explainer, self.no_maps = None, str(error)
+            self.explainer, self.no_heat_maps_reason = None, str(error)
 
-    def about(self) -> dict[str, Any]:
+    def describe_detector(self) -> dict[str, Any]:
         """What the page says before anything is judged."""
         card, band = self.detector.card, self.detector.card.calibration
         return {
@@ -64,41 +67,41 @@ class PageAnswers:
             "trained_on": _describe_training_data(card.dataset),
             "banner": card.banner,
             "limits": _load_limits(self.detector.folder),
-            "no_heat_maps": self.no_maps,
+            "no_heat_maps": self.no_heat_maps_reason,
         }
 
-    def prepared(self, data: bytes) -> PreparedImage:
-        return self.detector.decode(data, Path())
+    def decode_image(self, data: bytes) -> PreparedImage:
+        return self.detector.decode_image(data, Path())
 
-    def of(self, picture: PreparedImage, explain: bool = True) -> dict[str, Any]:
+    def build_answer(self, image: PreparedImage, explain: bool = True) -> dict[str, Any]:
         """The answer to a picture that could be decoded, JSON serialisable.
 
         Args:
             explain: whether with heat map and similar training faces.
         """
-        found = self.detector.judged([picture])[0]
-        if found.error:
-            raise NoProbabilityError(found.error)
+        detection = self.detector.detect_batch([image])[0]
+        if detection.error:
+            raise NoProbabilityError(detection.error)
         answer = {
-            "verdict": found.verdict,
-            "headline": VERDICT_HEADLINES.get(found.verdict, ""),
-            "probability": found.probability,
-            "sentence": self._sentence(found),
+            "verdict": detection.verdict,
+            "headline": VERDICT_HEADLINES.get(detection.verdict, ""),
+            "probability": detection.probability,
+            "sentence": self._format_sentence(detection),
             "detector": self.detector.card.name,
-            "sha256": found.sha256,
-            "claims": [asdict(claim) for claim in found.claims],
-            "caveat": claims.CLAIMS_CAVEAT if found.claims else "",
+            "sha256": detection.sha256,
+            "claims": [asdict(claim) for claim in detection.claims],
+            "caveat": claims.CLAIMS_CAVEAT if detection.claims else "",
             "done": describe_preprocessing(
-                picture.face, self.detector.card.image_size, self.detector.card.crop
+                image.face, self.detector.card.image_size, self.detector.card.crop
             ),
             "warnings": [
-                *self._faces(picture.face),
-                *find_quality_warnings(picture.face, self.detector.card.image_size),
+                *self._find_face_warnings(image.face),
+                *find_quality_warnings(image.face, self.detector.card.image_size),
             ],
         }
-        return answer | (self._explained(picture) if explain else {})
+        return answer | (self._render_explanation(image) if explain else {})
 
-    def _faces(self, face: DecodedFace) -> list[str]:
+    def _find_face_warnings(self, face: DecodedFace) -> list[str]:
         """A warning if it does not show just one face; without a face detector in the cache nobody
         looks."""
         try:
@@ -110,32 +113,32 @@ class PageAnswers:
             ]
         return []
 
-    def _sentence(self, found: Detection) -> str:
-        band, percent = self.detector.card.calibration, _format_percent(found.probability)
-        if found.verdict == ABSTAIN:
+    def _format_sentence(self, detection: Detection) -> str:
+        band, percent = self.detector.card.calibration, _format_percent(detection.probability)
+        if detection.verdict == ABSTAIN:
             return (
                 f"The probability of “generated” is {percent}, between {band.real_below:.0%} and {band.generated_above:.0%}, "
                 "where this detector errs too often to answer."
             )
         return f"The probability of “generated” is {percent}. {band.describe_expected_error()} This is an opinion, no proof."
 
-    def _explained(self, picture: PreparedImage) -> dict[str, Any]:
-        square = picture.face.square.resize(
-            (SHOWN_SIDE_PX, SHOWN_SIDE_PX), Image.Resampling.LANCZOS
-        )
+    def _render_explanation(self, image: PreparedImage) -> dict[str, Any]:
+        square = image.face.square.resize((SHOWN_SIDE_PX, SHOWN_SIDE_PX), Image.Resampling.LANCZOS)
         answer = {
             "judged_square": _encode_data_uri(square),
             "heat_map": "",
-            "no_heat_map": self.no_maps,
+            "no_heat_map": self.no_heat_maps_reason,
             "similar": [],
         }
         if self.explainer:
-            look = self.explainer.look(picture.pixels[None].astype(np.float32))
+            explanation = self.explainer.look(image.pixels[None].astype(np.float32))
             answer["heat_map"] = _encode_data_uri(
-                image_panels.overlay_heat_map(square, look.maps[0])
+                image_panels.overlay_heat_map(square, explanation.maps[0])
             )
             answer["similar"] = list(
-                filter(None, map(_render_similar_face, self.explainer.similar(look.features[0])))
+                filter(
+                    None, map(_render_similar_face, self.explainer.similar(explanation.features[0]))
+                )
             )
         return answer
 
@@ -169,16 +172,16 @@ def describe_preprocessing(face: DecodedFace, side: int, crop: str) -> list[str]
 
 def find_quality_warnings(face: DecodedFace, side: int) -> list[str]:
     """Why this picture may be judged worse than others."""
-    found = []
+    warnings = []
     if face.square.width < side:
-        found.append(
+        warnings.append(
             f"It has fewer pixels than the detector looks at ({face.square.width} instead of {side})."
         )
     if face.quality is not None and face.quality < 50:
-        found.append(
+        warnings.append(
             f"It was saved as a poor JPEG (quality about {face.quality}), which hides traces."
         )
-    return found
+    return warnings
 
 
 def _describe_training_data(dataset: dict[str, Any]) -> str:
@@ -195,7 +198,7 @@ def _load_limits(folder: Path) -> list[str]:
         ]
     except (OSError, ValueError, KeyError, TypeError):
         return []
-    return [str(each) for each in limits]
+    return [str(limit) for limit in limits]
 
 
 def _render_similar_face(similar: SimilarFace) -> dict[str, Any] | None:
@@ -207,13 +210,13 @@ def _render_similar_face(similar: SimilarFace) -> dict[str, Any] | None:
             )
     except (OSError, ValueError, SyntaxError):
         return None
-    told = {
+    description = {
         "label": similar.label,
         "source": similar.source,
         "distance": round(similar.distance, 3),
     }
-    return told | {"picture": _encode_data_uri(small)}
+    return description | {"picture": _encode_data_uri(small)}
 
 
-def _encode_data_uri(picture: Image.Image) -> str:
-    return html_pages.encode_data_uri(image_panels.encode_panel_jpeg(picture))
+def _encode_data_uri(image: Image.Image) -> str:
+    return html_pages.encode_data_uri(image_panels.encode_panel_jpeg(image))

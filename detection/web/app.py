@@ -53,17 +53,18 @@ class WebApp:
     """Answers requests with one detector.
 
     Args:
-        answers: what judges.
-        drawer: what draws faces.
-        largest: bytes that a picture may have.
-        local: whether nobody but this computer can ask.
+        answers: builds the answers for the page.
+        generator: generates faces.
+        max_bytes: size limit of an uploaded image.
+        local: whether only this computer can reach the page.
     """
 
-    def __init__(self, answers: PageAnswers, drawer: PageGenerator, largest: int, local: bool):
-        self.answers, self.drawer, self.largest, self.local = answers, drawer, largest, local
-        self._under_way: list[int] = []  # bytes of each
-        self._judging = concurrent.futures.ThreadPoolExecutor(DECODING_THREADS, "judging")
-        self._drawing = concurrent.futures.ThreadPoolExecutor(
+    def __init__(self, answers: PageAnswers, generator: PageGenerator, max_bytes: int, local: bool):
+        self.answers, self.generator = answers, generator
+        self.max_bytes, self.local = max_bytes, local
+        self._admitted_sizes: list[int] = []  # bytes of each
+        self._detection_pool = concurrent.futures.ThreadPoolExecutor(DECODING_THREADS, "judging")
+        self._generation_pool = concurrent.futures.ThreadPoolExecutor(
             2, "drawing"
         )  # one draws, one says that it is busy
 
@@ -89,81 +90,90 @@ class WebApp:
 
     async def detector(self, request: Request) -> Response:
         """GET: what judges here."""
-        return JSONResponse(self.answers.about() | {"largest": self.largest, "local": self.local})
+        return JSONResponse(
+            self.answers.describe_detector() | {"largest": self.max_bytes, "local": self.local}
+        )
 
     async def drawing(self, request: Request) -> Response:
         """GET: what draws here; where its model is not at hand, finding out may take seconds."""
-        why_not = await asyncio.to_thread(self.drawer.ready)
+        why_not = await asyncio.to_thread(self.generator.ready)
         return JSONResponse(
-            {"source": self.drawer.source, "kind": self.drawer.kind, "why_not": why_not}
+            {"source": self.generator.source, "kind": self.generator.kind, "why_not": why_not}
         )
 
     async def detect(self, request: Request) -> Response:
         """POST a picture: what it looks like."""
         explain = request.query_params.get("explain", "0") not in ("0", "", "false")
-        return await self._admitted(
-            request, lambda upload: self._run(self._judging, self._judge, upload.picture, explain)
+        return await self._answer_if_admitted(
+            request,
+            lambda upload: self._run(
+                self._detection_pool, self._detect_image, upload.picture, explain
+            ),
         )
 
     async def draw(self, request: Request) -> Response:
         """POST a form with a prompt or a picture: a generated face, and what it looks like."""
-        return await self._admitted(
-            request, lambda upload: self._run(self._drawing, self._draw, upload)
+        return await self._answer_if_admitted(
+            request, lambda upload: self._run(self._generation_pool, self._generate_face, upload)
         )
 
-    async def _admitted(self, request: Request, work: Callable[[Upload], Any]) -> Response:
+    async def _answer_if_admitted(
+        self, request: Request, work: Callable[[Upload], Any]
+    ) -> Response:
         if _is_cross_site(request):
             return _make_error_response(403, "Another site's page may not ask here.")
-        size = min(uploads.read_declared_size(request) or self.largest, self.largest)
+        size = min(uploads.read_declared_size(request) or self.max_bytes, self.max_bytes)
         if (
-            len(self._under_way) >= MAX_ADMITTED_REQUESTS
-            or sum(self._under_way) + size > MAX_ADMITTED_BYTES
+            len(self._admitted_sizes) >= MAX_ADMITTED_REQUESTS
+            or sum(self._admitted_sizes) + size > MAX_ADMITTED_BYTES
         ):
             return _make_error_response(
                 503,
                 "Too many pictures are being judged; try again in a moment.",
                 {"retry-after": "2"},
             )
-        self._under_way.append(size)
+        self._admitted_sizes.append(size)
         try:
-            return JSONResponse(await work(await uploads.read_upload(request, self.largest)))
-        except RequestRefused as refused:
-            return _make_error_response(refused.status, refused.sentence)
+            return JSONResponse(await work(await uploads.read_upload(request, self.max_bytes)))
+        except RequestRefused as refusal:
+            return _make_error_response(refusal.status, refusal.message)
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception as error:  # whatever a picture or a model can bring about
             return await _handle_failure(request, error)
         finally:
-            self._under_way.remove(size)
+            self._admitted_sizes.remove(size)
 
     async def _run(self, pool: concurrent.futures.Executor, work: Callable, *args: object) -> Any:
         return await asyncio.get_running_loop().run_in_executor(pool, work, *args)
 
-    def _judge(self, data: bytes, explain: bool) -> dict[str, Any]:
+    def _detect_image(self, data: bytes, explain: bool) -> dict[str, Any]:
         if not data:
             raise RequestRefused(
                 400,
                 "Nothing was sent; send one picture as the body, or in the form's field `file`.",
             )
-        picture = self.answers.prepared(data)
-        if picture.refused:
-            sentence = picture.detection.error
+        image = self.answers.decode_image(data)
+        if image.rejection:
+            message = image.detection.error
             raise RequestRefused(
-                HTTP_STATUS_BY_ERROR[picture.refused], f"{sentence[0].upper()}{sentence[1:]}."
+                HTTP_STATUS_BY_ERROR[image.rejection], f"{message[0].upper()}{message[1:]}."
             )
-        return self.answers.of(picture, explain)
+        return self.answers.build_answer(image, explain)
 
-    def _draw(self, upload: Upload) -> dict[str, Any]:
+    def _generate_face(self, upload: Upload) -> dict[str, Any]:
         try:
             seed = int(upload.fields.get("seed") or secrets.randbelow(2**31))
-            drawn = self.drawer.draw(upload.fields.get("prompt", ""), upload.picture or None, seed)
+            face = self.generator.draw(
+                upload.fields.get("prompt", ""), upload.picture or None, seed
+            )
         except ValueError:
             raise RequestRefused(422, "The seed is no whole number.") from None
         except console.PlainError as error:
             raise RequestRefused(
                 503 if error.exit_code == console.EXIT_BUSY else 422, str(error)
             ) from None
-        return {"drawn_with": drawn.told, **self._judge(drawn.png, True)}
+        return {"drawn_with": face.told, **self._detect_image(face.png, True)}
 
 
 def _is_cross_site(request: Request) -> bool:
@@ -178,9 +188,9 @@ async def _serve_file(name: str, kind: str, request: Request) -> Response:
 
 
 def _make_error_response(
-    status: int, sentence: str, headers: dict[str, str] | None = None
+    status: int, message: str, headers: dict[str, str] | None = None
 ) -> Response:
-    return JSONResponse({"error": sentence}, status, headers)
+    return JSONResponse({"error": message}, status, headers)
 
 
 async def _handle_not_found(request: Request, error: Exception) -> Response:
@@ -209,24 +219,26 @@ class _HostGuard:
         self.app, self.hosts = app, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                more = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
-                message = {**message, "headers": [*message["headers"], *more]}
+                extra_headers = [
+                    (name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()
+                ]
+                message = {**message, "headers": [*message["headers"], *extra_headers]}
             await send(message)
 
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        known = self._known(Headers(scope=scope).get("host", ""))
-        answer = (
+        is_known = self._is_own_host(Headers(scope=scope).get("host", ""))
+        response = (
             self.app
-            if known
+            if is_known
             else _make_error_response(
                 400, "This page does not go by that name; ask for it by its address."
             )
         )
-        await answer(scope, receive, with_headers)
+        await response(scope, receive, send_with_headers)
 
-    def _known(self, host: str) -> bool:
+    def _is_own_host(self, host: str) -> bool:
         name = re.sub(r":[0-9]+$", "", host).strip("[]")
         return name in self.hosts or bool(re.fullmatch(r"[0-9.]+|[0-9a-f:]*:[0-9a-f:.]+", name))

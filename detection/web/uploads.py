@@ -33,12 +33,12 @@ class RequestRefused(Exception):
 
     Args:
         status: of HTTP.
-        sentence: what was received and what to do.
+        message: what was received and what to do.
     """
 
-    def __init__(self, status: int, sentence: str):
-        super().__init__(sentence)
-        self.status, self.sentence = status, sentence
+    def __init__(self, status: int, message: str):
+        super().__init__(message)
+        self.status, self.message = status, message
 
 
 class _InMemoryParser(MultiPartParser):
@@ -48,11 +48,11 @@ class _InMemoryParser(MultiPartParser):
     )
 
 
-async def read_upload(request: Request, largest: int) -> Upload:
+async def read_upload(request: Request, max_bytes: int) -> Upload:
     """Reads a body: the picture itself, or a form with the picture in the field `file`.
 
     Args:
-        largest: bytes that the picture may have.
+        max_bytes: bytes that the picture may have.
 
     Raises:
         Refused: 413 it is larger, 408 it takes longer than SECONDS, 400 the form is broken.
@@ -60,7 +60,7 @@ async def read_upload(request: Request, largest: int) -> Upload:
     """
     try:
         async with asyncio.timeout(UPLOAD_TIMEOUT_S):
-            body = await _read_body(request, largest + MAX_FORM_OVERHEAD_BYTES)
+            body = await _read_body(request, max_bytes + MAX_FORM_OVERHEAD_BYTES)
     except TimeoutError:
         raise RequestRefused(
             408, f"The picture did not arrive within {UPLOAD_TIMEOUT_S} seconds; send it again."
@@ -70,8 +70,8 @@ async def read_upload(request: Request, largest: int) -> Upload:
         == "multipart/form-data"
     )
     upload = await _parse_form(request, body) if form else Upload(body)
-    if len(upload.picture) > largest:
-        raise _make_too_large_error(largest)
+    if len(upload.picture) > max_bytes:
+        raise _make_too_large_error(max_bytes)
     return upload
 
 
@@ -81,32 +81,32 @@ def read_declared_size(request: Request) -> int:
     return int(length) if length.isdecimal() else 0
 
 
-async def _read_body(request: Request, most: int) -> bytes:
-    if read_declared_size(request) > most:
-        raise _make_too_large_error(most - MAX_FORM_OVERHEAD_BYTES)
+async def _read_body(request: Request, max_bytes: int) -> bytes:
+    if read_declared_size(request) > max_bytes:
+        raise _make_too_large_error(max_bytes - MAX_FORM_OVERHEAD_BYTES)
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
-        if size > most:
-            raise _make_too_large_error(most - MAX_FORM_OVERHEAD_BYTES)
+        if size > max_bytes:
+            raise _make_too_large_error(max_bytes - MAX_FORM_OVERHEAD_BYTES)
         parts.append(part)
     return b"".join(parts)
 
 
-def _make_too_large_error(largest: int) -> RequestRefused:
+def _make_too_large_error(max_bytes: int) -> RequestRefused:
     return RequestRefused(
-        413, f"The picture has more than {largest // 1_000_000} MB; send a smaller one."
+        413, f"The picture has more than {max_bytes // 1_000_000} MB; send a smaller one."
     )
 
 
 async def _parse_form(request: Request, body: bytes) -> Upload:
-    async def once():
+    async def iterate_body():
         yield body
 
     try:
         form = await _InMemoryParser(
             request.headers,
-            once(),
+            iterate_body(),
             max_files=1,
             max_fields=8,
             max_part_size=MAX_FORM_OVERHEAD_BYTES,
