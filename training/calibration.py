@@ -146,7 +146,7 @@ def calibrate_probabilities(
 
 
 def _choose_cut(scores: np.ndarray, share: float) -> float:
-    """Return the lowest cut that at most `share` of the scores reach, halfway between two scores."""
+    """Return the lowest cut that at most `share` of the scores reach, midway between two."""
     distinct = np.sort(np.unique(scores))
     share_above = np.array([np.mean(scores >= score) for score in distinct])
     allowed = np.flatnonzero(share_above <= share)

@@ -192,7 +192,7 @@ def save_final_detector(
     trials: Sequence[HeadTrial],
     baselines: Sequence[Baseline],
 ) -> Card:
-    """Save both model files, the baselines, the leaderboard, and last the card, which it returns."""
+    """Save both model files, the baselines, the leaderboard, and the card, which it returns."""
     labels = run.validation_labels
     extractor = extractors[detector.base]
     temperature = fit_temperature(detector.logits, labels)

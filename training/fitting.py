@@ -1,4 +1,4 @@
-"""Train a Keras model with early stopping, label smoothing and equal total weight for both classes."""
+"""Train a Keras model with early stopping, label smoothing and balanced classes."""
 
 from typing import TYPE_CHECKING
 

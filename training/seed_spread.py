@@ -1,4 +1,4 @@
-"""Compare the final detector over several seeds: mean, spread, and the gain over the best baseline."""
+"""Compare the final detector over several seeds with each other and with the best baseline."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

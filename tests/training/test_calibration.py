@@ -14,7 +14,7 @@ def logits(gap: float, scale: float = 1.0) -> np.ndarray:
 
 
 def test_logits_that_are_too_loud_are_turned_down_by_their_own_factor():
-    # Two unit normals a distance of 2 apart have the log odds 2x: these logits are true as they are times 2.
+    # Two unit normals at a distance of 2 have the log odds 2x: times 2, these logits are true.
     true = 2 * logits(2)
     assert abs(calibration.fit_temperature(true, LABELS) - 1) < 0.2
     assert (

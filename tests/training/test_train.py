@@ -1,4 +1,4 @@
-"""The training command: what it prints, what it leaves, what it never reads."""
+"""The training command: its output, the files it writes, and those that it never reads."""
 
 import json
 import re
@@ -19,17 +19,17 @@ from training.detectors import card, saved_models
 
 
 def test_the_summary_counts_the_forward_passes_and_compares_with_the_baselines(workplace):
-    said = (workplace / "training.txt").read_text()
-    assert "136 forward passes (68 images x 2 views = 136, 0 of them cached)" in said
+    output = (workplace / "training.txt").read_text()
+    assert "136 forward passes (68 images x 2 views = 136, 0 of them cached)" in output
     for name in (
         "majority class",
         "file metadata only",
         "logistic regression, top layer",
         "logistic regression, all taps",
     ):
-        assert f"baseline: {name}" in said
-    assert len(re.findall(r"trial +\d/4 ", said)) == 4
-    assert "RANDOM weights" in said
+        assert f"baseline: {name}" in output
+    assert len(re.findall(r"trial +\d/4 ", output)) == 4
+    assert "RANDOM weights" in output
 
 
 def test_a_second_search_performs_no_forward_pass_and_repeats_tell_the_spread(workplace, tmp_path):
@@ -48,7 +48,7 @@ def test_a_second_search_performs_no_forward_pass_and_repeats_tell_the_spread(wo
     repeats = json.loads((tmp_path / "saved_models" / "again" / "card.json").read_text())["search"][
         "repeats"
     ]
-    assert len({one["loss"] for one in repeats}) == 3
+    assert len({scores["loss"] for scores in repeats}) == 3
     assert {path.name for path in (tmp_path / "logs" / "training" / "again").iterdir()} >= {
         "seed1",
         "seed2",
@@ -61,9 +61,10 @@ def test_trained_again_from_the_pictures_it_is_the_same_detector_bit_for_bit(wor
     )
     done = run_command(*TRAIN_WORDS, "--trials", 4, "--epochs", 6, "--name", "toy", cwd=tmp_path)
     assert done.returncode == 0 and "0 of them cached" in done.stderr, done.stderr
-    one, other = (place / "saved_models" / "toy" for place in (workplace, tmp_path))
-    assert (one / "leaderboard.jsonl").read_bytes() == (other / "leaderboard.jsonl").read_bytes()
-    first, second = (card.read_card(folder) for folder in (one, other))
+    folders = [root / "saved_models" / "toy" for root in (workplace, tmp_path)]
+    first, second = ((folder / "leaderboard.jsonl").read_bytes() for folder in folders)
+    assert first == second
+    first, second = (card.read_card(folder) for folder in folders)
     assert (first.metrics, first.calibration, first.search) == (
         second.metrics,
         second.calibration,
@@ -74,10 +75,10 @@ def test_trained_again_from_the_pictures_it_is_the_same_detector_bit_for_bit(wor
         .uniform(0, 255, (8, first.image_size, first.image_size, 3))
         .astype(np.float32)
     )
-    said = [
-        onnx_models.open_onnx(folder / saved_models.ONNX_FILE)(pixels) for folder in (one, other)
+    probabilities = [
+        onnx_models.open_onnx(folder / saved_models.ONNX_FILE)(pixels) for folder in folders
     ]
-    assert np.array_equal(*said)
+    assert np.array_equal(*probabilities)
 
 
 def test_tensorboard_shows_curves_faces_and_precision_and_recall(workplace):
@@ -89,8 +90,8 @@ def test_tensorboard_shows_curves_faces_and_precision_and_recall(workplace):
 
 
 def test_what_an_answer_costs_stands_beside_its_accuracy(workplace):
-    said = (workplace / "training.txt").read_text()
-    table = said[said.index("Accuracy and what it costs") :]
+    output = (workplace / "training.txt").read_text()
+    table = output[output.index("Accuracy and what it costs") :]
     for name in ("toy", "logistic regression, top layer", "logistic regression, all taps"):
         assert re.search(
             rf"^ ?{name} +[01]\.\d+ +[\d,]+ +\d+\.\d +\d+\.\d\d", table, re.MULTILINE
@@ -111,8 +112,8 @@ def test_models_from_scratch_join_the_leaderboard_and_are_judged_on_the_hold_out
     names = ("two-layer net on pixels, 64 px", "CNN from scratch with SRM attention, 64 px")
     for name in names:
         assert f"baseline: {name}" in done.stdout
-    judged = run_command("validation", "--distorted", 0, "--explained", 0, cwd=tmp_path)
-    assert judged.returncode == 0, judged.stderr
+    validated = run_command("validation", "--distorted", 0, "--explained", 0, cwd=tmp_path)
+    assert validated.returncode == 0, validated.stderr
     report = json.loads(
         (tmp_path / "saved_models" / "more" / "report" / "metrics.json").read_text()
     )

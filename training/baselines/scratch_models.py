@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ScratchNetwork = Callable[["keras.KerasTensor"], "keras.KerasTensor"]
 
 BATCH_NORM_MOMENTUM = 0.9
-"""Keras' 0.99 takes hundreds of steps to forget its start; a few hundred faces give ten an epoch."""
+"""Keras' 0.99 takes hundreds of steps to adapt; a few hundred faces give ten an epoch."""
 
 
 def apply_logistic(pixels: "keras.KerasTensor") -> "keras.KerasTensor":
@@ -141,7 +141,7 @@ def wrap_as_detector(model: "keras.Model", side: int) -> "keras.Model":
     import keras
 
     pixels = keras.Input((side, side, 3), name="pixels")
-    # Not the compiled model itself: its optimizer's moments, twice its size, would be saved with it.
+    # Not the compiled model: its optimizer's moments, twice its size, would be saved with it.
     network = keras.Model(model.input, model.output, name=model.name)
     logit = network(input_signals.resize_pixels(pixels, model.input_shape[1]))
     return keras.Model(

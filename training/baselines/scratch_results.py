@@ -81,7 +81,7 @@ def load_scratch_result(path: Path, model: "keras.Model", n_images: int) -> Scra
 
 
 def log_scratch_result(result: ScratchResult, folder: Path) -> None:
-    """Write one TensorBoard run: accuracy during the first epoch, losses and AUCs of every epoch."""
+    """Write a TensorBoard run: accuracy in the first epoch, losses and AUCs of every epoch."""
     with tensorboard_logs.open_run_log(folder) as run:
         for batch, accuracy in result.curve:
             run.scalars({"first_epoch/validation_accuracy": accuracy}, int(batch))

@@ -128,7 +128,7 @@ class BatchedTuner(LoggedTuner, keras_tuner.Tuner):
             ) from None
 
     def _finish_trial(self, trial: Trial, head: TrainedHead) -> None:
-        """Write the trial's TensorBoard run and checkpoint, and report its metrics to the oracle."""
+        """Write the trial's TensorBoard run and checkpoint; report its metrics to the oracle."""
         values = trial.hyperparameters.values
         with tensorboard_logs.open_run_log(self.trial_log.log_folder / trial.trial_id) as run:
             run.hyperparameters(HeadSpec.from_hp(values).to_hparams(), ("val_loss", "val_auc"))

@@ -1,4 +1,4 @@
-"""Train one head in NumPy: forward pass, gradients, AdamW and early stopping, computed as Keras does."""
+"""Train one head in NumPy, as Keras does: gradients, AdamW, dropout and early stopping."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -56,7 +56,7 @@ class TrainedHead:
 
     @property
     def best_epoch(self) -> int:
-        """Index of the epoch with the lowest validation loss, counted from this training's first."""
+        """Index of the epoch with the lowest validation loss in `history`."""
         return int(np.argmin(self.history["val_loss"]))
 
     @property

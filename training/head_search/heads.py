@@ -1,4 +1,4 @@
-"""Define HeadHyperModel, the search space of heads over cached features, and build heads in Keras."""
+"""Define HeadHyperModel, the search space of heads, and build heads in Keras."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     import keras
 
 HEAD_SPACE_VERSION = 5
-"""Part of a search's key: raise it with every change to the search space or to how heads are trained.
+"""Part of a search's key, so that an old search is never continued with new rules.
 
-An old search is then never continued with new rules.
+Raise it with every change to the search space or to how heads are trained.
 """
 
 TRIAL_PATIENCE_EPOCHS = 5

@@ -1,4 +1,4 @@
-"""Adapt KerasTuner while a search runs, and repair its files after a kill, so that it can resume."""
+"""Adapt KerasTuner while a search runs, and repair its state after a kill."""
 
 import contextlib
 import functools

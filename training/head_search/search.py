@@ -1,4 +1,4 @@
-"""Search heads over bases, taps and input sizes with KerasTuner: resumable, with one leaderboard."""
+"""Search heads over bases, taps and input sizes with KerasTuner; a search can be resumed."""
 
 import contextlib
 import functools

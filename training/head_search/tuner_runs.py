@@ -1,4 +1,4 @@
-"""Run KerasTuner for head search and depth search: seeds, logging, locks, chief and worker roles."""
+"""Run KerasTuner for head and depth search: seeds, logging, locks, chief and worker roles."""
 
 import contextlib
 import os

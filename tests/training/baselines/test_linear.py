@@ -1,4 +1,4 @@
-"""Baselines of training, and the linear ones as ONNX detectors with the probabilities of training."""
+"""Baselines of training; exported as ONNX detectors they keep their probabilities."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from training.features.training_features import SplitFeatures, TrainingFeatures
 
 
 def records(count: int) -> list[FaceRecord]:
-    """Photographs as JPEG of any size, generated images as PNG of one size: the usual collection."""
+    """Photographs as JPEG of any size, generated images as PNG of one size: the usual case."""
     generator = np.random.default_rng(0)
     rows = []
     for number in range(count):
@@ -47,8 +47,8 @@ def test_the_majority_knows_only_the_share():
 def test_metadata_alone_gives_a_careless_collection_away():
     rows = records(80)
     labels = np.array([row.label == "generated" for row in rows])
-    found = linear.fit_metadata_baseline(rows[:40], rows[40:], labels[:40])
-    assert np.all((found.probabilities > 0.5) == labels[40:])
+    baseline = linear.fit_metadata_baseline(rows[:40], rows[40:], labels[:40])
+    assert np.all((baseline.probabilities > 0.5) == labels[40:])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What learns from pixels alone: the attention as published, trained once and kept, and files that open anywhere."""
+"""Models trained from scratch: the published attention, saved results, files that open anywhere."""
 
 import subprocess
 import sys
@@ -50,13 +50,13 @@ def test_the_command_offers_what_the_table_holds():
 
 @pytest.fixture
 def attention() -> tuple[keras.Model, np.ndarray]:
-    """The module alone on seven channels, with weights as after a training, and maps to try it on."""
+    """The attention on seven channels with random weights, and maps to try it on."""
     keras.utils.set_random_seed(0)
     maps = keras.Input((5, 6, 7))
     model = keras.Model(maps, scratch_models.apply_style_attention(maps))
-    draw = np.random.default_rng(0)
-    model.set_weights([draw.uniform(0.5, 2, weight.shape) for weight in model.get_weights()])
-    return model, draw.normal(size=(3, 5, 6, 7)).astype(np.float32)
+    generator = np.random.default_rng(0)
+    model.set_weights([generator.uniform(0.5, 2, weight.shape) for weight in model.get_weights()])
+    return model, generator.normal(size=(3, 5, 6, 7)).astype(np.float32)
 
 
 def test_the_attention_is_the_one_of_the_paper(attention):
@@ -90,22 +90,22 @@ def test_attention_is_all_that_the_second_cnn_adds():
 
 def test_cnns_learn_the_toy_task(trained, data):
     labels = data.encode_labels(data.validation)
-    assert [rival.name for rival in trained] == [
+    assert [baseline.name for baseline in trained] == [
         "logistic regression on pixels, 64 px",
         "CNN from scratch, 64 px",
         "CNN from scratch with SRM attention, 64 px",
     ]
-    for rival in trained[1:]:
-        assert roc_auc_score(labels, rival.probabilities) > 0.95, rival.name
+    for baseline in trained[1:]:
+        assert roc_auc_score(labels, baseline.probabilities) > 0.95, baseline.name
 
 
 def test_the_kept_weights_are_the_best_epochs(trained, data):
-    pictures = np.stack(
+    images = np.stack(
         [pixels.load_canonical_view(data.folder, record, 64, 0) for record in data.validation]
     )
-    for rival in trained:
+    for baseline in trained:
         assert np.allclose(
-            rival.model.predict(pictures, verbose=0)[:, 0], rival.probabilities, atol=1e-5
+            baseline.model.predict(images, verbose=0)[:, 0], baseline.probabilities, atol=1e-5
         )
 
 
@@ -127,10 +127,11 @@ def test_the_second_time_nothing_is_decoded_and_nothing_trained(
     monkeypatch.setattr(pixels, "load_canonical_view", None)
     again = scratch_training.train_scratch_baselines(data, 64, SETTINGS, tmp_path)
     assert capsys.readouterr().err.count("trained before") == 3
-    for rival, before in zip(again, trained, strict=True):
-        assert np.array_equal(rival.probabilities, before.probabilities)
-        for weight, kept in zip(rival.model.get_weights(), before.model.get_weights(), strict=True):
-            assert np.array_equal(weight, kept)
+    for baseline, before in zip(again, trained, strict=True):
+        assert np.array_equal(baseline.probabilities, before.probabilities)
+        weights = baseline.model.get_weights(), before.model.get_weights()
+        for weight, saved in zip(*weights, strict=True):
+            assert np.array_equal(weight, saved)
     curves = [EventAccumulator(str(folder / "cnn-64")).Reload() for folder in (logs, tmp_path)]
     first, second = (
         [(p.step, p.value) for p in curve.Scalars("first_epoch/validation_accuracy")]
@@ -163,10 +164,10 @@ def test_what_was_kept_and_is_damaged_is_trained_again(trained, data, tmp_path, 
     only = TrainingSettings(models=("logistic",), epochs=5, batch_size=16)
     (path,) = (data.folder / "searches").glob("logistic-64-*.npz")
     path.write_bytes(one_bit(path.read_bytes()))
-    (rival,) = scratch_training.train_scratch_baselines(data, 64, only, tmp_path)
-    said = capsys.readouterr().err
-    assert "is damaged; training logistic-64 again" in said and "trained before" not in said
-    assert np.allclose(rival.probabilities, trained[0].probabilities, atol=1e-3)
+    (baseline,) = scratch_training.train_scratch_baselines(data, 64, only, tmp_path)
+    output = capsys.readouterr().err
+    assert "is damaged; training logistic-64 again" in output and "trained before" not in output
+    assert np.allclose(baseline.probabilities, trained[0].probabilities, atol=1e-3)
     assert scratch_training.train_scratch_baselines(data, 64, only, tmp_path)
     assert "trained before" in capsys.readouterr().err
 
@@ -186,15 +187,15 @@ def test_other_settings_are_another_training(trained, data, tmp_path, monkeypatc
 @pytest.mark.slow
 def test_files_answer_alike_in_plain_keras_and_in_onnx_with_the_resize_inside(tmp_path):
     keras.utils.set_random_seed(0)
-    draw = np.random.default_rng(0)
-    x = draw.uniform(0, 255, (3, 64, 64, 3)).astype(np.float32)
+    generator = np.random.default_rng(0)
+    x = generator.uniform(0, 255, (3, 64, 64, 3)).astype(np.float32)
     np.save(tmp_path / "x.npy", x)
     answers = {}
     for name in SCRATCH_MODELS:
         model = scratch_models.wrap_as_detector(scratch_models.build_scratch_model(name, 48), 64)
         weights = model.get_weights()
         model.set_weights(
-            [w if w.shape == (64, 48) else w + draw.normal(0, 0.03, w.shape) for w in weights]
+            [w if w.shape == (64, 48) else w + generator.normal(0, 0.03, w.shape) for w in weights]
         )
         onnx_models.export_onnx(model, tmp_path / f"{name}.onnx")
         assert (

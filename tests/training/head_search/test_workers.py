@@ -1,4 +1,4 @@
-"""A search shared by a chief and two workers, as real processes on this machine; one worker is killed on the way."""
+"""A search shared by a chief and two workers, as real processes; one worker is killed."""
 
 import json
 import os
