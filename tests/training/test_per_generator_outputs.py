@@ -47,8 +47,7 @@ def folder(tmp_path_factory) -> Path:
     assert done.returncode == 0, done.stderr
     assert (
         "Every head has one output per generator (generated, second); "
-        "they are combined by log-sum-exp."
-        in done.stderr
+        "they are combined by log-sum-exp." in done.stderr
     )
     return folder
 
