@@ -186,5 +186,12 @@ def subcommands(room: str) -> set[str]:
     return {key.value for key in node.value.keys}
 
 
+def test_the_map_has_a_line_for_every_package():
+    text = (REPOSITORY_ROOT / "docs" / "architecture.md").read_text()
+    packages = {path.rpartition("/")[0] for path in product_files() if path.endswith("__init__.py")}
+    inside = {package for package in packages if "/" in package and package.split("/")[0] in ROOMS}
+    assert [package for package in sorted(inside) if f"| `{package}/` |" not in text] == []
+
+
 def test_the_readme_is_short():
     assert len((REPOSITORY_ROOT / "README.md").read_text().splitlines()) < 200
