@@ -11,12 +11,12 @@ import numpy as np
 from data_collection.dataset import manifest
 from finetuning.depth_search import DepthSearchResult
 from finetuning.depth_trials import DepthHyperModel
-from runtime import atomic_files, console, hashing
-from training import calibration, onnx_models, tensorboard_logs
+from runtime import atomic_files
+from training import calibration, tensorboard_logs
 from training.calibration import calibrate_probabilities, fit_temperature, sigmoid
-from training.detectors import assembly, costs, saved_models
+from training.detectors import assembly, costs, detector_files, saved_models
 from training.detectors import card as detector_card
-from training.detectors.detector_files import BASELINES_FOLDER
+from training.detectors.detector_files import BASELINES_FOLDER, LEADERBOARD_FILE
 
 
 def save_finetuned_detector(
@@ -39,12 +39,9 @@ def save_finetuned_detector(
     members = [replace(member, weight=member.weight / heat) for member in start.members]
     model = assembly.build_detector_model(start.base, card.base["name"], card.image_size, members)
     with saved_models.create_model_folder(settings.saved_models, name) as folder:
-        model.save(folder / saved_models.KERAS_FILE)
-        parity = onnx_models.export_checked_onnx(model, folder / saved_models.ONNX_FILE)
-        console.print_message(f"detector.keras and detector.onnx differ by {parity:.1e} at most.")
+        parity = detector_files.write_model_files(model, folder)
         compared = copy_baselines(hypermodel, labels, folder)
-        _write_depth_leaderboard(outcome, folder / "leaderboard.jsonl")
-        files = sorted(path for path in folder.rglob("*") if path.suffix in (".keras", ".onnx"))
+        _write_depth_leaderboard(outcome, folder / LEADERBOARD_FILE)
         opened = [block.name for block in hypermodel.found[: best.depth]]
         written = replace(
             card,
@@ -73,20 +70,14 @@ def save_finetuned_detector(
             baselines=compared,
             parity=parity,
             cost=asdict(costs.measure_cost(folder / saved_models.ONNX_FILE)),
-            sha256={
-                path.relative_to(folder).as_posix(): hashing.compute_file_sha256(path)
-                for path in files
-            },
+            sha256=detector_files.hash_model_files(folder),
             settings={
                 **card.settings,
                 "finetuning": json.loads(json.dumps(asdict(settings), default=str)),
             },
             banner=banner,
         )
-        atomic_files.write_atomically(
-            folder / costs.COST_FIGURE_FILE, costs.plot_costs(costs.rank_costs(written))
-        )
-        detector_card.write_card(folder, written)
+        detector_files.write_card_and_figure(folder, written)
     with tensorboard_logs.open_run_log(settings.logs / "finetuning" / name) as run:
         run.pr_curve("validation/precision_recall", labels, probabilities)
         run.scalars({f"validation/{key}": value for key, value in written.metrics.items()})

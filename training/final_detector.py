@@ -5,23 +5,23 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from data_collection.images import canonical
-from runtime import atomic_files, console, hashing, library_versions
-from training import calibration, onnx_models, tensorboard_logs
+from runtime import console, library_versions
+from training import calibration, tensorboard_logs
 from training.baselines.linear import Baseline
 from training.bases import loaded_base
 from training.bases.weights import BaseWeights
 from training.calibration import calibrate_probabilities, fit_temperature, sigmoid
 from training.dataset import Dataset
-from training.detectors import assembly, costs, saved_models
+from training.detectors import assembly, costs, detector_files, saved_models
 from training.detectors import card as detector_card
 from training.detectors.assembly import EnsembleMember
 from training.detectors.card import Card
-from training.detectors.detector_files import write_baseline_files
+from training.detectors.detector_files import LEADERBOARD_FILE
 from training.features.column_selection import compute_column_indices
 from training.features.extractor import Extractor
 from training.features.layout import Column
@@ -203,12 +203,11 @@ def save_final_detector(
     probabilities = sigmoid(detector.logits / temperature)
     target_fpr = run.settings.target_fpr
     with saved_models.create_model_folder(run.folders.saved_models, run.name) as folder:
-        model.save(folder / saved_models.KERAS_FILE)
-        parity = onnx_models.export_checked_onnx(model, folder / saved_models.ONNX_FILE)
-        console.print_message(f"detector.keras and detector.onnx differ by {parity:.1e} at most.")
-        baseline_rows = write_baseline_files(baselines, extractors, labels, target_fpr, folder)
-        leaderboard.write_leaderboard(folder / "leaderboard.jsonl", trials)
-        files = sorted(path for path in folder.rglob("*") if path.suffix in (".keras", ".onnx"))
+        parity = detector_files.write_model_files(model, folder)
+        baseline_rows = detector_files.write_baseline_files(
+            baselines, extractors, labels, target_fpr, folder
+        )
+        leaderboard.write_leaderboard(folder / LEADERBOARD_FILE, trials)
         card = Card(
             name=run.name,
             created=detector_card.make_timestamp(),
@@ -216,32 +215,19 @@ def save_final_detector(
             canonicaliser=canonical.CANONICALISER_VERSION,
             dataset=run.data.described(),
             base=_describe_base(extractor.weights),
-            search={
-                "tuner": run.settings.tuner,
-                "trials": len(trials),
-                "winner": [head.spec.to_hp() for head in detector.heads],
-                "weights": [member.weight for member in members],
-                "generators": list(detector.generators),
-                "repeats": list(detector.repeats),
-            },
+            search=_describe_search(run.settings, detector, members, len(trials)),
             calibration=calibrate_probabilities(probabilities, labels, target_fpr, temperature),
             metrics=asdict(calibration.compute_scores(probabilities, labels)),
             baselines=baseline_rows,
             parity=parity,
-            sha256={
-                path.relative_to(folder).as_posix(): hashing.compute_file_sha256(path)
-                for path in files
-            },
+            sha256=detector_files.hash_model_files(folder),
             versions=library_versions.get_library_versions(),
             settings=json.loads(json.dumps(dataclasses.asdict(run.settings), default=str)),
             banner=run.banner,
             crop=run.data.train[0].crop,
             cost=asdict(costs.measure_cost(folder / saved_models.ONNX_FILE)),
         )
-        atomic_files.write_atomically(
-            folder / costs.COST_FIGURE_FILE, costs.plot_costs(costs.rank_costs(card))
-        )
-        detector_card.write_card(folder, card)
+        detector_files.write_card_and_figure(folder, card)
     return card
 
 
@@ -252,6 +238,22 @@ def _make_ensemble_members(detector: FinalDetector, temperature: float) -> list[
         EnsembleMember(head.columns, head.model, 1 / (head.temperature * temperature * n_heads))
         for head in detector.heads
     ]
+
+
+def _describe_search(
+    settings: TrainingSettings,
+    detector: FinalDetector,
+    members: Sequence[EnsembleMember],
+    n_trials: int,
+) -> dict[str, Any]:
+    return {
+        "tuner": settings.tuner,
+        "trials": n_trials,
+        "winner": [head.spec.to_hp() for head in detector.heads],
+        "weights": [member.weight for member in members],
+        "generators": list(detector.generators),
+        "repeats": list(detector.repeats),
+    }
 
 
 def _describe_base(weights: BaseWeights) -> dict[str, str]:

@@ -6,16 +6,51 @@ These are the models, baselines, hashes, cost figure and card.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runtime import console
+from runtime import atomic_files, console, hashing
 from training import calibration, onnx_models
 from training.baselines import linear
 from training.baselines.linear import Baseline
 from training.calibration import calibrate_probabilities
-from training.detectors import costs
+from training.detectors import costs, saved_models
+from training.detectors.card import Card, write_card
 from training.features.extractor import Extractor
+
+if TYPE_CHECKING:
+    import keras
+
+
+BASELINES_FOLDER, LEADERBOARD_FILE = "baselines", "leaderboard.jsonl"
+
+
+def write_model_files(model: "keras.Model", folder: Path) -> float:
+    """Write detector.keras and detector.onnx; return the largest difference of their outputs.
+
+    Raises:
+        PlainError: they differ too much.
+    """
+    model.save(folder / saved_models.KERAS_FILE)
+    parity = onnx_models.export_checked_onnx(model, folder / saved_models.ONNX_FILE)
+    console.print_message(f"detector.keras and detector.onnx differ by {parity:.1e} at most.")
+    return parity
+
+
+def hash_model_files(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every model file, by its path inside the folder."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix in (".keras", ".onnx"))
+    return {
+        path.relative_to(folder).as_posix(): hashing.compute_file_sha256(path) for path in paths
+    }
+
+
+def write_card_and_figure(folder: Path, card: Card) -> None:
+    """Write the figure of accuracy and costs, and the card last."""
+    figure = costs.plot_costs(costs.rank_costs(card))
+    atomic_files.write_atomically(folder / costs.COST_FIGURE_FILE, figure)
+    write_card(folder, card)
 
 
 def write_baseline_files(
@@ -30,12 +65,12 @@ def write_baseline_files(
     described: dict[str, dict] = {}
     if any(extractor.engine == "keras" for extractor in extractors.values()):
         console.print_warning("Linear baselines are not kept for the hold-out with --engine keras.")
-    (folder / "baselines").mkdir()
+    (folder / BASELINES_FOLDER).mkdir()
     for rival in rivals:
         described[rival.name] = {
             "metrics": asdict(calibration.compute_scores(rival.probabilities, labels))
         }
-        path = folder / "baselines" / f"{rival.name.replace(',', '').replace(' ', '-')}.onnx"
+        path = folder / BASELINES_FOLDER / f"{rival.name.replace(',', '').replace(' ', '-')}.onnx"
         if rival.model is not None:
             rival.model.save(path.with_suffix(".keras"))
             onnx_models.export_checked_onnx(rival.model, path)
@@ -49,6 +84,3 @@ def write_baseline_files(
             "cost": asdict(costs.measure_cost(path)),
         }
     return described
-
-
-BASELINES_FOLDER = "baselines"
