@@ -16,7 +16,6 @@ from training.baselines.linear import Baseline
 from training.bases import loaded_base
 from training.bases.weights import BaseWeights
 from training.calibration import calibrate_probabilities, fit_temperature, sigmoid
-from training.dataset import Dataset
 from training.detectors import assembly, costs, detector_files, saved_models
 from training.detectors import card as detector_card
 from training.detectors.assembly import EnsembleMember
@@ -31,7 +30,7 @@ from training.head_search.batched_tuner import log_training_curves
 from training.head_search.head_spec import HeadSpec, HeadTrial
 from training.head_search.head_trainer import HeadTrainingPlan, TrainedHead
 from training.head_search.heads import build_uncompiled_head, combine_generator_outputs
-from training.run_folders import RunFolders
+from training.run_folders import TrainingRun
 from training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -39,27 +38,6 @@ if TYPE_CHECKING:
 
 FINAL_PATIENCE_EPOCHS = 10
 """Epochs without a lower validation loss after which the training of a final head ends."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingRun:
-    """What all steps of one training command share.
-
-    Attributes:
-        name: of the detector to be saved.
-        banner: what every report says first; empty if the audit found nothing.
-    """
-
-    settings: TrainingSettings
-    data: Dataset
-    folders: RunFolders
-    name: str
-    banner: str
-
-    @property
-    def validation_labels(self) -> np.ndarray:
-        """1 for generated, shape (images,)."""
-        return self.data.encode_labels(self.data.validation)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,12 @@
-"""Name the folders that one command of training or fine-tuning reads and writes."""
+"""Define RunFolders, the folders of one command, and TrainingRun, what its steps share."""
 
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+
+from training.dataset import Dataset
+from training.settings import TrainingSettings
 
 SEARCHES_FOLDER = "searches"
 
@@ -37,3 +42,24 @@ class RunFolders:
     def detector(self, name: str) -> Path:
         """Return the folder of the saved detector of this name."""
         return self.saved_models / name
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun:
+    """What all steps of one training command share.
+
+    Attributes:
+        name: of the detector to be saved.
+        banner: what every report says first; empty if the audit found nothing.
+    """
+
+    settings: TrainingSettings
+    data: Dataset
+    folders: RunFolders
+    name: str
+    banner: str
+
+    @property
+    def validation_labels(self) -> np.ndarray:
+        """1 for generated, shape (images,)."""
+        return self.data.encode_labels(self.data.validation)

@@ -16,10 +16,10 @@ from training.detectors.card import CARD_FILE, Card
 from training.features import feature_cache, pixels
 from training.features.extractor import Extractor
 from training.features.training_features import SplitFeatures, TrainingFeatures
-from training.final_detector import FinalDetector, TrainingRun
+from training.final_detector import FinalDetector
 from training.head_search import leaderboard, search, tuner_runs
 from training.head_search.head_spec import HeadTrial
-from training.run_folders import RunFolders
+from training.run_folders import RunFolders, TrainingRun
 from training.settings import TrainingSettings
 
 SAMPLE_FACES_PER_CLASS = 8
