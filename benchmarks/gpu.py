@@ -116,13 +116,14 @@ def measure_base(name: str, batch: int, way: ComputeMode) -> list[Measurement]:
     import keras
 
     from finetuning import unfreezing
-    from training.bases import base_models
+    from training.bases.base_models import build_base
+    from training.bases.loaded_base import LoadedBase
     from training.features import layout
 
     keras.config.set_dtype_policy(way.policy)
     try:
-        base = base_models.build_base(name)
-        extractor = layout.build_extractor_model(base, name, (IMAGE_SIDE_PX,), IMAGE_SIDE_PX)
+        base = LoadedBase.from_model(build_base(name))
+        extractor = layout.build_extractor_model(base, (IMAGE_SIDE_PX,), IMAGE_SIDE_PX)
         extractor.compile(jit_compile=way.xla)
         pixels = (
             np.random.default_rng(0)
@@ -130,7 +131,7 @@ def measure_base(name: str, batch: int, way: ComputeMode) -> list[Measurement]:
             .astype(np.float32)
         )
         extracting = measure_median_seconds(lambda: extractor.predict_on_batch(pixels))
-        blocks = unfreezing.split_into_blocks(base, name)
+        blocks = unfreezing.split_into_blocks(base)
         unfreezing.unfreeze_blocks(base, blocks[: len(blocks) // 2])
         tuned = keras.Model(
             extractor.input, keras.layers.Dense(1, dtype="float32")(extractor.output)

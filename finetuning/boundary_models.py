@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from finetuning.unfreezing import Block
-from training.bases import base_models
 from training.detectors import assembly
 from training.detectors.detector_parts import DetectorParts
 from training.features import layout
@@ -83,7 +82,7 @@ def choose_boundary(
 
 def split_columns(parent: DetectorParts, tap: str) -> tuple[list[Column], list[Column]]:
     """The columns whose taps lie at or under the boundary, and those above it."""
-    taps = base_models.list_tap_names(parent.base, parent.card.base["name"])
+    taps = parent.base.list_tap_names()
     under = set(taps[: taps.index(tap) + 1])
     columns = assembly.list_member_columns(parent.members)
     return [c for c in columns if c.tap in under], [c for c in columns if c.tap not in under]
@@ -94,12 +93,12 @@ def build_front(parent: DetectorParts, tap: str) -> "keras.Model":
     frozen taps contribute."""
     import keras
 
-    name, side = parent.card.base["name"], parent.card.image_size
+    side = parent.card.image_size
     frozen, _ = split_columns(parent, tap)
     pixels = keras.Input((side, side, 3), name="pixels")
     wanted = {tap, *(column.tap for column in frozen)}
-    taps = [each for each in base_models.list_tap_names(parent.base, name) if each in wanted]
-    cut = base_models.build_tapped_base(parent.base, name, taps)
+    taps = [each for each in parent.base.list_tap_names() if each in wanted]
+    cut = parent.base.build_tapped(taps)
     outputs, found = [], {}
     for shown in dict.fromkeys(
         column.shown for column in assembly.list_member_columns(parent.members)
@@ -107,7 +106,7 @@ def build_front(parent: DetectorParts, tap: str) -> "keras.Model":
         by_tap = dict(
             zip(
                 taps,
-                cut(layout.prepare_base_input(pixels, name, *shown), training=False),
+                cut(layout.prepare_base_input(pixels, parent.base, *shown), training=False),
                 strict=True,
             )
         )
@@ -132,18 +131,18 @@ def build_tail(parent: DetectorParts, boundary: Boundary) -> "keras.Model":
     inputs = [
         keras.Input(shape, name=f"input{number}") for number, shape in enumerate(boundary.shapes)
     ]
-    name, columns = parent.card.base["name"], assembly.list_member_columns(parent.members)
+    columns = assembly.list_member_columns(parent.members)
     if not boundary.tap:
-        found = layout.compute_columns(inputs[0], parent.base, name, columns)
+        found = layout.compute_columns(inputs[0], parent.base, columns)
         return keras.Model(
             inputs, assembly.compute_ensemble_logit(found, parent.members), name="tail"
         )
-    layers = base_models.BASE_MODELS[name].taps(parent.base.layers)
+    layers = parent.base.find_tap_layers()
     frozen, above = split_columns(parent, boundary.tap)
     taps = [tap for tap in layers if tap in {column.tap for column in above}]
-    start = parent.base.get_layer(layers[boundary.tap]).output
+    start = parent.base.model.get_layer(layers[boundary.tap]).output
     upper = keras.Model(
-        start, [parent.base.get_layer(layers[tap]).output for tap in taps], name="upper"
+        start, [parent.base.model.get_layer(layers[tap]).output for tap in taps], name="upper"
     )
     found: dict[Column, keras.KerasTensor] = {}
     for shown, activations in zip(

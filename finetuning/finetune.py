@@ -28,7 +28,7 @@ def finetune_detector(settings: FinetuningSettings) -> None:
         saved_models.find_best_detector(settings.saved_models, settings.model)
     )
     data = load_detector_dataset(start, settings)
-    found = unfreezing.split_into_blocks(start.base, start.card.base["name"])
+    found = unfreezing.split_into_blocks(start.base)
     deepest = unfreezing.parse_max_depth(settings.deepest, found)
     banner = start.card.banner
     for more in (
@@ -44,7 +44,7 @@ def finetune_detector(settings: FinetuningSettings) -> None:
     )
     names = [block.name for block in found[:deepest]]
     console.print_message(
-        f"{start.card.name}: {start.card.base['name']}, from the top: {', '.join(names)}."
+        f"{start.card.name}: {start.base.spec.name}, from the top: {', '.join(names)}."
     )
 
     console.print_heading("Search")

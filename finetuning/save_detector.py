@@ -37,7 +37,7 @@ def save_finetuned_detector(
     heat = fit_temperature(logits, labels)
     probabilities = sigmoid(logits / heat)
     members = [replace(member, weight=member.weight / heat) for member in start.members]
-    model = assembly.build_detector_model(start.base, card.base["name"], card.image_size, members)
+    model = assembly.build_detector_model(start.base, card.image_size, members)
     with saved_models.create_model_folder(settings.saved_models, name) as folder:
         parity = detector_files.write_model_files(model, folder)
         compared = copy_baselines(hypermodel, labels, folder)

@@ -14,7 +14,7 @@ import numpy as np
 
 from runtime import console
 from runtime.suggestions import find_close_names
-from training.bases.base_models import BASE_MODELS
+from training.bases.loaded_base import LoadedBase
 from training.detectors.card import BlockChange
 
 if TYPE_CHECKING:
@@ -41,18 +41,16 @@ class Block:
     layers: list["keras.Layer"]
 
 
-def split_into_blocks(base: "keras.Model", name: str) -> list[Block]:
+def split_into_blocks(base: LoadedBase) -> list[Block]:
     """The blocks of a base from the top down; of a base that was cut at its last wanted tap, those
     that are left."""
     import keras
 
-    there = {layer.name for layer in base.layers}
-    taps = {
-        tap: layer for tap, layer in BASE_MODELS[name].taps(base.layers).items() if layer in there
-    }
+    there = {layer.name for layer in base.model.layers}
+    taps = {tap: layer for tap, layer in base.find_tap_layers().items() if layer in there}
     found, seen, below = [], set(), ""
     for tap, layer in taps.items():
-        part = keras.Model(base.input, base.get_layer(layer).output)
+        part = keras.Model(base.model.input, base.model.get_layer(layer).output)
         layers = [
             one
             for one in part.layers
@@ -82,13 +80,13 @@ def parse_max_depth(wanted: str, found: Sequence[Block]) -> int:
     )
 
 
-def unfreeze_blocks(base: "keras.Model", opened: Iterable[Block]) -> None:
+def unfreeze_blocks(base: LoadedBase, opened: Iterable[Block]) -> None:
     """Freezes the base but for these blocks, and their BatchNormalization."""
     import keras
 
-    base.trainable = True
+    base.model.trainable = True
     for layer in (
-        base.layers
+        base.model.layers
     ):  # one by one: in a base loaded from a file the switch of the whole does not reach them
         layer.trainable = False
     for block in opened:

@@ -176,7 +176,7 @@ def save_final_detector(
     temperature = fit_temperature(detector.logits, labels)
     members = _make_ensemble_members(detector, temperature)
     model = assembly.build_detector_model(
-        loaded_base.load_base(extractor.weights), detector.base, extractor.side, members
+        loaded_base.load_base(extractor.weights), extractor.side, members
     )
     probabilities = sigmoid(detector.logits / temperature)
     target_fpr = run.settings.target_fpr

@@ -141,10 +141,10 @@ with a warning."""
         for base in self.bases:
             spec = BASE_MODELS[base]
             for size in self.sizes:
-                if size < spec.smallest or size > 1024 or size % spec.multiple:
+                if size < spec.min_size_px or size > 1024 or size % spec.size_multiple_px:
                     raise ValueError(
-                        f"--sizes has {size}; {base} takes multiples of {spec.multiple} "
-                        f"from {spec.smallest} to 1024."
+                        f"--sizes has {size}; {base} takes multiples of {spec.size_multiple_px} "
+                        f"from {spec.min_size_px} to 1024."
                     )
         options.check_ranges(
             self, views=(1, 32), trials=(1, 10_000), epochs=(2, 10_000), ensemble=(1, 100)

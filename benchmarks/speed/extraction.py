@@ -21,15 +21,17 @@ def measure_extraction(place: Path, side: int = 160) -> list[Measurement]:
     import keras
 
     from training import onnx_models
-    from training.bases import base_models, loaded_base
+    from training.bases import loaded_base
     from training.bases import weights as base_weights
     from training.features.extractor import Extractor
 
     weights = base_weights.find_base_weights("mobilenet_v2")
     base = loaded_base.load_base(weights)
     pixels = keras.Input((side, side, 3))
-    scaled = base_models.preprocess_pixels(pixels, "mobilenet_v2")
-    alone = keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(base(scaled, training=False)))
+    scaled = base.preprocess(pixels)
+    alone = keras.Model(
+        pixels, keras.layers.GlobalAveragePooling2D()(base.model(scaled, training=False))
+    )
     onnx_models.export_onnx(alone, place / "alone.onnx")
     tapped = {
         engine: Extractor(weights, (side,), side, engine) for engine in ("keras", "onnxruntime")

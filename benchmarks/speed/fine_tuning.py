@@ -42,27 +42,26 @@ def build_linear_detector(name: str) -> DetectorParts:
     base = loaded_base.load_base(weights.find_base_weights(name))
     columns = [
         column
-        for column in layout.list_columns(base, name, (IMAGE_SIDE_PX,))
+        for column in layout.list_columns(base, (IMAGE_SIDE_PX,))
         if (column.tap, column.statistic) == ("top", "mean")
     ]
     head = keras.Sequential(
         [keras.Input((columns[0].stop - columns[0].start,)), keras.layers.Dense(1)], name="head1"
     )
-    card = SimpleNamespace(base={"name": name}, image_size=IMAGE_SIDE_PX)
+    card = SimpleNamespace(image_size=IMAGE_SIDE_PX)
     return DetectorParts(
         Path(),
         card,
         base,
         [EnsembleMember(columns, head, 1.0)],
-        [base.get_weights(), head.get_weights()],
+        [base.model.get_weights(), head.get_weights()],
     )
 
 
 def measure_speedup(parent: DetectorParts, lowest: str, what: str, promised: float) -> Measurement:
     import keras
 
-    name = parent.card.base["name"]
-    blocks = unfreezing.split_into_blocks(parent.base, name)
+    blocks = unfreezing.split_into_blocks(parent.base)
     depth = unfreezing.parse_max_depth(lowest, blocks)
     unfreezing.unfreeze_blocks(parent.base, blocks[:depth])
     boundaries = [
@@ -88,7 +87,7 @@ def measure_speedup(parent: DetectorParts, lowest: str, what: str, promised: flo
         measure_seconds(steps[1]) / measure_seconds(steps[0]) for _ in range(TIMED_ROUNDS)
     )
     title = (
-        f"fine-tuning {name} at {IMAGE_SIDE_PX} px, batches of {TRAINING_BATCH_SIZE}, {what}: "
+        f"fine-tuning {parent.base.spec.name} at {IMAGE_SIDE_PX} px, batches of {TRAINING_BATCH_SIZE}, {what}: "
         "whole model over cached activations"
     )
     return Measurement(title, statistics.median(ratios), "x", least=promised, repetitions=ratios)

@@ -222,8 +222,6 @@ def train_like_fastai(data: Dataset, deadline: float, place: Path) -> Scorer:
     """
     import keras
 
-    from training.bases import base_models
-
     side, base = (
         get_image_side(data),
         loaded_base.load_base(weights.find_base_weights("mobilenet_v2")),
@@ -231,7 +229,7 @@ def train_like_fastai(data: Dataset, deadline: float, place: Path) -> Scorer:
     pixels = keras.Input((side, side, 3))
     flipped = keras.layers.RandomFlip("horizontal")(pixels)
     top = keras.layers.GlobalAveragePooling2D()(
-        base(base_models.preprocess_pixels(flipped, "mobilenet_v2"), training=False)
+        base.model(base.preprocess(flipped), training=False)
     )
     model = keras.Model(pixels, keras.layers.Dense(1)(keras.layers.Dropout(0.5)(top)))
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
@@ -239,12 +237,12 @@ def train_like_fastai(data: Dataset, deadline: float, place: Path) -> Scorer:
         load_pixels(data.folder, data.train, side).astype(np.float32),
         data.encode_labels(data.train).astype(np.float32)[:, None],
     )
-    base.trainable = False
+    base.model.trainable = False
     model.compile(keras.optimizers.Adam(2e-3), loss)
     model.fit(x, y, epochs=1, batch_size=TRAINING_BATCH_SIZE, verbose=0)
     head = [np.copy(weight) for weight in model.layers[-1].get_weights()]
-    base.trainable = True
-    for layer in base.layers:
+    base.model.trainable = True
+    for layer in base.model.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     model.compile(keras.optimizers.Adam(1e-4), loss)
     model.layers[-1].set_weights(head)

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.measuring import Measurement, measure_seconds
 from training import dataset
-from training.bases import base_models, loaded_base, weights
+from training.bases import loaded_base, weights
 from training.dataset import Dataset
 from training.features import feature_cache
 from training.features import pixels as feature_pixels
@@ -179,9 +179,9 @@ def measure_uncached_trial(data: Dataset, name: str, side: int) -> UncachedTrial
     import keras
 
     base = loaded_base.load_base(weights.find_base_weights(name))
-    base.trainable = False
+    base.model.trainable = False
     pixels = keras.Input((side, side, 3))
-    features = base(base_models.preprocess_pixels(pixels, name), training=False)
+    features = base.model(base.preprocess(pixels), training=False)
     model = keras.Model(
         pixels, keras.layers.Dense(1)(keras.layers.GlobalAveragePooling2D()(features))
     )

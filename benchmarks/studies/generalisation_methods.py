@@ -11,7 +11,7 @@ import numpy as np
 
 from finetuning import boundary_models, unfreezing
 from finetuning.boundary_models import FROZEN_FEATURES_ARRAY, Boundary
-from training.bases import base_models, loaded_base, weights
+from training.bases import loaded_base, weights
 from training.bases.input_signals import resize_pixels
 from training.calibration import sigmoid
 from training.detectors.assembly import EnsembleMember
@@ -136,15 +136,15 @@ class TapsAndActivationsExtractor(Extractor):
         import keras
 
         base = loaded_base.load_base(self.weights)
-        name, (size,) = self.weights.base, self.sizes
-        base.trainable = False
-        columns = layout.list_columns(base, name, self.sizes, self.signals)
+        (size,) = self.sizes
+        base.model.trainable = False
+        columns = layout.list_columns(base, self.sizes, self.signals)
         pixels = keras.Input((self.side, self.side, 3), name="pixels")
         (signal,) = self.signals
-        outputs = base_models.build_tapped_base(base, name)(
-            layout.prepare_base_input(pixels, name, size, signal), training=False
+        outputs = base.build_tapped()(
+            layout.prepare_base_input(pixels, base, size, signal), training=False
         )
-        by_tap = dict(zip(base_models.list_tap_names(base, name), outputs, strict=True))
+        by_tap = dict(zip(base.list_tap_names(), outputs, strict=True))
         taps = layout.concatenate_columns(
             {each: layout.pool_tap(by_tap[each.tap], each.statistic) for each in columns}, columns
         )
@@ -195,13 +195,13 @@ def train_unfrozen_detector(lesson: TrainingTask) -> UnfrozenDetector:
     start = heads.HEAD_FITTERS["ridge"](lesson)
     keras.utils.set_random_seed(settings.seed)
     base = loaded_base.load_base(weights.find_base_weights(settings.base, settings.weights))
-    found = unfreezing.split_into_blocks(base, settings.base)
+    found = unfreezing.split_into_blocks(base)
     names = [
         block.name for block in found[: [block.below for block in found].index(BOUNDARY_TAP) + 1]
     ]
     unfreezing.unfreeze_blocks(base, found[: len(names)])
     frozen = [column for column in columns if column.tap not in (*names, ACTIVATIONS_TAP)]
-    made = _build_unfrozen_detector(base, settings.base, columns, frozen, start)
+    made = _build_unfrozen_detector(base, columns, frozen, start)
     made.model.compile(
         keras.optimizers.AdamW(UNFROZEN_LEARNING_RATE, weight_decay=UNFROZEN_WEIGHT_DECAY),
         keras.losses.BinaryCrossentropy(from_logits=True),
@@ -233,8 +233,7 @@ def train_unfrozen_detector(lesson: TrainingTask) -> UnfrozenDetector:
 
 
 def _build_unfrozen_detector(
-    base: "keras.Model",
-    name: str,
+    base: loaded_base.LoadedBase,
     columns: list[Column],
     frozen: list[Column],
     start: LinearOutputs,
@@ -257,9 +256,7 @@ def _build_unfrozen_detector(
     side = math.isqrt((activations.stop - activations.start) // channels)
     shapes = (side, side, channels), (sum(column.stop - column.start for column in frozen),)
     boundary = Boundary(BOUNDARY_TAP, (ACTIVATIONS_TAP, FROZEN_FEATURES_ARRAY), shapes, "float32")
-    parent = DetectorParts(
-        Path(), SimpleNamespace(base={"name": name}), base, [EnsembleMember(taps, head, 1.0)], []
-    )
+    parent = DetectorParts(Path(), SimpleNamespace(), base, [EnsembleMember(taps, head, 1.0)], [])
     return UnfrozenDetector(
         boundary_models.build_tail(parent, boundary), boundary, frozen, activations
     )

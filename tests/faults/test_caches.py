@@ -115,7 +115,7 @@ def test_a_flipped_bit_under_an_opened_block_is_computed_anew(workplace, tmp_pat
     folder = shutil.copytree(
         data.folder, tmp_path / "data", ignore=shutil.ignore_patterns("boundaries")
     )
-    opened = unfreezing.split_into_blocks(toy.base, toy.card.base["name"])[:1]
+    opened = unfreezing.split_into_blocks(toy.base)[:1]
     boundary = boundary_models.choose_boundary(
         toy, opened, 2, disk=0
     )  # the pixels, which take no time

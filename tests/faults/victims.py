@@ -81,7 +81,7 @@ def finetuning(folder: Path) -> list[float]:
 
     start = detector_parts.load_detector_parts(folder / "saved_models" / "toy")
     data = dataset.load_dataset(folder / "data", folder / "data" / "faces")
-    found = unfreezing.split_into_blocks(start.base, start.card.base["name"])
+    found = unfreezing.split_into_blocks(start.base)
     ready()
     settings = FinetuningSettings(trials=2, epochs=1, warmup=0, repeats=1, views=1)
     model = DepthHyperModel(start, data, found, 1, settings)

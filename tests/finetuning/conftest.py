@@ -25,7 +25,7 @@ def toy(read_once) -> Iterator[DetectorParts]:
 
 @pytest.fixture
 def toy_blocks(toy) -> list[Block]:
-    return split_into_blocks(toy.base, toy.card.base["name"])
+    return split_into_blocks(toy.base)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ from finetuning.boundary_models import build_tail, choose_boundary
 from finetuning.unfreezing import unfreeze_blocks
 from runtime import console
 from toys.commands import mount_small_disk
-from training.bases import base_models
 from training.detectors import assembly
 from training.features import layout as feature_layout
 from training.features import pixels as feature_pixels
@@ -99,12 +98,10 @@ def test_the_tail_says_what_the_saved_detector_says(toy, toy_blocks, data, tmp_p
 
 def test_a_head_of_two_signals_keeps_its_answer(toy, toy_blocks, data, tmp_path):
     """Its columns lie under and over the boundary, in other orders than the base's."""
-    name, side = toy.card.base["name"], toy.card.image_size
-    layout = feature_layout.list_columns(toy.base, name, [side, side // 2], ["residual", "picture"])
+    side = toy.card.image_size
+    layout = feature_layout.list_columns(toy.base, [side, side // 2], ["residual", "picture"])
     columns = [
-        c
-        for c in layout
-        if c.tap in (base_models.list_tap_names(toy.base, name)[0], toy_blocks[0].below)
+        c for c in layout if c.tap in (toy.base.list_tap_names()[0], toy_blocks[0].below)
     ] + layout[-1:]
     head = keras.Sequential(
         [keras.Input((sum(c.stop - c.start for c in columns),)), keras.layers.Dense(1)]
@@ -124,7 +121,7 @@ def test_a_head_of_two_signals_keeps_its_answer(toy, toy_blocks, data, tmp_path)
         ]
     )
     said = np.asarray(
-        assembly.build_detector_model(toy.base, name, side, both.members).predict_on_batch(
+        assembly.build_detector_model(toy.base, side, both.members).predict_on_batch(
             pictures.astype(np.float32)
         )
     )

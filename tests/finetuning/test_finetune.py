@@ -313,7 +313,7 @@ def test_with_half_the_width_it_learns_alike_and_the_detector_keeps_the_whole(
             ).loss
         )
     assert losses[0] != losses[1] and losses[0] == pytest.approx(losses[1], rel=0.05)
-    policies = {layer.dtype_policy.name for layer in toy.base.layers}
+    policies = {layer.dtype_policy.name for layer in toy.base.model.layers}
     assert policies == {"float32"}
 
 

@@ -7,29 +7,32 @@ import pytest
 from finetuning import unfreezing
 from finetuning.unfreezing import Guard, GuardError, split_into_blocks, unfreeze_blocks
 from runtime import console
-from training.bases import base_models
+from training.bases.base_models import build_base
+from training.bases.loaded_base import LoadedBase
 from training.detectors import detector_parts
 
 FEW = 64
 
 
 @pytest.fixture(scope="module", params=["mobilenet_v2", "xception"])
-def base(request) -> keras.Model:
+def base(request) -> LoadedBase:
     keras.utils.set_random_seed(0)
-    return base_models.build_base(request.param)
+    return LoadedBase.from_model(build_base(request.param))
 
 
 @pytest.fixture
-def mobilenet() -> keras.Model:
+def mobilenet() -> LoadedBase:
     keras.utils.set_random_seed(0)
-    return base_models.build_base("mobilenet_v2")
+    return LoadedBase.from_model(build_base("mobilenet_v2"))
 
 
-def classifier(base: keras.Model) -> keras.Model:
+def classifier(base: LoadedBase) -> keras.Model:
     pixels = keras.Input((FEW, FEW, 3))
     model = keras.Model(
         pixels,
-        keras.layers.Dense(1)(keras.layers.GlobalAveragePooling2D()(base(pixels, training=False))),
+        keras.layers.Dense(1)(
+            keras.layers.GlobalAveragePooling2D()(base.model(pixels, training=False))
+        ),
     )
     model.compile(keras.optimizers.Adam(1e-3), keras.losses.BinaryCrossentropy(from_logits=True))
     return model
@@ -41,11 +44,11 @@ def train(model: keras.Model) -> None:
 
 
 def guarded(
-    base: keras.Model, opened: int, watched: int, opening=unfreeze_blocks
+    base: LoadedBase, opened: int, watched: int, opening=unfreeze_blocks
 ) -> tuple[Guard, keras.Model]:
     """A model after one step with `opened` blocks open, and a guard that expects `watched` of them
     to be."""
-    found = split_into_blocks(base, base.name)
+    found = split_into_blocks(base)
     opening(base, found[:opened])
     guard, model = Guard(found, watched), classifier(base)
     train(model)
@@ -53,26 +56,23 @@ def guarded(
 
 
 def test_every_layer_belongs_to_one_block_and_blocks_are_named_from_the_top(base):
-    found = split_into_blocks(base, base.name)
-    names = base_models.list_tap_names(base, base.name)
+    found = split_into_blocks(base)
+    names = base.list_tap_names()
     assert [block.name for block in found] == names[::-1]
     assert [block.below for block in found] == [*names[-2::-1], ""]
     layers = [layer.name for block in found for layer in block.layers]
     assert sorted(layers) == sorted(
-        layer.name for layer in base.layers if not isinstance(layer, keras.layers.InputLayer)
+        layer.name for layer in base.model.layers if not isinstance(layer, keras.layers.InputLayer)
     )
 
 
 def test_a_base_that_was_cut_has_the_blocks_that_are_left(base):
-    name = base_models.list_tap_names(base, base.name)[5]
-    assert (
-        split_into_blocks(base_models.build_tapped_base(base, base.name, [name]), base.name)[0].name
-        == name
-    )
+    name = base.list_tap_names()[5]
+    assert split_into_blocks(LoadedBase.from_model(base.build_tapped([name])))[0].name == name
 
 
 def test_a_depth_is_a_number_or_the_name_of_the_lowest_block(mobilenet):
-    found = split_into_blocks(mobilenet, "mobilenet_v2")
+    found = split_into_blocks(mobilenet)
     assert [
         unfreezing.parse_max_depth(wanted, found)
         for wanted in ("1", "4", "99", "top", "block14", "stem")
@@ -93,7 +93,9 @@ def test_a_depth_is_a_number_or_the_name_of_the_lowest_block(mobilenet):
 
 def test_only_opened_blocks_move_and_batch_statistics_stay(mobilenet):
     normal = [
-        layer for layer in mobilenet.layers if isinstance(layer, keras.layers.BatchNormalization)
+        layer
+        for layer in mobilenet.model.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
     ]
     before = [unfreezing.copy_weight(weight) for layer in normal for weight in layer.weights]
     guard, model = guarded(mobilenet, opened=2, watched=2)
@@ -123,24 +125,23 @@ def test_batch_statistics_that_drift_are_caught(mobilenet):
 
 def test_a_frozen_base_says_the_same_inside_fit_even_if_it_has_dropout():
     keras.utils.set_random_seed(0)
-    base = base_models.build_base("efficientnet_v2_b0")
+    base = LoadedBase.from_model(build_base("efficientnet_v2_b0"))
     unfreeze_blocks(base, [])
     model = classifier(base)
     x = np.random.default_rng(0).normal(size=(4, FEW, FEW, 3)).astype(np.float32)
     said = [np.asarray(model(x, training=mode)) for mode in (False, True)]
     assert not np.array_equal(*said)
-    detector_parts.disable_dropout(base)
+    detector_parts.disable_dropout(base.model)
     assert np.array_equal(said[0], np.asarray(model(x, training=True)))
 
 
 def test_the_notebooks_bug_is_caught_one_model_is_opened_and_another_trained(mobilenet):
     model = classifier(mobilenet)
-    mobilenet.trainable = False
-    opened = base_models.build_base(
-        "mobilenet_v2"
-    )  # looks alike, and is not what `model` was built on
-    unfreeze_blocks(opened, split_into_blocks(opened, "mobilenet_v2")[:2])
-    guard = Guard(split_into_blocks(mobilenet, "mobilenet_v2"), 2)
+    mobilenet.model.trainable = False
+    # looks alike, and is not the base that `model` was built on
+    opened = LoadedBase.from_model(build_base("mobilenet_v2"))
+    unfreeze_blocks(opened, split_into_blocks(opened)[:2])
+    guard = Guard(split_into_blocks(mobilenet), 2)
     train(model)
     with pytest.raises(
         GuardError,
@@ -151,7 +152,7 @@ def test_the_notebooks_bug_is_caught_one_model_is_opened_and_another_trained(mob
 
 def test_a_frozen_block_that_moves_is_caught(mobilenet):
     guard, model = guarded(mobilenet, opened=1, watched=1)
-    frozen = split_into_blocks(mobilenet, "mobilenet_v2")[3]
+    frozen = split_into_blocks(mobilenet)[3]
     weight = frozen.layers[0].weights[0]
     weight.assign(weight + 1e-6)
     with pytest.raises(

@@ -1,5 +1,4 @@
-"""BASE_MODELS: one row per pretrained base, with its preprocessing, its block boundaries and its
-limits.
+"""BASE_MODELS: one row per pretrained base, with its preprocessing, block boundaries and limits.
 
 Keras is imported inside the functions, so that settings can read the table at once.
 """
@@ -45,144 +44,122 @@ PREPROCESSING: dict[str, Callable[["keras.KerasTensor"], "keras.KerasTensor"]] =
     "caffe": lambda pixels: _subtract_bgr_mean(pixels[..., ::-1]),
     "inside": lambda pixels: pixels,
 }
-"""What takes pixels of 0..255 to what a base was trained on, named as
-keras.applications.imagenet_utils names it.
+"""Convert pixels of 0..255 to the range that a base was trained on, by the names of
+keras.applications.imagenet_utils.
 
-"tf": to -1..1; "torch": by ImageNet's mean and deviation of every channel; "caffe": blue first,
-less the mean; "inside": the base does it itself. Made of built-in layers and operations, which are
-saved and exported with the detector.
+"tf": to -1..1; "torch": ImageNet's mean and deviation of every channel; "caffe": blue first, minus
+the mean; "inside": the base does it itself. All are built-in layers and operations, which are saved
+and exported with the detector.
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BaseSpec:
-    """One row.
+    """One pretrained base.
 
     Attributes:
-        name: our name for it.
-        constructor: builds it without its classifier; see base_constructors.
-        weights_file: the file that keras.applications downloads for `include_top=False`, or that we
-            keep of keras-hub's.
+        name: in settings, cards and cache keys.
+        constructor: builds the base without its classifier; see constructors.
+        weights_file: the file that keras.applications downloads for `include_top=False`, or under
+            which the weights of keras-hub are saved beside it.
         preprocessing: a name in PREPROCESSING.
-        taps: names the layer at every block boundary, from the pixels up, given the base's layers;
-            see base_taps.
-        smallest: smallest input side in pixels.
-        multiple: input sides must be a multiple of this, or padding would differ between a fixed
-            and a free input size, and edges would be cut off.
+        find_taps: given the base's layers, returns the layer's name at every block boundary, from
+            the pixels up; see taps.
+        min_size_px: smallest input side.
+        size_multiple_px: input sides must be a multiple of this; otherwise padding would differ
+            between a fixed and a free input size, and edges would be cut off.
     """
 
     name: str
     constructor: BaseConstructor
     weights_file: str
     preprocessing: str
-    taps: Callable[[Sequence["keras.Layer"]], dict[str, str]]
-    smallest: int = 32
-    multiple: int = 32
+    find_taps: Callable[[Sequence["keras.Layer"]], dict[str, str]]
+    min_size_px: int = 32
+    size_multiple_px: int = 32
 
 
 BASE_MODELS = {
     row.name: row
     for row in (
         BaseSpec(
-            "mobilenet_v2",
-            constructors.make_application_constructor("MobileNetV2"),
-            "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
-            "tf",
-            base_taps.find_mobilenet_v2_taps,
+            name="mobilenet_v2",
+            constructor=constructors.make_application_constructor("MobileNetV2"),
+            weights_file="mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+            preprocessing="tf",
+            find_taps=base_taps.find_mobilenet_v2_taps,
         ),
         BaseSpec(
-            "mobilenet_v3_large",
-            constructors.make_application_constructor("MobileNetV3Large"),
-            "weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5",
-            "inside",
-            base_taps.find_mobilenet_v3_taps,
+            name="mobilenet_v3_large",
+            constructor=constructors.make_application_constructor("MobileNetV3Large"),
+            weights_file="weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5",
+            preprocessing="inside",
+            find_taps=base_taps.find_mobilenet_v3_taps,
         ),
         BaseSpec(
-            "xception",
-            constructors.make_application_constructor("Xception"),
-            "xception_weights_tf_dim_ordering_tf_kernels_notop.h5",
-            "tf",
-            base_taps.find_xception_taps,
-            smallest=96,
+            name="xception",
+            constructor=constructors.make_application_constructor("Xception"),
+            weights_file="xception_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            preprocessing="tf",
+            find_taps=base_taps.find_xception_taps,
+            min_size_px=96,
         ),
         BaseSpec(
-            "resnet18",
-            constructors.make_hub_resnet_constructor(18, (2, 2, 2, 2)),
-            "resnet_18_imagenet.weights.h5",
-            "torch",
-            base_taps.find_resnet_taps,
+            name="resnet18",
+            constructor=constructors.make_hub_resnet_constructor(18, (2, 2, 2, 2)),
+            weights_file="resnet_18_imagenet.weights.h5",
+            preprocessing="torch",
+            find_taps=base_taps.find_resnet_taps,
         ),
         BaseSpec(
-            "resnet50",
-            constructors.make_application_constructor("ResNet50"),
-            "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
-            "caffe",
-            base_taps.find_resnet_taps,
+            name="resnet50",
+            constructor=constructors.make_application_constructor("ResNet50"),
+            weights_file="resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            preprocessing="caffe",
+            find_taps=base_taps.find_resnet_taps,
         ),
         BaseSpec(
-            "resnet50_v2",
-            constructors.make_application_constructor("ResNet50V2"),
-            "resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
-            "tf",
-            base_taps.find_resnet_v2_taps,
+            name="resnet50_v2",
+            constructor=constructors.make_application_constructor("ResNet50V2"),
+            weights_file="resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            preprocessing="tf",
+            find_taps=base_taps.find_resnet_v2_taps,
         ),
         BaseSpec(
-            "densenet121",
-            constructors.make_application_constructor("DenseNet121"),
-            "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5",
-            "torch",
-            base_taps.find_densenet_taps,
+            name="densenet121",
+            constructor=constructors.make_application_constructor("DenseNet121"),
+            weights_file="densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            preprocessing="torch",
+            find_taps=base_taps.find_densenet_taps,
         ),
         BaseSpec(
-            "efficientnet_v2_b0",
-            constructors.make_application_constructor("EfficientNetV2B0"),
-            "efficientnetv2-b0_notop.h5",
-            "inside",
-            base_taps.find_efficientnet_v2_taps,
+            name="efficientnet_v2_b0",
+            constructor=constructors.make_application_constructor("EfficientNetV2B0"),
+            weights_file="efficientnetv2-b0_notop.h5",
+            preprocessing="inside",
+            find_taps=base_taps.find_efficientnet_v2_taps,
         ),
         BaseSpec(
-            "convnext_tiny",
-            constructors.make_convnext_constructor("ConvNeXtTiny"),
-            "convnext_tiny_notop.h5",
-            "inside",
-            base_taps.find_convnext_taps,
+            name="convnext_tiny",
+            constructor=constructors.make_convnext_constructor("ConvNeXtTiny"),
+            weights_file="convnext_tiny_notop.h5",
+            preprocessing="inside",
+            find_taps=base_taps.find_convnext_taps,
         ),
     )
 }
 
 
 def build_base(name: str, weights: str | None = None, side: int | None = None) -> "keras.Model":
-    """The base without its classifier; `weights` as in keras.applications, None for random ones;
-    None is any input side.
+    """Build a base without its classifier; the model carries the base's name.
+
+    Args:
+        weights: as in keras.applications; None for random ones.
+        side: input side in pixels; None for any.
 
     Raises:
-        PlainError: it is built by a package that is missing.
+        PlainError: the package that builds it is missing.
     """
-    base = BASE_MODELS[name].constructor(weights, side)
-    base.name = name
-    return base
-
-
-def preprocess_pixels(pixels: "keras.KerasTensor", name: str) -> "keras.KerasTensor":
-    """Pixels of 0..255 as the base was trained on them."""
-    return PREPROCESSING[BASE_MODELS[name].preprocessing](pixels)
-
-
-def build_tapped_base(
-    base: "keras.Model", name: str, wanted: Sequence[str] | None = None
-) -> "keras.Model":
-    """The base with the output of every wanted tap, from the pixels up; layers that no wanted tap
-    needs are left out."""
-    import keras
-
-    taps = BASE_MODELS[name].taps(base.layers)
-    outputs = [
-        base.get_layer(layer).output
-        for tap, layer in taps.items()
-        if wanted is None or tap in wanted
-    ]
-    return keras.Model(base.input, outputs, name=name)
-
-
-def list_tap_names(base: "keras.Model", name: str) -> list[str]:
-    return list(BASE_MODELS[name].taps(base.layers))
+    model = BASE_MODELS[name].constructor(weights, side)
+    model.name = name
+    return model

@@ -1,12 +1,15 @@
-"""A base model with its weights loaded, and its row in BASE_MODELS."""
+"""LoadedBase: a base model, its row in BASE_MODELS, and the weights that it was given."""
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from runtime import console
 from training.bases import base_models
+from training.bases.base_models import BASE_MODELS, PREPROCESSING, BaseSpec
 from training.bases.weight_packages import read_packaged_weights
 from training.bases.weights import BaseWeights
 
@@ -14,50 +17,97 @@ if TYPE_CHECKING:
     import keras
 
 
-def load_base(weights: BaseWeights) -> "keras.Model":
-    """Builds the base and gives it these weights.
+@dataclass(frozen=True)
+class LoadedBase:
+    """A base that is ready to run.
+
+    Attributes:
+        model: without its classifier; it may have been cut at one of its taps.
+        weights: None for a base that was taken out of detector.keras, or built without weights.
+    """
+
+    model: "keras.Model"
+    spec: BaseSpec
+    weights: BaseWeights | None = None
+
+    @classmethod
+    def from_model(cls, model: "keras.Model") -> "LoadedBase":
+        """Wrap a model that carries the name of its base, as `build_base` names it."""
+        return cls(model, BASE_MODELS[model.name])
+
+    def find_tap_layers(self) -> dict[str, str]:
+        """Return the layer's name at every tap, from the pixels up."""
+        return self.spec.find_taps(self.model.layers)
+
+    def list_tap_names(self) -> list[str]:
+        """Return the names of all taps, from the pixels up."""
+        return list(self.find_tap_layers())
+
+    def build_tapped(self, taps: Sequence[str] | None = None) -> "keras.Model":
+        """Build the base with one output per tap, from the pixels up; all taps by default.
+
+        Layers that none of these taps needs are left out.
+        """
+        import keras
+
+        outputs = [
+            self.model.get_layer(layer).output
+            for tap, layer in self.find_tap_layers().items()
+            if taps is None or tap in taps
+        ]
+        return keras.Model(self.model.input, outputs, name=self.spec.name)
+
+    def preprocess(self, pixels: "keras.KerasTensor") -> "keras.KerasTensor":
+        """Convert pixels of 0..255 to the range that the base was trained on."""
+        return PREPROCESSING[self.spec.preprocessing](pixels)
+
+
+def load_base(weights: BaseWeights) -> LoadedBase:
+    """Build a base and give it these weights.
 
     Raises:
         PlainError: the file does not fit the base.
     """
+    return LoadedBase(_load_model(weights), BASE_MODELS[weights.base], weights)
+
+
+def _load_model(weights: BaseWeights) -> "keras.Model":
     import keras
 
     if weights.origin == "random":
         keras.utils.set_random_seed(0)
-        base = base_models.build_base(weights.base)
-        _set_noise_statistics(base)
-        return base
+        model = base_models.build_base(weights.base)
+        _set_noise_statistics(model)
+        return model
     try:
         if weights.origin == "package":
-            base = base_models.build_base(weights.base)
-            read_packaged_weights(base, weights.path)
-        else:
-            with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "error", UserWarning
-                )  # Keras only warns when a layer finds nothing in the file
-                base = base_models.build_base(weights.base, str(weights.path))
+            model = base_models.build_base(weights.base)
+            read_packaged_weights(model, weights.path)
+            return model
+        with warnings.catch_warnings():
+            # Keras only warns where a layer finds nothing in the file.
+            warnings.simplefilter("error", UserWarning)
+            return base_models.build_base(weights.base, str(weights.path))
     except (OSError, ValueError, KeyError, IndexError, UserWarning) as error:
-        why = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).split())[:200]
         raise console.PlainError(
-            f"{weights.path} does not fit {weights.base}: {why}", console.EXIT_BAD_MODEL
+            f"{weights.path} does not fit {weights.base}: {reason}", console.EXIT_BAD_MODEL
         ) from None
-    return base
 
 
-def _set_noise_statistics(base: "keras.Model") -> None:
-    """Gives every BatchNormalization the statistics of noise; without them nothing of a picture
-    gets through random weights.
+def _set_noise_statistics(model: "keras.Model") -> None:
+    """Give every BatchNormalization the statistics of noise.
 
-    The activations of MobileNetV2 would fall from 0.1 behind the first layer to 2e-12 behind the
-    last one.
+    Without them no image gets through random weights: the activations of MobileNetV2 would fall
+    from 0.1 behind the first layer to 2e-12 behind the last one.
     """
     import keras
 
-    layers = [layer for layer in base.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    before = [layer.momentum for layer in layers]
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.momentum = 0.0
-    base(np.random.default_rng(0).uniform(-1, 1, (8, 64, 64, 3)).astype(np.float32), training=True)
-    for layer, momentum in zip(layers, before, strict=True):
+    noise = np.random.default_rng(0).uniform(-1, 1, (8, 64, 64, 3)).astype(np.float32)
+    model(noise, training=True)
+    for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from training.bases.loaded_base import LoadedBase
 from training.features.layout import Column, compute_columns, concatenate_columns
 
 if TYPE_CHECKING:
@@ -26,16 +27,16 @@ class EnsembleMember:
 
 
 def build_detector_model(
-    base: "keras.Model", name: str, side: int, members: Sequence[EnsembleMember]
+    base: LoadedBase, side: int, members: Sequence[EnsembleMember]
 ) -> "keras.Model":
     """The detector: pixels (n, side, side, 3), 0..255, to the calibrated probability of
     *generated*, (n, 1)."""
     import keras
 
-    base.trainable = False
+    base.model.trainable = False
     pixels = keras.Input((side, side, 3), name="pixels")
     logit = compute_ensemble_logit(
-        compute_columns(pixels, base, name, list_member_columns(members)), members
+        compute_columns(pixels, base, list_member_columns(members)), members
     )
     return keras.Model(
         pixels, keras.layers.Activation("sigmoid", name="generated")(logit), name="detector"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runtime import console
-from training.bases import base_models
+from training.bases.base_models import BASE_MODELS, build_base
+from training.bases.loaded_base import LoadedBase
 from training.detectors import card as detector_card
 from training.detectors import safe_keras, saved_models
 from training.detectors.assembly import EnsembleMember
@@ -31,7 +32,7 @@ class DetectorParts:
 
     folder: Path
     card: Card
-    base: "keras.Model"
+    base: LoadedBase
     members: list[EnsembleMember]
     weights: list[list[np.ndarray]]
 
@@ -54,7 +55,7 @@ class DetectorParts:
         return [[np.copy(weight) for weight in model.get_weights()] for model in self._models()]
 
     def _models(self) -> list["keras.Model"]:
-        return [self.base, *(member.head for member in self.members)]
+        return [self.base.model, *(member.head for member in self.members)]
 
 
 def load_detector_parts(folder: Path) -> DetectorParts:
@@ -69,9 +70,9 @@ def load_detector_parts(folder: Path) -> DetectorParts:
     )
     try:
         name, weights, heads = card.base["name"], card.search["weights"], card.search["winner"]
-        base = model.get_layer(name)
+        base = LoadedBase(model.get_layer(name), BASE_MODELS[name])
         shown = card.settings["sizes"], card.settings.get("signals", ("picture",))
-        layout = feature_layout.list_columns(base_models.build_base(name), name, *shown)
+        layout = feature_layout.list_columns(LoadedBase.from_model(build_base(name)), *shown)
         members = [
             EnsembleMember(
                 HeadSpec.from_hp(values).select_columns(layout),
@@ -85,10 +86,10 @@ def load_detector_parts(folder: Path) -> DetectorParts:
             f"{folder} is not made of a base and heads that are told on its card; name another detector, or train one.",
             console.EXIT_BAD_MODEL,
         ) from None
-    disable_dropout(base)
+    disable_dropout(base.model)
     kept = [
         [np.copy(weight) for weight in part.get_weights()]
-        for part in (base, *(member.head for member in members))
+        for part in (base.model, *(member.head for member in members))
     ]
     return DetectorParts(folder, card, base, members, kept)
 

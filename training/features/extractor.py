@@ -67,10 +67,8 @@ class Extractor:
 
     def model(self) -> tuple["keras.Model", list[Column]]:
         base = loaded_base.load_base(self.weights)
-        columns = layout.list_columns(base, self.weights.base, self.sizes, self.signals)
-        return layout.build_extractor_model(
-            base, self.weights.base, self.sizes, self.side, self.signals
-        ), columns
+        columns = layout.list_columns(base, self.sizes, self.signals)
+        return layout.build_extractor_model(base, self.sizes, self.side, self.signals), columns
 
     def _keras(self) -> tuple[list[Column], Callable[[np.ndarray], np.ndarray]]:
         model, columns = self.model()

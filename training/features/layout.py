@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from training.bases import base_models
 from training.bases.input_signals import SIGNALS, resize_pixels
+from training.bases.loaded_base import LoadedBase
 
 if TYPE_CHECKING:
     import keras
@@ -55,15 +55,15 @@ def pool_tap(tap: "keras.KerasTensor", statistic: str) -> "keras.KerasTensor":
 
 
 def prepare_base_input(
-    pixels: "keras.KerasTensor", name: str, size: int, signal: str = "picture"
+    pixels: "keras.KerasTensor", base: LoadedBase, size: int, signal: str = "picture"
 ) -> "keras.KerasTensor":
     """Pixels of 0..255 at one input size, or another signal of them, as the base was trained on
     pictures."""
-    return base_models.preprocess_pixels(SIGNALS[signal](resize_pixels(pixels, size, signal)), name)
+    return base.preprocess(SIGNALS[signal](resize_pixels(pixels, size, signal)))
 
 
 def list_columns(
-    base: "keras.Model", name: str, sizes: Sequence[int], signals: Sequence[str] = ("picture",)
+    base: LoadedBase, sizes: Sequence[int], signals: Sequence[str] = ("picture",)
 ) -> list[Column]:
     """The columns of the feature vector that has everything.
 
@@ -71,8 +71,7 @@ def list_columns(
     """
     columns: list[Column] = []
     start = 0
-    tapped = base_models.build_tapped_base(base, name)
-    taps = list(zip(base_models.list_tap_names(base, name), tapped.outputs, strict=True))
+    taps = list(zip(base.list_tap_names(), base.build_tapped().outputs, strict=True))
     for signal, size, (tap, output), statistic in itertools.product(
         signals, sizes, taps, POOLING_STATISTICS
     ):
@@ -83,15 +82,15 @@ def list_columns(
 
 
 def compute_columns(
-    pixels: "keras.KerasTensor", base: "keras.Model", name: str, columns: Sequence[Column]
+    pixels: "keras.KerasTensor", base: LoadedBase, columns: Sequence[Column]
 ) -> dict[Column, "keras.KerasTensor"]:
     """Computes the given columns; parts of the base above the last wanted tap are left out."""
     wanted = {column.tap for column in columns}
-    names = [tap for tap in base_models.list_tap_names(base, name) if tap in wanted]
-    tapped = base_models.build_tapped_base(base, name, names)
+    names = [tap for tap in base.list_tap_names() if tap in wanted]
+    tapped = base.build_tapped(names)
     found = {}
     for shown in dict.fromkeys(column.shown for column in columns):
-        outputs = tapped(prepare_base_input(pixels, name, *shown), training=False)
+        outputs = tapped(prepare_base_input(pixels, base, *shown), training=False)
         by_tap = dict(zip(names, outputs, strict=True))
         found |= {c: pool_tap(by_tap[c.tap], c.statistic) for c in columns if c.shown == shown}
     return found
@@ -108,8 +107,7 @@ def concatenate_columns(
 
 
 def build_extractor_model(
-    base: "keras.Model",
-    name: str,
+    base: LoadedBase,
     sizes: Sequence[int],
     side: int,
     signals: Sequence[str] = ("picture",),
@@ -118,11 +116,11 @@ def build_extractor_model(
     size, float32 (n, width)."""
     import keras
 
-    base.trainable = False
+    base.model.trainable = False
     pixels = keras.Input((side, side, 3), name="pixels")
-    columns = list_columns(base, name, sizes, signals)
+    columns = list_columns(base, sizes, signals)
     return keras.Model(
         pixels,
-        concatenate_columns(compute_columns(pixels, base, name, columns), columns),
-        name=f"{name}_features",
+        concatenate_columns(compute_columns(pixels, base, columns), columns),
+        name=f"{base.spec.name}_features",
     )

@@ -100,9 +100,9 @@ cluster."""
 
     def __post_init__(self) -> None:
         row = BASE_MODELS[self.base]
-        if self.size < row.smallest or self.size > 1024 or self.size % row.multiple:
+        if self.size < row.min_size_px or self.size > 1024 or self.size % row.size_multiple_px:
             raise ValueError(
-                f"--size is {self.size}; {self.base} takes multiples of {row.multiple} from {row.smallest} to 1024."
+                f"--size is {self.size}; {self.base} takes multiples of {row.size_multiple_px} from {row.min_size_px} to 1024."
             )
         options.check_ranges(
             self, views=(1, 32), test_views=(1, 32), seed=(0, 2**31 - 1), folds=(0, 20)

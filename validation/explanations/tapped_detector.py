@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from training import accelerators
-from training.bases import base_models, loaded_base, weights
+from training.bases import loaded_base, weights
 from training.features import layout
 from validation.explanations.attribution import Attribution, Attributor, NumpyHead, TapActivations
 
 if TYPE_CHECKING:
-    import keras
-
     from training.detectors.detector_parts import DetectorParts
 
 
@@ -28,22 +26,22 @@ class TappedDetector:
 
     def __init__(self, parent: "DetectorParts"):
         self.parent = parent
-        self.name, self.side = parent.card.base["name"], parent.card.image_size
+        self.side = parent.card.image_size
         self._look_through(parent.base)
 
-    def _look_through(self, base: "keras.Model") -> None:
+    def _look_through(self, base: loaded_base.LoadedBase) -> None:
         import keras
 
         self.shares = Attributor([NumpyHead.of(member) for member in self.parent.members])
         pixels = keras.Input((self.side, self.side, 3), name="pixels")
         wanted = {column.tap for column in self.shares.columns}
-        taps = [tap for tap in base_models.list_tap_names(base, self.name) if tap in wanted]
+        taps = [tap for tap in base.list_tap_names() if tap in wanted]
         shown = list(dict.fromkeys(column.shown for column in self.shares.columns))
-        tapped = base_models.build_tapped_base(base, self.name, taps)
+        tapped = base.build_tapped(taps)
         outputs = [
             each
             for what in shown
-            for each in tapped(layout.prepare_base_input(pixels, self.name, *what), training=False)
+            for each in tapped(layout.prepare_base_input(pixels, base, *what), training=False)
         ]
         self.keys = [(*what, tap) for what in shown for tap in taps]
         self.activations = keras.Model(pixels, outputs)
@@ -59,7 +57,8 @@ class TappedDetector:
             if isinstance(layer, keras.layers.Dense):
                 kernel, bias = layer.get_weights()
                 layer.set_weights([draw.normal(0, 1 / np.sqrt(len(kernel)), kernel.shape), bias])
-        self._look_through(loaded_base.load_base(weights.find_base_weights(self.name, "random")))
+        name = self.parent.base.spec.name
+        self._look_through(loaded_base.load_base(weights.find_base_weights(name, "random")))
         yield self
         self.parent.restore()
         self._look_through(self.parent.base)

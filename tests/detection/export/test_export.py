@@ -24,7 +24,8 @@ from detection.export.settings import ExportSettings, FormatName
 from runtime import atomic_files, console, hashing
 from toys import face_records
 from training import onnx_models
-from training.bases import base_models
+from training.bases.base_models import build_base
+from training.bases.loaded_base import LoadedBase
 from training.calibration import Calibration
 from training.detectors import assembly, saved_models
 from training.detectors import card as detector_card
@@ -40,16 +41,14 @@ INSTALLED = [
 def save_detector(folder: Path, name: str, seed: int, dataset: Path) -> Card:
     """A detector on the first two taps of a base, with a card, saved as training does."""
     keras.utils.set_random_seed(seed)
-    base = base_models.build_base("mobilenet_v2")
+    base = LoadedBase.from_model(build_base("mobilenet_v2"))
     columns = [
-        column
-        for column in layout.list_columns(base, "mobilenet_v2", (SIZE,))
-        if column.tap in ("stem", "block0")
+        column for column in layout.list_columns(base, (SIZE,)) if column.tap in ("stem", "block0")
     ]
     width = sum(column.stop - column.start for column in columns)
     head = keras.Sequential([keras.Input((width,)), keras.layers.Dense(1)], name="head1")
     model = assembly.build_detector_model(
-        base, "mobilenet_v2", SIDE, [assembly.EnsembleMember(columns, head, 10.0)]
+        base, SIDE, [assembly.EnsembleMember(columns, head, 10.0)]
     )
     with saved_models.create_model_folder(folder, name) as place:
         model.save(place / saved_models.KERAS_FILE)

@@ -15,6 +15,7 @@ from toys.commands import build_environment
 from training import onnx_models, settings
 from training.bases import base_models
 from training.bases.base_models import BASE_MODELS
+from training.bases.loaded_base import LoadedBase
 from training.features import layout
 
 EFFICIENTNET_BLOCKS = [
@@ -98,7 +99,7 @@ def named_base(request, downloads):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0
     base(noise(2, 96, 96, 3), training=True)
-    return name, base
+    return name, LoadedBase.from_model(base)
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -123,12 +124,12 @@ def test_settings_offer_every_row_and_choose_two():
 
 def test_taps_stand_at_every_block_boundary(named_base):
     name, base = named_base
-    tapped = base_models.build_tapped_base(base, name)
-    assert base.name == name
-    assert base_models.list_tap_names(base, name) == EXPECTED_TAPS[name]
+    tapped = base.build_tapped()
+    assert base.model.name == name
+    assert base.list_tap_names() == EXPECTED_TAPS[name]
     channels = [output.shape[-1] for output in tapped.outputs]
     assert tuple(channels[: len(CHANNELS[name])]) == CHANNELS[name]
-    assert tapped.outputs[-1] is base.output
+    assert tapped.outputs[-1] is base.model.output
 
 
 def test_a_row_names_the_file_that_keras_downloads(named_base, downloads):
@@ -139,11 +140,11 @@ def test_a_row_names_the_file_that_keras_downloads(named_base, downloads):
 def test_everything_above_a_tap_depends_on_it_alone(named_base):
     """Keras refuses to build a model from a tensor that something else passes by."""
     name, base = named_base
-    tapped = base_models.build_tapped_base(base, name)
-    side = BASE_MODELS[name].smallest
+    tapped = base.build_tapped()
+    side = BASE_MODELS[name].min_size_px
     activations = tapped(noise(1, side, side, 3), training=False)
     assert np.abs(activations[-1]).max() > 0.1
-    above = [keras.Model(tap, base.output) for tap in tapped.outputs[:-1]]
+    above = [keras.Model(tap, base.model.output) for tap in tapped.outputs[:-1]]
     assert largest_difference(above[0](activations[0], training=False), activations[-1]) <= 1e-5
     for number, activation in enumerate(
         activations[1:], 1
@@ -155,25 +156,25 @@ def test_everything_above_a_tap_depends_on_it_alone(named_base):
 def test_a_wanted_tap_leaves_out_all_that_lies_above_it(named_base):
     name, base = named_base
     tap = EXPECTED_TAPS[name][2]
-    part = base_models.build_tapped_base(base, name, [tap])
-    assert part.count_params() < base.count_params() / 10
+    part = base.build_tapped([tap])
+    assert part.count_params() < base.model.count_params() / 10
     names = {layer.name for layer in part.layers}
-    left = [tap for tap, layer in BASE_MODELS[name].taps(part.layers).items() if layer in names]
+    left = [tap for tap, layer in base.spec.find_taps(part.layers).items() if layer in names]
     assert left == EXPECTED_TAPS[name][:3]
 
 
 def test_preprocessing_is_the_published_one(named_base):
-    name, _ = named_base
+    name, base = named_base
     colours = np.linspace(0, 255, 24, dtype=np.float32).reshape(1, 2, 4, 3)
     inputs = keras.Input((2, 4, 3))
-    ours = keras.Model(inputs, base_models.preprocess_pixels(inputs, name))(colours)
+    ours = keras.Model(inputs, base.preprocess(inputs))(colours)
     assert np.allclose(ours, PUBLISHED[name](colours.copy()), atol=1e-4)
 
 
 def test_a_base_does_its_own_preprocessing_where_its_row_says_so_and_only_there(named_base):
     """EfficientNetV2 chooses it by its own name, so another name would silently change it."""
     name, base = named_base
-    kinds = [type(layer).__name__ for layer in base.layers]
+    kinds = [type(layer).__name__ for layer in base.model.layers]
     assert [kind for kind in kinds if kind in ("Rescaling", "Normalization")] == INSIDE.get(
         name, []
     )
@@ -185,20 +186,20 @@ def test_a_free_input_size_computes_what_a_fixed_one_does(named_base):
     agree."""
     name, base = named_base
     row = BASE_MODELS[name]
-    side = row.smallest + row.multiple
+    side = row.min_size_px + row.size_multiple_px
     fixed = base_models.build_base(name, side=side)
-    fixed.set_weights(base.get_weights())
+    fixed.set_weights(base.model.get_weights())
     x = noise(1, side, side, 3)
-    assert largest_difference(base(x, training=False), fixed(x, training=False)) <= 1e-5
+    assert largest_difference(base.model(x, training=False), fixed(x, training=False)) <= 1e-5
 
 
 def test_feature_columns_cover_the_vector_without_gaps(named_base):
     name, base = named_base
-    columns = layout.list_columns(base, name, (96, 128))
+    columns = layout.list_columns(base, (96, 128))
     assert columns[0].start == 0
     assert all(one.stop == other.start for one, other in zip(columns, columns[1:], strict=False))
     assert columns[-1].stop == 2 * 2 * sum(
-        output.shape[-1] for output in base_models.build_tapped_base(base, name).outputs
+        output.shape[-1] for output in base.build_tapped().outputs
     )
 
 
@@ -206,10 +207,10 @@ def test_a_frozen_base_learns_nothing_while_the_rest_of_the_model_is_trained(nam
     """`fit` says training=True to every layer, whatever the base was called with: only freezing
     holds BatchNormalization."""
     name, base = named_base
-    part = base_models.build_tapped_base(base, name, EXPECTED_TAPS[name][:3])
+    part = base.build_tapped(EXPECTED_TAPS[name][:3])
     part.trainable = False
     before = part.get_weights()
-    side = BASE_MODELS[name].smallest
+    side = BASE_MODELS[name].min_size_px
     part(noise(2, side, side, 3), training=True)
     assert all(
         np.array_equal(one, other) for one, other in zip(before, part.get_weights(), strict=True)
@@ -224,19 +225,17 @@ def saved(tmp_path_factory):
 def test_features_are_those_of_the_published_pipeline_in_keras_and_in_onnx(named_base, saved):
     """Up to three tenths of the base, where every kind of its layers has occurred."""
     name, base = named_base
-    side = BASE_MODELS[name].smallest
+    side = BASE_MODELS[name].min_size_px
     tap = EXPECTED_TAPS[name][len(EXPECTED_TAPS[name]) * 3 // 10]
-    columns = [column for column in layout.list_columns(base, name, (side,)) if column.tap == tap]
+    columns = [column for column in layout.list_columns(base, (side,)) if column.tap == tap]
     inputs = keras.Input((side, side, 3))
     model = keras.Model(
         inputs,
-        layout.concatenate_columns(layout.compute_columns(inputs, base, name, columns), columns),
+        layout.concatenate_columns(layout.compute_columns(inputs, base, columns), columns),
     )
     x = pixels(side)
     ours = np.asarray(model(x, training=False))
-    published = np.asarray(
-        base_models.build_tapped_base(base, name, [tap])(PUBLISHED[name](x.copy()), training=False)
-    )
+    published = np.asarray(base.build_tapped([tap])(PUBLISHED[name](x.copy()), training=False))
     assert largest_difference(ours[:, : published.shape[-1]], published.mean(axis=(1, 2))) <= 1e-5
 
     onnx_models.export_onnx(model, saved / f"{name}.onnx")

@@ -8,8 +8,10 @@ from scipy.ndimage import gaussian_filter
 
 from toys.images import make_image
 from training import onnx_models
-from training.bases import base_models, input_signals
+from training.bases import input_signals
 from training.bases import weights as base_weights
+from training.bases.base_models import build_base
+from training.bases.loaded_base import LoadedBase
 from training.detectors import assembly, safe_keras
 from training.features import layout
 from training.features.extractor import Extractor
@@ -41,18 +43,14 @@ def test_a_flat_picture_has_none(residual):
 
 def test_a_detector_that_looks_at_the_residual_survives_every_way_out(pixels, tmp_path):
     keras.utils.set_random_seed(0)
-    base = base_models.build_base("mobilenet_v2")
+    base = LoadedBase.from_model(build_base("mobilenet_v2"))
     columns = [
-        c
-        for c in layout.list_columns(base, "mobilenet_v2", (SIDE,), ("residual",))
-        if c.tap in ("stem", "block2")
+        c for c in layout.list_columns(base, (SIDE,), ("residual",)) if c.tap in ("stem", "block2")
     ]
     head = keras.Sequential(
         [keras.Input((sum(c.stop - c.start for c in columns),)), keras.layers.Dense(1)]
     )
-    model = assembly.build_detector_model(
-        base, "mobilenet_v2", SIDE, [assembly.EnsembleMember(columns, head, 1.0)]
-    )
+    model = assembly.build_detector_model(base, SIDE, [assembly.EnsembleMember(columns, head, 1.0)])
     assert (
         onnx_models.export_checked_onnx(model, tmp_path / "detector.onnx")
         < onnx_models.MAX_PARITY_ERROR

@@ -55,7 +55,7 @@ def test_a_named_file_or_folder_is_read_number_for_number(no_network, how):
         "mobilenet_v2", str(no_network / "mobilenet_v2.weights.h5" if how == "file" else no_network)
     )
     assert (weights.origin, len(weights.sha256)) == ("file", 64)
-    assert same(base, loaded_base.load_base(weights))
+    assert same(base, loaded_base.load_base(weights).model)
 
 
 def test_a_named_file_that_is_missing_or_does_not_fit_is_refused(no_network):
@@ -79,7 +79,7 @@ def test_keras_own_file_is_preferred_and_watched(no_network):
         legacy_h5_format.save_weights_to_hdf5_group(file, base)
     weights = base_weights.find_base_weights("mobilenet_v2")
     assert weights.origin == "keras"
-    assert same(base, loaded_base.load_base(weights))
+    assert same(base, loaded_base.load_base(weights).model)
     with h5py.File(place, "a") as file:
         file.attrs["changed"] = 1
     with pytest.raises(console.PlainError, match="is not the file that was used before"):
@@ -94,7 +94,9 @@ def test_a_published_file_gives_a_base_that_is_rebuilt_what_it_gives_keras_own(n
     published.set_weights([draw.normal(0, 0.1, weight.shape) for weight in published.get_weights()])
     with h5py.File(no_network / "convnext_tiny_notop.h5", "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, published)
-    base = loaded_base.load_base(base_weights.find_base_weights("convnext_tiny", str(no_network)))
+    base = loaded_base.load_base(
+        base_weights.find_base_weights("convnext_tiny", str(no_network))
+    ).model
     weights = zip(base.get_weights(), published.get_weights(), strict=True)
     assert all(np.array_equal(ours.ravel(), theirs.ravel()) for ours, theirs in weights)
     parts = [
@@ -115,7 +117,7 @@ def test_what_keras_hub_downloads_is_kept_beside_keras_own_files(no_network, mon
         "keras",
         no_network / "keras" / "models" / "resnet_18_imagenet.weights.h5",
     )
-    assert same(preset, loaded_base.load_base(weights))
+    assert same(preset, loaded_base.load_base(weights).model)
     monkeypatch.delattr(models.ResNetBackbone, "from_preset")
     assert base_weights.find_base_weights("resnet18") == weights
 
@@ -149,7 +151,7 @@ def test_a_package_is_read_number_for_number_and_offline_once_cached(no_network,
         "package",
         True,
     )
-    assert same(base, loaded_base.load_base(weights))
+    assert same(base, loaded_base.load_base(weights).model)
 
 
 def test_without_a_network_it_says_what_to_do_instead(no_network):
@@ -183,8 +185,8 @@ def test_a_missing_keras_hub_is_told_from_a_missing_network(no_network, monkeypa
 def test_random_weights_say_so_and_are_the_same_every_time(no_network):
     weights = base_weights.find_base_weights("mobilenet_v2", "random")
     assert "RANDOM" in weights.note
-    base = loaded_base.load_base(weights)
-    assert same(base, loaded_base.load_base(weights))
+    base = loaded_base.load_base(weights).model
+    assert same(base, loaded_base.load_base(weights).model)
     # and a picture gets through them, up to the last layer
     top = base.predict_on_batch(
         np.random.default_rng(1).uniform(-1, 1, (4, 64, 64, 3)).astype(np.float32)

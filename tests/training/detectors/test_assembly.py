@@ -13,7 +13,9 @@ from toys.commands import build_environment
 from toys.features import make_toy_spec
 from toys.images import make_image
 from training import onnx_models
-from training.bases import base_models, input_signals
+from training.bases import input_signals
+from training.bases.base_models import build_base
+from training.bases.loaded_base import LoadedBase
 from training.detectors import assembly
 from training.features import layout
 from training.features.column_selection import (
@@ -29,7 +31,7 @@ from training.head_search.heads import build_uncompiled_head
 @pytest.fixture(scope="module")
 def base():
     keras.utils.set_random_seed(0)
-    return base_models.build_base("mobilenet_v2")
+    return LoadedBase.from_model(build_base("mobilenet_v2"))
 
 
 def test_resizing_is_pillows_lanczos():
@@ -57,8 +59,8 @@ def test_pooling_is_mean_and_standard_deviation():
 
 
 def test_a_selection_of_columns_equals_the_same_columns_of_everything(base):
-    whole = layout.build_extractor_model(base, "mobilenet_v2", (64, 32), 64)
-    columns = layout.list_columns(base, "mobilenet_v2", (64, 32))
+    whole = layout.build_extractor_model(base, (64, 32), 64)
+    columns = layout.list_columns(base, (64, 32))
     some = [
         column
         for column in columns
@@ -67,9 +69,7 @@ def test_a_selection_of_columns_equals_the_same_columns_of_everything(base):
     pixels = keras.Input((64, 64, 3))
     part = keras.Model(
         pixels,
-        layout.concatenate_columns(
-            layout.compute_columns(pixels, base, "mobilenet_v2", some), some
-        ),
+        layout.concatenate_columns(layout.compute_columns(pixels, base, some), some),
     )
     x = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
     assert np.allclose(
@@ -84,25 +84,17 @@ def test_a_selection_of_columns_equals_the_same_columns_of_everything(base):
 @pytest.mark.parametrize("statistics", STATISTIC_SETS)
 @pytest.mark.parametrize("sizes", [(64,), (64, 32)])
 def test_every_choice_of_columns_can_be_joined(base, taps, statistics, sizes):
-    everything = layout.list_columns(base, "mobilenet_v2", (64, 32))
+    everything = layout.list_columns(base, (64, 32))
     columns = select_columns(everything, taps=taps, statistics=statistics, sizes=sizes)
     pixels = keras.Input((64, 64, 3))
-    vector = layout.concatenate_columns(
-        layout.compute_columns(pixels, base, "mobilenet_v2", columns), columns
-    )
+    vector = layout.concatenate_columns(layout.compute_columns(pixels, base, columns), columns)
     assert vector.shape == (None, sum(column.stop - column.start for column in columns))
 
 
 def test_the_joined_detector_equals_head_on_features_in_keras_and_in_onnx(base, tmp_path):
-    columns = [
-        c
-        for c in layout.list_columns(base, "mobilenet_v2", (32, 64))
-        if c.tap in ("stem", "block5")
-    ]
+    columns = [c for c in layout.list_columns(base, (32, 64)) if c.tap in ("stem", "block5")]
     x = np.random.default_rng(0).uniform(0, 255, (3, 64, 64, 3)).astype(np.float32)
-    everything = np.asarray(
-        layout.build_extractor_model(base, "mobilenet_v2", (32, 64), 64).predict_on_batch(x)
-    )
+    everything = np.asarray(layout.build_extractor_model(base, (32, 64), 64).predict_on_batch(x))
     features = everything[:, compute_column_indices(columns)]
     labels = np.array([0, 1, 0])
     split = SplitFeatures(everything[:, None], labels)
@@ -115,7 +107,7 @@ def test_the_joined_detector_equals_head_on_features_in_keras_and_in_onnx(base, 
         assembly.EnsembleMember(columns, heads[0], 0.5),
         assembly.EnsembleMember(columns[:1], heads[1], -0.01),
     ]
-    joined = assembly.build_detector_model(base, "mobilenet_v2", 64, members)
+    joined = assembly.build_detector_model(base, 64, members)
     first = everything[:, compute_column_indices(columns[:1])]
     logits = 0.5 * heads[0].predict_on_batch(features) - 0.01 * heads[1].predict_on_batch(first)
     assert np.allclose(joined.predict_on_batch(x), 1 / (1 + np.exp(-logits)), atol=1e-5)

@@ -14,8 +14,8 @@ import pytest
 
 from runtime import console
 from training.baselines import scratch_models
-from training.bases import base_models
-from training.bases.base_models import BASE_MODELS
+from training.bases.base_models import BASE_MODELS, build_base
+from training.bases.loaded_base import LoadedBase
 from training.detectors import allowed_layers, assembly, safe_keras
 from training.detectors.safe_keras import CONFIG_MEMBER, MAX_MEMBER_BYTES, WEIGHTS_MEMBER
 from training.features import layout as feature_layout
@@ -34,11 +34,11 @@ def saved(tmp_path_factory) -> Path:
 
 
 def small_detector(name: str, taps: tuple[str, ...] = ()) -> keras.Model:
-    base = base_models.build_base(name)
-    smallest = max(SIDE, BASE_MODELS[name].smallest)
+    base = LoadedBase.from_model(build_base(name))
+    smallest = max(SIDE, base.spec.min_size_px)
     columns = [
         column
-        for column in feature_layout.list_columns(base, name, (smallest,))
+        for column in feature_layout.list_columns(base, (smallest,))
         if column.tap in taps or not taps
     ]
     width = sum(column.stop - column.start for column in columns)
@@ -46,7 +46,7 @@ def small_detector(name: str, taps: tuple[str, ...] = ()) -> keras.Model:
         assembly.EnsembleMember(columns, head(width, f"head{number}", number), 0.5)
         for number in (1, 2)
     ]
-    return assembly.build_detector_model(base, name, smallest + 32, members)
+    return assembly.build_detector_model(base, smallest + 32, members)
 
 
 def head(width: int, name: str, layers: int) -> keras.Model:
