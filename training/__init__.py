@@ -1,1 +1,1 @@
-"""Searches heads on frozen bases over cached features, and saves the winner as one Keras model."""
+"""Search heads on frozen bases over cached features, and save the best as one Keras model."""
