@@ -1,5 +1,5 @@
-"""`python -m validation`: judge a saved detector on the hold-out; `matrix` takes a data set apart
-by source."""
+"""`python -m validation`: judge a saved detector on the hold-out; `cross-generator` compares
+generators."""
 
 import sys
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from runtime import console
 from validation.settings import ValidationSettings
 
 VALIDATE_HELP = f"""{ValidationSettings.__doc__}
-One more command: `python -m validation matrix` trains a head on each generated source of a data set and tests it on every \
-other."""
+One more command: `python -m validation cross-generator` trains a head on each generated source of \
+a data set and tests it on every other."""
 
 
 def run_validate_command(words: list[str]) -> None:
@@ -27,7 +27,9 @@ def run_validate_command(words: list[str]) -> None:
 def run_cross_generator_command(words: list[str]) -> None:
     from validation.cross_generator.settings import CrossGeneratorSettings
 
-    settings = tyro.cli(CrossGeneratorSettings, prog="python -m validation matrix", args=words)
+    settings = tyro.cli(
+        CrossGeneratorSettings, prog="python -m validation cross-generator", args=words
+    )
 
     from training import keras_startup
 
@@ -39,7 +41,7 @@ def run_cross_generator_command(words: list[str]) -> None:
     evaluate_cross_generator(settings)
 
 
-COMMANDS: dict[str, Callable[[list[str]], None]] = {"matrix": run_cross_generator_command}
+COMMANDS: dict[str, Callable[[list[str]], None]] = {"cross-generator": run_cross_generator_command}
 
 
 def main() -> None:

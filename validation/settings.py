@@ -16,7 +16,7 @@ class ValidationSettings:
     Writes one page, report/index.html beside the model, with metrics.json, and the model's card
     README.md. What takes long is kept, so a second run takes seconds and an interrupted one carries
     on. The threshold and the temperature are the ones that training chose on the validation split.
-    `python -m validation matrix` asks instead what a detector that was trained on one generator
+    `python -m validation cross-generator` asks instead what a detector that was trained on one generator
     makes of the others. Exit code 5: the hold-out was altered, or an image was learnt from; 8: no
     detector, or an altered one.
     """

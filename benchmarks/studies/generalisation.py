@@ -29,8 +29,7 @@ from training import dataset
 from training.bases import weights
 from training.features.extractor import Extractor
 from validation import plain_json
-from validation.cross_generator import cross_generator as matrix_study
-from validation.cross_generator import heads, plan
+from validation.cross_generator import cross_generator, heads, plan
 from validation.cross_generator.plan import Experiment, ImageSource, SourceImages
 from validation.cross_generator.settings import CrossGeneratorSettings
 from validation.cross_generator.task import BaseFeatures
@@ -48,7 +47,7 @@ class Recipe:
 
     Attributes:
         crop: which of the two data sets.
-        changes: what differs from the settings of `python -m validation matrix`.
+        changes: what differs from the settings of `python -m validation cross-generator`.
         kind: what looks at the pictures.
     """
 
@@ -245,28 +244,28 @@ def measure_recipe(recipe: Recipe, folder: Path, out: Path) -> dict:
     if path.is_file():
         return json.loads(path.read_bytes())
     console.print_heading(recipe.name)
-    them = plan.select_source_images(data.records)
-    features = matrix_study.compute_base_features(
+    images = plan.select_source_images(data.records)
+    features = cross_generator.compute_base_features(
         data,
-        them,
+        images,
         weights.find_base_weights(settings.base, settings.weights),
         settings,
         recipe.kind,
     )
     splits.record_hold_out_opening(data.folder, "generalisation")
-    experiments = plan.plan_leave_one_source_out(them)
-    found = {
-        "outcomes": matrix_study.evaluate_experiments(experiments, them, features, settings),
+    experiments = plan.plan_leave_one_source_out(images)
+    result = {
+        "outcomes": cross_generator.evaluate_experiments(experiments, images, features, settings),
         "inner": {}
         if settings.head in SLOW_HEADS
-        else compute_inner_scores(them, features, settings),
+        else compute_inner_scores(images, features, settings),
     }
-    plain_json.write_plain_json(path, found)
+    plain_json.write_plain_json(path, result)
     return json.loads(path.read_bytes())
 
 
 def compute_inner_scores(
-    them: SourceImages, features: BaseFeatures, settings: CrossGeneratorSettings
+    images: SourceImages, features: BaseFeatures, settings: CrossGeneratorSettings
 ) -> dict[str, float]:
     """What a recipe is worth to somebody who has never seen one generator, by its name, judged
     without any hold-out.
@@ -274,43 +273,43 @@ def compute_inner_scores(
     The mean of two: AUC on each other generator, left out as well, and AUC on each other
     generator's validation images.
     """
-    generated = them.of("generated")
+    generated = images.list_sources("generated")
     without: dict[frozenset[ImageSource], heads.CalibratedHead] = {}
 
     def head(*left_out: ImageSource) -> tuple[heads.CalibratedHead, Experiment]:
-        learns = tuple(source for source in them.sources if source not in left_out)
-        experiment = Experiment("", learns, (), them.of("real"))
+        training_sources = tuple(source for source in images.sources if source not in left_out)
+        experiment = Experiment("", training_sources, (), images.list_sources("real"))
         if frozenset(left_out) not in without:
             without[frozenset(left_out)] = heads.fit_calibrated_head(
-                experiment, them, features, dataclasses.replace(settings, folds=0)
+                experiment, images, features, dataclasses.replace(settings, folds=0)
             )
         return without[frozenset(left_out)], experiment
 
-    found = {}
+    result = {}
     for unseen in generated:
         rest = [source for source in generated if source != unseen]
         known = [
-            _compute_auc(*head(unseen), them.rows([source], "validation"), them, features)
+            _compute_auc(*head(unseen), images.rows([source], "validation"), images, features)
             for source in rest
         ]
         unknown = []
         for source in rest:
             judge, experiment = head(unseen, source)
-            rows = plan.select_evaluation_rows(them, source, experiment.learns).rows
+            rows = plan.select_evaluation_rows(images, source, experiment.training_sources).rows
             unknown.append(
                 _compute_auc(
-                    judge, experiment, rows[them.split[rows] != "hold-out"], them, features
+                    judge, experiment, rows[images.split[rows] != "hold-out"], images, features
                 )
             )
-        found[unseen.name] = float((np.nanmean(known) + np.nanmean(unknown)) / 2)
-    return found
+        result[unseen.name] = float((np.nanmean(known) + np.nanmean(unknown)) / 2)
+    return result
 
 
 def _compute_auc(
     head: heads.CalibratedHead,
     experiment: Experiment,
     rows: np.ndarray,
-    them: SourceImages,
+    images: SourceImages,
     features: BaseFeatures,
 ) -> float:
     """Against the validation photographs; NaN where no image may test it."""
@@ -318,8 +317,8 @@ def _compute_auc(
 
     if not len(rows):
         return float("nan")
-    rows = np.concatenate([rows, them.rows(experiment.against, "validation")])
-    return float(roc_auc_score(them.label[rows], head.probabilities(features.plain[rows])))
+    rows = np.concatenate([rows, images.rows(experiment.comparison_sources, "validation")])
+    return float(roc_auc_score(images.label[rows], head.probabilities(features.plain[rows])))
 
 
 def rename_sources(row: dict, names: Mapping[str, str]) -> dict:

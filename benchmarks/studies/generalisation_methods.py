@@ -65,11 +65,11 @@ class TapsAndFrequenciesExtractor(Extractor):
 
         taps, columns = super().model()
         (size,) = self.sizes
-        found = [
+        result = [
             keras.ops.log(layout.pool_tap(*each) + 1.0)
             for each in self._strengths(resize_pixels(taps.input, size, "seen"))
         ]
-        start, ends = columns[-1].stop, WINDOW_SIDE_PX**2 * np.arange(len(found) + 1)
+        start, ends = columns[-1].stop, WINDOW_SIDE_PX**2 * np.arange(len(result) + 1)
         mine = [
             Column(size, "frequencies", statistic, int(start + begin), int(start + end))
             for statistic, begin, end in zip(
@@ -77,7 +77,7 @@ class TapsAndFrequenciesExtractor(Extractor):
             )
         ]
         return keras.Model(
-            taps.input, keras.layers.Concatenate()([taps.output, *found])
+            taps.input, keras.layers.Concatenate()([taps.output, *result])
         ), columns + mine
 
     def _strengths(self, pixels: "keras.KerasTensor") -> list[tuple["keras.KerasTensor", str]]:
@@ -182,7 +182,7 @@ class UnfrozenDetector:
         return sigmoid(logits.astype(np.float64))
 
 
-def train_unfrozen_detector(lesson: TrainingTask) -> UnfrozenDetector:
+def train_unfrozen_detector(task: TrainingTask) -> UnfrozenDetector:
     """Starts from ridge regression on all taps; trains it together with the opened blocks, as
     `python -m finetuning` does.
 
@@ -191,34 +191,34 @@ def train_unfrozen_detector(lesson: TrainingTask) -> UnfrozenDetector:
     """
     import keras
 
-    settings, columns = lesson.settings, lesson.features.columns
-    start = heads.HEAD_FITTERS["ridge"](lesson)
+    settings, columns = task.settings, task.features.columns
+    start = heads.HEAD_FITTERS["ridge"](task)
     keras.utils.set_random_seed(settings.seed)
     base = loaded_base.load_base(weights.find_base_weights(settings.base, settings.weights))
-    found = unfreezing.split_into_blocks(base)
+    blocks = unfreezing.split_into_blocks(base)
     names = [
-        block.name for block in found[: [block.below for block in found].index(BOUNDARY_TAP) + 1]
+        block.name for block in blocks[: [block.below for block in blocks].index(BOUNDARY_TAP) + 1]
     ]
-    unfreezing.unfreeze_blocks(base, found[: len(names)])
+    unfreezing.unfreeze_blocks(base, blocks[: len(names)])
     frozen = [column for column in columns if column.tap not in (*names, ACTIVATIONS_TAP)]
     made = _build_unfrozen_detector(base, columns, frozen, start)
     made.model.compile(
         keras.optimizers.AdamW(UNFROZEN_LEARNING_RATE, weight_decay=UNFROZEN_WEIGHT_DECAY),
         keras.losses.BinaryCrossentropy(from_logits=True),
     )
-    views = lesson.views(lesson.train)
+    views = task.views(task.train)
     rows = [
         np.repeat(each, views.shape[1])
-        for each in (lesson.them.label[lesson.train], compute_sample_weights(lesson, lesson.train))
+        for each in (task.images.label[task.train], compute_sample_weights(task, task.train))
     ]
     made.model.fit(
         made.inputs(views.reshape(-1, views.shape[2])),
         rows[0].astype(np.float32)[:, None],
         sample_weight=rows[1].astype(np.float32),
         validation_data=(
-            made.inputs(lesson.features.plain[lesson.validation]),
-            lesson.them.label[lesson.validation].astype(np.float32)[:, None],
-            compute_sample_weights(lesson, lesson.validation).astype(np.float32),
+            made.inputs(task.features.plain[task.validation]),
+            task.images.label[task.validation].astype(np.float32)[:, None],
+            compute_sample_weights(task, task.validation).astype(np.float32),
         ),
         epochs=UNFROZEN_EPOCHS,
         batch_size=UNFROZEN_BATCH_SIZE,

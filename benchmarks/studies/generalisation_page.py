@@ -9,12 +9,14 @@ INTRODUCTION_TEXT = """# Generators that nobody trained on
 
     {command}
 
-wrote this page; `python -m validation matrix --leave-one-source-out` measures any single recipe on your own data set. Each head
-is trained on cached features of a frozen base without the source that tests it, and is linear unless told otherwise. AUC with
-its 95% interval by bootstrap over groups: .5 is a coin, under .5 generated images look more real to a head than photographs.
-Photographs of known sources are those of the hold-out. The threshold is for 5% false alarms, set on training and validation
-images by heads that had not met them (five folds). The faces cut out are a data set of their own, without pictures that show no
-single face or only a small one: rows of different crops differ in their test images and splits, too.
+wrote this page; `python -m validation cross-generator --leave-one-source-out` measures any single
+recipe on your own data set. Each head is trained on cached features of a frozen base without the
+source that it is tested on, and is linear unless the table says otherwise. AUC with its 95%
+interval by bootstrap over groups: .5 is chance level; below .5 the head rates generated images as
+more real than photographs. Photographs of known sources are those of the hold-out. The threshold
+is for 5% false alarms, set on training and validation images by heads that were not trained on
+them (five folds). The face crops are a data set of their own, without images that show no single
+face or only a small one, so rows of different crops also differ in their test images and splits.
 """
 
 COMBINED_TEXT = """## Together
@@ -141,7 +143,7 @@ def _describe_sources(row: dict) -> str:
 
 
 def _render_aucs(rows: Mapping[str, dict], generators: Sequence[str]) -> str:
-    reals = [each["source"] for each in next(iter(rows.values()))["outcomes"][0]["alarms"]]
+    reals = [each["source"] for each in next(iter(rows.values()))["outcomes"][0]["false_alarms"]]
     head = [
         "recipe",
         *(f"{name} left out" for name in generators),
@@ -152,7 +154,7 @@ def _render_aucs(rows: Mapping[str, dict], generators: Sequence[str]) -> str:
     for name, row in rows.items():
         known = [cell["auc"]["value"] for cell in find_outcome(row, NOTHING_LEFT_OUT)["cells"]]
         alarms = [
-            next(a for a in find_outcome(row, real)["alarms"] if a["source"] == real)["fpr"]
+            next(a for a in find_outcome(row, real)["false_alarms"] if a["source"] == real)["fpr"]
             for real in reals
         ]
         lines.append(
@@ -219,7 +221,7 @@ def _render_real_sources(rows: Mapping[str, dict], names: Sequence[str]) -> str:
     lines = []
     for name in names:
         for each in rows[name]["outcomes"]:
-            alarms = [alarm for alarm in each["alarms"] if not alarm["seen"]]
+            alarms = [alarm for alarm in each["false_alarms"] if not alarm["seen"]]
             if (
                 alarms
                 and len(each["cells"]) == 1
@@ -240,7 +242,7 @@ def _render_history(rows: Mapping[str, dict]) -> str:
         changes = [
             (each, other)
             for each in row["outcomes"]
-            for other in each["history"]
+            for other in each["reprocessed"]
             if other["change"]["low"] is not None
         ]
         each, most = max(changes, key=lambda pair: abs(pair[1]["change"]["value"]))
@@ -260,18 +262,18 @@ def _render_abstention(
 ) -> str:
     lines = []
     for name in names:
-        known = find_outcome(rows[name], NOTHING_LEFT_OUT)["alarms"]
+        known = find_outcome(rows[name], NOTHING_LEFT_OUT)["false_alarms"]
         costs = ", ".join(
             f"{each['source']} {format_estimate(each['sure']['far'], 2)}" for each in known
         )
         for generator in generators:
-            sure = find_outcome(rows[name], generator)["cells"][0]["sure"]
+            sure = find_outcome(rows[name], generator)["cells"][0]["confident_errors"]
             lines.append(
                 [
                     name,
                     generator,
                     format_estimate(sure["wrong"], 2),
-                    format_estimate(sure["wrong_near"], 2),
+                    format_estimate(sure["wrong_in_distribution"], 2),
                     costs,
                 ]
             )

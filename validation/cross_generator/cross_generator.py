@@ -1,5 +1,4 @@
-"""matrix(): cached features -> a head for each generated source -> tested on every other ->
-printed, a page, TensorBoard."""
+"""Cross-generator evaluation: train a head on each generator, test it on every other."""
 
 from dataclasses import replace
 
@@ -22,59 +21,61 @@ from validation.cross_generator.task import BaseFeatures, ReprocessedFeatures
 
 
 def evaluate_cross_generator(settings: CrossGeneratorSettings) -> None:
-    """Trains and tests every head of the matrix, opens the hold-out once, and writes `matrix/` into
-    the data set's folder.
+    """Train and test every head, open the hold-out once, and write the report.
+
+    The report goes to `cross_generator/` in the data set's folder.
 
     Raises:
         PlainError: no data set, an altered one, fewer than two generated sources, or weights that
             cannot be had.
     """
     data = dataset.load_dataset(settings.data, settings.dataset)
-    them = plan.select_source_images(data.records)
+    images = plan.select_source_images(data.records)
     weights = base_weights.find_base_weights(settings.base, settings.weights)
-    rows, others = plan.plan_one_generator_each(them), []
+    experiments, left_out = plan.plan_one_generator_each(images), []
     if settings.leave_one_source_out:
-        others = plan.plan_leave_one_source_out(them)
+        left_out = plan.plan_leave_one_source_out(images)
 
     console.print_heading("Features of the frozen base")
-    features = compute_base_features(data, them, weights, settings)
+    features = compute_base_features(data, images, weights, settings)
 
-    console.print_heading(f"{len(rows) + len(others)} heads")
-    opened = splits.record_hold_out_opening(data.folder, "matrix")
-    # the history control is of the heads that leave something out
-    known = evaluate_experiments(rows, them, replace(features, processed={}), settings)
-    found = CrossGeneratorResult(
+    console.print_heading(f"{len(experiments) + len(left_out)} heads")
+    n_openings = splits.record_hold_out_opening(data.folder, "cross-generator")
+    # Only the heads that leave something out get the history control.
+    rows = evaluate_experiments(experiments, images, replace(features, processed={}), settings)
+    result = CrossGeneratorResult(
         data,
-        them,
+        images,
         weights,
         settings,
-        opened,
-        known,
-        evaluate_experiments(others, them, features, settings),
+        n_openings,
+        rows,
+        evaluate_experiments(left_out, images, features, settings),
     )
-    folder = data.folder / "matrix"
-    report.write_cross_generator_report(found, folder)
+    folder = data.folder / "cross_generator"
+    report.write_cross_generator_report(result, folder)
     report.log_cross_generator_report(
-        found, settings.logs / "validation" / f"matrix-{data.folder.absolute().name}"
+        result, settings.logs / "validation" / f"cross-generator-{data.folder.absolute().name}"
     )
-    report.print_cross_generator_report(found)
+    report.print_cross_generator_report(result)
     console.print_message(
-        f"The page: {folder / 'matrix.html'}. Heat map: tensorboard --logdir {settings.logs}"
+        f"The page: {folder / report.PAGE_FILE}. Heat map: tensorboard --logdir {settings.logs}"
     )
 
 
 def compute_base_features(
     data: Dataset,
-    them: SourceImages,
+    images: SourceImages,
     weights: BaseWeights,
     settings: CrossGeneratorSettings,
     kind: type[Extractor] | None = None,
 ) -> BaseFeatures:
-    """Features of all images, and of the training images' further views; what the cache holds is
-    not computed again.
+    """Return the features of all images, and of the training images' further views.
+
+    Cached features are not computed again.
 
     Args:
-        kind: what looks at the pictures.
+        kind: class of the extractor, `Extractor` by default.
     """
     console.print_message(f"{settings.base}: {weights.note}.")
     # As training does it, so that both share one cache.
@@ -83,23 +84,27 @@ def compute_base_features(
         weights, (settings.size,), side, settings.engine, settings.signals
     )
     plain = feature_cache.load_or_compute_features(
-        data.folder, them.records, extractor, settings.test_views
+        data.folder, images.records, extractor, settings.test_views
     )
-    train = them.rows(them.sources, "train")
+    train = images.rows(images.sources, "train")
     passes, views = plain.forward_passes, plain.values[train, :1]
     if settings.views > 1:
         more = feature_cache.load_or_compute_features(
-            data.folder, [them.records[row] for row in train], extractor, settings.views
+            data.folder, [images.records[row] for row in train], extractor, settings.views
         )
         passes, views = passes + more.forward_passes, more.values
     processed = {}
-    for source in them.sources if settings.history_control else ():
+    for source in images.sources if settings.history_control else ():
         how = source_processing.estimate_source_processing(
-            [them.records[row] for row in them.rows([source], *splits.SPLITS)]
+            [images.records[row] for row in images.rows([source], *splits.SPLITS)]
         )
-        others = np.flatnonzero(them.label != them.label[them.rows([source], "train")[0]])
+        others = np.flatnonzero(images.label != images.label[images.rows([source], "train")[0]])
         table = feature_cache.load_or_compute_features(
-            data.folder, [them.records[row] for row in others], extractor, settings.test_views, how
+            data.folder,
+            [images.records[row] for row in others],
+            extractor,
+            settings.test_views,
+            how,
         )
         values = np.full_like(plain.values[:, 0], np.nan)
         values[others] = table.values.mean(axis=1)
@@ -110,15 +115,15 @@ def compute_base_features(
     console.print_message(
         f"{settings.base}: {passes} forward passes, {plain.values.shape[2]} features an image."
     )
-    # a linear head's mean score is its score of the mean
+    # The mean of a linear head's scores is its score of the mean.
     return BaseFeatures(plain.columns, plain.values.mean(axis=1), views, processed)
 
 
 def evaluate_experiments(
     experiments: list[Experiment],
-    them: SourceImages,
+    images: SourceImages,
     features: BaseFeatures,
     settings: CrossGeneratorSettings,
 ) -> list[HeadOutcome]:
     steps = console.track_progress(experiments, "heads", len(experiments))
-    return [outcomes.evaluate_experiment(each, them, features, settings) for each in steps]
+    return [outcomes.evaluate_experiment(each, images, features, settings) for each in steps]

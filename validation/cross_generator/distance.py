@@ -1,5 +1,4 @@
-"""How far an image lies from all that a head was trained on: too far, and its verdict is no better
-than a guess."""
+"""Distance of images from a head's training distribution."""
 
 from dataclasses import dataclass, replace
 
@@ -11,46 +10,46 @@ DISTANCE_NEIGHBOURS = 5
 
 @dataclass(frozen=True)
 class TrainingDistribution:
-    """Where a head's training images lie.
+    """Training images of a head in feature space.
 
     Attributes:
         index: columns of the features that count, shape (used,).
         mean, scale: of those features over the training images, shape (used,).
         axes: directions in which training images differ most, scaled so that they vary by 1 in
-            each, shape (used, COMPONENTS).
-        places: of the training images, shape (images, COMPONENTS).
-        limit: the distance that at most `share` of the validation images reach.
+            each, shape (used, DISTANCE_COMPONENTS).
+        embeddings: of the training images, shape (images, DISTANCE_COMPONENTS).
+        max_distance: exceeded by at most `share` of the validation images.
     """
 
     index: np.ndarray
     mean: np.ndarray
     scale: np.ndarray
     axes: np.ndarray
-    places: np.ndarray
-    limit: float = np.inf
+    embeddings: np.ndarray
+    max_distance: float = np.inf
 
-    def distances(self, features: np.ndarray) -> np.ndarray:
-        """Mean distance of images from their NEIGHBOURS nearest training images, shape
+    def compute_distances(self, features: np.ndarray) -> np.ndarray:
+        """Return the mean distance to the DISTANCE_NEIGHBOURS nearest training images, shape
         (images,)."""
         from sklearn.neighbors import NearestNeighbors
 
-        nearest = NearestNeighbors(n_neighbors=min(DISTANCE_NEIGHBOURS, len(self.places))).fit(
-            self.places
+        nearest = NearestNeighbors(n_neighbors=min(DISTANCE_NEIGHBOURS, len(self.embeddings))).fit(
+            self.embeddings
         )
-        return nearest.kneighbors(self.placed(features))[0].mean(axis=1)
+        return nearest.kneighbors(self.project(features))[0].mean(axis=1)
 
-    def placed(self, features: np.ndarray) -> np.ndarray:
+    def project(self, features: np.ndarray) -> np.ndarray:
         return ((features[:, self.index] - self.mean) / self.scale) @ self.axes
 
-    def far(self, features: np.ndarray) -> np.ndarray:
-        """Whether images lie further away than validation images do, shape (images,)."""
-        return self.distances(features) > self.limit
+    def is_out_of_distribution(self, features: np.ndarray) -> np.ndarray:
+        """Return whether images are further away than `max_distance`, shape (images,)."""
+        return self.compute_distances(features) > self.max_distance
 
 
 def fit_training_distribution(
     plain: np.ndarray, index: np.ndarray, train: np.ndarray, validation: np.ndarray, share: float
 ) -> TrainingDistribution:
-    """Learns where the training images lie, and from validation images how far others may.
+    """Fit the distribution on training images; set `max_distance` on validation images.
 
     Args:
         plain: features of all images, shape (images, width).
@@ -65,8 +64,10 @@ def fit_training_distribution(
         (x - mean) / scale
     )
     axes = reduced.components_.T / np.sqrt(reduced.explained_variance_ + 1e-12)
-    found = TrainingDistribution(index, mean, scale, axes, ((x - mean) / scale) @ axes)
+    result = TrainingDistribution(index, mean, scale, axes, ((x - mean) / scale) @ axes)
     return replace(
-        found,
-        limit=float(np.quantile(found.distances(plain[validation]), 1 - share, method="higher")),
+        result,
+        max_distance=float(
+            np.quantile(result.compute_distances(plain[validation]), 1 - share, method="higher")
+        ),
     )

@@ -1,4 +1,4 @@
-"""The heat map of a matrix for TensorBoard; the page draws its own, from table cells."""
+"""AUC heat map for TensorBoard; the page makes its own from table cells."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from validation.cross_generator.outcomes import HeadOutcome
 
 
 def plot_auc_heat_map(rows: Sequence[HeadOutcome]) -> bytes:
-    """AUC of every cell, from purple (0) over white (.5) to green (1); PNG."""
+    """Plot the AUC of every cell, from purple (0) over white (.5) to green (1); return a PNG."""
     from matplotlib.figure import Figure
 
     values = np.array([[cell.auc.value for cell in row.cells] for row in rows])

@@ -1,5 +1,4 @@
-"""The heads of a matrix: on cached features, and with a threshold that no test image has a part
-in."""
+"""Train one head on cached features; its threshold uses no test image."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,193 +19,197 @@ from validation.cross_generator.settings import CrossGeneratorSettings
 from validation.cross_generator.task import BaseFeatures, TrainingTask
 
 MIN_SCALING_PHOTOGRAPHS = 10
-"""Photographs that did not teach a voice; where there are fewer, those that did help out with its
-unit."""
+"""With fewer validation photographs than this, training photographs help to scale an output."""
 
 
 @dataclass(frozen=True)
 class LinearOutputs:
-    """Linear scores, one for each generator or one for all; the loudest decides.
+    """Linear scores, one per generator or one for all; the highest dominates.
 
     Attributes:
-        weights, bias: shapes (width, voices) and (voices,).
+        weights, bias: shapes (width, outputs) and (outputs,).
     """
 
     weights: np.ndarray
     bias: np.ndarray
 
-    def each(self, features: np.ndarray) -> np.ndarray:
-        """Shape (images, voices); in double precision, because the bias is a difference of large
-        sums."""
+    def compute_outputs(self, features: np.ndarray) -> np.ndarray:
+        """Return the outputs, shape (images, outputs).
+
+        In double precision, because the bias is a difference of large sums."""
         return features.astype(np.float64) @ self.weights + self.bias
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
-        """Rises with the log of the sum of all voices' exponentials, which is close to the loudest;
-        not calibrated."""
-        return calibration.sigmoid(np.logaddexp.reduce(self.each(features), axis=1))
+        """Return uncalibrated probabilities: the sigmoid of the outputs' log-sum-exp."""
+        return calibration.sigmoid(np.logaddexp.reduce(self.compute_outputs(features), axis=1))
 
 
 @dataclass(frozen=True)
 class CalibratedHead:
-    """Voices, what images that did not teach them made of their threshold, and how far from home an
-    image may be.
+    """A scorer with its threshold and its training distribution.
 
     Attributes:
-        calibration: threshold and band of doubt.
-        home: the images that it was trained on, as places.
+        calibration: threshold and abstention band, from images that did not train the scorer.
+        training_distribution: where its training images lie in feature space.
     """
 
-    voices: LinearOutputs | SearchedEnsemble
+    scorer: LinearOutputs | SearchedEnsemble
     calibration: Calibration
-    home: TrainingDistribution
+    training_distribution: TrainingDistribution
 
     @property
     def threshold(self) -> float:
         return self.calibration.threshold
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
-        return self.voices.probabilities(features)
+        return self.scorer.probabilities(features)
 
 
 def fit_calibrated_head(
     experiment: Experiment,
-    them: SourceImages,
+    images: SourceImages,
     features: BaseFeatures,
     settings: CrossGeneratorSettings,
 ) -> CalibratedHead:
-    """Learns from the train split of what the experiment may see; its threshold is from images that
-    did not teach it."""
-    train, validation = (them.rows(experiment.learns, part) for part in ("train", "validation"))
+    """Train a head on the experiment's train split; set its threshold on images that did not train
+    it."""
+    train, validation = (
+        images.rows(experiment.training_sources, part) for part in ("train", "validation")
+    )
     columns = select_columns(
         features.columns,
         taps=settings.taps,
         statistics=POOLING_STATISTICS,
         sizes=(features.columns[0].size,),
     )
-    lesson = TrainingTask(
-        them,
+    task = TrainingTask(
+        images,
         features,
         settings,
         train,
         validation,
         compute_column_indices(columns),
     )
-    voices = HEAD_FITTERS[settings.head](lesson)
+    scorer = HEAD_FITTERS[settings.head](task)
     if settings.folds:
-        rows, probabilities = _predict_cross_fitted(lesson)
+        rows, probabilities = _predict_cross_fitted(task)
     else:
-        rows, probabilities = validation, voices.probabilities(features.plain[validation])
-    found = calibration.calibrate_probabilities(
-        probabilities, them.label[rows], settings.target_fpr
+        rows, probabilities = validation, scorer.probabilities(features.plain[validation])
+    result = calibration.calibrate_probabilities(
+        probabilities, images.label[rows], settings.target_fpr
     )
     return CalibratedHead(
-        voices,
-        found,
+        scorer,
+        result,
         distance.fit_training_distribution(
-            features.plain, lesson.index, train, validation, settings.target_fpr
+            features.plain, task.index, train, validation, settings.target_fpr
         ),
     )
 
 
-def _predict_cross_fitted(lesson: TrainingTask) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of train and validation images, and what heads say of them that have not met their
-    groups.
+def _predict_cross_fitted(task: TrainingTask) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of train and validation images with cross-fitted probabilities.
+
+    Each image is scored by a head that was not trained on its group.
 
     Raises:
-        PlainError: the images are of too few groups for so many folds.
+        PlainError: there are too few groups for so many folds.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    them, rows = lesson.them, np.concatenate([lesson.train, lesson.validation])
-    found = np.empty(len(rows))
-    splitter = StratifiedGroupKFold(lesson.settings.folds, shuffle=True, random_state=0)
-    for _, mine in splitter.split(rows, them.label[rows], them.group[rows]):
-        part = lesson.without(np.unique(them.group[rows[mine]]))
-        if len(np.unique(them.label[part.train])) < 2:
+    images, rows = task.images, np.concatenate([task.train, task.validation])
+    result = np.empty(len(rows))
+    splitter = StratifiedGroupKFold(task.settings.folds, shuffle=True, random_state=0)
+    for _, mine in splitter.split(rows, images.label[rows], images.group[rows]):
+        part = task.without(np.unique(images.group[rows[mine]]))
+        if len(np.unique(images.label[part.train])) < 2:
             raise console.PlainError(
-                f"--folds {lesson.settings.folds} leaves a head without a class to learn; its images are of too few groups. "
+                f"--folds {task.settings.folds} leaves a head without a class to learn; its images are of too few groups. "
                 "Take fewer folds, or 0."
             )
-        found[mine] = HEAD_FITTERS[lesson.settings.head](part).probabilities(
-            lesson.features.plain[rows[mine]]
+        result[mine] = HEAD_FITTERS[task.settings.head](part).probabilities(
+            task.features.plain[rows[mine]]
         )
-    return rows, found
+    return rows, result
 
 
-def _fit_logistic(lesson: TrainingTask) -> LinearOutputs:
-    """As the baselines of `python -m training`: C = 1, and every image weighs the same."""
-    views = lesson.views(lesson.train)
-    x = views.reshape(-1, views.shape[2])[:, lesson.index]
-    found = linear.fit_logistic_regression(
-        x, np.repeat(lesson.them.label[lesson.train], views.shape[1])
+def _fit_logistic(task: TrainingTask) -> LinearOutputs:
+    """Fit logistic regression as the baselines of `python -m training` do: C = 1, equal weights."""
+    views = task.views(task.train)
+    x = views.reshape(-1, views.shape[2])[:, task.index]
+    result = linear.fit_logistic_regression(
+        x, np.repeat(task.images.label[task.train], views.shape[1])
     )
-    return _stack_outputs([_expand_to_all_features(lesson, *found)])
+    return _stack_outputs([_expand_to_all_features(task, *result)])
 
 
-def _fit_ridge(lesson: TrainingTask) -> LinearOutputs:
-    return _stack_outputs([_fit_ridge_output(lesson, lesson.train)])
+def _fit_ridge(task: TrainingTask) -> LinearOutputs:
+    return _stack_outputs([_fit_ridge_output(task, task.train)])
 
 
-def _fit_ridge_per_generator(lesson: TrainingTask) -> LinearOutputs:
-    """One voice for each generator, against all photographs; in units of what photographs that
-    taught none of them get."""
-    them, train = lesson.them, lesson.train
-    real = lesson.validation[them.label[lesson.validation] == 0]
+def _fit_ridge_per_generator(task: TrainingTask) -> LinearOutputs:
+    """Fit one output per generator, against all photographs.
+
+    Each is scaled by the scores of photographs that trained none of them."""
+    images, train = task.images, task.train
+    real = task.validation[images.label[task.validation] == 0]
     if len(real) < MIN_SCALING_PHOTOGRAPHS:
-        real = np.concatenate([real, train[them.label[train] == 0]])
-    voices = []
-    for source in np.unique(them.source[train[them.label[train] == 1]]):
+        real = np.concatenate([real, train[images.label[train] == 0]])
+    outputs = []
+    for source in np.unique(images.source[train[images.label[train] == 1]]):
         weights, bias = _fit_ridge_output(
-            lesson, train[(them.label[train] == 0) | (them.source[train] == source)]
+            task, train[(images.label[train] == 0) | (images.source[train] == source)]
         )
-        scores = lesson.features.plain[real].astype(np.float64) @ weights + bias
-        voices.append((weights / scores.std(), (bias - scores.mean()) / scores.std()))
-    return _stack_outputs(voices)
+        scores = task.features.plain[real].astype(np.float64) @ weights + bias
+        outputs.append((weights / scores.std(), (bias - scores.mean()) / scores.std()))
+    return _stack_outputs(outputs)
 
 
-def _stack_outputs(voices: Sequence[tuple[np.ndarray, float]]) -> LinearOutputs:
+def _stack_outputs(outputs: Sequence[tuple[np.ndarray, float]]) -> LinearOutputs:
     return LinearOutputs(
-        np.stack([weights for weights, _ in voices], axis=1), np.array([bias for _, bias in voices])
+        np.stack([weights for weights, _ in outputs], axis=1),
+        np.array([bias for _, bias in outputs]),
     )
 
 
-def _fit_ridge_output(lesson: TrainingTask, rows: np.ndarray) -> tuple[np.ndarray, float]:
-    """Ridge regression of -1 (real) and 1 (generated) on standardised features; every source of a
-    class weighs the same.
+def _fit_ridge_output(task: TrainingTask, rows: np.ndarray) -> tuple[np.ndarray, float]:
+    """Fit ridge regression of -1 (real) and 1 (generated) on standardised features.
 
-    The penalty is as many as there are features, so that it means the same whatever is looked at.
+    Samples are weighted by `compute_sample_weights`.
+
+    The penalty grows with the number of features, so that it means the same for any selection.
     """
     from sklearn.linear_model import Ridge
 
-    views = lesson.views(rows)
-    x = views.reshape(-1, views.shape[2])[:, lesson.index].astype(np.float64)
-    weight = np.repeat(compute_sample_weights(lesson, rows), views.shape[1])
-    target = np.repeat(2.0 * lesson.them.label[rows] - 1, views.shape[1])
+    views = task.views(rows)
+    x = views.reshape(-1, views.shape[2])[:, task.index].astype(np.float64)
+    weight = np.repeat(compute_sample_weights(task, rows), views.shape[1])
+    target = np.repeat(2.0 * task.images.label[rows] - 1, views.shape[1])
     mean = np.average(x, axis=0, weights=weight)
     scale = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=weight) + 1e-6)
-    model = Ridge(alpha=lesson.settings.strength * x.shape[1] * views.shape[1])
+    model = Ridge(alpha=task.settings.strength * x.shape[1] * views.shape[1])
     model.fit((x - mean) / scale, target, sample_weight=weight)
     return _expand_to_all_features(
-        lesson, model.coef_ / scale, float(model.intercept_ - (model.coef_ * mean / scale).sum())
+        task, model.coef_ / scale, float(model.intercept_ - (model.coef_ * mean / scale).sum())
     )
 
 
 def _expand_to_all_features(
-    lesson: TrainingTask, weights: np.ndarray, bias: float
+    task: TrainingTask, weights: np.ndarray, bias: float
 ) -> tuple[np.ndarray, float]:
-    """The same over all of the base's features: 0 where the lesson does not look."""
-    whole = np.zeros(lesson.features.plain.shape[1])
-    whole[lesson.index] = weights
+    """Return the weights over all of the base's features: 0 for columns not in the task."""
+    whole = np.zeros(task.features.plain.shape[1])
+    whole[task.index] = weights
     return whole, bias
 
 
-def compute_sample_weights(lesson: TrainingTask, rows: np.ndarray) -> np.ndarray:
-    """Of images, 1 on average: both classes weigh the same; with `balance` "source" also every
-    source of a class."""
-    them = lesson.them
-    part = them.source[rows] if lesson.settings.balance == "source" else them.label[rows]
+def compute_sample_weights(task: TrainingTask, rows: np.ndarray) -> np.ndarray:
+    """Return sample weights with mean 1: both classes get equal total weight; with `balance`
+    "source" every source of a class does, too."""
+    images = task.images
+    part = images.source[rows] if task.settings.balance == "source" else images.label[rows]
     names, place, counts = np.unique(part, return_inverse=True, return_counts=True)
-    label = np.array([them.label[rows][place == number][0] for number in range(len(names))])
+    label = np.array([images.label[rows][place == number][0] for number in range(len(names))])
     share = 0.5 / np.array([np.sum(label == each) for each in label]) / counts
     return share[place] * len(rows)
 

@@ -1,5 +1,4 @@
-"""What a head of a matrix is worth on the images that its plan allows: ranks, calls, sure mistakes,
-a changed history."""
+"""Test one head: AUC, recall, false alarms, confident errors, and the history control."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,27 +21,27 @@ UNKNOWN_ESTIMATE = Estimate(np.nan, np.nan, np.nan)
 
 @dataclass(frozen=True)
 class ConfidentErrors:
-    """Wrong verdicts outside the band of doubt.
+    """Wrong verdicts outside the abstention band.
 
     Attributes:
         wrong: their share.
-        wrong_near: the same if images far from all that the head was trained on get no verdict.
-        far: share of such images.
+        wrong_in_distribution: the same if out-of-distribution images get no verdict.
+        out_of_distribution: share of images far from everything in training.
     """
 
     wrong: Estimate
-    wrong_near: Estimate
-    far: Estimate
+    wrong_in_distribution: Estimate
+    out_of_distribution: Estimate
 
 
 @dataclass(frozen=True)
 class GeneratorResult:
-    """What a head finds of one generated source, or of several together.
+    """Result on one generated source, or on several together.
 
     Attributes:
-        seen: whether the head learnt from it; then only its hold-out was tested.
-        left_out: images that were not tested because the head had met their group.
-        auc: against `photographs` photographs.
+        seen: whether the head was trained on it; then only its hold-out was tested.
+        left_out: images that were not tested because their group was in training.
+        auc: ROC AUC against `photographs` photographs.
         tpr: share called generated at the head's threshold.
     """
 
@@ -54,13 +53,12 @@ class GeneratorResult:
     photographs: int
     auc: Estimate
     tpr: Estimate
-    sure: ConfidentErrors
+    confident_errors: ConfidentErrors
 
 
 @dataclass(frozen=True)
 class FalseAlarms:
-    """How many photographs of one real source a head calls generated; the attributes are those of
-    Cell."""
+    """Share of one real source's photographs called generated; attributes as in `GeneratorResult`."""
 
     source: str
     seen: bool
@@ -68,37 +66,37 @@ class FalseAlarms:
     groups: int
     left_out: int
     fpr: Estimate
-    sure: ConfidentErrors
+    confident_errors: ConfidentErrors
 
 
 @dataclass(frozen=True)
 class ReprocessedResult:
-    """Test images of one class as a source of the other class would have published them.
+    """Test images of one class with the processing of a source of the other class.
 
     Attributes:
-        source, label: whose processing it was.
-        processing: what was done, in words.
-        plain, processed: share called generated without and with it.
-        change: of that share, paired.
+        source, label: source of the processing.
+        processing: the processing, in words.
+        share_before, share_after: share called generated without and with it.
+        change: paired change of that share.
     """
 
     source: str
     label: str
     processing: str
-    plain: float
-    processed: float
+    share_before: float
+    share_after: float
     change: Estimate
 
 
 @dataclass(frozen=True)
 class HeadOutcome:
-    """One head: what it learnt from, and what it is worth.
+    """One head: its training sources and its results.
 
     Attributes:
-        trained_on: names of the sources.
-        training_images: by label.
-        threshold_photographs: how many the threshold rests on.
-        history: empty unless it was asked for.
+        trained_on: names of the training sources.
+        training_images: counts by label.
+        threshold_photographs: number of photographs that set the threshold.
+        reprocessed: history control; empty unless asked for.
     """
 
     name: str
@@ -107,8 +105,8 @@ class HeadOutcome:
     threshold_photographs: int
     threshold: float
     cells: list[GeneratorResult]
-    alarms: list[FalseAlarms]
-    history: list[ReprocessedResult]
+    false_alarms: list[FalseAlarms]
+    reprocessed: list[ReprocessedResult]
 
 
 @dataclass(frozen=True)
@@ -117,137 +115,149 @@ class HeadEvaluation:
 
     experiment: Experiment
     head: CalibratedHead
-    them: SourceImages
+    images: SourceImages
     features: BaseFeatures
     seed: int
 
-    def tested(self, sources: Sequence[ImageSource]) -> tuple[np.ndarray, int]:
-        """Rows of the images that test the head, and how many more it had met the groups of."""
+    def select_rows(self, sources: Sequence[ImageSource]) -> tuple[np.ndarray, int]:
+        """Return the rows that test the head, and the number left out because of their group."""
         each = [
-            plan.select_evaluation_rows(self.them, source, self.experiment.learns)
+            plan.select_evaluation_rows(self.images, source, self.experiment.training_sources)
             for source in sources
         ]
         return np.concatenate([one.rows for one in each]), sum(one.left_out for one in each)
 
-    def judged(self, rows: np.ndarray, values: np.ndarray | None = None) -> ScoredImages:
-        """What the head says of images; `values` in place of their plain features."""
+    def score(self, rows: np.ndarray, values: np.ndarray | None = None) -> ScoredImages:
+        """Score images; `values` replace their plain features."""
         seen = (self.features.plain if values is None else values)[rows]
         probabilities = self.head.probabilities(seen)
         return ScoredImages(
-            probabilities, self.them.label[rows], self.them.group[rows], self.head.threshold
+            probabilities, self.images.label[rows], self.images.group[rows], self.head.threshold
         )
 
 
 def evaluate_experiment(
     experiment: Experiment,
-    them: SourceImages,
+    images: SourceImages,
     features: BaseFeatures,
     settings: CrossGeneratorSettings,
 ) -> HeadOutcome:
-    """Trains one head and tests it."""
-    head = heads.fit_calibrated_head(experiment, them, features, settings)
-    bench = HeadEvaluation(experiment, head, them, features, settings.seed)
-    train = them.label[them.rows(experiment.learns, "train")]
+    """Train one head and test it."""
+    head = heads.fit_calibrated_head(experiment, images, features, settings)
+    evaluation = HeadEvaluation(experiment, head, images, features, settings.seed)
+    train = images.label[images.rows(experiment.training_sources, "train")]
     parts = ("train", "validation") if settings.folds else ("validation",)
     return HeadOutcome(
         experiment.name,
-        tuple(source.name for source in experiment.learns),
+        tuple(source.name for source in experiment.training_sources),
         {"real": int(np.sum(train == 0)), "generated": int(np.sum(train == 1))},
-        int(np.sum(them.label[them.rows(experiment.learns, *parts)] == 0)),
+        int(np.sum(images.label[images.rows(experiment.training_sources, *parts)] == 0)),
         head.threshold,
-        [_evaluate_generators(sources, bench) for sources in experiment.tests],
-        [_evaluate_false_alarms(source, bench) for source in them.of("real")],
-        [_evaluate_reprocessed(source, bench) for source in features.processed],
+        [_evaluate_generators(sources, evaluation) for sources in experiment.test_sources],
+        [_evaluate_false_alarms(source, evaluation) for source in images.list_sources("real")],
+        [_evaluate_reprocessed(source, evaluation) for source in features.processed],
     )
 
 
-def _evaluate_generators(sources: Sequence[ImageSource], bench: HeadEvaluation) -> GeneratorResult:
-    generated, left_out = bench.tested(sources)
-    real, _ = bench.tested(bench.experiment.against)
-    both = _estimate_or_unknown(bench, np.concatenate([generated, real]), ("ROC AUC", "TPR"))
-    seen = all(source in bench.experiment.learns for source in sources)
+def _evaluate_generators(
+    sources: Sequence[ImageSource], evaluation: HeadEvaluation
+) -> GeneratorResult:
+    generated, left_out = evaluation.select_rows(sources)
+    real, _ = evaluation.select_rows(evaluation.experiment.comparison_sources)
+    both = _estimate_or_unknown(evaluation, np.concatenate([generated, real]), ("ROC AUC", "TPR"))
+    seen = all(source in evaluation.experiment.training_sources for source in sources)
     names = tuple(source.name for source in sources)
-    counts = len(generated), _count_groups(bench.them, generated), left_out, len(real)
+    counts = len(generated), _count_groups(evaluation.images, generated), left_out, len(real)
     return GeneratorResult(
         names,
         seen,
         *counts,
         both["ROC AUC"],
         both["TPR"],
-        _estimate_confident_errors(bench, generated, "TPR"),
+        _estimate_confident_errors(evaluation, generated, "TPR"),
     )
 
 
-def _evaluate_false_alarms(source: ImageSource, bench: HeadEvaluation) -> FalseAlarms:
-    rows, left_out = bench.tested([source])
-    counts = len(rows), _count_groups(bench.them, rows), left_out
-    fpr = _estimate_or_unknown(bench, rows, ("FPR",))["FPR"]
+def _evaluate_false_alarms(source: ImageSource, evaluation: HeadEvaluation) -> FalseAlarms:
+    rows, left_out = evaluation.select_rows([source])
+    counts = len(rows), _count_groups(evaluation.images, rows), left_out
+    fpr = _estimate_or_unknown(evaluation, rows, ("FPR",))["FPR"]
     return FalseAlarms(
         source.name,
-        source in bench.experiment.learns,
+        source in evaluation.experiment.training_sources,
         *counts,
         fpr,
-        _estimate_confident_errors(bench, rows, "FPR"),
+        _estimate_confident_errors(evaluation, rows, "FPR"),
     )
 
 
 def _estimate_or_unknown(
-    bench: HeadEvaluation, rows: np.ndarray, names: Sequence[str]
+    evaluation: HeadEvaluation, rows: np.ndarray, names: Sequence[str]
 ) -> dict[str, Estimate]:
     if not len(rows):
         return dict.fromkeys(names, UNKNOWN_ESTIMATE)
     return estimate_metrics(
-        bench.judged(rows), names=names, replicates=BOOTSTRAP_REPLICATES, seed=bench.seed
+        evaluation.score(rows), names=names, replicates=BOOTSTRAP_REPLICATES, seed=evaluation.seed
     )
 
 
 def _estimate_confident_errors(
-    bench: HeadEvaluation, rows: np.ndarray, share: str
+    evaluation: HeadEvaluation, rows: np.ndarray, share: str
 ) -> ConfidentErrors:
-    """Of images of one class; `share` is the metric that counts a share of it."""
+    """Estimate on images of one class; `share` is "TPR" or "FPR", the metric that counts them."""
     if not len(rows):
         return ConfidentErrors(UNKNOWN_ESTIMATE, UNKNOWN_ESTIMATE, UNKNOWN_ESTIMATE)
-    judged = bench.judged(rows)
+    scored = evaluation.score(rows)
     right = "generated" if share == "TPR" else "real"
     wrong = np.array(
         [
-            bench.head.calibration.decide(each) not in (right, ABSTAIN)
-            for each in judged.probabilities
+            evaluation.head.calibration.decide(each) not in (right, ABSTAIN)
+            for each in scored.probabilities
         ]
     )
-    far = bench.head.home.far(bench.features.plain[rows])
+    is_far = evaluation.head.training_distribution.is_out_of_distribution(
+        evaluation.features.plain[rows]
+    )
 
-    def counted(what: np.ndarray) -> Estimate:
-        said = ScoredImages(what.astype(float), judged.labels, judged.groups, 0.5)
+    def estimate_share(is_counted: np.ndarray) -> Estimate:
+        counted = ScoredImages(is_counted.astype(float), scored.labels, scored.groups, 0.5)
         return estimate_metrics(
-            said, names=(share,), replicates=BOOTSTRAP_REPLICATES, seed=bench.seed
+            counted, names=(share,), replicates=BOOTSTRAP_REPLICATES, seed=evaluation.seed
         )[share]
 
-    return ConfidentErrors(counted(wrong), counted(wrong & ~far), counted(far))
+    return ConfidentErrors(
+        estimate_share(wrong), estimate_share(wrong & ~is_far), estimate_share(is_far)
+    )
 
 
-def _evaluate_reprocessed(source: ImageSource, bench: HeadEvaluation) -> ReprocessedResult:
-    """Photographs for a generated source; for a real one the generated images that test the
-    head."""
-    processed = bench.features.processed[source]
+def _evaluate_reprocessed(source: ImageSource, evaluation: HeadEvaluation) -> ReprocessedResult:
+    """Compare shares called generated before and after a source's processing.
+
+    Photographs go through that of a generated source, generated images through that of a real
+    one."""
+    processed = evaluation.features.processed[source]
     share = "FPR" if source.label == "generated" else "TPR"
     if share == "FPR":
-        rows, _ = bench.tested(bench.experiment.against)
+        rows, _ = evaluation.select_rows(evaluation.experiment.comparison_sources)
     else:
-        rows, _ = bench.tested(
-            list(dict.fromkeys(each for sources in bench.experiment.tests for each in sources))
+        rows, _ = evaluation.select_rows(
+            list(
+                dict.fromkeys(
+                    each for sources in evaluation.experiment.test_sources for each in sources
+                )
+            )
         )
     if not len(rows):
         return ReprocessedResult(
             source.name, source.label, processed.name, np.nan, np.nan, UNKNOWN_ESTIMATE
         )
-    plain, after = bench.judged(rows), bench.judged(rows, processed.values)
-    change = estimate_paired_differences(after, plain, (share,), BOOTSTRAP_REPLICATES, bench.seed)[
-        share
-    ]
+    plain, after = evaluation.score(rows), evaluation.score(rows, processed.values)
+    change = estimate_paired_differences(
+        after, plain, (share,), BOOTSTRAP_REPLICATES, evaluation.seed
+    )[share]
     shares = [float(np.mean(each.called_generated)) for each in (plain, after)]
     return ReprocessedResult(source.name, source.label, processed.name, *shares, change)
 
 
-def _count_groups(them: SourceImages, rows: np.ndarray) -> int:
-    return len(np.unique(them.group[rows]))
+def _count_groups(images: SourceImages, rows: np.ndarray) -> int:
+    return len(np.unique(images.group[rows]))

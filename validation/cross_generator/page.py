@@ -1,8 +1,6 @@
-"""matrix.html: one page, complete in itself, about which generators a detector knows without having
-seen them.
+"""cross_generator.html: one self-contained page.
 
-It asks for nothing over the network and runs no script. All that strangers wrote (names of sources
-and files) is escaped.
+It loads nothing over the network and runs no script. Names of sources and files are escaped.
 """
 
 import math
@@ -20,23 +18,23 @@ from validation.metrics.intervals import BOOTSTRAP_REPLICATES, CONFIDENCE_LEVEL
 CROSS_GENERATOR_TEMPLATE = "page.html.jinja"
 
 GREY_BELOW_IMAGES, GREY_BELOW_GROUPS = 50, 20
-"""Under either a figure is printed in grey: its interval says little."""
+"""With fewer images or groups a figure is printed in grey: its interval says little."""
 
 MAX_CELL_OPACITY = 0.62
-"""Opacity of the strongest heat, under which text stays readable on white and on black."""
+"""Opacity of the strongest colour; text stays readable on white and on black."""
 
 
 @dataclass(frozen=True)
 class PageCell:
-    """One figure as the page shows it.
+    """One figure on the page.
 
     Attributes:
-        name: what was tested.
+        name: the tested source.
         label: "generated" or "real".
         tone: "high" or "low", the hue of the heat.
         heat: its opacity.
-        seen: whether the head learnt from what was tested.
-        few: whether too few images stand behind it.
+        seen: whether the head was trained on it.
+        few: whether it rests on too few images.
     """
 
     name: str
@@ -54,22 +52,22 @@ class PageCell:
 
 @dataclass(frozen=True)
 class HeadRow:
-    """One head: its name, how much taught it, and its figures."""
+    """One head: its name, its training images, and its figures."""
 
     name: str
     training: str
-    squares: list[PageCell]
-    alarms: list[PageCell]
+    cells: list[PageCell]
+    false_alarms: list[PageCell]
 
 
 @dataclass(frozen=True)
 class LeftOutRow:
-    """One figure of a head that was kept away from something.
+    """One result of a head with a source left out.
 
     Attributes:
-        tests: what was tested, in words.
+        tests: tested sources, in words.
         against: photographs behind the AUC, in words.
-        alarms: false alarms on photographs of each real source.
+        false_alarms: false alarms on photographs of each real source.
     """
 
     name: str
@@ -77,55 +75,56 @@ class LeftOutRow:
     against: str
     auc: PageCell
     tpr: PageCell
-    alarms: list[PageCell]
+    false_alarms: list[PageCell]
 
 
 @dataclass(frozen=True)
 class ConfidentErrorsRow:
-    """What a head says wrongly, and surely, of what it has never seen; the attributes are those of
-    matrix_outcomes.Sure."""
+    """Confident errors on a source never seen; attributes as in `outcomes.ConfidentErrors`."""
 
     name: str
     tests: str
     wrong: PageCell
-    near: PageCell
-    far: PageCell
+    in_distribution: PageCell
+    out_of_distribution: PageCell
 
 
-def render_cross_generator_page(found: CrossGeneratorResult) -> str:
-    brief = results.summarise_outcomes(found.rows)
+def render_cross_generator_page(result: CrossGeneratorResult) -> str:
+    summary = results.summarise_outcomes(result.rows)
     return html_pages.load_template(Path(__file__).parent, CROSS_GENERATOR_TEMPLATE).render(
-        found=found,
-        name=found.data.folder.absolute().name,
-        brief=brief,
+        result=result,
+        name=result.data.folder.absolute().name,
+        summary=summary,
         shown=results.format_number,
-        sentences=list(results.describe_findings(found)),
-        sources=results.count_images_per_source(found),
+        sentences=list(results.describe_findings(result)),
+        sources=results.count_images_per_source(result),
         auc=[
             _build_head_row(row, [_build_auc_cell(cell) for cell in row.cells])
-            for row in found.rows
+            for row in result.rows
         ],
         rates=[
             _build_head_row(row, [_build_tpr_cell(cell) for cell in row.cells])
-            for row in found.rows
+            for row in result.rows
         ],
-        left_out=[line for row in found.left_out for line in _build_left_out_rows(row)],
-        sure=[line for row in found.left_out for line in _build_confident_errors_rows(row)],
-        facts=results.build_cross_generator_json(found),
-        photographs=found.rows[0].threshold_photographs,
-        allowed=math.floor(found.settings.target_fpr * found.rows[0].threshold_photographs),
-        head=results.describe_head(found.settings),
+        left_out=[line for row in result.left_out for line in _build_left_out_rows(row)],
+        confident_errors=[
+            line for row in result.left_out for line in _build_confident_errors_rows(row)
+        ],
+        facts=results.build_cross_generator_json(result),
+        photographs=result.rows[0].threshold_photographs,
+        allowed=math.floor(result.settings.target_fpr * result.rows[0].threshold_photographs),
+        head=results.describe_head(result.settings),
         few=(GREY_BELOW_IMAGES, GREY_BELOW_GROUPS),
         confidence=CONFIDENCE_LEVEL,
         replicates=BOOTSTRAP_REPLICATES,
     )
 
 
-def _build_head_row(row: HeadOutcome, squares: list[PageCell]) -> HeadRow:
+def _build_head_row(row: HeadOutcome, cells: list[PageCell]) -> HeadRow:
     counts = row.training_images
     training = f"{counts['generated']:,} generated, {counts['real']:,} real"
     return HeadRow(
-        row.name, training, squares, [_build_false_alarm_cell(each) for each in row.alarms]
+        row.name, training, cells, [_build_false_alarm_cell(each) for each in row.false_alarms]
     )
 
 
@@ -148,7 +147,7 @@ def _build_cell(
 
 
 def _build_auc_cell(cell: GeneratorResult) -> PageCell:
-    """White at .5, which is a coin; green above, purple below."""
+    """Colour an AUC: white at .5 (chance level), green above, purple below."""
     value = cell.auc.value
     return _build_cell(
         _format_generators(cell.tested_on),
@@ -172,7 +171,7 @@ def _format_generators(names: Sequence[str]) -> str:
 
 
 def _build_left_out_rows(row: HeadOutcome) -> list[LeftOutRow]:
-    alarms = [_build_false_alarm_cell(each) for each in row.alarms]
+    alarms = [_build_false_alarm_cell(each) for each in row.false_alarms]
     kind = "of the hold-out" if all(each.seen for each in alarms) else "never seen"
     return [
         LeftOutRow(
@@ -189,7 +188,7 @@ def _build_left_out_rows(row: HeadOutcome) -> list[LeftOutRow]:
 
 def _build_confident_errors_rows(row: HeadOutcome) -> list[ConfidentErrorsRow]:
     tests = [(_format_generators(cell.tested_on), cell) for cell in row.cells if not cell.seen]
-    tests += [(alarms.source, alarms) for alarms in row.alarms if not alarms.seen]
+    tests += [(alarms.source, alarms) for alarms in row.false_alarms if not alarms.seen]
 
     def square(name: str, part: GeneratorResult | FalseAlarms, share: Estimate) -> PageCell:
         return _build_cell(name, share, share.value, "low", part)
@@ -200,7 +199,11 @@ def _build_confident_errors_rows(row: HeadOutcome) -> list[ConfidentErrorsRow]:
             name,
             *(
                 square(name, part, each)
-                for each in (part.sure.wrong, part.sure.wrong_near, part.sure.far)
+                for each in (
+                    part.confident_errors.wrong,
+                    part.confident_errors.wrong_in_distribution,
+                    part.confident_errors.out_of_distribution,
+                )
             ),
         )
         for name, part in tests

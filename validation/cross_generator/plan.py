@@ -1,5 +1,7 @@
-"""Which images teach a head and which test it: no test holds a group that the head or its threshold
-has met."""
+"""Plan the heads: which images train each one and which test it.
+
+No test holds a group that the head or its threshold was trained on.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,15 +13,15 @@ from data_collection.dataset.manifest import FaceRecord
 from runtime import console
 
 MIN_IMAGES_PER_SPLIT = {"train": 10, "validation": 1, "hold-out": 1}
-"""Images of a source in each split under which it is left out."""
+"""A source with fewer images in any split is left out."""
 
 NOTHING_LEFT_OUT = "nothing"
-"""The name of the experiment that leaves no source out."""
+"""Name of the experiment that leaves no source out."""
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """Where images come from; a real and a generated source may bear the same name."""
+    """A source of images; a real and a generated source may have the same name."""
 
     label: str
     name: str
@@ -30,9 +32,9 @@ class SourceImages:
     """The accepted images of the sources that take part, as arrays of shape (images,).
 
     Attributes:
-        source: place of each image's source in `sources`.
+        source: index of each image's source in `sources`.
         split: "train", "validation" or "hold-out"; images in quarantine are not among them.
-        group: images with the same number stand or fall together.
+        group: number of each image's group.
         label: 1 for generated.
     """
 
@@ -43,11 +45,11 @@ class SourceImages:
     group: np.ndarray
     label: np.ndarray
 
-    def of(self, label: str) -> tuple[ImageSource, ...]:
+    def list_sources(self, label: str) -> tuple[ImageSource, ...]:
         return tuple(source for source in self.sources if source.label == label)
 
     def rows(self, sources: Iterable[ImageSource], *parts: str) -> np.ndarray:
-        """Where the images of these sources in these splits are."""
+        """Return the rows of these sources' images in these splits."""
         wanted = [self.sources.index(source) for source in sources]
         return np.flatnonzero(np.isin(self.source, wanted) & np.isin(self.split, parts))
 
@@ -57,16 +59,16 @@ class Experiment:
     """One head.
 
     Attributes:
-        name: what sets it apart: the generated source that it knows, or what it was kept away from.
-        learns: sources whose train split teaches it and whose validation split sets its threshold.
-        tests: generated sources, one tuple for each figure.
-        against: real sources whose photographs an AUC ranks them against.
+        name: the generated source that it is trained on, or the sources that are left out.
+        training_sources: their train split trains it, their validation split sets its threshold.
+        test_sources: generated sources, one tuple for each figure.
+        comparison_sources: real sources whose photographs the AUC compares with.
     """
 
     name: str
-    learns: tuple[ImageSource, ...]
-    tests: tuple[tuple[ImageSource, ...], ...]
-    against: tuple[ImageSource, ...]
+    training_sources: tuple[ImageSource, ...]
+    test_sources: tuple[tuple[ImageSource, ...], ...]
+    comparison_sources: tuple[ImageSource, ...]
 
 
 @dataclass(frozen=True)
@@ -79,28 +81,30 @@ class EvaluationRows:
 
 
 def select_source_images(records: Sequence[FaceRecord]) -> SourceImages:
-    """The images of every source that has enough of them; names the others.
+    """Select the images of every source that has enough of them; warn about the others.
 
     Raises:
         PlainError: fewer than two generated sources are left, or no real one.
     """
     kept = manifest.select_accepted(records, *splits.SPLITS)
-    found = sorted(
+    result = sorted(
         {(record.label, record.source) for record in kept},
         key=lambda key: (manifest.LABELS.index(key[0]), key),
     )
     sources = [
         source
-        for source in (ImageSource(*key) for key in found)
+        for source in (ImageSource(*key) for key in result)
         if _has_enough_images(source, kept)
     ]
     if sum(source.label == "generated" for source in sources) < 2:
         raise console.PlainError(
-            "A matrix needs two generated sources with enough images; collect another into the data set with --generated."
+            "Cross-generator evaluation needs two generated sources with enough images; "
+            "collect another into the data set with --generated."
         )
     if all(source.label == "generated" for source in sources):
         raise console.PlainError(
-            "A matrix needs photographs; collect a real source into the data set with --real."
+            "Cross-generator evaluation needs photographs; collect a real source into the "
+            "data set with --real."
         )
     place = {source: number for number, source in enumerate(sources)}
     kept = [record for record in kept if ImageSource(record.label, record.source) in place]
@@ -132,17 +136,17 @@ def _has_enough_images(source: ImageSource, records: Iterable[FaceRecord]) -> bo
     return not short
 
 
-def plan_one_generator_each(them: SourceImages) -> list[Experiment]:
-    """One row for each generated source, one column for each."""
-    real, generated = them.of("real"), them.of("generated")
+def plan_one_generator_each(images: SourceImages) -> list[Experiment]:
+    """Plan one head for each generated source, tested on all of them."""
+    real, generated = images.list_sources("real"), images.list_sources("generated")
     columns = tuple((source,) for source in generated)
     return [Experiment(source.name, (*real, source), columns, real) for source in generated]
 
 
-def plan_leave_one_source_out(them: SourceImages) -> list[Experiment]:
-    """None; each generated source; where there are two real ones, also each of them, and each pair
-    of both classes."""
-    real, generated = them.of("real"), them.of("generated")
+def plan_leave_one_source_out(images: SourceImages) -> list[Experiment]:
+    """Plan heads that leave out: nothing; each generated source; and, where there are two real ones,
+    each of them, and each pair of both classes."""
+    real, generated = images.list_sources("real"), images.list_sources("generated")
     everything = Experiment(
         NOTHING_LEFT_OUT, (*real, *generated), tuple((source,) for source in generated), real
     )
@@ -150,10 +154,10 @@ def plan_leave_one_source_out(them: SourceImages) -> list[Experiment]:
     def without(*sources: ImageSource) -> Experiment:
         made = tuple(source for source in sources if source.label == "generated")
         taken = tuple(source for source in sources if source.label == "real")
-        learns = tuple(source for source in them.sources if source not in sources)
+        training_sources = tuple(source for source in images.sources if source not in sources)
         return Experiment(
             " and ".join(source.name for source in sources),
-            learns,
+            training_sources,
             (made or generated,),
             taken or real,
         )
@@ -169,12 +173,16 @@ def plan_leave_one_source_out(them: SourceImages) -> list[Experiment]:
 
 
 def select_evaluation_rows(
-    them: SourceImages, source: ImageSource, learns: Sequence[ImageSource]
+    images: SourceImages, source: ImageSource, training_sources: Sequence[ImageSource]
 ) -> EvaluationRows:
-    """Of a source that the head knows, the hold-out; of another, every image whose group it has not
-    met."""
-    if source in learns:
-        return EvaluationRows(them.rows([source], "hold-out"), 0)
-    rows = them.rows([source], *splits.SPLITS)
-    met = np.isin(them.group[rows], them.group[them.rows(learns, "train", "validation")])
+    """Select the images that may test a head.
+
+    The hold-out of a source that it was trained on; of any other source every image whose group
+    is not in its training or validation images."""
+    if source in training_sources:
+        return EvaluationRows(images.rows([source], "hold-out"), 0)
+    rows = images.rows([source], *splits.SPLITS)
+    met = np.isin(
+        images.group[rows], images.group[images.rows(training_sources, "train", "validation")]
+    )
     return EvaluationRows(rows[~met], int(met.sum()))

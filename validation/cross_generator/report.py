@@ -1,5 +1,4 @@
-"""What a matrix run leaves behind: matrix.json, matrix.html, a heat map in TensorBoard, and tables
-in the terminal."""
+"""Write cross_generator.json and .html, log a heat map to TensorBoard, print tables."""
 
 import math
 from collections.abc import Sequence
@@ -13,67 +12,69 @@ from validation.cross_generator.outcomes import FalseAlarms, GeneratorResult, He
 from validation.cross_generator.results import CrossGeneratorResult
 from validation.metrics.estimates import Estimate
 
+JSON_FILE, PAGE_FILE = "cross_generator.json", "cross_generator.html"
 TRAINED_ON_FOOTNOTE = "* trained on it: hold-out only"
 
 
-def write_cross_generator_report(found: CrossGeneratorResult, folder: Path) -> None:
-    plain_json.write_plain_json(folder / "matrix.json", results.build_cross_generator_json(found))
+def write_cross_generator_report(result: CrossGeneratorResult, folder: Path) -> None:
+    plain_json.write_plain_json(folder / JSON_FILE, results.build_cross_generator_json(result))
     atomic_files.write_atomically(
-        folder / "matrix.html", page.render_cross_generator_page(found).encode(errors="replace")
+        folder / PAGE_FILE, page.render_cross_generator_page(result).encode(errors="replace")
     )
 
 
-def log_cross_generator_report(found: CrossGeneratorResult, folder: Path) -> None:
-    brief = results.summarise_outcomes(found.rows)
+def log_cross_generator_report(result: CrossGeneratorResult, folder: Path) -> None:
+    summary = results.summarise_outcomes(result.rows)
     with tensorboard_logs.open_run_log(folder) as run:
         run.scalars(
             {
-                "matrix/mean AUC, diagonal": brief.diagonal,
-                "matrix/mean AUC, off the diagonal": brief.off_diagonal,
+                "cross_generator/mean AUC, diagonal": summary.diagonal,
+                "cross_generator/mean AUC, off the diagonal": summary.off_diagonal,
             }
         )
         run.picture(
-            "matrix/AUC", tensorboard_logs.decode_image(figures.plot_auc_heat_map(found.rows))
+            "cross_generator/AUC",
+            tensorboard_logs.decode_image(figures.plot_auc_heat_map(result.rows)),
         )
-        run.text("matrix", "\n\n".join(results.describe_findings(found)))
+        run.text("cross_generator", "\n\n".join(results.describe_findings(result)))
 
 
-def print_cross_generator_report(found: CrossGeneratorResult) -> None:
-    columns = [" and ".join(cell.tested_on) for cell in found.rows[0].cells]
+def print_cross_generator_report(result: CrossGeneratorResult) -> None:
+    columns = [" and ".join(cell.tested_on) for cell in result.rows[0].cells]
     console.print_table(
         f"AUC with its 95% interval: trained on the row, tested on the column ({TRAINED_ON_FOOTNOTE})",
         ["trained on", *columns],
         [
             [row.name, *(f"{cell.auc}{_format_trained_on_mark(cell)}" for cell in row.cells)]
-            for row in found.rows
+            for row in result.rows
         ],
     )
     print_rates(
-        f"At each row's threshold ({found.settings.target_fpr:.0%} of the photographs that set it)",
-        found.rows,
+        f"At each row's threshold ({result.settings.target_fpr:.0%} of the photographs that set it)",
+        result.rows,
     )
-    if found.left_out:
-        print_left_out(found.left_out)
-        print_confident_errors(found.left_out)
-        if found.settings.history_control:
-            print_history_control(found.left_out)
-    for sentence in results.describe_findings(found):
+    if result.left_out:
+        print_left_out(result.left_out)
+        print_confident_errors(result.left_out)
+        if result.settings.history_control:
+            print_history_control(result.left_out)
+    for sentence in results.describe_findings(result):
         console.out.print(console.sanitise_text(sentence), markup=False)
-    if found.banner:
-        console.print_warning(found.banner)
+    if result.banner:
+        console.print_warning(result.banner)
 
 
 def print_rates(title: str, rows: Sequence[HeadOutcome]) -> None:
-    """Share called generated, of every generated and every real source."""
+    """Print the share called generated, of every generated and every real source."""
     columns = [
         *(" and ".join(cell.tested_on) for cell in rows[0].cells),
-        *(f"false: {each.source}" for each in rows[0].alarms),
+        *(f"false: {each.source}" for each in rows[0].false_alarms),
     ]
     shares = [
         [
             row.name,
             *(_format_estimate(cell.tpr) for cell in row.cells),
-            *(_format_estimate(each.fpr) for each in row.alarms),
+            *(_format_estimate(each.fpr) for each in row.false_alarms),
         ]
         for row in rows
     ]
@@ -91,7 +92,7 @@ def print_left_out(rows: Sequence[HeadOutcome]) -> None:
             _format_estimate(cell.tpr),
             *(
                 f"{_format_estimate(each.fpr)}{_format_trained_on_mark(each)}"
-                for each in row.alarms
+                for each in row.false_alarms
             ),
         ]
         for row in rows
@@ -101,8 +102,8 @@ def print_left_out(rows: Sequence[HeadOutcome]) -> None:
         "never seen",
         "tested on",
         "AUC",
-        "found",
-        *(f"false: {each.source}" for each in rows[0].alarms),
+        "recall",
+        *(f"false: {each.source}" for each in rows[0].false_alarms),
     ]
     console.print_table(
         f"Leave one source out: trained on everything else ({TRAINED_ON_FOOTNOTE})", names, table
@@ -110,52 +111,54 @@ def print_left_out(rows: Sequence[HeadOutcome]) -> None:
 
 
 def print_confident_errors(rows: Sequence[HeadOutcome]) -> None:
-    """Wrong verdicts outside the band of doubt, before and after images far from the training
-    images get none."""
+    """Print wrong verdicts outside the abstention band, with and without out-of-distribution
+    images."""
     tests = [
         (row, " and ".join(each.tested_on), each)
         for row in rows
         for each in row.cells
         if not each.seen
     ]
-    tests += [(row, each.source, each) for row in rows for each in row.alarms if not each.seen]
+    tests += [
+        (row, each.source, each) for row in rows for each in row.false_alarms if not each.seen
+    ]
     table = [
         [
             row.name,
             name,
-            _format_estimate(each.sure.wrong),
-            _format_estimate(each.sure.wrong_near),
-            _format_estimate(each.sure.far),
+            _format_estimate(each.confident_errors.wrong),
+            _format_estimate(each.confident_errors.wrong_in_distribution),
+            _format_estimate(each.confident_errors.out_of_distribution),
         ]
         for row, name, each in tests
     ]
     console.print_table(
-        "Wrong and sure of it: outside the band of doubt",
+        "Confident errors: wrong verdicts outside the abstention band",
         [
             "never seen",
             "tested on",
-            "sure and wrong",
-            "the same, and not far",
-            "far from all training",
+            "confident errors",
+            "in distribution",
+            "out of distribution",
         ],
         table,
     )
 
 
 def print_history_control(rows: Sequence[HeadOutcome]) -> None:
-    """Of every head the processing that changes most; the page has them all."""
+    """Print, for every head, the processing that changes most; the page has them all."""
     table = []
     for row in rows:
-        most = max(row.history, key=lambda each: (each.change.known, abs(each.change.value)))
+        most = max(row.reprocessed, key=lambda each: (each.change.known, abs(each.change.value)))
         what = "photographs" if most.label == "generated" else "generated images"
-        calls = f"{most.plain:.2f}", f"{most.processed:.2f}", _format_estimate(most.change)
+        calls = f"{most.share_before:.2f}", f"{most.share_after:.2f}", _format_estimate(most.change)
         table.append([row.name, what, f"{most.source} ({most.processing})", *calls])
     names = [
         "never seen",
         "what",
         "goes through the processing of",
-        "called generated",
-        "and then",
+        "called generated before",
+        "after",
         "change",
     ]
     console.print_table(
@@ -164,7 +167,7 @@ def print_history_control(rows: Sequence[HeadOutcome]) -> None:
 
 
 def _format_estimate(estimate: Estimate) -> str:
-    """With two digits: a share of a few dozen images has no third."""
+    """Format with two digits: a share of a few dozen images has no third."""
     if math.isnan(estimate.value):
         return "n/a"
     return f"{estimate.value:.2f}" + (

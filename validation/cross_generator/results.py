@@ -1,4 +1,4 @@
-"""What a matrix run found, what it comes to in a sentence, and its JSON."""
+"""Result of a cross-generator evaluation: findings in sentences, and its JSON."""
 
 import math
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ from validation.metrics.intervals import BOOTSTRAP_REPLICATES, CONFIDENCE_LEVEL
 HEAD_DESCRIPTIONS = {
     "logistic": "logistic regression (C = 1)",
     "ridge": "ridge regression",
-    "ridge-per-generator": "ridge regression of each generator by itself, of which the surest decides,",
-    "search": "the committee that training finds",
+    "ridge-per-generator": "one ridge regression per generator, of which the most confident decides,",
+    "search": "the ensemble that training finds",
 }
 SIGNAL_DESCRIPTIONS = {"picture": "of the picture", "residual": "of its noise residual"}
 
 
 def describe_head(settings: CrossGeneratorSettings) -> str:
-    """What every row is, in words."""
+    """Describe the heads in words."""
     taps = "every tap" if settings.taps == "all" else f"the taps called {settings.taps!r}"
     shown = " and ".join(SIGNAL_DESCRIPTIONS[signal] for signal in settings.signals)
     return f"{HEAD_DESCRIPTIONS[settings.head]} on the standardised mean and standard deviation of {taps} {shown}"
@@ -33,32 +33,31 @@ def describe_head(settings: CrossGeneratorSettings) -> str:
 
 @dataclass(frozen=True)
 class CrossGeneratorResult:
-    """All that a run found.
+    """Result of a run.
 
     Attributes:
-        opened: how often this hold-out has been opened, this time included.
+        hold_out_openings: how often this hold-out has been opened, this time included.
         rows: one head for each generated source.
-        left_out: one head for each source, or pair of sources, that it was kept away from.
+        left_out: one head for each source, or pair of sources, left out of its training.
     """
 
     data: Dataset
-    them: SourceImages
+    images: SourceImages
     weights: BaseWeights
     settings: CrossGeneratorSettings
-    opened: int
+    hold_out_openings: int
     rows: list[HeadOutcome]
     left_out: list[HeadOutcome]
 
     @property
     def banner(self) -> str:
-        """What the audit of the data set makes every reader know first; empty if nothing."""
+        """Return the warning of the data set's audit; empty if there is none."""
         return audit.check_audit_gate(self.data.folder, self.data.records, accept_shortcuts=True)
 
 
 @dataclass(frozen=True)
 class CrossGeneratorSummary:
-    """The matrix in three figures: mean AUC on known and on unknown generators, and the cell with
-    the lowest AUC.
+    """Mean AUC on known and on unknown generators, and the cell with the lowest AUC.
 
     Attributes:
         worst: (row, cell); None if no cell has an AUC.
@@ -86,18 +85,18 @@ def format_number(value: float, digits: int = 3) -> str:
     return "n/a" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def describe_findings(found: CrossGeneratorResult) -> Iterator[str]:
-    """Diagonal, off-diagonal, worst cell, and the worst of what was left out, in words."""
-    brief = summarise_outcomes(found.rows)
-    yield f"On the generator that a head was trained on, the mean AUC is {format_number(brief.diagonal)} (the diagonal)."
-    yield f"On a generator that it has never seen, the mean AUC is {format_number(brief.off_diagonal)} (off the diagonal)."
-    if brief.worst:
-        row, cell = brief.worst
+def describe_findings(result: CrossGeneratorResult) -> Iterator[str]:
+    """Yield sentences: diagonal, off-diagonal, worst cell, and the worst sources left out."""
+    summary = summarise_outcomes(result.rows)
+    yield f"On the generator that a head was trained on, the mean AUC is {format_number(summary.diagonal)} (the diagonal)."
+    yield f"On a generator that it has never seen, the mean AUC is {format_number(summary.off_diagonal)} (off the diagonal)."
+    if summary.worst:
+        row, cell = summary.worst
         yield (
             f"The worst cell: trained on {row.name}, tested on {cell.tested_on[0]}, AUC {cell.auc}; of 100 such images it "
             f"finds {format_number(100 * cell.tpr.value, 0)} at its threshold."
         )
-    yield from _describe_left_out(found.left_out)
+    yield from _describe_left_out(result.left_out)
 
 
 def _describe_left_out(rows: list[HeadOutcome]) -> Iterator[str]:
@@ -113,7 +112,7 @@ def _describe_left_out(rows: list[HeadOutcome]) -> Iterator[str]:
     alarms = [
         (row, each)
         for row in rows
-        for each in row.alarms
+        for each in row.false_alarms
         if not each.seen and not math.isnan(each.fpr.value)
     ]
     if alarms:
@@ -122,7 +121,7 @@ def _describe_left_out(rows: list[HeadOutcome]) -> Iterator[str]:
             f"The most false alarms on photographs of a source never seen: {each.fpr} of {each.source}, trained on everything "
             f"but {row.name}."
         )
-    changed = [(row, each) for row in rows for each in row.history if each.change.known]
+    changed = [(row, each) for row in rows for each in row.reprocessed if each.change.known]
     if changed:
         row, each = max(changed, key=lambda pair: abs(pair[1].change.value))
         yield (
@@ -133,18 +132,18 @@ def _describe_left_out(rows: list[HeadOutcome]) -> Iterator[str]:
         )
 
 
-def build_cross_generator_json(found: CrossGeneratorResult) -> dict:
-    records, settings = found.data.records, found.settings
-    brief = summarise_outcomes(found.rows)
+def build_cross_generator_json(result: CrossGeneratorResult) -> dict:
+    records, settings = result.data.records, result.settings
+    summary = summarise_outcomes(result.rows)
     return {
-        "dataset": found.data.folder.name,
+        "dataset": result.data.folder.name,
         "fingerprint": manifest.compute_fingerprint(records),
         "hold_out_sha256": splits.compute_hold_out_sha256(records),
-        "hold_out_opened": found.opened,
-        "banner": found.banner,
-        "command": options.format_command_line("python -m validation matrix", settings),
+        "hold_out_opened": result.hold_out_openings,
+        "banner": result.banner,
+        "command": options.format_command_line("python -m validation cross-generator", settings),
         "settings": vars(settings),
-        "base": {key: getattr(found.weights, key) for key in ("base", "origin", "sha256", "note")},
+        "base": {key: getattr(result.weights, key) for key in ("base", "origin", "sha256", "note")},
         "canonicaliser": canonical.CANONICALISER_VERSION,
         "head": describe_head(settings),
         "intervals": {
@@ -154,24 +153,24 @@ def build_cross_generator_json(found: CrossGeneratorResult) -> dict:
             "drawn": "groups within class",
         },
         "versions": library_versions.get_library_versions(),
-        "sources": count_images_per_source(found),
+        "sources": count_images_per_source(result),
         "summary": {
-            "mean_auc_diagonal": brief.diagonal,
-            "mean_auc_off_diagonal": brief.off_diagonal,
-            "worst": brief.worst
-            and {"trained_on": brief.worst[0].name, "tested_on": brief.worst[1].tested_on[0]},
+            "mean_auc_diagonal": summary.diagonal,
+            "mean_auc_off_diagonal": summary.off_diagonal,
+            "worst": summary.worst
+            and {"trained_on": summary.worst[0].name, "tested_on": summary.worst[1].tested_on[0]},
         },
-        "matrix": found.rows,
-        "leave_one_source_out": found.left_out,
+        "one_generator_each": result.rows,
+        "leave_one_source_out": result.left_out,
     }
 
 
-def count_images_per_source(found: CrossGeneratorResult) -> list[dict]:
-    """Images of every source that takes part, by split, and its groups."""
-    them = found.them
+def count_images_per_source(result: CrossGeneratorResult) -> list[dict]:
+    """Count the images of every source by split, and its groups."""
+    images = result.images
     rows = []
-    for source in them.sources:
-        parts = {part: len(them.rows([source], part)) for part in splits.SPLITS}
-        groups = len({them.group[row] for row in them.rows([source], *splits.SPLITS)})
+    for source in images.sources:
+        parts = {part: len(images.rows([source], part)) for part in splits.SPLITS}
+        groups = len({images.group[row] for row in images.rows([source], *splits.SPLITS)})
         rows.append({"name": source.name, "label": source.label, **parts, "groups": groups})
     return rows

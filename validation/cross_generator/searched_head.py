@@ -1,5 +1,4 @@
-"""The head of a matrix that `python -m training` would find: its search and its committee, on the
-same cached features."""
+"""The head that `python -m training` would find: its search and ensemble, on cached features."""
 
 import tempfile
 from collections.abc import Sequence
@@ -39,12 +38,12 @@ class SearchedEnsemble:
         return sigmoid(np.mean(logits, axis=0, dtype=np.float64))
 
 
-def search_ensemble(lesson: "TrainingTask") -> SearchedEnsemble:
-    """What training finds with its own settings; its trials are not told and not kept."""
-    features = {lesson.settings.base: _build_training_features(lesson)}
+def search_ensemble(task: "TrainingTask") -> SearchedEnsemble:
+    """Search and train an ensemble with training's default settings; print and save no trial."""
+    features = {task.settings.base: _build_training_features(task)}
     labels, settings = (
-        lesson.them.label[lesson.validation],
-        TrainingSettings(bases=(lesson.settings.base,)),
+        task.images.label[task.validation],
+        TrainingSettings(bases=(task.settings.base,)),
     )
     before, console.err.quiet = console.err.quiet, True
     try:
@@ -60,13 +59,13 @@ def search_ensemble(lesson: "TrainingTask") -> SearchedEnsemble:
         console.err.quiet = before
 
 
-def _build_training_features(lesson: "TrainingTask") -> TrainingFeatures:
-    them = lesson.them
+def _build_training_features(task: "TrainingTask") -> TrainingFeatures:
+    images = task.images
     train, validation = (
-        SplitFeatures(values, them.label[rows], [them.records[row].source for row in rows])
+        SplitFeatures(values, images.label[rows], [images.records[row].source for row in rows])
         for values, rows in (
-            (lesson.views(lesson.train), lesson.train),
-            (lesson.features.plain[lesson.validation][:, None], lesson.validation),
+            (task.views(task.train), task.train),
+            (task.features.plain[task.validation][:, None], task.validation),
         )
     )
-    return TrainingFeatures(lesson.features.columns, train, validation)
+    return TrainingFeatures(task.features.columns, train, validation)

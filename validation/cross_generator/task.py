@@ -1,5 +1,4 @@
-"""TrainingTask: the images and the feature columns that one head of the cross-generator evaluation
-may learn from."""
+"""TrainingTask: the images and feature columns that one head is trained on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +12,10 @@ from validation.cross_generator.settings import CrossGeneratorSettings
 
 @dataclass(frozen=True)
 class ReprocessedFeatures:
-    """Features of all images, shape (images, width), after what `name` tells; NaN where it was not
-    done."""
+    """Features of reprocessed images, shape (images, width); NaN for images left as they are.
+
+    Attributes:
+        name: the processing, in words."""
 
     name: str
     values: np.ndarray
@@ -22,15 +23,15 @@ class ReprocessedFeatures:
 
 @dataclass(frozen=True)
 class BaseFeatures:
-    """What a base sees in the images of a plan.
+    """Features of all images of a plan.
 
     Attributes:
-        plain: of every image what is judged, float32, shape (images, width): view 0, or the mean
-            over views.
+        plain: features that are scored, float32, shape (images, width): view 0, or the mean over
+            views.
         views: all views of the training images, shape (training images, views, width), in the order
             of their rows.
-        processed: for every source, the images of the other class as it would have published them;
-            empty unless asked for.
+        processed: by source, the other class's images with that source's processing; empty
+            without --history-control.
     """
 
     columns: list[Column]
@@ -41,14 +42,14 @@ class BaseFeatures:
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """What a head may look at: rows of Images, and the columns of the features.
+    """Training data of one head: rows of `images` and columns of the features.
 
     Attributes:
         train, validation: rows of the images.
-        index: places of the columns.
+        index: indices of the feature columns.
     """
 
-    them: SourceImages
+    images: SourceImages
     features: BaseFeatures
     settings: CrossGeneratorSettings
     train: np.ndarray
@@ -56,14 +57,15 @@ class TrainingTask:
     index: np.ndarray
 
     def without(self, groups: np.ndarray) -> "TrainingTask":
-        """The same lesson without the images of some groups."""
+        """Return the same task without the images of some groups."""
         keep = [
-            rows[~np.isin(self.them.group[rows], groups)] for rows in (self.train, self.validation)
+            rows[~np.isin(self.images.group[rows], groups)]
+            for rows in (self.train, self.validation)
         ]
-        return TrainingTask(self.them, self.features, self.settings, *keep, self.index)
+        return TrainingTask(self.images, self.features, self.settings, *keep, self.index)
 
     def views(self, rows: np.ndarray) -> np.ndarray:
-        """Training images, shape (rows, views, width)."""
+        """Return the features of training images, shape (rows, views, width)."""
         return self.features.views[
-            np.searchsorted(self.them.rows(self.them.sources, "train"), rows)
+            np.searchsorted(self.images.rows(self.images.sources, "train"), rows)
         ]

@@ -21,7 +21,7 @@ SOURCES = [
 SPLITS = ("train", "train", "train", "train", "validation", "hold-out")
 
 
-def images() -> SourceImages:
+def make_images() -> SourceImages:
     source = np.repeat(np.arange(4), 60)
     records = [
         FaceRecord(str(n), SOURCES[place].label, SOURCES[place].name, "", "accepted")
@@ -37,35 +37,35 @@ def images() -> SourceImages:
     )
 
 
-def seen(them: SourceImages, values: np.ndarray) -> BaseFeatures:
+def seen(images: SourceImages, values: np.ndarray) -> BaseFeatures:
     return BaseFeatures(
-        FEATURE_COLUMNS, values, values[them.rows(them.sources, "train")][:, None], {}
+        FEATURE_COLUMNS, values, values[images.rows(images.sources, "train")][:, None], {}
     )
 
 
-def worth(them: SourceImages, values: np.ndarray) -> dict[str, float]:
+def worth(images: SourceImages, values: np.ndarray) -> dict[str, float]:
     return generalisation.compute_inner_scores(
-        them, seen(them, values.astype(np.float32)), CrossGeneratorSettings(head="ridge")
+        images, seen(images, values.astype(np.float32)), CrossGeneratorSettings(head="ridge")
     )
 
 
 def test_a_recipes_worth_depends_on_no_hold_out_and_not_on_the_generator_it_is_chosen_for():
-    them = images()
+    images = make_images()
     values = np.random.default_rng(0).normal(size=(240, FEATURE_WIDTH))
-    values[them.label == 1, 0] += 2
-    found = worth(them, values)
-    assert list(found) == ["gan", "net", "vae"]
+    values[images.label == 1, 0] += 2
+    result = worth(images, values)
+    assert list(result) == ["gan", "net", "vae"]
     spoilt = values.copy()
-    spoilt[them.split == "hold-out"] = 1e6
-    assert worth(them, spoilt) == found
-    for place, name in enumerate(found, 1):
+    spoilt[images.split == "hold-out"] = 1e6
+    assert worth(images, spoilt) == result
+    for place, name in enumerate(result, 1):
         spoilt = values.copy()
-        spoilt[them.source == place] = (
+        spoilt[images.source == place] = (
             np.random.default_rng(place).normal(size=(60, FEATURE_WIDTH)) * 50
         )
-        again = worth(them, spoilt)
-        assert again[name] == found[name]
-        assert all(again[other] != found[other] for other in found if other != name)
+        again = worth(images, spoilt)
+        assert again[name] == result[name]
+        assert all(again[other] != result[other] for other in result if other != name)
 
 
 def test_every_generator_gets_the_recipe_that_is_best_for_the_others():
@@ -103,16 +103,16 @@ def test_sources_are_renamed_and_classes_are_not():
             {
                 "name": "real and generated",
                 "cells": [{"tested_on": ["generated"]}],
-                "history": [replayed],
+                "reprocessed": [replayed],
             }
         ],
         "inner": {"generated": 0.5},
     }
-    found = generalisation.rename_sources(kept, {"real": "Kaggle", "generated": "GAN"})
-    assert found["inner"] == {"GAN": 0.5}
-    (outcome,) = found["outcomes"]
+    result = generalisation.rename_sources(kept, {"real": "Kaggle", "generated": "GAN"})
+    assert result["inner"] == {"GAN": 0.5}
+    (outcome,) = result["outcomes"]
     assert (outcome["name"], outcome["cells"][0]["tested_on"]) == ("Kaggle and GAN", ["GAN"])
-    assert outcome["history"] == [{**replayed, "source": "GAN"}]
+    assert outcome["reprocessed"] == [{**replayed, "source": "GAN"}]
 
 
 def test_numbers_are_told_as_in_the_tables():

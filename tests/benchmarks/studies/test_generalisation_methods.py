@@ -57,20 +57,20 @@ def test_opened_blocks_start_from_ridge_regression_and_learn(pixels, monkeypatch
     label = np.arange(24) % 2
     sources = [plan.ImageSource("real", "camera"), plan.ImageSource("generated", "gan")]
     split = np.where(np.arange(24) < 16, "train", "validation")
-    them = plan.SourceImages(sources, [None] * 24, label, split, np.arange(24), label)
+    images = plan.SourceImages(sources, [None] * 24, label, split, np.arange(24), label)
     features = BaseFeatures(extractor.columns, seen, seen[:16, None], {})
     settings = CrossGeneratorSettings(weights="random", size=SIDE, head="ridge")
-    experiment = types.SimpleNamespace(learns=sources)
-    start = heads.fit_calibrated_head(experiment, them, features, settings)
+    experiment = types.SimpleNamespace(training_sources=sources)
+    start = heads.fit_calibrated_head(experiment, images, features, settings)
     monkeypatch.setitem(heads.HEAD_FITTERS, "tuned", generalisation_methods.train_unfrozen_detector)
     object.__setattr__(settings, "head", "tuned")
     with monkeypatch.context() as patch:
         patch.setattr(generalisation_methods, "UNFROZEN_LEARNING_RATE", 0.0)
-        unmoved = heads.fit_calibrated_head(experiment, them, features, settings)
-    scores = start.voices.each(seen)[:, 0]
+        unmoved = heads.fit_calibrated_head(experiment, images, features, settings)
+    scores = start.scorer.compute_outputs(seen)[:, 0]
     np.testing.assert_allclose(
         unmoved.probabilities(seen), 1 / (1 + np.exp(-4 * scores)), atol=1e-3
     )
-    moved = heads.fit_calibrated_head(experiment, them, features, settings)
+    moved = heads.fit_calibrated_head(experiment, images, features, settings)
     assert not np.allclose(moved.probabilities(seen), unmoved.probabilities(seen), atol=1e-4)
     assert (moved.probabilities(seen[16:]) > 0.5).tolist() == [False, True] * 4

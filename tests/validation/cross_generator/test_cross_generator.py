@@ -1,4 +1,4 @@
-"""The generator matrix: no head is tested on what it has met, nothing is computed twice, and every
+"""Cross-generator evaluation: no head is tested on what it has met, nothing is computed twice, and every
 figure can be made again."""
 
 import json
@@ -29,10 +29,16 @@ from training.features import compute, feature_cache
 from training.features.extractor import Extractor
 from training.features.layout import Column
 from validation import plain_json
-from validation.cross_generator import cross_generator as matrix_study
-from validation.cross_generator import heads, outcomes, results
-from validation.cross_generator import plan as matrix_plan
+from validation.cross_generator import cross_generator, heads, outcomes, results
 from validation.cross_generator.cross_generator import evaluate_cross_generator
+from validation.cross_generator.plan import (
+    Experiment,
+    SourceImages,
+    plan_leave_one_source_out,
+    plan_one_generator_each,
+    select_evaluation_rows,
+    select_source_images,
+)
 from validation.cross_generator.settings import CrossGeneratorSettings
 from validation.cross_generator.task import BaseFeatures
 
@@ -100,14 +106,14 @@ class ToyExtractor:
 @pytest.fixture(scope="module", autouse=True)
 def quick():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matrix_study, "Extractor", ToyExtractor)
+        patch.setattr(cross_generator, "Extractor", ToyExtractor)
         patch.setattr(outcomes, "BOOTSTRAP_REPLICATES", 100)
         yield
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
-    """The folder of a data set with its matrix and the sources left out."""
+    """The folder of a data set with its evaluation and the sources left out."""
     folder = tmp_path_factory.mktemp("place") / "many"
     collect(folder, rows_of(folder))
     evaluate_cross_generator(settings(folder, leave_one_source_out=True))
@@ -121,16 +127,14 @@ def place(made, tmp_path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(made) -> dict:
-    return json.loads((made / "matrix" / "matrix.json").read_text())
+def result(made) -> dict:
+    return json.loads((made / "cross_generator" / "cross_generator.json").read_text())
 
 
 @pytest.fixture(scope="module")
-def plan(made) -> tuple[matrix_plan.SourceImages, list[matrix_plan.Experiment]]:
-    them = matrix_plan.select_source_images(manifest.read_manifest(made))
-    return them, matrix_plan.plan_one_generator_each(them) + matrix_plan.plan_leave_one_source_out(
-        them
-    )
+def plan(made) -> tuple[SourceImages, list[Experiment]]:
+    images = select_source_images(manifest.read_manifest(made))
+    return images, plan_one_generator_each(images) + plan_leave_one_source_out(images)
 
 
 def opened(folder: Path) -> list[str]:
@@ -138,66 +142,72 @@ def opened(folder: Path) -> list[str]:
 
 
 def test_no_test_image_or_group_was_met_in_training_or_by_the_threshold(plan):
-    them, experiments = plan
+    images, experiments = plan
     assert len(experiments) == 3 + 1 + 3 + 2 + 6
     for each in experiments:
-        met = set(them.group[them.rows(each.learns, "train", "validation")])
-        for source in them.sources:
-            rows = matrix_plan.select_evaluation_rows(them, source, each.learns).rows
+        met = set(images.group[images.rows(each.training_sources, "train", "validation")])
+        for source in images.sources:
+            rows = select_evaluation_rows(images, source, each.training_sources).rows
             assert len(rows)
-            assert not met & set(them.group[rows])
-            assert source not in each.learns or set(them.split[rows]) == {"hold-out"}
+            assert not met & set(images.group[rows])
+            assert source not in each.training_sources or set(images.split[rows]) == {"hold-out"}
 
 
-def test_a_source_never_seen_is_tested_whole_but_for_the_groups_that_were_met(found):
+def test_a_source_never_seen_is_tested_whole_but_for_the_groups_that_were_met(result):
     cells = {
         (row["name"], cell["tested_on"][0]): cell
-        for row in found["matrix"]
+        for row in result["one_generator_each"]
         for cell in row["cells"]
     }
     assert cells["gan", "<i>net</i>"]["images"] == 24
     assert (cells["gan", "gan"]["images"], cells["gan", "gan"]["seen"]) == (4, True)
     assert (cells["gan", "twins"]["images"], cells["gan", "twins"]["left_out"]) == (4, 20)
-    without = {row["name"]: row for row in found["leave_one_source_out"]}
+    without = {row["name"]: row for row in result["leave_one_source_out"]}
     assert (
         without["twins and camera"]["cells"][0]["images"] == 24
     )  # nobody has met the camera's groups there
 
 
 def test_a_head_does_not_depend_on_the_features_of_what_it_may_not_learn(plan):
-    them, experiments = plan
+    images, experiments = plan
     values = (
-        np.random.default_rng(0).normal(size=(len(them.records), FEATURE_WIDTH)).astype(np.float32)
+        np.random.default_rng(0)
+        .normal(size=(len(images.records), FEATURE_WIDTH))
+        .astype(np.float32)
     )
     for each in experiments:
         spoilt = np.full_like(values, 1e6)
-        allowed = them.rows(each.learns, "train", "validation")
+        allowed = images.rows(each.training_sources, "train", "validation")
         spoilt[allowed] = values[allowed]
         for head in ("logistic", "ridge", "ridge-per-generator"):
             how = CrossGeneratorSettings(head=head, folds=3)
             whole, blind = (
-                heads.fit_calibrated_head(each, them, features(them, seen), how)
+                heads.fit_calibrated_head(each, images, features(images, seen), how)
                 for seen in (values, spoilt)
             )
-            assert np.array_equal(whole.voices.weights, blind.voices.weights)
-            assert np.array_equal(whole.voices.bias, blind.voices.bias)
+            assert np.array_equal(whole.scorer.weights, blind.scorer.weights)
+            assert np.array_equal(whole.scorer.bias, blind.scorer.bias)
             assert whole.calibration == blind.calibration
-            assert whole.home.limit == blind.home.limit
+            assert (
+                whole.training_distribution.max_distance == blind.training_distribution.max_distance
+            )
 
 
 def test_a_searched_head_does_not_either_and_finds_what_it_was_taught(plan, capsys):
-    them, experiments = plan
+    images, experiments = plan
     values = (
-        np.random.default_rng(0).normal(size=(len(them.records), FEATURE_WIDTH)).astype(np.float32)
+        np.random.default_rng(0)
+        .normal(size=(len(images.records), FEATURE_WIDTH))
+        .astype(np.float32)
     )
-    values[:, :8] += 3 * them.label[:, None]
+    values[:, :8] += 3 * images.label[:, None]
     each = experiments[-1]
-    allowed = them.rows(each.learns, "train", "validation")
+    allowed = images.rows(each.training_sources, "train", "validation")
     spoilt = np.full_like(values, 1e6)
     spoilt[allowed] = values[allowed]
     whole, blind = (
         heads.fit_calibrated_head(
-            each, them, features(them, seen), CrossGeneratorSettings(head="search")
+            each, images, features(images, seen), CrossGeneratorSettings(head="search")
         )
         for seen in (values, spoilt)
     )
@@ -205,17 +215,17 @@ def test_a_searched_head_does_not_either_and_finds_what_it_was_taught(plan, caps
     assert (
         np.array_equal(said, blind.probabilities(values)) and whole.calibration == blind.calibration
     )
-    assert roc_auc_score(them.label, said) > 0.9
+    assert roc_auc_score(images.label, said) > 0.9
     assert "trial" not in capsys.readouterr().err
 
 
-def features(them: matrix_plan.SourceImages, values: np.ndarray) -> BaseFeatures:
+def features(images: SourceImages, values: np.ndarray) -> BaseFeatures:
     return BaseFeatures(
-        FEATURE_COLUMNS, values, values[them.rows(them.sources, "train")][:, None], {}
+        FEATURE_COLUMNS, values, values[images.rows(images.sources, "train")][:, None], {}
     )
 
 
-def test_a_cell_is_what_an_independent_computation_gives(made, found):
+def test_a_cell_is_what_an_independent_computation_gives(made, result):
     records = [
         record
         for record in manifest.read_manifest(made)
@@ -241,7 +251,7 @@ def test_a_cell_is_what_an_independent_computation_gives(made, found):
     threshold = calibration.calibrate_probabilities(
         scores[in_split["validation"]], y[in_split["validation"]], 0.05
     ).threshold
-    row = next(row for row in found["matrix"] if row["name"] == "gan")
+    row = next(row for row in result["one_generator_each"] if row["name"] == "gan")
     cell = next(cell for cell in row["cells"] if cell["tested_on"] == ["<i>net</i>"])
     tested = ~known | (in_split["hold-out"] & ~y)
     assert row["threshold"] == pytest.approx(threshold, abs=1e-3)
@@ -254,9 +264,9 @@ def test_a_cell_is_what_an_independent_computation_gives(made, found):
     )
 
 
-def test_a_photograph_is_an_alarm_where_it_reaches_the_threshold(found):
-    without = {row["name"]: row for row in found["leave_one_source_out"]}
-    alarms = {each["source"]: each for each in without["camera"]["alarms"]}
+def test_a_photograph_is_an_alarm_where_it_reaches_the_threshold(result):
+    without = {row["name"]: row for row in result["leave_one_source_out"]}
+    alarms = {each["source"]: each for each in without["camera"]["false_alarms"]}
     assert (alarms["camera"]["seen"], alarms["camera"]["images"]) == (
         False,
         4,
@@ -271,14 +281,14 @@ def test_a_photograph_is_an_alarm_where_it_reaches_the_threshold(found):
     assert {name for name in without if " and " in name} >= {"gan and camera", "twins and scanner"}
 
 
-def test_a_second_run_computes_no_feature_and_finds_the_same(place, found, capsys):
+def test_a_second_run_computes_no_feature_and_finds_the_same(place, result, capsys):
     evaluate_cross_generator(settings(place, leave_one_source_out=True))
     assert "mobilenet_v2: 0 forward passes" in capsys.readouterr().err
-    again = json.loads((place / "matrix" / "matrix.json").read_text())
-    assert {key: again[key] for key in ("matrix", "leave_one_source_out", "summary")} == {
-        key: found[key] for key in ("matrix", "leave_one_source_out", "summary")
-    }
-    assert (again["hold_out_opened"], opened(place)) == (2, ["matrix", "matrix"])
+    again = json.loads((place / "cross_generator" / "cross_generator.json").read_text())
+    assert {
+        key: again[key] for key in ("one_generator_each", "leave_one_source_out", "summary")
+    } == {key: result[key] for key in ("one_generator_each", "leave_one_source_out", "summary")}
+    assert (again["hold_out_opened"], opened(place)) == (2, ["cross-generator", "cross-generator"])
 
 
 def test_an_interrupted_run_opens_nothing_and_carries_on(place, monkeypatch, capsys):
@@ -295,7 +305,7 @@ def test_an_interrupted_run_opens_nothing_and_carries_on(place, monkeypatch, cap
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(feature_cache.np, "stack", interrupted)
         evaluate_cross_generator(settings(place))
-    assert opened(place) == ["matrix"]
+    assert opened(place) == ["cross-generator"]
     kept = Counter(path.parent.name for path in place.glob("features/*/*.npz")).total()
     evaluate_cross_generator(settings(place))
     assert f"mobilenet_v2: {120 - 8 * kept} forward passes" in capsys.readouterr().err
@@ -303,17 +313,17 @@ def test_an_interrupted_run_opens_nothing_and_carries_on(place, monkeypatch, cap
 
 
 def test_the_features_are_those_of_the_frozen_base(place, plan, monkeypatch):
-    monkeypatch.setattr(matrix_study, "Extractor", Extractor)
-    them, weights = plan[0], base_weights.find_base_weights("mobilenet_v2", "random")
+    monkeypatch.setattr(cross_generator, "Extractor", Extractor)
+    images, weights = plan[0], base_weights.find_base_weights("mobilenet_v2", "random")
     few = replace(
-        them,
-        records=them.records[:12],
-        source=them.source[:12],
-        split=them.split[:12],
-        group=them.group[:12],
+        images,
+        records=images.records[:12],
+        source=images.source[:12],
+        split=images.split[:12],
+        group=images.group[:12],
     )
     data = replace(dataset.load_dataset(Path("data"), place), folder=place)
-    seen = matrix_study.compute_base_features(
+    seen = cross_generator.compute_base_features(
         data, few, weights, settings(place, size=32, engine="keras")
     )
     ours = feature_cache.load_or_compute_features(
@@ -321,8 +331,8 @@ def test_the_features_are_those_of_the_frozen_base(place, plan, monkeypatch):
     )
     assert ours.forward_passes == 0  # the cache that training reads
     assert np.array_equal(ours.values[:, 0], seen.plain)
-    assert np.array_equal(seen.plain[them.split[:12] == "train"], seen.views[:, 0])
-    averaged = matrix_study.compute_base_features(
+    assert np.array_equal(seen.plain[images.split[:12] == "train"], seen.views[:, 0])
+    averaged = cross_generator.compute_base_features(
         data, few, weights, settings(place, size=32, engine="keras", test_views=3)
     )
     three = feature_cache.load_or_compute_features(
@@ -333,20 +343,23 @@ def test_the_features_are_those_of_the_frozen_base(place, plan, monkeypatch):
 
 
 def test_every_view_of_a_training_image_teaches_with_its_label(plan):
-    them, (experiment, *_) = plan
+    images, (experiment, *_) = plan
     draw = np.random.default_rng(1)
-    train = them.rows(them.sources, "train")
-    plain = draw.normal(size=(len(them.records), FEATURE_WIDTH)).astype(np.float32)
-    views = draw.normal(size=(len(train), 3, FEATURE_WIDTH)) + them.label[train][:, None, None]
-    seen = replace(features(them, plain), views=views.astype(np.float32))
-    head = heads.fit_calibrated_head(experiment, them, seen, CrossGeneratorSettings())
-    mine = np.isin(them.source[train], [them.sources.index(source) for source in experiment.learns])
+    train = images.rows(images.sources, "train")
+    plain = draw.normal(size=(len(images.records), FEATURE_WIDTH)).astype(np.float32)
+    views = draw.normal(size=(len(train), 3, FEATURE_WIDTH)) + images.label[train][:, None, None]
+    seen = replace(features(images, plain), views=views.astype(np.float32))
+    head = heads.fit_calibrated_head(experiment, images, seen, CrossGeneratorSettings())
+    mine = np.isin(
+        images.source[train],
+        [images.sources.index(source) for source in experiment.training_sources],
+    )
     x = np.concatenate([views[mine][:, view] for view in range(3)])
-    y = np.tile(them.label[train][mine], 3)
+    y = np.tile(images.label[train][mine], 3)
     columns = np.concatenate([np.arange(c.start, c.stop) for c in FEATURE_COLUMNS if c.size == 32])
     mean, scale = x[:, columns].mean(axis=0), np.sqrt(x[:, columns].var(axis=0) + 1e-6)
     model = LogisticRegression(max_iter=500).fit((x[:, columns] - mean) / scale, y)
-    assert np.allclose(head.voices.weights[columns, 0], model.coef_[0] / scale, atol=1e-2)
+    assert np.allclose(head.scorer.weights[columns, 0], model.coef_[0] / scale, atol=1e-2)
     assert roc_auc_score(y, head.probabilities(x)) > 0.95
 
 
@@ -355,25 +368,29 @@ def test_more_views_are_of_training_images_only(place, capsys):
     assert "mobilenet_v2: 80 forward passes" in capsys.readouterr().err
 
 
-def test_the_page_is_complete_in_itself_and_escapes_what_strangers_wrote(made, found):
-    text = (made / "matrix" / "matrix.html").read_text()
+def test_the_page_is_complete_in_itself_and_escapes_what_strangers_wrote(made, result):
+    text = (made / "cross_generator" / "cross_generator.html").read_text()
     assert "default-src 'none'; style-src 'unsafe-inline'" in text
     assert not [
         word for word in ("<script", "http://", "https://", "src=", "<i>net") if word in text
     ]
     assert "&lt;i&gt;net&lt;/i&gt;" in text
-    for row in found["matrix"] + found["leave_one_source_out"]:
+    for row in result["one_generator_each"] + result["leave_one_source_out"]:
         for cell in row["cells"]:
             assert f"{cell['auc']['value']:.3f}" in text
-    assert found["base"]["sha256"] in text and found["fingerprint"] in text
+    assert result["base"]["sha256"] in text and result["fingerprint"] in text
     assert f"--dataset {made} --leave-one-source-out --size 64" in text
 
 
 def test_what_cannot_be_computed_reads_n_a(plan):
-    them, experiments = plan
-    met = replace(them, group=np.zeros(len(them.records), dtype=int))  # every image is of one group
+    images, experiments = plan
+    met = replace(
+        images, group=np.zeros(len(images.records), dtype=int)
+    )  # every image is of one group
     values = (
-        np.random.default_rng(0).normal(size=(len(them.records), FEATURE_WIDTH)).astype(np.float32)
+        np.random.default_rng(0)
+        .normal(size=(len(images.records), FEATURE_WIDTH))
+        .astype(np.float32)
     )
     outcome = outcomes.evaluate_experiment(
         experiments[0], met, features(met, values), CrossGeneratorSettings()
@@ -390,8 +407,10 @@ def test_what_cannot_be_computed_reads_n_a(plan):
 
 
 def test_tensorboard_shows_the_heat_map(made):
-    events = EventAccumulator(str(made.parent / "logs" / "validation" / "matrix-many")).Reload()
-    assert "matrix/AUC" in events.Tags()["images"]
+    events = EventAccumulator(
+        str(made.parent / "logs" / "validation" / "cross-generator-many")
+    ).Reload()
+    assert "cross_generator/AUC" in events.Tags()["images"]
     assert len(events.Tags()["scalars"]) == 2
 
 
@@ -402,7 +421,7 @@ def test_one_generated_source_is_refused_in_one_sentence(place):
     )
     with pytest.raises(
         console.PlainError,
-        match=r"^A matrix needs two generated sources with enough images; [^.]+\.$",
+        match=r"^Cross-generator evaluation needs two generated sources with enough images; [^.]+\.$",
     ):
         evaluate_cross_generator(settings(place))
     assert opened(place) == []
@@ -423,8 +442,8 @@ def test_a_source_with_too_few_images_is_named_and_left_out(place, capsys):
         "gan (generated) is left out; it has too few images: 3 in train (at least 10)"
         in capsys.readouterr().err
     )
-    again = json.loads((place / "matrix" / "matrix.json").read_text())
-    assert [row["name"] for row in again["matrix"]] == ["<i>net</i>", "twins"]
+    again = json.loads((place / "cross_generator" / "cross_generator.json").read_text())
+    assert [row["name"] for row in again["one_generator_each"]] == ["<i>net</i>", "twins"]
     assert not any("gan" in row["trained_on"] for row in again["leave_one_source_out"])
 
 
@@ -435,18 +454,18 @@ def test_an_altered_hold_out_is_refused_and_not_opened(place):
         console.PlainError, match="The hold-out is not the one that was sealed"
     ) as refused:
         evaluate_cross_generator(settings(place))
-    assert (refused.value.exit_code, opened(place)) == (console.EXIT_LEAK, ["matrix"])
+    assert (refused.value.exit_code, opened(place)) == (console.EXIT_LEAK, ["cross-generator"])
 
 
 def test_images_in_quarantine_take_no_part(plan):
-    them, _ = plan
+    images, _ = plan
     moved = [
         replace(record, split=splits.QUARANTINE) if n % 6 == 5 and n > 6 else record
-        for n, record in enumerate(them.records)
+        for n, record in enumerate(images.records)
     ]
     assert set(
-        matrix_plan.select_source_images(
-            [*them.records, *[r for r in moved if r.split == splits.QUARANTINE]]
+        select_source_images(
+            [*images.records, *[r for r in moved if r.split == splits.QUARANTINE]]
         ).split
     ) == set(splits.SPLITS)
 
@@ -459,7 +478,7 @@ def test_images_in_quarantine_take_no_part(plan):
         (["--folds", "1"], "--folds is 1; take 0 for none"),
         (
             ["--history-control"],
-            "--history-control is of heads that have not seen a source; add --leave-one-source-out",
+            "--history-control needs heads that have not seen a source; add --leave-one-source-out",
         ),
         (
             ["--signals", "residual", "residual"],
@@ -473,7 +492,7 @@ def test_images_in_quarantine_take_no_part(plan):
     ],
 )
 def test_mistakes_are_answered_in_one_sentence(words, sentence, tmp_path):
-    done = run_command("validation", "matrix", *words, cwd=tmp_path)
+    done = run_command("validation", "cross-generator", *words, cwd=tmp_path)
     assert done.returncode == 2
     assert sentence in " ".join(done.stderr.replace("│", " ").split())
     assert "Traceback" not in done.stderr
@@ -502,21 +521,21 @@ def test_the_history_control_replays_each_class_as_the_other_was_published(place
     # 48 photographs as PNG files of two generators and as JPEGs of the third, 72 generated images
     # as JPEGs of both cameras
     assert f"mobilenet_v2: {48 + 48 + 72} forward passes" in capsys.readouterr().err
-    again = json.loads((place / "matrix" / "matrix.json").read_text())
+    again = json.loads((place / "cross_generator" / "cross_generator.json").read_text())
     rows = {row["name"]: row for row in again["leave_one_source_out"]}
-    assert {(each["source"], each["label"]) for each in rows["nothing"]["history"]} == set(
+    assert {(each["source"], each["label"]) for each in rows["nothing"]["reprocessed"]} == set(
         SOURCES.items()
     )
-    for each in rows["nothing"]["history"]:
+    for each in rows["nothing"]["reprocessed"]:
         assert each["processing"].startswith("96 px")
-        assert each["processed"] - each["plain"] == pytest.approx(each["change"]["value"])
-    text = (place / "matrix" / "matrix.html").read_text()
+        assert each["share_after"] - each["share_before"] == pytest.approx(each["change"]["value"])
+    text = (place / "cross_generator" / "cross_generator.html").read_text()
     assert "History control" in text and "96 px, JPEG" in text
     assert [line for line in text.splitlines() if line.startswith("<li>History control")]
-    assert all(row["history"] == [] for row in again["matrix"])
+    assert all(row["reprocessed"] == [] for row in again["one_generator_each"])
 
 
-def test_nothing_left_out_is_tested_on_the_hold_out_alone(found):
-    row = next(row for row in found["leave_one_source_out"] if row["name"] == "nothing")
+def test_nothing_left_out_is_tested_on_the_hold_out_alone(result):
+    row = next(row for row in result["leave_one_source_out"] if row["name"] == "nothing")
     assert row["trained_on"] == ["camera", "scanner", "<i>net</i>", "gan", "twins"]
     assert all(cell["seen"] for cell in row["cells"])

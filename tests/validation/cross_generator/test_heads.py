@@ -1,4 +1,4 @@
-"""Heads of a matrix: ridge regression, a voice for each generator, thresholds of images that taught
+"""Heads of the cross-generator evaluation: ridge regression, a voice for each generator, thresholds of images that taught
 nothing, and distance."""
 
 import dataclasses
@@ -32,7 +32,7 @@ def quick():
 
 
 @pytest.fixture(scope="module")
-def them() -> SourceImages:
+def images() -> SourceImages:
     """120 images of each source, each a group of its own."""
     source = np.repeat([0, 1, 2], 120)
     records = [
@@ -49,25 +49,28 @@ def them() -> SourceImages:
     )
 
 
-def seen(them: SourceImages, values: np.ndarray, processed=()) -> BaseFeatures:
+def seen(images: SourceImages, values: np.ndarray, processed=()) -> BaseFeatures:
     values = values.astype(np.float32)
     return BaseFeatures(
-        FEATURE_COLUMNS, values, values[them.rows(them.sources, "train")][:, None], dict(processed)
+        FEATURE_COLUMNS,
+        values,
+        values[images.rows(images.sources, "train")][:, None],
+        dict(processed),
     )
 
 
-def traces(them: SourceImages, strength: float = 4.0) -> np.ndarray:
+def traces(images: SourceImages, strength: float = 4.0) -> np.ndarray:
     """Noise, in which each generator leaves a trace of its own."""
-    values = np.random.default_rng(0).normal(size=(len(them.records), FEATURE_WIDTH))
-    values[them.source == 1, 0] += strength
-    values[them.source == 2, 1] += strength
+    values = np.random.default_rng(0).normal(size=(len(images.records), FEATURE_WIDTH))
+    values[images.source == 1, 0] += strength
+    values[images.source == 2, 1] += strength
     return values
 
 
-def test_ridge_regression_is_the_closed_form_with_every_source_weighing_the_same(them):
+def test_ridge_regression_is_the_closed_form_with_every_source_weighing_the_same(images):
     few = dataclasses.replace(
-        them,
-        split=np.where((them.source == 1) & (np.arange(360) % 3 > 0), "quarantine", them.split),
+        images,
+        split=np.where((images.source == 1) & (np.arange(360) % 3 > 0), "quarantine", images.split),
     )
     values = traces(few)
     head = heads.fit_calibrated_head(
@@ -85,34 +88,36 @@ def test_ridge_regression_is_the_closed_form_with_every_source_weighing_the_same
     z, target = (x - mean) / scale, 2.0 * few.label[train] - 1
     left = (z * weight[:, None]).T @ z + 0.5 * z.shape[1] * np.eye(z.shape[1])
     expected = np.linalg.solve(left, (z * weight[:, None]).T @ target) / scale
-    assert np.allclose(head.voices.weights[: FEATURE_WIDTH // 2, 0], expected, atol=1e-9)
-    assert not head.voices.weights[FEATURE_WIDTH // 2 :].any()
+    assert np.allclose(head.scorer.weights[: FEATURE_WIDTH // 2, 0], expected, atol=1e-9)
+    assert not head.scorer.weights[FEATURE_WIDTH // 2 :].any()
 
 
-def test_a_voice_hears_its_generator_and_is_told_in_units_of_photographs(them):
-    values = traces(them)
+def test_a_voice_hears_its_generator_and_is_told_in_units_of_photographs(images):
+    values = traces(images)
     head = heads.fit_calibrated_head(
-        EVERYTHING, them, seen(them, values), CrossGeneratorSettings(head="ridge-per-generator")
+        EVERYTHING, images, seen(images, values), CrossGeneratorSettings(head="ridge-per-generator")
     )
-    said = head.voices.each(values)
+    said = head.scorer.compute_outputs(values)
     assert said.shape == (360, 2)
     for place, own in ((0, 1), (1, 2)):
-        of_others = said[them.source == 3 - own, place]
-        assert said[them.source == own, place].mean() > said[them.source == 0, place].mean() + 2.5
-        assert of_others.mean() < said[them.source == own, place].mean() - 2
-    photographs = said[them.rows([REAL], "validation")]
+        of_others = said[images.source == 3 - own, place]
+        assert (
+            said[images.source == own, place].mean() > said[images.source == 0, place].mean() + 2.5
+        )
+        assert of_others.mean() < said[images.source == own, place].mean() - 2
+    photographs = said[images.rows([REAL], "validation")]
     assert np.allclose(photographs.mean(axis=0), 0, atol=1e-4) and np.allclose(
         photographs.std(axis=0), 1, atol=1e-4
     )
     loudest = np.argsort(said.max(axis=1))[-50:]
-    assert set(them.label[loudest]) == {1}
+    assert set(images.label[loudest]) == {1}
 
 
-def test_a_threshold_of_folds_is_not_fooled_by_what_was_learnt_by_heart(them):
+def test_a_threshold_of_folds_is_not_fooled_by_what_was_learnt_by_heart(images):
     """Pure noise and few images: those that taught a head lie far from its threshold, and others
     must not be held to that."""
     few = dataclasses.replace(
-        them, split=np.where(np.arange(360) % 120 < 30, them.split, "quarantine")
+        images, split=np.where(np.arange(360) % 120 < 30, images.split, "quarantine")
     )
     values = np.random.default_rng(1).normal(size=(360, FEATURE_WIDTH)).astype(np.float32)
     head = heads.fit_calibrated_head(
@@ -128,14 +133,14 @@ def test_a_threshold_of_folds_is_not_fooled_by_what_was_learnt_by_heart(them):
     assert 0 < np.mean(others >= head.threshold) < 0.2
 
 
-def test_no_image_is_judged_by_a_head_that_met_its_group(them, monkeypatch):
-    paired = dataclasses.replace(them, group=np.arange(360) % 120)
+def test_no_image_is_judged_by_a_head_that_met_its_group(images, monkeypatch):
+    paired = dataclasses.replace(images, group=np.arange(360) % 120)
     met = []
     whole = heads.HEAD_FITTERS["ridge"]
     monkeypatch.setitem(
         heads.HEAD_FITTERS,
         "ridge",
-        lambda lesson: (met.append(set(paired.group[lesson.train])), whole(lesson))[1],
+        lambda task: (met.append(set(paired.group[task.train])), whole(task))[1],
     )
     heads.fit_calibrated_head(
         EVERYTHING,
@@ -151,8 +156,8 @@ def test_no_image_is_judged_by_a_head_that_met_its_group(them, monkeypatch):
     )
 
 
-def test_too_few_groups_for_the_folds_are_told(them):
-    few = dataclasses.replace(them, group=np.where(them.label == 1, 0, np.arange(360)))
+def test_too_few_groups_for_the_folds_are_told(images):
+    few = dataclasses.replace(images, group=np.where(images.label == 1, 0, np.arange(360)))
     with pytest.raises(
         console.PlainError, match="--folds 3 leaves a head without a class to learn"
     ):
@@ -161,50 +166,64 @@ def test_too_few_groups_for_the_folds_are_told(them):
         )
 
 
-def test_an_image_unlike_all_training_images_is_far_and_the_others_are_not(them):
-    values = traces(them)
-    home = distance.fit_training_distribution(
+def test_an_image_unlike_all_training_images_is_far_and_the_others_are_not(images):
+    values = traces(images)
+    training_distribution = distance.fit_training_distribution(
         values,
         np.arange(FEATURE_WIDTH),
-        them.rows(SOURCES, "train"),
-        them.rows(SOURCES, "validation"),
+        images.rows(SOURCES, "train"),
+        images.rows(SOURCES, "validation"),
         0.05,
     )
-    assert np.mean(home.far(values[them.rows(SOURCES, "validation")])) <= 0.05
-    assert np.mean(home.far(values[them.rows(SOURCES, "hold-out")])) < 0.2
-    assert home.far(values[:20] + 8.0).all()
+    assert (
+        np.mean(
+            training_distribution.is_out_of_distribution(values[images.rows(SOURCES, "validation")])
+        )
+        <= 0.05
+    )
+    assert (
+        np.mean(
+            training_distribution.is_out_of_distribution(values[images.rows(SOURCES, "hold-out")])
+        )
+        < 0.2
+    )
+    assert training_distribution.is_out_of_distribution(values[:20] + 8.0).all()
 
 
-def test_sure_mistakes_on_strange_images_become_doubt(them):
+def test_sure_mistakes_on_strange_images_become_doubt(images):
     """A third source that looks real to the head and like nothing it has seen: wrong and sure,
     until distance counts."""
-    values = traces(them, 6.0)
-    values[them.source == 2, 1] -= 6.0
-    values[them.source == 2, 0] -= 20.0
+    values = traces(images, 6.0)
+    values[images.source == 2, 1] -= 6.0
+    values[images.source == 2, 0] -= 20.0
     blind = Experiment("diffusion", (REAL, GAN), ((DIFFUSION,),), (REAL,))
     outcome = outcomes.evaluate_experiment(
-        blind, them, seen(them, values), CrossGeneratorSettings(head="ridge")
+        blind, images, seen(images, values), CrossGeneratorSettings(head="ridge")
     )
-    sure = outcome.cells[0].sure
-    assert sure.wrong.value > 0.9 and sure.far.value == 1 and sure.wrong_near.value == 0
-    assert outcome.alarms[0].sure.far.value < 0.3
+    sure = outcome.cells[0].confident_errors
+    assert (
+        sure.wrong.value > 0.9
+        and sure.out_of_distribution.value == 1
+        and sure.wrong_in_distribution.value == 0
+    )
+    assert outcome.false_alarms[0].confident_errors.out_of_distribution.value < 0.3
 
 
-def test_the_history_control_finds_a_head_that_learnt_how_files_were_made(them):
+def test_the_history_control_finds_a_head_that_learnt_how_files_were_made(images):
     """Feature 0 is a trace of the generator, feature 1 one of its publisher's processing, done to
     photographs, too."""
-    honest, cheating = np.random.default_rng(0).normal(size=(2, len(them.records), FEATURE_WIDTH))
-    honest[them.label == 1, 0] += 6
-    cheating[them.label == 1, 1] += 6
+    honest, cheating = np.random.default_rng(0).normal(size=(2, len(images.records), FEATURE_WIDTH))
+    honest[images.label == 1, 0] += 6
+    cheating[images.label == 1, 1] += 6
     for values, changed in ((honest, False), (cheating, True)):
         replayed = values.astype(np.float32)
-        replayed[them.label == 1] = np.nan  # is not looked at
-        replayed[them.label == 0, 1] += 6
-        features = seen(them, values, {GAN: ReprocessedFeatures("468 px, JPEG 75", replayed)})
+        replayed[images.label == 1] = np.nan  # is not looked at
+        replayed[images.label == 0, 1] += 6
+        features = seen(images, values, {GAN: ReprocessedFeatures("468 px, JPEG 75", replayed)})
         outcome = outcomes.evaluate_experiment(
-            EVERYTHING, them, features, CrossGeneratorSettings(head="ridge")
+            EVERYTHING, images, features, CrossGeneratorSettings(head="ridge")
         )
-        (found,) = outcome.history
-        assert (found.source, found.processing) == ("gan", "468 px, JPEG 75")
-        assert (found.change.value > 0.8) == changed
-        assert found.processed - found.plain == pytest.approx(found.change.value)
+        (result,) = outcome.reprocessed
+        assert (result.source, result.processing) == ("gan", "468 px, JPEG 75")
+        assert (result.change.value > 0.8) == changed
+        assert result.share_after - result.share_before == pytest.approx(result.change.value)
