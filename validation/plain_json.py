@@ -1,5 +1,4 @@
-"""What was found, as JSON that every reader knows: no NaN, no dataclasses, numbers with six
-digits."""
+"""Write results as plain JSON: no NaN, no dataclasses, numbers with six digits."""
 
 import dataclasses
 import json

@@ -57,7 +57,7 @@ class Scorer:
         return probabilities
 
     def key(self, records: Sequence[FaceRecord]) -> list[object]:
-        """What decides what this detector, and its Keras twin, say of these images."""
+        """Return the cache key of this detector's scores for these images."""
         libraries = [
             *extractor.list_engine_versions("onnxruntime"),
             *extractor.list_engine_versions("keras"),
@@ -100,7 +100,7 @@ def score_images(
     detector.
 
     Args:
-        folder: what the records' paths start from.
+        folder: base of the records' paths.
 
     Raises:
         PlainError: an image was altered since it was collected, or a detector answers with

@@ -1,5 +1,4 @@
-"""What a long step has finished, kept on disk: an interrupted validation takes it up where it
-stopped."""
+"""Cache finished chunks of long steps on disk, so that an interrupted validation can resume."""
 
 import hashlib
 import io
@@ -18,15 +17,15 @@ ArraysByName = dict[str, np.ndarray]
 def load_or_compute(
     folder: Path, name: str, key: Sequence, make: Callable[[], ArraysByName]
 ) -> ArraysByName:
-    """The arrays that `make` gives, from `<folder>/<name>-<hash of key>.npz` if an earlier run left
-    them there whole.
+    """Load arrays from `<folder>/<name>-<hash of key>.npz`, or compute them with `make` and save
+    them there.
 
     Args:
-        name: what the arrays are, in words that a file may be called.
-        key: all that decides them, JSON serialisable: another key, another file.
+        name: beginning of the file name.
+        key: everything that determines them, JSON serialisable.
 
     Raises:
-        TypeError: the key is no JSON.
+        TypeError: the key is not JSON serialisable.
         ValueError: an array holds Python objects, which are never read back.
     """
     digest = hashlib.sha256(json.dumps(list(key)).encode()).hexdigest()[:16]
@@ -57,15 +56,14 @@ def _load_npz(path: Path) -> dict[str, np.ndarray] | None:
     try:
         return npz_files.parse_npz(data)
     except ValueError:
-        console.print_warning(f"{path} is damaged; it is made again.")
+        console.print_warning(f"{path} is damaged; computing it again.")
         return None
 
 
 def compute_in_chunks(
     items: Sequence, size: int, what: str, work: Callable[[Sequence], dict[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
-    """Works through `items` in chunks, under a progress bar that says `what`, and joins what they
-    give along the first axis."""
+    """Process `items` in chunks under a progress bar labelled `what`; concatenate the results."""
     chunks = [items[start : start + size] for start in range(0, len(items), size)]
     found = [work(chunk) for chunk in console.track_progress(chunks, what, len(chunks))]
     return {name: np.concatenate([each[name] for each in found]) for name in found[0]}

@@ -1,5 +1,4 @@
-"""ValidationSettings: which detector to judge, and on what. The docstrings are the `--help`
-texts."""
+"""ValidationSettings; the attribute docstrings are the `--help` texts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,10 @@ class ValidationSettings:
     counted.
 
     Writes one page, report/index.html beside the model, with metrics.json, and the model's card
-    README.md. What takes long is kept, so a second run takes seconds and an interrupted one carries
-    on. The threshold and the temperature are the ones that training chose on the validation split.
-    `python -m validation cross-generator` asks instead what a detector that was trained on one generator
-    makes of the others. Exit code 5: the hold-out was altered, or an image was learnt from; 8: no
+    README.md. Long steps are cached, so a second run takes seconds and an interrupted one
+    resumes. The threshold and the temperature are the ones that training chose on the validation split.
+    `python -m validation cross-generator` asks instead how a detector that was
+    trained on one generator does on the others. Exit code 5: the hold-out was altered, or an image was in the training; 8: no
     detector, or an altered one.
     """
 
@@ -33,10 +32,10 @@ class ValidationSettings:
 (one of them is enough; folders inside them are sources)."""
 
     label: Literal["real", "generated"] | None = None
-    """What all pictures of --data are, if its subfolders do not say."""
+    """Class of all images of --data, where its subfolders do not say it."""
 
     drop_known: bool = False
-    """Leave out images of --data that the detector has learnt from, instead of refusing (exit code
+    """Leave out images of --data that the detector was trained on, instead of refusing (exit code
     5)."""
 
     against: Path | None = None
@@ -50,7 +49,7 @@ class ValidationSettings:
     either."""
 
     projection: Literal["t-sne", "umap"] = "t-sne"
-    """How the features are laid out on a map; `umap` needs `pip install -r
+    """Projection of the features onto a map; `umap` needs `pip install -r
     requirements-umap.txt`."""
 
     report: Path | None = None
@@ -65,4 +64,4 @@ class ValidationSettings:
     def __post_init__(self) -> None:
         options.check_ranges(self, distorted=(0, 100_000), explained=(0, 10_000))
         if self.label and self.data is None:
-            raise ValueError("--label says what the pictures of --data are; give that, too.")
+            raise ValueError("--label names the class of the images of --data; give --data, too.")

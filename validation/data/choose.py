@@ -34,7 +34,7 @@ def choose_evaluation_set(settings: ValidationSettings, card: Card) -> Evaluatio
 
 
 def find_training_dataset(settings: ValidationSettings, card: Card) -> Path:
-    """Where the data set of the training lies."""
+    """Return the folder of the data set that the detector was trained on."""
     told = Path(card.dataset["folder"])
     if settings.dataset is None:
         return told

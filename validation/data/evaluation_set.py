@@ -1,5 +1,4 @@
-"""What a detector is judged on: the frozen hold-out, another data set, or any folder of
-pictures."""
+"""EvaluationSet: the hold-out, another data set, or any folder of images."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,13 +8,13 @@ from data_collection.dataset.manifest import FaceRecord
 
 @dataclass(frozen=True)
 class TrainingOverlap:
-    """What was looked for among the images of training and validation split.
+    """Overlap of the evaluation set with the training and validation splits.
 
     Attributes:
-        compared: with how many images.
+        compared: number of images compared with.
         files, groups, near: pairs of file names (judged, learnt from) that are the same file, of
             one group, or nearly the same.
-        dropped: how many images were taken out for it.
+        dropped: number of images left out because of it.
     """
 
     compared: int
@@ -35,12 +34,12 @@ class EvaluationSet:
 
     Attributes:
         name: for people: "the hold-out of data/faces".
-        folder: what the records' `original` paths start from.
-        refused: file and reason of every image that could not be judged.
-        overlap: what it shares with the training; None if that is not known.
-        unchecked: why it is not known; empty if it is.
+        folder: base of the records' `original` paths.
+        refused: file and reason of every image that could not be scored.
+        overlap: overlap with the training; None if unknown.
+        unchecked: why the overlap is unknown; empty if it is known.
         opened: how often the hold-out was opened, this time included, and under how many names;
-            None if it is none.
+            None if this is not the hold-out.
     """
 
     name: str
@@ -53,7 +52,6 @@ class EvaluationSet:
 
     @property
     def one_source_each(self) -> bool:
-        """Whether every label has but one source, so that nobody can tell a generator from a
-        source."""
+        """Whether each class has one source, so that generator and source cannot be told apart."""
         labels = {record.label for record in self.records}
         return len(labels) == len({(record.label, record.source) for record in self.records})

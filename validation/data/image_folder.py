@@ -34,32 +34,13 @@ def read_image_folder(
     Raises:
         PlainError: there is no such folder, no label, or one that a subfolder contradicts.
     """
-    if not folder.is_dir():
-        raise console.PlainError(
-            f"{folder} is no folder; give a data set, or a folder of pictures."
-        )
-    named = {
-        path: LABEL_BY_FOLDER_NAME[path.name.lower()]
-        for path in _list_subfolders(folder)
-        if path.name.lower() in LABEL_BY_FOLDER_NAME
-    }
-    if not named and not label:
-        raise console.PlainError(
-            f"{folder} has no subfolder `real` or `generated`, so nobody knows what its pictures are; name them so, or give "
-            "--label real or --label generated."
-        )
-    other = next((path.name for path, says in named.items() if label and says != label), None)
-    if other:
-        raise console.PlainError(
-            f"{folder} has a subfolder `{other}`, and --label says {label}; leave one of them out."
-        )
     offered = [
         replace(
             face,
             source=_derive_source_name(path, face.file),
             file=str(path.relative_to(folder) / face.file),
         )
-        for path, says in ([(folder, label)] if label else named.items())
+        for path, says in _label_subfolders(folder, label).items()
         for face in local_folder.list_folder_candidates(path, says, path.name, {})
     ]
     taken = {face.file for face in offered}
@@ -72,6 +53,30 @@ def read_image_folder(
     return group_near_duplicates(records), refused + [
         (file, "no folder above it says what it is") for file in lost
     ]
+
+
+def _label_subfolders(folder: Path, label: str | None) -> dict[Path, str]:
+    """Return the class of the images below each folder: `label` for all, or by subfolder."""
+    if not folder.is_dir():
+        raise console.PlainError(
+            f"{folder} is not a folder; give a data set, or a folder of images."
+        )
+    named = {
+        path: LABEL_BY_FOLDER_NAME[path.name.lower()]
+        for path in _list_subfolders(folder)
+        if path.name.lower() in LABEL_BY_FOLDER_NAME
+    }
+    if not named and not label:
+        raise console.PlainError(
+            f"{folder} has no subfolder `real` or `generated`, so the class of its images is "
+            "unknown; name subfolders so, or give --label real or --label generated."
+        )
+    other = next((path.name for path, says in named.items() if label and says != label), None)
+    if other:
+        raise console.PlainError(
+            f"{folder} has a subfolder `{other}`, and --label says {label}; leave one of them out."
+        )
+    return {folder: label} if label else named
 
 
 def _list_subfolders(folder: Path) -> list[Path]:

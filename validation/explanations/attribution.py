@@ -27,10 +27,10 @@ TapActivations = Mapping[tuple[int, str, str], np.ndarray]
 
 @dataclass(frozen=True)
 class Attribution:
-    """What a detector sees in a batch of pictures.
+    """Features, logits and attribution maps of a batch of images.
 
     Attributes:
-        features: everything its heads look at, float32 (n, width).
+        features: all input features of its heads, float32 (n, width).
         logits: of *generated*, calibrated, (n,).
         maps: by how much every cell moved the logit away from what an average training picture
             gets, (n, GRID, GRID).

@@ -51,10 +51,10 @@ HeatMaps = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Explanations:
-    """What explains the detector.
+    """Explanations of a detector for the report.
 
     Attributes:
-        unavailable: why there is nothing, in words; empty otherwise.
+        unavailable: reason why there are none; empty otherwise.
         samples: images drawn at random.
         how: "t-SNE" or "UMAP".
         embedding: for TensorBoard's projector: reduced features (n, width), names, and thumbnails,
@@ -78,8 +78,7 @@ def explain_detector(
     judged: ScoredImages,
     judge: Scorer,
 ) -> tuple[Explanations, HeatMaps]:
-    """What explains the detector, and a heat map by record id; no maps at all if they fail their
-    checks."""
+    """Explain the detector; return heat maps by record id, none if they fail their checks."""
     if not settings.explained:
         return Explanations("they were left out (--explained 0)."), {}
     feature_space.check_projection_installed(settings.projection)

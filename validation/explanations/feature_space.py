@@ -1,5 +1,4 @@
-"""Where images lie in the space of the detector's features: neighbours, a map of two dimensions,
-and the negative controls."""
+"""The detector's feature space: nearest neighbours, a two-dimensional map, negative controls."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -30,8 +29,8 @@ THUMBNAIL_SIDE_PX = 48
 
 @dataclass(frozen=True)
 class NeighbourPurity:
-    """How often an image's nearest neighbours share its label, or its source; `chance` is how often
-    any image does.
+    """Share of nearest neighbours with the same label or source; `chance` is the share among all
+    images.
 
     Images of the same group do not count.
     """
@@ -42,7 +41,7 @@ class NeighbourPurity:
 
 
 def check_projection_installed(how: ProjectionMethod) -> None:
-    """Raises PlainError before anything is computed if UMAP is wanted and not installed."""
+    """Raise PlainError before anything is computed if UMAP is wanted and not installed."""
     if how == "umap" and importlib.util.find_spec("umap") is None:
         raise console.PlainError(
             "--projection umap needs a package: pip install -r requirements-umap.txt."
@@ -52,8 +51,8 @@ def check_projection_installed(how: ProjectionMethod) -> None:
 def compute_features_and_thumbnails(
     folder: Path, records: Sequence[FaceRecord], opened: DetectorLoader, judge: Scorer, what: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Everything the detector's heads look at, float32 (n, width), and thumbnails, uint8 (n,
-    THUMBNAIL, THUMBNAIL, 3)."""
+    """Return the heads' input features, float32 (n, width), and thumbnails, uint8
+    (n, THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX, 3)."""
 
     def make(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
         vectors, small = [], []

@@ -31,7 +31,7 @@ HEAT_MAP_CHUNK_IMAGES = 8
 
 @dataclass(frozen=True)
 class HeatMapChecks:
-    """Whether heat maps say something about this detector.
+    """Checks that heat maps must pass before they are shown.
 
     Attributes:
         images: on which the maps were checked.
@@ -62,7 +62,7 @@ DetectorLoader = Callable[[], TappedDetector]
 def compute_heat_maps(
     folder: Path, records: Sequence[FaceRecord], opened: DetectorLoader, judge: Scorer
 ) -> np.ndarray:
-    """One map for each record: by how much every cell moved the logit, (n, GRID, GRID)."""
+    """Return one map per record: each cell's contribution to the logit, (n, GRID, GRID)."""
 
     def make(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
         return {"maps": opened().look(load_canonical_pixels(folder, chunk, judge)).maps}
@@ -79,7 +79,7 @@ def compute_heat_maps(
 
 
 def load_canonical_pixels(folder: Path, records: Sequence[FaceRecord], judge: Scorer) -> np.ndarray:
-    """What the detector sees: uint8 (n, side, side, 3)."""
+    """Return the canonical pixels that the detector sees, uint8 (n, side, side, 3)."""
     rows = (replace(record, crop=judge.crop) for record in records)
     return np.stack([pixels.load_canonical_view(folder, row, judge.image_size, 0) for row in rows])
 

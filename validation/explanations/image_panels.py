@@ -18,7 +18,7 @@ from validation.predictions import Scorer
 MOST_WRONG_PER_CLASS = 12
 PANEL_SIDE_PX = 144
 MAX_HEAT_MAP_OPACITY = 0.65
-"""How opaque the strongest cell of a map is."""
+"""Opacity of the strongest cell of a map."""
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ STUDENT_T_QUANTILE_99 = 2.54
 
 @dataclass(frozen=True)
 class SourcePairControl:
-    """How well the detector's probability tells two sources of photographs apart: .5 if it looks at
-    nothing but the label."""
+    """AUC of the detector's probability between two sources of photographs: near .5 if it ignores
+    the source."""
 
     one: str
     other: str
@@ -31,8 +31,7 @@ class SourcePairControl:
 def evaluate_source_pairs(
     records: Sequence[FaceRecord], judged: ScoredImages
 ) -> list[SourcePairControl]:
-    """The negative control of two sources of photographs: what tells them apart is no evidence of a
-    generator."""
+    """Compare every two sources of photographs: a difference is no evidence of a generator."""
     sources: dict[str, list[int]] = {}
     for index, record in enumerate(records):
         if record.label == "real":
@@ -76,7 +75,7 @@ class ShuffledLabelsControl:
 
     @property
     def at_chance(self) -> bool:
-        """Whether the mean is not surely above a coin's: a one-sided t test at 1%."""
+        """Whether the mean is not significantly above chance level: one-sided t test at 1%."""
         return self.mean - 0.5 <= STUDENT_T_QUANTILE_99 * self.error
 
 
@@ -86,8 +85,7 @@ def evaluate_shuffled_labels(
     values: np.ndarray,
     records: Sequence[FaceRecord],
 ) -> ShuffledLabelsControl:
-    """The negative control: labels that mean nothing, dealt to whole groups of both splits, must
-    not be predictable."""
+    """Train on labels shuffled among whole groups of both splits: they must not be predictable."""
     from sklearn.decomposition import PCA
 
     reduce = PCA(min(FEATURE_SPACE_COMPONENTS, *learnt.shape), whiten=True, random_state=0).fit(

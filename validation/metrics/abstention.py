@@ -15,18 +15,18 @@ from validation.metrics.scored_images import ScoredImages
 
 @dataclass(frozen=True)
 class AbstentionStatistics:
-    """What the band of doubt costs and buys.
+    """Costs and benefits of the abstention band.
 
     Attributes:
         label: "real", "generated", or "all".
-        doubtful: how many of `images` get "can't tell".
-        wrong: how many of the others are answered wrong.
-        error: the share of wrong answers, with its exact interval over groups; NaN without answers.
+        abstained: number of `images` that get "can't tell".
+        wrong: number of wrong answers among the others.
+        error: share of wrong answers, with its exact interval over groups; NaN without answers.
     """
 
     label: str
     images: int
-    doubtful: int
+    abstained: int
     wrong: int
     error: Estimate
 
@@ -38,14 +38,14 @@ def compute_abstention_statistics(
     rows = []
     for label in (*LABELS, "all"):
         mine = np.full(len(said), True) if label == "all" else names == label
-        doubtful = mine & (said == ABSTAIN)
-        answered = mine & ~doubtful
+        abstained = mine & (said == ABSTAIN)
+        answered = mine & ~abstained
         wrong = answered & (said != names)
         rows.append(
             AbstentionStatistics(
                 label,
                 int(mine.sum()),
-                int(doubtful.sum()),
+                int(abstained.sum()),
                 int(wrong.sum()),
                 _estimate_error_rate(wrong, answered, judged),
             )

@@ -94,7 +94,7 @@ BREAKDOWN_KEYS: dict[str, Callable[[FaceRecord], dict[str, str]]] = {
         else record.format
     },
 }
-"""What each image is of, as {attribute: value}; an empty value is no part."""
+"""Functions from a record to {attribute: value}; an empty value belongs to no subgroup."""
 
 
 def compute_breakdowns(records: Sequence[FaceRecord], judged: ScoredImages) -> list[Breakdown]:

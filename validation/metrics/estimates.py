@@ -1,7 +1,7 @@
 """Estimate: a value with its 95% interval. estimate_metrics() computes one for each metric from a
 bootstrap over groups."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,42 +51,43 @@ def estimate_metrics(
     seed: int = 0,
     confidence: float = CONFIDENCE_LEVEL,
 ) -> dict[str, Estimate]:
-    """Metrics with their percentile intervals over groups drawn with replacement within each class.
+    """Compute metrics with percentile intervals over groups resampled within each class.
 
-    Where few groups or few errors make the bootstrap too sure, an interval that knows better widens
-    it: the exact one of a share, Newcombe's of an AUC, both with one observation for each group.
+    Where few groups or few errors make the bootstrap interval too narrow, a better one widens it:
+    the exact one of a proportion, Newcombe's of an AUC, both with one observation per group.
     """
     groups = [len(np.unique(judged.groups[judged.labels == label])) for label in (0, 1)]
     rows = [METRICS[name] for name in names]
-    given = [
+    computable = [
         row
         for row in rows
         if all(groups[label] for label in row.classes) and groups[0] >= row.fewest_real
     ]
-    plain = WeightedImages(judged, np.ones((1, len(judged.labels))))
-    drawn: dict[str, list[np.ndarray]] = {row.name: [] for row in given}
-    for weights in resample_groups(judged, replicates if given else 0, seed):
+    unweighted = WeightedImages(judged, np.ones((1, len(judged.labels))))
+    samples: dict[str, list[np.ndarray]] = {row.name: [] for row in computable}
+    for weights in resample_groups(judged, replicates if computable else 0, seed):
         sample = WeightedImages(judged, weights)
-        for row in given:
-            drawn[row.name].append(row.compute(sample))
-    found = {row.name: Estimate(np.nan, np.nan, np.nan) for row in rows}
-    for row in given:
-        value = float(row.compute(plain)[0])
-        low, high = (
-            compute_percentile_interval(np.concatenate(drawn[row.name]), confidence)
-            if row.spread
-            else (np.nan, np.nan)
-        )
-        if row.share:
-            low, high = merge_intervals(
-                (low, high),
-                compute_exact_interval(
-                    value, sum(groups[label] for label in row.classes), confidence
-                ),
-            )
-        elif row.name == "ROC AUC" and np.ptp(judged.probabilities) > 0:
-            low, high = merge_intervals(
-                (low, high), compute_auc_score_interval(value, *groups, confidence)
-            )
-        found[row.name] = Estimate(value, low, high)
-    return found
+        for row in computable:
+            samples[row.name].append(row.compute(sample))
+    estimates = {row.name: Estimate(np.nan, np.nan, np.nan) for row in rows}
+    for row in computable:
+        value, low, high = float(row.compute(unweighted)[0]), np.nan, np.nan
+        if row.spread:
+            replicate_values = np.concatenate(samples[row.name])
+            low, high = compute_percentile_interval(replicate_values, confidence)
+        wider = _compute_small_sample_interval(row, value, judged, groups, confidence)
+        if wider:
+            low, high = merge_intervals((low, high), wider)
+        estimates[row.name] = Estimate(value, low, high)
+    return estimates
+
+
+def _compute_small_sample_interval(
+    row: Metric, value: float, judged: ScoredImages, groups: Sequence[int], confidence: float
+) -> tuple[float, float] | None:
+    """Return the exact interval of a proportion, Newcombe's of an AUC, or None."""
+    if row.share:
+        return compute_exact_interval(value, sum(groups[each] for each in row.classes), confidence)
+    if row.name == "ROC AUC" and np.ptp(judged.probabilities) > 0:
+        return compute_auc_score_interval(value, *groups, confidence)
+    return None

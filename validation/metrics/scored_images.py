@@ -1,4 +1,4 @@
-"""What a detector said of labelled images, counted under many weightings at once.
+"""Scores of labelled images, counted under many weightings at once.
 
 A bootstrap replicate is nothing but a weight for every image, so every metric is computed for
 (replicates, images) weights.
@@ -16,7 +16,7 @@ from training.dataset import Dataset
 
 @dataclass(frozen=True)
 class ScoredImages:
-    """What a detector said of labelled images.
+    """Probabilities that a detector gave labelled images.
 
     Attributes:
         probabilities: of *generated*, shape (images,).
@@ -35,7 +35,7 @@ class ScoredImages:
     def of(
         cls, records: Sequence[FaceRecord], probabilities: np.ndarray, threshold: float
     ) -> "ScoredImages":
-        """What was said of records, in their order."""
+        """Build from records and probabilities in the same order."""
         _, groups = np.unique([record.group for record in records], return_inverse=True)
         return cls(probabilities, Dataset.encode_labels(records), groups, threshold)
 
@@ -49,7 +49,7 @@ class ScoredImages:
 
     @property
     def independent(self) -> bool:
-        """Whether every image is a group of its own, as DeLong's and McNemar's tests need it."""
+        """Whether every image is its own group, as DeLong's and McNemar's tests require."""
         return len(np.unique(self.groups)) == len(self.groups)
 
     @property

@@ -30,7 +30,7 @@ def summarise_validation(
     audit: Audit | None,
     robustness: "RobustnessSummary | None",
 ) -> list[str]:
-    """What it does; whether that is more than simple things do; when it stops doing it."""
+    """Return three sentences: performance, comparison with baselines, weakest condition."""
     return [
         _describe_performance(data, verdicts[0], doubts[-1]),
         _describe_comparison(data, verdicts, audit),
@@ -68,7 +68,7 @@ def _describe_performance(
     where = (
         f"On {data.name}, {known}, {one.name} at its threshold {' and '.join(filter(None, said))}"
     )
-    answered = doubt.images - doubt.doubtful
+    answered = doubt.images - doubt.abstained
     band = f"with a band of doubt it answers {answered:,} of {doubt.images:,} and is wrong in {doubt.wrong:,}"
     return f"{where} (in brackets 95% intervals); {band}.{few}"
 
@@ -141,7 +141,7 @@ def _is_useless(each: "DistortionResult") -> bool:
 def list_limits(
     records: Sequence[FaceRecord], one: "DetectorResult", robustness: "RobustnessSummary | None"
 ) -> list[str]:
-    """What not to use the detector for, from what it was judged on."""
+    """List what not to use the detector for, given the images it was validated on."""
     sources = {
         label: sorted({r.source for r in records if r.label == label})
         for label in ("real", "generated")
@@ -165,15 +165,14 @@ def list_limits(
 
 
 def _list_useless_distortions(robustness: "RobustnessSummary | None") -> list[str]:
-    """Distortions under which it is of no use; none if it is of no use without them."""
+    """List the distortions under which it is useless; none if it is useless without them."""
     if not robustness or _is_useless(robustness.clean):
         return []
     return [each.name for each in robustness.conditions if _is_useless(each)]
 
 
 def _describe_rare_prevalence(one: "DetectorResult") -> str:
-    """What an alarm is worth where generated pictures are rare; the upper bound of the false-alarm
-    rate, to be careful."""
+    """Describe the precision where generated images are rare; uses the upper bound of the FPR."""
     hit, alarm = one.estimates["TPR"].value, one.estimates["FPR"].high
     worth = [
         hit * share / max(hit * share + alarm * (1 - share), 1e-9) for share in SUMMARY_PREVALENCES

@@ -1,5 +1,4 @@
-"""What happens to a picture that is passed on: it is recompressed, shrunk, blurred, cropped,
-screenshotted.
+"""Distortions of shared images: recompressed, shrunk, blurred, cropped, screenshotted.
 
 Every row works on the decoded square at its native resolution, as the wild works on the file,
 before the canonicaliser prepares it for the detector. The values are those that the field reports
@@ -17,8 +16,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
 DISTORTIONS_VERSION = 2
-"""Part of the key of what is kept on disk; raised whenever a row gives other pixels under the same
-name."""
+"""Part of cache keys; raise it whenever a row gives other pixels under the same name."""
 
 DistortionEffect = Callable[[Image.Image, np.random.Generator], Image.Image]
 
@@ -48,7 +46,7 @@ class Distortion:
         return f"{self.family} {self.value}".strip()
 
     def draw(self, face_id: str) -> np.random.Generator:
-        """The generator of this distortion of this image, the same in every run."""
+        """Return the random generator for this distortion of this image, the same in every run."""
         return np.random.default_rng(
             int(hashlib.sha256(f"{face_id}:{self.name}".encode()).hexdigest()[:16], 16)
         )

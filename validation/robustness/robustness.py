@@ -1,5 +1,4 @@
-"""How a detector's verdicts hold when pictures are passed on, and whether one class suffers more
-than the other.
+"""Robustness of a detector's answers to distortions, and whether one class suffers more.
 
 Each original is decoded once, every distortion is applied to it at its native resolution, and the
 ordinary path follows: the canonicaliser, the detector, its frozen threshold. Distorting both
@@ -45,8 +44,7 @@ bounds the time."""
 
 @dataclass(frozen=True)
 class DistortionResult:
-    """What one distortion does; every figure with its 95% interval, n/a where it needs the class
-    that is missing.
+    """Metrics under one distortion, each with its 95% interval; n/a where a class is missing.
 
     Attributes:
         auc, tpr, fpr, ece: with both classes distorted, at the frozen threshold.

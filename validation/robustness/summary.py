@@ -19,14 +19,14 @@ ROBUSTNESS_REPLICATES = 500
 
 @dataclass(frozen=True)
 class RobustnessSummary:
-    """What becomes of the verdicts.
+    """Metrics under all distortions.
 
     Attributes:
-        images: how many were distorted.
-        clean: the same images as they are.
+        images: number of distorted images.
+        clean: the same images undistorted.
         conditions: one for each distortion.
-        biased: the one under which it matters most which class was distorted; None with one class
-            only.
+        biased: the distortion with the largest difference between the classes; None with one
+            class only.
         curves: the figure.
     """
 

@@ -93,7 +93,7 @@ def test_doubt_costs_answers_and_buys_right_ones():
     )
     said = ["real", "can't tell", "generated", "real", "can't tell", "generated"]
     assert [
-        (row.label, row.images, row.doubtful, row.wrong)
+        (row.label, row.images, row.abstained, row.wrong)
         for row in compute_abstention_statistics(them, said)
     ] == [
         ("real", 3, 1, 1),
