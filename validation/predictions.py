@@ -19,7 +19,7 @@ from training.detectors import saved_models
 from training.detectors.card import Card
 from training.features import extractor
 from training.features import pixels as feature_pixels
-from validation.result_cache import load_or_compute
+from validation.result_cache import RESULT_CACHE_FOLDER, load_or_compute
 
 SCORES_CHUNK_IMAGES = 64
 """Images after which the probabilities are kept."""
@@ -30,10 +30,10 @@ SCORING_BATCH_IMAGES = 16
 
 @dataclass(frozen=True)
 class Scorer:
-    """A detector file that can be asked.
+    """A detector file that scores images.
 
     Attributes:
-        folder: of the saved detector, where what takes long is kept.
+        folder: of the saved detector.
         file: its ONNX file, checked against the card.
         sha256: of the file.
     """
@@ -45,6 +45,10 @@ class Scorer:
     image_size: int
     crop: str
     calibration: Calibration
+
+    @property
+    def cache_folder(self) -> Path:
+        return self.folder / RESULT_CACHE_FOLDER
 
     @functools.cached_property
     def run(self) -> onnx_models.OnnxRunner:
@@ -67,8 +71,7 @@ class Scorer:
 
 
 def load_scorers(folder: Path, card: Card) -> list[Scorer]:
-    """The detector in a folder, and the baselines that it brought along and that can look at
-    pictures.
+    """Load the detector in a folder, and its baselines that score images.
 
     Raises:
         PlainError: a file is missing, or is not the one that was saved.
@@ -119,7 +122,7 @@ def score_images(
             for answers, judge in zip(found, asked, strict=True):
                 make = functools.partial(_score_pixels, judge, pixels)
                 answers.append(
-                    load_or_compute(judge.folder / "kept", "scores", judge.key(chunk), make)[
+                    load_or_compute(judge.cache_folder, "scores", judge.key(chunk), make)[
                         "probabilities"
                     ]
                 )

@@ -13,6 +13,9 @@ from runtime import atomic_files, console, npz_files
 
 ArraysByName = dict[str, np.ndarray]
 
+RESULT_CACHE_FOLDER = "cache"
+"""Folder beside a detector that holds finished chunks."""
+
 
 def load_or_compute(
     folder: Path, name: str, key: Sequence, make: Callable[[], ArraysByName]

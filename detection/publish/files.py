@@ -13,6 +13,7 @@ from runtime import checked_json, console
 from training.detectors import costs, saved_models
 from training.detectors.card import CARD_FILE, Card
 from training.detectors.saved_models import KERAS_FILE, ONNX_FILE
+from validation.result_cache import RESULT_CACHE_FOLDER
 
 MODEL_CARD_FILE, METRICS_FILE, REPORT_PAGE_FILE = (
     "README.md",
@@ -57,7 +58,7 @@ EXCLUSION_REASONS = {
     REPORT_PAGE_FILE: "shows photographs of people and names their files; --with-report publishes it",
     "baselines": "rivals of the detector; it opens without them",
     "explainer": "names pictures of the training; python -m validation makes it again",
-    "kept": "numbers on single pictures, for a second validation here",
+    RESULT_CACHE_FOLDER: "numbers on single pictures, for a second validation here",
 }
 DEFAULT_EXCLUSION_REASON = "is not on the list of what is published"
 

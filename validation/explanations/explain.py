@@ -197,7 +197,7 @@ def _add_feature_space(
             "places": feature_space.project_features(reduced, settings.projection),
         }
 
-    where = load_or_compute(judge.folder / "kept", "map", key, make)
+    where = load_or_compute(judge.cache_folder, "map", key, make)
     how = {"t-sne": "t-SNE", "umap": "UMAP"}[settings.projection]
     return dataclasses.replace(
         so_far,

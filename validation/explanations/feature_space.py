@@ -67,7 +67,7 @@ def compute_features_and_thumbnails(
 
     def work(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
         return load_or_compute(
-            judge.folder / "kept",
+            judge.cache_folder,
             "features",
             [FEATURE_SPACE_VERSION, *judge.key(chunk)],
             lambda: make(chunk),

@@ -69,7 +69,7 @@ def compute_heat_maps(
 
     def work(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
         return load_or_compute(
-            judge.folder / "kept",
+            judge.cache_folder,
             "maps",
             [HEAT_MAP_VERSION, HEAT_MAP_GRID_SIDE, *judge.key(chunk)],
             lambda: make(chunk),
@@ -111,7 +111,7 @@ def check_heat_maps(
             }
 
     answer = load_or_compute(
-        judge.folder / "kept",
+        judge.cache_folder,
         "map-checks",
         [HEAT_MAP_VERSION, HEAT_MAP_GRID_SIDE, *judge.key(records)],
         make,

@@ -15,7 +15,7 @@ from validation.metrics.intervals import (
     merge_intervals,
     resample_groups,
 )
-from validation.metrics.metrics import METRICS
+from validation.metrics.metrics import METRICS, Metric
 from validation.metrics.scored_images import ScoredImages, WeightedImages
 
 

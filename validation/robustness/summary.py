@@ -54,7 +54,7 @@ def measure_robustness(
         sample,
         lambda pixels: ask(pixels.astype("float32"))[:, 0],
         judge.image_size,
-        judge.folder / "kept",
+        judge.cache_folder,
         [judge.sha256],
     )
     few = judged.taken([place[record.id] for record in sample])

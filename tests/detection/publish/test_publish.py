@@ -212,10 +212,10 @@ def model(workplace, tmp_path) -> Path:
     (folder / "report" / "metrics.json").write_text(
         json.dumps({**metrics, "command": "python -m validation --data /x/y"})
     )
-    for name in ("baselines", "kept"):
+    for name in ("baselines", "cache"):
         (folder / name).mkdir()
     (folder / "baselines" / "logistic.onnx").write_bytes(b"weights")
-    (folder / "kept" / "scores.npz").write_bytes(b"numbers")
+    (folder / "cache" / "scores.npz").write_bytes(b"numbers")
     (folder / "notes.txt").write_text("mine")
     return folder
 
@@ -341,7 +341,7 @@ def test_a_dry_run_shows_what_goes_and_stays_and_asks_nobody(hub, model, capsys,
     }
     assert {name for name, line in lines.items() if " goes " in line} == LISTED
     assert {name for name, line in lines.items() if " stays " in line} == {
-        *("baselines", "explainer", "kept", "notes.txt", "report/index.html")
+        *("baselines", "explainer", "cache", "notes.txt", "report/index.html")
     }
     assert "MB" in lines["detector.keras"] and hub.requests == []
 
