@@ -44,7 +44,10 @@ def test_a_misspelt_option_is_named_with_a_suggestion(room, tmp_path):
 
 
 def options_of(room: str) -> set[str]:
-    files = [*(REPOSITORY_ROOT / room).rglob("*settings.py"), REPOSITORY_ROOT / room / "__main__.py"]
+    files = [
+        *(REPOSITORY_ROOT / room).rglob("*settings.py"),
+        REPOSITORY_ROOT / room / "__main__.py",
+    ]
     trees = [ast.parse(file.read_text()) for file in files]
     classes = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
     fields = [
