@@ -1,5 +1,7 @@
-"""inspect(): audits a data set and shows what was found: a table, audit.json, the page audit.html,
-pictures in TensorBoard."""
+"""audit_dataset(): audit a data set and show the result.
+
+It prints a table and writes audit.json, the page audit.html, and figures for TensorBoard.
+"""
 
 import io
 import itertools
@@ -8,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data_collection.audit import audit
-from data_collection.audit.audit import Audit
+from data_collection.audit.audit import Audit, run_audit
+from data_collection.audit.audit_file import read_audit, write_audit
 from data_collection.audit.probes import ProbeResult
-from data_collection.audit_report import figures
-from data_collection.audit_report import page as data_report
+from data_collection.audit_report.figures import render_figures
+from data_collection.audit_report.page import write_audit_page
 from data_collection.dataset import manifest
 from data_collection.dataset.frozen_settings import read_frozen_settings
 from runtime import atomic_files, console, tensorboard_files
@@ -20,57 +22,57 @@ from runtime import atomic_files, console, tensorboard_files
 TIER_LABELS = {1: "must be at chance", 2: "nuisance", 3: "for information"}
 
 
-def audit_dataset(folder: Path, logs: Path, seed: int = 0, again: bool = True) -> Audit:
-    """Audits the data set in `folder` and shows the result.
+def audit_dataset(folder: Path, logs: Path, seed: int = 0, force: bool = True) -> Audit:
+    """Audit the data set in `folder` and show the result.
 
     Args:
-        again: also where an audit of exactly these images is there.
+        force: audit again even if an audit of exactly these images exists.
 
     Raises:
-        PlainError: there is no data set, or a file of it is missing or altered.
+        PlainError: there is no data set, or one of its files is missing or altered.
     """
     records = manifest.read_manifest(folder)
     console.print_heading("Audit")
-    kept = audit.read_audit(folder)
-    if (
-        kept
-        and not again
-        and kept.fingerprint == manifest.compute_fingerprint(records)
-        and (folder / "audit.html").exists()
-    ):
-        print_audit(kept)
-        return kept
-    found = audit.run_audit(folder, records, read_frozen_settings(folder).image_size, seed)
+    if not force:
+        saved = read_audit(folder)
+        if (
+            saved
+            and saved.fingerprint == manifest.compute_fingerprint(records)
+            and (folder / "audit.html").exists()
+        ):
+            print_audit(saved)
+            return saved
+    audit = run_audit(folder, records, read_frozen_settings(folder).image_size, seed)
     with atomic_files.lock_folder(folder):
-        audit.write_audit(folder, found)
-        page = data_report.write_audit_page(folder, records, found)
+        write_audit(folder, audit)
+        page = write_audit_page(folder, records, audit)
     _log_figures(folder, records, logs)
-    print_audit(found)
-    console.print_message(f"The whole report: {page}")
-    return found
+    print_audit(audit)
+    console.print_message(f"Full report: {page}")
+    return audit
 
 
-def print_audit(found: Audit) -> None:
-    """Prints the probes, as collected beside as trained, then the placebo and the verdict."""
+def print_audit(audit: Audit) -> None:
+    """Print the probes, as collected beside as trained, then the placebo probes and the status."""
     rows = [
         [
-            TIER_LABELS[(one or other).tier],
-            (one or other).name,
-            _format_interval(one),
-            _format_interval(other),
-            other.verdict if other else "",
+            TIER_LABELS[(collected or trained).tier],
+            (collected or trained).name,
+            _format_interval(collected),
+            _format_interval(trained),
+            trained.status if trained else "",
         ]
-        for one, other in _pair_probes(found.as_collected, found.as_trained)
+        for collected, trained in _pair_probes(audit.as_collected, audit.as_trained)
     ]
     rows += [
-        ["must be at chance", f"placebo: {one.name}", "", _format_interval(one), one.verdict]
-        for one in found.placebo
+        ["must be at chance", f"placebo: {probe.name}", "", _format_interval(probe), probe.status]
+        for probe in audit.placebo
     ]
-    title = "How well the label can be told without looking at the face: AUC, 95% interval"
-    console.print_table(title, ["", "probe", "as collected", "as trained", "verdict"], rows)
-    for tell in found.tells:
-        console.print_message(tell)
-    console.print_message(f"{found.verdict}: {found.sentence}")
+    title = "How well the label can be predicted without looking at the face: AUC, 95% interval"
+    console.print_table(title, ["", "probe", "as collected", "as trained", "status"], rows)
+    for sentence in audit.file_differences:
+        console.print_message(sentence)
+    console.print_message(f"{audit.status}: {audit.sentence}")
 
 
 def _pair_probes(
@@ -90,6 +92,6 @@ def _format_interval(probe: ProbeResult | None) -> str:
 
 def _log_figures(folder: Path, records: list[manifest.FaceRecord], logs: Path) -> None:
     with tensorboard_files.open_summary_writer(logs / "data_collection" / folder.name) as writer:
-        for picture in figures.render_figures(folder, records):
-            pixels = np.asarray(Image.open(io.BytesIO(picture.png)).convert("RGB"))
-            writer.add_image(f"data/{picture.name}", pixels, dataformats="HWC")
+        for figure in render_figures(folder, records):
+            pixels = np.asarray(Image.open(io.BytesIO(figure.png)).convert("RGB"))
+            writer.add_image(f"data/{figure.name}", pixels, dataformats="HWC")

@@ -52,7 +52,7 @@ def collect_dataset(settings: CollectionSettings) -> None:
         recipes.write_recipe(settings, something_new=len(records) > len(known))
     print_collection_summary(records, len(records) - len(known), offered, settings)
     if settings.audit:
-        audit_dataset(settings.folder, settings.logs, settings.seed, again=False)
+        audit_dataset(settings.folder, settings.logs, settings.seed, force=False)
 
 
 def pregenerate(settings: CollectionSettings) -> None:
@@ -157,7 +157,7 @@ def check_class_sizes(records: Sequence[FaceRecord]) -> None:
     for label in manifest.LABELS:
         if count[label] < MIN_IMAGES_PER_CLASS:
             reasons = Counter(
-                get_rejection_kind(r) for r in records if r.label == label and not r.accepted
+                r.rejection_kind for r in records if r.label == label and not r.accepted
             )
             why = (
                 f" ({', '.join(f'{n} {reason}' for reason, n in reasons.most_common(3))})"
@@ -206,20 +206,13 @@ def freeze_splits(records: Sequence[FaceRecord], settings: CollectionSettings) -
     return placed
 
 
-def get_rejection_kind(record: FaceRecord) -> str:
-    """The reason's family: what stands before the colon, or the first word."""
-    return "duplicate" if record.reason.startswith("duplicate") else record.reason.partition(":")[0]
-
-
 def print_collection_summary(
     records: Sequence[FaceRecord], new: int, offered: int, settings: CollectionSettings
 ) -> None:
     """Prints, per source: found, accepted, rejected by reason, groups, split sizes."""
     reasons = [
         reason
-        for reason, _ in Counter(
-            get_rejection_kind(r) for r in records if not r.accepted
-        ).most_common()
+        for reason, _ in Counter(r.rejection_kind for r in records if not r.accepted).most_common()
     ]
     sources = sorted({(record.label, record.source) for record in records}, reverse=True)
     parts = [*splits.SPLITS, splits.QUARANTINE]
@@ -234,7 +227,7 @@ def print_collection_summary(
             if source == "all" and not label or (record.label, record.source) == (label, source)
         ]
         kept = [record for record in mine if record.accepted]
-        refused = Counter(get_rejection_kind(record) for record in mine if not record.accepted)
+        refused = Counter(record.rejection_kind for record in mine if not record.accepted)
         cells = [
             len(mine),
             len(kept),

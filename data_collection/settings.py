@@ -51,7 +51,7 @@ class GenerationSettings:
     negative_prompt: str = ""
     """What not to draw; empty by default, because long lists of it often make faces worse."""
 
-    draw_size: int = 512
+    generation_size: int = 512
     """Side of drawn pictures, in pixels; a multiple of 8."""
 
     strength: float = 0.0
@@ -65,10 +65,10 @@ class GenerationSettings:
 
     def __post_init__(self) -> None:
         options.check_ranges(
-            self, steps=(1, 1000), guidance=(0, 100), draw_size=(8, 4096), strength=(0, 1)
+            self, steps=(1, 1000), guidance=(0, 100), generation_size=(8, 4096), strength=(0, 1)
         )
-        if self.draw_size % 8:
-            raise ValueError(f"--draw-size is {self.draw_size}; give a multiple of 8.")
+        if self.generation_size % 8:
+            raise ValueError(f"--generation-size is {self.generation_size}; give a multiple of 8.")
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,11 @@ option for more. Default: stable-diffusion:700."""
     """CSV about files in folders: a column `file` and any of `prompt`, `person`, `seed`, `generator`, `source_image`. \
 Images that share one of these never end up in different splits."""
 
-    prompting: tyro.conf.OmitArgPrefixes[PromptSettings] = field(default_factory=PromptSettings)
+    prompt_settings: tyro.conf.OmitArgPrefixes[PromptSettings] = field(
+        default_factory=PromptSettings
+    )
 
-    drawing: tyro.conf.OmitArgPrefixes[GenerationSettings] = field(
+    generation: tyro.conf.OmitArgPrefixes[GenerationSettings] = field(
         default_factory=GenerationSettings
     )
 

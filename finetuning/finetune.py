@@ -3,7 +3,7 @@ detector, or the old one."""
 
 from pathlib import Path
 
-from data_collection.audit import audit
+from data_collection.audit.audit_file import check_audit_gate
 from data_collection.dataset import manifest
 from finetuning import depth_leaderboard, depth_search, save_detector, unfreezing
 from finetuning.depth_search import DepthSearchResult
@@ -32,7 +32,7 @@ def finetune_detector(settings: FinetuningSettings) -> None:
     deepest = unfreezing.parse_max_depth(settings.deepest, found)
     banner = start.card.banner
     for more in (
-        audit.check_audit_gate(data.folder, data.records, settings.accept_shortcuts),
+        check_audit_gate(data.folder, data.records, settings.accept_shortcuts),
         describe_other_data(start, data),
     ):
         if more not in banner:

@@ -75,7 +75,7 @@ def test_the_readme_names_only_options_that_exist():
         (["data_collection", "--real", "folder:"], 2, "folder: names no folder"),
         (["data_collection", "--recipe", "simple"], 2, "There is no recipe simple; give sample"),
         (["data_collection", "audit", "nowhere"], 2, "nowhere holds no data set"),
-        (["data_collection", "redraw", "nowhere", "1"], 2, "nowhere holds no data set"),
+        (["data_collection", "regenerate", "nowhere", "1"], 2, "nowhere holds no data set"),
         (
             ["data_collection", "--real", "folder:nowhere", "--generated", "folder:faces"],
             2,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from data_collection.audit import audit
+from data_collection.audit.audit_file import check_audit_gate
 from data_collection.dataset import manifest
 from runtime import console
 from training import calibration, dataset, final_detector, seed_spread, tensorboard_logs
@@ -50,7 +50,7 @@ def prepare_run(settings: TrainingSettings) -> TrainingRun:
     """Load the data set, check its audit, and reserve a name for the detector."""
     data = dataset.load_dataset(settings.data, settings.dataset)
     name = saved_models.choose_free_name(settings.saved_models, settings.name, data.folder.name)
-    banner = audit.check_audit_gate(data.folder, data.records, settings.accept_shortcuts)
+    banner = check_audit_gate(data.folder, data.records, settings.accept_shortcuts)
     if banner:
         console.print_warning(banner)
     folders = RunFolders(data.folder, settings.logs / "training", settings.saved_models)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from data_collection.audit import audit
+from data_collection.audit.audit_file import read_audit
 from runtime import atomic_files, console, options
 from training.detectors import card as detector_card
 from training.detectors import saved_models
@@ -138,7 +138,7 @@ def build_report(
     )
     explained, maps = explain.explain_detector(settings, card, data, judged, judge)
     wrong = image_panels.find_most_wrong(judged)
-    checked = audit.read_audit(data.folder) if data.opened else None
+    checked = read_audit(data.folder) if data.opened else None
     again = replace(settings, model=judge.folder, against=asked[-1].folder if rival else None)
     return ValidationReport(
         card=card,

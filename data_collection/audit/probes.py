@@ -1,9 +1,10 @@
-"""Probes: how well a few numbers of each image tell two classes apart, with an interval and a
-verdict."""
+"""Probes: measure how well a few features of each image separate two classes, with an interval and
+a status."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -14,12 +15,15 @@ from data_collection.audit.file_differences import (
 )
 from data_collection.audit.file_features import FeatureValues
 
+ProbeStatus = Literal["RED", "too few", "AMBER", "GREEN", "WARN", "reported"]
+
 MAX_CHANCE_AUC, WARNING_AUC = 0.60, 0.70
-"""A Tier 1 AUC must not surely lie above the first; with 80 groups of 10 images and labels dealt at
-random, 95% of the AUCs lie under .558. Above the second, Tier 2 is worth a warning."""
+"""A Tier 1 probe is RED if the interval of its AUC lies above the first; with 80 groups of 10
+images and random labels, 95% of the AUCs lie under .558. A Tier 2 probe is worth a warning if its
+interval lies above the second."""
 
 MIN_GROUPS_FOR_GREEN, MIN_IMAGES_FOR_GREEN = 20, 200
-"""Of each class; with less, nothing is ever GREEN."""
+"""Per class; with fewer, nothing is ever GREEN."""
 
 CROSS_VALIDATION_FOLDS, BOOTSTRAP_RESAMPLES = 5, 300
 
@@ -31,22 +35,21 @@ PROBE_TIERS = {
     "thumbnail": 2,
     "border": 2,
 }
-"""Tier of each probe: 1 can be no evidence of anything, 2 is a matter of what was collected, 3 (all
-others) may be a trace."""
+"""Tier of each probe. 1: never evidence of a generator. 2: depends on what was collected. 3 (all
+others): may be a trace."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProbeResult:
-    """One group of numbers and how well it tells the classes apart, in 5-fold cross-validation with
-    groups kept whole.
+    """How well one set of features separates the classes, in 5-fold cross-validation that never
+    splits a group.
 
     Attributes:
-        name: of the group of numbers.
-        tier: 1, 2 or 3, see TIERS.
+        name: of the set of features.
+        tier: 1, 2 or 3, see PROBE_TIERS.
         auc: the larger of logistic regression's and of a small gradient-boosted tree's.
         low, high: its 95% interval, by a bootstrap of groups within class.
-        best_single: the number that separates best by itself, with its direction, in words.
-        verdict: "GREEN", "AMBER", "RED", "WARN", "reported" or "too few".
+        best_single: the feature that separates best by itself, with its direction, in words.
     """
 
     name: str
@@ -55,46 +58,68 @@ class ProbeResult:
     low: float
     high: float
     best_single: str
-    verdict: str
+    status: ProbeStatus
+
+
+def format_probes(probes: Sequence[ProbeResult]) -> str:
+    return ", ".join(
+        f"{probe.name} (AUC {probe.auc:.2f}, {probe.low:.2f} to {probe.high:.2f})"
+        for probe in probes
+    )
 
 
 def evaluate_probe(
     name: str,
-    numbers: Sequence[FeatureValues],
+    image_features: Sequence[FeatureValues],
     positive: np.ndarray,
     groups: np.ndarray,
-    whose: str,
+    positive_phrase: str,
     seed: int,
 ) -> ProbeResult:
-    """Judges one group of numbers; `positive` (bool) and `groups` have shape (images,)."""
+    """Evaluate one set of features.
+
+    Args:
+        positive: whether an image belongs to the second class; bool, shape (images,).
+        groups: group of each image; shape (images,).
+        positive_phrase: what the images of the second class are called in `best_single`.
+    """
     tier = 1 if name not in PROBE_TIERS and "history" in name else PROBE_TIERS.get(name, 3)
-    fewest = min((len(set(groups[positive == side])) for side in (False, True)), default=0)
-    if fewest < 2 * CROSS_VALIDATION_FOLDS:
-        return ProbeResult(name, tier, 0.5, 0.0, 1.0, "", "too few" if tier == 1 else "reported")
-    table, columns = build_feature_table(numbers)
+    min_groups = min((len(set(groups[positive == side])) for side in (False, True)), default=0)
+    if min_groups < 2 * CROSS_VALIDATION_FOLDS:
+        return ProbeResult(
+            name=name,
+            tier=tier,
+            auc=0.5,
+            low=0.0,
+            high=1.0,
+            best_single="",
+            status="too few" if tier == 1 else "reported",
+        )
+    table, columns = build_feature_table(image_features)
     scores = compute_out_of_fold_scores(table, positive, groups, seed)
-    counts = resample_groups(groups, positive, seed)
+    resamples = resample_groups(groups, positive, seed)
     best = max(scores, key=lambda score: compute_auc(score, positive))
     low, high = np.percentile(
-        [compute_auc(best, positive, weights) for weights in counts], (2.5, 97.5)
+        [compute_auc(best, positive, weights) for weights in resamples], (2.5, 97.5)
     )
     enough = (
-        fewest >= MIN_GROUPS_FOR_GREEN
+        min_groups >= MIN_GROUPS_FOR_GREEN
         and min(positive.sum(), (~positive).sum()) >= MIN_IMAGES_FOR_GREEN
     )
     return ProbeResult(
-        name,
-        tier,
-        round(compute_auc(best, positive), 4),
-        round(float(low), 4),
-        round(float(high), 4),
-        describe_best_column(table, columns, positive, whose),
-        decide_probe_status(tier, low, high, enough),
+        name=name,
+        tier=tier,
+        auc=round(compute_auc(best, positive), 4),
+        low=round(float(low), 4),
+        high=round(float(high), 4),
+        best_single=describe_best_column(table, columns, positive, positive_phrase),
+        status=decide_probe_status(tier, low, high, enough),
     )
 
 
-def decide_probe_status(tier: int, low: float, high: float, enough: bool) -> str:
-    """Little data can show that something is wrong, never that nothing is."""
+def decide_probe_status(tier: int, low: float, high: float, enough: bool) -> ProbeStatus:
+    """Decide by the interval; little data can prove a shortcut, but never its absence, hence
+    `enough`."""
     if tier > 1:
         return "WARN" if tier == 2 and low > WARNING_AUC else "reported"
     if low > MAX_CHANCE_AUC:
@@ -102,12 +127,12 @@ def decide_probe_status(tier: int, low: float, high: float, enough: bool) -> str
     return "too few" if not enough else "GREEN" if high <= MAX_CHANCE_AUC else "AMBER"
 
 
-def build_feature_table(numbers: Sequence[FeatureValues]) -> tuple[np.ndarray, list[str]]:
-    """float64, shape (images, columns), and what the columns mean; categories become one column per
-    value."""
+def build_feature_table(image_features: Sequence[FeatureValues]) -> tuple[np.ndarray, list[str]]:
+    """Return a float64 table of shape (images, columns) and the columns' names; a category becomes
+    one column per value."""
     columns: dict[str, list[float]] = {}
-    for name in numbers[0]:
-        values = [one[name] for one in numbers]
+    for name in image_features[0]:
+        values = [image[name] for image in image_features]
         if isinstance(values[0], str):
             for value in sorted(
                 v
@@ -121,15 +146,15 @@ def build_feature_table(numbers: Sequence[FeatureValues]) -> tuple[np.ndarray, l
             columns[name] = values
     columns = {name: values for name, values in columns.items() if min(values) != max(values)}
     return np.array(list(columns.values()), dtype=np.float64).reshape(
-        len(columns), len(numbers)
+        len(columns), len(image_features)
     ).T, list(columns)
 
 
 def compute_out_of_fold_scores(
     table: np.ndarray, positive: np.ndarray, groups: np.ndarray, seed: int
 ) -> list[np.ndarray]:
-    """Scores of both classifiers, each image's from models that saw nothing of its group; each of
-    shape (images,)."""
+    """Return scores by both classifiers, each of shape (images,), from models trained without the
+    image's group."""
     import threadpoolctl
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
@@ -147,29 +172,28 @@ def compute_out_of_fold_scores(
     )
     scores = [np.zeros(len(positive)) for _ in models]
     folds = StratifiedGroupKFold(CROSS_VALIDATION_FOLDS, shuffle=True, random_state=seed)
-    with threadpoolctl.threadpool_limits(
-        1
-    ):  # on tables this small a second thread only waits for the first
+    # On tables this small a second thread only waits for the first.
+    with threadpoolctl.threadpool_limits(1):
         for train, test in folds.split(table, positive, groups):
             # A fold with more of one class is scored by models that saw less of it; without the
             # models' base rate taken out, chance would lie under .5. (Class weights do it too, but
             # make the tree's binning twenty times slower.)
-            seen = positive[train].mean()
+            base_rate = positive[train].mean()
             for score, model in zip(scores, models, strict=True):
                 score[test] = model.fit(table[train], positive[train]).decision_function(
                     table[test]
-                ) - np.log(seen / (1 - seen))
+                ) - np.log(base_rate / (1 - base_rate))
     return scores
 
 
 def compute_auc(
     score: np.ndarray, positive: np.ndarray, weights: np.ndarray | None = None
 ) -> float:
-    """Area under the ROC curve, ties averaged; .5 where a class has no weight."""
+    """Return the area under the ROC curve, ties averaged; .5 where a class has no weight."""
     weights = np.ones(len(score)) if weights is None else weights
-    _, place = np.unique(score, return_inverse=True)
+    _, rank = np.unique(score, return_inverse=True)
     above, below = (
-        np.bincount(place, weights * side, minlength=place.max() + 1)
+        np.bincount(rank, weights * side, minlength=rank.max() + 1)
         for side in (positive, ~positive)
     )
     pairs = above.sum() * below.sum()
@@ -177,32 +201,40 @@ def compute_auc(
 
 
 def resample_groups(groups: np.ndarray, positive: np.ndarray, seed: int) -> list[np.ndarray]:
-    """RESAMPLES draws of whole groups, with replacement, within real, generated and mixed ones: a
-    weight per image."""
-    _, place = np.unique(groups, return_inverse=True)
-    has = [np.bincount(place, side) > 0 for side in (positive, ~positive)]
+    """Resample whole groups with replacement, within real, generated and mixed ones; return
+    BOOTSTRAP_RESAMPLES arrays of weights, each of shape (images,)."""
+    _, group_index = np.unique(groups, return_inverse=True)
+    has_class = [np.bincount(group_index, side) > 0 for side in (positive, ~positive)]
     strata = [
-        np.flatnonzero(part) for part in (has[0] & has[1], has[0] & ~has[1], ~has[0] & has[1])
+        np.flatnonzero(part)
+        for part in (
+            has_class[0] & has_class[1],
+            has_class[0] & ~has_class[1],
+            ~has_class[0] & has_class[1],
+        )
     ]
-    draw, drawn = np.random.default_rng(seed), []
+    random, resamples = np.random.default_rng(seed), []
     for _ in range(BOOTSTRAP_RESAMPLES):
-        count = np.zeros(len(has[0]))
+        count = np.zeros(len(has_class[0]))
         for members in strata:
             if len(members):
-                count[members] = draw.multinomial(
+                count[members] = random.multinomial(
                     len(members), np.full(len(members), 1 / len(members))
                 )
-        drawn.append(count[place])
-    return drawn
+        resamples.append(count[group_index])
+    return resamples
 
 
 def describe_best_column(
-    table: np.ndarray, columns: Sequence[str], positive: np.ndarray, whose: str
+    table: np.ndarray, columns: Sequence[str], positive: np.ndarray, positive_phrase: str
 ) -> str:
-    """The column that separates best by itself, in words."""
+    """Name the column that separates best by itself, with its direction."""
     if not columns:
         return "no number differs between any two images"
-    alone = [compute_auc(column, positive) for column in table.T]
-    best = max(range(len(alone)), key=lambda i: abs(alone[i] - 0.5))
-    direction = "more" if alone[best] > 0.5 else "less"
-    return f"{columns[best]}: {direction} in {whose} (AUC {max(alone[best], 1 - alone[best]):.2f})"
+    aucs = [compute_auc(column, positive) for column in table.T]
+    best = max(range(len(aucs)), key=lambda i: abs(aucs[i] - 0.5))
+    direction = "more" if aucs[best] > 0.5 else "less"
+    return (
+        f"{columns[best]}: {direction} in {positive_phrase} (AUC "
+        f"{max(aucs[best], 1 - aucs[best]):.2f})"
+    )

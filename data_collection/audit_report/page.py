@@ -101,7 +101,7 @@ def render_audit_page(
         attributes=tally_attributes(seen),
         makings=describe_generation(seen),
         pictures={picture.name: picture for picture in drawn},
-        verdicts=STATUS_STYLES,
+        status_styles=STATUS_STYLES,
         chance=audit_probes.MAX_CHANCE_AUC,
         near=grouping.MAX_NEAR_DUPLICATE_BITS,
         most=figures.MAX_MEASURED_IMAGES,

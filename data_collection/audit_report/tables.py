@@ -64,7 +64,7 @@ def build_source_rows(records: Sequence[FaceRecord]) -> list[SourceRow]:
         mine = [record for record in records if (record.label, record.source) == (label, name)]
         kept = [record for record in mine if record.accepted]
         refused = Counter(
-            _rejection_kind(record.reason) for record in mine if not record.accepted
+            record.rejection_kind for record in mine if not record.accepted
         ).most_common()
         groups = len({record.group for record in kept})
         rows.append(
@@ -81,11 +81,6 @@ def build_source_rows(records: Sequence[FaceRecord]) -> list[SourceRow]:
     return rows
 
 
-def _rejection_kind(reason: str) -> str:
-    """A reason without what is different for every image."""
-    return "duplicate" if reason.startswith("duplicate") else reason.partition(":")[0]
-
-
 def list_used_splits(records: Iterable[FaceRecord]) -> list[str]:
     used = {record.split for record in records if record.accepted}
     return [*splits.SPLITS, *({splits.QUARANTINE} & used)]
@@ -93,7 +88,7 @@ def list_used_splits(records: Iterable[FaceRecord]) -> list[str]:
 
 def count_duplicates(records: Sequence[FaceRecord]) -> list[tuple[str, int]]:
     """Exact copies that were left out, and near-duplicates that are kept together."""
-    reasons = Counter(_rejection_kind(record.reason) for record in records if not record.accepted)
+    reasons = Counter(record.rejection_kind for record in records if not record.accepted)
     groups = figures_of_duplicates.find_near_duplicate_groups(records)
     return [
         ("exact copies, left out", reasons["duplicate"]),

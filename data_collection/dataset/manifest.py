@@ -14,14 +14,17 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import msgspec
 
 from runtime import checked_json, console
 from runtime.atomic_files import flush_to_disk, write_atomically
 
-LABELS = ("real", "generated")
+ImageClass = Literal["real", "generated"]
+Split = Literal["train", "validation", "hold-out", "quarantine"]
+
+LABELS: tuple[ImageClass, ...] = ("real", "generated")
 
 _HASH_PATTERN = "/[0-9a-f]{16}/[0-9a-f]{16}"
 _match_valid_row = re.compile(
@@ -87,6 +90,13 @@ class FaceRecord:
     @property
     def accepted(self) -> bool:
         return self.status == "accepted"
+
+    @property
+    def rejection_kind(self) -> str:
+        """The reason without what differs from image to image."""
+        if self.reason.startswith("duplicate"):
+            return "duplicate"
+        return self.reason.partition(":")[0]
 
     @property
     def key(self) -> tuple[str, str, str, str]:

@@ -85,9 +85,10 @@ def _load_text_to_image_pipeline(drawing: GenerationSettings, revision: str) -> 
     dtype = compute_device.DTYPE_BY_DEVICE[compute_device.choose_device().partition(":")[0]]
     artist = load_pretrained(diffusers.AutoPipelineForText2Image, drawing, revision, dtype, without)
     pipe = artist.pipe
-    if drawing.draw_size % pipe.vae_scale_factor:
+    if drawing.generation_size % pipe.vae_scale_factor:
         raise console.PlainError(
-            f"--draw-size is {drawing.draw_size}; {drawing.model} draws multiples of {pipe.vae_scale_factor} pixels."
+            f"--generation-size is {drawing.generation_size}; give a multiple of "
+            f"{pipe.vae_scale_factor}, as {drawing.model} needs."
         )
     pipe.set_progress_bar_config(disable=True)
     if SCHEDULERS[drawing.scheduler]:
@@ -165,7 +166,7 @@ def load_pretrained(
         pipe,
         device,
         _describe_environment(where, dtype, device),
-        compute_device.estimate_batch_size(device, drawing.draw_size),
+        compute_device.estimate_batch_size(device, drawing.generation_size),
     )
 
 

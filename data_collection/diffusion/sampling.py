@@ -39,7 +39,7 @@ def sample_images(
 
 
 def _get_output_size(drawing: GenerationSettings) -> dict[str, int]:
-    return {"height": drawing.draw_size, "width": drawing.draw_size}
+    return {"height": drawing.generation_size, "width": drawing.generation_size}
 
 
 def encode_pngs(pictures: Sequence) -> list[bytes]:

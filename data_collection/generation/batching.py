@@ -29,7 +29,8 @@ def generate_in_batches(
                 yield replace(face, drawn_with={**face.drawn_with, **artist.facts}), picture
         elif len(batch) == 1:
             raise console.PlainError(
-                f"One picture does not fit into the memory of {artist.device}; give a smaller --draw-size, or end what else "
+                f"One picture does not fit into the memory of {artist.device}; give a smaller "
+                "--generation-size, or end what else "
                 "runs there."
             )
         else:

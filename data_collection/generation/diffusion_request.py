@@ -20,12 +20,14 @@ RECORDED_SETTINGS = {
     name: name
     for name in ("model", "scheduler", "steps", "guidance", "negative_prompt", "safety_checker")
 }
-RECORDED_SETTINGS |= {"size": "draw_size"}
+RECORDED_SETTINGS |= {"size": "generation_size"}
 
 
 def parse_generation_settings(argument: str, settings: CollectionSettings) -> GenerationSettings:
     """The settings with the model of COUNT@MODEL, if there is one."""
-    return replace(settings.drawing, model=argument.partition("@")[2] or settings.drawing.model)
+    return replace(
+        settings.generation, model=argument.partition("@")[2] or settings.generation.model
+    )
 
 
 def make_model_source_name(argument: str, settings: CollectionSettings) -> str:
@@ -46,10 +48,10 @@ def check_diffusion_request(
         PlainError: no count, too many, a scheduler that is none, or faces of this source that were drawn otherwise.
     """
     parse_count(kind, request.argument, DEFAULT_GENERATED_COUNT)
-    if request.settings.drawing.scheduler not in SCHEDULERS:
+    if request.settings.generation.scheduler not in SCHEDULERS:
         schedulers = ", ".join(SCHEDULERS)
         raise console.PlainError(
-            f"--scheduler is {request.settings.drawing.scheduler!r}; choose one of {schedulers}."
+            f"--scheduler is {request.settings.generation.scheduler!r}; choose one of {schedulers}."
         )
     before = next(
         (r.drawn_with for r in known if r.accepted and r.source == request.source and r.drawn_with),

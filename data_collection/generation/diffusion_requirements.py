@@ -46,7 +46,9 @@ def list_model_requirements(
         ]
     from huggingface_hub import constants
 
-    pixels = parse_count(kind, request.argument, DEFAULT_GENERATED_COUNT) * drawing.draw_size**2
+    pixels = (
+        parse_count(kind, request.argument, DEFAULT_GENERATED_COUNT) * drawing.generation_size**2
+    )
     where = model_location.locate_model(drawing.model, "", drawing.safety_checker, only)
     needed = [
         Requirement(

@@ -70,7 +70,7 @@ def parse_openai_images_argument(
         )
     count = parse_count("openai-images", text, 0)
     return OpenAIImagesRequest(
-        count, argument.startswith(EDIT_PREFIX), model or settings.drawing.image_model
+        count, argument.startswith(EDIT_PREFIX), model or settings.generation.image_model
     )
 
 
@@ -83,7 +83,9 @@ def make_openai_source_name(argument: str, settings: CollectionSettings) -> str:
 def list_openai_requirements(request: SourceRequest) -> list[Requirement]:
     order = parse_openai_images_argument(request.argument, request.settings)
     key = openai_client.check_api_key(OPENAI_IMAGES_ALTERNATIVE)
-    words = prompts.list_prompt_requirements(request.settings.prompting, request.settings.folder)
+    words = prompts.list_prompt_requirements(
+        request.settings.prompt_settings, request.settings.folder
+    )
     paid = Requirement(
         "credit",
         True,
@@ -102,7 +104,7 @@ def list_openai_candidates(request: SourceRequest) -> list[CandidateFace]:
     order = parse_openai_images_argument(request.argument, request.settings)
     photographs = _select_photographs(request, order) if order.edit else [None] * order.count
     texts = prompts.ensure_prompts(
-        request.settings.folder, request.settings.prompting, request.settings.seed
+        request.settings.folder, request.settings.prompt_settings, request.settings.seed
     )
     return [
         _build_candidate(request, order, number, texts[number % len(texts)], photograph)

@@ -36,7 +36,7 @@ AUTOENCODER_STRIDE_PX = 8
 
 
 def make_reconstruction_source_name(argument: str, settings: CollectionSettings) -> str:
-    strength = settings.drawing.strength
+    strength = settings.generation.strength
     source_name = diffusion_request.make_model_source_name(argument, settings)
     return f"{source_name}-{f'redrawn-{strength:g}' if strength else 'reconstruction'}"
 
@@ -101,7 +101,7 @@ def count_reconstruction_passes(drawing: GenerationSettings) -> float:
 
 def check_reconstruction_request(request: SourceRequest, known: Sequence[FaceRecord]) -> None:
     drawing = diffusion_request.parse_generation_settings(request.argument, request.settings)
-    told = _dump_reconstruction_settings(drawing, drawing.draw_size)
+    told = _dump_reconstruction_settings(drawing, drawing.generation_size)
     del told["size"]  # which is the photograph's
     diffusion_request.check_diffusion_request("reconstruction", request, told, known)
     if drawing.strength and not int(drawing.steps * drawing.strength):
@@ -115,7 +115,7 @@ def compute_reconstruction_side(shorter: int, drawing: GenerationSettings) -> in
     """Never more than the photograph's shorter side: enlarging would leave a trace on one class only."""
     return max(
         AUTOENCODER_STRIDE_PX,
-        min(drawing.draw_size, shorter // AUTOENCODER_STRIDE_PX * AUTOENCODER_STRIDE_PX),
+        min(drawing.generation_size, shorter // AUTOENCODER_STRIDE_PX * AUTOENCODER_STRIDE_PX),
     )
 
 

@@ -32,7 +32,7 @@ def list_stable_diffusion_candidates(request: SourceRequest) -> list[CandidateFa
     )
     drawing = diffusion_request.parse_generation_settings(request.argument, settings)
     written = itertools.cycle(
-        prompts.ensure_prompts(settings.folder, settings.prompting, settings.seed)
+        prompts.ensure_prompts(settings.folder, settings.prompt_settings, settings.seed)
     )
     together = functools.partial(generate_candidates, drawing=drawing, folder=settings.folder)
 
@@ -63,7 +63,9 @@ def list_stable_diffusion_candidates(request: SourceRequest) -> list[CandidateFa
 def list_stable_diffusion_requirements(request: SourceRequest) -> list[Requirement]:
     drawing = diffusion_request.parse_generation_settings(request.argument, request.settings)
     return [
-        *prompts.list_prompt_requirements(request.settings.prompting, request.settings.folder),
+        *prompts.list_prompt_requirements(
+            request.settings.prompt_settings, request.settings.folder
+        ),
         *diffusion_requirements.list_model_requirements(
             "stable-diffusion", request, drawing, count_sampling_passes(drawing)
         ),

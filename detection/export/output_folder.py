@@ -45,7 +45,7 @@ def hash_files(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
         path for name in names for path in (folder / name, *sorted((folder / name).rglob("*")))
     ]
     return {
-        path.relative_to(folder).as_posix(): hashing.compute_file_sha256(path)
+        path.relative_to(folder).as_posix(): hashing.hash_file(path)
         for path in found
         if path.is_file()
     }

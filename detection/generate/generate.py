@@ -66,10 +66,10 @@ class PageGenerator:
             raise console.PlainError(
                 f"{source[:80]!r} draws nothing here; write one of {examples}."
             )
-        settings = CollectionSettings(drawing=drawing or GenerationSettings())
-        chosen = replace(settings.drawing, **{generator.model: parts[2]} if parts[2] else {})
+        settings = CollectionSettings(generation=drawing or GenerationSettings())
+        chosen = replace(settings.generation, **{generator.model: parts[2]} if parts[2] else {})
         registry.GENERATORS[parts[1]].check(
-            SourceRequest("1", source, replace(settings, drawing=chosen)), ()
+            SourceRequest("1", source, replace(settings, generation=chosen)), ()
         )
         return cls(source, generator, chosen)
 

@@ -133,7 +133,7 @@ def _sample_image(artist: LoadedPipeline, draw: Callable[[], list[bytes]]) -> tu
 
 def _format_model_name(drawing: GenerationSettings) -> str:
     """Of a folder only its last part: what lies where on this computer is not told."""
-    return diffusion_request.make_model_source_name("", CollectionSettings(drawing=drawing))
+    return diffusion_request.make_model_source_name("", CollectionSettings(generation=drawing))
 
 
 def _format_sampling(drawing: GenerationSettings, wish: GenerationRequest) -> str:

@@ -39,7 +39,7 @@ def describe_model_obstacles(drawing: GenerationSettings, passes: float, only: s
     if not _has_likely_gpu():
         seconds = (
             passes
-            * (drawing.draw_size / 512) ** 2
+            * (drawing.generation_size / 512) ** 2
             * diffusion_requirements.UNET_PASS_FLOP["cpu"]
             / _measure_cpu_flops()
         )

@@ -54,7 +54,7 @@ def words(place: Path, *more: object) -> list[object]:
         f"stable-diffusion:{COUNT}@{place / 'model'}",
         "--steps",
         2,
-        "--draw-size",
+        "--generation-size",
         64,
     ]
     return [*COLLECT_WORDS, "--keep-upscaled", *ready, *drawn, *more]
@@ -101,7 +101,7 @@ def test_killed_while_it_draws_nothing_is_lost_or_drawn_twice_and_one_can_be_dra
         r.attributes and r.drawn_with["steps"] == 2 for r in after
     )
 
-    again = run_command("data_collection", "redraw", "data/faces", after[7].file, cwd=tmp_path)
+    again = run_command("data_collection", "regenerate", "data/faces", after[7].file, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert int(re.search(r"differ by (\d+) grey levels at most", again.stderr)[1]) <= 1
 
@@ -115,7 +115,7 @@ def test_two_processes_draw_one_share_each_and_the_collection_takes_them_in(plac
         2,
         "-m",
         "data_collection",
-        "draw",
+        "pregenerate",
         *own,
         cwd=tmp_path,
     )

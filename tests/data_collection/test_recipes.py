@@ -29,8 +29,8 @@ def test_a_run_leaves_a_recipe_that_means_the_same_options(tmp_path):
         real=('folder:my "photos"',),
         generated=("stable-diffusion:30@some/model", "dcgan:4"),
         facts=(Path("a.csv"),),
-        prompting=PromptSettings(prompts="template", prompt_count=7),
-        drawing=GenerationSettings(
+        prompt_settings=PromptSettings(prompts="template", prompt_count=7),
+        generation=GenerationSettings(
             steps=4, guidance=0.0, negative_prompt="blurred, grün", safety_checker=False
         ),
         keep_upscaled=True,

@@ -43,7 +43,7 @@ def collection(made: Path, images: int) -> list[str]:
         "--steps",
         1,
     ]
-    return [*map(str, (*COLLECT_WORDS, *options, *drawing, "--draw-size", 64))]
+    return [*map(str, (*COLLECT_WORDS, *options, *drawing, "--generation-size", 64))]
 
 
 def rows_of(place: Path) -> bytes:

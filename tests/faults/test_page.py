@@ -153,7 +153,7 @@ def says_nan(place: Path) -> None:
     )
     onnx.save(model, place / saved_models.ONNX_FILE)
     card = detector_card.read_card(place)
-    digest = hashing.compute_file_sha256(place / saved_models.ONNX_FILE)
+    digest = hashing.hash_file(place / saved_models.ONNX_FILE)
     detector_card.write_card(
         place, dataclasses.replace(card, sha256=card.sha256 | {saved_models.ONNX_FILE: digest})
     )

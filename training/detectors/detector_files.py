@@ -42,7 +42,7 @@ def hash_model_files(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every model file, by its path inside the folder."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix in (".keras", ".onnx"))
     return {
-        path.relative_to(folder).as_posix(): hashing.compute_file_sha256(path) for path in paths
+        path.relative_to(folder).as_posix(): hashing.hash_file(path) for path in paths
     }
 
 

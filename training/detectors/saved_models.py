@@ -97,7 +97,7 @@ def verify_model_file(folder: Path, card: Card, file: str) -> Path:
         PlainError: the file is missing, or is not the one that was saved.
     """
     path = folder / file
-    if not path.is_file() or hashing.compute_file_sha256(path) != card.sha256.get(file):
+    if not path.is_file() or hashing.hash_file(path) != card.sha256.get(file):
         raise _make_altered_error(path)
     return path
 

@@ -106,7 +106,7 @@ class Extractor:
                 raise console.PlainError(
                     f"ONNX Runtime and Keras differ by {difference:.1e} on {self.name}; use --engine keras."
                 )
-            digest = hashing.compute_file_sha256(temporary)
+            digest = hashing.hash_file(temporary)
             os.replace(temporary, self.onnx_path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -137,8 +137,6 @@ def _has_gpu() -> bool:
 
 def _is_intact_export(path: Path, notes: Path) -> bool:
     try:
-        return checked_json.parse_json(notes.read_bytes())["sha256"] == hashing.compute_file_sha256(
-            path
-        )
+        return checked_json.parse_json(notes.read_bytes())["sha256"] == hashing.hash_file(path)
     except (OSError, ValueError, KeyError, TypeError):
         return False

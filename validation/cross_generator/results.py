@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from data_collection.audit import audit
+from data_collection.audit.audit_file import check_audit_gate
 from data_collection.dataset import manifest, splits
 from data_collection.images import canonical
 from runtime import library_versions, options
@@ -52,7 +52,7 @@ class CrossGeneratorResult:
     @property
     def banner(self) -> str:
         """Return the warning of the data set's audit; empty if there is none."""
-        return audit.check_audit_gate(self.data.folder, self.data.records, accept_shortcuts=True)
+        return check_audit_gate(self.data.folder, self.data.records, accept_shortcuts=True)
 
 
 @dataclass(frozen=True)

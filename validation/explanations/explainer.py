@@ -96,7 +96,7 @@ class Explainer:
         for name, sha256 in facts["sha256"].items():
             if (
                 not (folder / EXPLAINER_FOLDER / name).is_file()
-                or hashing.compute_file_sha256(folder / EXPLAINER_FOLDER / name) != sha256
+                or hashing.hash_file(folder / EXPLAINER_FOLDER / name) != sha256
             ):
                 raise console.PlainError(
                     f"{folder / EXPLAINER_FOLDER / name} was altered or is missing; run python -m validation again.",

@@ -90,7 +90,7 @@ def _export_explainer(
         if known
         else {},
         "sha256": {
-            name: hashing.compute_file_sha256(place / name)
+            name: hashing.hash_file(place / name)
             for name in (EXPLAINER_TAPS_FILE, EXPLAINER_ARRAYS_FILE)
         },
     }

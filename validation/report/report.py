@@ -122,7 +122,7 @@ def build_metrics_json(report: ValidationReport) -> dict[str, Any]:
             "two_sources": report.sources,
         },
         "audit": report.audit
-        and {"verdict": report.audit.verdict, "fingerprint": report.audit.fingerprint},
+        and {"verdict": report.audit.status, "fingerprint": report.audit.fingerprint},
         "limits": report.limits,
         "data_of_the_training": card.dataset,
         "base": card.base,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from data_collection.audit import audit, features, file_features
+from data_collection.audit import audit, audit_file, features, file_features
 from data_collection.audit import probes as audit_probes
 from data_collection.dataset import manifest
 from data_collection.dataset.manifest import FaceRecord
@@ -72,7 +72,15 @@ def probe(probes, name: str) -> audit_probes.ProbeResult:
 
 def red(**changes) -> audit_probes.ProbeResult:
     return dataclasses.replace(
-        audit_probes.ProbeResult("processing history", 1, 0.8, 0.7, 0.9, "a number", "RED"),
+        audit_probes.ProbeResult(
+            name="processing history",
+            tier=1,
+            auc=0.8,
+            low=0.7,
+            high=0.9,
+            best_single="a number",
+            status="RED",
+        ),
         **changes,
     )
 
@@ -80,18 +88,21 @@ def red(**changes) -> audit_probes.ProbeResult:
 def test_a_format_for_each_class_is_found_as_collected(audited):
     _, _, found = audited
     container = probe(found.as_collected, "container")
-    assert (container.verdict, container.auc) == ("RED", 1)
-    assert probe(found.as_collected, "processing history").verdict == "RED"
-    assert "100% of the generated images are PNG files, 0% of the photographs." in found.tells
+    assert (container.status, container.auc) == ("RED", 1)
+    assert probe(found.as_collected, "processing history").status == "RED"
+    assert (
+        "100% of the generated images are PNG files, 0% of the photographs."
+        in found.file_differences
+    )
 
 
 def test_the_canonicaliser_removes_the_format_and_the_sentence_says_both(audited):
     _, _, found = audited
     assert "container" not in [each.name for each in found.as_trained]
-    assert [each.verdict for each in (*found.as_trained, *found.placebo) if each.tier == 1] == [
+    assert [each.status for each in (*found.as_trained, *found.placebo) if each.tier == 1] == [
         "too few"
     ] * 3
-    assert found.verdict == "too few"
+    assert found.status == "too few"
     assert "24 images in 24 groups" in found.sentence and "container (AUC 1.00" in found.sentence
 
 
@@ -116,10 +127,10 @@ def test_an_altered_original_stops_the_audit(tmp_path):
 def test_a_class_that_is_missing_is_too_few_and_no_crash(tmp_path):
     rows = data_set(tmp_path, jpeg_and_png(85, 3))
     assert (
-        audit.run_audit(tmp_path, [row for row in rows if row.label == "real"], 48).verdict
+        audit.run_audit(tmp_path, [row for row in rows if row.label == "real"], 48).status
         == "too few"
     )
-    assert audit.run_audit(tmp_path, [], 48).verdict == "too few"
+    assert audit.run_audit(tmp_path, [], 48).status == "too few"
 
 
 def test_an_enlarged_class_is_red_as_trained(tmp_path):
@@ -136,14 +147,14 @@ def test_an_enlarged_class_is_red_as_trained(tmp_path):
     found = audit.evaluate_probes(
         [{"processing history": one["processing history"]} for one in numbers], rows, seed=0
     )
-    assert found[0].verdict == "RED"
+    assert found[0].status == "RED"
     assert "periodic detail" in found[0].best_single
 
 
 def test_the_placebo_finds_a_history_that_the_canonicaliser_leaves(tmp_path):
     rows = data_set(tmp_path, jpeg_and_png(60))
-    assert audit.run_placebo_test(tmp_path, rows, "generated", 128, seed=0).verdict == "RED"
-    assert audit.run_placebo_test(tmp_path, rows, "generated", 32, seed=0).verdict == "too few"
+    assert audit.run_placebo_test(tmp_path, rows, "generated", 128, seed=0).status == "RED"
+    assert audit.run_placebo_test(tmp_path, rows, "generated", 32, seed=0).status == "too few"
 
 
 def test_the_placebo_finds_nothing_where_both_classes_have_one_history(tmp_path):
@@ -153,7 +164,7 @@ def test_the_placebo_finds_nothing_where_both_classes_have_one_history(tmp_path)
         for n in range(1000, 1000 + COUNT)
     ]
     found = audit.run_placebo_test(tmp_path, data_set(tmp_path, faces), "real", 128, seed=0)
-    assert (found.auc, found.low, found.high, found.verdict) == (0.5, 0.5, 0.5, "too few")
+    assert (found.auc, found.low, found.high, found.status) == (0.5, 0.5, 0.5, "too few")
 
 
 def test_a_history_never_enlarges():
@@ -177,7 +188,7 @@ def test_a_caption_burnt_into_a_corner_is_found_at_the_border(tmp_path):
     rows = data_set(tmp_path, faces)
     numbers = [{"border": audit.measure_image(tmp_path, row, 128)[1]["border"]} for row in rows]
     found = audit.evaluate_probes(numbers, rows, seed=0)[0]
-    assert (found.tier, found.verdict) == (2, "WARN")
+    assert (found.tier, found.status) == (2, "WARN")
     corner = (
         "fine contrast at the bottom, piece 1 of 8 from the right: more",
         "fine contrast at the right, piece 8 of 8",
@@ -197,17 +208,17 @@ def test_labels_dealt_to_people_by_chance_are_not_given_away():
     mixed = audit_probes.evaluate_probe(
         "processing history", numbers, labels, np.arange(400).astype(str), "x", seed=0
     )
-    assert apart.verdict != "RED" and apart.auc < 0.65
-    assert mixed.verdict == "RED" and mixed.auc > 0.9, (
+    assert apart.status != "RED" and apart.auc < 0.65
+    assert mixed.status == "RED" and mixed.auc > 0.9, (
         "without groups the same labels look like a finding"
     )
 
 
 @pytest.mark.parametrize(
-    ("groups", "images", "verdict"),
+    ("groups", "images", "status"),
     [(20, 200, "GREEN"), (19, 200, "too few"), (20, 199, "too few")],
 )
-def test_nothing_is_green_under_the_limits(groups, images, verdict):
+def test_nothing_is_green_under_the_limits(groups, images, status):
     positive = np.repeat([False, True], [200, images])
     names = np.array(
         [f"{side} {number % (groups if side else 40)}" for number, side in enumerate(positive)]
@@ -216,13 +227,13 @@ def test_nothing_is_green_under_the_limits(groups, images, verdict):
     assert (
         audit_probes.evaluate_probe(
             "processing history", numbers, positive, names, "x", seed=0
-        ).verdict
-        == verdict
+        ).status
+        == status
     )
 
 
 @pytest.mark.parametrize(
-    ("tier", "low", "high", "verdict"),
+    ("tier", "low", "high", "status"),
     [
         (1, 0.61, 0.9, "RED"),
         (1, 0.5, 0.61, "AMBER"),
@@ -232,8 +243,8 @@ def test_nothing_is_green_under_the_limits(groups, images, verdict):
     ]
     + [(3, 0.99, 1, "reported")],
 )
-def test_the_interval_decides_and_not_the_auc(tier, low, high, verdict):
-    assert audit_probes.decide_probe_status(tier, low, high, enough=True) == verdict
+def test_the_interval_decides_and_not_the_auc(tier, low, high, status):
+    assert audit_probes.decide_probe_status(tier, low, high, enough=True) == status
 
 
 def test_the_auc_averages_ties_and_counts_weights():
@@ -267,47 +278,54 @@ def test_file_facts_are_read_from_the_header():
 
 def test_an_audit_comes_back_as_it_was_written(audited, tmp_path):
     _, rows, found = audited
-    assert audit.read_audit(tmp_path) is None
-    audit.write_audit(tmp_path, found)
-    assert audit.read_audit(tmp_path) == found
+    assert audit_file.read_audit(tmp_path) is None
+    audit_file.write_audit(tmp_path, found)
+    assert audit_file.read_audit(tmp_path) == found
     assert found.fingerprint == manifest.compute_fingerprint(rows)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}", b"[1]", b"\0\0", b'{"verdict": "GREEN"}'])
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"{}", b"[1]", b"\0\0", b'{"status": "GREEN"}', b'{"status": "GREEN", "tells": []}'],
+)
 def test_a_damaged_audit_stops_instead_of_opening_the_gate(tmp_path, damage):
-    audit.audit_path(tmp_path).write_bytes(damage)
-    with pytest.raises(console.PlainError, match="is damaged; delete it"):
-        audit.check_audit_gate(tmp_path, [], accept_shortcuts=True)
+    audit_file.audit_path(tmp_path).write_bytes(damage)
+    with pytest.raises(
+        console.PlainError, match="is damaged, or was written by an older version. Delete it"
+    ):
+        audit_file.check_audit_gate(tmp_path, [], accept_shortcuts=True)
 
 
 def test_training_is_refused_on_red_unless_shortcuts_are_accepted(audited, tmp_path):
     _, rows, found = audited
-    audit.write_audit(tmp_path, dataclasses.replace(found, verdict="RED", as_trained=[red()]))
+    audit_file.write_audit(tmp_path, dataclasses.replace(found, status="RED", as_trained=[red()]))
     with pytest.raises(
         console.PlainError, match="processing history .AUC 0.80, 0.70 to 0.90.*--accept-shortcuts"
     ) as refused:
-        audit.check_audit_gate(tmp_path, rows, accept_shortcuts=False)
+        audit_file.check_audit_gate(tmp_path, rows, accept_shortcuts=False)
     assert refused.value.exit_code == 4
-    assert "RED" in audit.check_audit_gate(tmp_path, rows, accept_shortcuts=True)
+    assert "RED" in audit_file.check_audit_gate(tmp_path, rows, accept_shortcuts=True)
 
 
 def test_training_is_told_of_a_missing_or_outdated_audit_and_of_nothing_else(audited, tmp_path):
     _, rows, found = audited
-    assert "has not been audited" in audit.check_audit_gate(tmp_path, rows, accept_shortcuts=False)
-    audit.write_audit(tmp_path, found)
-    assert audit.check_audit_gate(tmp_path, rows, accept_shortcuts=False) == ""
-    assert "another state" in audit.check_audit_gate(tmp_path, rows[1:], accept_shortcuts=False)
+    assert "has not been audited" in audit_file.check_audit_gate(
+        tmp_path, rows, accept_shortcuts=False
+    )
+    audit_file.write_audit(tmp_path, found)
+    assert audit_file.check_audit_gate(tmp_path, rows, accept_shortcuts=False) == ""
+    assert "another state" in audit_file.check_audit_gate(
+        tmp_path, rows[1:], accept_shortcuts=False
+    )
 
 
 def test_only_what_training_sees_decides_the_verdict():
     counts = {"real": 300, "generated": 300}
-    fine = red(verdict="GREEN", auc=0.5)
-    warned = red(name="colour", tier=2, verdict="WARN")
-    verdict, sentence = audit.conclude_audit(
-        [red(name="container")], [fine, warned], counts, counts
-    )
+    fine = red(status="GREEN", auc=0.5)
+    warned = red(name="colour", tier=2, status="WARN")
+    status, sentence = audit.conclude_audit([red(name="container")], [fine, warned], counts, counts)
     assert (
-        verdict == "GREEN"
+        status == "GREEN"
         and "container" in sentence
         and "a detector has to beat" in sentence
         and "colour" in sentence

@@ -27,26 +27,26 @@ HOSTILE = "<script>alert(1)</script>"
 PROMPT = 'a "face" & <b>smile</b> \N{GRINNING FACE}'
 
 
-def probe(name: str, tier: int = 1, auc: float = 0.75, verdict: str = "RED") -> ProbeResult:
+def probe(name: str, tier: int = 1, auc: float = 0.75, status: str = "RED") -> ProbeResult:
     return ProbeResult(
-        name,
-        tier,
-        auc,
-        auc - 0.05,
-        auc + 0.05,
-        "bytes: more in the generated images (AUC 0.70)",
-        verdict,
+        name=name,
+        tier=tier,
+        auc=auc,
+        low=auc - 0.05,
+        high=auc + 0.05,
+        best_single="bytes: more in the generated images (AUC 0.70)",
+        status=status,
     )
 
 
 def audit(**changes: object) -> Audit:
     made = Audit(
-        verdict="AMBER",
+        status="AMBER",
         sentence="Chance is not shown.",
-        as_collected=[probe("container", auc=0.95), probe("colour", 2, verdict="WARN")],
+        as_collected=[probe("container", auc=0.95), probe("colour", 2, status="WARN")],
         as_trained=[probe("colour", 2, 0.65, "reported"), probe("spectrum", 3, 0.85, "reported")],
-        placebo=[probe("photographs, one history or the other", auc=0.52, verdict="GREEN")],
-        tells=["100% of the generated images are PNG files, 0% of the photographs."],
+        placebo=[probe("photographs, one history or the other", auc=0.52, status="GREEN")],
+        file_differences=["100% of the generated images are PNG files, 0% of the photographs."],
         images={"real": 30, "generated": 30},
         groups={"real": 29, "generated": 28},
         fingerprint="0123abcd" * 8,
@@ -221,7 +221,9 @@ def test_one_class_without_a_picture_leaves_a_page_without_its_grid(tmp_path):
 def test_an_empty_data_set_still_has_a_page(tmp_path):
     assert (
         "What this page cannot tell"
-        in Page(data_report.write_audit_page(tmp_path, [], audit(placebo=[], tells=[]))).text
+        in Page(
+            data_report.write_audit_page(tmp_path, [], audit(placebo=[], file_differences=[]))
+        ).text
     )
 
 
@@ -238,8 +240,8 @@ def test_what_strangers_wrote_is_shown_as_they_wrote_it_and_never_as_markup(tmp_
         tmp_path / HOSTILE.replace("/", "|"),
         [kept, refused],
         sentence=HOSTILE,
-        tells=[PROMPT],
-        verdict=HOSTILE,
+        file_differences=[PROMPT],
+        status=HOSTILE,
     )
     assert "script" not in page.tags
     assert all("alert" not in str(attributes) for _, attributes in page.elements)
@@ -348,7 +350,7 @@ def test_a_probe_as_collected_stands_beside_itself_as_trained(tmp_path):
 
 
 def test_the_interval_is_drawn_on_an_axis_from_a_half_to_one(tmp_path):
-    lost = ProbeResult("container", 1, 0.45, 0.2, 1.0, "", "too few")
+    lost = replace(probe("container", auc=0.45, status="too few"), low=0.2, high=1.0)
     page = write(tmp_path, [], as_collected=[probe("container")], as_trained=[lost], placebo=[])
     dots = [attributes["cx"] for tag, attributes in page.elements if tag == "circle"]
     lines = [
@@ -362,12 +364,12 @@ def test_the_interval_is_drawn_on_an_axis_from_a_half_to_one(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("verdict", "tone"),
+    ("status", "tone"),
     [("GREEN", "good"), ("AMBER", "doubt"), ("RED", "bad"), ("too few", "unknown")],
 )
-def test_the_banner_has_the_verdict_its_colour_and_the_sentence(tmp_path, verdict, tone):
-    page = write(tmp_path, [], verdict=verdict, sentence="What was found.")
+def test_the_banner_has_the_verdict_its_colour_and_the_sentence(tmp_path, status, tone):
+    page = write(tmp_path, [], status=status, sentence="What was found.")
     assert {"class": f"banner {tone}", "role": "status"} in [
         attributes for _, attributes in page.elements
     ]
-    assert f"{verdict} What was found." in page.text
+    assert f"{status} What was found." in page.text

@@ -154,8 +154,8 @@ def test_a_set_that_was_carried_trains_as_before(store, tmp_path):
     for words in (
         ["data_collection", *sources, *small],
         [*train, "data/faces"],
-        ["data_collection", "push", "data/faces", URL],
-        ["data_collection", "pull", URL, "data/again"],
+        ["data_collection", "upload", "data/faces", URL],
+        ["data_collection", "download", URL, "data/again"],
     ):
         done = run_command(*words, cwd=tmp_path)
         assert done.returncode == 0, done.stderr

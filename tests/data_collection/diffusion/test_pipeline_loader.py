@@ -24,7 +24,9 @@ pytestmark = GENERATION_MARKS
 
 @pytest.mark.parametrize("scheduler", pipeline_loader.SCHEDULERS)
 def test_every_scheduler_draws(tmp_path, model, scheduler):
-    drawing = replace(make_request(tmp_path, model).settings.drawing, scheduler=scheduler, steps=3)
+    drawing = replace(
+        make_request(tmp_path, model).settings.generation, scheduler=scheduler, steps=3
+    )
     artist = pipeline_loader.load_pipeline(drawing)
     assert type(artist.pipe.scheduler).__name__ == (
         pipeline_loader.SCHEDULERS[scheduler] or "PNDMScheduler"
@@ -39,7 +41,7 @@ def test_without_the_safety_checker_the_same_seeds_are_seen(tmp_path, checked):
     assert not any(quality.is_single_colour(decode.decode_face(data)) for _, data in made)
     assert (
         pipeline_loader.load_pipeline(
-            make_request(tmp_path, checked, safety_checker=False).settings.drawing
+            make_request(tmp_path, checked, safety_checker=False).settings.generation
         ).pipe.safety_checker
         is None
     )

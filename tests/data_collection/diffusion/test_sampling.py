@@ -15,7 +15,7 @@ pytestmark = GENERATION_MARKS
 
 
 def test_the_prompt_the_negative_prompt_and_the_guidance_count(tmp_path, model):
-    drawing = make_request(tmp_path, model).settings.drawing
+    drawing = make_request(tmp_path, model).settings.generation
 
     def draw(prompt="a face", **changes) -> np.ndarray:
         changed = replace(drawing, **changes)
@@ -41,7 +41,7 @@ def test_the_prompt_the_negative_prompt_and_the_guidance_count(tmp_path, model):
 )
 def test_a_batch_that_does_not_fit_is_halved(tmp_path, model, words):
     request = make_request(tmp_path, model)
-    artist = pipeline_loader.load_pipeline(request.settings.drawing)
+    artist = pipeline_loader.load_pipeline(request.settings.generation)
     artist.batch, tried = 4, []
 
     def small(module, args) -> None:
@@ -60,9 +60,9 @@ def test_a_batch_that_does_not_fit_is_halved(tmp_path, model, words):
 
 def test_a_picture_that_does_not_fit_alone_is_a_sentence_and_another_error_is_not(tmp_path, model):
     request = make_request(tmp_path, model, 2)
-    artist = pipeline_loader.load_pipeline(request.settings.drawing)
+    artist = pipeline_loader.load_pipeline(request.settings.generation)
     for error, expected, words in (
-        (torch.OutOfMemoryError("out of memory"), console.PlainError, "--draw-size"),
+        (torch.OutOfMemoryError("out of memory"), console.PlainError, "--generation-size"),
         (RuntimeError("shapes differ"), RuntimeError, "shapes differ"),
     ):
 

@@ -26,7 +26,7 @@ def test_what_is_no_count_or_scheduler_is_refused_before_prompts_are_written(tmp
 
 def test_two_ways_of_drawing_are_not_mixed_into_one_source(tmp_path, model):
     before = make_request(tmp_path, model, steps=2)
-    told = diffusion_request.dump_generation_settings(before.settings.drawing)
+    told = diffusion_request.dump_generation_settings(before.settings.generation)
     row = FaceRecord(
         "0", "generated", "tiny", "00000007.png", "accepted", drawn_with={**told, "torch": "2"}
     )

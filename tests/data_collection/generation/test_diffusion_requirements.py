@@ -14,7 +14,7 @@ def test_the_needs_tell_what_this_machine_has(tmp_path, model):
     needs = {
         need.what: need
         for need in STABLE_DIFFUSION.needs(
-            make_request(tmp_path, model, 700, draw_size=512, steps=25)
+            make_request(tmp_path, model, 700, generation_size=512, steps=25)
         )
     }
     assert needs[f"the model {model}"].found == "is a folder" and all(
@@ -27,7 +27,9 @@ def test_the_needs_tell_what_this_machine_has(tmp_path, model):
         )
     needs = {
         need.what: need
-        for need in STABLE_DIFFUSION.needs(make_request(tmp_path, model, 1_000_000, draw_size=4096))
+        for need in STABLE_DIFFUSION.needs(
+            make_request(tmp_path, model, 1_000_000, generation_size=4096)
+        )
     }
     assert not needs["disk for the pictures"].there
 

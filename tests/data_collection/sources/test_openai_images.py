@@ -31,7 +31,7 @@ def service(service, monkeypatch):
 @pytest.fixture
 def request_for(tmp_path):
     settings = CollectionSettings(
-        data=tmp_path, prompting=PromptSettings(prompts="template", prompt_count=3)
+        data=tmp_path, prompt_settings=PromptSettings(prompts="template", prompt_count=3)
     )
 
     def request_for(argument: str, photographs=(), **changes: object) -> SourceRequest:
@@ -70,9 +70,9 @@ def test_faces_take_the_prompts_in_turn_and_nothing_is_drawn_before_it_is_loaded
 
 def test_a_second_look_finds_the_same_and_asks_nothing(request_for, service):
     gpt = PromptSettings(prompt_count=3)
-    first = OPENAI_IMAGES.find(request_for("4", prompting=gpt))
+    first = OPENAI_IMAGES.find(request_for("4", prompt_settings=gpt))
     assert service.asked_for() == ["/v1/chat/completions"]
-    second = OPENAI_IMAGES.find(request_for("6", prompting=gpt))
+    second = OPENAI_IMAGES.find(request_for("6", prompt_settings=gpt))
     assert service.asked_for() == ["/v1/chat/completions"]
     assert [(face.file, face.prompt) for face in second[:4]] == [
         (face.file, face.prompt) for face in first
@@ -86,7 +86,7 @@ def test_another_model_is_another_source(request_for):
         "a/b",
         "gpt-image-2.5-flare-edit",
     )
-    chosen = request_for("5", drawing=GenerationSettings(image_model="gpt-image-2.6-flare"))
+    chosen = request_for("5", generation=GenerationSettings(image_model="gpt-image-2.6-flare"))
     assert chosen.source == "gpt-image-2.6-flare"
     assert {face.generator for face in OPENAI_IMAGES.find(other)} == {"a/b"}
 
@@ -99,7 +99,7 @@ def test_an_argument_that_is_no_number_is_a_sentence(request_for, argument):
 
 def test_needs_name_the_key_once_and_what_is_paid_for(request_for, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    key, paid = OPENAI_IMAGES.needs(request_for("5", prompting=PromptSettings()))
+    key, paid = OPENAI_IMAGES.needs(request_for("5", prompt_settings=PromptSettings()))
     assert (key.what, key.there, key.instead) == (
         "OPENAI_API_KEY",
         False,
@@ -109,7 +109,7 @@ def test_needs_name_the_key_once_and_what_is_paid_for(request_for, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", API_KEY)
     assert all(need.there for need in OPENAI_IMAGES.needs(request_for("5")))
     missing = OPENAI_IMAGES.needs(
-        request_for("5", prompting=PromptSettings(prompts="file:nowhere.txt"))
+        request_for("5", prompt_settings=PromptSettings(prompts="file:nowhere.txt"))
     )
     assert [need.what for need in missing if not need.there] == ["nowhere.txt"]
 

@@ -34,7 +34,7 @@ def photograph(folder, number: int, side: int) -> manifest.FaceRecord:
 
 def asked(folder, model, argument="5", sides=(96, 96, 50, 96, 96, 96), **drawing) -> SourceRequest:
     drawing = GenerationSettings(
-        model=str(model), **{"steps": 4, "draw_size": GENERATED_SIDE_PX, **drawing}
+        model=str(model), **{"steps": 4, "generation_size": GENERATED_SIDE_PX, **drawing}
     )
     settings = CollectionSettings(data=folder, seed=3, drawing=drawing)
     photographs = [photograph(settings.folder, number, side) for number, side in enumerate(sides)]
@@ -96,7 +96,7 @@ def test_the_autoencoder_sees_the_photograph_and_no_chance(tmp_path, model):
     assert np.abs(first - second).max() > 5
     changed = replace(request, settings=replace(request.settings, seed=99))
     assert np.array_equal(decode_pixels(made(changed)[0][1]), first)
-    loaded = reconstruction.load_reconstruction_pipeline(request.settings.drawing)
+    loaded = reconstruction.load_reconstruction_pipeline(request.settings.generation)
     assert (
         type(loaded.pipe).__name__ == "AutoencoderKL"
         and RECONSTRUCTION.find(request)[0].again is None
@@ -106,7 +106,7 @@ def test_the_autoencoder_sees_the_photograph_and_no_chance(tmp_path, model):
 def test_what_the_autoencoder_is_given_is_what_it_gives_back(tmp_path, model):
     """The toy's weights are random; an autoencoder that returns what it gets shows that sides and values are kept."""
     request = asked(tmp_path, model, "1")
-    artist = reconstruction.load_reconstruction_pipeline(request.settings.drawing)
+    artist = reconstruction.load_reconstruction_pipeline(request.settings.generation)
     seen = {}
     hooks = [
         artist.pipe.encoder.register_forward_pre_hook(
@@ -150,7 +150,7 @@ def test_a_black_reconstruction_gets_another_seed_if_there_is_chance_in_it(tmp_p
 
 def test_a_batch_that_does_not_fit_is_halved(tmp_path, model):
     request = asked(tmp_path, model)
-    artist = reconstruction.load_reconstruction_pipeline(request.settings.drawing)
+    artist = reconstruction.load_reconstruction_pipeline(request.settings.generation)
     artist.batch = 4
 
     def small(module, args) -> None:
@@ -183,7 +183,7 @@ def test_autoencoding_and_redrawing_are_two_sources():
         RECONSTRUCTION.name("300@stabilityai/sd-turbo", settings)
         == "stabilityai/sd-turbo-reconstruction"
     )
-    settings = replace(settings, drawing=replace(settings.drawing, strength=0.5))
+    settings = replace(settings, generation=replace(settings.generation, strength=0.5))
     assert (
         RECONSTRUCTION.name("300@stabilityai/sd-turbo", settings)
         == "stabilityai/sd-turbo-redrawn-0.5"

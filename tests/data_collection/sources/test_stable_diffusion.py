@@ -104,7 +104,7 @@ def of_the_walk(folder, model, count=3, **changes) -> CollectionSettings:
 
 def test_a_collection_draws_only_what_its_manifest_lacks(tmp_path, model):
     assert [row.seed for row in gathered(of_the_walk(tmp_path, model, 2))] == [7, 8]
-    drawing = of_the_walk(tmp_path, model).drawing
+    drawing = of_the_walk(tmp_path, model).generation
     painted = []
     hook = pipeline_loader.load_pipeline(drawing).pipe.vae.decoder.register_forward_hook(
         lambda *_: painted.append(1)

@@ -81,7 +81,7 @@ def save_detector(folder: Path, name: str, seed: int, dataset: Path) -> Card:
 
 def hashes(folder: Path) -> dict[str, str]:
     return {
-        name: hashing.compute_file_sha256(folder / name)
+        name: hashing.hash_file(folder / name)
         for name in (saved_models.KERAS_FILE, saved_models.ONNX_FILE)
     }
 
@@ -193,7 +193,7 @@ def test_export_json_lists_every_file_that_is_there(out):
         for path in out.rglob("*")
         if path.is_file() and path.name != "export.json"
     }
-    assert files == {name: hashing.compute_file_sha256(path) for name, path in there.items()}
+    assert files == {name: hashing.hash_file(path) for name, path in there.items()}
     assert (listed["model"], list(listed["formats"])) == ("first", INSTALLED)
     for entry in listed["formats"].values():
         assert 0 <= entry["difference"] <= MAX_PROBABILITY_DIFFERENCE

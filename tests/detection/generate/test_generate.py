@@ -31,7 +31,7 @@ PROMPT = "a photo of the face of an old fisherman"
 
 def drawer(source: str, **drawing: object) -> PageGenerator:
     return PageGenerator.of(
-        source, GenerationSettings(**{"steps": 2, "draw_size": GENERATED_SIDE_PX, **drawing})
+        source, GenerationSettings(**{"steps": 2, "generation_size": GENERATED_SIDE_PX, **drawing})
     )
 
 
@@ -76,7 +76,7 @@ def test_a_photo_is_passed_through_the_autoencoder_at_no_more_than_its_own_size(
         and "48 x 48 pixels" in drawn.told
         and "seed 7" not in drawn.told
     )
-    settings = GenerationSettings(model=str(model), steps=2, draw_size=GENERATED_SIDE_PX)
+    settings = GenerationSettings(model=str(model), steps=2, generation_size=GENERATED_SIDE_PX)
     square = reconstruction.decode_square(photo(96, 50), 48)
     assert (
         drawn.png
@@ -128,7 +128,7 @@ def test_a_second_drawing_is_refused_at_once_and_the_first_goes_on(model):
         assert go_on.wait(30)
 
     artist = pipeline_loader.load_pipeline(
-        GenerationSettings(model=str(model), steps=2, draw_size=GENERATED_SIDE_PX)
+        GenerationSettings(model=str(model), steps=2, generation_size=GENERATED_SIDE_PX)
     )
     hook = artist.pipe.unet.register_forward_pre_hook(wait)
     thread = threading.Thread(target=lambda: drawn.append(drawing.draw(PROMPT, None, 3)))
@@ -320,7 +320,8 @@ def test_a_computer_without_a_gpu_is_told_how_long_it_takes(model):
     import torch
 
     small, large = (
-        drawer(f"stable-diffusion@{model}", draw_size=side, steps=50).ready() for side in (64, 2048)
+        drawer(f"stable-diffusion@{model}", generation_size=side, steps=50).ready()
+        for side in (64, 2048)
     )
     if torch.cuda.is_available():
         assert small == large == ""
@@ -367,7 +368,7 @@ def test_another_fault_names_itself_and_frees_the_pen(model):
     drawing = drawer(f"stable-diffusion@{model}")
     drawing.draw(PROMPT, None, 1)
     artist = pipeline_loader.load_pipeline(
-        GenerationSettings(model=str(model), steps=2, draw_size=GENERATED_SIDE_PX)
+        GenerationSettings(model=str(model), steps=2, generation_size=GENERATED_SIDE_PX)
     )
 
     def fail(module, args) -> None:

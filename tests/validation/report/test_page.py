@@ -75,7 +75,17 @@ def test_nothing_that_strangers_wrote_becomes_part_of_the_page(card):
                 ],
             )
         ],
-        audit=Audit("GREEN", EVIL, [], [], [], [], {}, {}, ""),
+        audit=Audit(
+            status="GREEN",
+            sentence=EVIL,
+            as_collected=[],
+            as_trained=[],
+            placebo=[],
+            file_differences=[],
+            images={},
+            groups={},
+            fingerprint="",
+        ),
     )
     page = report_page.render_report_page(found)
     assert "<script" not in page and page.count("&lt;script&gt;") >= 8

@@ -75,17 +75,22 @@ def robustness(one: DetectorResult) -> RobustnessSummary:
 
 def test_three_sentences_with_the_figures_and_what_has_to_be_beaten():
     one, rival = verdicts("faces", 4), verdicts("logistic regression", 2)
-    probe = ProbeResult("thumbnail", 2, 0.91, 0.8, 0.95, "", "WARN")
+    probe = ProbeResult(
+        name="thumbnail", tier=2, auc=0.91, low=0.8, high=0.95, best_single="", status="WARN"
+    )
+    detail = ProbeResult(
+        name="detail", tier=3, auc=0.99, low=0.9, high=1, best_single="", status="reported"
+    )
     audit = Audit(
-        "GREEN",
-        "",
-        [],
-        [probe, ProbeResult("detail", 3, 0.99, 0.9, 1, "", "reported")],
-        [],
-        [],
-        {},
-        {},
-        "",
+        status="GREEN",
+        sentence="",
+        as_collected=[],
+        as_trained=[probe, detail],
+        placebo=[],
+        file_differences=[],
+        images={},
+        groups={},
+        fingerprint="",
     )
     first, second, third = told([one, rival], audit, robustness(one))
     found = one.estimates

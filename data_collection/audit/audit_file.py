@@ -1,0 +1,73 @@
+"""Read and write audit.json, and refuse to train on a data set whose audit is RED."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_collection.audit.audit import SHORTCUT_REMEDY, Audit
+from data_collection.audit.probes import format_probes
+from data_collection.dataset import manifest
+from data_collection.dataset.manifest import FaceRecord
+from runtime import atomic_files, checked_json, console
+
+
+def audit_path(folder: Path) -> Path:
+    return folder / "audit.json"
+
+
+def write_audit(folder: Path, audit: Audit) -> None:
+    atomic_files.write_atomically(
+        audit_path(folder), (json.dumps(dataclasses.asdict(audit), indent=1) + "\n").encode()
+    )
+
+
+def read_audit(folder: Path) -> Audit | None:
+    """Return the audit of a data set; None if there is none.
+
+    Raises:
+        PlainError: the file is damaged. Passing over it would open the gate.
+    """
+    path = audit_path(folder)
+    try:
+        return checked_json.parse_json_as(path.read_bytes(), Audit)
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        raise console.PlainError(
+            f"{path} is damaged, or was written by an older version. Delete it and run "
+            f"python -m data_collection audit {folder}.",
+            console.EXIT_DISK,
+        ) from None
+
+
+def check_audit_gate(folder: Path, records: Sequence[FaceRecord], accept_shortcuts: bool) -> str:
+    """Return the note that every report of a training on this data set shows first; empty if there
+    is none.
+
+    Raises:
+        PlainError: with exit code 4, if the audit is RED and shortcuts are not accepted.
+    """
+    audit = read_audit(folder)
+    if audit is None:
+        return (
+            f"{folder} has not been audited: it is unknown whether something other than the "
+            "face gives the label away."
+        )
+    if audit.fingerprint != manifest.compute_fingerprint(records):
+        return (
+            f"The audit of {folder} is of another state of the data set: images, groups or "
+            "splits have changed since."
+        )
+    if audit.status != "RED":
+        return ""
+    red = format_probes(
+        [probe for probe in (*audit.as_trained, *audit.placebo) if probe.status == "RED"]
+    )
+    if not accept_shortcuts:
+        raise console.PlainError(
+            f"The audit of {folder} is RED: {red}. {SHORTCUT_REMEDY}", console.EXIT_SHORTCUT
+        )
+    return (
+        f"Trained on a data set whose audit is RED, so its figures may measure a shortcut: {red}."
+    )
