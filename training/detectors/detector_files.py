@@ -41,9 +41,7 @@ def write_model_files(model: "keras.Model", folder: Path) -> float:
 def hash_model_files(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every model file, by its path inside the folder."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix in (".keras", ".onnx"))
-    return {
-        path.relative_to(folder).as_posix(): hashing.hash_file(path) for path in paths
-    }
+    return {path.relative_to(folder).as_posix(): hashing.hash_file(path) for path in paths}
 
 
 def write_card_and_figure(folder: Path, card: Card) -> None:
