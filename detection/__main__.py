@@ -1,5 +1,4 @@
-"""`python -m detection PATH...`: say of pictures whether they look generated; `web`, `export`,
-`publish` hand it on."""
+"""Command line of detection: judge images, or run `web`, `export` or `publish`."""
 
 import sys
 from collections.abc import Callable
@@ -10,8 +9,8 @@ from detection.settings import DetectionSettings
 from runtime import console
 
 DETECT_HELP = f"""{DetectionSettings.__doc__}
-More commands: `python -m detection web` opens a page, `export` writes the detector for other runtimes, `publish` puts it \
-on the Hugging Face Hub. A file of such a name is ./web."""
+More commands: `python -m detection web` opens a page, `export` writes the detector for other
+runtimes, `publish` uploads it to the Hugging Face Hub. Write ./web for a file called web."""
 
 
 def run_detect_command(words: list[str]) -> int:

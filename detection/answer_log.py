@@ -1,8 +1,7 @@
-"""--keep FILE: answers by the content of the picture, so that an interrupted run carries on and a
-second one is quick.
+"""Save answers to the file of --keep, so that an interrupted run resumes and a second run is fast.
 
-One JSON object a line: first the detector, then a picture's sha256 and its probability. A line that
-was torn by a crash is dropped, and the file names no paths.
+The file has one JSON object per line: first the detector, then the sha256 and probability of each
+image. A line torn by a crash is dropped. The file contains no paths.
 """
 
 import contextlib
@@ -23,7 +22,7 @@ from training.detectors.card import Card
 
 @dataclass
 class AnswerLog:
-    """Probabilities by sha256 of the picture; `add` also appends to the file, if there is one."""
+    """Probabilities by the sha256 of the image; `add` also appends to the file, if there is one."""
 
     known_probabilities: dict[str, float] = field(default_factory=dict)
     file: TextIO | None = None
@@ -44,11 +43,11 @@ class AnswerLog:
 
 @contextlib.contextmanager
 def open_answer_log(path: Path | None, card: Card, one_face: bool = False) -> Iterator[AnswerLog]:
-    """Reads what the file holds and appends to it; without a path nothing is kept.
+    """Open the answer log, read its answers and append new ones; without a path nothing is saved.
 
     Raises:
-        PlainError: it was written by another detector, is no such file, or another run is writing
-            it.
+        PlainError: the file belongs to another detector, is not an answer log, or another run is
+            writing it.
     """
     if path is None:
         yield AnswerLog()
@@ -62,7 +61,8 @@ def open_answer_log(path: Path | None, card: Card, one_face: bool = False) -> It
             yield AnswerLog(_read_known_probabilities(path, file, card, one_face), file)
     except filelock.Timeout:
         raise console.PlainError(
-            f"Another run is writing {path}; wait for it, or name another file.", console.EXIT_BUSY
+            f"Another run is writing {path}. Wait until it ends, or give another file.",
+            console.EXIT_BUSY,
         ) from None
 
 
@@ -84,11 +84,11 @@ def _read_known_probabilities(
         known_probabilities = {line["sha256"]: float(line["probability"]) for line in lines}
     except (ValueError, KeyError, TypeError):
         raise console.PlainError(
-            f"{path} holds no answers that were kept; name another file with --keep."
+            f"{path} is not a file of saved answers. Name another file with --keep."
         ) from None
     if first != header:
         raise console.PlainError(
-            f"{path} holds another detector's answers; name another file with --keep."
+            f"{path} contains answers of another detector. Name another file with --keep."
         )
     if whole != text:
         file.truncate(len(whole.encode()))

@@ -1,4 +1,4 @@
-"""detect(): paths -> detections -> a table, JSON or CSV."""
+"""Judge images and print the results as a table, JSON or CSV."""
 
 import sys
 from collections import Counter
@@ -16,17 +16,19 @@ EXIT_SOME_FAILED = 1
 
 
 def detect(settings: DetectionSettings) -> int:
-    """Judges pictures and prints the answers.
+    """Judge images and print the results.
 
     Returns:
-        0 if all were judged, 1 if some could not be.
+        The exit code: 0 if all images were judged, 1 if some could not be.
 
     Raises:
-        PlainError: no detector, or an altered one; or nothing to look at.
+        PlainError: there is no detector, it was altered, or there are no images.
     """
     total = sum(1 for _ in image_paths.find_image_paths(settings.paths))
     if not total:
-        raise console.PlainError(f"{' '.join(settings.paths)} holds no images.")
+        raise console.PlainError(
+            f"There are no images in {' '.join(settings.paths)}. Give image files, folders or patterns."
+        )
     detector = Detector.load(
         saved_models.find_detector(settings.saved_models, settings.model), settings.one_face
     )
@@ -43,7 +45,7 @@ def detect(settings: DetectionSettings) -> int:
         if settings.keep:
             raise
         raise console.PlainError(
-            "Interrupted, and nothing is kept; with --keep FILE the same command would carry on.",
+            "Interrupted; no answers were saved. With --keep FILE, the same command resumes.",
             console.EXIT_INTERRUPTED,
         ) from None
     if settings.format == "table":

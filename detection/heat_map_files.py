@@ -1,5 +1,5 @@
-"""PHOTO.heatmap.png: the picture as it was judged, and what spoke for which verdict, as the coarse
-grid that it is."""
+"""Write PHOTO.heatmap.png: the judged square beside its heat map, shown as the coarse grid it
+is."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -17,13 +17,15 @@ from validation.explanations.explainer import Explainer
 
 PANEL_SIDE_PX, MARGIN_PX, LINE_HEIGHT_PX = 448, 12, 20
 
-HEAT_MAP_LEGEND = "orange spoke for generated, blue for real, the stronger the more; not where something was changed"
+HEAT_MAP_LEGEND = (
+    "orange: evidence for generated, blue: for real; it does not show where an image was edited"
+)
 
 
 def detect_with_heat_maps(
     detector: Detector, explainer: Explainer, paths: Iterable[Path]
 ) -> Iterator[Detection]:
-    """Judges files in order and writes a heat map beside every one that could be."""
+    """Judge files in order and write a heat map beside each judged one."""
     for path in paths:
         image = detector.read_image(path)
         (detection,) = detector.detect_batch([image])
@@ -38,19 +40,21 @@ def detect_with_heat_maps(
                 render_heat_map_sheet(image.face, maps[0], caption),
             )
         except OSError as error:
-            console.print_warning(f"{path} has a verdict and no heat map: {error.strerror}.")
+            console.print_warning(
+                f"{path} was judged, but its heat map could not be written: {error.strerror}."
+            )
         yield detection
 
 
 def _write_heat_map(path: Path, png: bytes) -> None:
     if path.exists() and not path.read_bytes().startswith(b"\x89PNG"):
-        raise console.PlainError(f"{path} is there and is no heat map; move it away.")
+        raise console.PlainError(f"{path} exists and is not a heat map. Move it away.")
     atomic_files.write_atomically(path, png)
 
 
 def render_heat_map_sheet(face: DecodedFace, cells: np.ndarray, caption: str) -> bytes:
-    """PNG of the square that was judged, the same under its map (grid, grid), and two lines of
-    words."""
+    """Render a PNG: the judged square, the square under its heat map (grid, grid), and a
+    caption."""
     square = face.square.resize((PANEL_SIDE_PX, PANEL_SIDE_PX), Image.Resampling.LANCZOS)
     page = Image.new(
         "RGB",

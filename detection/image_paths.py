@@ -1,4 +1,4 @@
-"""Which files are looked at: files as they are named, and pictures in folders and patterns."""
+"""Find the images to judge: named files, and the images in folders and patterns."""
 
 import glob
 import os
@@ -24,48 +24,48 @@ IMAGE_SUFFIXES = {
     ),
     *(".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2"),
 }
-"""In a folder, other files are passed over in silence; these are either judged or named with the
-reason why not."""
+"""Suffixes of images. In a folder, other files are skipped silently; these are judged, or reported
+with the reason why not."""
 
 HEAT_MAP_SUFFIX = ".heatmap.png"
-"""How the files end that --explain writes; they are no pictures to judge."""
+"""Suffix of the heat maps that --explain writes; they are not judged."""
 
 STDIN_PATH = "-"
 
 
-def find_image_paths(words: Sequence[str]) -> Iterator[Path]:
-    """Every image, one after the other; no more is held than the names in one folder.
+def find_image_paths(arguments: Sequence[str]) -> Iterator[Path]:
+    """Yield the path of every image; only the names of one folder are in memory at a time.
 
-    Files come as they are named; a folder's pictures are chosen by suffix and sorted, hidden files,
-    links and our own heat maps passed over; a pattern with *, ? or [ that is no file's name stands
-    for what it matches, ** for folders in folders.
+    Named files are yielded as given. In a folder, images are chosen by suffix and sorted; hidden
+    files, links and heat maps are skipped. An argument with *, ? or [ that is not the name of a
+    file is a pattern; ** matches nested folders.
     """
-    for word in words:
-        if os.path.isdir(word):
-            yield from _find_in_folder(word)
-        elif glob.has_magic(word) and not os.path.lexists(word):
-            yield from _find_by_pattern(word)
-        elif not _is_heat_map(word):
-            yield Path(word)
+    for argument in arguments:
+        if os.path.isdir(argument):
+            yield from _find_in_folder(argument)
+        elif glob.has_magic(argument) and not os.path.lexists(argument):
+            yield from _find_by_pattern(argument)
+        elif not _is_heat_map(argument):
+            yield Path(argument)
 
 
 def _find_in_folder(folder: str) -> Iterator[Path]:
-    closed: list[str] = []
-    for here, folders, files in os.walk(
-        folder, onerror=lambda error: closed.append(error.filename)
+    unreadable: list[str] = []
+    for current, folders, files in os.walk(
+        folder, onerror=lambda error: unreadable.append(error.filename)
     ):
         folders[:] = sorted(name for name in folders if not _is_ignored(name))
         for name in sorted(files):
-            if _is_image(name) and not os.path.islink(os.path.join(here, name)):
-                yield Path(here, name)
-    yield from map(Path, closed)  # which have no answer but why not
+            if _is_image(name) and not os.path.islink(os.path.join(current, name)):
+                yield Path(current, name)
+    yield from map(Path, unreadable)  # their answer is an error
 
 
 def _find_by_pattern(pattern: str) -> Iterator[Path]:
-    found = glob.glob(pattern, recursive=True)
-    if not found:
+    matches = glob.glob(pattern, recursive=True)
+    if not matches:
         yield Path(pattern)
-    for name in sorted(found):
+    for name in sorted(matches):
         if os.path.isfile(name) and _is_image(name):
             yield Path(name)
 
@@ -79,7 +79,7 @@ def _is_image(name: str) -> bool:
 
 
 def _is_heat_map(name: str) -> bool:
-    """Whether --explain wrote it, beside its picture."""
+    """Return whether --explain wrote the file: its image stands beside it."""
     return name.endswith(HEAT_MAP_SUFFIX) and os.path.exists(name.removesuffix(HEAT_MAP_SUFFIX))
 
 

@@ -1,4 +1,4 @@
-"""How answers are printed: a table, JSON or comma-separated values, each as soon as it is there."""
+"""Print results as a table, JSON or CSV, each as soon as it is known."""
 
 import csv
 import json
@@ -15,22 +15,23 @@ from training.calibration import ABSTAIN
 from training.detectors.card import Card
 
 MAX_TABLE_ROWS = 50
-"""With more pictures than this, lines are printed as they come."""
+"""With more images than this, lines are printed as they come."""
 
 CSV_COLUMNS = ("path", "verdict", "probability", "error", "sha256", "claims")
 
 FORMULA_PREFIXES = ("=", "+", "-", "@")
-"""A spreadsheet would calculate a cell that begins like that; strangers name files."""
+"""A spreadsheet evaluates a cell that begins like this, and file names are untrusted."""
 
 
 def build_json_answer(detection: Detection) -> dict[str, object]:
-    """Path, and either verdict and probability or error; sha256 and claims where there are some."""
+    """Return the path, either verdict and probability or the error, and sha256 and claims if
+    known."""
     answer = {"verdict": detection.verdict, "probability": round(detection.probability or 0, 6)}
-    facts = {"sha256": detection.sha256, "claims": [asdict(claim) for claim in detection.claims]}
+    details = {"sha256": detection.sha256, "claims": [asdict(claim) for claim in detection.claims]}
     return {
         "path": str(detection.path),
         **({"error": detection.error} if detection.error else answer),
-        **{name: value for name, value in facts.items() if value},
+        **{name: value for name, value in details.items() if value},
     }
 
 
@@ -46,7 +47,7 @@ def print_json(detections: Iterable[Detection], total: int) -> Iterator[Detectio
 def print_csv(detections: Iterable[Detection], total: int) -> Iterator[Detection]:
     sys.stdout.reconfigure(
         encoding="utf-8", errors="surrogateescape", newline=""
-    )  # names of files need not be text
+    )  # file names need not be text
     writer = csv.writer(sys.stdout)
     writer.writerow(CSV_COLUMNS)
     for detection in _show_progress(detections, total):
@@ -64,30 +65,32 @@ def print_table(detections: Iterable[Detection], total: int) -> Iterator[Detecti
     if total > MAX_TABLE_ROWS:
         yield from _print_lines(detections, total)
         return
-    found = []
+    printed: list[Detection] = []
     for detection in detections:
-        found.append(detection)
+        printed.append(detection)
         yield detection
     columns = [
         "image",
         "verdict",
         "probability of generated",
-        *(["why not"] if any(each.error for each in found) else []),
+        *(["why not"] if any(detection.error for detection in printed) else []),
     ]
-    console.print_table("", columns, [_format_cells(each)[: len(columns)] for each in found])
-    for each in found:
-        for claim in each.claims:
+    console.print_table(
+        "", columns, [_format_cells(detection)[: len(columns)] for detection in printed]
+    )
+    for detection in printed:
+        for claim in detection.claims:
             console.out.print(
-                console.sanitise_line(f"{each.path} ({claim.kind}): {claim.text}"),
+                console.sanitise_line(f"{detection.path} ({claim.kind}): {claim.text}"),
                 markup=False,
                 soft_wrap=True,
             )
-    if any(each.claims for each in found):
+    if any(detection.claims for detection in printed):
         console.print_message(provenance.CLAIMS_CAVEAT)
 
 
 def _print_lines(detections: Iterable[Detection], total: int) -> Iterator[Detection]:
-    # On a terminal the lines themselves show the progress; a bar would be drawn among them.
+    # On a terminal the lines themselves show the progress; a bar would appear among them.
     for detection in detections if sys.stdout.isatty() else _show_progress(detections, total):
         path, verdict, probability, error = _format_cells(detection)
         notes = "; ".join([*filter(None, [error]), *(claim.text for claim in detection.claims)])
@@ -119,17 +122,17 @@ def _format_cells(detection: Detection) -> list[str]:
 
 
 def print_summary(counts: Counter[str], card: Card) -> None:
-    """Counts by verdict where there were many, what the verdicts mean, and what is wrong with the
-    training's data."""
+    """Print the counts by verdict if there are many, the meaning of the verdicts, and any warning
+    about the training data."""
     if counts.total() > MAX_TABLE_ROWS:
         parts = [
             f"{counts[verdict]:,} {verdict or 'not judged'}"
             for verdict in ("generated", "real", ABSTAIN, "")
         ]
-        console.print_message(f"{counts.total():,} pictures: {', '.join(parts)}.")
+        console.print_message(f"{counts.total():,} images:  {', '.join(parts)}.")
     console.print_message(
         f"Judged by {card.name}: {card.calibration.describe_band()} "
-        f"{card.calibration.describe_expected_error()} This is no proof."
+        f"{card.calibration.describe_expected_error()} This is not proof."
     )
     if card.banner:
         console.print_warning(card.banner)

@@ -1,4 +1,4 @@
-"""A saved detector for single images and whole folders: onnxruntime only, no TensorFlow."""
+"""Judge images with a saved detector, one at a time or in folders: ONNX Runtime, no TensorFlow."""
 
 import collections
 import concurrent.futures
@@ -26,22 +26,22 @@ from training.detectors.card import Card
 TOO_LARGE_MESSAGE = f"larger than {image_decode.MAX_IMAGE_BYTES // 1_000_000} MB"
 
 MIN_SQUARE_SIDE_PX = 32
-"""Side of the smallest square that is judged, in pixels."""
+"""Side of the smallest square that is judged."""
 
 NO_KNOWN_PROBABILITIES: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Detection:
-    """What a detector says of one image.
+    """The result for one image.
 
     Attributes:
-        path: as it was given.
+        path: as given.
         verdict: "generated", "real" or "can't tell"; empty if the image could not be judged.
         probability: calibrated probability of *generated*; None if the image could not be judged.
-        error: why it could not be judged, in words; empty otherwise.
-        sha256: of the file's bytes, in hexadecimal; empty if they could not be read.
-        claims: what the file says of its own making; the verdict does not depend on it.
+        error: why the image could not be judged; empty otherwise.
+        sha256: hash of the file's bytes, in hexadecimal; empty if they could not be read.
+        claims: what the file's metadata claims about its origin; the verdict does not depend on it.
     """
 
     path: Path
@@ -54,15 +54,14 @@ class Detection:
 
 @dataclass(frozen=True)
 class PreparedImage:
-    """An image on its way to the detector.
+    """An image that is ready for the detector.
 
     Attributes:
-        detection: all that is known before it is judged.
-        face: as it was decoded.
-        pixels: what the detector sees of it, uint8 (side, side, 3); empty if there is nothing to
-            judge.
-        rejection: which error says that it cannot be judged, if one does; the error itself would hold
-            the decoded image.
+        detection: everything known before the image is judged.
+        face: the decoded image.
+        pixels: the network's input, uint8 (side, side, 3); empty if there is nothing to judge.
+        rejection: type of the error for which it cannot be judged, if any. The error itself would
+            keep the decoded image in memory.
     """
 
     detection: Detection
@@ -86,36 +85,35 @@ class Detector:
         if one_face or card.crop == "face":
             from data_collection.images import face_detector
 
-            # a missing network is told now, not at every image
+            # report a missing network now, not at every image
             face_detector.load_face_detector()
 
     @classmethod
     def load(cls, folder: str | Path, one_face: bool = False) -> "Detector":
-        """Opens a saved detector.
+        """Open a saved detector.
 
         Args:
-            one_face: whether it refuses images in which a face detector does not find just one
+            one_face: whether to reject images in which the face detector does not find exactly one
                 face.
 
         Raises:
-            PlainError: it is missing, or a file of it was altered since it was saved; or a face
-                detector is needed and cannot be fetched.
+            PlainError: the detector is missing or was altered since it was saved, or the face
+                detector is needed and cannot be downloaded.
         """
         folder = Path(folder)
         return cls(folder, detector_card.read_card(folder), one_face)
 
     def predict(self, path: str | Path) -> Detection:
-        """Judges one file; if it cannot be read, the Detection says why."""
+        """Judge one file; if it cannot be read, the Detection says why."""
         return self.detect_batch([self.read_image(Path(path))])[0]
 
     def predict_all(
         self, paths: Iterable[Path], known: Mapping[str, float] = NO_KNOWN_PROBABILITIES
     ) -> Iterator[Detection]:
-        """Judges files in order, every core its own few at a time; holds no more than are being
-        worked on.
+        """Judge files in order, a few per core at a time; only these are in memory.
 
         Args:
-            known: probabilities by sha256 of the file; such a file is not decoded again.
+            known: probabilities by sha256 of the file; these files are not decoded.
         """
         single_core_runner, cores, paths = (
             onnx_models.open_onnx(self._model, threads=1),
@@ -124,7 +122,7 @@ class Detector:
         )
 
         def work(batch: Sequence[Path]) -> list[Detection]:
-            # Without the decoded images: four of 25 megapixels on every core are gigabytes.
+            # Drop the decoded images: four of 25 megapixels on every core are gigabytes.
             return self.detect_batch(
                 [replace(self.read_image(path, known), face=None) for path in batch],
                 single_core_runner,
@@ -140,19 +138,19 @@ class Detector:
                 while waiting:
                     yield from waiting.popleft().result()
             finally:
-                pool.shutdown(cancel_futures=True)  # the reader may have stopped before the end
+                pool.shutdown(cancel_futures=True)  # the caller may stop before the end
 
     @functools.cached_property
     def _all_cores_runner(self) -> onnx_models.OnnxRunner:
-        """Pixels float32 (n, side, side, 3), 0..255, to probabilities (n, 1), with all cores on one
-        batch."""
+        """Function from pixels, float32 (n, side, side, 3), 0..255, to probabilities (n, 1); all
+        cores share a batch."""
         return onnx_models.open_onnx(self._model)
 
     def read_image(
         self, path: Path, known: Mapping[str, float] = NO_KNOWN_PROBABILITIES
     ) -> PreparedImage:
-        """Reads a file and decodes it as training did; what cannot be judged has an error in its
-        Detection."""
+        """Read a file and decode it as in training; if it cannot be judged, its Detection has an
+        error."""
         try:
             if not path.is_file():
                 return PreparedImage(Detection(path, error=_explain_missing_file(path)))
@@ -165,7 +163,7 @@ class Detector:
     def decode_image(
         self, data: bytes, path: Path, known: Mapping[str, float] = NO_KNOWN_PROBABILITIES
     ) -> PreparedImage:
-        """The same for the bytes of an image."""
+        """Decode the bytes of an image as in training; see `read_image`."""
         if len(data) > image_decode.MAX_IMAGE_BYTES:
             return PreparedImage(Detection(path, error=TOO_LARGE_MESSAGE))
         detection = Detection(
@@ -197,13 +195,13 @@ class Detector:
         if quality.is_single_colour(face):
             raise image_decode.UnreadableImage("it is one flat colour; there is nothing to judge")
         if self.one_face and self.card.crop != "face":
-            image_decode.CROPS["face"](face.square)  # raises NotOneFace
+            image_decode.CROPS["face"](face.square)  # raises NoSingleFace
         return face
 
     def detect_batch(
         self, images: Sequence[PreparedImage], run: onnx_models.OnnxRunner | None = None
     ) -> list[Detection]:
-        """Answers for images, in one batch; `run` instead of all cores together."""
+        """Judge images in one batch; `run` replaces the runner that uses all cores."""
         pixels = [image.pixels for image in images if image.pixels.size]
         probabilities = iter(
             (run or self._all_cores_runner)(np.stack(pixels).astype(np.float32))[:, 0]
@@ -227,5 +225,5 @@ class Detector:
 
 def _explain_missing_file(path: Path) -> str:
     if path.is_dir():
-        return "this folder cannot be looked through"
+        return "this folder cannot be read"
     return "not a file" if path.exists() else "no such file"

@@ -81,7 +81,7 @@ def test_the_table_names_verdict_probability_and_limits(workplace, tmp_path):
     done = run_command("detection", tmp_path / "a.png", cwd=workplace)
     assert done.returncode == 0
     assert "a.png" in done.stdout and "probability of generated" in done.stdout
-    assert "answers were wrong; on others" in done.stderr and "This is no proof" in done.stderr
+    assert "answers were wrong; on others" in done.stderr and "This is not proof" in done.stderr
 
 
 def test_no_tensorflow_is_imported(workplace, tmp_path):
@@ -214,7 +214,7 @@ def test_many_pictures_are_printed_as_they_come_and_counted(workplace, tmp_path)
     assert [line.split()[-1] for line in lines] == [
         str(tmp_path / f"{number:03}.png") for number in range(60)
     ]
-    assert "60 pictures: " in done.stderr
+    assert "60 images: " in done.stderr
 
 
 def test_kept_answers_are_not_judged_again_and_a_torn_line_is(workplace, tmp_path):
@@ -330,7 +330,7 @@ def test_a_heat_map_is_never_judged_and_one_that_cannot_be_written_costs_no_verd
     for name in names:
         (tmp_path / name).write_bytes(encode_image(make_image(8)))
     done = run_command("detection", "--explain", "--json", tmp_path, cwd=workplace)
-    assert done.returncode == 0 and "has a verdict and no heat map" in done.stderr
+    assert done.returncode == 0 and "its heat map could not be written" in done.stderr
     assert len(json.loads(done.stdout)) == 2
     assert len(detect(workplace, *sorted(tmp_path.iterdir()))[1]) == 2
 
