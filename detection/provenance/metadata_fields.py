@@ -1,5 +1,4 @@
-"""What the blocks of a picture file say, as plain fields: EXIF tags, XMP properties, IPTC records,
-texts.
+"""Read metadata blocks as fields: EXIF tags, XMP properties, IPTC records, texts.
 
 Sources: EXIF 3.0 (CIPA DC-008) and TIFF 6.0 for the tags, Adobe's XMP specification part 1 for the
 packets, the IPTC Information Interchange Model 4.2 chapter 6 for the records.
@@ -19,53 +18,51 @@ from detection.provenance.metadata_blocks import (
 )
 
 MAX_VALUES_PER_FIELD = 8
-"""Of one field: a long history names the same program a thousand times."""
+"""Limit for the values of one field: a long history names the same program a thousand times."""
 
 CREDENTIALS_FIELD = ("file:credentials", "there")
 
 MAX_XMP_BYTES = 250_000
-"""Bytes of an XMP packet that are read; its history comes last and may be megabytes."""
+"""Bytes read of an XMP packet; its history comes last and may have megabytes."""
 
 
 @dataclass(frozen=True)
 class MetadataFields:
-    """What a file says.
+    """The metadata of a file.
 
     Attributes:
-        fields: values by place and name ("exif:Make", "xmp:CreatorTool", "iptc:Credit",
-            "text:parameters"); strangers' words.
+        fields: values by block kind and name ("exif:Make", "xmp:CreatorTool", "iptc:Credit",
+            "text:parameters"); untrusted text.
     """
 
     fields: Mapping[str, tuple[str, ...]]
 
     @property
     def has_credentials(self) -> bool:
-        """Whether it carries content credentials."""
+        """Whether the file has content credentials."""
         return CREDENTIALS_FIELD[0] in self.fields
 
     def iterate_values(self, *names: str) -> Iterator[tuple[str, str]]:
-        """Name and value of these fields, as far as they are there."""
+        """Yield name and value of these fields, if present."""
         return ((name, value) for name in names for value in self.fields.get(name, ()))
 
 
 def read_metadata_fields(data: bytes) -> MetadataFields:
-    """Everything the file says; of damaged blocks what could be read. Never raises."""
+    """Read all metadata of a file, damaged blocks as far as possible. Never raises."""
     fields: dict[str, list[str]] = defaultdict(list)
     for block in iterate_metadata_blocks(data):
-        found = BLOCK_READERS[block.kind](block)
-        while (field := _read_next_field(found)) is not None:
+        block_fields = BLOCK_READERS[block.kind](block)
+        while (field := _read_next_field(block_fields)) is not None:
             name, value = field[0], field[1].strip("\0 \r\n\t")
             if value and value not in fields[name] and len(fields[name]) < MAX_VALUES_PER_FIELD:
                 fields[name].append(value)
     return MetadataFields({name: tuple(values) for name, values in fields.items() if values})
 
 
-def _read_next_field(found: Iterator[tuple[str, str]]) -> tuple[str, str] | None:
+def _read_next_field(block_fields: Iterator[tuple[str, str]]) -> tuple[str, str] | None:
     try:
-        return next(found, None)
-    except (
-        Exception
-    ):  # Pillow and expat raise a dozen types on damaged data; what came before it counts.
+        return next(block_fields, None)
+    except Exception:  # Pillow and expat raise a dozen types on damaged data; earlier fields count
         return None
 
 
@@ -84,7 +81,7 @@ C2PA_TAG = 0xCD41
 
 
 def _read_exif(block: MetadataBlock) -> Iterator[tuple[str, str]]:
-    """Pillow bounds what overlapping tags may take; a TIFF file is its own block."""
+    """Yield EXIF fields; Pillow limits the size of overlapping tags."""
     exif = Image.Exif()
     exif.load(block.data)
     if C2PA_TAG in exif:
@@ -92,7 +89,7 @@ def _read_exif(block: MetadataBlock) -> Iterator[tuple[str, str]]:
     for tags in (
         exif,
         exif.get_ifd(EXIF_IFD),
-    ):  # some programs write UserComment beside Make, where it does not belong
+    ):  # some programs write UserComment beside Make, against the standard
         for tag, name in EXIF_TAG_NAMES.items():
             if tag in tags:
                 yield f"exif:{name}", _decode_tag(tags[tag])
@@ -102,15 +99,15 @@ def _read_exif(block: MetadataBlock) -> Iterator[tuple[str, str]]:
 
 
 def _decode_tag(value: object) -> str:
-    if isinstance(value, str):  # Pillow reads Latin-1, as the standard was; programs write UTF-8
+    if isinstance(value, str):  # Pillow reads Latin-1, as in the old standard; programs write UTF-8
         value = value.encode("latin-1", "replace")
     if not isinstance(value, bytes):
         return str(value)[:MAX_BLOCK_BYTES]
     value = value[:MAX_BLOCK_BYTES]
     if not value.startswith(b"UNICODE\0"):
         return _decode_text(value.removeprefix(b"ASCII\0\0\0"))
-    # The byte order is nobody's: some follow the file's, some are always big-endian. Latin letters
-    # tell.
+    # The byte order is undefined: some programs follow the file's, some are always big-endian.
+    # The zero bytes of Latin letters decide.
     text = value[8:]
     return text.decode(
         "utf-16-be" if text[::2].count(0) >= text[1::2].count(0) else "utf-16-le", "replace"
@@ -128,10 +125,10 @@ RDF_NAMESPACE = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 
 
 def _read_xmp(block: MetadataBlock) -> Iterator[tuple[str, str]]:
-    """Properties by their names without namespaces: writers get these wrong."""
+    """Yield XMP properties by name without namespace, because writers get namespaces wrong."""
     packet = block.data[:MAX_XMP_BYTES].strip(b"\0 \r\n\t")
     if b"<!" in packet or b"\0" in packet:
-        return  # XMP is UTF-8 and declares nothing; entities may unfold to gigabytes
+        return  # XMP is UTF-8 without declarations; entities may expand to gigabytes
     parser, within = XMLPullParser(("start", "end")), []
     parser.feed(packet)
     for event, element in parser.read_events():
@@ -152,8 +149,8 @@ def _read_xmp(block: MetadataBlock) -> Iterator[tuple[str, str]]:
 
 
 def _find_property_name(within: list[Element]) -> str:
-    """The property that an element is the value of: the nearest that is not RDF's own, as an item
-    of a list is."""
+    """Return the property of an element: its nearest ancestor, or itself, that is not part of RDF,
+    as list items are."""
     return next(
         (
             _strip_namespace(element.tag)
@@ -172,33 +169,33 @@ IPTC_RECORD_NAMES = {65: "Program", 80: "By-line", 110: "Credit", 120: "Caption"
 
 
 def _read_iptc(block: MetadataBlock) -> Iterator[tuple[str, str]]:
-    data, place = block.data, 0
-    while data[place : place + 1] == b"\x1c" and place + 5 <= len(data):
+    data, position = block.data, 0
+    while data[position : position + 1] == b"\x1c" and position + 5 <= len(data):
         record, number, size = (
-            data[place + 1],
-            data[place + 2],
-            int.from_bytes(data[place + 3 : place + 5], "big"),
+            data[position + 1],
+            data[position + 2],
+            int.from_bytes(data[position + 3 : position + 5], "big"),
         )
         if record == 2 and number in IPTC_RECORD_NAMES:
             yield (
                 f"iptc:{IPTC_RECORD_NAMES[number]}",
-                _decode_text(data[place + 5 : place + 5 + size]),
+                _decode_text(data[position + 5 : position + 5 + size]),
             )
-        place += 5 + size
+        position += 5 + size
 
 
 PHOTOSHOP_IPTC_RESOURCE_ID = 0x0404
 
 
 def _read_photoshop(block: MetadataBlock) -> Iterator[tuple[str, str]]:
-    data, place = block.data[:MAX_BLOCK_BYTES], 0
-    while data[place : place + 4] == b"8BIM" and place + 12 <= len(data):
-        number, name = int.from_bytes(data[place + 4 : place + 6], "big"), data[place + 6]
-        start = place + 7 + name + (name + 1) % 2 + 4
+    data, position = block.data[:MAX_BLOCK_BYTES], 0
+    while data[position : position + 4] == b"8BIM" and position + 12 <= len(data):
+        number, name = int.from_bytes(data[position + 4 : position + 6], "big"), data[position + 6]
+        start = position + 7 + name + (name + 1) % 2 + 4
         size = int.from_bytes(data[start - 4 : start], "big")
         if number == PHOTOSHOP_IPTC_RESOURCE_ID:
             yield from _read_iptc(MetadataBlock("iptc", data[start : start + size]))
-        place = start + size + size % 2
+        position = start + size + size % 2
 
 
 BLOCK_READERS: dict[str, Callable[[MetadataBlock], Iterator[tuple[str, str]]]] = {

@@ -1,6 +1,6 @@
-"""Programs by the names that they write into the pictures they save; no such list is ever complete.
+"""Names that programs write into the images they save; the lists cannot be complete.
 
-Sources: what the programs write. Google's Credit is in MediaInfoLib's pull request 2275, "AI
+Sources: files saved by the programs. Google's Credit is in MediaInfoLib's pull request 2275, "AI
 generated;txt2img;flux" in Black Forest Labs' reference code.
 """
 
@@ -28,7 +28,7 @@ GENERATOR_SOFTWARE = {
     ),
     "AI generated": "a generator",
 }
-"""As it stands in a field, in whatever case -> whose it is."""
+"""Text in a field, in any case -> name of the program."""
 
 EDITING_SOFTWARE = {
     **_map_to_themselves(
@@ -44,12 +44,12 @@ EDITING_SOFTWARE = {
 
 
 def find_software_name(table: Mapping[str, str], text: str) -> str:
-    """Whose name of a table stands in the beginning of a text, as whole words; empty if none
-    does."""
+    """Return the first program of a table whose name is in the first 2,000 characters of a text, as
+    whole words; empty if none is."""
     folded = text[:2000].casefold()
-    found = (
-        whose
-        for name, whose in table.items()
+    matches = (
+        program
+        for name, program in table.items()
         if re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", folded)
     )
-    return next(found, "")
+    return next(matches, "")

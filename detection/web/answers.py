@@ -1,5 +1,4 @@
-"""What the page and its programs are told of a picture: the verdict in words, and everything that
-helps to read it."""
+"""Build the page's answer to an image: the verdict in words, and what helps to interpret it."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +23,7 @@ HTTP_STATUS_BY_ERROR = {
     decode.UncroppableImage: 422,
     decode.UnreadableImage: 422,
 }
-"""HTTP status of pictures that cannot be judged, by why."""
+"""HTTP status for images that cannot be judged, by error."""
 
 VERDICT_HEADLINES = {
     "generated": "Looks generated",
@@ -34,11 +33,11 @@ VERDICT_HEADLINES = {
 
 
 class NoProbabilityError(Exception):
-    """The detector gave no number."""
+    """The detector did not return a number."""
 
 
 class PageAnswers:
-    """Judges pictures for the page with one detector, and its heat maps if it has any."""
+    """Judge images for the page with one detector, with heat maps if it has an explainer."""
 
     def __init__(self, detector: Detector):
         self.detector = detector
@@ -54,7 +53,7 @@ class PageAnswers:
             self.explainer, self.no_heat_maps_reason = None, str(error)
 
     def describe_detector(self) -> dict[str, Any]:
-        """What the page says before anything is judged."""
+        """Return what the page shows before any image is judged."""
         card, band = self.detector.card, self.detector.card.calibration
         return {
             "detector": card.name,
@@ -74,10 +73,10 @@ class PageAnswers:
         return self.detector.decode_image(data, Path())
 
     def build_answer(self, image: PreparedImage, explain: bool = True) -> dict[str, Any]:
-        """The answer to a picture that could be decoded, JSON serialisable.
+        """Return the answer to a decoded image, ready for JSON.
 
         Args:
-            explain: whether with heat map and similar training faces.
+            explain: whether to add the heat map and similar training faces.
         """
         detection = self.detector.detect_batch([image])[0]
         if detection.error:
@@ -102,14 +101,15 @@ class PageAnswers:
         return answer | (self._render_explanation(image) if explain else {})
 
     def _find_face_warnings(self, face: DecodedFace) -> list[str]:
-        """A warning if it does not show just one face; without a face detector in the cache nobody
-        looks."""
+        """Return a warning unless the image shows exactly one face; none without a cached face
+        detector."""
         try:
             if self._looks_for_faces:
                 face_detector.crop_to_face(face.square)
         except face_detector.NoSingleFace as error:
             return [
-                f"{str(error).capitalize()} in it: the detector knows nothing but pictures of one face, and may err."
+                f"{str(error).capitalize()} in it: the detector was trained on images of one face "
+                "only, and may be wrong."
             ]
         return []
 
@@ -117,10 +117,13 @@ class PageAnswers:
         band, percent = self.detector.card.calibration, _format_percent(detection.probability)
         if detection.verdict == ABSTAIN:
             return (
-                f"The probability of “generated” is {percent}, between {band.real_below:.0%} and {band.generated_above:.0%}, "
-                "where this detector errs too often to answer."
+                f"The probability of “generated” is {percent}, between {band.real_below:.0%} and "
+                f"{band.generated_above:.0%}, where this detector is wrong too often to answer."
             )
-        return f"The probability of “generated” is {percent}. {band.describe_expected_error()} This is an opinion, no proof."
+        return (
+            f"The probability of “generated” is {percent}. {band.describe_expected_error()} "
+            "This is an opinion, not proof."
+        )
 
     def _render_explanation(self, image: PreparedImage) -> dict[str, Any]:
         square = image.face.square.resize((SHOWN_SIDE_PX, SHOWN_SIDE_PX), Image.Resampling.LANCZOS)
@@ -144,21 +147,21 @@ class PageAnswers:
 
 
 def _format_percent(probability: float) -> str:
-    """Never the certainty that rounding would make of it."""
+    """Format a probability, without rounding it to 0% or 100%."""
     if probability > 0.99:
         return "over 99%"
     return "under 1%" if probability < 0.01 else f"{probability:.0%}"
 
 
 def describe_preprocessing(face: DecodedFace, side: int, crop: str) -> list[str]:
-    """What was done to a picture before it was judged, in order."""
+    """Return the preprocessing steps of an image, in order."""
     cut = {
         "centre": "The centre square was cut out",
         "face": "The square around its only face was cut out",
     }[crop]
     steps = [f"Decoded: {face.format}, {face.width} x {face.height} pixels, {face.mode}."]
     if face.frames > 1:
-        steps.append("Only the first of its frames was looked at.")
+        steps.append("Only its first frame was used.")
     if face.width != face.height or crop != "centre":
         steps.append(f"{cut}: {face.square.width} x {face.square.width} pixels.")
     change = "enlarged" if face.square.width < side else "shrunk"
@@ -171,11 +174,11 @@ def describe_preprocessing(face: DecodedFace, side: int, crop: str) -> list[str]
 
 
 def find_quality_warnings(face: DecodedFace, side: int) -> list[str]:
-    """Why this picture may be judged worse than others."""
+    """Return why the detector may be less reliable on this image."""
     warnings = []
     if face.square.width < side:
         warnings.append(
-            f"It has fewer pixels than the detector looks at ({face.square.width} instead of {side})."
+            f"It has fewer pixels than the detector's input ({face.square.width} instead of {side})."
         )
     if face.quality is not None and face.quality < 50:
         warnings.append(
@@ -186,12 +189,15 @@ def find_quality_warnings(face: DecodedFace, side: int) -> list[str]:
 
 def _describe_training_data(dataset: dict[str, Any]) -> str:
     images = dataset["images"]["train"]
-    return f"{images['real']:,} photographs and {images['generated']:,} generated faces of “{Path(dataset['folder']).name}”"
+    return (
+        f"{images['real']:,} photographs and {images['generated']:,} generated faces of "
+        f"“{Path(dataset['folder']).name}”"
+    )
 
 
 def _load_limits(folder: Path) -> list[str]:
-    """What the report of python -m validation says the detector is not to be used for; empty
-    without one."""
+    """Load what the detector must not be used for, from the validation report; empty without
+    one."""
     try:
         limits = checked_json.parse_json((folder / "report" / "metrics.json").read_bytes())[
             "limits"
@@ -202,7 +208,7 @@ def _load_limits(folder: Path) -> list[str]:
 
 
 def _render_similar_face(similar: SimilarFace) -> dict[str, Any] | None:
-    """None if the picture is not there any more."""
+    """Return a similar training face for the page, or None if its image no longer exists."""
     try:
         with Image.open(similar.file, formats=("JPEG",)) as image:
             small = image.convert("RGB").resize(

@@ -1,4 +1,4 @@
-"""The page and its addresses for programs, as an ASGI application; `web` serves it."""
+"""The web page and its HTTP interface as an ASGI application; server.py serves it."""
 
 import asyncio
 import concurrent.futures
@@ -33,15 +33,15 @@ STATIC_FILES = {
 }
 
 MAX_ADMITTED_REQUESTS, MAX_ADMITTED_BYTES = 64, 400_000_000
-"""Requests that may be under way at once, and bytes that their pictures may have together; the next
-is told to come back."""
+"""Limits on the number of requests in progress, and on the total bytes of their images; further
+requests are answered with 503."""
 
 DECODING_THREADS = 2
-"""Pictures that are decoded at once: one of 25 megapixels takes 0.2 to 0.6 GB meanwhile."""
+"""Images decoded at the same time: one of 25 megapixels needs 0.2 to 0.6 GB."""
 
 SECURITY_HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
@@ -50,7 +50,7 @@ SECURITY_HEADERS = {
 
 
 class WebApp:
-    """Answers requests with one detector.
+    """Answer requests with one detector.
 
     Args:
         answers: builds the answers for the page.
@@ -62,15 +62,15 @@ class WebApp:
     def __init__(self, answers: PageAnswers, generator: PageGenerator, max_bytes: int, local: bool):
         self.answers, self.generator = answers, generator
         self.max_bytes, self.local = max_bytes, local
-        self._admitted_sizes: list[int] = []  # bytes of each
+        self._admitted_sizes: list[int] = []  # bytes of each request in progress
         self._detection_pool = concurrent.futures.ThreadPoolExecutor(DECODING_THREADS, "judging")
         self._generation_pool = concurrent.futures.ThreadPoolExecutor(
             2, "drawing"
-        )  # one draws, one says that it is busy
+        )  # one generates, one answers that it is busy
 
     def asgi(self, hosts: Collection[str]) -> ASGIApp:
-        """The application; it answers under these names and under addresses, because another name
-        may be a stranger's."""
+        """Build the application; it answers to these host names and to IP addresses only, which
+        prevents DNS rebinding."""
         routes = [
             Route(path, functools.partial(_serve_file, *file))
             for path, file in STATIC_FILES.items()
@@ -89,30 +89,30 @@ class WebApp:
         )
 
     async def detector(self, request: Request) -> Response:
-        """GET: what judges here."""
+        """Handle GET: describe the detector."""
         return JSONResponse(
             self.answers.describe_detector() | {"largest": self.max_bytes, "local": self.local}
         )
 
     async def drawing(self, request: Request) -> Response:
-        """GET: what draws here; where its model is not at hand, finding out may take seconds."""
+        """Handle GET: describe the generator; if its model is not cached, this may take seconds."""
         why_not = await asyncio.to_thread(self.generator.ready)
         return JSONResponse(
             {"source": self.generator.source, "kind": self.generator.kind, "why_not": why_not}
         )
 
     async def detect(self, request: Request) -> Response:
-        """POST a picture: what it looks like."""
+        """Handle POST of an image: judge it."""
         explain = request.query_params.get("explain", "0") not in ("0", "", "false")
         return await self._answer_if_admitted(
             request,
             lambda upload: self._run(
-                self._detection_pool, self._detect_image, upload.picture, explain
+                self._detection_pool, self._detect_image, upload.image, explain
             ),
         )
 
     async def draw(self, request: Request) -> Response:
-        """POST a form with a prompt or a picture: a generated face, and what it looks like."""
+        """Handle POST of a form with a prompt or an image: generate a face and judge it."""
         return await self._answer_if_admitted(
             request, lambda upload: self._run(self._generation_pool, self._generate_face, upload)
         )
@@ -121,7 +121,7 @@ class WebApp:
         self, request: Request, work: Callable[[Upload], Any]
     ) -> Response:
         if _is_cross_site(request):
-            return _make_error_response(403, "Another site's page may not ask here.")
+            return _make_error_response(403, "Requests from pages of other sites are not allowed.")
         size = min(uploads.read_declared_size(request) or self.max_bytes, self.max_bytes)
         if (
             len(self._admitted_sizes) >= MAX_ADMITTED_REQUESTS
@@ -129,7 +129,7 @@ class WebApp:
         ):
             return _make_error_response(
                 503,
-                "Too many pictures are being judged; try again in a moment.",
+                "Too many images are being judged; try again in a moment.",
                 {"retry-after": "2"},
             )
         self._admitted_sizes.append(size)
@@ -139,7 +139,7 @@ class WebApp:
             return _make_error_response(refusal.status, refusal.message)
         except ClientDisconnect:
             return Response(status_code=400)
-        except Exception as error:  # whatever a picture or a model can bring about
+        except Exception as error:  # images and models can raise anything
             return await _handle_failure(request, error)
         finally:
             self._admitted_sizes.remove(size)
@@ -151,7 +151,7 @@ class WebApp:
         if not data:
             raise RequestRefused(
                 400,
-                "Nothing was sent; send one picture as the body, or in the form's field `file`.",
+                "Nothing was sent; send one image as the body, or in the form's field `file`.",
             )
         image = self.answers.decode_image(data)
         if image.rejection:
@@ -164,11 +164,9 @@ class WebApp:
     def _generate_face(self, upload: Upload) -> dict[str, Any]:
         try:
             seed = int(upload.fields.get("seed") or secrets.randbelow(2**31))
-            face = self.generator.draw(
-                upload.fields.get("prompt", ""), upload.picture or None, seed
-            )
+            face = self.generator.draw(upload.fields.get("prompt", ""), upload.image or None, seed)
         except ValueError:
-            raise RequestRefused(422, "The seed is no whole number.") from None
+            raise RequestRefused(422, "The seed is not a whole number.") from None
         except console.PlainError as error:
             raise RequestRefused(
                 503 if error.exit_code == console.EXIT_BUSY else 422, str(error)
@@ -177,8 +175,8 @@ class WebApp:
 
 
 def _is_cross_site(request: Request) -> bool:
-    """Whether a browser sends this for a page of another site, which then could use what listens on
-    this computer."""
+    """Return whether a browser sends this request for a page of another site, which must not be
+    able to use this server."""
     origin = request.headers.get("origin")
     return bool(origin) and origin.partition("://")[2] != request.headers.get("host")
 
@@ -194,17 +192,15 @@ def _make_error_response(
 
 
 async def _handle_not_found(request: Request, error: Exception) -> Response:
-    return _make_error_response(
-        404, "There is no such address; /api describes those that there are."
-    )
+    return _make_error_response(404, "There is no such address; see /api.")
 
 
 async def _handle_not_allowed(request: Request, error: Exception) -> Response:
-    return _make_error_response(405, "This address takes another method; /api describes it.")
+    return _make_error_response(405, "This address needs another method; see /api.")
 
 
 async def _handle_failure(request: Request, error: Exception) -> Response:
-    """Nothing of what brought it about is told or logged: it may be of a picture."""
+    """Log the type of the error only: its message may contain data of an image."""
     number = secrets.token_hex(4)
     console.print_warning(f"A request failed: {type(error).__name__} ({number}).")
     return _make_error_response(
@@ -213,7 +209,7 @@ async def _handle_failure(request: Request, error: Exception) -> Response:
 
 
 class _HostGuard:
-    """Answers under its own names only, and adds HEADERS to every answer."""
+    """Answer to the own host names only, and add SECURITY_HEADERS to every response."""
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]):
         self.app, self.hosts = app, hosts
@@ -233,9 +229,7 @@ class _HostGuard:
         response = (
             self.app
             if is_known
-            else _make_error_response(
-                400, "This page does not go by that name; ask for it by its address."
-            )
+            else _make_error_response(400, "This page has another name; use its IP address.")
         )
         await response(scope, receive, send_with_headers)
 

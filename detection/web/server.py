@@ -1,4 +1,4 @@
-"""web(): a detector is opened, a socket bound, and the page served until it is interrupted."""
+"""Serve the page: load a detector, bind a socket, and answer until interrupted."""
 
 import asyncio
 import contextlib
@@ -12,16 +12,16 @@ from runtime import console
 from training.detectors import saved_models
 
 HEADER_TIMEOUT_S = 10
-"""A connection that has not asked anything by then is closed."""
+"""A connection without a complete request header by then is closed."""
 
 ANY_ADDRESS_HOSTS = ("0.0.0.0", "::")
 
 
 def serve_page(settings: WebSettings) -> None:
-    """Serves the page.
+    """Serve the page until it is interrupted.
 
     Raises:
-        PlainError: no detector, an altered one, or the port is taken.
+        PlainError: the detector is missing or was altered, or the port is in use.
     """
     detector = Detector.load(
         saved_models.find_detector(settings.saved_models, settings.model), settings.one_face
@@ -55,53 +55,55 @@ def serve_page(settings: WebSettings) -> None:
         h11_max_incomplete_event_size=16_384,
     )
     console.print_message(
-        f"Judging with {detector.card.name} at {format_page_url(settings, listening)} (Ctrl+C ends it)."
+        f"Judging with {detector.card.name} at {format_page_url(settings, listening)} "
+        "(stop with Ctrl+C)."
     )
     if not settings.local:
         console.print_warning(
-            f"Every computer that reaches {settings.host} can ask, unencrypted and without a password."
+            f"Every computer that can reach {settings.host} can use this page, unencrypted and "
+            "without a password."
         )
-    with contextlib.suppress(KeyboardInterrupt):  # the way to end it
+    with contextlib.suppress(KeyboardInterrupt):  # the way to stop it
         asyncio.run(uvicorn.Server(config).serve([listening]))
-    os._exit(0)  # nothing is kept here, and a face that is being drawn would be waited for
+    os._exit(0)  # nothing needs saving, and a face being generated would delay the exit
 
 
 def format_page_url(settings: WebSettings, listening: socket.socket) -> str:
-    """What people type to get the page."""
+    """Return the address to open in a browser."""
     host = socket.gethostname() if settings.host in ANY_ADDRESS_HOSTS else settings.host
     return f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
 
 
 def bind_socket(settings: WebSettings) -> socket.socket:
-    """A socket on the wanted address.
+    """Bind a socket to the address of the settings.
 
     Raises:
-        PlainError: it cannot be had.
+        PlainError: the address is in use or not available.
     """
     listening = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.host, settings.port))
-        listening.listen(500)  # until then a second page could bind it, too
+        listening.listen(500)  # until then, a second page could bind it as well
     except OSError as error:
         listening.close()
-        taken = error.errno == errno.EADDRINUSE
-        why = (
-            "is taken; give another --port, or 0 for any"
-            if taken
-            else f"cannot be had: {error.strerror}"
+        in_use = error.errno == errno.EADDRINUSE
+        reason = (
+            "is in use. Give another --port, or 0 for any free port"
+            if in_use
+            else f"is not available: {error.strerror}"
         )
-        code = console.EXIT_BUSY if taken else console.EXIT_USAGE
-        raise console.PlainError(f"{settings.host}:{settings.port} {why}.", code) from None
+        code = console.EXIT_BUSY if in_use else console.EXIT_USAGE
+        raise console.PlainError(f"{settings.host}:{settings.port} {reason}.", code) from None
     return listening
 
 
 def make_http_protocol() -> type:
-    """HTTP as uvicorn speaks it, but a connection that asks nothing is not held for ever."""
+    """Return uvicorn's HTTP protocol, extended to close connections that send no request."""
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    class Impatient(H11Protocol):
-        waiting = None
+    class ProtocolWithHeaderTimeout(H11Protocol):
+        timer = None
 
         def connection_made(self, transport) -> None:
             super().connection_made(transport)
@@ -116,18 +118,18 @@ def make_http_protocol() -> type:
             self._watch()
 
         def _watch(self) -> None:
-            """While nothing is asked, the clock runs; more bytes of half a question do not stop
+            """Run the timer while there is no request; more bytes of an incomplete one do not stop
             it."""
-            asked = self.cycle is not None and not self.cycle.response_complete
-            if self.waiting and asked:
-                self.waiting.cancel()
-                self.waiting = None
-            elif not self.waiting and not asked:
-                self.waiting = self.loop.call_later(HEADER_TIMEOUT_S, self.transport.close)
+            has_request = self.cycle is not None and not self.cycle.response_complete
+            if self.timer and has_request:
+                self.timer.cancel()
+                self.timer = None
+            elif not self.timer and not has_request:
+                self.timer = self.loop.call_later(HEADER_TIMEOUT_S, self.transport.close)
 
         def connection_lost(self, exc: Exception | None) -> None:
-            if self.waiting:
-                self.waiting.cancel()
+            if self.timer:
+                self.timer.cancel()
             super().connection_lost(exc)
 
-    return Impatient
+    return ProtocolWithHeaderTimeout

@@ -1,5 +1,4 @@
-"""WebSettings: where the page listens, and what it judges with. The docstrings are the `--help`
-texts."""
+"""Settings of `python -m detection web`; the docstrings are the `--help` texts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,41 +10,41 @@ LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True)
 class WebSettings:
-    """Open a page on this computer that judges pictures; it needs no network, and keeps and logs
-    nothing of them.
+    """Serve a page on this computer that judges images. It needs no network and neither saves nor
+    logs the images.
 
-    Exit code 3: the port is taken. 8: no detector, or an altered one. The page's own address for
-    programs is /api/detect, and /api describes it.
+    Exit code 3: the port is in use. 8: the detector is missing or was altered. Programs use
+    /api/detect, which /api describes.
     """
 
     model: Path | None = None
-    """Folder or name of a saved detector; without it, the newest."""
+    """Folder or name of a saved detector; default: the newest."""
 
     host: str = "127.0.0.1"
-    """Address to listen on. Anything else than 127.0.0.1 lets other computers in, unencrypted and
-    without a password."""
+    """Address to listen on. Any other than 127.0.0.1 lets other computers use the page, unencrypted
+    and without a password."""
 
     port: int = 8420
-    """Port to listen on; 0 for any that is free."""
+    """Port to listen on; 0 for any free port."""
 
     largest: int = 20
-    """Megabytes that a picture may have."""
+    """Size limit of an image, in megabytes."""
 
     generator: str = "stable-diffusion"
-    """What draws faces on the page, as `python -m data_collection --generated` names it:
+    """Generator of faces on the page, as `python -m data_collection --generated` names it:
     `stable-diffusion@MODEL`, \
 `reconstruction@MODEL`, `openai-images`, `dcgan`."""
 
     one_face: bool = False
-    """Refuse pictures that do not show just one face, instead of judging whatever they show; a face
-    detector looks first."""
+    """Reject images that do not show exactly one face, using a face detector, instead of judging
+    whatever they show."""
 
     saved_models: Path = Path("saved_models")
     """Folder of all saved detectors."""
 
     @property
     def local(self) -> bool:
-        """Whether nobody but this computer can ask."""
+        """Whether only this computer can reach the page."""
         return self.host in LOCAL_HOSTS
 
     def __post_init__(self) -> None:

@@ -1,5 +1,4 @@
-"""Reads what a browser or a program sends, in memory, within limits of size and time; nothing
-touches the disk."""
+"""Read uploads in memory, within limits of size and time; nothing is written to disk."""
 
 import asyncio
 import logging
@@ -9,31 +8,29 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-logging.getLogger("python_multipart").setLevel(
-    logging.CRITICAL
-)  # it would quote what strangers send
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it would log uploaded data
 
 UPLOAD_TIMEOUT_S = 30
-"""A picture that takes longer to arrive is given up."""
+"""An upload that takes longer is rejected."""
 
 MAX_FORM_OVERHEAD_BYTES = 100_000
-"""Bytes that a form may have around its picture."""
+"""Limit for the bytes of a form besides its image."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """What was sent: a picture (empty if there was none), and the other fields of a form."""
+    """An upload: the image (empty if there was none), and the other fields of the form."""
 
-    picture: bytes
+    image: bytes
     fields: dict[str, str] = field(default_factory=dict)
 
 
 class RequestRefused(Exception):
-    """An answer other than 200.
+    """A request is answered with another status than 200.
 
     Args:
-        status: of HTTP.
-        message: what was received and what to do.
+        status: HTTP status.
+        message: what happened and what to do.
     """
 
     def __init__(self, status: int, message: str):
@@ -44,39 +41,40 @@ class RequestRefused(Exception):
 class _InMemoryParser(MultiPartParser):
     spool_max_size = (
         2**31
-        # the size was counted before; starlette would write files of more than a megabyte to the disk
+        # the size is already checked; starlette would write files over a megabyte to disk
     )
 
 
 async def read_upload(request: Request, max_bytes: int) -> Upload:
-    """Reads a body: the picture itself, or a form with the picture in the field `file`.
+    """Read a body: the image itself, or a form with the image in the field `file`.
 
     Args:
-        max_bytes: bytes that the picture may have.
+        max_bytes: size limit of the image.
 
     Raises:
-        Refused: 413 it is larger, 408 it takes longer than SECONDS, 400 the form is broken.
-        ClientDisconnect: whoever sent it went away.
+        RequestRefused: 413 if it is larger, 408 if it takes longer than UPLOAD_TIMEOUT_S, 400 if
+            the form is broken.
+        ClientDisconnect: the client closed the connection.
     """
     try:
         async with asyncio.timeout(UPLOAD_TIMEOUT_S):
             body = await _read_body(request, max_bytes + MAX_FORM_OVERHEAD_BYTES)
     except TimeoutError:
         raise RequestRefused(
-            408, f"The picture did not arrive within {UPLOAD_TIMEOUT_S} seconds; send it again."
+            408, f"The image did not arrive within {UPLOAD_TIMEOUT_S} seconds; send it again."
         ) from None
     form = (
         request.headers.get("content-type", "").partition(";")[0].strip().lower()
         == "multipart/form-data"
     )
     upload = await _parse_form(request, body) if form else Upload(body)
-    if len(upload.picture) > max_bytes:
+    if len(upload.image) > max_bytes:
         raise _make_too_large_error(max_bytes)
     return upload
 
 
 def read_declared_size(request: Request) -> int:
-    """Bytes that the body has by its own account; 0 if it does not say."""
+    """Return the declared size of the body in bytes; 0 if there is none."""
     length = request.headers.get("content-length", "")
     return int(length) if length.isdecimal() else 0
 
@@ -95,7 +93,7 @@ async def _read_body(request: Request, max_bytes: int) -> bytes:
 
 def _make_too_large_error(max_bytes: int) -> RequestRefused:
     return RequestRefused(
-        413, f"The picture has more than {max_bytes // 1_000_000} MB; send a smaller one."
+        413, f"The image has more than {max_bytes // 1_000_000} MB; send a smaller one."
     )
 
 
@@ -113,7 +111,7 @@ async def _parse_form(request: Request, body: bytes) -> Upload:
         ).parse()
     except (MultiPartException, KeyError, ValueError):
         raise RequestRefused(
-            400, "The form could not be read; send one picture in the field `file`."
+            400, "The form could not be read; send one image in the field `file`."
         ) from None
     files = [value for value in form.values() if isinstance(value, UploadFile)]
     fields = {name: value for name, value in form.items() if isinstance(value, str)}

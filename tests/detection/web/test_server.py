@@ -137,8 +137,8 @@ def test_the_name_of_a_file_means_nothing(served, name):
 @pytest.mark.parametrize(
     ("path", "headers", "status"),
     [
-        ("/../detection/web.py", {}, 404),
-        ("/page.css/..%2f..%2fweb.py", {}, 404),
+        ("/../detection/web/server.py", {}, 404),
+        ("/page.css/..%2f..%2fserver.py", {}, 404),
         ("/saved_models/toy/card.json", {}, 404),
         ("/api/detect", {}, 405),
         ("/", {"Host": "evil.example"}, 400),
@@ -240,7 +240,7 @@ def test_a_form_of_megabytes_stays_in_memory(monkeypatch):
 
     raw_headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     request = Request({"type": "http", "method": "POST", "headers": raw_headers}, receive)
-    assert asyncio.run(uploads.read_upload(request, 10_000_000)).picture == data
+    assert asyncio.run(uploads.read_upload(request, 10_000_000)).image == data
 
 
 def test_nothing_of_the_pictures_is_logged_or_stored(served, workplace):
@@ -282,7 +282,7 @@ def test_a_taken_port_and_a_missing_detector_are_told_before_listening(workplace
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         done = run_command("detection", "web", "--port", taken.getsockname()[1], cwd=workplace)
-    assert (done.returncode, "is taken; give another --port" in done.stderr) == (
+    assert (done.returncode, "is in use. Give another --port" in done.stderr) == (
         console.EXIT_BUSY,
         True,
     )
@@ -293,11 +293,11 @@ def test_a_taken_port_and_a_missing_detector_are_told_before_listening(workplace
 def test_a_second_page_cannot_take_the_first_ones_port():
     with (
         server.bind_socket(WebSettings(port=0)) as first,
-        pytest.raises(console.PlainError, match="is taken"),
+        pytest.raises(console.PlainError, match="is in use"),
     ):
         server.bind_socket(WebSettings(port=first.getsockname()[1]))
 
 
 def test_an_address_of_another_computer_cannot_be_listened_on():
-    with pytest.raises(console.PlainError, match="cannot be had"):
+    with pytest.raises(console.PlainError, match="is not available"):
         server.bind_socket(WebSettings(host="192.0.2.1", port=0))
