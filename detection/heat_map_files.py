@@ -33,7 +33,10 @@ def detect_with_heat_maps(
             yield detection
             continue
         maps = explainer.look(image.pixels[None]).maps
-        caption = f"{detection.verdict}, probability of generated {detection.probability:.3f}, says {detector.card.name}"
+        caption = (
+            f"{detection.verdict}, probability of generated {detection.probability:.3f}, "
+            f"according to {detector.card.name}"
+        )
         try:
             _write_heat_map(
                 path.with_name(path.name + HEAT_MAP_SUFFIX),

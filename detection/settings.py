@@ -59,7 +59,7 @@ class DetectionSettings:
             raise ValueError("--explain writes beside a file. Name a file instead of -.")
         if self.explain and self.keep:
             raise ValueError(
-                "--explain judges every image anew, and --keep skips judged ones. Give one of the two."
+                "--explain judges every image anew, and --keep skips judged ones. Give one of them."
             )
         if self.json and self.csv:
             raise ValueError("--json and --csv are both output formats. Give one of the two.")

@@ -1,5 +1,4 @@
-"""export(): a saved detector -> files for other runtimes, each of which says what the detector
-says."""
+"""Export a saved detector to other runtimes, and check that every file gives its probabilities."""
 
 import contextlib
 import io
@@ -25,22 +24,21 @@ from training.onnx_models import OnnxRunner
 DEFAULT_FOLDER_NAME = "export"
 
 MAX_PROBABILITY_DIFFERENCE = 1e-4
-"""Largest difference of a probability that is let pass, to detector.keras and to detector.onnx."""
+"""Largest allowed difference of a probability to detector.keras and to detector.onnx."""
 
 CHECK_BATCH_SIZE = 8
 
 TIMED_RUNS = 25
-"""Runs on one image that a time is the median of."""
+"""Number of runs on one image; the latency is their median."""
 
 
 def export_detector(settings: ExportSettings) -> None:
-    """Writes a saved detector in the wanted formats, one after the other, and prints a table of
-    them.
+    """Write a saved detector in the chosen formats, one after the other, and print a table of them.
 
     Raises:
-        PlainError: no detector, or an altered one; a format's package is missing; the folder holds
-            something else under a name that would be taken; or a file differs from the detector, in
-            which case it is not written.
+        PlainError: the detector is missing or was altered, a format needs a package that is not
+            installed, a file of the folder would be overwritten that no export wrote, or an
+            exported file differs from the detector; it is then not written.
     """
     formats.check_formats_installed(settings.to)
     folder = saved_models.find_detector(settings.saved_models, settings.model)
@@ -53,7 +51,7 @@ def export_detector(settings: ExportSettings) -> None:
     _disable_tensor_float_32()
     source = ExportSource.open(folder, card)
     expected = ReferenceOutputs.compute(source)
-    console.print_message(f"{card.name} goes to {out}, checked on {expected.origin}.")
+    console.print_message(f"Exporting {card.name} to {out}, checked on {expected.origin}.")
     done: dict[str, ExportedModel] = {}
     try:
         for name in settings.to:
@@ -65,8 +63,7 @@ def export_detector(settings: ExportSettings) -> None:
 
 
 def _disable_tensor_float_32() -> None:
-    """On an Ampere GPU and later, TensorFlow multiplies with 10 bits of mantissa unless it is told
-    not to."""
+    """Turn off TensorFloat-32: on Ampere GPUs and later it multiplies with 10 bits of mantissa."""
     import tensorflow as tf
 
     tf.config.experimental.enable_tensor_float_32_execution(False)
@@ -74,8 +71,8 @@ def _disable_tensor_float_32() -> None:
 
 @dataclass(frozen=True)
 class ReferenceOutputs:
-    """What an exported file must say: the probabilities, (n, 1), of the detector's two files for
-    pixels, (n, side, side, 3)."""
+    """Expected outputs: the probabilities (n, 1) of the detector's two files for pixels (n, side,
+    side, 3)."""
 
     pixels: np.ndarray
     origin: str
@@ -84,16 +81,18 @@ class ReferenceOutputs:
 
     @classmethod
     def compute(cls, source: ExportSource) -> "ReferenceOutputs":
-        found = reference_images.load_reference_images(source.card)
+        images = reference_images.load_reference_images(source.card)
         runners = readers.make_keras_runner(source.model), onnx_models.open_onnx(source.onnx_file)
         return cls(
-            found.pixels, found.origin, *(predict_in_batches(run, found.pixels) for run in runners)
+            images.pixels,
+            images.origin,
+            *(predict_in_batches(run, images.pixels) for run in runners),
         )
 
 
 def predict_in_batches(run: OnnxRunner, pixels: np.ndarray) -> np.ndarray:
-    """Probabilities of *generated*, float32 (n, 1), of pixels (n, side, side, 3) of any kind of
-    number."""
+    """Return the probabilities of *generated*, float32 (n, 1), of pixels (n, side, side, 3), any
+    dtype."""
     batches = [
         pixels[start : start + CHECK_BATCH_SIZE].astype(np.float32)
         for start in range(0, len(pixels), CHECK_BATCH_SIZE)
@@ -103,7 +102,7 @@ def predict_in_batches(run: OnnxRunner, pixels: np.ndarray) -> np.ndarray:
 
 @contextlib.contextmanager
 def _silence_converters() -> Iterator[None]:
-    """Converters talk on both streams, below Python, too."""
+    """Silence converters, which print on both streams, also from native code."""
     with keras_startup.silence_native_stderr(), contextlib.redirect_stdout(io.StringIO()):
         yield
 
@@ -125,37 +124,39 @@ def _export_format(
     return ExportedModel(files, megabytes, difference, speed, expected.origin, row.note)
 
 
-def check_difference(file: str, found: np.ndarray, expected: ReferenceOutputs) -> float:
-    """The largest difference to detector.keras.
+def check_difference(file: str, probabilities: np.ndarray, expected: ReferenceOutputs) -> float:
+    """Return the largest difference of the probabilities, (n, 1), to those of detector.keras.
 
     Raises:
-        PlainError: it, or that to detector.onnx, is over LIMIT, or there are not as many
-            probabilities as pictures.
+        PlainError: this difference, or that to detector.onnx, is over MAX_PROBABILITY_DIFFERENCE,
+            or the shape differs.
     """
-    if found.shape != expected.by_keras.shape:
+    if probabilities.shape != expected.by_keras.shape:
         raise console.PlainError(
-            f"{file} answers with {found.shape} in place of {expected.by_keras.shape}; it is not written.",
+            f"{file} answers with {probabilities.shape} instead of {expected.by_keras.shape}. It is not written.",
             console.EXIT_BAD_MODEL,
         )
     to_keras, to_onnx = (
-        float(np.abs(found - theirs).max()) for theirs in (expected.by_keras, expected.by_onnx)
+        float(np.abs(probabilities - reference).max())
+        for reference in (expected.by_keras, expected.by_onnx)
     )
-    if not np.max([to_keras, to_onnx]) <= MAX_PROBABILITY_DIFFERENCE:  # so that nan does not pass
+    if not np.max([to_keras, to_onnx]) <= MAX_PROBABILITY_DIFFERENCE:  # NaN must not pass
         raise console.PlainError(
-            f"{file} differs from detector.keras by {to_keras:.1e} and from detector.onnx by {to_onnx:.1e} on "
-            f"{expected.origin}; more than {MAX_PROBABILITY_DIFFERENCE:g} is too much, and it is not written.",
+            f"{file} differs from detector.keras by {to_keras:.1e} and from detector.onnx by "
+            f"{to_onnx:.1e} on {expected.origin}; the limit is {MAX_PROBABILITY_DIFFERENCE:g}. It is "
+            "not written.",
             console.EXIT_BAD_MODEL,
         )
     return to_keras
 
 
-def measure_latency_ms(run: OnnxRunner, picture: np.ndarray) -> float:
-    """For one picture, (1, side, side, 3)."""
-    run(picture)  # runtimes plan their memory for each new shape
+def measure_latency_ms(run: OnnxRunner, image: np.ndarray) -> float:
+    """Return the median latency for one image, (1, side, side, 3)."""
+    run(image)  # runtimes plan their memory for each new shape
     times = []
     for _ in range(TIMED_RUNS):
         start = time.perf_counter()
-        run(picture)
+        run(image)
         times.append(time.perf_counter() - start)
     return 1e3 * statistics.median(times)
 
@@ -166,14 +167,14 @@ def print_export_table(out: Path, exported: dict[str, ExportedModel]) -> None:
         [
             name,
             str(out / EXPORT_FORMATS[name].file),
-            f"{e.megabytes:.1f}",
-            f"{e.difference:.1e}",
-            f"{e.milliseconds:.1f}",
+            f"{model.megabytes:.1f}",
+            f"{model.difference:.1e}",
+            f"{model.milliseconds:.1f}",
         ]
-        for name, e in exported.items()
+        for name, model in exported.items()
     ]
     if rows:
         console.print_table("", columns, rows)
-    for name, each in exported.items():
-        if each.note:
-            console.print_message(f"{name}: {each.note}.")
+    for name, model in exported.items():
+        if model.note:
+            console.print_message(f"{name}: {model.note}.")

@@ -1,4 +1,4 @@
-"""FORMATS: one row per format that a detector is exported to."""
+"""EXPORT_FORMATS: one row per export format."""
 
 import importlib.util
 from collections.abc import Callable, Iterable
@@ -18,13 +18,12 @@ class ExportFormat:
 
     Attributes:
         file: name of the file or folder that other programs open.
-        write: writes it, and what belongs beside it.
-        read: opens it, as a function from pixels (n, side, side, 3) to probabilities of
+        write: writes it and its companion files.
+        read: opens it as a function from pixels (n, side, side, 3) to probabilities of
             *generated*, (n, 1).
-        companion_files: names of what is written beside the file.
-        required_module: what must be installed on top of requirements.txt, as it is imported; empty for
-            nothing.
-        note: what a reader must know to get these numbers.
+        companion_files: names of the files written beside it.
+        required_module: import name of a package beyond requirements.txt; empty for none.
+        note: what users must know to get these probabilities.
     """
 
     file: str
@@ -36,7 +35,7 @@ class ExportFormat:
 
     @property
     def written_names(self) -> tuple[str, ...]:
-        """Of everything that is written, the file that others open last."""
+        """Names of everything that is written, the main file last."""
         return *self.companion_files, self.file
 
 
@@ -47,7 +46,7 @@ EXPORT_FORMATS = {
         writers.write_litert,
         readers.read_litert,
         required_module="ai_edge_litert",
-        note="unzip -p detector.tflite telltale.json shows what travels with it",
+        note="unzip -p detector.tflite telltale.json shows its metadata",
     ),
     "savedmodel": ExportFormat("savedmodel", writers.write_savedmodel, readers.read_savedmodel),
     "openvino": ExportFormat(
@@ -56,7 +55,8 @@ EXPORT_FORMATS = {
         readers.read_openvino,
         companion_files=("detector.bin",),
         required_module="openvino",
-        note="compile it with INFERENCE_PRECISION_HINT f32, or some CPUs calculate in bfloat16 and give other probabilities",
+        note="compile it with INFERENCE_PRECISION_HINT f32; otherwise some CPUs calculate in bfloat16 "
+        "and give other probabilities",
     ),
     "keras": ExportFormat(
         "detector.keras",
@@ -72,10 +72,15 @@ def is_format_installed(row: ExportFormat) -> bool:
 
 
 def check_formats_installed(names: Iterable[str]) -> None:
-    """Raises PlainError: what a format needs is missing."""
+    """Check that the packages of the formats are installed.
+
+    Raises:
+        PlainError: one is missing.
+    """
     for name in names:
         if not is_format_installed(EXPORT_FORMATS[name]):
             package = EXPORT_FORMATS[name].required_module.replace("_", "-")
             raise console.PlainError(
-                f"--to {name} needs {package}: pip install -r requirements-export.txt, or leave {name} out."
+                f"--to {name} needs {package}. Run pip install -r requirements-export.txt, or leave "
+                f"{name} out."
             )

@@ -1,5 +1,4 @@
-"""The folder that exports lie in: what they are, listed in export.json; nothing in it but earlier
-exports is replaced."""
+"""Manage the folder of exports and its index, export.json; only earlier exports are replaced."""
 
 import contextlib
 import json
@@ -23,12 +22,12 @@ class ExportedModel:
     """An exported model, as export.json and the table on the screen list it.
 
     Attributes:
-        files: sha256 of everything written, by path within the folder.
-        megabytes: of them together.
+        files: sha256 of each written file, by path within the folder.
+        megabytes: total size.
         difference: largest difference of its probabilities to those of detector.keras.
-        milliseconds: for one image alone, with all cores of this machine; the median.
-        checked_on: which pictures the difference was found on.
-        note: what a reader must know to get these numbers.
+        milliseconds: median latency for one image, with all cores of this machine.
+        checked_on: the images of the check.
+        note: what users must know to get these probabilities.
     """
 
     files: dict[str, str]
@@ -40,22 +39,23 @@ class ExportedModel:
 
 
 def hash_files(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
-    """sha256 of files, and of all files within folders, by path; what is not there is left out."""
-    found = [
+    """Return the sha256 of files, and of all files in folders, by path; missing ones are left
+    out."""
+    paths = [
         path for name in names for path in (folder / name, *sorted((folder / name).rglob("*")))
     ]
     return {
         path.relative_to(folder).as_posix(): hashing.hash_file(path)
-        for path in found
+        for path in paths
         if path.is_file()
     }
 
 
 def read_export_index(folder: Path, card: Card) -> dict[str, Any]:
-    """What was exported into a folder before, by format.
+    """Return what the folder's export.json lists, by format.
 
     Raises:
-        PlainError: its export.json is of another detector, or of something else.
+        PlainError: it belongs to another detector, or another program wrote it.
     """
     path = folder / INDEX_FILE
     if not path.exists():
@@ -67,49 +67,53 @@ def read_export_index(folder: Path, card: Card) -> dict[str, Any]:
             raise ValueError
     except (ValueError, KeyError, TypeError):
         raise console.PlainError(
-            f"{path} was not written by this command; name another folder with --out."
+            f"{path} was not written by this command. Name another folder with --out."
         ) from None
     if made_from != [build_export_metadata(card)[name] for name in FINGERPRINT_KEYS]:
         raise console.PlainError(
-            f"{folder} holds exports of another detector; name another folder with --out."
+            f"{folder} contains exports of another detector. Name another folder with --out."
         )
     return formats
 
 
 def check_no_foreign_files(folder: Path, row: ExportFormat, before: dict[str, Any]) -> None:
-    """Raises PlainError: something that no earlier export has written, or that was changed since,
-    has a name of this format."""
+    """Check that a format would replace earlier exports only.
+
+    Raises:
+        PlainError: a file with a name of this format was not written by an export, or was changed
+            since.
+    """
     known = {path: digest for entry in before.values() for path, digest in entry["files"].items()}
-    there = hash_files(folder, row.written_names)
-    unknown = [path for path, digest in there.items() if known.get(path) != digest]
+    existing = hash_files(folder, row.written_names)
+    unknown = [path for path, digest in existing.items() if known.get(path) != digest]
     unknown += [
         name
         for name in row.written_names
-        if (folder / name).exists() and not any(path.startswith(name) for path in there)
+        if (folder / name).exists() and not any(path.startswith(name) for path in existing)
     ]
     if unknown:
         raise console.PlainError(
-            f"{folder / unknown[0]} is no export that is listed in {INDEX_FILE}; move it away, "
+            f"{folder / unknown[0]} is not an export listed in {INDEX_FILE}. Move it away, "
             "or name another folder with --out."
         )
 
 
 @contextlib.contextmanager
 def open_staging_folder(folder: Path) -> Iterator[Path]:
-    """Gives an empty folder inside, to write and check in; what is not placed is gone afterwards,
-    the folder itself, too."""
-    made = not folder.exists()
+    """Yield an empty temporary folder inside; a folder that was created and stays empty is
+    removed."""
+    is_new = not folder.exists()
     try:
         with atomic_folders.create_temporary_folder(folder, "export") as temporary:
             yield temporary
     finally:
-        if made:
-            with contextlib.suppress(OSError):  # something was exported
+        if is_new:
+            with contextlib.suppress(OSError):  # not empty: something was exported
                 folder.rmdir()
 
 
 def replace_exported_files(temporary: Path, folder: Path, row: ExportFormat) -> None:
-    """Gives what was written and checked its name, once it is on disk."""
+    """Flush checked files to disk and move them to their final names."""
     atomic_folders.flush_folder(temporary)
     for name in row.written_names:
         if (folder / name).is_dir():  # a folder cannot be replaced in one step

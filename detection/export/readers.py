@@ -1,5 +1,4 @@
-"""How an exported file is opened again, as a function from pixels (n, side, side, 3) to
-probabilities of *generated* (n, 1)."""
+"""Open an exported file as a function from pixels (n, side, side, 3) to probabilities (n, 1)."""
 
 import os
 import sys
@@ -16,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def import_openvino() -> ModuleType:
-    """OpenVINO without what it does when it is imported: it tells a server so, and keeps an id in
-    the home folder."""
-    sys.modules.setdefault("openvino_telemetry", None)  # a package that is missing is passed over
+    """Import OpenVINO without its telemetry, which contacts a server and stores an id in the home
+    folder."""
+    sys.modules.setdefault("openvino_telemetry", None)  # a missing package is ignored
     import openvino
 
     return openvino
@@ -40,8 +39,8 @@ def read_savedmodel(path: Path) -> OnnxRunner:
 
 def read_openvino(path: Path) -> OnnxRunner:
     openvino = import_openvino()
-    # By itself OpenVINO calculates in bfloat16 on a CPU that has it: then a MobileNetV2 detector
-    # was wrong by up to 0.09.
+    # By default OpenVINO calculates in bfloat16 on CPUs that support it; a MobileNetV2 detector's
+    # probabilities were then wrong by up to 0.09.
     run = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return lambda batch: run([batch])[0]
 

@@ -1,5 +1,4 @@
-"""ExportSettings: which detector goes into which formats, and where. The docstrings are the
-`--help` texts."""
+"""Settings of `python -m detection export`; the docstrings are the `--help` texts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +11,18 @@ FormatName = Literal["onnx", "litert", "savedmodel", "openvino", "keras"]
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """Export a saved detector for other runtimes, and check that every file says what the detector
-    says.
+    """Export a saved detector to other runtimes, and check that every file gives its
+    probabilities.
 
     Every file takes pixels as float32 of 0 to 255, (n, side, side, 3), and gives the calibrated
-    probability of *generated*, (n, 1); resizing and preprocessing are inside. Threshold, band of
-    doubt and classes travel with it, and export.json lists all. A file that differs by more than
-    0.0001 on 64 pictures is not written. Exit code 8: no detector, an altered one, or a file that
-    differs.
+    probability of *generated*, (n, 1); resizing and preprocessing are inside. Each file contains
+    threshold, abstention band and classes, and export.json lists all files. A file whose
+    probabilities differ by more than 0.0001 on 64 images is not written. Exit code 8: the detector
+    is missing or was altered, or a file differs.
     """
 
     model: Path | None = None
-    """Folder or name of a saved detector; without it, the newest."""
+    """Folder or name of a saved detector; default: the newest."""
 
     to: tuple[FormatName, ...] = ("onnx",)
     """Formats: `onnx` (ONNX Runtime), `litert` (phones, once TensorFlow Lite), `savedmodel`
@@ -31,7 +30,7 @@ class ExportSettings:
 (Intel) and `keras`. litert and openvino need `pip install -r requirements-export.txt`."""
 
     out: Path | None = None
-    """Folder to write into; without it, `export` beside the model. Earlier exports in it are
+    """Folder to write to; default: `export` in the detector's folder. Earlier exports in it are
     replaced, other files are not."""
 
     saved_models: Path = Path("saved_models")

@@ -1,5 +1,4 @@
-"""A saved detector as it is exported: opened after a check, and what a reader of an exported file
-must know of it."""
+"""Open a saved detector for export, and build the metadata of an exported file."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ExportSource:
-    """A saved detector that was checked and opened: the paths of its two files, and the model."""
+    """A verified and loaded detector: its card, the paths of its two files, and the model."""
 
     card: Card
     keras_file: Path
@@ -25,7 +24,11 @@ class ExportSource:
 
     @classmethod
     def open(cls, folder: Path, card: Card) -> "ExportSource":
-        """Raises PlainError: a file is missing or altered, or is not what Telltale writes."""
+        """Verify and load a saved detector.
+
+        Raises:
+            PlainError: a file is missing or altered, or was not written by Telltale.
+        """
         files = [
             saved_models.verify_model_file(folder, card, file)
             for file in (saved_models.KERAS_FILE, saved_models.ONNX_FILE)
@@ -34,7 +37,7 @@ class ExportSource:
 
 
 def build_export_metadata(card: Card) -> dict[str, Any]:
-    """What a reader of an exported file must know: texts, numbers and lists of texts by name."""
+    """Return the metadata of an exported file: strings, numbers and lists of strings by name."""
     side, band = card.image_size, asdict(card.calibration)
     return {
         "model": card.name,
@@ -57,7 +60,7 @@ def build_export_metadata(card: Card) -> dict[str, Any]:
 
 
 def build_text_metadata(card: Card) -> dict[str, str]:
-    """The facts where a format keeps texts alone; what is no text is written as JSON."""
+    """Return the metadata for formats that store strings only; other values become JSON."""
     return {
         name: value if isinstance(value, str) else json.dumps(value)
         for name, value in build_export_metadata(card).items()

@@ -1,7 +1,6 @@
-"""How a detector is written in each format, with what a reader of the file must know of it.
+"""Write a detector in each format, with its metadata.
 
-Every writer is given the detector and the path of the file, or of the folder, in a folder that is
-empty.
+Every writer gets the detector and the path of the file or folder, in an empty folder.
 """
 
 import shutil
@@ -12,7 +11,7 @@ from detection.export.readers import import_openvino
 from detection.export.source import ExportSource, build_json_metadata, build_text_metadata
 
 METADATA_FILE = "telltale.json"
-"""The name of what travels with a model, where a format has a place for files."""
+"""Name of the metadata file, in formats that can store files."""
 
 
 def write_onnx(source: ExportSource, path: Path) -> None:
@@ -24,11 +23,11 @@ def write_onnx(source: ExportSource, path: Path) -> None:
 
 
 def write_litert(source: ExportSource, path: Path) -> None:
-    """Facts go into a zip archive behind the model, as TensorFlow Lite keeps a model's associated
-    files."""
+    """Write LiteRT; the metadata goes into a zip archive behind the model, as TensorFlow Lite
+    stores associated files."""
     import tensorflow as tf
 
-    # Keras would let TensorFlow's own operations in, which the runtimes of phones lack.
+    # Keras would allow TensorFlow's own operations, which the runtimes of phones lack.
     source.model.export(
         str(path),
         format="litert",
@@ -40,13 +39,13 @@ def write_litert(source: ExportSource, path: Path) -> None:
 
 
 def write_savedmodel(source: ExportSource, path: Path) -> None:
-    """Facts go into assets.extra, TensorFlow's place for files that belong to a model and that it
-    does not read."""
+    """Write a SavedModel; the metadata goes into assets.extra, for files that TensorFlow does not
+    read."""
     import tensorflow as tf
 
     model, module = source.model, tf.Module()
     pixels = tf.TensorSpec(model.input_shape, tf.float32, name="pixels")
-    # Keras' own export keeps every variable twice, for itself and for TensorFlow: 170 MB for 84
+    # Keras' own export stores every variable twice, for itself and for TensorFlow: 170 MB for 84
     # (keras issue 23553).
     module.kept = [variable.value for variable in model.variables]
     module.serve = tf.function(

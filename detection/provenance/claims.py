@@ -1,10 +1,10 @@
-"""What a file says of its own making, read from its bytes and kept strictly apart from the
-detector's opinion of the picture.
+"""Read what a file's metadata claims about its origin, separately from the detector's verdict.
 
-No pixel is decoded, nothing is fetched, and nothing here ever counts towards a verdict.
+No pixel is decoded, nothing is downloaded, and claims never influence a verdict.
+
 
 Sources: IPTC's NewsCodes "Digital Source Type" (of 2024-10-23) and Photo Metadata Standard 2025.1
-(AISystemUsed); for the rest see file_facts, generator_marks, program_names and content_credentials.
+(AISystemUsed); for the rest see the other modules of this package.
 """
 
 import re
@@ -21,10 +21,10 @@ from detection.provenance.software_names import (
 )
 
 CLAIMS_CAVEAT = (
-    "What a file says of itself is easily removed and easily forged: silence proves nothing, a named generator may be "
-    "invented, and a camera's EXIF is no proof of a photograph."
+    "Metadata is easily removed and easily forged: its absence proves nothing, a named generator "
+    "may be invented, and a camera's EXIF does not prove that an image is a photograph."
 )
-"""Callers show this once, with the first claim."""
+"""Shown once, with the first claim."""
 
 MAX_CLAIMS = 12
 MAX_QUOTE_CHARS = 200
@@ -34,13 +34,13 @@ GENERATED, PHOTOGRAPH, EDITED = "generated", "photograph", "edited"
 
 @dataclass(frozen=True)
 class Claim:
-    """One thing that a file says of its making.
+    """One claim of a file about its origin.
 
     Attributes:
         kind: "content credentials", "declared source", "generator's metadata", "camera", "editing
             software", "software" or "description".
-        text: one short sentence for a person; strangers' words stand in quotation marks.
-        points_to: "generated", "photograph", "edited", or "" if it says nothing of these.
+        text: one short sentence for people; untrusted text is in quotation marks.
+        points_to: "generated", "photograph", "edited", or "" for none of these.
     """
 
     kind: str
@@ -49,34 +49,37 @@ class Claim:
 
 
 def read_claims(data: bytes) -> list[Claim]:
-    """What a picture file says of its making, the weightiest first; nothing for bytes that are no
-    JPEG, PNG, WEBP or TIFF.
+    """Read the claims of an image file, the strongest first; none for other formats than JPEG, PNG,
+    WEBP and TIFF.
 
-    Never raises: of a damaged file it is what could be read.
+    Never raises: a damaged file is read as far as possible.
     """
     metadata = read_metadata_fields(data)
     marks = generator_metadata.find_generator_metadata(metadata)
-    known = {mark.generator for mark in marks}
+    known_generators = {mark.generator for mark in marks}
     claims = [
         *_claim_credentials(metadata, data),
         *_claim_declared_sources(metadata),
         *_claim_generators(marks),
         *_claim_cameras(metadata),
     ]
-    claims += [*_claim_software(metadata, known), *_claim_mentions(metadata, known)]
+    claims += [
+        *_claim_software(metadata, known_generators),
+        *_claim_mentions(metadata, known_generators),
+    ]
     return list(dict.fromkeys(claims))[:MAX_CLAIMS]
 
 
 def quote_text(text: str, longest: int = MAX_QUOTE_CHARS) -> str:
-    """A stranger's words on one line in quotation marks, without what steers a terminal or turns
-    the reading direction."""
+    """Quote untrusted text on one line, without control characters of terminals or of the text
+    direction."""
     plain = " ".join(
         "".join(c if c.isprintable() else " " for c in text[: 8 * longest]).split()
     ).replace('"', "'")
     return f'"{plain if len(plain) <= longest else plain[: longest - 3] + "..."}"'
 
 
-# The term of IPTC's vocabulary -> what it means, and what that points to.
+# Term of IPTC's vocabulary -> meaning, and the class it points to.
 SOURCE_TYPE_MEANINGS = {
     "trainedAlgorithmicMedia": ("made by a generative model", GENERATED),
     "compositeWithTrainedAlgorithmicMedia": (
@@ -105,15 +108,16 @@ SOURCE_TYPE_MEANINGS = {
 
 
 def _describe_source_type(source_type: str) -> tuple[str, str]:
-    """Of a URI, or of the bare term behind its last slash or colon."""
+    """Describe a source type, given as a URI or as its last term alone."""
     term = re.split("[/:]", source_type.strip().rstrip("/"))[-1]
     return SOURCE_TYPE_MEANINGS.get(term, (f"of the source type {quote_text(term, 60)}", ""))
 
 
 SIGNATURE_STATE_SENTENCES = {
-    "Trusted": "The signature fits the file, and the signer is on a list of trusted ones",
-    "Valid": "The signature fits the file; whether the signer is who the certificate says was not checked",
-    "Invalid": "But the signature does not fit: the file was changed since, or the credentials were made up",
+    "Trusted": "The signature fits the file, and the signer is on a list of trusted signers",
+    "Valid": "The signature fits the file; the identity of the signer was not checked",
+    "Invalid": "But the signature does not fit: the file was changed since, or the credentials are "
+    "forged",
 }
 
 
@@ -122,31 +126,31 @@ def _claim_credentials(metadata: MetadataFields, data: bytes) -> Iterator[Claim]
     if metadata.has_credentials:
         try:
             yield Claim(kind, *_describe_credentials(content_credentials.verify_credentials(data)))
-        except content_credentials.CredentialsCheckError as why:
-            yield Claim(kind, f"It carries content credentials (C2PA), {why}.")
+        except content_credentials.CredentialsCheckError as error:
+            yield Claim(kind, f"It carries content credentials (C2PA), {error}.")
     for _, address in metadata.iterate_values("xmp:provenance"):
         yield Claim(
             kind,
-            f"It names content credentials (C2PA) kept elsewhere, which were not looked up: {quote_text(address)}.",
+            "It refers to content credentials (C2PA) stored elsewhere, which were not downloaded: "
+            f"{quote_text(address)}.",
         )
 
 
-def _describe_credentials(found: content_credentials.ContentCredentials) -> tuple[str, str]:
-    """The sentence and what it points to; an invalid signature points to nothing, whatever was
-    signed."""
-    meanings = [_describe_source_type(each) for each in found.source_types[:3]]
-    said = (
+def _describe_credentials(credentials: content_credentials.ContentCredentials) -> tuple[str, str]:
+    """Return the sentence and what it points to; an invalid signature points to nothing."""
+    meanings = [_describe_source_type(source_type) for source_type in credentials.source_types[:3]]
+    history = (
         f", which say that it was {', then '.join(words for words, _ in meanings)}"
         if meanings
         else ""
     )
-    program = f" by {quote_text(found.program, 60)}" if found.program else ""
-    state = SIGNATURE_STATE_SENTENCES.get(found.state, SIGNATURE_STATE_SENTENCES["Invalid"])
+    program = f" by {quote_text(credentials.program, 60)}" if credentials.program else ""
+    state = SIGNATURE_STATE_SENTENCES.get(credentials.state, SIGNATURE_STATE_SENTENCES["Invalid"])
     pointed = [points_to for _, points_to in meanings]
-    points_to = next((each for each in (GENERATED, EDITED, PHOTOGRAPH) if each in pointed), "")
+    points_to = next((kind for kind in (GENERATED, EDITED, PHOTOGRAPH) if kind in pointed), "")
     text = (
         f"It carries content credentials (C2PA){program}, signed in the name of "
-        f"{quote_text(found.signer, 60)}{said}. {state}."
+        f"{quote_text(credentials.signer, 60)}{history}. {state}."
     )
     return text, "" if state == SIGNATURE_STATE_SENTENCES["Invalid"] else points_to
 
@@ -165,15 +169,16 @@ def _claim_declared_sources(metadata: MetadataFields) -> Iterator[Claim]:
 
 def _claim_generators(marks: Iterable[GeneratorMetadata]) -> Iterator[Claim]:
     for mark in marks:
-        told = [f"prompt {quote_text(mark.prompt)}"] if mark.prompt else []
-        told += [f"seed {mark.seed}"] if re.fullmatch("-?[0-9]{1,20}", mark.seed) else []
-        told += [f"model {quote_text(mark.model, 60)}"] if mark.model else []
-        text = f"Its metadata names {mark.generator}{': ' if told else ''}{', '.join(told)}."
+        details = [f"prompt {quote_text(mark.prompt)}"] if mark.prompt else []
+        details += [f"seed {mark.seed}"] if re.fullmatch("-?[0-9]{1,20}", mark.seed) else []
+        details += [f"model {quote_text(mark.model, 60)}"] if mark.model else []
+        text = f"Its metadata names {mark.generator}{': ' if details else ''}{', '.join(details)}."
         yield Claim("generator's metadata", text, GENERATED)
 
 
 def _claim_cameras(metadata: MetadataFields) -> Iterator[Claim]:
-    """ComfyUI keeps its graph in Make and Model, others their own names."""
+    """Yield the camera; ComfyUI writes its graph into Make and Model, other generators their
+    names."""
     make, model = (
         next((value for _, value in metadata.iterate_values(f"exif:{name}")), "")
         for name in ("Make", "Model")
@@ -182,7 +187,7 @@ def _claim_cameras(metadata: MetadataFields) -> Iterator[Claim]:
     if find_software_name(GENERATOR_SOFTWARE, name):
         yield Claim(
             "generator's metadata",
-            f"As its camera, its metadata names a generator: {quote_text(name, 80)}.",
+            f"Its metadata names a generator as its camera: {quote_text(name, 80)}.",
             GENERATED,
         )
     elif name and "{" not in name:
@@ -211,26 +216,26 @@ DESCRIPTION_FIELDS = (
 
 
 def _claim_software(metadata: MetadataFields, known: Collection[str]) -> Iterator[Claim]:
-    """Generators that have left no mark, and editors, each once; other programs, too, unless they
-    are a camera's own."""
-    said, camera = set(known), "exif:Make" in metadata.fields
-    for place, value in metadata.iterate_values(*NAMING_FIELDS):
+    """Yield generators without settings, editors, and other programs unless a camera wrote the
+    file; each once."""
+    listed, has_camera = set(known), "exif:Make" in metadata.fields
+    for field, value in metadata.iterate_values(*NAMING_FIELDS):
         generator, editor = (
             find_software_name(GENERATOR_SOFTWARE, value),
             find_software_name(EDITING_SOFTWARE, value),
         )
-        whose = (
+        program = (
             generator
             or editor
             or (
                 f"the program {quote_text(value, 80)}"
-                if place in PROGRAM_FIELDS and not camera
+                if field in PROGRAM_FIELDS and not has_camera
                 else ""
             )
         )
-        if not whose or whose in said:
+        if not program or program in listed:
             continue
-        said.add(whose)
+        listed.add(program)
         if generator:
             yield Claim(
                 "generator's metadata",
@@ -242,11 +247,11 @@ def _claim_software(metadata: MetadataFields, known: Collection[str]) -> Iterato
                 "editing software", f"Its metadata names {editor}: {quote_text(value, 80)}.", EDITED
             )
         else:
-            yield Claim("software", f"Its metadata names {whose}.")
+            yield Claim("software", f"Its metadata names {program}.")
 
 
 def _claim_mentions(metadata: MetadataFields, known: Collection[str]) -> Iterator[Claim]:
-    """A description may be about a generator without being by one."""
+    """Yield generators that a description mentions: it may be about a generator, not by one."""
     for _, value in metadata.iterate_values(*DESCRIPTION_FIELDS):
         generator = find_software_name(GENERATOR_SOFTWARE, value)
         if generator and generator not in known:

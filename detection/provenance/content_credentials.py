@@ -1,9 +1,9 @@
-"""Content credentials (C2PA): a signed history inside the file, checked by the optional package
-c2pa-python.
+"""Check content credentials (C2PA), a signed history in the file, with the optional c2pa-python.
 
-No list of trusted signers comes with the package, so a signature that fits proves that nothing was
-changed since, not who signed: anybody can make a certificate in any name. Nothing is fetched:
-neither manifests kept elsewhere nor revocations.
+The package has no list of trusted signers, so a valid signature proves that nothing was changed
+since, not who signed: anybody can create a certificate in any name. Nothing is downloaded: neither
+manifests stored elsewhere nor revocations.
+
 
 Sources: C2PA specification 2.2; c2pa-python 0.38.1 for the JSON.
 """
@@ -24,14 +24,14 @@ MAX_HISTORY_MANIFESTS = 20
 
 @dataclass(frozen=True)
 class ContentCredentials:
-    """What content credentials say; strangers' words.
+    """The content of content credentials; untrusted text.
 
     Attributes:
         state: "Trusted", "Valid" (the signature fits, the signer is not vouched for) or "Invalid".
-        signer: the organisation that the certificate names.
-        program: that wrote them.
-        source_types: of IPTC's digital source types, what the actions of the picture's own history
-            name; if these name none, what those of its ingredients name.
+        signer: the organisation in the certificate.
+        program: the program that wrote the credentials.
+        source_types: IPTC's digital source types in the actions of the image's own history; if
+            there are none, those of its ingredients.
     """
 
     state: str
@@ -41,14 +41,15 @@ class ContentCredentials:
 
 
 class CredentialsCheckError(Exception):
-    """The credentials could not be checked; the message is the reason, in words."""
+    """The credentials could not be checked; the message is the reason."""
 
 
 def verify_credentials(data: bytes) -> ContentCredentials:
-    """Reads and checks the content credentials of a file that carries some.
+    """Read and check the content credentials of a file that has some.
 
     Raises:
-        Unchecked: the package is missing or cannot be loaded, or the credentials are damaged.
+        CredentialsCheckError: the package is missing or cannot be loaded, or the credentials are
+            damaged.
     """
     if importlib.util.find_spec(C2PA_PACKAGE) is None:
         raise CredentialsCheckError(f"not checked; {C2PA_INSTALL_COMMAND}")
@@ -73,8 +74,8 @@ def verify_credentials(data: bytes) -> ContentCredentials:
 def _summarize_manifests(store: Mapping) -> ContentCredentials:
     manifests = store["manifests"]
     active = manifests[store["active_manifest"]]
-    own = list(_iterate_parent_manifests(active, manifests))
-    types = [*_iterate_source_types(own)] or [*_iterate_source_types(manifests.values())]
+    own_history = list(_iterate_parent_manifests(active, manifests))
+    types = [*_iterate_source_types(own_history)] or [*_iterate_source_types(manifests.values())]
     programs = active.get("claim_generator_info") or [{"name": active.get("claim_generator", "")}]
     signer = active.get("signature_info") or {}
     return ContentCredentials(
@@ -88,15 +89,15 @@ def _summarize_manifests(store: Mapping) -> ContentCredentials:
 def _iterate_parent_manifests(
     manifest: Mapping | None, manifests: Mapping[str, Mapping]
 ) -> Iterator[Mapping]:
-    """A manifest, that of the picture it was made from, and so on."""
+    """Yield a manifest, the manifest of the image it was made from, and so on."""
     for _ in range(MAX_HISTORY_MANIFESTS):
         if manifest is None:
             return
         yield manifest
         parents = (
-            each
-            for each in manifest.get("ingredients", ())
-            if each.get("relationship") == "parentOf"
+            ingredient
+            for ingredient in manifest.get("ingredients", ())
+            if ingredient.get("relationship") == "parentOf"
         )
         manifest = manifests.get(next(parents, {}).get("active_manifest"))
 

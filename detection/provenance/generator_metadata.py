@@ -1,10 +1,9 @@
-"""Generators by the settings they leave in a file: prompt, seed and model in a notation of their
-own.
+"""Recognise generators by the settings they write into a file: prompt, seed and model.
 
 Sources: the programs themselves (AUTOMATIC1111's `parameters`; ComfyUI's `prompt` and `workflow`,
 in WEBP as EXIF Model and Make; InvokeAI's `Dream`, `sd-metadata`, `invokeai_metadata` by age;
 Fooocus's `fooocus_scheme`; SwarmUI's `sui_image_params`; NovelAI's `Comment`; Draw Things' and Easy
-Diffusion's JSON), as the readers stable-diffusion-prompt-reader and sd-metadata take them, and
+Diffusion's JSON), as read by stable-diffusion-prompt-reader and sd-metadata, and
 Midjourney's "Job ID" behind the prompt in Description.
 """
 
@@ -20,7 +19,7 @@ WEBUI_NAME = "Stable Diffusion WebUI"
 
 @dataclass(frozen=True)
 class GeneratorMetadata:
-    """What one generator left; strangers' words, empty where there are none."""
+    """Settings that a generator wrote into the file; untrusted text, empty if missing."""
 
     generator: str
     prompt: str = ""
@@ -29,14 +28,14 @@ class GeneratorMetadata:
 
 
 def find_generator_metadata(metadata: MetadataFields) -> list[GeneratorMetadata]:
-    """One mark of each generator, the one that tells most."""
+    """Return one entry per generator, the most complete one."""
     best: dict[str, GeneratorMetadata] = {}
     for find in (_find_in_json, _find_webui, _find_comfyui, _find_midjourney, _find_by_field):
         for mark in _read_or_ignore(find, metadata):
             known = best.setdefault(mark.generator, mark)
             if bool(mark.prompt) > bool(known.prompt):
                 best[mark.generator] = mark
-    if "Fooocus" in best and WEBUI_NAME in best:  # whose notation it can be told to write
+    if "Fooocus" in best and WEBUI_NAME in best:  # Fooocus can write this notation, too
         best["Fooocus"] = replace(best.pop(WEBUI_NAME), generator="Fooocus")
     return list(best.values())
 
@@ -46,16 +45,18 @@ def _read_or_ignore(
 ) -> list[GeneratorMetadata]:
     try:
         return list(find(metadata))
-    except Exception:  # whatever shape the JSON of a stranger has
+    except Exception:  # untrusted JSON may have any shape
         return []
 
 
 @dataclass(frozen=True)
 class JsonNotation:
-    """JSON of one generator: where it stands, the entry that no other has, and the ways to what is
-    told.
+    """JSON that one generator writes.
 
-    A way leads through objects: "model.name".
+    Attributes:
+        fields: metadata fields that may hold it.
+        unique_key: an entry that only this generator writes.
+        prompt, seed, model: dotted paths of these entries, such as "model.name".
     """
 
     generator: str
@@ -113,15 +114,15 @@ def _find_in_json(metadata: MetadataFields) -> Iterator[GeneratorMetadata]:
         for _, text in metadata.iterate_values(*notation.fields):
             tree = _parse_json_text(text)
             if _get_nested_value(tree, notation.unique_key) is not None:
-                told = (
-                    _convert_to_text(_get_nested_value(tree, way))
-                    for way in (notation.prompt, notation.seed, notation.model)
+                settings = (
+                    _convert_to_text(_get_nested_value(tree, path))
+                    for path in (notation.prompt, notation.seed, notation.model)
                 )
-                yield GeneratorMetadata(notation.generator, *told)
+                yield GeneratorMetadata(notation.generator, *settings)
 
 
 def _parse_json_text(text: str) -> object:
-    """What a text says in JSON; nothing if it does not, or is nested deeper than Python follows."""
+    """Parse JSON; return None if the text is not JSON or is nested too deeply."""
     if not text.startswith(("{", "[")):
         return None
     try:
@@ -130,22 +131,22 @@ def _parse_json_text(text: str) -> object:
         return None
 
 
-def _get_nested_value(tree: object, way: str) -> object:
-    for name in way.split("."):
+def _get_nested_value(tree: object, path: str) -> object:
+    for name in path.split("."):
         tree = tree[0] if isinstance(tree, list) and tree else tree
         tree = tree.get(name) if isinstance(tree, Mapping) else None
     return tree
 
 
 def _convert_to_text(value: object) -> str:
-    if isinstance(value, list):  # old InvokeAI weighs several prompts
+    if isinstance(value, list):  # old versions of InvokeAI weight several prompts
         value = _get_nested_value(value, "prompt") or (value[0] if value else "")
     return str(value) if isinstance(value, str | int | float) else ""
 
 
 def _find_webui(metadata: MetadataFields) -> Iterator[GeneratorMetadata]:
-    """Prompt, then "Negative prompt: ...", then "Steps: 20, Sampler: Euler a, ..., Seed: 42, ...,
-    Model: name"."""
+    """Find the prompt, then "Negative prompt: ...", then "Steps: 20, Sampler: Euler a, ..., Seed:
+    42, ..., Model: name"."""
     for _, text in metadata.iterate_values(*SETTINGS_FIELDS):
         head, found, settings = ("\n" + text).rpartition("\nSteps: ")
         if found and re.search(r"\b(Sampler|CFG scale|Seed): ", settings):
@@ -159,8 +160,8 @@ def _find_webui(metadata: MetadataFields) -> Iterator[GeneratorMetadata]:
 
 
 def _find_comfyui(metadata: MetadataFields) -> Iterator[GeneratorMetadata]:
-    """A graph of nodes, each with a class_type and inputs; `workflow` is the same as the person
-    drew it."""
+    """Find a graph of nodes, each with a class_type and inputs; `workflow` is the graph as
+    edited."""
     for _, text in metadata.iterate_values("text:prompt", "exif:Model", "exif:Make"):
         nodes = _parse_json_text(text.removeprefix("prompt:"))
         if isinstance(nodes, Mapping) and any(
@@ -194,7 +195,7 @@ def _find_node_input(nodes: Mapping, name: str) -> str:
 
 
 def _find_positive_prompt(nodes: Mapping) -> str:
-    """The text that leads to a sampler's `positive`; a link is [number of a node, number of its
+    """Return the text linked to a sampler's `positive`; a link is [number of a node, number of its
     output]."""
     start = next(
         (
@@ -237,10 +238,10 @@ GENERATOR_BY_FIELD = {
 
 
 def _find_by_field(metadata: MetadataFields) -> Iterator[GeneratorMetadata]:
-    """Fields that only one generator writes; the oldest InvokeAI's is a command line: "prompt" -s
-    50 -S 42."""
+    """Find fields that only one generator writes; the oldest InvokeAI's is a command line: "prompt"
+    -s 50 -S 42."""
     for name, text in metadata.iterate_values(*GENERATOR_BY_FIELD):
-        typed = (
+        command = (
             re.match(r'"(.{1,2000}?)" -.{0,200}?-S ?(\d+)', text) if name == "text:Dream" else None
         )
-        yield GeneratorMetadata(GENERATOR_BY_FIELD[name], *(typed.groups() if typed else ()))
+        yield GeneratorMetadata(GENERATOR_BY_FIELD[name], *(command.groups() if command else ()))

@@ -1,5 +1,4 @@
-"""What of a saved detector is published, what stays here and why; of texts, copies that name no
-folder of this machine."""
+"""Choose the files of a detector to publish; texts are copied without paths of this machine."""
 
 import json
 import re
@@ -21,8 +20,7 @@ MODEL_CARD_FILE, METRICS_FILE, REPORT_PAGE_FILE = (
     "report/index.html",
 )
 
-# Lists of what may go, not of what may not: a new key of metrics.json stays here until somebody has
-# thought about it.
+# Allowlists: a new key of metrics.json is not published until somebody adds it here.
 PUBLISHED_METRICS_KEYS = (
     *(
         "model",
@@ -55,22 +53,22 @@ PUBLISHED_JUDGED_ON_KEYS = (
 )
 
 EXCLUSION_REASONS = {
-    REPORT_PAGE_FILE: "shows photographs of people and names their files; --with-report publishes it",
-    "baselines": "rivals of the detector; it opens without them",
-    "explainer": "names pictures of the training; python -m validation makes it again",
-    RESULT_CACHE_FOLDER: "numbers on single pictures, for a second validation here",
+    REPORT_PAGE_FILE: "shows photographs of people and file names; --with-report publishes it",
+    "baselines": "the detector does not need them",
+    "explainer": "names training images; python -m validation creates it again",
+    RESULT_CACHE_FOLDER: "results for single images, for a second validation here",
 }
-DEFAULT_EXCLUSION_REASON = "is not on the list of what is published"
+DEFAULT_EXCLUSION_REASON = "is not on the list of published files"
 
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A file that goes.
+    """A file to publish.
 
     Attributes:
-        name: in the repository and, from the model's folder on, here.
-        content: the file itself, or the bytes of a cleaned copy.
-        note: what was done to it, in words.
+        name: path in the repository, and in the folder of the detector.
+        content: the file itself, or the bytes of a redacted copy.
+        note: how it was redacted.
     """
 
     name: str
@@ -84,7 +82,7 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class ExcludedFile:
-    """A file or folder that stays, its size in bytes, and why."""
+    """A file or folder that is not published, its size in bytes, and the reason."""
 
     name: str
     size: int
@@ -93,8 +91,7 @@ class ExcludedFile:
 
 @dataclass(frozen=True)
 class PublishSource:
-    """A saved detector to publish; `paths` are those of its card and report that point out of this
-    folder."""
+    """A detector to publish; `paths` are the paths outside this folder in its card and report."""
 
     folder: Path
     card: Card
@@ -102,17 +99,16 @@ class PublishSource:
 
 
 def choose_published_files(folder: Path, card: Card, with_report: bool) -> list[PublishedFile]:
-    """What goes, after comparing the hashes of both models with the card.
+    """Return the files to publish, after comparing the hashes of both models with the card.
 
     Raises:
-        PlainError: a model file is missing or was altered; there is no model card; or the report is
-            another detector's.
+        PlainError: a model file is missing or was altered, there is no model card, or the report
+            belongs to another detector.
     """
     if not (folder / MODEL_CARD_FILE).is_file():
         raise console.PlainError(
-            f"{folder / MODEL_CARD_FILE} is missing, and no detector is published without a word "
-            "on what it can do; run python -m "
-            f"validation --model {folder} first."
+            f"{folder / MODEL_CARD_FILE} is missing, and a detector is not published without its "
+            f"model card. Run python -m validation --model {folder} first."
         )
     outside = [
         path_redaction.find_outside_paths(_read_json(folder, name))
@@ -120,21 +116,21 @@ def choose_published_files(folder: Path, card: Card, with_report: bool) -> list[
         if (folder / name).is_file()
     ]
     source = PublishSource(folder, card, frozenset().union(*outside))
-    there = [
+    existing = [
         name
         for name in PUBLISHED_FILES
         if name in (KERAS_FILE, ONNX_FILE) or (folder / name).is_file()
     ]
     return [
         PublishedFile(name, PUBLISHED_FILES[name][0](source, name), PUBLISHED_FILES[name][1])
-        for name in there
+        for name in existing
         if with_report or name != REPORT_PAGE_FILE
     ]
 
 
 def list_excluded_files(folder: Path, sent: list[PublishedFile]) -> list[ExcludedFile]:
-    """What stays, a row for each file or folder."""
-    names = {each.name for each in sent}
+    """Return what is not published, one row per file or folder."""
+    names = {file.name for file in sent}
     files = [
         path
         for path in sorted(folder.rglob("*"))
@@ -163,7 +159,7 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
         return dict(checked_json.parse_json((folder / name).read_bytes()))
     except (ValueError, TypeError):
         raise console.PlainError(
-            f"{folder / name} is damaged; validate again.", console.EXIT_BAD_MODEL
+            f"{folder / name} is damaged. Run python -m validation again.", console.EXIT_BAD_MODEL
         ) from None
 
 
@@ -184,18 +180,18 @@ def _locate_file(source: PublishSource, name: str) -> Path:
 def _redact_card(source: PublishSource, name: str) -> bytes:
     content = _read_json(source.folder, name)
     content["sha256"] = {file: content["sha256"][file] for file in (KERAS_FILE, ONNX_FILE)}
-    for rival in content["baselines"].values():
-        rival.pop("file", None)  # validation opens every rival that names one
+    for baseline in content["baselines"].values():
+        baseline.pop("file", None)  # validation opens every baseline that names one
     return _encode_redacted_json(content, source)
 
 
 def _redact_metrics(source: PublishSource, name: str) -> bytes:
     content = _read_json(source.folder, name)
-    judged, ours = content.get("model_sha256", {}), source.card.sha256
-    if any(judged.get(file) != ours[file] for file in (KERAS_FILE, ONNX_FILE)):
+    reported, actual = content.get("model_sha256", {}), source.card.sha256
+    if any(reported.get(file) != actual[file] for file in (KERAS_FILE, ONNX_FILE)):
         raise console.PlainError(
-            f"{source.folder / name} is about another detector than {source.card.name}; run python -m validation --model "
-            f"{source.folder} again."
+            f"{source.folder / name} belongs to another detector than {source.card.name}. "
+            f"Run python -m validation --model {source.folder} again."
         )
     content = {key: content[key] for key in PUBLISHED_METRICS_KEYS if key in content}
     judged_on = content.get("judged_on", {})
@@ -212,29 +208,29 @@ def _redact_text_file(source: PublishSource, name: str) -> bytes:
 
 
 def _redact_page(source: PublishSource, name: str) -> bytes:
-    # Base64 is full of slashes: what a path is there is a piece of a picture.
+    # Base64 is full of slashes: what looks like a path there is part of an image.
     parts = re.split(r"(data:[^\"')\s]+)", (source.folder / name).read_text("utf-8"))
     return "".join(
-        part if place % 2 else path_redaction.redact_paths(part, source.paths)
-        for place, part in enumerate(parts)
+        part if index % 2 else path_redaction.redact_paths(part, source.paths)
+        for index, part in enumerate(parts)
     ).encode()
 
 
 PUBLISHED_FILES: dict[str, tuple[Callable[[PublishSource, str], Path | bytes], str]] = {
-    KERAS_FILE: (_check_model_file, "as on the card, by its hash"),
-    ONNX_FILE: (_check_model_file, "as on the card, by its hash"),
-    CARD_FILE: (_redact_card, "a copy: of folders of this machine the last name, and no baselines"),
-    MODEL_CARD_FILE: (_redact_text_file, "a copy: of folders of this machine the last name"),
+    KERAS_FILE: (_check_model_file, "verified against the hash in the card"),
+    ONNX_FILE: (_check_model_file, "verified against the hash in the card"),
+    CARD_FILE: (_redact_card, "copy without folders of this machine and without baselines"),
+    MODEL_CARD_FILE: (_redact_text_file, "copy without folders of this machine"),
     METRICS_FILE: (
         _redact_metrics,
-        "a copy: the figures, without names of pictures and the command",
+        "copy of the figures, without file names and the command",
     ),
     REPORT_PAGE_FILE: (
         _redact_page,
-        "a copy, WITH PHOTOGRAPHS OF PEOPLE and the names of their files",
+        "copy WITH PHOTOGRAPHS OF PEOPLE and their file names",
     ),
-    costs.COST_FIGURE_FILE: (_locate_file, "as it is"),
-    "leaderboard.jsonl": (_redact_text_file, "a copy: of folders of this machine the last name"),
+    costs.COST_FIGURE_FILE: (_locate_file, "unchanged"),
+    "leaderboard.jsonl": (_redact_text_file, "copy without folders of this machine"),
 }
-"""What may go: how it is read, and what is said of it. Models and card go always, the page if asked
-for, the rest if there."""
+"""Files that may be published: how each is read, and the note of the table. Models and card are
+always published, the page with --with-report, the rest if present."""

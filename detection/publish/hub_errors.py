@@ -1,4 +1,4 @@
-"""What the Hugging Face hub and its client answer, in plain words and without the token."""
+"""Translate errors of the Hugging Face Hub and its client into messages without the token."""
 
 import contextlib
 import re
@@ -9,46 +9,49 @@ from runtime import console
 TOKENS_URL = "https://huggingface.co/settings/tokens"
 
 REFUSAL_MESSAGES = {
-    401: "The hub does not accept the token; set HF_TOKEN to one that may write ({tokens}), or run hf auth login.",
-    402: "The hub asks for payment: the owner of {repo} has no room for it.",
-    403: "The token may not write to {repo}; give a name of your own, or a token with write access to it ({tokens}).",
-    404: "The hub does not show {repo} to this token; look at its name, or give a token with write access to it.",
-    409: "Somebody else is changing {repo}; run again.",
-    412: "Somebody else has changed {repo} meanwhile; look at it, then run again.",
-    429: "The hub had too many requests; wait a while and run again.",
+    401: "The Hub does not accept the token. Set HF_TOKEN to one with write access ({tokens}), or "
+    "run hf auth login.",
+    402: "The Hub asks for payment: the storage of the owner of {repo} is full.",
+    403: "The token has no write access to {repo}. Give a repository of your own, or a token with "
+    "write access ({tokens}).",
+    404: "The Hub does not find {repo} with this token. Check the name, or give a token with "
+    "access.",
+    409: "Somebody else is changing {repo}. Run the command again.",
+    412: "Somebody else changed {repo} meanwhile. Look at it, then run the command again.",
+    429: "The Hub received too many requests. Wait a while and run the command again.",
 }
-"""What the hub's refusals mean, by HTTP status."""
+"""Messages for the Hub's refusals, by HTTP status."""
 
 CONNECTION_LOST_MESSAGE = (
-    "The hub cannot be reached, or has broken off; check the network and run again. Nothing shows there until all of it has "
-    "arrived, and what has arrived is not sent twice."
+    "The Hub cannot be reached, or the connection was lost. Check the network and run the command "
+    "again. Nothing is visible there until everything is uploaded, and nothing is uploaded twice."
 )
-OFFLINE_MODE_MESSAGE = "HF_HUB_OFFLINE forbids to ask the hub; unset it."
+OFFLINE_MODE_MESSAGE = "HF_HUB_OFFLINE is set, so the Hub is not contacted. Unset it."
 
 
 @contextlib.contextmanager
 def translate_hub_errors(repo: str, token: str) -> Iterator[None]:
-    """Turns whatever the hub's client raises into one sentence.
+    """Translate errors of the Hub's client inside the block.
 
     Raises:
-        PlainError: instead of it.
+        PlainError: in place of any such error.
     """
     from huggingface_hub import errors
 
     try:
         yield
-    # ValueError, KeyError: an answer that is no JSON or lacks a key. RuntimeError: the client's own
-    # about a failed upload.
+    # ValueError, KeyError: an answer is not JSON or lacks a key. RuntimeError: the client reports
+    # a failed upload.
     except (errors.HTTPError, OSError, ValueError, KeyError, RuntimeError) as error:
         if isinstance(error, OSError) and error.filename:
-            raise  # of a file here
+            raise  # about a local file
         raise console.PlainError(
             describe_hub_error(error, repo).replace(token, "..."), console.EXIT_REMOTE
         ) from None
 
 
 def describe_hub_error(error: Exception, repo: str) -> str:
-    """One sentence on what was raised; with what the server says it may hold the token."""
+    """Return a message for an error; a message of the server may contain the token."""
     from huggingface_hub import errors
 
     if isinstance(error, RuntimeError) and isinstance(error.__cause__, Exception):
@@ -59,17 +62,20 @@ def describe_hub_error(error: Exception, repo: str) -> str:
             refused.response.status_code, refused.server_message, repo
         ),
         errors.HTTPError: lambda _: CONNECTION_LOST_MESSAGE,
-        PermissionError: lambda _: describe_refusal(403, "", repo),  # hf_xet's, about the token
-        OSError: lambda broken: describe_xet_error(str(broken), repo),
-        Exception: lambda odd: f"The hub's answer is not understood: {shorten_text(str(odd))}",
+        PermissionError: lambda _: describe_refusal(403, "", repo),  # from hf_xet, about the token
+        OSError: lambda error: describe_xet_error(str(error), repo),
+        Exception: lambda error: f"The Hub's answer is not understood: {shorten_text(str(error))}",
     }
-    return next(say(error) for kind, say in rows.items() if isinstance(error, kind))
+    return next(describe(error) for kind, describe in rows.items() if isinstance(error, kind))
 
 
 def describe_refusal(status: int, reason: str | None, repo: str) -> str:
     if status >= 500:
-        return f"The hub has a failure of its own ({status}); run again later. What has arrived is not sent twice."
-    otherwise = f"The hub refuses ({status}): {shorten_text(reason or 'without a reason')}"
+        return (
+            f"The Hub has an internal error ({status}). Run the command again later; nothing is "
+            "uploaded twice."
+        )
+    otherwise = f"The Hub refuses ({status}): {shorten_text(reason or 'no reason given')}"
     return (
         REFUSAL_MESSAGES[status].format(repo=repo, tokens=TOKENS_URL)
         if status in REFUSAL_MESSAGES
@@ -78,8 +84,8 @@ def describe_refusal(status: int, reason: str | None, repo: str) -> str:
 
 
 def describe_xet_error(text: str, repo: str) -> str:
-    """hf_xet calls every failure a ConnectionError; a status stands in its text only, as in "(403
-    Forbidden)"."""
+    """Describe an error of hf_xet, which raises ConnectionError for everything, with the status in
+    its text, as in "(403 Forbidden)"."""
     status = re.search(r"\((\d{3}) [A-Z]", text)
     return describe_refusal(int(status[1]), "", repo) if status else CONNECTION_LOST_MESSAGE
 

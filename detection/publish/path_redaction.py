@@ -1,5 +1,4 @@
-"""Texts without the paths of this machine: what is published names neither its folders nor its
-user."""
+"""Remove the paths and the user name of this machine from published texts."""
 
 import re
 from collections.abc import Iterable
@@ -7,8 +6,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 PATH_BOUNDARY_PATTERN = r"(?<![\w.:/\\<])"
-"""A path begins here: neither within a web address, a closing tag or a relative path, nor in
-"and/or"."""
+"""Start of a path: not within a web address, a closing tag or a relative path, nor in "and/or"."""
 
 PATH_PART_PATTERN = r"""[^\s"'`<>|:*?/\\()\[\],;]+"""
 PATH_START_PATTERN = r"(?:~(?:[a-z_][\w.-]*)?|\.\.|[a-z]:|file:/)[/\\]+"
@@ -16,53 +14,53 @@ OUTSIDE_PATH_PATTERN = re.compile(
     rf"{PATH_BOUNDARY_PATTERN}(?:{PATH_START_PATTERN}(?:{PATH_PART_PATTERN}[/\\]+)*|[/\\]{{1,2}}(?:{PATH_PART_PATTERN}[/\\]+)+)(?P<name>{PATH_PART_PATTERN})?",
     re.IGNORECASE,
 )
-"""A path out of this folder, up to the first blank; `name` is its last part. `/data` alone says
-nothing of a machine."""
+"""A path outside this folder, up to the first blank; `name` is its last part. `/data` alone reveals
+nothing about a machine."""
 
 
 def is_outside_path(text: str) -> bool:
-    """Whether the whole text is a path that is absolute, or leads up out of the folder that the
-    command ran in."""
+    """Return whether the whole text is an absolute path, or a path that leaves the current
+    folder."""
     leads_up = text.startswith(("~", "../", "..\\"))
     absolute = PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute()
     return (leads_up or absolute) and PureWindowsPath(text).name != ""
 
 
 def find_outside_paths(value: Any) -> set[str]:
-    """Every path of a JSON value that points outside and stands there alone, blanks in it and
-    all."""
+    """Return the strings of a JSON value that are paths outside this folder as a whole, blanks
+    included."""
     if isinstance(value, dict):
         return find_outside_paths([*value, *value.values()])
     if isinstance(value, list):
-        return {path for each in value for path in find_outside_paths(each)}
+        return {path for item in value for path in find_outside_paths(item)}
     return {value} if isinstance(value, str) and is_outside_path(value) else set()
 
 
 def redact_paths(value: Any, known: Iterable[str] = ()) -> Any:
-    """A text, or a JSON value, where nothing but its last part is left of any path that points
-    outside.
+    """Shorten every path outside this folder to its last part, in a text or a JSON value.
 
     Args:
-        known: paths that may hold blanks: in running text nobody else knows where they end.
+        known: paths that may contain blanks; in running text their ends cannot be recognised.
     """
     if isinstance(value, dict):
-        return {redact_paths(key, known): redact_paths(each, known) for key, each in value.items()}
+        return {redact_paths(key, known): redact_paths(item, known) for key, item in value.items()}
     if isinstance(value, list):
-        return [redact_paths(each, known) for each in value]
+        return [redact_paths(item, known) for item in value]
     return _redact_text(value, known) if isinstance(value, str) else value
 
 
 def _redact_text(text: str, known: Iterable[str]) -> str:
     for path in sorted(known, key=len, reverse=True):
-        name = PureWindowsPath(path).name  # it knows both kinds of separators
+        name = PureWindowsPath(path).name  # handles both separators
         text = re.sub(rf"{PATH_BOUNDARY_PATTERN}{re.escape(path)}(?![\w-])", name, text)
-    for place in sorted(map(str, (Path.cwd(), Path.home())), key=len, reverse=True):
-        if len(PurePosixPath(place).parts) > 1 or not place.startswith("/"):
-            text = re.sub(rf"{PATH_BOUNDARY_PATTERN}{re.escape(place)}[/\\]", "", text)
-    return OUTSIDE_PATH_PATTERN.sub(lambda found: found["name"] or "", text)
+    for folder in sorted(map(str, (Path.cwd(), Path.home())), key=len, reverse=True):
+        if len(PurePosixPath(folder).parts) > 1 or not folder.startswith("/"):
+            text = re.sub(rf"{PATH_BOUNDARY_PATTERN}{re.escape(folder)}[/\\]", "", text)
+    return OUTSIDE_PATH_PATTERN.sub(lambda match: match["name"] or "", text)
 
 
 def contains_user_name(text: str) -> bool:
-    """Whether the user's name stands in a text as a word, be it by chance: "max" does, in many."""
+    """Return whether a text contains the user's name as a word, perhaps by chance, as with
+    "max"."""
     name = Path.home().name
     return len(name) > 2 and re.search(rf"\b{re.escape(name)}\b", text) is not None

@@ -1,5 +1,4 @@
-"""publish(): a saved detector -> a table of what goes and what stays -> one commit on the Hugging
-Face hub."""
+"""Publish a saved detector on the Hugging Face Hub: a table of its files, then one commit."""
 
 import contextlib
 import os
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     import huggingface_hub
 
 HUB_TIMEOUT_S = 120
-"""Without a byte from the hub: by itself, its client waits for ever."""
+"""Timeout of a request to the Hub; by default, its client waits forever."""
 
 ALLOWED_FOREIGN_FILES = {
     ".gitattributes",
@@ -28,22 +27,22 @@ ALLOWED_FOREIGN_FILES = {
     "LICENSE.txt",
     "README.md",
 }
-"""What a repository may hold that was made by hand for a detector to come."""
+"""Files that a repository without a detector may contain, such as one created by hand."""
 
 
 def publish_detector(settings: PublishSettings) -> None:
-    """Publishes a saved detector; with `dry_run` only says what would go.
+    """Publish a saved detector; with `dry_run`, only print what would be published.
 
     Raises:
-        PlainError: no detector, an altered one, or one without a model card; no token; or the hub
-            refuses or breaks off.
+        PlainError: the detector is missing, was altered or has no model card; there is no token;
+            or the Hub refuses or fails.
     """
     folder = saved_models.find_detector(settings.saved_models, settings.model)
     card = detector_card.read_card(folder)
     sent = files.choose_published_files(folder, card, settings.with_report)
     print_publish_plan(sent, files.list_excluded_files(folder, sent), folder, settings.repo)
     if settings.dry_run:
-        console.print_message("Nothing was sent, and nobody was asked: --dry-run.")
+        console.print_message("Nothing was sent: --dry-run.")
         return
     token = find_hub_token()
     with hub_errors.translate_hub_errors(settings.repo, token):
@@ -53,22 +52,24 @@ def publish_detector(settings: PublishSettings) -> None:
 def print_publish_plan(
     sent: list[PublishedFile], left: list[ExcludedFile], folder: Path, repo: str
 ) -> None:
-    rows = [[each.name, format_size(each.size), "goes", each.note] for each in sent]
+    rows = [[file.name, format_size(file.size), "yes", file.note] for file in sent]
     rows += [
-        [excluded.name, format_size(excluded.size), "stays", excluded.reason] for excluded in left
+        [excluded.name, format_size(excluded.size), "no", excluded.reason] for excluded in left
     ]
-    console.print_table(f"{folder} to {repo}", ["file", "size", "", "how, or why not"], rows)
-    texts = [
-        each
-        for each in sent
-        if isinstance(each.content, bytes) and each.name != files.REPORT_PAGE_FILE
+    console.print_table(
+        f"{folder} to {repo}", ["file", "size", "published", "how, or why not"], rows
+    )
+    names_with_user = [
+        file.name
+        for file in sent
+        if isinstance(file.content, bytes)
+        and file.name != files.REPORT_PAGE_FILE
+        and path_redaction.contains_user_name(file.content.decode())
     ]
-    named = [
-        each.name for each in texts if path_redaction.contains_user_name(each.content.decode())
-    ]
-    if named and Path.home().name != repo.partition("/")[0]:
+    if names_with_user and Path.home().name != repo.partition("/")[0]:
         console.print_warning(
-            f"Your user name, {Path.home().name}, stands in {', '.join(named)}, perhaps by chance."
+            f"Your user name, {Path.home().name}, is in {', '.join(names_with_user)}, perhaps by "
+            "chance. Check them before you publish."
         )
 
 
@@ -77,7 +78,7 @@ def format_size(size: int) -> str:
 
 
 def find_hub_token() -> str:
-    """The token from HF_TOKEN or from the hub's own login; it is shown nowhere.
+    """Return the token from HF_TOKEN or from `hf auth login`; it is never printed.
 
     Raises:
         PlainError: there is none.
@@ -90,7 +91,8 @@ def find_hub_token() -> str:
         if token := get_token():
             return token
     raise console.PlainError(
-        f"There is no token for the hub; run hf auth login, or set HF_TOKEN to one that may write ({hub_errors.TOKENS_URL}).",
+        "There is no token for the Hub. Run hf auth login, or set HF_TOKEN to one with write "
+        f"access ({hub_errors.TOKENS_URL}).",
         console.EXIT_REMOTE,
     )
 
@@ -98,11 +100,11 @@ def find_hub_token() -> str:
 def upload_files(
     settings: PublishSettings, name: str, sent: list[PublishedFile], token: str
 ) -> str:
-    """Makes the repository and the branch if need be and sends the files in one commit; returns the
-    address to look at."""
+    """Create the repository and the branch if needed, upload the files in one commit, and return
+    the address."""
     from huggingface_hub import CommitOperationAdd, HfApi, utils
 
-    # its warnings hold addresses of uploads, which whoever has them may use
+    # its warnings contain upload addresses, which anybody who has them can use
     utils.logging.set_verbosity_error()
     api = HfApi(token=token)
     utils.get_session().timeout = HUB_TIMEOUT_S
@@ -111,25 +113,27 @@ def upload_files(
     if settings.revision:
         api.create_branch(settings.repo, branch=settings.revision, exist_ok=True)
         before = api.model_info(settings.repo, revision=settings.revision)
-    with warnings.catch_warnings(record=True) as heard:
+    with warnings.catch_warnings(record=True) as recorded:
         warnings.simplefilter("always")
         commit = api.create_commit(
             settings.repo,
-            [CommitOperationAdd(each.name, each.content) for each in sent],
+            [CommitOperationAdd(file.name, file.content) for file in sent],
             commit_message=name,
             revision=settings.revision or None,
             parent_commit=before.sha,
         )
-    for each in heard:
-        if (
-            each.category is UserWarning
-        ):  # of the model card's metadata; the others are between libraries
-            console.print_warning(f"{each.message}".replace(token, "..."))
+    for warning in recorded:
+        # UserWarning is about the model card's metadata; the others are internal to libraries
+        if warning.category is UserWarning:
+            console.print_warning(f"{warning.message}".replace(token, "..."))
     if commit.oid == before.sha:
-        console.print_message(f"{settings.repo} holds exactly this already; nothing was changed.")
+        console.print_message(
+            f"{settings.repo} already contains exactly this; nothing was changed."
+        )
     else:
         console.print_message(
-            f"Published {name}: {len(sent)} files, {format_size(sum(each.size for each in sent))}, in one commit."
+            f"Published {name}: {len(sent)} files, {format_size(sum(file.size for file in sent))}, "
+            "in one commit."
         )
     return f"{url}/tree/{settings.revision}" if settings.revision else str(url)
 
@@ -137,20 +141,21 @@ def upload_files(
 def check_repository(
     info: "huggingface_hub.ModelInfo", settings: PublishSettings
 ) -> "huggingface_hub.ModelInfo":
-    """What the hub says of the repository.
+    """Return the Hub's information on the repository, after checking it.
 
     Raises:
-        PlainError: it is public and shall be private, or it holds something else than a detector.
+        PlainError: it is public despite --private, or contains something else than a detector.
     """
     if settings.private and not info.private:
         raise console.PlainError(
-            f"{settings.repo} is public already, and --private does not change that; make it private in its settings on the "
-            "hub, or give another name."
+            f"{settings.repo} is already public, and --private does not change that. Make it "
+            "private in its settings on the Hub, or give another name."
         )
-    held = {file.rfilename for file in info.siblings or []}
-    strange = sorted(held - ALLOWED_FOREIGN_FILES - set(files.PUBLISHED_FILES))
-    if strange and detector_card.CARD_FILE not in held:
+    existing = {file.rfilename for file in info.siblings or []}
+    foreign = sorted(existing - ALLOWED_FOREIGN_FILES - set(files.PUBLISHED_FILES))
+    if foreign and detector_card.CARD_FILE not in existing:
         raise console.PlainError(
-            f"{settings.repo} holds something else than a detector ({strange[0]}, but no card.json); give another name."
+            f"{settings.repo} contains something else than a detector ({foreign[0]}, but no "
+            "card.json). Give another name."
         )
     return info

@@ -1,5 +1,4 @@
-"""PublishSettings: which detector goes to the Hugging Face hub, and under which name. The
-docstrings are the `--help` texts."""
+"""Settings of `python -m detection publish`; the docstrings are the `--help` texts."""
 
 import re
 from dataclasses import dataclass
@@ -8,37 +7,35 @@ from pathlib import Path
 import tyro
 
 HUB_NAME_PATTERN = r"(?!.*(?:--|\.\.))\w(?:[\w.-]{0,94}\w)?"
-"""The hub's rule for the name of an owner and of a repository."""
+"""The Hub's rule for names of owners and repositories."""
 
 
 @dataclass(frozen=True)
 class PublishSettings:
-    """Publish a saved detector on the Hugging Face hub, in one commit; a table says first what goes
-    and what stays here.
+    """Publish a saved detector on the Hugging Face Hub in one commit, after a table of its files.
 
-    Only files on a list go: the model, its card, what `python -m validation` has found, never the
-    data. Log in with `hf auth login`, or set HF_TOKEN. Exit code 7: the hub cannot be reached or
-    refuses. 8: no detector, or an altered one.
+    Only listed files are published: the model, its card and the validation results, never the data.
+    Log in with `hf auth login`, or set HF_TOKEN. Exit code 7: the Hub cannot be reached or refuses.
+    8: the detector is missing or was altered.
     """
 
     repo: tyro.conf.Positional[str]
-    """Name on the hub, such as ann/telltale-faces; it is made if there is none."""
+    """Name on the Hub, such as ann/telltale-faces; created if missing."""
 
     model: Path | None = None
-    """Folder or name of a saved detector; without it, the newest."""
+    """Folder or name of a saved detector; default: the newest."""
 
     private: bool = False
-    """Make the repository private. One that is public already is refused."""
+    """Make the repository private; a public one is refused."""
 
     with_report: bool = False
-    """Publish report/index.html, too: it shows photographs of people, with the names of their
-    files."""
+    """Also publish report/index.html: it shows photographs of people, with their file names."""
 
     dry_run: bool = False
     """Print the table and stop: no network, no token."""
 
     revision: str = ""
-    """Branch to publish to; it is made if there is none. Without it, the main one."""
+    """Branch to publish to, created if missing; default: the main branch."""
 
     saved_models: Path = Path("saved_models")
     """Folder of all saved detectors."""
@@ -48,9 +45,9 @@ class PublishSettings:
             f"{HUB_NAME_PATTERN}/{HUB_NAME_PATTERN}", self.repo, re.ASCII
         ) or self.repo.endswith(".git"):
             raise ValueError(
-                f"{self.repo} is no name of a model on the hub; give OWNER/NAME, such as ann/telltale-faces."
+                f"{self.repo} is not a name on the Hub. Give OWNER/NAME, such as ann/faces."
             )
         if self.revision and not re.fullmatch(r"(?!.*\.\.)\w[\w./-]*", self.revision, re.ASCII):
             raise ValueError(
-                f"--revision is {self.revision!r}; give the plain name of a branch, such as v2."
+                f"--revision is {self.revision!r}. Give the name of a branch, such as v2."
             )

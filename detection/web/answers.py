@@ -178,7 +178,7 @@ def find_quality_warnings(face: DecodedFace, side: int) -> list[str]:
     warnings = []
     if face.square.width < side:
         warnings.append(
-            f"It has fewer pixels than the detector's input ({face.square.width} instead of {side})."
+            f"It has fewer pixels than the detector's input: {face.square.width} instead of {side}."
         )
     if face.quality is not None and face.quality < 50:
         warnings.append(

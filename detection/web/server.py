@@ -5,11 +5,15 @@ import contextlib
 import errno
 import os
 import socket
+from typing import TYPE_CHECKING
 
 from detection.predictor import Detector
 from detection.web.settings import LOCAL_HOSTS, WebSettings
 from runtime import console
 from training.detectors import saved_models
+
+if TYPE_CHECKING:
+    import uvicorn
 
 HEADER_TIMEOUT_S = 10
 """A connection without a complete request header by then is closed."""
@@ -30,6 +34,25 @@ def serve_page(settings: WebSettings) -> None:
 
     import uvicorn
 
+    config = _make_server_config(detector, settings)
+    console.print_message(
+        f"Judging with {detector.card.name} at {format_page_url(settings, listening)} "
+        "(stop with Ctrl+C)."
+    )
+    if not settings.local:
+        console.print_warning(
+            f"Every computer that can reach {settings.host} can use this page, unencrypted and "
+            "without a password."
+        )
+    with contextlib.suppress(KeyboardInterrupt):  # the way to stop it
+        asyncio.run(uvicorn.Server(config).serve([listening]))
+    os._exit(0)  # nothing needs saving, and a face being generated would delay the exit
+
+
+def _make_server_config(detector: Detector, settings: WebSettings) -> "uvicorn.Config":
+    """Return uvicorn's configuration for the page, with limits against slow and many clients."""
+    import uvicorn
+
     from detection.generate.generate import PageGenerator
     from detection.web.answers import PageAnswers
     from detection.web.app import WebApp
@@ -40,7 +63,7 @@ def serve_page(settings: WebSettings) -> None:
         settings.largest * 1_000_000,
         settings.local,
     )
-    config = uvicorn.Config(
+    return uvicorn.Config(
         app.asgi(
             {*LOCAL_HOSTS, settings.host, socket.gethostname(), f"{socket.gethostname()}.local"}
         ),
@@ -54,18 +77,6 @@ def serve_page(settings: WebSettings) -> None:
         limit_concurrency=500,
         h11_max_incomplete_event_size=16_384,
     )
-    console.print_message(
-        f"Judging with {detector.card.name} at {format_page_url(settings, listening)} "
-        "(stop with Ctrl+C)."
-    )
-    if not settings.local:
-        console.print_warning(
-            f"Every computer that can reach {settings.host} can use this page, unencrypted and "
-            "without a password."
-        )
-    with contextlib.suppress(KeyboardInterrupt):  # the way to stop it
-        asyncio.run(uvicorn.Server(config).serve([listening]))
-    os._exit(0)  # nothing needs saving, and a face being generated would delay the exit
 
 
 def format_page_url(settings: WebSettings, listening: socket.socket) -> str:

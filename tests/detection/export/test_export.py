@@ -244,7 +244,7 @@ def test_a_file_that_is_no_export_is_not_overwritten(taken, name, shelf, tmp_pat
     atomic_files.write_atomically(tmp_path / taken, b"mine")
     with pytest.raises(
         console.PlainError,
-        match=f"{taken} is no export that is listed in export.json; move it away",
+        match=f"{taken} is not an export listed in export.json. Move it away",
     ):
         export_detector(settings(shelf, tmp_path, name))
     assert (tmp_path / taken).read_bytes() == b"mine"
@@ -257,7 +257,7 @@ def test_an_export_that_was_changed_since_is_not_overwritten(out):
     for row in (EXPORT_FORMATS[name] for name in INSTALLED):
         output_folder.check_no_foreign_files(out, row, before)
     before["savedmodel"]["files"].pop("savedmodel/fingerprint.pb")
-    with pytest.raises(console.PlainError, match=r"fingerprint\.pb is no export"):
+    with pytest.raises(console.PlainError, match=r"fingerprint\.pb is not an export"):
         output_folder.check_no_foreign_files(out, EXPORT_FORMATS["savedmodel"], before)
 
 
@@ -269,13 +269,13 @@ def test_an_export_that_was_changed_since_is_not_overwritten(out):
 def test_an_export_json_of_somebody_else_stops_the_command(content, shelf, tmp_path):
     (tmp_path / "export.json").write_bytes(content)
     with pytest.raises(
-        console.PlainError, match="was not written by this command; name another folder with --out"
+        console.PlainError, match="was not written by this command. Name another folder with --out"
     ):
         export_detector(settings(shelf, tmp_path))
 
 
 def test_the_exports_of_another_detector_are_not_mixed_with_these(shelf, out):
-    with pytest.raises(console.PlainError, match="holds exports of another detector"):
+    with pytest.raises(console.PlainError, match="contains exports of another detector"):
         export_detector(settings(shelf, out, model="second"))
 
 
@@ -284,7 +284,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
         monkeypatch.setitem(sys.modules, module, None)
         with pytest.raises(
             console.PlainError,
-            match=f"^--to {name} needs .*: pip install -r requirements-export.txt",
+            match=f"^--to {name} needs .*Run pip install -r requirements-export.txt",
         ):
             export_detector(ExportSettings(to=("onnx", name), saved_models=tmp_path))
 
@@ -326,7 +326,7 @@ def test_a_file_that_differs_from_the_detector_is_not_written(shelf, tmp_path):
     detector_card.write_card(folder, dataclasses.replace(card, sha256=hashes(folder)))
     for name in ("onnx", "keras"):
         with pytest.raises(
-            console.PlainError, match="differs from detector.keras by .* more than 0.0001"
+            console.PlainError, match="differs from detector.keras by .* the limit is 0.0001"
         ) as caught:
             export_detector(settings(shelf, folder / "export", name, model=str(folder)))
         assert caught.value.exit_code == console.EXIT_BAD_MODEL

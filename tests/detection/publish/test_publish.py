@@ -318,7 +318,7 @@ def test_a_second_run_sends_nothing_and_says_so(hub, model, capsys):
     hub.requests.clear()
     send(model)
     assert hub.commits == ["toy"] and not [line for line in hub.lines if line.startswith("PUT")]
-    assert "holds exactly this already" in capsys.readouterr().err
+    assert "already contains exactly this" in capsys.readouterr().err
 
 
 def test_a_branch_and_a_private_repository_are_made(hub, model, capsys):
@@ -337,10 +337,10 @@ def test_a_dry_run_shows_what_goes_and_stays_and_asks_nobody(hub, model, capsys,
     lines = {
         line.split()[0]: line
         for line in capsys.readouterr().out.splitlines()
-        if "goes" in line or "stays" in line
+        if " yes " in line or " no " in line
     }
-    assert {name for name, line in lines.items() if " goes " in line} == LISTED
-    assert {name for name, line in lines.items() if " stays " in line} == {
+    assert {name for name, line in lines.items() if " yes " in line} == LISTED
+    assert {name for name, line in lines.items() if " no " in line} == {
         *("baselines", "explainer", "cache", "notes.txt", "report/index.html")
     }
     assert "MB" in lines["detector.keras"] and hub.requests == []
@@ -357,7 +357,7 @@ def test_an_altered_model_is_not_published(hub, model, file):
 
 def test_a_detector_that_was_not_validated_is_not_published(hub, model):
     (model / "README.md").unlink()
-    with pytest.raises(console.PlainError, match="run python -m validation --model .*toy first"):
+    with pytest.raises(console.PlainError, match="Run python -m validation --model .*toy first"):
         send(model)
     assert hub.requests == []
 
@@ -366,7 +366,7 @@ def test_figures_of_another_detector_are_not_published(hub, model):
     metrics = json.loads((model / "report" / "metrics.json").read_text())
     metrics["model_sha256"]["detector.onnx"] = "another"
     (model / "report" / "metrics.json").write_text(json.dumps(metrics))
-    with pytest.raises(console.PlainError, match="about another detector than toy"):
+    with pytest.raises(console.PlainError, match="belongs to another detector than toy"):
         send(model)
     assert hub.requests == []
 
@@ -376,23 +376,27 @@ def test_without_a_token_it_says_how_to_log_in(hub, model, capsys, monkeypatch, 
 
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
-    assert "run hf auth login, or set HF_TOKEN" in refused(model, capsys)
+    assert "Run hf auth login, or set HF_TOKEN" in refused(model, capsys)
     assert hub.requests == []
 
 
 @pytest.mark.parametrize(
     ("where", "answer", "sentence"),
     [
-        ("", (401, f"Invalid token {TOKEN}"), "does not accept the token; set HF_TOKEN"),
-        ("create|GET", (403, "no"), f"may not write to {REPO}; give a name of your own"),
-        ("preupload", (403, "read-only"), f"may not write to {REPO}; give a name of your own"),
-        ("preupload", (404, "gone"), "does not show"),
+        ("", (401, f"Invalid token {TOKEN}"), "does not accept the token. Set HF_TOKEN"),
+        ("create|GET", (403, "no"), f"no write access to {REPO}. Give a repository of your own"),
+        (
+            "preupload",
+            (403, "read-only"),
+            f"no write access to {REPO}. Give a repository of your own",
+        ),
+        ("preupload", (404, "gone"), "does not find"),
         ("commit", (409, "busy"), "is changing"),
-        ("commit", (412, "A commit has happened since"), "has changed .* meanwhile"),
+        ("commit", (412, "A commit has happened since"), "changed .* meanwhile"),
         ("commit", (418, f"teapot of {TOKEN}"), r"refuses \(418\): teapot of \.\.\.$"),
-        ("create", (500, "oops"), r"a failure of its own \(500\)"),
+        ("create", (500, "oops"), r"an internal error \(500\)"),
         ("create", (200, "no JSON that is known"), "is not understood"),
-        ("commit", "die", "has broken off; check the network and run again"),
+        ("commit", "die", "the connection was lost. Check the network and run the command"),
     ],
 )
 def test_a_refusal_is_one_sentence(hub, model, capsys, where, answer, sentence):
@@ -416,7 +420,7 @@ def test_after_a_hub_that_died_the_same_command_sends_the_rest(hub, model, capsy
 def test_an_upload_cut_again_and_again_is_one_sentence(hub, model, capsys):
     """Slow: the hub's client waits for 23 s between its six tries."""
     hub.refuse["PUT"] = "die"
-    assert "has broken off" in refused(model, capsys)
+    assert "the connection was lost" in refused(model, capsys)
     assert hub.commits == []
 
 
@@ -440,10 +444,10 @@ def test_nobody_at_the_address_is_one_sentence(hub, model, capsys, monkeypatch):
         ),
         (
             ConnectionError("Server error: HTTP status server error (503 Service Unavailable)"),
-            "failure of its own (503)",
+            "internal error (503)",
         ),
-        (PermissionError("token"), f"may not write to {REPO}"),
-        (ConnectionError("peer closed"), "has broken off"),
+        (PermissionError("token"), f"no write access to {REPO}"),
+        (ConnectionError("peer closed"), "the connection was lost"),
     ],
 )
 def test_failures_of_the_hubs_own_protocol_are_told_apart(raised, sentence):
@@ -458,7 +462,7 @@ def test_a_repository_of_another_kind_and_a_public_one_are_left_alone(hub, model
     ):
         send(model)
     hub.files["main"] = {".gitattributes": b"", "README.md": b"", "LICENSE": b""}
-    with pytest.raises(console.PlainError, match="is public already"):
+    with pytest.raises(console.PlainError, match="is already public"):
         send(model, private=True)
     assert hub.commits == []
     send(model)
@@ -470,7 +474,7 @@ def test_a_repository_of_another_kind_and_a_public_one_are_left_alone(hub, model
     ["faces", "ann/", "a/b/c", "datasets/ann/x", "ann/fa ces", "ann/x--y", "-a/x", "ann/x.git", ""],
 )
 def test_a_name_that_the_hub_would_refuse_is_refused_here(name):
-    with pytest.raises(ValueError, match="is no name of a model on the hub"):
+    with pytest.raises(ValueError, match="is not a name on the Hub"):
         PublishSettings(name)
 
 
@@ -512,6 +516,6 @@ def test_the_command_publishes_with_the_token_of_the_environment(hub, model, tmp
     )
     assert (
         done.returncode == console.EXIT_USAGE
-        and "is public already" in done.stderr
+        and "is already public" in done.stderr
         and "Traceback" not in done.stderr
     )
