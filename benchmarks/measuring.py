@@ -1,11 +1,11 @@
-"""Figures of the benchmark, and how commands are timed."""
+"""Measurements of the benchmarks: their type, their tables, and how commands are timed."""
 
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,46 +17,51 @@ REPOSITORY_ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Measurement:
-    """One line of the result: value, promised lowest and highest, and every repetition behind
-    it."""
+    """One row of the results: the value, its promised limits, and every repetition behind it."""
 
     name: str
     value: float
     unit: str = ""
-    least: float | None = None
-    most: float | None = None
+    _: KW_ONLY
+    promised_min: float | None = None
+    promised_max: float | None = None
     repetitions: tuple[float, ...] = ()
 
     @property
-    def kept(self) -> bool | None:
-        if self.least is None and self.most is None:
+    def promise_met(self) -> bool | None:
+        if self.promised_min is None and self.promised_max is None:
             return None
-        return (self.least is None or self.value >= self.least) and (
-            self.most is None or self.value <= self.most
+        return (self.promised_min is None or self.value >= self.promised_min) and (
+            self.promised_max is None or self.value <= self.promised_max
         )
 
     @property
     def promise(self) -> str:
         return (
-            f"at least {self.least:g}"
-            if self.least is not None
-            else f"at most {self.most:g}"
-            if self.most is not None
+            f"at least {self.promised_min:g}"
+            if self.promised_min is not None
+            else f"at most {self.promised_max:g}"
+            if self.promised_max is not None
             else ""
         )
 
 
-def print_measurements(title: str, figures: Iterable[Measurement]) -> None:
-    kept = {True: "yes", False: "NO", None: ""}
+def print_measurements(title: str, measurements: Iterable[Measurement]) -> None:
+    met_texts = {True: "yes", False: "NO", None: ""}
     rows = [
-        [each.name, f"{each.value:.3g} {each.unit}", each.promise, kept[each.kept]]
-        for each in figures
+        [
+            measurement.name,
+            f"{measurement.value:.3g} {measurement.unit}",
+            measurement.promise,
+            met_texts[measurement.promise_met],
+        ]
+        for measurement in measurements
     ]
-    console.print_table(title, ["figure", "measured", "promised", "kept"], rows)
+    console.print_table(title, ["figure", "measured", "promised", "met"], rows)
 
 
 def build_environment() -> dict[str, str]:
-    """For commands that run in another folder."""
+    """Return the environment for commands that run in another folder."""
     return {**os.environ, "PYTHONPATH": str(REPOSITORY_ROOT)}
 
 
@@ -67,36 +72,41 @@ def measure_seconds(work: Callable[[], object]) -> float:
 
 
 def measure_process(
-    words: list[str], place: Path, codes: tuple[int, ...] = (0,)
+    words: list[str], work_folder: Path, exit_codes: tuple[int, ...] = (0,)
 ) -> tuple[float, float]:
-    """Runs `python -m WORDS`; returns seconds and the peak of its resident memory in GB."""
-    report = place / "peak.txt"
+    """Run `python -m WORDS`; return its seconds and its peak resident memory in GB.
+
+    Raises:
+        PlainError: it ended with an exit code that is not in `exit_codes`.
+    """
+    peak_file = work_folder / "peak.txt"
     program = (
         "import resource, subprocess, sys\n"
         "code = subprocess.run([sys.executable, '-m', *sys.argv[2:]]).returncode\n"
-        "open(sys.argv[1], 'w').write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))\n"
+        "peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss\n"
+        "open(sys.argv[1], 'w').write(str(peak))\n"
         "sys.exit(code)"
     )
     start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(report), *words],
-        cwd=place,
+    process = subprocess.run(
+        [sys.executable, "-c", program, str(peak_file), *words],
+        cwd=work_folder,
         env=build_environment(),
         capture_output=True,
         text=True,
     )
     seconds = time.perf_counter() - start
-    if done.returncode not in codes:
-        raise console.PlainError(f"python -m {' '.join(words)} failed: {done.stderr[-500:]}")
-    return seconds, int(report.read_text()) / 1e6
+    if process.returncode not in exit_codes:
+        raise console.PlainError(f"python -m {' '.join(words)} failed: {process.stderr[-500:]}")
+    return seconds, int(peak_file.read_text()) / 1e6
 
 
-def render_markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    every = [head, ["---"] * len(head), *lines]
-    return "".join(f"| {' | '.join(line)} |\n" for line in every)
+def render_markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def measure_sgemm_gflops(side: int = 2048) -> float:
-    """Speed of a float32 matrix product in GFLOP/s: what this machine can do at this moment."""
-    a = np.random.default_rng(0).normal(size=(side, side)).astype(np.float32)
-    return 2 * side**3 / min(measure_seconds(lambda: a @ a) for _ in range(15)) / 1e9
+    """Measure a float32 matrix product in GFLOP/s: the speed of this machine at this moment."""
+    matrix = np.random.default_rng(0).normal(size=(side, side)).astype(np.float32)
+    return 2 * side**3 / min(measure_seconds(lambda: matrix @ matrix) for _ in range(15)) / 1e9

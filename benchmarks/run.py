@@ -1,9 +1,9 @@
-"""`python -m benchmarks.run`: the speed and memory figures, measured on pictures made of noise;
-`--full` measures all of them.
+"""Measure speed and memory on images made of noise: `python -m benchmarks.run`; `--full` measures
+everything.
 
 It needs the pretrained weights (as `python -m training` finds them) and no data set but the sample,
-which it fetches. What is compared runs in turns within this process, or as whole processes one
-after another. Writes benchmarks/results.json with every repetition, and `--full` also writes
+which it fetches. Compared variants run in turns within this process, or as whole processes one
+after another. Every run writes benchmarks/results.json with all repetitions; `--full` also writes
 benchmarks/RESULTS.md.
 """
 
@@ -32,9 +32,9 @@ from benchmarks.speed.commands import (
     measure_longer_search,
     measure_million_rows,
     measure_sample_peers,
+    measure_shorter_search,
     measure_trained_detector,
     measure_two_base_training,
-    measure_usual_search,
 )
 from benchmarks.speed.extraction import measure_extraction
 from runtime import atomic_files, console
@@ -46,7 +46,7 @@ RESULTS_FILE, RESULTS_PAGE = (
 
 
 MAX_SPEED_DRIFT = 0.2
-"""Change of the machine's own speed during the run beyond which its figures mean nothing."""
+"""Largest change of the machine's own speed in a run; beyond it the figures mean nothing."""
 
 
 REPORTED_PACKAGES = ("tensorflow", "keras", "keras-tuner", "onnxruntime", "numpy", "torch")
@@ -54,19 +54,19 @@ REPORTED_PACKAGES = ("tensorflow", "keras", "keras-tuner", "onnxruntime", "numpy
 
 @dataclass(frozen=True)
 class BenchmarkPart:
-    """A heading and what is measured under it, in a folder that all parts share."""
+    """A heading, and the function that measures its figures in a folder that all parts share."""
 
     title: str
-    figures: Callable[[Path], list[Measurement]]
+    measure: Callable[[Path], list[Measurement]]
 
 
 def main(full: bool = False, again: str = "") -> int:
-    """Measures what is promised of speed and memory.
+    """Measure speed and memory, and compare them with the promised values.
 
     Args:
-        full: everything, in about twenty minutes, and write benchmarks/RESULTS.md.
-        again: heading of one part that `--full` adds, to measure it alone and put it into what the
-            last `--full` wrote.
+        full: measure everything, in about twenty minutes, and write benchmarks/RESULTS.md.
+        again: heading of one part that `--full` adds: measure it alone and update the results of
+            the last `--full`.
     """
     from training import keras_startup
 
@@ -77,24 +77,28 @@ def main(full: bool = False, again: str = "") -> int:
     )
     if not parts:
         raise console.PlainError(
-            f"--again {again} is no part of --full; there are: {'; '.join(part.title for part in FULL_PARTS)}."
+            f"--again {again} is not a part of --full. Available: "
+            f"{'; '.join(part.title for part in FULL_PARTS)}."
         )
     results = load_last_results() if again else BenchmarkResults()
-    before = measure_sgemm_gflops()
+    speed_before = measure_sgemm_gflops()
     with tempfile.TemporaryDirectory() as folder:
         keras_startup.start_keras()
         for part in parts:
             console.print_heading(part.title)
-            results.figures[part.title] = part.figures(Path(folder))
+            results.figures[part.title] = part.measure(Path(folder))
             print_measurements(part.title, results.figures[part.title])
-    after = measure_sgemm_gflops()
-    console.print_message(f"Matrix product before and after: {before:.0f} and {after:.0f} GFLOP/s.")
-    results.sgemm_gflops[again] = [before, after]
-    speeds = [speed for each in results.sgemm_gflops.values() for speed in each]
+    speed_after = measure_sgemm_gflops()
+    console.print_message(
+        f"Matrix product before and after: {speed_before:.0f} and {speed_after:.0f} GFLOP/s."
+    )
+    results.sgemm_gflops[again] = [speed_before, speed_after]
+    speeds = [speed for pair in results.sgemm_gflops.values() for speed in pair]
     drift = max(speeds) / min(speeds) - 1
     if drift > MAX_SPEED_DRIFT:
         console.print_warning(
-            f"The machine changed its speed by {drift:.0%} meanwhile; these figures are not kept."
+            f"The machine's speed changed by {drift:.0%} during the run, so these figures are not "
+            "saved. Run it again on an idle machine."
         )
         return console.EXIT_USAGE
     write_results(results, page=bool(full or again))
@@ -103,12 +107,12 @@ def main(full: bool = False, again: str = "") -> int:
 
 @dataclass(frozen=True)
 class BenchmarkResults:
-    """What was found.
+    """Measurements of a run.
 
     Attributes:
-        figures: by the heading of their part.
-        sgemm_gflops: a matrix product's speed before and after the run (""), and each part that was
-            measured again alone.
+        figures: measurements by the heading of their part.
+        sgemm_gflops: speed of a matrix product before and after the run (key ""), and before and
+            after each part that was measured again alone (key: its heading).
     """
 
     figures: dict[str, list[Measurement]] = field(default_factory=dict)
@@ -116,59 +120,68 @@ class BenchmarkResults:
 
 
 def load_last_results() -> BenchmarkResults:
-    """What is in RESULTS.
+    """Load benchmarks/results.json.
 
     Raises:
-        PlainError: nothing, or only what is measured without `--full`.
+        PlainError: it is missing, or was written without `--full` or by an older version.
     """
-    read = json.loads(RESULTS_FILE.read_bytes()) if RESULTS_FILE.exists() else {"figures": {}}
-    if not {part.title for part in FULL_PARTS} <= read["figures"].keys():
-        raise console.PlainError("There are no figures of --full to put it into; run that first.")
+    saved = json.loads(RESULTS_FILE.read_bytes()) if RESULTS_FILE.exists() else {"figures": {}}
+    if not {part.title for part in FULL_PARTS} <= saved["figures"].keys():
+        raise console.PlainError(
+            f"{RESULTS_FILE.name} has no figures of --full of this version. Run --full first."
+        )
     figures = {
-        title: [Measurement(**each) for each in part] for title, part in read["figures"].items()
+        title: [Measurement(**values) for values in part]
+        for title, part in saved["figures"].items()
     }
-    return BenchmarkResults(figures, read["sgemm_gflops"])
+    return BenchmarkResults(figures, saved["sgemm_gflops"])
 
 
 def write_results(results: BenchmarkResults, page: bool) -> None:
     versions = {name: importlib.metadata.version(name) for name in REPORTED_PACKAGES} | {
         "python": platform.python_version()
     }
-    whole = {
+    content = {
         **asdict(results),
         "load": os.getloadavg(),
         "cores": os.cpu_count(),
         "versions": versions,
     }
-    atomic_files.write_atomically(RESULTS_FILE, (json.dumps(whole, indent=1) + "\n").encode())
+    atomic_files.write_atomically(RESULTS_FILE, (json.dumps(content, indent=1) + "\n").encode())
     if page:
         atomic_files.write_atomically(RESULTS_PAGE, render_results_page(results, versions).encode())
 
 
 def render_results_page(results: BenchmarkResults, versions: dict[str, str]) -> str:
-    told = ", ".join(f"{name} {version}" for name, version in versions.items())
+    version_text = ", ".join(f"{name} {version}" for name, version in versions.items())
     speeds = {
         title: f"{before:.0f} GFLOP/s before and {after:.0f} after"
         for title, (before, after) in results.sgemm_gflops.items()
     }
     parts = [
         "# Speed and memory\n",
-        "Written by `python -m benchmarks.run --full`. Ratios are medians of runs in turns within one process.\n",
-        f"{os.cpu_count()} cores, a float32 matrix product of {speeds.pop('')}. {told}.\n",
+        "Written by `python -m benchmarks.run --full`. Ratios are medians of runs in turns "
+        "within one process.\n",
+        f"{os.cpu_count()} cores, a float32 matrix product of {speeds.pop('')}. {version_text}.\n",
         *(
-            f"Measured once more, alone (`--again`): {title}, a matrix product of {speed}.\n"
+            f"Measured again, alone (`--again`): {title}, a matrix product of {speed}.\n"
             for title, speed in speeds.items()
         ),
     ]
-    kept = {True: "yes", False: "**no**", None: ""}
-    for title, figures in results.figures.items():
-        lines = [
-            [each.name, f"{each.value:.3g} {each.unit}".strip(), each.promise, kept[each.kept]]
-            for each in figures
+    met_texts = {True: "yes", False: "**no**", None: ""}
+    for title, measurements in results.figures.items():
+        rows = [
+            [
+                measurement.name,
+                f"{measurement.value:.3g} {measurement.unit}".strip(),
+                measurement.promise,
+                met_texts[measurement.promise_met],
+            ]
+            for measurement in measurements
         ]
         parts += [
             f"## {title}\n",
-            render_markdown_table(["figure", "measured", "promised", "kept"], lines),
+            render_markdown_table(["figure", "measured", "promised", "met"], rows),
         ]
     return "\n".join(parts)
 
@@ -178,25 +191,29 @@ QUICK_PARTS = (
     BenchmarkPart("Detection", measure_trained_detector),
     BenchmarkPart("Extraction: Keras and ONNX Runtime in turns", measure_extraction),
     BenchmarkPart(
-        "The search: many heads at once, one by one, and the usual way", measure_usual_search
+        "Head search: batched, one by one in Keras, and with the base inside the model",
+        measure_shorter_search,
     ),
 )
 FULL_PARTS = (
-    BenchmarkPart("The search of more images for longer, and the usual way", measure_longer_search),
+    BenchmarkPart(
+        "Head search on more images for more epochs, and with the base inside the model",
+        measure_longer_search,
+    ),
     BenchmarkPart(
         "Fine-tuning: the whole model and its cached activations in turns",
         measure_fine_tuning_speed,
     ),
     BenchmarkPart(
-        "Two bases, and the usual search: frozen base inside the model", measure_two_base_training
+        "Training with two bases, and with the base inside the model", measure_two_base_training
     ),
     BenchmarkPart("Collection and audit", collection.measure_collection),
     BenchmarkPart("Validation", validation_report.measure_report),
     BenchmarkPart(
-        "Beside the usual way to fine-tune, on the sample data set, which any network learns",
+        "Compared with fine-tuning as fastai does it, on the sample, which any network learns",
         measure_sample_peers,
     ),
-    BenchmarkPart("A search over a million rows on disk", measure_million_rows),
+    BenchmarkPart("Head search over a million rows on disk", measure_million_rows),
 )
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Speed and memory of collecting and auditing, on photographs and fakes made of noise."""
+"""Measure the speed and memory of collecting and auditing, on images made of noise."""
 
 import json
 import os
@@ -15,65 +15,69 @@ from data_collection.dataset import manifest
 from runtime import console
 
 SMALL_IMAGES_PER_CLASS, LARGE_IMAGES_PER_CLASS = 700, 2000
-"""Images of each class in two data sets; what the larger one takes beyond the smaller one is free
-of start-up."""
+"""Images per class in two data sets. The difference in time between them excludes start-up."""
 
 IMAGE_SIDE_PX = 600
 MANIFEST_ROWS = 1_000_000
 
 
-def measure_collection(place: Path) -> list[Measurement]:
-    folders = [place / f"{label}-{IMAGE_SIDE_PX}" for label in manifest.LABELS]
+def measure_collection(work_folder: Path) -> list[Measurement]:
+    folders = [work_folder / f"{label}-{IMAGE_SIDE_PX}" for label in manifest.LABELS]
     write_blob_faces(folders, 0, SMALL_IMAGES_PER_CLASS)
-    few, few_memory = measure_collecting(folders, place, "small")
+    small_seconds, small_memory = measure_collecting(folders, work_folder, "small")
     write_blob_faces(folders, SMALL_IMAGES_PER_CLASS, LARGE_IMAGES_PER_CLASS)
-    many, many_memory = measure_collecting(folders, place, "large")
-    audited, audit_memory = measure_process(
-        ["data_collection", "audit", "data/small"], place, codes=(0, console.EXIT_SHORTCUT)
+    large_seconds, large_memory = measure_collecting(folders, work_folder, "large")
+    audit_seconds, audit_memory = measure_process(
+        ["data_collection", "audit", "data/small"],
+        work_folder,
+        exit_codes=(0, console.EXIT_SHORTCUT),
     )
     return [
         Measurement(
-            f"collecting images of {IMAGE_SIDE_PX} px, start-up left out",
-            2 * (LARGE_IMAGES_PER_CLASS - SMALL_IMAGES_PER_CLASS) / (many - few),
+            f"collecting images of {IMAGE_SIDE_PX} px, start-up excluded",
+            2 * (LARGE_IMAGES_PER_CLASS - SMALL_IMAGES_PER_CLASS) / (large_seconds - small_seconds),
             "images/s",
-            least=120,
+            promised_min=120,
         ),
         Measurement(
             f"peak resident memory of collecting {2 * SMALL_IMAGES_PER_CLASS} of them",
-            few_memory,
+            small_memory,
             "GB",
-            most=0.6,
+            promised_max=0.6,
         ),
         Measurement(
             f"peak resident memory of collecting {2 * LARGE_IMAGES_PER_CLASS} of them",
-            many_memory,
+            large_memory,
             "GB",
-            most=0.6,
+            promised_max=0.6,
         ),
         Measurement(
-            f"audit of {2 * SMALL_IMAGES_PER_CLASS} of them, with its page", audited, "s", most=90
+            f"audit of {2 * SMALL_IMAGES_PER_CLASS} of them, with its page",
+            audit_seconds,
+            "s",
+            promised_max=90,
         ),
         Measurement("peak resident memory of that audit", audit_memory, "GB"),
         Measurement(
             "opening a manifest of a million rows",
-            measure_manifest_reading(place / "rows"),
+            measure_manifest_reading(work_folder / "rows"),
             "s",
-            most=10,
+            promised_max=10,
         ),
     ]
 
 
 def write_blob_faces(folders: list[Path], start: int, stop: int) -> None:
-    """Soft blobs with grain: JPEG photographs at 2 to 3 bits per pixel, and PNG fakes."""
-    draw = np.random.default_rng(start)
-    grain = draw.normal(0, 3, (2 * IMAGE_SIDE_PX, 2 * IMAGE_SIDE_PX, 1)).astype(np.float32)
+    """Write soft blobs with grain: JPEGs of 2 to 3 bits per pixel as real, PNGs as generated."""
+    rng = np.random.default_rng(start)
+    grain = rng.normal(0, 3, (2 * IMAGE_SIDE_PX, 2 * IMAGE_SIDE_PX, 1)).astype(np.float32)
     for folder, suffix, options in zip(
         folders, ("jpg", "png"), ({"quality": 92}, {"compress_level": 1}), strict=True
     ):
         folder.mkdir(exist_ok=True)
         for number in range(start, stop):
-            blob = Image.fromarray(draw.integers(0, 255, (16, 16, 3), dtype=np.uint8))
-            down, across = draw.integers(0, IMAGE_SIDE_PX, 2)
+            blob = Image.fromarray(rng.integers(0, 255, (16, 16, 3), dtype=np.uint8))
+            down, across = rng.integers(0, IMAGE_SIDE_PX, 2)
             pixels = np.asarray(
                 blob.resize((IMAGE_SIDE_PX, IMAGE_SIDE_PX), Image.Resampling.BICUBIC),
                 dtype=np.float32,
@@ -84,14 +88,16 @@ def write_blob_faces(folders: list[Path], start: int, stop: int) -> None:
             )
 
 
-def measure_collecting(folders: list[Path], place: Path, dataset: str) -> tuple[float, float]:
+def measure_collecting(folders: list[Path], work_folder: Path, dataset: str) -> tuple[float, float]:
     real, generated = folders
     sources = ["--real", f"folder:{real}", "--generated", f"folder:{generated}"]
-    return measure_process(["data_collection", *sources, "--dataset", dataset, "--no-audit"], place)
+    return measure_process(
+        ["data_collection", *sources, "--dataset", dataset, "--no-audit"], work_folder
+    )
 
 
 def measure_manifest_reading(folder: Path) -> float:
-    """Seconds to read ROWS rows of drawn faces, in a process that has done nothing else."""
+    """Return the seconds to read MANIFEST_ROWS rows of generated faces in a fresh process."""
     face = manifest.FaceRecord(
         "0" * 64,
         "generated",
@@ -122,10 +128,10 @@ def measure_manifest_reading(folder: Path) -> float:
     folder.mkdir()
     with manifest.manifest_path(folder).open("w") as file:
         file.writelines(line % number for number in range(MANIFEST_ROWS))
-    os.sync()  # or the disk would still be busy with writing while the file is read
+    os.sync()  # otherwise the disk is still writing while the file is read
     program = (
         "import sys; from pathlib import Path; from data_collection.dataset import manifest; "
         "manifest.read_manifest(Path(sys.argv[1]))"
     )
-    words = [sys.executable, "-c", program, str(folder)]
-    return measure_seconds(lambda: subprocess.run(words, env=build_environment(), check=True))
+    command = [sys.executable, "-c", program, str(folder)]
+    return measure_seconds(lambda: subprocess.run(command, env=build_environment(), check=True))

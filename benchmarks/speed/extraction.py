@@ -1,5 +1,4 @@
-"""Measure feature extraction: Keras and ONNX Runtime in turns on one batch, and from files through
-the cache."""
+"""Measure feature extraction: Keras and ONNX Runtime in turns on one batch, and from files."""
 
 import statistics
 import tempfile
@@ -11,13 +10,12 @@ from benchmarks.measuring import Measurement, measure_seconds, measure_sgemm_gfl
 from training.onnx_models import OnnxRunner
 
 MOBILENET_V2_MULTIPLICATIONS = 300e6
-"""Of MobileNetV2 for one picture of 224 px (Sandler et al. 2018, table 4); they grow with the
-picture's area."""
+"""Of MobileNetV2 for one image of 224 px (Sandler et al. 2018, table 4); they grow with the image's
+area."""
 
 
-def measure_extraction(place: Path, side: int = 160) -> list[Measurement]:
-    """MobileNetV2 in Keras and in ONNX Runtime: the base alone as it is usually used, with all its
-    taps, and from the files."""
+def measure_extraction(work_folder: Path, side: int = 160) -> list[Measurement]:
+    """Measure MobileNetV2 in both engines: the base alone, with all taps, and from files."""
     import keras
 
     from training import onnx_models
@@ -29,69 +27,78 @@ def measure_extraction(place: Path, side: int = 160) -> list[Measurement]:
     base = loaded_base.load_base(weights)
     pixels = keras.Input((side, side, 3))
     scaled = base.preprocess(pixels)
-    alone = keras.Model(
+    base_model = keras.Model(
         pixels, keras.layers.GlobalAveragePooling2D()(base.model(scaled, training=False))
     )
-    onnx_models.export_onnx(alone, place / "alone.onnx")
+    onnx_models.export_onnx(base_model, work_folder / "alone.onnx")
     tapped = {
         engine: Extractor(weights, (side,), side, engine) for engine in ("keras", "onnxruntime")
     }
-    both = compare_runners(
+    base_measurements = compare_runners(
         "MobileNetV2, the base alone",
         side,
-        alone.predict_on_batch,
-        onnx_models.open_onnx_streams(place / "alone.onnx"),
+        base_model.predict_on_batch,
+        onnx_models.open_onnx_streams(work_folder / "alone.onnx"),
         2,
     )
-    work = 2 * MOBILENET_V2_MULTIPLICATIONS * (side / 224) ** 2 * both[1].value / 1e9
+    gflops = 2 * MOBILENET_V2_MULTIPLICATIONS * (side / 224) ** 2 * base_measurements[1].value / 1e9
     return [
-        *both,
+        *base_measurements,
         Measurement(
             f"MobileNetV2, the base alone at {side} px: share of a matrix product's speed",
-            work / measure_sgemm_gflops(),
-            least=0.7,
+            gflops / measure_sgemm_gflops(),
+            promised_min=0.7,
         ),
         *compare_runners(
             "MobileNetV2, all taps", side, tapped["keras"].run, tapped["onnxruntime"].run, None
         ),
-        *measure_extraction_from_files(place, tapped["onnxruntime"]),
+        *measure_extraction_from_files(work_folder, tapped["onnxruntime"]),
     ]
 
 
 def compare_runners(
-    what: str, side: int, slow: OnnxRunner, fast: OnnxRunner, least: float | None, rounds: int = 11
+    name: str,
+    side: int,
+    slow: OnnxRunner,
+    fast: OnnxRunner,
+    promised_min: float | None,
+    rounds: int = 11,
 ) -> list[Measurement]:
-    """Runs both on the same batch, alternately; the ratio is the median of the rounds' ratios."""
+    """Run both on the same batch in turns; the ratio is the median of the rounds' ratios."""
     batch = np.random.default_rng(0).uniform(0, 255, (32, side, side, 3)).astype(np.float32)
     difference = float(np.abs(np.asarray(slow(batch)) - fast(batch)).max())
     seconds = [
         (measure_seconds(lambda: slow(batch)), measure_seconds(lambda: fast(batch)))
         for _ in range(rounds)
     ]
-    ratios = tuple(one / other for one, other in seconds)
-    name = f"{what} at {side} px"
+    ratios = tuple(slow_s / fast_s for slow_s, fast_s in seconds)
+    name = f"{name} at {side} px"
     return [
         Measurement(
             f"{name}: ONNX Runtime over predict_on_batch",
             statistics.median(ratios),
             "x",
-            least,
+            promised_min=promised_min,
             repetitions=ratios,
         ),
         Measurement(
-            f"{name}: images per second", 32 / statistics.median(other for _, other in seconds)
+            f"{name}: images per second", 32 / statistics.median(fast_s for _, fast_s in seconds)
         ),
-        Measurement(f"{name}: largest difference of a feature", difference, most=1e-4),
+        Measurement(f"{name}: largest difference of a feature", difference, promised_max=1e-4),
     ]
 
 
-def measure_extraction_from_files(place: Path, extractor, turns: int = 3) -> list[Measurement]:
-    """Decoding, canonical pictures, the base, and the cache, beside the base alone; and ten times
-    as many images."""
+def measure_extraction_from_files(
+    work_folder: Path, extractor, turns: int = 3
+) -> list[Measurement]:
+    """Measure decoding, canonical pictures, the base and the cache, against the base alone.
+
+    Also measure how the time grows with ten times as many images.
+    """
     from training.dataset import load_dataset
     from training.features import feature_cache
 
-    data = load_dataset(place / "data", Path("faces"))
+    data = load_dataset(work_folder / "data", Path("faces"))
     records = (data.train + data.validation)[:330]
     batch = (
         np.random.default_rng(0)
@@ -99,8 +106,8 @@ def measure_extraction_from_files(place: Path, extractor, turns: int = 3) -> lis
         .astype(np.float32)
     )
 
-    def cold(count: int) -> float:
-        with tempfile.TemporaryDirectory(dir=place) as folder:
+    def measure_uncached(count: int) -> float:
+        with tempfile.TemporaryDirectory(dir=work_folder) as folder:
             copy = Path(folder)
             (copy / "originals").symlink_to(data.folder.absolute() / "originals")
             return measure_seconds(
@@ -109,30 +116,30 @@ def measure_extraction_from_files(place: Path, extractor, turns: int = 3) -> lis
 
     rounds = [
         (
-            cold(330),
-            cold(33),
+            measure_uncached(330),
+            measure_uncached(33),
             measure_seconds(lambda: [extractor.run(batch) for _ in range(5)]) / 320,
         )
         for _ in range(turns)
     ]
-    shares = tuple(330 * raw / whole for whole, _, raw in rounds)
-    growth = tuple(whole / few for whole, few, _ in rounds)
+    shares = tuple(330 * base_s / all_s for all_s, _, base_s in rounds)
+    growth = tuple(all_s / tenth_s for all_s, tenth_s, _ in rounds)
     return [
         Measurement(
             "MobileNetV2, all taps, from files of 512 px: images per second",
-            330 / statistics.median(whole for whole, *_ in rounds),
+            330 / statistics.median(all_s for all_s, *_ in rounds),
         ),
         Measurement(
             "the same as a share of the base's rate",
             statistics.median(shares),
-            least=0.9,
+            promised_min=0.9,
             repetitions=shares,
         ),
         Measurement(
             "time for ten times as many images",
             statistics.median(growth),
             "x",
-            most=10.5,
+            promised_max=10.5,
             repetitions=growth,
         ),
     ]

@@ -1,4 +1,4 @@
-"""Speed of an epoch on cached activations against the whole model, in turns, on noise."""
+"""Measure a fine-tuning step on cached activations against the whole model, in turns, on noise."""
 
 import statistics
 from pathlib import Path
@@ -20,23 +20,23 @@ UNFREEZING_CASES = (
     ("mobilenet_v2", "block14", "last three blocks", 3.0),
     ("xception", "top", "last block", 3.5),
 )
-"""Base, lowest opened block, what that is, and the ratio promised."""
+"""Base, lowest unfrozen block, its description, and the promised ratio."""
 
 
 def measure_fine_tuning() -> list[Measurement]:
-    found = []
+    measurements = []
     for name in dict.fromkeys(case[0] for case in UNFREEZING_CASES):
-        parent = build_linear_detector(name)
-        found += [
-            measure_speedup(parent, lowest, what, promised)
-            for base, lowest, what, promised in UNFREEZING_CASES
+        parts = build_linear_detector(name)
+        measurements += [
+            measure_speedup(parts, lowest_block, description, promised_min)
+            for base, lowest_block, description, promised_min in UNFREEZING_CASES
             if base == name
         ]
-    return found
+    return measurements
 
 
 def build_linear_detector(name: str) -> DetectorParts:
-    """A pretrained base with a linear head on the mean of its last tap."""
+    """Build a pretrained base with a linear head on the mean of its last tap."""
     import keras
 
     base = loaded_base.load_base(weights.find_base_weights(name))
@@ -58,25 +58,28 @@ def build_linear_detector(name: str) -> DetectorParts:
     )
 
 
-def measure_speedup(parent: DetectorParts, lowest: str, what: str, promised: float) -> Measurement:
+def measure_speedup(
+    parts: DetectorParts, lowest_block: str, description: str, promised_min: float
+) -> Measurement:
     import keras
 
-    blocks = unfreezing.split_into_blocks(parent.base)
-    depth = unfreezing.parse_max_depth(lowest, blocks)
-    unfreezing.unfreeze_blocks(parent.base, blocks[:depth])
+    blocks = unfreezing.split_into_blocks(parts.base)
+    depth = unfreezing.parse_max_depth(lowest_block, blocks)
+    unfreezing.unfreeze_blocks(parts.base, blocks[:depth])
     boundaries = [
-        boundary_models.choose_boundary(parent, blocks[:depth], 1, disk) for disk in (1, 0)
+        boundary_models.choose_boundary(parts, blocks[:depth], 1, disk_bytes)
+        for disk_bytes in (1, 0)
     ]
     labels = (np.arange(TRAINING_BATCH_SIZE) % 2).astype(np.float32)[:, None]
     steps = []
     for boundary in boundaries:
-        model = boundary_models.build_tail(parent, boundary)
+        model = boundary_models.build_tail(parts, boundary)
         model.compile(
             keras.optimizers.Adam(1e-5), keras.losses.BinaryCrossentropy(from_logits=True)
         )
-        draw = np.random.default_rng(0)
+        rng = np.random.default_rng(0)
         x = tuple(
-            draw.uniform(0, 255 if not boundary.tap else 1, (TRAINING_BATCH_SIZE, *shape)).astype(
+            rng.uniform(0, 255 if not boundary.tap else 1, (TRAINING_BATCH_SIZE, *shape)).astype(
                 np.float32
             )
             for shape in boundary.shapes
@@ -87,7 +90,9 @@ def measure_speedup(parent: DetectorParts, lowest: str, what: str, promised: flo
         measure_seconds(steps[1]) / measure_seconds(steps[0]) for _ in range(TIMED_ROUNDS)
     )
     title = (
-        f"fine-tuning {parent.base.spec.name} at {IMAGE_SIDE_PX} px, batches of {TRAINING_BATCH_SIZE}, {what}: "
-        "whole model over cached activations"
+        f"fine-tuning {parts.base.spec.name} at {IMAGE_SIDE_PX} px, "
+        f"batches of {TRAINING_BATCH_SIZE}, {description}: whole model over cached activations"
     )
-    return Measurement(title, statistics.median(ratios), "x", least=promised, repetitions=ratios)
+    return Measurement(
+        title, statistics.median(ratios), "x", promised_min=promised_min, repetitions=ratios
+    )

@@ -85,14 +85,14 @@ def main(
             rows * epochs * trials / seconds,
             "/s",
         ),
-        Measurement("memory of its own, at its peak", max(own), "GB", most=4.0),
+        Measurement("memory of its own, at its peak", max(own), "GB", promised_max=4.0),
         Measurement(
             "the same with pages of the features that the system keeps",
             read_memory_gb("VmHWM"),
             "GB",
         ),
         Measurement(
-            "validation AUC of the best head", max(trial.auc for trial in found), least=0.7
+            "validation AUC of the best head", max(trial.auc for trial in found), promised_min=0.7
         ),
     ]
     print_measurements("Scale", figures)

@@ -1,5 +1,4 @@
-"""The search over heads: many at once, one by one, and the usual way with the frozen base inside
-the model."""
+"""Measure head search: batched, one by one in Keras, and with the frozen base inside the model."""
 
 import statistics
 from dataclasses import dataclass
@@ -9,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.measuring import Measurement, measure_seconds
-from training import dataset
 from training.bases import loaded_base, weights
-from training.dataset import Dataset
+from training.dataset import Dataset, load_dataset
 from training.features import feature_cache
 from training.features import pixels as feature_pixels
 from training.features.extractor import Extractor
@@ -25,30 +23,36 @@ if TYPE_CHECKING:
 IMAGE_SIDE_PX, SEARCH_TRIALS = 160, 30
 
 SHORT_TRIAL_EPOCHS = 6
-"""Trials end early after five epochs without a gain at the soonest, so each of these runs to its
-end, whoever trains it."""
+"""Trials stop early after five epochs without a gain at the soonest, so each of these runs to its
+end with every trainer."""
 
 LONG_TRIAL_EPOCHS = 10
 
 
 @dataclass(frozen=True)
 class CachedFeatures:
-    """A data set with the features of MobileNetV2 at SIDE pixels: where searches may lie, and what
-    extraction took."""
+    """A data set with its features of MobileNetV2 at IMAGE_SIDE_PX.
 
-    place: Path
-    faces: Dataset
-    seen: "TrainingFeatures"
-    extraction: float
+    Attributes:
+        work_folder: folder for the searches.
+        extraction_s: seconds that extraction took.
+    """
 
-    def searched(
+    work_folder: Path
+    dataset: Dataset
+    features: "TrainingFeatures"
+    extraction_s: float
+
+    def measure_search(
         self, name: str, epochs: int, trainer: TrainerName = "batched"
     ) -> tuple[float, list["HeadTrial"]]:
-        """Seconds of a search, and its trials; each has the same ones, and writes curves and
-        weights."""
+        """Return the seconds of a search, and its trials.
+
+        Every search has the same trials, and writes curves and weights.
+        """
         from training.head_search import search
 
-        folder = self.place / name
+        folder = self.work_folder / name
         folders = RunFolders(folder, folder / "logs", folder)
         config = SearchConfig(
             tuner="random",
@@ -58,124 +62,135 @@ class CachedFeatures:
             batch_size=64,
             seed=0,
         )
-        features, trials = {"mobilenet_v2": self.seen}, []
+        features, trials = {"mobilenet_v2": self.features}, []
         seconds = measure_seconds(
             lambda: trials.extend(search.search_heads(features, config, name, folders))
         )
         return seconds, trials
 
-    def what(self, epochs: int) -> str:
-        images = len(self.faces.train) + len(self.faces.validation)
-        return f"{images} images, {SEARCH_TRIALS} trials of {epochs} epochs, MobileNetV2 at {IMAGE_SIDE_PX} px"
+    def describe(self, epochs: int) -> str:
+        images = len(self.dataset.train) + len(self.dataset.validation)
+        return (
+            f"{images} images, {SEARCH_TRIALS} trials of {epochs} epochs, "
+            f"MobileNetV2 at {IMAGE_SIDE_PX} px"
+        )
 
 
-def cache_features(place: Path, data: Path) -> CachedFeatures:
-    """Extracts the features of a data set whose cache does not hold them."""
+def cache_features(work_folder: Path, dataset_folder: Path) -> CachedFeatures:
+    """Extract the features of a data set that has none in its cache."""
     from training.features.training_features import SplitFeatures, TrainingFeatures
 
-    faces = dataset.load_dataset(data.parent, data)
+    data = load_dataset(dataset_folder.parent, dataset_folder)
     extractor = Extractor(
         weights.find_base_weights("mobilenet_v2"), (IMAGE_SIDE_PX,), IMAGE_SIDE_PX
     )
-    records, found = faces.train + faces.validation, []
-    extraction = measure_seconds(
-        lambda: found.append(feature_cache.load_or_compute_features(data, records, extractor, 1))
+    records, tables = data.train + data.validation, []
+    extraction_s = measure_seconds(
+        lambda: tables.append(
+            feature_cache.load_or_compute_features(dataset_folder, records, extractor, 1)
+        )
     )
-    table, held = found[0], len(faces.train)
-    train = SplitFeatures(table.values[:held], faces.encode_labels(faces.train))
-    validation = SplitFeatures(table.values[held:], faces.encode_labels(faces.validation))
+    table, n_train = tables[0], len(data.train)
+    train = SplitFeatures(table.values[:n_train], data.encode_labels(data.train))
+    validation = SplitFeatures(table.values[n_train:], data.encode_labels(data.validation))
     return CachedFeatures(
-        place,
-        faces,
+        work_folder,
+        data,
         TrainingFeatures(table.columns, train, validation),
-        extraction,
+        extraction_s,
     )
 
 
-def measure_short_search(place: Path, data: Path) -> list[Measurement]:
-    """Many at once beside one by one, and the usual way.
+def measure_short_search(work_folder: Path, dataset_folder: Path) -> list[Measurement]:
+    """Compare batched search with one by one in Keras, and with the base inside the model.
 
     Args:
-        place: folder for the searches.
-        data: a data set whose features at SIDE pixels are not in its cache.
+        work_folder: folder for the searches.
+        dataset_folder: a data set whose features at IMAGE_SIDE_PX are not in its cache.
     """
-    one = cache_features(place, data)
-    waves = [one.searched("first wave", SHORT_TRIAL_EPOCHS)[0]]
-    single = one.searched("one by one", SHORT_TRIAL_EPOCHS, trainer="keras")[0]
-    waves += [
-        one.searched(f"{number} wave", SHORT_TRIAL_EPOCHS)[0] for number in ("second", "third")
+    cached = cache_features(work_folder, dataset_folder)
+    batched = [cached.measure_search("first batched", SHORT_TRIAL_EPOCHS)[0]]
+    one_by_one = cached.measure_search("one by one", SHORT_TRIAL_EPOCHS, trainer="keras")[0]
+    batched += [
+        cached.measure_search(f"{number} batched", SHORT_TRIAL_EPOCHS)[0]
+        for number in ("second", "third")
     ]
-    ratios = tuple(single / wave for wave in waves)
-    usual = SEARCH_TRIALS * measure_uncached_trial(
-        one.faces, "mobilenet_v2", IMAGE_SIDE_PX
-    ).seconds(SHORT_TRIAL_EPOCHS)
-    wave = statistics.median(waves)
+    ratios = tuple(one_by_one / seconds for seconds in batched)
+    uncached = SEARCH_TRIALS * measure_uncached_trial(
+        cached.dataset, "mobilenet_v2", IMAGE_SIDE_PX
+    ).estimate_seconds(SHORT_TRIAL_EPOCHS)
+    batched_median = statistics.median(batched)
     return [
-        Measurement(f"search, {one.what(SHORT_TRIAL_EPOCHS)}", wave, "s", repetitions=tuple(waves)),
+        Measurement(
+            f"search, {cached.describe(SHORT_TRIAL_EPOCHS)}",
+            batched_median,
+            "s",
+            repetitions=tuple(batched),
+        ),
         Measurement(
             "the same trials, one by one in Keras",
             statistics.median(ratios),
             "x",
-            least=10,
+            promised_min=10,
             repetitions=ratios,
         ),
-        Measurement("extraction of their features", one.extraction, "s"),
+        Measurement("extraction of their features", cached.extraction_s, "s"),
         Measurement(
-            "the usual search over extraction and search (extrapolated)",
-            usual / (one.extraction + wave),
+            "the same with the base inside the model, over extraction and search (extrapolated)",
+            uncached / (cached.extraction_s + batched_median),
             "x",
         ),
     ]
 
 
-def measure_long_search(place: Path, data: Path) -> list[Measurement]:
-    """More epochs; a trial that ended early is counted with the epochs that it ran, in the usual
-    search, too."""
+def measure_long_search(work_folder: Path, dataset_folder: Path) -> list[Measurement]:
+    """Measure a search of more epochs, and the same trials with the base inside the model.
+
+    A trial that stopped early counts with the epochs that it ran, in both.
+    """
     from training.head_search.heads import TRIAL_PATIENCE_EPOCHS
 
-    one = cache_features(place, data)
+    cached = cache_features(work_folder, dataset_folder)
     runs = [
-        one.searched(f"{number} wave", LONG_TRIAL_EPOCHS) for number in ("first", "second", "third")
+        cached.measure_search(f"{number} batched", LONG_TRIAL_EPOCHS)
+        for number in ("first", "second", "third")
     ]
-    waves = tuple(seconds for seconds, _ in runs)
+    batched = tuple(seconds for seconds, _ in runs)
     epochs = [min(trial.epochs + TRIAL_PATIENCE_EPOCHS, LONG_TRIAL_EPOCHS) for trial in runs[0][1]]
-    trial, whole = (
-        measure_uncached_trial(one.faces, "mobilenet_v2", IMAGE_SIDE_PX),
-        one.extraction + statistics.median(waves),
-    )
-    usual = sum(map(trial.seconds, epochs))
+    uncached_time = measure_uncached_trial(cached.dataset, "mobilenet_v2", IMAGE_SIDE_PX)
+    cached_total = cached.extraction_s + statistics.median(batched)
+    uncached = sum(map(uncached_time.estimate_seconds, epochs))
     return [
         Measurement(
-            f"search, {one.what(LONG_TRIAL_EPOCHS)}",
-            statistics.median(waves),
+            f"search, {cached.describe(LONG_TRIAL_EPOCHS)}",
+            statistics.median(batched),
             "s",
-            repetitions=waves,
+            repetitions=batched,
         ),
-        Measurement("extraction of their features", one.extraction, "s"),
+        Measurement("extraction of their features", cached.extraction_s, "s"),
         Measurement("epochs that these trials ran", sum(epochs)),
         Measurement(
-            "the usual search over extraction and search (extrapolated)",
-            usual / whole,
+            "the same with the base inside the model, over extraction and search (extrapolated)",
+            uncached / cached_total,
             "x",
-            least=300,
+            promised_min=300,
         ),
     ]
 
 
 @dataclass(frozen=True)
 class UncachedTrialTime:
-    """Seconds of the first epoch of a trial, in which its graph is traced, and of every later
-    one."""
+    """Seconds of a trial's first epoch, in which its graph is traced, and of every later one."""
 
-    first: float
-    later: float
+    first_epoch_s: float
+    later_epoch_s: float
 
-    def seconds(self, epochs: int) -> float:
-        return self.first + (epochs - 1) * self.later
+    def estimate_seconds(self, epochs: int) -> float:
+        return self.first_epoch_s + (epochs - 1) * self.later_epoch_s
 
 
 def measure_uncached_trial(data: Dataset, name: str, side: int) -> UncachedTrialTime:
-    """Two epochs, training and validation, of a model that has the frozen base inside."""
+    """Time two epochs (training and validation) of a model with the frozen base inside."""
     import keras
 
     base = loaded_base.load_base(weights.find_base_weights(name))
@@ -193,6 +208,8 @@ def measure_uncached_trial(data: Dataset, name: str, side: int) -> UncachedTrial
         for part in (data.train, data.validation)
     )
     y, y_val = data.encode_labels(data.train), data.encode_labels(data.validation)
-    words = {"validation_data": (x_val, y_val), "batch_size": 64, "verbose": 0}
-    first, later = (measure_seconds(lambda: model.fit(x, y, epochs=1, **words)) for _ in range(2))
-    return UncachedTrialTime(first, later)
+    fit_options = {"validation_data": (x_val, y_val), "batch_size": 64, "verbose": 0}
+    first_epoch_s, later_epoch_s = (
+        measure_seconds(lambda: model.fit(x, y, epochs=1, **fit_options)) for _ in range(2)
+    )
+    return UncachedTrialTime(first_epoch_s, later_epoch_s)

@@ -1,5 +1,4 @@
-"""Speed and memory of the validation report, on 1,000 pictures made of noise, and of its
-intervals."""
+"""Measure the validation report on 1,000 images of noise, and its confidence intervals."""
 
 from pathlib import Path
 
@@ -12,41 +11,40 @@ from validation.metrics.estimates import estimate_metrics
 from validation.metrics.scored_images import ScoredImages
 
 REPORT_IMAGES_PER_CLASS = 500
-"""Of each class."""
 
 SCORED_IMAGE_COUNT = 10_000
 
 
-def measure_report(place: Path) -> list[Measurement]:
-    """Needs the detector `one-base` in `place`."""
-    folders = [place / "judged" / label for label in manifest.LABELS]
+def measure_report(work_folder: Path) -> list[Measurement]:
+    """Measure the report of the detector `one-base`, which `work_folder` must hold."""
+    folders = [work_folder / "validated" / label for label in manifest.LABELS]
     folders[0].parent.mkdir()
     write_blob_faces(folders, 10_000, 10_000 + REPORT_IMAGES_PER_CLASS)
-    words = ["validation", "--model", "one-base", "--data", "judged"]
-    first, memory = measure_process(words, place)
-    again, _ = measure_process(words, place)
-    draw = np.random.default_rng(0)
+    words = ["validation", "--model", "one-base", "--data", "validated"]
+    first_seconds, memory = measure_process(words, work_folder)
+    cached_seconds, _ = measure_process(words, work_folder)
+    rng = np.random.default_rng(0)
     labels = np.arange(SCORED_IMAGE_COUNT) % 2
-    judged = ScoredImages(
-        1 / (1 + np.exp(-draw.normal(size=SCORED_IMAGE_COUNT) - 2 * labels + 1)),
+    scored = ScoredImages(
+        1 / (1 + np.exp(-rng.normal(size=SCORED_IMAGE_COUNT) - 2 * labels + 1)),
         labels,
         np.arange(SCORED_IMAGE_COUNT) // 2,
         0.5,
     )
-    intervals = measure_seconds(lambda: estimate_metrics(judged))
+    interval_seconds = measure_seconds(lambda: estimate_metrics(scored))
     return [
         Measurement(
             f"the whole report on {2 * REPORT_IMAGES_PER_CLASS} images, MobileNetV2 at 224 px",
-            first,
+            first_seconds,
             "s",
-            most=360,
+            promised_max=360,
         ),
-        Measurement("peak resident memory of that report", memory, "GB", most=2.5),
-        Measurement("the same report again, from what is kept", again, "s"),
+        Measurement("peak resident memory of that report", memory, "GB", promised_max=2.5),
+        Measurement("the same report again, from cached results", cached_seconds, "s"),
         Measurement(
             f"16 metrics of {SCORED_IMAGE_COUNT} images with their intervals",
-            intervals,
+            interval_seconds,
             "s",
-            most=10,
+            promised_max=10,
         ),
     ]
