@@ -69,6 +69,38 @@ def test_the_readme_names_only_options_that_exist():
     assert [pair for pair in mentioned if pair[1] not in options_of(pair[0])] == []
 
 
+def subcommands_of(room: str) -> set[str]:
+    """Return the keys of COMMANDS in a room's __main__.py; empty if there is no such table."""
+    for node in ast.parse((REPOSITORY_ROOT / room / "__main__.py").read_text()).body:
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "COMMANDS":
+            return {key.value for key in node.value.keys}
+    return set()
+
+
+def commands_in_documents() -> list[tuple[str, str, str]]:
+    """Return document, module and following word of each command in README, docs and Makefile."""
+    documents = [REPOSITORY_ROOT / "README.md", REPOSITORY_ROOT / "Makefile"]
+    documents += sorted((REPOSITORY_ROOT / "docs").glob("*.md"))
+    command = re.compile(r" -m ([a-z_]+[a-z_.]*)(?: +([a-z][\w./-]*))?")
+    return [
+        (path.name, module, word)
+        for path in documents
+        for module, word in command.findall(path.read_text())
+        if module.partition(".")[0] in (*ROOMS, "benchmarks")
+    ]
+
+
+def test_every_command_in_the_documents_exists():
+    commands = commands_in_documents()
+    assert {module for _, module, _ in commands} >= set(ROOMS)
+    for document, module, word in commands:
+        path = REPOSITORY_ROOT / module.replace(".", "/")
+        assert (path / "__main__.py").exists() or path.with_suffix(".py").exists(), document
+        is_file = "." in word or "/" in word or word == "folder"
+        if module in ROOMS and word and not is_file:
+            assert word in subcommands_of(module), f"{document}: python -m {module} {word}"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [

@@ -19,6 +19,7 @@ from detection.provenance.software_names import (
     GENERATOR_SOFTWARE,
     find_software_name,
 )
+from detection.provenance.source_types import EDITED, GENERATED, PHOTOGRAPH, SOURCE_TYPE_MEANINGS
 
 CLAIMS_CAVEAT = (
     "Metadata is easily removed and easily forged: its absence proves nothing, a named generator "
@@ -28,8 +29,6 @@ CLAIMS_CAVEAT = (
 
 MAX_CLAIMS = 12
 MAX_QUOTE_CHARS = 200
-
-GENERATED, PHOTOGRAPH, EDITED = "generated", "photograph", "edited"
 
 
 @dataclass(frozen=True)
@@ -77,34 +76,6 @@ def quote_text(text: str, longest: int = MAX_QUOTE_CHARS) -> str:
         "".join(c if c.isprintable() else " " for c in text[: 8 * longest]).split()
     ).replace('"', "'")
     return f'"{plain if len(plain) <= longest else plain[: longest - 3] + "..."}"'
-
-
-# Term of IPTC's vocabulary -> meaning, and the class it points to.
-SOURCE_TYPE_MEANINGS = {
-    "trainedAlgorithmicMedia": ("made by a generative model", GENERATED),
-    "compositeWithTrainedAlgorithmicMedia": (
-        "put together with parts made by a generative model",
-        EDITED,
-    ),
-    "compositeSynthetic": ("put together with synthetic parts", EDITED),
-    "algorithmicMedia": ("made by an algorithm that was not trained", GENERATED),
-    "digitalCapture": ("taken with a digital camera", PHOTOGRAPH),
-    "computationalCapture": ("taken with a digital camera, several frames merged", PHOTOGRAPH),
-    "negativeFilm": ("scanned from a negative", PHOTOGRAPH),
-    "positiveFilm": ("scanned from a slide", PHOTOGRAPH),
-    "print": ("scanned from a print", ""),
-    "humanEdits": ("changed by a person", EDITED),
-    "minorHumanEdits": ("slightly changed by a person", EDITED),
-    "algorithmicallyEnhanced": ("changed by an algorithm", EDITED),
-    "composite": ("put together from several pictures", EDITED),
-    "compositeCapture": ("put together from several photographs", EDITED),
-    "digitalCreation": ("made by a person with digital tools", ""),
-    "digitalArt": ("made by a person with digital tools", ""),
-    "softwareImage": ("made with software", ""),
-    "dataDrivenMedia": ("made from data", ""),
-    "screenCapture": ("taken from a screen", ""),
-    "virtualRecording": ("recorded of a virtual scene", ""),
-}
 
 
 def _describe_source_type(source_type: str) -> tuple[str, str]:

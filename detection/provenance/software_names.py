@@ -14,10 +14,12 @@ def _map_to_themselves(names: str) -> dict[str, str]:
 
 GENERATOR_SOFTWARE = {
     **_map_to_themselves(
-        "Midjourney, NovelAI, ComfyUI, InvokeAI, Fooocus, SwarmUI, Easy Diffusion, Draw Things, Stable Diffusion"
+        "Midjourney, NovelAI, ComfyUI, InvokeAI, Fooocus, SwarmUI, "
+        "Easy Diffusion, Draw Things, Stable Diffusion"
     ),
     **_map_to_themselves(
-        "Black Forest Labs, Stability AI, DreamStudio, Ideogram, Leonardo.Ai, Recraft, NightCafe, Craiyon"
+        "Black Forest Labs, Stability AI, DreamStudio, Ideogram, Leonardo.Ai, "
+        "Recraft, NightCafe, Craiyon"
     ),
     **_map_to_themselves("Adobe Firefly, Bing Image Creator, Microsoft Designer"),
     **dict.fromkeys(
@@ -32,10 +34,12 @@ GENERATOR_SOFTWARE = {
 
 EDITING_SOFTWARE = {
     **_map_to_themselves(
-        "Lightroom, GIMP, Affinity Photo, Pixelmator, Capture One, darktable, RawTherapee, Snapseed, PicsArt"
+        "Lightroom, GIMP, Affinity Photo, Pixelmator, Capture One, darktable, "
+        "RawTherapee, Snapseed, PicsArt"
     ),
     **_map_to_themselves(
-        "FaceApp, Facetune, Meitu, BeautyPlus, VSCO, Remini, Luminar, Topaz, Canva, Picasa, PhotoScape, Paint.NET"
+        "FaceApp, Facetune, Meitu, BeautyPlus, VSCO, Remini, Luminar, Topaz, "
+        "Canva, Picasa, PhotoScape, Paint.NET"
     ),
     **_map_to_themselves("Krita, PaintShop, Fotor, Polarr"),
     "Photoshop": "Adobe Photoshop",

@@ -1,0 +1,33 @@
+"""IPTC's digital source types in words, with the class that each points to.
+
+Source: IPTC's NewsCodes "Digital Source Type" (of 2024-10-23).
+"""
+
+GENERATED, PHOTOGRAPH, EDITED = "generated", "photograph", "edited"
+
+SOURCE_TYPE_MEANINGS = {
+    "trainedAlgorithmicMedia": ("made by a generative model", GENERATED),
+    "compositeWithTrainedAlgorithmicMedia": (
+        "put together with parts made by a generative model",
+        EDITED,
+    ),
+    "compositeSynthetic": ("put together with synthetic parts", EDITED),
+    "algorithmicMedia": ("made by an algorithm that was not trained", GENERATED),
+    "digitalCapture": ("taken with a digital camera", PHOTOGRAPH),
+    "computationalCapture": ("taken with a digital camera, several frames merged", PHOTOGRAPH),
+    "negativeFilm": ("scanned from a negative", PHOTOGRAPH),
+    "positiveFilm": ("scanned from a slide", PHOTOGRAPH),
+    "print": ("scanned from a print", ""),
+    "humanEdits": ("changed by a person", EDITED),
+    "minorHumanEdits": ("slightly changed by a person", EDITED),
+    "algorithmicallyEnhanced": ("changed by an algorithm", EDITED),
+    "composite": ("put together from several pictures", EDITED),
+    "compositeCapture": ("put together from several photographs", EDITED),
+    "digitalCreation": ("made by a person with digital tools", ""),
+    "digitalArt": ("made by a person with digital tools", ""),
+    "softwareImage": ("made with software", ""),
+    "dataDrivenMedia": ("made from data", ""),
+    "screenCapture": ("taken from a screen", ""),
+    "virtualRecording": ("recorded of a virtual scene", ""),
+}
+"""Term of IPTC's vocabulary -> meaning, and the class it points to."""
