@@ -1,8 +1,7 @@
-"""`python -m benchmarks.speed.detecting saved_models/NAME PICTURES`: what an answer costs, on the
-command line and on the page.
+"""Measure detection on the command line and on the page.
 
-Folder and raw ONNX Runtime run in turns on the same pictures; the raw one gets pixels that were
-prepared before.
+Run `python -m benchmarks.speed.detecting saved_models/NAME IMAGES`. Detection of a folder and raw
+ONNX Runtime run in turns on the same images; the raw one gets pixels that were prepared before.
 """
 
 import concurrent.futures
@@ -46,21 +45,23 @@ TIMED_TURNS = 3
 
 
 def main(
-    model: Annotated[Path, tyro.conf.Positional], pictures: Annotated[Path, tyro.conf.Positional]
+    model: Annotated[Path, tyro.conf.Positional], images: Annotated[Path, tyro.conf.Positional]
 ) -> None:
-    """Measure a detector on a folder of pictures.
+    """Measure a detector on a folder of images.
 
     Args:
         model: folder of a saved detector.
-        pictures: folder of pictures; the first 200 that can be judged are taken.
+        images: folder of images; the first 200 that can be scored are used.
     """
-    print_measurements(f"{model.name} on {pictures}", measure_detection(model, pictures))
+    print_measurements(f"{model.name} on {images}", measure_detection(model, images))
 
 
-def measure_detection(model: Path, pictures: Path) -> list[Measurement]:
+def measure_detection(model: Path, images: Path) -> list[Measurement]:
     detector = Detector.load(model)
-    found = list(itertools.islice(image_paths.find_image_paths([str(pictures)]), 200))
-    paths = [detection.path for detection in detector.predict_all(found) if not detection.error]
+    candidates = list(itertools.islice(image_paths.find_image_paths([str(images)]), 200))
+    paths = [
+        detection.path for detection in detector.predict_all(candidates) if not detection.error
+    ]
     return [
         *measure_cold_start(model, paths[0]),
         measure_folder_rate(detector, paths),
@@ -69,14 +70,14 @@ def measure_detection(model: Path, pictures: Path) -> list[Measurement]:
 
 
 def measure_cold_start(model: Path, photo: Path) -> list[Measurement]:
-    words = ["detection", "--model", str(model.absolute()), str(photo.absolute())]
+    arguments = ["detection", "--model", str(model.absolute()), str(photo.absolute())]
     with tempfile.TemporaryDirectory() as folder:
         times, memory = zip(
-            *(measure_process(words, Path(folder)) for _ in range(COLD_STARTS)), strict=True
+            *(measure_process(arguments, Path(folder)) for _ in range(COLD_STARTS)), strict=True
         )
     return [
         Measurement(
-            "detection of one photo from a cold start",
+            "detection of one image from a cold start",
             statistics.median(times),
             "s",
             promised_max=1.0,
@@ -87,7 +88,7 @@ def measure_cold_start(model: Path, photo: Path) -> list[Measurement]:
 
 
 def measure_folder_rate(detector: Detector, paths: Sequence[Path]) -> Measurement:
-    """Share of the rate that ONNX Runtime has alone, on pixels that lie ready."""
+    """Measure the rate of a folder relative to ONNX Runtime alone on prepared pixels."""
     raw = onnx_models.open_onnx_streams(detector.folder / saved_models.ONNX_FILE)
     pixels = np.stack([detector.read_image(path).pixels for path in paths[:64]]).astype(np.float32)
     shares, rates = [], []
@@ -98,7 +99,7 @@ def measure_folder_rate(detector: Detector, paths: Sequence[Path]) -> Measuremen
     console.print_message(f"Folder: {statistics.median(rates):.0f} images/s.")
     share = statistics.median(shares)
     return Measurement(
-        "detection of a folder, of ONNX Runtime's own rate",
+        "detection of a folder, relative to ONNX Runtime alone",
         100 * share,
         "%",
         promised_min=90,
@@ -108,10 +109,10 @@ def measure_folder_rate(detector: Detector, paths: Sequence[Path]) -> Measuremen
 
 @dataclass(frozen=True)
 class RunningPage:
-    """A page that was just opened.
+    """A running page.
 
     Attributes:
-        seconds: from the command to its first answer.
+        seconds: time from the command to its first answer.
     """
 
     port: int
@@ -157,13 +158,13 @@ def measure_page(model: Path, paths: Sequence[Path]) -> list[Measurement]:
     ]
     with open_page(model) as site:
         site.ask(data[0])  # the first answer opens the session
-        times = [measure_seconds(lambda each=each: site.ask(each)) for each in data[:20]]
-        alone = [site.ask(each, "/api/detect")[1].get("probability") for each in data]
+        times = [measure_seconds(lambda image=image: site.ask(image)) for image in data[:20]]
+        alone = [site.ask(image, "/api/detect")[1].get("probability") for image in data]
         with (
             _watch_resident_memory(site.process) as peak,
             concurrent.futures.ThreadPoolExecutor(CONCURRENT_CLIENTS) as pool,
         ):
-            together = list(pool.map(lambda each: site.ask(each, "/api/detect"), data))
+            together = list(pool.map(lambda image: site.ask(image, "/api/detect"), data))
     answers = [
         (answer, own)
         for (status, answer), own in zip(together, alone, strict=True)
@@ -198,7 +199,7 @@ def measure_page(model: Path, paths: Sequence[Path]) -> list[Measurement]:
 
 @contextmanager
 def _watch_resident_memory(process: subprocess.Popen) -> Iterator[list[float]]:
-    """Resident gigabytes of a process, ten times a second, while the block runs."""
+    """Record the resident memory of a process in GB, ten times a second, while the block runs."""
     sizes, stop = [0.0], threading.Event()
 
     def watch() -> None:

@@ -1,10 +1,9 @@
-"""`python -m benchmarks.speed.peers DATASET`: our training beside fine-tuning as fastai does it, on
-the same images.
+"""Compare our training with fine-tuning as fastai does it, on the same images.
 
-Both learn from the train split, see the same canonical pictures, set their threshold on the
-validation split, and are judged on the hold-out, and on data sets of other sources. AutoKeras is
-not here: its ImageClassifier (3.0) fails with Keras 3.15, which refuses a NumPy integer as the
-width of a layer.
+Run `python -m benchmarks.speed.peers DATASET`. Both train on the train split, see the same
+canonical pictures, set their threshold on the validation split, and are evaluated on the hold-out
+and on data sets of other sources. AutoKeras is not included: its ImageClassifier (3.0) fails with
+Keras 3.15, which rejects a NumPy integer as the width of a layer.
 """
 
 import json
@@ -30,8 +29,7 @@ from validation.metrics.estimates import Estimate, estimate_metrics
 from validation.metrics.scored_images import ScoredImages
 
 MAX_SIDE_PX, TRAINING_BATCH_SIZE = 224, 32
-"""Of pictures, in pixels, where the data set has them as large; and pictures in a step of
-training."""
+"""Largest side of the images (smaller if the data set's are), and images in a training step."""
 
 COMPARED_METRICS = ("ROC AUC", "balanced accuracy")
 
@@ -40,12 +38,12 @@ Scorer = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class PeerResult:
-    """What one made of the images.
+    """Result of one peer.
 
     Attributes:
-        estimates: by metric, of each set of images that it was judged on.
-        seconds: of its training.
-        memory: peak of its process, in GB.
+        estimates: for each test set, by metric.
+        seconds: time of its training.
+        memory: peak resident memory of its process, in GB.
     """
 
     name: str
@@ -59,25 +57,25 @@ def main(
     minutes: float = 2,
     unseen: tuple[Path, ...] = (),
     only: str = "",
-    place: Path | None = None,
+    work_folder: Path | None = None,
 ) -> None:
-    """Trains every peer in a process of its own, and prints the table.
+    """Train every peer in a process of its own, and print the table.
 
     Args:
         data: folder of a data set.
-        minutes: that peers may train for; ours takes what it takes.
-        unseen: folders of further data sets, of other sources, all of whose images are judged.
-        only: one peer, in this process.
-        place: folder for what `only` finds.
+        minutes: training time of the other peers; ours takes as long as it needs.
+        unseen: folders of further data sets, of other sources; all their images are scored.
+        only: train this one peer, in this process.
+        work_folder: folder for the result of `only`.
     """
     if only:
-        train_peer(only, data, minutes, unseen, place)
+        train_peer(only, data, minutes, unseen, work_folder)
         return
     head = [
         "",
         *(
-            f"{metric}, {where.name}"
-            for where in (Path("hold-out"), *unseen)
+            f"{metric}, {test_set.name}"
+            for test_set in (Path("hold-out"), *unseen)
             for metric in COMPARED_METRICS
         ),
     ]
@@ -98,7 +96,7 @@ def main(
 
 
 def measure_peers(data: Path, minutes: float = 1.5) -> list[Measurement]:
-    """On the hold-out of one data set."""
+    """Compare the peers on the hold-out of one data set."""
     return [
         figure
         for each in compare_peers(data, minutes)
@@ -114,15 +112,15 @@ def measure_peers(data: Path, minutes: float = 1.5) -> list[Measurement]:
 
 
 def compare_peers(data: Path, minutes: float, unseen: Sequence[Path] = ()) -> list[PeerResult]:
-    """Every peer, one after the other."""
+    """Train and evaluate every peer, one after the other."""
     splits.record_hold_out_opening(data, "peers")
-    shown = load_test_sets(data, unseen)
-    found = []
+    test_sets = load_test_sets(data, unseen)
+    results = []
     with tempfile.TemporaryDirectory() as folder:
         for number, name in enumerate(PEER_TRAINERS):
             console.print_heading(name)
-            place = Path(folder) / str(number)
-            place.mkdir()
+            work_folder = Path(folder) / str(number)
+            work_folder.mkdir()
             words = [
                 "benchmarks.speed.peers",
                 str(data.absolute()),
@@ -130,25 +128,27 @@ def compare_peers(data: Path, minutes: float, unseen: Sequence[Path] = ()) -> li
                 str(minutes),
                 "--only",
                 name,
-                "--place",
-                str(place),
+                "--work-folder",
+                str(work_folder),
             ]
-            words += ["--unseen", *(str(other.absolute()) for other in unseen)] if unseen else []
-            _, memory = measure_process(words, place)
-            said = json.loads((place / "said.json").read_bytes())
-            each = [
+            words += ["--unseen", *(str(folder.absolute()) for folder in unseen)] if unseen else []
+            _, memory = measure_process(words, work_folder)
+            result = json.loads((work_folder / "result.json").read_bytes())
+            estimates = [
                 estimate_metrics(
-                    ScoredImages.of(records, np.array(probabilities), said["threshold"]),
+                    ScoredImages.of(records, np.array(probabilities), result["threshold"]),
                     COMPARED_METRICS,
                 )
-                for (_, records), probabilities in zip(shown, said["probabilities"], strict=True)
+                for (_, records), probabilities in zip(
+                    test_sets, result["probabilities"], strict=True
+                )
             ]
-            found.append(PeerResult(name, each, said["seconds"], memory))
-    return found
+            results.append(PeerResult(name, estimates, result["seconds"], memory))
+    return results
 
 
 def load_test_sets(data: Path, unseen: Sequence[Path]) -> list[tuple[Path, list[FaceRecord]]]:
-    """Folder and images of every set: the hold-out, and all of each further data set."""
+    """Return folder and records of every test set: the hold-out, and all of each other data set."""
     held = manifest.select_accepted(manifest.read_manifest(data), "hold-out")
     return [
         (data, held),
@@ -157,26 +157,28 @@ def load_test_sets(data: Path, unseen: Sequence[Path]) -> list[tuple[Path, list[
 
 
 def train_peer(
-    name: str, folder: Path, minutes: float, unseen: Sequence[Path], place: Path
+    name: str, folder: Path, minutes: float, unseen: Sequence[Path], work_folder: Path
 ) -> None:
-    """Trains one peer and writes what it says of the pictures that it has not seen."""
+    """Train one peer, and write its probabilities for the test sets."""
     from training import keras_startup
 
     keras_startup.start_keras()
     data = dataset.load_dataset(folder.parent, folder)
     started = time.monotonic()
-    judge = PEER_TRAINERS[name](data, started + 60 * minutes, place)
+    scorer = PEER_TRAINERS[name](data, started + 60 * minutes, work_folder)
     seconds = time.monotonic() - started
-    known = judge(load_pixels(data.folder, data.validation, get_image_side(data)))
+    validation_probabilities = scorer(
+        load_pixels(data.folder, data.validation, get_image_side(data))
+    )
     threshold = calibration.calibrate_probabilities(
-        known, data.encode_labels(data.validation), 0.05
+        validation_probabilities, data.encode_labels(data.validation), 0.05
     ).threshold
-    said = [
-        judge(load_pixels(*each, get_image_side(data))).tolist()
-        for each in load_test_sets(folder, unseen)
+    probabilities = [
+        scorer(load_pixels(*test_set, get_image_side(data))).tolist()
+        for test_set in load_test_sets(folder, unseen)
     ]
-    (place / "said.json").write_text(
-        json.dumps({"seconds": seconds, "threshold": threshold, "probabilities": said})
+    (work_folder / "result.json").write_text(
+        json.dumps({"seconds": seconds, "threshold": threshold, "probabilities": probabilities})
     )
 
 
@@ -191,34 +193,35 @@ def load_pixels(folder: Path, records: Sequence[FaceRecord], side: int) -> np.nd
     return np.concatenate([pixels for _, pixels in batches])
 
 
-def train_telltale(data: Dataset, deadline: float, place: Path) -> Scorer:
-    """`python -m training --bases mobilenet_v2`, its features not in any cache."""
+def train_telltale(data: Dataset, deadline: float, work_folder: Path) -> Scorer:
+    """`python -m training --bases mobilenet_v2`, without cached features."""
     import shutil
 
-    copy = place / "data" / "faces"
+    copy = work_folder / "data" / "faces"
     shutil.copytree(
-        data.folder, copy, ignore=shutil.ignore_patterns("features", "boundaries", "matrix")
+        data.folder,
+        copy,
+        ignore=shutil.ignore_patterns("features", "boundaries", "cross_generator"),
     )
     measure_process(
         ["training", "--bases", "mobilenet_v2", "--accept-shortcuts", "--dataset", "data/faces"],
-        place,
+        work_folder,
     )
     from training.onnx_models import open_onnx
 
     run = open_onnx(
-        saved_models.find_detector(place / "saved_models", None) / saved_models.ONNX_FILE
+        saved_models.find_detector(work_folder / "saved_models", None) / saved_models.ONNX_FILE
     )
     return lambda pixels: np.concatenate(
         [run(pixels[n : n + 8].astype(np.float32))[:, 0] for n in range(0, len(pixels), 8)]
     )
 
 
-def train_like_fastai(data: Dataset, deadline: float, place: Path) -> Scorer:
-    """An epoch of the head, then all of MobileNetV2 with a rate that rises and falls, for as many
-    epochs as there is time for.
+def train_like_fastai(data: Dataset, deadline: float, work_folder: Path) -> Scorer:
+    """Train the head for one epoch, then all of MobileNetV2 for as many epochs as time allows.
 
-    Mirrored pictures as augmentation. After the documentation of fastai's `fine_tune`; unlike
-    there, BatchNormalization stays frozen and all layers have one rate.
+    The learning rate rises and falls; mirrored images are the augmentation. It follows the
+    documentation of fastai's `fine_tune`; unlike there, BatchNormalization stays frozen and all layers have one learning rate.
     """
     import keras
 
@@ -264,8 +267,7 @@ PEER_TRAINERS: dict[str, Callable[[Dataset, float, Path], Scorer]] = {
     "Telltale, MobileNetV2, 30 trials": train_telltale,
     "fine-tuning as fastai does it, MobileNetV2": train_like_fastai,
 }
-"""Name, and what trains it: given the data set, when it has to end, and a folder; returns what
-judges pictures."""
+"""Training function by name: takes the data set, its deadline and a folder; returns a scorer."""
 
 if __name__ == "__main__":
     console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.speed.peers"))

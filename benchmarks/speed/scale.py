@@ -2,9 +2,9 @@
 
 Run `python -m benchmarks.speed.scale`.
 
-The features are as many numbers as MobileNetV2's top layer has. What is counted is the memory that
-the process has to itself; pages of the features that the system keeps in memory as long as nobody
-else needs it are told beside it.
+The features are as wide as MobileNetV2's top layer. The promise is about the process's own memory;
+the figure that includes pages of the features, which the system holds in memory as long as nobody
+else needs it, is reported beside it.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from training.features.feature_cache import advise_random_access
 
 FEATURE_WIDTH, WRITTEN_ROWS_PER_BLOCK = 1280, 10_000
 CLASS_SEPARATION = 0.15
-"""By how many deviations the two classes are apart in the first 32 numbers."""
+"""Distance of the two classes in the first 32 features, in standard deviations."""
 
 
 def main(
@@ -33,27 +33,29 @@ def main(
     trials: int = 16,
     epochs: int = 2,
     batch_size: int = 512,
-    place: Path | None = None,
+    work_folder: Path | None = None,
     out: Path | None = None,
 ) -> None:
-    """Writes the features, searches heads on them, and tells time and memory.
+    """Write the features, search heads on them, and report time and memory.
 
     Args:
-        rows: photographs and generated images.
-        trials: heads, trained at once.
-        epochs: of each.
+        rows: number of images, both classes together.
+        trials: number of heads, trained in one batch.
+        epochs: epochs of each trial.
         batch_size: rows of a training step.
-        place: folder for the features, five kilobytes a row; without it, one for temporary files.
+        work_folder: folder for the features, five kilobytes a row (default: a
+            temporary one).
         out: JSON file for the figures.
     """
     from training import keras_startup
 
     keras_startup.start_keras()
-    with tempfile.TemporaryDirectory(dir=place) as folder:
+    with tempfile.TemporaryDirectory(dir=work_folder) as folder:
         started = time.monotonic()
         values, labels = write_synthetic_features(Path(folder), rows)
         console.print_message(
-            f"{values.nbytes / 1e9:.1f} GB of features written in {time.monotonic() - started:.0f} s."
+            f"{values.nbytes / 1e9:.1f} GB of features written in "
+            f"{time.monotonic() - started:.0f} s."
         )
         from training.features.layout import Column
         from training.features.training_features import SplitFeatures, TrainingFeatures
@@ -61,18 +63,18 @@ def main(
         from training.run_folders import RunFolders
         from training.settings import SearchConfig
 
-        held = rows * 85 // 100
+        n_train = rows * 85 // 100
         columns = [Column(224, "top", "mean", 0, FEATURE_WIDTH)]
-        train = SplitFeatures(values[:held], labels[:held])
-        validation = SplitFeatures(values[held:], labels[held:])
+        train = SplitFeatures(values[:n_train], labels[:n_train])
+        validation = SplitFeatures(values[n_train:], labels[n_train:])
         features = {"mobilenet_v2": TrainingFeatures(columns, train, validation)}
         folders = RunFolders(Path(folder), Path(folder) / "logs", Path(folder))
         config = SearchConfig(
             tuner="random", trials=trials, epochs=epochs, batch_size=batch_size, seed=0
         )
         started = time.monotonic()
-        with watch_own_memory() as own:
-            found = search.search_heads(features, config, "", folders)
+        with watch_own_memory() as own_gb:
+            results = search.search_heads(features, config, "", folders)
         seconds = time.monotonic() - started
     figures = [
         Measurement(
@@ -85,14 +87,14 @@ def main(
             rows * epochs * trials / seconds,
             "/s",
         ),
-        Measurement("memory of its own, at its peak", max(own), "GB", promised_max=4.0),
+        Measurement("peak of its own memory", max(own_gb), "GB", promised_max=4.0),
         Measurement(
-            "the same with pages of the features that the system keeps",
+            "peak memory with the cached pages of the features",
             read_memory_gb("VmHWM"),
             "GB",
         ),
         Measurement(
-            "validation AUC of the best head", max(trial.auc for trial in found), promised_min=0.7
+            "validation AUC of the best head", max(trial.auc for trial in results), promised_min=0.7
         ),
     ]
     print_measurements("Scale", figures)
@@ -101,14 +103,14 @@ def main(
 
 
 def write_synthetic_features(folder: Path, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mapped features of shape (rows, 1, WIDTH), and labels."""
-    draw = np.random.default_rng(0)
-    labels = (draw.random(rows) < 0.5).astype(np.int64)
+    """Return memory-mapped features of shape (rows, 1, FEATURE_WIDTH), and labels."""
+    rng = np.random.default_rng(0)
+    labels = (rng.random(rows) < 0.5).astype(np.int64)
     values = np.memmap(
         folder / "features", dtype=np.float32, mode="w+", shape=(rows, 1, FEATURE_WIDTH)
     )
     for start in range(0, rows, WRITTEN_ROWS_PER_BLOCK):
-        part = draw.standard_normal(
+        part = rng.standard_normal(
             (min(WRITTEN_ROWS_PER_BLOCK, rows - start), FEATURE_WIDTH), dtype=np.float32
         )
         part[:, :32] += CLASS_SEPARATION * (
@@ -123,24 +125,24 @@ def write_synthetic_features(folder: Path, rows: int) -> tuple[np.ndarray, np.nd
 
 @contextlib.contextmanager
 def watch_own_memory() -> Iterator[list[float]]:
-    """What the process has to itself, in GB, ten times a second."""
-    found, over = [read_memory_gb("RssAnon")], threading.Event()
+    """Record the process's own memory in GB, ten times a second."""
+    samples_gb, stopped = [read_memory_gb("RssAnon")], threading.Event()
 
     def watch() -> None:
-        while not over.wait(0.1):
-            found.append(read_memory_gb("RssAnon"))
+        while not stopped.wait(0.1):
+            samples_gb.append(read_memory_gb("RssAnon"))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
-    yield found
-    over.set()
+    yield samples_gb
+    stopped.set()
     watcher.join()
 
 
-def read_memory_gb(what: str) -> float:
-    """A line of Linux's account of this process's memory, in GB."""
+def read_memory_gb(field: str) -> float:
+    """Return one field of /proc/self/status in GB."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(what)) * 1024 / 1e9
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024 / 1e9
 
 
 if __name__ == "__main__":

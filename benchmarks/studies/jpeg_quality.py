@@ -1,11 +1,11 @@
-"""`python -m benchmarks.studies.jpeg_quality data/faces --out FOLDER`: what the canonicaliser's
-random JPEG quality buys.
+"""Measure the effect of the canonicaliser's random JPEG quality.
 
-Logistic regression on MobileNetV2's taps is trained on pictures that end in a JPEG of a drawn
-quality, of one quality, or in none, each on the files as they are and on two stores that save
-photographs alone as JPEG; and judged on the hold-out under recompression, shrinking, and with the
-classes' codecs swapped. So it opens the hold-out, and the opening is counted. It takes six minutes
-on two busy cores; what was computed is kept in FOLDER.
+Run `python -m benchmarks.studies.jpeg_quality data/faces --out FOLDER`. Logistic regression on
+MobileNetV2's taps is trained on images that end in a JPEG of random quality, of one quality, or in
+none, each on the files as collected and on two stores that save only photographs as JPEG. It is
+evaluated on the hold-out under recompression, shrinking, and with the classes' codecs swapped, so
+this counts as an opening of the hold-out. It takes six minutes on two busy cores; computed features
+are cached in FOLDER.
 """
 
 import concurrent.futures
@@ -55,17 +55,17 @@ FINAL_JPEG_PIPELINES: dict[str, Callable[[DecodedFace, str], np.ndarray]] = {
     "always 90": lambda face, face_id: np.asarray(apply_jpeg(resize_square(face.square), 90)),
     "no JPEG": lambda face, face_id: np.asarray(resize_square(face.square)),
 }
-"""How a picture is prepared, for training and for judging alike; the first is the canonicaliser."""
+"""Preprocessing, the same for training and evaluation; the first is the canonicaliser."""
 
 
 @dataclass(frozen=True)
 class Collection:
-    """What the files were like that training saw.
+    """How the files of the training data were stored.
 
     Attributes:
-        stored: from the decoded square to the one that the collection holds.
-        quality: of its JPEGs.
-        jpeg: labels of the classes that it saved as JPEG; the others as PNG.
+        stored: maps the decoded square to the one that the collection stores.
+        quality: quality of its JPEGs.
+        jpeg: labels of the classes stored as JPEG; the others are PNG.
     """
 
     name: str
@@ -93,8 +93,7 @@ COLLECTIONS = (
 
 @dataclass(frozen=True)
 class TestCondition:
-    """How the hold-out's pictures come: passed on, or with other classes saved as JPEG than in
-    training (None: the same)."""
+    """A distortion of the hold-out, and the classes saved as JPEG (None: as in training)."""
 
     name: str
     distortion: Distortion = UNDISTORTED
@@ -117,7 +116,7 @@ TEST_CONDITIONS = (
 
 @dataclass(frozen=True)
 class ConditionResult:
-    """What one detector makes of the hold-out in one condition."""
+    """Metrics of one detector on the hold-out in one condition."""
 
     collection: str
     pipeline: str
@@ -129,10 +128,10 @@ class ConditionResult:
 
 @dataclass(frozen=True)
 class FeatureStore:
-    """Computes features and keeps them."""
+    """Compute features and cache them on disk."""
 
     folder: Path
-    keep: Path
+    cache_folder: Path
     extractor: Extractor
 
     def features(
@@ -142,11 +141,11 @@ class FeatureStore:
         pipeline: str,
         condition: TestCondition,
     ) -> np.ndarray:
-        """Float32, (images, width)."""
+        """Return features, float32, shape (images, width)."""
         what = f"{collection.name}; {pipeline}; {condition.name}"
         key = [self.extractor.name, what, [record.id for record in records]]
         return load_or_compute(
-            self.keep,
+            self.cache_folder,
             "features",
             key,
             partial(self._make, records, collection, pipeline, condition, what),
@@ -184,20 +183,20 @@ def compute_pixels(
 
 
 def evaluate_pipeline(
-    bench: FeatureStore, records: Sequence[FaceRecord], collection: Collection, pipeline: str
+    store: FeatureStore, records: Sequence[FaceRecord], collection: Collection, pipeline: str
 ) -> list[ConditionResult]:
-    """Trains on the train split, sets the threshold on the validation split, judges the hold-out
-    under every condition."""
+    """Train on the train split, set the threshold on the validation split, and evaluate the
+    hold-out under every condition."""
     train, validation, hold_out = (
         manifest.select_accepted(records, split) for split in splits.SPLITS
     )
     x, x_val = (
-        bench.features(part, collection, pipeline, TEST_CONDITIONS[0])[:, None]
+        store.features(part, collection, pipeline, TEST_CONDITIONS[0])[:, None]
         for part in (train, validation)
     )
     y, y_val = Dataset.encode_labels(train), Dataset.encode_labels(validation)
     features = TrainingFeatures(
-        bench.extractor.columns, SplitFeatures(x, y), SplitFeatures(x_val, y_val)
+        store.extractor.columns, SplitFeatures(x, y), SplitFeatures(x_val, y_val)
     )
     head = linear.fit_logistic_baseline(
         pipeline,
@@ -210,29 +209,31 @@ def evaluate_pipeline(
     threshold = calibration.calibrate_probabilities(head.probabilities, y_val, TARGET_FPR).threshold
     rows = []
     for condition in TEST_CONDITIONS:
-        found = bench.features(hold_out, collection, pipeline, condition).astype(np.float64)
-        said = calibration.sigmoid(found @ head.weights + head.bias)
-        values = estimate_metrics(ScoredImages.of(hold_out, said, threshold), REPORTED_METRICS)
+        found = store.features(hold_out, collection, pipeline, condition).astype(np.float64)
+        probabilities = calibration.sigmoid(found @ head.weights + head.bias)
+        values = estimate_metrics(
+            ScoredImages.of(hold_out, probabilities, threshold), REPORTED_METRICS
+        )
         rows.append(ConditionResult(collection.name, pipeline, condition.name, *values.values()))
     return rows
 
 
 def main(dataset: Annotated[Path, tyro.conf.Positional], out: Path) -> None:
-    """Train with and without the random JPEG quality, and judge on the hold-out, which counts as an
-    opening.
+    """Train with and without the random JPEG quality, and evaluate on the hold-out (counted as an
+    opening).
 
     Args:
         dataset: a collected data set.
-        out: folder for the table, the figure, and what is kept for a second run.
+        out: folder for the table, the figure, and cached features.
     """
     from training import keras_startup
 
     keras_startup.start_keras()
     records = manifest.read_manifest(dataset)
     splits.check_splits(records, splits.read_splits(dataset))
-    bench = FeatureStore(
+    store = FeatureStore(
         dataset,
-        out / "kept",
+        out / "features",
         Extractor(weights.find_base_weights(BASE_NAME), (IMAGE_SIDE_PX,), IMAGE_SIDE_PX),
     )
     opened = splits.record_hold_out_opening(dataset, "benchmarks.studies.jpeg_quality")
@@ -241,7 +242,7 @@ def main(dataset: Annotated[Path, tyro.conf.Positional], out: Path) -> None:
         row
         for each in COLLECTIONS
         for name in FINAL_JPEG_PIPELINES
-        for row in evaluate_pipeline(bench, records, each, name)
+        for row in evaluate_pipeline(store, records, each, name)
     ]
     for each in COLLECTIONS:
         console.print_table(
@@ -256,7 +257,7 @@ def main(dataset: Annotated[Path, tyro.conf.Positional], out: Path) -> None:
     )
 
 
-TABLE_COLUMNS = ("pictures", "final JPEG", "ROC AUC", "TPR", "FPR")
+TABLE_COLUMNS = ("images", "final JPEG", "ROC AUC", "TPR", "FPR")
 
 
 def format_cells(row: ConditionResult) -> tuple[str, ...]:
@@ -282,7 +283,7 @@ LINE_STYLES = {
 }
 PANEL_TITLES = {
     "auc": "ROC AUC",
-    "tpr": "generated images found (TPR)",
+    "tpr": "generated images detected (TPR)",
     "fpr": "photographs called generated (FPR)",
 }
 JOINED_CONDITION_COUNT = (

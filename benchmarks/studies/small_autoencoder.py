@@ -2,8 +2,8 @@
 
 Run `python -m benchmarks.studies.small_autoencoder PHOTOS OUT`.
 
-It has the layout of Stable Diffusion's in diffusers, a hundredth of the numbers, and is trained for
-some minutes on crops of the photographs. `python -m data_collection --generated
+It has the architecture of Stable Diffusion's in diffusers with a hundredth of the parameters, and
+is trained for some minutes on crops of the photographs. `python -m data_collection --generated
 reconstruction:100@OUT` then passes photographs through it.
 """
 
@@ -33,13 +33,13 @@ def main(
     minutes: float = 10,
     seed: int = 0,
 ) -> None:
-    """Trains and saves it.
+    """Train and save the autoencoder.
 
     Args:
         photos: folder with photographs, subfolders included.
         out: folder for the model.
-        minutes: as long as it learns.
-        seed: of crops and first weights; how far it gets depends on the machine as well.
+        minutes: training time.
+        seed: seed of crops and initial weights; the result also depends on the machine's speed.
     """
     import torch
     from diffusers import AutoencoderKL
@@ -51,7 +51,9 @@ def main(
         for picture in load_square(path)
     ]
     if not pictures:
-        raise console.PlainError(f"{photos} has no picture; name a folder with photographs.")
+        raise console.PlainError(
+            f"{photos} contains no readable image. Name a folder with photographs."
+        )
     torch.manual_seed(seed)
     model = AutoencoderKL(
         block_out_channels=LEVEL_CHANNELS,
@@ -86,13 +88,16 @@ def main(
             break
     model.eval().save_pretrained(out / "vae")
     console.print_message(
-        f"{out}, {sum(each.numel() for each in model.parameters()):,} numbers, from {len(pictures)} pictures."
+        f"{out}: {sum(weights.numel() for weights in model.parameters()):,} parameters, trained on "
+        f"{len(pictures)} images."
     )
 
 
 def load_square(path: Path) -> list[np.ndarray]:
-    """The centre square as float32 in -1..1, (3, side, side), side at most 384; nothing for what is
-    no picture."""
+    """Load the centre square as float32 in -1..1, shape (3, side, side), side at most 384.
+
+    Return an empty list for a file that is not an image.
+    """
     try:
         square = decode.decode_face(path.read_bytes()).square
     except decode.UnreadableImage:
@@ -102,20 +107,17 @@ def load_square(path: Path) -> list[np.ndarray]:
 
 
 def iterate_batches(
-    pictures: list[np.ndarray], draw: np.random.Generator, rows: int = 12, side: int = 96
+    pictures: list[np.ndarray], rng: np.random.Generator, rows: int = 12, side: int = 96
 ) -> Iterator[np.ndarray]:
     pictures = [picture for picture in pictures if picture.shape[1] >= side]
     while True:
         yield np.stack(
-            [
-                cut_random_crop(pictures[draw.integers(len(pictures))], draw, side)
-                for _ in range(rows)
-            ]
+            [cut_random_crop(pictures[rng.integers(len(pictures))], rng, side) for _ in range(rows)]
         )
 
 
-def cut_random_crop(picture: np.ndarray, draw: np.random.Generator, side: int) -> np.ndarray:
-    top, left = draw.integers(picture.shape[1] - side + 1, size=2)
+def cut_random_crop(picture: np.ndarray, rng: np.random.Generator, side: int) -> np.ndarray:
+    top, left = rng.integers(picture.shape[1] - side + 1, size=2)
     return picture[:, top : top + side, left : left + side]
 
 
