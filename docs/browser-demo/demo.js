@@ -1,4 +1,4 @@
-// Judges a picture with detector.onnx in the browser. card.json beside it says how to read the number: ONNX Runtime for the
+// Judge an image with detector.onnx in the browser. card.json beside it says how to read the number: ONNX Runtime for the
 // web gives a page no access to what a model file holds beside its graph (onnxruntime-web 1.30).
 
 import { Unreadable, canonical } from "./canonical.js";
@@ -48,9 +48,9 @@ async function check(card, model) {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", model));
   const hash = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
   const wrong = [
-    [hash !== card.sha256["detector.onnx"], "card.json is not of this detector.onnx; copy both from one saved detector."],
+    [hash !== card.sha256["detector.onnx"], "card.json does not belong to this detector.onnx; copy both from one saved detector."],
     [card.canonicaliser !== CANONICALISER, "This detector was trained by another version of Telltale than this page."],
-    [card.crop !== "centre", "This detector wants faces that were cut out, which this page cannot do."],
+    [card.crop !== "centre", "This detector needs cropped faces, which this page cannot provide."],
   ].find(([is]) => is);
   if (wrong) throw new Unreadable(wrong[1]);
 }
@@ -60,18 +60,18 @@ export function verdict({ real_below, generated_above }, probability) {
   return probability < real_below ? "real" : "can't tell";
 }
 
-async function look(file) {
-  const mine = ++turn;
-  say("Looking…");
+async function judgeFile(file) {
+  const request = ++turn;
+  say("Judging…");
   part("error").hidden = part("result").hidden = true;
   try {
     const { card, judge } = await detector;
     const { pixels, picture } = await canonical(file, card.image_size);
     const probability = await judge(pixels);
-    if (!Number.isFinite(probability)) throw new Unreadable("The detector gave no number for it.");
-    if (mine === turn) show(card, file.name, picture, probability);
+    if (!Number.isFinite(probability)) throw new Unreadable("The detector did not return a number.");
+    if (request === turn) show(card, file.name, picture, probability);
   } catch (error) {
-    if (mine === turn) fail(error);
+    if (request === turn) fail(error);
   }
 }
 
@@ -88,7 +88,7 @@ function show(card, name, picture, probability) {
   const canvas = part("picture");
   canvas.width = canvas.height = card.image_size;
   canvas.getContext("2d").drawImage(picture, 0, 0);
-  part("name").textContent = name || "the picture";
+  part("name").textContent = name || "the image";
   part("result").dataset.probability = probability;
   part("result").dataset.verdict = said;
   part("result").hidden = false;
@@ -113,10 +113,10 @@ function given(transfer) {
 
 part("file").addEventListener("change", (event) => {
   const file = event.target.files[0];
-  if (file) look(file);
+  if (file) judgeFile(file);
   event.target.value = ""; // the same file may be chosen again
 });
-document.addEventListener("paste", (event) => given(event.clipboardData) && look(given(event.clipboardData)));
+document.addEventListener("paste", (event) => given(event.clipboardData) && judgeFile(given(event.clipboardData)));
 // On the whole page, because a picture that is dropped beside the field would replace the page.
 document.addEventListener("dragover", (event) => {
   event.preventDefault();
@@ -127,8 +127,8 @@ document.addEventListener("drop", (event) => {
   event.preventDefault();
   part("drop").classList.remove("over");
   const file = given(event.dataTransfer);
-  if (file) look(file);
-  else fail(new Unreadable("That is no file; save the picture, then drop or choose it."));
+  if (file) judgeFile(file);
+  else fail(new Unreadable("That is not a file; save the image, then drop or choose it."));
 });
 
 const detector = opened();

@@ -180,7 +180,7 @@ def test_keyboard_readers_and_phones_are_served(tab):
     tab.evaluate("document.activeElement.blur()")
     tab.keyboard.press("Tab")
     assert tab.evaluate("document.activeElement.labels[0].textContent.trim()").startswith(
-        "Drop a picture"
+        "Drop an image"
     )
     assert tab.locator("section[aria-live=polite] #headline").inner_text()
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
@@ -203,9 +203,9 @@ def test_a_dropped_and_a_pasted_picture_are_judged(tab):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"sha256": {"detector.onnx": "another"}}, "card.json is not of this detector.onnx"),
+        ({"sha256": {"detector.onnx": "another"}}, "card.json does not belong to this detector.onnx"),
         ({"canonicaliser": 1}, "another version of Telltale"),
-        ({"crop": "face"}, "wants faces that were cut out"),
+        ({"crop": "face"}, "needs cropped faces"),
         (None, "card.json is missing beside this page"),
     ],
 )

@@ -245,7 +245,7 @@ def test_a_file_of_other_answers_is_left_alone(workplace, tmp_path, content):
     (tmp_path / "keep").write_text(content)
     done = run_command("detection", "--keep", tmp_path / "keep", tmp_path, cwd=workplace)
     assert (done.returncode, (tmp_path / "keep").read_text()) == (2, content)
-    assert "name another file with --keep" in done.stderr
+    assert "Name another file with --keep" in done.stderr
 
 
 def test_explaining_leaves_a_heat_map_beside_the_picture(workplace, tmp_path):

@@ -1,9 +1,9 @@
 "use strict";
-// The page of `python -m detection web`: it sends a picture to /api/detect of the same computer and shows the answer.
+// The page of `python -m detection web`: it sends an image to /api/detect of the same computer and shows the answer.
 
 const part = (id) => document.getElementById(id);
 let about = null;
-let turn = 0; // the newest question; answers to older ones are dropped
+let turn = 0; // number of the newest request; answers to older ones are dropped
 
 function show(id, visible) {
   part(id).hidden = !visible;
@@ -66,7 +66,7 @@ function tell(answer) {
   show("warnings", answer.warnings.length > 0);
   part("picture").src = answer.judged_square;
   part("picture-words").textContent = answer.drawn_with
-    ? `Drawn with ${answer.drawn_with}` : "The square that was judged.";
+    ? `Generated with ${answer.drawn_with}` : "The judged square.";
   part("map").src = answer.heat_map || "";
   show("map-figure", Boolean(answer.heat_map));
   part("map-not").textContent = answer.no_heat_map;
@@ -113,11 +113,11 @@ function judge(file) {
     ++turn;
     show("result", false);
     show("working", false);
-    part("error").textContent = `The picture has more than ${about.largest / 1e6} MB; choose a smaller one.`;
+    part("error").textContent = `The image has more than ${about.largest / 1e6} MB; choose a smaller one.`;
     show("error", true);
     return;
   }
-  ask("Looking…", "api/detect?explain=1", { method: "POST", body: file });
+  ask("Judging…", "api/detect?explain=1", { method: "POST", body: file });
 }
 
 function choose(name) {
@@ -163,7 +163,7 @@ document.addEventListener("drop", (event) => {
   if (file && event.target.closest("#photo-field")) part("photo").files = event.dataTransfer.files;
   else if (file) judge(file);
   else {
-    part("error").textContent = "That was no file. Save the picture first, then drop the file.";
+    part("error").textContent = "That was not a file. Save the image first, then drop the file.";
     show("error", true);
   }
 });
@@ -179,7 +179,7 @@ part("drawing").addEventListener("submit", (event) => {
   if (part("photo").files[0]) form.set("file", part("photo").files[0]);
   const button = event.target.querySelector("button");
   button.disabled = true;
-  ask("Drawing…", "api/draw", { method: "POST", body: form }).finally(() => { button.disabled = false; });
+  ask("Generating…", "api/draw", { method: "POST", body: form }).finally(() => { button.disabled = false; });
 });
 
 async function open() {
@@ -191,8 +191,8 @@ async function open() {
     return;
   }
   part("about").textContent = `Judged by ${about.detector} (${about.base}, trained on ${about.trained_on}).`;
-  part("where").textContent = about.local ? "Pictures stay on this computer; nothing of them is kept."
-    : "Pictures go to the computer that serves this page, unencrypted; nothing of them is kept there.";
+  part("where").textContent = about.local ? "Images stay on this computer and are not saved."
+    : "Images go, unencrypted, to the computer that serves this page, and are not saved there.";
   part("limits-of-files").textContent = `JPEG, PNG, WebP, BMP or TIFF, up to ${about.largest / 1e6} MB and 25 megapixels`;
   part("banner").textContent = about.banner;
   show("banner", Boolean(about.banner));

@@ -105,7 +105,7 @@ def test_everything_can_be_reached_with_the_keyboard(page):
     assert page.evaluate("document.activeElement.id") == "tab-judge"
     page.keyboard.press("ArrowRight")
     assert page.locator("#draw").is_visible() and page.locator("#judge").is_hidden()
-    page.get_by_text("Draws with dcgan").wait_for()
+    page.get_by_text("Generates with dcgan").wait_for()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "file"
@@ -155,10 +155,10 @@ def test_a_face_is_drawn_from_a_prompt_and_judged(browser, serve, tmp_path):
         page = browser.new_page()
         page.goto(f"http://127.0.0.1:{drawing.port}/")
         page.get_by_text("Judged by toy").wait_for()
-        page.get_by_role("tab", name="Draw a face").click()
+        page.get_by_role("tab", name="Generate a face").click()
         page.get_by_label("Prompt").fill("a photo of the face of an old fisherman")
         page.get_by_label("Seed").fill("7")
-        page.get_by_role("button", name="Draw and judge").click()
+        page.get_by_role("button", name="Generate and judge").click()
         page.locator("#result").wait_for(timeout=240_000)
         assert "seed 7" in page.locator("#picture-words").inner_text()
         assert page.locator("#picture").evaluate("image => image.naturalWidth") == 448
