@@ -203,7 +203,10 @@ def test_a_dropped_and_a_pasted_picture_are_judged(tab):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"sha256": {"detector.onnx": "another"}}, "card.json does not belong to this detector.onnx"),
+        (
+            {"sha256": {"detector.onnx": "another"}},
+            "card.json does not belong to this detector.onnx",
+        ),
         ({"canonicaliser": 1}, "another version of Telltale"),
         ({"crop": "face"}, "needs cropped faces"),
         (None, "card.json is missing beside this page"),
