@@ -221,7 +221,8 @@ def train_like_fastai(data: Dataset, deadline: float, work_folder: Path) -> Scor
     """Train the head for one epoch, then all of MobileNetV2 for as many epochs as time allows.
 
     The learning rate rises and falls; mirrored images are the augmentation. It follows the
-    documentation of fastai's `fine_tune`; unlike there, BatchNormalization stays frozen and all layers have one learning rate.
+    documentation of fastai's `fine_tune`; unlike there, BatchNormalization stays frozen and all
+    layers have one learning rate.
     """
     import keras
 

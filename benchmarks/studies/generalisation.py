@@ -237,10 +237,8 @@ def measure_recipe(recipe: Recipe, folder: Path, out: Path) -> dict:
         plain_json.convert_to_plain(vars(settings)),
         recipe.kind.__name__,
     ]
-    path = (
-        out
-        / f"{hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:16]}.json"
-    )
+    key_text = json.dumps(key, sort_keys=True, default=str)
+    path = out / f"{hashlib.sha256(key_text.encode()).hexdigest()[:16]}.json"
     if path.is_file():
         return json.loads(path.read_bytes())
     console.print_heading(recipe.name)

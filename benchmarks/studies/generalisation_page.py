@@ -21,50 +21,53 @@ face or only a small one, so rows of different crops also differ in their test i
 
 COMBINED_TEXT = """## Together
 
-With the face cut out, sources balanced, the strong penalty and a voice for each generator, except where the name says so.
+Face crops, balanced sources, the strong penalty and one output per generator, except where the
+name says otherwise.
 """
 
-SEARCH_TEXT = """## What training finds
+SEARCH_TEXT = """## Heads from training's search
 
-`python -m training --bases mobilenet_v2`: heads searched for what they know of the known generators, with a voice for each of
-them, five in a committee, two views of every training image; the last row is the default. Its threshold is from the validation
-images alone, so its false alarms scatter more.
+`python -m training --bases mobilenet_v2`: heads searched on the known generators, with one output
+per generator, ensembles of five, two views of every training image; the last row is the default.
+Its threshold is set on the validation images alone, so its false alarms vary more.
 """
 
-UNFROZEN_TEXT = """## Blocks opened
+UNFROZEN_TEXT = """## Unfrozen blocks
 
-MobileNetV2 from block 14 upwards, trained together with one linear head on all taps, from ridge regression on; the epoch with
-the lowest loss on the validation images counts. Threshold as in the search.
+MobileNetV2 from block 14 upwards, trained together with one linear head on all taps that starts
+from ridge regression; the epoch with the lowest validation loss counts. Threshold as in the search.
 """
 
 SMALL_IMAGES_TEXT = """## Another GAN, at 64 px
 
-All sources once more at 64 px, because the faces of the sample's DCGAN have no more; the laboratory photographs that come with
-them are a third real source. Without reconstructions.
+All sources again at 64 px, the size of the sample's DCGAN faces; the laboratory photographs that
+come with them are a third real source. Without reconstructions.
 """
 
 CHOICES_TEXT = """## Chosen without the generator that tests it
 
-Of all recipes the one with the best mean of two: the AUC on each *other* generator when that was left out as well, and the AUC
-on the known ones; both on training and validation images only. The last column says whether that is a way to choose: the rank
-correlation (Spearman), over all recipes, of that mean with the AUC on the generator left out.
+The chosen recipe has the best mean of two values: the AUC on each *other* generator when that was
+left out as well, and the AUC on the known ones; both on training and validation images only. The
+last column shows whether this criterion works: the rank correlation (Spearman), over all recipes,
+of that mean with the AUC on the generator left out.
 """
 
 REAL_SOURCES_TEXT = """## A real source left out, too
 
-AUC against photographs of a source that was never seen, and how many of those are called generated.
+AUC against photographs of an unseen source, and the share of those that is called generated.
 """
 
 HISTORY_TEXT = """## The same faces in other files
 
-Test images go through the size and JPEG quality of the other class's sources. The largest change, over all heads of a recipe,
-in the share that is called generated.
+Test images are given the size and JPEG quality of the other class's sources. The table shows the
+largest change, over all heads of a recipe, in the share that is called generated.
 """
 
 ABSTENTION_TEXT = """## Knowing what it does not know
 
-Images of the generator left out that are called real outside the band of doubt, before and after images far from all training
-images get *can't tell*; and the share of known photographs of the hold-out that this costs a verdict.
+Images of the generator left out that are called real outside the abstention band, before and after
+out-of-distribution images get *can't tell*; and the share of the hold-out's known photographs that
+get no verdict as a result.
 """
 
 
@@ -130,7 +133,8 @@ def format_number(value: float | None, digits: int = 3) -> str:
 def format_estimate(given: dict, digits: int = 3) -> str:
     if given["value"] is None or given["low"] is None:
         return format_number(given["value"], digits)
-    return f"{format_number(given['value'], digits)} ({format_number(given['low'], 2)} to {format_number(given['high'], 2)})"
+    low, high = format_number(given["low"], 2), format_number(given["high"], 2)
+    return f"{format_number(given['value'], digits)} ({low} to {high})"
 
 
 def _describe_sources(row: dict) -> str:
@@ -190,7 +194,7 @@ def _render_choices(rows: Mapping[str, dict], choices: Mapping[str, str], start:
         "chosen",
         f"{start}: AUC",
         "chosen: AUC",
-        "found at the threshold",
+        "detected at the threshold",
         "rank correlation",
     ]
     return (
@@ -232,7 +236,7 @@ def _render_real_sources(rows: Mapping[str, dict], names: Sequence[str]) -> str:
                 calls = format_estimate(cell["tpr"], 2), format_estimate(alarms[0]["fpr"], 2)
                 lines.append([name, each["name"], format_estimate(cell["auc"]), *calls])
     return measuring.render_markdown_table(
-        ["recipe", "left out", "AUC", "found", "false alarms"], lines
+        ["recipe", "left out", "AUC", "detected", "false alarms"], lines
     )
 
 
@@ -245,15 +249,20 @@ def _render_history(rows: Mapping[str, dict]) -> str:
             for other in each["reprocessed"]
             if other["change"]["low"] is not None
         ]
-        each, most = max(changes, key=lambda pair: abs(pair[1]["change"]["value"]))
-        what = "photographs" if most["label"] == "generated" else "generated images"
-        change = most["change"]
-        told = f"{change['value']:+.2f} ({change['low']:+.2f} to {change['high']:+.2f})"
+        outcome, largest = max(changes, key=lambda pair: abs(pair[1]["change"]["value"]))
+        what = "photographs" if largest["label"] == "generated" else "generated images"
+        change = largest["change"]
+        change_text = f"{change['value']:+.2f} ({change['low']:+.2f} to {change['high']:+.2f})"
         lines.append(
-            [name, each["name"], f"{what}, as {most['source']} ({most['processing']})", told]
+            [
+                name,
+                outcome["name"],
+                f"{what}, as {largest['source']} ({largest['processing']})",
+                change_text,
+            ]
         )
     return measuring.render_markdown_table(
-        ["recipe", "left out", "what goes through what", "change"], lines
+        ["recipe", "left out", "reprocessed images", "change"], lines
     )
 
 
@@ -264,7 +273,9 @@ def _render_abstention(
     for name in names:
         known = find_outcome(rows[name], NOTHING_LEFT_OUT)["false_alarms"]
         costs = ", ".join(
-            f"{each['source']} {format_estimate(each['sure']['far'], 2)}" for each in known
+            f"{alarms['source']} "
+            f"{format_estimate(alarms['confident_errors']['out_of_distribution'], 2)}"
+            for alarms in known
         )
         for generator in generators:
             sure = find_outcome(rows[name], generator)["cells"][0]["confident_errors"]
@@ -278,5 +289,12 @@ def _render_abstention(
                 ]
             )
     return measuring.render_markdown_table(
-        ["recipe", "left out", "called real", "the same, and not far", "photographs too far"], lines
+        [
+            "recipe",
+            "left out",
+            "called real",
+            "called real, in distribution",
+            "photographs out of distribution",
+        ],
+        lines,
     )
