@@ -1,4 +1,5 @@
-"""collect(): sources -> originals, canonical pictures and manifest rows -> groups -> frozen splits -> summary -> audit."""
+"""collect(): sources -> originals, canonical pictures and manifest rows -> groups -> frozen splits
+-> summary -> audit."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,8 @@ def collect_dataset(settings: CollectionSettings) -> None:
     """Gathers a data set, or carries on with one; then audits it.
 
     Raises:
-        PlainError: a source that is none or cannot start, too few images, or settings that differ from the data set's.
+        PlainError: a source that is none or cannot start, too few images, or settings that differ
+            from the data set's.
     """
     asked = parse_requested_sources(settings)
     with atomic_files.lock_folder(settings.folder):
@@ -56,7 +58,8 @@ def collect_dataset(settings: CollectionSettings) -> None:
 
 
 def pregenerate(settings: CollectionSettings) -> None:
-    """Draws this process's share of every Stable Diffusion source; the next collection takes the pictures in."""
+    """Draws this process's share of every Stable Diffusion source; the next collection takes the
+    pictures in."""
     import torch
     from accelerate import PartialState
 
@@ -69,10 +72,12 @@ def pregenerate(settings: CollectionSettings) -> None:
 
 
 def pregenerate_on_ray(settings: CollectionSettings) -> None:
-    """Draws every Stable Diffusion source on a Ray cluster; the next collection takes the pictures in."""
+    """Draws every Stable Diffusion source on a Ray cluster; the next collection takes the pictures
+    in."""
     for one in _list_pregenerable_sources(settings):
         console.print_message(
-            f"{one.request.source}: {ray_generation.generate_missing_on_ray(one)} faces drawn by the cluster."
+            f"{one.request.source}: {ray_generation.generate_missing_on_ray(one)} faces drawn by "
+            "the cluster."
         )
 
 
@@ -82,7 +87,8 @@ def _list_pregenerable_sources(settings: CollectionSettings) -> Iterator[Request
             yield one
         elif one.label == "generated":
             console.print_warning(
-                f"Only stable-diffusion is drawn ahead; {one.request.source} is left to the collection."
+                f"Only stable-diffusion is drawn ahead; {one.request.source} is left to the "
+                "collection."
             )
 
 
@@ -129,7 +135,8 @@ def ensure_frozen_settings(
 ) -> list[FaceRecord]:
     """Saves the settings of a new data set; refuses to mix others into an old one.
 
-    Returns the known rows; none if nothing was accepted with other settings, because then these begin anew.
+    Returns the known rows; none if nothing was accepted with other settings, because then these
+    begin anew.
 
     Raises:
         PlainError: the data set has other settings, or its file of them is missing or damaged.
@@ -176,7 +183,8 @@ def freeze_splits(records: Sequence[FaceRecord], settings: CollectionSettings) -
     path = splits.splits_path(settings.folder)
     if not path.exists() and any(record.group for record in records):
         raise console.PlainError(
-            f"{path} is missing; restore it from a copy. It is not made anew, because it also says how often the hold-out was "
+            f"{path} is missing; restore it from a copy. It is not made anew, because it also "
+            "says how often the hold-out was "
             "opened.",
             console.EXIT_DISK,
         )
@@ -187,7 +195,8 @@ def freeze_splits(records: Sequence[FaceRecord], settings: CollectionSettings) -
     )
     if any(record.group and record.group not in frozen.groups for record in records):
         raise console.PlainError(
-            f"{path} and manifest.jsonl are not of the same state of the data set; restore both from one copy.",
+            f"{path} and manifest.jsonl are not of the same state of the data set; restore both "
+            "from one copy.",
             console.EXIT_DISK,
         )
     placed = splits.assign_splits(records, frozen)
@@ -201,7 +210,8 @@ def freeze_splits(records: Sequence[FaceRecord], settings: CollectionSettings) -
             manifest.LABELS
         ):
             console.print_warning(
-                f"The {split} split lacks a class: its images form too few groups. Collect more sources."
+                f"The {split} split lacks a class: its images form too few groups. Collect more "
+                "sources."
             )
     return placed
 

@@ -1,4 +1,5 @@
-"""What happens to one offered image after the other: examined, accepted or rejected with a reason, written, then a row."""
+"""What happens to one offered image after the other: examined, accepted or rejected with a reason,
+written, then a row."""
 
 import concurrent.futures
 import itertools
@@ -27,7 +28,8 @@ BLANK_IMAGES_BEFORE_STOP = 16
 
 @dataclass(frozen=True)
 class ExaminedImage:
-    """A row with the bytes that belong to it: the original and, if it was accepted, its canonical picture."""
+    """A row with the bytes that belong to it: the original and, if it was accepted, its canonical
+    picture."""
 
     record: FaceRecord
     original: bytes = b""
@@ -35,7 +37,8 @@ class ExaminedImage:
 
 
 LoadedImage = tuple[CandidateFace, bytes | Exception | None]
-"""A face with its bytes, with what went wrong instead, or with None where it is still to be loaded."""
+"""A face with its bytes, with what went wrong instead, or with None where it is still to be
+loaded."""
 
 
 def ingest_images(
@@ -44,7 +47,8 @@ def ingest_images(
     """Examines what is not known yet, a batch at a time, and writes files first, rows after them.
 
     Raises:
-        PlainError: only black pictures are drawn, or facts are told of images that are placed already.
+        PlainError: only black pictures are drawn, or facts are told of images that are placed
+            already.
     """
     names = {(record.label, record.source, record.file): record for record in known}
     unseen = [
@@ -70,14 +74,17 @@ def ingest_images(
                 _stop_if_all_blank(new, found)
     if late:
         raise console.PlainError(
-            f"{len(late)} images of {late[0].source} were collected before without what --facts says of them now, "
-            f"{late[0].file} for one. Splits are frozen and cannot follow; collect anew under another --dataset name."
+            f"{len(late)} images of {late[0].source} were collected before without what --facts "
+            "says of them now, "
+            f"{late[0].file} for one. Splits are frozen and cannot follow; collect anew under "
+            "another --dataset name."
         )
     return new
 
 
 def _is_already_ingested(face: CandidateFace, record: FaceRecord | None) -> bool:
-    """Whether the face need not be loaded; one that came out black is, if it is to be drawn with other settings now."""
+    """Whether the face need not be loaded; one that came out black is, if it is to be drawn with
+    other settings now."""
     if not face.lasting or record is None:
         return False
     return record.reason != SINGLE_COLOUR_REASON or all(
@@ -86,7 +93,8 @@ def _is_already_ingested(face: CandidateFace, record: FaceRecord | None) -> bool
 
 
 def _has_new_facts(face: CandidateFace, record: FaceRecord | None) -> bool:
-    """Whether a file's facts (drawn faces have none beside their own) are others than those it was collected with."""
+    """Whether a file's facts (drawn faces have none beside their own) are others than those it was
+    collected with."""
     if record is None or not record.accepted or face.drawn_with:
         return False
     return any(
@@ -103,7 +111,8 @@ def _stop_if_all_blank(new: Sequence[FaceRecord], found: Sequence[CandidateFace]
         raise console.PlainError(
             f"The first {BLANK_IMAGES_BEFORE_STOP} pictures by {found[0].source} came out in a "
             "single colour: its safety checker refuses "
-            "them, or the model is broken. Give --no-safety-checker, other prompts, or another model."
+            "them, or the model is broken. Give --no-safety-checker, other prompts, or another "
+            "model."
         )
 
 
@@ -113,7 +122,8 @@ def _iterate_new_records(
     settings: CollectionSettings,
     late: list[CandidateFace],
 ) -> Iterator[FaceRecord | None]:
-    """Yields every new row, None for a row that is known; while one batch is written, the next one is examined.
+    """Yields every new row, None for a row that is known; while one batch is written, the next one
+    is examined.
 
     What is known but has other facts now is added to `late`.
     """
@@ -157,7 +167,8 @@ def _iterate_new_records(
 
 
 def _iterate_batches(unseen: Sequence[CandidateFace]) -> Iterator[list[LoadedImage]]:
-    """Batches of what lies ready; what is drawn comes one by one, so that a kill costs no more than what is being drawn."""
+    """Batches of what lies ready; what is drawn comes one by one, so that a kill costs no more than
+    what is being drawn."""
     for together, run in itertools.groupby(unseen, key=lambda face: face.together):
         faces = list(run)
         if together:
@@ -250,7 +261,8 @@ def _reject_duplicate(examined: ExaminedImage, owner: dict[str, FaceRecord]) -> 
 
 
 def reject_conflicting_labels(records: Sequence[FaceRecord], folder: Path) -> list[FaceRecord]:
-    """Takes out images that are offered under both labels: at least one of the two is wrong, and nobody knows which."""
+    """Takes out images that are offered under both labels: at least one of the two is wrong, and
+    nobody knows which."""
     others = {
         record.id: record for record in records if record.reason.startswith(BOTH_LABELS_REASON)
     }
@@ -259,14 +271,18 @@ def reject_conflicting_labels(records: Sequence[FaceRecord], folder: Path) -> li
         return list(records)
     one, other = doubtful[0], others[doubtful[0].id]
     console.print_warning(
-        f"{len(doubtful)} images have both labels and are left out, {one.source}/{one.file} and {other.source}/{other.file} "
-        "for one. If a folder was given under the wrong label, collect anew under another --dataset name."
+        f"{len(doubtful)} images have both labels and are left out, {one.source}/{one.file} and "
+        f"{other.source}/{other.file} "
+        "for one. If a folder was given under the wrong label, collect anew under another "
+        "--dataset name."
     )
     kept = [
         replace(
             record,
             status="rejected",
-            reason=f"{BOTH_LABELS_REASON}: also {others[record.id].source}/{others[record.id].file}",
+            reason=(
+                f"{BOTH_LABELS_REASON}: also {others[record.id].source}/{others[record.id].file}"
+            ),
         )
         if record.accepted and record.id in others
         else record

@@ -1,4 +1,4 @@
-"""What every source needs, shown as one table before anything starts."""
+"""Check what every source needs, and show it as one table before anything starts."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from runtime import console
 def check_requirements(
     asked: Sequence[RequestedSource], known: Sequence[FaceRecord], folder: Path
 ) -> None:
-    """Shows the table, unless every source is at hand or was collected before.
+    """Show the table, unless every source is available or was collected before.
 
     Raises:
         PlainError: something is missing; nothing was started.
@@ -30,12 +30,13 @@ def check_requirements(
     missing = [need.what for _, need in needs if not need.there]
     if missing:
         raise console.PlainError(
-            f"Missing: {', '.join(dict.fromkeys(missing))}. Nothing was started; the last column of the table names what does "
+            f"Missing: {', '.join(dict.fromkeys(missing))}. Nothing was started; the last column "
+            "of the table names what does "
             "without it."
         )
 
 
 def _is_complete(one: RequestedSource, had: Counter) -> bool:
-    """Whether a source that asks for a number of images has given them before."""
+    """Return whether a source that asks for a number of images has given that many before."""
     count = one.request.argument.rpartition(":")[2].partition("@")[0]
     return count.isdigit() and len(count) < 10 and had[one.label, one.request.source] >= int(count)

@@ -1,5 +1,5 @@
-"""Recipes: options of `python -m data_collection` kept in a TOML file, so that a run can be
-repeated exactly."""
+"""Recipes: options of `python -m data_collection` in a TOML file, so that a run can be repeated
+exactly."""
 
 import argparse
 import dataclasses
@@ -24,8 +24,8 @@ OMITTED_OPTIONS = ("recipe", "data", "logs", "audit")
 def parse_collection_settings(
     words: Sequence[str], command: str = "data_collection", about: str = ""
 ) -> CollectionSettings:
-    """Reads the options of a command line; those of its --recipe come first, so that what is typed
-    wins or adds to them.
+    """Parse a command line; options of its --recipe come first, so that typed ones override or
+    extend them.
 
     Args:
         command, about: for --help.
@@ -40,7 +40,7 @@ def parse_collection_settings(
 
 
 def read_recipe(recipe: str) -> dict[str, Any]:
-    """The values of a recipe, by name or by path.
+    """Return the values of a recipe, given by name or by path.
 
     Raises:
         PlainError: there is no such recipe, or it is no TOML.
@@ -62,7 +62,7 @@ def read_recipe(recipe: str) -> dict[str, Any]:
 
 
 def read_recipe_note(recipe: str | None) -> str:
-    """What the recipe says of the data set that it makes."""
+    """Return the recipe's note about its data set."""
     return str(read_recipe(recipe).get("note", "")) if recipe else ""
 
 
@@ -83,7 +83,7 @@ def _format_options(values: dict[str, Any], recipe: str) -> list[str]:
 
 
 def write_recipe(settings: CollectionSettings, something_new: bool = True) -> None:
-    """Writes this run's options: DATA/DATASET/recipe.toml, and recipe-2.toml and so on for runs
+    """Write this run's options: DATA/DATASET/recipe.toml, then recipe-2.toml and so on for runs
     that added to it."""
     # A JSON string, number, boolean or list of strings is TOML, too.
     lines = (

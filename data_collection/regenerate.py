@@ -1,5 +1,5 @@
-"""redraw(): draws one image of a data set again, alone, from its row in the manifest, and compares
-it with the one kept."""
+"""regenerate_image(): generate one image of a data set again from its row in the manifest, and
+compare it with the stored one."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from runtime import atomic_files, console
 
 
 def regenerate_image(folder: Path, file: str, out: Path) -> None:
-    """Writes the picture to `out` and says how far it is from the original.
+    """Write the image to `out` and print how far it is from the original.
 
     Raises:
         PlainError: no such image, or none that can be drawn again.
@@ -27,7 +27,8 @@ def regenerate_image(folder: Path, file: str, out: Path) -> None:
         for one in (stored_images.read_original(folder, record), data)
     )
     console.print_message(
-        f"{out} is {record.file} drawn again; its pixels differ by {np.abs(kept - again).max()} grey levels at most."
+        f"{out} is {record.file} drawn again; its pixels differ by {np.abs(kept - again).max()} "
+        "grey levels at most."
     )
 
 
@@ -50,7 +51,8 @@ def _find_record(records: list[FaceRecord], file: str, folder: Path) -> FaceReco
     ]
     if len(fitting) != 1:
         raise console.PlainError(
-            f"{len(fitting) or 'No'} accepted images of {folder} are called {file}; give a `file`, or the beginning of an `id` "
+            f"{len(fitting) or 'No'} accepted images of {folder} are called {file}; give a "
+            "`file`, or the beginning of an `id` "
             "where several have one name, as in manifest.jsonl."
         )
     return fitting[0]

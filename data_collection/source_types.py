@@ -1,4 +1,5 @@
-"""Faces as a source offers them, before anything is decided: a name, what is known of it, and a way to get its bytes."""
+"""Faces as a source offers them, before anything is decided: a name, what is known of it, and a way
+to get its bytes."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +12,8 @@ from runtime import console
 
 
 class UnavailableImage(Exception):
-    """The source names something that holds no bytes of its own; the message is the reason, in words."""
+    """The source names something that holds no bytes of its own; the message is the reason, in
+    words."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +22,13 @@ class CandidateFace:
 
     Attributes:
         load: returns the original bytes; raises NotAFile or OSError when there are none.
-        lasting: whether `file` always means the same bytes, so that a known one need not be loaded again.
-        together: loads many faces of one source in one go, where that is much faster than one by one: yields every
-            face with its bytes, or with the NotAFile or OSError that took their place.
-        again: the face to be had instead if this one comes out in a single colour, as a safety checker leaves it.
+        lasting: whether `file` always means the same bytes, so that a known one need not be loaded
+            again.
+        together: loads many faces of one source in one go, where that is much faster than one by
+            one: yields every face with its bytes, or with the NotAFile or OSError that took their
+            place.
+        again: the face to be had instead if this one comes out in a single colour, as a safety
+            checker leaves it.
     """
 
     label: str
@@ -51,7 +56,8 @@ class SourceRequest:
         source: the name that its rows get.
         facts: of the CSV files, by file name.
         settings: of the whole run.
-        photographs: the accepted photographs of the data set; a generator is asked after they have been collected.
+        photographs: the accepted photographs of the data set; a generator is asked after they have
+            been collected.
     """
 
     argument: str
@@ -66,11 +72,14 @@ class Source:
     """One row of REAL_SOURCES or GENERATORS.
 
     Attributes:
-        find: everything that it offers, in a fixed order; nothing slow or paid for happens before `load`.
+        find: everything that it offers, in a fixed order; nothing slow or paid for happens before
+            `load`.
         example: how it is written on the command line.
         needs: what must be there before it can start.
-        name: of its rows, made from the argument but not from the count; the kind's own name if there is none.
-        check: refuses, before anything starts, what cannot be had or would not be the same source as the known rows.
+        name: of its rows, made from the argument but not from the count; the kind's own name if
+            there is none.
+        check: refuses, before anything starts, what cannot be had or would not be the same source
+            as the known rows.
     """
 
     find: "Callable[[SourceRequest], list[CandidateFace]]"
@@ -99,6 +108,7 @@ def parse_count(kind: str, argument: str, default: int) -> int:
     if text and not re.fullmatch("0*[1-9][0-9]{0,5}|1000000", text):
         asked = text if len(text) < 40 else f"{text[:40]}..."
         raise console.PlainError(
-            f"{kind}:{argument[:80]} asks for {asked!r} faces; give a whole number up to 1000000, as in {kind}:400."
+            f"{kind}:{argument[:80]} asks for {asked!r} faces; give a whole number up to 1000000, "
+            f"as in {kind}:400."
         )
     return int(text or default)

@@ -14,8 +14,7 @@ from runtime import console
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Writes a file so that it is either there whole or not at all: temporary name, fsync,
-    rename."""
+    """Write a file so that it is complete or absent: temporary name, fsync, rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -29,7 +28,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def flush_to_disk(path: Path) -> None:
-    """Returns when a file is on disk; for a folder, when the names in it are."""
+    """Return once a file is on disk; for a folder, once the names in it are."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -39,7 +38,7 @@ def flush_to_disk(path: Path) -> None:
 
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Holds the data set's lock; the system frees it when the process ends, however it ends."""
+    """Hold the lock of a folder; the system frees it when the process ends, however it ends."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with filelock.FileLock(folder / ".lock", timeout=0):
@@ -51,7 +50,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 def remove_temp_files(folder: Path) -> None:
-    """Removes the temporary files that a killed run has left."""
+    """Delete the temporary files that a killed run left in a data set."""
     for pattern in (".*.tmp", "originals/**/.*.tmp", "images/**/.*.tmp"):
         for path in folder.glob(pattern):
             path.unlink()

@@ -1,5 +1,5 @@
-"""Folders that get their name when everything in them is on disk; what a crash left of one goes
-when the next is written."""
+"""Create folders that get their final name once all their content is on disk; leftovers of a crash
+are removed when the next one is written."""
 
 import contextlib
 import secrets
@@ -16,7 +16,7 @@ TEMPORARY_FOLDER_SUFFIX = ".telltale-tmp"
 
 @contextlib.contextmanager
 def create_temporary_folder(folder: Path, name: str) -> Iterator[Path]:
-    """A new folder inside `folder` to write into; what is in it is gone afterwards, unless it was
+    """Create a new folder inside `folder` to write into; it is deleted at the end unless it was
     moved away.
 
     A lock beside it lasts as long as its process, on whatever machine that runs: without it the
@@ -43,6 +43,6 @@ def _remove_stale_folders(folder: Path) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Returns when everything in a folder is on disk."""
+    """Return once everything in a folder is on disk."""
     for path in (*folder.rglob("*"), folder):
         atomic_files.flush_to_disk(path)

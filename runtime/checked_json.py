@@ -1,4 +1,4 @@
-"""JSON of files that a crash may have torn, or that somebody may have made to hurt."""
+"""Parse JSON files that a crash may have torn or that someone may have made to do harm."""
 
 import json
 from typing import Any, TypeVar
@@ -9,10 +9,10 @@ ParsedType = TypeVar("ParsedType")
 
 
 def parse_json(data: bytes | str) -> Any:
-    """What it says.
+    """Parse JSON.
 
     Raises:
-        ValueError: it is no JSON, or is nested deeper than Python follows.
+        ValueError: it is not JSON, or is nested too deeply for Python.
     """
     try:
         return json.loads(data)
@@ -21,9 +21,9 @@ def parse_json(data: bytes | str) -> Any:
 
 
 def parse_json_as(data: bytes | str, kind: type[ParsedType]) -> ParsedType:
-    """What it says as a dataclass, every field of which has its type.
+    """Parse JSON into a dataclass and check the type of every field.
 
     Raises:
-        ValueError: it is no JSON, or does not say what the dataclass asks for.
+        ValueError: it is not JSON, or does not match the dataclass.
     """
     return msgspec.convert(parse_json(data), kind)

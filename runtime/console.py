@@ -1,4 +1,4 @@
-"""What people see in the terminal: headings, tables, progress, and errors as one plain sentence."""
+"""Terminal output: headings, tables, progress, and errors as one plain sentence."""
 
 import errno
 import os
@@ -65,10 +65,10 @@ NUMBER_START_CHARACTERS = "0123456789.-+\N{MINUS SIGN}\N{EN DASH}"
 
 
 class PlainError(Exception):
-    """Something a person can mend; shown as one sentence, without a traceback.
+    """An error that a person can fix; shown as one sentence, without a traceback.
 
     Args:
-        sentence: what was received and what to do about it.
+        sentence: what happened, then what to do.
         exit_code: one of the codes above.
     """
 
@@ -90,17 +90,17 @@ def print_warning(text: str) -> None:
 
 
 def sanitise_text(text: str) -> str:
-    """The text without characters that steer a terminal; file names are written by strangers."""
+    """Replace characters that control a terminal; file names are written by strangers."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def sanitise_line(text: str) -> str:
-    """The same for what must not look like several lines."""
+    """Replace line breaks too, in text that must stay on one line."""
     return sanitise_text(text).replace("\n", "\N{REPLACEMENT CHARACTER}")
 
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Prints a table; columns of numbers are aligned to the right."""
+    """Print a table; columns of numbers are aligned to the right."""
     texts = [[sanitise_text(str(cell)) for cell in row] for row in rows]
     drawn = rich.table.Table(
         title=title,
@@ -125,8 +125,8 @@ class _SpeedColumn(rich.progress.ProgressColumn):
 
 
 def track_progress(items: Iterable[Item], what: str, total: int) -> Iterable[Item]:
-    """Yields the items while a bar on standard error shows how many of `total` are done, how fast,
-    and the time left."""
+    """Yield the items while a bar on standard error shows how many of `total` are done, the
+    speed, and the time left."""
     columns = (
         rich.progress.TextColumn("{task.description}"),
         rich.progress.BarColumn(),
@@ -139,30 +139,31 @@ def track_progress(items: Iterable[Item], what: str, total: int) -> Iterable[Ite
 
 
 def run_command(command: Callable[[], int | None]) -> None:
-    """Runs a room's walk and turns what a person can cause into one sentence and an exit code.
+    """Run a command's main function and turn expected errors into one sentence and an exit code.
 
-    A request to end (SIGTERM, as schedulers send it) is taken like Ctrl+C.
+    SIGTERM, as schedulers send it, is treated like Ctrl+C.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     _harden_output_streams()
     try:
         code = command() or 0
-        sys.stdout.flush()  # while a reader that has gone away can still be borne
+        sys.stdout.flush()  # raises BrokenPipeError here, where it is handled
         sys.exit(code)
     except PlainError as error:
         _exit_with_error(str(error), error.exit_code)
     except KeyboardInterrupt:
         _exit_with_error(
-            "Interrupted. What was finished is kept; the same command carries on from here.",
+            "Interrupted. Finished work is saved; run the same command to continue.",
             EXIT_INTERRUPTED,
         )
     except BrokenPipeError:
-        # The reader (say, `head`) went away; there is nobody left to tell.
+        # The reader of the pipe, such as `head`, has closed it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_DISK)
     except MemoryError:
         _exit_with_error(
-            "Out of memory. What was finished is kept; end what else runs here, or ask for less, then run again.",
+            "Out of memory. What was finished is kept; end what else runs here, or ask for less, "
+            "then run again.",
             EXIT_DISK,
         )
     except Exception as error:
@@ -171,8 +172,7 @@ def run_command(command: Callable[[], int | None]) -> None:
 
 
 def _harden_output_streams() -> None:
-    """Neither a terminal that does not know a name's letters nor a closed output loses what was
-    worked for."""
+    """Keep running when the terminal cannot show a character or an output is closed."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
@@ -180,8 +180,8 @@ def _harden_output_streams() -> None:
 
 
 def explain_os_error_or_raise(error: Exception) -> PlainError:
-    """What a person can do about a failure of the file system; raises the error again where that is
-    nothing."""
+    """Return what a person can do about a file system error; raise the error again if it is of
+    another kind."""
     plain = explain_os_error(error)
     if plain is None:
         raise error
@@ -189,8 +189,7 @@ def explain_os_error_or_raise(error: Exception) -> PlainError:
 
 
 def explain_os_error(error: Exception) -> PlainError | None:
-    """What a person can do about a failure of the file system; None if that is nothing, or it is no
-    such failure."""
+    """Return what a person can do about a file system error; None if it is of another kind."""
     code = error.errno if isinstance(error, OSError) else None
     if code not in ERRNO_ADVICE:
         code = next(
@@ -200,7 +199,8 @@ def explain_os_error(error: Exception) -> PlainError | None:
         return None
     place = f" ({error.filename})" if getattr(error, "filename", None) else ""
     return PlainError(
-        f"{os.strerror(code)}{place}. What was finished is kept; {ERRNO_ADVICE[code]}, then run again.",
+        f"{os.strerror(code)}{place}. What was finished is kept; {ERRNO_ADVICE[code]}, then run "
+        "again.",
         EXIT_DISK,
     )
 

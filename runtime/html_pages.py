@@ -1,5 +1,4 @@
-"""Pages that are complete in themselves: one look, pictures as data URIs, no script, nothing asked
-for over the network."""
+"""Self-contained HTML pages: one style, images as data URIs, no script, no network access."""
 
 import base64
 from collections.abc import Callable
@@ -11,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def load_template(folder: Path, name: str, **filters: Callable) -> "jinja2.Template":
-    """The template `name` in `folder`, which may include page.css.jinja; all that it is given is
+    """Load the template `name` from `folder`; it may include page.css.jinja, and all values are
     escaped."""
     import jinja2
 
@@ -29,6 +28,6 @@ def load_template(folder: Path, name: str, **filters: Callable) -> "jinja2.Templ
 
 
 def encode_data_uri(picture: bytes) -> str:
-    """An encoded PNG or JPEG as an address that holds it."""
+    """Encode a PNG or JPEG file as a data URI."""
     kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"

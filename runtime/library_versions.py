@@ -16,8 +16,10 @@ RECORDED_LIBRARIES = (
 
 @functools.cache
 def get_library_versions() -> dict[str, str]:
-    """Of the LIBRARIES that are installed."""
+    """Return the versions of those RECORDED_LIBRARIES that are installed."""
     installed = {
-        each.name.lower(): each.version for each in importlib.metadata.distributions() if each.name
+        distribution.name.lower(): distribution.version
+        for distribution in importlib.metadata.distributions()
+        if distribution.name
     }
     return {name: installed[name] for name in RECORDED_LIBRARIES if name in installed}

@@ -1,4 +1,4 @@
-"""NumPy archives that are read whole or not at all, whatever a crash or a disk made of them."""
+"""Read NumPy archives completely or not at all, whatever state a crash left them in."""
 
 import io
 
@@ -6,8 +6,8 @@ import numpy as np
 
 
 def parse_npz(data: bytes) -> dict[str, np.ndarray]:
-    """Every array of an .npz file by name, compared with the archive's checksums; arrays of Python
-    objects are not read.
+    """Return every array of an .npz file by name, checked against the archive's checksums;
+    arrays of Python objects are refused.
 
     Raises:
         ValueError: damaged.

@@ -1,5 +1,5 @@
-"""The only place that imports ONNX Runtime: without it, its wheels send usage events to their
-maker."""
+"""Open ONNX Runtime sessions. This is the only module that imports onnxruntime, because its wheels
+send usage events unless told not to."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def open_session(model: Path | bytes, threads: int = 0) -> "Session":
-    """A session on the CPU.
+    """Open a session on the CPU.
 
     Args:
         model: a file, or its bytes.

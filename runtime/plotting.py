@@ -1,5 +1,4 @@
-"""What all figures of a data set share: a name and a caption, the colours of the classes, panels,
-histograms, mosaics."""
+"""Shared parts of figures: class colours, panels, histograms, image grids, PNG rendering."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -30,7 +29,7 @@ class ReportFigure:
 
 
 def create_panels(count: int = 1, height: float = 2.9):
-    """A figure without pyplot, whose global state threads and notebooks trip over."""
+    """Create a figure without pyplot, whose global state is unsafe in threads and notebooks."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.8, height), dpi=150, layout="constrained")
@@ -72,7 +71,7 @@ def render_png(figure) -> bytes:
 def compose_image_grid(
     rows: Sequence[Sequence[Image.Image]], side: int, gap: int = 4
 ) -> Image.Image:
-    """Rows of small pictures with nothing between them, so that any background will do."""
+    """Compose rows of small images on a transparent background."""
     step = side + gap
     size = (max(map(len, rows)) * step - gap, len(rows) * step - gap)
     whole = Image.new("RGBA", size, (255, 255, 255, 0))

@@ -1,4 +1,4 @@
-"""Work for a Ray cluster: the one that RAY_ADDRESS names, or one of this machine's cores."""
+"""Run work on a Ray cluster: the one that RAY_ADDRESS names, or one of this machine's cores."""
 
 import contextlib
 import logging
@@ -14,8 +14,8 @@ RAY_INSTALL_COMMAND = "pip install -r requirements-ray.txt"
 
 
 class ClusterWorker:
-    """A process of the cluster. It works in the folder of the run that asks, which all machines see
-    under the same path.
+    """A process of the cluster. It works in the driver's current folder, which all machines
+    must see under the same path.
 
     Args:
         make: called with `given` at the first item; what it returns is called with every item, and
@@ -52,10 +52,10 @@ def run_on_cluster(
     what: str,
     gpus: bool = False,
 ) -> int:
-    """The sum of what workers return for every item; one worker on each core, or, with `gpus` and
-    where there are, on each GPU.
+    """Return the sum of what workers return for every item; one worker per core, or per GPU
+    where `gpus` is set and there are any.
 
-    An item whose worker dies is given to another.
+    The item of a worker that dies is given to another worker.
 
     Raises:
         PlainError: Ray is not installed, the cluster cannot be reached, or as the work raises it.
@@ -94,7 +94,7 @@ def _iterate_results(done) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _connect_cluster() -> Iterator[tuple[int, int]]:
-    """Joins the cluster and leaves it at the end; gives the numbers of its cores and GPUs."""
+    """Join the cluster, yield its numbers of cores and GPUs, and leave it at the end."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
@@ -124,8 +124,8 @@ def _connect_cluster() -> Iterator[tuple[int, int]]:
 
 
 def _check_reachable(address: str | None) -> None:
-    """Raises OSError where nothing listens at HOST:PORT or ray://HOST:PORT; other addresses are
-    Ray's to find."""
+    """Raise OSError if nothing listens at HOST:PORT or ray://HOST:PORT; other addresses are
+    left to Ray."""
     host, _, port = (address or "").removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=5).close()

@@ -1,7 +1,7 @@
-"""TensorBoard's event files, written at once and in the caller's thread: a full disk is an error
+"""Write TensorBoard event files synchronously in the caller's thread, so that a full disk raises
 where it happens.
 
-tensorboardX writes them in a thread of its own, which dies of a full disk without a word to the
+tensorboardX writes them in a thread of its own, which a full disk ends without any error in the
 program that waits for it.
 """
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 
 class SynchronousEventWriter:
-    """What tensorboardX's FileWriter asks of a writer; the file is open only while something is
-    added to it."""
+    """The interface of tensorboardX's FileWriter; the file is open only while an event is added."""
 
     def __init__(
         self, folder: str, max_queue_size: int = 0, flush_secs: int = 0, filename_suffix: str = ""
@@ -35,14 +34,14 @@ class SynchronousEventWriter:
         return str(self._path.parent)
 
     def add_event(self, event) -> None:
-        """Adds a TFRecord: length, its checksum, what is said, its checksum."""
+        """Append a TFRecord: length, its checksum, data, its checksum."""
         from tensorboardX.record_writer import masked_crc32c
 
-        said = event.SerializeToString()
-        length = struct.pack("<Q", len(said))
-        checksums = [struct.pack("<I", masked_crc32c(part)) for part in (length, said)]
+        data = event.SerializeToString()
+        length = struct.pack("<Q", len(data))
+        checksums = [struct.pack("<I", masked_crc32c(part)) for part in (length, data)]
         with self._path.open("ab") as file:
-            file.write(b"".join((length, checksums[0], said, checksums[1])))
+            file.write(b"".join((length, checksums[0], data, checksums[1])))
 
     def flush(self) -> None: ...
 
@@ -52,10 +51,10 @@ class SynchronousEventWriter:
 
 
 def open_summary_writer(folder: Path) -> "tensorboardX.SummaryWriter":
-    """Writes one TensorBoard run.
+    """Open a writer for one TensorBoard run.
 
     Raises:
-        OSError: the disk refuses; so do all its methods.
+        OSError: writing fails; all methods of the writer raise it too.
     """
     import tensorboardX.writer
 

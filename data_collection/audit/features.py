@@ -1,5 +1,5 @@
-"""The numbers that the audit looks at: of a file, of its pixels, and of what both become when a
-file is passed on.
+"""Compute the features that the audit tests: of the file, of its pixels, and of what both become
+when a file is passed on.
 
 Numbers of canonical pixels are computed from those pixels alone. The side of the original must not
 enter them, or the audit would find its own bookkeeping.
@@ -26,7 +26,7 @@ from data_collection.images.decode import DecodedFace
 def measure_original(
     data: bytes, face: DecodedFace, record: FaceRecord
 ) -> dict[str, FeatureValues]:
-    """Numbers of the file and of its pixels as they were collected, by probe."""
+    """Return features of the file and of its pixels as they were collected, by probe."""
     grey = crop_grey_centre(face.square)
     history = {
         **measure_block_grid(grey),
@@ -41,7 +41,7 @@ def measure_original(
 
 
 def measure_canonical(face: DecodedFace, record: FaceRecord, size: int) -> dict[str, FeatureValues]:
-    """Numbers of view 0, as training sees it, by probe."""
+    """Return features of view 0, as training sees it, by probe."""
     data = canonical.encode_canonical_jpeg(face, record.id, size)
     seen = decode.decode_face(data)
     weight = {"bytes": float(np.log(len(data))), "its own JPEG quality": float(seen.quality or 0)}
@@ -55,16 +55,16 @@ def measure_canonical(face: DecodedFace, record: FaceRecord, size: int) -> dict[
 def measure_with_history(
     face: DecodedFace, record: FaceRecord, history: FaceRecord, size: int
 ) -> FeatureValues:
-    """Numbers of view 0 of a face that was first passed on as the file `history` was: its size, its
-    format."""
+    """Return features of view 0 of a face that was first saved like the file `history`: its
+    size, its format."""
     probes = measure_canonical(apply_history(face, history), record, size)
     names = ("processing history", "sharpness", "spectrum", "file size")
     return {name: value for probe in names for name, value in probes[probe].items()}
 
 
 def apply_history(face: DecodedFace, history: FaceRecord) -> DecodedFace:
-    """The face at the other's side if that is smaller (enlarging would be a history that nobody
-    has), then encoded."""
+    """Resize the face to the other's side if that is smaller (never enlarge), then encode it in
+    the other's format."""
     square, side = face.square, min(history.width, history.height)
     if side < square.width:
         square = square.resize((side, side), Image.Resampling.LANCZOS)

@@ -1,4 +1,4 @@
-"""Facts of the files that one class has and the other has not, as sentences."""
+"""Find facts of the files that one class has and the other lacks, as sentences."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -23,35 +23,35 @@ FILE_FACT_PHRASES = {
     "text": "carry text",
     "frames": "have several frames",
 }
-"""What `audit_features.container` knows as categories, as a sentence goes on."""
+"""Phrases for the categories of `file_features.measure_container`."""
 
 ABSENT_FACT_VALUES = ("no", "none")
 MIN_SHARE_DIFFERENCE, MIN_EXCLUSIVE_SHARE = 0.5, 0.05
-"""A fact is told if its shares in the two classes differ by the first, or if one class alone has
-more than the second."""
+"""A fact is reported if its shares in the two classes differ by the first, or if one class alone
+has more than the second."""
 
 
 def find_file_differences(
     containers: Sequence[FeatureValues], rows: Sequence[FaceRecord]
 ) -> list[str]:
-    """Facts of the files that one class has and the other has not, or hardly, as sentences; the
-    clearest first."""
+    """Return facts of the files that one class has and the other lacks or hardly has, as
+    sentences; the clearest first."""
     count: dict[tuple[str, str], Counter] = defaultdict(Counter)
     total = Counter(row.label for row in rows)
     for facts, row in zip(containers, rows, strict=True):
         for name, value in facts.items():
             if isinstance(value, str) and value not in ABSENT_FACT_VALUES:
                 count[name, value][row.label] += 1
-    told = []
+    differences = []
     for (name, value), found in count.items():
         share = {label: found[label] / max(total[label], 1) for label in manifest.LABELS}
         more, less = sorted(manifest.LABELS, key=share.get, reverse=True)
         if share[more] - share[less] >= MIN_SHARE_DIFFERENCE or (
             share[more] > MIN_EXCLUSIVE_SHARE and not share[less]
         ):
-            told.append((share[less] - share[more], name, value, more, less, share))
+            differences.append((share[less] - share[more], name, value, more, less, share))
     return [
         f"{share[more]:.0%} of the {CLASS_PLURALS[more]} "
         f"{FILE_FACT_PHRASES[name].format(value)}, {share[less]:.0%} of the {CLASS_PLURALS[less]}."
-        for _, name, value, more, less, share in sorted(told, key=lambda tell: tell[:3])
+        for _, name, value, more, less, share in sorted(differences, key=lambda row: row[:3])
     ]

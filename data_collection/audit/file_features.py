@@ -9,11 +9,11 @@ from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import decode
 
 FeatureValues = dict[str, float | str]
-"""What one probe knows of one image, by name; a string is a category."""
+"""Features of one image for one probe, by name; a string is a category."""
 
 
 def measure_container(data: bytes, record: FaceRecord) -> FeatureValues:
-    """Facts of the file around the picture, from its header."""
+    """Return facts of the file around the image, from its header."""
     with Image.open(io.BytesIO(data), formats=decode.IMAGE_FORMATS) as image:
         info, tables, chunks = (
             image.info,
@@ -48,8 +48,8 @@ def measure_container(data: bytes, record: FaceRecord) -> FeatureValues:
 
 
 def _list_png_chunk_types(data: bytes) -> set[bytes]:
-    """Types of a PNG's chunks, also of those behind the pixels, for which Pillow would have to
-    decode it."""
+    """Return the types of a PNG's chunks, also of those after the pixels, for which Pillow
+    would have to decode it."""
     found, place = set(), 8
     while data.startswith(b"\x89PNG") and place + 8 <= len(data):
         found.add(data[place + 4 : place + 8])

@@ -11,8 +11,8 @@ PERIODICITY_BANDS = 12
 
 
 def _compute_periodicity(grey: np.ndarray) -> np.ndarray:
-    """How far each frequency of the fine detail along rows and columns stands out from its
-    neighbours; shape (side // 2,).
+    """Return how far each frequency of the fine detail along rows and columns stands out from
+    its neighbours; shape (side // 2,).
 
     An enlarged picture is smoother between its old pixels than on them, and a JPEG has steps
     between its blocks: both are lines in this spectrum (Gallagher 2005; Mahdian and Saic 2008).
@@ -32,7 +32,7 @@ def _compute_periodicity(grey: np.ndarray) -> np.ndarray:
 
 
 def measure_block_grid(grey: np.ndarray) -> FeatureValues:
-    """How far the frequencies of 8 x 8 blocks stand out."""
+    """Measure how far the frequencies of 8 x 8 blocks stand out."""
     found = _compute_periodicity(grey)
     places = [round(k * 2 * len(found) / 8) - 1 for k in (1, 2, 3)]
     return {
@@ -43,8 +43,8 @@ def measure_block_grid(grey: np.ndarray) -> FeatureValues:
 
 
 def measure_periodic_lines(grey: np.ndarray) -> FeatureValues:
-    """The strongest line in each band of frequency, those of this picture's own 8 x 8 blocks left
-    out.
+    """Measure the strongest line in each band of frequency, except those of this image's own 8
+    x 8 blocks.
 
     Those say how coarsely this content was coded just now, which is no history.
     """
@@ -65,8 +65,8 @@ _DCT_BASIS[:, 0] = np.sqrt(1 / 8)
 
 
 def measure_quantisation(face: DecodedFace) -> FeatureValues:
-    """How closely the block coefficients keep to the multiples of one step, and to a second one:
-    JPEG, and JPEG twice.
+    """Measure how closely block coefficients keep to multiples of one step, and of a second
+    one: JPEG, and JPEG twice.
 
     The blocks are those of the original's own grid; a PNG that was once a JPEG has them too.
     """

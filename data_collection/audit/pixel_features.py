@@ -19,7 +19,7 @@ SPECTRUM_BANDS = 8
 
 
 def measure_pixels(square: Image.Image) -> dict[str, FeatureValues]:
-    """Tier 2 and 3 numbers of a square RGB picture, by probe."""
+    """Return Tier 2 and 3 features of a square RGB image, by probe."""
     grey = crop_grey_centre(square)
     return {
         "colour": measure_colour(square),
@@ -82,8 +82,8 @@ def measure_thumbnail(square: Image.Image) -> FeatureValues:
 
 
 def measure_border(square: Image.Image) -> FeatureValues:
-    """Brightness of a thin frame in 32 pieces, and its fine contrast against what lies just inside:
-    margins, captions."""
+    """Measure the brightness of a thin frame in 32 pieces, and its fine contrast against what
+    lies just inside: margins, captions."""
     grey = np.asarray(square.convert("L"), dtype=np.float32)
     deep = max(square.width // 32, 3)
     found: FeatureValues = {}
@@ -140,8 +140,7 @@ def measure_sharpness(square: Image.Image) -> FeatureValues:
 
 
 def measure_spectrum(grey: np.ndarray) -> FeatureValues:
-    """Log power in radial bands, each against the band below it, and on the diagonal against the
-    axes."""
+    """Measure log power in radial bands, and on the diagonals against the axes."""
     from scipy import fft
 
     side = len(grey)

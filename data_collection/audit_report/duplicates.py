@@ -16,7 +16,8 @@ from runtime.plotting import CLASS_COLOURS, ReportFigure
 
 
 def find_near_duplicate_groups(records: Sequence[FaceRecord]) -> list[list[FaceRecord]]:
-    """Train's and validation's groups of near-duplicates by perceptual hash, largest first."""
+    """Return groups of near-duplicates in train and validation by perceptual hash, the largest
+    first."""
     hashed = [
         record
         for record in manifest.select_accepted(records, *AUDITED_SPLITS)
@@ -35,7 +36,8 @@ def find_near_duplicate_groups(records: Sequence[FaceRecord]) -> list[list[FaceR
 def render_near_duplicates(
     folder: Path, records: Sequence[FaceRecord], groups: int = 6, members: int = 6
 ) -> Iterator[ReportFigure]:
-    """One strip per group, for a few groups; none if the data set has no near-duplicates."""
+    """Render one strip per group, for a few groups; nothing if the data set has no
+    near-duplicates."""
     shown = [group[:members] for group in find_near_duplicate_groups(records)[:groups]]
     if shown:
         rows = [
@@ -48,7 +50,8 @@ def render_near_duplicates(
         caption = (
             "Each row is a group of near-duplicates (perceptual hashes at most "
             f"{grouping.MAX_NEAR_DUPLICATE_BITS} of 64 bits apart, mirrored "
-            f"or not), at most {members} of each. The bar beneath is blue for real, orange for generated. Rows of different "
+            f"or not), at most {members} of each. The bar beneath is blue for real, orange for "
+            "generated. Rows of different "
             "pictures are false alarms, and cost nothing: a group only stays together in one split."
         )
         yield ReportFigure(

@@ -1,4 +1,4 @@
-"""Figures of the faces themselves: some of each class, and the average of each."""
+"""Figures of the faces themselves: a sample of each class, and the average of each."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +25,10 @@ def render_face_grid(folder: Path, label: str, records: Sequence[FaceRecord]) ->
         ]
         for start in range(0, len(records), FACE_GRID_SHAPE[1])
     ]
-    caption = f"{len(records)} {label} faces drawn at random, as the network sees them: same size, same kind of JPEG."
+    caption = (
+        f"{len(records)} {label} faces drawn at random, as the network sees them: same "
+        "size, same kind of JPEG."
+    )
     return ReportFigure(
         f"faces-{label}",
         f"{label.capitalize()} faces",
@@ -39,7 +42,8 @@ def render_average_face(label: str, looks: ClassStatistics) -> ReportFigure:
         (2 * THUMBNAIL_SIDE_PX,) * 2, Image.Resampling.BICUBIC
     )
     caption = (
-        f"Pixel by pixel mean of {looks.count} {label} pictures. The clearer the face, the more alike the framing; a detector "
+        f"Pixel by pixel mean of {looks.count} {label} pictures. The clearer the face, the more "
+        "alike the framing; a detector "
         "can use a difference in framing or background without looking at any face."
     )
     return ReportFigure(

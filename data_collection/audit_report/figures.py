@@ -1,4 +1,5 @@
-"""What both classes of a data set look like, as PNG: for audit.html and for TensorBoard.
+"""Render figures of what both classes of a data set look like, as PNG: for audit.html and for
+TensorBoard.
 
 Only train and validation are shown and measured; no file of the hold-out is opened.
 """
@@ -34,7 +35,7 @@ line."""
 def render_figures(
     folder: Path, records: Sequence[FaceRecord], seed: int = 0
 ) -> list[ReportFigure]:
-    """Draws every figure that the data set has something to show for.
+    """Render every figure for which the data set has data.
 
     Raises:
         PlainError: a file of train or validation is missing or was altered.
@@ -70,7 +71,7 @@ def render_figures(
 
 
 def sample_records(records: Sequence[FaceRecord], count: int, seed: int) -> list[FaceRecord]:
-    """At most `count` rows, drawn by `seed`, in the order of `records`."""
+    """Return at most `count` rows, sampled by `seed`, in the order of `records`."""
     if len(records) <= count:
         return list(records)
     return [

@@ -1,4 +1,4 @@
-"""Figures of the originals as files, out of the manifest: formats, sizes, JPEG qualities, bits per
+"""Figures of the originals as files, from the manifest: formats, sizes, JPEG qualities, bits per
 pixel."""
 
 from collections import Counter
@@ -12,7 +12,7 @@ from runtime.plotting import CLASS_COLOURS, ReportFigure
 
 
 def render_file_figures(records: Sequence[FaceRecord]) -> list[ReportFigure]:
-    """Formats, sizes and JPEG qualities as collected, out of the manifest."""
+    """Render formats, sizes, JPEG qualities and bits per pixel as collected."""
     classes = {label: [record for record in records if record.label == label] for label in LABELS}
     classes = {label: mine for label, mine in classes.items() if mine}
     return [
@@ -40,7 +40,10 @@ def _render_formats(classes: Mapping[str, list[FaceRecord]]) -> ReportFigure:
     axes.set_yticks(range(len(kinds)), kinds)
     axes.set(xlabel="share of class, %", xlim=(0, 112), xticks=range(0, 101, 25))
     axes.legend(frameon=False, fontsize=9)
-    caption = "File format and pixel mode of the originals. A format that only one class has labels the pictures by itself."
+    caption = (
+        "File format and pixel mode of the originals. A format that only one class has "
+        "labels the pictures by itself."
+    )
     return ReportFigure("formats", "File formats", caption, plotting.render_png(figure))
 
 
@@ -87,7 +90,10 @@ def _render_jpeg_qualities(classes: Mapping[str, list[FaceRecord]]) -> ReportFig
     jpegs = " and ".join(
         f"{len(known[label])} of {len(mine)} {label} ones" for label, mine in classes.items()
     )
-    caption = f"Quality of the originals that are JPEG files: {jpegs}. A JPEG leaves traces that survive being saved again."
+    caption = (
+        f"Quality of the originals that are JPEG files: {jpegs}. A JPEG leaves traces that "
+        "survive being saved again."
+    )
     return ReportFigure("qualities", "JPEG qualities", caption, plotting.render_png(figure))
 
 
@@ -101,5 +107,8 @@ def _render_bits_per_pixel(classes: Mapping[str, list[FaceRecord]]) -> ReportFig
     plotting.draw_histograms(axes, bits, np.geomspace(min(every), max(every) * 1.001, 33))
     axes.set(xlabel="bits per pixel", xscale="log")
     axes.legend(frameon=False, fontsize=9)
-    caption = "Size of the originals for their pixels: low after strong JPEG compression, high for PNG files and for grain."
+    caption = (
+        "Size of the originals for their pixels: low after strong JPEG compression, high "
+        "for PNG files and for grain."
+    )
     return ReportFigure("bits", "Bits per pixel", caption, plotting.render_png(figure))

@@ -1,5 +1,4 @@
-"""Figures of what one number, or one level of colour, tells of a picture: histograms, one class
-over the other."""
+"""Histograms of one statistic, or of colour levels, one class over the other."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from runtime.plotting import CLASS_COLOURS, CLASS_LINE_STYLES, ReportFigure
 
 @dataclass(frozen=True)
 class HistogramSpec:
-    """A number that every image has.
+    """A statistic that every image has.
 
     Attributes:
         axis: what it is, and its unit.
@@ -64,7 +63,8 @@ STATISTICS_OF_ORIGINALS = ("sharpness", "detail")
 
 
 def render_statistic_histograms(name: str, looks: Mapping[str, ClassStatistics]) -> ReportFigure:
-    """Histograms of a trait, one class over the other; for FROM_ORIGINALS also as collected."""
+    """Render histograms of a statistic, one class over the other; those of
+    STATISTICS_OF_ORIGINALS also as collected."""
     trait = HISTOGRAM_SPECS[name]
     stages = {"as trained": {label: each.traits[name] for label, each in looks.items()}}
     if name in STATISTICS_OF_ORIGINALS:
@@ -106,11 +106,14 @@ def _describe_comparison(
     ]
     if not shares:
         return ""
-    return f"In pairs of one of each class, the generated one is {trait.more}: {', '.join(shares)} (50% is no difference)."
+    return (
+        f"In pairs of one of each class, the generated one is {trait.more}: "
+        f"{', '.join(shares)} (50% is no difference)."
+    )
 
 
 def compute_probability_of_superiority(real: Sequence[float], generated: Sequence[float]) -> float:
-    """Share of pairs whose generated number is the larger one, ties as half: .5 is no
+    """Return the share of pairs whose generated value is the larger one, ties as half: .5 is no
     difference."""
     ordered = np.sort(real)
     below = np.searchsorted(ordered, generated, "left") + np.searchsorted(
@@ -136,7 +139,8 @@ def render_colour_histograms(looks: Mapping[str, ClassStatistics]) -> ReportFigu
     panels[0].legend(frameon=False, fontsize=9, ncols=2)
     panels[-1].set_xlabel("level, 0 to 255")
     caption = (
-        "How often each level of red, green and blue occurs. A class with a spike at 0 or 255 is over- or underexposed; curves "
+        "How often each level of red, green and blue occurs. A class with a spike at 0 or 255 is "
+        "over- or underexposed; curves "
         "that lie apart in one channel are a colour cast."
     )
     return ReportFigure("colours", "Colours", caption, plotting.render_png(figure))

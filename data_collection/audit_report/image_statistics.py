@@ -1,4 +1,4 @@
-"""Measures pictures and adds up what was measured, class by class."""
+"""Measure images and add the measurements up, class by class."""
 
 import concurrent.futures
 import os
@@ -44,7 +44,7 @@ class ImageStatistics:
 
 @dataclass
 class ClassStatistics:
-    """All looks at one class, added up as they come, so that memory does not grow with their
+    """Measurements of one class, added up one by one, so that memory does not grow with their
     number."""
 
     traits: dict[str, list[float]] = field(default_factory=dict)
@@ -124,7 +124,7 @@ def _crop_grey_centre(square: Image.Image) -> np.ndarray:
 
 
 def compute_laplacian_variance(grey: np.ndarray) -> float:
-    """Variance of the four-neighbour Laplacian, in squared grey levels."""
+    """Return the variance of the four-neighbour Laplacian, in squared grey levels."""
     inner = grey[1:-1, 1:-1]
     return float(
         (grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * inner).var()
@@ -132,15 +132,16 @@ def compute_laplacian_variance(grey: np.ndarray) -> float:
 
 
 def compute_power_spectrum(grey: np.ndarray) -> np.ndarray:
-    """Power of every frequency in dB of a squared grey level, frequency zero in the middle; a Hann
-    window hides the edges."""
+    """Return the power of every frequency in dB of a squared grey level, frequency zero in the
+    middle; a Hann window hides the edges."""
     window = np.outer(np.hanning(len(grey)), np.hanning(len(grey))).astype(np.float32)
     power = np.abs(np.fft.fft2((grey - grey.mean()) * window)) ** 2 / np.sum(window**2)
     return 10 * np.log10(np.fft.fftshift(power) + 1e-3)
 
 
 def compute_radial_profile(power: np.ndarray) -> np.ndarray:
-    """Mean of a spectrum over rings of equal frequency, from 0 to Nyquist; shape (side / 4,)."""
+    """Return the mean of a spectrum over rings of equal frequency, from 0 to Nyquist; shape
+    (side / 4,)."""
     side = len(power)
     frequency = np.fft.fftshift(np.fft.fftfreq(side))
     ring = (np.hypot(frequency[:, None], frequency[None, :]) * side / 2).astype(int)

@@ -1,8 +1,8 @@
-"""audit.html: one page, complete in itself, about what a data set holds and whether its label can
-be told without the face.
+"""audit.html: a self-contained page about what a data set holds and whether its label can be
+predicted without the face.
 
-It asks for nothing over the network and runs no script. All that strangers wrote (file names,
-prompts, sources) is escaped.
+It needs no network and runs no script. File names, prompts and sources, written by strangers, are
+escaped.
 """
 
 import itertools
@@ -44,11 +44,12 @@ STATUS_STYLES = {
     "WARN": ("doubt", f"surely above {audit_probes.WARNING_AUC:.2f}"),
     "too few": (
         "unknown",
-        f"under {audit_probes.MIN_GROUPS_FOR_GREEN} groups or {audit_probes.MIN_IMAGES_FOR_GREEN} images in a class",
+        f"under {audit_probes.MIN_GROUPS_FOR_GREEN} groups or {audit_probes.MIN_IMAGES_FOR_GREEN} "
+        "images in a class",
     ),
-    "reported": ("unknown", "told, not judged"),
+    "reported": ("unknown", "reported only"),
 }
-"""How each verdict is coloured, and what it says of the 95% interval."""
+"""Colour of each status, and what it says about the 95% interval."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,10 @@ def write_audit_page(
     audit: Audit,
     drawn: Sequence[ReportFigure] | None = None,
 ) -> Path:
-    """Writes the page of the data set in `folder` and returns its path.
+    """Write the page of the data set in `folder` and return its path.
 
     Args:
-        drawn: what `data_pictures.pictures` returned, if it has been called already.
+        report_figures: what `render_figures` returned, if it was called already.
 
     Raises:
         PlainError: a file of train or validation is missing or was altered.
@@ -111,7 +112,7 @@ def render_audit_page(
 
 
 def build_probe_tiers(audit: Audit) -> list[ProbeTier]:
-    """Puts each probe as collected beside the same one as trained; either may be absent."""
+    """Pair each probe as collected with the same one as trained; either may be absent."""
     probes = [
         {probe.name: probe for probe in side} for side in (audit.as_collected, audit.as_trained)
     ]

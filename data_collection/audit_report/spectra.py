@@ -1,4 +1,4 @@
-"""Figures of the power at every frequency, where generators leave their traces."""
+"""Figures of the power at every frequency, where generators leave traces."""
 
 from collections.abc import Iterator, Mapping
 
@@ -10,13 +10,15 @@ from runtime.plotting import CLASS_COLOURS, CLASS_LINE_STYLES, ReportFigure
 
 
 def render_spectra(looks: Mapping[str, ClassStatistics]) -> Iterator[ReportFigure]:
-    """The average spectrum of each class, their difference, and both as curves."""
+    """Render the average spectrum of each class, their difference, and both as curves."""
     mean = {label: each.mean("power") for label, each in looks.items()}
     low, high = np.percentile(list(mean.values()), (0.5, 99.8))
     for label, power in mean.items():
         caption = (
-            f"Mean log power of the centres of {looks[label].count} pictures. The middle is smooth shading, the rim is detail "
-            "the size of a pixel. Generators that enlarge step by step leave dots or a grid off the middle."
+            f"Mean log power of the centres of {looks[label].count} pictures. The middle is "
+            "smooth shading, the rim is detail "
+            "the size of a pixel. Generators that enlarge step by step leave dots or a grid off "
+            "the middle."
         )
         yield ReportFigure(
             f"spectrum-{label}",
@@ -28,7 +30,8 @@ def render_spectra(looks: Mapping[str, ClassStatistics]) -> Iterator[ReportFigur
         apart = mean["generated"] - mean["real"]
         most = max(3.0, float(np.percentile(np.abs(apart), 99.5)))
         caption = (
-            "Orange: more power in the generated class; blue: more in the real one. An even tint is a difference in sharpness; "
+            "Orange: more power in the generated class; blue: more in the real one. An even tint "
+            "is a difference in sharpness; "
             "dots and lines are traces of the drawing, or of an earlier JPEG or enlargement."
         )
         yield ReportFigure(
@@ -94,7 +97,8 @@ def _render_radial_profiles(looks: Mapping[str, ClassStatistics]) -> ReportFigur
     )
     axes.legend(frameon=False, fontsize=9)
     caption = (
-        "The same power over all directions: line, the median picture; band, the middle half of the class. 3 dB are twice the "
+        "The same power over all directions: line, the median picture; band, the middle half of "
+        "the class. 3 dB are twice the "
         "power. Where the bands part, frequency alone tells the classes apart."
     )
     return ReportFigure(

@@ -20,7 +20,7 @@ MAX_ATTRIBUTE_VALUES, MAX_EXAMPLE_PROMPTS, MAX_TEXT_CHARACTERS = 12, 5, 300
 
 @dataclass(frozen=True)
 class SourceRow:
-    """What one source gave.
+    """Counts of one source.
 
     Attributes:
         refused: reason and number, the most frequent first.
@@ -38,7 +38,7 @@ class SourceRow:
 
 @dataclass(frozen=True)
 class AttributeTally:
-    """How often each value occurs; `others` values that are rarer still are left out."""
+    """Counts of each value; `others` is the number of rarer values left out."""
 
     name: str
     values: list[tuple[str, int]]
@@ -47,7 +47,8 @@ class AttributeTally:
 
 @dataclass(frozen=True)
 class GenerationInfo:
-    """How the images of one source were made: settings and versions, and some of the prompts."""
+    """Settings and versions with which the images of one source were generated, and some of the
+    prompts."""
 
     source: str
     images: int
@@ -87,7 +88,7 @@ def list_used_splits(records: Iterable[FaceRecord]) -> list[str]:
 
 
 def count_duplicates(records: Sequence[FaceRecord]) -> list[tuple[str, int]]:
-    """Exact copies that were left out, and near-duplicates that are kept together."""
+    """Count exact copies that were left out, and near-duplicates that are kept together."""
     reasons = Counter(record.rejection_kind for record in records if not record.accepted)
     groups = figures_of_duplicates.find_near_duplicate_groups(records)
     return [
@@ -103,7 +104,7 @@ def count_duplicates(records: Sequence[FaceRecord]) -> list[tuple[str, int]]:
 
 
 def count_split_members(records: Sequence[FaceRecord]) -> list[tuple[str, str, int, int]]:
-    """Groups and images of each split and class."""
+    """Count groups and images of each split and class."""
     rows = []
     for part, label in itertools.product(list_used_splits(records), LABELS):
         mine = [
@@ -116,7 +117,7 @@ def count_split_members(records: Sequence[FaceRecord]) -> list[tuple[str, str, i
 
 
 def count_group_sizes(records: Sequence[FaceRecord]) -> list[tuple[str, int, int]]:
-    """How large the groups are: size in words, number of groups, images in them."""
+    """Count groups by size: size in words, number of groups, images in them."""
     sizes = Counter(Counter(record.group for record in records if record.accepted).values())
     steps = (
         ("1 image", 1, 1),
@@ -147,8 +148,8 @@ def tally_attributes(records: Sequence[FaceRecord]) -> list[AttributeTally]:
 
 
 def describe_generation(records: Sequence[FaceRecord]) -> list[GenerationInfo]:
-    """How each generated source was made; a setting that differs between its images is told by its
-    number of values."""
+    """Describe how each generated source was made; a setting that differs between its images is
+    shown by its number of values."""
     rows = []
     for source in sorted({record.source for record in records if record.label == "generated"}):
         mine = [

@@ -1,4 +1,4 @@
-"""Finds images that must stay together: near-duplicates, one person, one prompt, one seed, one
+"""Find images that must stay in one split: near-duplicates, one person, one prompt, one seed, one
 source image."""
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,13 +21,14 @@ JPEG 50, half size and 20% brightness all stay within 4.
 
 
 def compute_perceptual_hashes(square: Image.Image) -> tuple[str, str]:
-    """64-bit pHash of a picture and of its mirror image, in hexadecimal."""
+    """Return the 64-bit pHash of an image and of its mirror image, in hexadecimal."""
     small = square.convert("L").reduce(max(1, square.width // 128))
     return str(imagehash.phash(small)), str(imagehash.phash(ImageOps.mirror(small)))
 
 
 def find_near_duplicate_pairs(records: Sequence[FaceRecord]) -> Iterator[tuple[int, int]]:
-    """Yields index pairs whose hashes lie within NEAR, mirror images included."""
+    """Yield index pairs whose hashes differ by at most MAX_NEAR_DUPLICATE_BITS, mirror images
+    included."""
     hashes = np.array([int(record.phash, 16) for record in records], dtype=np.uint64)
     mirrored = np.array([int(record.phash_mirrored, 16) for record in records], dtype=np.uint64)
     for first in range(len(records) - 1):
@@ -40,7 +41,7 @@ def find_near_duplicate_pairs(records: Sequence[FaceRecord]) -> Iterator[tuple[i
 
 
 def find_related_pairs(records: Sequence[FaceRecord]) -> Iterator[tuple[int, int]]:
-    """Yields index pairs that share a person, a prompt, a (generator, seed) or a source image."""
+    """Yield index pairs that share a person, a prompt, a (generator, seed) or a source image."""
     first_with: dict[tuple, int] = {}
     originals = {record.source_image for record in records if record.source_image}
     for index, record in enumerate(records):
@@ -66,7 +67,7 @@ def _find_relation_keys(record: FaceRecord, originals: set[str]) -> Iterator[tup
 
 
 def label_components(count: int, pairs: Iterable[tuple[int, int]]) -> np.ndarray:
-    """Numbers the connected components of `count` items; shape (count,)."""
+    """Number the connected components of `count` items; shape (count,)."""
     edges = np.array(list(pairs), dtype=np.int64).reshape(-1, 2)
     graph = scipy.sparse.coo_matrix(
         (np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count)
@@ -75,7 +76,7 @@ def label_components(count: int, pairs: Iterable[tuple[int, int]]) -> np.ndarray
 
 
 def group_records(records: Sequence[FaceRecord]) -> list[list[int]]:
-    """Partitions the indices of `records` into groups that must never be split."""
+    """Partition the indices of `records` into groups that must never be split."""
     numbers = label_components(
         len(records), [*find_near_duplicate_pairs(records), *find_related_pairs(records)]
     )

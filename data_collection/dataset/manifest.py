@@ -30,8 +30,8 @@ _HASH_PATTERN = "/[0-9a-f]{16}/[0-9a-f]{16}"
 _match_valid_row = re.compile(
     rf"(?:{'|'.join(LABELS)})/[0-9a-f]{{64}}/(?:accepted{_HASH_PATTERN}|rejected(?:{_HASH_PATTERN}|//))"
 ).fullmatch
-"""What label, id, status and both perceptual hashes of a row may be; one pattern, because a million
-rows are asked."""
+"""Valid label, id, status and perceptual hashes of a row, joined by "/"; one pattern, because it is
+matched a million times."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ class FaceRecord:
         split: "train", "validation", "hold-out", or "quarantine"; empty until the splits are made.
         original, image: paths of the untouched bytes and of the canonical picture, relative to the
             data set's folder.
-        format, mode, width, height, bytes, quality: of the original, as `face_images.Face`
-            describes them.
-        crop: how the square was cut, a name in `face_images.CROPS`.
+        format, mode, width, height, bytes, quality: of the original, as in `decode.DecodedFace`.
+        crop: how the square was cut, a name in `decode.CROPS`.
         phash, phash_mirrored: 64-bit perceptual hashes of the square and of its mirror image, in
             hexadecimal.
-        person, prompt, seed, generator, source_image: what is known of its making; images that
-            share one belong together.
+        person, prompt, seed, generator, source_image: provenance; images that share one belong to
+            one group.
         attributes: what the prompt asks for, by name ("age", "lighting", ...).
-        drawn_with: settings and library versions of the generator, enough to draw the image again.
+        drawn_with: settings and library versions of the generator, enough to generate the image
+            again.
     """
 
     id: str
@@ -100,7 +100,7 @@ class FaceRecord:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What makes a row the same row when a collection runs again."""
+        """Identify a row across runs of the collection."""
         return self.label, self.source, self.file, self.id
 
 
@@ -109,8 +109,7 @@ def manifest_path(folder: Path) -> Path:
 
 
 def read_manifest(folder: Path) -> list[FaceRecord]:
-    """Reads every row; an unfinished last line, as a crash leaves it, is passed over, and said
-    once.
+    """Read every row; skip an unfinished last line, as a crash leaves it, and warn about it once.
 
     Raises:
         PlainError: there is no manifest, or a line in its middle is damaged.
@@ -118,7 +117,7 @@ def read_manifest(folder: Path) -> list[FaceRecord]:
     path = manifest_path(folder)
     if not path.is_file():
         raise console.PlainError(
-            f"{folder} holds no data set (no manifest.jsonl); run python -m data_collection first."
+            f"{folder} holds no data set (no manifest.jsonl). Run python -m data_collection first."
         )
     decoder = msgspec.json.Decoder(FaceRecord)
     with path.open("rb") as file, _pause_garbage_collection():
@@ -135,13 +134,15 @@ def read_manifest(folder: Path) -> list[FaceRecord]:
 @functools.cache
 def _warn_unfinished_line(path: Path) -> None:
     console.print_warning(
-        f"The last line of {path} is unfinished, as a crash leaves it; run the collection again to mend it."
+        f"The last line of {path} is unfinished, as a crash leaves it. Run the collection again "
+        "to repair it."
     )
 
 
 @contextlib.contextmanager
 def _pause_garbage_collection() -> Iterator[None]:
-    """Rows hold no cycles, and looking for some takes longer than reading a million rows."""
+    """Pause garbage collection: rows hold no cycles, and searching for them takes longer than
+    reading a million rows."""
     before = gc.isenabled()
     gc.disable()
     try:
@@ -172,13 +173,14 @@ def _parse_row(line: bytes, decoder: msgspec.json.Decoder, number: int, path: Pa
 
 def build_damaged_line_error(number: int, path: Path) -> console.PlainError:
     return console.PlainError(
-        f"Line {number} of {path} is damaged. Restore the file from a copy, or collect under another --dataset name.",
+        f"Line {number} of {path} is damaged. Restore the file from a copy, or collect under "
+        "another --dataset name.",
         console.EXIT_DISK,
     )
 
 
 def append_records(folder: Path, records: Iterable[FaceRecord]) -> None:
-    """Adds rows at the end, on disk when it returns; a torn last line is cut off first."""
+    """Append rows and return once they are on disk; a torn last line is cut off first."""
     lines = "".join(_format_row(record) for record in records)
     with manifest_path(folder).open("ab+") as file:
         file.truncate(_find_end_of_lines(file))
@@ -188,7 +190,7 @@ def append_records(folder: Path, records: Iterable[FaceRecord]) -> None:
 
 
 def _find_end_of_lines(file: BinaryIO, block: int = 65_536) -> int:
-    """Where the last complete line ends; looked for from the end, because a manifest may be
+    """Return where the last complete line ends; search from the end, because a manifest may be
     large."""
     end = file.seek(0, os.SEEK_END)
     while end:
@@ -212,8 +214,7 @@ def _format_row(record: FaceRecord) -> str:
 
 
 def flush_parent_folders(folder: Path, records: Iterable[FaceRecord]) -> None:
-    """Returns when the names of these rows' files are on disk, and so are those of the folders that
-    they are in."""
+    """Return once the names of these rows' files and of their folders are on disk."""
     files = [
         PurePosixPath(name)
         for record in records
@@ -225,14 +226,14 @@ def flush_parent_folders(folder: Path, records: Iterable[FaceRecord]) -> None:
 
 
 def select_accepted(records: Iterable[FaceRecord], *splits: str) -> list[FaceRecord]:
-    """The accepted rows of the given splits, in a fixed order."""
+    """Return the accepted rows of the given splits, in a fixed order."""
     return sorted(
         (r for r in records if r.accepted and r.split in splits), key=lambda record: record.id
     )
 
 
 def compute_fingerprint(records: Iterable[FaceRecord]) -> str:
-    """sha256 over what decides a training: id, label, source, group and split of every accepted
-    image."""
+    """Return the sha256 of what decides a training: id, label, source, group and split of every
+    accepted image."""
     rows = sorted((r.id, r.label, r.source, r.group, r.split) for r in records if r.accepted)
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()

@@ -1,5 +1,5 @@
-"""What a source's publisher does to its pictures, as far as its files tell, and the same done to
-other pictures."""
+"""Estimate the usual resizing and JPEG quality of a source's files, and apply them to other
+images."""
 
 import io
 import statistics
@@ -15,7 +15,7 @@ from data_collection.images.decode import DecodedFace
 
 @dataclass(frozen=True)
 class SourceProcessing:
-    """How files of a source usually are.
+    """How the files of a source usually are.
 
     Attributes:
         side: of the shorter edge, in pixels.
@@ -30,8 +30,8 @@ class SourceProcessing:
         return f"{self.side} px" + (f", JPEG {self.quality}" if self.quality else "")
 
     def of(self, face: DecodedFace) -> DecodedFace:
-        """The face as if that publisher had passed its picture on: shrunk, never enlarged, then
-        saved as such a JPEG."""
+        """Process the face as that source would: shrink, never enlarge, then save as such a
+        JPEG."""
         square, scale = face.square, self.side / min(face.width, face.height)
         if scale < 1:
             side = max(16, round(square.width * scale))
@@ -42,7 +42,7 @@ class SourceProcessing:
 
 
 def estimate_source_processing(records: Sequence[FaceRecord]) -> SourceProcessing:
-    """What most of a source's files went through."""
+    """Estimate what most of a source's files went through."""
     side = round(statistics.median(min(record.width, record.height) for record in records))
     qualities = [record.quality for record in records if record.quality]
     return SourceProcessing(

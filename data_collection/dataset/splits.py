@@ -64,8 +64,8 @@ def write_splits(folder: Path, splits: SplitAssignments) -> None:
 
 
 def assign_splits(records: Sequence[FaceRecord], splits: SplitAssignments) -> list[FaceRecord]:
-    """Gives every accepted row its group and split; rows that have one keep it. Updates `splits`
-    for new groups."""
+    """Give every accepted row its group and split; rows that have one keep it. Updates `splits`
+    with new groups."""
     placed = list(records)
     faces = [index for index, record in enumerate(placed) if record.accepted]
     if not faces:
@@ -105,7 +105,7 @@ def _assign_new_groups(
     new_groups: Iterable[tuple[str, list[int]]],
     shares: dict[str, float],
 ) -> Iterable[tuple[str, list[int], str]]:
-    """Deals new groups, stratum by stratum (label and source) in hash order, to the split that
+    """Assign new groups, stratum by stratum (label and source) in hash order, to the split that
     lacks most images."""
     strata: dict[tuple[str, str], list[tuple[str, list[int]]]] = defaultdict(list)
     for group, members in new_groups:
@@ -133,21 +133,21 @@ def compute_hold_out_sha256(records: Iterable[FaceRecord]) -> str:
 
 
 def seal_hold_out(records: Sequence[FaceRecord], splits: SplitAssignments) -> None:
-    """Writes the hold-out's size and hash into `splits`; a new source may add groups to it, nothing
-    else does."""
+    """Write the hold-out's size and hash into `splits`; only new sources add groups to it."""
     splits.hold_out_images = len(manifest.select_accepted(records, "hold-out"))
     splits.hold_out_sha256 = compute_hold_out_sha256(records)
 
 
 def check_splits(records: Sequence[FaceRecord], splits: SplitAssignments) -> None:
-    """Refuses a data set whose hold-out was altered or whose groups cross a split.
+    """Refuse a data set whose hold-out was altered or whose groups cross a split.
 
     Raises:
         PlainError: with exit code 5.
     """
     if compute_hold_out_sha256(records) != splits.hold_out_sha256:
         raise console.PlainError(
-            "The hold-out is not the one that was sealed in splits.json; restore manifest.jsonl and splits.json.",
+            "The hold-out is not the one that was sealed in splits.json; restore manifest.jsonl "
+            "and splits.json.",
             console.EXIT_LEAK,
         )
     for record in records:
@@ -157,14 +157,15 @@ def check_splits(records: Sequence[FaceRecord], splits: SplitAssignments) -> Non
             and splits.groups.get(record.group) != record.split
         ):
             raise console.PlainError(
-                f"{record.source}/{record.file} is in {record.split or 'no split'}, its group is not; "
+                f"{record.source}/{record.file} is in {record.split or 'no split'}, its group is "
+                "not; "
                 "restore manifest.jsonl and splits.json.",
                 console.EXIT_LEAK,
             )
 
 
 def record_hold_out_opening(folder: Path, model: str) -> int:
-    """Notes that the hold-out was opened for `model` and returns how often it has been opened."""
+    """Record that the hold-out was opened for `model` and return how often it has been opened."""
     with atomic_files.lock_folder(folder):
         splits = read_splits(folder)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -9,7 +9,7 @@ from runtime import console, hashing
 
 
 def read_original(folder: Path, record: FaceRecord) -> bytes:
-    """The original bytes of a row, checked against its id.
+    """Return the original bytes of a row, checked against its id.
 
     Raises:
         PlainError: the file is missing or was altered since it was collected.
@@ -17,7 +17,8 @@ def read_original(folder: Path, record: FaceRecord) -> bytes:
     data, wrong = read_original_with_fault(folder, record)
     if wrong:
         raise console.PlainError(
-            f"{folder / record.original} {wrong}; restore it from a copy, or, if it is from a folder of yours, delete it and "
+            f"{folder / record.original} {wrong}; restore it from a copy, or, if it is from a "
+            "folder of yours, delete it and "
             "collect again.",
             console.EXIT_DISK,
         )
@@ -25,8 +26,8 @@ def read_original(folder: Path, record: FaceRecord) -> bytes:
 
 
 def read_original_with_fault(folder: Path, record: FaceRecord) -> tuple[bytes, str]:
-    """The original bytes of a row, and what is wrong with them, in words; empty if they are those
-    that were collected."""
+    """Return the original bytes of a row and what is wrong with them, in words; empty if they
+    are unchanged."""
     try:
         data = (folder / record.original).read_bytes()
     except FileNotFoundError:
@@ -37,7 +38,7 @@ def read_original_with_fault(folder: Path, record: FaceRecord) -> tuple[bytes, s
 
 
 def read_canonical_image(folder: Path, record: FaceRecord) -> Image.Image:
-    """The canonical picture of a row.
+    """Return the canonical image of a row.
 
     Raises:
         PlainError: it is missing or damaged.
@@ -46,5 +47,8 @@ def read_canonical_image(folder: Path, record: FaceRecord) -> Image.Image:
         with Image.open(folder / record.image, formats=("JPEG",)) as image:
             return image.convert("RGB")
     except OSError:
-        sentence = f"{folder / record.image} is missing or damaged; restore it, or collect the data set again."
+        sentence = (
+            f"{folder / record.image} is missing or damaged; restore it, or collect the "
+            "data set again."
+        )
         raise console.PlainError(sentence, console.EXIT_DISK) from None

@@ -1,8 +1,8 @@
-"""A data set carried to an object store and back: originals, pictures, manifest, splits, and the
+"""Copy a data set to an object store and back: originals, images, manifest, splits, and the
 features of frozen bases.
 
-What is complete is not carried again, so a broken copy goes on with the same command. The manifest
-comes last: a data set in the making is none yet.
+Complete files are not copied again, so the same command continues an interrupted copy. The manifest
+comes last: without it a folder is no data set.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ MANIFEST_NAME = manifest.manifest_path(Path()).name
 
 
 def upload_dataset(folder: Path, url: str) -> None:
-    """Copies a data set into a folder of an object store.
+    """Copy a data set into a folder of an object store.
 
     Raises:
         PlainError: no data set, no such store or bucket, no access, or no network.
@@ -55,8 +55,8 @@ def upload_dataset(folder: Path, url: str) -> None:
 
 
 def download_dataset(url: str, folder: Path) -> None:
-    """Copies a data set out of an object store; a file that is here under the same name gives way
-    to the store's.
+    """Copy a data set out of an object store; local files of the same name are replaced by the
+    store's.
 
     Raises:
         PlainError: no data set there, no such store or bucket, no access, no network, or a name
@@ -96,7 +96,7 @@ def download_dataset(url: str, folder: Path) -> None:
 
 
 def split_into_batches(names: list[str]) -> list[list[str]]:
-    """As many as travel together; what comes last travels alone."""
+    """Split names into batches that are copied together; the manifest comes last, alone."""
     body, last = (
         [name for name in names if name != MANIFEST_NAME],
         [name for name in names if name == MANIFEST_NAME],
@@ -109,7 +109,7 @@ def split_into_batches(names: list[str]) -> list[list[str]]:
 
 
 def _list_stored_files(store: "fsspec.AbstractFileSystem", root: str, url: str) -> dict[str, int]:
-    """Names below the folder, and sizes; empty where there is no such folder yet."""
+    """Return names below the folder, with sizes; empty if the folder does not exist yet."""
     with _translate_store_errors(url):
         try:
             found = store.find(root, detail=True)
@@ -131,8 +131,8 @@ def _list_local_files(folder: Path) -> dict[str, int]:
 
 
 def list_files_to_copy(source: Mapping[str, int], target: Mapping[str, int]) -> list[str]:
-    """Names to copy: all but hidden files, what is LEFT, and what the target has and never
-    changes."""
+    """Return the names to copy: all but hidden files, SKIPPED_FOLDERS, and unchanged
+    append-only files."""
     return [
         name
         for name in sorted(source)
@@ -156,7 +156,7 @@ def _is_unchanged(name: str, source: Mapping[str, int], target: Mapping[str, int
 
 @contextlib.contextmanager
 def _translate_store_errors(url: str) -> Iterator[None]:
-    """Faults of the store in one sentence."""
+    """Turn errors of the store into one sentence."""
     try:
         yield
     except Exception as error:  # every store's library has its own dozen types

@@ -1,4 +1,4 @@
-"""verify(): is every file of a data set still what it was when it was collected?"""
+"""verify_dataset(): check that every file of a data set is unchanged since it was collected."""
 
 import concurrent.futures
 import os
@@ -13,7 +13,7 @@ VERIFICATION_BATCH_IMAGES = 256
 
 
 def verify_dataset(folder: Path) -> bool:
-    """Reads every original against its id and decodes every canonical picture; lists what is
+    """Check every original against its id and decode every canonical image; list what is
     missing or altered.
 
     Raises:
@@ -27,11 +27,13 @@ def verify_dataset(folder: Path) -> bool:
     if wrong:
         console.print_table(f"{folder}: not as it was collected", ["file", "what is wrong"], wrong)
         console.print_message(
-            "Restore them from a copy; what came from a folder of yours comes back if you delete it and collect again."
+            "Restore them from a copy; what came from a folder of yours comes back if you delete "
+            "it and collect again."
         )
     else:
         console.print_message(
-            f"All {len(faces)} images of {folder} are as they were collected, and so is the hold-out."
+            f"All {len(faces)} images of {folder} are as they were collected, and so is the "
+            "hold-out."
         )
     return not wrong
 
@@ -54,8 +56,7 @@ def _check_images(folder: Path, faces: Sequence[FaceRecord]) -> Iterator[list[tu
 
 
 def _check_image_files(folder: Path, face: FaceRecord) -> list[tuple[str, str]]:
-    """What is wrong with the two files of one image: path and fault, for each that is not as it
-    was."""
+    """Return path and fault for each of the two files of an image that is missing or altered."""
     found = [
         (face.original, _check_original(folder, face)),
         (face.image, _check_canonical_image(folder, face)),

@@ -25,7 +25,7 @@ HISTORY_SCALE_RANGE = (0.4, 0.9)
 
 
 def encode_canonical_jpeg(face: DecodedFace, face_id: str, size: int, view: int = 0) -> bytes:
-    """Encodes view `view` of a face as a `size` x `size` JPEG without metadata.
+    """Encode view `view` of a face as a `size` x `size` JPEG without metadata.
 
     Every view is one deterministic draw from (face_id, view): a final quality from U(60, 95),
     4:2:0. Views above 0 also draw a mirror and a history, as if the picture had been passed on
@@ -61,7 +61,8 @@ def _apply_random_history(square: Image.Image, size: int, draw: np.random.Genera
 def compute_canonical_pixels(
     face: DecodedFace, face_id: str, size: int, view: int = 0
 ) -> np.ndarray:
-    """The pixels of `canonical_jpeg`: uint8, shape (size, size, 3), values 0 to 255."""
+    """Return the pixels of `encode_canonical_jpeg`: uint8, shape (size, size, 3), values 0 to
+    255."""
     with Image.open(
         io.BytesIO(encode_canonical_jpeg(face, face_id, size, view)), formats=("JPEG",)
     ) as image:

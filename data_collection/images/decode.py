@@ -30,7 +30,7 @@ MAX_IMAGE_BYTES = 200_000_000
 
 
 MAX_JPEG_SCANS = 100
-"""Of a progressive JPEG; encoders write about ten, and each of them goes over all pixels."""
+"""In a progressive JPEG; encoders write about ten, and decoding each one covers all pixels."""
 
 
 MAX_EXIF_PARTS = 100
@@ -104,16 +104,16 @@ _LUMA_TABLE_AT_QUALITY_50 = np.array(
 
 
 class UnreadableImage(ValueError):
-    """The bytes are no picture that we open; the message is the reason, in words."""
+    """The bytes are not an image that is opened; the message is the reason, in words."""
 
 
 class UnknownImageFormat(UnreadableImage):
-    """The bytes are no picture of a format that is opened."""
+    """The bytes are not an image of a supported format."""
 
 
 class UncroppableImage(UnreadableImage):
-    """The picture is to be cropped to its face and does not show just one; the message says how
-    many."""
+    """The image is to be cropped to its face and does not show exactly one; the message says
+    how many."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class DecodedFace:
 
 
 def decode_face(data: bytes, crop: str = "centre") -> DecodedFace:
-    """Decodes bytes into an upright RGB square.
+    """Decode bytes into an upright RGB square.
 
     Args:
         crop: a name in CROPS.
@@ -149,7 +149,7 @@ def decode_face(data: bytes, crop: str = "centre") -> DecodedFace:
     Raises:
         UnreadableImage: not an image, damaged, of a format that is not opened, or larger than 25
             megapixels (read from the header, before any pixel is decoded).
-        NotOneFace: with `crop` "face".
+        UncroppableImage: with `crop` "face".
         PlainError: with `crop` "face", where the face detector cannot be had.
     """
     whole = _decode_or_explain(data)
@@ -196,8 +196,8 @@ def _decode_upright(data: bytes) -> DecodedFace:
 
 
 def _count_frames(image: Image.Image) -> int:
-    """Of a TIFF 2 at most: Pillow counts them in quadratic time, hours for a file of 20 MB that was
-    made for it."""
+    """Count frames, of a TIFF at most 2: Pillow counts them in quadratic time, hours for a
+    crafted file of 20 MB."""
     if image.format == "TIFF":
         return 2 if getattr(image, "is_animated", False) else 1
     return getattr(image, "n_frames", 1)
@@ -227,8 +227,8 @@ def _estimate_jpeg_quality(image: Image.Image) -> int | None:
 
 
 def _convert_to_srgb(image: Image.Image) -> Image.Image:
-    """Converts any mode to sRGB; 16-bit data is scaled (Pillow's convert would clip it), alpha lies
-    on mid-grey."""
+    """Convert any mode to sRGB; 16-bit data is scaled (Pillow's convert would clip it), alpha
+    is composed on mid-grey."""
     image.load()  # Pillow turns a TIFF upright while it loads it, and then drops the tag
     orientation = image.getexif().get(0x0112)
     if image.mode.startswith("I"):

@@ -6,7 +6,7 @@ from PIL import Image
 
 
 def encode_jpeg(image: Image.Image, quality: int) -> bytes:
-    """An RGB picture as a JPEG, 4:2:0, without metadata."""
+    """Encode an RGB image as a JPEG, 4:2:0, without metadata."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality, subsampling="4:2:0")
     return buffer.getvalue()

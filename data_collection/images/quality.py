@@ -9,14 +9,14 @@ from data_collection.images.decode import DecodedFace
 
 
 def is_single_colour(face: DecodedFace) -> bool:
-    """Whether the picture is one flat colour, as a safety checker leaves the images it blacks
+    """Return whether the image is one flat colour, as a safety checker leaves images it blacks
     out."""
     return max(ImageStat.Stat(face.square.resize((64, 64), Image.Resampling.NEAREST)).stddev) < 2
 
 
 def is_upscaled(face: DecodedFace) -> bool:
-    """Whether the finest detail is missing, as in a small picture that was enlarged before we got
-    it.
+    """Return whether the finest detail is missing, as in a small image that was enlarged before
+    it was collected.
 
     Looks at the centre at native resolution: between .7 and 1 of the Nyquist frequency an enlarged
     picture holds hardly more power than 8-bit rounding itself (1/12 of a squared grey level).
@@ -29,8 +29,8 @@ def is_upscaled(face: DecodedFace) -> bool:
 
 
 def measure_detail_power(square: Image.Image) -> float:
-    """Median spectral power between .7 and 1 of Nyquist, in squared grey levels per pixel (white
-    noise: its variance)."""
+    """Return the median spectral power between .7 and 1 of Nyquist, in squared grey levels per
+    pixel (white noise: its variance)."""
     side = min(256, square.width)
     corner = (square.width - side) // 2
     grey = np.asarray(
@@ -44,7 +44,8 @@ def measure_detail_power(square: Image.Image) -> float:
 
 @functools.cache
 def _build_window_and_fine_mask(side: int) -> tuple[np.ndarray, np.ndarray]:
-    """The second for the half of the spectrum that rfft2 computes; the other half mirrors it."""
+    """Return a Hann window and the mask of fine frequencies, for the half of the spectrum that
+    rfft2 computes."""
     radius = np.hypot(2 * np.fft.fftfreq(side)[:, None], 2 * np.fft.rfftfreq(side)[None, :])
     return np.outer(np.hanning(side), np.hanning(side)).astype(np.float32), (radius > 0.7) & (
         radius < 1

@@ -327,7 +327,7 @@ def test_an_interrupt_says_how_to_carry_on(tmp_path):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate()
     assert process.returncode == 130
-    assert "carries on from here" in said and "Traceback" not in said
+    assert "run the same command to continue" in said and "Traceback" not in said
 
 
 def test_a_full_disk_stops_with_one_sentence_and_loses_nothing(faces, tmp_path):

@@ -41,7 +41,7 @@ def test_a_collection_that_is_told_to_end_does_so_at_once_and_carries_on(tmp_pat
     assert (process.returncode, time.monotonic() - began < 2) == (console.EXIT_INTERRUPTED, True), (
         said
     )
-    assert "carries on from here" in said and "Traceback" not in said
+    assert "run the same command to continue" in said and "Traceback" not in said
     assert run_command(*build_collect_words(faces), cwd=tmp_path).returncode == 0
 
 

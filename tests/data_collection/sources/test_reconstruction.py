@@ -36,7 +36,7 @@ def asked(folder, model, argument="5", sides=(96, 96, 50, 96, 96, 96), **drawing
     drawing = GenerationSettings(
         model=str(model), **{"steps": 4, "generation_size": GENERATED_SIDE_PX, **drawing}
     )
-    settings = CollectionSettings(data=folder, seed=3, drawing=drawing)
+    settings = CollectionSettings(data=folder, seed=3, generation=drawing)
     photographs = [photograph(settings.folder, number, side) for number, side in enumerate(sides)]
     return SourceRequest(argument, "tiny-reconstruction", settings, photographs=photographs)
 
