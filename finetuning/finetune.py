@@ -84,9 +84,7 @@ def load_detector_dataset(start: DetectorParts, settings: FinetuningSettings) ->
     Raises:
         PlainError: it is not the one that the detector was trained on, and that is not accepted.
     """
-    data = dataset.load_dataset(
-        settings.data, settings.dataset or Path(start.card.dataset["folder"])
-    )
+    data = dataset.load_dataset(settings.data, settings.dataset or Path(start.card.dataset.folder))
     if describe_other_data(start, data) and not settings.accept_other_data:
         raise console.PlainError(
             f"{data.folder} is not the data set that {start.card.name} was trained on, or has changed since: what one holds "
@@ -103,9 +101,9 @@ def load_detector_dataset(start: DetectorParts, settings: FinetuningSettings) ->
 def describe_other_data(start: DetectorParts, data: Dataset) -> str:
     """What every report must say first because the detector was trained on another data set; empty
     if it was not."""
-    if manifest.compute_fingerprint(data.records) == start.card.dataset["fingerprint"]:
+    if manifest.compute_fingerprint(data.records) == start.card.dataset.fingerprint:
         return ""
     return (
-        f"{start.card.name} was trained on other data ({start.card.dataset['folder']}) and may have seen images that are held "
+        f"{start.card.name} was trained on other data ({start.card.dataset.folder}) and may have seen images that are held "
         "out here."
     )

@@ -1,5 +1,4 @@
-"""Writes a fine-tuned detector: its card names its parent, which is kept beside it as a
-baseline."""
+"""Save a fine-tuned detector; its card names its source detector, saved beside it as a baseline."""
 
 import json
 import shutil
@@ -15,108 +14,127 @@ from runtime import atomic_files
 from training import calibration, tensorboard_logs
 from training.calibration import calibrate_probabilities, fit_temperature, sigmoid
 from training.detectors import assembly, costs, detector_files, saved_models
-from training.detectors import card as detector_card
+from training.detectors.assembly import EnsembleMember
+from training.detectors.card import (
+    BaselineDescription,
+    Card,
+    FinetuningDescription,
+    SearchDescription,
+    SeedScores,
+    describe_dataset,
+    make_timestamp,
+)
 from training.detectors.detector_files import BASELINES_FOLDER, LEADERBOARD_FILE
+
+SOURCE_DETECTOR_FILE = "source-detector.onnx"
+"""The source detector's ONNX file in the baselines' folder of the fine-tuned one."""
 
 
 def save_finetuned_detector(
-    name: str, outcome: DepthSearchResult, hypermodel: DepthHyperModel, banner: str
+    name: str, result: DepthSearchResult, hypermodel: DepthHyperModel, banner: str
 ) -> None:
-    """Saves the detector whose weights the hypermodel's parent has now.
+    """Save the detector whose weights the parts of the hypermodel have now.
 
     Args:
-        banner: what every report on the detector says first.
+        banner: first sentence of every report on the detector.
 
     Raises:
         PlainError: the ONNX file differs from the Keras model.
     """
-    start, settings, data = hypermodel.parent, hypermodel.settings, hypermodel.data
-    card, best = start.card, outcome.best
+    parts, settings, data = hypermodel.parent, hypermodel.settings, hypermodel.data
     labels = data.encode_labels(data.validation)
-    logits = hypermodel.logits(best.depth)
-    heat = fit_temperature(logits, labels)
-    probabilities = sigmoid(logits / heat)
-    members = [replace(member, weight=member.weight / heat) for member in start.members]
-    model = assembly.build_detector_model(start.base, card.image_size, members)
+    logits = hypermodel.logits(result.best.depth)
+    temperature = fit_temperature(logits, labels)
+    probabilities = sigmoid(logits / temperature)
+    members = [replace(member, weight=member.weight / temperature) for member in parts.members]
+    model = assembly.build_detector_model(parts.base, parts.card.image_size, members)
+    target_fpr = parts.card.calibration.target_fpr
     with saved_models.create_model_folder(settings.saved_models, name) as folder:
         parity = detector_files.write_model_files(model, folder)
-        compared = copy_baselines(hypermodel, labels, folder)
-        _write_depth_leaderboard(outcome, folder / LEADERBOARD_FILE)
-        opened = [block.name for block in hypermodel.found[: best.depth]]
-        written = replace(
-            card,
+        baselines = copy_baselines(hypermodel, labels, folder)
+        _write_depth_leaderboard(result, folder / LEADERBOARD_FILE)
+        card = replace(
+            _describe_finetuning(result, hypermodel, members),
             name=name,
-            created=detector_card.make_timestamp(),
-            dataset=data.described(),
-            base={**card.base, "note": f"{card.base['note']}; {', '.join(opened)} fine-tuned"},
-            search={
-                **card.search,
-                "weights": [member.weight for member in members],
-                "parent": card.name,
-                "finetuning": {
-                    "depth": best.depth,
-                    "blocks": opened,
-                    "values": best.values,
-                    "repeats": [
-                        {"loss": tuned.loss, "auc": tuned.auc} for tuned in outcome.repeats
-                    ],
-                    "moved": [asdict(moved) for moved in best.moved],
-                },
-            },
-            calibration=calibrate_probabilities(
-                probabilities, labels, card.calibration.target_fpr, heat
-            ),
-            metrics=asdict(calibration.compute_scores(probabilities, labels)),
-            baselines=compared,
+            created=make_timestamp(),
+            calibration=calibrate_probabilities(probabilities, labels, target_fpr, temperature),
+            metrics=calibration.compute_scores(probabilities, labels),
+            baselines=baselines,
             parity=parity,
-            cost=asdict(costs.measure_cost(folder / saved_models.ONNX_FILE)),
+            cost=costs.measure_cost(folder / saved_models.ONNX_FILE),
             sha256=detector_files.hash_model_files(folder),
-            settings={
-                **card.settings,
-                "finetuning": json.loads(json.dumps(asdict(settings), default=str)),
-            },
             banner=banner,
         )
-        detector_files.write_card_and_figure(folder, written)
+        detector_files.write_card_and_figure(folder, card)
     with tensorboard_logs.open_run_log(settings.logs / "finetuning" / name) as run:
         run.pr_curve("validation/precision_recall", labels, probabilities)
-        run.scalars({f"validation/{key}": value for key, value in written.metrics.items()})
+        run.scalars({f"validation/{key}": value for key, value in asdict(card.metrics).items()})
 
 
-def _write_depth_leaderboard(outcome: DepthSearchResult, path: Path) -> None:
+def _describe_finetuning(
+    result: DepthSearchResult, hypermodel: DepthHyperModel, members: list[EnsembleMember]
+) -> Card:
+    """Return the source detector's card with the data set, base, search and settings of now."""
+    card, data, best = hypermodel.parent.card, hypermodel.data, result.best
+    blocks = tuple(block.name for block in hypermodel.found[: best.depth])
+    finetuning = FinetuningDescription(
+        depth=best.depth,
+        blocks=blocks,
+        values=best.values,
+        repeats=tuple(SeedScores(trial.loss, trial.auc) for trial in result.repeats),
+        changes=tuple(best.moved),
+        accept_other_data=hypermodel.settings.accept_other_data,
+    )
+    search: SearchDescription = replace(
+        card.search,
+        weights=tuple(member.weight for member in members),
+        source_detector=card.name,
+        finetuning=finetuning,
+    )
+    settings = json.loads(json.dumps(asdict(hypermodel.settings), default=str))
+    return replace(
+        card,
+        dataset=describe_dataset(data.folder, data.records),
+        base=replace(card.base, note=f"{card.base.note}; {', '.join(blocks)} fine-tuned"),
+        search=search,
+        settings={**card.settings, "finetuning": settings},
+    )
+
+
+def _write_depth_leaderboard(result: DepthSearchResult, path: Path) -> None:
     rows = [
         {
-            "depth": tuned.depth,
-            **tuned.values,
-            "val_loss": tuned.loss,
-            "val_auc": tuned.auc,
-            "epochs": tuned.epochs,
+            "depth": trial.depth,
+            **trial.values,
+            "val_loss": trial.loss,
+            "val_auc": trial.auc,
+            "epochs": trial.epochs,
         }
-        for tuned in (outcome.before, *outcome.trials)
+        for trial in (result.before, *result.trials)
     ]
     atomic_files.write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
 def copy_baselines(
     hypermodel: DepthHyperModel, labels: np.ndarray, folder: Path
-) -> dict[str, dict]:
-    """The parent, so that the hold-out report shows before and after side by side, and its own
-    baselines.
+) -> dict[str, BaselineDescription]:
+    """Copy the source detector and its baselines; return their descriptions by name.
 
-    On another data set than the parent's these are left out: their metrics are of other images.
+    The hold-out report then shows before and after side by side. On another data set than the
+    source detector's, its baselines are left out: their metrics are of other images.
     """
-    start, data = hypermodel.parent, hypermodel.data
-    card, file = start.card, f"{BASELINES_FOLDER}/parent.onnx"
-    same = manifest.compute_fingerprint(data.records) == card.dataset["fingerprint"]
-    shutil.copytree(start.folder / BASELINES_FOLDER, folder / BASELINES_FOLDER) if same else (
-        folder / BASELINES_FOLDER
-    ).mkdir()
-    shutil.copyfile(start.folder / saved_models.ONNX_FILE, folder / file)
-    metrics = asdict(calibration.compute_scores(sigmoid(hypermodel.logits_before()), labels))
-    own = {
-        "metrics": metrics,
-        "file": file,
-        "calibration": asdict(card.calibration),
-        "cost": card.cost,
-    }
-    return {f"before fine-tuning: {card.name}": own, **(card.baselines if same else {})}
+    parts, records = hypermodel.parent, hypermodel.data.records
+    card, baselines = parts.card, folder / BASELINES_FOLDER
+    is_same_data = manifest.compute_fingerprint(records) == card.dataset.fingerprint
+    if is_same_data:
+        shutil.copytree(parts.folder / BASELINES_FOLDER, baselines)
+    else:
+        baselines.mkdir()
+    shutil.copyfile(parts.folder / saved_models.ONNX_FILE, baselines / SOURCE_DETECTOR_FILE)
+    source = BaselineDescription(
+        metrics=calibration.compute_scores(sigmoid(hypermodel.logits_before()), labels),
+        file=f"{BASELINES_FOLDER}/{SOURCE_DETECTOR_FILE}",
+        calibration=card.calibration,
+        cost=card.cost,
+    )
+    return {f"before fine-tuning: {card.name}": source, **(card.baselines if is_same_data else {})}

@@ -26,4 +26,13 @@ def parse_json_as(data: bytes | str, kind: type[ParsedType]) -> ParsedType:
     Raises:
         ValueError: it is not JSON, or does not match the dataclass.
     """
-    return msgspec.convert(parse_json(data), kind)
+    return convert_to(parse_json(data), kind)
+
+
+def convert_to(content: Any, kind: type[ParsedType]) -> ParsedType:
+    """Convert parsed JSON to a dataclass, every field of which has its type.
+
+    Raises:
+        ValueError: the content lacks a field, or a field has another type.
+    """
+    return msgspec.convert(content, kind)

@@ -1,6 +1,5 @@
 """The collected data set as training sees it: without its hold-out."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,20 +25,6 @@ class Dataset:
     @staticmethod
     def encode_labels(records: Sequence[FaceRecord]) -> np.ndarray:
         return np.array([record.label == "generated" for record in records], dtype=np.int64)
-
-    def described(self) -> dict:
-        """What the card of a detector says of it: folder, fingerprints, and images per split and
-        label."""
-        counts = Counter((record.split, record.label) for record in self.records if record.accepted)
-        return {
-            "folder": str(self.folder),
-            "fingerprint": manifest.compute_fingerprint(self.records),
-            "hold_out_sha256": splits.compute_hold_out_sha256(self.records),
-            "images": {
-                split: {label: counts[split, label] for label in manifest.LABELS}
-                for split in splits.SPLITS
-            },
-        }
 
 
 def find_dataset_folder(data: Path, named: Path) -> Path:

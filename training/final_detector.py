@@ -3,9 +3,9 @@
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,12 +14,17 @@ from runtime import console, library_versions
 from training import calibration, tensorboard_logs
 from training.baselines.linear import Baseline
 from training.bases import loaded_base
-from training.bases.weights import BaseWeights
 from training.calibration import calibrate_probabilities, fit_temperature, sigmoid
 from training.detectors import assembly, costs, detector_files, saved_models
 from training.detectors import card as detector_card
 from training.detectors.assembly import EnsembleMember
-from training.detectors.card import Card
+from training.detectors.card import (
+    BaseDescription,
+    Card,
+    SearchDescription,
+    SeedScores,
+    describe_dataset,
+)
 from training.detectors.detector_files import LEADERBOARD_FILE
 from training.features.column_selection import compute_column_indices
 from training.features.extractor import Extractor
@@ -70,7 +75,7 @@ class FinalDetector:
     base: str
     heads: list[FinalHead]
     generators: Sequence[str] = ()
-    repeats: Sequence[Mapping[str, float]] = ()
+    repeats: Sequence[SeedScores] = ()
 
     @property
     def logits(self) -> np.ndarray:
@@ -191,11 +196,11 @@ def save_final_detector(
             created=detector_card.make_timestamp(),
             image_size=extractor.side,
             canonicaliser=canonical.CANONICALISER_VERSION,
-            dataset=run.data.described(),
-            base=_describe_base(extractor.weights),
+            dataset=describe_dataset(run.data.folder, run.data.records),
+            base=_describe_base(extractor),
             search=_describe_search(run.settings, detector, members, len(trials)),
             calibration=calibrate_probabilities(probabilities, labels, target_fpr, temperature),
-            metrics=asdict(calibration.compute_scores(probabilities, labels)),
+            metrics=calibration.compute_scores(probabilities, labels),
             baselines=baseline_rows,
             parity=parity,
             sha256=detector_files.hash_model_files(folder),
@@ -203,7 +208,7 @@ def save_final_detector(
             settings=json.loads(json.dumps(dataclasses.asdict(run.settings), default=str)),
             banner=run.banner,
             crop=run.data.train[0].crop,
-            cost=asdict(costs.measure_cost(folder / saved_models.ONNX_FILE)),
+            cost=costs.measure_cost(folder / saved_models.ONNX_FILE),
         )
         detector_files.write_card_and_figure(folder, card)
     return card
@@ -223,21 +228,24 @@ def _describe_search(
     detector: FinalDetector,
     members: Sequence[EnsembleMember],
     n_trials: int,
-) -> dict[str, Any]:
-    return {
-        "tuner": settings.tuner,
-        "trials": n_trials,
-        "winner": [head.spec.to_hp() for head in detector.heads],
-        "weights": [member.weight for member in members],
-        "generators": list(detector.generators),
-        "repeats": list(detector.repeats),
-    }
+) -> SearchDescription:
+    return SearchDescription(
+        tuner=settings.tuner,
+        trials=n_trials,
+        heads=tuple(head.spec for head in detector.heads),
+        weights=tuple(member.weight for member in members),
+        generators=tuple(detector.generators),
+        repeats=tuple(detector.repeats),
+    )
 
 
-def _describe_base(weights: BaseWeights) -> dict[str, str]:
-    return {
-        "name": weights.base,
-        "origin": weights.origin,
-        "sha256": weights.sha256,
-        "note": weights.note,
-    }
+def _describe_base(extractor: Extractor) -> BaseDescription:
+    weights = extractor.weights
+    return BaseDescription(
+        name=weights.base,
+        origin=weights.origin,
+        sha256=weights.sha256,
+        note=weights.note,
+        sizes=extractor.sizes,
+        signals=extractor.signals,
+    )

@@ -1,7 +1,7 @@
 """Compare the final detector over several seeds with each other and with the best baseline."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from runtime import console
 from training import calibration
 from training.baselines.linear import Baseline
 from training.calibration import fit_temperature, sigmoid
+from training.detectors.card import SeedScores
 from training.final_detector import FinalDetector
 from training.head_search import leaderboard
 
@@ -35,7 +36,7 @@ class SeedSpread:
 
 def print_seed_spread(
     detectors: Sequence[FinalDetector], baselines: Sequence[Baseline], labels: np.ndarray
-) -> list[dict[str, float]]:
+) -> list[SeedScores]:
     """Print how far seeds differ, and return loss and AUC of each on the validation images.
 
     Args:
@@ -44,7 +45,7 @@ def print_seed_spread(
         labels: of the validation images, 1 for generated, shape (images,).
     """
     scores = [_score_seed(detector, labels) for detector in detectors]
-    loss, auc = (SeedSpread(tuple(row[name] for row in scores)) for name in ("loss", "auc"))
+    loss, auc = (SeedSpread(tuple(row)) for row in zip(*map(astuple, scores), strict=True))
     console.print_message(f"Final detector with {len(scores)} seeds: loss {loss}, AUC {auc}.")
     losses = {
         leaderboard.compute_smoothed_loss(baseline, labels): baseline.name
@@ -65,11 +66,11 @@ def print_seed_spread(
     return scores
 
 
-def _score_seed(detector: FinalDetector, labels: np.ndarray) -> dict[str, float]:
+def _score_seed(detector: FinalDetector, labels: np.ndarray) -> SeedScores:
     """Return the loss that the leaderboard ranks by, and the AUC."""
     probabilities = sigmoid(detector.logits / fit_temperature(detector.logits, labels))
     calibrated = Baseline(name="", probabilities=probabilities)
-    return {
-        "loss": leaderboard.compute_smoothed_loss(calibrated, labels),
-        "auc": calibration.compute_scores(probabilities, labels).auc,
-    }
+    return SeedScores(
+        loss=leaderboard.compute_smoothed_loss(calibrated, labels),
+        auc=calibration.compute_scores(probabilities, labels).auc,
+    )

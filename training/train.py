@@ -1,7 +1,7 @@
 """Train a detector: features of frozen bases, baselines, head search, final detector."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from data_collection.audit.audit_file import check_audit_gate
 from data_collection.dataset import manifest
@@ -225,5 +225,5 @@ def log_final_detector(run: TrainingRun, card: Card, detector: FinalDetector) ->
         cost_figure = (folder / costs.COST_FIGURE_FILE).read_bytes()
         log.picture("accuracy_and_latency", tensorboard_logs.decode_image(cost_figure))
         log.pr_curve("validation/precision_recall", run.validation_labels, probabilities)
-        log.scalars({f"validation/{name}": value for name, value in card.metrics.items()})
+        log.scalars({f"validation/{name}": value for name, value in asdict(card.metrics).items()})
         log.text("card", f"```json\n{(folder / CARD_FILE).read_text()}\n```")

@@ -78,9 +78,9 @@ def load_scorers(folder: Path, card: Card) -> list[Scorer]:
     """
     files = {card.name: (saved_models.ONNX_FILE, card.calibration)}
     files |= {
-        name: (rival["file"], Calibration(**rival["calibration"]))
-        for name, rival in card.baselines.items()
-        if "file" in rival
+        name: (baseline.file, baseline.calibration)
+        for name, baseline in card.baselines.items()
+        if baseline.file and baseline.calibration
     }
     return [
         Scorer(

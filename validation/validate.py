@@ -94,7 +94,7 @@ def check_comparison_scorer(rival: Scorer, data: EvaluationSet, asked: Sequence[
         PlainError: it has learnt from some of them.
     """
     card = detector_card.read_card(rival.folder)
-    overlap.separate_from_training(data, card, Path(card.dataset["folder"]))
+    overlap.separate_from_training(data, card, Path(card.dataset.folder))
     return (
         replace(rival, name=str(rival.folder))
         if rival.name in {judge.name for judge in asked}

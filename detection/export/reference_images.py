@@ -29,7 +29,7 @@ class ReferenceImages:
 
 def load_reference_images(card: Card) -> ReferenceImages:
     """Load validation images of the detector's data set; missing ones are replaced by shapes."""
-    folder, side = Path(card.dataset.get("folder") or "no-data-set"), card.image_size
+    folder, side = Path(card.dataset.folder or "no-data-set"), card.image_size
     images = list(islice(_iterate_validation_images(folder, side), REFERENCE_IMAGE_COUNT))
     shapes = [render_shapes(number, side) for number in range(REFERENCE_IMAGE_COUNT - len(images))]
     parts = [f"{len(images)} validation images of the data set {folder.name}"] if images else []

@@ -12,6 +12,7 @@ from data_collection.images.decode import DecodedFace
 from detection.predictor import Detection, Detector, PreparedImage
 from detection.provenance import claims
 from runtime import checked_json, console, html_pages, package_index
+from training.detectors.card import DatasetDescription
 from training.calibration import ABSTAIN
 from validation.explanations import image_panels
 from validation.explanations.explainer import Explainer, SimilarFace
@@ -58,7 +59,7 @@ class PageAnswers:
         return {
             "detector": card.name,
             "created": card.created[:10],
-            "base": card.base["name"],
+            "base": card.base.name,
             "image_size": card.image_size,
             "real_below": band.real_below,
             "generated_above": band.generated_above,
@@ -187,11 +188,11 @@ def find_quality_warnings(face: DecodedFace, side: int) -> list[str]:
     return warnings
 
 
-def _describe_training_data(dataset: dict[str, Any]) -> str:
-    images = dataset["images"]["train"]
+def _describe_training_data(dataset: DatasetDescription) -> str:
+    images = dataset.images["train"]
     return (
         f"{images['real']:,} photographs and {images['generated']:,} generated faces of "
-        f"“{Path(dataset['folder']).name}”"
+        f"“{Path(dataset.folder).name}”"
     )
 
 

@@ -362,5 +362,7 @@ def test_a_damaged_card_is_a_sentence(workplace, tmp_path, change):
     (model / "card.json").write_text(
         json.dumps(json.loads((model / "card.json").read_text()) | change)
     )
-    with pytest.raises(console.PlainError, match="is damaged or of another version"):
+    with pytest.raises(
+        console.PlainError, match="is damaged; restore it, or train the detector again"
+    ):
         Detector.load(model)

@@ -69,7 +69,10 @@ def card(data: bytes) -> None:
         try:
             found = detector_card.read_card(Path(name))
         except console.PlainError as refused:
-            assert refused.exit_code == console.EXIT_BAD_MODEL and "train again" in str(refused)
+            assert (
+                refused.exit_code == console.EXIT_BAD_MODEL
+                and "train the detector again" in str(refused)
+            )
             return
         assert found.calibration.decide(0.5) in ("generated", "real", ABSTAIN)
         assert 16 <= found.image_size <= 4096 and isinstance(found.image_size, int)

@@ -119,15 +119,17 @@ def test_what_is_saved_loads_in_plain_keras_names_its_parent_and_is_judged_besid
     )
     folder = tmp_path / "models" / "deeper"
     card = json.loads((folder / "card.json").read_text())
-    assert card["search"]["parent"] == "toy" and card["search"]["finetuning"]["blocks"] == [
+    assert card["search"]["source_detector"] == "toy" and card["search"]["finetuning"][
+        "blocks"
+    ] == [
         "top",
         "block16",
     ]
-    assert card["search"]["finetuning"]["moved"][1]["largest"] > 0
+    assert card["search"]["finetuning"]["changes"][1]["largest"] > 0
     assert set(card["baselines"]) == {"before fine-tuning: toy", *toy.card.baselines}
     before = card["baselines"]["before fine-tuning: toy"]["metrics"]
     assert before == {
-        name: pytest.approx(value, abs=1e-5) for name, value in toy.card.metrics.items()
+        name: pytest.approx(value, abs=1e-5) for name, value in asdict(toy.card.metrics).items()
     }
     assert card["base"]["note"].endswith("top, block16 fine-tuned")
     detector = keras.saving.load_model(folder / "detector.keras")
@@ -184,13 +186,13 @@ def test_on_another_data_set_the_parents_baselines_are_left_out_and_the_parent_i
     ((name, kept),) = save_detector.copy_baselines(hypermodel, labels, tmp_path).items()
     assert name == "before fine-tuning: toy" and [
         path.name for path in tmp_path.rglob("*.onnx")
-    ] == ["parent.onnx"]
+    ] == ["source-detector.onnx"]
     side = toy.card.image_size
     pictures = np.stack(
         [pixels.load_canonical_view(data.folder, record, side, 0) for record in other.validation]
     )
-    answers = onnx_models.open_onnx(tmp_path / kept["file"])(pictures.astype(np.float32))[:, 0]
-    assert kept["metrics"] == {
+    answers = onnx_models.open_onnx(tmp_path / kept.file)(pictures.astype(np.float32))[:, 0]
+    assert asdict(kept.metrics) == {
         name: pytest.approx(v, abs=1e-4)
         for name, v in asdict(calibration.compute_scores(answers, labels)).items()
     }

@@ -72,10 +72,10 @@ def test_it_finds_the_images_of_both(folder, hold_out):
 
 
 def test_its_card_names_them(folder):
-    assert card.read_card(folder / "saved_models" / "outputs").search["generators"] == [
+    assert card.read_card(folder / "saved_models" / "outputs").search.generators == (
         "generated",
         "second",
-    ]
+    )
 
 
 def test_its_parts_say_what_its_file_says(folder, hold_out):

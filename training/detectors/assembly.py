@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from training.bases.loaded_base import LoadedBase
 from training.features.layout import Column, compute_columns, concatenate_columns
 
 if TYPE_CHECKING:
     import keras
+
+    from training.bases.loaded_base import LoadedBase
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class EnsembleMember:
 
 
 def build_detector_model(
-    base: LoadedBase, side: int, members: Sequence[EnsembleMember]
+    base: "LoadedBase", side: int, members: Sequence[EnsembleMember]
 ) -> "keras.Model":
     """The detector: pixels (n, side, side, 3), 0..255, to the calibrated probability of
     *generated*, (n, 1)."""

@@ -1,108 +1,263 @@
-"""card.json: everything a reader of a saved detector must know, as dataclasses, read and checked in
-one place."""
+"""card.json: everything that a reader of a saved detector must know, as checked dataclasses."""
 
 import dataclasses
 import datetime
 import json
 import math
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data_collection.dataset import manifest, splits
+from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import canonical, decode
 from runtime import atomic_files, checked_json, console
-from training.calibration import Calibration
+from training.calibration import Calibration, Scores
+from training.head_search.head_spec import HeadSpec
 
 CARD_FILE = "card.json"
 
-
-CARD_VERSION = 1
+CARD_VERSION = 2
+"""Raise it with every change to the fields of a card."""
 
 
 @dataclass(frozen=True)
-class Card:
-    """Everything a reader of a saved detector must know.
+class DatasetDescription:
+    """The data set that a detector was trained on.
 
     Attributes:
-        name: the folder's name.
+        folder: its path on the machine that trained.
+        images: number of accepted images by split and class.
+    """
+
+    folder: str
+    fingerprint: str
+    hold_out_sha256: str
+    images: dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseDescription:
+    """The base of a detector, where its pretrained weights come from, and its inputs.
+
+    Attributes:
+        sizes: input sizes in pixels of the extracted features.
+    """
+
+    name: str
+    origin: str
+    sha256: str
+    note: str
+    sizes: tuple[int, ...]
+    signals: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SeedScores:
+    """Validation loss and AUC with one seed."""
+
+    loss: float
+    auc: float
+
+
+@dataclass(frozen=True)
+class BlockChange:
+    """How fine-tuning changed one block.
+
+    Attributes:
+        parameters: number of its trainable parameters.
+        largest: largest change of one of them.
+    """
+
+    block: str
+    parameters: int
+    largest: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuningDescription:
+    """How a detector was fine-tuned.
+
+    Attributes:
+        depth: number of unfrozen blocks, from the top.
+        values: hyperparameters of the best trial, as KerasTuner names them.
+        repeats: scores with every seed.
+        accept_other_data: whether the data set may differ from that of the source detector.
+    """
+
+    depth: int
+    blocks: tuple[str, ...]
+    values: dict[str, Any]
+    repeats: tuple[SeedScores, ...]
+    changes: tuple[BlockChange, ...]
+    accept_other_data: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchDescription:
+    """How the heads of a detector were found.
+
+    Attributes:
+        heads: hyperparameters of every head of the ensemble.
+        weights: factor of each head's logit.
+        generators: generators with an output of their own, where there were several.
+        repeats: scores of the final detector with every seed, where there were several.
+        source_detector: name of the detector that was fine-tuned; empty for one that was not.
+    """
+
+    tuner: str
+    trials: int
+    heads: tuple[HeadSpec, ...]
+    weights: tuple[float, ...]
+    generators: tuple[str, ...] = ()
+    repeats: tuple[SeedScores, ...] = ()
+    source_detector: str = ""
+    finetuning: FinetuningDescription | None = None
+
+
+@dataclass(frozen=True)
+class InferenceCost:
+    """Size and speed of one ONNX file.
+
+    Attributes:
+        parameters: numbers in it, those of resizing and preprocessing included.
+        megabytes: size of the file.
+        milliseconds: median time for a single image, with all cores of the machine that trained.
+    """
+
+    parameters: int
+    megabytes: float
+    milliseconds: float
+
+
+@dataclass(frozen=True)
+class BaselineDescription:
+    """A baseline: its validation scores and, where it can judge images, its file.
+
+    Attributes:
+        file: path of the ONNX file inside the detector's folder; empty if there is none.
+    """
+
+    metrics: Scores
+    file: str = ""
+    calibration: Calibration | None = None
+    cost: InferenceCost | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """Everything that a reader of a saved detector must know.
+
+    Attributes:
+        name: name of the detector's folder.
         created: UTC, ISO 8601.
-        image_size: side of the square that the detector takes, in pixels.
-        canonicaliser: version of the canonicaliser that it was trained behind.
-        crop: how pictures were cropped, and are before they are judged: "centre" or "face".
-        dataset: path, fingerprint, hash of the hold-out, and images per split and label.
-        base: name, and origin, sha256 and note of its pretrained weights.
-        search: tuner, trials, of each head of the winner its hyperparameters and the weight of its
-            logit, and the winner's loss and AUC with every seed.
-        calibration: temperature, threshold and band of doubt; see calibration.Calibration.
-        metrics: on the validation split.
-        baselines: for each baseline its validation metrics, and its file, calibration and cost
-            where it can judge images.
-        parity: largest difference between detector.keras and detector.onnx, measured when they were
-            saved.
-        sha256: of every model file, by file name.
-        versions: of the libraries that made it.
-        settings: of the training command.
-        banner: what every report on the detector says first; empty if the audit of its data found
-            nothing.
-        cost: parameters, megabytes and milliseconds of detector.onnx; see costs.Cost.
+        image_size: side in pixels of the square that the detector takes.
+        canonicaliser: version of the canonicaliser that prepared its training images.
+        metrics: scores on the validation split.
+        baselines: every baseline by name.
+        parity: largest difference between detector.keras and detector.onnx, measured when saving.
+        sha256: hash of every model file, by its path inside the folder.
+        versions: version of every library involved in the training.
+        settings: of the command, for documentation only; no program reads them.
+        banner: first sentence of every report on the detector; empty if the audit found nothing.
+        crop: how images are cropped, in training and before a verdict: "centre" or "face".
+        cost: of detector.onnx.
     """
 
     name: str
     created: str
     image_size: int
     canonicaliser: int
-    dataset: dict[str, Any]
-    base: dict[str, str]
-    search: dict[str, Any]
+    dataset: DatasetDescription
+    base: BaseDescription
+    search: SearchDescription
     calibration: Calibration
-    metrics: dict[str, int | float]
-    baselines: dict[str, dict[str, Any]]
+    metrics: Scores
+    baselines: dict[str, BaselineDescription]
     parity: float
     sha256: dict[str, str]
     versions: dict[str, str]
     settings: dict[str, Any] = field(default_factory=dict)
     banner: str = ""
     crop: str = "centre"
-    cost: dict[str, int | float] = field(default_factory=dict)
+    cost: InferenceCost | None = None
     card_version: int = CARD_VERSION
+
+    def to_public(self, files: Collection[str]) -> dict[str, Any]:
+        """Return what may be published, with the hashes of these files alone.
+
+        Baselines lose their files: validation opens every one that has a file.
+        """
+        content = json.loads(_encode_card(self))
+        content["sha256"] = {file: self.sha256[file] for file in files}
+        for baseline in content["baselines"].values():
+            baseline["file"] = ""
+        return content
 
 
 def make_timestamp() -> str:
+    """Return the current time for Card.created."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
 
 
-def write_card(folder: Path, card: Card) -> None:
-    atomic_files.write_atomically(
-        folder / CARD_FILE,
-        (json.dumps(dataclasses.asdict(card), indent=1, default=str) + "\n").encode(),
+def describe_dataset(folder: Path, records: Sequence[FaceRecord]) -> DatasetDescription:
+    """Describe a data set by its folder, its hashes, and its accepted images."""
+    counts = Counter((record.split, record.label) for record in records if record.accepted)
+    return DatasetDescription(
+        folder=str(folder),
+        fingerprint=manifest.compute_fingerprint(records),
+        hold_out_sha256=splits.compute_hold_out_sha256(records),
+        images={
+            split: {label: counts[split, label] for label in manifest.LABELS}
+            for split in splits.SPLITS
+        },
     )
 
 
+def write_card(folder: Path, card: Card) -> None:
+    """Write card.json into a detector's folder."""
+    atomic_files.write_atomically(folder / CARD_FILE, (_encode_card(card) + "\n").encode())
+
+
+def _encode_card(card: Card) -> str:
+    return json.dumps(dataclasses.asdict(card), indent=1, default=str)
+
+
 def read_card(folder: Path) -> Card:
-    """Reads card.json.
+    """Read card.json.
 
     Raises:
         PlainError: it is damaged, or of another version.
     """
     path = folder / CARD_FILE
     try:
-        card = checked_json.parse_json_as(path.read_bytes(), Card)
+        content = checked_json.parse_json(path.read_bytes())
+        version = content.get("card_version"), content.get("canonicaliser")
+        if version != (CARD_VERSION, canonical.CANONICALISER_VERSION):
+            _refuse_other_version(path, version)
+        card = checked_json.convert_to(content, Card)
         _validate_card(card)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise console.PlainError(
-            f"{path} is damaged or of another version; train again.", console.EXIT_BAD_MODEL
+            f"{path} is damaged; restore it, or train the detector again.", console.EXIT_BAD_MODEL
         ) from None
-    if (card.card_version, card.canonicaliser) != (CARD_VERSION, canonical.CANONICALISER_VERSION):
-        raise console.PlainError(
-            f"{path} was written by another version of Telltale; train again.",
-            console.EXIT_BAD_MODEL,
-        )
     return card
 
 
+def _refuse_other_version(path: Path, version: tuple[object, object]) -> None:
+    """Raise PlainError for versions that are numbers, ValueError for a damaged card."""
+    if not all(isinstance(number, int) for number in version):
+        raise ValueError
+    raise console.PlainError(
+        f"{path} was written by another version of Telltale; train the detector again.",
+        console.EXIT_BAD_MODEL,
+    )
+
+
 def _validate_card(card: Card) -> None:
-    """Raises ValueError, KeyError or TypeError for what would fail somewhere else without a word on
-    why."""
+    """Raise ValueError or KeyError for values that would fail later without an explanation."""
     band = card.calibration
     if not (
         0 <= band.real_below <= band.generated_above <= 1
@@ -114,30 +269,4 @@ def _validate_card(card: Card) -> None:
         raise ValueError
     if card.crop not in decode.CROPS or not all(map(str.isalnum, card.sha256.values())):
         raise ValueError
-    sum(card.dataset["images"]["train"].values())
-    Path(card.dataset["folder"])
-
-
-@dataclass(frozen=True)
-class BlockChange:
-    """What training did to one block: how many numbers it may change, and the largest change of
-    one."""
-
-    block: str
-    parameters: int
-    largest: float
-
-
-@dataclass(frozen=True)
-class InferenceCost:
-    """Of one ONNX file.
-
-    Attributes:
-        parameters: numbers in it, those of the resize and the preprocessing included.
-        megabytes: of the file.
-        milliseconds: for one image alone, with all cores of the machine that trained; the median.
-    """
-
-    parameters: int
-    megabytes: float
-    milliseconds: float
+    sum(card.dataset.images["train"][label] for label in manifest.LABELS)

@@ -53,10 +53,10 @@ def _measure_latency_ms(run: onnx_models.OnnxRunner, shape: list[int]) -> float:
 def rank_costs(card: Card) -> dict[str, tuple[float, InferenceCost]]:
     """Validation AUC and cost of the detector and of those of its baselines that have a file, the
     most accurate first."""
-    rows = {card.name: (card.metrics["auc"], InferenceCost(**card.cost))} if card.cost else {}
-    for name, rival in card.baselines.items():
-        if rival.get("cost"):
-            rows[name] = rival["metrics"]["auc"], InferenceCost(**rival["cost"])
+    rows = {card.name: (card.metrics.auc, card.cost)} if card.cost else {}
+    for name, baseline in card.baselines.items():
+        if baseline.cost:
+            rows[name] = baseline.metrics.auc, baseline.cost
     return dict(sorted(rows.items(), key=lambda row: -row[1][0]))
 
 

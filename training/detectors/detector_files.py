@@ -4,7 +4,6 @@ These are the models, baselines, hashes, cost figure and card.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from training.baselines import linear
 from training.baselines.linear import Baseline
 from training.calibration import calibrate_probabilities
 from training.detectors import costs, saved_models
-from training.detectors.card import Card, write_card
+from training.detectors.card import BaselineDescription, Card, write_card
 from training.features.extractor import Extractor
 
 if TYPE_CHECKING:
@@ -52,33 +51,47 @@ def write_card_and_figure(folder: Path, card: Card) -> None:
 
 
 def write_baseline_files(
-    rivals: Sequence[Baseline],
+    baselines: Sequence[Baseline],
     extractors: Mapping[str, Extractor],
     labels: np.ndarray,
     target_fpr: float,
     folder: Path,
-) -> dict[str, dict]:
-    """Metrics of every baseline; all that look at pictures also become ONNX detectors, to be judged
-    like the winner."""
-    described: dict[str, dict] = {}
+) -> dict[str, BaselineDescription]:
+    """Save and describe every baseline, by name.
+
+    Those that use pixels become ONNX detectors, which validation evaluates beside the final one.
+
+    Args:
+        labels: of the validation images, 1 for generated, shape (images,).
+    """
     if any(extractor.engine == "keras" for extractor in extractors.values()):
-        console.print_warning("Linear baselines are not kept for the hold-out with --engine keras.")
+        console.print_warning("With --engine keras, linear baselines are not saved for validation.")
     (folder / BASELINES_FOLDER).mkdir()
-    for rival in rivals:
-        described[rival.name] = {
-            "metrics": asdict(calibration.compute_scores(rival.probabilities, labels))
-        }
-        path = folder / BASELINES_FOLDER / f"{rival.name.replace(',', '').replace(' ', '-')}.onnx"
-        if rival.model is not None:
-            rival.model.save(path.with_suffix(".keras"))
-            onnx_models.export_checked_onnx(rival.model, path)
-        elif rival.weights is not None and extractors[rival.base].engine != "keras":
-            linear.export_linear_baseline(rival, extractors[rival.base].onnx_path, path)
-        else:
-            continue
-        described[rival.name] |= {
-            "file": path.relative_to(folder).as_posix(),
-            "calibration": asdict(calibrate_probabilities(rival.probabilities, labels, target_fpr)),
-            "cost": asdict(costs.measure_cost(path)),
-        }
-    return described
+    descriptions = {}
+    for baseline in baselines:
+        scores = calibration.compute_scores(baseline.probabilities, labels)
+        path = _write_baseline_model(baseline, extractors, folder / BASELINES_FOLDER)
+        descriptions[baseline.name] = BaselineDescription(scores)
+        if path is not None:
+            descriptions[baseline.name] = BaselineDescription(
+                metrics=scores,
+                file=path.relative_to(folder).as_posix(),
+                calibration=calibrate_probabilities(baseline.probabilities, labels, target_fpr),
+                cost=costs.measure_cost(path),
+            )
+    return descriptions
+
+
+def _write_baseline_model(
+    baseline: Baseline, extractors: Mapping[str, Extractor], folder: Path
+) -> Path | None:
+    """Save a baseline that can judge images; return its ONNX file, or None."""
+    path = folder / f"{baseline.name.replace(',', '').replace(' ', '-')}.onnx"
+    if baseline.model is not None:
+        baseline.model.save(path.with_suffix(".keras"))
+        onnx_models.export_checked_onnx(baseline.model, path)
+        return path
+    if baseline.weights is not None and extractors[baseline.base].engine != "keras":
+        linear.export_linear_baseline(baseline, extractors[baseline.base].onnx_path, path)
+        return path
+    return None

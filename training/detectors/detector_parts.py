@@ -14,7 +14,6 @@ from training.detectors import safe_keras, saved_models
 from training.detectors.assembly import EnsembleMember
 from training.detectors.card import Card
 from training.features import layout as feature_layout
-from training.head_search.head_spec import HeadSpec
 
 if TYPE_CHECKING:
     import keras
@@ -69,21 +68,25 @@ def load_detector_parts(folder: Path) -> DetectorParts:
         saved_models.verify_model_file(folder, card, saved_models.KERAS_FILE)
     )
     try:
-        name, weights, heads = card.base["name"], card.search["weights"], card.search["winner"]
+        name = card.base.name
         base = LoadedBase(model.get_layer(name), BASE_MODELS[name])
-        shown = card.settings["sizes"], card.settings.get("signals", ("picture",))
-        layout = feature_layout.list_columns(LoadedBase.from_model(build_base(name)), *shown)
+        layout = feature_layout.list_columns(
+            LoadedBase.from_model(build_base(name)), card.base.sizes, card.base.signals
+        )
         members = [
             EnsembleMember(
-                HeadSpec.from_hp(values).select_columns(layout),
+                spec.select_columns(layout),
                 model.get_layer(f"head{number}"),
                 weight,
             )
-            for number, (values, weight) in enumerate(zip(heads, weights, strict=True), 1)
+            for number, (spec, weight) in enumerate(
+                zip(card.search.heads, card.search.weights, strict=True), 1
+            )
         ]
     except (KeyError, ValueError, TypeError):
         raise console.PlainError(
-            f"{folder} is not made of a base and heads that are told on its card; name another detector, or train one.",
+            f"{folder} does not consist of a base and heads as its card says; name another detector, or "
+            "train one.",
             console.EXIT_BAD_MODEL,
         ) from None
     disable_dropout(base.model)

@@ -3,7 +3,6 @@
 import contextlib
 import datetime
 import hashlib
-import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +10,6 @@ from pathlib import Path
 
 from runtime import atomic_files, atomic_folders, console, hashing
 from runtime.suggestions import find_close_names
-from training.detectors import saved_models
 from training.detectors.card import CARD_FILE, Card, read_card
 
 KERAS_FILE, ONNX_FILE = "detector.keras", "detector.onnx"
@@ -131,12 +129,12 @@ def find_best_detector(folder: Path, named: Path | None) -> Path:
         PlainError: there is none.
     """
     if named is not None:
-        return saved_models.find_detector(folder, named)
-    cards = saved_models.load_cards(folder)
+        return find_detector(folder, named)
+    cards = load_cards(folder)
     newest = max(cards.values(), key=lambda card: card.created)
-    rivals = [
+    candidates = [
         name
         for name, card in cards.items()
-        if card.dataset["fingerprint"] == newest.dataset["fingerprint"]
+        if card.dataset.fingerprint == newest.dataset.fingerprint
     ]
-    return folder / min(rivals, key=lambda name: cards[name].metrics.get("log_loss", math.inf))
+    return folder / min(candidates, key=lambda name: cards[name].metrics.log_loss)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from training.bases.input_signals import SIGNALS, resize_pixels
-from training.bases.loaded_base import LoadedBase
 
 if TYPE_CHECKING:
     import keras
+
+    from training.bases.loaded_base import LoadedBase
 
 
 POOLING_STATISTICS = ("mean", "std")
@@ -55,7 +56,7 @@ def pool_tap(tap: "keras.KerasTensor", statistic: str) -> "keras.KerasTensor":
 
 
 def prepare_base_input(
-    pixels: "keras.KerasTensor", base: LoadedBase, size: int, signal: str = "picture"
+    pixels: "keras.KerasTensor", base: "LoadedBase", size: int, signal: str = "picture"
 ) -> "keras.KerasTensor":
     """Pixels of 0..255 at one input size, or another signal of them, as the base was trained on
     pictures."""
@@ -63,7 +64,7 @@ def prepare_base_input(
 
 
 def list_columns(
-    base: LoadedBase, sizes: Sequence[int], signals: Sequence[str] = ("picture",)
+    base: "LoadedBase", sizes: Sequence[int], signals: Sequence[str] = ("picture",)
 ) -> list[Column]:
     """The columns of the feature vector that has everything.
 
@@ -82,7 +83,7 @@ def list_columns(
 
 
 def compute_columns(
-    pixels: "keras.KerasTensor", base: LoadedBase, columns: Sequence[Column]
+    pixels: "keras.KerasTensor", base: "LoadedBase", columns: Sequence[Column]
 ) -> dict[Column, "keras.KerasTensor"]:
     """Computes the given columns; parts of the base above the last wanted tap are left out."""
     wanted = {column.tap for column in columns}
@@ -107,7 +108,7 @@ def concatenate_columns(
 
 
 def build_extractor_model(
-    base: LoadedBase,
+    base: "LoadedBase",
     sizes: Sequence[int],
     side: int,
     signals: Sequence[str] = ("picture",),

@@ -35,7 +35,7 @@ def choose_evaluation_set(settings: ValidationSettings, card: Card) -> Evaluatio
 
 def find_training_dataset(settings: ValidationSettings, card: Card) -> Path:
     """Return the folder of the data set that the detector was trained on."""
-    told = Path(card.dataset["folder"])
+    told = Path(card.dataset.folder)
     if settings.dataset is None:
         return told
     return (
@@ -48,7 +48,7 @@ def find_training_dataset(settings: ValidationSettings, card: Card) -> Path:
 def load_hold_out(folder: Path, card: Card) -> EvaluationSet:
     records = manifest.read_manifest(folder)
     splits.check_splits(records, splits.read_splits(folder))
-    if splits.compute_hold_out_sha256(records) != card.dataset["hold_out_sha256"]:
+    if splits.compute_hold_out_sha256(records) != card.dataset.hold_out_sha256:
         raise console.PlainError(
             f"The hold-out of {folder} is not the one that {card.name} was kept away from; train again, then validate. "
             f"To judge {card.name} on all of {folder}, give --data {folder}.",
@@ -74,7 +74,7 @@ def load_other_dataset(folder: Path, card: Card, home: Path, drop: bool) -> Eval
         PlainError: it is the data set of the training.
     """
     records = manifest.read_manifest(folder)
-    if manifest.compute_fingerprint(records) == card.dataset["fingerprint"]:
+    if manifest.compute_fingerprint(records) == card.dataset.fingerprint:
         raise console.PlainError(
             f"{card.name} was trained on {folder}; leave out --data to judge it on the hold-out.",
             console.EXIT_LEAK,

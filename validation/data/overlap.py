@@ -55,9 +55,9 @@ def load_training_records(card: Card, home: Path) -> tuple[list[FaceRecord], str
         return [], f"{home}, which {card.name} was trained on, is not here"
     records = manifest.read_manifest(home)
     learnt = manifest.select_accepted(records, "train", "validation")
-    if manifest.compute_fingerprint(records) != card.dataset["fingerprint"]:
+    if manifest.compute_fingerprint(records) != card.dataset.fingerprint:
         return learnt, f"{home} is not, or is no longer, what {card.name} was trained on"
-    if card.settings.get("finetuning", {}).get("accept_other_data"):
+    if card.search.finetuning and card.search.finetuning.accept_other_data:
         return learnt, f"{card.name} was trained on other data before it was fine-tuned"
     return learnt, ""
 

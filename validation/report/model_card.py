@@ -27,7 +27,7 @@ def render_model_card(report: ValidationReport) -> str:
     card, data, band = report.card, report.data, report.card.calibration
     counts = ", ".join(
         f"{part}: {' and '.join(f'{images[label]:,} {label}' for label in LABELS)}"
-        for part, images in card.dataset["images"].items()
+        for part, images in card.dataset.images.items()
     )
     lines = [
         *_render_front_matter(report),
@@ -66,9 +66,9 @@ def render_model_card(report: ValidationReport) -> str:
         "",
         "## How it was made",
         "",
-        f"- Base: {card.base['name']}, {card.base['note']}.",
-        f"- Search: {card.search['trials']} trials of {card.search['tuner']}.",
-        f"- Images: {counts}. Fingerprint of the data set: `{card.dataset['fingerprint'][:16]}`.",
+        f"- Base: {card.base.name}, {card.base.note}.",
+        f"- Search: {card.search.trials} trials of {card.search.tuner}.",
+        f"- Images: {counts}. Fingerprint of the data set: `{card.dataset.fingerprint[:16]}`.",
         *_describe_hold_out(data),
         f"- Libraries: {', '.join(map(' '.join, card.versions.items()))}.",
         "",
@@ -93,7 +93,7 @@ def _render_front_matter(report: ValidationReport) -> list[str]:
         "library_name: keras",
         "pipeline_tag: image-classification",
         "tags: [deepfake-detection, ai-generated-image-detection, faces, telltale]",
-        f"base_model: {json.dumps(report.card.base['name'])}",
+        f"base_model: {json.dumps(report.card.base.name)}",
         "model-index:",
         f"- name: {json.dumps(report.card.name)}",
         "  results:",

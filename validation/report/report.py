@@ -82,7 +82,7 @@ def build_metrics_json(report: ValidationReport) -> dict[str, Any]:
             "one_source_each": data.one_source_each,
             "overlap_with_training": data.overlap,
             "not_checked": data.unchecked,
-            "hold_out_sha256": card.dataset["hold_out_sha256"] if data.opened else None,
+            "hold_out_sha256": card.dataset.hold_out_sha256 if data.opened else None,
         },
         "verdict": report.verdict,
         "calibration": card.calibration,

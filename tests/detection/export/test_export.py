@@ -26,10 +26,15 @@ from toys import face_records
 from training import onnx_models
 from training.bases.base_models import build_base
 from training.bases.loaded_base import LoadedBase
-from training.calibration import Calibration
+from training.calibration import Calibration, Scores
 from training.detectors import assembly, saved_models
 from training.detectors import card as detector_card
-from training.detectors.card import Card
+from training.detectors.card import (
+    BaseDescription,
+    Card,
+    DatasetDescription,
+    SearchDescription,
+)
 from training.features import layout
 
 SIDE, SIZE = 96, 64
@@ -58,9 +63,21 @@ def save_detector(folder: Path, name: str, seed: int, dataset: Path) -> Card:
             created=detector_card.make_timestamp(),
             image_size=SIDE,
             canonicaliser=canonical.CANONICALISER_VERSION,
-            dataset={"folder": str(dataset), "images": {"train": {"real": 1, "generated": 1}}},
-            base={"name": "mobilenet_v2"},
-            search={},
+            dataset=DatasetDescription(
+                folder=str(dataset),
+                fingerprint="",
+                hold_out_sha256="",
+                images={"train": {"real": 1, "generated": 1}},
+            ),
+            base=BaseDescription(
+                name="mobilenet_v2",
+                origin="random",
+                sha256="",
+                note="",
+                sizes=(SIZE,),
+                signals=("picture",),
+            ),
+            search=SearchDescription(tuner="random", trials=0, heads=(), weights=()),
             calibration=Calibration(
                 temperature=1.25,
                 threshold=0.5,
@@ -68,7 +85,7 @@ def save_detector(folder: Path, name: str, seed: int, dataset: Path) -> Card:
                 real_below=0.4,
                 generated_above=0.6,
             ),
-            metrics={},
+            metrics=Scores(auc=0.5, log_loss=0.7),
             baselines={},
             parity=parity,
             sha256=hashes(place),

@@ -10,6 +10,7 @@ from runtime import console
 from training.bases import weights
 from training.detectors import card as detector_card
 from training.detectors import saved_models
+from training.detectors.card import BaseDescription
 
 
 @pytest.fixture
@@ -21,18 +22,20 @@ def models(workplace, tmp_path):
 
 def test_the_card_names_what_a_reader_must_know(models):
     card = detector_card.read_card(models / "toy")
-    assert card.base == {
-        "name": "mobilenet_v2",
-        "origin": "random",
-        "sha256": weights.RANDOM_WEIGHTS_ID,
-        "note": "RANDOM weights: for tests only, this base has learnt nothing",
-    }
+    assert card.base == BaseDescription(
+        name="mobilenet_v2",
+        origin="random",
+        sha256=weights.RANDOM_WEIGHTS_ID,
+        note="RANDOM weights: for tests only, this base has learnt nothing",
+        sizes=(64,),
+        signals=("picture",),
+    )
     assert card.image_size == 64
     assert card.parity < 1e-4
-    assert card.dataset["images"]["hold-out"] == {"real": 6, "generated": 6}
+    assert card.dataset.images["hold-out"] == {"real": 6, "generated": 6}
     baselines = {f"baselines/{path.name}" for path in (models / "toy" / "baselines").glob("*.onnx")}
     assert baselines and set(card.sha256) == {"detector.keras", "detector.onnx", *baselines}
-    assert card.search["trials"] == 4 and card.settings["trials"] == 4
+    assert card.search.trials == 4 and card.settings["trials"] == 4
 
 
 def test_a_damaged_card_beside_it_is_passed_over(models, capsys):
@@ -75,13 +78,25 @@ def test_an_altered_or_missing_model_file_is_not_opened(models, file):
 
 
 @pytest.mark.parametrize(
-    "change",
-    [lambda c: "{", lambda c: "[]", lambda c: json.dumps({**json.loads(c), "card_version": 99})],
+    "change, message",
+    [
+        (lambda content: "{", "is damaged; restore it"),
+        (lambda content: "[]", "is damaged; restore it"),
+        (
+            lambda content: json.dumps({**json.loads(content), "card_version": 99}),
+            "was written by another version of Telltale; train the detector again",
+        ),
+        # the first version had dictionaries in place of descriptions
+        (
+            lambda content: json.dumps({**json.loads(content), "card_version": 1, "search": {}}),
+            "was written by another version of Telltale; train the detector again",
+        ),
+    ],
 )
-def test_a_damaged_or_foreign_card_is_refused(models, change):
+def test_a_damaged_or_foreign_card_is_refused(models, change, message):
     path = models / "toy" / "card.json"
     path.write_text(change(path.read_text()))
-    with pytest.raises(console.PlainError, match="another version"):
+    with pytest.raises(console.PlainError, match=message):
         detector_card.read_card(models / "toy")
 
 

@@ -57,11 +57,15 @@ def home(tmp_path):
     return folder
 
 
-def card(home, **settings) -> SimpleNamespace:
+def card(home, finetuning=None) -> SimpleNamespace:
     fingerprint = (
         manifest.compute_fingerprint(manifest.read_manifest(home)) if home.exists() else ""
     )
-    return SimpleNamespace(name="old", dataset={"fingerprint": fingerprint}, settings=settings)
+    return SimpleNamespace(
+        name="old",
+        dataset=SimpleNamespace(fingerprint=fingerprint),
+        search=SimpleNamespace(finetuning=finetuning),
+    )
 
 
 NEW = [row(f"new{seed}", make_image(seed)) for seed in range(100, 103)]
@@ -93,7 +97,7 @@ def test_an_empty_overlap_proves_nothing_if_the_training_is_not_here_as_it_was(t
     assert overlap.separate_from_training(new, card(home), home).overlap.compared == 20
     missing = overlap.separate_from_training(new, card(home), tmp_path / "elsewhere")
     tuned = overlap.separate_from_training(
-        new, card(home, finetuning={"accept_other_data": True}), home
+        new, card(home, finetuning=SimpleNamespace(accept_other_data=True)), home
     )
     known = card(home)
     manifest.replace_records(home, [replace(row, split="train") for row in LEARNT[1:]])

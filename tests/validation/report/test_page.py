@@ -62,7 +62,9 @@ NOISE = np.random.default_rng(0).random(40)
 def test_nothing_that_strangers_wrote_becomes_part_of_the_page(card):
     shown = ImagePanel("real", EVIL, EVIL, 0.9, "generated", True, b"jpeg")
     found = made(
-        dataclasses.replace(card, name=EVIL, banner=EVIL, base=card.base | {"note": EVIL}),
+        dataclasses.replace(
+            card, name=EVIL, banner=EVIL, base=dataclasses.replace(card.base, note=EVIL)
+        ),
         NOISE,
         HALF,
         wrong={"real": [shown]},
