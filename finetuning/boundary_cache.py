@@ -57,7 +57,7 @@ class BoundaryRows:
 
 
 def load_or_compute_rows(
-    parent: DetectorParts,
+    parts: DetectorParts,
     boundary: Boundary,
     folder: Path,
     records: Sequence[FaceRecord],
@@ -74,22 +74,22 @@ def load_or_compute_rows(
             computes some.
     """
     with atomic_files.lock_folder(folder / "boundaries"):
-        return _load_or_compute_locked(parent, boundary, folder, records, views)
+        return _load_or_compute_locked(parts, boundary, folder, records, views)
 
 
 def _load_or_compute_locked(
-    parent: DetectorParts,
+    parts: DetectorParts,
     boundary: Boundary,
     folder: Path,
     records: Sequence[FaceRecord],
     views: int,
 ) -> tuple[BoundaryRows, int]:
-    place = folder / "boundaries" / _make_cache_key(parent, boundary, records, views)
+    place = folder / "boundaries" / _make_cache_key(parts, boundary, records, views)
     arrays = _open_arrays(place, boundary, len(records), views)
     done, sums = _load_progress(place, arrays)
     total, noted = len(records) * views, done
     if done < total:
-        made = _compute_rows(parent, boundary, folder, records, views, done)
+        made = _compute_rows(parts, boundary, folder, records, views, done)
         what = f"activations at {boundary.tap}" if boundary.tap else "pixels"
         for row, values in console.track_progress(made, what, total - done):
             for array, value in zip(arrays, values, strict=True):
@@ -109,9 +109,9 @@ def _load_or_compute_locked(
 
 
 def _make_cache_key(
-    parent: DetectorParts, boundary: Boundary, records: Sequence[FaceRecord], views: int
+    parts: DetectorParts, boundary: Boundary, records: Sequence[FaceRecord], views: int
 ) -> str:
-    model = parent.card.sha256["detector.keras"]
+    model = parts.card.sha256["detector.keras"]
     ids = [record.id for record in records]
     parts = [
         model,
@@ -183,7 +183,7 @@ def _open_arrays(place: Path, boundary: Boundary, images: int, views: int) -> li
 
 
 def _compute_rows(
-    parent: DetectorParts,
+    parts: DetectorParts,
     boundary: Boundary,
     folder: Path,
     records: Sequence[FaceRecord],
@@ -191,14 +191,14 @@ def _compute_rows(
     done: int,
 ):
     """Yields (row, values) from row `done` on; a row is image * views + view."""
-    front = build_front(parent, boundary.tap) if boundary.tap else None
+    front = build_front(parts, boundary.tap) if boundary.tap else None
     wanted = [(records[row // views], row % views) for row in range(done, len(records) * views)]
     row = done
     batches = [
         wanted[start : start + FORWARD_BATCH_IMAGES]
         for start in range(0, len(wanted), FORWARD_BATCH_IMAGES)
     ]
-    for _, pixels in feature_pixels.load_view_batches(folder, batches, parent.card.image_size):
+    for _, pixels in feature_pixels.load_view_batches(folder, batches, parts.card.image_size):
         outputs = (
             accelerators.predict_on_batch(front, pixels.astype(np.float32)) if front else [pixels]
         )

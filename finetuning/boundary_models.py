@@ -30,14 +30,14 @@ class Boundary:
         names: of the arrays, in the order of the tail's inputs.
         shapes: of one row of each.
         dtype: uint8 for pixels, float32 for activations.
-        why: why it is the pixels, in words; empty if it is not.
+        pixels_reason: why the pixels were chosen; empty if they were not.
     """
 
     tap: str
     names: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
     dtype: str
-    why: str = ""
+    pixels_reason: str = ""
 
     @property
     def bytes_per_row(self) -> int:
@@ -45,18 +45,18 @@ class Boundary:
 
 
 def choose_boundary(
-    parent: DetectorParts, opened: Sequence[Block], rows: int, disk: float
+    parts: DetectorParts, unfrozen: Sequence[Block], n_rows: int, max_gigabytes: float
 ) -> Boundary:
     """The boundary under the opened blocks, or the pixels if it would be larger than these or than
     `disk` gigabytes."""
-    side = parent.card.image_size
+    side = parts.card.image_size
     pixels = Boundary("", (PIXELS_ARRAY,), ((side, side, 3),), "uint8")
-    below = opened[-1].below
+    below = unfrozen[-1].tap_below
     if not below:
         return pixels
-    columns = assembly.list_member_columns(parent.members)
+    columns = assembly.list_member_columns(parts.members)
     shown = list(dict.fromkeys(column.shown for column in columns))
-    front = build_front(parent, below)
+    front = build_front(parts, below)
     names = [
         *(f"{below} of the {signal} at {size}" for size, signal in shown),
         FROZEN_FEATURES_ARRAY,
@@ -65,48 +65,48 @@ def choose_boundary(
     found = Boundary(below, tuple(names[: len(shapes)]), tuple(shapes), "float32")
     activations, gigabytes = (
         4 * sum(math.prod(shape) for shape in shapes[: len(shown)]),
-        found.bytes_per_row * rows / 1e9,
+        found.bytes_per_row * n_rows / 1e9,
     )
     if activations > 4 * side * side * 3:
         return replace(
             pixels,
-            why=f"activations under {opened[-1].name} exceed the pixels ({activations / 1e3:.0f} kB a view)",
+            pixels_reason=f"activations under {unfrozen[-1].name} exceed the pixels ({activations / 1e3:.0f} kB a view)",
         )
-    if gigabytes > disk:
+    if gigabytes > max_gigabytes:
         return replace(
             pixels,
-            why=f"activations under {opened[-1].name} take {gigabytes:.1f} GB, over --disk {disk:g}",
+            pixels_reason=f"activations under {unfrozen[-1].name} take {gigabytes:.1f} GB, over --disk {max_gigabytes:g}",
         )
     return found
 
 
-def split_columns(parent: DetectorParts, tap: str) -> tuple[list[Column], list[Column]]:
+def split_columns(parts: DetectorParts, tap: str) -> tuple[list[Column], list[Column]]:
     """The columns whose taps lie at or under the boundary, and those above it."""
-    taps = parent.base.list_tap_names()
+    taps = parts.base.list_tap_names()
     under = set(taps[: taps.index(tap) + 1])
-    columns = assembly.list_member_columns(parent.members)
+    columns = assembly.list_member_columns(parts.members)
     return [c for c in columns if c.tap in under], [c for c in columns if c.tap not in under]
 
 
-def build_front(parent: DetectorParts, tap: str) -> "keras.Model":
+def build_front(parts: DetectorParts, tap: str) -> "keras.Model":
     """Pixels to the activations at the boundary, one output per input size and signal, and what
     frozen taps contribute."""
     import keras
 
-    side = parent.card.image_size
-    frozen, _ = split_columns(parent, tap)
+    side = parts.card.image_size
+    frozen, _ = split_columns(parts, tap)
     pixels = keras.Input((side, side, 3), name="pixels")
     wanted = {tap, *(column.tap for column in frozen)}
-    taps = [each for each in parent.base.list_tap_names() if each in wanted]
-    cut = parent.base.build_tapped(taps)
+    taps = [each for each in parts.base.list_tap_names() if each in wanted]
+    cut = parts.base.build_tapped(taps)
     outputs, found = [], {}
     for shown in dict.fromkeys(
-        column.shown for column in assembly.list_member_columns(parent.members)
+        column.shown for column in assembly.list_member_columns(parts.members)
     ):
         by_tap = dict(
             zip(
                 taps,
-                cut(layout.prepare_base_input(pixels, parent.base, *shown), training=False),
+                cut(layout.prepare_base_input(pixels, parts.base, *shown), training=False),
                 strict=True,
             )
         )
@@ -123,26 +123,26 @@ def build_front(parent: DetectorParts, tap: str) -> "keras.Model":
     )
 
 
-def build_tail(parent: DetectorParts, boundary: Boundary) -> "keras.Model":
-    """From the boundary to the logit, (n, 1); it shares its layers with the parent's base and
+def build_tail(parts: DetectorParts, boundary: Boundary) -> "keras.Model":
+    """From the boundary to the logit, (n, 1); it shares its layers with the parts's base and
     heads."""
     import keras
 
     inputs = [
         keras.Input(shape, name=f"input{number}") for number, shape in enumerate(boundary.shapes)
     ]
-    columns = assembly.list_member_columns(parent.members)
+    columns = assembly.list_member_columns(parts.members)
     if not boundary.tap:
-        found = layout.compute_columns(inputs[0], parent.base, columns)
+        found = layout.compute_columns(inputs[0], parts.base, columns)
         return keras.Model(
-            inputs, assembly.compute_ensemble_logit(found, parent.members), name="tail"
+            inputs, assembly.compute_ensemble_logit(found, parts.members), name="tail"
         )
-    layers = parent.base.find_tap_layers()
-    frozen, above = split_columns(parent, boundary.tap)
+    layers = parts.base.find_tap_layers()
+    frozen, above = split_columns(parts, boundary.tap)
     taps = [tap for tap in layers if tap in {column.tap for column in above}]
-    start = parent.base.model.get_layer(layers[boundary.tap]).output
+    start = parts.base.model.get_layer(layers[boundary.tap]).output
     upper = keras.Model(
-        start, [parent.base.model.get_layer(layers[tap]).output for tap in taps], name="upper"
+        start, [parts.base.model.get_layer(layers[tap]).output for tap in taps], name="upper"
     )
     found: dict[Column, keras.KerasTensor] = {}
     for shown, activations in zip(
@@ -156,4 +156,4 @@ def build_tail(parent: DetectorParts, boundary: Boundary) -> "keras.Model":
         width = column.stop - column.start
         found[column] = inputs[-1][:, place : place + width]
         place += width
-    return keras.Model(inputs, assembly.compute_ensemble_logit(found, parent.members), name="tail")
+    return keras.Model(inputs, assembly.compute_ensemble_logit(found, parts.members), name="tail")

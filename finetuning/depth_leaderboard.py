@@ -1,4 +1,4 @@
-"""The leaderboard of a search over depth, as people see it."""
+"""Print the leaderboard of a search over depth."""
 
 from collections.abc import Sequence
 
@@ -11,46 +11,50 @@ from training.seed_spread import SeedSpread
 
 DEPTH_TABLE_COLUMNS = (
     "depth",
-    "rate",
+    "learning rate",
     "schedule",
-    "decay",
+    "weight decay",
     "batch",
     "smoothing",
     "augmentation",
-    "trained numbers",
+    "trainable params",
     "val AUC",
     "val loss",
 )
 
 
-def print_depth_leaderboard(outcome: DepthSearchResult, found: Sequence[Block]) -> None:
-    """Prints depth 0 and every trial, ranked by validation loss, and the repeats' mean and spread.
+def print_depth_leaderboard(result: DepthSearchResult, blocks: Sequence[Block]) -> None:
+    """Print depth 0 and every trial by validation loss, and mean and spread of the repeats.
 
     Args:
-        found: all blocks of the base, from the top down.
+        blocks: all blocks of the base, from the top down.
     """
-    ranked = sorted([outcome.before, *outcome.trials], key=lambda tuned: tuned.loss)
-    title = f"Leaderboard: depth of fine-tuning, validation loss after calibration (smoothing {LABEL_SMOOTHING})"
+    ranked = sorted([result.source, *result.trials], key=lambda trial: trial.loss)
     console.print_table(
-        title, DEPTH_TABLE_COLUMNS, [_format_depth_trial(tuned, found) for tuned in ranked]
+        "Leaderboard: depth of fine-tuning, validation loss after calibration "
+        f"(smoothing {LABEL_SMOOTHING})",
+        DEPTH_TABLE_COLUMNS,
+        [_format_depth_trial(trial, blocks) for trial in ranked],
     )
-    auc = SeedSpread(tuple(tuned.auc for tuned in outcome.repeats))
+    auc = SeedSpread(tuple(trial.auc for trial in result.repeats))
     console.print_message(
-        f"The best trial with {len(outcome.repeats)} seeds: loss {outcome.loss}, AUC {auc}."
+        f"The best trial with {len(result.repeats)} seeds: loss {result.loss}, AUC {auc}."
     )
-    moved = ", ".join(f"{one.block} by {one.largest:.1e}" for one in outcome.repeats[0].moved)
+    changes = ", ".join(
+        f"{change.block} by {change.largest:.1e}" for change in result.repeats[0].changes
+    )
     console.print_message(
-        f"Largest change of a weight in each opened block: {moved}. Nothing else of the base has moved."
+        f"Largest weight change per unfrozen block: {changes}. All frozen weights are unchanged."
     )
 
 
-def _format_depth_trial(tuned: DepthTrial, found: Sequence[Block]) -> list[str]:
-    scores = [f"{tuned.trainable:,}", f"{tuned.auc:.4f}", f"{tuned.loss:.4f}"]
-    if not tuned.depth:
-        return ["0: as it was", *[""] * (len(DEPTH_TABLE_COLUMNS) - 4), *scores]
-    values = tuned.values
+def _format_depth_trial(trial: DepthTrial, blocks: Sequence[Block]) -> list[str]:
+    scores = [f"{trial.trainable_parameters:,}", f"{trial.auc:.4f}", f"{trial.loss:.4f}"]
+    if not trial.depth:
+        return ["0: unchanged", *[""] * (len(DEPTH_TABLE_COLUMNS) - 4), *scores]
+    values = trial.values
     return [
-        f"{tuned.depth}: down to {found[tuned.depth - 1].name}",
+        f"{trial.depth}: down to {blocks[trial.depth - 1].name}",
         f"{values['learning_rate']:.1e}",
         values["schedule"],
         f"{values['weight_decay']:.0e}",

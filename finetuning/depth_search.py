@@ -1,5 +1,4 @@
-"""KerasTuner over the depth of fine-tuning; the best trial with several seeds; and whether any of
-it helped."""
+"""Search the depth of fine-tuning with KerasTuner, and train the best trial with several seeds."""
 
 import hashlib
 import json
@@ -25,22 +24,21 @@ DEPTH_ORACLES: dict[str, type[keras_tuner.Oracle]] = {
 }
 
 
-def make_depth_oracle(name: str, deepest: int, trials: int, seed: int) -> keras_tuner.Oracle:
-    """Proposes trials: every depth once, from the top down, then as the named way of searching
-    goes."""
+def make_depth_oracle(name: str, max_depth: int, trials: int, seed: int) -> keras_tuner.Oracle:
+    """Propose every depth once, from the top down, then search as the named oracle does."""
     kind = DEPTH_ORACLES[name]
 
     class EachDepthFirst(kind):
         def populate_space(self, trial_id: str) -> dict:
             proposed = super().populate_space(trial_id)
             depth = len(self.start_order) + 1
-            if "values" in proposed and depth <= deepest:
+            if "values" in proposed and depth <= max_depth:
                 proposed["values"]["depth"] = depth
             return proposed
 
     # KerasTuner's own choice, three random trials for each hyperparameter, would leave nothing for
     # the Bayesian part
-    more = {"num_initial_points": max(deepest, trials // 2)} if name == "bayesian" else {}
+    more = {"num_initial_points": max(max_depth, trials // 2)} if name == "bayesian" else {}
     return EachDepthFirst(
         objective=keras_tuner.Objective(CALIBRATED_LOSS_NAME, "min"),
         max_trials=trials,
@@ -55,62 +53,64 @@ class DepthTuner(LoggedTuner, keras_tuner.Tuner):
 
 @dataclass(frozen=True)
 class DepthSearchResult:
-    """What a search found.
+    """The outcome of a search.
 
     Attributes:
-        before: the detector as it was.
+        source: the unchanged detector.
         trials: the best first.
         repeats: the best trial with several seeds.
     """
 
-    before: DepthTrial
+    source: DepthTrial
     trials: list[DepthTrial]
     repeats: list[DepthTrial]
 
     @property
     def loss(self) -> SeedSpread:
-        return SeedSpread(tuple(tuned.loss for tuned in self.repeats))
+        return SeedSpread(tuple(trial.loss for trial in self.repeats))
 
     @property
     def best(self) -> DepthTrial:
-        return min(self.repeats, key=lambda tuned: tuned.loss)
+        return min(self.repeats, key=lambda trial: trial.loss)
 
     @property
     def gain(self) -> float:
-        """By how much the mean loss of the repeats lies under the old one."""
-        return self.before.loss - self.loss.mean
+        """Return the fall of the loss: the source detector's minus the mean of the repeats."""
+        return self.source.loss - self.loss.mean
 
 
 def search_depths(hypermodel: DepthHyperModel, folder: Path, log_folder: Path) -> list[DepthTrial]:
-    """Runs or carries on the search and returns its trials, the best first.
+    """Run or resume the search and return its trials, the best first.
 
     Args:
-        folder, log_folder: where searches and their TensorBoard runs are kept; this one gets a
-            folder in each.
+        folder, log_folder: of all searches and of their TensorBoard runs; this search gets a folder
+            of its own in each.
 
     Raises:
-        PlainError: every trial failed, three in a row did, or the kept search is damaged; a chief
-            and workers were asked for.
+        PlainError: every trial failed, three in a row failed, the saved search is damaged, or the
+            environment asks for a chief and workers.
     """
     if tuner_runs.get_chief_address():
         raise console.PlainError("Fine-tuning searches in one process; unset KERASTUNER_ORACLE_IP.")
     settings, data = hypermodel.settings, hypermodel.data
-    kept = {name: value for name, value in asdict(settings).items() if name in _SEARCH_KEY_SETTINGS}
+    key_settings = {
+        name: value for name, value in asdict(settings).items() if name in _SEARCH_KEY_SETTINGS
+    }
     key = [
-        hypermodel.parent.card.sha256,
+        hypermodel.parts.card.sha256,
         manifest.compute_fingerprint(data.records),
-        hypermodel.deepest,
-        kept,
+        hypermodel.max_depth,
+        key_settings,
         DEPTH_SPACE_VERSION,
     ]
     name = f"finetuning-{hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]}"
 
-    def make() -> keras_tuner.Tuner:
-        proposing = make_depth_oracle(
-            settings.tuner, hypermodel.deepest, settings.trials, settings.seed
+    def make_tuner() -> keras_tuner.Tuner:
+        oracle = make_depth_oracle(
+            settings.tuner, hypermodel.max_depth, settings.trials, settings.seed
         )
         return DepthTuner(
-            proposing,
+            oracle,
             hypermodel,
             trial_log=TrialLog(settings.trials, log_folder / name, describe_depth_trial),
             directory=folder,
@@ -118,7 +118,7 @@ def search_depths(hypermodel: DepthHyperModel, folder: Path, log_folder: Path) -
         )
 
     with tuner_runs.hold_search(folder / name):
-        tuner = tuner_runs.start_tuner(make, settings.trials)
+        tuner = tuner_runs.start_tuner(make_tuner, settings.trials)
         return [_make_depth_trial(trial) for trial in tuner_runs.run_tuner(tuner, folder / name)]
 
 
@@ -129,18 +129,21 @@ def _make_depth_trial(trial) -> DepthTrial:
     best = {name: trial.metrics.get_best_value(name) for name in ("auc", "epochs", "trainable")}
     values = dict(trial.hyperparameters.values)
     return DepthTrial(
-        values["depth"],
-        values,
-        float(trial.score),
-        best["auc"],
-        int(best["epochs"]),
-        int(best["trainable"]),
+        depth=values["depth"],
+        values=values,
+        loss=float(trial.score),
+        auc=best["auc"],
+        epochs=int(best["epochs"]),
+        trainable_parameters=int(best["trainable"]),
     )
 
 
 def describe_depth_trial(values: Mapping[str, Any]) -> str:
-    """A trial in words."""
-    numbers = f"rate {values['learning_rate']:.1e} {values['schedule']}, decay {values['weight_decay']:.0e}"
+    """Return the hyperparameters of a trial in a few words."""
+    numbers = (
+        f"learning rate {values['learning_rate']:.1e} {values['schedule']}, "
+        f"weight decay {values['weight_decay']:.0e}"
+    )
     rest = f"batch {values['batch_size']}, smoothing {values['label_smoothing']:g}, augmentation: {values['augmentation']}"
     return f"depth {values['depth']}, {numbers}, {rest}"
 
@@ -148,19 +151,17 @@ def describe_depth_trial(values: Mapping[str, Any]) -> str:
 def train_with_seeds(
     hypermodel: DepthHyperModel, trial: DepthTrial, log_folder: Path
 ) -> list[DepthTrial]:
-    """Trains a trial with several seeds; the hypermodel's parent ends with the weights of the best
-    of them."""
-    found: list[DepthTrial] = []
+    """Train a trial with several seeds; the parts keep the weights of the best one."""
+    repeats: list[DepthTrial] = []
     for number in range(hypermodel.settings.repeats):
         seed = hypermodel.settings.seed + number
-        tuned = hypermodel.train(
-            hypermodel.tail(trial.depth), trial.values, seed, log_folder / f"seed{number}"
-        )
+        model = hypermodel.build_tail(trial.depth)
+        repeat = hypermodel.train_trial(model, trial.values, seed, log_folder / f"seed{number}")
         console.print_message(
-            f"seed {seed}: loss {tuned.loss:.4f}, AUC {tuned.auc:.4f}, epoch {tuned.epochs}."
+            f"seed {seed}: loss {repeat.loss:.4f}, AUC {repeat.auc:.4f}, epoch {repeat.epochs}."
         )
-        if not found or tuned.loss < min(one.loss for one in found):
-            weights = hypermodel.parent.current()
-        found.append(tuned)
-    hypermodel.parent.restore(weights)
-    return found
+        if not repeats or repeat.loss < min(earlier.loss for earlier in repeats):
+            weights = hypermodel.parts.copy_weights()
+        repeats.append(repeat)
+    hypermodel.parts.restore_weights(weights)
+    return repeats

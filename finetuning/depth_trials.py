@@ -1,5 +1,4 @@
-"""One trial of fine-tuning: the blocks above a boundary opened, trained in two phases, and
-guarded."""
+"""DepthHyperModel: unfreeze the blocks above a boundary, train them in two phases, check the guard."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,16 +14,18 @@ from finetuning.boundary_cache import BoundaryRows
 from finetuning.boundary_models import Boundary
 from finetuning.calibrated_loss import CALIBRATED_LOSS_NAME
 from finetuning.depth_training import (
-    DEPTH_PATIENCE_EPOCHS,
-    WARMUP_LEARNING_RATE,
+    VALIDATION_BATCH_IMAGES,
     DepthTrial,
     compile_tail,
+    get_validation_losses,
+    make_callbacks,
     make_learning_rate,
+    warm_up,
 )
 from finetuning.settings import FinetuningSettings
 from finetuning.unfreezing import Block, Guard, unfreeze_blocks
 from runtime import console
-from training import accelerators, tensorboard_logs
+from training import accelerators
 from training.dataset import Dataset
 from training.detectors.detector_parts import DetectorParts
 from training.fitting import LABEL_SMOOTHING
@@ -34,13 +35,13 @@ if TYPE_CHECKING:
     import keras
 
 DEPTH_SPACE_VERSION = 4
-"""Part of a search's key: raise it with every change to this file, so that an old search is never
-carried on."""
+"""Part of the search key. Raise it with every change to the search space or to how trials are
+trained, so that no older search is resumed."""
 
 
 @dataclass(frozen=True)
 class BoundaryData:
-    """What one depth needs: its boundary, and its rows of both splits."""
+    """The boundary of one depth, and its rows of both splits."""
 
     boundary: Boundary
     train: BoundaryRows
@@ -48,36 +49,36 @@ class BoundaryData:
 
 
 class DepthHyperModel(keras_tuner.HyperModel):
-    """Tails of a detector: built on the boundary under the opened blocks, trained in two phases,
-    guarded.
+    """Tails of a detector, built on the boundary below the unfrozen blocks.
 
     Args:
         data: with at least one image of each class in train and validation.
-        found: all blocks of the parent's base, from the top down.
-        deepest: most blocks that a trial opens.
+        blocks: all blocks of the base, from the top down.
+        max_depth: most blocks that a trial unfreezes.
 
     Attributes:
-        passes: forward passes through frozen blocks that were needed.
-        log_folder: the run that the next trial is logged to; None for none.
+        forward_passes: number of forward passes through frozen blocks so far.
+        log_folder: TensorBoard run of the next trial; None for none.
     """
 
     def __init__(
         self,
-        parent: DetectorParts,
+        parts: DetectorParts,
         data: Dataset,
-        found: Sequence[Block],
-        deepest: int,
+        blocks: Sequence[Block],
+        max_depth: int,
         settings: FinetuningSettings,
     ):
         super().__init__()
-        self.parent, self.data, self.found, self.settings = parent, data, found, settings
-        self.deepest = deepest
-        self.passes = 0
+        self.parts, self.data, self.blocks, self.settings = parts, data, blocks, settings
+        self.max_depth = max_depth
+        self.forward_passes = 0
         self.log_folder: Path | None = None
-        self._stages: dict[int, BoundaryData] = {}
+        self._boundary_data: dict[int, BoundaryData] = {}
 
     def build(self, hp: keras_tuner.HyperParameters) -> "keras.Model":
-        hp.Int("depth", 1, self.deepest)
+        """Register the hyperparameters and build the tail of the proposed depth."""
+        hp.Int("depth", 1, self.max_depth)
         hp.Float("learning_rate", 1e-5, 1e-3, sampling="log")
         hp.Choice("schedule", ["constant", "cosine"])
         hp.Float("weight_decay", 1e-6, 1e-2, sampling="log")
@@ -85,170 +86,149 @@ class DepthHyperModel(keras_tuner.HyperModel):
         hp.Choice("label_smoothing", [0.0, LABEL_SMOOTHING])
         hp.Choice("augmentation", ["none", "all views"] if self.settings.views > 1 else ["none"])
         try:
-            return self.tail(hp.get("depth"))
+            return self.build_tail(hp.get("depth"))
         except console.PlainError as error:
             raise tuner_runs.SearchStopped(error) from None
 
     def fit(
         self, hp: keras_tuner.HyperParameters, model: "keras.Model", *args, **kwargs
     ) -> dict[str, float]:
-        tuned = self.train(model, hp.values, self.settings.seed, self.log_folder)
+        """Train one trial and return its metrics for KerasTuner."""
+        trial = self.train_trial(model, hp.values, self.settings.seed, self.log_folder)
         return {
-            CALIBRATED_LOSS_NAME: tuned.loss,
-            "auc": tuned.auc,
-            "epochs": tuned.epochs,
-            "trainable": tuned.trainable,
+            CALIBRATED_LOSS_NAME: trial.loss,
+            "auc": trial.auc,
+            "epochs": trial.epochs,
+            "trainable": trial.trainable_parameters,
         }
 
-    def stage(self, depth: int) -> BoundaryData:
-        """The boundary's rows at a depth, from the parent's own weights; computed at the first
-        use."""
-        if depth not in self._stages:
-            now = self.parent.current()
-            self.parent.restore()
-            opened, data, views = self.found[:depth], self.data, self.settings.views
-            images = data.train + data.validation
-            boundary = boundary_models.choose_boundary(
-                self.parent, opened, len(images) * views, self.settings.disk
+    def load_boundary_data(self, depth: int) -> BoundaryData:
+        """Return the boundary's rows at a depth, from the saved weights; computed at first use."""
+        if depth not in self._boundary_data:
+            current_weights = self.parts.copy_weights()
+            self.parts.restore_weights()
+            self._boundary_data[depth] = self._compute_boundary_data(depth)
+            self.parts.restore_weights(current_weights)
+        return self._boundary_data[depth]
+
+    def _compute_boundary_data(self, depth: int) -> BoundaryData:
+        data, views = self.data, self.settings.views
+        n_rows = (len(data.train) + len(data.validation)) * views
+        boundary = boundary_models.choose_boundary(
+            self.parts, self.blocks[:depth], n_rows, self.settings.disk
+        )
+        if boundary.pixels_reason:
+            reason = f"{boundary.pixels_reason[0].upper()}{boundary.pixels_reason[1:]}"
+            console.print_warning(f"{reason}; depth {depth} starts from the pixels.")
+        splits = []
+        for records in (data.train, data.validation):
+            rows, forward_passes = boundary_cache.load_or_compute_rows(
+                self.parts, boundary, data.folder, records, views
             )
-            if boundary.why:
-                console.print_warning(
-                    f"{boundary.why[0].upper()}{boundary.why[1:]}; depth {depth} starts from the pixels."
-                )
-            parts = []
-            for records in (data.train, data.validation):
-                rows, passes = boundary_cache.load_or_compute_rows(
-                    self.parent, boundary, data.folder, records, views
-                )
-                self.passes += passes if boundary.tap else 0
-                parts.append(rows)
-            self._stages[depth] = BoundaryData(boundary, *parts)
-            self.parent.restore(now)
-        return self._stages[depth]
+            self.forward_passes += forward_passes if boundary.tap else 0
+            splits.append(rows)
+        return BoundaryData(boundary, *splits)
 
-    def tail(self, depth: int) -> "keras.Model":
-        stage = self.stage(depth)
-        self.parent.restore()
-        return boundary_models.build_tail(self.parent, stage.boundary)
+    def build_tail(self, depth: int) -> "keras.Model":
+        """Build the tail above the boundary of a depth, with the saved weights."""
+        boundary = self.load_boundary_data(depth).boundary
+        self.parts.restore_weights()
+        return boundary_models.build_tail(self.parts, boundary)
 
-    def train(
+    def train_trial(
         self, model: "keras.Model", values: Mapping[str, Any], seed: int, log_folder: Path | None
     ) -> DepthTrial:
-        """Trains head, then head and opened blocks; the model ends with the weights of the best
-        epoch.
+        """Train the heads, then heads and unfrozen blocks; leave the weights of the best epoch.
 
         Raises:
-            FailedTrialError: the loss became NaN. GuardError: something else was trained than what
-                was opened.
+            FailedTrialError: the loss became NaN.
+            GuardError: other weights were trained than the unfrozen ones.
         """
         import keras
 
         keras.utils.set_random_seed(seed)
-        self.parent.restore()
-        self.parent.reseed(seed)
-        depth, stage = values["depth"], self.stage(values["depth"])
-        guard = Guard(self.found, depth)
-        views = 1 if values["augmentation"] == "none" else self.settings.views
-        train = make_row_batches(
-            stage.train, self.data.encode_labels(self.data.train), views, values["batch_size"], seed
-        )
-        validation = make_row_batches(
-            stage.validation,
-            self.data.encode_labels(self.data.validation),
-            self.settings.views,
-            64,
-            None,
-        )
+        self.parts.restore_weights()
+        self.parts.reseed_dropout(seed)
+        depth = values["depth"]
+        boundary_data = self.load_boundary_data(depth)
+        guard = Guard(self.blocks, depth)
+        train_batches = self._make_train_batches(boundary_data.train, values, seed)
         if self.settings.warmup:
-            unfreeze_blocks(self.parent.base, [])
-            compile_tail(model, WARMUP_LEARNING_RATE, values)
-            model.fit(
-                train,
-                epochs=self.settings.warmup,
-                verbose=0,
-                callbacks=[keras.callbacks.TerminateOnNaN()],
-            )
-        unfreeze_blocks(self.parent.base, self.found[:depth])
-        steps = len(train) * self.settings.epochs
-        compile_tail(model, make_learning_rate(values, steps), values)
-        callbacks = [
-            keras.callbacks.TerminateOnNaN(),
-            keras.callbacks.EarlyStopping(
-                f"val_{CALIBRATED_LOSS_NAME}",
-                mode="min",
-                patience=DEPTH_PATIENCE_EPOCHS,
-                restore_best_weights=True,
-            ),
-        ]
-        if log_folder:
-            shown = {name: values[name] for name in ("depth", *sorted(values.keys() - {"depth"}))}
-            callbacks.append(
-                tensorboard_logs.make_epoch_callback(
-                    log_folder, shown, (f"val_{CALIBRATED_LOSS_NAME}", "val_auc")
-                )
-            )
-        layers = [layer for block in self.found[:depth] for layer in block.layers]
-        with accelerators.use_dtype_policy(
-            layers, accelerators.choose_dtype_policy(self.settings.precision)
-        ):
+            unfreeze_blocks(self.parts.base, [])
+            warm_up(model, train_batches, self.settings.warmup, values)
+        unfreeze_blocks(self.parts.base, self.blocks[:depth])
+        n_steps = len(train_batches) * self.settings.epochs
+        compile_tail(model, make_learning_rate(values, n_steps), values)
+        layers = [layer for block in self.blocks[:depth] for layer in block.layers]
+        policy = accelerators.choose_dtype_policy(self.settings.precision)
+        with accelerators.use_dtype_policy(layers, policy):
             history = model.fit(
-                train,
-                validation_data=validation,
+                train_batches,
+                validation_data=self._make_validation_batches(boundary_data.validation),
                 epochs=self.settings.epochs,
                 verbose=0,
-                callbacks=callbacks,
+                callbacks=make_callbacks(values, log_folder),
             ).history
-        losses = history.get(f"val_{CALIBRATED_LOSS_NAME}", [np.nan])
-        if not np.isfinite(losses).all() or not np.isfinite(history["loss"]).all():
-            raise keras_tuner.errors.FailedTrialError(
-                f"The loss became NaN at a learning rate of {values['learning_rate']:.1e}."
-            )
-        moved = guard.check(model)
+        losses = get_validation_losses(history, values["learning_rate"])
+        changes = guard.check(model)
         best = int(np.argmin(losses))
-        trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
         return DepthTrial(
-            depth,
-            dict(values),
-            float(losses[best]),
-            float(history["val_auc"][best]),
-            best + 1,
-            trainable,
-            tuple(moved),
+            depth=depth,
+            values=dict(values),
+            loss=float(losses[best]),
+            auc=float(history["val_auc"][best]),
+            epochs=best + 1,
+            trainable_parameters=sum(
+                int(np.prod(weight.shape)) for weight in model.trainable_weights
+            ),
+            changes=tuple(changes),
         )
 
-    def as_it_was(self) -> DepthTrial:
-        """The parent itself, scored like a trial."""
-        stage = self.stage(1)
-        model = self.tail(1)
+    def _make_train_batches(
+        self, rows: BoundaryRows, values: Mapping[str, Any], seed: int
+    ) -> "keras.utils.PyDataset":
+        labels = self.data.encode_labels(self.data.train)
+        views = 1 if values["augmentation"] == "none" else self.settings.views
+        return make_row_batches(rows, labels, views, values["batch_size"], seed)
+
+    def _make_validation_batches(self, rows: BoundaryRows) -> "keras.utils.PyDataset":
+        labels = self.data.encode_labels(self.data.validation)
+        return make_row_batches(rows, labels, self.settings.views, VALIDATION_BATCH_IMAGES, None)
+
+    def evaluate_source(self) -> DepthTrial:
+        """Score the unchanged source detector like a trial."""
+        boundary_data = self.load_boundary_data(1)
+        model = self.build_tail(1)
         compile_tail(model, 0.0, {"weight_decay": 0.0, "label_smoothing": 0.0})
-        validation = make_row_batches(
-            stage.validation,
-            self.data.encode_labels(self.data.validation),
-            self.settings.views,
-            64,
-            None,
-        )
-        found = model.evaluate(validation, verbose=0, return_dict=True)
-        return DepthTrial(0, {}, float(found[CALIBRATED_LOSS_NAME]), float(found["auc"]))
+        batches = self._make_validation_batches(boundary_data.validation)
+        metrics = model.evaluate(batches, verbose=0, return_dict=True)
+        loss, auc = float(metrics[CALIBRATED_LOSS_NAME]), float(metrics["auc"])
+        return DepthTrial(depth=0, values={}, loss=loss, auc=auc)
 
-    def logits_before(self) -> np.ndarray:
-        """Like `logits`, with the weights of the parent itself; base and heads keep those that they
-        have now."""
-        now = self.parent.current()
-        self.parent.restore()
-        found = self.logits(1)
-        self.parent.restore(now)
-        return found
+    def compute_source_logits(self) -> np.ndarray:
+        """Return the logits of the source detector; base and heads keep their current weights."""
+        current_weights = self.parts.copy_weights()
+        self.parts.restore_weights()
+        logits = self.compute_logits(1)
+        self.parts.restore_weights(current_weights)
+        return logits
 
-    def logits(self, depth: int) -> np.ndarray:
-        """Of the validation images' view 0 with the weights that base and heads have now, shape
-        (images,)."""
-        stage = self.stage(depth)
-        model = boundary_models.build_tail(self.parent, stage.boundary)
+    def compute_logits(self, depth: int) -> np.ndarray:
+        """Return the logits of the validation images' view 0 with the current weights, (images,).
+
+        Args:
+            depth: that the current weights were trained with.
+        """
+        boundary_data = self.load_boundary_data(depth)
+        model = boundary_models.build_tail(self.parts, boundary_data.boundary)
         numbers = np.arange(len(self.data.validation))
-        parts = [numbers[start : start + 64] for start in range(0, len(numbers), 64)]
-        found = [
-            accelerators.predict_on_batch(model, stage.validation[part, np.zeros_like(part)])[0]
-            for part in parts
+        logits = [
+            accelerators.predict_on_batch(
+                model, boundary_data.validation[batch, np.zeros_like(batch)]
+            )[0]
+            for batch in (
+                numbers[start : start + VALIDATION_BATCH_IMAGES]
+                for start in range(0, len(numbers), VALIDATION_BATCH_IMAGES)
+            )
         ]
-        return np.concatenate(found)[:, 0].astype(np.float64)
+        return np.concatenate(logits)[:, 0].astype(np.float64)

@@ -1,5 +1,4 @@
-"""finetune(): a saved detector -> search over depth -> the best depth with several seeds -> a new
-detector, or the old one."""
+"""Search how deep to fine-tune a saved detector, and save a new detector if that helps."""
 
 from pathlib import Path
 
@@ -12,98 +11,109 @@ from finetuning.settings import FinetuningSettings
 from runtime import console
 from training import dataset
 from training.dataset import Dataset
-from training.detectors import detector_parts, saved_models
-from training.detectors.detector_parts import DetectorParts
+from training.detectors import saved_models
+from training.detectors.detector_parts import DetectorParts, load_detector_parts
+from training.run_folders import RunFolders
 
 
 def finetune_detector(settings: FinetuningSettings) -> None:
-    """Searches how deep to fine-tune, and saves a new detector if that helps; the hold-out is not
-    read.
+    """Run all steps of fine-tuning; the hold-out is not read.
 
     Raises:
-        PlainError: no such detector, another data set than its own, no block of that name, or a
-            search that fails.
+        PlainError: there is no such detector or block, the data set is not the detector's own, or
+            the search failed.
     """
-    start = detector_parts.load_detector_parts(
+    parts = load_detector_parts(
         saved_models.find_best_detector(settings.saved_models, settings.model)
     )
-    data = load_detector_dataset(start, settings)
-    found = unfreezing.split_into_blocks(start.base)
-    deepest = unfreezing.parse_max_depth(settings.deepest, found)
-    banner = start.card.banner
-    for more in (
-        check_audit_gate(data.folder, data.records, settings.accept_shortcuts),
-        describe_other_data(start, data),
-    ):
-        if more not in banner:
-            banner = f"{banner} {more}".strip()
-    if banner:
-        console.print_warning(banner)
+    data = load_detector_dataset(parts, settings)
+    blocks = unfreezing.split_into_blocks(parts.base)
+    max_depth = unfreezing.parse_max_depth(settings.max_depth, blocks)
+    banner = _make_banner(parts, data, settings)
     name = saved_models.choose_free_name(
-        settings.saved_models, settings.name, f"{start.card.name}-tuned"
+        settings.saved_models, settings.name, f"{parts.card.name}-tuned"
     )
-    names = [block.name for block in found[:deepest]]
+    block_names = ", ".join(block.name for block in blocks[:max_depth])
     console.print_message(
-        f"{start.card.name}: {start.base.spec.name}, from the top: {', '.join(names)}."
+        f"{parts.card.name}: {parts.base.spec.name}, from the top: {block_names}."
     )
-
-    console.print_heading("Search")
-    hypermodel = DepthHyperModel(start, data, found, deepest, settings)
-    before = hypermodel.as_it_was()
-    logs = settings.logs / "finetuning"
-    trials = depth_search.search_depths(
-        hypermodel, data.folder / "searches", logs / f"{data.folder.name}-search"
-    )
-
-    console.print_heading("Winner")
-    outcome = DepthSearchResult(
-        before, trials, depth_search.train_with_seeds(hypermodel, trials[0], logs / name)
-    )
-    images = len(data.train) + len(data.validation)
-    console.print_message(
-        f"{hypermodel.passes} forward passes through frozen blocks ({images} images x {settings.views} views, each depth)."
-    )
-    depth_leaderboard.print_depth_leaderboard(outcome, found)
-    if outcome.gain <= outcome.loss.deviation:
+    hypermodel = DepthHyperModel(parts, data, blocks, max_depth, settings)
+    folders = RunFolders(data.folder, settings.logs / "finetuning", settings.saved_models)
+    result = _search(hypermodel, folders, name)
+    depth_leaderboard.print_depth_leaderboard(result, blocks)
+    if result.gain <= result.loss.deviation:
         console.print_message(
-            f"Fine-tuning does not help: the loss changes by {-outcome.gain:+.4f}, seeds differ by "
-            f"{outcome.loss.deviation:.4f}, so this is noise or a loss. {start.folder} stays as it is."
+            f"Fine-tuning did not help: mean loss changed by {-result.gain:+.4f}, within the "
+            f"seed-to-seed spread ({result.loss.deviation:.4f}). Keeping {parts.folder}."
         )
         return
-    save_detector.save_finetuned_detector(name, outcome, hypermodel, banner)
+    save_detector.save_finetuned_detector(name, result, hypermodel, banner)
     console.print_message(
-        f"Fine-tuning helps: the loss falls by {outcome.gain:.4f}, seeds differ by {outcome.loss.deviation:.4f}. "
-        f"Saved {settings.saved_models / name}. Judge it beside its parent: python -m validation --model {name}. "
+        f"Fine-tuning helped: mean loss fell by {result.gain:.4f}, more than the seed-to-seed "
+        f"spread ({result.loss.deviation:.4f}). Saved {folders.detector(name)}. Compare it with "
+        f"its source detector: python -m validation --model {name}. "
         f"Curves: tensorboard --logdir {settings.logs}"
     )
 
 
-def load_detector_dataset(start: DetectorParts, settings: FinetuningSettings) -> Dataset:
-    """The detector's own data set, or the one named.
+def _make_banner(parts: DetectorParts, data: Dataset, settings: FinetuningSettings) -> str:
+    """Return and print the banner of the new detector: that of its source, and what is new."""
+    banner = parts.card.banner
+    for warning in (
+        check_audit_gate(data.folder, data.records, settings.accept_shortcuts),
+        describe_other_data(parts, data),
+    ):
+        if warning not in banner:
+            banner = f"{banner} {warning}".strip()
+    if banner:
+        console.print_warning(banner)
+    return banner
+
+
+def _search(hypermodel: DepthHyperModel, folders: RunFolders, name: str) -> DepthSearchResult:
+    """Search over depth, then train the best trial with every seed."""
+    console.print_heading("Search")
+    source = hypermodel.evaluate_source()
+    trials = depth_search.search_depths(hypermodel, folders.searches, folders.search_logs)
+    console.print_heading("Best trial")
+    repeats = depth_search.train_with_seeds(hypermodel, trials[0], folders.run_logs(name))
+    n_images = len(hypermodel.data.train) + len(hypermodel.data.validation)
+    console.print_message(
+        f"{hypermodel.forward_passes} forward passes through frozen blocks "
+        f"({n_images} images x {hypermodel.settings.views} views, each depth)."
+    )
+    return DepthSearchResult(source, trials, repeats)
+
+
+def load_detector_dataset(parts: DetectorParts, settings: FinetuningSettings) -> Dataset:
+    """Load the detector's own data set, or the named one.
 
     Raises:
-        PlainError: it is not the one that the detector was trained on, and that is not accepted.
+        PlainError: the detector was trained on another data set, and that is not accepted.
     """
-    data = dataset.load_dataset(settings.data, settings.dataset or Path(start.card.dataset.folder))
-    if describe_other_data(start, data) and not settings.accept_other_data:
+    card = parts.card
+    data = dataset.load_dataset(settings.data, settings.dataset or Path(card.dataset.folder))
+    if describe_other_data(parts, data) and not settings.accept_other_data:
         raise console.PlainError(
-            f"{data.folder} is not the data set that {start.card.name} was trained on, or has changed since: what one holds "
-            "out, the other may have trained on. Train on it first, or give --accept-other-data.",
+            f"{data.folder} is not the data set that {card.name} was trained on, or has changed "
+            f"since. {card.name} may have been trained on images that are held out here. "
+            "Train a detector on it first, or give --accept-other-data.",
             console.EXIT_LEAK,
         )
-    if data.train[0].crop != start.card.crop:
+    if data.train[0].crop != card.crop:
         raise console.PlainError(
-            f"{data.folder} has --crop {data.train[0].crop}, {start.card.name} takes {start.card.crop}."
+            f"{data.folder} has --crop {data.train[0].crop}, but {card.name} needs --crop "
+            f"{card.crop}. Name another data set with --dataset."
         )
     return data
 
 
-def describe_other_data(start: DetectorParts, data: Dataset) -> str:
-    """What every report must say first because the detector was trained on another data set; empty
-    if it was not."""
-    if manifest.compute_fingerprint(data.records) == start.card.dataset.fingerprint:
+def describe_other_data(parts: DetectorParts, data: Dataset) -> str:
+    """Return the warning about a detector that was trained on another data set; empty if not."""
+    card = parts.card
+    if manifest.compute_fingerprint(data.records) == card.dataset.fingerprint:
         return ""
     return (
-        f"{start.card.name} was trained on other data ({start.card.dataset.folder}) and may have seen images that are held "
-        "out here."
+        f"{card.name} was trained on other data ({card.dataset.folder}) and may have seen images "
+        "that are held out here."
     )

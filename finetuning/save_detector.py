@@ -41,9 +41,9 @@ def save_finetuned_detector(
     Raises:
         PlainError: the ONNX file differs from the Keras model.
     """
-    parts, settings, data = hypermodel.parent, hypermodel.settings, hypermodel.data
+    parts, settings, data = hypermodel.parts, hypermodel.settings, hypermodel.data
     labels = data.encode_labels(data.validation)
-    logits = hypermodel.logits(result.best.depth)
+    logits = hypermodel.compute_logits(result.best.depth)
     temperature = fit_temperature(logits, labels)
     probabilities = sigmoid(logits / temperature)
     members = [replace(member, weight=member.weight / temperature) for member in parts.members]
@@ -75,14 +75,14 @@ def _describe_finetuning(
     result: DepthSearchResult, hypermodel: DepthHyperModel, members: list[EnsembleMember]
 ) -> Card:
     """Return the source detector's card with the data set, base, search and settings of now."""
-    card, data, best = hypermodel.parent.card, hypermodel.data, result.best
-    blocks = tuple(block.name for block in hypermodel.found[: best.depth])
+    card, data, best = hypermodel.parts.card, hypermodel.data, result.best
+    blocks = tuple(block.name for block in hypermodel.blocks[: best.depth])
     finetuning = FinetuningDescription(
         depth=best.depth,
         blocks=blocks,
         values=best.values,
         repeats=tuple(SeedScores(trial.loss, trial.auc) for trial in result.repeats),
-        changes=tuple(best.moved),
+        changes=tuple(best.changes),
         accept_other_data=hypermodel.settings.accept_other_data,
     )
     search: SearchDescription = replace(
@@ -110,7 +110,7 @@ def _write_depth_leaderboard(result: DepthSearchResult, path: Path) -> None:
             "val_auc": trial.auc,
             "epochs": trial.epochs,
         }
-        for trial in (result.before, *result.trials)
+        for trial in (result.source, *result.trials)
     ]
     atomic_files.write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
 
@@ -123,7 +123,7 @@ def copy_baselines(
     The hold-out report then shows before and after side by side. On another data set than the
     source detector's, its baselines are left out: their metrics are of other images.
     """
-    parts, records = hypermodel.parent, hypermodel.data.records
+    parts, records = hypermodel.parts, hypermodel.data.records
     card, baselines = parts.card, folder / BASELINES_FOLDER
     is_same_data = manifest.compute_fingerprint(records) == card.dataset.fingerprint
     if is_same_data:
@@ -132,7 +132,7 @@ def copy_baselines(
         baselines.mkdir()
     shutil.copyfile(parts.folder / saved_models.ONNX_FILE, baselines / SOURCE_DETECTOR_FILE)
     source = BaselineDescription(
-        metrics=calibration.compute_scores(sigmoid(hypermodel.logits_before()), labels),
+        metrics=calibration.compute_scores(sigmoid(hypermodel.compute_source_logits()), labels),
         file=f"{BASELINES_FOLDER}/{SOURCE_DETECTOR_FILE}",
         calibration=card.calibration,
         cost=card.cost,

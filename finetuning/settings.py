@@ -27,7 +27,7 @@ class FinetuningSettings:
     dataset: Path | None = None
     """Folder or name of the data set; without it, the one that the detector was trained on."""
 
-    deepest: str = "4"
+    max_depth: str = "4"
     """How far down the search may open the base: a number of blocks from the top, or the name of
     the lowest block."""
 

@@ -32,12 +32,12 @@ class Block:
 
     Attributes:
         name: of the tap at its upper end, as BASE_MODELS names it.
-        below: name of the tap at its lower end; empty for the lowest block, which begins at the
+        tap_below: name of the tap at its lower end; empty for the lowest block, which begins at the
             pixels.
     """
 
     name: str
-    below: str
+    tap_below: str
     layers: list["keras.Layer"]
 
 
@@ -75,7 +75,7 @@ def parse_max_depth(wanted: str, found: Sequence[Block]) -> int:
         return names.index(wanted) + 1
     close = find_close_names(wanted, names, 3)
     raise console.PlainError(
-        f"--deepest {wanted} is no block of this base; give a number of blocks, or one of "
+        f"--max-depth {wanted} does not name a block of this base; give a number of blocks, or one of "
         f"{', '.join(close or [*names[:3], '...', names[-1]])}."
     )
 

@@ -33,7 +33,7 @@ def test_a_misspelt_option_is_named_with_a_suggestion(room, tmp_path):
     wrong, right = {
         "data_collection": ("--image-sice", "--image-size"),
         "training": ("--trails", "--trials"),
-        "finetuning": ("--deepset", "--deepest"),
+        "finetuning": ("--max-dept", "--max-depth"),
         "validation": ("--modell", "--model"),
         "detection": ("--jsno", "--json"),
     }[room]

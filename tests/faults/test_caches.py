@@ -117,7 +117,7 @@ def test_a_flipped_bit_under_an_opened_block_is_computed_anew(workplace, tmp_pat
     )
     opened = unfreezing.split_into_blocks(toy.base)[:1]
     boundary = boundary_models.choose_boundary(
-        toy, opened, 2, disk=0
+        toy, opened, 2, max_gigabytes=0
     )  # the pixels, which take no time
     fresh, _ = boundary_cache.load_or_compute_rows(toy, boundary, folder, data.train[:2], 1)
     fresh = [np.array(array) for array in fresh.arrays]

@@ -87,7 +87,7 @@ def finetuning(folder: Path) -> list[float]:
     model = DepthHyperModel(start, data, found, 1, settings)
     trials = depth_search.search_depths(model, data.folder / "searches", folder / "logs")
     repeats = depth_search.train_with_seeds(model, trials[0], folder / "logs" / "winner")
-    np.savez(folder / "tuned.npz", *itertools.chain(*start.current()))
+    np.savez(folder / "tuned.npz", *itertools.chain(*start.copy_weights()))
     return [tuned.loss for tuned in [*trials, *repeats]]
 
 

@@ -18,9 +18,9 @@ def read_once(workplace) -> DetectorParts:
 
 @pytest.fixture
 def toy(read_once) -> Iterator[DetectorParts]:
-    read_once.restore()
+    read_once.restore_weights()
     yield read_once
-    read_once.restore()
+    read_once.restore_weights()
 
 
 @pytest.fixture

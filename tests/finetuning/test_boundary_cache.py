@@ -22,8 +22,8 @@ STEPS = 10
 
 def losses(parent, opened, boundary, arrays, labels) -> list[float]:
     """Of ten training steps from the saved weights; dropout draws the same in every run."""
-    parent.restore()
-    parent.reseed(0)
+    parent.restore_weights()
+    parent.reseed_dropout(0)
     model = build_tail(parent, boundary)
     unfreeze_blocks(parent.base, opened)
     model.compile(keras.optimizers.Adam(1e-4), keras.losses.BinaryCrossentropy(from_logits=True))
@@ -50,9 +50,13 @@ class Interrupted:
 @pytest.mark.parametrize("depth", [1, 3])
 def test_the_loss_runs_as_it_does_for_the_whole_model(toy, toy_blocks, data, tmp_path, depth):
     records, opened = data.train[:6] + data.train[-6:], toy_blocks[:depth]
-    boundary = choose_boundary(toy, opened, len(records), disk=1)
-    pixels = choose_boundary(toy, opened, len(records), disk=0)
-    assert boundary.tap == opened[-1].below and not pixels.tap and "over --disk 0" in pixels.why
+    boundary = choose_boundary(toy, opened, len(records), max_gigabytes=1)
+    pixels = choose_boundary(toy, opened, len(records), max_gigabytes=0)
+    assert (
+        boundary.tap == opened[-1].tap_below
+        and not pixels.tap
+        and "over --disk 0" in pixels.pixels_reason
+    )
     folder = shutil.copytree(data.folder, tmp_path / "data")
     found = {
         one: load_or_compute_rows(toy, one, folder, records, 1)[0] for one in (boundary, pixels)
@@ -68,7 +72,7 @@ def test_the_loss_runs_as_it_does_for_the_whole_model(toy, toy_blocks, data, tmp
 def test_a_tail_of_a_loaded_detector_trains_what_is_open_and_during_the_warm_up_the_heads_alone(
     toy, toy_blocks
 ):
-    model = build_tail(toy, choose_boundary(toy, toy_blocks[:2], 1, disk=1))
+    model = build_tail(toy, choose_boundary(toy, toy_blocks[:2], 1, max_gigabytes=1))
     heads = {id(weight) for member in toy.members for weight in member.head.trainable_weights}
     for opened, count in (([], 0), (toy_blocks[:2], 4), ([], 0)):
         unfreeze_blocks(toy.base, opened)
@@ -78,7 +82,7 @@ def test_a_tail_of_a_loaded_detector_trains_what_is_open_and_during_the_warm_up_
 
 def test_the_tail_says_what_the_saved_detector_says(toy, toy_blocks, data, tmp_path, workplace):
     records = data.validation[:4]
-    boundary = choose_boundary(toy, toy_blocks[:2], 8, disk=1)
+    boundary = choose_boundary(toy, toy_blocks[:2], 8, max_gigabytes=1)
     folder = shutil.copytree(data.folder, tmp_path / "data")
     arrays, _ = load_or_compute_rows(toy, boundary, folder, records, 2)
     saved = keras.saving.load_model(workplace / "saved_models" / "toy" / "detector.keras")
@@ -101,13 +105,13 @@ def test_a_head_of_two_signals_keeps_its_answer(toy, toy_blocks, data, tmp_path)
     side = toy.card.image_size
     layout = feature_layout.list_columns(toy.base, [side, side // 2], ["residual", "picture"])
     columns = [
-        c for c in layout if c.tap in (toy.base.list_tap_names()[0], toy_blocks[0].below)
+        c for c in layout if c.tap in (toy.base.list_tap_names()[0], toy_blocks[0].tap_below)
     ] + layout[-1:]
     head = keras.Sequential(
         [keras.Input((sum(c.stop - c.start for c in columns),)), keras.layers.Dense(1)]
     )
     both = replace(toy, members=[assembly.EnsembleMember(columns, head, 2.0)])
-    boundary = choose_boundary(both, toy_blocks[:1], 4, disk=1)
+    boundary = choose_boundary(both, toy_blocks[:1], 4, max_gigabytes=1)
     assert boundary.tap and len(boundary.shapes) == 5
     folder = shutil.copytree(data.folder, tmp_path / "data")
     arrays, _ = load_or_compute_rows(both, boundary, folder, data.validation[:4], 1)
@@ -136,7 +140,7 @@ def test_frozen_blocks_run_once_and_an_interrupted_run_carries_on(
         boundary_cache, "_compute_rows", computed := Interrupted(boundary_cache._compute_rows, 20)
     )
     folder = shutil.copytree(data.folder, tmp_path / "data")
-    boundary = choose_boundary(toy, toy_blocks[:1], 24, disk=1)
+    boundary = choose_boundary(toy, toy_blocks[:1], 24, max_gigabytes=1)
     with pytest.raises(KeyboardInterrupt):
         load_or_compute_rows(toy, boundary, folder, data.train[:12], 2)
     computed.rows = None
@@ -153,7 +157,7 @@ def test_frozen_blocks_run_once_and_an_interrupted_run_carries_on(
 
 def test_a_torn_array_is_computed_anew(toy, toy_blocks, data, tmp_path):
     folder = shutil.copytree(data.folder, tmp_path / "data")
-    boundary = choose_boundary(toy, toy_blocks[:1], 4, disk=1)
+    boundary = choose_boundary(toy, toy_blocks[:1], 4, max_gigabytes=1)
     load_or_compute_rows(toy, boundary, folder, data.train[:4], 1)
     path = next(folder.glob("boundaries/*/0.npy"))
     path.write_bytes(path.read_bytes()[:100])
@@ -167,12 +171,12 @@ def test_a_disk_without_room_is_told_before_anything_is_computed(toy, toy_blocks
         pytest.raises(console.PlainError, match="needs 2 MB, 0 are free; make room"),
     ):
         load_or_compute_rows(
-            toy, choose_boundary(toy, toy_blocks[:3], 112, disk=1), folder, data.train, 2
+            toy, choose_boundary(toy, toy_blocks[:3], 112, max_gigabytes=1), folder, data.train, 2
         )
 
 
 def test_another_detector_or_other_images_are_another_cache(toy, toy_blocks, data):
-    boundary = choose_boundary(toy, toy_blocks[:1], 4, disk=1)
+    boundary = choose_boundary(toy, toy_blocks[:1], 4, max_gigabytes=1)
     other = replace(toy, card=replace(toy.card, sha256={"detector.keras": "0"}))
     keys = {
         boundary_cache._make_cache_key(parent, boundary, records, views)
@@ -187,7 +191,10 @@ def test_another_detector_or_other_images_are_another_cache(toy, toy_blocks, dat
 
 
 def test_low_blocks_start_from_the_pixels_because_their_activations_are_larger(toy, toy_blocks):
-    everything = choose_boundary(toy, toy_blocks, 4, disk=1)
-    assert (everything.tap, everything.why) == ("", "")
-    low = next(n for n, block in enumerate(toy_blocks, 1) if block.below == "block0")
-    assert "exceed the pixels" in choose_boundary(toy, toy_blocks[:low], 4, disk=1).why
+    everything = choose_boundary(toy, toy_blocks, 4, max_gigabytes=1)
+    assert (everything.tap, everything.pixels_reason) == ("", "")
+    low = next(n for n, block in enumerate(toy_blocks, 1) if block.tap_below == "block0")
+    assert (
+        "exceed the pixels"
+        in choose_boundary(toy, toy_blocks[:low], 4, max_gigabytes=1).pixels_reason
+    )

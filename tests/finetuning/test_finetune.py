@@ -29,7 +29,7 @@ from training.detectors import detector_parts
 from training.features import pixels
 from training.head_search import tuner_runs
 
-TUNE = ("finetuning", "toy", "--trials", 2, "--epochs", 2, "--repeats", 2, "--deepest", 2)
+TUNE = ("finetuning", "toy", "--trials", 2, "--epochs", 2, "--repeats", 2, "--max-depth", 2)
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +62,10 @@ def said(folder: Path) -> str:
 
 def test_depth_0_competes_and_the_verdict_is_plain(tuned):
     text = said(tuned)
-    assert "0: as it was" in text and "The best trial with 2 seeds: loss" in text
-    assert "Largest change of a weight in each opened block: top by" in text
-    helped = "Fine-tuning helps" in text
-    assert helped != ("Fine-tuning does not help" in text)
+    assert "0: unchanged" in text and "The best trial with 2 seeds: loss" in text
+    assert "Largest weight change per unfrozen block: top by" in text
+    helped = "Fine-tuning helped" in text
+    assert helped != ("Fine-tuning did not help" in text)
     assert (tuned / "saved_models" / "deeper").exists() == helped
 
 
@@ -109,11 +109,11 @@ def test_what_is_saved_loads_in_plain_keras_names_its_parent_and_is_judged_besid
     hp = keras_tuner.HyperParameters()
     hypermodel.build(hp)
     values = {**hp.values, "depth": 2, "learning_rate": 1e-3}
-    best = hypermodel.train(hypermodel.tail(2), values, 0, None)
-    weights = toy.current()
+    best = hypermodel.train_trial(hypermodel.build_tail(2), values, 0, None)
+    weights = toy.copy_weights()
     save_detector.save_finetuned_detector(
         "deeper",
-        DepthSearchResult(DepthTrial(0, {}, 1.0, 0.5), [best], [best, best]),
+        DepthSearchResult(DepthTrial(depth=0, values={}, loss=1.0, auc=0.5), [best], [best, best]),
         hypermodel,
         "",
     )
@@ -136,7 +136,8 @@ def test_what_is_saved_loads_in_plain_keras_names_its_parent_and_is_judged_besid
     kept = detector.get_layer("mobilenet_v2").get_weights()
     assert all(np.array_equal(one, other) for one, other in zip(kept, weights[0], strict=True))
     assert any(
-        not np.array_equal(one, other) for one, other in zip(kept, toy.weights[0], strict=True)
+        not np.array_equal(one, other)
+        for one, other in zip(kept, toy.saved_weights[0], strict=True)
     )
     done = run_command("validation", "--saved-models", "models", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -180,8 +181,8 @@ def test_on_another_data_set_the_parents_baselines_are_left_out_and_the_parent_i
         data, records=data.records[1:], validation=data.validation[:8] + data.validation[-8:]
     )
     hypermodel = DepthHyperModel(toy, other, toy_blocks, 1, FinetuningSettings())
-    hypermodel.stage(1)
-    toy.restore([[weight * 2 for weight in weights] for weights in toy.weights])
+    hypermodel.load_boundary_data(1)
+    toy.restore_weights([[weight * 2 for weight in weights] for weights in toy.saved_weights])
     labels = other.encode_labels(other.validation)
     ((name, kept),) = save_detector.copy_baselines(hypermodel, labels, tmp_path).items()
     assert name == "before fine-tuning: toy" and [
@@ -196,9 +197,9 @@ def test_on_another_data_set_the_parents_baselines_are_left_out_and_the_parent_i
         name: pytest.approx(v, abs=1e-4)
         for name, v in asdict(calibration.compute_scores(answers, labels)).items()
     }
-    now = toy.current()
+    now = toy.copy_weights()
     assert all(
-        np.array_equal(one, 2 * old) for one, old in zip(now[0], toy.weights[0], strict=True)
+        np.array_equal(one, 2 * old) for one, old in zip(now[0], toy.saved_weights[0], strict=True)
     )
 
 
@@ -209,7 +210,7 @@ def test_an_altered_picture_stops_it(data, toy, toy_blocks, tmp_path):
         toy, replace(data, folder=tmp_path / "data"), toy_blocks, 1, FinetuningSettings()
     )
     with pytest.raises(console.PlainError, match="was altered since it was collected"):
-        hypermodel.as_it_was()
+        hypermodel.evaluate_source()
 
 
 def test_a_nan_loss_fails_the_trial_with_its_reason(data, toy, toy_blocks):
@@ -219,20 +220,24 @@ def test_a_nan_loss_fails_the_trial_with_its_reason(data, toy, toy_blocks):
     with pytest.raises(
         keras_tuner.errors.FailedTrialError, match="The loss became NaN at a learning rate of 1.0e"
     ):
-        hypermodel.train(hypermodel.tail(1), {**hp.values, "learning_rate": 1e30}, 0, None)
+        hypermodel.train_trial(
+            hypermodel.build_tail(1), {**hp.values, "learning_rate": 1e30}, 0, None
+        )
 
 
 def test_a_gain_inside_the_spread_of_seeds_is_none():
-    before = DepthTrial(0, {}, 0.5, 0.9)
+    before = DepthTrial(depth=0, values={}, loss=0.5, auc=0.9)
     three = DepthSearchResult(
-        before, [], [DepthTrial(1, {}, loss, 0.9) for loss in (0.3, 0.6, 0.45)]
+        before,
+        [],
+        [DepthTrial(depth=1, values={}, loss=loss, auc=0.9) for loss in (0.3, 0.6, 0.45)],
     )
     assert (three.gain, three.loss.deviation, three.best.loss) == (
         pytest.approx(0.05),
         pytest.approx(0.15),
         0.3,
     )
-    one = DepthSearchResult(before, [], [DepthTrial(1, {}, 0.4, 0.9)])
+    one = DepthSearchResult(before, [], [DepthTrial(depth=1, values={}, loss=0.4, auc=0.9)])
     assert (one.gain, one.loss.deviation) == (pytest.approx(0.1), 0)
 
 
@@ -249,7 +254,7 @@ def test_killed_in_the_middle_the_same_command_carries_on(workplace, tmp_path):
         2,
         "--repeats",
         1,
-        "--deepest",
+        "--max-depth",
         2,
         "--name",
         "deeper",
@@ -282,7 +287,7 @@ def test_the_guard_is_asked_in_every_trial(data, toy, toy_blocks, monkeypatch):
         lambda base, opened: unfreezing.unfreeze_blocks(base, []),
     )
     with pytest.raises(unfreezing.GuardError, match="top was opened"):
-        hypermodel.train(hypermodel.tail(1), {**hp.values, "depth": 1}, 0, None)
+        hypermodel.train_trial(hypermodel.build_tail(1), {**hp.values, "depth": 1}, 0, None)
 
 
 @pytest.mark.slow
@@ -292,7 +297,8 @@ def test_the_same_seed_gives_the_same_result_and_another_seed_another(data, toy,
     hypermodel.build(hp)
     values = {**hp.values, "depth": 1, "learning_rate": 1e-2}
     first, other, again = (
-        hypermodel.train(hypermodel.tail(1), values, seed, None).loss for seed in (0, 1, 0)
+        hypermodel.train_trial(hypermodel.build_tail(1), values, seed, None).loss
+        for seed in (0, 1, 0)
     )
     assert first == pytest.approx(again, rel=1e-5)
     assert abs(first - other) > 1e-3 * first
@@ -310,8 +316,8 @@ def test_with_half_the_width_it_learns_alike_and_the_detector_keeps_the_whole(
         hp = keras_tuner.HyperParameters()
         hypermodel.build(hp)
         losses.append(
-            hypermodel.train(
-                hypermodel.tail(2), {**hp.values, "depth": 2, "learning_rate": 1e-3}, 0, None
+            hypermodel.train_trial(
+                hypermodel.build_tail(2), {**hp.values, "depth": 2, "learning_rate": 1e-3}, 0, None
             ).loss
         )
     assert losses[0] != losses[1] and losses[0] == pytest.approx(losses[1], rel=0.05)

@@ -59,7 +59,7 @@ def test_every_layer_belongs_to_one_block_and_blocks_are_named_from_the_top(base
     found = split_into_blocks(base)
     names = base.list_tap_names()
     assert [block.name for block in found] == names[::-1]
-    assert [block.below for block in found] == [*names[-2::-1], ""]
+    assert [block.tap_below for block in found] == [*names[-2::-1], ""]
     layers = [layer.name for block in found for layer in block.layers]
     assert sorted(layers) == sorted(
         layer.name for layer in base.model.layers if not isinstance(layer, keras.layers.InputLayer)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DetectorParts:
-    """What fine-tuning starts from; every trial begins with `restore`.
+    """What fine-tuning starts from; every trial begins with `restore_weights`.
 
     Attributes:
         folder: of the saved detector.
@@ -33,14 +33,14 @@ class DetectorParts:
     card: Card
     base: LoadedBase
     members: list[EnsembleMember]
-    weights: list[list[np.ndarray]]
+    saved_weights: list[list[np.ndarray]]
 
-    def restore(self, weights: list[list[np.ndarray]] | None = None) -> None:
+    def restore_weights(self, weights: list[list[np.ndarray]] | None = None) -> None:
         """Gives base and heads these weights, or the saved ones again."""
-        for model, mine in zip(self._models(), weights or self.weights, strict=True):
-            model.set_weights(mine)
+        for model, arrays in zip(self._list_models(), weights or self.saved_weights, strict=True):
+            model.set_weights(arrays)
 
-    def reseed(self, seed: int) -> None:
+    def reseed_dropout(self, seed: int) -> None:
         """Starts the heads' dropout anew; keras.utils.set_random_seed does not reach layers that
         are built already."""
         import keras
@@ -49,11 +49,13 @@ class DetectorParts:
             if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
                 layer.seed_generator.state.assign(keras.random.SeedGenerator(seed).state)
 
-    def current(self) -> list[list[np.ndarray]]:
+    def copy_weights(self) -> list[list[np.ndarray]]:
         """Copies of the weights that base and heads have now."""
-        return [[np.copy(weight) for weight in model.get_weights()] for model in self._models()]
+        return [
+            [np.copy(weight) for weight in model.get_weights()] for model in self._list_models()
+        ]
 
-    def _models(self) -> list["keras.Model"]:
+    def _list_models(self) -> list["keras.Model"]:
         return [self.base.model, *(member.head for member in self.members)]
 
 

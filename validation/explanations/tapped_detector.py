@@ -60,7 +60,7 @@ class TappedDetector:
         name = self.parent.base.spec.name
         self._look_through(loaded_base.load_base(weights.find_base_weights(name, "random")))
         yield self
-        self.parent.restore()
+        self.parent.restore_weights()
         self._look_through(self.parent.base)
 
     def features(self, pixels: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ def test_the_card_names_what_a_reader_must_know(models):
         sha256=weights.RANDOM_WEIGHTS_ID,
         note="RANDOM weights: for tests only, this base has learnt nothing",
         sizes=(64,),
-        signals=("picture",),
+        signals=("picture", "residual"),
     )
     assert card.image_size == 64
     assert card.parity < 1e-4
