@@ -197,7 +197,8 @@ def train_unfrozen_detector(task: TrainingTask) -> UnfrozenDetector:
     base = loaded_base.load_base(weights.find_base_weights(settings.base, settings.weights))
     blocks = unfreezing.split_into_blocks(base)
     names = [
-        block.name for block in blocks[: [block.tap_below for block in blocks].index(BOUNDARY_TAP) + 1]
+        block.name
+        for block in blocks[: [block.tap_below for block in blocks].index(BOUNDARY_TAP) + 1]
     ]
     unfreezing.unfreeze_blocks(base, blocks[: len(names)])
     frozen = [column for column in columns if column.tap not in (*names, ACTIVATIONS_TAP)]
