@@ -12,8 +12,8 @@ from data_collection.images.decode import DecodedFace
 from detection.predictor import Detection, Detector, PreparedImage
 from detection.provenance import claims
 from runtime import checked_json, console, html_pages, package_index
-from training.detectors.card import DatasetDescription
 from training.calibration import ABSTAIN
+from training.detectors.card import DatasetDescription
 from validation.explanations import image_panels
 from validation.explanations.explainer import Explainer, SimilarFace
 
