@@ -375,7 +375,7 @@ def test_plain_pictures_and_other_bytes_say_nothing():
     assert (
         "removed" in provenance.CLAIMS_CAVEAT
         and "forged" in provenance.CLAIMS_CAVEAT
-        and "no proof of a photograph" in provenance.CLAIMS_CAVEAT
+        and "does not prove that an image is a photograph" in provenance.CLAIMS_CAVEAT
     )
 
 
