@@ -16,7 +16,7 @@ from validation.data import choose, overlap
 from validation.data.evaluation_set import EvaluationSet
 from validation.explanations import explain, image_panels, negative_controls
 from validation.metrics import abstention, breakdowns, comparison
-from validation.metrics.comparison import DetectorResult
+from validation.metrics.comparison import DetectorComparison, DetectorResult
 from validation.metrics.estimates import estimate_metrics
 from validation.metrics.scored_images import ScoredImages
 from validation.predictions import Scorer
@@ -38,31 +38,46 @@ def validate_detector(settings: ValidationSettings) -> None:
     """
     folder = saved_models.find_detector(settings.saved_models, settings.model)
     card = detector_card.read_card(folder)
-    asked = predictions.load_scorers(folder, card)
-    rival = load_comparison_scorer(settings, folder)
+    scorers = predictions.load_scorers(folder, card)
+    comparison_scorer = load_comparison_scorer(settings, folder)
     data = choose.choose_evaluation_set(settings, card)
     console.print_heading(f"{card.name} on {data.name}: {len(data.records)} images")
-    if rival:
-        asked.append(check_comparison_scorer(rival, data, asked))
+    if comparison_scorer:
+        scorers.append(check_comparison_scorer(comparison_scorer, data, scorers))
 
-    found = build_report(settings, card, data, score_all(data, asked), asked, rival is not None)
-    place = settings.report or folder / (
+    results = score_all(data, scorers)
+    report = build_report(settings, card, data, results, scorers, comparison_scorer is not None)
+    page = write_outputs(report, settings, folder)
+    print_report(report)
+    console.print_message(f"The whole report: {page}. Curves: tensorboard --logdir {settings.logs}")
+
+
+def write_outputs(report: ValidationReport, settings: ValidationSettings, folder: Path) -> Path:
+    """Write the page, the curves for TensorBoard and, for the hold-out, the model card.
+
+    Args:
+        folder: the detector's folder.
+
+    Returns:
+        The path of the page.
+    """
+    data = report.data
+    report_folder = settings.report or folder / (
         "report" if data.opened else f"report-{make_short_name(data)}"
     )
-    page = report_page.write_report(found, place)
+    page = report_page.write_report(report, report_folder)
     if data.opened:
         atomic_files.write_atomically(
-            folder / "README.md", model_card.render_model_card(found).encode()
+            folder / "README.md", model_card.render_model_card(report).encode()
         )
     tensorboard.log_report(
-        found,
+        report,
         settings.logs
         / "validation"
         / folder.name
         / ("hold-out" if data.opened else make_short_name(data)),
     )
-    print_report(found)
-    console.print_message(f"The whole report: {page}. Curves: tensorboard --logdir {settings.logs}")
+    return page
 
 
 def make_short_name(data: EvaluationSet) -> str:
@@ -87,101 +102,115 @@ def load_comparison_scorer(settings: ValidationSettings, folder: Path) -> Scorer
     return predictions.load_scorers(other, detector_card.read_card(other))[0]
 
 
-def check_comparison_scorer(rival: Scorer, data: EvaluationSet, asked: Sequence[Scorer]) -> Scorer:
-    """The detector to compare with, under a name of its own; it must not know the images either.
+def check_comparison_scorer(
+    comparison_scorer: Scorer, data: EvaluationSet, scorers: Sequence[Scorer]
+) -> Scorer:
+    """Return the detector to compare with, under a name of its own; it must not know the images.
 
     Raises:
         PlainError: it has learnt from some of them.
     """
-    card = detector_card.read_card(rival.folder)
+    card = detector_card.read_card(comparison_scorer.folder)
     overlap.separate_from_training(data, card, Path(card.dataset.folder))
     return (
-        replace(rival, name=str(rival.folder))
-        if rival.name in {judge.name for judge in asked}
-        else rival
+        replace(comparison_scorer, name=str(comparison_scorer.folder))
+        if comparison_scorer.name in {scorer.name for scorer in scorers}
+        else comparison_scorer
     )
 
 
-def score_all(data: EvaluationSet, asked: Sequence[Scorer]) -> list[DetectorResult]:
-    answers = predictions.score_images(data.folder, data.records, asked)
-    found = []
-    for judge, probabilities in zip(asked, answers, strict=True):
-        judged = ScoredImages.of(data.records, probabilities, judge.calibration.threshold)
-        both = len(set(judged.labels.tolist())) == 2
-        delong = comparison.compute_delong_interval(judged) if judged.independent and both else None
-        found.append(DetectorResult(judge.name, judged, estimate_metrics(judged), delong))
-    return found
+def score_all(data: EvaluationSet, scorers: Sequence[Scorer]) -> list[DetectorResult]:
+    """Score the images with every detector, and estimate its metrics."""
+    outputs = predictions.score_images(data.folder, data.records, scorers)
+    results = []
+    for scorer, probabilities in zip(scorers, outputs, strict=True):
+        scored = ScoredImages.of(data.records, probabilities, scorer.calibration.threshold)
+        both = len(set(scored.labels.tolist())) == 2
+        delong = comparison.compute_delong_interval(scored) if scored.independent and both else None
+        results.append(DetectorResult(scorer.name, scored, estimate_metrics(scored), delong))
+    return results
 
 
 def build_report(
     settings: ValidationSettings,
     card: Card,
     data: EvaluationSet,
-    verdicts: list[DetectorResult],
-    asked: Sequence[Scorer],
-    rival: bool,
+    results: list[DetectorResult],
+    scorers: Sequence[Scorer],
+    compared: bool,
 ) -> ValidationReport:
-    """Everything else that the report says.
+    """Compute everything else that the report says.
 
     Args:
-        rival: whether the last detector is the one of --against.
+        compared: whether the last detector is the one of --against.
     """
-    first, judge, records = verdicts[0], asked[0], data.records
-    judged = first.judged
-    doubts = abstention.compute_abstention_statistics(
-        judged, [judge.calibration.decide(each) for each in judged.probabilities]
+    first, scorer, records = results[0], scorers[0], data.records
+    scored = first.judged
+    abstentions = abstention.compute_abstention_statistics(
+        scored, [scorer.calibration.decide(probability) for probability in scored.probabilities]
     )
-    under = (
-        summary.measure_robustness(data.folder, records, judged, judge, settings.distorted)
+    robustness = (
+        summary.measure_robustness(data.folder, records, scored, scorer, settings.distorted)
         if settings.distorted
         else None
     )
-    explained, maps = explain.explain_detector(settings, card, data, judged, judge)
-    wrong = image_panels.find_most_wrong(judged)
-    checked = read_audit(data.folder) if data.opened else None
-    again = replace(settings, model=judge.folder, against=asked[-1].folder if rival else None)
+    explanations, heat_maps = explain.explain_detector(settings, card, data, scored, scorer)
+    audit = read_audit(data.folder) if data.opened else None
     return ValidationReport(
         card=card,
         data=data,
-        verdict=verdict.summarise_validation(data, verdicts, doubts, checked, under),
-        verdicts=verdicts,
-        breakdowns=breakdowns.compute_breakdowns(records, judged),
-        doubts=doubts,
+        verdict=verdict.summarise_validation(data, results, abstentions, audit, robustness),
+        verdicts=results,
+        breakdowns=breakdowns.compute_breakdowns(records, scored),
+        doubts=abstentions,
         wrong={
-            label: image_panels.build_image_panels(data.folder, records, judged, index, judge, maps)
-            for label, index in wrong.items()
+            label: image_panels.build_image_panels(
+                data.folder, records, scored, index, scorer, heat_maps
+            )
+            for label, index in image_panels.find_most_wrong(scored).items()
         },
-        explained=explained,
-        sources=negative_controls.evaluate_source_pairs(records, judged),
-        limits=verdict.list_limits(records, first, under),
-        command=options.format_command_line("python -m validation", again),
-        robustness=under,
-        comparison=comparison.compare_detectors(
-            (first.name, asked[-1].name), judged, verdicts[-1].judged
-        )
-        if rival
-        else None,
-        audit=checked,
-        pictures=figures.plot_report_figures(verdicts, judge.calibration),
+        explained=explanations,
+        sources=negative_controls.evaluate_source_pairs(records, scored),
+        limits=verdict.list_limits(records, first, robustness),
+        command=_format_command(settings, scorers, compared),
+        robustness=robustness,
+        comparison=_compare_with_last(results) if compared else None,
+        audit=audit,
+        pictures=figures.plot_report_figures(results, scorer.calibration),
     )
 
 
-def print_report(found: ValidationReport) -> None:
-    columns = ["metric, 95% interval", *(each.name for each in found.verdicts)]
-    title = found.data.name[0].upper() + found.data.name[1:]
+def _format_command(settings: ValidationSettings, scorers: Sequence[Scorer], compared: bool) -> str:
+    again = replace(
+        settings, model=scorers[0].folder, against=scorers[-1].folder if compared else None
+    )
+    return options.format_command_line("python -m validation", again)
+
+
+def _compare_with_last(results: Sequence[DetectorResult]) -> DetectorComparison:
+    first, last = results[0], results[-1]
+    return comparison.compare_detectors((first.name, last.name), first.judged, last.judged)
+
+
+def print_report(report: ValidationReport) -> None:
+    columns = ["metric, 95% interval", *(result.name for result in report.verdicts)]
+    title = report.data.name[0].upper() + report.data.name[1:]
     console.print_table(
         title,
         columns,
-        [[name, *(each.estimates[name] for each in found.verdicts)] for name in PRINTED_METRICS],
+        [
+            [name, *(result.estimates[name] for result in report.verdicts)]
+            for name in PRINTED_METRICS
+        ],
     )
-    for sentence in found.verdict:
+    for sentence in report.verdict:
         console.print_message(sentence)
-    for difference in found.comparison.differences[:4] if found.comparison else ():
+    for difference in report.comparison.differences[:4] if report.comparison else ():
         console.print_message(difference.sentence)
-    if found.data.refused:
-        file, reason = found.data.refused[0]
+    if report.data.refused:
+        file, reason = report.data.refused[0]
         console.print_warning(
-            f"{len(found.data.refused)} files were not judged, {file} for one: {reason}. The report names them all."
+            f"{len(report.data.refused)} files were not judged, {file} for one: {reason}. The report names them all."
         )
-    if found.card.banner:
-        console.print_warning(found.card.banner)
+    if report.card.banner:
+        console.print_warning(report.card.banner)

@@ -73,7 +73,7 @@ def compute_accuracy(drawn: WeightedImages) -> np.ndarray:
 
 
 def compute_balanced_accuracy(drawn: WeightedImages) -> np.ndarray:
-    """Mean of the two classes' accuracies: a coin has .5, whatever the classes' sizes."""
+    """Mean of the two classes' accuracies: chance level is .5, whatever the classes' sizes."""
     return (compute_tpr(drawn) + 1 - compute_fpr(drawn)) / 2
 
 

@@ -61,7 +61,7 @@ def plot_roc(rivals: Sequence[DetectorResult]) -> ReportFigure:
     axes.set(xlabel="photographs called generated (FPR)", ylabel="generated images found (TPR)")
     axes.legend(loc="lower right", fontsize=7.5, title="ROC AUC", title_fontsize=7.5, frameon=False)
     caption = (
-        "Up and to the left is better; the grey diagonal is a coin. The dot is where the detector was set before these images "
+        "Up and to the left is better; the grey diagonal is chance. The dot is where the detector was set before these images "
         "were seen."
     )
     return ReportFigure("roc", "ROC curve", caption, render_png(figure))
@@ -87,7 +87,7 @@ def plot_precision_recall(rivals: Sequence[DetectorResult]) -> ReportFigure:
         loc="lower left", fontsize=7.5, title="average precision", title_fontsize=7.5, frameon=False
     )
     caption = (
-        f"Precision at this set's mix of {share:.0%} generated images (the grey line is a coin). Where generated images are "
+        f"Precision at this set's mix of {share:.0%} generated images (the grey line is chance). Where generated images are "
         "rarer, precision is lower."
     )
     return ReportFigure("precision-recall", "Precision and recall", caption, render_png(figure))

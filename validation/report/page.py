@@ -19,13 +19,13 @@ REPORT_TEMPLATE = "page.html.jinja"
 
 METRIC_DESCRIPTIONS = {
     "ROC AUC": "chance that a generated image gets a higher probability than a photograph; ties count half",
-    "balanced accuracy": "mean of the two classes' accuracies at the frozen threshold; a coin has .5",
+    "balanced accuracy": "mean of the two classes' accuracies at the frozen threshold; chance level is .5",
     "TPR": "share of generated images that are called generated (recall)",
     "FPR": "share of photographs that are called generated (false alarms)",
     "accuracy": "share of all images that are called right, at this mix of classes",
     "precision": "share of images called generated that are, at this mix of classes",
     "F1": "harmonic mean of precision and recall",
-    "MCC": "Matthews correlation coefficient, from -1 to 1; a coin has 0",
+    "MCC": "Matthews correlation coefficient, from -1 to 1; chance level is 0",
     "average precision": "area under the precision-recall steps, without interpolation",
     "EER": "the rate where false positives and false negatives are equal, between the ROC curve's two nearest points",
     "TPR at 1% FPR": "highest TPR of the ROC curve's points with at most 1% FPR; needs 1,000 independent photographs",

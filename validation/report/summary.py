@@ -69,7 +69,7 @@ def _describe_performance(
         f"On {data.name}, {known}, {one.name} at its threshold {' and '.join(filter(None, said))}"
     )
     answered = doubt.images - doubt.abstained
-    band = f"with a band of doubt it answers {answered:,} of {doubt.images:,} and is wrong in {doubt.wrong:,}"
+    band = f"with an abstention band it answers {answered:,} of {doubt.images:,} and is wrong in {doubt.wrong:,}"
     return f"{where} (in brackets 95% intervals); {band}.{few}"
 
 
@@ -87,7 +87,7 @@ def _describe_comparison(
             "Only one class was shown, so nothing is known here of how well it tells the two apart."
         )
     if np.ptp(first.judged.probabilities) == 0:
-        return "It gives every image the same probability: it tells nothing apart, and all its figures are those of a coin."
+        return "It gives every image the same probability: it tells nothing apart, and all its figures are at chance level."
     beaten: dict[bool, list[str]] = {True: [], False: []}
     for each in rivals:
         by = estimate_paired_differences(first.judged, each.judged, ["ROC AUC"])["ROC AUC"]
@@ -150,7 +150,7 @@ def list_limits(
     found = [
         "Proof of anything. A verdict is a probability about one picture, and every call can be wrong.",
         f"Pictures of other kinds. These figures hold for images like those judged here ({told}). On another generator or "
-        "another collection of photographs they can be anything, a coin's and worse: judge yours with --data.",
+        "another collection of photographs they can be anything, chance level and worse: judge yours with --data.",
         "Edited photographs. A swapped, retouched or partly redrawn face is neither of the two things that it has learnt.",
     ]
     found += [_describe_rare_prevalence(one)] if np.isfinite(one.estimates["ROC AUC"].value) else []

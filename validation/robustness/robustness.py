@@ -70,78 +70,85 @@ class DistortionResult:
         return f"{self.family} {self.value}".strip()
 
 
+@dataclass(frozen=True)
+class DistortionScorer:
+    """A detector to score distorted images with, and where its finished chunks are cached.
+
+    Attributes:
+        score: from pixels uint8 (n, image_size, image_size, 3) to probabilities (n,); called on
+            every core at once, so a single-threaded ONNX session is fastest.
+        image_size: side of the detector's input, pixels.
+        cache_folder: folder for finished chunks, which an interrupted run finds there again.
+        cache_key: what tells this detector from every other, such as the hash of its file; JSON
+            serialisable.
+    """
+
+    score: ScoreFunction
+    image_size: int
+    cache_folder: Path
+    cache_key: Sequence
+
+
 def score_distorted(
     folder: Path,
     records: Sequence[FaceRecord],
-    detector_run: ScoreFunction,
-    image_size: int,
-    keep: Path,
-    key: Sequence,
+    scorer: DistortionScorer,
     distortions: Sequence[Distortion] = DISTORTIONS,
 ) -> dict[str, np.ndarray]:
-    """Probabilities of *generated*, (images,), by the name of the condition; "none" is the first.
+    """Return the probabilities of *generated*, (images,), by condition; "none" is the first.
 
     Args:
         folder: the data set's folder.
-        detector_run: from pixels uint8 (n, image_size, image_size, 3) to probabilities (n,); called
-            on every core at once, so a single-threaded ONNX session is fastest.
-        keep: folder for finished chunks, which an interrupted run finds there again.
-        key: what tells this detector from every other, such as the hash of its file; JSON
-            serialisable.
     """
     conditions = (UNDISTORTED, *distortions)
-    same = [
-        *key,
-        image_size,
+    key = [
+        *scorer.cache_key,
+        scorer.image_size,
         canonical.CANONICALISER_VERSION,
         DISTORTIONS_VERSION,
-        [each.name for each in conditions],
+        [distortion.name for distortion in conditions],
     ]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        one = partial(_score_distorted_image, folder, conditions, detector_run, image_size)
+        score_image = partial(_score_distorted_image, folder, conditions, scorer)
 
-        def work(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
+        def score_chunk(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
             ids = [[record.id, record.crop] for record in chunk]
             return load_or_compute(
-                keep,
+                scorer.cache_folder,
                 "robustness",
-                [*same, ids],
-                partial(_score_distorted_chunk, pool, one, conditions, chunk),
+                [*key, ids],
+                partial(_score_distorted_chunk, pool, score_image, conditions, chunk),
             )
 
-        return compute_in_chunks(records, ROBUSTNESS_CHUNK_IMAGES, "distorting and judging", work)
+        return compute_in_chunks(
+            records, ROBUSTNESS_CHUNK_IMAGES, "distorting and judging", score_chunk
+        )
 
 
 def _score_distorted_chunk(
-    pool, one: Callable, conditions: Sequence[Distortion], chunk: Sequence[FaceRecord]
+    pool, score_image: Callable, conditions: Sequence[Distortion], chunk: Sequence[FaceRecord]
 ) -> dict[str, np.ndarray]:
-    table = np.stack(list(pool.map(one, chunk)))
-    return {each.name: column for each, column in zip(conditions, table.T, strict=True)}
+    table = np.stack(list(pool.map(score_image, chunk)))
+    return {distortion.name: column for distortion, column in zip(conditions, table.T, strict=True)}
 
 
 def _score_distorted_image(
-    folder: Path,
-    conditions: Sequence[Distortion],
-    detector_run: ScoreFunction,
-    size: int,
-    record: FaceRecord,
+    folder: Path, conditions: Sequence[Distortion], scorer: DistortionScorer, record: FaceRecord
 ) -> np.ndarray:
     face = decode.decode_face(stored_images.read_original(folder, record), record.crop)
     face.square.thumbnail((MAX_DISTORTED_SIDE_PX, MAX_DISTORTED_SIDE_PX), Image.Resampling.LANCZOS)
-    found = []
+    probabilities = []
     for start in range(0, len(conditions), ROBUSTNESS_BATCH_IMAGES):
-        faces = (
-            replace(face, square=each.of(face.square, record.id))
-            for each in conditions[start : start + ROBUSTNESS_BATCH_IMAGES]
-        )
-        found.append(
-            detector_run(
-                np.stack(
-                    [canonical.compute_canonical_pixels(each, record.id, size) for each in faces]
-                )
+        pixels = [
+            canonical.compute_canonical_pixels(
+                replace(face, square=distortion.of(face.square, record.id)),
+                record.id,
+                scorer.image_size,
             )
-        )
-    return np.concatenate(found)
+            for distortion in conditions[start : start + ROBUSTNESS_BATCH_IMAGES]
+        ]
+        probabilities.append(scorer.score(np.stack(pixels)))
+    return np.concatenate(probabilities)
 
 
 def compute_distortion_results(

@@ -12,7 +12,7 @@ from validation.metrics.scored_images import ScoredImages
 from validation.predictions import Scorer
 from validation.robustness import curves as robustness_curves
 from validation.robustness import robustness
-from validation.robustness.robustness import DistortionResult
+from validation.robustness.robustness import DistortionResult, DistortionScorer
 
 ROBUSTNESS_REPLICATES = 500
 
@@ -48,15 +48,14 @@ def measure_robustness(
     """
     place = {record.id: index for index, record in enumerate(records)}
     sample = [replace(record, crop=judge.crop) for record in sampling.sample_records(records, most)]
-    ask = onnx_models.open_onnx(judge.file, threads=1)
-    probabilities = robustness.score_distorted(
-        folder,
-        sample,
-        lambda pixels: ask(pixels.astype("float32"))[:, 0],
-        judge.image_size,
-        judge.cache_folder,
-        [judge.sha256],
+    run_onnx = onnx_models.open_onnx(judge.file, threads=1)
+    detector = DistortionScorer(
+        score=lambda pixels: run_onnx(pixels.astype("float32"))[:, 0],
+        image_size=judge.image_size,
+        cache_folder=judge.cache_folder,
+        cache_key=[judge.sha256],
     )
+    probabilities = robustness.score_distorted(folder, sample, detector)
     few = judged.taken([place[record.id] for record in sample])
     clean, *conditions = robustness.compute_distortion_results(
         probabilities, few, replicates=ROBUSTNESS_REPLICATES

@@ -131,7 +131,7 @@ def test_a_detector_that_sees_where_a_photograph_is_from_is_told_on(card):
     page = report_page.render_report_page(
         made(card, NOISE, HALF, sources=[SourcePairControl("kaggle", "own", auc)])
     )
-    assert "not a coin's" in page
+    assert "not chance level" in page
 
 
 def test_a_comparison_is_told_in_words(card):

@@ -20,6 +20,7 @@ from validation.robustness import robustness
 from validation.robustness.curves import plot_robustness_curves
 from validation.robustness.distortions import DISTORTIONS
 from validation.robustness.robustness import (
+    DistortionScorer,
     compute_distortion_results,
     find_most_biased,
     score_distorted,
@@ -89,7 +90,9 @@ def test_a_small_class_leaves_its_room_to_the_other(real, generated, expected):
 
 
 def test_distortions_come_before_the_ordinary_path(tmp_path, records):
-    found = score_distorted(tmp_path, records, brightness, 48, tmp_path / "kept", ["toy"], FEW)
+    found = score_distorted(
+        tmp_path, records, DistortionScorer(brightness, 48, tmp_path / "kept", ["toy"]), FEW
+    )
     assert list(found) == ["none", *(each.name for each in FEW)]
     plain = np.stack(
         [feature_pixels.load_canonical_view(tmp_path, record, 48, 0) for record in records]
@@ -111,7 +114,9 @@ def test_an_original_is_decoded_once(tmp_path, records, monkeypatch):
     monkeypatch.setattr(
         image_decode, "decode_face", lambda *given: decoded.append(1) or decode(*given)
     )
-    score_distorted(tmp_path, records, brightness, 48, tmp_path / "kept", ["toy"], FEW)
+    score_distorted(
+        tmp_path, records, DistortionScorer(brightness, 48, tmp_path / "kept", ["toy"]), FEW
+    )
     assert len(decoded) == len(records)
 
 
@@ -126,33 +131,36 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, records, monkeypa
         return brightness(pixels)
 
     with pytest.raises(KeyboardInterrupt):
-        score_distorted(tmp_path, records, interrupted, 48, keep, ["toy"], FEW)
+        score_distorted(tmp_path, records, DistortionScorer(interrupted, 48, keep, ["toy"]), FEW)
     judged.clear()
     again = score_distorted(
         tmp_path,
         records,
-        lambda pixels: judged.append(len(pixels)) or brightness(pixels),
-        48,
-        keep,
-        ["toy"],
+        DistortionScorer(
+            lambda pixels: judged.append(len(pixels)) or brightness(pixels), 48, keep, ["toy"]
+        ),
         FEW,
     )
     assert sum(judged) == 4 * (1 + len(FEW))
-    straight = score_distorted(tmp_path, records, brightness, 48, tmp_path / "other", ["toy"], FEW)
+    straight = score_distorted(
+        tmp_path, records, DistortionScorer(brightness, 48, tmp_path / "other", ["toy"]), FEW
+    )
     np.testing.assert_equal(again, straight)
 
 
 @pytest.mark.parametrize(
-    "change", [{"key": ["other"]}, {"image_size": 40}, {"distortions": FEW[:2]}]
+    "change, distortions",
+    [({"cache_key": ["other"]}, FEW), ({"image_size": 40}, FEW), ({}, FEW[:2])],
 )
-def test_another_detector_size_or_grid_reads_nothing_old(tmp_path, records, change):
-    given = {"image_size": 48, "keep": tmp_path / "kept", "key": ["toy"], "distortions": FEW}
-    score_distorted(tmp_path, records, brightness, **given)
-    before = set(given["keep"].iterdir())
-    score_distorted(tmp_path, records, brightness, **given)
-    assert set(given["keep"].iterdir()) == before
-    score_distorted(tmp_path, records, brightness, **given | change)
-    assert len(set(given["keep"].iterdir())) == len(before) + 1
+def test_another_detector_size_or_grid_reads_nothing_old(tmp_path, records, change, distortions):
+    cache_folder = tmp_path / "kept"
+    scorer = DistortionScorer(brightness, 48, cache_folder, ["toy"])
+    score_distorted(tmp_path, records, scorer, FEW)
+    before = set(cache_folder.iterdir())
+    score_distorted(tmp_path, records, scorer, FEW)
+    assert set(cache_folder.iterdir()) == before
+    score_distorted(tmp_path, records, replace(scorer, **change), distortions)
+    assert len(set(cache_folder.iterdir())) == len(before) + 1
 
 
 def judged(clean: np.ndarray, labels: np.ndarray) -> ScoredImages:
