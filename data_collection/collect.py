@@ -40,7 +40,7 @@ def collect_dataset(settings: CollectionSettings) -> None:
             else []
         )
         for one in asked:
-            one.row.check(one.request, known)
+            one.source.check_request(one.request, known)
         preflight.check_requirements(asked, known, settings.folder)
         if settings.crop == "face":
             face_detector.load_face_detector()  # before hours are spent on drawing
@@ -67,7 +67,7 @@ def pregenerate(settings: CollectionSettings) -> None:
     for one in _list_pregenerable_sources(settings):
         count = pregenerated.generate_shard(one, state)
         drawn = f"{count} faces drawn by process {state.process_index + 1} of {state.num_processes}"
-        console.print_message(f"{one.request.source}: {drawn}.")
+        console.print_message(f"{one.request.source_name}: {drawn}.")
     state.destroy_process_group()
 
 
@@ -76,18 +76,18 @@ def pregenerate_on_ray(settings: CollectionSettings) -> None:
     in."""
     for one in _list_pregenerable_sources(settings):
         console.print_message(
-            f"{one.request.source}: {ray_generation.generate_missing_on_ray(one)} faces drawn by "
+            f"{one.request.source_name}: {ray_generation.generate_missing_on_ray(one)} faces drawn by "
             "the cluster."
         )
 
 
 def _list_pregenerable_sources(settings: CollectionSettings) -> Iterator[RequestedSource]:
     for one in parse_requested_sources(settings):
-        if one.row is STABLE_DIFFUSION:
+        if one.source is STABLE_DIFFUSION:
             yield one
         elif one.label == "generated":
             console.print_warning(
-                f"Only stable-diffusion is drawn ahead; {one.request.source} is left to the "
+                f"Only stable-diffusion is drawn ahead; {one.request.source_name} is left to the "
                 "collection."
             )
 
@@ -99,9 +99,9 @@ def collect_sources(
     records, offered, names = list(known), 0, set()
     for source in asked:
         photographs = [record for record in records if record.accepted and record.label == "real"]
-        found = source.row.find(replace(source.request, photographs=photographs))
+        found = source.source.list_candidates(replace(source.request, photographs=photographs))
         if not found:
-            console.print_warning(f"{source.request.source} holds no files.")
+            console.print_warning(f"{source.request.source_name} holds no files.")
         offered += len(found)
         names |= {PurePosixPath(face.file).name for face in found}
         while found:
@@ -124,9 +124,9 @@ def _retry_blank_images(
         (record.label, record.source, record.file): record.reason for record in records
     }  # the last one counts
     return [
-        face.again()
+        face.retry()
         for face in found
-        if face.again and reasons.get((face.label, face.source, face.file)) == SINGLE_COLOUR_REASON
+        if face.retry and reasons.get((face.label, face.source, face.file)) == SINGLE_COLOUR_REASON
     ]
 
 

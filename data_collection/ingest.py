@@ -59,7 +59,7 @@ def ingest_images(
     late = [
         face
         for face in found
-        if face.lasting and _has_new_facts(face, names.get((face.label, face.source, face.file)))
+        if face.stable and _has_new_facts(face, names.get((face.label, face.source, face.file)))
     ]
     new: list[FaceRecord] = []
     if unseen:
@@ -85,7 +85,7 @@ def ingest_images(
 def _is_already_ingested(face: CandidateFace, record: FaceRecord | None) -> bool:
     """Whether the face need not be loaded; one that came out black is, if it is to be drawn with
     other settings now."""
-    if not face.lasting or record is None:
+    if not face.stable or record is None:
         return False
     return record.reason != SINGLE_COLOUR_REASON or all(
         record.drawn_with.get(name) == value for name, value in face.drawn_with.items()
@@ -105,7 +105,7 @@ def _has_new_facts(face: CandidateFace, record: FaceRecord | None) -> bool:
 def _stop_if_all_blank(new: Sequence[FaceRecord], found: Sequence[CandidateFace]) -> None:
     if (
         len(new) == BLANK_IMAGES_BEFORE_STOP
-        and found[0].again
+        and found[0].retry
         and all(record.reason == SINGLE_COLOUR_REASON for record in new)
     ):
         raise console.PlainError(
@@ -169,10 +169,10 @@ def _iterate_new_records(
 def _iterate_batches(unseen: Sequence[CandidateFace]) -> Iterator[list[LoadedImage]]:
     """Batches of what lies ready; what is drawn comes one by one, so that a kill costs no more than
     what is being drawn."""
-    for together, run in itertools.groupby(unseen, key=lambda face: face.together):
+    for load_many, run in itertools.groupby(unseen, key=lambda face: face.load_many):
         faces = list(run)
-        if together:
-            yield from ([loaded] for loaded in together(faces))
+        if load_many:
+            yield from ([loaded] for loaded in load_many(faces))
         else:
             yield from (
                 [(face, None) for face in faces[start : start + INGEST_BATCH_IMAGES]]

@@ -1,42 +1,52 @@
-"""Check what every source needs, and show it as one table before anything starts."""
+"""Check what every source needs, and print it as one table before anything starts."""
 
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from data_collection.dataset.manifest import FaceRecord
-from data_collection.source_types import RequestedSource
+from data_collection.source_types import RequestedSource, SourceArgument
 from runtime import console
 
 
 def check_requirements(
-    asked: Sequence[RequestedSource], known: Sequence[FaceRecord], folder: Path
+    requested_sources: Sequence[RequestedSource], known: Sequence[FaceRecord], folder: Path
 ) -> None:
-    """Show the table, unless every source is available or was collected before.
+    """Print the table of requirements, unless no source has any or all were collected before.
 
     Raises:
-        PlainError: something is missing; nothing was started.
+        PlainError: a requirement is not met; nothing was started.
     """
-    had = Counter((record.label, record.source) for record in known)
-    waiting = [one for one in asked if not _is_complete(one, had)]
-    needs = [(one.request.source, need) for one in waiting for need in one.row.needs(one.request)]
-    if not needs:
+    known_counts = Counter((record.label, record.source) for record in known)
+    requirements = [
+        (requested.request.source_name, requirement)
+        for requested in requested_sources
+        if not _is_complete(requested, known_counts)
+        for requirement in requested.source.list_requirements(requested.request)
+    ]
+    if not requirements:
         return
     rows = [
-        [source, need.what, need.found, "" if need.there else need.instead]
-        for source, need in needs
+        [
+            source_name,
+            requirement.name,
+            requirement.status,
+            "" if requirement.met else requirement.alternative,
+        ]
+        for source_name, requirement in requirements
     ]
-    console.print_table(f"What {folder} needs", ["source", "needs", "found", "without it"], rows)
-    missing = [need.what for _, need in needs if not need.there]
+    headings = ["source", "requirement", "status", "alternative"]
+    console.print_table(f"Requirements of {folder}", headings, rows)
+    missing = [requirement.name for _, requirement in requirements if not requirement.met]
     if missing:
         raise console.PlainError(
             f"Missing: {', '.join(dict.fromkeys(missing))}. Nothing was started; the last column "
-            "of the table names what does "
-            "without it."
+            "of the table names an alternative."
         )
 
 
-def _is_complete(one: RequestedSource, had: Counter) -> bool:
-    """Return whether a source that asks for a number of images has given that many before."""
-    count = one.request.argument.rpartition(":")[2].partition("@")[0]
-    return count.isdigit() and len(count) < 10 and had[one.label, one.request.source] >= int(count)
+def _is_complete(requested: RequestedSource, known_counts: Counter) -> bool:
+    """Return whether a source has already given as many images as the request asks for."""
+    count = SourceArgument.parse(requested.request.argument).count_text
+    known_count = known_counts[requested.label, requested.request.source_name]
+    return count.isdigit() and len(count) < 10 and known_count >= int(count)

@@ -1,5 +1,4 @@
-"""Faces as a source offers them, before anything is decided: a name, what is known of it, and a way
-to get its bytes."""
+"""Types that all sources share: a candidate face, a request, a source and its argument COUNT@MODEL."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,32 +9,31 @@ from data_collection.requirement import Requirement
 from data_collection.settings import CollectionSettings
 from runtime import console
 
+EDIT_PREFIX = "edit:"
+
 
 class UnavailableImage(Exception):
-    """The source names something that holds no bytes of its own; the message is the reason, in
-    words."""
+    """A candidate has no bytes of its own; the message says why, in words."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CandidateFace:
-    """One offered image; the attributes are those of `manifest.FaceRecord`.
+    """One image that a source offers; the other attributes are those of `manifest.FaceRecord`.
 
     Attributes:
-        load: returns the original bytes; raises NotAFile or OSError when there are none.
-        lasting: whether `file` always means the same bytes, so that a known one need not be loaded
-            again.
-        together: loads many faces of one source in one go, where that is much faster than one by
-            one: yields every face with its bytes, or with the NotAFile or OSError that took their
-            place.
-        again: the face to be had instead if this one comes out in a single colour, as a safety
-            checker leaves it.
+        load: returns the original bytes; raises UnavailableImage or OSError if there are none.
+        stable: whether `file` always means the same bytes, so that a known one is not loaded again.
+        load_many: loads many faces of one source at once, where that is much faster than one by
+            one. Yields every face with its bytes, or with the UnavailableImage or OSError instead.
+        retry: returns the face to use instead if this one comes out in a single colour, which is
+            how a safety checker leaves a refused image.
     """
 
     label: str
     source: str
     file: str
     load: Callable[[], bytes]
-    lasting: bool = False
+    stable: bool = False
     person: str = ""
     prompt: str = ""
     seed: int | None = None
@@ -43,72 +41,106 @@ class CandidateFace:
     source_image: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
     drawn_with: Mapping[str, object] = field(default_factory=dict)
-    together: "Callable[[Sequence[CandidateFace]], Iterator[tuple[CandidateFace, bytes | Exception]]] | None" = None
-    again: "Callable[[], CandidateFace] | None" = None
+    load_many: (
+        "Callable[[Sequence[CandidateFace]], Iterator[tuple[CandidateFace, bytes | Exception]]]"
+        " | None"
+    ) = None
+    retry: "Callable[[], CandidateFace] | None" = None
 
 
 @dataclass(frozen=True)
-class SourceRequest:
-    """One source as the person asked for it: KIND:ARGUMENT.
+class SourceArgument:
+    """The parsed COUNT@MODEL or edit:COUNT@MODEL, which follows KIND: on the command line.
 
     Attributes:
-        argument: what stood after the colon; empty if nothing did.
-        source: the name that its rows get.
-        facts: of the CSV files, by file name.
-        settings: of the whole run.
-        photographs: the accepted photographs of the data set; a generator is asked after they have
-            been collected.
+        count_text: the count as it was written; empty if there is none, not checked yet.
+        model: what follows the @; empty if nothing does.
+        edit: whether photographs are to be edited.
+    """
+
+    count_text: str
+    model: str
+    edit: bool
+
+    @classmethod
+    def parse(cls, argument: str) -> "SourceArgument":
+        """Split the argument; every text is accepted, `require_count` checks the count."""
+        count_text, _, model = argument.removeprefix(EDIT_PREFIX).partition("@")
+        return cls(count_text, model, argument.startswith(EDIT_PREFIX))
+
+    def require_count(self, kind: str, default: int, may_edit: bool = False) -> int:
+        """Return the count, or `default` if none was written.
+
+        Raises:
+            PlainError: it is not a whole number from 1 to a million, or `kind` edits nothing.
+        """
+        text = self.count_text
+        if self.edit and not may_edit:
+            text = EDIT_PREFIX + text
+        if text and not re.fullmatch("0*[1-9][0-9]{0,5}|1000000", text):
+            shown = text if len(text) < 40 else f"{text[:40]}..."
+            raise console.PlainError(
+                f"{kind}:{text[:80]} asks for {shown!r} faces; give a whole number up to 1000000, "
+                f"as in {kind}:400."
+            )
+        return int(text or default)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceRequest:
+    """A request to one source, written as KIND:ARGUMENT.
+
+    Attributes:
+        argument: the text after the colon; empty if there is none.
+        source_name: the name that its rows get.
+        settings: those of the whole run.
+        facts: the facts of the CSV files, by file name.
+        photographs: the accepted photographs of the data set; they are collected before any
+            generator starts.
     """
 
     argument: str
-    source: str
+    source_name: str
     settings: CollectionSettings
     facts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     photographs: Sequence[FaceRecord] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """One row of REAL_SOURCES or GENERATORS.
 
     Attributes:
-        find: everything that it offers, in a fixed order; nothing slow or paid for happens before
-            `load`.
         example: how it is written on the command line.
-        needs: what must be there before it can start.
-        name: of its rows, made from the argument but not from the count; the kind's own name if
-            there is none.
-        check: refuses, before anything starts, what cannot be had or would not be the same source
-            as the known rows.
+        prepare: does what is slow, needs a network or is paid for (downloads a data set, writes
+            prompts); its result goes to `candidates`.
+        candidates: lists all faces in a fixed order, from the request and the result of `prepare`.
+            It generates, downloads and pays for nothing; that happens in each face's `load`.
+        list_requirements: what must be available before the source can start.
+        make_name: the source name of its rows, made from the argument but not from the count;
+            None if the name of the kind is used.
+        check_request: refuses, before anything starts, a request that cannot be served, or that
+            would mix with the known rows of the same source.
     """
 
-    find: "Callable[[SourceRequest], list[CandidateFace]]"
     example: str
-    needs: Callable[[SourceRequest], list[Requirement]] = lambda request: []
-    name: Callable[[str, CollectionSettings], str] | None = None
-    check: Callable[[SourceRequest, Sequence[FaceRecord]], None] = lambda request, known: None
+    candidates: Callable[[SourceRequest, object], list[CandidateFace]]
+    prepare: Callable[[SourceRequest], object] = lambda request: None
+    list_requirements: Callable[[SourceRequest], list[Requirement]] = lambda request: []
+    make_name: Callable[[str, CollectionSettings], str] | None = None
+    check_request: Callable[[SourceRequest, Sequence[FaceRecord]], None] = lambda request, known: (
+        None
+    )
+
+    def list_candidates(self, request: SourceRequest) -> list[CandidateFace]:
+        """Prepare the source, which may be slow or paid for, and list its candidates."""
+        return self.candidates(request, self.prepare(request))
 
 
 @dataclass(frozen=True)
 class RequestedSource:
-    """A source that the person asked for, with its row and its label."""
+    """A source named on the command line, with its label and its request."""
 
     label: str
-    row: Source
+    source: Source
     request: SourceRequest
-
-
-def parse_count(kind: str, argument: str, default: int) -> int:
-    """How many faces KIND:COUNT or KIND:COUNT@ANYTHING asks for.
-
-    Raises:
-        PlainError: it is no whole number from 1 to a million.
-    """
-    text = argument.partition("@")[0]
-    if text and not re.fullmatch("0*[1-9][0-9]{0,5}|1000000", text):
-        asked = text if len(text) < 40 else f"{text[:40]}..."
-        raise console.PlainError(
-            f"{kind}:{argument[:80]} asks for {asked!r} faces; give a whole number up to 1000000, "
-            f"as in {kind}:400."
-        )
-    return int(text or default)

@@ -6,7 +6,7 @@ import time
 # On the GPU half precision.
 DTYPE_BY_DEVICE = {"cuda": "float16", "mps": "float32", "cpu": "float32"}
 
-# One image of 512 x 512 in half precision takes under this, drawing with guidance and decoding one by one.
+# One image of 512 x 512 in half precision takes under this, generation with guidance and decoding one by one.
 GPU_BYTES_PER_IMAGE = 1_000_000_000
 GENERATION_MAX_GPU_BATCH_IMAGES = 32
 GENERATION_CPU_BATCH_IMAGES = 2

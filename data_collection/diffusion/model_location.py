@@ -16,40 +16,42 @@ class ModelLocation:
     """Where a model is.
 
     Attributes:
-        there: whether it can be had.
-        found: in words, to follow the model's name.
-        folder: where it lies; None if it has to be downloaded.
-        bytes: to download, about.
+        available: whether it can be loaded or downloaded.
+        status: in words that follow the model's name.
+        folder: its folder; None if it has to be downloaded.
+        download_bytes: the approximate size of the download.
     """
 
-    there: bool
-    found: str
+    available: bool
+    status: str
     folder: Path | None = None
-    bytes: int = 0
+    download_bytes: int = 0
 
     @property
     def revision(self) -> str:
-        """The commit on the hub; empty for a folder of one's own."""
+        """The commit on the hub; empty for a local folder."""
         return self.folder.name if self.folder and self.folder.parent.name == "snapshots" else ""
 
 
 def locate_model(
     model: str, revision: str = "", checker: bool = True, only: str = ""
 ) -> ModelLocation:
-    """Looks for a model in a folder, in the hub's cache, then (5 seconds at most) on the hub; never raises for a missing one.
+    """Look for a model in a folder, in the hub's cache, then (5 seconds at most) on the hub.
+
+    A missing model is a location that is not available, never an exception.
 
     Args:
         model: a folder in the layout of diffusers, or a name on the hub.
-        checker: whether the safety checker is wanted.
-        only: the one part that is wanted ("vae"), if not all.
+        checker: whether the safety checker is needed.
+        only: the one part that is needed ("vae"), if not all.
     """
     from huggingface_hub import try_to_load_from_cache
 
-    own = Path(model).expanduser()
-    if own.is_dir():
-        wrong = _explain_unusable_folder(own, checker, only)
-        return ModelLocation(not wrong, wrong or "is a folder", own)
-    if own.is_file() or model.count("/") > 1 or model.startswith((".", "/", "~")):
+    local = Path(model).expanduser()
+    if local.is_dir():
+        wrong = _explain_unusable_folder(local, checker, only)
+        return ModelLocation(not wrong, wrong or "is a folder", local)
+    if local.is_file() or model.count("/") > 1 or model.startswith((".", "/", "~")):
         return ModelLocation(
             False, "is no folder; give a folder in the layout of diffusers, or a name on the hub"
         )
@@ -66,7 +68,7 @@ def locate_model(
 
 
 def _explain_unusable_folder(folder: Path, checker: bool, only: str) -> str:
-    """Why a folder cannot be drawn with, in words; empty if it can. An interrupted download lacks weights."""
+    """Return why a folder cannot be used, in words, or ""; an interrupted download lacks weights."""
     try:
         index = (
             {only: [only]}
@@ -105,7 +107,7 @@ def _explain_unsupported_pipeline(index: Mapping[str, object], only: str) -> str
     return (
         ""
         if only or kind in SUPPORTED_PIPELINES
-        else f"is a {kind}; this draws with {' or '.join(SUPPORTED_PIPELINES)}"
+        else f"is a {kind}; only {' or '.join(SUPPORTED_PIPELINES)} works"
     )
 
 
@@ -123,17 +125,17 @@ def _locate_on_hub(model: str, revision: str, checker: bool, only: str) -> Model
         OSError: "is not in the cache, and the hub cannot be reached",
     }
     try:
-        # Asked first because from_pretrained tries for 23 s and then speaks of a missing file (diffusers 0.42).
-        told = HfApi().model_info(model, revision=revision or None, timeout=5, files_metadata=True)
+        # Checked first: from_pretrained tries for 23 s and then reports a missing file (diffusers 0.42).
+        info = HfApi().model_info(model, revision=revision or None, timeout=5, files_metadata=True)
     except tuple(answers) as error:
         return ModelLocation(
             False, next(words for kind, words in answers.items() if isinstance(error, kind))
         )
-    other = _explain_unsupported_pipeline(
-        (told.config or {}).get("diffusers", {"_class_name": SUPPORTED_PIPELINES[0]}), only
+    unsupported = _explain_unsupported_pipeline(
+        (info.config or {}).get("diffusers", {"_class_name": SUPPORTED_PIPELINES[0]}), only
     )
-    if other:
-        return ModelLocation(False, other)
+    if unsupported:
+        return ModelLocation(False, unsupported)
     parts = [
         part
         for part in PARTS_WITH_WEIGHTS
@@ -141,17 +143,22 @@ def _locate_on_hub(model: str, revision: str, checker: bool, only: str) -> Model
     ]
     sizes = [
         max(
-            [file.size or 0 for file in told.siblings if file.rfilename.startswith(f"{part}/")],
+            [file.size or 0 for file in info.siblings if file.rfilename.startswith(f"{part}/")],
             default=0,
         )
         for part in parts
     ]
-    found = f"is not in the cache; the hub has it, about {format_byte_count(sum(sizes))}{_describe_unfinished_downloads(model)}"
-    return ModelLocation(True, found, bytes=sum(sizes))
+    size = format_byte_count(sum(sizes))
+    unfinished = _describe_unfinished_downloads(model)
+    status = f"is not in the cache; the hub has it, about {size}{unfinished}"
+    return ModelLocation(True, status, download_bytes=sum(sizes))
 
 
 def _describe_unfinished_downloads(model: str) -> str:
-    """What broken downloads have left in the cache; the hub's client does not resume them (huggingface_hub 2.4)."""
+    """Describe what interrupted downloads left in the cache.
+
+    The hub's client does not resume them (huggingface_hub 2.4).
+    """
     from huggingface_hub import constants
 
     blobs = Path(constants.HF_HUB_CACHE, f"models--{model.replace('/', '--')}", "blobs")

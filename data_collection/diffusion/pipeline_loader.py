@@ -34,70 +34,91 @@ PROMPT_EMBEDDING_NAMES = (
 WEIGHT_VARIANTS = {"float16": ("fp16", None), "float32": (None, "fp16")}
 
 
-@dataclass
+@dataclass(kw_only=True)
 class LoadedPipeline:
     """A loaded model.
 
     Attributes:
-        pipe: of diffusers.
-        device: "cuda:0", "mps", "cpu".
-        facts: what `drawn_with` learns only now: revision, dtype, device, versions.
-        batch: as many images as are drawn at a time; halved when they do not fit.
-        encode: embeddings of a prompt, by the name under which `pipe` takes them; kept.
+        pipeline: the pipeline of diffusers.
+        device: "cuda:0", "mps" or "cpu".
+        environment: the part of `drawn_with` known only after loading: revision, dtype, device,
+            versions.
+        batch_size: images generated at a time; halved when they do not fit into memory.
+        encode_prompt: returns a prompt's embeddings by the keyword under which `pipeline` takes
+            them, and caches them; None for an autoencoder alone.
     """
 
-    pipe: object
+    pipeline: object
     device: str
-    facts: Mapping[str, object]
-    batch: int
-    encode: Callable[[str], Mapping[str, object]] | None = None
+    environment: Mapping[str, object]
+    batch_size: int
+    encode_prompt: Callable[[str], Mapping[str, object]] | None = None
 
 
-_cached_pipelines: dict[object, LoadedPipeline] = {}
+class PipelineCache:
+    """Keeps the pipeline that was loaded last; only one, because two may not fit into memory."""
+
+    def __init__(self) -> None:
+        self._pipelines: dict[object, LoadedPipeline] = {}
+
+    def __len__(self) -> int:
+        return len(self._pipelines)
+
+    def get(self, key: object, load: Callable[[], LoadedPipeline]) -> LoadedPipeline:
+        """Return the pipeline under `key`; if another one is cached, drop it first, then load."""
+        if key not in self._pipelines:
+            self._pipelines.clear()
+            self._pipelines[key] = load()
+        return self._pipelines[key]
+
+    def clear(self) -> None:
+        self._pipelines.clear()
 
 
-def get_cached_pipeline(key: object, make: Callable[[], LoadedPipeline]) -> LoadedPipeline:
-    """The artist under a key, made at its first use; only one at a time, because two may not fit."""
-    if key not in _cached_pipelines:
-        _cached_pipelines.clear()
-        _cached_pipelines[key] = make()
-    return _cached_pipelines[key]
+PIPELINE_CACHE = PipelineCache()
 
 
-def load_pipeline(drawing: GenerationSettings, revision: str = "") -> LoadedPipeline:
-    """The model, ready to draw; downloaded if it has to be, kept until another is loaded.
+def load_pipeline(generation: GenerationSettings, revision: str = "") -> LoadedPipeline:
+    """Return the model, ready to generate; download it if needed, keep it until another is loaded.
 
     Raises:
-        PlainError: it cannot be had, is damaged, is none of diffusion_models.PIPELINES, or does not fit into memory.
+        PlainError: it is not available, is damaged, is not one of
+            model_location.SUPPORTED_PIPELINES, or does not fit into memory.
     """
-    return get_cached_pipeline(
-        (drawing, revision), lambda: _load_text_to_image_pipeline(drawing, revision)
+    return PIPELINE_CACHE.get(
+        (generation, revision), lambda: _load_text_to_image_pipeline(generation, revision)
     )
 
 
-def _load_text_to_image_pipeline(drawing: GenerationSettings, revision: str) -> LoadedPipeline:
+def _load_text_to_image_pipeline(generation: GenerationSettings, revision: str) -> LoadedPipeline:
     silence_libraries()
     import diffusers
 
     without = (
-        {} if drawing.safety_checker else {"safety_checker": None, "requires_safety_checker": False}
+        {}
+        if generation.safety_checker
+        else {"safety_checker": None, "requires_safety_checker": False}
     )
     dtype = compute_device.DTYPE_BY_DEVICE[compute_device.choose_device().partition(":")[0]]
-    artist = load_pretrained(diffusers.AutoPipelineForText2Image, drawing, revision, dtype, without)
-    pipe = artist.pipe
-    if drawing.generation_size % pipe.vae_scale_factor:
+    loaded = load_pretrained(
+        diffusers.AutoPipelineForText2Image, generation, revision, dtype, without
+    )
+    pipe = loaded.pipeline
+    if generation.generation_size % pipe.vae_scale_factor:
         raise console.PlainError(
-            f"--generation-size is {drawing.generation_size}; give a multiple of "
-            f"{pipe.vae_scale_factor}, as {drawing.model} needs."
+            f"--generation-size is {generation.generation_size}; give a multiple of "
+            f"{pipe.vae_scale_factor}, as {generation.model} needs."
         )
     pipe.set_progress_bar_config(disable=True)
-    if SCHEDULERS[drawing.scheduler]:
-        pipe.scheduler = getattr(diffusers, SCHEDULERS[drawing.scheduler]).from_config(
+    if SCHEDULERS[generation.scheduler]:
+        pipe.scheduler = getattr(diffusers, SCHEDULERS[generation.scheduler]).from_config(
             pipe.scheduler.config
         )
-    pipe.vae.enable_slicing()  # decoding the whole batch would need more memory than drawing it
-    artist.encode = functools.lru_cache(1024)(functools.partial(_encode_prompt, pipe, drawing))
-    return artist
+    pipe.vae.enable_slicing()  # decoding the whole batch would need more memory than generation it
+    loaded.encode_prompt = functools.lru_cache(1024)(
+        functools.partial(_encode_prompt, pipe, generation)
+    )
+    return loaded
 
 
 def silence_libraries() -> None:
@@ -118,66 +139,81 @@ def silence_libraries() -> None:
 
 def load_pretrained(
     kind: type,
-    drawing: GenerationSettings,
+    generation: GenerationSettings,
     revision: str,
     dtype: str,
     options: Mapping[str, object],
     only: str = "",
 ) -> LoadedPipeline:
-    """Loads what `kind` of diffusers makes of the model, onto the best device; `only` one part of it.
+    """Load a model with a class of diffusers, onto the best device.
+
+    Args:
+        kind: the class of diffusers.
+        options: keywords of its `from_pretrained`.
+        only: the one part of the model to load, if not all.
 
     Raises:
-        PlainError: it cannot be had, is damaged, or does not fit into memory.
+        PlainError: it is not available, is damaged, or does not fit into memory.
     """
     import torch
 
-    model, checker = drawing.model, "safety_checker" not in options
-    where = model_location.locate_model(model, revision, checker, only)
-    if not where.there:
-        raise console.PlainError(
-            f"{model} {where.found}. Instead, give --model FOLDER, or --generated folder:PATH.",
-            console.EXIT_REMOTE,
-        )
+    model, checker = generation.model, "safety_checker" not in options
+    location = _locate_or_raise(model, revision, checker, only)
     options = {**options, "dtype": getattr(torch, dtype)} | ({"subfolder": only} if only else {})
-    if not where.folder:
-        console.print_message(
-            f"Downloading {model} from the hub, about {model_location.format_byte_count(where.bytes)}."
-        )
+    if revision:
+        options["revision"] = revision
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations between the libraries
-        pipe = _load_first_variant(
-            kind,
-            model,
-            where,
-            options | ({"revision": revision} if revision else {}),
-            WEIGHT_VARIANTS[dtype],
-        )
-    where = where if where.folder else model_location.locate_model(model, revision, checker, only)
+        pipeline = _load_first_variant(kind, model, location, options, WEIGHT_VARIANTS[dtype])
+    if not location.folder:
+        location = model_location.locate_model(model, revision, checker, only)
     device = compute_device.choose_device()
-    try:
-        pipe = pipe.to(device)
-    except (RuntimeError, MemoryError) as error:
-        if compute_device.is_out_of_memory(error):
-            raise console.PlainError(
-                f"{model} does not fit into the memory of {device}; end what else runs there."
-            ) from None
-        raise
     return LoadedPipeline(
-        pipe,
-        device,
-        _describe_environment(where, dtype, device),
-        compute_device.estimate_batch_size(device, drawing.generation_size),
+        pipeline=_move_to_device(pipeline, model, device),
+        device=device,
+        environment=_describe_environment(location, dtype, device),
+        batch_size=compute_device.estimate_batch_size(device, generation.generation_size),
     )
 
 
+def _locate_or_raise(model: str, revision: str, checker: bool, only: str) -> ModelLocation:
+    """Locate the model, and announce a download."""
+    location = model_location.locate_model(model, revision, checker, only)
+    if not location.available:
+        raise console.PlainError(
+            f"{model} {location.status}. Instead, give --model FOLDER, or --generated folder:PATH.",
+            console.EXIT_REMOTE,
+        )
+    if not location.folder:
+        size = model_location.format_byte_count(location.download_bytes)
+        console.print_message(f"Downloading {model} from the hub, about {size}.")
+    return location
+
+
+def _move_to_device(pipeline, model: str, device: str):
+    try:
+        return pipeline.to(device)
+    except (RuntimeError, MemoryError) as error:
+        if compute_device.is_out_of_memory(error):
+            raise console.PlainError(
+                f"{model} does not fit into the memory of {device}; stop other programs that use "
+                "it."
+            ) from None
+        raise
+
+
 def _load_first_variant(
-    kind: type, model: str, where: ModelLocation, options: Mapping, variants: Sequence[str | None]
+    kind: type,
+    model: str,
+    location: ModelLocation,
+    options: Mapping,
+    variants: Sequence[str | None],
 ):
     """Loads from the folder alone if the model is there, so that nothing asks the hub; damaged files become one sentence."""
     reasons: dict[str | None, Exception] = {}
     for variant in variants:
         try:
-            return kind.from_pretrained(str(where.folder or model), variant=variant, **options)
+            return kind.from_pretrained(str(location.folder or model), variant=variant, **options)
         except Exception as error:  # damaged files raise a dozen types between these libraries; each means the same here
             if compute_device.is_out_of_memory(error):
                 raise console.PlainError(
@@ -190,7 +226,7 @@ def _load_first_variant(
                 words in str(error) for words in ("no such modeling files", "no file named")
             ):
                 break
-    if not where.folder:
+    if not location.folder:
         code, advice = (
             console.EXIT_REMOTE,
             "The download broke off; run again, and what is complete is not fetched twice",
@@ -206,7 +242,7 @@ def _load_first_variant(
     raise console.PlainError(f"Cannot load {model}: {why}. {advice}.", code) from None
 
 
-def _describe_environment(where: ModelLocation, dtype: str, device: str) -> dict[str, object]:
+def _describe_environment(location: ModelLocation, dtype: str, device: str) -> dict[str, object]:
     import diffusers
     import torch
     import transformers
@@ -215,20 +251,20 @@ def _describe_environment(where: ModelLocation, dtype: str, device: str) -> dict
         library.__name__: library.__version__ for library in (diffusers, torch, transformers)
     }
     return {
-        "revision": where.revision,
+        "revision": location.revision,
         "dtype": dtype,
         "device": device.partition(":")[0],
         **versions,
     }
 
 
-def _encode_prompt(pipe, drawing: GenerationSettings, text: str) -> dict[str, object]:
+def _encode_prompt(pipe, generation: GenerationSettings, text: str) -> dict[str, object]:
     """Embeddings of one prompt and of the negative prompt; shapes (1, 77, width) and, with SDXL, (1, width)."""
     import torch
 
-    guided = drawing.guidance > 1 and pipe.unet.config.time_cond_proj_dim is None
+    guided = generation.guidance > 1 and pipe.unet.config.time_cond_proj_dim is None
     # None and "" differ for SDXL, which was trained with zeros for no prompt.
-    words = {"prompt": text, "negative_prompt": drawing.negative_prompt or None}
+    words = {"prompt": text, "negative_prompt": generation.negative_prompt or None}
     with torch.inference_mode():
         found = pipe.encode_prompt(
             **words, device=pipe.device, num_images_per_prompt=1, do_classifier_free_guidance=guided

@@ -1,52 +1,61 @@
-"""Pictures by a loaded model, as many at a time as fit into memory."""
+"""Generate images with a loaded pipeline, and encode them as PNG files."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+
+from PIL import Image
 
 from data_collection.diffusion.pipeline_loader import LoadedPipeline
 from data_collection.settings import GenerationSettings
 
 
 def sample_images(
-    artist: LoadedPipeline,
-    drawing: GenerationSettings,
+    loaded: LoadedPipeline,
+    generation: GenerationSettings,
     prompts: Sequence[str],
     seeds: Sequence[int],
-    **more,
+    pipeline_options: Mapping[str, object] | None = None,
 ) -> list[bytes]:
-    """Draws one picture for every pair of prompt and seed; returns PNG files.
+    """Generate one image for every pair of prompt and seed; return PNG files.
 
-    An image does not depend on the others of its batch: drawn alone it differs by one grey level at most (measured in
-    single precision on a CPU), because each has a generator of its own; on the CPU, so that a seed means the same everywhere.
-    `more` goes to the pipeline; it may name another one as `pipe`.
+    An image does not depend on the others of its batch: generated alone it differs by one grey
+    level at most (measured in single precision on a CPU), because each has a random generator of
+    its own; on the CPU, so that a seed means the same on every device.
+
+    Args:
+        pipeline_options: further keywords of the pipeline in place of height and width, such as
+            `image` and `strength` of image-to-image.
     """
     import numpy as np
     import torch
 
-    pipe = more.pop("pipe", artist.pipe)
-    encoded = [artist.encode(text) for text in prompts]
-    words = {key: torch.cat([each[key] for each in encoded]) for key in encoded[0]}
+    encoded = [loaded.encode_prompt(text) for text in prompts]
+    embeddings = {key: torch.cat([prompt[key] for prompt in encoded]) for key in encoded[0]}
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-    # Half precision may end in NaN; those pixels become black, which the walk looks for.
+    options = pipeline_options or {
+        "height": generation.generation_size,
+        "width": generation.generation_size,
+    }
+    # Half precision may end in NaN; those pixels become black, and ingesting rejects the image.
     with torch.inference_mode(), np.errstate(invalid="ignore"):
-        steps = {"num_inference_steps": drawing.steps, "guidance_scale": drawing.guidance}
-        return encode_pngs(
-            pipe(
-                **words, generator=generators, **steps, **(more or _get_output_size(drawing))
-            ).images
+        output = loaded.pipeline(
+            **embeddings,
+            generator=generators,
+            num_inference_steps=generation.steps,
+            guidance_scale=generation.guidance,
+            **options,
         )
+        return encode_pngs(output.images)
 
 
-def _get_output_size(drawing: GenerationSettings) -> dict[str, int]:
-    return {"height": drawing.generation_size, "width": drawing.generation_size}
+def encode_pngs(images: Sequence[Image.Image]) -> list[bytes]:
+    """Return the PNG files of images, encoded in parallel."""
 
-
-def encode_pngs(pictures: Sequence) -> list[bytes]:
-    def encoded(picture) -> bytes:
+    def encode_png(image: Image.Image) -> bytes:
         buffer = io.BytesIO()
-        picture.save(buffer, "PNG")
+        image.save(buffer, "PNG")
         return buffer.getvalue()
 
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(encoded, pictures))
+        return list(pool.map(encode_png, images))

@@ -8,7 +8,7 @@ from data_collection.diffusion import compute_device, model_location
 from data_collection.generation.diffusion_request import DEFAULT_GENERATED_COUNT
 from data_collection.requirement import Requirement
 from data_collection.settings import GenerationSettings
-from data_collection.source_types import SourceRequest, parse_count
+from data_collection.source_types import SourceArgument, SourceRequest
 
 DIFFUSION_PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "accelerate")
 
@@ -31,7 +31,7 @@ STORED_BYTES_PER_PIXEL = 3
 
 
 def list_model_requirements(
-    kind: str, request: SourceRequest, drawing: GenerationSettings, passes: float, only: str = ""
+    kind: str, request: SourceRequest, generation: GenerationSettings, passes: float, only: str = ""
 ) -> list[Requirement]:
     """Packages, model, GPU and disk, for as many images as are asked for; `passes` counts the UNet's, for one image."""
     missing = [package for package in DIFFUSION_PACKAGES if not find_spec(package)]
@@ -47,22 +47,25 @@ def list_model_requirements(
     from huggingface_hub import constants
 
     pixels = (
-        parse_count(kind, request.argument, DEFAULT_GENERATED_COUNT) * drawing.generation_size**2
+        SourceArgument.parse(request.argument).require_count(kind, DEFAULT_GENERATED_COUNT)
+        * generation.generation_size**2
     )
-    where = model_location.locate_model(drawing.model, "", drawing.safety_checker, only)
+    location = model_location.locate_model(generation.model, "", generation.safety_checker, only)
     needed = [
         Requirement(
-            f"the model {drawing.model}",
-            where.there,
-            where.found,
-            "" if where.there else DIFFUSION_ALTERNATIVE,
+            f"the model {generation.model}",
+            location.available,
+            location.status,
+            "" if location.available else DIFFUSION_ALTERNATIVE,
         )
     ]
     needed.append(_check_gpu(passes * pixels / 512**2))
     pictures = pixels * STORED_BYTES_PER_PIXEL
-    if where.bytes:
+    if location.download_bytes:
         needed.append(
-            _check_free_disk("the model", Path(constants.HF_HUB_CACHE), where.bytes + pictures)
+            _check_free_disk(
+                "the model", Path(constants.HF_HUB_CACHE), location.download_bytes + pictures
+            )
         )
     needed.append(_check_free_disk("the pictures", request.settings.folder, pictures))
     return needed

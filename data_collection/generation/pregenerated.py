@@ -34,7 +34,7 @@ def generate_shard(asked: RequestedSource, state: "PartialState") -> int:
     on how many they are, because its seed does not. Returns how many were drawn.
 
     Raises:
-        PlainError: as drawing raises it.
+        PlainError: as generation raises it.
     """
     with state.split_between_processes(list_candidates(asked)) as share:
         return generate_missing(asked, share)
@@ -45,7 +45,7 @@ def list_candidates(asked: RequestedSource) -> list[CandidateFace]:
     folder = asked.request.settings.folder
     folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / ".prompts.lock"):
-        return asked.row.find(asked.request)
+        return asked.source.list_candidates(asked.request)
 
 
 def generate_missing(asked: RequestedSource, share: Sequence[CandidateFace]) -> int:
@@ -58,7 +58,7 @@ def generate_missing(asked: RequestedSource, share: Sequence[CandidateFace]) -> 
         for face in share
         if (face.source, face.file) not in known and not load_pregenerated(folder, face)
     ]
-    for face, picture in mine[0].together(mine) if mine else ():
+    for face, picture in mine[0].load_many(mine) if mine else ():
         told = asdict(Provenance(face.prompt, face.seed, dict(face.drawn_with)))
         path = _pregenerated_path(folder, face)
         atomic_files.write_atomically(path.with_suffix(".json"), json.dumps(told).encode())

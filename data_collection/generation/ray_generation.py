@@ -22,10 +22,10 @@ class GenerationWorker:
 def generate_missing_on_ray(asked: RequestedSource) -> int:
     """Draws what is missing of a source's faces into DATA/DATASET/drawn, on a file system that all machines share.
 
-    A worker that dies loses the pictures that it was drawing. Returns how many were drawn.
+    A worker that dies loses the pictures that it was generation. Returns how many were drawn.
 
     Raises:
-        PlainError: Ray is not installed, the cluster cannot be reached, or as drawing raises it.
+        PlainError: Ray is not installed, the cluster cannot be reached, or as generation raises it.
     """
     count = len(pregenerated.list_candidates(asked))
     chunks = [
@@ -36,6 +36,6 @@ def generate_missing_on_ray(asked: RequestedSource) -> int:
         GenerationWorker,
         (asked,),
         chunks,
-        f"{asked.request.source}, {CANDIDATES_PER_RAY_TASK} faces at a time",
+        f"{asked.request.source_name}, {CANDIDATES_PER_RAY_TASK} faces at a time",
         gpus=True,
     )

@@ -148,9 +148,9 @@ def _read_api_key() -> str:
 
 def _check_configuration(asking: OpenAICall) -> None:
     missing = check_api_key(asking.instead)
-    if not missing.there:
+    if not missing.met:
         raise console.PlainError(
-            f"{missing.what} is {missing.found}; mend that, or give {asking.instead}."
+            f"{missing.name} is {missing.status}; mend that, or give {asking.instead}."
         )
     try:
         address = urlsplit(os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1")

@@ -1,9 +1,10 @@
-"""Photographs of a Kaggle data set: fetched once by kagglehub into its own cache, then read from there without a network."""
+"""Photographs of a Kaggle data set, which kagglehub downloads once into its own cache."""
 
 import hashlib
 import importlib.util
 import re
 from dataclasses import replace
+from pathlib import Path
 
 from data_collection.requirement import Requirement
 from data_collection.services.kaggle_client import (
@@ -23,13 +24,13 @@ DEFAULT_KAGGLE_VERSION = 1
 
 
 def parse_kaggle_argument(argument: str) -> KaggleRequest:
-    """Reads COUNT, COUNT@OWNER/NAME, COUNT@OWNER/NAME/versions/N, or nothing: all of the default set.
+    """Parse COUNT, COUNT@OWNER/NAME, COUNT@OWNER/NAME/versions/N, or nothing: all of the default set.
 
-    The default set is pinned to DEFAULT_VERSION: kagglehub calls Kaggle for a handle without a version even if its cache
-    holds the data set, and another version may hold other photographs.
+    The default set is pinned to DEFAULT_KAGGLE_VERSION: kagglehub calls Kaggle for a handle without
+    a version even if its cache holds the data set, and another version may hold other photographs.
 
     Raises:
-        PlainError: it is none of these.
+        PlainError: the argument has another form.
     """
     pattern = r"([1-9]\d*)?(?:@([\w-]+)/([\w-]+)(?:/versions/([1-9]\d*))?)?"
     match = re.fullmatch(pattern, argument, re.ASCII)
@@ -46,89 +47,79 @@ def parse_kaggle_argument(argument: str) -> KaggleRequest:
     )
 
 
-def list_kaggle_candidates(request: SourceRequest) -> list[CandidateFace]:
-    """The first photographs by name, or a draw by the seed; fetches the data set if the cache does not hold it.
-
-    They are lasting: a name that was collected from one version is not looked at again in another.
+def fetch_kaggle_folder(request: SourceRequest) -> Path:
+    """Return the data set's folder, downloading it if the cache does not hold it.
 
     Raises:
-        PlainError: the data set is not in the cache and cannot be had.
+        PlainError: the data set is neither in the cache nor available.
     """
-    wanted = parse_kaggle_argument(request.argument)
-    faces = list_folder_candidates(
-        ensure_kaggle_folder(wanted), "real", request.source, request.facts
-    )
-    if wanted.count and wanted.count > len(faces):
+    return ensure_kaggle_folder(parse_kaggle_argument(request.argument))
+
+
+def list_kaggle_candidates(request: SourceRequest, folder: Path) -> list[CandidateFace]:
+    """List the first photographs by name, or a random choice by the seed.
+
+    They are stable: a name that was collected from one version is not looked at again in another.
+    """
+    kaggle_request = parse_kaggle_argument(request.argument)
+    count = kaggle_request.count
+    faces = list_folder_candidates(folder, "real", request.source_name, request.facts)
+    if count and count > len(faces):
         console.print_warning(
-            f"kaggle:{request.argument} asks for {wanted.count} files, but {wanted.handle} holds {len(faces)}."
+            f"kaggle:{request.argument} asks for {count} files, but {kaggle_request.handle} holds "
+            f"{len(faces)}."
         )
-    ranks = {
+    sort_keys = {
         "first": lambda face: compute_natural_sort_key(face.file),
         "random": lambda face: compute_random_sort_key(face.file, request.settings.seed),
     }
-    ranked = sorted(faces, key=ranks[request.settings.kaggle_draw])
-    return [replace(face, lasting=True) for face in ranked[: wanted.count]]
+    sorted_faces = sorted(faces, key=sort_keys[request.settings.kaggle_draw])
+    return [replace(face, stable=True) for face in sorted_faces[:count]]
 
 
 def compute_natural_sort_key(name: str) -> tuple[list[object], str]:
-    """Sorts names as people count: face 2 before face 10."""
-    return [
-        int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", name))
-    ], name
+    """Sort names as people count: face 2 before face 10."""
+    parts = re.split(r"(\d+)", name)
+    return [int(part) if index % 2 else part for index, part in enumerate(parts)], name
 
 
 def compute_random_sort_key(name: str, seed: int) -> str:
-    """Sorts names at random, each by itself: a longer draw begins with the shorter one of the same seed."""
+    """Sort names at random, each by itself: a larger choice begins with the smaller one."""
     return hashlib.sha256(f"{seed}:{name}".encode(errors="surrogateescape")).hexdigest()
 
 
 def list_kaggle_requirements(request: SourceRequest) -> list[Requirement]:
-    """The data set, and what fetches it; the probe takes PROBE_SECONDS at most."""
-    wanted = parse_kaggle_argument(request.argument)
-    what = f"the Kaggle data set {wanted.handle}"
-    cached = find_cached_versions(wanted)
-    if wanted.version in cached:
-        return [Requirement(what, True, "in the cache", KAGGLE_ALTERNATIVE)]
-    there = importlib.util.find_spec("kagglehub") is not None
-    package = Requirement(
-        "kagglehub",
-        there,
-        "installed" if there else "missing: pip install -r requirements.txt",
-        KAGGLE_ALTERNATIVE,
-    )
-    if there and is_kaggle_reachable():
-        return [
-            package,
-            Requirement(
-                what,
-                True,
-                f"{'not in the cache, ' if wanted.version else ''}Kaggle answers",
-                KAGGLE_ALTERNATIVE,
-            ),
-        ]
-    if cached and not wanted.version:
-        return [
-            package,
-            Requirement(
-                what,
-                True,
-                f"Kaggle does not answer, version {max(cached)} is in the cache",
-                KAGGLE_ALTERNATIVE,
-            ),
-        ]
-    return [
-        package,
-        Requirement(
-            what, False, "not in the cache, and Kaggle does not answer", KAGGLE_ALTERNATIVE
-        ),
-    ]
+    """Return the data set and the package that fetches it; may wait KAGGLE_PROBE_TIMEOUT_S."""
+    kaggle_request = parse_kaggle_argument(request.argument)
+    cached = find_cached_versions(kaggle_request)
+
+    def require_dataset(met: bool, status: str) -> Requirement:
+        name = f"the Kaggle data set {kaggle_request.handle}"
+        return Requirement(name, met, status, KAGGLE_ALTERNATIVE)
+
+    if kaggle_request.version in cached:
+        return [require_dataset(True, "in the cache")]
+    is_installed = importlib.util.find_spec("kagglehub") is not None
+    status = "installed" if is_installed else "missing: pip install -r requirements.txt"
+    package = Requirement("kagglehub", is_installed, status, KAGGLE_ALTERNATIVE)
+    if is_installed and is_kaggle_reachable():
+        prefix = "not in the cache, " if kaggle_request.version else ""
+        return [package, require_dataset(True, f"{prefix}Kaggle answers")]
+    if cached and not kaggle_request.version:
+        newest = f"Kaggle does not answer, version {max(cached)} is in the cache"
+        return [package, require_dataset(True, newest)]
+    return [package, require_dataset(False, "not in the cache, and Kaggle does not answer")]
 
 
 def make_kaggle_source_name(argument: str, settings: CollectionSettings) -> str:
-    """The whole handle: what was collected is not looked at again, and another set may have a file of the same name."""
+    """Return the whole handle: another data set may have a file of the same name."""
     return parse_kaggle_argument(argument).handle
 
 
 KAGGLE = Source(
-    list_kaggle_candidates, "kaggle:COUNT", list_kaggle_requirements, make_kaggle_source_name
+    example="kaggle:COUNT",
+    prepare=fetch_kaggle_folder,
+    candidates=list_kaggle_candidates,
+    list_requirements=list_kaggle_requirements,
+    make_name=make_kaggle_source_name,
 )

@@ -1,5 +1,6 @@
 """List the files of a local folder as candidates."""
 
+import functools
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -15,17 +16,17 @@ IGNORED_FILE_NAMES = ("__MACOSX", "Thumbs.db", "desktop.ini")
 def list_folder_candidates(
     path: Path, label: str, source: str, facts: Mapping[str, Mapping[str, object]]
 ) -> list[CandidateFace]:
-    """Every file under a folder, in a fixed order; hidden files are passed over, links are not followed.
+    """List every file under a folder, in a fixed order; skip hidden files, do not follow links.
 
-    A photograph has no prompt, seed or generator: of a CSV's facts only its person counts.
+    A photograph has no prompt, seed or generator: of the facts of a CSV only its person counts.
     """
     allowed = FACT_COLUMNS if label == "generated" else ("person",)
     return [
         CandidateFace(
-            label,
-            source,
-            file.relative_to(path).as_posix(),
-            lambda file=file: _read_regular_file(file),
+            label=label,
+            source=source,
+            file=file.relative_to(path).as_posix(),
+            load=functools.partial(_read_regular_file, file),
             **{name: fact for name, fact in facts.get(file.name, {}).items() if name in allowed},
         )
         for file in _iterate_visible_files(path)

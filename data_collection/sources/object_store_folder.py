@@ -1,4 +1,4 @@
-"""Folders in an object store, such as s3://bucket/faces or gs://bucket/faces: what found_faces.in_folder is to a disk."""
+"""List the files of a folder in an object store, such as s3://bucket/faces, as candidates."""
 
 import errno
 import functools
@@ -20,28 +20,30 @@ if TYPE_CHECKING:
 def list_object_store_candidates(
     url: str, label: str, source: str, facts: Mapping[str, Mapping[str, object]]
 ) -> list[CandidateFace]:
-    """Every file under an address that fsspec opens, in a fixed order; hidden files are passed over.
+    """List every file under an address that fsspec opens, in a fixed order; skip hidden files.
 
-    The faces are lasting, or every run would download all of them again: an object that was overwritten under its old
-    name is not noticed. A photograph has no prompt, seed or generator: of a CSV's facts only its person counts.
+    The faces are stable, or every run would download all of them again: an object that was
+    overwritten under its old name is not noticed. A photograph has no prompt, seed or generator:
+    of the facts of a CSV only its person counts.
 
     Raises:
         PlainError: no such store, bucket or folder, no access, or no network.
     """
     store, root = open_object_store(url)
     allowed = FACT_COLUMNS if label == "generated" else ("person",)
+
+    def select_facts(name: str) -> dict[str, object]:
+        known = facts.get(PurePosixPath(name).name, {})
+        return {column: value for column, value in known.items() if column in allowed}
+
     return [
         CandidateFace(
-            label,
-            source,
-            name,
-            functools.partial(_download_object, store, root + name, size),
-            lasting=True,
-            **{
-                fact: value
-                for fact, value in facts.get(PurePosixPath(name).name, {}).items()
-                if fact in allowed
-            },
+            label=label,
+            source=source,
+            file=name,
+            load=functools.partial(_download_object, store, root + name, size),
+            stable=True,
+            **select_facts(name),
         )
         for name, size in sorted(_iterate_objects(store, root, url))
     ]
@@ -50,22 +52,27 @@ def list_object_store_candidates(
 def _iterate_objects(
     store: "fsspec.AbstractFileSystem", root: str, url: str
 ) -> Iterator[tuple[str, int]]:
-    """Names below the folder, and sizes in bytes; an empty listing is an error, for stores have no empty folders."""
+    """Yield names below the folder, and sizes in bytes.
+
+    An empty listing is an error, because object stores have no empty folders.
+    """
     try:
-        found = store.find(root, detail=True)
-    except Exception as error:  # every store's library has its own dozen types; FAULTS sorts them
+        listing = store.find(root, detail=True)
+    except Exception as error:  # each store's library has a dozen types; STORE_ERROR_MESSAGES
         raise explain_store_error(error, url) from None
-    below = {
-        path.removeprefix(root): about for path, about in found.items() if path.startswith(root)
+    below_root = {
+        path.removeprefix(root): details
+        for path, details in listing.items()
+        if path.startswith(root)
     }
-    if not below:
+    if not below_root:
         raise console.PlainError(
             f"{url} holds no files; give a folder of images.", console.EXIT_REMOTE
         )
-    for name, about in below.items():
-        # A name that ends in a slash is how web consoles draw a folder.
+    for name, details in below_root.items():
+        # A name that ends in a slash is how web consoles represent a folder.
         if name and not name.endswith("/") and not _is_ignored_object(name):
-            yield name, about.get("size") or 0
+            yield name, details.get("size") or 0
 
 
 def _is_ignored_object(name: str) -> bool:
@@ -73,9 +80,9 @@ def _is_ignored_object(name: str) -> bool:
 
 
 def _download_object(store: "fsspec.AbstractFileSystem", path: str, size: int) -> bytes:
-    """The object's bytes; OSError is for what concerns this one alone.
+    """Return the object's bytes; raise OSError only for a fault of this one object.
 
-    A row with an OSError is never looked at again, so a store that fails as a whole must stop the run instead.
+    A row with an OSError is never tried again, so a store that fails as a whole must stop the run.
     """
     if size > decode.MAX_IMAGE_BYTES:
         raise UnavailableImage(f"larger than {decode.MAX_IMAGE_BYTES // 1_000_000} MB")
@@ -83,5 +90,5 @@ def _download_object(store: "fsspec.AbstractFileSystem", path: str, size: int) -
         return store.cat_file(path)
     except FileNotFoundError:
         raise FileNotFoundError(errno.ENOENT, "no longer in the store") from None
-    except Exception as error:  # as in _listed
+    except Exception as error:  # as in _iterate_objects
         raise explain_store_error(error, store.unstrip_protocol(path)) from None

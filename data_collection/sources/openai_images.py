@@ -1,17 +1,24 @@
-"""Faces drawn by an image model of the OpenAI API, from prompts alone or by editing photographs. Every picture is paid for."""
+"""Generate faces with an image model of the OpenAI API, from prompts or by editing photographs.
+
+Every image is paid for.
+"""
 
 import base64
 import concurrent.futures
 import functools
 import importlib.metadata
 import io
+import itertools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from data_collection.dataset import stored_images
 from data_collection.dataset.manifest import FaceRecord
+from data_collection.generation.face_generator import GeneratorInput
 from data_collection.images import decode
 from data_collection.prompts import prompts
 from data_collection.prompts.prompt_file import Prompt
@@ -22,9 +29,9 @@ from data_collection.settings import CollectionSettings
 from data_collection.source_types import (
     CandidateFace,
     Source,
+    SourceArgument,
     SourceRequest,
     UnavailableImage,
-    parse_count,
 )
 from runtime import console
 
@@ -37,18 +44,38 @@ OPENAI_IMAGE_OPTIONS = {
 """The smallest standard size and the cheapest quality; canonical pictures are smaller still."""
 
 MAX_CONCURRENT_IMAGE_REQUESTS = 4
-"""Pictures drawn at the same time; one takes up to a minute, nearly all of it waiting."""
+"""Images generated at the same time; one takes up to a minute, nearly all of it waiting."""
 
 MAX_UNUSABLE_ANSWERS = 2
-"""Answers without a usable picture before the run stops; each may have been paid for."""
+"""Answers without a usable image before the run stops; each may have been paid for."""
 
-EDIT_PREFIX = "edit:"
 OPENAI_IMAGES_ALTERNATIVE = "--generated stable-diffusion:COUNT"
 
 
 @dataclass(frozen=True)
+class OpenAIImageGenerator:
+    """The FaceGenerator that asks an image model of the OpenAI API; it takes no seed."""
+
+    model: str
+
+    def check(self) -> None:
+        """Accept every model; only the service knows which ones there are."""
+
+    def generate(self, inputs: Sequence[GeneratorInput]) -> Iterator[bytes]:
+        """Yield one paid image per input; with a photograph, its edit."""
+        for face_input in inputs:
+            photo = face_input.load_photo() if face_input.load_photo else None
+            upload = _encode_upload(photo) if photo else None
+            yield request_image(self.model, face_input.prompt, upload)
+
+    @property
+    def environment(self) -> Mapping[str, object]:
+        return {"openai": _read_openai_version()}
+
+
+@dataclass(frozen=True)
 class OpenAIImagesRequest:
-    """openai-images:COUNT, openai-images:edit:COUNT, or either with @MODEL."""
+    """The parsed openai-images:COUNT or openai-images:edit:COUNT, either with @MODEL."""
 
     count: int
     edit: bool
@@ -58,24 +85,22 @@ class OpenAIImagesRequest:
 def parse_openai_images_argument(
     argument: str, settings: CollectionSettings
 ) -> OpenAIImagesRequest:
-    """What is asked for.
+    """Parse the argument; a count is required, because every image is paid for.
 
     Raises:
-        PlainError: the argument is no number of pictures.
+        PlainError: the argument names no count of images.
     """
-    text, _, model = argument.removeprefix(EDIT_PREFIX).partition("@")
-    if not text:
+    parsed = SourceArgument.parse(argument)
+    if not parsed.count_text:
         raise console.PlainError(
-            "openai-images names no number of pictures; write it as in openai-images:20."
+            "openai-images names no number of images; write it as in openai-images:20."
         )
-    count = parse_count("openai-images", text, 0)
-    return OpenAIImagesRequest(
-        count, argument.startswith(EDIT_PREFIX), model or settings.generation.image_model
-    )
+    count = parsed.require_count("openai-images", 0, may_edit=True)
+    return OpenAIImagesRequest(count, parsed.edit, parsed.model or settings.generation.image_model)
 
 
 def make_openai_source_name(argument: str, settings: CollectionSettings) -> str:
-    """The model's name: another model's picture 12 is another picture, and another source."""
+    """Return the model's name: image 12 of another model is another image, and another source."""
     order = parse_openai_images_argument(argument, settings)
     return order.model + ("-edit" if order.edit else "")
 
@@ -83,75 +108,95 @@ def make_openai_source_name(argument: str, settings: CollectionSettings) -> str:
 def list_openai_requirements(request: SourceRequest) -> list[Requirement]:
     order = parse_openai_images_argument(request.argument, request.settings)
     key = openai_client.check_api_key(OPENAI_IMAGES_ALTERNATIVE)
-    words = prompts.list_prompt_requirements(
+    of_prompts = prompts.list_prompt_requirements(
         request.settings.prompt_settings, request.settings.folder
     )
     paid = Requirement(
         "credit",
         True,
-        f"not asked about; up to {order.count} pictures by {order.model}, each paid for",
+        f"not checked; up to {order.count} images by {order.model}, each paid for",
         OPENAI_IMAGES_ALTERNATIVE,
     )
-    return [key, *(need for need in words if need.what != key.what), paid]
+    return [key, *(need for need in of_prompts if need.name != key.name), paid]
 
 
-def list_openai_candidates(request: SourceRequest) -> list[CandidateFace]:
-    """One face per picture, with the prompts in turn; missing prompts are written first.
+def prepare_openai_images(request: SourceRequest) -> list[Prompt]:
+    """Return the data set's prompts; writing the missing ones may call a paid service.
 
     Raises:
         PlainError: there are no prompts, or no photographs to edit.
     """
-    order = parse_openai_images_argument(request.argument, request.settings)
-    photographs = _select_photographs(request, order) if order.edit else [None] * order.count
-    texts = prompts.ensure_prompts(
-        request.settings.folder, request.settings.prompt_settings, request.settings.seed
-    )
-    return [
-        _build_candidate(request, order, number, texts[number % len(texts)], photograph)
-        for number, photograph in enumerate(photographs)
-    ]
-
-
-def _select_photographs(request: SourceRequest, order: OpenAIImagesRequest) -> Sequence[FaceRecord]:
-    """The first ones in the manifest, which only grows: they stay the same from run to run."""
-    if not request.photographs:
+    settings = request.settings
+    order = parse_openai_images_argument(request.argument, settings)
+    if order.edit and not request.photographs:
         raise console.PlainError(
             "openai-images:edit has no photographs to edit; add a source of them with --real."
         )
-    if len(request.photographs) < order.count:
+    if order.edit and len(request.photographs) < order.count:
         console.print_warning(
-            f"openai-images:edit:{order.count} edits each photograph once, and there are {len(request.photographs)}."
+            f"openai-images:edit:{order.count} edits each photograph once, and there are "
+            f"{len(request.photographs)}."
         )
-    return request.photographs[: order.count]
+    return prompts.ensure_prompts(settings.folder, settings.prompt_settings, settings.seed)
+
+
+def list_openai_candidates(
+    request: SourceRequest, face_prompts: Sequence[Prompt]
+) -> list[CandidateFace]:
+    """List one face per image, taking the prompts in turn.
+
+    Edits take the first photographs of the manifest, which only grows: they stay the same from run
+    to run.
+    """
+    order = parse_openai_images_argument(request.argument, request.settings)
+    photographs = (
+        request.photographs[: order.count] if order.edit else itertools.repeat(None, order.count)
+    )
+    return [
+        _build_candidate(request, order.model, f"{number:06}", prompt, photograph)
+        for number, (photograph, prompt) in enumerate(
+            zip(photographs, itertools.cycle(face_prompts), strict=False)
+        )
+    ]
 
 
 def _build_candidate(
     request: SourceRequest,
-    order: OpenAIImagesRequest,
-    number: int,
+    model: str,
+    name: str,
     prompt: Prompt,
     photograph: FaceRecord | None,
 ) -> CandidateFace:
+    """Build one face; an edit is named by its photograph, any other by `name`."""
+    folder = request.settings.folder
     return CandidateFace(
-        "generated",
-        request.source,
-        f"{photograph.id[:16] if photograph else f'{number:06}'}.png",
-        functools.partial(
-            request_image, order.model, prompt.text, request.settings.folder, photograph
-        ),
-        lasting=True,
+        label="generated",
+        source=request.source_name,
+        file=f"{photograph.id[:16] if photograph else name}.png",
+        load=functools.partial(_generate_one, model, prompt.text, folder, photograph),
+        stable=True,
         prompt=prompt.text,
-        generator=order.model,
+        generator=model,
         source_image=photograph.id if photograph else "",
         attributes=prompt.attributes,
         drawn_with={
             "api": "images.edit" if photograph else "images.generate",
-            "model": order.model,
+            "model": model,
             **OPENAI_IMAGE_OPTIONS,
-            "openai": _read_openai_version(),
+            **OpenAIImageGenerator(model).environment,
         },
-        together=_request_images_concurrently,
+        load_many=_load_concurrently,
     )
+
+
+def _generate_one(model: str, prompt: str, folder: Path, photograph: FaceRecord | None) -> bytes:
+    """Return one image: from the prompt, or by editing a photograph of the data set in `folder`."""
+
+    def load_photo() -> Image.Image:
+        return decode.decode_face(stored_images.read_original(folder, photograph)).square
+
+    face_input = GeneratorInput(prompt, load_photo=load_photo if photograph else None)
+    return next(OpenAIImageGenerator(model).generate([face_input]))
 
 
 @functools.cache
@@ -159,51 +204,51 @@ def _read_openai_version() -> str:
     try:
         return importlib.metadata.version("openai")
     except importlib.metadata.PackageNotFoundError:
-        return ""  # a source that is complete is listed without it
+        return ""  # a source that is complete is listed without the package
 
 
-def request_image(model: str, prompt: str, folder: Path, photograph: FaceRecord | None) -> bytes:
-    """The PNG bytes of one picture: drawn from the prompt, or the photograph of the data set in `folder` edited by it.
+def request_image(model: str, prompt: str, upload: bytes | None) -> bytes:
+    """Request one image from the service; return it as PNG.
+
+    Args:
+        upload: a square photograph as PNG, to be edited as the prompt says; None to generate from
+            the prompt alone.
 
     Raises:
-        NotAFile: moderation refuses the prompt or the photograph.
-        PlainError: the service cannot be used, or sends no pictures.
+        UnavailableImage: moderation refuses the prompt or the photograph.
+        PlainError: the service cannot be used, or sends no images.
     """
-    asked = {"model": model, "prompt": prompt, **OPENAI_IMAGE_OPTIONS}
-    if photograph:
-        asked["image"] = ("face.png", _encode_upload(folder, photograph), "image/png")
+    options = {"model": model, "prompt": prompt, **OPENAI_IMAGE_OPTIONS}
+    if upload:
+        options["image"] = ("face.png", upload, "image/png")
 
-    def work(client) -> bytes:
-        answer = client.images.edit(**asked) if photograph else client.images.generate(**asked)
+    def request_once(client) -> bytes:
+        answer = client.images.edit(**options) if upload else client.images.generate(**options)
         data = base64.b64decode(answer.data[0].b64_json, validate=True)
-        decode.decode_face(
-            data
-        )  # what is no picture is a fault of the answer, not a picture to reject
+        decode.decode_face(data)  # not an image: a fault of the answer, not an image to reject
         return data
 
-    why = ""
+    reason = ""
+    call = OpenAICall(
+        model, "--image-model", OPENAI_IMAGES_ALTERNATIVE, openai_client.IMAGE_TIMEOUT_S
+    )
     for _ in range(MAX_UNUSABLE_ANSWERS):
         try:
-            return openai_client.call_openai(
-                work,
-                OpenAICall(
-                    model, "--image-model", OPENAI_IMAGES_ALTERNATIVE, openai_client.IMAGE_TIMEOUT_S
-                ),
-            )
+            return openai_client.call_openai(request_once, call)
         except ModerationRefusal as refusal:
             raise UnavailableImage(f"refused by moderation: {refusal}") from None
         except UnusableAnswer as error:
-            why = str(error)
+            reason = str(error)
     raise console.PlainError(
-        f"{model} sent no picture, {MAX_UNUSABLE_ANSWERS} times ({why}). What was drawn is kept; "
-        f"run again, or give {OPENAI_IMAGES_ALTERNATIVE}.",
+        f"{model} sent no image, {MAX_UNUSABLE_ANSWERS} times ({reason}). The images generated so "
+        f"far are saved; run again, or give {OPENAI_IMAGES_ALTERNATIVE}.",
         console.EXIT_REMOTE,
     )
 
 
-def _encode_upload(folder: Path, photograph: FaceRecord) -> bytes:
-    """The upright square of the original as PNG, which every container becomes; its metadata (places, names) stay here."""
-    square = decode.decode_face(stored_images.read_original(folder, photograph)).square
+def _encode_upload(square: Image.Image) -> bytes:
+    """Encode as PNG, whatever the container was; metadata (places, names) are left out."""
+    square = square.copy()
     square.thumbnail((OPENAI_IMAGE_SIDE_PX, OPENAI_IMAGE_SIDE_PX))
     square.info.clear()
     buffer = io.BytesIO()
@@ -211,20 +256,23 @@ def _encode_upload(folder: Path, photograph: FaceRecord) -> bytes:
     return buffer.getvalue()
 
 
-def _request_images_concurrently(
+def _load_concurrently(
     faces: Sequence[CandidateFace],
 ) -> Iterator[tuple[CandidateFace, bytes | Exception]]:
-    """Draws AT_ONCE pictures at a time and yields each when it is done; after a fatal fault or an interruption, those
-    under way still come."""
+    """Request MAX_CONCURRENT_IMAGE_REQUESTS images at a time; yield each when it is done.
+
+    After a fatal error or an interruption, the images under way are still yielded: they are paid
+    for.
+    """
     fatal: BaseException | None = None
     stop = threading.Event()
     with concurrent.futures.ThreadPoolExecutor(MAX_CONCURRENT_IMAGE_REQUESTS) as pool:
-        drawing = {pool.submit(_load_image_or_error, face, stop): face for face in faces}
+        running = {pool.submit(_load_image_or_error, face, stop): face for face in faces}
         try:
-            while drawing:
+            while running:
                 try:
                     finished, _ = concurrent.futures.wait(
-                        drawing, return_when=concurrent.futures.FIRST_COMPLETED
+                        running, return_when=concurrent.futures.FIRST_COMPLETED
                     )
                 except KeyboardInterrupt as interrupt:
                     if stop.is_set():
@@ -232,11 +280,12 @@ def _request_images_concurrently(
                     fatal = fatal or interrupt
                     stop.set()
                     console.print_message(
-                        "Waiting for the pictures under way, which are paid for; interrupt again to leave them."
+                        "Waiting for the images under way, which are paid for; interrupt again to "
+                        "drop them."
                     )
                     continue
-                for done in finished:
-                    face, outcome = drawing.pop(done), done.result()
+                for future in finished:
+                    face, outcome = running.pop(future), future.result()
                     if isinstance(outcome, console.PlainError):
                         fatal = fatal or outcome
                     elif outcome is not None:
@@ -248,7 +297,10 @@ def _request_images_concurrently(
 
 
 def _load_image_or_error(face: CandidateFace, stop: threading.Event) -> bytes | Exception | None:
-    """The bytes, or what took their place; None, unasked, once `stop` is set, which a fatal fault does at once."""
+    """Return the bytes, or the error instead; None, without a request, once `stop` is set.
+
+    A fatal error sets `stop` at once.
+    """
     if stop.is_set():
         return None
     try:
@@ -261,5 +313,9 @@ def _load_image_or_error(face: CandidateFace, stop: threading.Event) -> bytes | 
 
 
 OPENAI_IMAGES = Source(
-    list_openai_candidates, "openai-images:COUNT", list_openai_requirements, make_openai_source_name
+    example="openai-images:COUNT",
+    prepare=prepare_openai_images,
+    candidates=list_openai_candidates,
+    list_requirements=list_openai_requirements,
+    make_name=make_openai_source_name,
 )

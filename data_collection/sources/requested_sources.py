@@ -1,6 +1,7 @@
-"""ask(): the sources that a person named, each checked and with the name that its rows get."""
+"""Parse the sources named on the command line; check each, and give it the name of its rows."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from data_collection.services import object_store
@@ -9,91 +10,104 @@ from data_collection.source_types import RequestedSource, Source, SourceRequest
 from data_collection.sources.facts_csv import read_facts
 from data_collection.sources.registry import GENERATORS, REAL_SOURCES
 from runtime import console
-from runtime.suggestions import suggest_folder
+from runtime.suggestions import find_close_names, suggest_folder
 
-# The mission: a student's project has these.
+# The default collection is that of a student's project.
 DEFAULT_REAL_SOURCES = ("kaggle:700",)
 DEFAULT_GENERATED_SOURCES = ("stable-diffusion:700",)
 
 
 def parse_requested_sources(settings: CollectionSettings) -> list[RequestedSource]:
-    """Every source that the person asked for, photographs first; the project's own pair if none was named.
+    """Parse every requested source, photographs first; without any, take the default pair.
 
     Raises:
-        PlainError: one is no source, or no folder.
+        PlainError: a name is not a source, or not a folder.
     """
     real, generated = settings.real, settings.generated
     if not real and not generated:
         real, generated = DEFAULT_REAL_SOURCES, DEFAULT_GENERATED_SOURCES
     facts = read_facts(settings.facts)
-    taken: dict[str, str] = {}
-    asked = []
-    for label, table, sources in (
-        ("real", REAL_SOURCES, real),
-        ("generated", GENERATORS, generated),
-    ):
-        for text in sources:
+    taken: dict[str, tuple[str, str, str]] = {}
+    requested_sources = []
+    for label, table, texts in (("real", REAL_SOURCES, real), ("generated", GENERATORS, generated)):
+        for text in texts:
             kind, _, argument = text.partition(":")
             if kind not in table:
-                examples = ", ".join(row.example for row in table.values())
-                raise console.PlainError(f"--{label} {text} is no source; write one of {examples}.")
+                raise _build_unknown_source_error(label, text, table)
             if kind == "folder":
                 check_folder_source(argument)  # before hours are spent on another source
-            name = _make_unique_name(f"{label} {text}", table[kind], settings, taken)
-            asked.append(
-                RequestedSource(label, table[kind], SourceRequest(argument, name, settings, facts))
+            source = table[kind]
+            names = _list_possible_names(kind, argument, source, settings)
+            source_name = _take_free_name(names, (label, *_remove_count(kind, argument)), taken)
+            request = SourceRequest(
+                argument=argument, source_name=source_name, settings=settings, facts=facts
             )
-    return asked
+            requested_sources.append(RequestedSource(label, source, request))
+    return requested_sources
 
 
-def _make_unique_name(
-    text: str, row: Source, settings: CollectionSettings, taken: dict[str, str]
-) -> str:
-    """A name that no other source of the run has; a larger count of the same source is the same source."""
-    kind, _, argument = text.partition(":")
-    same = strip_count(text)
-    names = (
-        _list_folder_names(argument)
-        if kind.endswith(" folder")
-        else [row.name(argument, settings)]
-        if row.name
-        else []
+def _build_unknown_source_error(
+    label: str, text: str, table: Mapping[str, Source]
+) -> console.PlainError:
+    close_kinds = find_close_names(text.partition(":")[0], table)
+    hint = f" Did you mean {close_kinds[0]}?" if close_kinds else ""
+    examples = ", ".join(source.example for source in table.values())
+    return console.PlainError(
+        f"Unknown source {text!r} for --{label}.{hint} Available: {examples}."
     )
-    names = names or [kind.partition(" ")[2]]
-    names += [f"{names[-1]}-{number}" for number in range(2, len(taken) + 3)]
-    name = next(name for name in names if taken.get(name, same) == same)
-    taken[name] = same
-    return name
+
+
+def _list_possible_names(
+    kind: str, argument: str, source: Source, settings: CollectionSettings
+) -> list[str]:
+    """Return names for the source's rows, the preferred one first."""
+    if kind == "folder":
+        return _list_folder_names(argument) or [kind]
+    return [source.make_name(argument, settings) if source.make_name else kind]
+
+
+def _take_free_name(
+    names: list[str],
+    identity: tuple[str, str, str],
+    taken: dict[str, tuple[str, str, str]],
+) -> str:
+    """Return the first name that no other source of the run has, and note it in `taken`.
+
+    Args:
+        identity: the label, the kind and the argument without its count; the same source with a
+            larger count is the same source, and gets the same name.
+    """
+    numbered = [f"{names[-1]}-{number}" for number in range(2, len(taken) + 3)]
+    free = next(name for name in names + numbered if taken.get(name, identity) == identity)
+    taken[free] = identity
+    return free
 
 
 def _list_folder_names(argument: str) -> list[str]:
-    """A store's whole address, because what was fetched from it is not looked at again; of a folder ever more of its path."""
+    """Return the whole address of an object store; of a folder ever more parts of its path.
+
+    The whole address, because a name that was fetched from a store is not fetched again.
+    """
     if object_store.is_object_store_url(argument):
         return [argument.rstrip("/")]
     parts = Path(argument).expanduser().resolve().parts
-    return [
-        name for depth in range(1, len(parts) + 1) if (name := "-".join(parts[-depth:]).strip("/"))
-    ]
+    names = ["-".join(parts[-depth:]).strip("/") for depth in range(1, len(parts) + 1)]
+    return [name for name in names if name]
 
 
-def strip_count(text: str) -> str:
-    """What KIND:COUNT@ANYTHING asks for, however much of it."""
-    kind, _, argument = text.partition(":")
-    return (
-        text
-        if kind.endswith("folder")
-        else f"{kind}:{re.sub(r'[0-9]+(?=@|$)', '', argument, count=1)}"
-    )
+def _remove_count(kind: str, argument: str) -> tuple[str, str]:
+    """Return the kind and the argument without its count, if it has one."""
+    if kind == "folder":
+        return kind, argument
+    return kind, re.sub(r"[0-9]+(?=@|$)", "", argument, count=1)
 
 
 def check_folder_source(argument: str) -> None:
-    """Refuses the argument of folder:PATH that names no folder.
+    """Check that folder:PATH names a folder.
 
     Raises:
-        PlainError: it is empty, no such folder is there, or no package that opens such an address.
+        PlainError: it is empty, there is no such folder, or no package opens such an address.
     """
-    from data_collection.services import object_store
-
     if not argument:
         raise console.PlainError("folder: names no folder; write folder:PATH.")
     path = Path(argument).expanduser()

@@ -1,141 +1,184 @@
-"""Faces that Stable Diffusion draws from prompts: one seed each, so that any of them can be drawn again, alone."""
+"""Generate faces with Stable Diffusion: one prompt and seed each, so any can be repeated alone."""
 
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.diffusion import pipeline_loader
-from data_collection.diffusion.pipeline_loader import LoadedPipeline
+from data_collection.diffusion.batching import generate_in_batches
 from data_collection.diffusion.sampling import sample_images
 from data_collection.generation import diffusion_request, diffusion_requirements, pregenerated
-from data_collection.generation.batching import generate_in_batches
 from data_collection.generation.diffusion_request import (
     DEFAULT_GENERATED_COUNT,
     MAX_SEED_RETRIES,
     RETRY_SEED_STEP,
 )
 from data_collection.generation.diffusion_requirements import DECODER_COST_IN_PASSES
+from data_collection.generation.face_generator import GeneratorInput
 from data_collection.prompts import prompts
+from data_collection.prompts.prompt_file import Prompt
 from data_collection.requirement import Requirement
 from data_collection.settings import GenerationSettings
-from data_collection.source_types import CandidateFace, Source, SourceRequest, parse_count
+from data_collection.source_types import CandidateFace, Source, SourceArgument, SourceRequest
 from runtime import console
 
 
-def list_stable_diffusion_candidates(request: SourceRequest) -> list[CandidateFace]:
-    """One face for every seed from settings.seed on, the prompts in turn; nothing is drawn yet, but prompts are written."""
-    count, settings = (
-        parse_count("stable-diffusion", request.argument, DEFAULT_GENERATED_COUNT),
-        request.settings,
-    )
-    drawing = diffusion_request.parse_generation_settings(request.argument, settings)
-    written = itertools.cycle(
-        prompts.ensure_prompts(settings.folder, settings.prompt_settings, settings.seed)
-    )
-    together = functools.partial(generate_candidates, drawing=drawing, folder=settings.folder)
+@dataclass(frozen=True)
+class StableDiffusionGenerator:
+    """The FaceGenerator that generates from a prompt and a seed.
 
-    def slot(prompt, first: int, attempt: int = 0) -> CandidateFace:
-        seed = first + RETRY_SEED_STEP * attempt
-        return CandidateFace(
-            "generated",
-            request.source,
-            f"{seed:08}.png",
-            lambda: generate_from_prompt(
-                pipeline_loader.load_pipeline(drawing), drawing, prompt.text, seed
+    Attributes:
+        generation: the model, its scheduler, steps, size and so on.
+        revision: the commit on the hub; the newest if empty.
+    """
+
+    generation: GenerationSettings
+    revision: str = ""
+
+    def check(self) -> None:
+        diffusion_request.check_scheduler(self.generation)
+
+    def generate(self, inputs: Sequence[GeneratorInput]) -> Iterator[bytes]:
+        loaded = pipeline_loader.load_pipeline(self.generation, self.revision)
+        yield from generate_in_batches(
+            inputs,
+            loaded,
+            lambda batch: sample_images(
+                loaded,
+                self.generation,
+                [face_input.prompt for face_input in batch],
+                [face_input.seed for face_input in batch],
             ),
-            lasting=True,
+        )
+
+    @property
+    def environment(self) -> Mapping[str, object]:
+        return pipeline_loader.load_pipeline(self.generation, self.revision).environment
+
+
+def write_missing_prompts(request: SourceRequest) -> list[Prompt]:
+    """Return the data set's prompts; writing the missing ones may call a paid service."""
+    settings = request.settings
+    return prompts.ensure_prompts(settings.folder, settings.prompt_settings, settings.seed)
+
+
+def list_stable_diffusion_candidates(
+    request: SourceRequest, face_prompts: Sequence[Prompt]
+) -> list[CandidateFace]:
+    """List one face for every seed from settings.seed on, taking the prompts in turn."""
+    settings = request.settings
+    count = SourceArgument.parse(request.argument).require_count(
+        "stable-diffusion", DEFAULT_GENERATED_COUNT
+    )
+    generation = diffusion_request.parse_generation_settings(request.argument, settings)
+    load_many = functools.partial(
+        generate_candidates,
+        generator=StableDiffusionGenerator(generation),
+        folder=settings.folder,
+    )
+
+    def build_candidate(prompt: Prompt, first_seed: int, attempt: int = 0) -> CandidateFace:
+        seed = first_seed + RETRY_SEED_STEP * attempt
+        retry = functools.partial(build_candidate, prompt, first_seed, attempt + 1)
+        return CandidateFace(
+            label="generated",
+            source=request.source_name,
+            file=f"{seed:08}.png",
+            load=lambda: generate_from_prompt(generation, prompt.text, seed),
+            stable=True,
             prompt=prompt.text,
             seed=seed,
             generator=diffusion_request.make_model_source_name(request.argument, settings),
             attributes=prompt.attributes,
-            drawn_with=diffusion_request.dump_generation_settings(drawing),
-            together=together,
-            again=functools.partial(slot, prompt, first, attempt + 1)
-            if attempt < MAX_SEED_RETRIES
-            else None,
+            drawn_with=diffusion_request.dump_generation_settings(generation),
+            load_many=load_many,
+            retry=retry if attempt < MAX_SEED_RETRIES else None,
         )
 
-    return [slot(next(written), settings.seed + number) for number in range(count)]
+    prompt_cycle = itertools.cycle(face_prompts)
+    return [build_candidate(next(prompt_cycle), settings.seed + number) for number in range(count)]
 
 
 def list_stable_diffusion_requirements(request: SourceRequest) -> list[Requirement]:
-    drawing = diffusion_request.parse_generation_settings(request.argument, request.settings)
+    generation = diffusion_request.parse_generation_settings(request.argument, request.settings)
     return [
         *prompts.list_prompt_requirements(
             request.settings.prompt_settings, request.settings.folder
         ),
         *diffusion_requirements.list_model_requirements(
-            "stable-diffusion", request, drawing, count_sampling_passes(drawing)
+            "stable-diffusion", request, generation, count_sampling_passes(generation)
         ),
     ]
 
 
-def count_sampling_passes(drawing: GenerationSettings) -> float:
-    """Of the UNet, for one picture; the decoder's work counted as some."""
-    return drawing.steps * (2 if drawing.guidance > 1 else 1) + DECODER_COST_IN_PASSES
+def count_sampling_passes(generation: GenerationSettings) -> float:
+    """Return the passes of the UNet for one image; the decoder counts as some."""
+    return generation.steps * (2 if generation.guidance > 1 else 1) + DECODER_COST_IN_PASSES
 
 
 def check_stable_diffusion_request(request: SourceRequest, known: Sequence[FaceRecord]) -> None:
-    drawing = diffusion_request.parse_generation_settings(request.argument, request.settings)
+    generation = diffusion_request.parse_generation_settings(request.argument, request.settings)
     diffusion_request.check_diffusion_request(
-        "stable-diffusion", request, diffusion_request.dump_generation_settings(drawing), known
+        "stable-diffusion", request, diffusion_request.dump_generation_settings(generation), known
     )
 
 
 def generate_candidates(
-    faces: Sequence[CandidateFace], drawing: GenerationSettings, folder: Path
+    faces: Sequence[CandidateFace], generator: StableDiffusionGenerator, folder: Path
 ) -> Iterator[tuple[CandidateFace, bytes]]:
-    """Yields every face with its PNG: first those of drawn_ahead, then the others, a batch at a time.
+    """Yield every face with its PNG: first the pregenerated ones, then the others in batches.
 
     Raises:
-        PlainError: the model cannot be had, or one image does not fit into memory.
+        PlainError: the model is not available, or one image does not fit into memory.
     """
-    waiting = []
+    missing = []
     for face in faces:
-        there = pregenerated.load_pregenerated(folder, face)
-        if there:
-            yield there
+        pregenerated_face = pregenerated.load_pregenerated(folder, face)
+        if pregenerated_face:
+            yield pregenerated_face
         else:
-            waiting.append(face)
-    pregenerated.warn_about_outdated(folder, waiting)
-    if waiting:
-        artist = pipeline_loader.load_pipeline(drawing)
-        yield from generate_in_batches(
-            waiting,
-            artist,
-            lambda batch: sample_images(
-                artist, drawing, [face.prompt for face in batch], [face.seed for face in batch]
-            ),
-        )
+            missing.append(face)
+    pregenerated.warn_about_outdated(folder, missing)
+    inputs = [GeneratorInput(face.prompt, face.seed) for face in missing]
+    if missing:
+        for face, png in zip(missing, generator.generate(inputs), strict=True):
+            yield replace(face, drawn_with={**face.drawn_with, **generator.environment}), png
 
 
 def generate_from_prompt(
-    artist: LoadedPipeline, drawing: GenerationSettings, prompt: str, seed: int
+    generation: GenerationSettings, prompt: str, seed: int, revision: str = ""
 ) -> bytes:
-    return sample_images(artist, drawing, [prompt], [seed])[0]
+    """Return one image alone, without the fallback to smaller batches, as a PNG file."""
+    loaded = pipeline_loader.load_pipeline(generation, revision)
+    return sample_images(loaded, generation, [prompt], [seed])[0]
 
 
 def regenerate_from_prompt(record: FaceRecord) -> bytes:
-    """Draws one image again, alone, from its row; returns a PNG file. On another device or version it may differ.
+    """Generate one image again, alone, from its row; return a PNG file.
+
+    On another device or with other library versions it may differ.
 
     Raises:
-        PlainError: the row is not of Stable Diffusion, or its model cannot be had.
+        PlainError: the row is not from Stable Diffusion, or its model is not available.
     """
-    drawing = diffusion_request.restore_generation_settings(record)
-    if drawing is None or not record.prompt or record.seed is None:
+    generation = diffusion_request.restore_generation_settings(record)
+    if generation is None or not record.prompt or record.seed is None:
         raise console.PlainError(
-            f"{record.file} was not drawn from a prompt by Stable Diffusion; its row does not say how."
+            f"{record.file} was not generated from a prompt by Stable Diffusion; its row does not "
+            "say how."
         )
-    artist = pipeline_loader.load_pipeline(drawing, str(record.drawn_with.get("revision", "")))
-    return generate_from_prompt(artist, drawing, record.prompt, record.seed)
+    revision = str(record.drawn_with.get("revision", ""))
+    return generate_from_prompt(generation, record.prompt, record.seed, revision)
 
 
 STABLE_DIFFUSION = Source(
-    list_stable_diffusion_candidates,
-    "stable-diffusion:COUNT",
-    list_stable_diffusion_requirements,
-    diffusion_request.make_model_source_name,
-    check_stable_diffusion_request,
+    example="stable-diffusion:COUNT",
+    prepare=write_missing_prompts,
+    candidates=list_stable_diffusion_candidates,
+    list_requirements=list_stable_diffusion_requirements,
+    make_name=diffusion_request.make_model_source_name,
+    check_request=check_stable_diffusion_request,
 )

@@ -1,4 +1,4 @@
-"""Draws one generated face at a time with the collection's generators: from a prompt, from a photo, or from a seed alone."""
+"""Generate one face at a time with the collection's generators: from a prompt, a photo or a seed."""
 
 import os
 import re
@@ -8,9 +8,8 @@ from dataclasses import replace
 from data_collection.generation.diffusion_request import RETRY_SEED_STEP
 from data_collection.images import decode, quality
 from data_collection.services import openai_client
-from data_collection.settings import CollectionSettings, GenerationSettings
-from data_collection.source_types import SourceRequest, UnavailableImage
-from data_collection.sources import registry
+from data_collection.settings import GenerationSettings
+from data_collection.source_types import SourceArgument, UnavailableImage
 from detection.generate.generators import (
     INPUT_PARSERS,
     PAGE_GENERATORS,
@@ -23,108 +22,112 @@ from runtime import console
 SEED_COUNT = 2**31
 
 MAX_ATTEMPTS = 2
-"""Seeds that are drawn before a single-coloured picture is given up; a collection takes six, but nobody waits for it."""
+"""Seeds that are tried before giving up on single-coloured images; a collection tries six, but
+nobody waits for it."""
 
-_generation_lock = (
-    threading.Lock()
-)  # for all drawers: diffusion_artist keeps one model, because two may not fit
+# One lock for all generators: the pipeline cache keeps one model, because two may not fit.
+_generation_lock = threading.Lock()
 
 
 class PageGenerator:
-    """A generator, ready to draw; its model is loaded at the first picture and kept.
+    """A generator with its settings; its model is loaded at the first image and kept.
 
     Example:
-        >>> Drawer.of("stable-diffusion@SG161222/Realistic_Vision_V1.4").draw("a photo of the face of a nurse", None, 7).told
+        >>> generator = PageGenerator.from_source("stable-diffusion@SG161222/Realistic_Vision_V1.4")
+        >>> generator.generate("a photo of the face of a nurse", None, 7).description
 
     Attributes:
         source: as it was written.
         kind: "prompt", "photo" or "nothing".
     """
 
-    def __init__(self, source: str, generator: GeneratorSpec, drawing: GenerationSettings):
-        self.source, self.kind, self._generator, self._drawing = (
-            source,
-            generator.kind,
-            generator,
-            drawing,
-        )
+    def __init__(self, source: str, spec: GeneratorSpec, generation: GenerationSettings):
+        self.source, self.kind = source, spec.kind
+        self._spec, self._generation = spec, generation
 
     @classmethod
-    def of(cls, source: str, drawing: GenerationSettings | None = None) -> "PageGenerator":
-        """Reads KIND or KIND@MODEL; a COUNT, as collections have it, is passed over.
+    def from_source(
+        cls, source: str, generation: GenerationSettings | None = None
+    ) -> "PageGenerator":
+        """Parse KIND or KIND@MODEL; a COUNT, as collections have it, is ignored.
 
         Args:
-            drawing: steps, size and so on; those of a collection without options, if none are given.
+            generation: steps, size and so on; by default those of a collection without options.
 
         Raises:
-            PlainError: no such generator, or settings that it cannot draw with.
+            PlainError: there is no such generator, or it cannot work with the settings.
         """
-        parts = re.fullmatch(r"([a-z-]+)(?::[0-9]+)?(?:@(.+))?", source)
-        generator = PAGE_GENERATORS.get(parts[1]) if parts else None
-        if generator is None or (parts[2] and not generator.model):
+        kind, colon, argument = re.fullmatch(r"([^:@]*)(:?)(.*)", source, re.DOTALL).groups()
+        parsed = SourceArgument.parse(argument)
+        spec = PAGE_GENERATORS.get(kind)
+        if (
+            spec is None
+            or parsed.edit
+            or ("@" in argument) != bool(parsed.model)
+            or (parsed.model and not spec.model_setting)
+            or re.fullmatch("[0-9]+" if colon else "", parsed.count_text) is None
+        ):
             examples = ", ".join(row.example for row in PAGE_GENERATORS.values())
             raise console.PlainError(
-                f"{source[:80]!r} draws nothing here; write one of {examples}."
+                f"{source[:80]!r} is not a generator of the page; write one of {examples}."
             )
-        settings = CollectionSettings(generation=drawing or GenerationSettings())
-        chosen = replace(settings.generation, **{generator.model: parts[2]} if parts[2] else {})
-        registry.GENERATORS[parts[1]].check(
-            SourceRequest("1", source, replace(settings, generation=chosen)), ()
-        )
-        return cls(source, generator, chosen)
+        changes = {spec.model_setting: parsed.model} if parsed.model else {}
+        chosen = replace(generation or GenerationSettings(), **changes)
+        spec.make(chosen).check()
+        return cls(source, spec, chosen)
 
-    def ready(self) -> str:
-        """Why it cannot draw here, or what the first picture waits for, in plain words; empty if nothing is in the way.
+    def describe_obstacles(self) -> str:
+        """Return why it cannot generate here, or what the first image waits for; or "".
 
-        Nothing is loaded; a model that is not at hand is asked about on the hub, which takes five seconds at most.
+        Nothing is loaded. The hub is asked about a model that is not on this machine, which takes
+        five seconds at most.
         """
-        return _redact_secrets(self._generator.ready(self._drawing))
+        return _redact_secrets(self._spec.describe_obstacles(self._generation))
 
-    def draw(self, prompt: str, photo: bytes | None, seed: int) -> GeneratedFace:
-        """Draws one face; what its `kind` does not draw from is passed over.
+    def generate(self, prompt: str, photo: bytes | None, seed: int) -> GeneratedFace:
+        """Generate one face; arguments that its `kind` does not use are ignored.
 
         Args:
-            photo: a picture file.
+            photo: an image file.
             seed: 0 to 2**31 - 1.
 
         Raises:
-            PlainError: another face is being drawn (exit code BUSY), a prompt or photo that cannot be drawn from, a model that
-                cannot be had, or a safety checker that refuses what it draws.
+            PlainError: another face is being generated (exit code BUSY), the prompt or photo cannot
+                be used, the model is not available, or a safety checker refuses the image.
         """
-        wish = self._wish(prompt, photo, seed)
+        request = self._build_request(prompt, photo, seed)
         if not _generation_lock.acquire(blocking=False):
             raise console.PlainError(
-                "Another face is being drawn here; try again when it is done.", console.EXIT_BUSY
+                "Another face is being generated here; try again when it is done.",
+                console.EXIT_BUSY,
             )
         try:
-            return self._drawn(wish)
+            return self._generate_with_retries(request)
         except Exception as error:
             fault = _convert_to_plain_error(error)
         finally:
             _generation_lock.release()
         raise fault  # out here, so that it carries no trace of a request or of tensors
 
-    def _wish(self, prompt: str, photo: bytes | None, seed: int) -> GenerationRequest:
+    def _build_request(self, prompt: str, photo: bytes | None, seed: int) -> GenerationRequest:
         if not 0 <= seed < SEED_COUNT:
             raise console.PlainError(
                 f"There is no such seed; give a whole number from 0 to {SEED_COUNT - 1}."
             )
         return INPUT_PARSERS[self.kind](GenerationRequest(prompt, seed), photo)
 
-    def _drawn(self, wish: GenerationRequest) -> GeneratedFace:
-        tries = MAX_ATTEMPTS if self._generator.chance(self._drawing) else 1
-        for attempt in range(tries):
-            drawn = self._generator.draw(
-                self._drawing,
-                replace(wish, seed=(wish.seed + RETRY_SEED_STEP * attempt) % SEED_COUNT),
-            )
-            if not quality.is_single_colour(decode.decode_face(drawn.png)):
-                return drawn
-        other = {"nothing": "seed"}.get(self.kind, self.kind)
-        again = ", and so with another seed" if tries > 1 else ""
+    def _generate_with_retries(self, request: GenerationRequest) -> GeneratedFace:
+        max_attempts = MAX_ATTEMPTS if self._spec.varies_with_seed(self._generation) else 1
+        for attempt in range(max_attempts):
+            seed = (request.seed + RETRY_SEED_STEP * attempt) % SEED_COUNT
+            face = self._spec.generate(self._generation, replace(request, seed=seed))
+            if not quality.is_single_colour(decode.decode_face(face.png)):
+                return face
+        input_name = {"nothing": "seed"}.get(self.kind, self.kind)
+        retried = ", also with another seed" if max_attempts > 1 else ""
         raise console.PlainError(
-            f"The picture came out in a single colour{again}: the model's safety checker refuses it, or the model is broken. "
-            f"Give another {other}."
+            f"The image came out in a single colour{retried}: the model's safety checker refuses "
+            f"it, or the model is damaged. Give another {input_name}."
         )
 
 
@@ -134,7 +137,8 @@ def _convert_to_plain_error(error: Exception) -> console.PlainError:
     if isinstance(error, UnavailableImage):
         return console.PlainError(f"{_redact_secrets(str(error)).capitalize()}.")
     return console.PlainError(
-        f"The face could not be drawn: {type(error).__name__}, {_redact_secrets(str(error))[:200]}.",
+        f"The face could not be generated: {type(error).__name__}, "
+        f"{_redact_secrets(str(error))[:200]}.",
         console.EXIT_BAD_MODEL,
     )
 
@@ -143,7 +147,7 @@ SECRET_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "KAGGLE_KEY", "KAGGLE_
 
 
 def _redact_secrets(text: str) -> str:
-    """One line without keys, tokens and the passwords of addresses."""
+    """Return one line without keys, tokens and the passwords of addresses."""
     line = openai_client.remove_keys(text)
     for name in SECRET_VARIABLES:
         value = os.environ.get(name, "").strip()

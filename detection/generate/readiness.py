@@ -1,4 +1,4 @@
-"""What is in the way of drawing here, in plain words, found out without importing anything heavy."""
+"""Describe what prevents or delays generating here, without importing anything heavy."""
 
 import functools
 import importlib.metadata
@@ -15,53 +15,46 @@ from data_collection.services import openai_client
 from data_collection.settings import GenerationSettings
 
 
-def describe_model_obstacles(drawing: GenerationSettings, passes: float, only: str = "") -> str:
-    """Why a model cannot draw here, or what the first picture waits for; empty if nothing is in the way.
+def describe_model_obstacles(generation: GenerationSettings, passes: float, only: str = "") -> str:
+    """Return why a model cannot generate here, or what the first image waits for; or "".
 
     Args:
-        passes: of the UNet, for one picture.
-        only: the one part of the model that is wanted, if not all.
+        passes: passes of the UNet for one image.
+        only: the one part of the model that is needed, if not all.
     """
     missing = [
         package for package in diffusion_requirements.DIFFUSION_PACKAGES if not find_spec(package)
     ]
     if missing:
         return f"Not installed: {', '.join(missing)}; pip install -r requirements.txt."
-    where = model_location.locate_model(drawing.model, "", drawing.safety_checker, only)
-    if not where.there:
-        return f"The model {drawing.model} {where.found}."
-    size = model_location.format_byte_count(where.bytes)
-    notes = (
-        []
-        if where.folder
-        else [f"The first picture waits for the download of {drawing.model}, about {size}."]
-    )
+    location = model_location.locate_model(generation.model, "", generation.safety_checker, only)
+    if not location.available:
+        return f"The model {generation.model} {location.status}."
+    notes = []
+    if not location.folder:
+        size = model_location.format_byte_count(location.download_bytes)
+        notes.append(f"The first image waits for the download of {generation.model}, about {size}.")
     if not _has_likely_gpu():
-        seconds = (
-            passes
-            * (drawing.generation_size / 512) ** 2
-            * diffusion_requirements.UNET_PASS_FLOP["cpu"]
-            / _measure_cpu_flops()
-        )
-        notes.append(
-            f"There is no GPU here; a picture takes very roughly {diffusion_requirements.format_rough_duration(seconds)}."
-        )
+        flop_per_pass = diffusion_requirements.UNET_PASS_FLOP["cpu"]
+        flop = passes * (generation.generation_size / 512) ** 2 * flop_per_pass
+        duration = diffusion_requirements.format_rough_duration(flop / _measure_cpu_flops())
+        notes.append(f"There is no GPU here; an image takes very roughly {duration}.")
     return " ".join(notes)
 
 
 def describe_service_obstacles() -> str:
-    """Why the OpenAI API cannot be asked; nothing is sent."""
-    need = openai_client.check_api_key("")
-    return "" if need.there else f"{need.what} is {need.found}."
+    """Return why the OpenAI API cannot be used, or ""; nothing is sent."""
+    requirement = openai_client.check_api_key("")
+    return "" if requirement.met else f"{requirement.name} is {requirement.status}."
 
 
 def describe_sample_obstacles() -> str:
-    """Why the sample's generator cannot draw; its weights are fetched with the first picture."""
+    """Return why the sample's generator cannot run, or ""; its weights come with the first image."""
     return "" if find_spec("torch") else "Not installed: torch; pip install -r requirements.txt."
 
 
 def _has_likely_gpu() -> bool:
-    """Whether torch is likely to find a GPU; asking torch itself means importing it, which takes seconds."""
+    """Return whether torch is likely to find a GPU; importing torch to ask would take seconds."""
     if importlib.metadata.version("torch").endswith("+cpu"):
         return False
     return sys.platform != "linux" or any(
@@ -71,7 +64,10 @@ def _has_likely_gpu() -> bool:
 
 @functools.cache
 def _measure_cpu_flops() -> float:
-    """Floating-point operations per second of a matrix product, as drawing_device.speed has them of torch: a tenth more."""
+    """Return the floating-point operations per second of a matrix product.
+
+    A tenth more than compute_device.measure_flop_per_second measures with torch.
+    """
     matrix, seconds = np.ones((1024, 1024), np.float32), []
     for _ in range(4):
         start = time.perf_counter()

@@ -97,7 +97,7 @@ class WebApp:
 
     async def drawing(self, request: Request) -> Response:
         """Handle GET: describe the generator; if its model is not cached, this may take seconds."""
-        why_not = await asyncio.to_thread(self.generator.ready)
+        why_not = await asyncio.to_thread(self.generator.describe_obstacles)
         return JSONResponse(
             {"source": self.generator.source, "kind": self.generator.kind, "why_not": why_not}
         )
@@ -165,14 +165,16 @@ class WebApp:
     def _generate_face(self, upload: Upload) -> dict[str, Any]:
         try:
             seed = int(upload.fields.get("seed") or secrets.randbelow(2**31))
-            face = self.generator.draw(upload.fields.get("prompt", ""), upload.image or None, seed)
+            face = self.generator.generate(
+                upload.fields.get("prompt", ""), upload.image or None, seed
+            )
         except ValueError:
             raise RequestRefused(422, "The seed is not a whole number.") from None
         except console.PlainError as error:
             raise RequestRefused(
                 503 if error.exit_code == console.EXIT_BUSY else 422, str(error)
             ) from None
-        return {"drawn_with": face.told, **self._detect_image(face.png, True)}
+        return {"drawn_with": face.description, **self._detect_image(face.png, True)}
 
 
 def _is_cross_site(request: Request) -> bool:

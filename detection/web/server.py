@@ -59,7 +59,7 @@ def _make_server_config(detector: Detector, settings: WebSettings) -> "uvicorn.C
 
     app = WebApp(
         PageAnswers(detector),
-        PageGenerator.of(settings.generator),
+        PageGenerator.from_source(settings.generator),
         settings.largest * 1_000_000,
         settings.local,
     )

@@ -21,7 +21,7 @@ def empty_cache(tmp_path, monkeypatch):
     import huggingface_hub
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    pipeline_loader._cached_pipelines.clear()
+    pipeline_loader.PIPELINE_CACHE.clear()
 
     def at(url: str) -> None:
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)

@@ -137,17 +137,17 @@ def painter(asked: list[str], black: frozenset[str]) -> Source:
 
     def face(slot: int, attempt: int) -> CandidateFace:
         return CandidateFace(
-            "generated",
-            "painter",
-            f"{slot}-{attempt}.png",
+            label="generated",
+            source="painter",
+            file=f"{slot}-{attempt}.png",
             load=lambda: b"",
-            lasting=True,
+            stable=True,
             seed=slot + 100 * attempt,
-            together=together,
-            again=(lambda: face(slot, attempt + 1)) if attempt < 2 else None,
+            load_many=load_many,
+            retry=(lambda: face(slot, attempt + 1)) if attempt < 2 else None,
         )
 
-    def together(
+    def load_many(
         faces: Sequence[CandidateFace],
     ) -> Iterator[tuple[CandidateFace, bytes | Exception]]:
         for one in faces:
@@ -158,7 +158,10 @@ def painter(asked: list[str], black: frozenset[str]) -> Source:
                 UnavailableImage("refused") if one.seed == 3 else encode_image(image),
             )
 
-    return Source(lambda request: [face(slot, 0) for slot in range(6)], "painter:COUNT")
+    return Source(
+        example="painter:COUNT",
+        candidates=lambda request, prepared: [face(slot, 0) for slot in range(6)],
+    )
 
 
 def test_black_pictures_are_kept_as_rejected_rows_and_drawn_anew_with_another_seed(tmp_path):
@@ -166,7 +169,9 @@ def test_black_pictures_are_kept_as_rejected_rows_and_drawn_anew_with_another_se
     black = frozenset({"1-0.png", "4-0.png", "4-1.png", "5-0.png", "5-1.png", "5-2.png"})
     asked: list[str] = []
     row = RequestedSource(
-        "generated", painter(asked, black), SourceRequest("6", "painter", settings)
+        "generated",
+        painter(asked, black),
+        SourceRequest(argument="6", source_name="painter", settings=settings),
     )
     records, _ = collect_sources([row], [], settings)
     accepted = {record.file for record in records if record.accepted}

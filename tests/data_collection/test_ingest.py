@@ -35,7 +35,7 @@ def faces(tmp_path) -> Path:
 def drawn(count: int, black: set[int], asked: list[str], **settings: object) -> list[CandidateFace]:
     """Faces that a model draws, with those in `black` in a single colour."""
 
-    def together(faces: Sequence[CandidateFace]) -> Iterator[tuple[CandidateFace, bytes]]:
+    def load_many(faces: Sequence[CandidateFace]) -> Iterator[tuple[CandidateFace, bytes]]:
         for face in faces:
             asked.append(face.file)
             yield (
@@ -46,14 +46,14 @@ def drawn(count: int, black: set[int], asked: list[str], **settings: object) -> 
             )
 
     one = CandidateFace(
-        "generated",
-        "toy",
-        "",
-        bytes,
-        lasting=True,
+        label="generated",
+        source="toy",
+        file="",
+        load=bytes,
+        stable=True,
         drawn_with=settings,
-        together=together,
-        again=lambda: one,
+        load_many=load_many,
+        retry=lambda: one,
     )
     return [replace(one, file=f"{seed}.png", seed=seed) for seed in range(count)]
 
@@ -70,11 +70,11 @@ def test_files_that_were_deleted_from_the_data_set_come_back_with_their_source(f
     assert manifest.read_manifest(settings.folder) == rows
 
 
-@pytest.mark.parametrize("lasting", [False, True])
-def test_facts_that_come_too_late_are_refused_and_new_images_are_kept(faces, settings, lasting):
+@pytest.mark.parametrize("stable", [False, True])
+def test_facts_that_come_too_late_are_refused_and_new_images_are_kept(faces, settings, stable):
     def found(facts: dict) -> list[CandidateFace]:
         return [
-            replace(face, lasting=lasting)
+            replace(face, stable=stable)
             for face in list_folder_candidates(faces, "generated", "faces", facts)
         ]
 

@@ -16,9 +16,15 @@ GPU = Requirement("a GPU", True, "no GPU; about 40 hours on this CPU", "--genera
 
 
 def asked(argument: str, *needs: Requirement) -> RequestedSource:
-    row = Source(lambda request: [], "painter:COUNT", needs=lambda request: list(needs))
+    source = Source(
+        example="painter:COUNT",
+        candidates=lambda request, prepared: [],
+        list_requirements=lambda request: list(needs),
+    )
     return RequestedSource(
-        "generated", row, SourceRequest(argument, "painter", CollectionSettings())
+        "generated",
+        source,
+        SourceRequest(argument=argument, source_name="painter", settings=CollectionSettings()),
     )
 
 

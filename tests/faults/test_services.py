@@ -90,7 +90,7 @@ def test_no_prompt_becomes_a_path_a_line_or_a_format(tmp_path, service, model, c
             request,
             settings=replace(request.settings, prompt_settings=PromptSettings(prompt_count=1)),
         )
-        found = STABLE_DIFFUSION.find(request)
+        found = STABLE_DIFFUSION.list_candidates(request)
         assert [face.file for face in found] == ["00000007.png", "00000008.png"]
         assert len({face.prompt for face in found}) == 1 and found[0].prompt.isprintable()
         (line,) = prompt_file.prompts_path(request.settings.folder).read_text().splitlines()
@@ -188,7 +188,7 @@ def test_damage_to_any_part_of_a_model_is_a_sentence(tmp_path, model):
 
 
 def _refused(folder: Path, model: Path) -> None:
-    pipeline_loader._cached_pipelines.clear()
+    pipeline_loader.PIPELINE_CACHE.clear()
     with pytest.raises(
         console.PlainError, match="Cannot load .* A file is damaged or of another kind"
     ) as caught:

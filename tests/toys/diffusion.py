@@ -35,20 +35,20 @@ GENERATION_MARKS = [
 
 
 def make_request(
-    folder: Path, model: Path | str, count: int = 5, **drawing: object
+    folder: Path, model: Path | str, count: int = 5, **generation: object
 ) -> SourceRequest:
     settings = CollectionSettings(
         data=folder,
         seed=7,
         prompt_settings=PromptSettings(prompts="template", prompt_count=3),
-        generation=GenerationSettings(model=str(model), **{**GENERATION_OPTIONS, **drawing}),
+        generation=GenerationSettings(model=str(model), **{**GENERATION_OPTIONS, **generation}),
     )
-    return SourceRequest(str(count), "tiny", settings)
+    return SourceRequest(argument=str(count), source_name="tiny", settings=settings)
 
 
 def generate_faces(request: SourceRequest) -> list:
-    found = STABLE_DIFFUSION.find(request)
-    return list(found[0].together(found))
+    found = STABLE_DIFFUSION.list_candidates(request)
+    return list(found[0].load_many(found))
 
 
 def decode_pixels(data: bytes) -> np.ndarray:

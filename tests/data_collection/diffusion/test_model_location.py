@@ -24,22 +24,23 @@ def test_a_model_of_the_hub_is_fetched_once_and_its_commit_told(
     with serve_hub({"toys/tiny": model}) as url:
         empty_cache(url)
         needs = {
-            need.what: need for need in STABLE_DIFFUSION.needs(make_request(tmp_path, "toys/tiny"))
+            need.name: need
+            for need in STABLE_DIFFUSION.list_requirements(make_request(tmp_path, "toys/tiny"))
         }
         assert (
-            needs["the model toys/tiny"].there
-            and "the hub has it" in needs["the model toys/tiny"].found
+            needs["the model toys/tiny"].met
+            and "the hub has it" in needs["the model toys/tiny"].status
         )
-        assert needs["disk for the model"].there
+        assert needs["disk for the model"].met
         face, first = generate_faces(make_request(tmp_path, "toys/tiny", 1))[0]
         assert face.drawn_with["revision"] == HUB_COMMIT and face.generator == "toys/tiny"
     empty_cache("http://127.0.0.1:9")
     needs = {
-        need.what: need.found
-        for need in STABLE_DIFFUSION.needs(make_request(tmp_path, "toys/tiny"))
+        need.name: need.status
+        for need in STABLE_DIFFUSION.list_requirements(make_request(tmp_path, "toys/tiny"))
     }
     assert needs["the model toys/tiny"] == "is in the cache" and "disk for the model" not in needs
-    pipeline_loader._cached_pipelines.clear()
+    pipeline_loader.PIPELINE_CACHE.clear()
     row = manifest.FaceRecord(
         "0", "generated", "tiny", face.file, "accepted", prompt=face.prompt, seed=face.seed
     )
@@ -62,10 +63,10 @@ def test_what_the_hub_refuses_is_a_sentence(tmp_path, model, empty_cache, fault)
         empty_cache(url)
         need = next(
             need
-            for need in STABLE_DIFFUSION.needs(make_request(tmp_path, "toys/tiny"))
-            if "model toys" in need.what
+            for need in STABLE_DIFFUSION.list_requirements(make_request(tmp_path, "toys/tiny"))
+            if "model toys" in need.name
         )
-        assert not need.there and words in need.found and "--model" in need.instead
+        assert not need.met and words in need.status and "--model" in need.alternative
         with pytest.raises(console.PlainError, match=words) as caught:
             generate_faces(make_request(tmp_path, "toys/tiny"))
     assert caught.value.exit_code == console.EXIT_REMOTE
@@ -84,9 +85,11 @@ def test_an_interrupted_download_is_found_and_completed(tmp_path, model, empty_c
         blobs = tmp_path / "hub" / "models--toys--tiny" / "blobs"
         lost = max(blobs.iterdir(), key=lambda file: file.stat().st_size)
         lost.rename(lost.with_name("0.1.incomplete"))
-        where = model_location.locate_model("toys/tiny")
-        assert where.there and not where.folder and "1 unfinished files" in where.found
-        pipeline_loader._cached_pipelines.clear()
+        location = model_location.locate_model("toys/tiny")
+        assert (
+            location.available and not location.folder and "1 unfinished files" in location.status
+        )
+        pipeline_loader.PIPELINE_CACHE.clear()
         assert np.array_equal(
             decode_pixels(generate_faces(make_request(tmp_path, "toys/tiny", 1))[0][1]),
             decode_pixels(first),
@@ -95,11 +98,11 @@ def test_an_interrupted_download_is_found_and_completed(tmp_path, model, empty_c
 
 def test_a_folder_that_is_no_model_is_told_apart(tmp_path, model):
     def found(folder) -> str:
-        where = model_location.locate_model(str(folder))
-        assert not where.there
+        location = model_location.locate_model(str(folder))
+        assert not location.available
         with pytest.raises(console.PlainError):
             generate_faces(make_request(tmp_path, folder, 1))
-        return where.found
+        return location.status
 
     (tmp_path / "empty").mkdir()
     assert "model_index.json" in found(tmp_path / "empty")

@@ -24,15 +24,15 @@ pytestmark = GENERATION_MARKS
 
 @pytest.mark.parametrize("scheduler", pipeline_loader.SCHEDULERS)
 def test_every_scheduler_draws(tmp_path, model, scheduler):
-    drawing = replace(
+    generation = replace(
         make_request(tmp_path, model).settings.generation, scheduler=scheduler, steps=3
     )
-    artist = pipeline_loader.load_pipeline(drawing)
-    assert type(artist.pipe.scheduler).__name__ == (
+    loaded = pipeline_loader.load_pipeline(generation)
+    assert type(loaded.pipeline.scheduler).__name__ == (
         pipeline_loader.SCHEDULERS[scheduler] or "PNDMScheduler"
     )
     assert not quality.is_single_colour(
-        decode.decode_face(stable_diffusion.generate_from_prompt(artist, drawing, "a face", 1))
+        decode.decode_face(stable_diffusion.generate_from_prompt(generation, "a face", 1))
     )
 
 
@@ -56,7 +56,7 @@ def test_pickled_weights_of_2022_draw_the_same_quietly(tmp_path, checked, capfd)
         for name, folder in (("a", checked), ("b", old))
     )
     assert np.array_equal(decode_pixels(new), decode_pixels(then))
-    assert STABLE_DIFFUSION.find(make_request(tmp_path, old, 1)) and generate_faces(
+    assert STABLE_DIFFUSION.list_candidates(make_request(tmp_path, old, 1)) and generate_faces(
         make_request(tmp_path / "c", old, 1)
     )
     printed = capfd.readouterr()

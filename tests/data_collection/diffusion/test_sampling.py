@@ -15,15 +15,11 @@ pytestmark = GENERATION_MARKS
 
 
 def test_the_prompt_the_negative_prompt_and_the_guidance_count(tmp_path, model):
-    drawing = make_request(tmp_path, model).settings.generation
+    generation = make_request(tmp_path, model).settings.generation
 
     def draw(prompt="a face", **changes) -> np.ndarray:
-        changed = replace(drawing, **changes)
-        return decode_pixels(
-            stable_diffusion.generate_from_prompt(
-                pipeline_loader.load_pipeline(changed), changed, prompt, 1
-            )
-        )
+        changed = replace(generation, **changes)
+        return decode_pixels(stable_diffusion.generate_from_prompt(changed, prompt, 1))
 
     plain = draw()
     for other in (
@@ -41,26 +37,26 @@ def test_the_prompt_the_negative_prompt_and_the_guidance_count(tmp_path, model):
 )
 def test_a_batch_that_does_not_fit_is_halved(tmp_path, model, words):
     request = make_request(tmp_path, model)
-    artist = pipeline_loader.load_pipeline(request.settings.generation)
-    artist.batch, tried = 4, []
+    loaded = pipeline_loader.load_pipeline(request.settings.generation)
+    loaded.batch_size, tried = 4, []
 
     def small(module, args) -> None:
         tried.append(args[0].shape[0])
         if args[0].shape[0] > 2:  # guidance doubles the batch
             raise torch.OutOfMemoryError(words) if "CUDA" in words else RuntimeError(words)
 
-    hook = artist.pipe.unet.register_forward_pre_hook(small)
+    hook = loaded.pipeline.unet.register_forward_pre_hook(small)
     try:
         made = generate_faces(request)
     finally:
         hook.remove()
     assert [face.seed for face, _ in made] == [7, 8, 9, 10, 11]
-    assert tried[:3] == [8, 4, 2] and max(tried[2:]) == 2 and artist.batch == 1
+    assert tried[:3] == [8, 4, 2] and max(tried[2:]) == 2 and loaded.batch_size == 1
 
 
 def test_a_picture_that_does_not_fit_alone_is_a_sentence_and_another_error_is_not(tmp_path, model):
     request = make_request(tmp_path, model, 2)
-    artist = pipeline_loader.load_pipeline(request.settings.generation)
+    loaded = pipeline_loader.load_pipeline(request.settings.generation)
     for error, expected, words in (
         (torch.OutOfMemoryError("out of memory"), console.PlainError, "--generation-size"),
         (RuntimeError("shapes differ"), RuntimeError, "shapes differ"),
@@ -69,7 +65,7 @@ def test_a_picture_that_does_not_fit_alone_is_a_sentence_and_another_error_is_no
         def fail(module, args, error=error) -> None:
             raise error
 
-        hook = artist.pipe.unet.register_forward_pre_hook(fail)
+        hook = loaded.pipeline.unet.register_forward_pre_hook(fail)
         try:
             with pytest.raises(expected, match=words):
                 generate_faces(request)

@@ -20,7 +20,7 @@ def test_what_is_no_count_or_scheduler_is_refused_before_prompts_are_written(tmp
         (make_request(tmp_path, model, scheduler="euler"), "choose one of dpm"),
     ):
         with pytest.raises(console.PlainError, match=words):
-            STABLE_DIFFUSION.check(request, [])
+            STABLE_DIFFUSION.check_request(request, [])
     assert not (tmp_path / "faces").exists()
 
 
@@ -30,15 +30,19 @@ def test_two_ways_of_drawing_are_not_mixed_into_one_source(tmp_path, model):
     row = FaceRecord(
         "0", "generated", "tiny", "00000007.png", "accepted", drawn_with={**told, "torch": "2"}
     )
-    STABLE_DIFFUSION.check(before, [row])
+    STABLE_DIFFUSION.check_request(before, [row])
     other = make_request(tmp_path, model, steps=3)
-    STABLE_DIFFUSION.check(other, [replace(row, source="another"), replace(row, status="rejected")])
-    with pytest.raises(console.PlainError, match="tiny was drawn with --steps 2, not 3"):
-        STABLE_DIFFUSION.check(other, [row])
+    STABLE_DIFFUSION.check_request(
+        other, [replace(row, source="another"), replace(row, status="rejected")]
+    )
+    with pytest.raises(console.PlainError, match="tiny was generated with --steps 2, not 3"):
+        STABLE_DIFFUSION.check_request(other, [row])
 
 
 def test_the_source_is_named_after_its_model(model):
     settings = CollectionSettings()
-    assert STABLE_DIFFUSION.name("300@stabilityai/sd-turbo", settings) == "stabilityai/sd-turbo"
-    assert STABLE_DIFFUSION.name("300", settings) == "SG161222/Realistic_Vision_V1.4"
-    assert STABLE_DIFFUSION.name(f"300@{model}/", settings) == "tiny"
+    assert (
+        STABLE_DIFFUSION.make_name("300@stabilityai/sd-turbo", settings) == "stabilityai/sd-turbo"
+    )
+    assert STABLE_DIFFUSION.make_name("300", settings) == "SG161222/Realistic_Vision_V1.4"
+    assert STABLE_DIFFUSION.make_name(f"300@{model}/", settings) == "tiny"

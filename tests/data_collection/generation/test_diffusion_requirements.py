@@ -12,26 +12,26 @@ from toys.diffusion import make_request
 
 def test_the_needs_tell_what_this_machine_has(tmp_path, model):
     needs = {
-        need.what: need
-        for need in STABLE_DIFFUSION.needs(
+        need.name: need
+        for need in STABLE_DIFFUSION.list_requirements(
             make_request(tmp_path, model, 700, generation_size=512, steps=25)
         )
     }
-    assert needs[f"the model {model}"].found == "is a folder" and all(
-        need.there for need in needs.values()
+    assert needs[f"the model {model}"].status == "is a folder" and all(
+        need.met for need in needs.values()
     )
     if not torch.cuda.is_available():
         assert (
-            "hours on this CPU" in needs["a GPU"].found
-            and needs["a GPU"].instead == "--generated folder:PATH"
+            "hours on this CPU" in needs["a GPU"].status
+            and needs["a GPU"].alternative == "--generated folder:PATH"
         )
     needs = {
-        need.what: need
-        for need in STABLE_DIFFUSION.needs(
+        need.name: need
+        for need in STABLE_DIFFUSION.list_requirements(
             make_request(tmp_path, model, 1_000_000, generation_size=4096)
         )
     }
-    assert not needs["disk for the pictures"].there
+    assert not needs["disk for the pictures"].met
 
 
 @pytest.mark.parametrize(("share", "enough"), [(0.99, True), (1.01, False)])

@@ -57,11 +57,14 @@ def test_prompts_that_are_there_are_used_and_named_when_another_writer_was_asked
 def test_needs_name_the_key_only_while_prompts_are_missing(tmp_path, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     (need,) = prompts.list_prompt_requirements(GPT_SETTINGS, tmp_path)
-    assert (need.what, need.there, need.instead) == ("OPENAI_API_KEY", False, "--prompts template")
+    assert (need.name, need.met, need.alternative) == (
+        "OPENAI_API_KEY",
+        False,
+        "--prompts template",
+    )
     monkeypatch.setenv("OPENAI_API_KEY", API_KEY)
     assert [
-        (need.there, need.found)
-        for need in prompts.list_prompt_requirements(GPT_SETTINGS, tmp_path)
+        (need.met, need.status) for need in prompts.list_prompt_requirements(GPT_SETTINGS, tmp_path)
     ] == [(True, "set")]
     assert prompts.list_prompt_requirements(TEMPLATE_SETTINGS, tmp_path) == []
     prompts.ensure_prompts(tmp_path, TEMPLATE_SETTINGS, 0)

@@ -143,16 +143,18 @@ def keep(
 
 
 def asking(argument: str, **settings: object) -> SourceRequest:
-    return SourceRequest(argument, "humans", CollectionSettings(**settings))
+    return SourceRequest(
+        argument=argument, source_name="humans", settings=CollectionSettings(**settings)
+    )
 
 
 def files(argument: str, **settings: object) -> list[str]:
-    return [face.file for face in KAGGLE.find(asking(argument, **settings))]
+    return [face.file for face in KAGGLE.list_candidates(asking(argument, **settings))]
 
 
 def refused(argument: str) -> console.PlainError:
     with pytest.raises(console.PlainError) as caught:
-        KAGGLE.find(asking(argument))
+        KAGGLE.list_candidates(asking(argument))
     assert caught.value.exit_code == console.EXIT_REMOTE
     return caught.value
 
@@ -167,14 +169,14 @@ def test_a_pinned_data_set_in_the_cache_needs_no_network(cache):
         "__MACOSX/face.jpg",
         "notes.txt",
     )
-    faces = KAGGLE.find(asking(""))
+    faces = KAGGLE.list_candidates(asking(""))
     assert [face.file for face in faces] == [
         "Humans/1 (1).jpg",
         "Humans/1 (2).jpg",
         "Humans/1 (10).jpg",
         "notes.txt",
     ]
-    assert {(face.label, face.source, face.lasting) for face in faces} == {("real", "humans", True)}
+    assert {(face.label, face.source, face.stable) for face in faces} == {("real", "humans", True)}
     assert faces[2].load() == b"Humans/1 (10).jpg"
     assert files("2") == ["Humans/1 (1).jpg", "Humans/1 (2).jpg"]
 
@@ -183,7 +185,7 @@ def test_a_link_in_a_data_set_is_not_followed(cache, tmp_path):
     (tmp_path / "secret.jpg").write_text("secret")
     (keep(cache, "1.jpg") / "2.jpg").symlink_to(tmp_path / "secret.jpg")
     with pytest.raises(UnavailableImage, match="not followed"):
-        KAGGLE.find(asking("2"))[1].load()
+        KAGGLE.list_candidates(asking("2"))[1].load()
 
 
 def test_a_longer_draw_begins_with_the_shorter_one(cache):
@@ -198,9 +200,12 @@ def test_a_longer_draw_begins_with_the_shorter_one(cache):
 def test_persons_of_a_csv_reach_the_photographs(cache):
     keep(cache, "a/1.jpg")
     request = SourceRequest(
-        "1", "humans", CollectionSettings(), {"1.jpg": {"person": "p1", "prompt": "a face"}}
+        argument="1",
+        source_name="humans",
+        settings=CollectionSettings(),
+        facts={"1.jpg": {"person": "p1", "prompt": "a face"}},
     )
-    face: CandidateFace = KAGGLE.find(request)[0]
+    face: CandidateFace = KAGGLE.list_candidates(request)[0]
     assert (face.person, face.prompt) == ("p1", "")
 
 
@@ -221,14 +226,14 @@ def test_an_argument_that_means_nothing_shows_how_to_write_it(argument):
     with pytest.raises(
         console.PlainError, match="is not understood; write kaggle:700, or"
     ) as caught:
-        KAGGLE.find(asking(argument))
+        KAGGLE.list_candidates(asking(argument))
     assert caught.value.exit_code == console.EXIT_USAGE
 
 
 def test_rows_are_named_after_the_data_set():
     settings = CollectionSettings()
-    assert KAGGLE.name("700", settings) == "ashwingupta3012/human-faces/versions/1"
-    assert KAGGLE.name("7@someone/portraits", settings) == "someone/portraits"
+    assert KAGGLE.make_name("700", settings) == "ashwingupta3012/human-faces/versions/1"
+    assert KAGGLE.make_name("7@someone/portraits", settings) == "someone/portraits"
 
 
 def test_a_data_set_is_downloaded_once_and_then_read_offline(kaggle, monkeypatch, capsys):
@@ -322,7 +327,7 @@ def test_an_archive_writes_nothing_outside_its_folder(kaggle, tmp_path):
     kaggle.body = archive(
         {"../../../../../../out.jpg": b"x", str(tmp_path / "absolute.jpg"): b"x", "1.jpg": b"x"}
     )
-    KAGGLE.find(asking("@some/people/versions/2"))
+    KAGGLE.list_candidates(asking("@some/people/versions/2"))
     inside = tmp_path / "cache" / "datasets" / "some" / "people" / "versions" / "2"
     written = [path for path in tmp_path.rglob("*.jpg")]
     assert len(written) == 3 and all(path.is_relative_to(inside) for path in written)
@@ -399,7 +404,7 @@ def test_a_link_in_an_archive_becomes_a_file_that_holds_its_target(kaggle, tmp_p
     with zipfile.ZipFile(buffer, "w") as zipped:
         zipped.writestr(link("1.jpg"), str(tmp_path / "secret"))
     kaggle.body = buffer.getvalue()
-    (face,) = KAGGLE.find(asking("@some/people/versions/2"))
+    (face,) = KAGGLE.list_candidates(asking("@some/people/versions/2"))
     assert face.load() == str(tmp_path / "secret").encode()
 
 
@@ -415,7 +420,7 @@ def test_an_archive_that_grows_without_end_fills_its_disk_and_says_so(kaggle, ca
     kaggle.body = buffer.getvalue()
     with mount_small_disk(cache, "1m"):
         with pytest.raises(OSError) as caught:
-            KAGGLE.find(asking("1@some/people/versions/2"))
+            KAGGLE.list_candidates(asking("1@some/people/versions/2"))
         assert console.explain_os_error_or_raise(caught.value).exit_code == console.EXIT_DISK
         assert [path for path in tmp_path.rglob("*.jpg") if not path.is_relative_to(cache)] == []
         assert (
@@ -439,16 +444,16 @@ def test_a_full_disk_is_an_error_that_a_person_can_mend(kaggle, cache):
     kaggle.body = archive({"1.jpg": os.urandom(300_000)})
     with mount_small_disk(cache, "400k"):
         with pytest.raises(OSError) as caught:
-            KAGGLE.find(asking("1@some/people/versions/2"))
+            KAGGLE.list_candidates(asking("1@some/people/versions/2"))
         assert caught.value.errno == errno.ENOSPC and caught.value.errno in console.ERRNO_ADVICE
         subprocess.run(["mount", "-o", "remount,size=2m", cache], check=True)
         assert files("1@some/people/versions/2") == ["1.jpg"]
 
 
 def found(argument: str) -> list[tuple[bool, str]]:
-    needs = KAGGLE.needs(asking(argument))
-    assert all(need.instead == "--real folder:PATH" for need in needs)
-    return [(need.there, need.found) for need in needs]
+    needs = KAGGLE.list_requirements(asking(argument))
+    assert all(need.alternative == "--real folder:PATH" for need in needs)
+    return [(need.met, need.status) for need in needs]
 
 
 def test_needs_tell_the_cache_from_an_answer_and_from_silence(kaggle, cache, monkeypatch):

@@ -65,7 +65,7 @@ def test_a_bucket_is_listed_like_a_folder_and_read_one_by_one(bucket, url):
     faces = list_object_store_candidates(url, "real", "faces", {})
     assert [face.file for face in faces] == NAMES
     assert [face.load() for face in faces] == [b"first", b"brackets", b"deep"]
-    assert {(face.label, face.source, face.lasting) for face in faces} == {("real", "faces", True)}
+    assert {(face.label, face.source, face.stable) for face in faces} == {("real", "faces", True)}
 
 
 def test_a_whole_bucket_is_a_folder_too(bucket):

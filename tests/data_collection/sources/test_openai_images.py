@@ -37,7 +37,10 @@ def request_for(tmp_path):
     def request_for(argument: str, photographs=(), **changes: object) -> SourceRequest:
         changed = replace(settings, **changes)
         return SourceRequest(
-            argument, OPENAI_IMAGES.name(argument, changed), changed, photographs=photographs
+            argument=argument,
+            source_name=OPENAI_IMAGES.make_name(argument, changed),
+            settings=changed,
+            photographs=photographs,
         )
 
     return request_for
@@ -57,11 +60,11 @@ def photograph(folder, image: Image.Image, format: str = "PNG", **options: objec
 def test_faces_take_the_prompts_in_turn_and_nothing_is_drawn_before_it_is_loaded(
     request_for, service
 ):
-    faces = OPENAI_IMAGES.find(request_for("5"))
+    faces = OPENAI_IMAGES.list_candidates(request_for("5"))
     assert [face.file for face in faces] == [f"{number:06}.png" for number in range(5)]
     assert [face.prompt for face in faces[3:]] == [face.prompt for face in faces[:2]]
     assert len({face.prompt for face in faces}) == 3
-    assert all(face.lasting and face.label == "generated" and face.seed is None for face in faces)
+    assert all(face.stable and face.label == "generated" and face.seed is None for face in faces)
     assert {face.generator for face in faces} == {"gpt-image-2.5-flare"}
     assert faces[0].attributes["gender"] in faces[0].prompt
     assert json.loads(json.dumps(faces[0].drawn_with))["model"] == "gpt-image-2.5-flare"
@@ -70,9 +73,9 @@ def test_faces_take_the_prompts_in_turn_and_nothing_is_drawn_before_it_is_loaded
 
 def test_a_second_look_finds_the_same_and_asks_nothing(request_for, service):
     gpt = PromptSettings(prompt_count=3)
-    first = OPENAI_IMAGES.find(request_for("4", prompt_settings=gpt))
+    first = OPENAI_IMAGES.list_candidates(request_for("4", prompt_settings=gpt))
     assert service.asked_for() == ["/v1/chat/completions"]
-    second = OPENAI_IMAGES.find(request_for("6", prompt_settings=gpt))
+    second = OPENAI_IMAGES.list_candidates(request_for("6", prompt_settings=gpt))
     assert service.asked_for() == ["/v1/chat/completions"]
     assert [(face.file, face.prompt) for face in second[:4]] == [
         (face.file, face.prompt) for face in first
@@ -88,7 +91,7 @@ def test_another_model_is_another_source(request_for):
     )
     chosen = request_for("5", generation=GenerationSettings(image_model="gpt-image-2.6-flare"))
     assert chosen.source == "gpt-image-2.6-flare"
-    assert {face.generator for face in OPENAI_IMAGES.find(other)} == {"a/b"}
+    assert {face.generator for face in OPENAI_IMAGES.list_candidates(other)} == {"a/b"}
 
 
 @pytest.mark.parametrize("argument", ["", "edit:", "0", "ten", "edit:-1", "edit", "@model", "1.5"])
@@ -99,26 +102,26 @@ def test_an_argument_that_is_no_number_is_a_sentence(request_for, argument):
 
 def test_needs_name_the_key_once_and_what_is_paid_for(request_for, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    key, paid = OPENAI_IMAGES.needs(request_for("5", prompt_settings=PromptSettings()))
-    assert (key.what, key.there, key.instead) == (
+    key, paid = OPENAI_IMAGES.list_requirements(request_for("5", prompt_settings=PromptSettings()))
+    assert (key.name, key.met, key.alternative) == (
         "OPENAI_API_KEY",
         False,
         "--generated stable-diffusion:COUNT",
     )
-    assert paid.there and "up to 5 pictures by gpt-image-2.5-flare" in paid.found
+    assert paid.met and "up to 5 pictures by gpt-image-2.5-flare" in paid.status
     monkeypatch.setenv("OPENAI_API_KEY", API_KEY)
-    assert all(need.there for need in OPENAI_IMAGES.needs(request_for("5")))
-    missing = OPENAI_IMAGES.needs(
+    assert all(need.met for need in OPENAI_IMAGES.list_requirements(request_for("5")))
+    missing = OPENAI_IMAGES.list_requirements(
         request_for("5", prompt_settings=PromptSettings(prompts="file:nowhere.txt"))
     )
-    assert [need.what for need in missing if not need.there] == ["nowhere.txt"]
+    assert [need.name for need in missing if not need.met] == ["nowhere.txt"]
 
 
-# ---------------------------------------------------------------- drawing
+# ---------------------------------------------------------------- outcomes
 
 
 def test_a_picture_is_asked_for_small_and_cheap_and_comes_as_it_was_sent(request_for, service):
-    face = OPENAI_IMAGES.find(request_for("1"))[0]
+    face = OPENAI_IMAGES.list_candidates(request_for("1"))[0]
     assert face.load() == encode_image(make_image(1))
     (received,) = service.received
     wanted = {
@@ -137,9 +140,9 @@ def test_a_picture_is_asked_for_small_and_cheap_and_comes_as_it_was_sent(request
 def test_several_pictures_come_as_soon_as_they_are_done(request_for, service, monkeypatch):
     monkeypatch.setattr(openai_images, "MAX_CONCURRENT_IMAGE_REQUESTS", 2)
     service.script += [replace(service.image(), delay=0.8), service.image(), service.image()]
-    faces = OPENAI_IMAGES.find(request_for("3"))
-    assert len({face.together for face in faces}) == 1
-    order = [(face.file, type(outcome)) for face, outcome in faces[0].together(faces)]
+    faces = OPENAI_IMAGES.list_candidates(request_for("3"))
+    assert len({face.load_many for face in faces}) == 1
+    order = [(face.file, type(outcome)) for face, outcome in faces[0].load_many(faces)]
     assert sorted(order) == [(face.file, bytes) for face in faces]
     assert len(service.received) == 3
     assert order[2][0] in (faces[0].file, faces[1].file)  # the slow one holds nobody up
@@ -151,8 +154,8 @@ def test_a_refusal_of_moderation_takes_the_place_of_one_picture(
 ):
     monkeypatch.setattr(openai_images, "MAX_CONCURRENT_IMAGE_REQUESTS", 1)
     service.script += [service.image(), make_error_reply(400, code, "Your request was rejected.")]
-    faces = OPENAI_IMAGES.find(request_for("3"))
-    outcomes = [outcome for _, outcome in faces[0].together(faces)]
+    faces = OPENAI_IMAGES.list_candidates(request_for("3"))
+    outcomes = [outcome for _, outcome in faces[0].load_many(faces)]
     assert [type(outcome) for outcome in outcomes] == [bytes, UnavailableImage, bytes]
     assert str(outcomes[1]) == "refused by moderation: Your request was rejected"
     assert len(service.received) == 3
@@ -160,7 +163,7 @@ def test_a_refusal_of_moderation_takes_the_place_of_one_picture(
 
 def test_a_rate_limit_is_waited_for(request_for, service):
     service.script += [make_error_reply(429, None, retry_after="0.4"), service.image()]
-    assert OPENAI_IMAGES.find(request_for("1"))[0].load()
+    assert OPENAI_IMAGES.list_candidates(request_for("1"))[0].load()
     first, second = (received.at for received in service.received)
     assert 0.4 <= second - first < 2
 
@@ -182,11 +185,11 @@ UNUSABLE = {
 def test_an_answer_without_a_picture_is_asked_for_again_and_then_a_sentence(
     request_for, service, name
 ):
-    face = OPENAI_IMAGES.find(request_for("1"))[0]
+    face = OPENAI_IMAGES.list_candidates(request_for("1"))[0]
     service.script += [UNUSABLE[name], service.image()]
     assert face.load()
     service.script += [UNUSABLE[name]] * 2
-    with pytest.raises(console.PlainError, match="sent no picture, 2 times") as caught:
+    with pytest.raises(console.PlainError, match="sent no image, 2 times") as caught:
         face.load()
     assert caught.value.exit_code == console.EXIT_REMOTE and len(service.received) == 4
 
@@ -210,10 +213,10 @@ def test_a_fatal_fault_ends_the_drawing_after_what_is_under_way(
     monkeypatch.setattr(openai_images, "MAX_CONCURRENT_IMAGE_REQUESTS", 2)
     monkeypatch.setattr(openai_client, "IMAGE_TIMEOUT_S", 0.2)
     service.script += [service.image(), *[reply] * 20]
-    faces = OPENAI_IMAGES.find(request_for("12"))
+    faces = OPENAI_IMAGES.list_candidates(request_for("12"))
     kept = []
     with pytest.raises(console.PlainError, match=sentence):
-        for _face, outcome in faces[0].together(faces):
+        for _face, outcome in faces[0].load_many(faces):
             kept.append(outcome)
     assert [type(outcome) for outcome in kept] == [bytes]
     assert len(service.received) <= 1 + 2 * 2  # two under way, each tried twice
@@ -224,23 +227,23 @@ def test_an_interruption_waits_for_the_pictures_under_way(
 ):
     monkeypatch.setattr(openai_images, "MAX_CONCURRENT_IMAGE_REQUESTS", 2)
     service.script += [replace(service.image(), delay=0.6) for _ in range(8)]
-    faces = OPENAI_IMAGES.find(request_for("8"))
+    faces = OPENAI_IMAGES.list_candidates(request_for("8"))
     threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT]).start()
     kept = []
     with pytest.raises(KeyboardInterrupt):
-        for _face, outcome in faces[0].together(faces):
+        for _face, outcome in faces[0].load_many(faces):
             kept.append(outcome)
     assert [type(outcome) for outcome in kept] == [bytes] * 2 and len(service.received) == 2
-    assert "Waiting for the pictures under way, which are paid for" in capsys.readouterr().err
+    assert "Waiting for the images under way, which are paid for" in capsys.readouterr().err
 
 
 def test_leaving_early_starts_no_further_picture(request_for, service, monkeypatch):
     monkeypatch.setattr(openai_images, "MAX_CONCURRENT_IMAGE_REQUESTS", 1)
     service.script += [replace(service.image(), delay=0.05) for _ in range(9)]
-    faces = OPENAI_IMAGES.find(request_for("9"))
-    drawing = faces[0].together(faces)
-    next(drawing)
-    drawing.close()
+    faces = OPENAI_IMAGES.list_candidates(request_for("9"))
+    outcomes = faces[0].load_many(faces)
+    next(outcomes)
+    outcomes.close()
     assert len(service.received) <= 3
     assert not [
         thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")
@@ -252,7 +255,7 @@ def test_leaving_early_starts_no_further_picture(request_for, service, monkeypat
 
 def test_photographs_are_edited_once_each_and_stay_with_the_result(request_for, service, tmp_path):
     photographs = [photograph(tmp_path / "faces", make_image(number)) for number in range(4)]
-    faces = OPENAI_IMAGES.find(request_for("edit:3", photographs))
+    faces = OPENAI_IMAGES.list_candidates(request_for("edit:3", photographs))
     assert [face.source_image for face in faces] == [record.id for record in photographs[:3]]
     assert len({face.file for face in faces}) == 3 and faces[0].file.startswith(
         photographs[0].id[:16]
@@ -270,8 +273,8 @@ def test_photographs_are_edited_once_each_and_stay_with_the_result(request_for, 
 
 def test_an_edited_photograph_keeps_its_name_when_more_are_collected(request_for, tmp_path):
     photographs = [photograph(tmp_path / "faces", make_image(number)) for number in range(4)]
-    few = OPENAI_IMAGES.find(request_for("edit:2", photographs[:2]))
-    more = OPENAI_IMAGES.find(request_for("edit:4", photographs))
+    few = OPENAI_IMAGES.list_candidates(request_for("edit:2", photographs[:2]))
+    more = OPENAI_IMAGES.list_candidates(request_for("edit:4", photographs))
     assert [(face.file, face.prompt) for face in more[:2]] == [
         (face.file, face.prompt) for face in few
     ]
@@ -292,7 +295,7 @@ def test_what_is_sent_is_a_small_upright_png_without_metadata(
     record = photograph(
         tmp_path / "faces", scene, format, **({} if format == "PPM" else {"exif": exif})
     )
-    OPENAI_IMAGES.find(request_for("edit:1", [record]))[0].load()
+    OPENAI_IMAGES.list_candidates(request_for("edit:1", [record]))[0].load()
     sent = service.received[0].fields["image"]
     with Image.open(io.BytesIO(sent)) as image:
         assert (image.format, image.size, dict(image.getexif())) == ("PNG", (1024, 1024), {})
@@ -302,10 +305,10 @@ def test_what_is_sent_is_a_small_upright_png_without_metadata(
 
 def test_no_photographs_is_a_sentence_and_too_few_are_said(request_for, tmp_path, capsys):
     with pytest.raises(console.PlainError, match="no photographs to edit"):
-        OPENAI_IMAGES.find(request_for("edit:3"))
+        OPENAI_IMAGES.list_candidates(request_for("edit:3"))
     assert (
         len(
-            OPENAI_IMAGES.find(
+            OPENAI_IMAGES.list_candidates(
                 request_for("edit:3", [photograph(tmp_path / "faces", make_image(1))])
             )
         )
@@ -317,9 +320,9 @@ def test_no_photographs_is_a_sentence_and_too_few_are_said(request_for, tmp_path
 def test_an_altered_original_stops_before_it_is_paid_for(request_for, service, tmp_path):
     record = photograph(tmp_path / "faces", make_image(1))
     (tmp_path / "faces" / record.original).write_bytes(b"other")
-    face = OPENAI_IMAGES.find(request_for("edit:1", [record]))[0]
+    face = OPENAI_IMAGES.list_candidates(request_for("edit:1", [record]))[0]
     with pytest.raises(console.PlainError, match="was altered"):
-        list(face.together([face]))
+        list(face.load_many([face]))
     assert service.received == []
 
 
@@ -336,9 +339,9 @@ def test_the_key_is_in_no_face_no_output_and_no_exception(
         else make_error_reply(status, None, f"sent {API_KEY}", retry_after_ms="10")
     )
     service.script += [reply] * 4
-    faces = OPENAI_IMAGES.find(request_for("1"))
+    faces = OPENAI_IMAGES.list_candidates(request_for("1"))
     with pytest.raises(console.PlainError) as caught:
-        list(faces[0].together(faces))
+        list(faces[0].load_many(faces))
     chain = []
     error: BaseException | None = caught.value
     while error:
@@ -354,5 +357,5 @@ def test_the_key_is_in_no_face_no_output_and_no_exception(
 def test_the_key_is_in_no_reason(request_for, service, code):
     service.script += [make_error_reply(400, code, f"no picture of {API_KEY}")]
     with pytest.raises(UnavailableImage) as caught:
-        OPENAI_IMAGES.find(request_for("1"))[0].load()
+        OPENAI_IMAGES.list_candidates(request_for("1"))[0].load()
     assert str(caught.value) == "refused by moderation: no picture of (key)"

@@ -32,18 +32,25 @@ def photograph(folder, number: int, side: int) -> manifest.FaceRecord:
     return replace(record, original=f"originals/{number}.jpg", width=wide.width, height=wide.height)
 
 
-def asked(folder, model, argument="5", sides=(96, 96, 50, 96, 96, 96), **drawing) -> SourceRequest:
-    drawing = GenerationSettings(
-        model=str(model), **{"steps": 4, "generation_size": GENERATED_SIDE_PX, **drawing}
+def asked(
+    folder, model, argument="5", sides=(96, 96, 50, 96, 96, 96), **generation
+) -> SourceRequest:
+    generation = GenerationSettings(
+        model=str(model), **{"steps": 4, "generation_size": GENERATED_SIDE_PX, **generation}
     )
-    settings = CollectionSettings(data=folder, seed=3, generation=drawing)
+    settings = CollectionSettings(data=folder, seed=3, generation=generation)
     photographs = [photograph(settings.folder, number, side) for number, side in enumerate(sides)]
-    return SourceRequest(argument, "tiny-reconstruction", settings, photographs=photographs)
+    return SourceRequest(
+        argument=argument,
+        source_name="tiny-reconstruction",
+        settings=settings,
+        photographs=photographs,
+    )
 
 
 def made(request: SourceRequest) -> list:
-    found = RECONSTRUCTION.find(request)
-    return list(found[0].together(found))
+    found = RECONSTRUCTION.list_candidates(request)
+    return list(found[0].load_many(found))
 
 
 def row_of(face) -> manifest.FaceRecord:
@@ -60,7 +67,7 @@ def test_every_photograph_has_one_reconstruction_that_knows_it(tmp_path, model, 
     assert list(faces) != [] and set(faces) == {record.id for record in request.photographs[:5]}
     for number, record in enumerate(request.photographs[:5]):
         face, drawn = faces[record.id]
-        assert face.file == f"{record.id[:16]}.png" and not face.prompt and face.lasting
+        assert face.file == f"{record.id[:16]}.png" and not face.prompt and face.stable
         assert face.seed == (3 + number if strength else None)
         # The third is smaller than what is drawn: it keeps its size, to the multiple of eight below it.
         assert (
@@ -84,7 +91,7 @@ def test_a_reconstruction_made_again_alone_from_its_row_is_the_same(tmp_path, mo
         )
         assert np.abs(decode_pixels(again) - decode_pixels(data)).max() <= 1
         assert np.abs(decode_pixels(face.load()) - decode_pixels(data)).max() <= 1
-    with pytest.raises(console.PlainError, match="no reconstruction"):
+    with pytest.raises(console.PlainError, match="not a reconstruction"):
         reconstruction.regenerate_reconstruction(
             replace(row_of(face), drawn_with={"model": "x"}), b""
         )
@@ -99,20 +106,20 @@ def test_the_autoencoder_sees_the_photograph_and_no_chance(tmp_path, model):
     loaded = reconstruction.load_reconstruction_pipeline(request.settings.generation)
     assert (
         type(loaded.pipe).__name__ == "AutoencoderKL"
-        and RECONSTRUCTION.find(request)[0].again is None
+        and RECONSTRUCTION.list_candidates(request)[0].retry is None
     )
 
 
 def test_what_the_autoencoder_is_given_is_what_it_gives_back(tmp_path, model):
     """The toy's weights are random; an autoencoder that returns what it gets shows that sides and values are kept."""
     request = asked(tmp_path, model, "1")
-    artist = reconstruction.load_reconstruction_pipeline(request.settings.generation)
+    loaded = reconstruction.load_reconstruction_pipeline(request.settings.generation)
     seen = {}
     hooks = [
-        artist.pipe.encoder.register_forward_pre_hook(
+        loaded.pipeline.encoder.register_forward_pre_hook(
             lambda module, args: seen.update(pixels=args[0])
         ),
-        artist.pipe.decoder.register_forward_hook(lambda module, args, out: seen["pixels"]),
+        loaded.pipeline.decoder.register_forward_hook(lambda module, args, out: seen["pixels"]),
     ]
     try:
         (_, data), *_ = made(request)
@@ -137,55 +144,55 @@ def test_a_strength_draws_from_the_photograph_and_the_seed(tmp_path, model):
 
 
 def test_a_black_reconstruction_gets_another_seed_if_there_is_chance_in_it(tmp_path, model):
-    face = RECONSTRUCTION.find(asked(tmp_path, model, "1", strength=0.5))[0]
+    face = RECONSTRUCTION.list_candidates(asked(tmp_path, model, "1", strength=0.5))[0]
     chain = [face]
-    while chain[-1].again:
-        chain.append(chain[-1].again())
+    while chain[-1].retry:
+        chain.append(chain[-1].retry())
     assert [one.seed for one in chain] == [3 + 1_000_000 * attempt for attempt in range(6)]
     assert len({one.file for one in chain}) == 6 and {one.source_image for one in chain} == {
         face.source_image
     }
-    assert len({one.together for one in chain}) == 1
+    assert len({one.load_many for one in chain}) == 1
 
 
 def test_a_batch_that_does_not_fit_is_halved(tmp_path, model):
     request = asked(tmp_path, model)
-    artist = reconstruction.load_reconstruction_pipeline(request.settings.generation)
-    artist.batch = 4
+    loaded = reconstruction.load_reconstruction_pipeline(request.settings.generation)
+    loaded.batch_size = 4
 
     def small(module, args) -> None:
         if args[0].shape[0] > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    hook = artist.pipe.encoder.register_forward_pre_hook(small)
+    hook = loaded.pipeline.encoder.register_forward_pre_hook(small)
     try:
         assert len(made(request)) == 5
     finally:
         hook.remove()
-    assert artist.batch == 1
+    assert loaded.batch_size == 1
 
 
 def test_a_strength_that_leaves_no_step_is_refused(tmp_path, model):
     with pytest.raises(console.PlainError, match="leaves no step"):
-        RECONSTRUCTION.check(asked(tmp_path, model, strength=0.2), [])
-    RECONSTRUCTION.check(asked(tmp_path, model, strength=0.25), [])
+        RECONSTRUCTION.check_request(asked(tmp_path, model, strength=0.2), [])
+    RECONSTRUCTION.check_request(asked(tmp_path, model, strength=0.25), [])
 
 
 def test_there_are_no_more_reconstructions_than_photographs(tmp_path, model, capsys):
-    assert len(RECONSTRUCTION.find(asked(tmp_path, model, "700", sides=(96, 96)))) == 2
-    assert RECONSTRUCTION.find(replace(asked(tmp_path, model), photographs=())) == []
+    assert len(RECONSTRUCTION.list_candidates(asked(tmp_path, model, "700", sides=(96, 96)))) == 2
+    assert RECONSTRUCTION.list_candidates(replace(asked(tmp_path, model), photographs=())) == []
     assert "each photograph is reconstructed once, and there are 2" in capsys.readouterr().err
 
 
 def test_autoencoding_and_redrawing_are_two_sources():
     settings = CollectionSettings()
     assert (
-        RECONSTRUCTION.name("300@stabilityai/sd-turbo", settings)
+        RECONSTRUCTION.make_name("300@stabilityai/sd-turbo", settings)
         == "stabilityai/sd-turbo-reconstruction"
     )
     settings = replace(settings, generation=replace(settings.generation, strength=0.5))
     assert (
-        RECONSTRUCTION.name("300@stabilityai/sd-turbo", settings)
+        RECONSTRUCTION.make_name("300@stabilityai/sd-turbo", settings)
         == "stabilityai/sd-turbo-redrawn-0.5"
     )
 
@@ -194,8 +201,8 @@ def test_the_autoencoder_alone_is_fetched_from_the_hub(tmp_path, model, empty_ca
     with serve_hub({"toys/tiny": model}) as url:
         empty_cache(url)
         request = asked(tmp_path, "toys/tiny", "1")
-        needs = {need.what: need for need in RECONSTRUCTION.needs(request)}
-        assert needs["the model toys/tiny"].there and needs["disk for the model"].there
+        needs = {need.name: need for need in RECONSTRUCTION.list_requirements(request)}
+        assert needs["the model toys/tiny"].met and needs["disk for the model"].met
         face, _ = made(request)[0]
     assert face.drawn_with["revision"] == HUB_COMMIT
     parts = {path.parent.name for path in (tmp_path / "hub").rglob("snapshots/*/*/*")}

@@ -9,7 +9,7 @@ from runtime import console
 
 def names(**settings: object) -> list[str]:
     return [
-        one.request.source
+        one.request.source_name
         for one in requested_sources.parse_requested_sources(CollectionSettings(**settings))
     ]
 
@@ -61,5 +61,5 @@ def test_a_store_is_named_by_its_whole_address():
 
 @pytest.mark.parametrize("text", ["folders:x", "stable_diffusion:3", "", ":3"])
 def test_what_is_no_source_is_answered_with_examples(text):
-    with pytest.raises(console.PlainError, match="is no source; write one of .*folder:PATH"):
+    with pytest.raises(console.PlainError, match="Unknown source .* Available: .*folder:PATH"):
         names(generated=(text,))

@@ -90,7 +90,9 @@ def sample_settings(folder: Path, generated: str) -> CollectionSettings:
 
 
 def drawn(count: str) -> list[CandidateFace]:
-    return sample.list_dcgan_candidates(SourceRequest(count, "dcgan", CollectionSettings()))
+    return sample.DCGAN.list_candidates(
+        SourceRequest(argument=count, source_name="dcgan", settings=CollectionSettings())
+    )
 
 
 def test_the_sample_is_collected_with_its_people_kept_together(packages, capsys):

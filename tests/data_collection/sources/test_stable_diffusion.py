@@ -25,12 +25,14 @@ pytestmark = GENERATION_MARKS
 
 
 def test_the_faces_take_the_prompts_in_turn_and_count_their_seeds(tmp_path, model):
-    faces = STABLE_DIFFUSION.find(make_request(tmp_path, model))
+    faces = STABLE_DIFFUSION.list_candidates(make_request(tmp_path, model))
     assert [face.seed for face in faces] == [7, 8, 9, 10, 11]
     assert [face.file for face in faces[:2]] == ["00000007.png", "00000008.png"]
     assert len({face.prompt for face in faces[:3]}) == 3 and faces[3].prompt == faces[0].prompt
-    assert faces[0].attributes and faces[0].lasting and faces[0].generator == "tiny"
-    assert len({face.together for face in faces}) == 1  # one batch for the walk, which groups by it
+    assert faces[0].attributes and faces[0].stable and faces[0].generator == "tiny"
+    assert (
+        len({face.load_many for face in faces}) == 1
+    )  # one batch for the walk, which groups by it
 
 
 def test_a_face_drawn_alone_from_its_row_is_the_one_drawn_in_a_batch(tmp_path, model):
@@ -104,9 +106,9 @@ def of_the_walk(folder, model, count=3, **changes) -> CollectionSettings:
 
 def test_a_collection_draws_only_what_its_manifest_lacks(tmp_path, model):
     assert [row.seed for row in gathered(of_the_walk(tmp_path, model, 2))] == [7, 8]
-    drawing = of_the_walk(tmp_path, model).generation
+    generation = of_the_walk(tmp_path, model).generation
     painted = []
-    hook = pipeline_loader.load_pipeline(drawing).pipe.vae.decoder.register_forward_hook(
+    hook = pipeline_loader.load_pipeline(generation).pipeline.vae.decoder.register_forward_hook(
         lambda *_: painted.append(1)
     )
     rows = gathered(of_the_walk(tmp_path, model, 4))

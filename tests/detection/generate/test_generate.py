@@ -16,7 +16,7 @@ from data_collection.diffusion import pipeline_loader
 from data_collection.settings import GenerationSettings
 from data_collection.sources import reconstruction, sample
 from detection.generate.generate import PageGenerator
-from detection.generate.generators import PAGE_GENERATORS, GeneratedFace
+from detection.generate.generators import PAGE_GENERATORS
 from runtime import console
 from toys.commands import REPOSITORY_ROOT, build_environment, fetch_or_skip
 from toys.diffusion import GENERATED_SIDE_PX, GENERATION_MARKS, decode_pixels, save_pipeline
@@ -29,9 +29,10 @@ pytestmark = GENERATION_MARKS
 PROMPT = "a photo of the face of an old fisherman"
 
 
-def drawer(source: str, **drawing: object) -> PageGenerator:
-    return PageGenerator.of(
-        source, GenerationSettings(**{"steps": 2, "generation_size": GENERATED_SIDE_PX, **drawing})
+def make_generator(source: str, **generation: object) -> PageGenerator:
+    return PageGenerator.from_source(
+        source,
+        GenerationSettings(**{"steps": 2, "generation_size": GENERATED_SIDE_PX, **generation}),
     )
 
 
@@ -43,38 +44,43 @@ def photo(width: int = 96, height: int = 80) -> bytes:
 
 
 def test_a_prompt_and_a_seed_give_one_picture_and_say_with_what(model):
-    drawing = drawer(f"stable-diffusion@{model}")
-    assert drawing.kind == "prompt"
-    first, again = drawing.draw(PROMPT, None, 7), drawing.draw(f"  {PROMPT}\n", photo(), 7)
+    generator = make_generator(f"stable-diffusion@{model}")
+    assert generator.kind == "prompt"
+    first, again = (
+        generator.generate(PROMPT, None, 7),
+        generator.generate(f"  {PROMPT}\n", photo(), 7),
+    )
     assert (
         decode_pixels(first.png).shape == (GENERATED_SIDE_PX, GENERATED_SIDE_PX, 3)
         and first == again
     )
-    assert first.told == "tiny, seed 7, 2 steps, guidance 7, 64 x 64 pixels, on cpu in float32"
+    assert (
+        first.description == "tiny, seed 7, 2 steps, guidance 7, 64 x 64 pixels, on cpu in float32"
+    )
     assert Image.open(io.BytesIO(first.png)).info == {}
-    for other in (drawing.draw("a nurse", None, 7), drawing.draw(PROMPT, None, 8)):
+    for other in (generator.generate("a nurse", None, 7), generator.generate(PROMPT, None, 8)):
         assert np.abs(decode_pixels(other.png) - decode_pixels(first.png)).max() > 1
 
 
 def test_the_model_is_loaded_once_and_kept(model, tmp_path):
     folder = shutil.copytree(model, tmp_path / "for a while")
-    drawing = drawer(f"stable-diffusion:300@{folder}")
-    first = drawing.draw(PROMPT, None, 1)
+    generator = make_generator(f"stable-diffusion:300@{folder}")
+    first = generator.generate(PROMPT, None, 1)
     shutil.rmtree(folder)
-    assert drawing.draw(PROMPT, None, 1).png == first.png
+    assert generator.generate(PROMPT, None, 1).png == first.png
 
 
 def test_a_photo_is_passed_through_the_autoencoder_at_no_more_than_its_own_size(model):
-    drawing = drawer(f"reconstruction@{model}")
-    assert drawing.kind == "photo"
-    drawn = drawing.draw("", photo(96, 50), 7)
-    assert decode_pixels(drawn.png).shape == (48, 48, 3) and drawn == drawing.draw(
+    generator = make_generator(f"reconstruction@{model}")
+    assert generator.kind == "photo"
+    drawn = generator.generate("", photo(96, 50), 7)
+    assert decode_pixels(drawn.png).shape == (48, 48, 3) and drawn == generator.generate(
         "", photo(96, 50), 8
     )
     assert (
-        "the autoencoder alone" in drawn.told
-        and "48 x 48 pixels" in drawn.told
-        and "seed 7" not in drawn.told
+        "the autoencoder alone" in drawn.description
+        and "48 x 48 pixels" in drawn.description
+        and "seed 7" not in drawn.description
     )
     settings = GenerationSettings(model=str(model), steps=2, generation_size=GENERATED_SIDE_PX)
     square = reconstruction.decode_square(photo(96, 50), 48)
@@ -87,18 +93,19 @@ def test_a_photo_is_passed_through_the_autoencoder_at_no_more_than_its_own_size(
 
 
 def test_a_photo_is_redrawn_with_a_strength(model):
-    drawing = drawer(f"reconstruction@{model}", strength=0.5)
-    drawn = drawing.draw("", photo(), 7)
-    assert "redrawn with strength 0.5, seed 7, 2 steps" in drawn.told and drawn != drawing.draw(
-        "", photo(), 8
+    generator = make_generator(f"reconstruction@{model}", strength=0.5)
+    drawn = generator.generate("", photo(), 7)
+    assert (
+        "redrawn with strength 0.5, seed 7, 2 steps" in drawn.description
+        and drawn != generator.generate("", photo(), 8)
     )
 
 
 def test_a_service_is_asked_for_one_picture(service):
-    drawing = PageGenerator.of("openai-images@some-image-1")
-    assert (drawing.kind, drawing.ready()) == ("prompt", "")
-    drawn = drawing.draw(PROMPT, None, 7)
-    assert drawn.png == encode_image(make_image(1)) and drawn.told.startswith(
+    generator = PageGenerator.from_source("openai-images@some-image-1")
+    assert (generator.kind, generator.describe_obstacles()) == ("prompt", "")
+    drawn = generator.generate(PROMPT, None, 7)
+    assert drawn.png == encode_image(make_image(1)) and drawn.description.startswith(
         "some-image-1 of an OpenAI service, which takes no seed, 96 x"
     )
     (received,) = service.received
@@ -108,37 +115,44 @@ def test_a_service_is_asked_for_one_picture(service):
 def test_the_samples_generator_draws_from_a_seed_alone():
     fetch_or_skip(sample.DCGAN_PACKAGE)
     sample._load_dcgan_network.cache_clear()
-    drawing = PageGenerator.of("dcgan")
-    assert (drawing.kind, drawing.ready()) == ("nothing", "")
-    drawn = drawing.draw("", None, 2**31 - 1)
-    assert decode_pixels(drawn.png).shape == (64, 64, 3) and drawn != drawing.draw("", None, 7)
-    assert drawn.told == "the sample's DCGAN, seed 2147483647, 64 x 64 pixels"
+    generator = PageGenerator.from_source("dcgan")
+    assert (generator.kind, generator.describe_obstacles()) == ("nothing", "")
+    drawn = generator.generate("", None, 2**31 - 1)
+    assert decode_pixels(drawn.png).shape == (64, 64, 3) and drawn != generator.generate(
+        "", None, 7
+    )
+    assert drawn.description == "the sample's DCGAN, seed 2147483647, 64 x 64 pixels"
 
 
 # ---------------------------------------------------------------- one at a time
 
 
 def test_a_second_drawing_is_refused_at_once_and_the_first_goes_on(model):
-    drawing, other = drawer(f"stable-diffusion@{model}"), drawer(f"reconstruction@{model}")
-    expected = drawing.draw(PROMPT, None, 3)
+    generator, other = (
+        make_generator(f"stable-diffusion@{model}"),
+        make_generator(f"reconstruction@{model}"),
+    )
+    expected = generator.generate(PROMPT, None, 3)
     begun, go_on, drawn = threading.Event(), threading.Event(), []
 
     def wait(module, args) -> None:
         begun.set()
         assert go_on.wait(30)
 
-    artist = pipeline_loader.load_pipeline(
+    loaded = pipeline_loader.load_pipeline(
         GenerationSettings(model=str(model), steps=2, generation_size=GENERATED_SIDE_PX)
     )
-    hook = artist.pipe.unet.register_forward_pre_hook(wait)
-    thread = threading.Thread(target=lambda: drawn.append(drawing.draw(PROMPT, None, 3)))
+    hook = loaded.pipeline.unet.register_forward_pre_hook(wait)
+    thread = threading.Thread(target=lambda: drawn.append(generator.generate(PROMPT, None, 3)))
     thread.start()
     try:
         assert begun.wait(30)
         start = time.monotonic()
-        for one in (drawing, other):
-            with pytest.raises(console.PlainError, match="Another face is being drawn") as refused:
-                one.draw(PROMPT, photo(), 4)
+        for one in (generator, other):
+            with pytest.raises(
+                console.PlainError, match="Another face is being generated"
+            ) as refused:
+                one.generate(PROMPT, photo(), 4)
             assert refused.value.exit_code == console.EXIT_BUSY
         assert time.monotonic() - start < 1
     finally:
@@ -146,7 +160,7 @@ def test_a_second_drawing_is_refused_at_once_and_the_first_goes_on(model):
         thread.join()
         hook.remove()
     assert drawn == [expected]
-    assert drawing.draw(PROMPT, None, 3) == expected
+    assert generator.generate(PROMPT, None, 3) == expected
 
 
 # ---------------------------------------------------------------- what cannot be drawn
@@ -170,14 +184,14 @@ def test_what_is_no_generator_is_refused_with_those_that_there_are(source):
         console.PlainError,
         match="write one of stable-diffusion@MODEL, reconstruction@MODEL, openai-images",
     ):
-        PageGenerator.of(source)
+        PageGenerator.from_source(source)
 
 
 def test_settings_that_cannot_be_drawn_with_are_refused_before_anything_is_loaded():
     with pytest.raises(console.PlainError, match="scheduler"):
-        drawer("stable-diffusion", scheduler="none such")
+        make_generator("stable-diffusion", scheduler="none such")
     with pytest.raises(console.PlainError, match="leaves no step"):
-        drawer("reconstruction", strength=0.1)
+        make_generator("reconstruction", strength=0.1)
 
 
 @pytest.mark.parametrize(
@@ -186,15 +200,15 @@ def test_settings_that_cannot_be_drawn_with_are_refused_before_anything_is_loade
 )
 def test_an_empty_and_an_over_long_prompt_are_one_sentence(model, prompt, words):
     with pytest.raises(console.PlainError, match=words):
-        drawer(f"stable-diffusion@{model}").draw(prompt, None, 1)
+        make_generator(f"stable-diffusion@{model}").generate(prompt, None, 1)
 
 
 def test_a_long_prompt_is_drawn(model):
-    assert drawer(f"stable-diffusion@{model}").draw("a face " * 285, None, 1).png
+    assert make_generator(f"stable-diffusion@{model}").generate("a face " * 285, None, 1).png
 
 
 def test_a_photo_that_is_none_is_one_sentence(model):
-    drawing = drawer(f"reconstruction@{model}")
+    generator = make_generator(f"reconstruction@{model}")
     for data, words in (
         (None, "no photo"),
         (b"", "no photo"),
@@ -202,53 +216,63 @@ def test_a_photo_that_is_none_is_one_sentence(model):
         (photo()[:900], "damaged"),
     ):
         with pytest.raises(console.PlainError, match=words):
-            drawing.draw("", data, 1)
+            generator.generate("", data, 1)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**31])
 def test_a_seed_out_of_range_is_refused(model, seed):
     with pytest.raises(console.PlainError, match="from 0 to 2147483647"):
-        drawer(f"stable-diffusion@{model}").draw(PROMPT, None, seed)
+        make_generator(f"stable-diffusion@{model}").generate(PROMPT, None, seed)
 
 
 def test_what_the_safety_checker_refuses_is_one_sentence_and_the_next_can_draw(model, tmp_path):
     checked = save_pipeline(tmp_path / "checked", flagged="all")
-    drawing = drawer(f"stable-diffusion@{checked}")
+    generator = make_generator(f"stable-diffusion@{checked}")
     with pytest.raises(
-        console.PlainError, match="single colour, and so with another seed.*Give another prompt"
+        console.PlainError, match="single colour, also with another seed.*Give another prompt"
     ):
-        drawing.draw(PROMPT, None, 1)
-    assert drawer(f"stable-diffusion@{checked}", safety_checker=False).draw(PROMPT, None, 1).png
+        generator.generate(PROMPT, None, 1)
+    assert (
+        make_generator(f"stable-diffusion@{checked}", safety_checker=False)
+        .generate(PROMPT, None, 1)
+        .png
+    )
     black = encode_image(Image.new("RGB", (64, 64)))
     with pytest.raises(
         console.PlainError
     ) as refused:  # by whichever model: nothing can be seen in it
-        _always(black).draw("", None, 1)
+        make_fixed_generator(FixedGenerator([black])).generate("", None, 1)
     assert "Give another seed" in str(refused.value)
 
 
-def _always(png: bytes) -> PageGenerator:
-    return PageGenerator(
-        "dcgan",
-        replace(PAGE_GENERATORS["dcgan"], draw=lambda drawing, wish: GeneratedFace(png, "")),
-        GenerationSettings(),
-    )
+class FixedGenerator:
+    """A FaceGenerator that yields given images in turn, then the last one again and again."""
+
+    environment: dict[str, object] = {}
+
+    def __init__(self, images: list[bytes]):
+        self.images, self.seeds = images, []
+
+    def check(self) -> None:
+        pass
+
+    def generate(self, inputs):
+        for face_input in inputs:
+            self.seeds.append(face_input.seed)
+            yield self.images[min(len(self.seeds), len(self.images)) - 1]
 
 
-def test_a_picture_that_came_out_black_is_drawn_again_with_another_seed(model):
-    seeds = []
+def make_fixed_generator(generator: FixedGenerator) -> PageGenerator:
+    spec = replace(PAGE_GENERATORS["dcgan"], make=lambda generation: generator)
+    return PageGenerator("dcgan", spec, GenerationSettings())
 
-    def draw(drawing, wish) -> GeneratedFace:
-        seeds.append(wish.seed)
-        return GeneratedFace(
-            encode_image(Image.new("RGB", (64, 64)) if len(seeds) == 1 else make_image(1)),
-            f"seed {wish.seed}",
-        )
 
-    drawn = PageGenerator(
-        "dcgan", replace(PAGE_GENERATORS["dcgan"], draw=draw), GenerationSettings()
-    ).draw("", None, 5)
-    assert (seeds, drawn.told) == ([5, 1_000_005], "seed 1000005")
+def test_a_picture_that_came_out_black_is_drawn_again_with_another_seed():
+    black = encode_image(Image.new("RGB", (64, 64)))
+    fixed = FixedGenerator([black, encode_image(make_image(1))])
+    face = make_fixed_generator(fixed).generate("", None, 5)
+    assert fixed.seeds == [5, 1_000_005] and face.png == fixed.images[1]
+    assert face.description.startswith("the sample's DCGAN, seed 1000005, ")
 
 
 # ---------------------------------------------------------------- what is in the way
@@ -265,23 +289,33 @@ def test_a_wrong_model_is_told_beforehand_and_when_it_is_drawn_with(model, tmp_p
         ("nowhere", "is no folder", "is no folder"),
         ("damaged", "", "Cannot load"),
     ):
-        drawing = drawer(f"stable-diffusion@{tmp_path / name}")
-        assert beforehand in drawing.ready()
+        generator = make_generator(f"stable-diffusion@{tmp_path / name}")
+        assert beforehand in generator.describe_obstacles()
         with pytest.raises(console.PlainError, match=words):
-            drawing.draw(PROMPT, None, 1)
-    assert drawer(f"stable-diffusion@{model}").draw(PROMPT, None, 1).png  # nothing is held
+            generator.generate(PROMPT, None, 1)
+    assert (
+        make_generator(f"stable-diffusion@{model}").generate(PROMPT, None, 1).png
+    )  # nothing is held
+
+
+OBSTACLES_PROGRAM = """
+import sys
+from detection.generate.generate import PageGenerator
+
+def describe(source):
+    return PageGenerator.from_source(source).describe_obstacles()
+
+texts = [describe(kind + "@" + sys.argv[1]) for kind in ("stable-diffusion", "reconstruction")]
+print(texts, describe("openai-images"), describe("dcgan"), sep="|")
+heavy = ("torch", "diffusers", "transformers", "openai", "tensorflow")
+print([name for name in heavy if name in sys.modules])
+"""
 
 
 def test_readiness_is_told_without_importing_what_draws(model):
-    program = (
-        "import sys\nfrom detection.generate.generate import PageGenerator\n"
-        f"words = [PageGenerator.of(kind + '@{model}').ready() for kind in ('stable-diffusion', 'reconstruction')]\n"
-        "print(words, PageGenerator.of('openai-images').ready(), PageGenerator.of('dcgan').ready(), sep='|')\n"
-        "print([name for name in ('torch', 'diffusers', 'transformers', 'openai', 'tensorflow') if name in sys.modules])"
-    )
     environment = build_environment(OPENAI_API_KEY="")
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", OBSTACLES_PROGRAM, str(model)],
         cwd=REPOSITORY_ROOT,
         env=environment,
         capture_output=True,
@@ -294,9 +328,7 @@ def test_readiness_is_told_without_importing_what_draws(model):
 
 def test_a_model_that_is_still_on_the_hub_is_told_with_its_size(model, tmp_path):
     program = "from detection.generate.generate import PageGenerator\nfor kind in ('stable-diffusion', 'reconstruction'):\n"
-    program += (
-        " for name in ('tiny', 'none'): print(PageGenerator.of(f'{kind}@toys/{name}').ready())"
-    )
+    program += " for name in ('tiny', 'none'): print(PageGenerator.from_source(f'{kind}@toys/{name}').describe_obstacles())"
     with serve_hub({"toys/tiny": model}) as url:
         environment = build_environment(HF_ENDPOINT=url, HF_HOME=str(tmp_path))
         done = subprocess.run(
@@ -308,7 +340,7 @@ def test_a_model_that_is_still_on_the_hub_is_told_with_its_size(model, tmp_path)
         )
     whole, none, part, _ = done.stdout.splitlines()
     for told in (whole, part):
-        assert told.startswith("The first picture waits for the download of toys/tiny, about ")
+        assert told.startswith("The first image waits for the download of toys/tiny, about ")
     assert (
         whole != part
         and none
@@ -320,23 +352,25 @@ def test_a_computer_without_a_gpu_is_told_how_long_it_takes(model):
     import torch
 
     small, large = (
-        drawer(f"stable-diffusion@{model}", generation_size=side, steps=50).ready()
+        make_generator(
+            f"stable-diffusion@{model}", generation_size=side, steps=50
+        ).describe_obstacles()
         for side in (64, 2048)
     )
     if torch.cuda.is_available():
         assert small == large == ""
     else:
-        assert small == "There is no GPU here; a picture takes very roughly 1 min."
+        assert small == "There is no GPU here; an image takes very roughly 1 min."
         assert (
-            large.startswith("There is no GPU here; a picture takes very roughly ")
+            large.startswith("There is no GPU here; an image takes very roughly ")
             and large != small
         )
 
 
 def test_a_sound_folder_is_all_that_a_reconstruction_needs_of_its_model(model, tmp_path):
     shutil.copytree(model / "vae", tmp_path / "parts" / "vae")
-    drawing = drawer(f"reconstruction@{tmp_path / 'parts'}")
-    assert "lacks" not in drawing.ready() and drawing.draw("", photo(), 1).png
+    generator = make_generator(f"reconstruction@{tmp_path / 'parts'}")
+    assert "lacks" not in generator.describe_obstacles() and generator.generate("", photo(), 1).png
 
 
 def test_secrets_are_never_told(service, monkeypatch):
@@ -345,13 +379,13 @@ def test_secrets_are_never_told(service, monkeypatch):
     ]
     monkeypatch.setenv("HF_TOKEN", "a-token-of-the-hub")
     with pytest.raises(console.PlainError, match="refuses the key") as refused:
-        PageGenerator.of("openai-images").draw(PROMPT, None, 1)
-    hub = PageGenerator.of(
+        PageGenerator.from_source("openai-images").generate(PROMPT, None, 1)
+    hub = PageGenerator.from_source(
         "stable-diffusion@https://me:geheim@hub.example/a-token-of-the-hub/hf_abcdefghij"
     )
     with pytest.raises(console.PlainError, match="is no folder") as wrong:
-        hub.draw(PROMPT, None, 1)
-    told = f"{refused.value} {wrong.value} {hub.ready()}"
+        hub.generate(PROMPT, None, 1)
+    told = f"{refused.value} {wrong.value} {hub.describe_obstacles()}"
     assert not any(secret in told for secret in (API_KEY, "geheim", "a-token", "hf_abc"))
     assert refused.value.__context__ is None and wrong.value.__context__ is None
 
@@ -361,25 +395,25 @@ def test_a_refusal_of_moderation_is_one_sentence(service):
     with pytest.raises(
         console.PlainError, match="^Refused by moderation: your request was rejected.$"
     ):
-        PageGenerator.of("openai-images").draw(PROMPT, None, 1)
+        PageGenerator.from_source("openai-images").generate(PROMPT, None, 1)
 
 
 def test_another_fault_names_itself_and_frees_the_pen(model):
-    drawing = drawer(f"stable-diffusion@{model}")
-    drawing.draw(PROMPT, None, 1)
-    artist = pipeline_loader.load_pipeline(
+    generator = make_generator(f"stable-diffusion@{model}")
+    generator.generate(PROMPT, None, 1)
+    loaded = pipeline_loader.load_pipeline(
         GenerationSettings(model=str(model), steps=2, generation_size=GENERATED_SIDE_PX)
     )
 
     def fail(module, args) -> None:
         raise RuntimeError("shapes\ndiffer")
 
-    hook = artist.pipe.unet.register_forward_pre_hook(fail)
+    hook = loaded.pipeline.unet.register_forward_pre_hook(fail)
     try:
         with pytest.raises(
-            console.PlainError, match="could not be drawn: RuntimeError, shapes differ"
+            console.PlainError, match="could not be generated: RuntimeError, shapes differ"
         ):
-            drawing.draw(PROMPT, None, 2)
+            generator.generate(PROMPT, None, 2)
     finally:
         hook.remove()
-    assert drawing.draw(PROMPT, None, 2).png
+    assert generator.generate(PROMPT, None, 2).png
