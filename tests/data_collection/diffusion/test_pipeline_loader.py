@@ -42,7 +42,7 @@ def test_without_the_safety_checker_the_same_seeds_are_seen(tmp_path, checked):
     assert (
         pipeline_loader.load_pipeline(
             make_request(tmp_path, checked, safety_checker=False).settings.generation
-        ).pipe.safety_checker
+        ).pipeline.safety_checker
         is None
     )
 

@@ -40,6 +40,6 @@ def test_a_fifth_more_than_is_wanted_has_to_be_free(tmp_path, share, enough):
     assert (
         diffusion_requirements._check_free_disk(
             "pictures", tmp_path / "data" / "faces", share * free / 1.2
-        ).there
+        ).met
         == enough
     )

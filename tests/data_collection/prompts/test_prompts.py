@@ -75,11 +75,11 @@ def test_needs_name_the_key_only_while_prompts_are_missing(tmp_path, monkeypatch
 
 def test_needs_name_a_file_that_is_missing_or_too_short(tmp_path):
     settings = PromptSettings(prompts=f"file:{tmp_path / 'mine.txt'}", prompt_count=2)
-    assert not prompts.list_prompt_requirements(settings, tmp_path)[0].there
+    assert not prompts.list_prompt_requirements(settings, tmp_path)[0].met
     (tmp_path / "mine.txt").write_text("a face")
     assert "give --prompt-count 1" in prompts.list_prompt_requirements(settings, tmp_path)[0].found
     (tmp_path / "mine.txt").write_text("a face\nanother face")
-    assert prompts.list_prompt_requirements(settings, tmp_path)[0].there
+    assert prompts.list_prompt_requirements(settings, tmp_path)[0].met
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed(tmp_path):

@@ -147,7 +147,7 @@ def test_no_key_or_one_that_cannot_be_one_is_a_sentence(tmp_path, service, monke
         and "canary" not in str(error)
     )
     assert (
-        not prompts.list_prompt_requirements(GPT_SETTINGS, tmp_path)[0].there
+        not prompts.list_prompt_requirements(GPT_SETTINGS, tmp_path)[0].met
         and service.received == []
     )
 

@@ -84,13 +84,13 @@ def test_a_second_look_finds_the_same_and_asks_nothing(request_for, service):
 
 def test_another_model_is_another_source(request_for):
     plain, other, edit = request_for("5"), request_for("5@a/b"), request_for("edit:5")
-    assert (plain.source, other.source, edit.source) == (
+    assert (plain.source_name, other.source_name, edit.source_name) == (
         "gpt-image-2.5-flare",
         "a/b",
         "gpt-image-2.5-flare-edit",
     )
     chosen = request_for("5", generation=GenerationSettings(image_model="gpt-image-2.6-flare"))
-    assert chosen.source == "gpt-image-2.6-flare"
+    assert chosen.source_name == "gpt-image-2.6-flare"
     assert {face.generator for face in OPENAI_IMAGES.list_candidates(other)} == {"a/b"}
 
 
@@ -108,7 +108,7 @@ def test_needs_name_the_key_once_and_what_is_paid_for(request_for, monkeypatch):
         False,
         "--generated stable-diffusion:COUNT",
     )
-    assert paid.met and "up to 5 pictures by gpt-image-2.5-flare" in paid.status
+    assert paid.met and "up to 5 images by gpt-image-2.5-flare" in paid.status
     monkeypatch.setenv("OPENAI_API_KEY", API_KEY)
     assert all(need.met for need in OPENAI_IMAGES.list_requirements(request_for("5")))
     missing = OPENAI_IMAGES.list_requirements(

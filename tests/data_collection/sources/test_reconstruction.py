@@ -105,7 +105,7 @@ def test_the_autoencoder_sees_the_photograph_and_no_chance(tmp_path, model):
     assert np.array_equal(decode_pixels(made(changed)[0][1]), first)
     loaded = reconstruction.load_reconstruction_pipeline(request.settings.generation)
     assert (
-        type(loaded.pipe).__name__ == "AutoencoderKL"
+        type(loaded.pipeline).__name__ == "AutoencoderKL"
         and RECONSTRUCTION.list_candidates(request)[0].retry is None
     )
 
@@ -207,4 +207,4 @@ def test_the_autoencoder_alone_is_fetched_from_the_hub(tmp_path, model, empty_ca
     assert face.drawn_with["revision"] == HUB_COMMIT
     parts = {path.parent.name for path in (tmp_path / "hub").rglob("snapshots/*/*/*")}
     assert parts == {"vae"}
-    assert model_location.locate_model("toys/tiny", only="vae").found == "is in the cache"
+    assert model_location.locate_model("toys/tiny", only="vae").status == "is in the cache"
