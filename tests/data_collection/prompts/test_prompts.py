@@ -77,7 +77,7 @@ def test_needs_name_a_file_that_is_missing_or_too_short(tmp_path):
     settings = PromptSettings(prompts=f"file:{tmp_path / 'mine.txt'}", prompt_count=2)
     assert not prompts.list_prompt_requirements(settings, tmp_path)[0].met
     (tmp_path / "mine.txt").write_text("a face")
-    assert "give --prompt-count 1" in prompts.list_prompt_requirements(settings, tmp_path)[0].found
+    assert "give --prompt-count 1" in prompts.list_prompt_requirements(settings, tmp_path)[0].status
     (tmp_path / "mine.txt").write_text("a face\nanother face")
     assert prompts.list_prompt_requirements(settings, tmp_path)[0].met
 
