@@ -11,9 +11,10 @@ from data_collection.audit_dataset import audit_dataset
 from data_collection.dataset import frozen_settings, manifest, splits
 from data_collection.dataset.frozen_settings import FrozenSettings
 from data_collection.dataset.manifest import FaceRecord
+from data_collection.examination import SINGLE_COLOUR_REASON
 from data_collection.generation import pregenerated, ray_generation
 from data_collection.images import face_detector
-from data_collection.ingest import SINGLE_COLOUR_REASON, ingest_images, reject_conflicting_labels
+from data_collection.ingest import ingest_images, reject_conflicting_labels
 from data_collection.settings import CollectionSettings
 from data_collection.source_types import CandidateFace, RequestedSource
 from data_collection.sources.requested_sources import parse_requested_sources

@@ -5,35 +5,23 @@ import concurrent.futures
 import itertools
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from data_collection.dataset import grouping, manifest
+from data_collection.dataset import manifest
 from data_collection.dataset.manifest import FaceRecord
-from data_collection.images import canonical as image_canonical
-from data_collection.images import decode, quality
+from data_collection.examination import SINGLE_COLOUR_REASON, ExaminedImage, examine_image
 from data_collection.settings import CollectionSettings
-from data_collection.source_types import CandidateFace, UnavailableImage
+from data_collection.source_types import CandidateFace
 from data_collection.sources.facts_csv import FACT_COLUMNS
-from runtime import atomic_files, console, hashing
+from runtime import atomic_files, console
 
 INGEST_BATCH_IMAGES = 32
 """Images between two writes of the manifest; at most these are looked at again after a crash."""
 
 BOTH_LABELS_REASON = "both labels"
-SINGLE_COLOUR_REASON = "single colour"
 BLANK_IMAGES_BEFORE_STOP = 16
 """So many pictures of a drawn source, and nothing but black ones, are enough to stop."""
-
-
-@dataclass(frozen=True)
-class ExaminedImage:
-    """A row with the bytes that belong to it: the original and, if it was accepted, its canonical
-    picture."""
-
-    record: FaceRecord
-    original: bytes = b""
-    canonical: bytes = b""
 
 
 LoadedImage = tuple[CandidateFace, bytes | Exception | None]
@@ -178,65 +166,6 @@ def _iterate_batches(unseen: Sequence[CandidateFace]) -> Iterator[list[LoadedIma
                 [(face, None) for face in faces[start : start + INGEST_BATCH_IMAGES]]
                 for start in range(0, len(faces), INGEST_BATCH_IMAGES)
             )
-
-
-def examine_image(
-    face: CandidateFace, data: bytes | Exception | None, settings: CollectionSettings
-) -> ExaminedImage:
-    """Decides about one image by itself: readable, large enough, of this world?"""
-    facts = {name: getattr(face, name) for name in FACT_COLUMNS}
-    facts |= {"attributes": dict(face.attributes), "drawn_with": dict(face.drawn_with)}
-    name = (face.label, face.source, face.file)
-    try:
-        if isinstance(data, Exception):
-            raise data
-        data = face.load() if data is None else data
-    except (UnavailableImage, OSError) as error:
-        reason = (
-            str(error)
-            if isinstance(error, UnavailableImage)
-            else f"cannot be read: {error.strerror or error}"
-        )
-        nameless = hashing.hash_bytes(f"{face.source}/{face.file}".encode(errors="surrogateescape"))
-        return ExaminedImage(FaceRecord(nameless, *name, "rejected", reason, **facts))
-    record = FaceRecord(
-        hashing.hash_bytes(data), *name, "rejected", bytes=len(data), crop=settings.crop, **facts
-    )
-    try:
-        decoded = decode.decode_face(data, settings.crop)
-    except decode.UncroppableImage as error:
-        black = quality.is_single_colour(decode.decode_face(data))
-        return ExaminedImage(
-            replace(record, reason=SINGLE_COLOUR_REASON if black else f"not one face: {error}")
-        )
-    except decode.UnreadableImage as error:
-        return ExaminedImage(replace(record, reason=f"unreadable: {error}"))
-    record = replace(
-        record,
-        **{key: getattr(decoded, key) for key in ("format", "mode", "width", "height", "quality")},
-    )
-    reason = find_rejection_reason(decoded, settings)
-    if reason:
-        return ExaminedImage(replace(record, reason=reason))
-    hashes = grouping.compute_perceptual_hashes(decoded.square)
-    record = replace(record, status="accepted", phash=hashes[0], phash_mirrored=hashes[1])
-    return ExaminedImage(
-        record, data, image_canonical.encode_canonical_jpeg(decoded, record.id, settings.image_size)
-    )
-
-
-def find_rejection_reason(face: decode.DecodedFace, settings: CollectionSettings) -> str:
-    """Why a decoded face is not accepted, in words; empty if it is."""
-    side = face.square.width
-    if quality.is_single_colour(face):
-        return SINGLE_COLOUR_REASON
-    if side < settings.min_side:
-        return f"too small: square under {settings.min_side} pixels"
-    if face.quality is not None and face.quality < settings.min_quality:
-        return f"low JPEG quality: under {settings.min_quality}"
-    if not settings.keep_upscaled and quality.is_upscaled(face):
-        return "upscaled"
-    return ""
 
 
 def _reject_duplicate(examined: ExaminedImage, owner: dict[str, FaceRecord]) -> ExaminedImage:

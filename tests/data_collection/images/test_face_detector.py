@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data_collection.examination import examine_image
 from data_collection.images import canonical, decode, face_detector
-from data_collection.ingest import examine_image
 from data_collection.settings import CollectionSettings
 from data_collection.sources.local_folder import list_folder_candidates
 from runtime import console

@@ -1,0 +1,83 @@
+"""Examine one offered image by itself: decode it, and accept it or reject it with a reason."""
+
+from dataclasses import dataclass, replace
+
+from data_collection.dataset import grouping
+from data_collection.dataset.manifest import FaceRecord
+from data_collection.images import canonical as image_canonical
+from data_collection.images import decode, quality
+from data_collection.settings import CollectionSettings
+from data_collection.source_types import CandidateFace, UnavailableImage
+from data_collection.sources.facts_csv import FACT_COLUMNS
+from runtime import hashing
+
+SINGLE_COLOUR_REASON = "single colour"
+
+
+@dataclass(frozen=True)
+class ExaminedImage:
+    """A row with the bytes that belong to it: the original and, if it was accepted, its canonical
+    picture."""
+
+    record: FaceRecord
+    original: bytes = b""
+    canonical: bytes = b""
+
+
+def examine_image(
+    face: CandidateFace, data: bytes | Exception | None, settings: CollectionSettings
+) -> ExaminedImage:
+    """Decides about one image by itself: readable, large enough, of this world?"""
+    facts = {name: getattr(face, name) for name in FACT_COLUMNS}
+    facts |= {"attributes": dict(face.attributes), "drawn_with": dict(face.drawn_with)}
+    name = (face.label, face.source, face.file)
+    try:
+        if isinstance(data, Exception):
+            raise data
+        data = face.load() if data is None else data
+    except (UnavailableImage, OSError) as error:
+        reason = (
+            str(error)
+            if isinstance(error, UnavailableImage)
+            else f"cannot be read: {error.strerror or error}"
+        )
+        nameless = hashing.hash_bytes(f"{face.source}/{face.file}".encode(errors="surrogateescape"))
+        return ExaminedImage(FaceRecord(nameless, *name, "rejected", reason, **facts))
+    record = FaceRecord(
+        hashing.hash_bytes(data), *name, "rejected", bytes=len(data), crop=settings.crop, **facts
+    )
+    try:
+        decoded = decode.decode_face(data, settings.crop)
+    except decode.UncroppableImage as error:
+        black = quality.is_single_colour(decode.decode_face(data))
+        return ExaminedImage(
+            replace(record, reason=SINGLE_COLOUR_REASON if black else f"not one face: {error}")
+        )
+    except decode.UnreadableImage as error:
+        return ExaminedImage(replace(record, reason=f"unreadable: {error}"))
+    record = replace(
+        record,
+        **{key: getattr(decoded, key) for key in ("format", "mode", "width", "height", "quality")},
+    )
+    reason = find_rejection_reason(decoded, settings)
+    if reason:
+        return ExaminedImage(replace(record, reason=reason))
+    hashes = grouping.compute_perceptual_hashes(decoded.square)
+    record = replace(record, status="accepted", phash=hashes[0], phash_mirrored=hashes[1])
+    return ExaminedImage(
+        record, data, image_canonical.encode_canonical_jpeg(decoded, record.id, settings.image_size)
+    )
+
+
+def find_rejection_reason(face: decode.DecodedFace, settings: CollectionSettings) -> str:
+    """Why a decoded face is not accepted, in words; empty if it is."""
+    side = face.square.width
+    if quality.is_single_colour(face):
+        return SINGLE_COLOUR_REASON
+    if side < settings.min_side:
+        return f"too small: square under {settings.min_side} pixels"
+    if face.quality is not None and face.quality < settings.min_quality:
+        return f"low JPEG quality: under {settings.min_quality}"
+    if not settings.keep_upscaled and quality.is_upscaled(face):
+        return "upscaled"
+    return ""
