@@ -10,7 +10,7 @@ import numpy as np
 
 from finetuning.calibrated_loss import CALIBRATED_LOSS_NAME, CalibratedLoss
 from training import tensorboard_logs
-from training.detectors.card import BlockChange
+from training.detectors.card_fields import BlockChange
 
 if TYPE_CHECKING:
     import keras

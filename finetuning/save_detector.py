@@ -15,14 +15,12 @@ from training import calibration, tensorboard_logs
 from training.calibration import calibrate_probabilities, fit_temperature, sigmoid
 from training.detectors import assembly, costs, detector_files, saved_models
 from training.detectors.assembly import EnsembleMember
-from training.detectors.card import (
+from training.detectors.card import Card, describe_dataset, make_timestamp
+from training.detectors.card_fields import (
     BaselineDescription,
-    Card,
     FinetuningDescription,
     SearchDescription,
     SeedScores,
-    describe_dataset,
-    make_timestamp,
 )
 from training.detectors.detector_files import BASELINES_FOLDER, LEADERBOARD_FILE
 

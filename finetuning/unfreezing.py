@@ -15,7 +15,7 @@ import numpy as np
 from runtime import console
 from runtime.suggestions import find_close_names
 from training.bases.loaded_base import LoadedBase
-from training.detectors.card import BlockChange
+from training.detectors.card_fields import BlockChange
 
 if TYPE_CHECKING:
     import keras
@@ -124,45 +124,54 @@ class Guard:
             GuardError: an opened block stood still or is not among the model's trainable weights; a
                 frozen block, or any BatchNormalization, moved.
         """
-        import keras
 
         training = {id(weight) for weight in model.trainable_weights}
-        moved = []
+        block_changes = []
         for number, (block, before) in enumerate(zip(self._blocks, self._before, strict=True)):
             weights = [weight for layer in block.layers for weight in layer.weights]
             changes = [
-                float(np.abs(copy_weight(w) - old).max())
-                for w, old in zip(weights, before, strict=True)
+                float(np.abs(copy_weight(weight) - old).max())
+                for weight, old in zip(weights, before, strict=True)
             ]
-            open_now = [weight for weight in weights if id(weight) in training]
+            trained = [weight for weight in weights if id(weight) in training]
             if number >= self._opened:
-                if any(changes) or open_now:
-                    raise GuardError(
-                        f"{block.name} was to stay frozen, but {sum(map(bool, changes))} of its weights moved."
-                    )
+                _check_frozen_block(block, changes, trained)
             elif weights:
-                if not open_now or not any(changes):
-                    raise GuardError(
-                        f"{block.name} was opened, but {len(open_now)} of its {len(weights)} weights are trained by this model "
-                        f"and {sum(map(bool, changes))} moved. Was another model compiled than the one that was opened?"
-                    )
-                normal = {
-                    id(w)
-                    for one in block.layers
-                    if isinstance(one, keras.layers.BatchNormalization)
-                    for w in one.weights
-                }
-                if any(
-                    change
-                    for weight, change in zip(weights, changes, strict=True)
-                    if id(weight) in normal
-                ):
-                    raise GuardError(
-                        f"BatchNormalization of {block.name} was to stay in inference mode, but moved."
-                    )
-                moved.append(
-                    BlockChange(
-                        block.name, sum(int(np.prod(w.shape)) for w in open_now), max(changes)
-                    )
-                )
-        return moved
+                _check_unfrozen_block(block, weights, changes, trained)
+                count = sum(int(np.prod(weight.shape)) for weight in trained)
+                block_changes.append(BlockChange(block.name, count, max(changes)))
+        return block_changes
+
+
+def _check_frozen_block(block: Block, changes: Sequence[float], trained: Sequence) -> None:
+    if any(changes) or trained:
+        raise GuardError(
+            f"{block.name} must stay frozen, but {sum(map(bool, changes))} of its weights changed."
+        )
+
+
+def _check_unfrozen_block(
+    block: Block, weights: Sequence, changes: Sequence[float], trained: Sequence
+) -> None:
+    import keras
+
+    if not trained or not any(changes):
+        raise GuardError(
+            f"{block.name} was unfrozen, but this model trains {len(trained)} of its "
+            f"{len(weights)} weights and {sum(map(bool, changes))} changed. Was another model "
+            "compiled than the one that was unfrozen?"
+        )
+    normalisation = {
+        id(weight)
+        for layer in block.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+        for weight in layer.weights
+    }
+    if any(
+        change
+        for weight, change in zip(weights, changes, strict=True)
+        if id(weight) in normalisation
+    ):
+        raise GuardError(
+            f"BatchNormalization of {block.name} must stay in inference mode, but changed."
+        )

@@ -18,13 +18,8 @@ from training.calibration import calibrate_probabilities, fit_temperature, sigmo
 from training.detectors import assembly, costs, detector_files, saved_models
 from training.detectors import card as detector_card
 from training.detectors.assembly import EnsembleMember
-from training.detectors.card import (
-    BaseDescription,
-    Card,
-    SearchDescription,
-    SeedScores,
-    describe_dataset,
-)
+from training.detectors.card import Card, describe_dataset
+from training.detectors.card_fields import BaseDescription, SearchDescription, SeedScores
 from training.detectors.detector_files import LEADERBOARD_FILE
 from training.features.column_selection import compute_column_indices
 from training.features.extractor import Extractor

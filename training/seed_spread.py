@@ -9,7 +9,7 @@ from runtime import console
 from training import calibration
 from training.baselines.linear import Baseline
 from training.calibration import fit_temperature, sigmoid
-from training.detectors.card import SeedScores
+from training.detectors.card_fields import SeedScores
 from training.final_detector import FinalDetector
 from training.head_search import leaderboard
 

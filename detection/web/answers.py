@@ -13,7 +13,7 @@ from detection.predictor import Detection, Detector, PreparedImage
 from detection.provenance import claims
 from runtime import checked_json, console, html_pages, package_index
 from training.calibration import ABSTAIN
-from training.detectors.card import DatasetDescription
+from training.detectors.card_fields import DatasetDescription
 from validation.explanations import image_panels
 from validation.explanations.explainer import Explainer, SimilarFace
 

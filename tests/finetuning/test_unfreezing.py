@@ -118,7 +118,7 @@ def test_batch_statistics_that_drift_are_caught(mobilenet):
 
     guard, model = guarded(mobilenet, opened=1, watched=1, opening=open_whole)
     with pytest.raises(
-        GuardError, match="BatchNormalization of top was to stay in inference mode, but moved"
+        GuardError, match="BatchNormalization of top must stay in inference mode, but changed"
     ):
         guard.check(model)
 
@@ -145,7 +145,7 @@ def test_the_notebooks_bug_is_caught_one_model_is_opened_and_another_trained(mob
     train(model)
     with pytest.raises(
         GuardError,
-        match="top was opened, but 0 of its 5 weights are trained by this model and 0 moved",
+        match="top was unfrozen, but this model trains 0 of its 5 weights and 0 changed",
     ):
         guard.check(model)
 
@@ -156,12 +156,12 @@ def test_a_frozen_block_that_moves_is_caught(mobilenet):
     weight = frozen.layers[0].weights[0]
     weight.assign(weight + 1e-6)
     with pytest.raises(
-        GuardError, match=f"{frozen.name} was to stay frozen, but 1 of its weights moved"
+        GuardError, match=f"{frozen.name} must stay frozen, but 1 of its weights changed"
     ):
         guard.check(model)
 
 
 def test_more_blocks_opened_than_asked_for_are_caught(mobilenet):
     guard, model = guarded(mobilenet, opened=3, watched=2)
-    with pytest.raises(GuardError, match="block15 was to stay frozen"):
+    with pytest.raises(GuardError, match="block15 must stay frozen"):
         guard.check(model)

@@ -12,7 +12,8 @@ import numpy as np
 
 from runtime import console
 from training import onnx_models
-from training.detectors.card import Card, InferenceCost
+from training.detectors.card import Card
+from training.detectors.card_fields import InferenceCost
 
 COST_FIGURE_FILE = "accuracy-latency.png"
 

@@ -15,7 +15,8 @@ from training.baselines import linear
 from training.baselines.linear import Baseline
 from training.calibration import calibrate_probabilities
 from training.detectors import costs, saved_models
-from training.detectors.card import BaselineDescription, Card, write_card
+from training.detectors.card import Card, write_card
+from training.detectors.card_fields import BaselineDescription
 from training.features.extractor import Extractor
 
 if TYPE_CHECKING:

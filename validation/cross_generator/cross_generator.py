@@ -13,8 +13,8 @@ from training.dataset import Dataset
 from training.features import feature_cache
 from training.features.extractor import Extractor
 from validation.cross_generator import outcomes, plan, report
-from validation.cross_generator.outcomes import HeadOutcome
-from validation.cross_generator.plan import Experiment, SourceImages
+from validation.cross_generator.head_results import HeadOutcome
+from validation.cross_generator.plan import Experiment, ImageSource, SourceImages
 from validation.cross_generator.results import CrossGeneratorResult
 from validation.cross_generator.settings import CrossGeneratorSettings
 from validation.cross_generator.task import BaseFeatures, ReprocessedFeatures
@@ -94,8 +94,23 @@ def compute_base_features(
         )
         passes, views = passes + more.forward_passes, more.values
     processed = {}
-    for source in images.sources if settings.history_control else ():
-        how = source_processing.estimate_source_processing(
+    if settings.history_control:
+        processed, more_passes = _compute_reprocessed(data, images, extractor, settings)
+        passes += more_passes
+    console.print_message(
+        f"{settings.base}: {passes} forward passes, {plain.values.shape[2]} features an image."
+    )
+    # The mean of a linear head's scores is its score of the mean.
+    return BaseFeatures(plain.columns, plain.values.mean(axis=1), views, processed)
+
+
+def _compute_reprocessed(
+    data: Dataset, images: SourceImages, extractor: Extractor, settings: CrossGeneratorSettings
+) -> tuple[dict[ImageSource, ReprocessedFeatures], int]:
+    """Return, by source, the other class's features with its processing, and the passes needed."""
+    processed, passes = {}, 0
+    for source in images.sources:
+        processing = source_processing.estimate_source_processing(
             [images.records[row] for row in images.rows([source], *splits.SPLITS)]
         )
         others = np.flatnonzero(images.label != images.label[images.rows([source], "train")[0]])
@@ -104,19 +119,13 @@ def compute_base_features(
             [images.records[row] for row in others],
             extractor,
             settings.test_views,
-            how,
+            processing,
         )
-        values = np.full_like(plain.values[:, 0], np.nan)
+        values = np.full((len(images.records), table.values.shape[2]), np.nan, np.float32)
         values[others] = table.values.mean(axis=1)
-        passes, processed[source] = (
-            passes + table.forward_passes,
-            ReprocessedFeatures(how.name, values),
-        )
-    console.print_message(
-        f"{settings.base}: {passes} forward passes, {plain.values.shape[2]} features an image."
-    )
-    # The mean of a linear head's scores is its score of the mean.
-    return BaseFeatures(plain.columns, plain.values.mean(axis=1), views, processed)
+        passes += table.forward_passes
+        processed[source] = ReprocessedFeatures(processing.name, values)
+    return processed, passes
 
 
 def evaluate_experiments(

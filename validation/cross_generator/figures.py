@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from runtime import plotting
-from validation.cross_generator.outcomes import HeadOutcome
+from validation.cross_generator.head_results import HeadOutcome
 
 
 def plot_auc_heat_map(rows: Sequence[HeadOutcome]) -> bytes:

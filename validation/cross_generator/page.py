@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runtime import html_pages
 from validation.cross_generator import results
-from validation.cross_generator.outcomes import FalseAlarms, GeneratorResult, HeadOutcome
+from validation.cross_generator.head_results import FalseAlarms, GeneratorResult, HeadOutcome
 from validation.cross_generator.results import CrossGeneratorResult
 from validation.metrics.estimates import Estimate
 from validation.metrics.intervals import BOOTSTRAP_REPLICATES, CONFIDENCE_LEVEL

@@ -8,7 +8,7 @@ from runtime import atomic_files, console
 from training import tensorboard_logs
 from validation import plain_json
 from validation.cross_generator import figures, page, results
-from validation.cross_generator.outcomes import FalseAlarms, GeneratorResult, HeadOutcome
+from validation.cross_generator.head_results import FalseAlarms, GeneratorResult, HeadOutcome
 from validation.cross_generator.results import CrossGeneratorResult
 from validation.metrics.estimates import Estimate
 

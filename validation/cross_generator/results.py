@@ -10,7 +10,7 @@ from data_collection.images import canonical
 from runtime import library_versions, options
 from training.bases.weights import BaseWeights
 from training.dataset import Dataset
-from validation.cross_generator.outcomes import GeneratorResult, HeadOutcome
+from validation.cross_generator.head_results import GeneratorResult, HeadOutcome
 from validation.cross_generator.plan import SourceImages
 from validation.cross_generator.settings import CrossGeneratorSettings
 from validation.metrics.intervals import BOOTSTRAP_REPLICATES, CONFIDENCE_LEVEL

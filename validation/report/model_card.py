@@ -24,11 +24,8 @@ HUB_METRIC_NAMES = {
 
 
 def render_model_card(report: ValidationReport) -> str:
-    card, data, band = report.card, report.data, report.card.calibration
-    counts = ", ".join(
-        f"{part}: {' and '.join(f'{images[label]:,} {label}' for label in LABELS)}"
-        for part, images in card.dataset.images.items()
-    )
+    """Render README.md, the model card of the Hugging Face hub."""
+    card = report.card
     lines = [
         *_render_front_matter(report),
         f"# {card.name}",
@@ -36,44 +33,68 @@ def render_model_card(report: ValidationReport) -> str:
         *([f"> **{card.banner}**", ""] if card.banner else []),
         "Tells AI-generated faces from photographs. Made with Telltale.",
         "",
-        "## What it can do",
-        "",
-        *(f"{sentence}\n" for sentence in report.verdict),
-        f"| metric on {data.name}, 95% interval | "
-        + " | ".join(each.name for each in report.verdicts)
-        + " |",
-        "|---|" + "---|" * len(report.verdicts),
-        *(
-            f"| {name} | "
-            + " | ".join(str(each.estimates[name]) for each in report.verdicts)
-            + " |"
-            for name in MODEL_CARD_METRICS
-        ),
-        "",
+        *_render_performance(report),
         "## Do not use it for",
         "",
         *(f"- {limit}" for limit in report.limits),
         "",
+        *_render_usage(report),
+        *_render_provenance(report),
+    ]
+    return "\n".join(lines)
+
+
+def _render_performance(report: ValidationReport) -> list[str]:
+    results = report.verdicts
+    names = " | ".join(result.name for result in results)
+    rows = (
+        f"| {name} | {' | '.join(str(result.estimates[name]) for result in results)} |"
+        for name in MODEL_CARD_METRICS
+    )
+    return [
+        "## What it can do",
+        "",
+        *(f"{sentence}\n" for sentence in report.verdict),
+        f"| metric on {report.data.name}, 95% interval | {names} |",
+        "|---|" + "---|" * len(results),
+        *rows,
+        "",
+    ]
+
+
+def _render_usage(report: ValidationReport) -> list[str]:
+    band = report.card.calibration
+    return [
         "## How to use it",
         "",
-        f"Pixels of 0 to 255, {card.image_size} px square, in; the probability of *generated* out. Under {band.real_below:.3f} "
-        f"the answer is real, from {band.generated_above:.3f} on generated, and “can't tell” between.",
+        f"Pixels of 0 to 255, {report.card.image_size} px square, in; the probability of "
+        f"*generated* out. Under {band.real_below:.3f} the answer is real, from "
+        f"{band.generated_above:.3f} on generated, and “can't tell” between.",
         "",
         "```python",
         "import keras",
         'detector = keras.saving.load_model("detector.keras")',
         "```",
         "",
+    ]
+
+
+def _render_provenance(report: ValidationReport) -> list[str]:
+    card = report.card
+    counts = ", ".join(
+        f"{part}: {' and '.join(f'{images[label]:,} {label}' for label in LABELS)}"
+        for part, images in card.dataset.images.items()
+    )
+    return [
         "## How it was made",
         "",
         f"- Base: {card.base.name}, {card.base.note}.",
         f"- Search: {card.search.trials} trials of {card.search.tuner}.",
         f"- Images: {counts}. Fingerprint of the data set: `{card.dataset.fingerprint[:16]}`.",
-        *_describe_hold_out(data),
+        *_describe_hold_out(report.data),
         f"- Libraries: {', '.join(map(' '.join, card.versions.items()))}.",
         "",
     ]
-    return "\n".join(lines)
 
 
 def _describe_hold_out(data: EvaluationSet) -> list[str]:

@@ -66,63 +66,19 @@ class ValidationReport:
 
 
 def build_metrics_json(report: ValidationReport) -> dict[str, Any]:
-    """metrics.json: every number of the page, and what is needed to make it again; the same from
-    one run to the next."""
-    card, data = report.card, report.data
-    numbers = {
+    """Build metrics.json: every number of the page, and what is needed to reproduce it.
+
+    It is the same from one run to the next.
+    """
+    card = report.card
+    return {
         "model": card.name,
         "model_sha256": card.sha256,
         "banner": card.banner,
-        "judged_on": {
-            "name": data.name,
-            "images": _count_per_label(report.judged.labels),
-            "groups": len(np.unique(report.judged.groups)),
-            "not_judged": [{"file": file, "reason": reason} for file, reason in data.refused],
-            "opened": data.opened and {"times": data.opened[0], "detectors": data.opened[1]},
-            "one_source_each": data.one_source_each,
-            "overlap_with_training": data.overlap,
-            "not_checked": data.unchecked,
-            "hold_out_sha256": card.dataset.hold_out_sha256 if data.opened else None,
-        },
+        "judged_on": _build_data_json(report),
         "verdict": report.verdict,
         "calibration": card.calibration,
-        "detectors": {
-            each.name: {
-                "threshold": each.judged.threshold,
-                "metrics": each.estimates,
-                "delong": each.delong,
-                "confusion": each.judged.confusion,
-            }
-            for each in report.verdicts
-        },
-        "breakdowns": report.breakdowns,
-        "doubt": report.doubts,
-        "reliability": list(compute_reliability_bins(report.judged)),
-        "ece_of_a_calibrated_detector": compute_chance_calibration_error(report.judged),
-        "most_wrong": {
-            label: [
-                {"file": each.file, "source": each.source, "probability": each.probability}
-                for each in images
-            ]
-            for label, images in report.wrong.items()
-        },
-        "robustness": report.robustness
-        and {
-            "images": report.robustness.images,
-            "conditions": [report.robustness.clean, *report.robustness.conditions],
-            "most_biased": report.robustness.biased and report.robustness.biased.name,
-        },
-        "comparison": report.comparison,
-        "explanations": {
-            "checks": report.explained.checks,
-            "neighbours": report.explained.purities,
-        },
-        "negative_controls": {
-            "shuffled_labels": report.explained.shuffled,
-            "two_sources": report.sources,
-        },
-        "audit": report.audit
-        and {"verdict": report.audit.status, "fingerprint": report.audit.fingerprint},
+        **_build_result_json(report),
         "limits": report.limits,
         "data_of_the_training": card.dataset,
         "base": card.base,
@@ -135,7 +91,65 @@ def build_metrics_json(report: ValidationReport) -> dict[str, Any]:
         "versions": card.versions,
         "command": report.command,
     }
-    return numbers
+
+
+def _build_data_json(report: ValidationReport) -> dict[str, Any]:
+    data = report.data
+    return {
+        "name": data.name,
+        "images": _count_per_label(report.judged.labels),
+        "groups": len(np.unique(report.judged.groups)),
+        "not_judged": [{"file": file, "reason": reason} for file, reason in data.refused],
+        "opened": data.opened and {"times": data.opened[0], "detectors": data.opened[1]},
+        "one_source_each": data.one_source_each,
+        "overlap_with_training": data.overlap,
+        "not_checked": data.unchecked,
+        "hold_out_sha256": report.card.dataset.hold_out_sha256 if data.opened else None,
+    }
+
+
+def _build_result_json(report: ValidationReport) -> dict[str, Any]:
+    robustness = report.robustness
+    return {
+        "detectors": {result.name: _build_detector_json(result) for result in report.verdicts},
+        "breakdowns": report.breakdowns,
+        "doubt": report.doubts,
+        "reliability": list(compute_reliability_bins(report.judged)),
+        "ece_of_a_calibrated_detector": compute_chance_calibration_error(report.judged),
+        "most_wrong": {
+            label: [
+                {"file": panel.file, "source": panel.source, "probability": panel.probability}
+                for panel in panels
+            ]
+            for label, panels in report.wrong.items()
+        },
+        "robustness": robustness
+        and {
+            "images": robustness.images,
+            "conditions": [robustness.clean, *robustness.conditions],
+            "most_biased": robustness.biased and robustness.biased.name,
+        },
+        "comparison": report.comparison,
+        "explanations": {
+            "checks": report.explained.checks,
+            "neighbours": report.explained.purities,
+        },
+        "negative_controls": {
+            "shuffled_labels": report.explained.shuffled,
+            "two_sources": report.sources,
+        },
+        "audit": report.audit
+        and {"verdict": report.audit.status, "fingerprint": report.audit.fingerprint},
+    }
+
+
+def _build_detector_json(result: DetectorResult) -> dict[str, Any]:
+    return {
+        "threshold": result.judged.threshold,
+        "metrics": result.estimates,
+        "delong": result.delong,
+        "confusion": result.judged.confusion,
+    }
 
 
 def _count_per_label(labels: np.ndarray) -> dict[str, int]:

@@ -29,12 +29,8 @@ from training.bases.loaded_base import LoadedBase
 from training.calibration import Calibration, Scores
 from training.detectors import assembly, saved_models
 from training.detectors import card as detector_card
-from training.detectors.card import (
-    BaseDescription,
-    Card,
-    DatasetDescription,
-    SearchDescription,
-)
+from training.detectors.card import Card
+from training.detectors.card_fields import BaseDescription, DatasetDescription, SearchDescription
 from training.features import layout
 
 SIDE, SIZE = 96, 64

@@ -8,7 +8,7 @@ from PIL import Image
 
 from training import onnx_models
 from training.detectors import costs
-from training.detectors.card import InferenceCost
+from training.detectors.card_fields import InferenceCost
 
 
 def priced(**rows: tuple[float, float]) -> dict[str, tuple[float, InferenceCost]]:

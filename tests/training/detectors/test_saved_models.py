@@ -10,7 +10,7 @@ from runtime import console
 from training.bases import weights
 from training.detectors import card as detector_card
 from training.detectors import saved_models
-from training.detectors.card import BaseDescription
+from training.detectors.card_fields import BaseDescription
 
 
 @pytest.fixture

@@ -16,11 +16,7 @@ from toys.features import (
     make_toy_spec,
 )
 from training import fitting
-from training.features.column_selection import (
-    compute_column_indices,
-    list_choices,
-    select_columns,
-)
+from training.features.column_selection import compute_column_indices, list_choices, select_columns
 from training.features.training_features import OTHER_GENERATOR_TARGET, SplitFeatures
 from training.head_search import batched_training, head_trainer, heads
 from training.head_search.head_spec import HeadSpec
