@@ -1,5 +1,4 @@
-"""collect(): sources -> originals, canonical pictures and manifest rows -> groups -> frozen splits
--> summary -> audit."""
+"""Collect a data set: sources, ingestion, groups, frozen splits, summary, audit."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -120,7 +119,7 @@ def collect_sources(
 def _retry_blank_images(
     found: Sequence[CandidateFace], records: Sequence[FaceRecord]
 ) -> list[CandidateFace]:
-    """What takes the place of drawn faces that came out in a single colour."""
+    """Return replacements of generated faces that came out in a single colour."""
     reasons = {
         (record.label, record.source, record.file): record.reason for record in records
     }  # the last one counts

@@ -24,7 +24,7 @@ class AuditSettings:
     """Folder of TensorBoard's logs."""
 
     seed: int = 0
-    """Of the cross-validation and the bootstrap."""
+    """Random seed of the cross-validation and the bootstrap."""
 
     def __post_init__(self) -> None:
         options.check_ranges(self, seed=(0, 2**31 - 1))

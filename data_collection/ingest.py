@@ -1,4 +1,4 @@
-"""What happens to one offered image after the other: examined, accepted or rejected with a reason,
+"""Ingest offered images one by one: examined, accepted or rejected with a reason,
 written, then a row."""
 
 import concurrent.futures

@@ -51,7 +51,7 @@ class GenerationSettings:
     """`dpm++`, `unipc`, `euler-a`, `ddim`, `lcm`, `tcd`, or `own`: what the model came with."""
 
     negative_prompt: str = ""
-    """What images should not show; empty by default, because long lists often make faces worse."""
+    """Negative prompt: what images should not show; empty by default, because long lists often make faces worse."""
 
     generation_size: int = 512
     """Side of generated images, in pixels; a multiple of 8."""

@@ -23,7 +23,7 @@ PIXELS_ARRAY, FROZEN_FEATURES_ARRAY = "pixels", "frozen"
 
 @dataclass(frozen=True)
 class Boundary:
-    """What a tail starts from.
+    """Inputs of a tail.
 
     Attributes:
         tap: the tap that the opened blocks stand on; empty if they begin at the pixels.

@@ -1,4 +1,4 @@
-"""What trials are ranked by: the log loss that calibration leaves."""
+"""Calibrated loss, by which depth trials are ranked: the log loss after calibration."""
 
 import math
 

@@ -54,7 +54,7 @@ size, label smoothing and augmentation."""
     is left as it is."""
 
     precision: Precision = "auto"
-    """What opened blocks calculate with while they are trained: auto is mixed_bfloat16 on GPUs that
+    """Number format of unfrozen blocks during training: auto is mixed_bfloat16 on GPUs that
     are fast with it."""
 
     disk: float = 10

@@ -53,7 +53,7 @@ ERRNO_ADVICE = {
         "name another place",
     ),
 }
-"""What a person can do about a failure of the file system."""
+"""Advice for each failure of the file system."""
 
 ERRNOS_MATCHED_BY_MESSAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """Failures that native code, TensorFlow's and HDF5's, raises in types of its own, with the system's

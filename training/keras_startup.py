@@ -11,7 +11,7 @@ from runtime import console
 
 SUPPORTED_BACKENDS = ("tensorflow", "jax")
 MIN_KERAS_VERSION = (3, 15, 1)
-"""Of Keras: earlier ones open crafted model files (CVE-2026-12570)."""
+"""Oldest version of Keras: earlier ones open crafted model files (CVE-2026-12570)."""
 
 
 @contextlib.contextmanager

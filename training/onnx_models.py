@@ -68,7 +68,7 @@ def export_onnx(model: "keras.Model", path: Path) -> None:
 
 
 def _convert_erfc(graph, node, name: str, _) -> None:
-    """Of TensorFlow's gelu: ONNX and tf2onnx have the error function alone, and 1 less it is the
+    """Convert erfc of TensorFlow's gelu: ONNX and tf2onnx have the error function alone, and 1 less it is the
     complementary one."""
     shape, kind = graph.get_shape(node.output[0]), graph.get_dtype(node.output[0])
     graph.remove_node(name)

@@ -46,7 +46,7 @@ class RunFolders:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRun:
-    """What all steps of one training command share.
+    """Values that all steps of one training command share.
 
     Attributes:
         name: of the detector to be saved.

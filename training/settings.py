@@ -17,7 +17,7 @@ TrainerName = Literal["batched", "keras"]
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
-    """What decides a search over heads, apart from the features.
+    """Settings that determine a search over heads, apart from the features.
 
     Attributes:
         trainer: "batched" trains many trials at once in NumPy, "keras" one after the other.
@@ -101,7 +101,7 @@ the package index. `imagenet`: Keras only. `package`: package index only. `rando
 tests. Or the path of a file or a folder."""
 
     engine: Literal["auto", "onnxruntime", "keras", "ray"] = "auto"
-    """What runs the bases. `auto`: ONNX Runtime on a CPU, Keras on a GPU. `ray`: ONNX Runtime on \
+    """Runtime of the bases. `auto`: ONNX Runtime on a CPU, Keras on a GPU. `ray`: ONNX Runtime on \
 every core of a Ray cluster (docs/scale.md)."""
 
     accept_shortcuts: bool = False

@@ -10,7 +10,7 @@ from benchmarks.measuring import Measurement, measure_seconds, measure_sgemm_gfl
 from training.onnx_models import OnnxRunner
 
 MOBILENET_V2_MULTIPLICATIONS = 300e6
-"""Of MobileNetV2 for one image of 224 px (Sandler et al. 2018, table 4); they grow with the image's
+"""Operations of MobileNetV2 for one image of 224 px (Sandler et al. 2018, table 4); they grow with the image's
 area."""
 
 

@@ -265,7 +265,7 @@ def measure_recipe(recipe: Recipe, folder: Path, out: Path) -> dict:
 def compute_inner_scores(
     images: SourceImages, features: BaseFeatures, settings: CrossGeneratorSettings
 ) -> dict[str, float]:
-    """What a recipe is worth to somebody who has never seen one generator, by its name, judged
+    """Score a recipe for somebody who has never seen one generator, by its name, judged
     without any hold-out.
 
     The mean of two: AUC on each other generator, left out as well, and AUC on each other

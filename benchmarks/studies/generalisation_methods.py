@@ -47,7 +47,7 @@ LUMA_WEIGHTS = (0.299, 0.587, 0.114)
     3e-5,
     1e-3,
 )
-"""Of fine-tuning: the tap that the opened blocks stand on (MobileNetV2: block14, block15, block16
+"""The tap of fine-tuning that the unfrozen blocks stand on (MobileNetV2: block14, block15, block16
 and top are opened)."""
 
 ACTIVATIONS_TAP = "activations"
@@ -81,7 +81,7 @@ class TapsAndFrequenciesExtractor(Extractor):
         ), columns + mine
 
     def _strengths(self, pixels: "keras.KerasTensor") -> list[tuple["keras.KerasTensor", str]]:
-        """What to pool, and how: the size of every frequency, and its deviation with its sign."""
+        """Return what to pool, and how: the size of every frequency, and its deviation with its sign."""
         import keras
 
         waves = keras.layers.Conv2D(

@@ -1,4 +1,4 @@
-"""What drawing needs, for the table that is shown first: packages, model, GPU with a guess at the hours, disk."""
+"""Requirements of generation: packages, model, GPU with an estimate of the hours, disk space."""
 
 import shutil
 from importlib.util import find_spec
@@ -27,7 +27,7 @@ FREE_DISK_FACTOR = 1.2
 """So many times what is wanted has to be free."""
 
 STORED_BYTES_PER_PIXEL = 3
-"""Of an original and its canonical copy, with room to spare; PNG files of photographs take under two."""
+"""Bytes of an original and its canonical copy, with a margin; PNG photographs take under two."""
 
 
 def list_model_requirements(

@@ -42,7 +42,7 @@ class FaceGenerator(Protocol):
 
     @property
     def environment(self) -> Mapping[str, object]:
-        """What `drawn_with` records beside the settings: revision, dtype, device, versions.
+        """Return what `drawn_with` records beside the settings: revision, dtype, device, versions.
 
         Loads the model if it is not loaded yet.
         """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What lies beside a drawn face: how it was made."""
+    """Provenance of a pregenerated face, stored beside it."""
 
     prompt: str
     seed: int | None

@@ -9,7 +9,7 @@ CANDIDATES_PER_RAY_TASK = 16
 
 
 class GenerationWorker:
-    """What one worker does; it loads the model once."""
+    """A Ray worker that generates images; it loads the model once."""
 
     def __init__(self, asked: RequestedSource):
         self.asked = asked

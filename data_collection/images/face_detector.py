@@ -39,7 +39,7 @@ MIN_SECOND_FACE_RATIO = 0.5
 smaller."""
 
 CROP_SIDE_PER_FACE_SIDE = 1.0
-"""Of the square, in sides of the face; one number for both classes. At 1 only one picture in twenty
+"""Side of the square, in sides of the face; one number for both classes. At 1 only one picture in twenty
 is too narrow for it; at 1.3 every second photograph and two in five generated ones are, and there
 the margin differs by class after all.
 """

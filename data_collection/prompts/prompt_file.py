@@ -31,7 +31,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class PromptRequest:
-    """What a writer is asked for.
+    """Request to a prompt writer.
 
     Attributes:
         settings: how many, in which style, by which model.

@@ -70,7 +70,7 @@ def _parse_writer(settings: PromptSettings) -> tuple[str, str]:
 
 
 def list_prompt_requirements(settings: PromptSettings, folder: Path) -> list[Requirement]:
-    """What must be there before the missing prompts can be written; nothing if none is missing.
+    """List the requirements for writing the missing prompts; none if no prompt is missing.
 
     Raises:
         PlainError: no such writer, or the prompts that are there are damaged.

@@ -20,7 +20,7 @@ INSTRUCTION_BY_STYLE = {
 }
 
 MAX_PROMPT_CHARACTERS = 1000
-"""Of any prompt: three times what CLIP reads."""
+"""Maximal length of a prompt: three times what CLIP reads."""
 
 PROMPTS_PER_REQUEST = 10
 """Prompts asked for in one request; longer lists repeat themselves and lose more when one is cut."""
@@ -29,7 +29,7 @@ MAX_FRUITLESS_ANSWERS = 3
 """Answers in a row that may bring nothing new before `gpt` gives up."""
 
 KNOWN_PROMPTS_PER_REQUEST = 60
-"""Of the prompts that there are, so many of the latest are named in a request."""
+"""Number of the latest prompts that a request names."""
 
 MINOR_PATTERN = re.compile(
     r"\b(child|kid|boy|girl|baby|infant|toddler|newborn|teen|adolescent|school(boy|girl))"

@@ -37,7 +37,7 @@ KAGGLE_STATUS_MESSAGES = {
     404: "has no such data set or version; look at {page}",
     429: "had too many requests; wait a while and run again",
 }
-"""What Kaggle's answers mean, by HTTP status."""
+"""Meaning of Kaggle's answers by HTTP status."""
 
 
 class KaggleUnreachable(Exception):
@@ -46,7 +46,7 @@ class KaggleUnreachable(Exception):
 
 @dataclass(frozen=True)
 class KaggleRequest:
-    """What COUNT@OWNER/NAME/versions/N asks for.
+    """Parsed argument COUNT@OWNER/NAME/versions/N.
 
     Attributes:
         count: how many photographs; None for all of them.

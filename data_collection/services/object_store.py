@@ -23,7 +23,7 @@ FILESYSTEM_PACKAGES = {
     **dict.fromkeys(("gs", "gcs"), "gcsfs: pip install gcsfs"),
     **dict.fromkeys(("az", "abfs", "abfss"), "adlfs: pip install adlfs"),
 }
-"""What opens a store; of the others, fsspec knows the package."""
+"""Package that opens each kind of store; fsspec knows those of other kinds."""
 
 
 # By name, because the packages that raise these need not be installed.

@@ -63,7 +63,7 @@ MESSAGE_BY_ERROR_CLASS = {
     "APIStatusError": "{service} refuses the request ({status}){said}. Check {option}, or give {instead}.",
     "OpenAIError": "{service} cannot be asked with these settings. Check the variables OPENAI_..., or give {instead}.",
 }
-"""What each error of the library means for a person; an error's own class stands before its bases."""
+"""Message for each error of the library; an error's own class stands before its bases."""
 
 
 class UnusableAnswer(Exception):
@@ -76,7 +76,7 @@ class ModerationRefusal(UnusableAnswer):
 
 @dataclass(frozen=True)
 class OpenAICall:
-    """What is asked of which model, for the request and for the sentences about its failure.
+    """A request to a model, for the call and for messages about its failure.
 
     Attributes:
         model: its name.

@@ -39,7 +39,7 @@ class GeneratedFace:
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """What one face is generated from.
+    """Input of one generation.
 
     Attributes:
         photo: the upright square of a photograph; None if the generator needs none.

@@ -1,4 +1,4 @@
-"""What of a picture a base is shown at one input size: the picture itself, or what blurring takes
+"""Inputs of a base at one input size: the picture itself, or what blurring takes
 out of it.
 
 Built from layers that export to every format and that Keras loads without our code.
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import keras
 
 BLUR_SIGMA_PX, RESIDUAL_GAIN, RESIDUAL_GREY_LEVEL = 1.0, 4.0, 128.0
-"""Of the residual: deviation of the blur in pixels, amplification, and the level that stands for
+"""Parameters of the residual: deviation of the blur in pixels, amplification, and the level that stands for
 nothing."""
 
 
@@ -73,7 +73,7 @@ def resize_pixels(
 
 
 def compute_residual(pixels: "keras.KerasTensor") -> "keras.KerasTensor":
-    """What a picture of 0..255 loses by blurring: noise, grain, the traces of upsampling; not who
+    """Return what a picture of 0..255 loses by blurring: noise, grain, the traces of upsampling; not who
     is seen on it.
 
     Amplified by GAIN around GREY, and cut off at 0 and 255.

@@ -24,7 +24,7 @@ RANDOM_WEIGHTS_ID = "random-2"
 
 
 NAME_WEIGHTS_ADVICE = "name a weights file or folder with --weights PATH"
-"""What can be done for a base that no package carries."""
+"""Advice for a base that no package carries."""
 
 
 @dataclass(frozen=True)

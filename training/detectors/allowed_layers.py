@@ -1,4 +1,4 @@
-"""What a detector's config.json may name: the classes that Telltale's detectors are made of, and
+"""Classes that a detector's config.json may name: those that Telltale's detectors are made of, and
 nothing else.
 
 The table was read off the configs of every row of BASE_MODELS joined with heads, and of every row
@@ -72,7 +72,7 @@ UNBOUNDED_NUMBER_KEYS = ("seed", "shared_object_id")
 
 
 def find_config_fault(config: Any) -> str:
-    """What is wrong with a parsed config.json, as the end of a sentence; empty if nothing is."""
+    """Return what is wrong with a parsed config.json, as the end of a sentence; else empty."""
     for value, depth, key in _walk_config(config):
         if depth > MAX_CONFIG_DEPTH:
             return f"has a config.json of more than {MAX_CONFIG_DEPTH} levels"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DetectorParts:
-    """What fine-tuning starts from; every trial begins with `restore_weights`.
+    """Parts of a saved detector, where fine-tuning starts; every trial begins with `restore_weights`.
 
     Attributes:
         folder: of the saved detector.

@@ -25,7 +25,7 @@ MAX_MEMBER_BYTES = {
     CONFIG_MEMBER: 5_000_000,
     WEIGHTS_MEMBER: 1_000_000_000,
 }
-"""What the archive holds, no more and no less, and the most bytes of each. Our largest config has
+"""Members that the archive must hold, no others, and the maximal bytes of each. Our largest config has
 half a million."""
 
 

@@ -56,7 +56,7 @@ class Extractor:
         self.width = self.columns[-1].stop
 
     def identity(self) -> list:
-        """What decides a feature, besides the image and the libraries: change any of it and nothing
+        """Return what determines a feature, besides the image and the libraries: change any of it and nothing
         old is read."""
         what = [self.weights.base, self.weights.sha256, self.sizes, self.side]
         return [*what, canonical.CANONICALISER_VERSION, FEATURE_LAYOUT_VERSION, self.signals]
@@ -119,7 +119,7 @@ class Extractor:
 
 
 def list_engine_versions(engine: str) -> list[str]:
-    """Of the libraries that a feature goes through: Pillow decodes and resizes, the engine adds up
+    """List the versions of the libraries that a feature depends on: Pillow decodes and resizes, the engine adds up
     in an order of its own."""
     names = ("pillow", "keras", "tensorflow") if engine == "keras" else ("pillow", "onnxruntime")
     return [

@@ -35,7 +35,7 @@ class Column:
 
     @property
     def shown(self) -> tuple[int, str]:
-        """What the base was given: input size and signal."""
+        """Input of the base: size and signal."""
         return self.size, self.signal
 
     @property

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class RayFeatureWorker:
-    """What a core of the cluster does; made there once."""
+    """A Ray worker on one core of the cluster; made there once."""
 
     def __init__(
         self,

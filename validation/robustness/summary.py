@@ -1,4 +1,4 @@
-"""measure(): a sample of the judged images is passed on in every way, and judged again."""
+"""Measure the metrics of a sample of the images under every distortion."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
