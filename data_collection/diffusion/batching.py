@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from data_collection.diffusion import compute_device
-from data_collection.diffusion.pipeline_loader import LoadedPipeline
+from data_collection.diffusion.pipeline_cache import LoadedPipeline
 from runtime import console
 
 Item = TypeVar("Item")

@@ -4,11 +4,11 @@ import functools
 import os
 import textwrap
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from data_collection.diffusion import compute_device, model_location
 from data_collection.diffusion.model_location import ModelLocation
+from data_collection.diffusion.pipeline_cache import PIPELINE_CACHE, LoadedPipeline
 from data_collection.settings import GenerationSettings
 from runtime import console
 
@@ -32,50 +32,6 @@ PROMPT_EMBEDDING_NAMES = (
 
 # The smaller download of half precision where the model has one; for single precision only where no other is.
 WEIGHT_VARIANTS = {"float16": ("fp16", None), "float32": (None, "fp16")}
-
-
-@dataclass(kw_only=True)
-class LoadedPipeline:
-    """A loaded model.
-
-    Attributes:
-        pipeline: the pipeline of diffusers.
-        device: "cuda:0", "mps" or "cpu".
-        environment: the part of `drawn_with` known only after loading: revision, dtype, device,
-            versions.
-        batch_size: images generated at a time; halved when they do not fit into memory.
-        encode_prompt: returns a prompt's embeddings by the keyword under which `pipeline` takes
-            them, and caches them; None for an autoencoder alone.
-    """
-
-    pipeline: object
-    device: str
-    environment: Mapping[str, object]
-    batch_size: int
-    encode_prompt: Callable[[str], Mapping[str, object]] | None = None
-
-
-class PipelineCache:
-    """Keeps the pipeline that was loaded last; only one, because two may not fit into memory."""
-
-    def __init__(self) -> None:
-        self._pipelines: dict[object, LoadedPipeline] = {}
-
-    def __len__(self) -> int:
-        return len(self._pipelines)
-
-    def get(self, key: object, load: Callable[[], LoadedPipeline]) -> LoadedPipeline:
-        """Return the pipeline under `key`; if another one is cached, drop it first, then load."""
-        if key not in self._pipelines:
-            self._pipelines.clear()
-            self._pipelines[key] = load()
-        return self._pipelines[key]
-
-    def clear(self) -> None:
-        self._pipelines.clear()
-
-
-PIPELINE_CACHE = PipelineCache()
 
 
 def load_pipeline(generation: GenerationSettings, revision: str = "") -> LoadedPipeline:

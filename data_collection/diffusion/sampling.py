@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from PIL import Image
 
-from data_collection.diffusion.pipeline_loader import LoadedPipeline
+from data_collection.diffusion.pipeline_cache import LoadedPipeline
 from data_collection.settings import GenerationSettings
 
 

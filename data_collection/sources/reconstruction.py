@@ -7,75 +7,33 @@ size are those of the photograph (Guillaro et al. 2025, arXiv 2412.17671, train 
 import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
 
 from data_collection.dataset import stored_images
 from data_collection.dataset.manifest import FaceRecord
-from data_collection.diffusion import batching, pipeline_loader, sampling
-from data_collection.diffusion.pipeline_loader import LoadedPipeline
 from data_collection.generation import diffusion_request, diffusion_requirements
 from data_collection.generation.diffusion_request import (
     DEFAULT_GENERATED_COUNT,
     MAX_SEED_RETRIES,
     RETRY_SEED_STEP,
 )
-from data_collection.generation.diffusion_requirements import DECODER_COST_IN_PASSES
 from data_collection.generation.face_generator import GeneratorInput
-from data_collection.images import decode
+from data_collection.generation.reconstruction_generator import (
+    RECONSTRUCTION_PROMPT,
+    ReconstructionGenerator,
+    compute_reconstruction_side,
+    count_reconstruction_passes,
+    decode_square,
+    load_reconstruction_pipeline,
+    reconstruct_images,
+)
 from data_collection.requirement import Requirement
 from data_collection.settings import CollectionSettings, GenerationSettings
 from data_collection.source_types import CandidateFace, Source, SourceArgument, SourceRequest
 from runtime import console
-
-RECONSTRUCTION_PROMPT = "a photo of a face"
-"""The prompt of redrawn photographs. It is not in the `prompt` of their rows: a prompt that all
-share would put them all into one group."""
-
-AUTOENCODER_STRIDE_PX = 8
-"""Autoencoders downsample by this factor; sides are multiples of it."""
-
-
-@dataclass(frozen=True)
-class ReconstructionGenerator:
-    """The FaceGenerator that starts from a square photograph, and with a strength from a seed too.
-
-    Attributes:
-        generation: the model, the strength and so on.
-        revision: the commit on the hub; the newest if empty.
-    """
-
-    generation: GenerationSettings
-    revision: str = ""
-
-    def check(self) -> None:
-        diffusion_request.check_scheduler(self.generation)
-        strength, steps = self.generation.strength, self.generation.steps
-        if strength and not int(steps * strength):
-            raise console.PlainError(
-                f"--strength {strength} of --steps {steps} leaves no step to run; give "
-                f"--strength 0 for the autoencoder alone, or at least {1 / steps:.2g}."
-            )
-
-    def generate(self, inputs: Sequence[GeneratorInput]) -> Iterator[bytes]:
-        """Yield one PNG per photograph; all photographs have one size."""
-        loaded = load_reconstruction_pipeline(self.generation, self.revision)
-        yield from batching.generate_in_batches(
-            inputs,
-            loaded,
-            lambda batch: reconstruct_images(
-                loaded,
-                self.generation,
-                [face_input.load_photo() for face_input in batch],
-                [face_input.seed for face_input in batch],
-            ),
-        )
-
-    @property
-    def environment(self) -> Mapping[str, object]:
-        return load_reconstruction_pipeline(self.generation, self.revision).environment
 
 
 def make_reconstruction_source_name(argument: str, settings: CollectionSettings) -> str:
@@ -96,12 +54,7 @@ def list_reconstruction_candidates(
         "reconstruction", DEFAULT_GENERATED_COUNT
     )
     generation = diffusion_request.parse_generation_settings(request.argument, settings)
-    if len(request.photographs) < count:
-        console.print_warning(
-            f"{request.source_name}: each photograph is reconstructed once, and there are "
-            f"{len(request.photographs)}."
-        )
-    photographs = {record.id: record for record in request.photographs[:count]}
+    photographs = _select_photographs(request, count)
     load_many = functools.partial(
         reconstruct_candidates,
         generator=ReconstructionGenerator(generation),
@@ -134,19 +87,21 @@ def list_reconstruction_candidates(
     ]
 
 
+def _select_photographs(request: SourceRequest, count: int) -> dict[str, FaceRecord]:
+    """Return the first `count` accepted photographs by their id; warn if there are fewer."""
+    if len(request.photographs) < count:
+        console.print_warning(
+            f"{request.source_name}: each photograph is reconstructed once, and there are "
+            f"{len(request.photographs)}."
+        )
+    return {record.id: record for record in request.photographs[:count]}
+
+
 def list_reconstruction_requirements(request: SourceRequest) -> list[Requirement]:
     generation = diffusion_request.parse_generation_settings(request.argument, request.settings)
     only = "" if generation.strength else "vae"
     return diffusion_requirements.list_model_requirements(
         "reconstruction", request, generation, count_reconstruction_passes(generation), only
-    )
-
-
-def count_reconstruction_passes(generation: GenerationSettings) -> float:
-    """Return the passes of the UNet for one image; the autoencoder counts as some."""
-    return (
-        int(generation.steps * generation.strength) * (2 if generation.guidance > 1 else 1)
-        + 2 * DECODER_COST_IN_PASSES
     )
 
 
@@ -156,17 +111,6 @@ def check_reconstruction_request(request: SourceRequest, known: Sequence[FaceRec
     del recorded["size"]  # it is the photograph's
     diffusion_request.check_diffusion_request("reconstruction", request, recorded, known)
     ReconstructionGenerator(generation).check()
-
-
-def compute_reconstruction_side(shorter: int, generation: GenerationSettings) -> int:
-    """Return the side of a reconstruction in pixels, at most the photograph's shorter side.
-
-    Enlarging would leave a trace on one class only.
-    """
-    return max(
-        AUTOENCODER_STRIDE_PX,
-        min(generation.generation_size, shorter // AUTOENCODER_STRIDE_PX * AUTOENCODER_STRIDE_PX),
-    )
 
 
 def _dump_reconstruction_settings(generation: GenerationSettings, side: int) -> dict[str, object]:
@@ -210,67 +154,6 @@ def reconstruct_candidates(
 
 def _get_recorded_side(face: CandidateFace) -> int:
     return face.drawn_with["size"]
-
-
-def decode_square(photograph: bytes, side: int) -> Image.Image:
-    """Return the centre square of a photograph's bytes, side x side pixels."""
-    return decode.decode_face(photograph).square.resize((side, side), Image.Resampling.LANCZOS)
-
-
-def load_reconstruction_pipeline(
-    generation: GenerationSettings, revision: str = ""
-) -> LoadedPipeline:
-    """Load the autoencoder alone, or with a strength the whole model, which may be loaded already."""
-    if generation.strength:
-        return pipeline_loader.load_pipeline(generation, revision)
-    return pipeline_loader.PIPELINE_CACHE.get(
-        ("autoencoder", generation.model, revision),
-        lambda: _load_autoencoder(generation, revision),
-    )
-
-
-def _load_autoencoder(generation: GenerationSettings, revision: str) -> LoadedPipeline:
-    """Load it in single precision always: SDXL's own autoencoder ends in NaN in half precision."""
-    pipeline_loader.silence_libraries()
-    import diffusers
-
-    return pipeline_loader.load_pretrained(
-        diffusers.AutoencoderKL, generation, revision, "float32", {}, only="vae"
-    )
-
-
-def reconstruct_images(
-    loaded: LoadedPipeline,
-    generation: GenerationSettings,
-    images: Sequence[Image.Image],
-    seeds: Sequence[int | None],
-) -> list[bytes]:
-    """Encode and decode square images of one size, or redraw them from their seeds; return PNGs."""
-    if not generation.strength:
-        return sampling.encode_pngs(_encode_and_decode(loaded, images))
-    import diffusers
-
-    pipeline = diffusers.AutoPipelineForImage2Image.from_pipe(loaded.pipeline)
-    pipeline.set_progress_bar_config(disable=True)
-    return sampling.sample_images(
-        replace(loaded, pipeline=pipeline),
-        generation,
-        [RECONSTRUCTION_PROMPT] * len(images),
-        seeds,
-        {"image": list(images), "strength": generation.strength},
-    )
-
-
-def _encode_and_decode(loaded: LoadedPipeline, images: Sequence[Image.Image]) -> list[Image.Image]:
-    """Encode to the most likely latents and decode them; nothing is random."""
-    import torch
-    from diffusers.image_processor import VaeImageProcessor
-
-    processor = VaeImageProcessor(vae_scale_factor=AUTOENCODER_STRIDE_PX)
-    with torch.inference_mode():
-        pixels = processor.preprocess(list(images)).to(loaded.device)
-        latents = loaded.pipeline.encode(pixels).latent_dist.mode()
-        return processor.postprocess(loaded.pipeline.decode(latents).sample, output_type="pil")
 
 
 def regenerate_reconstruction(record: FaceRecord, photograph: bytes) -> bytes:

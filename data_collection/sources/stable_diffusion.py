@@ -2,61 +2,28 @@
 
 import functools
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from data_collection.dataset.manifest import FaceRecord
-from data_collection.diffusion import pipeline_loader
-from data_collection.diffusion.batching import generate_in_batches
-from data_collection.diffusion.sampling import sample_images
 from data_collection.generation import diffusion_request, diffusion_requirements, pregenerated
 from data_collection.generation.diffusion_request import (
     DEFAULT_GENERATED_COUNT,
     MAX_SEED_RETRIES,
     RETRY_SEED_STEP,
 )
-from data_collection.generation.diffusion_requirements import DECODER_COST_IN_PASSES
 from data_collection.generation.face_generator import GeneratorInput
+from data_collection.generation.stable_diffusion_generator import (
+    StableDiffusionGenerator,
+    count_sampling_passes,
+    generate_from_prompt,
+)
 from data_collection.prompts import prompts
 from data_collection.prompts.prompt_file import Prompt
 from data_collection.requirement import Requirement
-from data_collection.settings import GenerationSettings
 from data_collection.source_types import CandidateFace, Source, SourceArgument, SourceRequest
 from runtime import console
-
-
-@dataclass(frozen=True)
-class StableDiffusionGenerator:
-    """The FaceGenerator that generates from a prompt and a seed.
-
-    Attributes:
-        generation: the model, its scheduler, steps, size and so on.
-        revision: the commit on the hub; the newest if empty.
-    """
-
-    generation: GenerationSettings
-    revision: str = ""
-
-    def check(self) -> None:
-        diffusion_request.check_scheduler(self.generation)
-
-    def generate(self, inputs: Sequence[GeneratorInput]) -> Iterator[bytes]:
-        loaded = pipeline_loader.load_pipeline(self.generation, self.revision)
-        yield from generate_in_batches(
-            inputs,
-            loaded,
-            lambda batch: sample_images(
-                loaded,
-                self.generation,
-                [face_input.prompt for face_input in batch],
-                [face_input.seed for face_input in batch],
-            ),
-        )
-
-    @property
-    def environment(self) -> Mapping[str, object]:
-        return pipeline_loader.load_pipeline(self.generation, self.revision).environment
 
 
 def write_missing_prompts(request: SourceRequest) -> list[Prompt]:
@@ -114,11 +81,6 @@ def list_stable_diffusion_requirements(request: SourceRequest) -> list[Requireme
     ]
 
 
-def count_sampling_passes(generation: GenerationSettings) -> float:
-    """Return the passes of the UNet for one image; the decoder counts as some."""
-    return generation.steps * (2 if generation.guidance > 1 else 1) + DECODER_COST_IN_PASSES
-
-
 def check_stable_diffusion_request(request: SourceRequest, known: Sequence[FaceRecord]) -> None:
     generation = diffusion_request.parse_generation_settings(request.argument, request.settings)
     diffusion_request.check_diffusion_request(
@@ -146,14 +108,6 @@ def generate_candidates(
     if missing:
         for face, png in zip(missing, generator.generate(inputs), strict=True):
             yield replace(face, drawn_with={**face.drawn_with, **generator.environment}), png
-
-
-def generate_from_prompt(
-    generation: GenerationSettings, prompt: str, seed: int, revision: str = ""
-) -> bytes:
-    """Return one image alone, without the fallback to smaller batches, as a PNG file."""
-    loaded = pipeline_loader.load_pipeline(generation, revision)
-    return sample_images(loaded, generation, [prompt], [seed])[0]
 
 
 def regenerate_from_prompt(record: FaceRecord) -> bytes:

@@ -5,18 +5,17 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
-from data_collection.generation import diffusion_request
+from data_collection.generation import diffusion_request, reconstruction_generator
 from data_collection.generation.face_generator import FaceGenerator, GeneratorInput
-from data_collection.images import decode
-from data_collection.settings import CollectionSettings, GenerationSettings
-from data_collection.sources import reconstruction
-from data_collection.sources.openai_images import OpenAIImageGenerator
-from data_collection.sources.reconstruction import ReconstructionGenerator
-from data_collection.sources.sample import DcganGenerator
-from data_collection.sources.stable_diffusion import (
+from data_collection.generation.openai_generator import OpenAIImageGenerator
+from data_collection.generation.reconstruction_generator import ReconstructionGenerator
+from data_collection.generation.stable_diffusion_generator import (
     StableDiffusionGenerator,
     count_sampling_passes,
 )
+from data_collection.images import decode
+from data_collection.settings import CollectionSettings, GenerationSettings
+from data_collection.sources.sample import DcganGenerator
 from detection.generate import readiness
 from runtime import console
 
@@ -78,7 +77,9 @@ class GeneratorSpec:
         generator = self.make(generation)
 
         def load_photo() -> Image.Image:
-            side = reconstruction.compute_reconstruction_side(request.photo.width, generation)
+            side = reconstruction_generator.compute_reconstruction_side(
+                request.photo.width, generation
+            )
             return request.photo.resize((side, side), Image.Resampling.LANCZOS)
 
         face_input = GeneratorInput(
@@ -169,7 +170,7 @@ PAGE_GENERATORS: Mapping[str, GeneratorSpec] = {
         make=ReconstructionGenerator,
         describe_obstacles=lambda generation: readiness.describe_model_obstacles(
             generation,
-            reconstruction.count_reconstruction_passes(generation),
+            reconstruction_generator.count_reconstruction_passes(generation),
             "" if generation.strength else "vae",
         ),
         describe=_describe_reconstruction,

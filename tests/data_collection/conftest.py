@@ -4,7 +4,7 @@ import urllib.request
 
 import pytest
 
-from data_collection.diffusion import pipeline_loader
+from data_collection.diffusion import pipeline_cache
 from toys.commands import CANARY_SECRET
 from toys.diffusion import save_pipeline
 
@@ -21,7 +21,7 @@ def empty_cache(tmp_path, monkeypatch):
     import huggingface_hub
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    pipeline_loader.PIPELINE_CACHE.clear()
+    pipeline_cache.PIPELINE_CACHE.clear()
 
     def at(url: str) -> None:
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)

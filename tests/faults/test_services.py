@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_collection.diffusion import pipeline_loader
+from data_collection.diffusion import pipeline_cache
 from data_collection.images import decode, quality
 from data_collection.prompts import prompt_file, prompts
 from data_collection.settings import PromptSettings
@@ -188,7 +188,7 @@ def test_damage_to_any_part_of_a_model_is_a_sentence(tmp_path, model):
 
 
 def _refused(folder: Path, model: Path) -> None:
-    pipeline_loader.PIPELINE_CACHE.clear()
+    pipeline_cache.PIPELINE_CACHE.clear()
     with pytest.raises(
         console.PlainError, match="Cannot load .* A file is damaged or of another kind"
     ) as caught:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data_collection.dataset import manifest
-from data_collection.diffusion import model_location, pipeline_loader
+from data_collection.diffusion import model_location, pipeline_cache
 from data_collection.sources import stable_diffusion
 from data_collection.sources.stable_diffusion import STABLE_DIFFUSION
 from runtime import console
@@ -40,7 +40,7 @@ def test_a_model_of_the_hub_is_fetched_once_and_its_commit_told(
         for need in STABLE_DIFFUSION.list_requirements(make_request(tmp_path, "toys/tiny"))
     }
     assert needs["the model toys/tiny"] == "is in the cache" and "disk for the model" not in needs
-    pipeline_loader.PIPELINE_CACHE.clear()
+    pipeline_cache.PIPELINE_CACHE.clear()
     row = manifest.FaceRecord(
         "0", "generated", "tiny", face.file, "accepted", prompt=face.prompt, seed=face.seed
     )
@@ -89,7 +89,7 @@ def test_an_interrupted_download_is_found_and_completed(tmp_path, model, empty_c
         assert (
             location.available and not location.folder and "1 unfinished files" in location.status
         )
-        pipeline_loader.PIPELINE_CACHE.clear()
+        pipeline_cache.PIPELINE_CACHE.clear()
         assert np.array_equal(
             decode_pixels(generate_faces(make_request(tmp_path, "toys/tiny", 1))[0][1]),
             decode_pixels(first),

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from data_collection.diffusion import pipeline_loader
+from data_collection.generation import stable_diffusion_generator
 from data_collection.images import decode, quality
-from data_collection.sources import stable_diffusion
 from data_collection.sources.stable_diffusion import STABLE_DIFFUSION
 from runtime import console
 from toys.diffusion import (
@@ -32,7 +32,7 @@ def test_every_scheduler_draws(tmp_path, model, scheduler):
         pipeline_loader.SCHEDULERS[scheduler] or "PNDMScheduler"
     )
     assert not quality.is_single_colour(
-        decode.decode_face(stable_diffusion.generate_from_prompt(generation, "a face", 1))
+        decode.decode_face(stable_diffusion_generator.generate_from_prompt(generation, "a face", 1))
     )
 
 

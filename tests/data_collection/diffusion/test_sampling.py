@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from data_collection.diffusion import pipeline_loader
-from data_collection.sources import stable_diffusion
+from data_collection.generation import stable_diffusion_generator
 from runtime import console
 from toys.diffusion import GENERATION_MARKS, decode_pixels, generate_faces, make_request
 
@@ -19,7 +19,7 @@ def test_the_prompt_the_negative_prompt_and_the_guidance_count(tmp_path, model):
 
     def draw(prompt="a face", **changes) -> np.ndarray:
         changed = replace(generation, **changes)
-        return decode_pixels(stable_diffusion.generate_from_prompt(changed, prompt, 1))
+        return decode_pixels(stable_diffusion_generator.generate_from_prompt(changed, prompt, 1))
 
     plain = draw()
     for other in (

@@ -5,7 +5,7 @@ from dataclasses import replace
 from accelerate import PartialState
 
 from data_collection.dataset.manifest import FaceRecord
-from data_collection.diffusion import pipeline_loader
+from data_collection.diffusion import pipeline_cache
 from data_collection.generation import pregenerated
 from data_collection.source_types import RequestedSource, SourceRequest
 from data_collection.sources.stable_diffusion import STABLE_DIFFUSION
@@ -40,9 +40,9 @@ def test_only_what_was_taken_in_is_cleared_away(tmp_path):
 def test_what_was_drawn_beforehand_is_taken_in_and_not_drawn_again(tmp_path, model):
     request = make_request(tmp_path, model)
     assert draw_share(request) == 5
-    pipeline_loader.PIPELINE_CACHE.clear()
+    pipeline_cache.PIPELINE_CACHE.clear()
     made = generate_faces(request)
-    assert not pipeline_loader.PIPELINE_CACHE  # nothing was left to draw
+    assert not pipeline_cache.PIPELINE_CACHE  # nothing was left to draw
     assert [face.seed for face, _ in made] == [7, 8, 9, 10, 11] and all(
         face.drawn_with["torch"] for face, _ in made
     )

@@ -9,6 +9,7 @@ import torch
 
 from data_collection.dataset import manifest, stored_images
 from data_collection.diffusion import model_location
+from data_collection.generation import reconstruction_generator
 from data_collection.settings import CollectionSettings, GenerationSettings
 from data_collection.source_types import SourceRequest
 from data_collection.sources import reconstruction
@@ -103,7 +104,7 @@ def test_the_autoencoder_sees_the_photograph_and_no_chance(tmp_path, model):
     assert np.abs(first - second).max() > 5
     changed = replace(request, settings=replace(request.settings, seed=99))
     assert np.array_equal(decode_pixels(made(changed)[0][1]), first)
-    loaded = reconstruction.load_reconstruction_pipeline(request.settings.generation)
+    loaded = reconstruction_generator.load_reconstruction_pipeline(request.settings.generation)
     assert (
         type(loaded.pipeline).__name__ == "AutoencoderKL"
         and RECONSTRUCTION.list_candidates(request)[0].retry is None
@@ -113,7 +114,7 @@ def test_the_autoencoder_sees_the_photograph_and_no_chance(tmp_path, model):
 def test_what_the_autoencoder_is_given_is_what_it_gives_back(tmp_path, model):
     """The toy's weights are random; an autoencoder that returns what it gets shows that sides and values are kept."""
     request = asked(tmp_path, model, "1")
-    loaded = reconstruction.load_reconstruction_pipeline(request.settings.generation)
+    loaded = reconstruction_generator.load_reconstruction_pipeline(request.settings.generation)
     seen = {}
     hooks = [
         loaded.pipeline.encoder.register_forward_pre_hook(
@@ -127,7 +128,9 @@ def test_what_the_autoencoder_is_given_is_what_it_gives_back(tmp_path, model):
         for hook in hooks:
             hook.remove()
     photograph = stored_images.read_original(request.settings.folder, request.photographs[0])
-    wanted = np.asarray(reconstruction.decode_square(photograph, GENERATED_SIDE_PX), dtype=int)
+    wanted = np.asarray(
+        reconstruction_generator.decode_square(photograph, GENERATED_SIDE_PX), dtype=int
+    )
     assert np.abs(decode_pixels(data) - wanted).max() <= 1
 
 
@@ -157,7 +160,7 @@ def test_a_black_reconstruction_gets_another_seed_if_there_is_chance_in_it(tmp_p
 
 def test_a_batch_that_does_not_fit_is_halved(tmp_path, model):
     request = asked(tmp_path, model)
-    loaded = reconstruction.load_reconstruction_pipeline(request.settings.generation)
+    loaded = reconstruction_generator.load_reconstruction_pipeline(request.settings.generation)
     loaded.batch_size = 4
 
     def small(module, args) -> None:

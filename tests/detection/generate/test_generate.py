@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from data_collection.diffusion import pipeline_loader
+from data_collection.generation import reconstruction_generator
 from data_collection.settings import GenerationSettings
-from data_collection.sources import reconstruction, sample
+from data_collection.sources import sample
 from detection.generate.generate import PageGenerator
 from detection.generate.generators import PAGE_GENERATORS
 from runtime import console
@@ -83,11 +84,14 @@ def test_a_photo_is_passed_through_the_autoencoder_at_no_more_than_its_own_size(
         and "seed 7" not in drawn.description
     )
     settings = GenerationSettings(model=str(model), steps=2, generation_size=GENERATED_SIDE_PX)
-    square = reconstruction.decode_square(photo(96, 50), 48)
+    square = reconstruction_generator.decode_square(photo(96, 50), 48)
     assert (
         drawn.png
-        == reconstruction.reconstruct_images(
-            reconstruction.load_reconstruction_pipeline(settings), settings, [square], [None]
+        == reconstruction_generator.reconstruct_images(
+            reconstruction_generator.load_reconstruction_pipeline(settings),
+            settings,
+            [square],
+            [None],
         )[0]
     )
 

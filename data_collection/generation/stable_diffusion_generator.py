@@ -1,0 +1,58 @@
+"""Generate faces from prompts and seeds with Stable Diffusion."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from data_collection.diffusion import pipeline_loader
+from data_collection.diffusion.batching import generate_in_batches
+from data_collection.diffusion.sampling import sample_images
+from data_collection.generation import diffusion_request
+from data_collection.generation.diffusion_requirements import DECODER_COST_IN_PASSES
+from data_collection.generation.face_generator import GeneratorInput
+from data_collection.settings import GenerationSettings
+
+
+@dataclass(frozen=True)
+class StableDiffusionGenerator:
+    """The FaceGenerator that generates from a prompt and a seed.
+
+    Attributes:
+        generation: the model, its scheduler, steps, size and so on.
+        revision: the commit on the hub; the newest if empty.
+    """
+
+    generation: GenerationSettings
+    revision: str = ""
+
+    def check(self) -> None:
+        diffusion_request.check_scheduler(self.generation)
+
+    def generate(self, inputs: Sequence[GeneratorInput]) -> Iterator[bytes]:
+        loaded = pipeline_loader.load_pipeline(self.generation, self.revision)
+        yield from generate_in_batches(
+            inputs,
+            loaded,
+            lambda batch: sample_images(
+                loaded,
+                self.generation,
+                [face_input.prompt for face_input in batch],
+                [face_input.seed for face_input in batch],
+            ),
+        )
+
+    @property
+    def environment(self) -> Mapping[str, object]:
+        return pipeline_loader.load_pipeline(self.generation, self.revision).environment
+
+
+def count_sampling_passes(generation: GenerationSettings) -> float:
+    """Return the passes of the UNet for one image; the decoder counts as some."""
+    return generation.steps * (2 if generation.guidance > 1 else 1) + DECODER_COST_IN_PASSES
+
+
+def generate_from_prompt(
+    generation: GenerationSettings, prompt: str, seed: int, revision: str = ""
+) -> bytes:
+    """Return one image alone, without the fallback to smaller batches, as a PNG file."""
+    loaded = pipeline_loader.load_pipeline(generation, revision)
+    return sample_images(loaded, generation, [prompt], [seed])[0]
