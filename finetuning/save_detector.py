@@ -15,7 +15,7 @@ from training import calibration, tensorboard_logs
 from training.calibration import calibrate_probabilities, fit_temperature, sigmoid
 from training.detectors import assembly, costs, detector_files, saved_models
 from training.detectors.assembly import EnsembleMember
-from training.detectors.card import Card, describe_dataset, make_timestamp
+from training.detectors.card import Card, make_timestamp
 from training.detectors.card_fields import (
     BaselineDescription,
     FinetuningDescription,
@@ -92,7 +92,7 @@ def _describe_finetuning(
     settings = json.loads(json.dumps(asdict(hypermodel.settings), default=str))
     return replace(
         card,
-        dataset=describe_dataset(data.folder, data.records),
+        dataset=detector_files.describe_dataset(data.folder, data.records),
         base=replace(card.base, note=f"{card.base.note}; {', '.join(blocks)} fine-tuned"),
         search=search,
         settings={**card.settings, "finetuning": settings},

@@ -18,7 +18,7 @@ from training.calibration import calibrate_probabilities, fit_temperature, sigmo
 from training.detectors import assembly, costs, detector_files, saved_models
 from training.detectors import card as detector_card
 from training.detectors.assembly import EnsembleMember
-from training.detectors.card import Card, describe_dataset
+from training.detectors.card import Card
 from training.detectors.card_fields import BaseDescription, SearchDescription, SeedScores
 from training.detectors.detector_files import LEADERBOARD_FILE
 from training.features.column_selection import compute_column_indices
@@ -191,7 +191,7 @@ def save_final_detector(
             created=detector_card.make_timestamp(),
             image_size=extractor.side,
             canonicaliser=canonical.CANONICALISER_VERSION,
-            dataset=describe_dataset(run.data.folder, run.data.records),
+            dataset=detector_files.describe_dataset(run.data.folder, run.data.records),
             base=_describe_base(extractor),
             search=_describe_search(run.settings, detector, members, len(trials)),
             calibration=calibrate_probabilities(probabilities, labels, target_fpr, temperature),

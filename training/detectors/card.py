@@ -4,14 +4,12 @@ import dataclasses
 import datetime
 import json
 import math
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data_collection.dataset import manifest, splits
-from data_collection.dataset.manifest import FaceRecord
+from data_collection.dataset import manifest
 from data_collection.images import canonical, decode
 from runtime import atomic_files, checked_json, console
 from training.calibration import Calibration, Scores
@@ -76,27 +74,13 @@ class Card:
         content = json.loads(_encode_card(self))
         content["sha256"] = {file: self.sha256[file] for file in files}
         for baseline in content["baselines"].values():
-            baseline["file"] = ""
+            baseline.pop("file")
         return content
 
 
 def make_timestamp() -> str:
     """Return the current time for Card.created."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
-
-
-def describe_dataset(folder: Path, records: Sequence[FaceRecord]) -> DatasetDescription:
-    """Describe a data set by its folder, its hashes, and its accepted images."""
-    counts = Counter((record.split, record.label) for record in records if record.accepted)
-    return DatasetDescription(
-        folder=str(folder),
-        fingerprint=manifest.compute_fingerprint(records),
-        hold_out_sha256=splits.compute_hold_out_sha256(records),
-        images={
-            split: {label: counts[split, label] for label in manifest.LABELS}
-            for split in splits.SPLITS
-        },
-    )
 
 
 def write_card(folder: Path, card: Card) -> None:

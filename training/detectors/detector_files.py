@@ -3,12 +3,15 @@
 These are the models, baselines, hashes, cost figure and card.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data_collection.dataset import manifest, splits
+from data_collection.dataset.manifest import FaceRecord
 from runtime import atomic_files, console, hashing
 from training import calibration, onnx_models
 from training.baselines import linear
@@ -16,7 +19,7 @@ from training.baselines.linear import Baseline
 from training.calibration import calibrate_probabilities
 from training.detectors import costs, saved_models
 from training.detectors.card import Card, write_card
-from training.detectors.card_fields import BaselineDescription
+from training.detectors.card_fields import BaselineDescription, DatasetDescription
 from training.features.extractor import Extractor
 
 if TYPE_CHECKING:
@@ -24,6 +27,20 @@ if TYPE_CHECKING:
 
 
 BASELINES_FOLDER, LEADERBOARD_FILE = "baselines", "leaderboard.jsonl"
+
+
+def describe_dataset(folder: Path, records: Sequence[FaceRecord]) -> DatasetDescription:
+    """Describe a data set by its folder, its hashes, and its accepted images."""
+    counts = Counter((record.split, record.label) for record in records if record.accepted)
+    return DatasetDescription(
+        folder=str(folder),
+        fingerprint=manifest.compute_fingerprint(records),
+        hold_out_sha256=splits.compute_hold_out_sha256(records),
+        images={
+            split: {label: counts[split, label] for label in manifest.LABELS}
+            for split in splits.SPLITS
+        },
+    )
 
 
 def write_model_files(model: "keras.Model", folder: Path) -> float:
