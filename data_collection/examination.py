@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from data_collection.dataset import grouping
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import canonical as image_canonical
-from data_collection.images import decode, quality
+from data_collection.images import decode, errors, quality
 from data_collection.settings import CollectionSettings
 from data_collection.source_types import CandidateFace, UnavailableImage
 from data_collection.sources.facts_csv import FACT_COLUMNS
@@ -48,12 +48,12 @@ def examine_image(
     )
     try:
         decoded = decode.decode_face(data, settings.crop)
-    except decode.UncroppableImage as error:
+    except errors.UncroppableImage as error:
         black = quality.is_single_colour(decode.decode_face(data))
         return ExaminedImage(
             replace(record, reason=SINGLE_COLOUR_REASON if black else f"not one face: {error}")
         )
-    except decode.UnreadableImage as error:
+    except errors.UnreadableImage as error:
         return ExaminedImage(replace(record, reason=f"unreadable: {error}"))
     record = replace(
         record,

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from data_collection.images import canonical, quality
+from data_collection.images import canonical, errors, quality
 from data_collection.images import decode as image_decode
 from data_collection.images.decode import DecodedFace
 from detection.provenance import claims as provenance
@@ -67,7 +67,7 @@ class PreparedImage:
     detection: Detection
     face: DecodedFace | None = None
     pixels: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
-    rejection: type[image_decode.UnreadableImage] | None = None
+    rejection: type[errors.UnreadableImage] | None = None
 
 
 class Detector:
@@ -173,12 +173,12 @@ class Detector:
             return PreparedImage(self._add_verdict(detection, known[detection.sha256]))
         try:
             face = self._check_judgeable(image_decode.decode_face(data, self.card.crop))
-        except image_decode.UncroppableImage as error:
+        except errors.UncroppableImage as error:
             return PreparedImage(
                 replace(detection, error=f"{error}; the detector judges pictures of one face"),
                 rejection=type(error),
             )
-        except image_decode.UnreadableImage as error:
+        except errors.UnreadableImage as error:
             return PreparedImage(replace(detection, error=str(error)), rejection=type(error))
         return PreparedImage(
             detection,
@@ -189,11 +189,9 @@ class Detector:
     def _check_judgeable(self, face: DecodedFace) -> DecodedFace:
         side = face.square.width
         if side < MIN_SQUARE_SIDE_PX:
-            raise image_decode.UnreadableImage(
-                f"its square has {side} pixels a side, too few to judge"
-            )
+            raise errors.UnreadableImage(f"its square has {side} pixels a side, too few to judge")
         if quality.is_single_colour(face):
-            raise image_decode.UnreadableImage("it is one flat colour; there is nothing to judge")
+            raise errors.UnreadableImage("it is one flat colour; there is nothing to judge")
         if self.one_face and self.card.crop != "face":
             image_decode.CROPS["face"](face.square)  # raises NoSingleFace
         return face

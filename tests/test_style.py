@@ -7,11 +7,11 @@ from pathlib import Path
 from toys.commands import REPOSITORY_ROOT
 
 ROOMS = ("runtime", "data_collection", "training", "finetuning", "validation", "detection")
-MAX_FILE_LINES = 300
-MAX_FUNCTION_LINES = 85
+MAX_FILE_LINES = 250
+MAX_FUNCTION_LINES = 48
 """Docstring included."""
 
-MAX_PARAMETERS = 7
+MAX_PARAMETERS = 6
 """Apart from self and cls; more need a reason in the docstring, with the word "parameters"."""
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
@@ -59,11 +59,7 @@ def test_a_function_with_many_parameters_gives_a_reason():
     ]
 
 
-MAX_RIDDLES = 60
-"""Docstrings that begin with "What " or "Of "; the number must only fall."""
-
-
-def test_few_docstrings_are_riddles():
+def test_no_docstring_begins_as_a_riddle():
     docstrings = {place: ast.get_docstring(node) or "" for place, node in documented_nodes()}
     riddles = [place for place, text in docstrings.items() if text.startswith(("What ", "Of "))]
-    assert len(riddles) <= MAX_RIDDLES, riddles
+    assert not riddles

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from data_collection.images import decode
+from data_collection.images import decode, errors
 from runtime import console
 
 LEVEL_CHANNELS = (32, 64)
@@ -100,7 +100,7 @@ def load_square(path: Path) -> list[np.ndarray]:
     """
     try:
         square = decode.decode_face(path.read_bytes()).square
-    except decode.UnreadableImage:
+    except errors.UnreadableImage:
         return []
     square.thumbnail((384, 384))
     return [np.moveaxis(np.asarray(square.convert("RGB"), dtype=np.float32) / 127.5 - 1, 2, 0)]

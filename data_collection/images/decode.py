@@ -10,7 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
+from PIL import Image, ImageOps, JpegImagePlugin
+
+from data_collection.images.colour import convert_to_srgb
+from data_collection.images.errors import UncroppableImage, UnknownImageFormat, UnreadableImage
 
 # Only these decoders are ever opened: the PSD, FITS, PDF, EPS and JPEG 2000 ones had most of
 # Pillow's CVEs.
@@ -103,19 +106,6 @@ _LUMA_TABLE_AT_QUALITY_50 = np.array(
 )
 
 
-class UnreadableImage(ValueError):
-    """The bytes are not an image that is opened; the message is the reason, in words."""
-
-
-class UnknownImageFormat(UnreadableImage):
-    """The bytes are not an image of a supported format."""
-
-
-class UncroppableImage(UnreadableImage):
-    """The image is to be cropped to its face and does not show exactly one; the message says
-    how many."""
-
-
 @dataclass(frozen=True)
 class DecodedFace:
     """A decoded original.
@@ -190,7 +180,7 @@ def _decode_upright(data: bytes) -> DecodedFace:
             raise UnreadableImage(f"{image.width}x{image.height} pixels is a strip, not a face")
         quality = _estimate_jpeg_quality(image)
         mode, frames = image.mode, _count_frames(image)
-        upright = _convert_to_srgb(image)
+        upright = convert_to_srgb(image)
         ImageOps.exif_transpose(upright, in_place=True)
         return DecodedFace(upright, image.format, mode, image.width, image.height, quality, frames)
 
@@ -224,43 +214,6 @@ def _estimate_jpeg_quality(image: Image.Image) -> int | None:
         return None
     scale = 100 * float(np.median(np.array(image.quantization[0]) / _LUMA_TABLE_AT_QUALITY_50))
     return round((200 - scale) / 2 if scale <= 100 else 5000 / scale)
-
-
-def _convert_to_srgb(image: Image.Image) -> Image.Image:
-    """Convert any mode to sRGB; 16-bit data is scaled (Pillow's convert would clip it), alpha
-    is composed on mid-grey."""
-    image.load()  # Pillow turns a TIFF upright while it loads it, and then drops the tag
-    orientation = image.getexif().get(0x0112)
-    if image.mode.startswith("I"):
-        deep = np.asarray(image).astype(np.int64)
-        rgb = Image.fromarray(
-            (deep >> 8 if deep.max() > 255 else deep).clip(0, 255).astype(np.uint8)
-        ).convert("RGB")
-    elif image.mode == "F":
-        raise UnreadableImage("floating-point pixels are not opened; save it as 8-bit JPEG or PNG")
-    elif "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        rgb = Image.alpha_composite(
-            Image.new("RGBA", rgba.size, (128, 128, 128, 255)), rgba
-        ).convert("RGB")
-    else:
-        rgb = _apply_colour_profile(image)
-    if orientation:
-        rgb.getexif()[0x0112] = orientation
-    return rgb
-
-
-def _apply_colour_profile(image: Image.Image) -> Image.Image:
-    profile = image.info.get("icc_profile")
-    if profile and image.mode in ("RGB", "CMYK"):
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            return ImageCms.profileToProfile(
-                image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
-            )
-        except (ImageCms.PyCMSError, OSError):
-            pass  # a broken profile is common in the wild and costs a shade, not the picture
-    return image.convert("RGB")
 
 
 def _crop_centre_square(image: Image.Image) -> Image.Image:

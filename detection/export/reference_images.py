@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from data_collection.dataset import manifest
-from data_collection.images import decode
+from data_collection.images import errors
 from runtime import console
 from training.detectors.card import Card
 from training.features import pixels as feature_pixels
@@ -40,7 +40,7 @@ def load_reference_images(card: Card) -> ReferenceImages:
 def _iterate_validation_images(folder: Path, side: int) -> Iterator[np.ndarray]:
     with contextlib.suppress(console.PlainError, OSError):  # a missing or damaged data set
         for record in manifest.select_accepted(manifest.read_manifest(folder), "validation"):
-            with contextlib.suppress(console.PlainError, OSError, decode.UnreadableImage):
+            with contextlib.suppress(console.PlainError, OSError, errors.UnreadableImage):
                 yield feature_pixels.load_canonical_view(folder, record, side, 0)
 
 

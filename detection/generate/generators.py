@@ -13,7 +13,7 @@ from data_collection.generation.stable_diffusion_generator import (
     StableDiffusionGenerator,
     count_sampling_passes,
 )
-from data_collection.images import decode
+from data_collection.images import decode, errors
 from data_collection.settings import CollectionSettings, GenerationSettings
 from data_collection.sources.sample import DcganGenerator
 from detection.generate import readiness
@@ -114,7 +114,7 @@ def _parse_photo(request: GenerationRequest, photo: bytes | None) -> GenerationR
         )
     try:
         return replace(request, photo=decode.decode_face(photo).square)
-    except decode.UnreadableImage as error:
+    except errors.UnreadableImage as error:
         raise console.PlainError(f"The photo cannot be used: {error}.") from None
 
 

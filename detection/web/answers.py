@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_collection.images import decode, face_detector
+from data_collection.images import errors, face_detector
 from data_collection.images.decode import DecodedFace
 from detection.predictor import Detection, Detector, PreparedImage
 from detection.provenance import claims
@@ -20,9 +20,9 @@ from validation.explanations.explainer import Explainer, SimilarFace
 SHOWN_SIDE_PX, THUMBNAIL_SIDE_PX = 448, 96
 
 HTTP_STATUS_BY_ERROR = {
-    decode.UnknownImageFormat: 415,
-    decode.UncroppableImage: 422,
-    decode.UnreadableImage: 422,
+    errors.UnknownImageFormat: 415,
+    errors.UncroppableImage: 422,
+    errors.UnreadableImage: 422,
 }
 """HTTP status for images that cannot be judged, by error."""
 

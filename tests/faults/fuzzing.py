@@ -22,7 +22,7 @@ if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
 from data_collection.dataset import manifest
-from data_collection.images import canonical, decode, quality
+from data_collection.images import canonical, decode, errors, quality
 from runtime import console, hashing
 from toys.images import encode_image, make_image
 
@@ -34,7 +34,7 @@ def image(data: bytes) -> None:
     size."""
     try:
         face = decode.decode_face(data)
-    except decode.UnreadableImage as refused:
+    except errors.UnreadableImage as refused:
         assert str(refused) and "\n" not in str(refused)
         return
     pixels = canonical.compute_canonical_pixels(face, hashing.hash_bytes(data), SIDE, 1)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageFile
 
-from data_collection.images import decode, quality
+from data_collection.images import decode, errors, quality
 from detection.web import answers
 from faults import fuzzing
 from toys.commands import build_environment
@@ -22,7 +22,7 @@ RED = (200, 40, 30)
 JUDGE = """
 import json, sys, time
 from pathlib import Path
-from data_collection.images import decode
+from data_collection.images import decode, errors
 
 def peak():
     return 1024 * int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
@@ -30,7 +30,7 @@ def peak():
 def said(data):
     try:
         decode.decode_face(data)
-    except decode.UnreadableImage as refused:
+    except errors.UnreadableImage as refused:
         return str(refused)
     return ""
 
@@ -81,7 +81,7 @@ def pixel(data: bytes) -> list[int]:
 @pytest.mark.parametrize("name", ["text", "page", "svg", "pdf", "eps", "psd", "fits", "icon"])
 def test_another_kind_of_file_is_called_one(name):
     kinds = fuzzing.traps() | {"icon": encode_image(make_image(1, 32), "ICO")}
-    with pytest.raises(decode.UnknownImageFormat, match="not an image of a known format"):
+    with pytest.raises(errors.UnknownImageFormat, match="not an image of a known format"):
         decode.decode_face(kinds[name])
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from data_collection import source_types
 from data_collection.dataset import grouping
 from data_collection.dataset.manifest import FaceRecord
-from data_collection.images import decode
+from data_collection.images import decode, errors
 from data_collection.sources import local_folder
 from runtime import console, hashing
 
@@ -130,7 +130,7 @@ def _examine_image(face: source_types.CandidateFace, crop: str) -> FaceRecord:
     try:
         data = face.load()
         decoded = decode.decode_face(data, crop)
-    except (source_types.UnavailableImage, decode.UnreadableImage) as error:
+    except (source_types.UnavailableImage, errors.UnreadableImage) as error:
         return replace(row, reason=str(error))
     except OSError as error:
         return replace(row, reason=f"cannot be read: {error.strerror or error}")

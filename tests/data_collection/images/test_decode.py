@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 from PIL.Image import Resampling
 
-from data_collection.images import canonical, decode
+from data_collection.images import canonical, decode, errors
 from data_collection.images import quality as image_quality
 from toys.images import encode_image, make_image
 
@@ -128,7 +128,7 @@ def huge_png(width: int, height: int) -> bytes:
     ],
 )
 def test_what_is_no_picture_is_refused_with_a_reason(data, reason):
-    with pytest.raises(decode.UnreadableImage, match=reason):
+    with pytest.raises(errors.UnreadableImage, match=reason):
         decode.decode_face(data)
 
 
@@ -136,7 +136,7 @@ def test_what_is_no_picture_is_refused_with_a_reason(data, reason):
 def test_a_truncated_file_is_refused(format):
     data = encode_image(make_image(7), format)
     for percent in range(1, 100):
-        with pytest.raises(decode.UnreadableImage):
+        with pytest.raises(errors.UnreadableImage):
             decode.decode_face(data[: percent * len(data) // 100])
 
 
@@ -149,7 +149,7 @@ def test_flipped_bits_never_escape_as_another_error():
             data[draw.integers(len(data))] ^= 1 << draw.integers(8)
             try:
                 assert decode.decode_face(bytes(data)).square.mode == "RGB"
-            except decode.UnreadableImage as error:
+            except errors.UnreadableImage as error:
                 assert str(error)
 
 
@@ -243,5 +243,5 @@ def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded():
     data = encode_image(make_image(1), "JPEG", progressive=True)
     assert decode.decode_face(data)
     start = data.rindex(b"\xff\xda")
-    with pytest.raises(decode.UnreadableImage, match="more than 100 scans"):
+    with pytest.raises(errors.UnreadableImage, match="more than 100 scans"):
         decode.decode_face(data[:start] + data[start:-2] * 200 + data[-2:])
