@@ -113,7 +113,11 @@ def test_every_command_in_the_documents_exists():
             2,
             "nowhere is not a folder",
         ),
-        (["data_collection", "--real", "kagle:x"], 2, "Unknown source 'kagle:x' for --real. Did you mean kaggle?"),
+        (
+            ["data_collection", "--real", "kagle:x"],
+            2,
+            "Unknown source 'kagle:x' for --real. Did you mean kaggle?",
+        ),
         (["data_collection", "--generated", "dcgan:many"], 2, "asks for 'many' faces"),
         (["data_collection", "--image-size", "5"], 2, "--image-size is 5"),
         (["training"], 2, "holds no data set"),

@@ -213,9 +213,7 @@ def test_of_two_pictures_in_one_jpeg_the_first_is_used():
     data = encode_image(red, "MPO", save_all=True, append_images=[blue], quality=95)
     face = decode.decode_face(data)
     assert face.frames == 2 and np.abs(np.subtract(pixel(data), RED)).max() <= 3
-    assert "Only the first of its frames was looked at." in answers.describe_preprocessing(
-        face, 64, "centre"
-    )
+    assert "Only its first frame was used." in answers.describe_preprocessing(face, 64, "centre")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -15,9 +15,9 @@ from toys.commands import REPOSITORY_ROOT
 
 MODULES = [
     *(
-        f"{path.parent.name}.{path.stem}"
+        ".".join(path.relative_to(REPOSITORY_ROOT).with_suffix("").parts)
         for room in REPOSITORY_ROOT.glob("*/__main__.py")
-        for path in room.parent.glob("*settings.py")
+        for path in room.parent.rglob("*settings.py")
     ),
     "data_collection.__main__",
 ]

@@ -214,8 +214,8 @@ def test_export_json_lists_every_file_that_is_there(out):
         assert entry["megabytes"] == pytest.approx(
             sum(there[path].stat().st_size for path in entry["files"]) / 1e6
         )
-        assert entry["checked_on"].startswith("4 validation pictures of the data set faces")
-        assert entry["checked_on"].endswith(" and 60 pictures made of noise and shapes")
+        assert entry["checked_on"].startswith("4 validation images of the data set faces")
+        assert entry["checked_on"].endswith(" and 60 images made of noise and shapes")
 
 
 def test_the_table_names_format_file_size_difference_and_time(shelf, tmp_path, capsys):
@@ -224,7 +224,7 @@ def test_the_table_names_format_file_size_difference_and_time(shelf, tmp_path, c
     assert all(
         word in said.out for word in ("keras", "detector.keras", "MB", "0.0e+00", "ms an image")
     )
-    assert "checked on 64 pictures made of noise and shapes" in said.err
+    assert "checked on 64 images made of noise and shapes" in said.err
 
 
 def test_earlier_exports_are_replaced_and_other_formats_and_files_stay(shelf, tmp_path):
@@ -382,7 +382,7 @@ def test_pictures_are_those_of_the_validation_split_then_shapes_and_always_the_s
     assert found.pixels.shape == (64, SIDE, SIDE, 3) and found.pixels.dtype == np.uint8
     assert np.array_equal(found.pixels, again.pixels)
     assert len({picture.tobytes() for picture in found.pixels}) == 64
-    missing = dataclasses.replace(card, dataset={})
+    missing = dataclasses.replace(card, dataset=dataclasses.replace(card.dataset, folder=""))
     assert np.array_equal(
         reference_images.load_reference_images(missing).pixels[:60], found.pixels[4:]
     )
@@ -393,12 +393,12 @@ def test_a_broken_picture_of_the_data_set_is_passed_over(shelf, tmp_path):
     manifest.replace_records(tmp_path, records)
     (lost, *_) = manifest.select_accepted(records, "validation")
     (tmp_path / lost.original).unlink()
+    card = detector_card.read_card(shelf / "first")
     card = dataclasses.replace(
-        detector_card.read_card(shelf / "first"), dataset={"folder": str(tmp_path)}
+        card, dataset=dataclasses.replace(card.dataset, folder=str(tmp_path))
     )
-    assert reference_images.load_reference_images(card).origin.startswith("3 validation pictures")
+    assert reference_images.load_reference_images(card).origin.startswith("3 validation images")
     manifest.manifest_path(tmp_path).write_text("{}\n")
     assert (
-        reference_images.load_reference_images(card).origin
-        == "64 pictures made of noise and shapes"
+        reference_images.load_reference_images(card).origin == "64 images made of noise and shapes"
     )
