@@ -301,14 +301,14 @@ def test_a_detector_whose_training_is_not_here_may_know_the_images_and_the_repor
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (["--data", "nowhere"], 2, "nowhere is no folder"),
+        (["--data", "nowhere"], 2, "nowhere is not a folder"),
         (["--data", "unsaid"], 2, "--label real"),
         (
             ["--data", "unsaid", "--label", "real"],
             2,
             "holds no image that can be judged (x.jpg: not an image",
         ),
-        (["--label", "real"], 2, "give that, too"),
+        (["--label", "real"], 2, "give --data, too"),
         (["--distorted", "-1"], 2, "--distorted is -1"),
         (["--against", "ty"], 8, "ty is no saved detector; did you mean"),
         (["--against", "toy"], 2, "is the detector that is judged"),
