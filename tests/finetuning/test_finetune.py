@@ -286,7 +286,7 @@ def test_the_guard_is_asked_in_every_trial(data, toy, toy_blocks, monkeypatch):
         "finetuning.depth_trials.unfreeze_blocks",
         lambda base, opened: unfreezing.unfreeze_blocks(base, []),
     )
-    with pytest.raises(unfreezing.GuardError, match="top was opened"):
+    with pytest.raises(unfreezing.GuardError, match="top was unfrozen"):
         hypermodel.train_trial(hypermodel.build_tail(1), {**hp.values, "depth": 1}, 0, None)
 
 
