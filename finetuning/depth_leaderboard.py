@@ -7,7 +7,7 @@ from finetuning.depth_training import DepthTrial
 from finetuning.unfreezing import Block
 from runtime import console
 from training.fitting import LABEL_SMOOTHING
-from training.seed_spread import SeedSpread
+from training.seed_comparison import SeedSpread
 
 DEPTH_TABLE_COLUMNS = (
     "depth",

@@ -16,7 +16,7 @@ from finetuning.depth_trials import DEPTH_SPACE_VERSION, DepthHyperModel
 from runtime import console
 from training.head_search import tuner_runs
 from training.head_search.tuner_runs import LoggedTuner, TrialLog
-from training.seed_spread import SeedSpread
+from training.seed_comparison import SeedSpread
 
 DEPTH_ORACLES: dict[str, type[keras_tuner.Oracle]] = {
     "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,

@@ -1,16 +1,20 @@
-"""Write files that are either complete or absent, flush them to disk, and lock folders.
+"""Write files and folders that are either complete or absent, flush them to disk, and lock folders.
 
 Every temporary file is named `.NAME.PID.tmp`; `remove_temp_files` deletes what a killed run left
-behind."""
+behind. A temporary folder is deleted when the next one is created beside it."""
 
 import contextlib
 import os
+import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
 
 from runtime import console
+
+TEMPORARY_FOLDER_SUFFIX = ".telltale-tmp"
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -54,3 +58,37 @@ def remove_temp_files(folder: Path) -> None:
     for pattern in (".*.tmp", "originals/**/.*.tmp", "images/**/.*.tmp"):
         for path in folder.glob(pattern):
             path.unlink()
+
+
+@contextlib.contextmanager
+def create_temporary_folder(folder: Path, name: str) -> Iterator[Path]:
+    """Create a new folder inside `folder` to write into; it is deleted at the end unless it was
+    moved away.
+
+    A lock beside it lasts as long as its process, on whatever machine that runs: without it the
+    folder is left over.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove_stale_folders(folder)
+    path = folder / f".{name}.{secrets.token_hex(4)}{TEMPORARY_FOLDER_SUFFIX}"
+    lock = path.with_name(f"{path.name}.lock")
+    with filelock.FileLock(lock):
+        path.mkdir()
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+            lock.unlink(missing_ok=True)
+
+
+def _remove_stale_folders(folder: Path) -> None:
+    for lock in folder.glob(f".*{TEMPORARY_FOLDER_SUFFIX}.lock"):
+        with contextlib.suppress(filelock.Timeout, OSError), filelock.FileLock(lock, timeout=0):
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+            lock.unlink(missing_ok=True)
+
+
+def flush_folder(folder: Path) -> None:
+    """Return once everything in a folder is on disk."""
+    for path in (*folder.rglob("*"), folder):
+        flush_to_disk(path)

@@ -152,6 +152,7 @@ def run_command(command: Callable[[], int | None]) -> None:
     except PlainError as error:
         _exit_with_error(str(error), error.exit_code)
     except KeyboardInterrupt:
+        exec("")  # clears CPython's note of an interrupt inside exec(), which replaces our exit code
         _exit_with_error(
             "Interrupted. Finished work is saved; run the same command to continue.",
             EXIT_INTERRUPTED,

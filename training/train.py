@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from data_collection.audit.audit_file import check_audit_gate
 from data_collection.dataset import manifest
 from runtime import console
-from training import calibration, dataset, final_detector, seed_spread, tensorboard_logs
+from training import calibration, dataset, final_detector, seed_comparison, tensorboard_logs
 from training.baselines import linear, scratch_training
 from training.baselines.linear import Baseline
 from training.bases import weights as base_weights
@@ -179,7 +179,7 @@ def train_final_detectors(
     ]
     if not others:
         return first
-    scores = seed_spread.print_seed_spread([first, *others], baselines, labels)
+    scores = seed_comparison.print_seed_spread([first, *others], baselines, labels)
     return replace(first, repeats=scores)
 
 

@@ -12,7 +12,7 @@ from training.detectors import card as detector_card
 from training.detectors import saved_models
 from training.detectors.card import Card
 from validation import predictions
-from validation.data import choose, overlap
+from validation.data import choose_images, overlap
 from validation.data.evaluation_set import EvaluationSet
 from validation.explanations import explain, image_panels, negative_controls
 from validation.metrics import abstention, breakdowns, comparison
@@ -40,7 +40,7 @@ def validate_detector(settings: ValidationSettings) -> None:
     card = detector_card.read_card(folder)
     scorers = predictions.load_scorers(folder, card)
     comparison_scorer = load_comparison_scorer(settings, folder)
-    data = choose.choose_evaluation_set(settings, card)
+    data = choose_images.choose_evaluation_set(settings, card)
     console.print_heading(f"{card.name} on {data.name}: {len(data.records)} images")
     if comparison_scorer:
         scorers.append(check_comparison_scorer(comparison_scorer, data, scorers))

@@ -29,7 +29,7 @@ from training import dataset
 from training.bases import weights
 from training.features.extractor import Extractor
 from validation import plain_json
-from validation.cross_generator import cross_generator, heads, plan
+from validation.cross_generator import cross_generator, head_training, plan
 from validation.cross_generator.plan import Experiment, ImageSource, SourceImages
 from validation.cross_generator.settings import CrossGeneratorSettings
 from validation.cross_generator.task import BaseFeatures
@@ -173,7 +173,7 @@ SMALL_IMAGE_RECIPES = (
 SLOW_HEADS = ("search", "tuned")
 """Heads that take too long to leave two generators out."""
 
-heads.HEAD_FITTERS["tuned"] = generalisation_methods.train_unfrozen_detector
+head_training.HEAD_FITTERS["tuned"] = generalisation_methods.train_unfrozen_detector
 
 
 def main(
@@ -272,13 +272,13 @@ def compute_inner_scores(
     generator's validation images.
     """
     generated = images.list_sources("generated")
-    without: dict[frozenset[ImageSource], heads.CalibratedHead] = {}
+    without: dict[frozenset[ImageSource], head_training.CalibratedHead] = {}
 
-    def head(*left_out: ImageSource) -> tuple[heads.CalibratedHead, Experiment]:
+    def head(*left_out: ImageSource) -> tuple[head_training.CalibratedHead, Experiment]:
         training_sources = tuple(source for source in images.sources if source not in left_out)
         experiment = Experiment("", training_sources, (), images.list_sources("real"))
         if frozenset(left_out) not in without:
-            without[frozenset(left_out)] = heads.fit_calibrated_head(
+            without[frozenset(left_out)] = head_training.fit_calibrated_head(
                 experiment, images, features, dataclasses.replace(settings, folds=0)
             )
         return without[frozenset(left_out)], experiment
@@ -304,7 +304,7 @@ def compute_inner_scores(
 
 
 def _compute_auc(
-    head: heads.CalibratedHead,
+    head: head_training.CalibratedHead,
     experiment: Experiment,
     rows: np.ndarray,
     images: SourceImages,

@@ -20,8 +20,8 @@ from training.features import layout
 from training.features.column_selection import compute_column_indices
 from training.features.extractor import Extractor
 from training.features.layout import Column
-from validation.cross_generator import heads
-from validation.cross_generator.heads import LinearOutputs, compute_sample_weights
+from validation.cross_generator import head_training
+from validation.cross_generator.head_training import LinearOutputs, compute_sample_weights
 from validation.cross_generator.task import TrainingTask
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def train_unfrozen_detector(task: TrainingTask) -> UnfrozenDetector:
     import keras
 
     settings, columns = task.settings, task.features.columns
-    start = heads.HEAD_FITTERS["ridge"](task)
+    start = head_training.HEAD_FITTERS["ridge"](task)
     keras.utils.set_random_seed(settings.seed)
     base = loaded_base.load_base(weights.find_base_weights(settings.base, settings.weights))
     blocks = unfreezing.split_into_blocks(base)

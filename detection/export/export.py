@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from detection.export import formats, output_folder, readers, reference_images
+from detection.export.exported_detector import ExportSource
 from detection.export.formats import EXPORT_FORMATS, ExportFormat
 from detection.export.output_folder import ExportedModel
 from detection.export.settings import ExportSettings
-from detection.export.source import ExportSource
 from runtime import console
 from training import keras_startup, onnx_models
 from training.detectors import card as detector_card

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detection.export import readers, writers
-from detection.export.source import ExportSource
+from detection.export.exported_detector import ExportSource
 from runtime import console
 from training import onnx_models
 from training.onnx_models import OnnxRunner

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from detection.export.exported_detector import build_export_metadata
 from detection.export.formats import ExportFormat
-from detection.export.source import build_export_metadata
-from runtime import atomic_files, atomic_folders, checked_json, console, hashing
+from runtime import atomic_files, checked_json, console, hashing
 from training.detectors.card import Card
 
 INDEX_FILE = "export.json"
@@ -104,7 +104,7 @@ def open_staging_folder(folder: Path) -> Iterator[Path]:
     removed."""
     is_new = not folder.exists()
     try:
-        with atomic_folders.create_temporary_folder(folder, "export") as temporary:
+        with atomic_files.create_temporary_folder(folder, "export") as temporary:
             yield temporary
     finally:
         if is_new:
@@ -114,7 +114,7 @@ def open_staging_folder(folder: Path) -> Iterator[Path]:
 
 def replace_exported_files(temporary: Path, folder: Path, row: ExportFormat) -> None:
     """Flush checked files to disk and move them to their final names."""
-    atomic_folders.flush_folder(temporary)
+    atomic_files.flush_folder(temporary)
     for name in row.written_names:
         if (folder / name).is_dir():  # a folder cannot be replaced in one step
             os.replace(folder / name, temporary / f"before {name}")

@@ -7,8 +7,12 @@ import shutil
 import zipfile
 from pathlib import Path
 
+from detection.export.exported_detector import (
+    ExportSource,
+    build_json_metadata,
+    build_text_metadata,
+)
 from detection.export.readers import import_openvino
-from detection.export.source import ExportSource, build_json_metadata, build_text_metadata
 
 METADATA_FILE = "telltale.json"
 """Name of the metadata file, in formats that can store files."""

@@ -16,7 +16,7 @@ from data_collection.generation.stable_diffusion_generator import (
 from data_collection.images import decode, errors
 from data_collection.settings import CollectionSettings, GenerationSettings
 from data_collection.sources.sample import DcganGenerator
-from detection.generate import readiness
+from detection.generate import generator_requirements
 from runtime import console
 
 MAX_PROMPT_CHARS = 2000
@@ -157,7 +157,7 @@ PAGE_GENERATORS: Mapping[str, GeneratorSpec] = {
         example="stable-diffusion@MODEL",
         model_setting="model",
         make=StableDiffusionGenerator,
-        describe_obstacles=lambda generation: readiness.describe_model_obstacles(
+        describe_obstacles=lambda generation: generator_requirements.describe_model_obstacles(
             generation, count_sampling_passes(generation)
         ),
         describe=_describe_stable_diffusion,
@@ -168,7 +168,7 @@ PAGE_GENERATORS: Mapping[str, GeneratorSpec] = {
         example="reconstruction@MODEL",
         model_setting="model",
         make=ReconstructionGenerator,
-        describe_obstacles=lambda generation: readiness.describe_model_obstacles(
+        describe_obstacles=lambda generation: generator_requirements.describe_model_obstacles(
             generation,
             reconstruction_generator.count_reconstruction_passes(generation),
             "" if generation.strength else "vae",
@@ -181,7 +181,7 @@ PAGE_GENERATORS: Mapping[str, GeneratorSpec] = {
         example="openai-images@MODEL",
         model_setting="image_model",
         make=lambda generation: OpenAIImageGenerator(generation.image_model),
-        describe_obstacles=lambda generation: readiness.describe_service_obstacles(),
+        describe_obstacles=lambda generation: generator_requirements.describe_service_obstacles(),
         describe=lambda generation, request: (
             f"{generation.image_model} of an OpenAI service, which takes no seed"
         ),
@@ -192,7 +192,7 @@ PAGE_GENERATORS: Mapping[str, GeneratorSpec] = {
         example="dcgan",
         model_setting="",
         make=lambda generation: DcganGenerator(),
-        describe_obstacles=lambda generation: readiness.describe_sample_obstacles(),
+        describe_obstacles=lambda generation: generator_requirements.describe_sample_obstacles(),
         describe=lambda generation, request: f"the sample's DCGAN, seed {request.seed}",
         varies_with_seed=lambda generation: True,
     ),

@@ -13,13 +13,18 @@ from dataclasses import dataclass
 
 from detection.provenance import content_credentials, generator_metadata
 from detection.provenance.generator_metadata import GeneratorMetadata
+from detection.provenance.iptc_source_types import (
+    EDITED,
+    GENERATED,
+    PHOTOGRAPH,
+    SOURCE_TYPE_MEANINGS,
+)
 from detection.provenance.metadata_fields import MetadataFields, read_metadata_fields
 from detection.provenance.software_names import (
     EDITING_SOFTWARE,
     GENERATOR_SOFTWARE,
     find_software_name,
 )
-from detection.provenance.source_types import EDITED, GENERATED, PHOTOGRAPH, SOURCE_TYPE_MEANINGS
 
 CLAIMS_CAVEAT = (
     "Metadata is easily removed and easily forged: its absence proves nothing, a named generator "

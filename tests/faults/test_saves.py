@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from faults import kills
-from runtime import atomic_folders
+from runtime import atomic_files
 from toys.commands import build_collect_words, build_environment, run_command
 from toys.images import encode_image, make_image
 from training import calibration
@@ -67,7 +67,7 @@ def test_what_a_dead_process_left_is_swept_and_what_a_living_one_writes_is_not(h
 def test_a_folder_of_somebody_else_is_not_swept(tmp_path):
     (tmp_path / ".mine.tmp").mkdir()
     (tmp_path / ".mine.tmp.lock").write_text("")
-    with atomic_folders.create_temporary_folder(tmp_path, "model"):
+    with atomic_files.create_temporary_folder(tmp_path, "model"):
         assert (tmp_path / ".mine.tmp").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == [".mine.tmp", ".mine.tmp.lock"]
 

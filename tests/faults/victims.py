@@ -21,7 +21,7 @@ from training import dataset
 from training.bases import weights
 from training.detectors import card as detector_card
 from training.detectors import saved_models
-from training.features import compute, feature_cache
+from training.features import compute_features, feature_cache
 from training.features import extractor as feature_extractor
 
 TRIALS = {"random": 20, "bayesian": 6, "hyperband": 20}
@@ -36,7 +36,7 @@ def extraction(folder: Path) -> str:
     extractor = feature_extractor.Extractor(
         weights.find_base_weights("mobilenet_v2", "random"), (64,), 64, engine="onnxruntime"
     )
-    compute.VIEWS_PER_CHUNK = 8
+    compute_features.VIEWS_PER_CHUNK = 8
     ready()
     table = feature_cache.load_or_compute_features(folder / "data" / "faces", records, extractor, 8)
     return hashlib.sha256(table.values.tobytes()).hexdigest()

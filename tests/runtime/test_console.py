@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -34,3 +36,13 @@ def test_a_disk_that_refuses_is_one_sentence(capsys, number):
     assert (
         f"{os.strerror(number)} (somewhere). What was finished is kept" in capsys.readouterr().err
     )
+
+
+def test_an_interrupt_has_its_exit_code_wherever_it_arrives():
+    """Inside exec(), where dataclasses are made while modules load, too."""
+    program = """
+from runtime import console
+console.run_command(lambda: exec("raise KeyboardInterrupt"))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == console.EXIT_INTERRUPTED, done.stderr

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from runtime import atomic_files, atomic_folders, console, hashing
+from runtime import atomic_files, console, hashing
 from runtime.suggestions import find_close_names
 from training.detectors.card import CARD_FILE, Card, read_card
 
@@ -36,9 +36,9 @@ def choose_free_name(folder: Path, wanted: str, stem: str) -> str:
 def create_model_folder(folder: Path, name: str) -> Iterator[Path]:
     """Gives a folder to write a model into; it gets its name when everything in it is written, or
     never."""
-    with atomic_folders.create_temporary_folder(folder, name) as temporary:
+    with atomic_files.create_temporary_folder(folder, name) as temporary:
         yield temporary
-        atomic_folders.flush_folder(temporary)
+        atomic_files.flush_folder(temporary)
         os.replace(temporary, folder / name)
         atomic_files.flush_to_disk(folder)
 

@@ -18,7 +18,7 @@ import numpy as np
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.dataset.source_processing import SourceProcessing
 from runtime import console
-from training.features.compute import compute_missing_features, read_feature_chunks
+from training.features.compute_features import compute_missing_features, read_feature_chunks
 from training.features.extractor import Extractor
 from training.features.layout import Column
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.dataset.source_processing import SourceProcessing
 from runtime import ray_cluster
-from training.features import compute, pixels
+from training.features import compute_features, pixels
 from training.features import extractor as feature_extractor
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class RayFeatureWorker:
     def __call__(self, chunk: Sequence[tuple[FaceRecord, int]]) -> int:
         return sum(
             1
-            for _ in compute.compute_missing_features(
+            for _ in compute_features.compute_missing_features(
                 self.folder, chunk, self.extractor, self.cache, self.processing
             )
         )
@@ -56,9 +56,9 @@ def compute_features_on_ray(
         PlainError: Ray is not installed, the cluster cannot be reached, or an original is missing
             or was altered.
     """
-    chunks = pixels.make_view_batches(missing, compute.VIEWS_PER_CHUNK)
+    chunks = pixels.make_view_batches(missing, compute_features.VIEWS_PER_CHUNK)
     described = {name: getattr(extractor, name) for name in ("weights", "sizes", "side", "signals")}
-    what = f"{extractor.weights.base} features, {compute.VIEWS_PER_CHUNK} at a time"
+    what = f"{extractor.weights.base} features, {compute_features.VIEWS_PER_CHUNK} at a time"
     ray_cluster.run_on_cluster(
         RayFeatureWorker, (described, folder, cache, processing), chunks, what
     )

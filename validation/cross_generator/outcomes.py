@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.calibration import ABSTAIN
-from validation.cross_generator import heads, plan
+from validation.cross_generator import head_training, plan
 from validation.cross_generator.head_results import (
     ConfidentErrors,
     FalseAlarms,
@@ -14,7 +14,7 @@ from validation.cross_generator.head_results import (
     HeadOutcome,
     ReprocessedResult,
 )
-from validation.cross_generator.heads import CalibratedHead
+from validation.cross_generator.head_training import CalibratedHead
 from validation.cross_generator.plan import Experiment, ImageSource, SourceImages
 from validation.cross_generator.settings import CrossGeneratorSettings
 from validation.cross_generator.task import BaseFeatures
@@ -60,7 +60,7 @@ def evaluate_experiment(
     settings: CrossGeneratorSettings,
 ) -> HeadOutcome:
     """Train one head and test it."""
-    head = heads.fit_calibrated_head(experiment, images, features, settings)
+    head = head_training.fit_calibrated_head(experiment, images, features, settings)
     evaluation = HeadEvaluation(experiment, head, images, features, settings.seed)
     train = images.label[images.rows(experiment.training_sources, "train")]
     parts = ("train", "validation") if settings.folds else ("validation",)

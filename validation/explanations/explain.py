@@ -14,7 +14,7 @@ from data_collection.dataset.manifest import FaceRecord
 from runtime import console
 from runtime.plotting import ReportFigure
 from training.detectors.card import Card
-from validation.data import choose, overlap, sampling
+from validation.data import choose_images, overlap, sampling
 from validation.data.evaluation_set import EvaluationSet
 from validation.explanations import (
     explainer_export,
@@ -156,7 +156,7 @@ def _compute_training_image_features(
     settings: ValidationSettings, card: Card, judge: Scorer, opened: DetectorLoader
 ) -> TrainingImageFeatures | None:
     """None where the data set of the training is not here as it was."""
-    home = choose.find_training_dataset(settings, card)
+    home = choose_images.find_training_dataset(settings, card)
     known, doubt = overlap.load_training_records(card, home)
     if doubt:
         return None

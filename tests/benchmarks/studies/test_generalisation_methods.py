@@ -10,7 +10,7 @@ from scipy.fft import dctn
 from benchmarks.studies import generalisation_methods
 from training.bases import weights
 from training.features.extractor import Extractor
-from validation.cross_generator import heads, plan
+from validation.cross_generator import head_training, plan
 from validation.cross_generator.settings import CrossGeneratorSettings
 from validation.cross_generator.task import BaseFeatures
 
@@ -61,16 +61,18 @@ def test_opened_blocks_start_from_ridge_regression_and_learn(pixels, monkeypatch
     features = BaseFeatures(extractor.columns, seen, seen[:16, None], {})
     settings = CrossGeneratorSettings(weights="random", size=SIDE, head="ridge")
     experiment = types.SimpleNamespace(training_sources=sources)
-    start = heads.fit_calibrated_head(experiment, images, features, settings)
-    monkeypatch.setitem(heads.HEAD_FITTERS, "tuned", generalisation_methods.train_unfrozen_detector)
+    start = head_training.fit_calibrated_head(experiment, images, features, settings)
+    monkeypatch.setitem(
+        head_training.HEAD_FITTERS, "tuned", generalisation_methods.train_unfrozen_detector
+    )
     object.__setattr__(settings, "head", "tuned")
     with monkeypatch.context() as patch:
         patch.setattr(generalisation_methods, "UNFROZEN_LEARNING_RATE", 0.0)
-        unmoved = heads.fit_calibrated_head(experiment, images, features, settings)
+        unmoved = head_training.fit_calibrated_head(experiment, images, features, settings)
     scores = start.scorer.compute_outputs(seen)[:, 0]
     np.testing.assert_allclose(
         unmoved.probabilities(seen), 1 / (1 + np.exp(-4 * scores)), atol=1e-3
     )
-    moved = heads.fit_calibrated_head(experiment, images, features, settings)
+    moved = head_training.fit_calibrated_head(experiment, images, features, settings)
     assert not np.allclose(moved.probabilities(seen), unmoved.probabilities(seen), atol=1e-4)
     assert (moved.probabilities(seen[16:]) > 0.5).tolist() == [False, True] * 4

@@ -13,7 +13,7 @@ from data_collection.images import canonical
 from runtime import console, hashing
 from toys.images import encode_image, make_image
 from training.bases import weights as base_weights
-from training.features import compute, feature_cache
+from training.features import compute_features, feature_cache
 from training.features import pixels as feature_pixels
 from training.features.extractor import Extractor
 
@@ -78,7 +78,7 @@ def test_onnx_runtime_gives_keras_features(records, tmp_path, extractor):
 
 
 def test_an_interrupted_run_keeps_its_finished_chunks(records, tmp_path, extractor, monkeypatch):
-    monkeypatch.setattr(compute, "VIEWS_PER_CHUNK", 8)
+    monkeypatch.setattr(compute_features, "VIEWS_PER_CHUNK", 8)
     run, last = extractor.run, feature_pixels.load_canonical_view(tmp_path, records[16], 32, 0)
 
     def dies_at_the_last_batch(pixels):

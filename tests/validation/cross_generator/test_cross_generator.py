@@ -25,11 +25,11 @@ from toys.commands import REPOSITORY_ROOT, run_command
 from toys.features import FEATURE_COLUMNS, FEATURE_WIDTH
 from training import calibration, dataset
 from training.bases import weights as base_weights
-from training.features import compute, feature_cache
+from training.features import compute_features, feature_cache
 from training.features.extractor import Extractor
 from training.features.layout import Column
 from validation import plain_json
-from validation.cross_generator import cross_generator, heads, outcomes, results
+from validation.cross_generator import cross_generator, head_training, outcomes, results
 from validation.cross_generator.cross_generator import evaluate_cross_generator
 from validation.cross_generator.plan import (
     Experiment,
@@ -182,7 +182,7 @@ def test_a_head_does_not_depend_on_the_features_of_what_it_may_not_learn(plan):
         for head in ("logistic", "ridge", "ridge-per-generator"):
             how = CrossGeneratorSettings(head=head, folds=3)
             whole, blind = (
-                heads.fit_calibrated_head(each, images, features(images, seen), how)
+                head_training.fit_calibrated_head(each, images, features(images, seen), how)
                 for seen in (values, spoilt)
             )
             assert np.array_equal(whole.scorer.weights, blind.scorer.weights)
@@ -206,7 +206,7 @@ def test_a_searched_head_does_not_either_and_finds_what_it_was_taught(plan, caps
     spoilt = np.full_like(values, 1e6)
     spoilt[allowed] = values[allowed]
     whole, blind = (
-        heads.fit_calibrated_head(
+        head_training.fit_calibrated_head(
             each, images, features(images, seen), CrossGeneratorSettings(head="search")
         )
         for seen in (values, spoilt)
@@ -293,7 +293,7 @@ def test_a_second_run_computes_no_feature_and_finds_the_same(place, result, caps
 
 def test_an_interrupted_run_opens_nothing_and_carries_on(place, monkeypatch, capsys):
     shutil.rmtree(place / "features")
-    monkeypatch.setattr(compute, "VIEWS_PER_CHUNK", 8)
+    monkeypatch.setattr(compute_features, "VIEWS_PER_CHUNK", 8)
     batches, stack = [], feature_cache.np.stack
 
     def interrupted(arrays, *more, **options):
@@ -349,7 +349,7 @@ def test_every_view_of_a_training_image_teaches_with_its_label(plan):
     plain = draw.normal(size=(len(images.records), FEATURE_WIDTH)).astype(np.float32)
     views = draw.normal(size=(len(train), 3, FEATURE_WIDTH)) + images.label[train][:, None, None]
     seen = replace(features(images, plain), views=views.astype(np.float32))
-    head = heads.fit_calibrated_head(experiment, images, seen, CrossGeneratorSettings())
+    head = head_training.fit_calibrated_head(experiment, images, seen, CrossGeneratorSettings())
     mine = np.isin(
         images.source[train],
         [images.sources.index(source) for source in experiment.training_sources],

@@ -9,7 +9,7 @@ import pytest
 from data_collection.dataset.manifest import FaceRecord
 from runtime import console
 from toys.features import FEATURE_COLUMNS, FEATURE_WIDTH
-from validation.cross_generator import distance, heads, outcomes
+from validation.cross_generator import distance, head_training, outcomes
 from validation.cross_generator.plan import Experiment, ImageSource, SourceImages
 from validation.cross_generator.settings import CrossGeneratorSettings
 from validation.cross_generator.task import BaseFeatures, ReprocessedFeatures
@@ -73,7 +73,7 @@ def test_ridge_regression_is_the_closed_form_with_every_source_weighing_the_same
         split=np.where((images.source == 1) & (np.arange(360) % 3 > 0), "quarantine", images.split),
     )
     values = traces(few)
-    head = heads.fit_calibrated_head(
+    head = head_training.fit_calibrated_head(
         EVERYTHING, few, seen(few, values), CrossGeneratorSettings(head="ridge", strength=0.5)
     )
     train = few.rows(SOURCES, "train")
@@ -94,7 +94,7 @@ def test_ridge_regression_is_the_closed_form_with_every_source_weighing_the_same
 
 def test_a_voice_hears_its_generator_and_is_told_in_units_of_photographs(images):
     values = traces(images)
-    head = heads.fit_calibrated_head(
+    head = head_training.fit_calibrated_head(
         EVERYTHING, images, seen(images, values), CrossGeneratorSettings(head="ridge-per-generator")
     )
     said = head.scorer.compute_outputs(values)
@@ -120,7 +120,7 @@ def test_a_threshold_of_folds_is_not_fooled_by_what_was_learnt_by_heart(images):
         images, split=np.where(np.arange(360) % 120 < 30, images.split, "quarantine")
     )
     values = np.random.default_rng(1).normal(size=(360, FEATURE_WIDTH)).astype(np.float32)
-    head = heads.fit_calibrated_head(
+    head = head_training.fit_calibrated_head(
         EVERYTHING,
         few,
         seen(few, values),
@@ -136,13 +136,13 @@ def test_a_threshold_of_folds_is_not_fooled_by_what_was_learnt_by_heart(images):
 def test_no_image_is_judged_by_a_head_that_met_its_group(images, monkeypatch):
     paired = dataclasses.replace(images, group=np.arange(360) % 120)
     met = []
-    whole = heads.HEAD_FITTERS["ridge"]
+    whole = head_training.HEAD_FITTERS["ridge"]
     monkeypatch.setitem(
-        heads.HEAD_FITTERS,
+        head_training.HEAD_FITTERS,
         "ridge",
         lambda task: (met.append(set(paired.group[task.train])), whole(task))[1],
     )
-    heads.fit_calibrated_head(
+    head_training.fit_calibrated_head(
         EVERYTHING,
         paired,
         seen(paired, traces(paired)),
@@ -161,7 +161,7 @@ def test_too_few_groups_for_the_folds_are_told(images):
     with pytest.raises(
         console.PlainError, match="--folds 3 leaves a head without a class to learn"
     ):
-        heads.fit_calibrated_head(
+        head_training.fit_calibrated_head(
             EVERYTHING, few, seen(few, traces(few)), CrossGeneratorSettings(head="ridge", folds=3)
         )
 
