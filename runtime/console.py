@@ -152,7 +152,9 @@ def run_command(command: Callable[[], int | None]) -> None:
     except PlainError as error:
         _exit_with_error(str(error), error.exit_code)
     except KeyboardInterrupt:
-        exec("")  # clears CPython's note of an interrupt inside exec(), which replaces our exit code
+        # CPython notes an interrupt that leaves exec() and ends with SIGINT in place of our exit
+        # code; another exec() clears the note.
+        exec("")
         _exit_with_error(
             "Interrupted. Finished work is saved; run the same command to continue.",
             EXIT_INTERRUPTED,

@@ -2,12 +2,11 @@
 
 import errno
 import os
-import subprocess
-import sys
 
 import pytest
 
 from runtime import console
+from toys.commands import run_command
 
 
 def test_control_characters_are_shown_and_not_obeyed(capsys):
@@ -38,11 +37,10 @@ def test_a_disk_that_refuses_is_one_sentence(capsys, number):
     )
 
 
-def test_an_interrupt_has_its_exit_code_wherever_it_arrives():
-    """Inside exec(), where dataclasses are made while modules load, too."""
-    program = """
-from runtime import console
-console.run_command(lambda: exec("raise KeyboardInterrupt"))
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+def test_an_interrupt_has_its_exit_code_wherever_it_arrives(tmp_path):
+    """Inside exec() too, which runs whenever a module that defines dataclasses is loaded."""
+    (tmp_path / "interrupted.py").write_text(
+        'from runtime import console\nconsole.run_command(lambda: exec("raise KeyboardInterrupt"))\n'
+    )
+    done = run_command("interrupted", cwd=tmp_path)
     assert done.returncode == console.EXIT_INTERRUPTED, done.stderr
