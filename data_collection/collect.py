@@ -192,7 +192,7 @@ def freeze_splits(records: Sequence[FaceRecord], settings: CollectionSettings) -
     frozen = (
         splits.read_splits(settings.folder)
         if path.exists()
-        else splits.SplitAssignments(settings.shares)
+        else splits.SplitAssignments(shares=settings.shares)
     )
     if any(record.group and record.group not in frozen.groups for record in records):
         raise console.PlainError(

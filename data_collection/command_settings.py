@@ -72,5 +72,5 @@ class RegenerateSettings:
     file: Annotated[str, tyro.conf.Positional]
     """The image's `file` in manifest.jsonl, or the beginning of its `id`."""
 
-    out: Path = Path("redrawn.png")
+    out: Path = Path("regenerated.png")
     """Where the picture is written."""

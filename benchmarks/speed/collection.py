@@ -99,11 +99,11 @@ def measure_collecting(folders: list[Path], work_folder: Path, dataset: str) -> 
 def measure_manifest_reading(folder: Path) -> float:
     """Return the seconds to read MANIFEST_ROWS rows of generated faces in a fresh process."""
     face = manifest.FaceRecord(
-        "0" * 64,
-        "generated",
-        "Realistic_Vision_V1.4",
-        "00000000.png",
-        "accepted",
+        id="0" * 64,
+        label="generated",
+        source="Realistic_Vision_V1.4",
+        file="00000000.png",
+        status="accepted",
         group="0" * 16,
         split="train",
         bytes=400_000,

@@ -10,52 +10,55 @@ from runtime import plotting
 from runtime.plotting import CLASS_COLOURS, CLASS_LINE_STYLES, ReportFigure
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HistogramSpec:
     """A statistic that every image has.
 
     Attributes:
-        axis: what it is, and its unit.
-        more: what an image with a larger number is called, in comparison.
-        log: whether it spans orders of magnitude.
+        axis_label: the statistic and its unit.
+        comparative: describes an image with a larger value, as in "brighter".
+        log_scale: whether the values span orders of magnitude.
     """
 
     title: str
-    axis: str
-    more: str
+    axis_label: str
+    comparative: str
     caption: str
-    log: bool = False
+    log_scale: bool = False
 
 
 HISTOGRAM_SPECS = {
     "brightness": HistogramSpec(
-        "Brightness", "mean grey level, 0 to 255", "brighter", "How light the pictures are."
+        title="Brightness",
+        axis_label="mean grey level, 0 to 255",
+        comparative="brighter",
+        caption="How light the pictures are.",
     ),
     "contrast": HistogramSpec(
-        "Contrast",
-        "standard deviation of grey levels",
-        "richer in contrast",
-        "How far light and dark lie apart in one picture.",
+        title="Contrast",
+        axis_label="standard deviation of grey levels",
+        comparative="richer in contrast",
+        caption="How far light and dark lie apart in one picture.",
     ),
     "saturation": HistogramSpec(
-        "Saturation",
-        "mean of (max \N{MINUS SIGN} min) / max over R, G, B",
-        "more colourful",
-        "0 is a grey picture, 1 is pure colour.",
+        title="Saturation",
+        axis_label="mean of (max \N{MINUS SIGN} min) / max over R, G, B",
+        comparative="more colourful",
+        caption="0 is a grey picture, 1 is pure colour.",
     ),
     "sharpness": HistogramSpec(
-        "Texture",
-        "variance of the Laplacian, grey levels squared",
-        "sharper",
-        "How strongly each pixel differs from its four neighbours.",
-        log=True,
+        title="Texture",
+        axis_label="variance of the Laplacian, grey levels squared",
+        comparative="sharper",
+        caption="How strongly each pixel differs from its four neighbours.",
+        log_scale=True,
     ),
     "detail": HistogramSpec(
-        "Finest detail",
-        "power from .7 to 1 of Nyquist, grey levels squared",
-        "richer in fine detail",
-        "What changes from one pixel to the next: grain, hair, noise, or the absence of them.",
-        log=True,
+        title="Finest detail",
+        axis_label="power from .7 to 1 of Nyquist, grey levels squared",
+        comparative="richer in fine detail",
+        caption="What changes from one pixel to the next: grain, hair, noise, or the absence of them.",
+        log_scale=True,
     ),
 }
 STATISTICS_OF_ORIGINALS = ("sharpness", "detail")
@@ -65,7 +68,7 @@ STATISTICS_OF_ORIGINALS = ("sharpness", "detail")
 def render_statistic_histograms(name: str, looks: Mapping[str, ClassStatistics]) -> ReportFigure:
     """Render histograms of a statistic, one class over the other; those of
     STATISTICS_OF_ORIGINALS also as collected."""
-    trait = HISTOGRAM_SPECS[name]
+    spec = HISTOGRAM_SPECS[name]
     stages = {"as trained": {label: each.traits[name] for label, each in looks.items()}}
     if name in STATISTICS_OF_ORIGINALS:
         stages = {
@@ -77,27 +80,27 @@ def render_statistic_histograms(name: str, looks: Mapping[str, ClassStatistics])
         np.concatenate([values for each in stages.values() for values in each.values()]), 1e-3
     )
     low, high = float(everything.min()), float(everything.max()) * 1.001 + 1e-6
-    bins = np.geomspace(low, high, 33) if trait.log else np.linspace(low, high, 33)
+    bins = np.geomspace(low, high, 33) if spec.log_scale else np.linspace(low, high, 33)
     for axes, (stage, values) in zip(panels, stages.items(), strict=True):
         plotting.draw_histograms(
             axes, {label: np.maximum(each, 1e-3) for label, each in values.items()}, bins
         )
-        if trait.log:
+        if spec.log_scale:
             axes.set_xscale("log")
         if len(stages) > 1:
             axes.set_title(stage, loc="left", fontsize=10)
     panels[0].legend(frameon=False, fontsize=9)
-    panels[-1].set_xlabel(trait.axis)
+    panels[-1].set_xlabel(spec.axis_label)
     return ReportFigure(
         name,
-        trait.title,
-        f"{trait.caption} {_describe_comparison(trait, stages)}".strip(),
+        spec.title,
+        f"{spec.caption} {_describe_comparison(spec, stages)}".strip(),
         plotting.render_png(figure),
     )
 
 
 def _describe_comparison(
-    trait: HistogramSpec, stages: Mapping[str, Mapping[str, Sequence[float]]]
+    spec: HistogramSpec, stages: Mapping[str, Mapping[str, Sequence[float]]]
 ) -> str:
     shares = [
         f"{compute_probability_of_superiority(each['real'], each['generated']):.0%} {stage}"
@@ -107,7 +110,7 @@ def _describe_comparison(
     if not shares:
         return ""
     return (
-        f"In pairs of one of each class, the generated one is {trait.more}: "
+        f"In pairs of one of each class, the generated one is {spec.comparative}: "
         f"{', '.join(shares)} (50% is no difference)."
     )
 

@@ -34,7 +34,7 @@ _match_valid_row = re.compile(
 matched a million times."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FaceRecord:
     """One row of the manifest.
 
@@ -61,7 +61,7 @@ class FaceRecord:
     """
 
     id: str
-    label: str
+    label: ImageClass
     source: str
     file: str
     status: str

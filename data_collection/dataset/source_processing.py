@@ -29,7 +29,7 @@ class SourceProcessing:
     def name(self) -> str:
         return f"{self.side} px" + (f", JPEG {self.quality}" if self.quality else "")
 
-    def of(self, face: DecodedFace) -> DecodedFace:
+    def apply(self, face: DecodedFace) -> DecodedFace:
         """Process the face as that source would: shrink, never enlarge, then save as such a
         JPEG."""
         square, scale = face.square, self.side / min(face.width, face.height)

@@ -20,7 +20,7 @@ SPLITS = ("train", "validation", "hold-out")
 QUARANTINE = "quarantine"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class SplitAssignments:
     """Content of splits.json.
 

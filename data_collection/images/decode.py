@@ -106,7 +106,7 @@ _LUMA_TABLE_AT_QUALITY_50 = np.array(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DecodedFace:
     """A decoded original.
 
@@ -182,7 +182,15 @@ def _decode_upright(data: bytes) -> DecodedFace:
         mode, frames = image.mode, _count_frames(image)
         upright = convert_to_srgb(image)
         ImageOps.exif_transpose(upright, in_place=True)
-        return DecodedFace(upright, image.format, mode, image.width, image.height, quality, frames)
+        return DecodedFace(
+            square=upright,
+            format=image.format,
+            mode=mode,
+            width=image.width,
+            height=image.height,
+            quality=quality,
+            frames=frames,
+        )
 
 
 def _count_frames(image: Image.Image) -> int:

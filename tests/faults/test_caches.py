@@ -54,7 +54,14 @@ def test_a_flipped_bit_of_kept_features_is_noticed_or_changes_nothing(
 ):
     data = encode_image(make_image(1, 64))
     (tmp_path / "1.png").write_bytes(data)
-    record = FaceRecord(hashing.hash_bytes(data), "real", "toys", "1", "accepted", original="1.png")
+    record = FaceRecord(
+        id=hashing.hash_bytes(data),
+        label="real",
+        source="toys",
+        file="1",
+        status="accepted",
+        original="1.png",
+    )
     fresh = feature_cache.load_or_compute_features(tmp_path, [record], extractor, 1).values
     (chunk,) = tmp_path.rglob("view*.npz")
     kept, again = chunk.read_bytes(), 0

@@ -30,7 +30,9 @@ def collected(folder: Path, count: int) -> list[manifest.FaceRecord]:
     """A data set of 2 x count toys, as a collection leaves it."""
     records = face_records.write_toy_records(folder, count)
     manifest.replace_records(folder, records)
-    frozen = splits.SplitAssignments({}, {record.group: record.split for record in records})
+    frozen = splits.SplitAssignments(
+        shares={}, groups={record.group: record.split for record in records}
+    )
     splits.seal_hold_out(records, frozen)
     splits.write_splits(folder, frozen)
     return records

@@ -52,7 +52,9 @@ def index(tmp_path, monkeypatch):
 
 
 def toy(sha256: str, version: str = "1.0") -> PackageFile:
-    return PackageFile("toy", version, sha256, what_for="this test", instead="do without")
+    return PackageFile(
+        name="toy", version=version, sha256=sha256, purpose="this test", alternative="do without"
+    )
 
 
 def test_a_package_is_fetched_once_and_then_read_offline(index):

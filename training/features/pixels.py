@@ -72,5 +72,5 @@ def load_canonical_view(
     """Pixels of one view of one collected image: uint8, (side, side, 3)."""
     face = decode.decode_face(stored_images.read_original(folder, record), record.crop)
     if processing:
-        face = processing.of(face)
+        face = processing.apply(face)
     return canonical.compute_canonical_pixels(face, record.id, side, view)

@@ -125,7 +125,13 @@ def examine_images(
 
 def _examine_image(face: source_types.CandidateFace, crop: str) -> FaceRecord:
     row = FaceRecord(
-        "", face.label, face.source, face.file, "rejected", original=face.file, crop=crop
+        id="",
+        label=face.label,
+        source=face.source,
+        file=face.file,
+        status="rejected",
+        original=face.file,
+        crop=crop,
     )
     try:
         data = face.load()

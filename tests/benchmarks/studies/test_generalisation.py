@@ -24,7 +24,13 @@ SPLITS = ("train", "train", "train", "train", "validation", "hold-out")
 def make_images() -> SourceImages:
     source = np.repeat(np.arange(4), 60)
     records = [
-        FaceRecord(str(n), SOURCES[place].label, SOURCES[place].name, "", "accepted")
+        FaceRecord(
+            id=str(n),
+            label=SOURCES[place].label,
+            source=SOURCES[place].name,
+            file="",
+            status="accepted",
+        )
         for n, place in enumerate(source)
     ]
     return SourceImages(

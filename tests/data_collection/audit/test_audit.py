@@ -29,11 +29,11 @@ def data_set(folder, faces: list[tuple[str, bytes]]) -> list[FaceRecord]:
             name: getattr(face, name) for name in ("format", "mode", "width", "height", "quality")
         }
         row = FaceRecord(
-            hashing.hash_bytes(data),
-            label,
-            "toy",
-            str(number),
-            "accepted",
+            id=hashing.hash_bytes(data),
+            label=label,
+            source="toy",
+            file=str(number),
+            status="accepted",
             original=str(number),
             **facts,
         )
@@ -170,7 +170,15 @@ def test_the_placebo_finds_nothing_where_both_classes_have_one_history(tmp_path)
 def test_a_history_never_enlarges():
     face = decode.decode_face(encode_image(make_image(1, 96)))
     history = FaceRecord(
-        "", "real", "", "", "accepted", format="JPEG", width=640, height=480, quality=75
+        id="",
+        label="real",
+        source="",
+        file="",
+        status="accepted",
+        format="JPEG",
+        width=640,
+        height=480,
+        quality=75,
     )
     assert features.apply_history(face, history).square.size == (96, 96)
     assert features.apply_history(face, dataclasses.replace(history, height=64)).square.size == (
@@ -263,7 +271,16 @@ def test_file_facts_are_read_from_the_header():
     exif[0x0131] = "a camera"
     make_image(1).save(buffer, "JPEG", progressive=True, exif=exif, subsampling="4:2:0")
     row = FaceRecord(
-        "", "real", "", "", "accepted", format="JPEG", mode="RGB", width=96, height=96, quality=75
+        id="",
+        label="real",
+        source="",
+        file="",
+        status="accepted",
+        format="JPEG",
+        mode="RGB",
+        width=96,
+        height=96,
+        quality=75,
     )
     facts = file_features.measure_container(buffer.getvalue(), row)
     assert (facts["exif"], facts["progressive"], facts["icc"], facts["sampling"]) == (

@@ -235,7 +235,14 @@ def test_what_strangers_wrote_is_shown_as_they_wrote_it_and_never_as_markup(tmp_
         "drawn_with": {HOSTILE: PROMPT},
     }
     kept = replace(write_toy_record(tmp_path, 0, "generated", "train"), **facts)
-    refused = FaceRecord("0" * 64, "real", HOSTILE, "x", "rejected", f"{HOSTILE}: unreadable")
+    refused = FaceRecord(
+        id="0" * 64,
+        label="real",
+        source=HOSTILE,
+        file="x",
+        status="rejected",
+        reason=f"{HOSTILE}: unreadable",
+    )
     page = write(
         tmp_path / HOSTILE.replace("/", "|"),
         [kept, refused],
@@ -291,7 +298,14 @@ def test_settings_that_differ_between_images_are_told_by_their_number(tmp_path):
 def test_the_table_of_sources_counts_refusals_by_reason_and_images_by_split(tmp_path):
     records = write_toy_records(tmp_path, 6)
     twice = [
-        FaceRecord("0" * 64, "real", "a folder", f"copy {n}", "rejected", f"duplicate of {n}.jpg")
+        FaceRecord(
+            id="0" * 64,
+            label="real",
+            source="a folder",
+            file=f"copy {n}",
+            status="rejected",
+            reason=f"duplicate of {n}.jpg",
+        )
         for n in range(2)
     ]
     row = tables.build_source_rows([*records, *twice])[0]

@@ -17,7 +17,14 @@ def record(number: int, image: Image.Image | None = None, **known) -> FaceRecord
     source = known.pop("source", "source")
     name = f"{number:064x}"
     return FaceRecord(
-        name, "real", source, str(number), "accepted", phash=phash, phash_mirrored=mirrored, **known
+        id=name,
+        label="real",
+        source=source,
+        file=str(number),
+        status="accepted",
+        phash=phash,
+        phash_mirrored=mirrored,
+        **known,
     )
 
 

@@ -20,7 +20,14 @@ def row(number: int, **changes) -> FaceRecord:
         "phash": f"{number:016x}",
         "phash_mirrored": f"{number:016x}",
     }
-    record = FaceRecord(f"{number:064x}", "real", "source", f"{number}.jpg", "accepted", **known)
+    record = FaceRecord(
+        id=f"{number:064x}",
+        label="real",
+        source="source",
+        file=f"{number}.jpg",
+        status="accepted",
+        **known,
+    )
     return dataclasses.replace(record, **changes)
 
 

@@ -16,7 +16,14 @@ from toys.images import encode_image, make_image
 
 def record(width: int, height: int, quality: int | None) -> FaceRecord:
     return FaceRecord(
-        "id", "real", "source", "file", "accepted", width=width, height=height, quality=quality
+        id="id",
+        label="real",
+        source="source",
+        file="file",
+        status="accepted",
+        width=width,
+        height=height,
+        quality=quality,
     )
 
 
@@ -39,21 +46,23 @@ def test_a_larger_picture_is_shrunk_by_as_much_as_its_file_would_be():
     wide = decode.decode_face(
         encode_image(make_image(1, 400).crop((0, 0, 400, 300)))
     )  # a square of 300 in a picture of 300 by 400
-    assert SourceProcessing(150, None).of(wide).square.width == 150
+    assert SourceProcessing(150, None).apply(wide).square.width == 150
     crop = wide.square.crop((0, 0, 100, 100))  # a face cut out of it
-    assert SourceProcessing(150, None).of(dataclasses.replace(wide, square=crop)).square.width == 50
+    assert (
+        SourceProcessing(150, None).apply(dataclasses.replace(wide, square=crop)).square.width == 50
+    )
 
 
 def test_a_smaller_picture_is_never_enlarged():
     face = decode.decode_face(encode_image(make_image(1, 200)))
     assert np.array_equal(
-        np.asarray(SourceProcessing(1024, None).of(face).square), np.asarray(face.square)
+        np.asarray(SourceProcessing(1024, None).apply(face).square), np.asarray(face.square)
     )
 
 
 def test_the_jpeg_is_one_of_that_quality():
     face = decode.decode_face(encode_image(make_image(1, 200)))
-    ours = SourceProcessing(1024, 75).of(face).square
+    ours = SourceProcessing(1024, 75).apply(face).square
     buffer = io.BytesIO()
     face.square.save(buffer, "JPEG", quality=75, subsampling="4:2:0")
     assert np.array_equal(np.asarray(ours), np.asarray(Image.open(buffer)))

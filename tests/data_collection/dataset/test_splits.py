@@ -21,11 +21,11 @@ def records(
     draw = np.random.default_rng([start, *source.encode()])
     return [
         FaceRecord(
-            hashing.hash_bytes(f"{source}{label}{start + number}".encode()),
-            label,
-            source,
-            str(start + number),
-            "accepted",
+            id=hashing.hash_bytes(f"{source}{label}{start + number}".encode()),
+            label=label,
+            source=source,
+            file=str(start + number),
+            status="accepted",
             phash=f"{draw.integers(2**63):016x}",
             phash_mirrored=f"{draw.integers(2**63):016x}",
             person=f"person {number % people}" if people else "",
@@ -40,14 +40,15 @@ def sizes(placed: list[FaceRecord]) -> Counter:
 
 def test_every_source_is_dealt_out_in_the_wanted_shares():
     placed = splits.assign_splits(
-        [*records(200), *records(100, label="generated", source="b")], SplitAssignments(SHARES)
+        [*records(200), *records(100, label="generated", source="b")],
+        SplitAssignments(shares=SHARES),
     )
     assert [sizes(placed)["real", "a", split] for split in splits.SPLITS] == [140, 30, 30]
     assert [sizes(placed)["generated", "b", split] for split in splits.SPLITS] == [70, 15, 15]
 
 
 def test_one_person_is_in_one_split():
-    placed = splits.assign_splits(records(200, people=20), SplitAssignments(SHARES))
+    placed = splits.assign_splits(records(200, people=20), SplitAssignments(shares=SHARES))
     where = {record.person: set() for record in placed}
     for record in placed:
         where[record.person].add(record.split)
@@ -64,7 +65,7 @@ def test_a_meaningless_label_cannot_be_learnt_across_our_splits():
     rows = records(people * each, people=people)
     x = np.stack([looks[int(row.person.split()[1])] + 0.5 * draw.normal(size=30) for row in rows])
     placed = splits.assign_splits(
-        rows, SplitAssignments({"train": 0.5, "validation": 0.25, "hold-out": 0.25})
+        rows, SplitAssignments(shares={"train": 0.5, "validation": 0.25, "hold-out": 0.25})
     )
     train = np.array([row.split == "train" for row in placed])
     random = draw.permutation(train)
@@ -82,14 +83,14 @@ def test_a_meaningless_label_cannot_be_learnt_across_our_splits():
 def test_the_same_images_are_dealt_the_same_way_in_any_order():
     rows = records(100)
     one, other = (
-        splits.assign_splits(rows, SplitAssignments(SHARES)),
-        splits.assign_splits(rows[::-1], SplitAssignments(SHARES)),
+        splits.assign_splits(rows, SplitAssignments(shares=SHARES)),
+        splits.assign_splits(rows[::-1], SplitAssignments(shares=SHARES)),
     )
     assert {r.id: r.split for r in one} == {r.id: r.split for r in other}
 
 
 def test_later_images_move_none_of_the_old_ones():
-    frozen = SplitAssignments(SHARES)
+    frozen = SplitAssignments(shares=SHARES)
     first = splits.assign_splits(records(100), frozen)
     second = splits.assign_splits(
         [*first, *records(60, start=500), *records(40, source="new")], frozen
@@ -100,7 +101,7 @@ def test_later_images_move_none_of_the_old_ones():
 
 
 def test_a_newcomer_joins_its_group_or_is_quarantined():
-    frozen = SplitAssignments(SHARES)
+    frozen = SplitAssignments(shares=SHARES)
     first = splits.assign_splits(records(100), frozen)
     one, other = (
         {split: [r for r in first if r.split == split][n] for split in splits.SPLITS}
@@ -125,7 +126,7 @@ def test_a_newcomer_joins_its_group_or_is_quarantined():
 
 
 def test_an_altered_hold_out_is_refused():
-    frozen = SplitAssignments(SHARES)
+    frozen = SplitAssignments(shares=SHARES)
     placed = splits.assign_splits(records(100), frozen)
     splits.seal_hold_out(placed, frozen)
     splits.check_splits(placed, frozen)
@@ -151,6 +152,6 @@ def test_an_altered_hold_out_is_refused():
 
 
 def test_openings_of_the_hold_out_are_counted(tmp_path):
-    splits.write_splits(tmp_path, SplitAssignments(SHARES))
+    splits.write_splits(tmp_path, SplitAssignments(shares=SHARES))
     assert [splits.record_hold_out_opening(tmp_path, model) for model in ("a", "b")] == [1, 2]
     assert [entry["model"] for entry in splits.read_splits(tmp_path).hold_out_opened] == ["a", "b"]

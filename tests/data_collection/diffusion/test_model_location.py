@@ -42,7 +42,13 @@ def test_a_model_of_the_hub_is_fetched_once_and_its_commit_told(
     assert needs["the model toys/tiny"] == "is in the cache" and "disk for the model" not in needs
     pipeline_cache.PIPELINE_CACHE.clear()
     row = manifest.FaceRecord(
-        "0", "generated", "tiny", face.file, "accepted", prompt=face.prompt, seed=face.seed
+        id="0",
+        label="generated",
+        source="tiny",
+        file=face.file,
+        status="accepted",
+        prompt=face.prompt,
+        seed=face.seed,
     )
     again = stable_diffusion.regenerate_from_prompt(replace(row, drawn_with=dict(face.drawn_with)))
     assert np.abs(decode_pixels(again) - decode_pixels(first)).max() <= 1

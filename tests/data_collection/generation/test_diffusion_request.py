@@ -28,7 +28,12 @@ def test_two_ways_of_drawing_are_not_mixed_into_one_source(tmp_path, model):
     before = make_request(tmp_path, model, steps=2)
     told = diffusion_request.dump_generation_settings(before.settings.generation)
     row = FaceRecord(
-        "0", "generated", "tiny", "00000007.png", "accepted", drawn_with={**told, "torch": "2"}
+        id="0",
+        label="generated",
+        source="tiny",
+        file="00000007.png",
+        status="accepted",
+        drawn_with={**told, "torch": "2"},
     )
     STABLE_DIFFUSION.check_request(before, [row])
     other = make_request(tmp_path, model, steps=3)

@@ -28,7 +28,13 @@ def test_only_what_was_taken_in_is_cleared_away(tmp_path):
         atomic_files.write_atomically(tmp_path / "drawn" / f"{place}.json", b"{}")
         atomic_files.write_atomically(tmp_path / "drawn" / f"{place}.png", place.encode())
         rows.append(
-            FaceRecord(hash_bytes(place.encode()), "generated", "model", "1.png", "accepted")
+            FaceRecord(
+                id=hash_bytes(place.encode()),
+                label="generated",
+                source="model",
+                file="1.png",
+                status="accepted",
+            )
         )
     pregenerated.remove_ingested(tmp_path, [rows[0], rows[2]])
     left = [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))]

@@ -49,7 +49,14 @@ def request_for(tmp_path):
 def photograph(folder, image: Image.Image, format: str = "PNG", **options: object) -> FaceRecord:
     data = encode_image(image, format, **options)
     name = hashing.hash_bytes(data)
-    record = FaceRecord(name, "real", "photos", name[:9], "accepted", original=f"{name}.orig")
+    record = FaceRecord(
+        id=name,
+        label="real",
+        source="photos",
+        file=name[:9],
+        status="accepted",
+        original=f"{name}.orig",
+    )
     atomic_files.write_atomically(folder / record.original, data)
     return record
 

@@ -27,7 +27,11 @@ def photograph(folder, number: int, side: int) -> manifest.FaceRecord:
     wide = make_image(number, side + 20).crop((0, 0, side + 20, side))
     data = encode_image(wide, "JPEG", quality=95)
     record = manifest.FaceRecord(
-        hashing.hash_bytes(data), "real", "photos", f"{number}.jpg", "accepted"
+        id=hashing.hash_bytes(data),
+        label="real",
+        source="photos",
+        file=f"{number}.jpg",
+        status="accepted",
     )
     atomic_files.write_atomically(folder / "originals" / f"{number}.jpg", data)
     return replace(record, original=f"originals/{number}.jpg", width=wide.width, height=wide.height)
@@ -57,7 +61,13 @@ def made(request: SourceRequest) -> list:
 def row_of(face) -> manifest.FaceRecord:
     told = json.loads(json.dumps(dict(face.drawn_with)))
     return manifest.FaceRecord(
-        "0", "generated", face.source, face.file, "accepted", seed=face.seed, drawn_with=told
+        id="0",
+        label="generated",
+        source=face.source,
+        file=face.file,
+        status="accepted",
+        seed=face.seed,
+        drawn_with=told,
     )
 
 

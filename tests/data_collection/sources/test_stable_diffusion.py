@@ -42,7 +42,13 @@ def test_a_face_drawn_alone_from_its_row_is_the_one_drawn_in_a_batch(tmp_path, m
     )
     face, data = made[3]
     row = manifest.FaceRecord(
-        "0", "generated", "tiny", face.file, "accepted", prompt=face.prompt, seed=face.seed
+        id="0",
+        label="generated",
+        source="tiny",
+        file=face.file,
+        status="accepted",
+        prompt=face.prompt,
+        seed=face.seed,
     )
     row = replace(row, drawn_with=json.loads(json.dumps(dict(face.drawn_with))))
     assert (

@@ -22,11 +22,11 @@ def records(count: int) -> list[FaceRecord]:
         label, format = ("generated", "PNG") if generated else ("real", "JPEG")
         rows.append(
             FaceRecord(
-                str(number),
-                label,
-                "s",
-                "f",
-                "accepted",
+                id=str(number),
+                label=label,
+                source="s",
+                file="f",
+                status="accepted",
                 format=format,
                 mode="RGB",
                 width=side,

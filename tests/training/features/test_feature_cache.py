@@ -32,7 +32,12 @@ def records(tmp_path):
         name = hashing.hash_bytes(data)
         made.append(
             manifest.FaceRecord(
-                name, "real", "toys", f"{number}", "accepted", original=f"{number}.png"
+                id=name,
+                label="real",
+                source="toys",
+                file=f"{number}",
+                status="accepted",
+                original=f"{number}.png",
             )
         )
     return made

@@ -63,7 +63,11 @@ def place(tmp_path) -> Path:
         (tmp_path / f"{number}.png").write_bytes(data)
         name = hashing.hash_bytes(data)
         known = {"original": f"{number}.png", "phash": name[:16], "phash_mirrored": name[16:32]}
-        made.append(manifest.FaceRecord(name, "real", "toys", f"{number}", "accepted", **known))
+        made.append(
+            manifest.FaceRecord(
+                id=name, label="real", source="toys", file=f"{number}", status="accepted", **known
+            )
+        )
     manifest.replace_records(tmp_path, made)
     return tmp_path
 

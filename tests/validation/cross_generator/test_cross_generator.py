@@ -71,7 +71,9 @@ def rows_of(folder: Path, count: int = 24) -> list[FaceRecord]:
 def collect(folder: Path, records: list[FaceRecord]) -> None:
     """Writes the data set's files as a collection leaves them."""
     manifest.replace_records(folder, records)
-    frozen = splits.SplitAssignments({}, {record.group: record.split for record in records})
+    frozen = splits.SplitAssignments(
+        shares={}, groups={record.group: record.split for record in records}
+    )
     splits.seal_hold_out(records, frozen)
     splits.write_splits(folder, frozen)
     frozen = FrozenSettings.from_settings(CollectionSettings(image_size=SIDE))

@@ -36,7 +36,13 @@ def images() -> SourceImages:
     """120 images of each source, each a group of its own."""
     source = np.repeat([0, 1, 2], 120)
     records = [
-        FaceRecord(str(n), SOURCES[each].label, SOURCES[each].name, "", "accepted")
+        FaceRecord(
+            id=str(n),
+            label=SOURCES[each].label,
+            source=SOURCES[each].name,
+            file="",
+            status="accepted",
+        )
         for n, each in enumerate(source)
     ]
     return SourceImages(

@@ -19,7 +19,12 @@ def row(name: str, image, group: str = "") -> FaceRecord:
     phash, mirrored = grouping.compute_perceptual_hashes(image)
     facts = {"phash": phash, "phash_mirrored": mirrored, "group": group or name}
     return FaceRecord(
-        hashing.hash_bytes(name.encode()), "real", "photos", f"{name}.png", "accepted", **facts
+        id=hashing.hash_bytes(name.encode()),
+        label="real",
+        source="photos",
+        file=f"{name}.png",
+        status="accepted",
+        **facts,
     )
 
 

@@ -13,11 +13,11 @@ from validation.explanations import feature_space, negative_controls
 def rows(count: int, group: str = "", sources: tuple[str, ...] = ("a",)) -> list[FaceRecord]:
     return [
         FaceRecord(
-            str(n),
-            ("real", "generated")[n % 2],
-            sources[n % len(sources)],
-            f"{n}.png",
-            "accepted",
+            id=str(n),
+            label=("real", "generated")[n % 2],
+            source=sources[n % len(sources)],
+            file=f"{n}.png",
+            status="accepted",
             group=f"{group}{n}",
         )
         for n in range(count)
@@ -61,10 +61,20 @@ def test_neighbours_share_a_label_that_the_features_know_and_no_source_that_they
 def test_neighbours_of_the_same_group_do_not_count():
     twins = np.repeat(values(40, apart=0), 2, axis=0)
     records = [
-        FaceRecord(str(n), "real", "a", "", "accepted", group=str(n // 2)) for n in range(80)
+        FaceRecord(
+            id=str(n), label="real", source="a", file="", status="accepted", group=str(n // 2)
+        )
+        for n in range(80)
     ]
     mixed = [
-        FaceRecord(r.id, "generated" if n % 4 > 1 else "real", "a", "", "accepted", group=r.group)
+        FaceRecord(
+            id=r.id,
+            label="generated" if n % 4 > 1 else "real",
+            source="a",
+            file="",
+            status="accepted",
+            group=r.group,
+        )
         for n, r in enumerate(records)
     ]
     found, _ = feature_space.compute_neighbour_purities(twins, mixed)

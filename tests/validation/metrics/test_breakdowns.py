@@ -14,7 +14,14 @@ from validation.metrics.scored_images import ScoredImages
 def rows(label: str, source: str, count: int, **facts) -> list[FaceRecord]:
     known = {"format": "PNG", "width": 512, "height": 600}
     return [
-        FaceRecord(f"{source}{n}", label, source, "", "accepted", **(known | facts))
+        FaceRecord(
+            id=f"{source}{n}",
+            label=label,
+            source=source,
+            file="",
+            status="accepted",
+            **(known | facts),
+        )
         for n in range(count)
     ]
 

@@ -36,7 +36,7 @@ def verdicts(
 
 def data(overlap: TrainingOverlap | None = KNOWN, sources: int = 2) -> EvaluationSet:
     records = [
-        FaceRecord("", label, str(number), "", "")
+        FaceRecord(id="", label=label, source=str(number), file="", status="")
         for label in ("real", "generated")
         for number in range(sources)
     ]
@@ -166,8 +166,8 @@ def test_a_detector_that_says_the_same_of_all_tells_nothing():
 def test_limits_name_the_sources_the_lost_distortions_and_what_an_alarm_is_worth():
     one = verdicts("faces", 4)
     records = [
-        FaceRecord("", "real", "kaggle", "", ""),
-        FaceRecord("", "generated", "sd-1.5", "", ""),
+        FaceRecord(id="", label="real", source="kaggle", file="", status=""),
+        FaceRecord(id="", label="generated", source="sd-1.5", file="", status=""),
     ]
     limits = " ".join(summary.list_limits(records, one, robustness(one)))
     assert "real: kaggle; generated: sd-1.5" in limits and "Under JPEG 100 it misses" in limits

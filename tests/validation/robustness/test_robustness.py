@@ -46,13 +46,26 @@ def records(tmp_path) -> list[FaceRecord]:
         face_id = hashing.hash_bytes(data)
         (tmp_path / face_id).write_bytes(data)
         label = ("real", "generated")[seed % 2]
-        found.append(FaceRecord(face_id, label, label, f"{seed}.png", "accepted", original=face_id))
+        found.append(
+            FaceRecord(
+                id=face_id,
+                label=label,
+                source=label,
+                file=f"{seed}.png",
+                status="accepted",
+                original=face_id,
+            )
+        )
     return found
 
 
 def row(label: str, source: str, number: int) -> FaceRecord:
     return FaceRecord(
-        hashing.hash_bytes(f"{source}{number}".encode()), label, source, "", "accepted"
+        id=hashing.hash_bytes(f"{source}{number}".encode()),
+        label=label,
+        source=source,
+        file="",
+        status="accepted",
     )
 
 
