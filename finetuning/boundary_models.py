@@ -55,7 +55,7 @@ def choose_boundary(
     if not below:
         return pixels
     columns = assembly.list_member_columns(parts.members)
-    shown = list(dict.fromkeys(column.shown for column in columns))
+    shown = list(dict.fromkeys(column.base_input for column in columns))
     front = build_front(parts, below)
     names = [
         *(f"{below} of the {signal} at {size}" for size, signal in shown),
@@ -101,7 +101,7 @@ def build_front(parts: DetectorParts, tap: str) -> "keras.Model":
     cut = parts.base.build_tapped(taps)
     outputs, found = [], {}
     for shown in dict.fromkeys(
-        column.shown for column in assembly.list_member_columns(parts.members)
+        column.base_input for column in assembly.list_member_columns(parts.members)
     ):
         by_tap = dict(
             zip(
@@ -114,7 +114,7 @@ def build_front(parts: DetectorParts, tap: str) -> "keras.Model":
         found |= {
             column: layout.pool_tap(by_tap[column.tap], column.statistic)
             for column in frozen
-            if column.shown == shown
+            if column.base_input == shown
         }
     return keras.Model(
         pixels,
@@ -146,11 +146,13 @@ def build_tail(parts: DetectorParts, boundary: Boundary) -> "keras.Model":
     )
     found: dict[Column, keras.KerasTensor] = {}
     for shown, activations in zip(
-        dict.fromkeys(column.shown for column in columns), inputs, strict=False
+        dict.fromkeys(column.base_input for column in columns), inputs, strict=False
     ):
         outputs = upper(activations, training=False)
         by_tap = dict(zip(taps, outputs, strict=True))
-        found |= {c: layout.pool_tap(by_tap[c.tap], c.statistic) for c in above if c.shown == shown}
+        found |= {
+            c: layout.pool_tap(by_tap[c.tap], c.statistic) for c in above if c.base_input == shown
+        }
     place = 0
     for column in frozen:
         width = column.stop - column.start

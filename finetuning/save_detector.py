@@ -65,8 +65,8 @@ def save_finetuned_detector(
         )
         detector_files.write_card_and_figure(folder, card)
     with tensorboard_logs.open_run_log(settings.logs / "finetuning" / name) as run:
-        run.pr_curve("validation/precision_recall", labels, probabilities)
-        run.scalars({f"validation/{key}": value for key, value in asdict(card.metrics).items()})
+        run.add_pr_curve("validation/precision_recall", labels, probabilities)
+        run.add_scalars({f"validation/{key}": value for key, value in asdict(card.metrics).items()})
 
 
 def _describe_finetuning(

@@ -221,9 +221,11 @@ def log_final_detector(run: TrainingRun, card: Card, detector: FinalDetector) ->
                 for view in range(min(run.settings.views, 3))
                 for record in records
             ]
-            log.picture(f"faces/{label}", tensorboard_logs.make_image_grid(images, len(records)))
+            log.add_image(f"faces/{label}", tensorboard_logs.make_image_grid(images, len(records)))
         cost_figure = (folder / costs.COST_FIGURE_FILE).read_bytes()
-        log.picture("accuracy_and_latency", tensorboard_logs.decode_image(cost_figure))
-        log.pr_curve("validation/precision_recall", run.validation_labels, probabilities)
-        log.scalars({f"validation/{name}": value for name, value in asdict(card.metrics).items()})
-        log.text("card", f"```json\n{(folder / CARD_FILE).read_text()}\n```")
+        log.add_image("accuracy_and_latency", tensorboard_logs.decode_image(cost_figure))
+        log.add_pr_curve("validation/precision_recall", run.validation_labels, probabilities)
+        log.add_scalars(
+            {f"validation/{name}": value for name, value in asdict(card.metrics).items()}
+        )
+        log.add_text("card", f"```json\n{(folder / CARD_FILE).read_text()}\n```")

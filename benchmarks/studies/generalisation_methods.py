@@ -57,13 +57,13 @@ class TapsAndFrequenciesExtractor(Extractor):
     """All taps, and mean and deviation of each of a window's 256 frequencies over all windows, as
     logarithms."""
 
-    def identity(self) -> list:
-        return [*super().identity(), "frequencies", WINDOW_SIDE_PX]
+    def make_identity(self) -> list:
+        return [*super().make_identity(), "frequencies", WINDOW_SIDE_PX]
 
-    def model(self) -> tuple["keras.Model", list[Column]]:
+    def build_model(self) -> tuple["keras.Model", list[Column]]:
         import keras
 
-        taps, columns = super().model()
+        taps, columns = super().build_model()
         (size,) = self.sizes
         result = [
             keras.ops.log(layout.pool_tap(*each) + 1.0)
@@ -100,13 +100,13 @@ class TapsAndFrequenciesExtractor(Extractor):
 class FrequencyExtractor(TapsAndFrequenciesExtractor):
     """The frequencies alone."""
 
-    def identity(self) -> list:
-        return [*super().identity(), "alone"]
+    def make_identity(self) -> list:
+        return [*super().make_identity(), "alone"]
 
-    def model(self) -> tuple["keras.Model", list[Column]]:
+    def build_model(self) -> tuple["keras.Model", list[Column]]:
         import keras
 
-        whole, columns = super().model()
+        whole, columns = super().build_model()
         mine = [column for column in columns if column.tap == "frequencies"]
         start = mine[0].start
         columns = [
@@ -129,10 +129,10 @@ def build_cosine_kernels(side: int) -> np.ndarray:
 class TapsAndActivationsExtractor(Extractor):
     """All taps, and the activations that the opened blocks start from."""
 
-    def identity(self) -> list:
-        return [*super().identity(), ACTIVATIONS_TAP, BOUNDARY_TAP]
+    def make_identity(self) -> list:
+        return [*super().make_identity(), ACTIVATIONS_TAP, BOUNDARY_TAP]
 
-    def model(self) -> tuple["keras.Model", list[Column]]:
+    def build_model(self) -> tuple["keras.Model", list[Column]]:
         import keras
 
         base = loaded_base.load_base(self.weights)

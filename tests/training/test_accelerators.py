@@ -27,7 +27,7 @@ from training import accelerators
 
 draw = np.random.default_rng(0)
 x, y = draw.normal(size=(64, 8)).astype(np.float32), draw.integers(0, 2, (64, 1)).astype(np.float32)
-with accelerators.mirrored(devices):
+with accelerators.distribute_over_gpus(devices):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16, "relu"), keras.layers.Dense(1)])
     model.compile(keras.optimizers.AdamW(1e-2), keras.losses.BinaryCrossentropy(from_logits=True))

@@ -84,6 +84,6 @@ def log_scratch_result(result: ScratchResult, folder: Path) -> None:
     """Write a TensorBoard run: accuracy in the first epoch, losses and AUCs of every epoch."""
     with tensorboard_logs.open_run_log(folder) as run:
         for batch, accuracy in result.curve:
-            run.scalars({"first_epoch/validation_accuracy": accuracy}, int(batch))
+            run.add_scalars({"first_epoch/validation_accuracy": accuracy}, int(batch))
         for epoch in range(len(result.history["val_loss"])):
-            run.scalars({name: values[epoch] for name, values in result.history.items()}, epoch)
+            run.add_scalars({name: values[epoch] for name, values in result.history.items()}, epoch)

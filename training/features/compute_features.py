@@ -52,11 +52,11 @@ def compute_missing_features(
         return np.asarray(extractor.run(pixels.astype(np.float32)), dtype=np.float32)
 
     batches, on_cores = (
-        make_view_batches(missing, extractor.batch),
+        make_view_batches(missing, extractor.batch_size),
         extractor.engine == "onnxruntime",
     )
     ready = load_view_batches(
-        folder, batches, extractor.side, processing, base if on_cores else None, extractor.cores
+        folder, batches, extractor.side, processing, base if on_cores else None, extractor.n_cores
     )
     passes = console.track_progress(ready, f"{extractor.weights.base} features", len(batches))
     chunk: list[tuple[FaceRecord, int, np.ndarray]] = []

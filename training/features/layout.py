@@ -34,12 +34,12 @@ class Column:
     signal: str = "picture"
 
     @property
-    def shown(self) -> tuple[int, str]:
+    def base_input(self) -> tuple[int, str]:
         """Input of the base: size and signal."""
         return self.size, self.signal
 
     @property
-    def place(self) -> tuple[int, str, str]:
+    def tap_key(self) -> tuple[int, str, str]:
         """Where its numbers come from: input size, signal and tap."""
         return self.size, self.signal, self.tap
 
@@ -90,10 +90,10 @@ def compute_columns(
     names = [tap for tap in base.list_tap_names() if tap in wanted]
     tapped = base.build_tapped(names)
     found = {}
-    for shown in dict.fromkeys(column.shown for column in columns):
+    for shown in dict.fromkeys(column.base_input for column in columns):
         outputs = tapped(prepare_base_input(pixels, base, *shown), training=False)
         by_tap = dict(zip(names, outputs, strict=True))
-        found |= {c: pool_tap(by_tap[c.tap], c.statistic) for c in columns if c.shown == shown}
+        found |= {c: pool_tap(by_tap[c.tap], c.statistic) for c in columns if c.base_input == shown}
     return found
 
 

@@ -30,7 +30,7 @@ class RayFeatureWorker:
         cache: Path,
         processing: SourceProcessing | None,
     ):
-        self.extractor = feature_extractor.Extractor(**extractor, engine="onnxruntime", cores=1)
+        self.extractor = feature_extractor.Extractor(**extractor, engine="onnxruntime", n_cores=1)
         self.folder, self.cache, self.processing = folder, cache, processing
 
     def __call__(self, chunk: Sequence[tuple[FaceRecord, int]]) -> int:

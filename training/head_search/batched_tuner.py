@@ -131,7 +131,7 @@ class BatchedTuner(LoggedTuner, keras_tuner.Tuner):
         """Write the trial's TensorBoard run and checkpoint; report its metrics to the oracle."""
         values = trial.hyperparameters.values
         with tensorboard_logs.open_run_log(self.trial_log.log_folder / trial.trial_id) as run:
-            run.hyperparameters(HeadSpec.from_hp(values).to_hparams(), ("val_loss", "val_auc"))
+            run.add_hyperparameters(HeadSpec.from_hp(values).to_hparams(), ("val_loss", "val_auc"))
             log_training_curves(run, head, values.get("tuner/initial_epoch", 0))
         if head.diverged:
             trial.status = TrialStatus.FAILED
@@ -151,7 +151,7 @@ def log_training_curves(
 ) -> None:
     """Write the head's losses and AUCs, epoch by epoch."""
     for epoch in range(len(head.history["loss"])):
-        run.scalars(
+        run.add_scalars(
             {name: curve[epoch] for name, curve in head.history.items()}, first_epoch + epoch
         )
 

@@ -26,17 +26,17 @@ def write_cross_generator_report(result: CrossGeneratorResult, folder: Path) -> 
 def log_cross_generator_report(result: CrossGeneratorResult, folder: Path) -> None:
     summary = results.summarise_outcomes(result.rows)
     with tensorboard_logs.open_run_log(folder) as run:
-        run.scalars(
+        run.add_scalars(
             {
                 "cross_generator/mean AUC, diagonal": summary.diagonal,
                 "cross_generator/mean AUC, off the diagonal": summary.off_diagonal,
             }
         )
-        run.picture(
+        run.add_image(
             "cross_generator/AUC",
             tensorboard_logs.decode_image(figures.plot_auc_heat_map(result.rows)),
         )
-        run.text("cross_generator", "\n\n".join(results.describe_findings(result)))
+        run.add_text("cross_generator", "\n\n".join(results.describe_findings(result)))
 
 
 def print_cross_generator_report(result: CrossGeneratorResult) -> None:

@@ -128,7 +128,7 @@ class Attributor:
     def features(self, taps: TapActivations) -> np.ndarray:
         """Everything that the heads look at, float32 (n, width)."""
         return np.concatenate(
-            [self._pooled(taps[column.place], column) for column in self.columns], axis=1
+            [self._pooled(taps[column.tap_key], column) for column in self.columns], axis=1
         )
 
     @staticmethod
@@ -148,7 +148,7 @@ class Attributor:
             logits += mine
             gradients[:, index] += slope
         maps = sum(
-            self._map(taps[column.place], column, features, gradients) for column in self.columns
+            self._map(taps[column.tap_key], column, features, gradients) for column in self.columns
         )
         return Attribution(features, logits, maps)
 

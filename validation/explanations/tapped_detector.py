@@ -36,7 +36,7 @@ class TappedDetector:
         pixels = keras.Input((self.side, self.side, 3), name="pixels")
         wanted = {column.tap for column in self.shares.columns}
         taps = [tap for tap in base.list_tap_names() if tap in wanted]
-        shown = list(dict.fromkeys(column.shown for column in self.shares.columns))
+        shown = list(dict.fromkeys(column.base_input for column in self.shares.columns))
         tapped = base.build_tapped(taps)
         outputs = [
             each

@@ -22,16 +22,16 @@ def log_report(found: ValidationReport, folder: Path) -> None:
         for each in found.verdicts:
             mine = place if each is found.verdicts[0] else f"{place} of {each.name}"
             if np.isfinite(each.estimates["ROC AUC"].value):
-                run.pr_curve(
+                run.add_pr_curve(
                     f"{mine}/precision_recall", each.judged.labels, each.judged.probabilities
                 )
             for name, estimate in each.estimates.items():
                 values = {"": estimate.value, " (low)": estimate.low, " (high)": estimate.high}
-                run.scalars({f"{mine}/{name}{part}": value for part, value in values.items()})
+                run.add_scalars({f"{mine}/{name}{part}": value for part, value in values.items()})
         for picture in [*found.pictures, *found.explained.maps]:
-            run.picture(f"{place}/{picture.name}", tensorboard_logs.decode_image(picture.png))
+            run.add_image(f"{place}/{picture.name}", tensorboard_logs.decode_image(picture.png))
         for label, shown in found.wrong.items():
-            run.picture(
+            run.add_image(
                 f"{place}/most wrong, {label}",
                 tensorboard_logs.make_image_grid(
                     [tensorboard_logs.decode_image(each.jpeg) for each in shown], 4, 144
@@ -42,5 +42,5 @@ def log_report(found: ValidationReport, folder: Path) -> None:
                 warnings.catch_warnings()
             ):  # tensorboardX pads its sheet of thumbnails with whatever is in memory
                 warnings.simplefilter("ignore", RuntimeWarning)
-                run.embedding(f"{place}/features", *found.explained.embedding)
-        run.text("report", model_card.render_model_card(found))
+                run.add_embedding(f"{place}/features", *found.explained.embedding)
+        run.add_text("report", model_card.render_model_card(found))

@@ -136,7 +136,7 @@ def test_whatever_decides_a_feature_is_in_the_key(extractor, monkeypatch):
         (weights, (32,), 32, (*picture, "residual")),
     ]
     monkeypatch.setattr(
-        Extractor, "_keras", lambda self: (extractor.columns, extractor.run)
+        Extractor, "_open_keras", lambda self: (extractor.columns, extractor.run)
     )  # the names alone matter
     names = {Extractor(*each[:3], "keras", each[3]).name for each in given}
     monkeypatch.setattr(canonical, "CANONICALISER_VERSION", 999)

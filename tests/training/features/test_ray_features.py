@@ -26,7 +26,7 @@ import json, os, signal, sys
 from pathlib import Path
 from data_collection.dataset import manifest
 from training.bases import weights
-from training.features import compute, feature_cache, ray_features
+from training.features import compute_features, feature_cache, ray_features
 from training.features.extractor import Extractor
 
 PLACE, DIES = Path.cwd(), "dies" in sys.argv
@@ -44,7 +44,7 @@ class Dying(ray_features.RayFeatureWorker):
         return super().__call__(chunk)
 
 def main():
-    ray_features.RayFeatureWorker, compute.VIEWS_PER_CHUNK = Dying, 8
+    ray_features.RayFeatureWorker, compute_features.VIEWS_PER_CHUNK = Dying, 8
     extractor = Extractor(weights.find_base_weights("mobilenet_v2", "random"), (32,), 32, "ray")
     table = feature_cache.load_or_compute_features(Path.cwd(), manifest.read_manifest(Path.cwd()), extractor, 2)
     feature_cache.np.save("found.npy", table.values)

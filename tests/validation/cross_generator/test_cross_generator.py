@@ -95,7 +95,7 @@ class ToyExtractor:
     """In place of a base, which takes seconds to start: means and deviations of bands of rows."""
 
     columns = [Column(SIDE, "rows", "mean", 0, 32), Column(SIDE, "rows", "std", 32, 64)]
-    width, name, engine, batch, cores = 64, "toy", "toy", 8, None
+    width, name, engine, batch_size, n_cores = 64, "toy", "toy", 8, None
 
     def __init__(self, weights, sizes, side, engine="auto", signals=("picture",)):
         self.weights, self.side = weights, side
