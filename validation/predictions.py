@@ -34,13 +34,13 @@ class Scorer:
 
     Attributes:
         folder: of the saved detector.
-        file: its ONNX file, checked against the card.
+        onnx_file: its ONNX file, checked against the card.
         sha256: of the file.
     """
 
     name: str
     folder: Path
-    file: Path
+    onnx_file: Path
     sha256: str
     image_size: int
     crop: str
@@ -51,16 +51,16 @@ class Scorer:
         return self.folder / RESULT_CACHE_FOLDER
 
     @functools.cached_property
-    def run(self) -> onnx_models.OnnxRunner:
+    def score(self) -> onnx_models.OnnxRunner:
         """Pixels (n, image_size, image_size, 3), 0..255, to probabilities of *generated*, (n,)."""
-        ask = onnx_models.open_onnx_streams(self.file)
+        ask = onnx_models.open_onnx_streams(self.onnx_file)
 
         def probabilities(pixels: np.ndarray) -> np.ndarray:
             return ask(pixels.astype(np.float32))[:, 0]
 
         return probabilities
 
-    def key(self, records: Sequence[FaceRecord]) -> list[object]:
+    def compute_cache_key(self, records: Sequence[FaceRecord]) -> list[object]:
         """Return the cache key of this detector's scores for these images."""
         libraries = [
             *extractor.list_engine_versions("onnxruntime"),
@@ -119,16 +119,16 @@ def score_images(
             chunks, f"judging images by {len(asked)} detectors", len(chunks)
         ):
             pixels = functools.cache(functools.partial(_load_pixels, pool, folder, chunk))
-            for answers, judge in zip(found, asked, strict=True):
-                make = functools.partial(_score_pixels, judge, pixels)
+            for answers, scorer in zip(found, asked, strict=True):
+                make = functools.partial(_score_pixels, scorer, pixels)
                 answers.append(
-                    load_or_compute(judge.cache_folder, "scores", judge.key(chunk), make)[
-                        "probabilities"
-                    ]
+                    load_or_compute(
+                        scorer.cache_folder, "scores", scorer.compute_cache_key(chunk), make
+                    )["probabilities"]
                 )
     return [
-        _check_finite_scores(np.concatenate(answers), judge)
-        for answers, judge in zip(found, asked, strict=True)
+        _check_finite_scores(np.concatenate(answers), scorer)
+        for answers, scorer in zip(found, asked, strict=True)
     ]
 
 
@@ -145,20 +145,22 @@ def _load_pixels(
     )
 
 
-def _score_pixels(judge: Scorer, pixels: Callable[[int, str], np.ndarray]) -> dict[str, np.ndarray]:
-    wanted = pixels(judge.image_size, judge.crop)
+def _score_pixels(
+    scorer: Scorer, pixels: Callable[[int, str], np.ndarray]
+) -> dict[str, np.ndarray]:
+    wanted = pixels(scorer.image_size, scorer.crop)
     parts = [
-        judge.run(wanted[start : start + SCORING_BATCH_IMAGES])
+        scorer.score(wanted[start : start + SCORING_BATCH_IMAGES])
         for start in range(0, len(wanted), SCORING_BATCH_IMAGES)
     ]
     return {"probabilities": np.concatenate(parts)}
 
 
-def _check_finite_scores(probabilities: np.ndarray, judge: Scorer) -> np.ndarray:
+def _check_finite_scores(probabilities: np.ndarray, scorer: Scorer) -> np.ndarray:
     broken = int(np.sum(~np.isfinite(probabilities)))
     if broken:
         raise console.PlainError(
-            f"{judge.name} gave no number for {broken} of {len(probabilities)} images; it is broken, train again.",
+            f"{scorer.name} gave no number for {broken} of {len(probabilities)} images; it is broken, train again.",
             console.EXIT_BAD_MODEL,
         )
     return probabilities.astype(np.float64)

@@ -22,9 +22,9 @@ from validation.metrics.scored_images import ScoredImages
 from validation.predictions import Scorer
 from validation.report import figures, model_card, tensorboard
 from validation.report import page as report_page
-from validation.report import summary as verdict
 from validation.report.report import ValidationReport
-from validation.robustness import summary
+from validation.report.summary import list_limits, summarise_validation
+from validation.robustness.summary import measure_robustness
 from validation.settings import ValidationSettings
 
 PRINTED_METRICS = ("ROC AUC", "balanced accuracy", "TPR", "FPR", "TPR at 5% FPR", "ECE")
@@ -63,10 +63,10 @@ def write_outputs(report: ValidationReport, settings: ValidationSettings, folder
     """
     data = report.data
     report_folder = settings.report or folder / (
-        "report" if data.opened else f"report-{make_short_name(data)}"
+        "report" if data.hold_out_openings else f"report-{make_short_name(data)}"
     )
     page = report_page.write_report(report, report_folder)
-    if data.opened:
+    if data.hold_out_openings:
         atomic_files.write_atomically(
             folder / "README.md", model_card.render_model_card(report).encode()
         )
@@ -75,7 +75,7 @@ def write_outputs(report: ValidationReport, settings: ValidationSettings, folder
         settings.logs
         / "validation"
         / folder.name
-        / ("hold-out" if data.opened else make_short_name(data)),
+        / ("hold-out" if data.hold_out_openings else make_short_name(data)),
     )
     return page
 
@@ -124,7 +124,9 @@ def score_all(data: EvaluationSet, scorers: Sequence[Scorer]) -> list[DetectorRe
     outputs = predictions.score_images(data.folder, data.records, scorers)
     results = []
     for scorer, probabilities in zip(scorers, outputs, strict=True):
-        scored = ScoredImages.of(data.records, probabilities, scorer.calibration.threshold)
+        scored = ScoredImages.from_records(
+            data.records, probabilities, scorer.calibration.threshold
+        )
         both = len(set(scored.labels.tolist())) == 2
         delong = comparison.compute_delong_interval(scored) if scored.independent and both else None
         results.append(DetectorResult(scorer.name, scored, estimate_metrics(scored), delong))
@@ -145,24 +147,24 @@ def build_report(
         compared: whether the last detector is the one of --against.
     """
     first, scorer, records = results[0], scorers[0], data.records
-    scored = first.judged
+    scored = first.scored
     abstentions = abstention.compute_abstention_statistics(
         scored, [scorer.calibration.decide(probability) for probability in scored.probabilities]
     )
     robustness = (
-        summary.measure_robustness(data.folder, records, scored, scorer, settings.distorted)
+        measure_robustness(data.folder, records, scored, scorer, settings.distorted)
         if settings.distorted
         else None
     )
     explanations, heat_maps = explain.explain_detector(settings, card, data, scored, scorer)
-    audit = read_audit(data.folder) if data.opened else None
+    audit = read_audit(data.folder) if data.hold_out_openings else None
     return ValidationReport(
         card=card,
         data=data,
-        verdict=verdict.summarise_validation(data, results, abstentions, audit, robustness),
-        verdicts=results,
+        summary=summarise_validation(data, results, abstentions, audit, robustness),
+        results=results,
         breakdowns=breakdowns.compute_breakdowns(records, scored),
-        doubts=abstentions,
+        abstentions=abstentions,
         wrong={
             label: image_panels.build_image_panels(
                 data.folder, records, scored, index, scorer, heat_maps
@@ -171,7 +173,7 @@ def build_report(
         },
         explained=explanations,
         sources=negative_controls.evaluate_source_pairs(records, scored),
-        limits=verdict.list_limits(records, first, robustness),
+        limits=list_limits(records, first, robustness),
         command=_format_command(settings, scorers, compared),
         robustness=robustness,
         comparison=_compare_with_last(results) if compared else None,
@@ -189,28 +191,28 @@ def _format_command(settings: ValidationSettings, scorers: Sequence[Scorer], com
 
 def _compare_with_last(results: Sequence[DetectorResult]) -> DetectorComparison:
     first, last = results[0], results[-1]
-    return comparison.compare_detectors((first.name, last.name), first.judged, last.judged)
+    return comparison.compare_detectors((first.name, last.name), first.scored, last.scored)
 
 
 def print_report(report: ValidationReport) -> None:
-    columns = ["metric, 95% interval", *(result.name for result in report.verdicts)]
+    columns = ["metric, 95% interval", *(result.name for result in report.results)]
     title = report.data.name[0].upper() + report.data.name[1:]
     console.print_table(
         title,
         columns,
         [
-            [name, *(result.estimates[name] for result in report.verdicts)]
+            [name, *(result.estimates[name] for result in report.results)]
             for name in PRINTED_METRICS
         ],
     )
-    for sentence in report.verdict:
+    for sentence in report.summary:
         console.print_message(sentence)
     for difference in report.comparison.differences[:4] if report.comparison else ():
         console.print_message(difference.sentence)
-    if report.data.refused:
-        file, reason = report.data.refused[0]
+    if report.data.rejected:
+        file, reason = report.data.rejected[0]
         console.print_warning(
-            f"{len(report.data.refused)} files were not judged, {file} for one: {reason}. The report names them all."
+            f"{len(report.data.rejected)} files were not judged, {file} for one: {reason}. The report names them all."
         )
     if report.card.banner:
         console.print_warning(report.card.banner)

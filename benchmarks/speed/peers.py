@@ -136,7 +136,9 @@ def compare_peers(data: Path, minutes: float, unseen: Sequence[Path] = ()) -> li
             result = json.loads((work_folder / "result.json").read_bytes())
             estimates = [
                 estimate_metrics(
-                    ScoredImages.of(records, np.array(probabilities), result["threshold"]),
+                    ScoredImages.from_records(
+                        records, np.array(probabilities), result["threshold"]
+                    ),
                     COMPARED_METRICS,
                 )
                 for (_, records), probabilities in zip(

@@ -178,7 +178,7 @@ def compute_pixels(
     if record.label in (collection.jpeg if condition.jpeg is None else condition.jpeg):
         saved = apply_jpeg(saved, collection.quality)
     return FINAL_JPEG_PIPELINES[pipeline](
-        replace(face, square=condition.distortion.of(saved, record.id)), record.id
+        replace(face, square=condition.distortion.apply_to(saved, record.id)), record.id
     )
 
 
@@ -212,7 +212,7 @@ def evaluate_pipeline(
         found = store.features(hold_out, collection, pipeline, condition).astype(np.float64)
         probabilities = calibration.sigmoid(found @ head.weights + head.bias)
         values = estimate_metrics(
-            ScoredImages.of(hold_out, probabilities, threshold), REPORTED_METRICS
+            ScoredImages.from_records(hold_out, probabilities, threshold), REPORTED_METRICS
         )
         rows.append(ConditionResult(collection.name, pipeline, condition.name, *values.values()))
     return rows

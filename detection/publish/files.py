@@ -48,7 +48,7 @@ PUBLISHED_JUDGED_ON_KEYS = (
     "images",
     "groups",
     "opened",
-    "one_source_each",
+    "one_source_per_class",
     "hold_out_sha256",
 )
 

@@ -141,7 +141,8 @@ class PageAnswers:
             )
             answer["similar"] = list(
                 filter(
-                    None, map(_render_similar_face, self.explainer.similar(explanation.features[0]))
+                    None,
+                    map(_render_similar_face, self.explainer.find_similar(explanation.features[0])),
                 )
             )
         return answer

@@ -265,7 +265,7 @@ def test_a_detector_without_checked_maps_explains_nothing(workplace, tmp_path):
     facts = workplace / "saved_models" / "toy" / "explainer" / "explainer.json"
     before = facts.read_text()
     try:
-        facts.write_text(before.replace('"won": 0.9', '"won": 0.5'))
+        facts.write_text(before.replace('"masking_win_rate": 0.9', '"masking_win_rate": 0.5'))
         done = run_command("detection", "--explain", tmp_path, cwd=workplace)
         assert (done.returncode, "failed their checks" in done.stderr) == (2, True)
         facts.unlink()

@@ -169,10 +169,10 @@ def test_what_a_detector_said_behind_another_library_is_not_taken_for_what_it_sa
     workplace, monkeypatch, library
 ):
     toy = workplace / "saved_models" / "toy"
-    judge = predictions.load_scorers(toy, card.read_card(toy))[0]
-    before, now = judge.key([]), library_versions.get_library_versions()
+    scorer = predictions.load_scorers(toy, card.read_card(toy))[0]
+    before, now = scorer.compute_cache_key([]), library_versions.get_library_versions()
     monkeypatch.setattr(library_versions, "get_library_versions", lambda: {**now, library: "999"})
-    assert judge.key([]) != before
+    assert scorer.compute_cache_key([]) != before
 
 
 @pytest.mark.slow

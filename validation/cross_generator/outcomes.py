@@ -172,7 +172,7 @@ def _evaluate_reprocessed(source: ImageSource, evaluation: HeadEvaluation) -> Re
     change = estimate_paired_differences(
         after, plain, (share,), BOOTSTRAP_REPLICATES, evaluation.seed
     )[share]
-    shares = [float(np.mean(each.called_generated)) for each in (plain, after)]
+    shares = [float(np.mean(each.predicted_generated)) for each in (plain, after)]
     return ReprocessedResult(source.name, source.label, processed.name, *shares, change)
 
 

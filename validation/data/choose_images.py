@@ -63,7 +63,9 @@ def load_hold_out(folder: Path, card: Card) -> EvaluationSet:
 def _record_hold_out_opening(found: EvaluationSet, card: Card) -> EvaluationSet:
     splits.record_hold_out_opening(found.folder, card.name)
     openings = splits.read_splits(found.folder).hold_out_opened
-    return replace(found, opened=(len(openings), len({entry["model"] for entry in openings})))
+    return replace(
+        found, hold_out_openings=(len(openings), len({entry["model"] for entry in openings}))
+    )
 
 
 def load_other_dataset(folder: Path, card: Card, home: Path, drop: bool) -> EvaluationSet:

@@ -12,7 +12,7 @@ class TrainingOverlap:
 
     Attributes:
         compared: number of images compared with.
-        files, groups, near: pairs of file names (judged, learnt from) that are the same file, of
+        files, groups, near_duplicates: pairs of file names (judged, learnt from) that are the same file, of
             one group, or nearly the same.
         dropped: number of images left out because of it.
     """
@@ -20,12 +20,12 @@ class TrainingOverlap:
     compared: int
     files: list[tuple[str, str]]
     groups: list[tuple[str, str]]
-    near: list[tuple[str, str]]
+    near_duplicates: list[tuple[str, str]]
     dropped: int = 0
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
-        return [*self.files, *self.groups, *self.near]
+        return [*self.files, *self.groups, *self.near_duplicates]
 
 
 @dataclass(frozen=True)
@@ -35,23 +35,23 @@ class EvaluationSet:
     Attributes:
         name: for people: "the hold-out of data/faces".
         folder: base of the records' `original` paths.
-        refused: file and reason of every image that could not be scored.
+        rejected: file and reason of every image that could not be scored.
         overlap: overlap with the training; None if unknown.
-        unchecked: why the overlap is unknown; empty if it is known.
-        opened: how often the hold-out was opened, this time included, and under how many names;
+        overlap_unknown_reason: why the overlap is unknown; empty if it is known.
+        hold_out_openings: how often the hold-out was opened, this time included, and under how many names;
             None if this is not the hold-out.
     """
 
     name: str
     folder: Path
     records: list[FaceRecord]
-    refused: list[tuple[str, str]] = field(default_factory=list)
+    rejected: list[tuple[str, str]] = field(default_factory=list)
     overlap: TrainingOverlap | None = None
-    unchecked: str = ""
-    opened: tuple[int, int] | None = None
+    overlap_unknown_reason: str = ""
+    hold_out_openings: tuple[int, int] | None = None
 
     @property
-    def one_source_each(self) -> bool:
+    def one_source_per_class(self) -> bool:
         """Whether each class has one source, so that generator and source cannot be told apart."""
         labels = {record.label for record in self.records}
         return len(labels) == len({(record.label, record.source) for record in self.records})

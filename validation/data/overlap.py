@@ -15,7 +15,7 @@ from validation.data.evaluation_set import EvaluationSet, TrainingOverlap
 
 
 def find_overlap(
-    judged: Sequence[FaceRecord], learnt: Sequence[FaceRecord]
+    scored: Sequence[FaceRecord], learnt: Sequence[FaceRecord]
 ) -> tuple[TrainingOverlap, set[str]]:
     """The overlap, and the ids of the judged images that are in it."""
     by_id = {record.id: record for record in learnt}
@@ -25,7 +25,7 @@ def find_overlap(
         [[int(r.phash, 16), int(r.phash_mirrored, 16)] for r in learnt if r.phash], dtype=np.uint64
     )
     hashed = [record for record in learnt if record.phash]
-    for record in judged:
+    for record in scored:
         if record.id in by_id:
             kind, other = files, by_id[record.id]
         elif record.group in by_group:
@@ -92,7 +92,7 @@ def separate_from_training(
         )
     if doubt:
         console.print_warning(f"{doubt}: nobody can say whether it knows these images.")
-        return dataclasses.replace(found, records=rest, unchecked=doubt)
+        return dataclasses.replace(found, records=rest, overlap_unknown_reason=doubt)
     return dataclasses.replace(
         found, records=rest, overlap=dataclasses.replace(shared, dropped=len(ids))
     )

@@ -75,16 +75,16 @@ def explain_detector(
     settings: ValidationSettings,
     card: Card,
     data: EvaluationSet,
-    judged: ScoredImages,
-    judge: Scorer,
+    scored: ScoredImages,
+    scorer: Scorer,
 ) -> tuple[Explanations, HeatMaps]:
     """Explain the detector; return heat maps by record id, none if they fail their checks."""
     if not settings.explained:
         return Explanations("they were left out (--explained 0)."), {}
     feature_space.check_projection_installed(settings.projection)
-    opened = functools.cache(functools.partial(_load_tapped_detector, judge.folder))
+    opened = functools.cache(functools.partial(_load_tapped_detector, scorer.folder))
     try:
-        return _compute_explanations(settings, card, data, judged, judge, opened)
+        return _compute_explanations(settings, card, data, scored, scorer, opened)
     except console.PlainError as error:
         if error.exit_code != console.EXIT_BAD_MODEL:
             raise
@@ -106,14 +106,14 @@ def _compute_explanations(
     settings: ValidationSettings,
     card: Card,
     data: EvaluationSet,
-    judged: ScoredImages,
-    judge: Scorer,
+    scored: ScoredImages,
+    scorer: Scorer,
     opened: DetectorLoader,
 ) -> tuple[Explanations, HeatMaps]:
     place = {record.id: index for index, record in enumerate(data.records)}
     checked = sampling.sample_records(data.records, settings.explained)
     samples = _choose_samples(checked)
-    worst = np.concatenate(list(image_panels.find_most_wrong(judged).values()))
+    worst = np.concatenate(list(image_panels.find_most_wrong(scored).values()))
     wanted = list(
         {
             record.id: record for record in [*checked, *(data.records[index] for index in worst)]
@@ -122,25 +122,25 @@ def _compute_explanations(
     found = dict(
         zip(
             [r.id for r in wanted],
-            heat_maps.compute_heat_maps(data.folder, wanted, opened, judge),
+            heat_maps.compute_heat_maps(data.folder, wanted, opened, scorer),
             strict=True,
         )
     )
     checks = heat_maps.check_heat_maps(
-        data.folder, checked, np.stack([found[r.id] for r in checked]), opened, judge
+        data.folder, checked, np.stack([found[r.id] for r in checked]), opened, scorer
     )
     maps = found if checks.passed else {}
     index = np.array([place[record.id] for record in samples])
     shown = (
-        image_panels.build_image_panels(data.folder, data.records, judged, index, judge, maps)
+        image_panels.build_image_panels(data.folder, data.records, scored, index, scorer, maps)
         if maps
         else []
     )
-    known = _compute_training_image_features(settings, card, judge, opened)
-    if data.opened:
-        explainer_export.write_explainer(judge.folder, card, opened, checks, known)
+    known = _compute_training_image_features(settings, card, scorer, opened)
+    if data.hold_out_openings:
+        explainer_export.write_explainer(scorer.folder, card, opened, checks, known)
     return _add_feature_space(
-        settings, data, judge, opened, known, Explanations(checks=checks, samples=shown)
+        settings, data, scorer, opened, known, Explanations(checks=checks, samples=shown)
     ), maps
 
 
@@ -153,7 +153,7 @@ def _choose_samples(records: Sequence[FaceRecord]) -> list[FaceRecord]:
 
 
 def _compute_training_image_features(
-    settings: ValidationSettings, card: Card, judge: Scorer, opened: DetectorLoader
+    settings: ValidationSettings, card: Card, scorer: Scorer, opened: DetectorLoader
 ) -> TrainingImageFeatures | None:
     """None where the data set of the training is not here as it was."""
     home = choose_images.find_training_dataset(settings, card)
@@ -167,7 +167,7 @@ def _compute_training_image_features(
         home,
         learnt,
         feature_space.compute_features_and_thumbnails(
-            home, learnt, opened, judge, "features of training images"
+            home, learnt, opened, scorer, "features of training images"
         )[0],
     )
 
@@ -175,7 +175,7 @@ def _compute_training_image_features(
 def _add_feature_space(
     settings: ValidationSettings,
     data: EvaluationSet,
-    judge: Scorer,
+    scorer: Scorer,
     opened: DetectorLoader,
     known: TrainingImageFeatures | None,
     so_far: Explanations,
@@ -185,10 +185,14 @@ def _add_feature_space(
     if len(mapped) < MIN_MAPPED_IMAGES:
         return so_far
     values, thumbnails = feature_space.compute_features_and_thumbnails(
-        data.folder, mapped, opened, judge, "features of the judged images"
+        data.folder, mapped, opened, scorer, "features of the judged images"
     )
     standard = feature_space.standardise_features(values, values)
-    key = [feature_space.FEATURE_SPACE_VERSION, settings.projection, *judge.key(mapped)]
+    key = [
+        feature_space.FEATURE_SPACE_VERSION,
+        settings.projection,
+        *scorer.compute_cache_key(mapped),
+    ]
 
     def make() -> HeatMaps:
         reduced = feature_space.reduce_features(standard)
@@ -197,7 +201,7 @@ def _add_feature_space(
             "places": feature_space.project_features(reduced, settings.projection),
         }
 
-    where = load_or_compute(judge.cache_folder, "map", key, make)
+    where = load_or_compute(scorer.cache_folder, "map", key, make)
     how = {"t-sne": "t-SNE", "umap": "UMAP"}[settings.projection]
     return dataclasses.replace(
         so_far,

@@ -28,7 +28,7 @@ EXPLAINER_FOLDER, EXPLAINER_JSON_FILE, EXPLAINER_TAPS_FILE, EXPLAINER_ARRAYS_FIL
     "taps.onnx",
     "explainer.npz",
 )
-EXPLAINER_VERSION = 2
+EXPLAINER_VERSION = 3
 
 CANONICAL_PATH_PATTERN = re.compile(r"images/(real|generated)/[0-9a-f]{2}/[0-9a-f]{64}\.jpg")
 """Paths of a data set's canonical pictures: a file that somebody hands on must not name others,
@@ -90,8 +90,9 @@ class Explainer:
         checks = HeatMapChecks(**facts["checks"])
         if not checks.passed:
             raise console.PlainError(
-                f"{folder.name} has no heat maps: they failed their checks (validation found them right on {checks.won:.0%} of "
-                f"{checks.images} images, and {checks.alike:.2f} like those of random weights)."
+                f"{folder.name} has no heat maps: they failed their checks (they beat random masks "
+                f"on {checks.masking_win_rate:.0%} of {checks.images} images, and correlate "
+                f"{checks.randomised_correlation:.2f} with those of random weights)."
             )
         for name, sha256 in facts["sha256"].items():
             if (
@@ -127,7 +128,7 @@ class Explainer:
         """Features, logits and maps of pixels 0..255, (n, side, side, 3)."""
         return self._shares.look(self._taps(pixels))
 
-    def similar(self, features: np.ndarray, count: int = 6) -> list[SimilarFace]:
+    def find_similar(self, features: np.ndarray, count: int = 6) -> list[SimilarFace]:
         """The training images nearest to one image's features (width,), the nearest first; empty if
         none are known."""
         if not self._known:

@@ -49,7 +49,7 @@ def check_projection_installed(how: ProjectionMethod) -> None:
 
 
 def compute_features_and_thumbnails(
-    folder: Path, records: Sequence[FaceRecord], opened: DetectorLoader, judge: Scorer, what: str
+    folder: Path, records: Sequence[FaceRecord], opened: DetectorLoader, scorer: Scorer, what: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the heads' input features, float32 (n, width), and thumbnails, uint8
     (n, THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX, 3)."""
@@ -57,7 +57,7 @@ def compute_features_and_thumbnails(
     def make(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
         vectors, small = [], []
         for start in range(0, len(chunk), 8):
-            batch = load_canonical_pixels(folder, chunk[start : start + 8], judge)
+            batch = load_canonical_pixels(folder, chunk[start : start + 8], scorer)
             vectors.append(opened().features(batch))
             small += [
                 np.asarray(Image.fromarray(each).resize((THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX)))
@@ -67,9 +67,9 @@ def compute_features_and_thumbnails(
 
     def work(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
         return load_or_compute(
-            judge.cache_folder,
+            scorer.cache_folder,
             "features",
-            [FEATURE_SPACE_VERSION, *judge.key(chunk)],
+            [FEATURE_SPACE_VERSION, *scorer.compute_cache_key(chunk)],
             lambda: make(chunk),
         )
 

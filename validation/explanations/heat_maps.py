@@ -35,23 +35,23 @@ class HeatMapChecks:
 
     Attributes:
         images: on which the maps were checked.
-        won: share of them whose logit falls further when the map's highest fifth of cells is
+        masking_win_rate: share of them whose logit falls further when the map's highest fifth of cells is
             painted over with its mean colour than when random cells are (mean of RANDOM_MASKS
             draws).
-        alike: mean size of the rank correlation of a map with that of random weights (Adebayo et
+        randomised_correlation: mean size of the rank correlation of a map with that of random weights (Adebayo et
             al. 2018).
     """
 
     images: int
-    won: float
-    alike: float
+    masking_win_rate: float
+    randomised_correlation: float
 
     @property
     def passed(self) -> bool:
         return (
             self.images >= MIN_CHECKED_IMAGES
-            and self.won >= MIN_MASKING_WIN_RATE
-            and self.alike < MAX_RANDOMISED_CORRELATION
+            and self.masking_win_rate >= MIN_MASKING_WIN_RATE
+            and self.randomised_correlation < MAX_RANDOMISED_CORRELATION
         )
 
 
@@ -60,28 +60,30 @@ DetectorLoader = Callable[[], TappedDetector]
 
 
 def compute_heat_maps(
-    folder: Path, records: Sequence[FaceRecord], opened: DetectorLoader, judge: Scorer
+    folder: Path, records: Sequence[FaceRecord], opened: DetectorLoader, scorer: Scorer
 ) -> np.ndarray:
     """Return one map per record: each cell's contribution to the logit, (n, GRID, GRID)."""
 
     def make(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
-        return {"maps": opened().look(load_canonical_pixels(folder, chunk, judge)).maps}
+        return {"maps": opened().look(load_canonical_pixels(folder, chunk, scorer)).maps}
 
     def work(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
         return load_or_compute(
-            judge.cache_folder,
+            scorer.cache_folder,
             "maps",
-            [HEAT_MAP_VERSION, HEAT_MAP_GRID_SIDE, *judge.key(chunk)],
+            [HEAT_MAP_VERSION, HEAT_MAP_GRID_SIDE, *scorer.compute_cache_key(chunk)],
             lambda: make(chunk),
         )
 
     return compute_in_chunks(records, HEAT_MAP_CHUNK_IMAGES, "heat maps", work)["maps"]
 
 
-def load_canonical_pixels(folder: Path, records: Sequence[FaceRecord], judge: Scorer) -> np.ndarray:
+def load_canonical_pixels(
+    folder: Path, records: Sequence[FaceRecord], scorer: Scorer
+) -> np.ndarray:
     """Return the canonical pixels that the detector sees, uint8 (n, side, side, 3)."""
-    rows = (replace(record, crop=judge.crop) for record in records)
-    return np.stack([pixels.load_canonical_view(folder, row, judge.image_size, 0) for row in rows])
+    rows = (replace(record, crop=scorer.crop) for record in records)
+    return np.stack([pixels.load_canonical_view(folder, row, scorer.image_size, 0) for row in rows])
 
 
 def check_heat_maps(
@@ -89,7 +91,7 @@ def check_heat_maps(
     records: Sequence[FaceRecord],
     found: np.ndarray,
     opened: DetectorLoader,
-    judge: Scorer,
+    scorer: Scorer,
 ) -> HeatMapChecks:
     """Both sanity checks on these records, whose maps are `found`."""
 
@@ -98,7 +100,7 @@ def check_heat_maps(
             list(zip(records, found, strict=True)), "checking the maps", len(records)
         )
         won = [
-            _beats_random_masks(load_canonical_pixels(folder, [record], judge)[0], each, judge)
+            _beats_random_masks(load_canonical_pixels(folder, [record], scorer)[0], each, scorer)
             for record, each in pairs
         ]
         few = records[:MAX_RANDOMISED_IMAGES]
@@ -106,20 +108,20 @@ def check_heat_maps(
             return {
                 "won": np.mean(won),
                 "alike": _compute_rank_correlation(
-                    found[: len(few)], random.look(load_canonical_pixels(folder, few, judge)).maps
+                    found[: len(few)], random.look(load_canonical_pixels(folder, few, scorer)).maps
                 ),
             }
 
     answer = load_or_compute(
-        judge.cache_folder,
+        scorer.cache_folder,
         "map-checks",
-        [HEAT_MAP_VERSION, HEAT_MAP_GRID_SIDE, *judge.key(records)],
+        [HEAT_MAP_VERSION, HEAT_MAP_GRID_SIDE, *scorer.compute_cache_key(records)],
         make,
     )
     return HeatMapChecks(len(records), float(answer["won"]), float(answer["alike"]))
 
 
-def _beats_random_masks(picture: np.ndarray, found: np.ndarray, judge: Scorer) -> bool:
+def _beats_random_masks(picture: np.ndarray, found: np.ndarray, scorer: Scorer) -> bool:
     highest = np.argsort(-found.ravel())[:MASKED_CELLS_PER_MAP]
     draw = np.random.default_rng(0)
     cells = [
@@ -129,7 +131,7 @@ def _beats_random_masks(picture: np.ndarray, found: np.ndarray, judge: Scorer) -
             for _ in range(RANDOM_MASKS_PER_IMAGE)
         ),
     ]
-    probabilities = judge.run(
+    probabilities = scorer.score(
         np.stack([fill_cells_with_mean(picture, each) for each in cells])
     ).astype(np.float64)
     logits = np.log(np.clip(probabilities, 1e-12, None) / np.clip(1 - probabilities, 1e-7, None))

@@ -41,13 +41,13 @@ class ImagePanel:
     map: bytes = b""
 
 
-def find_most_wrong(judged: ScoredImages) -> dict[str, np.ndarray]:
+def find_most_wrong(scored: ScoredImages) -> dict[str, np.ndarray]:
     """Indices of the WORST images of each class, the worst first: photographs that look most
     generated, and the reverse."""
     found = {}
     for number, label in enumerate(LABELS):
-        mine = np.flatnonzero(judged.labels == number)
-        towards = judged.probabilities[mine] * (1 if number == 0 else -1)
+        mine = np.flatnonzero(scored.labels == number)
+        towards = scored.probabilities[mine] * (1 if number == 0 else -1)
         found[label] = mine[np.argsort(-towards, kind="stable")][:MOST_WRONG_PER_CLASS]
     return {label: mine for label, mine in found.items() if len(mine)}
 
@@ -55,9 +55,9 @@ def find_most_wrong(judged: ScoredImages) -> dict[str, np.ndarray]:
 def build_image_panels(
     folder: Path,
     records: Sequence[FaceRecord],
-    judged: ScoredImages,
+    scored: ScoredImages,
     index: np.ndarray,
-    judge: Scorer,
+    scorer: Scorer,
     maps: dict[str, np.ndarray],
 ) -> list[ImagePanel]:
     """The images at an index.
@@ -67,8 +67,8 @@ def build_image_panels(
     """
     found = []
     for place in index.tolist():
-        record, probability = records[place], float(judged.probabilities[place])
-        picture = Image.fromarray(load_canonical_pixels(folder, [record], judge)[0]).resize(
+        record, probability = records[place], float(scored.probabilities[place])
+        picture = Image.fromarray(load_canonical_pixels(folder, [record], scorer)[0]).resize(
             (PANEL_SIDE_PX, PANEL_SIDE_PX), Image.Resampling.LANCZOS
         )
         covered = (
@@ -76,7 +76,7 @@ def build_image_panels(
             if record.id in maps
             else b""
         )
-        verdict, wrong = judge.calibration.decide(probability), not judged.right[place]
+        verdict, wrong = scorer.calibration.decide(probability), not scored.correct[place]
         found.append(
             ImagePanel(
                 record.label,

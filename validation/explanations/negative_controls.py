@@ -29,7 +29,7 @@ class SourcePairControl:
 
 
 def evaluate_source_pairs(
-    records: Sequence[FaceRecord], judged: ScoredImages
+    records: Sequence[FaceRecord], scored: ScoredImages
 ) -> list[SourcePairControl]:
     """Compare every two sources of photographs: a difference is no evidence of a generator."""
     sources: dict[str, list[int]] = {}
@@ -42,7 +42,7 @@ def evaluate_source_pairs(
         rows = np.array(large[one] + large[other])
         pretended = np.repeat([1, 0], [len(large[one]), len(large[other])])
         apart = ScoredImages(
-            judged.probabilities[rows], pretended, judged.groups[rows], judged.threshold
+            scored.probabilities[rows], pretended, scored.groups[rows], scored.threshold
         )
         sure = 1 - 0.05 / len(pairs)  # Bonferroni: of many pairs one is far apart by chance
         found.append(

@@ -32,9 +32,9 @@ class AbstentionStatistics:
 
 
 def compute_abstention_statistics(
-    judged: ScoredImages, verdicts: Sequence[str]
+    scored: ScoredImages, verdicts: Sequence[str]
 ) -> list[AbstentionStatistics]:
-    said, names = np.array(verdicts), np.array(LABELS)[judged.labels]
+    said, names = np.array(verdicts), np.array(LABELS)[scored.labels]
     rows = []
     for label in (*LABELS, "all"):
         mine = np.full(len(said), True) if label == "all" else names == label
@@ -47,17 +47,17 @@ def compute_abstention_statistics(
                 int(mine.sum()),
                 int(abstained.sum()),
                 int(wrong.sum()),
-                _estimate_error_rate(wrong, answered, judged),
+                _estimate_error_rate(wrong, answered, scored),
             )
         )
     return rows
 
 
-def _estimate_error_rate(wrong: np.ndarray, answered: np.ndarray, judged: ScoredImages) -> Estimate:
+def _estimate_error_rate(wrong: np.ndarray, answered: np.ndarray, scored: ScoredImages) -> Estimate:
     if not answered.any():
         return Estimate(np.nan, np.nan, np.nan)
     share = float(wrong.sum() / answered.sum())
     return Estimate(
         share,
-        *compute_exact_interval(share, len(np.unique(judged.groups[answered])), CONFIDENCE_LEVEL),
+        *compute_exact_interval(share, len(np.unique(scored.groups[answered])), CONFIDENCE_LEVEL),
     )

@@ -97,7 +97,7 @@ BREAKDOWN_KEYS: dict[str, Callable[[FaceRecord], dict[str, str]]] = {
 """Functions from a record to {attribute: value}; an empty value belongs to no subgroup."""
 
 
-def compute_breakdowns(records: Sequence[FaceRecord], judged: ScoredImages) -> list[Breakdown]:
+def compute_breakdowns(records: Sequence[FaceRecord], scored: ScoredImages) -> list[Breakdown]:
     """Every cut with at least one part that is large enough and that no earlier cut has shown."""
     found: list[Breakdown] = []
     seen: list[set[frozenset[int]]] = []
@@ -108,7 +108,7 @@ def compute_breakdowns(records: Sequence[FaceRecord], judged: ScoredImages) -> l
         cut_up = {frozenset(members) for members in large.values()}
         if large and not any(cut_up <= other for other in seen):
             rows = [
-                _evaluate_subgroup(*key, np.array(members), judged)
+                _evaluate_subgroup(*key, np.array(members), scored)
                 for key, members in large.items()
             ]
             found.append(Breakdown(name, rows, (len(small), sum(map(len, small)))))
@@ -141,13 +141,13 @@ def _get_subgroup_sort_key(name: str) -> tuple[int, str]:
     ), name
 
 
-def _evaluate_subgroup(name: str, label: str, rows: np.ndarray, judged: ScoredImages) -> Subgroup:
-    mine = judged.taken(rows)
+def _evaluate_subgroup(name: str, label: str, rows: np.ndarray, scored: ScoredImages) -> Subgroup:
+    mine = scored.select(rows)
     generated = label == "generated"
     rate = "TPR" if generated else "FPR"
-    others = np.flatnonzero(judged.labels != generated)
+    others = np.flatnonzero(scored.labels != generated)
     found = estimate_metrics(mine, [rate], BREAKDOWN_REPLICATES)[rate]
-    against = judged.taken(np.concatenate([rows, others]))
+    against = scored.select(np.concatenate([rows, others]))
     auc = estimate_metrics(against, ["ROC AUC"], BREAKDOWN_REPLICATES)["ROC AUC"]
     right = found if generated else Estimate(1 - found.value, 1 - found.high, 1 - found.low)
     return Subgroup(

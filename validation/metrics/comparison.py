@@ -39,7 +39,7 @@ class DetectorResult:
     """
 
     name: str
-    judged: ScoredImages
+    scored: ScoredImages
     estimates: dict[str, Estimate]
     delong: Estimate | None = None
 
@@ -101,7 +101,7 @@ def compare_detectors(
             for each in (one, other)
         ]
         rows.append(MetricDifference(name, *values, by, _describe_difference(name, names, by)))
-    changed = int(np.sum(one.right & ~other.right)), int(np.sum(~one.right & other.right))
+    changed = int(np.sum(one.correct & ~other.correct)), int(np.sum(~one.correct & other.correct))
     alone = one.independent
     both = len(set(one.labels.tolist())) == 2
     return DetectorComparison(
@@ -151,7 +151,7 @@ def _describe_difference(metric: str, names: tuple[str, str], by: Estimate) -> s
     scale, unit, digits = (
         (100, " points", 1) if metric in METRICS_IN_PERCENTAGE_POINTS else (1, "", 3)
     )
-    gain = by if METRICS[metric].higher else _negate_estimate(by)
+    gain = by if METRICS[metric].higher_is_better else _negate_estimate(by)
     word, size = ("better", gain) if gain.value >= 0 else ("worse", _negate_estimate(gain))
     value, low, high = (
         f"{scale * number:.{digits}f}" for number in (size.value, size.low, size.high)
@@ -177,7 +177,7 @@ def compute_mcnemar_p(only_one: int, only_other: int) -> float:
     return float(scipy.stats.binomtest(only_one, total).pvalue) if total else 1.0
 
 
-def compute_delong_interval(judged: ScoredImages) -> Estimate:
+def compute_delong_interval(scored: ScoredImages) -> Estimate:
     """The ROC AUC with DeLong's normal interval (DeLong et al. 1988), which knows nothing of an
     area of exactly 0 or 1.
 
@@ -185,7 +185,7 @@ def compute_delong_interval(judged: ScoredImages) -> Estimate:
     """
     import scipy.stats
 
-    areas, covariance = _compute_auc_covariance([judged])
+    areas, covariance = _compute_auc_covariance([scored])
     if not np.isfinite(covariance).all():
         return Estimate(np.nan, np.nan, np.nan)
     if not covariance[0, 0] > 0:
@@ -208,17 +208,17 @@ def compute_delong_p(one: ScoredImages, other: ScoredImages) -> float | None:
     return float(2 * scipy.stats.norm.sf(abs(areas[0] - areas[1]) / np.sqrt(variance)))
 
 
-def _compute_auc_covariance(judged: Sequence[ScoredImages]) -> tuple[np.ndarray, np.ndarray]:
+def _compute_auc_covariance(scored: Sequence[ScoredImages]) -> tuple[np.ndarray, np.ndarray]:
     """AUCs and their covariance from the placements of each class's scores among the other's (Sun
     and Xu 2014)."""
     from scipy.stats import rankdata
 
-    generated = judged[0].labels == 1
+    generated = scored[0].labels == 1
     counts = int(generated.sum()), int((~generated).sum())
     if min(counts) < 2:
-        return np.full(len(judged), np.nan), np.full((len(judged), len(judged)), np.nan)
+        return np.full(len(scored), np.nan), np.full((len(scored), len(scored)), np.nan)
     above, below = [], []
-    for each in judged:
+    for each in scored:
         ranks = rankdata(each.probabilities)
         above.append((ranks[generated] - rankdata(each.probabilities[generated])) / counts[1])
         below.append(1 - (ranks[~generated] - rankdata(each.probabilities[~generated])) / counts[0])

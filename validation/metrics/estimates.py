@@ -45,7 +45,7 @@ class Estimate:
 
 
 def estimate_metrics(
-    judged: ScoredImages,
+    scored: ScoredImages,
     names: Iterable[str] = tuple(METRICS),
     replicates: int = BOOTSTRAP_REPLICATES,
     seed: int = 0,
@@ -56,26 +56,26 @@ def estimate_metrics(
     Where few groups or few errors make the bootstrap interval too narrow, a better one widens it:
     the exact one of a proportion, Newcombe's of an AUC, both with one observation per group.
     """
-    groups = [len(np.unique(judged.groups[judged.labels == label])) for label in (0, 1)]
+    groups = [len(np.unique(scored.groups[scored.labels == label])) for label in (0, 1)]
     rows = [METRICS[name] for name in names]
     computable = [
         row
         for row in rows
-        if all(groups[label] for label in row.classes) and groups[0] >= row.fewest_real
+        if all(groups[label] for label in row.classes) and groups[0] >= row.min_real_groups
     ]
-    unweighted = WeightedImages(judged, np.ones((1, len(judged.labels))))
+    unweighted = WeightedImages(scored, np.ones((1, len(scored.labels))))
     samples: dict[str, list[np.ndarray]] = {row.name: [] for row in computable}
-    for weights in resample_groups(judged, replicates if computable else 0, seed):
-        sample = WeightedImages(judged, weights)
+    for weights in resample_groups(scored, replicates if computable else 0, seed):
+        sample = WeightedImages(scored, weights)
         for row in computable:
             samples[row.name].append(row.compute(sample))
     estimates = {row.name: Estimate(np.nan, np.nan, np.nan) for row in rows}
     for row in computable:
         value, low, high = float(row.compute(unweighted)[0]), np.nan, np.nan
-        if row.spread:
+        if row.has_bootstrap_interval:
             replicate_values = np.concatenate(samples[row.name])
             low, high = compute_percentile_interval(replicate_values, confidence)
-        wider = _compute_small_sample_interval(row, value, judged, groups, confidence)
+        wider = _compute_small_sample_interval(row, value, scored, groups, confidence)
         if wider:
             low, high = merge_intervals((low, high), wider)
         estimates[row.name] = Estimate(value, low, high)
@@ -83,11 +83,11 @@ def estimate_metrics(
 
 
 def _compute_small_sample_interval(
-    row: Metric, value: float, judged: ScoredImages, groups: Sequence[int], confidence: float
+    row: Metric, value: float, scored: ScoredImages, groups: Sequence[int], confidence: float
 ) -> tuple[float, float] | None:
     """Return the exact interval of a proportion, Newcombe's of an AUC, or None."""
-    if row.share:
+    if row.is_proportion:
         return compute_exact_interval(value, sum(groups[each] for each in row.classes), confidence)
-    if row.name == "ROC AUC" and np.ptp(judged.probabilities) > 0:
+    if row.name == "ROC AUC" and np.ptp(scored.probabilities) > 0:
         return compute_auc_score_interval(value, *groups, confidence)
     return None

@@ -15,17 +15,17 @@ INTERVAL_TOLERANCE = 1e-9
 the equation of its own interval, as a root that is none; the search begins this far from it."""
 
 
-def resample_groups(judged: ScoredImages, replicates: int, seed: int) -> Iterator[np.ndarray]:
+def resample_groups(scored: ScoredImages, replicates: int, seed: int) -> Iterator[np.ndarray]:
     """Yields image weights (up to CHUNK replicates, images): how often each image's group was drawn
     within its class."""
     generator = np.random.default_rng(seed)
-    parts = [np.flatnonzero(judged.labels == label) for label in (0, 1)]
+    parts = [np.flatnonzero(scored.labels == label) for label in (0, 1)]
     numbered = [
-        (part, *np.unique(judged.groups[part], return_inverse=True)) for part in parts if len(part)
+        (part, *np.unique(scored.groups[part], return_inverse=True)) for part in parts if len(part)
     ]
     for start in range(0, replicates, REPLICATES_PER_CHUNK):
         count = min(REPLICATES_PER_CHUNK, replicates - start)
-        weights = np.zeros((count, len(judged.labels)))
+        weights = np.zeros((count, len(scored.labels)))
         for images, names, numbers in numbered:
             picks = (
                 generator.integers(len(names), size=(count, len(names)))

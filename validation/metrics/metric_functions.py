@@ -19,7 +19,7 @@ make it infinite."""
 
 def compute_roc_auc(drawn: WeightedImages) -> np.ndarray:
     """Area under the ROC curve; tied scores count half."""
-    tp, fp = drawn.curve
+    tp, fp = drawn.cumulative_counts
     area = (np.diff(fp, axis=1) * (tp[:, 1:] + tp[:, :-1])).sum(axis=1) / 2
     return divide_or_nan(area, tp[:, -1] * fp[:, -1])
 
@@ -27,7 +27,7 @@ def compute_roc_auc(drawn: WeightedImages) -> np.ndarray:
 def compute_average_precision(drawn: WeightedImages) -> np.ndarray:
     """Mean precision over the recall steps, without interpolation; its floor is the share of
     generated images."""
-    tp, fp = drawn.curve
+    tp, fp = drawn.cumulative_counts
     precision = np.nan_to_num(divide_or_nan(tp[:, 1:], tp[:, 1:] + fp[:, 1:]))
     return divide_or_nan((np.diff(tp, axis=1) * precision).sum(axis=1), tp[:, -1])
 
@@ -57,19 +57,19 @@ def make_tpr_at_fpr(limit: float) -> Callable[[WeightedImages], np.ndarray]:
 
 def compute_tpr(drawn: WeightedImages) -> np.ndarray:
     """Recall: the share of generated images that are called generated."""
-    tp, _, fn, _ = drawn.counts
+    tp, _, fn, _ = drawn.confusion
     return divide_or_nan(tp, tp + fn)
 
 
 def compute_fpr(drawn: WeightedImages) -> np.ndarray:
     """The share of photographs that are called generated."""
-    _, fp, _, tn = drawn.counts
+    _, fp, _, tn = drawn.confusion
     return divide_or_nan(fp, fp + tn)
 
 
 def compute_accuracy(drawn: WeightedImages) -> np.ndarray:
-    tp, _, _, tn = drawn.counts
-    return divide_or_nan(tp + tn, drawn.everything)
+    tp, _, _, tn = drawn.confusion
+    return divide_or_nan(tp + tn, drawn.total_weight)
 
 
 def compute_balanced_accuracy(drawn: WeightedImages) -> np.ndarray:
@@ -80,26 +80,26 @@ def compute_balanced_accuracy(drawn: WeightedImages) -> np.ndarray:
 def compute_balanced_accuracy_at_half(drawn: WeightedImages) -> np.ndarray:
     """Balanced accuracy if the probability alone decided, at .5."""
     return compute_balanced_accuracy(
-        WeightedImages(replace(drawn.judged, threshold=0.5), drawn.weights)
+        WeightedImages(replace(drawn.scored, threshold=0.5), drawn.weights)
     )
 
 
 def compute_precision(drawn: WeightedImages) -> np.ndarray:
     """The share of images called generated that are; at the mix of classes of these images, not of
     the world."""
-    tp, fp, _, _ = drawn.counts
+    tp, fp, _, _ = drawn.confusion
     return divide_or_nan(tp, tp + fp)
 
 
 def compute_f1(drawn: WeightedImages) -> np.ndarray:
     """Harmonic mean of precision and recall."""
-    tp, fp, fn, _ = drawn.counts
+    tp, fp, fn, _ = drawn.confusion
     return divide_or_nan(2 * tp, 2 * tp + fp + fn)
 
 
 def compute_matthews_correlation(drawn: WeightedImages) -> np.ndarray:
     """Matthews correlation coefficient, -1 to 1; 0 where one answer is given to all."""
-    tp, fp, fn, tn = drawn.counts
+    tp, fp, fn, tn = drawn.confusion
     product = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
     return np.divide(tp * tn - fp * fn, product, out=np.zeros(len(tp)), where=product > 0)
 
@@ -107,15 +107,16 @@ def compute_matthews_correlation(drawn: WeightedImages) -> np.ndarray:
 def compute_brier_score(drawn: WeightedImages) -> np.ndarray:
     """Mean squared difference of probability and label."""
     return divide_or_nan(
-        drawn.total((drawn.judged.probabilities - drawn.judged.labels) ** 2), drawn.everything
+        drawn.weighted_sum((drawn.scored.probabilities - drawn.scored.labels) ** 2),
+        drawn.total_weight,
     )
 
 
 def compute_log_loss(drawn: WeightedImages) -> np.ndarray:
     """Mean negative logarithm, in nats, of the probability that was given to the truth."""
-    sure = np.clip(drawn.judged.probabilities.astype(np.float64), LOG_LOSS_CLIP, 1 - LOG_LOSS_CLIP)
+    sure = np.clip(drawn.scored.probabilities.astype(np.float64), LOG_LOSS_CLIP, 1 - LOG_LOSS_CLIP)
     return divide_or_nan(
-        drawn.total(-np.log(np.where(drawn.generated, sure, 1 - sure))), drawn.everything
+        drawn.weighted_sum(-np.log(np.where(drawn.generated, sure, 1 - sure))), drawn.total_weight
     )
 
 
@@ -127,7 +128,7 @@ def compute_calibration_error(drawn: WeightedImages) -> np.ndarray:
     too large by design.
     """
     member = (
-        np.arange(RELIABILITY_BINS) == assign_reliability_bins(drawn.judged.probabilities)[:, None]
+        np.arange(RELIABILITY_BINS) == assign_reliability_bins(drawn.scored.probabilities)[:, None]
     )
-    gaps = drawn.total(member * (drawn.judged.labels - drawn.judged.probabilities)[:, None])
-    return divide_or_nan(np.abs(gaps).sum(axis=1), drawn.everything)
+    gaps = drawn.weighted_sum(member * (drawn.scored.labels - drawn.scored.probabilities)[:, None])
+    return divide_or_nan(np.abs(gaps).sum(axis=1), drawn.total_weight)

@@ -1,7 +1,6 @@
-"""Metrics of a detector at its frozen threshold, one function each, and their intervals.
+"""The table of metrics: what each one means, and what its interval needs.
 
-scikit-learn computes one sample at a time; these take all bootstrap replicates at once (2,000 of
-10,000 images in seconds), and tests hold them to scikit-learn's values, ties and weights included.
+The functions are in metric_functions.py.
 """
 
 from collections.abc import Callable
@@ -29,46 +28,132 @@ from validation.metrics.metric_functions import (
 from validation.metrics.scored_images import WeightedImages
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One row.
+    """A metric of a detector at its frozen threshold.
 
     Attributes:
-        compute: from weighted images to one value per replicate, (replicates,).
-        classes: which classes it looks at, 1 for generated; without one of them it is n/a.
-        higher: whether more is better.
-        fewest_real: independent photographs under which it means nothing.
-        share: whether it is a share of independent groups, and so has an exact interval.
-        spread: whether the bootstrap can give an interval at all.
+        description: what it measures, for the report page.
+        compute: from weighted images to one value per replicate, shape (replicates,).
+        classes: classes that it needs, 1 for generated; without one of them it is n/a.
+        min_real_groups: number of independent photographs below which it is n/a.
+        is_proportion: whether it is a share of independent groups and so has an exact interval.
+        has_bootstrap_interval: whether the bootstrap can give an interval.
     """
 
     name: str
+    description: str
     compute: Callable[[WeightedImages], np.ndarray]
     classes: tuple[int, ...] = (0, 1)
-    higher: bool = True
-    fewest_real: int = 0
-    share: bool = False
-    spread: bool = True
+    higher_is_better: bool = True
+    min_real_groups: int = 0
+    is_proportion: bool = False
+    has_bootstrap_interval: bool = True
 
 
 METRICS = {
     row.name: row
     for row in (
-        Metric("ROC AUC", compute_roc_auc),
-        Metric("balanced accuracy", compute_balanced_accuracy),
-        Metric("TPR", compute_tpr, (1,), share=True),
-        Metric("FPR", compute_fpr, (0,), higher=False, share=True),
-        Metric("accuracy", compute_accuracy, share=True),
-        Metric("precision", compute_precision),
-        Metric("F1", compute_f1),
-        Metric("MCC", compute_matthews_correlation),
-        Metric("average precision", compute_average_precision),
-        Metric("EER", compute_equal_error_rate, higher=False),
-        Metric("TPR at 1% FPR", make_tpr_at_fpr(0.01), fewest_real=1000),
-        Metric("TPR at 5% FPR", make_tpr_at_fpr(0.05), fewest_real=300),
-        Metric("balanced accuracy at 0.5", compute_balanced_accuracy_at_half),
-        Metric("Brier score", compute_brier_score, higher=False),
-        Metric("log loss", compute_log_loss, higher=False),
-        Metric("ECE", compute_calibration_error, higher=False, spread=False),
+        Metric(
+            name="ROC AUC",
+            description=(
+                "chance that a generated image gets a higher probability than a photograph; "
+                "ties count half"
+            ),
+            compute=compute_roc_auc,
+        ),
+        Metric(
+            name="balanced accuracy",
+            description="mean of the two classes' accuracies at the frozen threshold; chance level is .5",
+            compute=compute_balanced_accuracy,
+        ),
+        Metric(
+            name="TPR",
+            description="share of generated images that are called generated (recall)",
+            compute=compute_tpr,
+            classes=(1,),
+            is_proportion=True,
+        ),
+        Metric(
+            name="FPR",
+            description="share of photographs that are called generated (false alarms)",
+            compute=compute_fpr,
+            classes=(0,),
+            higher_is_better=False,
+            is_proportion=True,
+        ),
+        Metric(
+            name="accuracy",
+            description="share of all images that are called right, at this mix of classes",
+            compute=compute_accuracy,
+            is_proportion=True,
+        ),
+        Metric(
+            name="precision",
+            description="share of images called generated that are, at this mix of classes",
+            compute=compute_precision,
+        ),
+        Metric(name="F1", description="harmonic mean of precision and recall", compute=compute_f1),
+        Metric(
+            name="MCC",
+            description="Matthews correlation coefficient, from -1 to 1; chance level is 0",
+            compute=compute_matthews_correlation,
+        ),
+        Metric(
+            name="average precision",
+            description="area under the precision-recall steps, without interpolation",
+            compute=compute_average_precision,
+        ),
+        Metric(
+            name="EER",
+            description=(
+                "the rate where false positives and false negatives are equal, "
+                "between the ROC curve's two nearest points"
+            ),
+            compute=compute_equal_error_rate,
+            higher_is_better=False,
+        ),
+        Metric(
+            name="TPR at 1% FPR",
+            description=(
+                "highest TPR of the ROC curve's points with at most 1% FPR; "
+                "needs 1,000 independent photographs"
+            ),
+            compute=make_tpr_at_fpr(0.01),
+            min_real_groups=1000,
+        ),
+        Metric(
+            name="TPR at 5% FPR",
+            description="the same at 5%; needs 300 independent photographs",
+            compute=make_tpr_at_fpr(0.05),
+            min_real_groups=300,
+        ),
+        Metric(
+            name="balanced accuracy at 0.5",
+            description="if the probability alone decided",
+            compute=compute_balanced_accuracy_at_half,
+        ),
+        Metric(
+            name="Brier score",
+            description="mean squared difference of probability and label",
+            compute=compute_brier_score,
+            higher_is_better=False,
+        ),
+        Metric(
+            name="log loss",
+            description="mean negative logarithm of the probability given to the truth, in nats",
+            compute=compute_log_loss,
+            higher_is_better=False,
+        ),
+        Metric(
+            name="ECE",
+            description=(
+                "expected calibration error in 15 equal bins; "
+                "it is above 0 by chance alone where bins hold few images"
+            ),
+            compute=compute_calibration_error,
+            higher_is_better=False,
+            has_bootstrap_interval=False,
+        ),
     )
 }

@@ -19,16 +19,16 @@ def assign_reliability_bins(probabilities: np.ndarray) -> np.ndarray:
 
 
 def compute_chance_calibration_error(
-    judged: ScoredImages, draws: int = 500, seed: int = 0
+    scored: ScoredImages, draws: int = 500, seed: int = 0
 ) -> float:
     """The ECE that a perfectly calibrated detector with these probabilities stays under in 95% of
     all sets of labels."""
     generator = np.random.default_rng(seed)
-    member = np.arange(RELIABILITY_BINS) == assign_reliability_bins(judged.probabilities)[:, None]
+    member = np.arange(RELIABILITY_BINS) == assign_reliability_bins(scored.probabilities)[:, None]
     found = []
     for _ in range(draws):  # one at a time: all of them are gigabytes for 100,000 images
-        labels = generator.random(len(judged.labels)) < judged.probabilities
-        found.append(np.abs((labels - judged.probabilities) @ member).sum() / len(judged.labels))
+        labels = generator.random(len(scored.labels)) < scored.probabilities
+        found.append(np.abs((labels - scored.probabilities) @ member).sum() / len(scored.labels))
     return float(np.quantile(found, CONFIDENCE_LEVEL))
 
 
@@ -42,14 +42,14 @@ class ReliabilityBin:
     generated: float
 
 
-def compute_reliability_bins(judged: ScoredImages) -> Iterator[ReliabilityBin]:
+def compute_reliability_bins(scored: ScoredImages) -> Iterator[ReliabilityBin]:
     """The bins of the expected calibration error that hold images."""
-    where = assign_reliability_bins(judged.probabilities)
+    where = assign_reliability_bins(scored.probabilities)
     for number in range(RELIABILITY_BINS):
         inside = where == number
         if inside.any():
             yield ReliabilityBin(
                 int(inside.sum()),
-                float(judged.probabilities[inside].mean()),
-                float(judged.labels[inside].mean()),
+                float(scored.probabilities[inside].mean()),
+                float(scored.labels[inside].mean()),
             )

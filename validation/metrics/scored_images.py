@@ -32,7 +32,7 @@ class ScoredImages:
     threshold: float
 
     @classmethod
-    def of(
+    def from_records(
         cls, records: Sequence[FaceRecord], probabilities: np.ndarray, threshold: float
     ) -> "ScoredImages":
         """Build from records and probabilities in the same order."""
@@ -40,12 +40,12 @@ class ScoredImages:
         return cls(probabilities, Dataset.encode_labels(records), groups, threshold)
 
     @property
-    def called_generated(self) -> np.ndarray:
+    def predicted_generated(self) -> np.ndarray:
         return self.probabilities >= self.threshold
 
     @property
-    def right(self) -> np.ndarray:
-        return self.called_generated == (self.labels == 1)
+    def correct(self) -> np.ndarray:
+        return self.predicted_generated == (self.labels == 1)
 
     @property
     def independent(self) -> bool:
@@ -53,9 +53,9 @@ class ScoredImages:
         return len(np.unique(self.groups)) == len(self.groups)
 
     @property
-    def confusion(self) -> dict[str, int]:
+    def confusion_counts(self) -> dict[str, int]:
         """Counts at the threshold, by label and call."""
-        called, generated = self.called_generated, self.labels == 1
+        called, generated = self.predicted_generated, self.labels == 1
         return {
             "real called real": int(np.sum(~generated & ~called)),
             "real called generated": int(np.sum(~generated & called)),
@@ -63,7 +63,7 @@ class ScoredImages:
             "generated called generated": int(np.sum(generated & called)),
         }
 
-    def taken(self, where: np.ndarray) -> "ScoredImages":
+    def select(self, where: np.ndarray) -> "ScoredImages":
         """Only the images of a mask or an index."""
         return ScoredImages(
             self.probabilities[where], self.labels[where], self.groups[where], self.threshold
@@ -77,35 +77,35 @@ class WeightedImages:
         weights: one row for each replicate, shape (replicates, images).
     """
 
-    def __init__(self, judged: ScoredImages, weights: np.ndarray):
-        self.judged, self.weights = judged, weights
-        self.generated = judged.labels == 1
+    def __init__(self, scored: ScoredImages, weights: np.ndarray):
+        self.scored, self.weights = scored, weights
+        self.generated = scored.labels == 1
 
-    def total(self, values: np.ndarray) -> np.ndarray:
+    def weighted_sum(self, values: np.ndarray) -> np.ndarray:
         """Weighted sum over the images; (replicates,) of values (images,), (replicates, k) of
         (images, k)."""
         return self.weights @ values.astype(np.float64)
 
     @functools.cached_property
-    def everything(self) -> np.ndarray:
+    def total_weight(self) -> np.ndarray:
         return self.weights.sum(axis=1)
 
     @functools.cached_property
-    def counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def confusion(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """True positives, false positives, false negatives, true negatives at the threshold."""
-        called = self.judged.called_generated
+        called = self.scored.predicted_generated
         cells = np.stack(
             [called & self.generated, called & ~self.generated, ~called & self.generated], axis=1
         )
-        tp, fp, fn = self.total(cells).T
-        return tp, fp, fn, np.maximum(self.everything - tp - fp - fn, 0)
+        tp, fp, fn = self.weighted_sum(cells).T
+        return tp, fp, fn, np.maximum(self.total_weight - tp - fp - fn, 0)
 
     @functools.cached_property
-    def curve(self) -> tuple[np.ndarray, np.ndarray]:
+    def cumulative_counts(self) -> tuple[np.ndarray, np.ndarray]:
         """True and false positives at every distinct score, from the highest down, after a column
         of 0."""
-        order = np.argsort(-self.judged.probabilities, kind="stable")
-        scores = self.judged.probabilities[order]
+        order = np.argsort(-self.scored.probabilities, kind="stable")
+        scores = self.scored.probabilities[order]
         ends = np.flatnonzero(np.r_[np.diff(scores) != 0, True])
         ordered = self.weights[:, order]
         none = np.zeros((len(ordered), 1))
@@ -118,7 +118,7 @@ class WeightedImages:
     @functools.cached_property
     def rates(self) -> tuple[np.ndarray, np.ndarray]:
         """True- and false-positive rate at every point of `curve`."""
-        tp, fp = self.curve
+        tp, fp = self.cumulative_counts
         return divide_or_nan(tp, tp[:, -1:]), divide_or_nan(fp, fp[:, -1:])
 
 

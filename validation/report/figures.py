@@ -26,15 +26,15 @@ def plot_report_figures(
 ) -> list[ReportFigure]:
     """Every figure that these images have something to show for; the first detector is the one that
     is judged."""
-    judged = rivals[0].judged
-    both = len(set(judged.labels.tolist())) == 2
+    scored = rivals[0].scored
+    both = len(set(scored.labels.tolist())) == 2
     return [
         *(
-            [plot_roc(rivals), plot_precision_recall(rivals), plot_reliability(judged)]
+            [plot_roc(rivals), plot_precision_recall(rivals), plot_reliability(scored)]
             if both
             else []
         ),
-        plot_probabilities(judged, calibration),
+        plot_probabilities(scored, calibration),
     ]
 
 
@@ -43,7 +43,7 @@ def plot_roc(rivals: Sequence[DetectorResult]) -> ReportFigure:
 
     figure, (axes,) = create_panels(height=3.9)
     for number, each in enumerate(rivals):
-        fpr, tpr, _ = roc_curve(each.judged.labels, each.judged.probabilities)
+        fpr, tpr, _ = roc_curve(each.scored.labels, each.scored.probabilities)
         # Straight between two points: a step would count tied scores for nothing.
         _plot_curve(
             axes, fpr, tpr, number, f"{each.name}: {each.estimates['ROC AUC'].value:.3f}", "default"
@@ -72,7 +72,7 @@ def plot_precision_recall(rivals: Sequence[DetectorResult]) -> ReportFigure:
 
     figure, (axes,) = create_panels(height=3.9)
     for number, each in enumerate(rivals):
-        precision, recall, _ = precision_recall_curve(each.judged.labels, each.judged.probabilities)
+        precision, recall, _ = precision_recall_curve(each.scored.labels, each.scored.probabilities)
         _plot_curve(
             axes,
             recall,
@@ -80,7 +80,7 @@ def plot_precision_recall(rivals: Sequence[DetectorResult]) -> ReportFigure:
             number,
             f"{each.name}: {each.estimates['average precision'].value:.3f}",
         )
-    share = float(rivals[0].judged.labels.mean())
+    share = float(rivals[0].scored.labels.mean())
     axes.axhline(share, color="0.8", zorder=0)
     axes.set(xlabel="recall (TPR)", ylabel="precision", ylim=(0, 1.03))
     axes.legend(
@@ -103,10 +103,10 @@ def _plot_curve(
     axes.plot(x, y, label=label, linewidth=1.9 if number == 0 else 1.3, drawstyle=steps, **look)
 
 
-def plot_probabilities(judged: ScoredImages, calibration: Calibration) -> ReportFigure:
+def plot_probabilities(scored: ScoredImages, calibration: Calibration) -> ReportFigure:
     figure, (axes,) = create_panels(height=3.4)
     values = {
-        name: judged.probabilities[judged.labels == label] for label, name in enumerate(LABELS)
+        name: scored.probabilities[scored.labels == label] for label, name in enumerate(LABELS)
     }
     draw_histograms(
         axes, {name: each for name, each in values.items() if len(each)}, np.linspace(0, 1, 26)
@@ -128,9 +128,9 @@ def plot_probabilities(judged: ScoredImages, calibration: Calibration) -> Report
     return ReportFigure("probabilities", "Probabilities", caption, render_png(figure))
 
 
-def plot_reliability(judged: ScoredImages) -> ReportFigure:
+def plot_reliability(scored: ScoredImages) -> ReportFigure:
     figure, (axes, below) = create_panels(2, height=4.2)
-    found = list(compute_reliability_bins(judged))
+    found = list(compute_reliability_bins(scored))
     axes.plot([0, 1], [0, 1], color="0.8", zorder=0)
     x, y = [each.probability for each in found], [each.generated for each in found]
     axes.plot(x, y, "o-", color=SERIES_COLOURS[0], markersize=4, linewidth=1.3)

@@ -45,7 +45,7 @@ def render_model_card(report: ValidationReport) -> str:
 
 
 def _render_performance(report: ValidationReport) -> list[str]:
-    results = report.verdicts
+    results = report.results
     names = " | ".join(result.name for result in results)
     rows = (
         f"| {name} | {' | '.join(str(result.estimates[name]) for result in results)} |"
@@ -54,7 +54,7 @@ def _render_performance(report: ValidationReport) -> list[str]:
     return [
         "## What it can do",
         "",
-        *(f"{sentence}\n" for sentence in report.verdict),
+        *(f"{sentence}\n" for sentence in report.summary),
         f"| metric on {report.data.name}, 95% interval | {names} |",
         "|---|" + "---|" * len(results),
         *rows,
@@ -98,12 +98,12 @@ def _render_provenance(report: ValidationReport) -> list[str]:
 
 
 def _describe_hold_out(data: EvaluationSet) -> list[str]:
-    if not data.opened:
+    if not data.hold_out_openings:
         return []
     kept = (
         "near-duplicates, and prompts, persons and seeds where they are known, never cross a split"
     )
-    return [f"- Hold-out: opened {data.opened[0]} times; {kept}."]
+    return [f"- Hold-out: opened {data.hold_out_openings[0]} times; {kept}."]
 
 
 def _render_front_matter(report: ValidationReport) -> list[str]:

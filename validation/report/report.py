@@ -32,7 +32,7 @@ class ValidationReport:
     """Content of the page.
 
     Attributes:
-        verdict: three sentences.
+        summary: three sentences.
         wrong: the most wrong images of each class.
         sources: negative control, each pair of sources of photographs.
         audit: of the data set, if there is one.
@@ -42,10 +42,10 @@ class ValidationReport:
 
     card: Card
     data: EvaluationSet
-    verdict: list[str]
-    verdicts: list[DetectorResult]
+    summary: list[str]
+    results: list[DetectorResult]
     breakdowns: list[Breakdown]
-    doubts: list[AbstentionStatistics]
+    abstentions: list[AbstentionStatistics]
     wrong: dict[str, list[ImagePanel]]
     explained: Explanations
     sources: list[SourcePairControl]
@@ -57,12 +57,12 @@ class ValidationReport:
     pictures: list[ReportFigure] = field(default_factory=list)
 
     @property
-    def judged(self) -> ScoredImages:
-        return self.verdicts[0].judged
+    def scored(self) -> ScoredImages:
+        return self.results[0].scored
 
     @property
     def estimates(self) -> dict[str, Estimate]:
-        return self.verdicts[0].estimates
+        return self.results[0].estimates
 
 
 def build_metrics_json(report: ValidationReport) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def build_metrics_json(report: ValidationReport) -> dict[str, Any]:
         "model_sha256": card.sha256,
         "banner": card.banner,
         "judged_on": _build_data_json(report),
-        "verdict": report.verdict,
+        "verdict": report.summary,
         "calibration": card.calibration,
         **_build_result_json(report),
         "limits": report.limits,
@@ -97,25 +97,26 @@ def _build_data_json(report: ValidationReport) -> dict[str, Any]:
     data = report.data
     return {
         "name": data.name,
-        "images": _count_per_label(report.judged.labels),
-        "groups": len(np.unique(report.judged.groups)),
-        "not_judged": [{"file": file, "reason": reason} for file, reason in data.refused],
-        "opened": data.opened and {"times": data.opened[0], "detectors": data.opened[1]},
-        "one_source_each": data.one_source_each,
+        "images": _count_per_label(report.scored.labels),
+        "groups": len(np.unique(report.scored.groups)),
+        "not_judged": [{"file": file, "reason": reason} for file, reason in data.rejected],
+        "opened": data.hold_out_openings
+        and {"times": data.hold_out_openings[0], "detectors": data.hold_out_openings[1]},
+        "one_source_per_class": data.one_source_per_class,
         "overlap_with_training": data.overlap,
-        "not_checked": data.unchecked,
-        "hold_out_sha256": report.card.dataset.hold_out_sha256 if data.opened else None,
+        "not_checked": data.overlap_unknown_reason,
+        "hold_out_sha256": report.card.dataset.hold_out_sha256 if data.hold_out_openings else None,
     }
 
 
 def _build_result_json(report: ValidationReport) -> dict[str, Any]:
     robustness = report.robustness
     return {
-        "detectors": {result.name: _build_detector_json(result) for result in report.verdicts},
+        "detectors": {result.name: _build_detector_json(result) for result in report.results},
         "breakdowns": report.breakdowns,
-        "doubt": report.doubts,
-        "reliability": list(compute_reliability_bins(report.judged)),
-        "ece_of_a_calibrated_detector": compute_chance_calibration_error(report.judged),
+        "doubt": report.abstentions,
+        "reliability": list(compute_reliability_bins(report.scored)),
+        "ece_of_a_calibrated_detector": compute_chance_calibration_error(report.scored),
         "most_wrong": {
             label: [
                 {"file": panel.file, "source": panel.source, "probability": panel.probability}
@@ -126,8 +127,8 @@ def _build_result_json(report: ValidationReport) -> dict[str, Any]:
         "robustness": robustness
         and {
             "images": robustness.images,
-            "conditions": [robustness.clean, *robustness.conditions],
-            "most_biased": robustness.biased and robustness.biased.name,
+            "conditions": [robustness.undistorted, *robustness.conditions],
+            "most_biased": robustness.most_biased and robustness.most_biased.name,
         },
         "comparison": report.comparison,
         "explanations": {
@@ -145,10 +146,10 @@ def _build_result_json(report: ValidationReport) -> dict[str, Any]:
 
 def _build_detector_json(result: DetectorResult) -> dict[str, Any]:
     return {
-        "threshold": result.judged.threshold,
+        "threshold": result.scored.threshold,
         "metrics": result.estimates,
         "delong": result.delong,
-        "confusion": result.judged.confusion,
+        "confusion": result.scored.confusion_counts,
     }
 
 

@@ -45,8 +45,8 @@ def format_percent_interval(value: Estimate) -> str:
 def _describe_performance(
     data: EvaluationSet, one: "DetectorResult", doubt: AbstentionStatistics
 ) -> str:
-    judged, found = one.judged, one.estimates
-    generated, real = int(np.sum(judged.labels == 1)), int(np.sum(judged.labels == 0))
+    scored, found = one.scored, one.estimates
+    generated, real = int(np.sum(scored.labels == 1)), int(np.sum(scored.labels == 0))
     said = [
         f"finds {format_percent_interval(found['TPR'])} of {_format_count(generated, 'generated face')}"
         if generated
@@ -56,8 +56,8 @@ def _describe_performance(
         else "",
     ]
     groups = min(
-        len(np.unique(judged.groups[judged.labels == label]))
-        for label in set(judged.labels.tolist())
+        len(np.unique(scored.groups[scored.labels == label]))
+        for label in set(scored.labels.tolist())
     )
     few = (
         f" That is too little to say much: {_format_count(groups, 'independent image')} in a class."
@@ -86,18 +86,18 @@ def _describe_comparison(
         return (
             "Only one class was shown, so nothing is known here of how well it tells the two apart."
         )
-    if np.ptp(first.judged.probabilities) == 0:
+    if np.ptp(first.scored.probabilities) == 0:
         return "It gives every image the same probability: it tells nothing apart, and all its figures are at chance level."
     beaten: dict[bool, list[str]] = {True: [], False: []}
     for each in rivals:
-        by = estimate_paired_differences(first.judged, each.judged, ["ROC AUC"])["ROC AUC"]
+        by = estimate_paired_differences(first.scored, each.scored, ["ROC AUC"])["ROC AUC"]
         beaten[bool(by.low > 0)].append(f"“{each.name}” ({each.estimates['ROC AUC'].value:.3f})")
     told = [
         f"clearly better than {' and '.join(beaten[True])}" if beaten[True] else "",
         f"not clearly better than {' and '.join(beaten[False])}" if beaten[False] else "",
     ]
     source = "Each class comes from one source here, so nobody can say whether it knows a generator or only a source."
-    more = [_describe_audit_probe(audit), source if data.one_source_each else ""]
+    more = [_describe_audit_probe(audit), source if data.one_source_per_class else ""]
     found = f"Its ROC AUC is {', '.join([str(auc), *filter(None, told)])}."
     return " ".join(filter(None, [found, *more]))
 
@@ -113,11 +113,11 @@ def _describe_audit_probe(audit: Audit | None) -> str:
 
 def _describe_weakness(robustness: "RobustnessSummary | None") -> str:
     beyond = "A generator, a camera or an edit that it has not seen may pass unnoticed."
-    if not robustness or not robustness.conditions or _is_useless(robustness.clean):
+    if not robustness or not robustness.conditions or _is_useless(robustness.undistorted):
         return beyond
     worst = min(robustness.conditions, key=_compute_mean_accuracy)
     where = f"Under {worst.name}, the worst of {len(robustness.conditions)} ways of passing pictures on, it"
-    clean = robustness.clean
+    clean = robustness.undistorted
     said = [
         f"{does} {now.value:.0%} of {what} instead of {before.value:.0%}"
         for does, what, now, before in (
@@ -166,7 +166,7 @@ def list_limits(
 
 def _list_useless_distortions(robustness: "RobustnessSummary | None") -> list[str]:
     """List the distortions under which it is useless; none if it is useless without them."""
-    if not robustness or _is_useless(robustness.clean):
+    if not robustness or _is_useless(robustness.undistorted):
         return []
     return [each.name for each in robustness.conditions if _is_useless(each)]
 

@@ -18,12 +18,12 @@ def log_report(found: ValidationReport, folder: Path) -> None:
         folder, ignore_errors=True
     )  # an earlier look at the same images would be drawn over this one
     with tensorboard_logs.open_run_log(folder) as run:
-        place = "hold-out" if found.data.opened else found.data.name
-        for each in found.verdicts:
-            mine = place if each is found.verdicts[0] else f"{place} of {each.name}"
+        place = "hold-out" if found.data.hold_out_openings else found.data.name
+        for each in found.results:
+            mine = place if each is found.results[0] else f"{place} of {each.name}"
             if np.isfinite(each.estimates["ROC AUC"].value):
                 run.add_pr_curve(
-                    f"{mine}/precision_recall", each.judged.labels, each.judged.probabilities
+                    f"{mine}/precision_recall", each.scored.labels, each.scored.probabilities
                 )
             for name, estimate in each.estimates.items():
                 values = {"": estimate.value, " (low)": estimate.low, " (high)": estimate.high}

@@ -45,14 +45,14 @@ class Distortion:
     def name(self) -> str:
         return f"{self.family} {self.value}".strip()
 
-    def draw(self, face_id: str) -> np.random.Generator:
+    def make_generator(self, face_id: str) -> np.random.Generator:
         """Return the random generator for this distortion of this image, the same in every run."""
         return np.random.default_rng(
             int(hashlib.sha256(f"{face_id}:{self.name}".encode()).hexdigest()[:16], 16)
         )
 
-    def of(self, square: Image.Image, face_id: str) -> Image.Image:
-        return self.apply(square, self.draw(face_id))
+    def apply_to(self, square: Image.Image, face_id: str) -> Image.Image:
+        return self.apply(square, self.make_generator(face_id))
 
 
 def reencode_image(square: Image.Image, format: str, **options) -> Image.Image:

@@ -141,7 +141,7 @@ def _score_distorted_image(
     for start in range(0, len(conditions), ROBUSTNESS_BATCH_IMAGES):
         pixels = [
             canonical.compute_canonical_pixels(
-                replace(face, square=distortion.of(face.square, record.id)),
+                replace(face, square=distortion.apply_to(face.square, record.id)),
                 record.id,
                 scorer.image_size,
             )
@@ -186,7 +186,7 @@ def _estimate_paired_effects(
     clean: ScoredImages, distorted: ScoredImages, replicates: int
 ) -> list[Estimate]:
     """flipped, auc_real_only, auc_generated_only and bias, all from the same replicates."""
-    flips = distorted.called_generated != clean.called_generated
+    flips = distorted.predicted_generated != clean.predicted_generated
     one_sided = [
         replace(
             clean,

@@ -23,22 +23,22 @@ class RobustnessSummary:
 
     Attributes:
         images: number of distorted images.
-        clean: the same images undistorted.
+        undistorted: the same images undistorted.
         conditions: one for each distortion.
-        biased: the distortion with the largest difference between the classes; None with one
+        most_biased: the distortion with the largest difference between the classes; None with one
             class only.
         curves: the figure.
     """
 
     images: int
-    clean: DistortionResult
+    undistorted: DistortionResult
     conditions: list[DistortionResult]
-    biased: DistortionResult | None
+    most_biased: DistortionResult | None
     curves: ReportFigure
 
 
 def measure_robustness(
-    folder: Path, records: Sequence[FaceRecord], judged: ScoredImages, judge: Scorer, most: int
+    folder: Path, records: Sequence[FaceRecord], scored: ScoredImages, scorer: Scorer, most: int
 ) -> RobustnessSummary:
     """Distorts at most `most` of the judged images, half of each class where possible.
 
@@ -47,16 +47,18 @@ def measure_robustness(
         judged: of the same records, in the same order.
     """
     place = {record.id: index for index, record in enumerate(records)}
-    sample = [replace(record, crop=judge.crop) for record in sampling.sample_records(records, most)]
-    run_onnx = onnx_models.open_onnx(judge.file, threads=1)
+    sample = [
+        replace(record, crop=scorer.crop) for record in sampling.sample_records(records, most)
+    ]
+    run_onnx = onnx_models.open_onnx(scorer.onnx_file, threads=1)
     detector = DistortionScorer(
         score=lambda pixels: run_onnx(pixels.astype("float32"))[:, 0],
-        image_size=judge.image_size,
-        cache_folder=judge.cache_folder,
-        cache_key=[judge.sha256],
+        image_size=scorer.image_size,
+        cache_folder=scorer.cache_folder,
+        cache_key=[scorer.sha256],
     )
     probabilities = robustness.score_distorted(folder, sample, detector)
-    few = judged.taken([place[record.id] for record in sample])
+    few = scored.select([place[record.id] for record in sample])
     clean, *conditions = robustness.compute_distortion_results(
         probabilities, few, replicates=ROBUSTNESS_REPLICATES
     )

@@ -31,8 +31,8 @@ def row(name: str, image, group: str = "") -> FaceRecord:
 LEARNT = [row(f"learnt{seed}", make_image(seed)) for seed in range(20)]
 
 
-def found(*judged: FaceRecord) -> evaluation_set.TrainingOverlap:
-    return overlap.find_overlap(judged, LEARNT)[0]
+def found(*scored: FaceRecord) -> evaluation_set.TrainingOverlap:
+    return overlap.find_overlap(scored, LEARNT)[0]
 
 
 def test_other_pictures_share_nothing():
@@ -50,7 +50,10 @@ def test_the_same_file_a_group_and_a_near_duplicate_are_told_apart():
     shared = found(same, friend, row("brighter", brighter), row("mirrored", mirrored))
     assert shared.files == [("learnt2.png", "learnt2.png")]
     assert shared.groups == [("friend.png", "learnt5.png")]
-    assert shared.near == [("brighter.png", "learnt3.png"), ("mirrored.png", "learnt4.png")]
+    assert shared.near_duplicates == [
+        ("brighter.png", "learnt3.png"),
+        ("mirrored.png", "learnt4.png"),
+    ]
 
 
 @pytest.fixture
@@ -85,7 +88,7 @@ def test_known_images_are_refused_by_name_or_left_out_on_request(tmp_path, home)
         overlap.separate_from_training(mixed, card(home), home, drop=False)
     assert error.value.exit_code == console.EXIT_LEAK == 5
     kept = overlap.separate_from_training(mixed, card(home), home, drop=True)
-    assert (kept.records, kept.overlap.dropped, kept.unchecked) == (NEW, 1, "")
+    assert (kept.records, kept.overlap.dropped, kept.overlap_unknown_reason) == (NEW, 1, "")
     with pytest.raises(console.PlainError, match="Nothing else is there"):
         overlap.separate_from_training(
             EvaluationSet("photos", tmp_path, LEARNT[:3]), card(home), home, drop=True
@@ -109,9 +112,9 @@ def test_an_empty_overlap_proves_nothing_if_the_training_is_not_here_as_it_was(t
     changed = overlap.separate_from_training(new, known, home)
     assert [each.overlap for each in (missing, tuned, changed)] == [None] * 3
     assert (
-        "is not here" in missing.unchecked
-        and "other data before" in tuned.unchecked
-        and "no longer" in changed.unchecked
+        "is not here" in missing.overlap_unknown_reason
+        and "other data before" in tuned.overlap_unknown_reason
+        and "no longer" in changed.overlap_unknown_reason
     )
     with pytest.raises(
         console.PlainError, match="learnt3"

@@ -30,11 +30,11 @@ def load(folder: Path) -> Explainer:
 
 
 def test_maps_and_features_are_those_of_keras(toy, workplace):
-    judge = predictions.load_scorers(toy, card.read_card(toy))[0]
+    scorer = predictions.load_scorers(toy, card.read_card(toy))[0]
     records = manifest.select_accepted(
         manifest.read_manifest(workplace / "data" / "faces"), "validation"
     )[:5]
-    pixels = heat_maps.load_canonical_pixels(workplace / "data" / "faces", records, judge)
+    pixels = heat_maps.load_canonical_pixels(workplace / "data" / "faces", records, scorer)
     ours, keras = (
         load(toy).look(pixels),
         TappedDetector(detector_parts.load_detector_parts(toy)).look(pixels),
@@ -45,14 +45,14 @@ def test_maps_and_features_are_those_of_keras(toy, workplace):
 
 
 def test_a_training_image_is_nearest_to_itself(toy, workplace):
-    opened, judge = load(toy), predictions.load_scorers(toy, card.read_card(toy))[0]
+    opened, scorer = load(toy), predictions.load_scorers(toy, card.read_card(toy))[0]
     for record in manifest.select_accepted(
         manifest.read_manifest(workplace / "data" / "faces"), "train"
     )[:4]:
         features = opened.look(
-            heat_maps.load_canonical_pixels(workplace / "data" / "faces", [record], judge)
+            heat_maps.load_canonical_pixels(workplace / "data" / "faces", [record], scorer)
         ).features[0]
-        first, second, *_ = opened.similar(features)
+        first, second, *_ = opened.find_similar(features)
         assert first.file == Path("data/faces") / record.image and first.distance < second.distance
 
 
@@ -123,4 +123,4 @@ def test_facts_that_name_other_files_show_none_of_them(toy, tmp_path):
         image["image"] = str(tmp_path / "private.jpg")
     facts.write_text(json.dumps(told))
     opened = load(toy)
-    assert opened.similar(np.zeros(opened.width)) == []
+    assert opened.find_similar(np.zeros(opened.width)) == []

@@ -30,7 +30,7 @@ def anatomy(toy) -> TappedDetector:
 
 
 @pytest.fixture(scope="module")
-def judge(toy) -> predictions.Scorer:
+def scorer(toy) -> predictions.Scorer:
     return predictions.load_scorers(toy, card.read_card(toy))[0]
 
 
@@ -42,13 +42,13 @@ def records(workplace):
 
 
 @pytest.fixture(scope="module")
-def pixels(workplace, records, judge):
-    return heat_maps.load_canonical_pixels(workplace / "data" / "faces", records, judge)
+def pixels(workplace, records, scorer):
+    return heat_maps.load_canonical_pixels(workplace / "data" / "faces", records, scorer)
 
 
-def test_the_opened_detector_says_what_its_file_says(anatomy, judge, pixels):
+def test_the_opened_detector_says_what_its_file_says(anatomy, scorer, pixels):
     logits = anatomy.look(pixels).logits
-    assert 1 / (1 + np.exp(-logits)) == pytest.approx(judge.run(pixels), abs=1e-5)
+    assert 1 / (1 + np.exp(-logits)) == pytest.approx(scorer.score(pixels), abs=1e-5)
 
 
 def test_a_map_adds_up_to_the_first_order_share_of_every_feature(anatomy, pixels):
@@ -113,11 +113,11 @@ def test_painting_over_fills_whole_cells_with_their_mean_colour_and_nothing_else
     assert np.array_equal(painted[outside], picture[outside])
 
 
-def test_a_map_that_points_at_the_evidence_wins_and_one_that_points_elsewhere_loses(toy, judge):
+def test_a_map_that_points_at_the_evidence_wins_and_one_that_points_elsewhere_loses(toy, scorer):
     """The stand-in detector answers by the grain of the upper left cell alone."""
     picture = np.full((64, 64, 3), 128, np.uint8)
     picture[:9, :9] += np.random.default_rng(0).integers(0, 100, (9, 9, 3), dtype=np.uint8)
-    by_grain = predictions.Scorer("", toy, toy, "", 64, "centre", judge.calibration)
+    by_grain = predictions.Scorer("", toy, toy, "", 64, "centre", scorer.calibration)
     by_grain.__dict__["run"] = lambda batch: (
         1 / (1 + np.exp(-batch[:, :9, :9].std(axis=(1, 2, 3)) / 10))
     )
@@ -128,20 +128,21 @@ def test_a_map_that_points_at_the_evidence_wins_and_one_that_points_elsewhere_lo
 
 
 @pytest.mark.parametrize(
-    ("won", "alike", "passed"), [(0.9, 0.1, True), (0.6, 0.1, False), (0.9, 0.5, False)]
+    ("masking_win_rate", "randomised_correlation", "passed"),
+    [(0.9, 0.1, True), (0.6, 0.1, False), (0.9, 0.5, False)],
 )
-def test_maps_pass_both_checks_or_none_is_shown(won, alike, passed):
-    assert HeatMapChecks(64, won, alike).passed == passed
+def test_maps_pass_both_checks_or_none_is_shown(masking_win_rate, randomised_correlation, passed):
+    assert HeatMapChecks(64, masking_win_rate, randomised_correlation).passed == passed
     assert not HeatMapChecks(
-        3, won, alike
+        3, masking_win_rate, randomised_correlation
     ).passed  # a useless map wins three of three once in eight times
 
 
-def test_kept_maps_need_no_keras(workplace, records, anatomy, judge):
+def test_kept_maps_need_no_keras(workplace, records, anatomy, scorer):
     folder = workplace / "data" / "faces"
-    first = heat_maps.compute_heat_maps(folder, records[:3], lambda: anatomy, judge)
+    first = heat_maps.compute_heat_maps(folder, records[:3], lambda: anatomy, scorer)
 
     def never():
         raise AssertionError("opened again")
 
-    assert np.array_equal(first, heat_maps.compute_heat_maps(folder, records[:3], never, judge))
+    assert np.array_equal(first, heat_maps.compute_heat_maps(folder, records[:3], never, scorer))

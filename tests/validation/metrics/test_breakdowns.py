@@ -35,7 +35,7 @@ RECORDS = [
 ]
 
 
-def judged(answers: dict[str, float]) -> ScoredImages:
+def scored(answers: dict[str, float]) -> ScoredImages:
     """Every image of a source gets that source's probability."""
     probabilities = np.array([answers[record.source] for record in RECORDS])
     labels = np.array([record.label == "generated" for record in RECORDS], dtype=int)
@@ -45,7 +45,7 @@ def judged(answers: dict[str, float]) -> ScoredImages:
 FOUND = {
     cut.name: cut
     for cut in compute_breakdowns(
-        RECORDS, judged({"kaggle": 0.1, "own": 0.7, "sd": 0.9, "gan": 0.3, "rare": 0.9})
+        RECORDS, scored({"kaggle": 0.1, "own": 0.7, "sd": 0.9, "gan": 0.3, "rare": 0.9})
     )
 }
 

@@ -94,7 +94,7 @@ def test_images_of_one_group_allow_neither_test():
 
 
 def test_one_class_alone_is_compared_by_its_rate():
-    one, other = (each.taken(each.labels == 0) for each in pair((2, 1)))
+    one, other = (each.select(each.labels == 0) for each in pair((2, 1)))
     found = compare_detectors(("a", "b"), one, other, replicates=50)
     assert ([each.metric for each in found.differences], found.delong) == (["FPR"], None)
     assert found.mcnemar is not None

@@ -12,7 +12,7 @@ from validation.metrics.reliability import compute_chance_calibration_error
 from validation.metrics.scored_images import ScoredImages, WeightedImages
 
 
-def judged(
+def scored(
     n: int = 300, gap: float = 1.0, groups: np.ndarray | None = None, ties: bool = False
 ) -> ScoredImages:
     draw = np.random.default_rng(n)
@@ -63,14 +63,14 @@ def close(found: dict[str, float], wanted: dict[str, float]) -> bool:
 
 @pytest.mark.parametrize("ties", [False, True])
 def test_values_are_scikit_learns(ties):
-    them = judged(2200, ties=ties)
+    them = scored(2200, ties=ties)
     found = estimate_metrics(them, replicates=10)
     assert close({name: each.value for name, each in found.items()}, expected(them))
 
 
 @pytest.mark.parametrize("ties", [False, True])
 def test_a_replicate_is_the_metric_of_the_resampled_images(ties):
-    them = judged(ties=ties)
+    them = scored(ties=ties)
     weights = np.random.default_rng(1).integers(0, 3, (3, 300)).astype(float)
     drawn = WeightedImages(them, weights)
     for number, row in enumerate(weights):
@@ -105,14 +105,14 @@ def test_the_example_of_chicco_and_jurman_2020():
 
 
 def test_the_interval_of_an_accuracy_is_the_binomial_one():
-    found = estimate_metrics(judged(2000))["FPR"]
+    found = estimate_metrics(scored(2000))["FPR"]
     spread = 1.96 * np.sqrt(found.value * (1 - found.value) / 1000)
     assert found.high - found.low == pytest.approx(2 * spread, rel=0.1)
 
 
 def test_images_of_one_group_count_as_one():
     """Ten identical copies of everything change nothing when they are known to be copies."""
-    few = judged(100)
+    few = scored(100)
     many = ScoredImages(
         np.tile(few.probabilities, 10), np.tile(few.labels, 10), np.tile(np.arange(100), 10), 0.6
     )
@@ -156,7 +156,7 @@ def test_a_constant_score_is_a_coin():
 
 def test_a_rate_at_a_low_false_alarm_rate_needs_photographs_enough():
     few, enough = (
-        estimate_metrics(judged(n), ["TPR at 5% FPR", "TPR at 1% FPR"], 10) for n in (598, 600)
+        estimate_metrics(scored(n), ["TPR at 5% FPR", "TPR at 1% FPR"], 10) for n in (598, 600)
     )
     assert [str(each) for each in few.values()] == ["n/a", "n/a"]
     assert [str(each) == "n/a" for each in enough.values()] == [False, True]

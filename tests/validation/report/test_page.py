@@ -33,26 +33,26 @@ def card(workplace) -> detector_card.Card:
 
 
 def made(card, probabilities: np.ndarray, labels: np.ndarray, **more) -> ValidationReport:
-    judged = ScoredImages(probabilities, labels, np.arange(len(labels)), 0.5)
-    verdicts = [DetectorResult(card.name, judged, estimate_metrics(judged, replicates=20))]
+    scored = ScoredImages(probabilities, labels, np.arange(len(labels)), 0.5)
+    results = [DetectorResult(card.name, scored, estimate_metrics(scored, replicates=20))]
     data = EvaluationSet(
         "photos", Path("."), [], [(f"{EVIL}.jpg", "not an image")], TrainingOverlap(5, [], [], [])
     )
     said = [card.calibration.decide(each) for each in probabilities]
     facts = {
-        "verdict": summary.summarise_validation(
-            data, verdicts, abstention.compute_abstention_statistics(judged, said), None, None
+        "summary": summary.summarise_validation(
+            data, results, abstention.compute_abstention_statistics(scored, said), None, None
         ),
         "breakdowns": [],
-        "doubts": abstention.compute_abstention_statistics(judged, said),
+        "abstentions": abstention.compute_abstention_statistics(scored, said),
         "wrong": {},
         "explained": Explanations("It was left out."),
         "sources": [],
         "limits": [EVIL],
         "command": f"python -m validation --data {EVIL}",
-        "pictures": figures.plot_report_figures(verdicts[:1], card.calibration),
+        "pictures": figures.plot_report_figures(results[:1], card.calibration),
     }
-    return ValidationReport(card=card, data=data, verdicts=verdicts, **{**facts, **more})
+    return ValidationReport(card=card, data=data, results=results, **{**facts, **more})
 
 
 HALF = np.arange(40) % 2

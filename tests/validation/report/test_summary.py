@@ -28,10 +28,10 @@ def verdicts(
     draw = np.random.default_rng(0)
     labels = np.arange(n) % 2
     scores = 1 / (1 + np.exp(-(draw.normal(size=n) + gap * (labels - 0.5))))
-    judged = ScoredImages(scores, labels, np.arange(n), 0.5).taken(
+    scored = ScoredImages(scores, labels, np.arange(n), 0.5).select(
         (labels == 1) & generated | (labels == 0) & real
     )
-    return DetectorResult(name, judged, estimate_metrics(judged, replicates=100))
+    return DetectorResult(name, scored, estimate_metrics(scored, replicates=100))
 
 
 def data(overlap: TrainingOverlap | None = KNOWN, sources: int = 2) -> EvaluationSet:
@@ -44,33 +44,33 @@ def data(overlap: TrainingOverlap | None = KNOWN, sources: int = 2) -> Evaluatio
 
 
 def told(
-    judged: list[DetectorResult],
+    results: list[DetectorResult],
     audit: Audit | None = None,
     under: RobustnessSummary | None = None,
     **more,
 ) -> list[str]:
-    one = judged[0].judged
+    one = results[0].scored
     said = np.where(
         one.probabilities < 0.4,
         "real",
         np.where(one.probabilities < 0.6, "can't tell", "generated"),
     )
     return summary.summarise_validation(
-        data(**more), judged, compute_abstention_statistics(one, said.tolist()), audit, under
+        data(**more), results, compute_abstention_statistics(one, said.tolist()), audit, under
     )
 
 
 def robustness(one: DetectorResult) -> RobustnessSummary:
     """One distortion that costs every generated image a third of its logit's head start."""
-    judged = one.judged
-    weaker = np.clip(judged.probabilities - 0.6 * (judged.labels == 1), 0, 1)
+    scored = one.scored
+    weaker = np.clip(scored.probabilities - 0.6 * (scored.labels == 1), 0, 1)
     found: list[DistortionResult] = compute_distortion_results(
-        {"none": judged.probabilities, DISTORTIONS[0].name: weaker},
-        judged,
+        {"none": scored.probabilities, DISTORTIONS[0].name: weaker},
+        scored,
         DISTORTIONS[:1],
         replicates=50,
     )
-    return RobustnessSummary(len(judged.labels), found[0], found[1:], None, None)
+    return RobustnessSummary(len(scored.labels), found[0], found[1:], None, None)
 
 
 def test_three_sentences_with_the_figures_and_what_has_to_be_beaten():
@@ -108,7 +108,7 @@ def test_three_sentences_with_the_figures_and_what_has_to_be_beaten():
         "thumbnail alone reaches 0.910" in second and "0.990" not in second
     )  # tier 3 may be a trace; it need not be beaten
     assert third.startswith("Under JPEG 100, the worst of 1 ways") and "may pass unnoticed" in third
-    doubt = np.sum((one.judged.probabilities >= 0.4) & (one.judged.probabilities < 0.6))
+    doubt = np.sum((one.scored.probabilities >= 0.4) & (one.scored.probabilities < 0.6))
     assert (
         f"it answers {200 - doubt} of 200 and is wrong in " in first and "one source" not in second
     )
@@ -130,7 +130,11 @@ def test_the_worst_distortion_may_be_the_one_that_calls_everything_generated():
     one = verdicts("faces", 4)
     found = robustness(one)
     loud = replace(
-        found.conditions[0], family="noise", value="20", tpr=found.clean.tpr, fpr=Estimate(1, 1, 1)
+        found.conditions[0],
+        family="noise",
+        value="20",
+        tpr=found.undistorted.tpr,
+        fpr=Estimate(1, 1, 1),
     )
     third = told([one], None, replace(found, conditions=[*found.conditions, loud]))[2]
     assert (
@@ -158,8 +162,8 @@ def test_one_class_gives_no_claim_about_telling_apart():
 
 
 def test_a_detector_that_says_the_same_of_all_tells_nothing():
-    judged = ScoredImages(np.full(80, 0.4), np.arange(80) % 2, np.arange(80), 0.5)
-    _, second, _ = told([DetectorResult("faces", judged, estimate_metrics(judged, replicates=20))])
+    scored = ScoredImages(np.full(80, 0.4), np.arange(80) % 2, np.arange(80), 0.5)
+    _, second, _ = told([DetectorResult("faces", scored, estimate_metrics(scored, replicates=20))])
     assert "the same probability" in second and "at chance level" in second
 
 

@@ -117,7 +117,7 @@ def test_distortions_come_before_the_ordinary_path(tmp_path, records):
     (jpeg,) = (each for each in FEW if each.name == "JPEG 30")
     face = image_decode.decode_face((tmp_path / records[2].original).read_bytes())
     by_hand = canonical.compute_canonical_pixels(
-        replace(face, square=jpeg.of(face.square, records[2].id)), records[2].id, 48
+        replace(face, square=jpeg.apply_to(face.square, records[2].id)), records[2].id, 48
     )
     assert found["JPEG 30"][2] == pytest.approx(brightness(by_hand[None])[0])
 
@@ -135,26 +135,26 @@ def test_an_original_is_decoded_once(tmp_path, records, monkeypatch):
 
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, records, monkeypatch):
     monkeypatch.setattr(robustness, "ROBUSTNESS_CHUNK_IMAGES", 2)
-    keep, judged = tmp_path / "kept", []
+    keep, scored = tmp_path / "kept", []
 
     def interrupted(pixels):
-        judged.append(len(pixels))
-        if sum(judged) > 2 * (1 + len(FEW)):
+        scored.append(len(pixels))
+        if sum(scored) > 2 * (1 + len(FEW)):
             raise KeyboardInterrupt
         return brightness(pixels)
 
     with pytest.raises(KeyboardInterrupt):
         score_distorted(tmp_path, records, DistortionScorer(interrupted, 48, keep, ["toy"]), FEW)
-    judged.clear()
+    scored.clear()
     again = score_distorted(
         tmp_path,
         records,
         DistortionScorer(
-            lambda pixels: judged.append(len(pixels)) or brightness(pixels), 48, keep, ["toy"]
+            lambda pixels: scored.append(len(pixels)) or brightness(pixels), 48, keep, ["toy"]
         ),
         FEW,
     )
-    assert sum(judged) == 4 * (1 + len(FEW))
+    assert sum(scored) == 4 * (1 + len(FEW))
     straight = score_distorted(
         tmp_path, records, DistortionScorer(brightness, 48, tmp_path / "other", ["toy"]), FEW
     )
@@ -176,7 +176,7 @@ def test_another_detector_size_or_grid_reads_nothing_old(tmp_path, records, chan
     assert len(set(cache_folder.iterdir())) == len(before) + 1
 
 
-def judged(clean: np.ndarray, labels: np.ndarray) -> ScoredImages:
+def scored(clean: np.ndarray, labels: np.ndarray) -> ScoredImages:
     return ScoredImages(clean, labels, np.arange(len(labels)), 0.5)
 
 
@@ -201,7 +201,7 @@ def test_what_shifts_every_score_alike_is_bias_and_not_a_lack_of_robustness():
     rows = {
         each.name: each
         for each in compute_distortion_results(
-            probabilities, judged(probabilities["none"], labels), FEW, replicates=50
+            probabilities, scored(probabilities["none"], labels), FEW, replicates=50
         )
     }
     assert list(rows) == ["none", *(each.name for each in FEW)]
@@ -227,7 +227,7 @@ def test_no_change_at_all_is_still_no_certainty():
     labels = np.arange(80) % 2
     probabilities = toy_probabilities(labels)
     unchanged = compute_distortion_results(
-        probabilities, judged(probabilities["none"], labels), FEW, replicates=20
+        probabilities, scored(probabilities["none"], labels), FEW, replicates=20
     )[1]
     assert unchanged.bias.value == 0 and not unchanged.bias.known
     assert (unchanged.flipped.low, unchanged.flipped.high) == pytest.approx(
@@ -240,7 +240,7 @@ def test_one_class_alone_has_its_rate_and_no_auc(label):
     labels = np.full(30, label)
     probabilities = toy_probabilities(labels)
     rows = compute_distortion_results(
-        probabilities, judged(probabilities["none"], labels), FEW, replicates=20
+        probabilities, scored(probabilities["none"], labels), FEW, replicates=20
     )
     brighter = rows[[each.name for each in rows].index("brightness +20%")]
     assert str(brighter.auc) == str(brighter.bias) == str(brighter.auc_real_only) == "n/a"
@@ -256,7 +256,7 @@ def test_the_figure_has_a_panel_for_each_family_and_shows_the_figures():
     probabilities = {"none": toy_probabilities(labels)["none"]}
     probabilities |= {each.name: probabilities["none"] for each in DISTORTIONS}
     rows = compute_distortion_results(
-        probabilities, judged(probabilities["none"], labels), replicates=10
+        probabilities, scored(probabilities["none"], labels), replicates=10
     )
     few = [each for each in rows if each.family in ("none", "JPEG", "screenshot")]
     moved = [replace(each, fpr=each.tpr) if each.name == "JPEG 30" else each for each in few]
