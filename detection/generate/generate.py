@@ -30,7 +30,7 @@ _generation_lock = threading.Lock()
 
 
 class PageGenerator:
-    """A generator with its settings; its model is loaded at the first image and kept.
+    """A generator with its settings; its model is loaded at the first image and stays in memory.
 
     Example:
         >>> generator = PageGenerator.from_source("stable-diffusion@SG161222/Realistic_Vision_V1.4")
@@ -79,7 +79,7 @@ class PageGenerator:
     def describe_obstacles(self) -> str:
         """Return why it cannot generate here, or what the first image waits for; or "".
 
-        Nothing is loaded. The hub is asked about a model that is not on this machine, which takes
+        Nothing is loaded. For a model that is not on this machine, the hub is asked, which takes
         five seconds at most.
         """
         return _redact_secrets(self._spec.describe_obstacles(self._generation))
@@ -93,7 +93,8 @@ class PageGenerator:
 
         Raises:
             PlainError: another face is being generated (exit code BUSY), the prompt or photo cannot
-                be used, the model is not available, or a safety checker refuses the image.
+                be used, the model is not available, a safety checker refuses the image, or the disk
+                is full (exit code DISK).
         """
         request = self._build_request(prompt, photo, seed)
         if not _generation_lock.acquire(blocking=False):
@@ -104,10 +105,10 @@ class PageGenerator:
         try:
             return self._generate_with_retries(request)
         except Exception as error:
-            fault = _convert_to_plain_error(error)
+            plain_error = _convert_to_plain_error(error)
         finally:
             _generation_lock.release()
-        raise fault  # out here, so that it carries no trace of a request or of tensors
+        raise plain_error  # out here, so that it carries no trace of a request or of tensors
 
     def _build_request(self, prompt: str, photo: bytes | None, seed: int) -> GenerationRequest:
         if not 0 <= seed < SEED_COUNT:
@@ -134,6 +135,9 @@ class PageGenerator:
 def _convert_to_plain_error(error: Exception) -> console.PlainError:
     if isinstance(error, console.PlainError):
         return console.PlainError(_redact_secrets(str(error)), error.exit_code)
+    disk_error = console.explain_os_error(error)
+    if disk_error is not None:
+        return console.PlainError(_redact_secrets(str(disk_error)), disk_error.exit_code)
     if isinstance(error, UnavailableImage):
         return console.PlainError(f"{_redact_secrets(str(error)).capitalize()}.")
     return console.PlainError(

@@ -45,17 +45,32 @@ def translate_hub_errors(repo: str, token: str) -> Iterator[None]:
     except (errors.HTTPError, OSError, ValueError, KeyError, RuntimeError) as error:
         if isinstance(error, OSError) and error.filename:
             raise  # about a local file
+        cause = _find_cause(error)
+        if _is_disk_failure(cause):
+            raise cause from None
         raise console.PlainError(
-            describe_hub_error(error, repo).replace(token, "..."), console.EXIT_REMOTE
+            describe_hub_error(cause, repo).replace(token, "..."), console.EXIT_REMOTE
         ) from None
+
+
+def _find_cause(error: Exception) -> Exception:
+    """Return the error behind the client's RuntimeError about a failed upload, else the error."""
+    while isinstance(error, RuntimeError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    return error
+
+
+def _is_disk_failure(error: Exception) -> bool:
+    """Return whether the disk of this machine failed; the text of an answer may be about another."""
+    from huggingface_hub import errors
+
+    return not isinstance(error, errors.HTTPError) and console.explain_os_error(error) is not None
 
 
 def describe_hub_error(error: Exception, repo: str) -> str:
     """Return a message for an error; a message of the server may contain the token."""
     from huggingface_hub import errors
 
-    if isinstance(error, RuntimeError) and isinstance(error.__cause__, Exception):
-        return describe_hub_error(error.__cause__, repo)
     rows = {
         errors.OfflineModeIsEnabled: lambda _: OFFLINE_MODE_MESSAGE,
         errors.HfHubHTTPError: lambda refused: describe_refusal(

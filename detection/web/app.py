@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from detection.generate.generate import PageGenerator
-from detection.web import uploads
+from detection.web import error_responses, uploads
 from detection.web.answers import HTTP_STATUS_BY_ERROR, PageAnswers
 from detection.web.uploads import RequestRefused, Upload
 from runtime import console
@@ -82,7 +82,11 @@ class WebApp:
             Route("/api/detect", self.detect, methods=["POST"]),
             Route("/api/draw", self.draw, methods=["POST"]),
         ]
-        failures = {404: _handle_not_found, 405: _handle_not_allowed, Exception: _handle_failure}
+        failures = {
+            404: error_responses.handle_not_found,
+            405: error_responses.handle_not_allowed,
+            Exception: error_responses.handle_failure,
+        }
         return Starlette(
             routes=routes,
             middleware=[Middleware(_HostGuard, hosts=hosts)],
@@ -122,13 +126,15 @@ class WebApp:
         self, request: Request, work: Callable[[Upload], Any]
     ) -> Response:
         if _is_cross_site(request):
-            return _make_error_response(403, "Requests from pages of other sites are not allowed.")
+            return error_responses.make_error_response(
+                403, "Requests from pages of other sites are not allowed."
+            )
         size = min(uploads.read_declared_size(request) or self.max_bytes, self.max_bytes)
         if (
             len(self._admitted_sizes) >= MAX_ADMITTED_REQUESTS
             or sum(self._admitted_sizes) + size > MAX_ADMITTED_BYTES
         ):
-            return _make_error_response(
+            return error_responses.make_error_response(
                 503,
                 "Too many images are being judged; try again in a moment.",
                 {"retry-after": "2"},
@@ -137,11 +143,11 @@ class WebApp:
         try:
             return JSONResponse(await work(await uploads.read_upload(request, self.max_bytes)))
         except RequestRefused as refusal:
-            return _make_error_response(refusal.status, refusal.message)
+            return error_responses.make_error_response(refusal.status, refusal.message)
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception as error:  # images and models can raise anything
-            return await _handle_failure(request, error)
+            return await error_responses.handle_failure(request, error)
         finally:
             self._admitted_sizes.remove(size)
 
@@ -171,6 +177,8 @@ class WebApp:
         except ValueError:
             raise RequestRefused(422, "The seed is not a whole number.") from None
         except console.PlainError as error:
+            if error.exit_code == console.EXIT_DISK:
+                raise error_responses.make_disk_refusal(error) from None
             raise RequestRefused(
                 503 if error.exit_code == console.EXIT_BUSY else 422, str(error)
             ) from None
@@ -186,29 +194,6 @@ def _is_cross_site(request: Request) -> bool:
 
 async def _serve_file(name: str, kind: str, request: Request) -> Response:
     return FileResponse(PAGE_FOLDER / name, media_type=kind)
-
-
-def _make_error_response(
-    status: int, message: str, headers: dict[str, str] | None = None
-) -> Response:
-    return JSONResponse({"error": message}, status, headers)
-
-
-async def _handle_not_found(request: Request, error: Exception) -> Response:
-    return _make_error_response(404, "There is no such address; see /api.")
-
-
-async def _handle_not_allowed(request: Request, error: Exception) -> Response:
-    return _make_error_response(405, "This address needs another method; see /api.")
-
-
-async def _handle_failure(request: Request, error: Exception) -> Response:
-    """Log the type of the error only: its message may contain data of an image."""
-    number = secrets.token_hex(4)
-    console.print_warning(f"A request failed: {type(error).__name__} ({number}).")
-    return _make_error_response(
-        500, f"Something went wrong here; the terminal names it under {number}."
-    )
 
 
 class _HostGuard:
@@ -232,7 +217,9 @@ class _HostGuard:
         response = (
             self.app
             if is_known
-            else _make_error_response(400, "This page has another name; use its IP address.")
+            else error_responses.make_error_response(
+                400, "This page has another name; use its IP address."
+            )
         )
         await response(scope, receive, send_with_headers)
 

@@ -1,6 +1,8 @@
 """Faces for the page, by a tiny pipeline on disk that is loaded as the real ones are, and by a service on this machine."""
 
+import errno
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -266,6 +268,17 @@ class FixedGenerator:
             yield self.images[min(len(self.seeds), len(self.images)) - 1]
 
 
+class FailingGenerator(FixedGenerator):
+    """A FaceGenerator that raises an error."""
+
+    def __init__(self, error: Exception):
+        super().__init__([])
+        self.error = error
+
+    def generate(self, inputs):
+        raise self.error
+
+
 def make_fixed_generator(generator: FixedGenerator) -> PageGenerator:
     spec = replace(PAGE_GENERATORS["dcgan"], make=lambda generation: generator)
     return PageGenerator("dcgan", spec, GenerationSettings())
@@ -277,6 +290,25 @@ def test_a_picture_that_came_out_black_is_drawn_again_with_another_seed():
     face = make_fixed_generator(fixed).generate("", None, 5)
     assert fixed.seeds == [5, 1_000_005] and face.png == fixed.images[1]
     assert face.description.startswith("the sample's DCGAN, seed 1000005, ")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(
+            OSError(number, os.strerror(number), "/cache/unet.safetensors")
+            for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+        ),
+        RuntimeError("Data processing error: No space left on device (os error 28)"),
+    ],
+    ids=str,
+)
+def test_a_full_disk_is_the_ordinary_sentence_with_code_6(error):
+    with pytest.raises(console.PlainError) as refused:
+        make_fixed_generator(FailingGenerator(error)).generate("", None, 5)
+    assert refused.value.exit_code == console.EXIT_DISK
+    assert str(refused.value) == str(console.explain_os_error(error))
+    assert refused.value.__context__ is None
 
 
 # ---------------------------------------------------------------- what is in the way

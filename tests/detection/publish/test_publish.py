@@ -2,8 +2,10 @@
 refusal is one sentence."""
 
 import base64
+import errno
 import hashlib
 import json
+import os
 import re
 import shutil
 import threading
@@ -453,6 +455,30 @@ def test_nobody_at_the_address_is_one_sentence(hub, model, capsys, monkeypatch):
 def test_failures_of_the_hubs_own_protocol_are_told_apart(raised, sentence):
     """As hf_xet 1.8 raises them."""
     assert sentence in hub_errors.describe_hub_error(raised, REPO)
+
+
+def make_upload_error(cause: Exception) -> RuntimeError:
+    error = RuntimeError("Error while uploading 'detector.keras' to the Hub.")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        RuntimeError("Data processing error: No space left on device (os error 28)"),
+        make_upload_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))),
+    ],
+    ids=["Python", "hf_xet", "the client's upload"],
+)
+def test_a_full_disk_here_is_not_taken_for_a_lost_connection(error):
+    with (
+        pytest.raises((OSError, RuntimeError)) as caught,
+        hub_errors.translate_hub_errors(REPO, TOKEN),
+    ):
+        raise error
+    assert console.explain_os_error(caught.value).exit_code == console.EXIT_DISK
 
 
 def test_a_repository_of_another_kind_and_a_public_one_are_left_alone(hub, model, capsys):

@@ -3,11 +3,13 @@ what was sent."""
 
 import asyncio
 import concurrent.futures
+import errno
 import json
 import os
 import socket
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,12 @@ from PIL import Image
 from starlette.requests import Request
 
 from data_collection.dataset import manifest
+from data_collection.settings import GenerationSettings
+from detection.generate.generate import PageGenerator
+from detection.generate.generators import PAGE_GENERATORS
 from detection.predictor import Detector
 from detection.web import server, uploads
+from detection.web.app import WebApp
 from detection.web.settings import WebSettings
 from runtime import console
 from toys.commands import run_command
@@ -261,6 +267,52 @@ def test_answers_carry_headers_that_keep_strangers_scripts_out(served):
         and "unsafe" not in headers["content-security-policy"]
     )
     assert (headers["x-content-type-options"], headers["cache-control"]) == ("nosniff", "no-store")
+
+
+def post_to_app(app: WebApp, path: str, body: bytes) -> tuple[int, dict]:
+    """Send a request to an application in this process; return status and answer."""
+    sent: list[dict] = []
+
+    async def receive() -> dict:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1")],
+    }
+    asyncio.run(app.asgi({"127.0.0.1"})(scope, receive, send))
+    content = b"".join(message.get("body", b"") for message in sent)
+    return sent[0]["status"], json.loads(content)
+
+
+class FullDisk:
+    """The page's answers and a FaceGenerator on a computer whose disk is full."""
+
+    environment: dict[str, object] = {}
+
+    def fail(self, *_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/private/cache")
+
+    decode_image = generate = fail
+
+
+@pytest.mark.parametrize("path", ["/api/detect", "/api/draw"])
+def test_a_full_disk_is_one_sentence_without_a_path(path, capsys):
+    spec = replace(PAGE_GENERATORS["dcgan"], make=lambda generation: FullDisk())
+    generator = PageGenerator("dcgan", spec, GenerationSettings())
+    app = WebApp(FullDisk(), generator, max_bytes=1_000_000, local=True)
+    status, answer = post_to_app(app, path, encode_image(make_image(3)))
+    assert (status, list(answer)) == (507, ["error"])
+    assert "disk" in answer["error"] and "make room" in answer["error"]
+    assert "/private/cache" not in answer["error"]
+    terminal = capsys.readouterr().err
+    assert "No space left on device (/private/cache)" in terminal and "make room" in terminal
 
 
 @pytest.mark.slow
