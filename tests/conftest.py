@@ -85,7 +85,7 @@ def faces(tmp_path) -> Path:
 @pytest.fixture(scope="session")
 def served(workplace, tmp_path_factory) -> Iterator[page_server.ServedPage]:
     with page_server.run_page_server(
-        workplace, tmp_path_factory.mktemp("served"), "--generator", "dcgan", "--largest", 2
+        workplace, tmp_path_factory.mktemp("served"), "--generator", "dcgan", "--max-upload-mb", 2
     ) as page:
         yield page
 

@@ -91,7 +91,7 @@ class PageAnswers:
             "sha256": detection.sha256,
             "claims": [asdict(claim) for claim in detection.claims],
             "caveat": claims.CLAIMS_CAVEAT if detection.claims else "",
-            "done": describe_preprocessing(
+            "preprocessing": describe_preprocessing(
                 image.face, self.detector.card.image_size, self.detector.card.crop
             ),
             "warnings": [

@@ -56,17 +56,19 @@ class WebApp:
     Args:
         answers: builds the answers for the page.
         generator: generates faces.
-        max_bytes: size limit of an uploaded image.
+        max_upload_bytes: size limit of an uploaded image.
         local: whether only this computer can reach the page.
     """
 
-    def __init__(self, answers: PageAnswers, generator: PageGenerator, max_bytes: int, local: bool):
+    def __init__(
+        self, answers: PageAnswers, generator: PageGenerator, max_upload_bytes: int, local: bool
+    ):
         self.answers, self.generator = answers, generator
-        self.max_bytes, self.local = max_bytes, local
+        self.max_upload_bytes, self.local = max_upload_bytes, local
         self._admitted_sizes: list[int] = []  # bytes of each request in progress
-        self._detection_pool = concurrent.futures.ThreadPoolExecutor(DECODING_THREADS, "judging")
+        self._detection_pool = concurrent.futures.ThreadPoolExecutor(DECODING_THREADS, "detection")
         self._generation_pool = concurrent.futures.ThreadPoolExecutor(
-            2, "drawing"
+            2, "generation"
         )  # one generates, one answers that it is busy
 
     def asgi(self, hosts: Collection[str]) -> ASGIApp:
@@ -77,10 +79,10 @@ class WebApp:
             for path, file in STATIC_FILES.items()
         ]
         routes += [
-            Route("/api/detector", self.detector),
-            Route("/api/drawing", self.drawing),
+            Route("/api/detector", self.describe_detector),
+            Route("/api/generator", self.describe_generator),
             Route("/api/detect", self.detect, methods=["POST"]),
-            Route("/api/draw", self.draw, methods=["POST"]),
+            Route("/api/generate", self.generate, methods=["POST"]),
         ]
         failures = {
             404: error_responses.handle_not_found,
@@ -93,17 +95,18 @@ class WebApp:
             exception_handlers=failures,
         )
 
-    async def detector(self, request: Request) -> Response:
+    async def describe_detector(self, request: Request) -> Response:
         """Handle GET: describe the detector."""
         return JSONResponse(
-            self.answers.describe_detector() | {"largest": self.max_bytes, "local": self.local}
+            self.answers.describe_detector()
+            | {"max_upload_bytes": self.max_upload_bytes, "local": self.local}
         )
 
-    async def drawing(self, request: Request) -> Response:
+    async def describe_generator(self, request: Request) -> Response:
         """Handle GET: describe the generator; if its model is not cached, this may take seconds."""
-        why_not = await asyncio.to_thread(self.generator.describe_obstacles)
+        obstacles = await asyncio.to_thread(self.generator.describe_obstacles)
         return JSONResponse(
-            {"source": self.generator.source, "kind": self.generator.kind, "why_not": why_not}
+            {"source": self.generator.source, "kind": self.generator.kind, "obstacles": obstacles}
         )
 
     async def detect(self, request: Request) -> Response:
@@ -116,7 +119,7 @@ class WebApp:
             ),
         )
 
-    async def draw(self, request: Request) -> Response:
+    async def generate(self, request: Request) -> Response:
         """Handle POST of a form with a prompt or an image: generate a face and judge it."""
         return await self._answer_if_admitted(
             request, lambda upload: self._run(self._generation_pool, self._generate_face, upload)
@@ -129,7 +132,9 @@ class WebApp:
             return error_responses.make_error_response(
                 403, "Requests from pages of other sites are not allowed."
             )
-        size = min(uploads.read_declared_size(request) or self.max_bytes, self.max_bytes)
+        size = min(
+            uploads.read_declared_size(request) or self.max_upload_bytes, self.max_upload_bytes
+        )
         if (
             len(self._admitted_sizes) >= MAX_ADMITTED_REQUESTS
             or sum(self._admitted_sizes) + size > MAX_ADMITTED_BYTES
@@ -141,7 +146,9 @@ class WebApp:
             )
         self._admitted_sizes.append(size)
         try:
-            return JSONResponse(await work(await uploads.read_upload(request, self.max_bytes)))
+            return JSONResponse(
+                await work(await uploads.read_upload(request, self.max_upload_bytes))
+            )
         except RequestRefused as refusal:
             return error_responses.make_error_response(refusal.status, refusal.message)
         except ClientDisconnect:
@@ -182,7 +189,7 @@ class WebApp:
             raise RequestRefused(
                 503 if error.exit_code == console.EXIT_BUSY else 422, str(error)
             ) from None
-        return {"drawn_with": face.description, **self._detect_image(face.png, True)}
+        return {"generated_with": face.description, **self._detect_image(face.png, True)}
 
 
 def _is_cross_site(request: Request) -> bool:

@@ -60,7 +60,7 @@ def _make_server_config(detector: Detector, settings: WebSettings) -> "uvicorn.C
     app = WebApp(
         PageAnswers(detector),
         PageGenerator.from_source(settings.generator),
-        settings.largest * 1_000_000,
+        settings.max_upload_mb * 1_000_000,
         settings.local,
     )
     return uvicorn.Config(

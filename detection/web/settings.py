@@ -27,7 +27,7 @@ class WebSettings:
     port: int = 8420
     """Port to listen on; 0 for any free port."""
 
-    largest: int = 20
+    max_upload_mb: int = 20
     """Size limit of an image, in megabytes."""
 
     generator: str = "stable-diffusion"
@@ -48,4 +48,4 @@ class WebSettings:
         return self.host in LOCAL_HOSTS
 
     def __post_init__(self) -> None:
-        options.check_ranges(self, port=(0, 65_535), largest=(1, 200))
+        options.check_ranges(self, port=(0, 65_535), max_upload_mb=(1, 200))

@@ -1,23 +1,23 @@
 "use strict";
 // The page of `python -m detection web`: it sends an image to /api/detect of the same computer and shows the answer.
 
-const part = (id) => document.getElementById(id);
-let about = null;
-let turn = 0; // number of the newest request; answers to older ones are dropped
+const element = (id) => document.getElementById(id);
+let detector = null;
+let newestRequest = 0; // its number; answers to older requests are dropped
 
-function show(id, visible) {
-  part(id).hidden = !visible;
+function setVisible(id, visible) {
+  element(id).hidden = !visible;
 }
 
-function list(id, texts, make = (text) => text) {
-  part(id).replaceChildren(...texts.map((text) => {
+function fillList(id, texts, make = (text) => text) {
+  element(id).replaceChildren(...texts.map((text) => {
     const item = document.createElement("li");
     item.append(make(text));
     return item;
   }));
 }
 
-async function answerOf(address, options) {
+async function fetchAnswer(address, options) {
   let response;
   try {
     response = await fetch(address, options);
@@ -29,188 +29,188 @@ async function answerOf(address, options) {
   return answer;
 }
 
-async function ask(words, address, options) {
-  const mine = ++turn;
-  show("result", false);
-  show("error", false);
-  show("working", true);
-  part("working-words").textContent = words;
-  part("clock").textContent = "";
-  const since = Date.now();
-  const clock = setInterval(() => {
-    const seconds = Math.round((Date.now() - since) / 1000);
-    if (mine === turn && seconds > 2) part("clock").textContent = `${seconds} s`;
+async function sendAndShow(status, address, options) {
+  const request = ++newestRequest;
+  setVisible("result", false);
+  setVisible("error", false);
+  setVisible("working", true);
+  element("working-text").textContent = status;
+  element("elapsed").textContent = "";
+  const start = Date.now();
+  const timer = setInterval(() => {
+    const seconds = Math.round((Date.now() - start) / 1000);
+    if (request === newestRequest && seconds > 2) element("elapsed").textContent = `${seconds} s`;
   }, 1000);
   try {
-    await opening;
-    const answer = await answerOf(address, options);
-    if (mine === turn) tell(answer);
+    await detectorLoaded;
+    const answer = await fetchAnswer(address, options);
+    if (request === newestRequest) showAnswer(answer);
   } catch (error) {
-    if (mine === turn) {
-      part("error").textContent = error.message;
-      show("error", true);
+    if (request === newestRequest) {
+      element("error").textContent = error.message;
+      setVisible("error", true);
     }
   } finally {
-    clearInterval(clock);
-    if (mine === turn) show("working", false);
+    clearInterval(timer);
+    if (request === newestRequest) setVisible("working", false);
   }
 }
 
-function tell(answer) {
-  const kind = { generated: "generated", real: "real" }[answer.verdict] || "doubt";
-  part("verdict").className = `verdict ${kind}`;
-  part("headline").textContent = answer.headline;
-  part("sentence").textContent = answer.sentence;
-  scale(answer.probability);
-  list("warnings", answer.warnings);
-  show("warnings", answer.warnings.length > 0);
-  part("picture").src = answer.judged_square;
-  part("picture-words").textContent = answer.drawn_with
-    ? `Generated with ${answer.drawn_with}` : "The judged square.";
-  part("map").src = answer.heat_map || "";
-  show("map-figure", Boolean(answer.heat_map));
-  part("map-not").textContent = answer.no_heat_map;
-  show("map-not", Boolean(answer.no_heat_map));
-  list("claims", answer.claims, (claim) => `${claim.kind}: ${claim.text}`);
-  part("caveat").textContent = answer.caveat;
-  show("claims-part", answer.claims.length > 0);
-  list("similar", answer.similar, face);
-  show("similar-part", answer.similar.length > 0);
-  list("done", answer.done);
-  part("detector").textContent = answer.detector;
-  part("sha256").textContent = answer.sha256;
-  show("result", true);
-  part("verdict").focus({ preventScroll: true });
-  part("verdict").scrollIntoView({ block: "nearest" });
+function showAnswer(answer) {
+  const verdictClass = { generated: "generated", real: "real" }[answer.verdict] || "abstain";
+  element("verdict").className = `verdict ${verdictClass}`;
+  element("headline").textContent = answer.headline;
+  element("sentence").textContent = answer.sentence;
+  showProbability(answer.probability);
+  fillList("warnings", answer.warnings);
+  setVisible("warnings", answer.warnings.length > 0);
+  element("picture").src = answer.judged_square;
+  element("picture-caption").textContent = answer.generated_with
+    ? `Generated with ${answer.generated_with}` : "The judged square.";
+  element("map").src = answer.heat_map || "";
+  setVisible("map-figure", Boolean(answer.heat_map));
+  element("map-missing").textContent = answer.no_heat_map;
+  setVisible("map-missing", Boolean(answer.no_heat_map));
+  fillList("claims", answer.claims, (claim) => `${claim.kind}: ${claim.text}`);
+  element("caveat").textContent = answer.caveat;
+  setVisible("claims-part", answer.claims.length > 0);
+  fillList("similar", answer.similar, renderSimilarFace);
+  setVisible("similar-part", answer.similar.length > 0);
+  fillList("preprocessing", answer.preprocessing);
+  element("detector").textContent = answer.detector;
+  element("sha256").textContent = answer.sha256;
+  setVisible("result", true);
+  element("verdict").focus({ preventScroll: true });
+  element("verdict").scrollIntoView({ block: "nearest" });
 }
 
-function face(similar) {
+function renderSimilarFace(similar) {
   const picture = document.createElement("img");
   picture.src = similar.picture;
   picture.alt = "";
-  const words = similar.label === "real" ? "photograph" : "generated";
-  const both = document.createDocumentFragment();
-  both.append(picture, similar.source === similar.label ? words : `${words}, ${similar.source}`);
-  return both;
+  const label = similar.label === "real" ? "photograph" : "generated";
+  const fragment = document.createDocumentFragment();
+  fragment.append(picture, similar.source === similar.label ? label : `${label}, ${similar.source}`);
+  return fragment;
 }
 
-function scale(probability) {
-  const [low, high] = [about.real_below * 300, about.generated_above * 300];
-  const [real, doubt, generated] = document.querySelectorAll(".scale rect");
+function showProbability(probability) {
+  const [low, high] = [detector.real_below * 300, detector.generated_above * 300];
+  const [real, abstain, generated] = document.querySelectorAll(".scale rect");
   real.setAttribute("width", low);
-  doubt.setAttribute("x", low);
-  doubt.setAttribute("width", Math.max(high - low, 0));
+  abstain.setAttribute("x", low);
+  abstain.setAttribute("width", Math.max(high - low, 0));
   generated.setAttribute("x", high);
   generated.setAttribute("width", 300 - high);
-  part("needle").setAttribute("d", `M${2 + probability * 296} 3v20`);
-  part("scale-words").textContent = `probability of “generated”: ${(100 * probability).toFixed(probability < 0.1 || probability > 0.9 ? 1 : 0)}%`;
+  element("needle").setAttribute("d", `M${2 + probability * 296} 3v20`);
+  element("probability-text").textContent = `probability of “generated”: ${(100 * probability).toFixed(probability < 0.1 || probability > 0.9 ? 1 : 0)}%`;
 }
 
-function judge(file) {
+function judgeFile(file) {
   if (!file) return;
-  choose("judge");
-  if (about && file.size > about.largest) {
-    ++turn;
-    show("result", false);
-    show("working", false);
-    part("error").textContent = `The image has more than ${about.largest / 1e6} MB; choose a smaller one.`;
-    show("error", true);
+  selectTab("judge");
+  if (detector && file.size > detector.max_upload_bytes) {
+    ++newestRequest;
+    setVisible("result", false);
+    setVisible("working", false);
+    element("error").textContent = `The image has more than ${detector.max_upload_bytes / 1e6} MB; choose a smaller one.`;
+    setVisible("error", true);
     return;
   }
-  ask("Judging…", "api/detect?explain=1", { method: "POST", body: file });
+  sendAndShow("Judging…", "api/detect?explain=1", { method: "POST", body: file });
 }
 
-function choose(name) {
+function selectTab(name) {
   for (const tab of document.querySelectorAll("[role=tab]")) {
-    const chosen = tab.getAttribute("aria-controls") === name;
-    tab.setAttribute("aria-selected", chosen);
-    tab.tabIndex = chosen ? 0 : -1;
-    show(tab.getAttribute("aria-controls"), chosen);
+    const selected = tab.getAttribute("aria-controls") === name;
+    tab.setAttribute("aria-selected", selected);
+    tab.tabIndex = selected ? 0 : -1;
+    setVisible(tab.getAttribute("aria-controls"), selected);
   }
-  show("error", false);
-  show("result", false);
-  if (name === "draw") prepareDrawing().catch(() => { drawing = null; });
+  setVisible("error", false);
+  setVisible("result", false);
+  if (name === "generate") loadGenerator().catch(() => { generatorRequest = null; });
 }
 
 for (const tab of document.querySelectorAll("[role=tab]")) {
-  tab.addEventListener("click", () => choose(tab.getAttribute("aria-controls")));
+  tab.addEventListener("click", () => selectTab(tab.getAttribute("aria-controls")));
   tab.addEventListener("keydown", (event) => {
     if (event.key !== "ArrowRight" && event.key !== "ArrowLeft") return;
-    const other = part(tab.id === "tab-judge" ? "tab-draw" : "tab-judge");
-    choose(other.getAttribute("aria-controls"));
+    const other = element(tab.id === "tab-judge" ? "tab-generate" : "tab-judge");
+    selectTab(other.getAttribute("aria-controls"));
     other.focus();
   });
 }
 
-part("file").addEventListener("change", (event) => {
-  judge(event.target.files[0]);
+element("file").addEventListener("change", (event) => {
+  judgeFile(event.target.files[0]);
   event.target.value = ""; // the same file may be chosen again
 });
 
 for (const kind of ["dragenter", "dragover"]) {
   document.addEventListener(kind, (event) => {
     event.preventDefault();
-    part("drop").classList.add("over");
+    element("drop").classList.add("over");
   });
 }
 document.addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) part("drop").classList.remove("over");
+  if (!event.relatedTarget) element("drop").classList.remove("over");
 });
 document.addEventListener("drop", (event) => {
   event.preventDefault();
-  part("drop").classList.remove("over");
+  element("drop").classList.remove("over");
   const file = event.dataTransfer.files[0];
-  if (file && event.target.closest("#photo-field")) part("photo").files = event.dataTransfer.files;
-  else if (file) judge(file);
+  if (file && event.target.closest("#photo-field")) element("photo").files = event.dataTransfer.files;
+  else if (file) judgeFile(file);
   else {
-    part("error").textContent = "That was not a file. Save the image first, then drop the file.";
-    show("error", true);
+    element("error").textContent = "That was not a file. Save the image first, then drop the file.";
+    setVisible("error", true);
   }
 });
 document.addEventListener("paste", (event) => {
   const file = [...event.clipboardData.files][0];
-  if (file) judge(file);
+  if (file) judgeFile(file);
 });
 
-part("drawing").addEventListener("submit", (event) => {
+element("generator-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const form = new FormData();
-  for (const name of ["prompt", "seed"]) form.set(name, part(name).value);
-  if (part("photo").files[0]) form.set("file", part("photo").files[0]);
+  for (const name of ["prompt", "seed"]) form.set(name, element(name).value);
+  if (element("photo").files[0]) form.set("file", element("photo").files[0]);
   const button = event.target.querySelector("button");
   button.disabled = true;
-  ask("Generating…", "api/draw", { method: "POST", body: form }).finally(() => { button.disabled = false; });
+  sendAndShow("Generating…", "api/generate", { method: "POST", body: form }).finally(() => { button.disabled = false; });
 });
 
-async function open() {
+async function loadDetector() {
   try {
-    about = await answerOf("api/detector");
+    detector = await fetchAnswer("api/detector");
   } catch (error) {
-    part("error").textContent = error.message;
-    show("error", true);
+    element("error").textContent = error.message;
+    setVisible("error", true);
     return;
   }
-  part("about").textContent = `Judged by ${about.detector} (${about.base}, trained on ${about.trained_on}).`;
-  part("where").textContent = about.local ? "Images stay on this computer and are not saved."
+  element("detector-summary").textContent = `Judged by ${detector.detector} (${detector.base}, trained on ${detector.trained_on}).`;
+  element("privacy").textContent = detector.local ? "Images stay on this computer and are not saved."
     : "Images go, unencrypted, to the computer that serves this page, and are not saved there.";
-  part("limits-of-files").textContent = `JPEG, PNG, WebP, BMP or TIFF, up to ${about.largest / 1e6} MB and 25 megapixels`;
-  part("banner").textContent = about.banner;
-  show("banner", Boolean(about.banner));
-  list("limits", about.limits);
-  show("limits-part", about.limits.length > 0);
+  element("file-limits").textContent = `JPEG, PNG, WebP, BMP or TIFF, up to ${detector.max_upload_bytes / 1e6} MB and 25 megapixels`;
+  element("banner").textContent = detector.banner;
+  setVisible("banner", Boolean(detector.banner));
+  fillList("limits", detector.limits);
+  setVisible("limits-part", detector.limits.length > 0);
 }
 
-let drawing = null;
+let generatorRequest = null;
 
-async function prepareDrawing() {
-  if (drawing) return;
-  drawing = answerOf("api/drawing");
-  const { source, kind, why_not: why } = await drawing;
-  part("drawing-source").textContent = source;
-  part("drawing-not").textContent = why;
-  show("drawing-not", Boolean(why));
-  show("prompt-field", kind === "prompt");
-  show("photo-field", kind === "photo");
+async function loadGenerator() {
+  if (generatorRequest) return;
+  generatorRequest = fetchAnswer("api/generator");
+  const { source, kind, obstacles } = await generatorRequest;
+  element("generator-source").textContent = source;
+  element("generator-obstacles").textContent = obstacles;
+  setVisible("generator-obstacles", Boolean(obstacles));
+  setVisible("prompt-field", kind === "prompt");
+  setVisible("photo-field", kind === "photo");
 }
 
-const opening = open();
+const detectorLoaded = loadDetector();

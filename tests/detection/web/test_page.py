@@ -50,7 +50,7 @@ def headline(page) -> str:
 def test_a_chosen_picture_is_judged_with_map_and_similar_faces(page):
     page.set_input_files("#file", file())
     assert headline(page) in ("Looks generated", "Looks like a photograph", "Can't tell")
-    assert "probability of “generated”" in page.locator("#scale-words").inner_text()
+    assert "probability of “generated”" in page.locator("#probability-text").inner_text()
     assert page.locator("#map").evaluate("image => image.complete && image.naturalWidth") == 448
     assert page.locator("#similar li").count() == 6
     assert page.evaluate("document.activeElement.id") == "verdict"  # a screen reader goes on here
@@ -104,7 +104,7 @@ def test_everything_can_be_reached_with_the_keyboard(page):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "tab-judge"
     page.keyboard.press("ArrowRight")
-    assert page.locator("#draw").is_visible() and page.locator("#judge").is_hidden()
+    assert page.locator("#generate").is_visible() and page.locator("#judge").is_hidden()
     page.get_by_text("Generates with dcgan").wait_for()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Tab")
@@ -160,6 +160,6 @@ def test_a_face_is_drawn_from_a_prompt_and_judged(browser, serve, tmp_path):
         page.get_by_label("Seed").fill("7")
         page.get_by_role("button", name="Generate and judge").click()
         page.locator("#result").wait_for(timeout=240_000)
-        assert "seed 7" in page.locator("#picture-words").inner_text()
+        assert "seed 7" in page.locator("#picture-caption").inner_text()
         assert page.locator("#picture").evaluate("image => image.naturalWidth") == 448
         page.close()

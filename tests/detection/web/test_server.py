@@ -302,11 +302,11 @@ class FullDisk:
     decode_image = generate = fail
 
 
-@pytest.mark.parametrize("path", ["/api/detect", "/api/draw"])
+@pytest.mark.parametrize("path", ["/api/detect", "/api/generate"])
 def test_a_full_disk_is_one_sentence_without_a_path(path, capsys):
     spec = replace(PAGE_GENERATORS["dcgan"], make=lambda generation: FullDisk())
     generator = PageGenerator("dcgan", spec, GenerationSettings())
-    app = WebApp(FullDisk(), generator, max_bytes=1_000_000, local=True)
+    app = WebApp(FullDisk(), generator, max_upload_bytes=1_000_000, local=True)
     status, answer = post_to_app(app, path, encode_image(make_image(3)))
     assert (status, list(answer)) == (507, ["error"])
     assert "disk" in answer["error"] and "make room" in answer["error"]
