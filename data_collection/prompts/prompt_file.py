@@ -1,4 +1,4 @@
-"""The prompts of a data set, kept in DATA/DATASET/prompts.jsonl: those that are there, and how many are still wanted."""
+"""Read the prompts of a data set, DATA/DATASET/prompts.jsonl, and find which ones are missing."""
 
 import re
 from collections.abc import Iterable
@@ -10,16 +10,17 @@ from data_collection.settings import PromptSettings
 from runtime import checked_json
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prompt:
     """One description of a face.
 
     Attributes:
-        number: its place in prompts.jsonl, from 0.
+        number: its index in prompts.jsonl, from 0.
         text: the prompt.
-        attributes: what it asks for, by the names of prompt_templates.ATTRIBUTES; empty if a person wrote it.
+        attributes: what the text describes, by the names of templates.PROMPT_ATTRIBUTES; empty if
+            a person wrote it.
         writer: "gpt", "template" or "file".
-        model: the model that wrote it, as the API calls it; empty for the others.
+        model: the API's name of the model that wrote it; empty for other writers.
     """
 
     number: int
@@ -34,10 +35,10 @@ class PromptRequest:
     """Request to a prompt writer.
 
     Attributes:
-        settings: how many, in which style, by which model.
-        argument: what stood after the writer's name.
-        seed: of what is drawn.
-        known: what there is; it grows by what was new in each list that the writer yields.
+        settings: number, style and model.
+        argument: the text after the writer's name.
+        seed: of random choices.
+        known: the prompts so far; grows by the new prompts of each list that the writer yields.
     """
 
     settings: PromptSettings
@@ -46,7 +47,7 @@ class PromptRequest:
     known: list[Prompt]
 
     @property
-    def missing(self) -> int:
+    def n_missing(self) -> int:
         return self.settings.prompt_count - len(self.known)
 
 
@@ -55,13 +56,15 @@ def prompts_path(folder: Path) -> Path:
 
 
 def read_prompts(folder: Path) -> list[Prompt]:
-    """Every prompt of a data set; none if there is no file; an unfinished last line is passed over.
+    """Return all prompts of a data set; none without the file; ignore an unfinished last line.
 
     Raises:
         PlainError: a line in the middle is damaged.
     """
     path = prompts_path(folder)
-    complete, _, _torn = path.read_bytes().rpartition(b"\n") if path.is_file() else (b"", b"", b"")
+    complete, _, _unfinished = (
+        path.read_bytes().rpartition(b"\n") if path.is_file() else (b"", b"", b"")
+    )
     return [
         _parse_prompt_line(line, number, path)
         for number, line in enumerate(complete.split(b"\n"))
@@ -80,13 +83,14 @@ def _parse_prompt_line(line: bytes, number: int, path: Path) -> Prompt:
 
 
 def select_new_prompts(drafts: Iterable[Prompt], known: Iterable[Prompt]) -> list[Prompt]:
-    """Those that are not there yet, case, spaces and punctuation aside."""
-    seen = {"", *(_normalise_text(prompt) for prompt in known)}
-    return [
-        prompt
-        for prompt in drafts
-        if _normalise_text(prompt) not in seen and not seen.add(_normalise_text(prompt))
-    ]
+    """Return the drafts that are new, ignoring case, spaces and punctuation."""
+    texts = {"", *(_normalise_text(prompt) for prompt in known)}
+    new = []
+    for prompt in drafts:
+        if _normalise_text(prompt) not in texts:
+            texts.add(_normalise_text(prompt))
+            new.append(prompt)
+    return new
 
 
 def _normalise_text(prompt: Prompt) -> str:

@@ -1,4 +1,4 @@
-"""Face descriptions in words, for the generators that ask for them: what is missing in a data set's list is written."""
+"""Write the missing prompts of a data set, for the generators that take prompts."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -21,36 +21,39 @@ from runtime.suggestions import find_close_names
 
 
 def ensure_prompts(folder: Path, settings: PromptSettings, seed: int) -> list[Prompt]:
-    """The first `prompt_count` prompts of a data set; what is missing is written, and saved after every answer.
+    """Return the first `prompt_count` prompts of a data set; write those that are missing.
+
+    They are saved after every answer.
 
     Raises:
-        PlainError: no such writer, or it cannot write as many as asked for; what was written is kept.
+        PlainError: no such writer, or it cannot write enough prompts; those written are saved.
     """
     kind, argument = _parse_writer(settings)
     known = read_prompts(folder)
     if known and kind not in {prompt.writer for prompt in known}:
         console.print_warning(
-            f"{prompts_path(folder)} holds {len(known)} prompts by {known[0].writer} already; --prompts {settings.prompts} "
-            "only adds what is missing. For others, collect under another --dataset name."
+            f"{prompts_path(folder)} already holds {len(known)} prompts by {known[0].writer}; "
+            f"--prompts {settings.prompts} only adds missing ones. For other prompts, collect "
+            "under another --dataset name."
         )
-    wanted = PromptRequest(settings, argument, seed, known)
-    if wanted.missing > 0:
-        new = _save_new_prompts(PROMPT_WRITERS[kind](wanted), wanted, folder)
-        list(console.track_progress(new, f"prompts by {kind}", wanted.missing))
+    request = PromptRequest(settings, argument, seed, known)
+    if request.n_missing > 0:
+        new = _save_new_prompts(PROMPT_WRITERS[kind](request), request, folder)
+        list(console.track_progress(new, f"prompts by {kind}", request.n_missing))
     return known[: settings.prompt_count]
 
 
 def _save_new_prompts(
-    lists: Iterable[list[Prompt]], wanted: PromptRequest, folder: Path
+    lists: Iterable[list[Prompt]], request: PromptRequest, folder: Path
 ) -> Iterator[Prompt]:
     for drafts in lists:
-        start = len(wanted.known)
-        new = select_new_prompts(drafts, wanted.known)[: wanted.missing]
-        wanted.known.extend(
-            replace(prompt, number=start + place) for place, prompt in enumerate(new)
+        start = len(request.known)
+        new = select_new_prompts(drafts, request.known)[: request.n_missing]
+        request.known.extend(
+            replace(prompt, number=number) for number, prompt in enumerate(new, start)
         )
         if new:
-            lines = (json.dumps(asdict(prompt)) + "\n" for prompt in wanted.known)
+            lines = (json.dumps(asdict(prompt)) + "\n" for prompt in request.known)
             atomic_files.write_atomically(prompts_path(folder), "".join(lines).encode())
         yield from new
 
@@ -58,13 +61,15 @@ def _save_new_prompts(
 def _parse_writer(settings: PromptSettings) -> tuple[str, str]:
     kind, _, argument = settings.prompts.partition(":")
     if kind not in PROMPT_WRITERS or bool(argument) != (kind == "file"):
-        close = [f"file:{settings.prompts}"] if Path(settings.prompts).is_file() else []
-        close += find_close_names(kind, PROMPT_WRITERS)
-        hint = (
-            f" (did you mean {'file:PATH' if close[0] == 'file' else close[0]}?)" if close else ""
-        )
+        suggestions = [f"file:{settings.prompts}"] if Path(settings.prompts).is_file() else []
+        suggestions += find_close_names(kind, PROMPT_WRITERS)
+        hint = ""
+        if suggestions:
+            suggestion = "file:PATH" if suggestions[0] == "file" else suggestions[0]
+            hint = f" Did you mean {suggestion}?"
         raise console.PlainError(
-            f"--prompts {settings.prompts} is no writer{hint}; write gpt, template, or file:PATH."
+            f"Unknown writer {settings.prompts!r} for --prompts.{hint} Available: gpt, template, "
+            "file:PATH."
         )
     return kind, argument
 
@@ -73,16 +78,16 @@ def list_prompt_requirements(settings: PromptSettings, folder: Path) -> list[Req
     """List the requirements for writing the missing prompts; none if no prompt is missing.
 
     Raises:
-        PlainError: no such writer, or the prompts that are there are damaged.
+        PlainError: no such writer, or the saved prompts are damaged.
     """
     kind, argument = _parse_writer(settings)
-    wanted = PromptRequest(settings, argument, 0, read_prompts(folder))
-    if wanted.missing <= 0 or kind == "template":
+    request = PromptRequest(settings, argument, 0, read_prompts(folder))
+    if request.n_missing <= 0 or kind == "template":
         return []
     if kind == "gpt":
         return [openai_client.check_api_key("--prompts template")]
     try:
-        next(PROMPT_WRITERS[kind](wanted))
+        next(PROMPT_WRITERS[kind](request))
     except console.PlainError as error:
         return [Requirement(argument, False, str(error), "--prompts template")]
-    return [Requirement(argument, True, "there")]
+    return [Requirement(argument, True, "available")]

@@ -1,4 +1,4 @@
-"""Prompts without a language model: every combination of what a face may be, filled into a sentence."""
+"""Write prompts without a language model: combinations of attributes, filled into a sentence."""
 
 import itertools
 import math
@@ -59,45 +59,57 @@ PROMPT_ATTRIBUTES = {
 }
 
 ROTATED_ATTRIBUTES = ("age", "gender", "ethnicity", "hair", "expression")
-"""Their numbers of values (9, 2, 7, 11, 5) have no common factor: taken in turn, all 6,930 combinations are different."""
+"""Their numbers of values (9, 2, 7, 11, 5) have no common factor, so taking the values in turn
+gives 6,930 different combinations."""
 
 TEMPLATE_BY_STYLE = {
-    "short": "a photo of the face of a {age}-year-old {ethnicity} {gender}, {hair}, {expression}{worn}, {lighting}, "
-    "{background}",
-    "long": "A close-up portrait photograph of the face of a {age}-year-old {ethnicity} {gender} with {hair} and "
-    "{expression}{worn}, looking into the camera, {lighting}, {background} out of focus behind, natural skin with pores and "
-    "small flaws, sharp eyes, 85 mm lens",
+    "short": "a photo of the face of a {age}-year-old {ethnicity} {gender}, {hair}, "
+    "{expression}{worn}, {lighting}, {background}",
+    "long": "A close-up portrait photograph of the face of a {age}-year-old {ethnicity} {gender} "
+    "with {hair} and {expression}{worn}, looking into the camera, {lighting}, {background} out of "
+    "focus behind, natural skin with pores and small flaws, sharp eyes, 85 mm lens",
 }
 
 
-def write_template_prompts(wanted: PromptRequest) -> Iterator[list[Prompt]]:
-    """Combines ATTRIBUTES; of any first N, every value of an attribute is in as many as every other, give or take one."""
-    most = math.prod(len(PROMPT_ATTRIBUTES[name]) for name in ROTATED_ATTRIBUTES)
-    numbers = iter(range(most))
-    while some := list(itertools.islice(numbers, max(wanted.missing, 0))):
-        yield [_fill_template(number, wanted) for number in some]
-    if wanted.missing > 0:
+def write_template_prompts(request: PromptRequest) -> Iterator[list[Prompt]]:
+    """Combine PROMPT_ATTRIBUTES.
+
+    In the first N prompts, for any N, the values of an attribute are equally frequent, to within
+    one.
+    """
+    max_prompts = math.prod(len(PROMPT_ATTRIBUTES[name]) for name in ROTATED_ATTRIBUTES)
+    numbers = iter(range(max_prompts))
+    while batch := list(itertools.islice(numbers, max(request.n_missing, 0))):
+        yield [_fill_template(number, request) for number in batch]
+    if request.n_missing > 0:
         raise console.PlainError(
-            f"--prompts template has {most:,} different prompts, --prompt-count asks for {wanted.settings.prompt_count:,}."
+            f"--prompts template has {max_prompts:,} different prompts, but --prompt-count is "
+            f"{request.settings.prompt_count:,}; give at most {max_prompts:,}."
         )
 
 
-def _fill_template(number: int, wanted: PromptRequest) -> Prompt:
-    chosen = {
-        name: _choose_attribute_value(name, values, number, wanted.seed)
+def _fill_template(number: int, request: PromptRequest) -> Prompt:
+    attributes = {
+        name: _choose_attribute_value(name, values, number, request.seed)
         for name, values in PROMPT_ATTRIBUTES.items()
     }
-    worn = "" if chosen["accessory"] == "none" else f", wearing {chosen['accessory']}"
+    accessory = attributes["accessory"]
+    worn = "" if accessory == "none" else f", wearing {accessory}"
+    template = TEMPLATE_BY_STYLE[request.settings.prompt_style]
     return Prompt(
-        0,
-        TEMPLATE_BY_STYLE[wanted.settings.prompt_style].format(**chosen, worn=worn),
-        chosen,
-        "template",
+        number=0,
+        text=template.format(**attributes, worn=worn),
+        attributes=attributes,
+        writer="template",
     )
 
 
 def _choose_attribute_value(name: str, values: Sequence[str], number: int, seed: int) -> str:
-    """In every stretch of len(values) numbers each value comes once, in an order that is drawn once, or for each stretch."""
+    """Return the value of prompt `number`; every len(values) numbers use each value once.
+
+    The order is random: for ROTATED_ATTRIBUTES it is always the same, else each stretch has its
+    own.
+    """
     stretch = 0 if name in ROTATED_ATTRIBUTES else number // len(values)
     return random.Random(f"{seed} {name} {stretch}").sample(values, len(values))[
         number % len(values)

@@ -1,4 +1,4 @@
-"""A client of the openai library whose answers have a time limit as a whole."""
+"""An HTTP client for the openai library that limits the time of a whole response."""
 
 import threading
 from concurrent.futures import Future
@@ -8,11 +8,13 @@ import openai
 
 
 class DeadlineClient(openai.DefaultHttpxClient):
-    """Gives up an answer after `seconds`, however it comes: the library's own limits are for one read, and a server that
-    sends a byte now and then would be waited for without end.
+    """Stop waiting for a response after `seconds`, even if bytes still arrive.
+
+    The library's own limits apply to a single read, so it would wait forever for a server that
+    sends a byte now and then.
 
     Raises:
-        httpx2.ReadTimeout: after `seconds`; the library asks again after it, as after its own.
+        httpx2.ReadTimeout: after `seconds`; the library retries after it, as after its own.
     """
 
     def __init__(self, seconds: float, **options: object):
@@ -20,15 +22,15 @@ class DeadlineClient(openai.DefaultHttpxClient):
         self.seconds = seconds
 
     def send(self, request: httpx2.Request, **options: object) -> httpx2.Response:
-        answer: Future[httpx2.Response] = Future()
-        threading.Thread(target=self._send, args=(answer, request, options), daemon=True).start()
+        response: Future[httpx2.Response] = Future()
+        threading.Thread(target=self._send, args=(response, request, options), daemon=True).start()
         try:
-            return answer.result(self.seconds)
+            return response.result(self.seconds)
         except TimeoutError:
-            raise httpx2.ReadTimeout("the answer took too long", request=request) from None
+            raise httpx2.ReadTimeout("the response took too long", request=request) from None
 
-    def _send(self, answer: Future, request: httpx2.Request, options: dict[str, object]) -> None:
+    def _send(self, response: Future, request: httpx2.Request, options: dict[str, object]) -> None:
         try:
-            answer.set_result(super().send(request, **options))
+            response.set_result(super().send(request, **options))
         except BaseException as error:
-            answer.set_exception(error)
+            response.set_exception(error)

@@ -1,4 +1,4 @@
-"""Download Kaggle data sets with kagglehub, whose cache is read without a network, and explain failures."""
+"""Download Kaggle data sets with kagglehub, read its cache offline, and explain failures."""
 
 import contextlib
 import io
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from runtime import console
 
-# ValueError: an archive of no known kind; RuntimeError: an encrypted one.
+# ValueError: unknown kind of archive; RuntimeError: an encrypted one.
 DAMAGED_ARCHIVE_ERRORS = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -23,25 +23,23 @@ DAMAGED_ARCHIVE_ERRORS = (
     RuntimeError,
 )
 
-
 KAGGLE_PROBE_TIMEOUT_S = 5
-
 
 KAGGLE_ALTERNATIVE = "--real folder:PATH"
 
-
 KAGGLE_STATUS_MESSAGES = {
-    401: "does not accept the credentials that it was given; renew KAGGLE_API_TOKEN, or remove it (public sets need none)",
-    403: "does not let you have it: it is private, asks for your consent on {page}, or does not exist; sign in there, consent, "
-    "and set KAGGLE_API_TOKEN",
+    401: "does not accept the credentials; renew KAGGLE_API_TOKEN, or remove it (public data sets "
+    "need none)",
+    403: "denies access: the data set is private, asks for your consent on {page}, or does not "
+    "exist; sign in there, consent, and set KAGGLE_API_TOKEN",
     404: "has no such data set or version; look at {page}",
-    429: "had too many requests; wait a while and run again",
+    429: "received too many requests; wait a while and run again",
 }
-"""Meaning of Kaggle's answers by HTTP status."""
+"""Messages by HTTP status."""
 
 
 class KaggleUnreachable(Exception):
-    """Kaggle cannot be reached, or broke off."""
+    """Kaggle cannot be reached, or the connection broke."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class KaggleRequest:
     """Parsed argument COUNT@OWNER/NAME/versions/N.
 
     Attributes:
-        count: how many photographs; None for all of them.
+        count: number of photographs; None for all.
         version: None for the newest.
     """
 
@@ -67,47 +65,53 @@ class KaggleRequest:
         return f"https://www.kaggle.com/datasets/{self.owner}/{self.name}"
 
 
-def ensure_kaggle_folder(wanted: KaggleRequest) -> Path:
-    """The data set on this machine; of a handle without a version the newest in the cache if Kaggle does not answer.
+def ensure_kaggle_folder(request: KaggleRequest) -> Path:
+    """Return the data set's folder; download it unless it is cached.
+
+    Without a version, use the newest cached one if Kaggle does not answer.
 
     Raises:
-        PlainError: it is not in the cache, and Kaggle does not answer, refuses, or sends something damaged.
+        PlainError: it is not cached, and Kaggle does not answer, denies access, or sends damaged
+            data.
     """
-    cached = find_cached_versions(wanted)
-    if wanted.version in cached:
-        return cached[wanted.version]
+    cached = find_cached_versions(request)
+    if request.version in cached:
+        return cached[request.version]
     try:
-        return _download_dataset(wanted)
+        return _download_dataset(request)
     except KaggleUnreachable:
-        if not cached or wanted.version:
+        if not cached or request.version:
             raise console.PlainError(
-                f"{wanted.handle} is not in the cache, and Kaggle does not answer or has broken off. Check the network and run "
-                f"again, or download it from {wanted.page} and give {KAGGLE_ALTERNATIVE}.",
+                f"{request.handle} is not in the cache, and Kaggle does not answer or the "
+                "connection broke. Check the network and run again, or download it from "
+                f"{request.page} and give {KAGGLE_ALTERNATIVE}.",
                 console.EXIT_REMOTE,
             ) from None
     newest = max(cached)
     console.print_warning(
-        f"Kaggle does not answer; version {newest} of {wanted.handle} is taken, the newest in the cache. "
-        f"Write @{wanted.handle}/versions/{newest} to stay with it."
+        f"Kaggle does not answer. Using version {newest} of {request.handle}, the newest in the "
+        f"cache; write @{request.handle}/versions/{newest} to stay with it."
     )
     return cached[newest]
 
 
-def find_cached_versions(wanted: KaggleRequest) -> dict[int, Path]:
-    """The versions that kagglehub's cache holds whole, oldest first: NAME/versions/N with its marker NAME/N.complete."""
-    numbers = sorted(
-        int(path.stem) for path in _cache_folder(wanted).glob("*.complete") if path.stem.isdecimal()
-    )
-    folders = {number: _cache_folder(wanted) / "versions" / str(number) for number in numbers}
+def find_cached_versions(request: KaggleRequest) -> dict[int, Path]:
+    """Return the complete versions in kagglehub's cache, oldest first.
+
+    Each is a folder NAME/versions/N with a marker NAME/N.complete.
+    """
+    cache = _dataset_cache_folder(request)
+    numbers = sorted(int(path.stem) for path in cache.glob("*.complete") if path.stem.isdecimal())
+    folders = {number: cache / "versions" / str(number) for number in numbers}
     return {number: folder for number, folder in folders.items() if folder.is_dir()}
 
 
-def _cache_folder(wanted: KaggleRequest) -> Path:
+def _dataset_cache_folder(request: KaggleRequest) -> Path:
     cache = os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache" / "kagglehub"
-    return Path(cache, "datasets", wanted.owner, wanted.name)
+    return Path(cache, "datasets", request.owner, request.name)
 
 
-def _download_dataset(wanted: KaggleRequest) -> Path:
+def _download_dataset(request: KaggleRequest) -> Path:
     import kagglehub
     import requests
     from kagglehub.exceptions import DataCorruptionError, KaggleApiHTTPError
@@ -115,26 +119,27 @@ def _download_dataset(wanted: KaggleRequest) -> Path:
     logging.getLogger("kagglehub").setLevel(logging.ERROR)
     try:
         _check_credentials()
-        # Notices of newer releases go to standard output, and in its test mode the client prints its own key there.
+        # kagglehub prints notices of newer releases, and in its test mode its own key.
         with contextlib.redirect_stdout(io.StringIO()):
-            return Path(kagglehub.dataset_download(wanted.handle))
+            return Path(kagglehub.dataset_download(request.handle))
     except KaggleApiHTTPError as error:
         status = error.response.status_code
-        refusal = KAGGLE_STATUS_MESSAGES.get(
+        message = KAGGLE_STATUS_MESSAGES.get(
             status, "answers with HTTP status {status}; run again later"
-        ).format(page=wanted.page, status=status)
+        ).format(page=request.page, status=status)
         raise console.PlainError(
-            f"{wanted.handle}: Kaggle {refusal}, or give {KAGGLE_ALTERNATIVE}.", console.EXIT_REMOTE
+            f"{request.handle}: Kaggle {message}, or give {KAGGLE_ALTERNATIVE}.",
+            console.EXIT_REMOTE,
         ) from None
     except requests.RequestException:
         raise KaggleUnreachable from None
     except (DataCorruptionError, *DAMAGED_ARCHIVE_ERRORS):
-        # kagglehub takes an archive of the right size for a finished download, whatever is in it.
-        for archive in _cache_folder(wanted).glob("*.archive"):
+        # kagglehub accepts any archive of the right size as a finished download.
+        for archive in _dataset_cache_folder(request).glob("*.archive"):
             archive.unlink()
         raise console.PlainError(
-            f"{wanted.handle} arrived damaged and was removed; run again, or get it from "
-            f"{wanted.page} and give {KAGGLE_ALTERNATIVE}.",
+            f"{request.handle} arrived damaged and was removed; run again, or get it from "
+            f"{request.page} and give {KAGGLE_ALTERNATIVE}.",
             console.EXIT_REMOTE,
         ) from None
 
@@ -153,17 +158,17 @@ def _check_credentials() -> None:
 
 
 def is_kaggle_reachable() -> bool:
-    """Whether Kaggle gives any answer; a thread, because looking up a name has no time limit of its own."""
+    """Return whether Kaggle answers; in a thread, because name resolution has no time limit."""
     import requests
     from kagglesdk.kaggle_env import get_endpoint, get_env
 
-    answers = []
+    responses = []
 
-    def ask() -> None:
+    def send_probe() -> None:
         with contextlib.suppress(requests.RequestException):
-            answers.append(requests.head(get_endpoint(get_env()), timeout=KAGGLE_PROBE_TIMEOUT_S))
+            responses.append(requests.head(get_endpoint(get_env()), timeout=KAGGLE_PROBE_TIMEOUT_S))
 
-    probe = threading.Thread(target=ask, daemon=True)
+    probe = threading.Thread(target=send_probe, daemon=True)
     probe.start()
     probe.join(KAGGLE_PROBE_TIMEOUT_S)
-    return bool(answers)
+    return bool(responses)

@@ -1,7 +1,8 @@
-"""Asks the OpenAI API, or a server that speaks like it, and says in plain words what went wrong.
+"""Call the OpenAI API, or a compatible server, and explain failures in plain words.
 
-The key is read from OPENAI_API_KEY only. It is in no sentence, file or exception: what the server says is cleaned, and
-errors are raised outside of the `except` that caught them, so that they carry no trace of the request.
+The key is read from OPENAI_API_KEY only. It appears in no message, file or exception: text from the
+server is cleaned, and errors are raised outside of the `except` that caught them, so that they
+carry no trace of the request.
 """
 
 import functools
@@ -24,26 +25,27 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 TEXT_TIMEOUT_S = 60.0
-"""Seconds that an answer in words may take; the library's own limit is ten minutes, three times over."""
+"""Limit of an answer in text; the library's own limit is ten minutes, three times over."""
 
 IMAGE_TIMEOUT_S = 240.0
-"""Seconds that a picture may take."""
+"""Limit of an answer with an image."""
 
 MAX_RETRIES = 3
-"""Times that the library asks again after a time-out, a lost connection, 408, 409, 429 or 5xx.
+"""Retries by the library after a time-out, a lost connection, 408, 409, 429 or 5xx.
 
-It waits as long as Retry-After says, up to two minutes (with more it gives up at once), otherwise .5 s, 1 s, 2 s.
+It waits as long as Retry-After says, up to two minutes (if longer, it gives up at once), otherwise
+.5 s, 1 s, 2 s.
 """
 
 RATE_LIMIT_PAUSE_S = 20.0
-"""Seconds to wait after a 429 that does not say how long; with the retries it makes up the minute that limits count in."""
+"""Wait after a 429 without Retry-After; with the retries it covers the minute limits count in."""
 
 NO_CREDIT_CODES = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 MODERATION_CODES = ("moderation_blocked", "content_policy_violation", "content_filter")
 
 _NO_CREDIT_MESSAGE = (
     "{service} says that the account of OPENAI_API_KEY has no credit left ({code}). Add credit, "
-    "or give {instead}."
+    "or give {alternative}."
 )
 _NO_MODEL_MESSAGE = "{service} does not know the model {model}; name another with {option}."
 MESSAGE_BY_ERROR_CODE = {
@@ -52,26 +54,34 @@ MESSAGE_BY_ERROR_CODE = {
 }
 
 MESSAGE_BY_ERROR_CLASS = {
-    "APITimeoutError": "{service} gave no answer within {timeout:g} seconds ({tries}). Run again, or give {instead}.",
-    "APIConnectionError": "{service} cannot be reached. Check the network and OPENAI_BASE_URL, or give {instead}.",
-    "AuthenticationError": "{service} refuses the key in OPENAI_API_KEY. Set one that is valid, or give {instead}.",
-    "PermissionDeniedError": "{service} does not let the key in OPENAI_API_KEY use {model}{said}. Name another model with "
-    "{option}, or give {instead}.",
-    "NotFoundError": "{service} has no {model}, or not at this address{said}. Check {option} and OPENAI_BASE_URL.",
-    "RateLimitError": "{service} has had too many requests{wait}. Run again later, or give {instead}.",
-    "InternalServerError": "{service} is out of order ({status}, {tries}). Run again later, or give {instead}.",
-    "APIStatusError": "{service} refuses the request ({status}){said}. Check {option}, or give {instead}.",
-    "OpenAIError": "{service} cannot be asked with these settings. Check the variables OPENAI_..., or give {instead}.",
+    "APITimeoutError": "{service} gave no answer within {timeout_s:g} seconds ({tries}). Run "
+    "again, or give {alternative}.",
+    "APIConnectionError": "{service} cannot be reached. Check the network and OPENAI_BASE_URL, or "
+    "give {alternative}.",
+    "AuthenticationError": "{service} rejects the key in OPENAI_API_KEY. Set a valid one, or give "
+    "{alternative}.",
+    "PermissionDeniedError": "{service} does not let the key in OPENAI_API_KEY use "
+    "{model}{server_message}. Name another model with {option}, or give {alternative}.",
+    "NotFoundError": "{service} has no {model}, or not at this address{server_message}. Check "
+    "{option} and OPENAI_BASE_URL.",
+    "RateLimitError": "{service} has received too many requests{wait}. Run again later, or give "
+    "{alternative}.",
+    "InternalServerError": "{service} is out of order ({status}, {tries}). Run again later, or "
+    "give {alternative}.",
+    "APIStatusError": "{service} rejects the request ({status}){server_message}. Check {option}, "
+    "or give {alternative}.",
+    "OpenAIError": "{service} cannot be called with these settings. Check the variables "
+    "OPENAI_..., or give {alternative}.",
 }
-"""Message for each error of the library; an error's own class stands before its bases."""
+"""Messages by exception class of the library, or by a base of it."""
 
 
 class UnusableAnswer(Exception):
-    """An answer came that cannot be used; asking again may help. The message is the reason, in words."""
+    """The answer cannot be used; another call may help. The message is the reason, in words."""
 
 
 class ModerationRefusal(UnusableAnswer):
-    """The service's moderation does not want to answer this one question."""
+    """The service's moderation refuses this one request."""
 
 
 @dataclass(frozen=True)
@@ -81,61 +91,62 @@ class OpenAICall:
     Attributes:
         model: its name.
         option: the option that names it.
-        instead: the option that does without the service.
-        timeout: seconds.
+        alternative: the option that avoids the service.
+        timeout_s: limit of the whole answer.
     """
 
     model: str
     option: str
-    instead: str
-    timeout: float
+    alternative: str
+    timeout_s: float
 
 
-def check_api_key(instead: str) -> Requirement:
-    """Whether the service can be asked at all; nothing is sent."""
+def check_api_key(alternative: str) -> Requirement:
+    """Check the package and the key's form; send nothing."""
     if importlib.util.find_spec("openai") is None:
         return Requirement(
-            "the package openai", False, "not installed (pip install openai)", instead
+            "the package openai", False, "not installed (pip install openai)", alternative
         )
-    if not _read_api_key():
-        return Requirement("OPENAI_API_KEY", False, "not set", instead)
-    sound = (
-        _read_api_key().isascii() and _read_api_key().isprintable() and " " not in _read_api_key()
-    )
-    return Requirement(
-        "OPENAI_API_KEY", sound, "set" if sound else "set to something that is no key", instead
-    )
+    key = _read_api_key()
+    if not key:
+        return Requirement("OPENAI_API_KEY", False, "not set", alternative)
+    is_valid = key.isascii() and key.isprintable() and " " not in key
+    status = "set" if is_valid else "set, but not to a key"
+    return Requirement("OPENAI_API_KEY", is_valid, status, alternative)
 
 
-def call_openai(work: "Callable[[openai.OpenAI], Answer]", asking: OpenAICall) -> Answer:
-    """Returns what `work` makes of the service's answer; rate limits are waited for, passing faults tried again.
+def call_openai(work: "Callable[[openai.OpenAI], Answer]", call: OpenAICall) -> Answer:
+    """Return the result of `work`, which calls the service; wait for rate limits, retry faults.
 
     Raises:
-        Refused: by moderation. Unusable: the answer is not what the API documents, or was cut.
-        PlainError: the service cannot be used: no or a wrong key, no credit, no such model, no connection, ...
+        ModerationRefusal: moderation refuses the request.
+        UnusableAnswer: the answer is not what the API documents, or was cut.
+        PlainError: the service cannot be used: no valid key, no credit, no such model, no
+            connection, ...
     """
-    _check_configuration(asking)
+    _check_configuration(call)
     import openai
 
     try:
-        with _make_client(openai, asking) as client:
+        with _make_client(openai, call) as client:
             return work(client)
     except openai.LengthFinishReasonError:
-        fault = UnusableAnswer("the answer was cut at the model's limit")
+        failure = UnusableAnswer("the answer was cut at the model's limit")
     except openai.ContentFilterFinishReasonError:
-        fault = ModerationRefusal("held back by the service's moderation")
+        failure = ModerationRefusal("held back by the service's moderation")
     except openai.OpenAIError as error:
-        fault = _convert_openai_error(error, asking)
+        failure = _convert_openai_error(error, call)
     except (ValueError, TypeError, AttributeError, LookupError):
-        # Measured: a page of HTML comes as a str, cut JSON as a bare JSONDecodeError, `choices: []` as an IndexError.
-        fault = UnusableAnswer(
+        # Measured: an HTML page comes as a str, cut JSON as a bare JSONDecodeError, `choices: []`
+        # as an IndexError.
+        failure = UnusableAnswer(
             "the answer is not what the API documents; is OPENAI_BASE_URL right?"
         )
-    raise fault
+    raise failure
 
 
 def remove_keys(text: object) -> str:
-    """One line of text from the service, without what looks like a key; servers echo the key they were sent."""
+    """Return the service's text as one line, without keys; servers echo the key they were sent."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     if len(_read_api_key()) >= 8:
         line = line.replace(_read_api_key(), "(key)")
@@ -146,38 +157,39 @@ def _read_api_key() -> str:
     return os.environ.get("OPENAI_API_KEY", "").strip()
 
 
-def _check_configuration(asking: OpenAICall) -> None:
-    missing = check_api_key(asking.instead)
-    if not missing.met:
+def _check_configuration(call: OpenAICall) -> None:
+    key = check_api_key(call.alternative)
+    if not key.met:
         raise console.PlainError(
-            f"{missing.name} is {missing.status}; mend that, or give {asking.instead}."
+            f"{key.name} is {key.status}; correct that, or give {call.alternative}."
         )
     try:
         address = urlsplit(os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1")
-        sound = (
+        is_valid = (
             address.scheme in ("http", "https")
             and bool(address.hostname)
             and (address.port or 1) > 0
         )
     except ValueError:
-        sound = False
-    if not sound:
+        is_valid = False
+    if not is_valid:
         raise console.PlainError(
-            "OPENAI_BASE_URL is no address; write it as in http://localhost:8000/v1, or unset it."
+            "OPENAI_BASE_URL is not a valid address; write it as in http://localhost:8000/v1, or "
+            "unset it."
         )
 
 
-def _make_client(openai, asking: OpenAICall) -> "openai.OpenAI":
+def _make_client(openai, call: OpenAICall) -> "openai.OpenAI":
     from data_collection.services.http_deadline import DeadlineClient
 
     http_client = DeadlineClient(
-        asking.timeout,
+        call.timeout_s,
         verify=_load_certificates(),
         event_hooks={"response": [_prepare_rate_limit_retry]},
     )
     return openai.OpenAI(
         api_key=_read_api_key(),
-        timeout=asking.timeout,
+        timeout=call.timeout_s,
         max_retries=MAX_RETRIES,
         http_client=http_client,
     )
@@ -187,11 +199,11 @@ def _make_client(openai, asking: OpenAICall) -> "openai.OpenAI":
 def _load_certificates() -> ssl.SSLContext:
     import httpx2
 
-    return httpx2.create_ssl_context()  # 20 ms; everything else of a client takes 1
+    return httpx2.create_ssl_context()  # 20 ms; the rest of a client takes 1 ms
 
 
 def _prepare_rate_limit_retry(response: "httpx2.Response") -> None:
-    """Says that a rate limit is waited for; without credit, waiting is in vain, and the library would do it all the same."""
+    """Announce the wait for a rate limit; prevent it without credit, where it would be in vain."""
     if response.status_code != 429:
         return
     response.read()
@@ -201,7 +213,8 @@ def _prepare_rate_limit_retry(response: "httpx2.Response") -> None:
     if not {"retry-after", "retry-after-ms"} & set(response.headers):
         response.headers["retry-after"] = f"{RATE_LIMIT_PAUSE_S:g}"
     console.print_message(
-        f"{_get_service_name()} has had too many requests and asks to wait{_format_wait(response)}."
+        f"{_get_service_name()} has received too many requests and asks to "
+        f"wait{_format_wait(response)}."
     )
 
 
@@ -216,15 +229,15 @@ def _get_service_name() -> str:
     )
 
 
-def _convert_openai_error(error: "openai.OpenAIError", asking: OpenAICall) -> Exception:
+def _convert_openai_error(error: "openai.OpenAIError", call: OpenAICall) -> Exception:
     code, response = getattr(error, "code", None), getattr(error, "response", None)
     body = getattr(error, "body", None)
-    said = (
+    server_message = (
         remove_keys(body.get("message") or "")[:200].rstrip(".") if isinstance(body, dict) else ""
     )
     if code in MODERATION_CODES:
-        return ModerationRefusal(said or "refused by the service's moderation")
-    sentence = MESSAGE_BY_ERROR_CODE.get(code) or next(
+        return ModerationRefusal(server_message or "refused by the service's moderation")
+    template = MESSAGE_BY_ERROR_CODE.get(code) or next(
         MESSAGE_BY_ERROR_CLASS[kind.__name__]
         for kind in type(error).__mro__
         if kind.__name__ in MESSAGE_BY_ERROR_CLASS
@@ -232,12 +245,12 @@ def _convert_openai_error(error: "openai.OpenAIError", asking: OpenAICall) -> Ex
     wait = _format_wait(response) if response is not None else ""
     request = getattr(error, "request", None)
     tries = 1 + int(request.headers.get("x-stainless-retry-count", 0)) if request is not None else 1
-    facts = {
+    details = {
         "service": _get_service_name(),
         "code": code,
         "status": getattr(error, "status_code", ""),
-        "said": f": {said}" if said else "",
+        "server_message": f": {server_message}" if server_message else "",
         "wait": f" and asks to wait{wait}" if wait else "",
         "tries": f"{tries} {'try' if tries == 1 else 'tries'}",
     }
-    return console.PlainError(sentence.format(**facts, **vars(asking)), console.EXIT_REMOTE)
+    return console.PlainError(template.format(**details, **vars(call)), console.EXIT_REMOTE)

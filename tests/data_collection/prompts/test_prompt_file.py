@@ -1,4 +1,4 @@
-"""What is kept is lines of JSON; a torn or damaged line is noticed."""
+"""prompts.jsonl holds lines of JSON; a torn or damaged line is noticed."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Only what is missing is written, by the writer that was asked for, and what that takes is told first."""
+"""Only missing prompts are written, by the requested writer; requirements are listed first."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from toys.prompt_settings import GPT_SETTINGS, TEMPLATE_SETTINGS, catch_refusal
 
 
 @pytest.mark.parametrize(
-    ("asked", "hint"),
+    ("writer", "hint"),
     [
         ("tmplate", "template"),
         ("gtp", "gpt"),
@@ -24,23 +24,23 @@ from toys.prompt_settings import GPT_SETTINGS, TEMPLATE_SETTINGS, catch_refusal
         ("xyz", None),
     ],
 )
-def test_a_misspelt_writer_gets_a_suggestion(tmp_path, asked, hint):
-    sentence = str(catch_refusal(tmp_path, PromptSettings(prompts=asked)))
-    assert (f"did you mean {hint}?" in sentence) if hint else ("did you mean" not in sentence)
-    with pytest.raises(console.PlainError, match="is no writer"):
-        prompts.list_prompt_requirements(PromptSettings(prompts=asked), tmp_path)
+def test_a_misspelt_writer_gets_a_suggestion(tmp_path, writer, hint):
+    sentence = str(catch_refusal(tmp_path, PromptSettings(prompts=writer)))
+    assert (f"Did you mean {hint}?" in sentence) if hint else ("Did you mean" not in sentence)
+    with pytest.raises(console.PlainError, match="Unknown writer"):
+        prompts.list_prompt_requirements(PromptSettings(prompts=writer), tmp_path)
 
 
 def test_a_file_without_its_kind_gets_a_suggestion(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.txt").write_text("a face")
-    assert "did you mean file:mine.txt?" in str(
+    assert "Did you mean file:mine.txt?" in str(
         catch_refusal(tmp_path, PromptSettings(prompts="mine.txt"))
     )
 
 
 def test_no_prompts_at_all_is_a_sentence():
-    with pytest.raises(ValueError, match="--prompt-count is 0; ask for 1 or more"):
+    with pytest.raises(ValueError, match="--prompt-count is 0; give 1 or more"):
         replace(TEMPLATE_SETTINGS, prompt_count=0)
 
 
@@ -51,20 +51,21 @@ def test_prompts_that_are_there_are_used_and_named_when_another_writer_was_asked
     (tmp_path / "mine.txt").write_text("a face")
     other = PromptSettings(prompts=f"file:{tmp_path / 'mine.txt'}", prompt_count=20)
     assert prompts.ensure_prompts(tmp_path, other, 0) == first[:20]
-    assert "holds 50 prompts by template already" in capsys.readouterr().err
+    assert "already holds 50 prompts by template" in capsys.readouterr().err
 
 
 def test_needs_name_the_key_only_while_prompts_are_missing(tmp_path, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    (need,) = prompts.list_prompt_requirements(GPT_SETTINGS, tmp_path)
-    assert (need.name, need.met, need.alternative) == (
+    (requirement,) = prompts.list_prompt_requirements(GPT_SETTINGS, tmp_path)
+    assert (requirement.name, requirement.met, requirement.alternative) == (
         "OPENAI_API_KEY",
         False,
         "--prompts template",
     )
     monkeypatch.setenv("OPENAI_API_KEY", API_KEY)
     assert [
-        (need.met, need.status) for need in prompts.list_prompt_requirements(GPT_SETTINGS, tmp_path)
+        (requirement.met, requirement.status)
+        for requirement in prompts.list_prompt_requirements(GPT_SETTINGS, tmp_path)
     ] == [(True, "set")]
     assert prompts.list_prompt_requirements(TEMPLATE_SETTINGS, tmp_path) == []
     prompts.ensure_prompts(tmp_path, TEMPLATE_SETTINGS, 0)
@@ -84,7 +85,8 @@ def test_needs_name_a_file_that_is_missing_or_too_short(tmp_path):
 
 def test_nothing_heavy_is_imported_before_it_is_needed(tmp_path):
     code = (
-        "import sys; from data_collection.prompts import prompts; from data_collection.sources import openai_images; "
+        "import sys; from data_collection.prompts import prompts; "
+        "from data_collection.sources import openai_images; "
         "print(*{'openai', 'pydantic', 'httpx2'} & {*sys.modules})"
     )
     run = subprocess.run(

@@ -1,4 +1,4 @@
-"""GPT's answers and a person's file are topped up, cut, looked at and refused; templates have their own tests."""
+"""Prompts by GPT and from a file are topped up, cut, checked and rejected."""
 
 from dataclasses import replace
 
@@ -53,11 +53,11 @@ def test_prompts_are_asked_for_in_batches_and_name_what_there_is(tmp_path, servi
     assert (written[3].writer, written[3].model) == ("gpt", "gpt-6-luna-2026-10-01")
     assert set(written[3].attributes) == set(PROMPT_ATTRIBUTES)
     bodies = [received.body for received in service.received]
-    wishes = [body["messages"][-1]["content"] for body in bodies]
-    assert [wish.split()[:3] for wish in wishes] == [["Write", "10", "prompts"]] * 2 + [
+    requests = [body["messages"][-1]["content"] for body in bodies]
+    assert [request.split()[:3] for request in requests] == [["Write", "10", "prompts"]] * 2 + [
         ["Write", "5", "prompts"]
     ]
-    assert "of number 9" not in wishes[0] and "of number 9" in wishes[1]
+    assert "of number 9" not in requests[0] and "of number 9" in requests[1]
     assert (
         bodies[0]["model"] == "gpt-6-luna" and bodies[0]["response_format"]["json_schema"]["strict"]
     )
@@ -121,19 +121,19 @@ def test_control_characters_are_dropped(tmp_path, service):
 
 
 def test_an_interrupted_run_asks_only_for_what_is_missing(tmp_path, service):
-    wanted = replace(GPT_SETTINGS, prompt_count=50)
+    settings = replace(GPT_SETTINGS, prompt_count=50)
     service.script += [
         *(service.prompts(10) for _ in range(3)),
         make_error_reply(401, "invalid_api_key"),
     ]
-    catch_refusal(tmp_path, wanted)
-    kept = prompt_file.read_prompts(tmp_path)
+    catch_refusal(tmp_path, settings)
+    saved = prompt_file.read_prompts(tmp_path)
     service.received.clear()
-    written = prompts.ensure_prompts(tmp_path, wanted, 0)
-    assert len(kept) == 30 and written[:30] == kept and len(written) == 50
+    written = prompts.ensure_prompts(tmp_path, settings, 0)
+    assert len(saved) == 30 and written[:30] == saved and len(written) == 50
     assert len(service.received) == 2
     service.received.clear()
-    assert prompts.ensure_prompts(tmp_path, wanted, 0) == written and service.received == []
+    assert prompts.ensure_prompts(tmp_path, settings, 0) == written and service.received == []
 
 
 def test_a_model_that_brings_nothing_new_is_given_up_and_what_it_wrote_is_kept(tmp_path, service):

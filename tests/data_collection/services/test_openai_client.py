@@ -1,4 +1,4 @@
-"""Whatever the service, the line or the key is like, a sentence tells it, nothing is lost, and the key is never shown."""
+"""Every fault of the service, connection or key becomes a sentence; no key is ever shown."""
 
 import socket
 import time
@@ -24,7 +24,7 @@ FATAL = {
     "wrong key": (
         make_error_reply(401, "invalid_api_key", f"Incorrect API key: {API_KEY}"),
         1,
-        "refuses the key in OPENAI_API_KEY",
+        "rejects the key in OPENAI_API_KEY",
     ),
     "no credit": (
         make_error_reply(429, "insufficient_quota", retry_after="1"),
@@ -49,7 +49,7 @@ FATAL = {
     "bad request": (
         make_error_reply(400, "x", f"no\nsuch {API_KEY} field."),
         1,
-        "refuses the request (400): no such (key) field. Check",
+        "rejects the request (400): no such (key) field. Check",
     ),
     "long wait": (make_error_reply(429, None, retry_after="300"), 1, "asks to wait 300 seconds"),
     "rate limit": (make_error_reply(429, None, retry_after_ms="10"), 4, "too many requests"),
@@ -58,8 +58,8 @@ FATAL = {
         4,
         "is out of order (503, 4 tries)",
     ),
-    "a string error": (ScriptedReply({"error": "no"}, 422), 1, "refuses the request (422)"),
-    "a list": (ScriptedReply("[1]", 400), 1, "refuses the request (400)"),
+    "a string error": (ScriptedReply({"error": "no"}, 422), 1, "rejects the request (422)"),
+    "a list": (ScriptedReply("[1]", 400), 1, "rejects the request (400)"),
 }
 
 
@@ -134,7 +134,7 @@ def test_a_server_that_is_not_there_is_a_sentence(tmp_path, service, monkeypatch
 )
 def test_an_address_that_is_none_is_a_sentence(tmp_path, service, monkeypatch, address):
     monkeypatch.setenv("OPENAI_BASE_URL", address)
-    assert "OPENAI_BASE_URL is no address" in str(catch_refusal(tmp_path))
+    assert "OPENAI_BASE_URL is not a valid address" in str(catch_refusal(tmp_path))
 
 
 @pytest.mark.parametrize("key", ["", "  ", "sk-canary\u2013x", "sk-canary x", "sk-canary\nx"])
@@ -197,14 +197,14 @@ def test_the_key_is_in_no_output_no_file_and_no_exception(
     monkeypatch.setattr(openai_client, "MAX_RETRIES", 1)
     caplog.set_level("INFO")
     service.script += ECHOES[name]
-    said = ""
+    message = ""
     try:
         prompts.ensure_prompts(tmp_path, GPT_SETTINGS, 0)
     except console.PlainError as error:
         assert error.__cause__ is None and error.__context__ is None
-        said = "".join(traceback.format_exception(error)) + repr(vars(error))
+        message = "".join(traceback.format_exception(error)) + repr(vars(error))
     files = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()).decode()
     output = capfd.readouterr()
-    everything = said + files + output.out + output.err + caplog.text
+    everything = message + files + output.out + output.err + caplog.text
     assert service.received[0].headers["authorization"] == f"Bearer {API_KEY}"
     assert "canary" not in everything and "9c51d2" not in everything

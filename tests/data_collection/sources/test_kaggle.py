@@ -1,4 +1,4 @@
-"""Kaggle's data sets: from a cache that is already there, and through the real client from a server on this machine."""
+"""Kaggle's data sets: from the cache, and with the real client from a server on this machine."""
 
 import base64
 import errno
@@ -23,7 +23,7 @@ import pytest
 from data_collection.services import kaggle_client
 from data_collection.settings import CollectionSettings
 from data_collection.source_types import CandidateFace, SourceRequest, UnavailableImage
-from data_collection.sources import kaggle as kaggle_faces
+from data_collection.sources import kaggle as kaggle_source
 from data_collection.sources.kaggle import KAGGLE
 from runtime import console
 from toys.commands import mount_small_disk
@@ -48,13 +48,13 @@ def cache(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path / "home"))
     monkeypatch.setenv("KAGGLE_API_TOKEN", SECRET)
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "cache"))
-    # The client's own setting for a server on port 80 of this machine, which is reached through a proxy on any port.
+    # The client's setting for a server on port 80 of this machine; a proxy maps it to any port.
     monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     return tmp_path / "cache"
 
 
-def archive(files: dict[str, bytes]) -> bytes:
+def make_zip(files: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as zipped:
         for name, data in files.items():
@@ -64,16 +64,16 @@ def archive(files: dict[str, bytes]) -> bytes:
 
 @dataclass
 class Kaggle:
-    """What the server answers: `status` to every call, `body` to a download."""
+    """State of the server: it answers every call with `status`, a download with `body`."""
 
     status: int = 200
     version: int = 3
-    body: bytes = archive(
+    body: bytes = make_zip(
         {"Humans/1 (2).jpg": b"two", "Humans/1 (10).jpg": b"ten", "about.csv": b"a,b"}
     )
     checksum: str = ""
     slow: bool = False
-    asked: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
 
 
@@ -89,7 +89,7 @@ def kaggle(monkeypatch) -> Kaggle:
             self.answer(200, "text/html", b"")
 
         def do_POST(self):
-            state.asked.append(self.path.rpartition("/")[2])
+            state.calls.append(self.path.rpartition("/")[2])
             state.keys.add(self.headers.get("Authorization", ""))
             self.rfile.read(int(self.headers["Content-Length"]))
             if state.status != 200:
@@ -130,10 +130,10 @@ def kaggle(monkeypatch) -> Kaggle:
     server.server_close()
 
 
-def keep(
+def cache_dataset(
     cache: Path, *names: str, dataset: str = "ashwingupta3012/human-faces", version: int = 1
 ) -> Path:
-    """Puts a data set into the cache as kagglehub leaves it."""
+    """Put a data set into the cache as kagglehub leaves it."""
     folder = cache / "datasets" / dataset / "versions" / str(version)
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -142,25 +142,25 @@ def keep(
     return folder
 
 
-def asking(argument: str, **settings: object) -> SourceRequest:
+def make_request(argument: str, **settings: object) -> SourceRequest:
     return SourceRequest(
         argument=argument, source_name="humans", settings=CollectionSettings(**settings)
     )
 
 
-def files(argument: str, **settings: object) -> list[str]:
-    return [face.file for face in KAGGLE.list_candidates(asking(argument, **settings))]
+def list_files(argument: str, **settings: object) -> list[str]:
+    return [face.file for face in KAGGLE.list_candidates(make_request(argument, **settings))]
 
 
-def refused(argument: str) -> console.PlainError:
+def catch_remote_error(argument: str) -> console.PlainError:
     with pytest.raises(console.PlainError) as caught:
-        KAGGLE.list_candidates(asking(argument))
+        KAGGLE.list_candidates(make_request(argument))
     assert caught.value.exit_code == console.EXIT_REMOTE
     return caught.value
 
 
 def test_a_pinned_data_set_in_the_cache_needs_no_network(cache):
-    keep(
+    cache_dataset(
         cache,
         "Humans/1 (10).jpg",
         "Humans/1 (2).jpg",
@@ -169,7 +169,7 @@ def test_a_pinned_data_set_in_the_cache_needs_no_network(cache):
         "__MACOSX/face.jpg",
         "notes.txt",
     )
-    faces = KAGGLE.list_candidates(asking(""))
+    faces = KAGGLE.list_candidates(make_request(""))
     assert [face.file for face in faces] == [
         "Humans/1 (1).jpg",
         "Humans/1 (2).jpg",
@@ -178,27 +178,27 @@ def test_a_pinned_data_set_in_the_cache_needs_no_network(cache):
     ]
     assert {(face.label, face.source, face.stable) for face in faces} == {("real", "humans", True)}
     assert faces[2].load() == b"Humans/1 (10).jpg"
-    assert files("2") == ["Humans/1 (1).jpg", "Humans/1 (2).jpg"]
+    assert list_files("2") == ["Humans/1 (1).jpg", "Humans/1 (2).jpg"]
 
 
 def test_a_link_in_a_data_set_is_not_followed(cache, tmp_path):
     (tmp_path / "secret.jpg").write_text("secret")
-    (keep(cache, "1.jpg") / "2.jpg").symlink_to(tmp_path / "secret.jpg")
+    (cache_dataset(cache, "1.jpg") / "2.jpg").symlink_to(tmp_path / "secret.jpg")
     with pytest.raises(UnavailableImage, match="not followed"):
-        KAGGLE.list_candidates(asking("2"))[1].load()
+        KAGGLE.list_candidates(make_request("2"))[1].load()
 
 
 def test_a_longer_draw_begins_with_the_shorter_one(cache):
-    keep(cache, *(f"{number}.jpg" for number in range(60)))
-    draws = {seed: files("20", kaggle_draw="random", seed=seed) for seed in (0, 1)}
-    assert files("50", kaggle_draw="random", seed=0)[:20] == draws[0]
+    cache_dataset(cache, *(f"{number}.jpg" for number in range(60)))
+    draws = {seed: list_files("20", kaggle_draw="random", seed=seed) for seed in (0, 1)}
+    assert list_files("50", kaggle_draw="random", seed=0)[:20] == draws[0]
     assert draws[0] != draws[1]
-    assert draws[0] != files("20")
-    assert len(set(files("", kaggle_draw="random"))) == 60
+    assert draws[0] != list_files("20")
+    assert len(set(list_files("", kaggle_draw="random"))) == 60
 
 
 def test_persons_of_a_csv_reach_the_photographs(cache):
-    keep(cache, "a/1.jpg")
+    cache_dataset(cache, "a/1.jpg")
     request = SourceRequest(
         argument="1",
         source_name="humans",
@@ -210,8 +210,8 @@ def test_persons_of_a_csv_reach_the_photographs(cache):
 
 
 def test_more_than_there_is_warns_with_both_numbers(cache, capsys):
-    keep(cache, "1.jpg", "2.jpg")
-    assert len(files("700")) == 2
+    cache_dataset(cache, "1.jpg", "2.jpg")
+    assert len(list_files("700")) == 2
     assert (
         "asks for 700 files, but ashwingupta3012/human-faces/versions/1 holds 2"
         in capsys.readouterr().err
@@ -226,7 +226,7 @@ def test_an_argument_that_means_nothing_shows_how_to_write_it(argument):
     with pytest.raises(
         console.PlainError, match="is not understood; write kaggle:700, or"
     ) as caught:
-        KAGGLE.list_candidates(asking(argument))
+        KAGGLE.list_candidates(make_request(argument))
     assert caught.value.exit_code == console.EXIT_USAGE
 
 
@@ -238,39 +238,42 @@ def test_rows_are_named_after_the_data_set():
 
 def test_a_data_set_is_downloaded_once_and_then_read_offline(kaggle, monkeypatch, capsys):
     kaggle.checksum = base64.b64encode(hashlib.md5(kaggle.body).digest()).decode()
-    first = files("3@some/people/versions/2")
+    first = list_files("3@some/people/versions/2")
     assert first == ["Humans/1 (2).jpg", "Humans/1 (10).jpg", "about.csv"]
-    assert kaggle.asked == ["DownloadDataset"]
+    assert kaggle.calls == ["DownloadDataset"]
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    assert files("3@some/people/versions/2") == first
+    assert list_files("3@some/people/versions/2") == first
     assert kaggle.keys == {f"Bearer {SECRET}"}
     assert capsys.readouterr().out == ""
 
 
 def test_without_a_version_the_newest_is_fetched_if_kaggle_answers(kaggle, cache):
-    keep(cache, "old.jpg", dataset="some/people", version=2)
-    assert "about.csv" in files("@some/people")
-    assert kaggle.asked == ["GetDataset", "DownloadDataset"]
-    assert "about.csv" in files("@some/people/versions/3")
+    cache_dataset(cache, "old.jpg", dataset="some/people", version=2)
+    assert "about.csv" in list_files("@some/people")
+    assert kaggle.calls == ["GetDataset", "DownloadDataset"]
+    assert "about.csv" in list_files("@some/people/versions/3")
 
 
 def test_without_a_version_and_without_kaggle_the_newest_of_the_cache_is_taken(cache, capsys):
     for version in (2, 9, 10):
-        keep(cache, f"{version}.jpg", dataset="some/people", version=version)
+        cache_dataset(cache, f"{version}.jpg", dataset="some/people", version=version)
     (cache / "datasets" / "some/people" / "versions" / "11").mkdir()  # an unfinished download
     (cache / "datasets" / "some/people" / "12.complete").touch()  # one whose folder was removed
-    assert files("@some/people") == ["10.jpg"]
-    said = capsys.readouterr().err
-    assert "version 10 of some/people is taken" in said and "Write @some/people/versions/10" in said
+    assert list_files("@some/people") == ["10.jpg"]
+    stderr = capsys.readouterr().err
+    assert "Using version 10 of some/people" in stderr
+    assert "write @some/people/versions/10" in stderr
 
 
 def test_another_version_is_no_substitute_for_the_one_asked_for(cache):
-    keep(cache, "1.jpg", dataset="some/people", version=4)
-    assert "some/people/versions/5 is not in the cache" in str(refused("7@some/people/versions/5"))
+    cache_dataset(cache, "1.jpg", dataset="some/people", version=4)
+    assert "some/people/versions/5 is not in the cache" in str(
+        catch_remote_error("7@some/people/versions/5")
+    )
 
 
 def test_kaggle_out_of_reach_is_one_sentence_with_a_way_out():
-    error = refused("700")
+    error = catch_remote_error("700")
     assert (
         "ashwingupta3012/human-faces/versions/1 is not in the cache, and Kaggle does not answer"
         in str(error)
@@ -293,7 +296,7 @@ def test_kaggle_out_of_reach_is_one_sentence_with_a_way_out():
 )
 def test_a_refusal_says_what_to_do_and_never_the_key(kaggle, capfd, status, sentence):
     kaggle.status = status
-    error = refused("7@some/people/versions/2")
+    error = catch_remote_error("7@some/people/versions/2")
     assert sentence in str(error) and "some/people/versions/2: Kaggle" in str(error)
     shown = "".join(traceback.format_exception(error)) + "".join(capfd.readouterr())
     assert SECRET in "".join(kaggle.keys)
@@ -302,73 +305,75 @@ def test_a_refusal_says_what_to_do_and_never_the_key(kaggle, capfd, status, sent
 
 def test_the_clients_test_mode_shows_no_key_either(kaggle, capfd, monkeypatch):
     monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "TEST")
-    assert len(files("@some/people")) == 3
+    assert len(list_files("@some/people")) == 3
     assert SECRET in "".join(kaggle.keys)
     assert SECRET not in "".join(capfd.readouterr())
 
 
 def test_a_wrong_checksum_keeps_nothing_and_the_next_run_gets_it(kaggle, cache):
     kaggle.checksum = base64.b64encode(hashlib.md5(b"other").digest()).decode()
-    assert "arrived damaged and was removed; run again" in str(refused("7@some/people/versions/2"))
+    assert "arrived damaged and was removed; run again" in str(
+        catch_remote_error("7@some/people/versions/2")
+    )
     assert [path for path in cache.rglob("*") if path.is_file()] == []
     kaggle.checksum = ""
-    assert len(files("3@some/people/versions/2")) == 3
+    assert len(list_files("3@some/people/versions/2")) == 3
 
 
 def test_an_archive_that_cannot_be_opened_is_not_taken_for_a_finished_download(kaggle):
     whole = kaggle.body
     kaggle.body = b"<html>sign in</html>".ljust(len(whole))
-    assert "arrived damaged" in str(refused("7@some/people/versions/2"))
+    assert "arrived damaged" in str(catch_remote_error("7@some/people/versions/2"))
     kaggle.body = whole
-    assert len(files("3@some/people/versions/2")) == 3
+    assert len(list_files("3@some/people/versions/2")) == 3
 
 
 def test_an_archive_writes_nothing_outside_its_folder(kaggle, tmp_path):
-    kaggle.body = archive(
+    kaggle.body = make_zip(
         {"../../../../../../out.jpg": b"x", str(tmp_path / "absolute.jpg"): b"x", "1.jpg": b"x"}
     )
-    KAGGLE.list_candidates(asking("@some/people/versions/2"))
+    KAGGLE.list_candidates(make_request("@some/people/versions/2"))
     inside = tmp_path / "cache" / "datasets" / "some" / "people" / "versions" / "2"
     written = [path for path in tmp_path.rglob("*.jpg")]
     assert len(written) == 3 and all(path.is_relative_to(inside) for path in written)
 
 
-def tar(*members: tuple[str, bytes, str]) -> bytes:
-    """A tar of name, kind and target (of a link) or content."""
+def make_tar(*members: tuple[str, bytes, str]) -> bytes:
+    """Return a tar of members: name, kind, and content or (of a link) target."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as made:
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar_file:
         for name, kind, content in members:
             member = tarfile.TarInfo(name)
             member.type, data = kind, content.encode() if kind == tarfile.REGTYPE else b""
             member.linkname, member.size = ("" if data else content), len(data)
-            made.addfile(member, io.BytesIO(data))
+            tar_file.addfile(member, io.BytesIO(data))
     return buffer.getvalue()
 
 
-def link(name: str) -> zipfile.ZipInfo:
+def make_link(name: str) -> zipfile.ZipInfo:
     member = zipfile.ZipInfo(name)
     member.create_system, member.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
     return member
 
 
-def encrypted(body: bytes) -> bytes:
-    """The archive with the flag that says so in both of its headers."""
+def encrypt_zip(body: bytes) -> bytes:
+    """Return the archive with the encryption flag set in both of its headers."""
     data = bytearray(body)
-    for place, flags in ((body.index(b"PK\3\4"), 6), (body.index(b"PK\1\2"), 8)):
-        data[place + flags] |= 1
+    for header, flags in ((body.index(b"PK\3\4"), 6), (body.index(b"PK\1\2"), 8)):
+        data[header + flags] |= 1
     return bytes(data)
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        encrypted(archive({"1.jpg": b"x"})),
-        tar(("1.jpg", tarfile.REGTYPE, "x"), ("../../../../../out.jpg", tarfile.REGTYPE, "x")),
-        tar(("way", tarfile.SYMTYPE, "../../../../.."), ("way/out.jpg", tarfile.REGTYPE, "x")),
-        tar(("way", tarfile.SYMTYPE, "/"), ("1.jpg", tarfile.REGTYPE, "x")),
-        tar(("out.jpg", tarfile.LNKTYPE, "../../../../../secret")),
-        tar(("device.jpg", tarfile.CHRTYPE, "")),
-        tar(("1.jpg", tarfile.REGTYPE, "x" * 5000))[:-40],
+        encrypt_zip(make_zip({"1.jpg": b"x"})),
+        make_tar(("1.jpg", tarfile.REGTYPE, "x"), ("../../../../../out.jpg", tarfile.REGTYPE, "x")),
+        make_tar(("way", tarfile.SYMTYPE, "../../../../.."), ("way/out.jpg", tarfile.REGTYPE, "x")),
+        make_tar(("way", tarfile.SYMTYPE, "/"), ("1.jpg", tarfile.REGTYPE, "x")),
+        make_tar(("out.jpg", tarfile.LNKTYPE, "../../../../../secret")),
+        make_tar(("device.jpg", tarfile.CHRTYPE, "")),
+        make_tar(("1.jpg", tarfile.REGTYPE, "x" * 5000))[:-40],
     ],
     ids=[
         "encrypted",
@@ -383,7 +388,7 @@ def encrypted(body: bytes) -> bytes:
 def test_an_archive_that_was_made_to_hurt_is_refused(kaggle, tmp_path, body):
     (tmp_path / "secret").write_text("secret")
     kaggle.body = body
-    assert "arrived damaged and was removed" in str(refused("@some/people/versions/2"))
+    assert "arrived damaged and was removed" in str(catch_remote_error("@some/people/versions/2"))
     outside = {
         path
         for path in tmp_path.rglob("*")
@@ -393,8 +398,8 @@ def test_an_archive_that_was_made_to_hurt_is_refused(kaggle, tmp_path, body):
 
 
 def test_an_absolute_name_in_a_tar_stays_inside(kaggle, tmp_path):
-    kaggle.body = tar((str(tmp_path / "out.jpg"), tarfile.REGTYPE, "x"))
-    assert files("@some/people/versions/2") == [str(tmp_path / "out.jpg").lstrip("/")]
+    kaggle.body = make_tar((str(tmp_path / "out.jpg"), tarfile.REGTYPE, "x"))
+    assert list_files("@some/people/versions/2") == [str(tmp_path / "out.jpg").lstrip("/")]
     assert not (tmp_path / "out.jpg").exists()
 
 
@@ -402,15 +407,15 @@ def test_a_link_in_an_archive_becomes_a_file_that_holds_its_target(kaggle, tmp_p
     (tmp_path / "secret").write_text("secret")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as zipped:
-        zipped.writestr(link("1.jpg"), str(tmp_path / "secret"))
+        zipped.writestr(make_link("1.jpg"), str(tmp_path / "secret"))
     kaggle.body = buffer.getvalue()
-    (face,) = KAGGLE.list_candidates(asking("@some/people/versions/2"))
+    (face,) = KAGGLE.list_candidates(make_request("@some/people/versions/2"))
     assert face.load() == str(tmp_path / "secret").encode()
 
 
 def test_an_archive_in_an_archive_is_not_unpacked(kaggle):
-    kaggle.body = archive({"1.jpg": b"x", "more.zip": archive({"2.jpg": b"x"})})
-    assert files("@some/people/versions/2") == ["1.jpg", "more.zip"]
+    kaggle.body = make_zip({"1.jpg": b"x", "more.zip": make_zip({"2.jpg": b"x"})})
+    assert list_files("@some/people/versions/2") == ["1.jpg", "more.zip"]
 
 
 def test_an_archive_that_grows_without_end_fills_its_disk_and_says_so(kaggle, cache, tmp_path):
@@ -420,12 +425,12 @@ def test_an_archive_that_grows_without_end_fills_its_disk_and_says_so(kaggle, ca
     kaggle.body = buffer.getvalue()
     with mount_small_disk(cache, "1m"):
         with pytest.raises(OSError) as caught:
-            KAGGLE.list_candidates(asking("1@some/people/versions/2"))
+            KAGGLE.list_candidates(make_request("1@some/people/versions/2"))
         assert console.explain_os_error_or_raise(caught.value).exit_code == console.EXIT_DISK
         assert [path for path in tmp_path.rglob("*.jpg") if not path.is_relative_to(cache)] == []
         assert (
             kaggle_client.find_cached_versions(
-                kaggle_faces.parse_kaggle_argument("1@some/people/versions/2")
+                kaggle_source.parse_kaggle_argument("1@some/people/versions/2")
             )
             == {}
         )
@@ -435,52 +440,55 @@ def test_a_damaged_credentials_file_is_named(kaggle, tmp_path, monkeypatch):
     monkeypatch.delenv("KAGGLE_API_TOKEN")
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "kaggle.json").write_text(f'{{"key": "{SECRET}"')
-    error = refused("7@some/people/versions/2")
+    error = catch_remote_error("7@some/people/versions/2")
     assert "kaggle.json is damaged" in str(error)
     assert SECRET not in "".join(traceback.format_exception(error))
 
 
 def test_a_full_disk_is_an_error_that_a_person_can_mend(kaggle, cache):
-    kaggle.body = archive({"1.jpg": os.urandom(300_000)})
+    kaggle.body = make_zip({"1.jpg": os.urandom(300_000)})
     with mount_small_disk(cache, "400k"):
         with pytest.raises(OSError) as caught:
-            KAGGLE.list_candidates(asking("1@some/people/versions/2"))
+            KAGGLE.list_candidates(make_request("1@some/people/versions/2"))
         assert caught.value.errno == errno.ENOSPC and caught.value.errno in console.ERRNO_ADVICE
         subprocess.run(["mount", "-o", "remount,size=2m", cache], check=True)
-        assert files("1@some/people/versions/2") == ["1.jpg"]
+        assert list_files("1@some/people/versions/2") == ["1.jpg"]
 
 
-def found(argument: str) -> list[tuple[bool, str]]:
-    needs = KAGGLE.list_requirements(asking(argument))
-    assert all(need.alternative == "--real folder:PATH" for need in needs)
-    return [(need.met, need.status) for need in needs]
+def list_statuses(argument: str) -> list[tuple[bool, str]]:
+    requirements = KAGGLE.list_requirements(make_request(argument))
+    assert all(requirement.alternative == "--real folder:PATH" for requirement in requirements)
+    return [(requirement.met, requirement.status) for requirement in requirements]
 
 
 def test_needs_tell_the_cache_from_an_answer_and_from_silence(kaggle, cache, monkeypatch):
     installed = (True, "installed")
-    assert found("700") == [installed, (True, "not in the cache, Kaggle answers")]
-    assert found("7@some/people") == [installed, (True, "Kaggle answers")]
+    assert list_statuses("700") == [installed, (True, "not in the cache, Kaggle answers")]
+    assert list_statuses("7@some/people") == [installed, (True, "Kaggle answers")]
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    assert found("700") == [installed, (False, "not in the cache, and Kaggle does not answer")]
-    keep(cache, "1.jpg")
-    assert found("700") == [(True, "in the cache")]
-    keep(cache, "1.jpg", dataset="some/people", version=4)
-    assert found("7@some/people") == [
+    assert list_statuses("700") == [
+        installed,
+        (False, "not in the cache, and Kaggle does not answer"),
+    ]
+    cache_dataset(cache, "1.jpg")
+    assert list_statuses("700") == [(True, "in the cache")]
+    cache_dataset(cache, "1.jpg", dataset="some/people", version=4)
+    assert list_statuses("7@some/people") == [
         installed,
         (True, "Kaggle does not answer, version 4 is in the cache"),
     ]
-    assert found("7@some/people/versions/5")[1][0] is False
+    assert list_statuses("7@some/people/versions/5")[1][0] is False
 
 
 def test_needs_wait_no_longer_than_the_probe(kaggle, monkeypatch):
-    """Of a server that keeps sending, a little at a time, no single read ever times out."""
+    """A server that keeps sending a little at a time never lets a single read time out."""
     kaggle.slow = True
     monkeypatch.setattr(kaggle_client, "KAGGLE_PROBE_TIMEOUT_S", 0.3)
     start = time.monotonic()
-    assert found("700")[1][0] is False
+    assert list_statuses("700")[1][0] is False
     assert time.monotonic() - start < 1.5
 
 
 def test_needs_name_a_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "kagglehub", None)
-    assert found("700")[0] == (False, "missing: pip install -r requirements.txt")
+    assert list_statuses("700")[0] == (False, "missing: pip install -r requirements.txt")

@@ -1,4 +1,4 @@
-"""A folder in an object store is collected like one on a disk; here from a real S3 client and a server on this machine."""
+"""A folder in an object store is collected like a local one; with a real S3 client and server."""
 
 import subprocess
 import sys
@@ -48,12 +48,12 @@ def in_memory():
     store.rm("/faces", recursive=True)
 
 
-def deny(monkeypatch) -> None:
-    """Lets the server check keys from here on; ours are none that it knows."""
+def deny_access(monkeypatch) -> None:
+    """Let the server check keys from here on; it does not know ours."""
     monkeypatch.setattr("moto.settings.INITIAL_NO_AUTH_ACTION_COUNT", 0)
 
 
-def refused(url: str) -> console.PlainError:
+def catch_store_error(url: str) -> console.PlainError:
     with pytest.raises(console.PlainError) as caught:
         list_object_store_candidates(url, "real", "faces", {})
     assert CANARY_SECRET not in "".join(traceback.format_exception(caught.value))
@@ -88,9 +88,9 @@ def test_a_second_listing_sees_what_has_come_since(bucket):
 def test_facts_go_by_file_name_and_a_photograph_keeps_only_its_person(in_memory):
     facts = {"b.jpg": {"person": "p1", "prompt": "a face", "seed": 4}}
     _, real = list_object_store_candidates("memory://faces", "real", "faces", facts)
-    _, drawn = list_object_store_candidates("memory://faces", "generated", "faces", facts)
+    _, generated = list_object_store_candidates("memory://faces", "generated", "faces", facts)
     assert (real.file, real.person, real.prompt, real.seed) == ("deep/b.jpg", "p1", "", None)
-    assert (drawn.person, drawn.prompt, drawn.seed) == ("p1", "a face", 4)
+    assert (generated.person, generated.prompt, generated.seed) == ("p1", "a face", 4)
 
 
 def test_what_is_too_large_is_not_even_fetched(bucket, monkeypatch):
@@ -114,13 +114,13 @@ def test_an_object_that_went_away_is_the_only_one_that_fails(bucket):
 def test_a_store_that_does_not_answer_is_one_sentence(bucket, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     assert "s3://photos/faces cannot be used: it does not answer" in str(
-        refused("s3://photos/faces")
+        catch_store_error("s3://photos/faces")
     )
 
 
 def test_access_lost_on_the_way_stops_the_run_without_a_row(bucket, monkeypatch):
     face = list_object_store_candidates("s3://photos/faces", "real", "faces", {})[0]
-    deny(monkeypatch)
+    deny_access(monkeypatch)
     with pytest.raises(
         console.PlainError, match="s3://photos/faces/a.jpg cannot be used: access is denied"
     ) as caught:
@@ -129,8 +129,8 @@ def test_access_lost_on_the_way_stops_the_run_without_a_row(bucket, monkeypatch)
 
 
 def test_denied_access_is_one_sentence_without_the_key(bucket, monkeypatch):
-    deny(monkeypatch)
-    error = refused("s3://photos/faces")
+    deny_access(monkeypatch)
+    error = catch_store_error("s3://photos/faces")
     assert (
         "access is denied; check the credentials" in str(error)
         and error.exit_code == console.EXIT_REMOTE
@@ -140,7 +140,7 @@ def test_denied_access_is_one_sentence_without_the_key(bucket, monkeypatch):
 def test_no_credentials_says_which_to_set(bucket, monkeypatch):
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    assert "set AWS_PROFILE, or AWS_ACCESS_KEY_ID" in str(refused("s3://photos/faces"))
+    assert "set AWS_PROFILE, or AWS_ACCESS_KEY_ID" in str(catch_store_error("s3://photos/faces"))
 
 
 def test_the_setting_for_public_buckets_does_without_credentials(bucket, monkeypatch):
@@ -163,11 +163,11 @@ def test_the_setting_for_public_buckets_does_without_credentials(bucket, monkeyp
         ("s3://no-such-bucket/faces", "there is no such bucket or folder"),
         ("s3://photos/typo", "s3://photos/typo holds no files"),
         ("s3://photos/faces/a.jpg", "holds no files; give a folder of images"),
-        ("s3://Not_A Bucket/faces", "that is no name of a bucket"),
+        ("s3://Not_A Bucket/faces", "the name of the bucket is not valid"),
     ],
 )
 def test_what_is_not_in_the_store_is_named(bucket, url, sentence):
-    error = refused(url)
+    error = catch_store_error(url)
     assert sentence in str(error) and error.exit_code == console.EXIT_REMOTE
 
 
@@ -177,7 +177,7 @@ def test_what_is_not_in_the_store_is_named(bucket, url, sentence):
         ("https://example.com/faces", "a web page cannot be listed"),
         ("file:///faces", "is given by its path alone"),
         ("s3://", "it needs a bucket"),
-        ("teapot://faces", "is no address of a known kind"),
+        ("teapot://faces", "is not an address of a known kind"),
         (
             f"ftp://me:{CANARY_SECRET}@host/faces",
             "The ftp:// address holds a password; leave it out",
@@ -185,7 +185,7 @@ def test_what_is_not_in_the_store_is_named(bucket, url, sentence):
     ],
 )
 def test_an_address_of_no_store_says_what_to_give_instead(url, sentence):
-    error = refused(url)
+    error = catch_store_error(url)
     assert sentence in str(error) and error.exit_code == console.EXIT_USAGE
 
 
@@ -208,7 +208,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
 
     monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.delitem(_registry, url.partition(":")[0], raising=False)
-    error = refused(url)
+    error = catch_store_error(url)
     assert sentence in str(error) and error.exit_code == console.EXIT_USAGE
 
 
@@ -226,7 +226,10 @@ def test_addresses_are_told_from_paths():
 def test_paths_on_a_disk_need_none_of_this():
     """Importing the module loads no store, so that --help stays instant."""
     start = time.monotonic()
-    code = f"import sys, {object_store_folder.__name__}; sys.exit(bool({{'fsspec', 's3fs'}} & sys.modules.keys()))"
+    code = (
+        f"import sys, {object_store_folder.__name__}; "
+        "sys.exit(bool({'fsspec', 's3fs'} & sys.modules.keys()))"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], cwd=console.__file__.rsplit("/", 2)[0]

@@ -204,7 +204,7 @@ def test_an_answer_without_a_picture_is_asked_for_again_and_then_a_sentence(
 @pytest.mark.parametrize(
     ("reply", "sentence"),
     [
-        (make_error_reply(401, "invalid_api_key", API_KEY), "refuses the key"),
+        (make_error_reply(401, "invalid_api_key", API_KEY), "rejects the key"),
         (
             make_error_reply(404, "model_not_found"),
             "does not know the model gpt-image-2.5-flare; name another with --image-model",

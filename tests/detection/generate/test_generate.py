@@ -414,7 +414,7 @@ def test_secrets_are_never_told(service, monkeypatch):
         make_error_reply(401, "invalid_api_key", f"Incorrect API key provided: {API_KEY}")
     ]
     monkeypatch.setenv("HF_TOKEN", "a-token-of-the-hub")
-    with pytest.raises(console.PlainError, match="refuses the key") as refused:
+    with pytest.raises(console.PlainError, match="rejects the key") as refused:
         PageGenerator.from_source("openai-images").generate(PROMPT, None, 1)
     hub = PageGenerator.from_source(
         "stable-diffusion@https://me:geheim@hub.example/a-token-of-the-hub/hf_abcdefghij"
