@@ -33,12 +33,10 @@ IMAGE_TIMEOUT_S = 240.0
 MAX_RETRIES = 3
 """Retries by the library after a time-out, a lost connection, 408, 409, 429 or 5xx.
 
-It waits as long as Retry-After says, up to two minutes (if longer, it gives up at once), otherwise
-.5 s, 1 s, 2 s.
-"""
+It waits as long as Retry-After says (over two minutes it gives up), otherwise .5 s, 1 s, 2 s."""
 
 RATE_LIMIT_PAUSE_S = 20.0
-"""Wait after a 429 without Retry-After; with the retries it covers the minute limits count in."""
+"""Wait after a 429 without Retry-After; with the retries it covers the minute of a limit."""
 
 NO_CREDIT_CODES = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 MODERATION_CODES = ("moderation_blocked", "content_policy_violation", "content_filter")
@@ -47,10 +45,9 @@ _NO_CREDIT_MESSAGE = (
     "{service} says that the account of OPENAI_API_KEY has no credit left ({code}). Add credit, "
     "or give {alternative}."
 )
-_NO_MODEL_MESSAGE = "{service} does not know the model {model}; name another with {option}."
 MESSAGE_BY_ERROR_CODE = {
     **dict.fromkeys(NO_CREDIT_CODES, _NO_CREDIT_MESSAGE),
-    "model_not_found": _NO_MODEL_MESSAGE,
+    "model_not_found": "{service} does not know the model {model}; name another with {option}.",
 }
 
 MESSAGE_BY_ERROR_CLASS = {
@@ -121,8 +118,7 @@ def call_openai(work: "Callable[[openai.OpenAI], Answer]", call: OpenAICall) -> 
     Raises:
         ModerationRefusal: moderation refuses the request.
         UnusableAnswer: the answer is not what the API documents, or was cut.
-        PlainError: the service cannot be used: no valid key, no credit, no such model, no
-            connection, ...
+        PlainError: the service cannot be used: no valid key, no credit, no connection, ...
     """
     _check_configuration(call)
     import openai
@@ -224,17 +220,15 @@ def _format_wait(response: "httpx2.Response") -> str:
 
 
 def _get_service_name() -> str:
-    return (
-        "The server of OPENAI_BASE_URL" if os.environ.get("OPENAI_BASE_URL") else "The OpenAI API"
-    )
+    has_base_url = os.environ.get("OPENAI_BASE_URL")
+    return "The server of OPENAI_BASE_URL" if has_base_url else "The OpenAI API"
 
 
 def _convert_openai_error(error: "openai.OpenAIError", call: OpenAICall) -> Exception:
     code, response = getattr(error, "code", None), getattr(error, "response", None)
     body = getattr(error, "body", None)
-    server_message = (
-        remove_keys(body.get("message") or "")[:200].rstrip(".") if isinstance(body, dict) else ""
-    )
+    text = body.get("message") if isinstance(body, dict) else ""
+    server_message = remove_keys(text or "")[:200].rstrip(".")
     if code in MODERATION_CODES:
         return ModerationRefusal(server_message or "refused by the service's moderation")
     template = MESSAGE_BY_ERROR_CODE.get(code) or next(
@@ -242,7 +236,7 @@ def _convert_openai_error(error: "openai.OpenAIError", call: OpenAICall) -> Exce
         for kind in type(error).__mro__
         if kind.__name__ in MESSAGE_BY_ERROR_CLASS
     )
-    wait = _format_wait(response) if response is not None else ""
+    wait = "" if response is None else _format_wait(response)
     request = getattr(error, "request", None)
     tries = 1 + int(request.headers.get("x-stainless-retry-count", 0)) if request is not None else 1
     details = {
