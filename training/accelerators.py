@@ -1,5 +1,4 @@
-"""Several GPUs, and layers that calculate with numbers of half the width, where there are such
-GPUs."""
+"""Train on several GPUs and in bfloat16 where the GPUs allow it; halve batches that do not fit."""
 
 import contextlib
 import sys
@@ -21,9 +20,9 @@ MIN_BFLOAT16_CAPABILITY = (8, 0)
 
 
 def distribute_over_gpus(devices: Sequence[str] | None = None) -> contextlib.AbstractContextManager:
-    """Models made and trained within it train on all GPUs, each with its share of a batch.
+    """Return a context in which models are made and trained on all GPUs, batches divided evenly.
 
-    Does nothing where there is one GPU or none, or another backend than TensorFlow.
+    It does nothing with fewer than two GPUs, or with another backend than TensorFlow.
 
     Args:
         devices: such as "GPU:0"; None for every GPU.
@@ -43,8 +42,7 @@ def distribute_over_gpus(devices: Sequence[str] | None = None) -> contextlib.Abs
 
 
 def choose_dtype_policy(precision: Precision) -> str:
-    """The Keras dtype policy to calculate with: for "auto" bfloat16 where every GPU is fast with
-    it, else float32."""
+    """Return the Keras dtype policy; "auto" means bfloat16 if every GPU is fast with it."""
     if precision != "auto":
         return precision
     import keras
@@ -65,33 +63,33 @@ def choose_dtype_policy(precision: Precision) -> str:
 
 @contextlib.contextmanager
 def use_dtype_policy(layers: Iterable["keras.Layer"], policy: str) -> Iterator[None]:
-    """These layers calculate by a dtype policy for as long as it lasts; their weights are float32
-    before and after."""
-    before = [(layer, layer.dtype_policy) for layer in layers]
+    """Let these layers calculate by a dtype policy in the context; weights stay float32."""
+    original = [(layer, layer.dtype_policy) for layer in layers]
     try:
-        for layer, _ in before:
+        for layer, _ in original:
             layer.dtype_policy = policy
         yield
     finally:
-        for layer, old in before:
-            layer.dtype_policy = old
+        for layer, original_policy in original:
+            layer.dtype_policy = original_policy
 
 
 def halve_batches_on_memory_error(
     run: Callable[[np.ndarray], np.ndarray],
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """The same for batches of any size: one that does not fit into memory is halved, and no later
-    one is larger than that.
+    """Return `run` for batches of any size.
+
+    A batch that does not fit into memory is halved until it does, and later ones are never larger.
 
     Raises:
-        PlainError: a single picture does not fit.
+        PlainError: a single image does not fit.
     """
-    most = sys.maxsize
+    max_images = sys.maxsize
 
-    def in_parts(batch: np.ndarray) -> np.ndarray:
-        nonlocal most
+    def run_in_parts(batch: np.ndarray) -> np.ndarray:
+        nonlocal max_images
         while True:
-            size = min(most, len(batch))
+            size = min(max_images, len(batch))
             try:
                 return np.concatenate(
                     [
@@ -104,21 +102,24 @@ def halve_batches_on_memory_error(
                     raise
             if size == 1:
                 raise console.PlainError(
-                    "A single picture does not fit into memory; end what else runs there, or use a CPU."
+                    "A single image does not fit into memory. End other programs that use it, or "
+                    "use a CPU."
                 )
-            most = size // 2
+            max_images = size // 2
             console.print_warning(
-                f"{size} pictures at a time do not fit into memory; going on with {most}."
+                f"{size} images at a time do not fit into memory; continuing with {max_images}."
             )
 
-    return in_parts
+    return run_in_parts
 
 
 def predict_on_batch(
     model: "keras.Model", batch: np.ndarray | list[np.ndarray]
 ) -> list[np.ndarray]:
-    """Every output of a model, (n, ...), for one batch of n; of several devices all answer for all
-    of it, and one is heard."""
+    """Return every output of a model, (n, ...), for one batch of n images.
+
+    With several devices each predicts the whole batch; the first one's predictions are returned.
+    """
     outputs = model.predict_on_batch(batch)
     count = len(batch[0] if isinstance(batch, list) else batch)
     return [

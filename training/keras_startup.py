@@ -1,4 +1,4 @@
-"""Starts Keras without the pages that TensorFlow's native code writes to standard error."""
+"""Start Keras without the pages that TensorFlow's native code writes to standard error."""
 
 import contextlib
 import logging
@@ -16,40 +16,43 @@ MIN_KERAS_VERSION = (3, 15, 1)
 
 @contextlib.contextmanager
 def silence_native_stderr() -> Iterator[None]:
-    """Drops what is written to standard error below Python, where no logger reaches it; exceptions
-    pass as ever."""
+    """Drop what is written to standard error below Python, where no logger reaches it.
+
+    Exceptions pass unchanged.
+    """
     sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
+    original_stderr = os.dup(2)
+    with open(os.devnull, "w") as devnull:
+        os.dup2(devnull.fileno(), 2)
     try:
         yield
     finally:
         sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(original_stderr, 2)
+        os.close(original_stderr)
 
 
 def start_keras() -> None:
-    """Imports Keras, which takes seconds.
+    """Import Keras, which takes seconds.
 
     Raises:
-        PlainError: its version or its backend is one that Telltale does not run on.
+        PlainError: Telltale does not run on its version or on its backend.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     check_keras_backend(os.environ.get("KERAS_BACKEND", SUPPORTED_BACKENDS[0]))
     with silence_native_stderr():
         import keras
-    check_keras_backend(keras.config.backend())  # a file of Keras may name one, too
+    check_keras_backend(keras.config.backend())  # Keras' configuration file may name one, too
     check_keras_version(keras.__version__)
-    # Retracing is what a search over shapes consists of; being told so thirty times helps nobody.
+    # A search over shapes retraces all the time; thirty warnings of it help nobody.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def check_keras_backend(name: str) -> None:
     if name not in SUPPORTED_BACKENDS:
         raise console.PlainError(
-            f"Keras' backend is {name!r}; set KERAS_BACKEND to {' or '.join(SUPPORTED_BACKENDS)}, or to nothing."
+            f"Keras' backend {name!r} is not supported. Unset KERAS_BACKEND, or set it to "
+            f"{' or '.join(SUPPORTED_BACKENDS)}."
         )
 
 
@@ -57,6 +60,6 @@ def check_keras_version(version: str) -> None:
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
     if numbers < MIN_KERAS_VERSION:
         raise console.PlainError(
-            f"Keras {version} opens crafted model files; run pip install -r requirements.txt, which asks for "
-            f"{'.'.join(map(str, MIN_KERAS_VERSION))} or later."
+            f"Keras {version} opens crafted model files. Install "
+            f"{'.'.join(map(str, MIN_KERAS_VERSION))} or later: pip install -r requirements.txt."
         )

@@ -1,8 +1,8 @@
-"""ONNX files: written from Keras models, compared with them, and run without TensorFlow."""
+"""Export Keras models to ONNX, compare the two, and run ONNX files without TensorFlow."""
 
 import concurrent.futures
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +13,18 @@ from training import accelerators
 
 if TYPE_CHECKING:
     import keras
+    import onnx
+    import tensorflow as tf
 
 MAX_PARITY_ERROR = 1e-4
-"""Largest difference that is let pass between ONNX Runtime and Keras, relative to the largest
-output (at least 1)."""
+"""Largest allowed difference between ONNX Runtime and Keras.
+
+It is relative to the largest output, or to 1 if that is smaller.
+"""
 
 
 def export_onnx(model: "keras.Model", path: Path) -> None:
-    """Writes a Keras model of the TensorFlow backend as ONNX.
+    """Write a Keras model of the TensorFlow backend as ONNX.
 
     tf2onnx copies every constant in each of its thirty passes: `model.export` takes 26 s and 7 GB
     for Xception. So the weights are arguments of the function that is converted, which takes 5 s
@@ -33,16 +37,14 @@ def export_onnx(model: "keras.Model", path: Path) -> None:
     import tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    trainable, variables = (
-        len(model.trainable_variables),
-        model.trainable_variables + model.non_trainable_variables,
-    )
+    n_trainable = len(model.trainable_variables)
+    variables = model.trainable_variables + model.non_trainable_variables
     weights = {f"weight{number}": variable for number, variable in enumerate(variables)}
 
     @tf.function(autograph=False)
     def call(pixels, *weights):
         return model.stateless_call(
-            weights[:trainable], weights[trainable:], pixels, training=False
+            weights[:n_trainable], weights[n_trainable:], pixels, training=False
         )[0]
 
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="pixels")]
@@ -52,27 +54,30 @@ def export_onnx(model: "keras.Model", path: Path) -> None:
     proto, _ = tf2onnx.convert.from_function(
         call, signature, custom_op_handlers={"Erfc": (_convert_erfc, [])}
     )
-    inputs = {value.name: value for value in proto.graph.input}
     # A Normalization keeps its mean beside the weights, and tf2onnx makes an input of it, too.
-    constants = {
-        inner.name: outer for outer, inner in call.get_concrete_function(*signature).graph.captures
-    } | weights
-    for name in filter(
-        inputs.__contains__, constants
-    ):  # those of a dropout or a metric are not used
-        proto.graph.initializer.append(
-            onnx.numpy_helper.from_array(np.asarray(constants[name]), name)
-        )
-        proto.graph.input.remove(inputs[name])
+    captures = call.get_concrete_function(*signature).graph.captures
+    _make_inputs_constant(proto, {inner.name: outer for outer, inner in captures} | weights)
     onnx.save(proto, str(path))
 
 
+def _make_inputs_constant(proto: "onnx.ModelProto", values: Mapping[str, "tf.Tensor"]) -> None:
+    """Turn the graph's inputs of these names into constants.
+
+    Names without an input are skipped: the graph uses no variable of a dropout or a metric.
+    """
+    import onnx
+
+    inputs = {value.name: value for value in proto.graph.input}
+    for name in filter(inputs.__contains__, values):
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(values[name]), name))
+        proto.graph.input.remove(inputs[name])
+
+
 def _convert_erfc(graph, node, name: str, _) -> None:
-    """Convert erfc of TensorFlow's gelu: ONNX and tf2onnx have the error function alone, and 1 less it is the
-    complementary one."""
-    shape, kind = graph.get_shape(node.output[0]), graph.get_dtype(node.output[0])
+    """Convert erfc, which TensorFlow's gelu uses, to 1 - erf: ONNX has the error function alone."""
+    shape, dtype = graph.get_shape(node.output[0]), graph.get_dtype(node.output[0])
     graph.remove_node(name)
-    erf = graph.make_node("Erf", node.input, shapes=[shape], dtypes=[kind])
+    erf = graph.make_node("Erf", node.input, shapes=[shape], dtypes=[dtype])
     one = graph.make_const(f"{name}_one", np.array(1, np.float32))
     graph.make_node(
         "Sub",
@@ -80,7 +85,7 @@ def _convert_erfc(graph, node, name: str, _) -> None:
         outputs=node.output,
         name=name,
         shapes=[shape],
-        dtypes=[kind],
+        dtypes=[dtype],
     )
 
 
@@ -91,8 +96,7 @@ OnnxRunner = Callable[[np.ndarray], np.ndarray]
 
 
 def open_onnx(path: Path | bytes, threads: int = 0) -> OnnxRunner:
-    """Opens an ONNX file, or its bytes, of one input and one output; returns a function from
-    float32 batch to float32 batch.
+    """Open an ONNX file, or its bytes, with one input and one output, both float32.
 
     Args:
         threads: for one batch; 0 for one on every core.
@@ -104,66 +108,59 @@ def open_onnx(path: Path | bytes, threads: int = 0) -> OnnxRunner:
 def open_onnx_outputs(
     path: Path | bytes, threads: int = 0
 ) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """Like `runner`, for files with several outputs."""
+    """Open an ONNX file as open_onnx does; the function returns all of its outputs."""
     session = onnx_session.open_session(path, threads)
     name = session.get_inputs()[0].name
     return lambda batch: session.run(None, {name: batch})
 
 
-def open_onnx_streams(path: Path, cores: int | None = None) -> OnnxRunner:
-    """Like `runner`, for many images: every core runs single-threaded batches of PART, a tenth
-    faster than together.
+def open_onnx_streams(path: Path, n_cores: int | None = None) -> OnnxRunner:
+    """Open an ONNX file for many images.
 
-    No more than PART images run on the core that asks for them, so several may ask at the same
-    time.
+    Every core runs single-threaded batches of IMAGES_PER_CORE, a tenth faster than together. Up to
+    IMAGES_PER_CORE images run in the calling thread, so several threads may call at the same time.
 
     Args:
-        cores: as many as it takes; None for all.
+        n_cores: None for all.
     """
-    run, pool = (
-        open_onnx(path, threads=1),
-        concurrent.futures.ThreadPoolExecutor(cores or os.cpu_count()),
-    )
+    run = open_onnx(path, threads=1)
+    pool = concurrent.futures.ThreadPoolExecutor(n_cores or os.cpu_count())
 
     def run_parts(batch: np.ndarray) -> np.ndarray:
         if len(batch) <= IMAGES_PER_CORE:
             return run(batch)
-        return np.concatenate(
-            list(
-                pool.map(
-                    run,
-                    (
-                        batch[start : start + IMAGES_PER_CORE]
-                        for start in range(0, len(batch), IMAGES_PER_CORE)
-                    ),
-                )
-            )
-        )
+        starts = range(0, len(batch), IMAGES_PER_CORE)
+        parts = (batch[start : start + IMAGES_PER_CORE] for start in starts)
+        return np.concatenate(list(pool.map(run, parts)))
 
     return run_parts
 
 
-def measure_parity(model: "keras.Model", path: Path, count: int = 4) -> float:
-    """Largest difference between a Keras model and its ONNX file on noise, relative to the largest
-    output (at least 1)."""
-    batch = (
-        np.random.default_rng(0).uniform(0, 255, (count, *model.input_shape[1:])).astype(np.float32)
-    )
-    (ours,), theirs = accelerators.predict_on_batch(model, batch), open_onnx(path)(batch)
-    return float(np.abs(ours - theirs).max() / max(1.0, np.abs(ours).max()))
+def measure_parity(model: "keras.Model", path: Path, n_images: int = 4) -> float:
+    """Return the largest difference between a Keras model and its ONNX file on noise.
+
+    It is relative to the largest output, or to 1 if that is smaller.
+    """
+    shape = (n_images, *model.input_shape[1:])
+    batch = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
+    (keras_output,) = accelerators.predict_on_batch(model, batch)
+    onnx_output = open_onnx(path)(batch)
+    difference = np.abs(keras_output - onnx_output).max()
+    return float(difference / max(1.0, np.abs(keras_output).max()))
 
 
 def export_checked_onnx(model: "keras.Model", path: Path) -> float:
-    """Writes a model's ONNX twin and returns by how much the two differ.
+    """Write a Keras model as ONNX and return by how much the two differ.
 
     Raises:
-        PlainError: it is by more than PARITY.
+        PlainError: they differ by more than MAX_PARITY_ERROR.
     """
     with console.err.status(f"exporting {path.name}"):
         export_onnx(model, path)
     difference = measure_parity(model, path)
     if difference > MAX_PARITY_ERROR:
         raise console.PlainError(
-            f"{path.name} differs from its Keras model by {difference:.1e}; it is not saved."
+            f"{path.name} differs from its Keras model by {difference:.1e}; at most "
+            f"{MAX_PARITY_ERROR:.0e} is allowed. It was not saved."
         )
     return difference

@@ -122,7 +122,8 @@ def test_a_place_where_nothing_can_be_written_is_told_before_any_work(workplace,
 def test_a_backend_that_is_not_run_on_is_a_sentence(workplace, backend):
     done = run_command(*TRAIN_WORDS, cwd=workplace, KERAS_BACKEND=backend)
     assert done.returncode == console.EXIT_USAGE
-    assert f"Keras' backend is '{backend}'; set KERAS_BACKEND to tensorflow or jax" in done.stderr
+    assert f"Keras' backend '{backend}' is not supported. Unset KERAS_BACKEND" in done.stderr
+    assert "or set it to tensorflow or jax." in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -1,5 +1,4 @@
-"""Several devices and half the width give what one device and the whole width give; a machine
-without GPUs is left alone."""
+"""Several devices and bfloat16 give the results of one device in float32; no GPU, no change."""
 
 import json
 import subprocess
@@ -13,7 +12,7 @@ from runtime import console
 from toys.commands import build_environment
 from training import accelerators
 
-TRAINED = """
+TRAINING_SCRIPT = """
 import json, sys
 import numpy as np
 import tensorflow as tf
@@ -25,21 +24,23 @@ tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU"
 import keras
 from training import accelerators
 
-draw = np.random.default_rng(0)
-x, y = draw.normal(size=(64, 8)).astype(np.float32), draw.integers(0, 2, (64, 1)).astype(np.float32)
+generator = np.random.default_rng(0)
+x = generator.normal(size=(64, 8)).astype(np.float32)
+y = generator.integers(0, 2, (64, 1)).astype(np.float32)
 with accelerators.distribute_over_gpus(devices):
     keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16, "relu"), keras.layers.Dense(1)])
+    layers = [keras.layers.Dense(16, "relu"), keras.layers.Dense(1)]
+    model = keras.Sequential([keras.Input((8,)), *layers])
     model.compile(keras.optimizers.AdamW(1e-2), keras.losses.BinaryCrossentropy(from_logits=True))
     history = model.fit(x, y, batch_size=16, epochs=3, shuffle=False, verbose=0).history["loss"]
     answers = accelerators.predict_on_batch(model, x[:5])[0]
-found = {"losses": history, "devices": model.distribute_strategy.num_replicas_in_sync, "answers": answers.tolist()}
-print(json.dumps(found))
+n_devices = model.distribute_strategy.num_replicas_in_sync
+print(json.dumps({"losses": history, "devices": n_devices, "answers": answers.tolist()}))
 """
 
 
-def trained(devices: int) -> dict:
-    words = [sys.executable, "-c", TRAINED, str(devices)]
+def train_on_devices(n_devices: int) -> dict:
+    words = [sys.executable, "-c", TRAINING_SCRIPT, str(n_devices)]
     done = subprocess.run(
         words, env=build_environment(), capture_output=True, text=True, timeout=300
     )
@@ -49,15 +50,12 @@ def trained(devices: int) -> dict:
 
 @pytest.mark.slow
 def test_two_devices_learn_what_one_learns():
-    one, two = trained(1), trained(2)
-    assert (one["devices"], two["devices"]) == (1, 2)
-    assert (
-        one["losses"] == pytest.approx(two["losses"], rel=1e-4)
-        and one["losses"][0] > one["losses"][-1]
-    )
-    assert np.shape(two["answers"]) == (5, 1) and np.allclose(
-        one["answers"], two["answers"], atol=1e-4
-    )
+    single, double = train_on_devices(1), train_on_devices(2)
+    assert (single["devices"], double["devices"]) == (1, 2)
+    assert single["losses"] == pytest.approx(double["losses"], rel=1e-4)
+    assert single["losses"][0] > single["losses"][-1]
+    assert np.shape(double["answers"]) == (5, 1)
+    assert np.allclose(single["answers"], double["answers"], atol=1e-4)
 
 
 def test_without_a_gpu_nothing_changes():
@@ -72,7 +70,7 @@ def test_without_a_gpu_nothing_changes():
     )
 
 
-def test_layers_calculate_with_half_the_width_for_as_long_as_they_are_told_to():
+def test_layers_calculate_in_bfloat16_only_inside_the_context():
     dense = keras.layers.Dense(3)
     x = np.ones((1, 4), dtype=np.float32) / 3
     exact = np.asarray(dense(x))
@@ -98,7 +96,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_stays_so(capsys):
     assert fitting(np.arange(5)).tolist() == [0, 2, 4, 6, 8]
     assert sizes == [16, 8, 4, 4, 4, 4, 4, 1]
     assert (
-        "8 pictures at a time do not fit into memory; going on with 4." in capsys.readouterr().err
+        "8 images at a time do not fit into memory; continuing with 4." in capsys.readouterr().err
     )
 
 
@@ -110,7 +108,7 @@ def test_a_single_picture_that_does_not_fit_and_other_errors_end_it():
             None, None, "OOM when allocating tensor with shape[1,112,112,32]"
         )
 
-    with pytest.raises(console.PlainError, match="A single picture does not fit into memory"):
+    with pytest.raises(console.PlainError, match="A single image does not fit into memory"):
         accelerators.halve_batches_on_memory_error(full)(np.arange(3))
     with pytest.raises(ValueError, match="reshape"):
         accelerators.halve_batches_on_memory_error(lambda batch: batch.reshape(7))(np.arange(3))

@@ -1,4 +1,4 @@
-"""BASE_MODELS: one row per pretrained base, with its preprocessing, block boundaries and limits.
+"""Define BASE_MODELS, one row per pretrained base: preprocessing, block boundaries and limits.
 
 Keras is imported inside the functions, so that settings can read the table at once.
 """
@@ -21,9 +21,8 @@ def _make_normaliser(
     def normalise(pixels: "keras.KerasTensor") -> "keras.KerasTensor":
         import keras
 
-        return keras.layers.Normalization(mean=list(mean), variance=[number**2 for number in std])(
-            pixels
-        )
+        variance = [deviation**2 for deviation in std]
+        return keras.layers.Normalization(mean=list(mean), variance=variance)(pixels)
 
     return normalise
 
@@ -47,9 +46,9 @@ PREPROCESSING: dict[str, Callable[["keras.KerasTensor"], "keras.KerasTensor"]] =
 """Convert pixels of 0..255 to the range that a base was trained on, by the names of
 keras.applications.imagenet_utils.
 
-"tf": to -1..1; "torch": ImageNet's mean and deviation of every channel; "caffe": blue first, minus
-the mean; "inside": the base does it itself. All are built-in layers and operations, which are saved
-and exported with the detector.
+"tf": to -1..1; "torch": minus ImageNet's mean, over its deviation, per channel; "caffe": BGR, minus
+the mean; "inside": the base does it itself. All are built-in layers, saved and exported with the
+detector. After a change, raise FEATURE_LAYOUT_VERSION in training/features/extractor.py.
 """
 
 
@@ -59,12 +58,12 @@ class BaseSpec:
 
     Attributes:
         name: in settings, cards and cache keys.
-        constructor: builds the base without its classifier; see constructors.
+        constructor: builds the base without its classifier; see constructors.py.
         weights_file: the file that keras.applications downloads for `include_top=False`, or under
             which the weights of keras-hub are saved beside it.
         preprocessing: a name in PREPROCESSING.
-        find_taps: given the base's layers, returns the layer's name at every block boundary, from
-            the pixels up; see taps.
+        find_taps: returns the name of the layer at every block boundary, from the pixels up, given
+            the base's layers; see taps.py.
         min_size_px: smallest input side.
         size_multiple_px: input sides must be a multiple of this; otherwise padding would differ
             between a fixed and a free input size, and edges would be cut off.
@@ -158,7 +157,7 @@ def build_base(name: str, weights: str | None = None, side: int | None = None) -
         side: input side in pixels; None for any.
 
     Raises:
-        PlainError: the package that builds it is missing.
+        PlainError: the package that builds it is not installed.
     """
     model = BASE_MODELS[name].constructor(weights, side)
     model.name = name

@@ -1,8 +1,7 @@
-"""How a base is built without its classifier: by keras.applications, or by keras-hub where it has
-what Keras lacks.
+"""Build bases without their classifier, from keras.applications, or keras-hub where Keras has none.
 
-Both lend layers of theirs at most, such as ConvNeXt's LayerScale: a saved detector needs Keras
-alone to be opened.
+Neither adds custom code to a base, beyond registered layers of Keras such as ConvNeXt's LayerScale:
+a saved detector opens with Keras alone.
 """
 
 import warnings
@@ -15,21 +14,21 @@ if TYPE_CHECKING:
     import keras
 
 BaseConstructor = Callable[[str | None, int | None], "keras.Model"]
-"""Weights as in keras.applications ("imagenet", a file, None for random ones) and the input side
-(None for any) to the base."""
+"""From weights as in keras.applications ("imagenet", a file, None for random ones) and the input
+side (None for any) to the base."""
 
 
 def make_application_constructor(name: str) -> BaseConstructor:
-    """A constructor of keras.applications."""
+    """Return a constructor that builds a base with keras.applications."""
 
     def construct(weights: str | None, side: int | None) -> "keras.Model":
         import keras
 
         with warnings.catch_warnings():
-            # The MobileNets say that they take the weights for 224 pixels when the size is free:
-            # that is what we want.
+            # With a free size the MobileNets warn that they load the weights for 224 pixels, as we
+            # want.
             warnings.filterwarnings("ignore", message=".*input_shape.*is undefined or non-square")
-            # Without `name`: EfficientNetV2 looks up its blocks and its preprocessing by it,
+            # Give no `name`: EfficientNetV2 looks up its blocks and its preprocessing by it,
             # ConvNeXt its weights.
             return getattr(keras.applications, name)(
                 include_top=False, weights=weights, input_shape=(side, side, 3)
@@ -39,17 +38,18 @@ def make_application_constructor(name: str) -> BaseConstructor:
 
 
 def make_convnext_constructor(name: str) -> BaseConstructor:
-    """A ConvNeXt whose blocks end in a named Add layer, and which ONNX can express.
+    """Return a constructor of a ConvNeXt that has taps and can be exported to ONNX.
 
     As published, a block ends in a plain `+`, which is no layer, and its depthwise convolution is a
-    grouped one, which Keras gives to XLA on a CPU and tf2onnx cannot read.
+    grouped one, which Keras gives to XLA on a CPU and tf2onnx cannot read. Here a block ends in a
+    named Add layer, and the convolution is a DepthwiseConv2D.
     """
 
     def construct(weights: str | None, side: int | None) -> "keras.Model":
         import keras
 
         published = make_application_constructor(name)(weights, side)
-        ends = (
+        block_names = (
             layer.name.removesuffix("_identity")
             for layer in published.layers
             if layer.name.endswith("_identity")
@@ -65,31 +65,31 @@ def make_convnext_constructor(name: str) -> BaseConstructor:
         def call(operation: keras.Operation, *args, **kwargs) -> keras.KerasTensor:
             if isinstance(operation, keras.Layer):
                 return operation(*args, **kwargs)
-            return keras.layers.Add(name=f"{next(ends)}_add")(args)
+            return keras.layers.Add(name=f"{next(block_names)}_add")(args)
 
         base = keras.models.clone_model(published, clone_function=clone, call_function=call)
         # A depthwise kernel is (7, 7, channels, 1), a grouped one (7, 7, 1, channels): the same
         # numbers in the same order.
-        base.set_weights(
-            [
-                ours.reshape(kept.shape)
-                for ours, kept in zip(published.get_weights(), base.weights, strict=True)
-            ]
-        )
+        pairs = zip(published.get_weights(), base.weights, strict=True)
+        base.set_weights([array.reshape(weight.shape) for array, weight in pairs])
         return base
 
     return construct
 
 
 def make_hub_resnet_constructor(depth: int, blocks: tuple[int, ...]) -> BaseConstructor:
-    """A ResNet with blocks of two convolutions, which keras.applications lacks, from keras-hub."""
+    """Return a constructor of a ResNet with blocks of two convolutions, from keras-hub.
+
+    keras.applications has none.
+    """
 
     def construct(weights: str | None, side: int | None) -> "keras.Model":
         try:
             from keras_hub.models import ResNetBackbone
         except ImportError:
             raise console.PlainError(
-                f"resnet{depth} needs keras-hub: pip install -r requirements-keras-hub.txt, or leave it out of --bases."
+                f"resnet{depth} needs keras-hub: pip install -r requirements-keras-hub.txt, or "
+                "leave it out of --bases."
             ) from None
 
         base = ResNetBackbone(

@@ -1,4 +1,4 @@
-"""LoadedBase: a base model, its row in BASE_MODELS, and the weights that it was given."""
+"""Define LoadedBase: a base model, its row in BASE_MODELS, and its pretrained weights."""
 
 import warnings
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class LoadedBase:
         return cls(model, BASE_MODELS[model.name])
 
     def find_tap_layers(self) -> dict[str, str]:
-        """Return the layer's name at every tap, from the pixels up."""
+        """Return the name of the layer at every tap, by the tap's name, from the pixels up."""
         return self.spec.find_taps(self.model.layers)
 
     def list_tap_names(self) -> list[str]:
@@ -63,7 +63,7 @@ class LoadedBase:
 
 
 def load_base(weights: BaseWeights) -> LoadedBase:
-    """Build a base and give it these weights.
+    """Build a base and load these weights.
 
     Raises:
         PlainError: the file does not fit the base.
@@ -85,21 +85,23 @@ def _load_model(weights: BaseWeights) -> "keras.Model":
             read_packaged_weights(model, weights.path)
             return model
         with warnings.catch_warnings():
-            # Keras only warns where a layer finds nothing in the file.
+            # Keras only warns if the file holds nothing for a layer.
             warnings.simplefilter("error", UserWarning)
             return base_models.build_base(weights.base, str(weights.path))
     except (OSError, ValueError, KeyError, IndexError, UserWarning) as error:
         reason = " ".join(str(error).split())[:200]
         raise console.PlainError(
-            f"{weights.path} does not fit {weights.base}: {reason}", console.EXIT_BAD_MODEL
+            f"{weights.path} does not fit {weights.base} ({reason}). Name another file with "
+            "--weights, or delete this one if it is damaged.",
+            console.EXIT_BAD_MODEL,
         ) from None
 
 
 def _set_noise_statistics(model: "keras.Model") -> None:
     """Give every BatchNormalization the statistics of noise.
 
-    Without them no image gets through random weights: the activations of MobileNetV2 would fall
-    from 0.1 behind the first layer to 2e-12 behind the last one.
+    Without them no signal passes random weights: the activations of MobileNetV2 would fall from
+    0.1 after the first layer to 2e-12 after the last one.
     """
     import keras
 

@@ -1,11 +1,11 @@
-"""Where the blocks of each base end: the name of the layer at every boundary, from the pixels up.
+"""Find the layer at every block boundary of a base, by the boundary's name, from the pixels up.
 
 A boundary is a cut: everything above it depends on the output of that one layer. Features are
-pooled there, and fine-tuning starts from activations that were kept there.
+pooled there, and fine-tuning starts from activations that were cached there.
 
-Each function is given a base's layers, and the base may have been saved, opened again, and cut at
-one of its boundaries. So a layer that Keras numbers by what else was built before is found by its
-kind, and only where its neighbours are.
+Each function takes a base's layers; the base may have been saved, loaded, and cut at one of its
+boundaries. So a layer whose name Keras numbers by what else was built before is found by its type,
+and only if its neighbours are there.
 """
 
 import re
@@ -19,14 +19,13 @@ TapLayers = dict[str, str]
 
 
 def _find_last_layers(pattern: str, layers: Sequence["keras.Layer"]) -> TapLayers:
-    """The last layer of every block, by the name that the pattern's group takes out of the layer's
-    name."""
-    found = ((re.fullmatch(pattern, layer.name), layer.name) for layer in layers)
-    return {match[1]: name for match, name in found if match}
+    """Return the last layer of every block; the pattern's group is the block's name."""
+    matches = ((re.fullmatch(pattern, layer.name), layer.name) for layer in layers)
+    return {match[1]: name for match, name in matches if match}
 
 
 def find_mobilenet_v2_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
-    """Stem, 17 inverted residual blocks (the sum where there is one, else the projection), top."""
+    """Find stem, 17 inverted residual blocks (their sum if there is one, else projection), top."""
     names = {layer.name for layer in layers}
     blocks = ["expanded_conv_project_BN"]
     blocks += [
@@ -41,18 +40,19 @@ def find_mobilenet_v2_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
 
 
 def find_mobilenet_v3_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
-    """Stem, the inverted residual blocks (15 in Large), top; Keras numbers the activations of stem
-    and top."""
-    ends = _find_last_layers(r"expanded_conv_((?:\d+_)?)(?:project_bn|add)", layers)
-    blocks = {f"block{number.rstrip('_') or 0}": name for number, name in ends.items()}
+    """Find stem, the inverted residual blocks (15 in Large), and top.
+
+    Keras numbers the activations of stem and top.
+    """
+    last_layers = _find_last_layers(r"expanded_conv_((?:\d+_)?)(?:project_bn|add)", layers)
+    blocks = {f"block{number.rstrip('_') or 0}": name for number, name in last_layers.items()}
     activations = [layer.name for layer in layers if type(layer).__name__ == "Activation"]
-    whole = any(layer.name == "conv_1_bn" for layer in layers)
-    return {"stem": activations[0], **blocks, **({"top": activations[-1]} if whole else {})}
+    has_top = any(layer.name == "conv_1_bn" for layer in layers)
+    return {"stem": activations[0], **blocks, **({"top": activations[-1]} if has_top else {})}
 
 
 def find_xception_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
-    """13 blocks and the top. Keras numbers the sums by what else was built before, so they are
-    found by kind."""
+    """Find 13 blocks and the top; Keras numbers the sums of the blocks."""
     sums = [layer.name for layer in layers if type(layer).__name__ == "Add"]
     return {
         "block1": "block1_conv2_act",
@@ -62,25 +62,26 @@ def find_xception_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
 
 
 def find_resnet_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
-    """Stem before its pooling, and the residual blocks."""
+    """Find the stem before its pooling, and the residual blocks."""
     return {"stem": "conv1_relu", **_find_last_layers(r"((?:conv|stack)\d_block\d+)_out", layers)}
 
 
 def find_resnet_v2_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
-    """Here the blocks activate what they read, so the stem is linear, and the top is an activation
-    alone."""
+    """Find stem, residual blocks and top.
+
+    These blocks activate their input, so the stem is linear, and the top is an activation.
+    """
     return {**find_resnet_taps(layers), "stem": "conv1_conv", "top": "post_relu"}
 
 
 def find_efficientnet_v2_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
-    """Stem, the blocks (the sum where there is one), top."""
+    """Find stem, the blocks (their sum if there is one), and top."""
     blocks = _find_last_layers(r"(block\d[a-z])_(?:project_bn|project_activation|add)", layers)
     return {"stem": "stem_activation", **blocks, "top": "top_activation"}
 
 
 def find_convnext_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
-    """Stem, the blocks of the four stages, and the normalisation at the end, which Keras
-    numbers."""
+    """Find stem, the blocks of the four stages, and the top: a normalisation that Keras numbers."""
     tops = [
         layer.name for layer in layers if re.fullmatch(r"layer_normalization(_\d+)?", layer.name)
     ]
@@ -93,10 +94,10 @@ def find_convnext_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
 
 
 def find_densenet_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
-    """Stem, dense blocks and the transitions between them, top.
+    """Find stem, dense blocks, the transitions between them, and top.
 
-    Inside a dense block every concatenation is a cut, too, but it repeats all below it: 58 taps,
-    and nothing that the end of the block does not hold.
+    Inside a dense block every concatenation is a cut, too, but the end of the block contains all
+    of them: 58 taps would add nothing.
     """
     return {
         "stem": "conv1_relu",

