@@ -1,1 +1,1 @@
-"""Search how deep to fine-tune a saved detector, and keep the result only if it helps."""
+"""Search how deep to fine-tune a saved detector; save the result only if it helps."""

@@ -1,5 +1,4 @@
-"""`python -m finetuning`: search how deep to fine-tune a saved detector, and say whether it
-helps."""
+"""`python -m finetuning`: search how deep to fine-tune a saved detector, and report if it helps."""
 
 import tyro
 

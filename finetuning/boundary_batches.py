@@ -11,36 +11,33 @@ if TYPE_CHECKING:
 
 
 def make_row_batches(
-    rows: BoundaryRows, labels: np.ndarray, views: int, size: int, seed: int | None
+    rows: BoundaryRows, labels: np.ndarray, n_views: int, batch_size: int, seed: int | None
 ) -> "keras.utils.PyDataset":
-    """Batches (inputs, labels (n, 1), weights (n,)) of every view of every image; in a new order
-    each epoch if there is a seed.
+    """Return batches (inputs, labels (n, 1), weights (n,)) of every view of every image.
 
-    Weights let both classes weigh alike.
+    With a seed they are shuffled before every epoch. Both classes get equal total weight.
     """
     import keras
 
     class Batches(keras.utils.PyDataset):
         def __init__(self):
             super().__init__()
-            self.order = np.arange(len(labels) * views)
-            self.draw = None if seed is None else np.random.default_rng(seed)
+            self.order = np.arange(len(labels) * n_views)
+            self.rng = None if seed is None else np.random.default_rng(seed)
             self.on_epoch_end()
 
         def __len__(self) -> int:
-            return -(-len(self.order) // size)
+            return -(-len(self.order) // batch_size)
 
-        def __getitem__(self, number: int):
-            part = self.order[number * size : (number + 1) * size]
-            images, view = part // views, part % views
+        def __getitem__(self, index: int):
+            batch = self.order[index * batch_size : (index + 1) * batch_size]
+            images, views = batch // n_views, batch % n_views
             y = labels[images].astype(np.float32)
-            weight = np.where(y == 1, 0.5 / labels.mean(), 0.5 / (1 - labels.mean())).astype(
-                np.float32
-            )
-            return tuple(rows[images, view]), y[:, None], weight
+            weights = np.where(y == 1, 0.5 / labels.mean(), 0.5 / (1 - labels.mean()))
+            return tuple(rows[images, views]), y[:, None], weights.astype(np.float32)
 
         def on_epoch_end(self) -> None:
-            if self.draw is not None:
-                self.draw.shuffle(self.order)
+            if self.rng is not None:
+                self.rng.shuffle(self.order)
 
     return Batches()

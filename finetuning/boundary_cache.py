@@ -1,8 +1,8 @@
-"""Activations at the boundary between frozen and opened blocks, computed once per image, view and
-depth, and kept on disk.
+"""Activations at the boundary between frozen and unfrozen blocks, computed once per image, view and
+depth, and cached on disk.
 
-What lies under the boundary is a pure function of the image. Kept in float32: with float16 the loss
-drifts away from that of the whole model by up to 9e-3 within ten steps (measured with MobileNetV2
+Everything below the boundary is a pure function of the image. Cached in float32: with float16 the
+loss drifts from that of the whole model by up to 9e-3 within ten steps (measured with MobileNetV2
 at 160 px), with float32 by 5e-5.
 """
 
@@ -11,7 +11,7 @@ import json
 import math
 import shutil
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,18 +28,19 @@ from training.features import pixels as feature_pixels
 
 FORWARD_BATCH_IMAGES = 8
 ROWS_PER_CHECKPOINT = 64
-"""Rows between two notes of how far it got; at most these are computed again after a crash."""
+"""Rows between two checkpoints; at most these are computed again after a crash."""
 
 CHECKSUM_BLOCK_BYTES = 1 << 20
-"""Bytes that are read at a time to verify what was kept."""
+"""Bytes that are read at a time to verify cached rows."""
 
+BOUNDARIES_FOLDER = "boundaries"
 PROGRESS_FILE = "rows.json"
 BOUNDARY_LAYOUT_VERSION = 1
 
 
 @dataclass(frozen=True)
 class _Progress:
-    """How many rows are done, and the CRC-32 of these in every array."""
+    """Number of finished rows, and the CRC-32 of these in every array."""
 
     rows: int
     crc32: list[int]
@@ -47,8 +48,8 @@ class _Progress:
 
 @dataclass(frozen=True)
 class BoundaryRows:
-    """Arrays of shape (images, views, ...), read from disk as they are needed, in the order of the
-    tail's inputs."""
+    """Arrays of shape (images, views, ...), read from disk on demand, in the order of the tail's
+    inputs."""
 
     arrays: list[np.ndarray]
 
@@ -61,20 +62,19 @@ def load_or_compute_rows(
     boundary: Boundary,
     folder: Path,
     records: Sequence[FaceRecord],
-    views: int,
+    n_views: int,
 ) -> tuple[BoundaryRows, int]:
-    """The boundary's arrays for these images; returns them with the number of forward passes that
-    were needed.
+    """Return the boundary's rows of these images, and the number of forward passes it took.
 
     Args:
         folder: the data set's folder.
 
     Raises:
         PlainError: an original is missing or was altered, the disk has no room, or another process
-            computes some.
+            is computing rows.
     """
-    with atomic_files.lock_folder(folder / "boundaries"):
-        return _load_or_compute_locked(parts, boundary, folder, records, views)
+    with atomic_files.lock_folder(folder / BOUNDARIES_FOLDER):
+        return _load_or_compute_locked(parts, boundary, folder, records, n_views)
 
 
 def _load_or_compute_locked(
@@ -82,103 +82,103 @@ def _load_or_compute_locked(
     boundary: Boundary,
     folder: Path,
     records: Sequence[FaceRecord],
-    views: int,
+    n_views: int,
 ) -> tuple[BoundaryRows, int]:
-    place = folder / "boundaries" / _make_cache_key(parts, boundary, records, views)
-    arrays = _open_arrays(place, boundary, len(records), views)
-    done, sums = _load_progress(place, arrays)
-    total, noted = len(records) * views, done
-    if done < total:
-        made = _compute_rows(parts, boundary, folder, records, views, done)
-        what = f"activations at {boundary.tap}" if boundary.tap else "pixels"
-        for row, values in console.track_progress(made, what, total - done):
+    cache = folder / BOUNDARIES_FOLDER / _make_cache_key(parts, boundary, records, n_views)
+    arrays = _open_arrays(cache, boundary, len(records), n_views)
+    n_cached, checksums = _load_progress(cache, arrays)
+    n_rows, n_saved = len(records) * n_views, n_cached
+    if n_cached < n_rows:
+        computed = _compute_rows(parts, boundary, folder, records, n_views, n_cached)
+        title = f"activations at {boundary.tap}" if boundary.tap else "pixels"
+        for row, values in console.track_progress(computed, title, n_rows - n_cached):
             for array, value in zip(arrays, values, strict=True):
-                array[row // views, row % views] = value
-            if (row + 1) % ROWS_PER_CHECKPOINT == 0 or row + 1 == total:
+                array[row // n_views, row % n_views] = value
+            if (row + 1) % ROWS_PER_CHECKPOINT == 0 or row + 1 == n_rows:
                 for array in arrays:
                     array.flush()
-                sums = [
-                    _update_checksum(array, noted, row + 1, found)
-                    for array, found in zip(arrays, sums, strict=True)
+                checksums = [
+                    _update_checksum(array, n_saved, row + 1, checksum)
+                    for array, checksum in zip(arrays, checksums, strict=True)
                 ]
-                noted = row + 1
-                atomic_files.write_atomically(
-                    place / PROGRESS_FILE, json.dumps({"rows": noted, "crc32": sums}).encode()
-                )
-    return BoundaryRows(arrays), total - done
+                n_saved = row + 1
+                progress = {"rows": n_saved, "crc32": checksums}
+                atomic_files.write_atomically(cache / PROGRESS_FILE, json.dumps(progress).encode())
+    return BoundaryRows(arrays), n_rows - n_cached
 
 
 def _make_cache_key(
-    parts: DetectorParts, boundary: Boundary, records: Sequence[FaceRecord], views: int
+    parts: DetectorParts, boundary: Boundary, records: Sequence[FaceRecord], n_views: int
 ) -> str:
-    model = parts.card.sha256["detector.keras"]
-    ids = [record.id for record in records]
-    parts = [
-        model,
+    key = [
+        parts.card.sha256["detector.keras"],
         boundary.tap,
-        views,
-        ids,
+        n_views,
+        [record.id for record in records],
         records[0].crop,
         canonical.CANONICALISER_VERSION,
         BOUNDARY_LAYOUT_VERSION,
+        *extractor.list_engine_versions("keras"),
     ]
-    parts += extractor.list_engine_versions("keras")
-    return f"{boundary.tap or PIXELS_ARRAY}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]}"
+    digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]
+    return f"{boundary.tap or PIXELS_ARRAY}-{digest}"
 
 
-def _load_progress(place: Path, arrays: Sequence[np.memmap]) -> tuple[int, list[int]]:
-    """Rows that an earlier run has finished, and the checksum of these in every array; none if they
-    are damaged."""
-    nothing = 0, [0] * len(arrays)
+def _load_progress(cache: Path, arrays: Sequence[np.memmap]) -> tuple[int, list[int]]:
+    """Return how many rows an earlier run has finished, and their checksum in every array; zeros
+    if they are damaged."""
+    no_progress = 0, [0] * len(arrays)
     try:
-        noted = checked_json.parse_json_as((place / PROGRESS_FILE).read_bytes(), _Progress)
+        progress = checked_json.parse_json_as((cache / PROGRESS_FILE).read_bytes(), _Progress)
     except FileNotFoundError:
-        return nothing
+        return no_progress
     except ValueError:
-        noted = _Progress(0, [])
-    if 0 < noted.rows <= math.prod(arrays[0].shape[:2]) and noted.crc32 == [
-        _update_checksum(each, 0, noted.rows) for each in arrays
+        progress = _Progress(0, [])
+    if 0 < progress.rows <= math.prod(arrays[0].shape[:2]) and progress.crc32 == [
+        _update_checksum(array, 0, progress.rows) for array in arrays
     ]:
-        return noted.rows, noted.crc32
-    console.print_warning(f"{place} is damaged; its rows are computed again.")
-    return nothing
+        return progress.rows, progress.crc32
+    console.print_warning(f"{cache} is damaged; its rows are computed again.")
+    return no_progress
 
 
-def _update_checksum(array: np.memmap, start: int, stop: int, found: int = 0) -> int:
-    """CRC-32 of rows `start` to `stop`, going on from that of the rows before: .3 s a gigabyte, .7
-    s from disk."""
-    row = array.itemsize * math.prod(array.shape[2:])
+def _update_checksum(array: np.memmap, start: int, stop: int, checksum: int = 0) -> int:
+    """Return the CRC-32 of rows `start` to `stop`, continued from that of the rows before.
+
+    It takes .3 s a gigabyte, .7 s from disk.
+    """
+    row_bytes = array.itemsize * math.prod(array.shape[2:])
     with open(array.filename, "rb") as file:
-        file.seek(array.offset + start * row)
-        left = (stop - start) * row
-        while left and (block := file.read(min(left, CHECKSUM_BLOCK_BYTES))):
-            found, left = zlib.crc32(block, found), left - len(block)
-    return found
+        file.seek(array.offset + start * row_bytes)
+        n_left = (stop - start) * row_bytes
+        while n_left and (block := file.read(min(n_left, CHECKSUM_BLOCK_BYTES))):
+            checksum, n_left = zlib.crc32(block, checksum), n_left - len(block)
+    return checksum
 
 
-def _open_arrays(place: Path, boundary: Boundary, images: int, views: int) -> list[np.memmap]:
-    """The arrays on disk; made anew if they are missing or are not what they should be."""
-    wanted = [
-        ((images, views, *shape), np.dtype(boundary.dtype), True) for shape in boundary.shapes
+def _open_arrays(cache: Path, boundary: Boundary, n_images: int, n_views: int) -> list[np.memmap]:
+    """Open the arrays on disk; create them if they are missing, damaged or of another shape."""
+    layouts = [
+        ((n_images, n_views, *shape), np.dtype(boundary.dtype), True) for shape in boundary.shapes
     ]
-    paths = [place / f"{number}.npy" for number in range(len(wanted))]
+    paths = [cache / f"{number}.npy" for number in range(len(layouts))]
     try:
         arrays = [np.lib.format.open_memmap(path, mode="r+") for path in paths]
-        if [(array.shape, array.dtype, array.flags.c_contiguous) for array in arrays] == wanted:
+        if [(array.shape, array.dtype, array.flags.c_contiguous) for array in arrays] == layouts:
             return arrays
     except Exception:  # A damaged header raises half a dozen types.
         pass
-    if (place / PROGRESS_FILE).exists():
-        console.print_warning(f"{place} is damaged; its rows are computed again.")
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
-    needed = boundary.bytes_per_row * images * views
+    if (cache / PROGRESS_FILE).exists():
+        console.print_warning(f"{cache} is damaged; its rows are computed again.")
+    shutil.rmtree(cache, ignore_errors=True)
+    cache.mkdir(parents=True)
+    needed_bytes = boundary.bytes_per_row * n_images * n_views
     feature_cache.check_free_space(
-        place, needed, "give fewer --views or a smaller --disk, which starts from the pixels"
+        cache, needed_bytes, "give fewer --views or a smaller --disk, which starts from the pixels"
     )
     return [
-        np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)
-        for path, (shape, kind, _) in zip(paths, wanted, strict=True)
+        np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        for path, (shape, dtype, _) in zip(paths, layouts, strict=True)
     ]
 
 
@@ -187,16 +187,17 @@ def _compute_rows(
     boundary: Boundary,
     folder: Path,
     records: Sequence[FaceRecord],
-    views: int,
-    done: int,
-):
-    """Yields (row, values) from row `done` on; a row is image * views + view."""
+    n_views: int,
+    start_row: int,
+) -> Iterator[tuple[int, tuple[np.ndarray, ...]]]:
+    """Yield (row, values) from `start_row` on; a row is image * n_views + view."""
     front = build_front(parts, boundary.tap) if boundary.tap else None
-    wanted = [(records[row // views], row % views) for row in range(done, len(records) * views)]
-    row = done
+    n_rows = len(records) * n_views
+    pending = [(records[row // n_views], row % n_views) for row in range(start_row, n_rows)]
+    row = start_row
     batches = [
-        wanted[start : start + FORWARD_BATCH_IMAGES]
-        for start in range(0, len(wanted), FORWARD_BATCH_IMAGES)
+        pending[start : start + FORWARD_BATCH_IMAGES]
+        for start in range(0, len(pending), FORWARD_BATCH_IMAGES)
     ]
     for _, pixels in feature_pixels.load_view_batches(folder, batches, parts.card.image_size):
         outputs = (

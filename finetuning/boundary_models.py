@@ -1,5 +1,5 @@
-"""The boundary between frozen and unfrozen blocks: where it lies, the model below it and the model
-above it."""
+"""The boundary between frozen and unfrozen blocks: choose it, build the model below it (the front)
+and the model above it (the tail)."""
 
 import math
 from collections.abc import Sequence
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 PIXELS_ARRAY, FROZEN_FEATURES_ARRAY = "pixels", "frozen"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Boundary:
     """Inputs of a tail.
 
     Attributes:
-        tap: the tap that the opened blocks stand on; empty if they begin at the pixels.
-        names: of the arrays, in the order of the tail's inputs.
-        shapes: of one row of each.
+        tap: the tap below the unfrozen blocks; empty if these begin at the pixels.
+        names: names of the arrays, in the order of the tail's inputs.
+        shapes: shape of one row of each array.
         dtype: uint8 for pixels, float32 for activations.
-        pixels_reason: why the pixels were chosen; empty if they were not.
+        pixels_reason: why the pixels were chosen instead of activations; empty if they were not.
     """
 
     tap: str
@@ -47,85 +47,86 @@ class Boundary:
 def choose_boundary(
     parts: DetectorParts, unfrozen: Sequence[Block], n_rows: int, max_gigabytes: float
 ) -> Boundary:
-    """The boundary under the opened blocks, or the pixels if it would be larger than these or than
-    `disk` gigabytes."""
+    """Choose the boundary below the unfrozen blocks; the pixels if its activations would be larger
+    than these, or larger than `max_gigabytes` in all."""
     side = parts.card.image_size
-    pixels = Boundary("", (PIXELS_ARRAY,), ((side, side, 3),), "uint8")
+    pixels = Boundary(tap="", names=(PIXELS_ARRAY,), shapes=((side, side, 3),), dtype="uint8")
     below = unfrozen[-1].tap_below
     if not below:
         return pixels
     columns = assembly.list_member_columns(parts.members)
-    shown = list(dict.fromkeys(column.base_input for column in columns))
+    base_inputs = list(dict.fromkeys(column.base_input for column in columns))
     front = build_front(parts, below)
     names = [
-        *(f"{below} of the {signal} at {size}" for size, signal in shown),
+        *(f"{below} of the {signal} at {size}" for size, signal in base_inputs),
         FROZEN_FEATURES_ARRAY,
     ]
     shapes = [tuple(output.shape[1:]) for output in front.outputs]
-    found = Boundary(below, tuple(names[: len(shapes)]), tuple(shapes), "float32")
-    activations, gigabytes = (
-        4 * sum(math.prod(shape) for shape in shapes[: len(shown)]),
-        found.bytes_per_row * n_rows / 1e9,
+    boundary = Boundary(
+        tap=below, names=tuple(names[: len(shapes)]), shapes=tuple(shapes), dtype="float32"
     )
-    if activations > 4 * side * side * 3:
-        return replace(
-            pixels,
-            pixels_reason=f"activations under {unfrozen[-1].name} exceed the pixels ({activations / 1e3:.0f} kB a view)",
-        )
+    activation_bytes = 4 * sum(math.prod(shape) for shape in shapes[: len(base_inputs)])
+    gigabytes = boundary.bytes_per_row * n_rows / 1e9
+    activations = f"activations below {unfrozen[-1].name}"
+    if activation_bytes > 4 * side * side * 3:
+        kilobytes = activation_bytes / 1e3
+        reason = f"{activations} exceed the pixels ({kilobytes:.0f} kB a view)"
+        return replace(pixels, pixels_reason=reason)
     if gigabytes > max_gigabytes:
-        return replace(
-            pixels,
-            pixels_reason=f"activations under {unfrozen[-1].name} take {gigabytes:.1f} GB, over --disk {max_gigabytes:g}",
-        )
-    return found
+        reason = f"{activations} take {gigabytes:.1f} GB, over --disk {max_gigabytes:g}"
+        return replace(pixels, pixels_reason=reason)
+    return boundary
 
 
 def split_columns(parts: DetectorParts, tap: str) -> tuple[list[Column], list[Column]]:
-    """The columns whose taps lie at or under the boundary, and those above it."""
+    """Return the columns whose taps lie at or below the boundary, and those above it."""
     taps = parts.base.list_tap_names()
-    under = set(taps[: taps.index(tap) + 1])
+    frozen_taps = set(taps[: taps.index(tap) + 1])
     columns = assembly.list_member_columns(parts.members)
-    return [c for c in columns if c.tap in under], [c for c in columns if c.tap not in under]
+    return (
+        [column for column in columns if column.tap in frozen_taps],
+        [column for column in columns if column.tap not in frozen_taps],
+    )
 
 
 def build_front(parts: DetectorParts, tap: str) -> "keras.Model":
-    """Pixels to the activations at the boundary, one output per input size and signal, and what
-    frozen taps contribute."""
+    """Build the model from pixels to the boundary.
+
+    One output of activations for every input size and signal, then the features of frozen taps if
+    a head reads any.
+    """
     import keras
 
     side = parts.card.image_size
     frozen, _ = split_columns(parts, tap)
     pixels = keras.Input((side, side, 3), name="pixels")
-    wanted = {tap, *(column.tap for column in frozen)}
-    taps = [each for each in parts.base.list_tap_names() if each in wanted]
-    cut = parts.base.build_tapped(taps)
-    outputs, found = [], {}
-    for shown in dict.fromkeys(
+    needed_taps = {tap, *(column.tap for column in frozen)}
+    taps = [name for name in parts.base.list_tap_names() if name in needed_taps]
+    tapped_base = parts.base.build_tapped(taps)
+    outputs, features = [], {}
+    for base_input in dict.fromkeys(
         column.base_input for column in assembly.list_member_columns(parts.members)
     ):
-        by_tap = dict(
-            zip(
-                taps,
-                cut(layout.prepare_base_input(pixels, parts.base, *shown), training=False),
-                strict=True,
-            )
-        )
+        prepared = layout.prepare_base_input(pixels, parts.base, *base_input)
+        by_tap = dict(zip(taps, tapped_base(prepared, training=False), strict=True))
         outputs.append(by_tap[tap])
-        found |= {
+        features |= {
             column: layout.pool_tap(by_tap[column.tap], column.statistic)
             for column in frozen
-            if column.base_input == shown
+            if column.base_input == base_input
         }
     return keras.Model(
         pixels,
-        [*outputs, layout.concatenate_columns(found, frozen)] if frozen else outputs,
+        [*outputs, layout.concatenate_columns(features, frozen)] if frozen else outputs,
         name="front",
     )
 
 
 def build_tail(parts: DetectorParts, boundary: Boundary) -> "keras.Model":
-    """From the boundary to the logit, (n, 1); it shares its layers with the parts's base and
-    heads."""
+    """Build the model from the boundary to the logit, (n, 1).
+
+    It shares its layers with the base and the heads of `parts`.
+    """
     import keras
 
     inputs = [
@@ -133,29 +134,30 @@ def build_tail(parts: DetectorParts, boundary: Boundary) -> "keras.Model":
     ]
     columns = assembly.list_member_columns(parts.members)
     if not boundary.tap:
-        found = layout.compute_columns(inputs[0], parts.base, columns)
-        return keras.Model(
-            inputs, assembly.compute_ensemble_logit(found, parts.members), name="tail"
-        )
+        features = layout.compute_columns(inputs[0], parts.base, columns)
+        logit = assembly.compute_ensemble_logit(features, parts.members)
+        return keras.Model(inputs, logit, name="tail")
     layers = parts.base.find_tap_layers()
-    frozen, above = split_columns(parts, boundary.tap)
-    taps = [tap for tap in layers if tap in {column.tap for column in above}]
+    frozen, unfrozen = split_columns(parts, boundary.tap)
+    taps = [tap for tap in layers if tap in {column.tap for column in unfrozen}]
     start = parts.base.model.get_layer(layers[boundary.tap]).output
     upper = keras.Model(
         start, [parts.base.model.get_layer(layers[tap]).output for tap in taps], name="upper"
     )
-    found: dict[Column, keras.KerasTensor] = {}
-    for shown, activations in zip(
+    features: dict[Column, keras.KerasTensor] = {}
+    for base_input, activations in zip(
         dict.fromkeys(column.base_input for column in columns), inputs, strict=False
     ):
-        outputs = upper(activations, training=False)
-        by_tap = dict(zip(taps, outputs, strict=True))
-        found |= {
-            c: layout.pool_tap(by_tap[c.tap], c.statistic) for c in above if c.base_input == shown
+        by_tap = dict(zip(taps, upper(activations, training=False), strict=True))
+        features |= {
+            column: layout.pool_tap(by_tap[column.tap], column.statistic)
+            for column in unfrozen
+            if column.base_input == base_input
         }
-    place = 0
+    start_column = 0
     for column in frozen:
         width = column.stop - column.start
-        found[column] = inputs[-1][:, place : place + width]
-        place += width
-    return keras.Model(inputs, assembly.compute_ensemble_logit(found, parts.members), name="tail")
+        features[column] = inputs[-1][:, start_column : start_column + width]
+        start_column += width
+    logit = assembly.compute_ensemble_logit(features, parts.members)
+    return keras.Model(inputs, logit, name="tail")

@@ -13,13 +13,13 @@ TEMPERATURE_GRID = tuple(math.exp(step / 10) for step in range(-30, 31))
 
 
 class CalibratedLoss(keras.metrics.Metric):
-    """Smallest mean log loss (nats) that dividing logits (n, 1) by a temperature gives, against
-    labels (n, 1), smoothed.
+    """The smallest mean log loss (nats) over all temperatures of logits (n, 1) against smoothed
+    labels (n, 1).
 
-    Labels are smoothed because a few dozen images are soon told apart without an error, and then
-    neither the AUC nor the plain loss ranks anything (docs/lab-notebook.md). The temperature is
-    there because a detector is calibrated before it is saved: without it, whatever was trained with
-    less smoothing than it is ranked by would lose for its confidence alone.
+    Labels are smoothed because a few dozen images are soon separated without an error, and then
+    neither the AUC nor the plain loss ranks trials (docs/lab-notebook.md). The temperature is
+    fitted because a detector is calibrated before it is saved: without it, a trial that was trained
+    with less smoothing than this metric uses would lose for its confidence alone.
     """
 
     def __init__(self, name: str = CALIBRATED_LOSS_NAME, **kwargs):

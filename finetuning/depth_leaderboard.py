@@ -36,9 +36,9 @@ def print_depth_leaderboard(result: DepthSearchResult, blocks: Sequence[Block]) 
         DEPTH_TABLE_COLUMNS,
         [_format_depth_trial(trial, blocks) for trial in ranked],
     )
-    auc = SeedSpread(tuple(trial.auc for trial in result.repeats))
+    auc_spread = SeedSpread(tuple(trial.auc for trial in result.repeats))
     console.print_message(
-        f"The best trial with {len(result.repeats)} seeds: loss {result.loss}, AUC {auc}."
+        f"The best trial with {len(result.repeats)} seeds: loss {result.loss}, AUC {auc_spread}."
     )
     changes = ", ".join(
         f"{change.block} by {change.largest:.1e}" for change in result.repeats[0].changes

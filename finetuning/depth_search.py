@@ -26,9 +26,9 @@ DEPTH_ORACLES: dict[str, type[keras_tuner.Oracle]] = {
 
 def make_depth_oracle(name: str, max_depth: int, trials: int, seed: int) -> keras_tuner.Oracle:
     """Propose every depth once, from the top down, then search as the named oracle does."""
-    kind = DEPTH_ORACLES[name]
+    oracle_class = DEPTH_ORACLES[name]
 
-    class EachDepthFirst(kind):
+    class EachDepthFirst(oracle_class):
         def populate_space(self, trial_id: str) -> dict:
             proposed = super().populate_space(trial_id)
             depth = len(self.start_order) + 1
@@ -36,14 +36,14 @@ def make_depth_oracle(name: str, max_depth: int, trials: int, seed: int) -> kera
                 proposed["values"]["depth"] = depth
             return proposed
 
-    # KerasTuner's own choice, three random trials for each hyperparameter, would leave nothing for
-    # the Bayesian part
-    more = {"num_initial_points": max(max_depth, trials // 2)} if name == "bayesian" else {}
+    # KerasTuner's default, three random trials for each hyperparameter, would leave none for the
+    # Bayesian part
+    options = {"num_initial_points": max(max_depth, trials // 2)} if name == "bayesian" else {}
     return EachDepthFirst(
         objective=keras_tuner.Objective(CALIBRATED_LOSS_NAME, "min"),
         max_trials=trials,
         seed=tuner_runs.make_depth_oracle_seed(seed),
-        **more,
+        **options,
     )
 
 
@@ -75,7 +75,7 @@ class DepthSearchResult:
 
     @property
     def gain(self) -> float:
-        """Return the fall of the loss: the source detector's minus the mean of the repeats."""
+        """Return how much the loss fell: the source detector's minus the mean of the repeats."""
         return self.source.loss - self.loss.mean
 
 
@@ -83,8 +83,8 @@ def search_depths(hypermodel: DepthHyperModel, folder: Path, log_folder: Path) -
     """Run or resume the search and return its trials, the best first.
 
     Args:
-        folder, log_folder: of all searches and of their TensorBoard runs; this search gets a folder
-            of its own in each.
+        folder, log_folder: for all searches, and for their TensorBoard runs; this search gets a
+            folder of its own in each.
 
     Raises:
         PlainError: every trial failed, three in a row failed, the saved search is damaged, or the
@@ -140,12 +140,12 @@ def _make_depth_trial(trial) -> DepthTrial:
 
 def describe_depth_trial(values: Mapping[str, Any]) -> str:
     """Return the hyperparameters of a trial in a few words."""
-    numbers = (
+    return (
+        f"depth {values['depth']}, "
         f"learning rate {values['learning_rate']:.1e} {values['schedule']}, "
-        f"weight decay {values['weight_decay']:.0e}"
+        f"weight decay {values['weight_decay']:.0e}, batch {values['batch_size']}, "
+        f"smoothing {values['label_smoothing']:g}, augmentation: {values['augmentation']}"
     )
-    rest = f"batch {values['batch_size']}, smoothing {values['label_smoothing']:g}, augmentation: {values['augmentation']}"
-    return f"depth {values['depth']}, {numbers}, {rest}"
 
 
 def train_with_seeds(

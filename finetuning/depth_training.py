@@ -29,7 +29,7 @@ class DepthTrial:
         depth: number of unfrozen blocks, from the top.
         values: hyperparameters, as KerasTuner names them.
         loss, auc: on all views of the validation images; the loss is CalibratedLoss.
-        epochs: up to and including the best one.
+        epochs: number of epochs up to and including the best one.
         trainable_parameters: number of parameters that were trained.
         changes: largest weight change of every unfrozen block.
     """
@@ -94,9 +94,9 @@ def make_callbacks(values: Mapping[str, Any], log_folder: Path | None) -> list[A
         ),
     ]
     if log_folder:
-        ordered = {name: values[name] for name in ("depth", *sorted(values.keys() - {"depth"}))}
+        hparams = {name: values[name] for name in ("depth", *sorted(values.keys() - {"depth"}))}
         metrics = (f"val_{CALIBRATED_LOSS_NAME}", "val_auc")
-        callbacks.append(tensorboard_logs.make_epoch_callback(log_folder, ordered, metrics))
+        callbacks.append(tensorboard_logs.make_epoch_callback(log_folder, hparams, metrics))
     return callbacks
 
 

@@ -1,4 +1,4 @@
-"""DepthHyperModel: unfreeze the blocks above a boundary, train them in two phases, check the guard."""
+"""DepthHyperModel: unfreeze the blocks above a boundary, train in two phases, run the guard."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,11 +54,11 @@ class DepthHyperModel(keras_tuner.HyperModel):
     Args:
         data: with at least one image of each class in train and validation.
         blocks: all blocks of the base, from the top down.
-        max_depth: most blocks that a trial unfreezes.
+        max_depth: largest number of blocks that a trial unfreezes.
 
     Attributes:
         forward_passes: number of forward passes through frozen blocks so far.
-        log_folder: TensorBoard run of the next trial; None for none.
+        log_folder: TensorBoard run of the next trial; None for no logs.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class DepthHyperModel(keras_tuner.HyperModel):
         }
 
     def load_boundary_data(self, depth: int) -> BoundaryData:
-        """Return the boundary's rows at a depth, from the saved weights; computed at first use."""
+        """Return the boundary's rows at a depth, from the saved weights; computed on first use."""
         if depth not in self._boundary_data:
             current_weights = self.parts.copy_weights()
             self.parts.restore_weights()
@@ -150,25 +150,8 @@ class DepthHyperModel(keras_tuner.HyperModel):
         self.parts.restore_weights()
         self.parts.reseed_dropout(seed)
         depth = values["depth"]
-        boundary_data = self.load_boundary_data(depth)
         guard = Guard(self.blocks, depth)
-        train_batches = self._make_train_batches(boundary_data.train, values, seed)
-        if self.settings.warmup:
-            unfreeze_blocks(self.parts.base, [])
-            warm_up(model, train_batches, self.settings.warmup, values)
-        unfreeze_blocks(self.parts.base, self.blocks[:depth])
-        n_steps = len(train_batches) * self.settings.epochs
-        compile_tail(model, make_learning_rate(values, n_steps), values)
-        layers = [layer for block in self.blocks[:depth] for layer in block.layers]
-        policy = accelerators.choose_dtype_policy(self.settings.precision)
-        with accelerators.use_dtype_policy(layers, policy):
-            history = model.fit(
-                train_batches,
-                validation_data=self._make_validation_batches(boundary_data.validation),
-                epochs=self.settings.epochs,
-                verbose=0,
-                callbacks=make_callbacks(values, log_folder),
-            ).history
+        history = self._fit_tail(model, values, seed, log_folder)
         losses = get_validation_losses(history, values["learning_rate"])
         changes = guard.check(model)
         best = int(np.argmin(losses))
@@ -184,12 +167,36 @@ class DepthHyperModel(keras_tuner.HyperModel):
             changes=tuple(changes),
         )
 
+    def _fit_tail(
+        self, model: "keras.Model", values: Mapping[str, Any], seed: int, log_folder: Path | None
+    ) -> dict[str, list[float]]:
+        """Train the heads, then heads and unfrozen blocks; return the history of the latter."""
+        boundary_data = self.load_boundary_data(values["depth"])
+        train_batches = self._make_train_batches(boundary_data.train, values, seed)
+        unfrozen = self.blocks[: values["depth"]]
+        if self.settings.warmup:
+            unfreeze_blocks(self.parts.base, [])
+            warm_up(model, train_batches, self.settings.warmup, values)
+        unfreeze_blocks(self.parts.base, unfrozen)
+        n_steps = len(train_batches) * self.settings.epochs
+        compile_tail(model, make_learning_rate(values, n_steps), values)
+        layers = [layer for block in unfrozen for layer in block.layers]
+        policy = accelerators.choose_dtype_policy(self.settings.precision)
+        with accelerators.use_dtype_policy(layers, policy):
+            return model.fit(
+                train_batches,
+                validation_data=self._make_validation_batches(boundary_data.validation),
+                epochs=self.settings.epochs,
+                verbose=0,
+                callbacks=make_callbacks(values, log_folder),
+            ).history
+
     def _make_train_batches(
         self, rows: BoundaryRows, values: Mapping[str, Any], seed: int
     ) -> "keras.utils.PyDataset":
         labels = self.data.encode_labels(self.data.train)
-        views = 1 if values["augmentation"] == "none" else self.settings.views
-        return make_row_batches(rows, labels, views, values["batch_size"], seed)
+        n_views = 1 if values["augmentation"] == "none" else self.settings.views
+        return make_row_batches(rows, labels, n_views, values["batch_size"], seed)
 
     def _make_validation_batches(self, rows: BoundaryRows) -> "keras.utils.PyDataset":
         labels = self.data.encode_labels(self.data.validation)
@@ -214,21 +221,20 @@ class DepthHyperModel(keras_tuner.HyperModel):
         return logits
 
     def compute_logits(self, depth: int) -> np.ndarray:
-        """Return the logits of the validation images' view 0 with the current weights, (images,).
+        """Return the logits of view 0 of the validation images with the current weights, (images,).
 
         Args:
-            depth: that the current weights were trained with.
+            depth: the depth that the current weights were trained with.
         """
         boundary_data = self.load_boundary_data(depth)
         model = boundary_models.build_tail(self.parts, boundary_data.boundary)
-        numbers = np.arange(len(self.data.validation))
+        rows, indices = boundary_data.validation, np.arange(len(self.data.validation))
+        batches = (
+            indices[start : start + VALIDATION_BATCH_IMAGES]
+            for start in range(0, len(indices), VALIDATION_BATCH_IMAGES)
+        )
         logits = [
-            accelerators.predict_on_batch(
-                model, boundary_data.validation[batch, np.zeros_like(batch)]
-            )[0]
-            for batch in (
-                numbers[start : start + VALIDATION_BATCH_IMAGES]
-                for start in range(0, len(numbers), VALIDATION_BATCH_IMAGES)
-            )
+            accelerators.predict_on_batch(model, rows[batch, np.zeros_like(batch)])[0]
+            for batch in batches
         ]
         return np.concatenate(logits)[:, 0].astype(np.float64)

@@ -17,7 +17,7 @@ from training.run_folders import RunFolders
 
 
 def finetune_detector(settings: FinetuningSettings) -> None:
-    """Run all steps of fine-tuning; the hold-out is not read.
+    """Run all steps of fine-tuning without reading the hold-out.
 
     Raises:
         PlainError: there is no such detector or block, the data set is not the detector's own, or
@@ -57,7 +57,7 @@ def finetune_detector(settings: FinetuningSettings) -> None:
 
 
 def _make_banner(parts: DetectorParts, data: Dataset, settings: FinetuningSettings) -> str:
-    """Return and print the banner of the new detector: that of its source, and what is new."""
+    """Return and print the new detector's banner: its source's, and the warnings of this run."""
     banner = parts.card.banner
     for warning in (
         check_audit_gate(data.folder, data.records, settings.accept_shortcuts),
@@ -109,7 +109,7 @@ def load_detector_dataset(parts: DetectorParts, settings: FinetuningSettings) ->
 
 
 def describe_other_data(parts: DetectorParts, data: Dataset) -> str:
-    """Return the warning about a detector that was trained on another data set; empty if not."""
+    """Return the warning that the detector was trained on another data set; empty if it was not."""
     card = parts.card
     if manifest.compute_fingerprint(data.records) == card.dataset.fingerprint:
         return ""

@@ -31,7 +31,7 @@ SOURCE_DETECTOR_FILE = "source-detector.onnx"
 def save_finetuned_detector(
     name: str, result: DepthSearchResult, hypermodel: DepthHyperModel, banner: str
 ) -> None:
-    """Save the detector whose weights the parts of the hypermodel have now.
+    """Save the detector with the current weights of the hypermodel's parts.
 
     Args:
         banner: first sentence of every report on the detector.
@@ -72,7 +72,7 @@ def save_finetuned_detector(
 def _describe_finetuning(
     result: DepthSearchResult, hypermodel: DepthHyperModel, members: list[EnsembleMember]
 ) -> Card:
-    """Return the source detector's card with the data set, base, search and settings of now."""
+    """Return the source detector's card with data set, base, search and settings of this run."""
     card, data, best = hypermodel.parts.card, hypermodel.data, result.best
     blocks = tuple(block.name for block in hypermodel.blocks[: best.depth])
     finetuning = FinetuningDescription(
@@ -118,8 +118,8 @@ def copy_baselines(
 ) -> dict[str, BaselineDescription]:
     """Copy the source detector and its baselines; return their descriptions by name.
 
-    The hold-out report then shows before and after side by side. On another data set than the
-    source detector's, its baselines are left out: their metrics are of other images.
+    The hold-out report then shows both detectors side by side. On a data set other than the source
+    detector's, its baselines are left out: their metrics were measured on other images.
     """
     parts, records = hypermodel.parts, hypermodel.data.records
     card, baselines = parts.card, folder / BASELINES_FOLDER

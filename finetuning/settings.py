@@ -1,5 +1,5 @@
-"""FinetuningSettings: what to start from, how deep to look, how long. The docstrings are the
-`--help` texts."""
+"""FinetuningSettings: the source detector, the depth and the length of the search. The docstrings
+are the `--help` texts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +11,13 @@ from runtime import options
 from training.accelerators import Precision
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FinetuningSettings:
-    """Search how deep to fine-tune a saved detector, with KerasTuner; keep the detector as it is if
-    none of it helps.
+    """Search how deep to fine-tune a saved detector, with KerasTuner; save a new detector only if
+    that helps.
 
-    The frozen part of the base runs once per image, view and depth; trials work on the activations
-    at its upper end. A search that was interrupted carries on when the same command is given again.
+    The frozen part of the base runs once per image, view and depth; trials train on the activations
+    at its upper end. An interrupted search resumes when the same command is given again.
     """
 
     model: Annotated[Path | None, tyro.conf.Positional] = None
@@ -28,48 +28,48 @@ class FinetuningSettings:
     """Folder or name of the data set; without it, the one that the detector was trained on."""
 
     max_depth: str = "4"
-    """How far down the search may open the base: a number of blocks from the top, or the name of
+    """How deep the search may unfreeze the base: a number of blocks from the top, or the name of
     the lowest block."""
 
     trials: int = 8
-    """Settings to try: every depth once, then what looks best of depth, learning rate and its
-    schedule, weight decay, batch \
-size, label smoothing and augmentation."""
+    """Number of trials: every depth once, then the most promising depths, learning rates and their
+    schedules, weight decays, batch sizes, label smoothing and augmentation."""
 
     epochs: int = 8
-    """Most epochs of one trial after the warm-up."""
+    """Largest number of epochs of one trial after the warm-up."""
 
     warmup: int = 1
-    """Epochs in which the head alone is trained, before blocks are opened."""
+    """Epochs in which only the heads are trained, before blocks are unfrozen."""
 
     views: int = 2
-    """Views of every image: a plain one, and others with a random JPEG or rescaling history and a
-    mirror."""
+    """Views of every image: the plain one, and others with a random JPEG or rescaling history and
+    mirroring."""
 
     tuner: Literal["bayesian", "random"] = "bayesian"
     """How KerasTuner searches."""
 
     repeats: int = 3
-    """Seeds that the winner is trained with; a gain inside their spread is noise, and the detector
-    is left as it is."""
+    """Number of seeds that the best trial is trained with; a gain within their spread is noise, and
+    no detector is saved."""
 
     precision: Precision = "auto"
     """Number format of unfrozen blocks during training: auto is mixed_bfloat16 on GPUs that
     are fast with it."""
 
     disk: float = 10
-    """Most gigabytes that the activations of one depth may take; with more, training starts from
+    """Largest size of the activations of one depth, in gigabytes; above it, training starts from
     the pixels."""
 
     accept_other_data: bool = False
-    """Fine-tune on another data set than the one that the detector was trained on."""
+    """Fine-tune on a data set other than the one that the detector was trained on."""
 
     accept_shortcuts: bool = False
-    """Go on although the audit of the data set is RED; every report on the detector then says so
-    first."""
+    """Continue although the audit of the data set is RED; every report on the detector then begins
+    with that warning."""
 
     name: str = ""
-    """Name of the fine-tuned detector; without it, its parent's name and the time."""
+    """Name of the fine-tuned detector; without it, the source detector's name with "-tuned" and the
+    time."""
 
     seed: int = 0
     """Seed of the search and of the first repeat."""
@@ -89,5 +89,5 @@ size, label smoothing and augmentation."""
         )
         options.check_ranges(self, repeats=(1, 100), seed=(0, 2**31 - 1))
         if not self.disk >= 0:
-            raise ValueError(f"--disk is {self.disk}; give gigabytes, 0 or more.")
+            raise ValueError(f"--disk is {self.disk}; give a number of gigabytes, 0 or more.")
         options.check_plain_name("name", self.name, such_as="faces-2")

@@ -1,7 +1,8 @@
-"""Opens the top blocks of a base, and proves afterwards that these moved and nothing else did.
+"""Unfreeze the top blocks of a base, and check after training that they changed and no frozen
+weight did.
 
-BatchNormalization stays frozen, and with it in inference mode. To call the base with training=False
-is not enough: inside a functional model `fit` calls it with training=True all the same, and the
+BatchNormalization stays frozen, and so in inference mode. Calling the base with training=False is
+not enough: inside a functional model `fit` calls it with training=True all the same, and the
 statistics drift (Keras 3.15).
 """
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 
 class GuardError(keras_tuner.errors.FatalRuntimeError):
-    """Something else was trained than what was opened. It is a fault of the program, and no search
-    goes on over it."""
+    """Other weights were trained than the unfrozen ones. That is a bug of the program, so it ends
+    the whole search."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Block:
     """The layers between one tap and the next one below it.
 
     Attributes:
-        name: of the tap at its upper end, as BASE_MODELS names it.
+        name: name of the tap at its upper end, as in BASE_MODELS.
         tap_below: name of the tap at its lower end; empty for the lowest block, which begins at the
             pixels.
     """
@@ -42,90 +43,88 @@ class Block:
 
 
 def split_into_blocks(base: LoadedBase) -> list[Block]:
-    """The blocks of a base from the top down; of a base that was cut at its last wanted tap, those
-    that are left."""
+    """Return the blocks of a base, from the top down; of a base that was cut at its last used tap,
+    those that are left."""
     import keras
 
-    there = {layer.name for layer in base.model.layers}
-    taps = {tap: layer for tap, layer in base.find_tap_layers().items() if layer in there}
-    found, seen, below = [], set(), ""
-    for tap, layer in taps.items():
-        part = keras.Model(base.model.input, base.model.get_layer(layer).output)
+    layer_names = {layer.name for layer in base.model.layers}
+    taps = {tap: layer for tap, layer in base.find_tap_layers().items() if layer in layer_names}
+    blocks, assigned, below = [], set(), ""
+    for tap, tap_layer in taps.items():
+        part = keras.Model(base.model.input, base.model.get_layer(tap_layer).output)
         layers = [
-            one
-            for one in part.layers
-            if id(one) not in seen and not isinstance(one, keras.layers.InputLayer)
+            layer
+            for layer in part.layers
+            if id(layer) not in assigned and not isinstance(layer, keras.layers.InputLayer)
         ]
-        seen |= {id(one) for one in layers}
-        found.append(Block(tap, below, layers))
+        assigned |= {id(layer) for layer in layers}
+        blocks.append(Block(tap, below, layers))
         below = tap
-    return found[::-1]
+    return blocks[::-1]
 
 
-def parse_max_depth(wanted: str, found: Sequence[Block]) -> int:
-    """How many blocks from the top `wanted` names: a number, or the name of the lowest one.
+def parse_max_depth(text: str, blocks: Sequence[Block]) -> int:
+    """Return the number of blocks from the top: `text` is that number or the lowest block's name.
 
     Raises:
         PlainError: it is neither.
     """
-    names = [block.name for block in found]
-    if wanted.isascii() and wanted.isdigit() and int(wanted[:9]) >= 1:
-        return min(int(wanted[:9]), len(found))
-    if wanted in names:
-        return names.index(wanted) + 1
-    close = find_close_names(wanted, names, 3)
+    names = [block.name for block in blocks]
+    if text.isascii() and text.isdigit() and int(text[:9]) >= 1:
+        return min(int(text[:9]), len(blocks))
+    if text in names:
+        return names.index(text) + 1
+    close_names = find_close_names(text, names, 3)
     raise console.PlainError(
-        f"--max-depth {wanted} does not name a block of this base; give a number of blocks, or one of "
-        f"{', '.join(close or [*names[:3], '...', names[-1]])}."
+        f"--max-depth {text} does not name a block of this base; give a number of blocks, or one "
+        f"of {', '.join(close_names or [*names[:3], '...', names[-1]])}."
     )
 
 
-def unfreeze_blocks(base: LoadedBase, opened: Iterable[Block]) -> None:
-    """Freezes the base but for these blocks, and their BatchNormalization."""
+def unfreeze_blocks(base: LoadedBase, blocks: Iterable[Block]) -> None:
+    """Freeze the base except for these blocks, but freeze their BatchNormalization."""
     import keras
 
     base.model.trainable = True
-    for layer in (
-        base.model.layers
-    ):  # one by one: in a base loaded from a file the switch of the whole does not reach them
+    # every layer by itself: `base.model.trainable = False` misses layers of a base loaded from file
+    for layer in base.model.layers:
         layer.trainable = False
-    for block in opened:
+    for block in blocks:
         for layer in block.layers:
             layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
 
 
 def copy_weight(weight: "keras.Variable") -> np.ndarray:
-    """A copy of a weight's numbers."""
+    """Return a copy of the values of a weight."""
     import keras
 
     return np.copy(keras.ops.convert_to_numpy(weight))
 
 
 class Guard:
-    """Remembers every weight of a base, and tells after training what has moved.
+    """Copy every weight of a base, and check after training which ones changed.
 
     Args:
-        found: all blocks of the base.
-        opened: how many of them, from the top, are to be trained.
+        blocks: all blocks of the base, from the top down.
+        n_unfrozen: number of blocks, from the top, that will be trained.
     """
 
-    def __init__(self, found: Sequence[Block], opened: int):
-        self._blocks = found
-        self._opened = opened
+    def __init__(self, blocks: Sequence[Block], n_unfrozen: int):
+        self._blocks = blocks
+        self._n_unfrozen = n_unfrozen
         self._before = [
             [copy_weight(weight) for layer in block.layers for weight in layer.weights]
-            for block in found
+            for block in blocks
         ]
 
     def check(self, model: "keras.Model") -> list[BlockChange]:
-        """Movements of the opened blocks.
+        """Return the largest weight change of every unfrozen block.
 
         Raises:
-            GuardError: an opened block stood still or is not among the model's trainable weights; a
-                frozen block, or any BatchNormalization, moved.
+            GuardError: an unfrozen block did not change, or is not among the model's trainable
+                weights; or a frozen block, or any BatchNormalization, changed.
         """
-
-        training = {id(weight) for weight in model.trainable_weights}
+        trainable = {id(weight) for weight in model.trainable_weights}
         block_changes = []
         for number, (block, before) in enumerate(zip(self._blocks, self._before, strict=True)):
             weights = [weight for layer in block.layers for weight in layer.weights]
@@ -133,13 +132,13 @@ class Guard:
                 float(np.abs(copy_weight(weight) - old).max())
                 for weight, old in zip(weights, before, strict=True)
             ]
-            trained = [weight for weight in weights if id(weight) in training]
-            if number >= self._opened:
+            trained = [weight for weight in weights if id(weight) in trainable]
+            if number >= self._n_unfrozen:
                 _check_frozen_block(block, changes, trained)
             elif weights:
                 _check_unfrozen_block(block, weights, changes, trained)
-                count = sum(int(np.prod(weight.shape)) for weight in trained)
-                block_changes.append(BlockChange(block.name, count, max(changes)))
+                n_parameters = sum(int(np.prod(weight.shape)) for weight in trained)
+                block_changes.append(BlockChange(block.name, n_parameters, max(changes)))
         return block_changes
 
 
@@ -161,7 +160,7 @@ def _check_unfrozen_block(
             f"{len(weights)} weights and {sum(map(bool, changes))} changed. Was another model "
             "compiled than the one that was unfrozen?"
         )
-    normalisation = {
+    batch_normalisation = {
         id(weight)
         for layer in block.layers
         if isinstance(layer, keras.layers.BatchNormalization)
@@ -170,7 +169,7 @@ def _check_unfrozen_block(
     if any(
         change
         for weight, change in zip(weights, changes, strict=True)
-        if id(weight) in normalisation
+        if id(weight) in batch_normalisation
     ):
         raise GuardError(
             f"BatchNormalization of {block.name} must stay in inference mode, but changed."

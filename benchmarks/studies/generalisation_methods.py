@@ -256,7 +256,12 @@ def _build_unfrozen_detector(
     channels = next(column.stop - column.start for column in taps if column.tap == BOUNDARY_TAP)
     side = math.isqrt((activations.stop - activations.start) // channels)
     shapes = (side, side, channels), (sum(column.stop - column.start for column in frozen),)
-    boundary = Boundary(BOUNDARY_TAP, (ACTIVATIONS_TAP, FROZEN_FEATURES_ARRAY), shapes, "float32")
+    boundary = Boundary(
+        tap=BOUNDARY_TAP,
+        names=(ACTIVATIONS_TAP, FROZEN_FEATURES_ARRAY),
+        shapes=shapes,
+        dtype="float32",
+    )
     parent = DetectorParts(Path(), SimpleNamespace(), base, [EnsembleMember(taps, head, 1.0)], [])
     return UnfrozenDetector(
         boundary_models.build_tail(parent, boundary), boundary, frozen, activations

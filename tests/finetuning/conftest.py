@@ -1,4 +1,4 @@
-"""The session's toy detector taken apart, and its data set; every test gets the saved weights."""
+"""The parts of the session's toy detector, with the saved weights for every test; its data set."""
 
 from collections.abc import Iterator
 
@@ -12,15 +12,15 @@ from training.detectors.detector_parts import DetectorParts
 
 
 @pytest.fixture(scope="session")
-def read_once(workplace) -> DetectorParts:
+def session_parts(workplace) -> DetectorParts:
     return detector_parts.load_detector_parts(workplace / "saved_models" / "toy")
 
 
 @pytest.fixture
-def toy(read_once) -> Iterator[DetectorParts]:
-    read_once.restore_weights()
-    yield read_once
-    read_once.restore_weights()
+def toy(session_parts) -> Iterator[DetectorParts]:
+    session_parts.restore_weights()
+    yield session_parts
+    session_parts.restore_weights()
 
 
 @pytest.fixture

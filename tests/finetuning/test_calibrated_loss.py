@@ -1,5 +1,4 @@
-"""Trials are ranked by what calibration leaves of their loss, and not by how sure of themselves
-they were trained to be."""
+"""Trials are ranked by their loss after calibration, so that confidence alone changes nothing."""
 
 import keras
 import numpy as np
@@ -11,21 +10,22 @@ from training.calibration import compute_cross_entropy
 from training.fitting import LABEL_SMOOTHING
 
 
-def ranked(logits: np.ndarray, labels: np.ndarray, batch: int = 7) -> float:
+def compute_calibrated_loss(logits: np.ndarray, labels: np.ndarray, batch_size: int = 7) -> float:
     metric = CalibratedLoss()
-    for start in range(0, len(labels), batch):
-        part = slice(start, start + batch)
+    for start in range(0, len(labels), batch_size):
+        batch = slice(start, start + batch_size)
         metric.update_state(
-            labels[part, None].astype(np.float32), logits[part, None].astype(np.float32)
+            labels[batch, None].astype(np.float32), logits[batch, None].astype(np.float32)
         )
     return float(metric.result())
 
 
 @pytest.fixture
 def answers() -> tuple[np.ndarray, np.ndarray]:
-    draw = np.random.default_rng(0)
-    labels = draw.integers(0, 2, 60)
-    return draw.normal(2.0 * labels - 1, 1.5), labels
+    """Logits and labels."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 60)
+    return rng.normal(2.0 * labels - 1, 1.5), labels
 
 
 def test_it_is_the_smallest_loss_that_a_temperature_gives(answers):
@@ -36,18 +36,20 @@ def test_it_is_the_smallest_loss_that_a_temperature_gives(answers):
         bounds=(-3, 3),
         method="bounded",
     )
-    assert ranked(logits, labels) == pytest.approx(best.fun, rel=1e-3)
+    assert compute_calibrated_loss(logits, labels) == pytest.approx(best.fun, rel=1e-3)
     assert best.fun < 0.99 * compute_cross_entropy(logits, targets)
 
 
 def test_confidence_alone_changes_nothing_and_an_error_does(answers):
     logits, labels = answers
-    assert ranked(4 * logits, labels) == pytest.approx(ranked(logits, labels), rel=1e-3)
-    surest = np.argsort(logits * (2 * labels - 1))[-3:]
-    worse = np.where(np.isin(np.arange(60), surest), -logits, logits)
-    assert ranked(worse, labels) > ranked(logits, labels) + 0.01
+    assert compute_calibrated_loss(4 * logits, labels) == pytest.approx(
+        compute_calibrated_loss(logits, labels), rel=1e-3
+    )
+    most_confident = np.argsort(logits * (2 * labels - 1))[-3:]
+    worse = np.where(np.isin(np.arange(60), most_confident), -logits, logits)
+    assert compute_calibrated_loss(worse, labels) > compute_calibrated_loss(logits, labels) + 0.01
 
 
-def test_not_a_number_stays_one():
-    assert not np.isfinite(ranked(np.full(4, np.nan), np.array([0, 1, 0, 1])))
+def test_a_nan_stays_a_nan():
+    assert not np.isfinite(compute_calibrated_loss(np.full(4, np.nan), np.array([0, 1, 0, 1])))
     assert keras.backend.standardize_dtype(CalibratedLoss().totals.dtype) == "float32"

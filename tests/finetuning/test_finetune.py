@@ -1,4 +1,4 @@
-"""The fine-tuning command: what it prints, what it leaves, what it refuses."""
+"""The fine-tuning command: its output, its files, its errors."""
 
 import json
 import shutil
@@ -29,76 +29,72 @@ from training.detectors import detector_parts
 from training.features import pixels
 from training.head_search import tuner_runs
 
-TUNE = ("finetuning", "toy", "--trials", 2, "--epochs", 2, "--repeats", 2, "--max-depth", 2)
+COMMAND = ("finetuning", "toy", "--trials", 2, "--epochs", 2, "--repeats", 2, "--max-depth", 2)
 
 
 @pytest.fixture(scope="module")
-def tuned(workplace, tmp_path_factory) -> Path:
-    """A copy of the workplace where the toy was fine-tuned, with what the command said; its
-    hold-out was away meanwhile."""
-    folder = tmp_path_factory.mktemp("tuned") / "place"
+def finetuned(workplace, tmp_path_factory) -> Path:
+    """A copy of the workplace where the toy was fine-tuned, and the command's output; files of the
+    hold-out had other names meanwhile."""
+    folder = tmp_path_factory.mktemp("finetuned") / "workplace"
     shutil.copytree(workplace, folder)
     data = folder / "data" / "faces"
-    held = [
+    hold_out = [
         data / file
-        for face in manifest.select_accepted(manifest.read_manifest(data), "hold-out")
-        for file in (face.original, face.image)
+        for record in manifest.select_accepted(manifest.read_manifest(data), "hold-out")
+        for file in (record.original, record.image)
     ]
-    away = [(path, path.with_name(f"away-{path.name}")) for path in held]
-    assert away
-    for path, elsewhere in away:
-        path.rename(elsewhere)
-    done = run_command(*TUNE, "--name", "deeper", cwd=folder)
-    for path, elsewhere in away:
-        elsewhere.rename(path)
-    assert done.returncode == 0, done.stderr
-    (folder / "finetuning.txt").write_text(done.stdout + done.stderr)
+    hidden = [(path, path.with_name(f"away-{path.name}")) for path in hold_out]
+    assert hidden
+    for path, hidden_path in hidden:
+        path.rename(hidden_path)
+    process = run_command(*COMMAND, "--name", "deeper", cwd=folder)
+    for path, hidden_path in hidden:
+        hidden_path.rename(path)
+    assert process.returncode == 0, process.stderr
+    (folder / "finetuning.txt").write_text(process.stdout + process.stderr)
     return folder
 
 
-def said(folder: Path) -> str:
+def read_output(folder: Path) -> str:
     return " ".join((folder / "finetuning.txt").read_text().split())
 
 
-def test_depth_0_competes_and_the_verdict_is_plain(tuned):
-    text = said(tuned)
-    assert "0: unchanged" in text and "The best trial with 2 seeds: loss" in text
-    assert "Largest weight change per unfrozen block: top by" in text
-    helped = "Fine-tuning helped" in text
-    assert helped != ("Fine-tuning did not help" in text)
-    assert (tuned / "saved_models" / "deeper").exists() == helped
+def test_depth_0_competes_and_the_verdict_is_plain(finetuned):
+    output = read_output(finetuned)
+    assert "0: unchanged" in output and "The best trial with 2 seeds: loss" in output
+    assert "Largest weight change per unfrozen block: top by" in output
+    helped = "Fine-tuning helped" in output
+    assert helped != ("Fine-tuning did not help" in output)
+    assert (finetuned / "saved_models" / "deeper").exists() == helped
 
 
-def test_the_hold_out_is_not_read(tuned):
-    splits = json.loads((tuned / "data" / "faces" / "splits.json").read_text())
-    assert splits["hold_out_opened"] == []  # nor was it there, while the fixture fine-tuned
+def test_the_hold_out_is_not_read(finetuned):
+    splits = json.loads((finetuned / "data" / "faces" / "splits.json").read_text())
+    assert splits["hold_out_opened"] == []  # and its files were hidden while the fixture ran
 
 
-def test_frozen_blocks_run_once_per_depth_and_a_second_command_runs_none(tuned):
-    passes = int(
-        said(tuned).partition(" forward passes through frozen blocks")[0].rpartition(" ")[2]
-    )
-    assert passes in (136, 272)  # 68 images, 2 views, one depth or two
-    done = run_command(*TUNE, "--name", "again", cwd=tuned)
-    assert done.returncode == 0, done.stderr
+def test_frozen_blocks_run_once_per_depth_and_a_second_command_runs_none(finetuned):
+    before, _, _ = read_output(finetuned).partition(" forward passes through frozen blocks")
+    assert int(before.rpartition(" ")[2]) in (136, 272)  # 68 images, 2 views, one depth or two
+    process = run_command(*COMMAND, "--name", "again", cwd=finetuned)
+    assert process.returncode == 0, process.stderr
     assert (
-        "2 trials, 2 of them done before." in done.stderr
-        and "0 forward passes through frozen blocks" in done.stderr
+        "2 trials, 2 of them done before." in process.stderr
+        and "0 forward passes through frozen blocks" in process.stderr
     )
 
 
-def test_tensorboard_has_a_run_for_every_trial_and_every_seed(tuned):
-    logs = tuned / "logs" / "finetuning"
+def test_tensorboard_has_a_run_for_every_trial_and_every_seed(finetuned):
+    logs = finetuned / "logs" / "finetuning"
     trials = [path.parent for path in (logs / "faces-search").rglob("events.*")]
-    assert len(trials) == 2 and {path.name for path in (logs / "deeper").iterdir()} >= {
-        "seed0",
-        "seed1",
-    }
+    assert len(trials) == 2
+    assert {path.name for path in (logs / "deeper").iterdir()} >= {"seed0", "seed1"}
     assert "val_calibrated_loss" in EventAccumulator(str(trials[0])).Reload().Tags()["scalars"]
 
 
 @pytest.mark.slow
-def test_what_is_saved_loads_in_plain_keras_names_its_parent_and_is_judged_beside_it(
+def test_a_saved_detector_loads_in_plain_keras_names_its_source_and_is_validated_beside_it(
     workplace, data, toy, toy_blocks, tmp_path
 ):
     own = replace(data, folder=shutil.copytree(workplace / "data", tmp_path / "data") / "faces")
@@ -119,37 +115,29 @@ def test_what_is_saved_loads_in_plain_keras_names_its_parent_and_is_judged_besid
     )
     folder = tmp_path / "models" / "deeper"
     card = json.loads((folder / "card.json").read_text())
-    assert card["search"]["source_detector"] == "toy" and card["search"]["finetuning"][
-        "blocks"
-    ] == [
-        "top",
-        "block16",
-    ]
+    assert card["search"]["source_detector"] == "toy"
+    assert card["search"]["finetuning"]["blocks"] == ["top", "block16"]
     assert card["search"]["finetuning"]["changes"][1]["largest"] > 0
     assert set(card["baselines"]) == {"before fine-tuning: toy", *toy.card.baselines}
-    before = card["baselines"]["before fine-tuning: toy"]["metrics"]
-    assert before == {
+    assert card["baselines"]["before fine-tuning: toy"]["metrics"] == {
         name: pytest.approx(value, abs=1e-5) for name, value in asdict(toy.card.metrics).items()
     }
     assert card["base"]["note"].endswith("top, block16 fine-tuned")
     detector = keras.saving.load_model(folder / "detector.keras")
-    kept = detector.get_layer("mobilenet_v2").get_weights()
-    assert all(np.array_equal(one, other) for one, other in zip(kept, weights[0], strict=True))
+    saved = detector.get_layer("mobilenet_v2").get_weights()
+    assert all(np.array_equal(new, best) for new, best in zip(saved, weights[0], strict=True))
     assert any(
-        not np.array_equal(one, other)
-        for one, other in zip(kept, toy.saved_weights[0], strict=True)
+        not np.array_equal(new, old) for new, old in zip(saved, toy.saved_weights[0], strict=True)
     )
-    done = run_command("validation", "--saved-models", "models", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "before fine-tuning: toy" in " ".join(done.stdout.split())
+    process = run_command("validation", "--saved-models", "models", cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    assert "before fine-tuning: toy" in " ".join(process.stdout.split())
 
 
-def test_a_detector_that_is_not_there_or_was_altered_is_not_opened(workplace, tmp_path):
-    done = run_command("finetuning", "tyo", cwd=workplace)
-    assert (done.returncode, "did you mean saved_models/toy?" in " ".join(done.stderr.split())) == (
-        8,
-        True,
-    ), done.stderr
+def test_a_missing_or_altered_detector_is_not_opened(workplace, tmp_path):
+    process = run_command("finetuning", "tyo", cwd=workplace)
+    assert process.returncode == 8, process.stderr
+    assert "did you mean saved_models/toy?" in " ".join(process.stderr.split())
     shutil.copytree(workplace / "saved_models" / "toy", tmp_path / "toy")
     with (tmp_path / "toy" / "detector.keras").open("ab") as file:
         file.write(b"more")
@@ -157,9 +145,7 @@ def test_a_detector_that_is_not_there_or_was_altered_is_not_opened(workplace, tm
         detector_parts.load_detector_parts(tmp_path / "toy")
 
 
-def test_another_data_set_than_the_detectors_own_is_refused_unless_that_is_accepted(
-    workplace, toy, tmp_path
-):
+def test_a_data_set_other_than_the_detectors_own_must_be_accepted(workplace, toy, tmp_path):
     shutil.copytree(workplace / "data", tmp_path / "data")
     folder = tmp_path / "data" / "faces"
     first, *rest = manifest.select_accepted(manifest.read_manifest(folder), "train")
@@ -174,7 +160,7 @@ def test_another_data_set_than_the_detectors_own_is_refused_unless_that_is_accep
     assert "may have seen images that are held out here" in finetune.describe_other_data(toy, other)
 
 
-def test_on_another_data_set_the_parents_baselines_are_left_out_and_the_parent_is_judged_anew(
+def test_on_another_data_set_the_sources_baselines_are_left_out_and_the_source_is_scored_again(
     data, toy, toy_blocks, tmp_path
 ):
     other = replace(
@@ -184,26 +170,25 @@ def test_on_another_data_set_the_parents_baselines_are_left_out_and_the_parent_i
     hypermodel.load_boundary_data(1)
     toy.restore_weights([[weight * 2 for weight in weights] for weights in toy.saved_weights])
     labels = other.encode_labels(other.validation)
-    ((name, kept),) = save_detector.copy_baselines(hypermodel, labels, tmp_path).items()
-    assert name == "before fine-tuning: toy" and [
-        path.name for path in tmp_path.rglob("*.onnx")
-    ] == ["source-detector.onnx"]
+    ((name, baseline),) = save_detector.copy_baselines(hypermodel, labels, tmp_path).items()
+    assert name == "before fine-tuning: toy"
+    assert [path.name for path in tmp_path.rglob("*.onnx")] == ["source-detector.onnx"]
     side = toy.card.image_size
-    pictures = np.stack(
+    images = np.stack(
         [pixels.load_canonical_view(data.folder, record, side, 0) for record in other.validation]
     )
-    answers = onnx_models.open_onnx(tmp_path / kept.file)(pictures.astype(np.float32))[:, 0]
-    assert asdict(kept.metrics) == {
-        name: pytest.approx(v, abs=1e-4)
-        for name, v in asdict(calibration.compute_scores(answers, labels)).items()
+    probabilities = onnx_models.open_onnx(tmp_path / baseline.file)(images.astype(np.float32))[:, 0]
+    assert asdict(baseline.metrics) == {
+        name: pytest.approx(value, abs=1e-4)
+        for name, value in asdict(calibration.compute_scores(probabilities, labels)).items()
     }
-    now = toy.copy_weights()
+    weights = toy.copy_weights()[0]
     assert all(
-        np.array_equal(one, 2 * old) for one, old in zip(now[0], toy.saved_weights[0], strict=True)
+        np.array_equal(new, 2 * old) for new, old in zip(weights, toy.saved_weights[0], strict=True)
     )
 
 
-def test_an_altered_picture_stops_it(data, toy, toy_blocks, tmp_path):
+def test_an_altered_image_stops_it(data, toy, toy_blocks, tmp_path):
     shutil.copytree(data.folder, tmp_path / "data", ignore=shutil.ignore_patterns("boundaries"))
     (tmp_path / "data" / data.train[0].original).write_bytes(encode_image(make_image(77)))
     hypermodel = DepthHyperModel(
@@ -225,66 +210,51 @@ def test_a_nan_loss_fails_the_trial_with_its_reason(data, toy, toy_blocks):
         )
 
 
-def test_a_gain_inside_the_spread_of_seeds_is_none():
-    before = DepthTrial(depth=0, values={}, loss=0.5, auc=0.9)
-    three = DepthSearchResult(
-        before,
-        [],
-        [DepthTrial(depth=1, values={}, loss=loss, auc=0.9) for loss in (0.3, 0.6, 0.45)],
-    )
-    assert (three.gain, three.loss.deviation, three.best.loss) == (
+def test_gain_and_spread_are_those_of_all_seeds():
+    source = DepthTrial(depth=0, values={}, loss=0.5, auc=0.9)
+    repeats = [DepthTrial(depth=1, values={}, loss=loss, auc=0.9) for loss in (0.3, 0.6, 0.45)]
+    result = DepthSearchResult(source, [], repeats)
+    assert (result.gain, result.loss.deviation, result.best.loss) == (
         pytest.approx(0.05),
         pytest.approx(0.15),
         0.3,
     )
-    one = DepthSearchResult(before, [], [DepthTrial(depth=1, values={}, loss=0.4, auc=0.9)])
-    assert (one.gain, one.loss.deviation) == (pytest.approx(0.1), 0)
+    one_seed = DepthSearchResult(source, [], [DepthTrial(depth=1, values={}, loss=0.4, auc=0.9)])
+    assert (one_seed.gain, one_seed.loss.deviation) == (pytest.approx(0.1), 0)
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_the_same_command_carries_on(workplace, tmp_path):
-    place = tmp_path / "place"
-    shutil.copytree(workplace, place)
-    words = (
-        "finetuning",
-        "toy",
-        "--trials",
-        4,
-        "--epochs",
-        2,
-        "--repeats",
-        1,
-        "--max-depth",
-        2,
-        "--name",
-        "deeper",
-    )
-    ready = {
-        "cwd": place,
+def test_the_same_command_resumes_a_killed_search(workplace, tmp_path):
+    folder = tmp_path / "workplace"
+    shutil.copytree(workplace, folder)
+    words = ("finetuning", "toy", "--trials", 4, "--epochs", 2, "--repeats", 1)
+    words += ("--max-depth", 2, "--name", "deeper")
+    options = {
+        "cwd": folder,
         "env": build_environment(),
         "stdout": subprocess.DEVNULL,
         "stderr": subprocess.PIPE,
         "text": True,
     }
-    with subprocess.Popen([sys.executable, "-m", *map(str, words)], **ready) as started:
-        next(line for line in started.stderr if line.startswith("trial   1/4"))
+    with subprocess.Popen([sys.executable, "-m", *map(str, words)], **options) as killed:
+        next(line for line in killed.stderr if line.startswith("trial   1/4"))
         time.sleep(0.5)
-        started.send_signal(signal.SIGKILL)
-    done = run_command(*words, cwd=place)
-    assert done.returncode == 0, done.stderr
-    assert "of them done before" in done.stderr
-    before = int(done.stderr.partition(" of them done before")[0].rpartition(" ")[2])
-    assert before + done.stderr.count("/4  calibrated_loss ") == 4
+        killed.send_signal(signal.SIGKILL)
+    process = run_command(*words, cwd=folder)
+    assert process.returncode == 0, process.stderr
+    assert "of them done before" in process.stderr
+    n_done = int(process.stderr.partition(" of them done before")[0].rpartition(" ")[2])
+    assert n_done + process.stderr.count("/4  calibrated_loss ") == 4
 
 
 @pytest.mark.slow
-def test_the_guard_is_asked_in_every_trial(data, toy, toy_blocks, monkeypatch):
+def test_the_guard_runs_in_every_trial(data, toy, toy_blocks, monkeypatch):
     hypermodel = DepthHyperModel(toy, data, toy_blocks, 1, FinetuningSettings(epochs=1))
     hp = keras_tuner.HyperParameters()
     hypermodel.build(hp)
     monkeypatch.setattr(
         "finetuning.depth_trials.unfreeze_blocks",
-        lambda base, opened: unfreezing.unfreeze_blocks(base, []),
+        lambda base, blocks: unfreezing.unfreeze_blocks(base, []),
     )
     with pytest.raises(unfreezing.GuardError, match="top was unfrozen"):
         hypermodel.train_trial(hypermodel.build_tail(1), {**hp.values, "depth": 1}, 0, None)
@@ -305,7 +275,7 @@ def test_the_same_seed_gives_the_same_result_and_another_seed_another(data, toy,
 
 
 @pytest.mark.slow
-def test_with_half_the_width_it_learns_alike_and_the_detector_keeps_the_whole(
+def test_mixed_precision_gives_a_similar_loss_and_the_detector_stays_in_float32(
     data, toy, toy_blocks
 ):
     losses = []
@@ -336,10 +306,10 @@ def test_every_depth_is_tried_before_any_is_tried_twice(name, tmp_path):
             return keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
 
         def fit(self, hp, model, *args, **kwargs):
-            tried.append(hp.get("depth"))
+            tried_depths.append(hp.get("depth"))
             return {"calibrated_loss": abs(hp.get("depth") - 3) + hp.get("learning_rate")}
 
-    tried: list[int] = []
+    tried_depths: list[int] = []
     tuner = keras_tuner.Tuner(
         depth_search.make_depth_oracle(name, 4, 12, 0),
         Depths(),
@@ -347,6 +317,6 @@ def test_every_depth_is_tried_before_any_is_tried_twice(name, tmp_path):
         project_name="search",
     )
     tuner_runs.run_tuner(tuner, tmp_path / "search")
-    assert tried[:4] == [1, 2, 3, 4] and len(tried) == 12
-    if name == "bayesian":  # KerasTuner by itself would have drawn all twelve at random
+    assert tried_depths[:4] == [1, 2, 3, 4] and len(tried_depths) == 12
+    if name == "bayesian":  # KerasTuner's default would propose all twelve at random
         assert len(tuner.oracle.gpr.X_train_) >= 6
