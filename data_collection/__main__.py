@@ -1,5 +1,5 @@
-"""`python -m data_collection`: gather real and generated faces into one data set; further commands
-help."""
+"""`python -m data_collection`: collect real and generated faces into one data set; commands
+around it."""
 
 import sys
 from collections.abc import Callable
@@ -18,16 +18,16 @@ from runtime import console
 
 COLLECT_HELP = f"""{CollectionSettings.__doc__}
 More commands: `python -m data_collection audit DATASET` tests whether anything but the face gives \
-the label away; `python -m data_collection verify DATASET` checks that no file has changed since it \
-was collected; `python -m data_collection regenerate DATASET FILE` generates one image again; \
+the label away; `python -m data_collection verify DATASET` checks that no file has changed since \
+it was collected; `python -m data_collection regenerate DATASET FILE` generates one image again; \
 `torchrun --nproc-per-node 2 -m data_collection pregenerate`, with the options of the collection, \
 lets each of two GPUs generate its share for the next collection, and \
 `python -m data_collection pregenerate-on-ray` does so on a Ray cluster; `upload` and `download` \
 copy a data set to an object store and back."""
 
 PREGENERATE_HELP = """Generate the faces of `stable-diffusion` sources before a collection, on \
-several GPUs, with one process per GPU started by torchrun or `accelerate launch`. Give the options \
-of the collection; the next collection uses the generated images."""
+several GPUs, with one process per GPU started by torchrun or `accelerate launch`. Give the \
+options of the collection; the next collection uses the generated images."""
 
 PREGENERATE_ON_RAY_HELP = """Generate the faces of `stable-diffusion` sources before a collection, \
 on the Ray cluster that RAY_ADDRESS names, or on this machine. Give the options of the collection; \

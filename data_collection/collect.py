@@ -27,106 +27,108 @@ MIN_IMAGES_PER_CLASS = 20
 
 
 def collect_dataset(settings: CollectionSettings) -> None:
-    """Gathers a data set, or carries on with one; then audits it.
+    """Collect a data set, or continue one, then audit it.
 
     Raises:
-        PlainError: a source that is none or cannot start, too few images, or settings that differ
-            from the data set's.
+        PlainError: a source is unknown or cannot start, there are too few images, or the settings
+            differ from the data set's.
     """
-    asked = parse_requested_sources(settings)
+    requested_sources = parse_requested_sources(settings)
     with atomic_files.lock_folder(settings.folder):
         known = (
             manifest.read_manifest(settings.folder)
             if manifest.manifest_path(settings.folder).exists()
             else []
         )
-        for one in asked:
-            one.source.check_request(one.request, known)
-        preflight.check_requirements(asked, known, settings.folder)
+        for requested in requested_sources:
+            requested.source.check_request(requested.request, known)
+        preflight.check_requirements(requested_sources, known, settings.folder)
         if settings.crop == "face":
-            face_detector.load_face_detector()  # before hours are spent on drawing
+            face_detector.load_face_detector()  # fail before hours are spent on generating
         known = ensure_frozen_settings(settings, known)
         remove_temp_files(settings.folder)
-        records, offered = collect_sources(asked, known, settings)
+        records, n_offered = collect_sources(requested_sources, known, settings)
         records = reject_conflicting_labels(records, settings.folder)
         check_class_sizes(records)
         records = freeze_splits(records, settings)
         pregenerated.remove_ingested(settings.folder, records)
         recipes.write_recipe(settings, something_new=len(records) > len(known))
-    print_collection_summary(records, len(records) - len(known), offered, settings)
+    print_collection_summary(records, len(records) - len(known), n_offered, settings)
     if settings.audit:
         audit_dataset(settings.folder, settings.logs, settings.seed, force=False)
 
 
 def pregenerate(settings: CollectionSettings) -> None:
-    """Draws this process's share of every Stable Diffusion source; the next collection takes the
-    pictures in."""
+    """Generate this process's share of every Stable Diffusion source, for the next collection."""
     import torch
     from accelerate import PartialState
 
     state = PartialState(cpu=not torch.cuda.is_available())
-    for one in _list_pregenerable_sources(settings):
-        count = pregenerated.generate_shard(one, state)
-        drawn = f"{count} faces drawn by process {state.process_index + 1} of {state.num_processes}"
-        console.print_message(f"{one.request.source_name}: {drawn}.")
+    for requested in _list_pregenerable_sources(settings):
+        n_faces = pregenerated.generate_shard(requested, state)
+        console.print_message(
+            f"{requested.request.source_name}: process {state.process_index + 1} of "
+            f"{state.num_processes} generated {n_faces} faces."
+        )
     state.destroy_process_group()
 
 
 def pregenerate_on_ray(settings: CollectionSettings) -> None:
-    """Draws every Stable Diffusion source on a Ray cluster; the next collection takes the pictures
-    in."""
-    for one in _list_pregenerable_sources(settings):
+    """Generate every Stable Diffusion source on a Ray cluster, for the next collection."""
+    for requested in _list_pregenerable_sources(settings):
+        n_faces = ray_generation.generate_missing_on_ray(requested)
         console.print_message(
-            f"{one.request.source_name}: {ray_generation.generate_missing_on_ray(one)} faces drawn by "
-            "the cluster."
+            f"{requested.request.source_name}: the cluster generated {n_faces} faces."
         )
 
 
 def _list_pregenerable_sources(settings: CollectionSettings) -> Iterator[RequestedSource]:
-    for one in parse_requested_sources(settings):
-        if one.source is STABLE_DIFFUSION:
-            yield one
-        elif one.label == "generated":
+    for requested in parse_requested_sources(settings):
+        if requested.source is STABLE_DIFFUSION:
+            yield requested
+        elif requested.label == "generated":
             console.print_warning(
-                f"Only stable-diffusion is drawn ahead; {one.request.source_name} is left to the "
-                "collection."
+                f"Only stable-diffusion can be pregenerated; {requested.request.source_name} is "
+                "left to the collection."
             )
 
 
 def collect_sources(
-    asked: Sequence[RequestedSource], known: Sequence[FaceRecord], settings: CollectionSettings
+    requested_sources: Sequence[RequestedSource],
+    known: Sequence[FaceRecord],
+    settings: CollectionSettings,
 ) -> tuple[list[FaceRecord], int]:
-    """Takes in one source after the other; returns all rows, and how many images were offered."""
-    records, offered, names = list(known), 0, set()
-    for source in asked:
+    """Ingest one source after the other; return all rows and the number of images offered."""
+    records, n_offered, file_names = list(known), 0, set()
+    for requested in requested_sources:
         photographs = [record for record in records if record.accepted and record.label == "real"]
-        found = source.source.list_candidates(replace(source.request, photographs=photographs))
-        if not found:
-            console.print_warning(f"{source.request.source_name} holds no files.")
-        offered += len(found)
-        names |= {PurePosixPath(face.file).name for face in found}
-        while found:
-            records += ingest_images(found, records, settings)
-            found = _retry_blank_images(found, records)
-    facts = asked[0].request.facts
-    if facts.keys() - names:
-        lost = facts.keys() - names
-        console.print_warning(
-            f"{len(lost)} rows of --facts name no file that was found, {min(lost)} for one."
+        candidates = requested.source.list_candidates(
+            replace(requested.request, photographs=photographs)
         )
-    return records, offered
+        if not candidates:
+            console.print_warning(f"{requested.request.source_name} holds no files.")
+        n_offered += len(candidates)
+        file_names |= {PurePosixPath(face.file).name for face in candidates}
+        while candidates:
+            records += ingest_images(candidates, records, settings)
+            candidates = _retry_blank_images(candidates, records)
+    unmatched = requested_sources[0].request.facts.keys() - file_names
+    if unmatched:
+        console.print_warning(
+            f"{len(unmatched)} rows of --facts match no file, for example {min(unmatched)}."
+        )
+    return records, n_offered
 
 
 def _retry_blank_images(
-    found: Sequence[CandidateFace], records: Sequence[FaceRecord]
+    candidates: Sequence[CandidateFace], records: Sequence[FaceRecord]
 ) -> list[CandidateFace]:
     """Return replacements of generated faces that came out in a single colour."""
-    reasons = {
-        (record.label, record.source, record.file): record.reason for record in records
-    }  # the last one counts
+    # Of several rows the last one counts.
+    reasons = {(record.label, record.source, record.file): record.reason for record in records}
     return [
         face.retry()
-        for face in found
+        for face in candidates
         if face.retry and reasons.get((face.label, face.source, face.file)) == SINGLE_COLOUR_REASON
     ]
 
@@ -134,59 +136,56 @@ def _retry_blank_images(
 def ensure_frozen_settings(
     settings: CollectionSettings, known: list[FaceRecord]
 ) -> list[FaceRecord]:
-    """Saves the settings of a new data set; refuses to mix others into an old one.
+    """Save the settings of a new data set, or check that they match those of an existing one.
 
-    Returns the known rows; none if nothing was accepted with other settings, because then these
-    begin anew.
+    Returns:
+        The known rows; none if no image was accepted with other settings, because then the data
+        set starts anew with these.
 
     Raises:
-        PlainError: the data set has other settings, or its file of them is missing or damaged.
+        PlainError: the data set has other settings, or settings.json is missing or damaged.
     """
-    folder, wanted = settings.folder, FrozenSettings.from_settings(settings)
+    folder, requested = settings.folder, FrozenSettings.from_settings(settings)
     if frozen_settings.settings_path(folder).exists():
         frozen = frozen_settings.read_frozen_settings(folder)
-        name = frozen.find_difference(wanted)
+        name = frozen.find_difference(requested)
         if not name:
             return known
         if any(record.accepted for record in known):
             raise console.PlainError(
                 f"{folder} was collected with --{name.replace('_', '-')} {getattr(frozen, name)}, "
-                f"not {getattr(wanted, name)}; give that, or another --dataset name."
+                f"not {getattr(requested, name)}; give that, or another --dataset name."
             )
         manifest.replace_records(folder, [])
     elif known:
         frozen_settings.read_frozen_settings(folder)  # raises: the file is missing
-    frozen_settings.write_frozen_settings(folder, wanted)
+    frozen_settings.write_frozen_settings(folder, requested)
     return []
 
 
 def check_class_sizes(records: Sequence[FaceRecord]) -> None:
-    count = Counter(record.label for record in records if record.accepted)
+    """Raise PlainError if a class has fewer than MIN_IMAGES_PER_CLASS accepted images."""
+    n_accepted = Counter(record.label for record in records if record.accepted)
     for label in manifest.LABELS:
-        if count[label] < MIN_IMAGES_PER_CLASS:
+        if n_accepted[label] < MIN_IMAGES_PER_CLASS:
             reasons = Counter(
                 r.rejection_kind for r in records if r.label == label and not r.accepted
             )
-            why = (
-                f" ({', '.join(f'{n} {reason}' for reason, n in reasons.most_common(3))})"
-                if reasons
-                else ""
-            )
+            counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
             raise console.PlainError(
-                f"Only {count[label]} {label} images were accepted{why}; at least "
-                f"{MIN_IMAGES_PER_CLASS} are needed. Add a source with "
-                f"--{label} folder:PATH; what was collected is kept."
+                f"Only {n_accepted[label]} {label} images were accepted"
+                f"{f' ({counts})' if counts else ''}; at least {MIN_IMAGES_PER_CLASS} are needed. "
+                f"Add a source with --{label} folder:PATH; collected images are kept."
             )
 
 
 def freeze_splits(records: Sequence[FaceRecord], settings: CollectionSettings) -> list[FaceRecord]:
-    """Groups the images, places the new groups, and writes splits.json, then the manifest."""
+    """Group the images, assign new groups to splits, write splits.json, then the manifest."""
     path = splits.splits_path(settings.folder)
     if not path.exists() and any(record.group for record in records):
         raise console.PlainError(
-            f"{path} is missing; restore it from a copy. It is not made anew, because it also "
-            "says how often the hold-out was "
-            "opened.",
+            f"{path} is missing; restore it from a copy. It cannot be created again, because it "
+            "also records how often the hold-out was opened.",
             console.EXIT_DISK,
         )
     frozen = (
@@ -196,22 +195,19 @@ def freeze_splits(records: Sequence[FaceRecord], settings: CollectionSettings) -
     )
     if any(record.group and record.group not in frozen.groups for record in records):
         raise console.PlainError(
-            f"{path} and manifest.jsonl are not of the same state of the data set; restore both "
-            "from one copy.",
+            f"{path} does not match manifest.jsonl. Restore both from the same backup.",
             console.EXIT_DISK,
         )
-    placed = splits.assign_splits(records, frozen)
-    written = manifest.read_manifest(settings.folder)
-    if placed != written or not path.exists():
-        splits.seal_hold_out(placed, frozen)
+    assigned = splits.assign_splits(records, frozen)
+    if assigned != manifest.read_manifest(settings.folder) or not path.exists():
+        splits.seal_hold_out(assigned, frozen)
         splits.write_splits(settings.folder, frozen)
-        manifest.replace_records(settings.folder, placed)
+        manifest.replace_records(settings.folder, assigned)
     for split in splits.SPLITS:
-        if {record.label for record in manifest.select_accepted(placed, split)} != set(
-            manifest.LABELS
-        ):
+        labels = {record.label for record in manifest.select_accepted(assigned, split)}
+        if labels != set(manifest.LABELS):
             console.print_warning(
                 f"The {split} split lacks a class: its images form too few groups. Collect more "
                 "sources."
             )
-    return placed
+    return assigned

@@ -1,4 +1,4 @@
-"""Print what a collection took in: one table row per source, and where the rejections are."""
+"""Print the result of a collection as a table, one row per source."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,49 +11,47 @@ from runtime import console
 
 
 def print_collection_summary(
-    records: Sequence[FaceRecord], new: int, offered: int, settings: CollectionSettings
+    records: Sequence[FaceRecord], n_new: int, n_offered: int, settings: CollectionSettings
 ) -> None:
-    """Prints, per source: found, accepted, rejected by reason, groups, split sizes."""
-    reasons = [
-        reason
-        for reason, _ in Counter(r.rejection_kind for r in records if not r.accepted).most_common()
-    ]
-    sources = sorted({(record.label, record.source) for record in records}, reverse=True)
-    parts = [*splits.SPLITS, splits.QUARANTINE]
-    parts = [
-        part for part in parts if part != splits.QUARANTINE or any(r.split == part for r in records)
-    ]
-    rows = []
-    for label, source in [*sources, ("", "all")]:
-        mine = [
-            record
-            for record in records
-            if source == "all" and not label or (record.label, record.source) == (label, source)
+    """Print, per source: images found, accepted, rejected by reason, groups, split sizes."""
+    reason_counts = Counter(record.rejection_kind for record in records if not record.accepted)
+    reasons = [reason for reason, _ in reason_counts.most_common()]
+    used_splits: list[str] = list(splits.SPLITS)
+    if any(record.split == splits.QUARANTINE for record in records):
+        used_splits.append(splits.QUARANTINE)
+    rows = [
+        [
+            source,
+            label,
+            *_count_images(
+                [r for r in records if (r.label, r.source) == (label, source)], reasons, used_splits
+            ),
         ]
-        kept = [record for record in mine if record.accepted]
-        refused = Counter(record.rejection_kind for record in mine if not record.accepted)
-        cells = [
-            len(mine),
-            len(kept),
-            *(refused[reason] for reason in reasons),
-            len({record.group for record in kept}),
-        ]
-        rows.append(
-            [
-                source,
-                label,
-                *cells,
-                *(sum(record.split == part for record in kept) for part in parts),
-            ]
-        )
+        for label, source in sorted({(r.label, r.source) for r in records}, reverse=True)
+    ]
+    rows.append(["all", "", *_count_images(records, reasons, used_splits)])
     console.print_table(
-        f"{settings.folder}: {new} new of {offered} images offered",
-        ["source", "label", "found", "accepted", *reasons, "groups", *parts],
+        f"{settings.folder}: {n_new} new of {n_offered} images offered",
+        ["source", "label", "found", "accepted", *reasons, "groups", *used_splits],
         rows,
     )
     console.print_message(
-        f"Every refusal and its reason is a row of {manifest.manifest_path(settings.folder)}."
+        f"The reason for every rejection is in {manifest.manifest_path(settings.folder)}."
     )
     note = recipes.read_recipe_note(settings.recipe)
     if note:
         console.print_message(note)
+
+
+def _count_images(
+    records: Sequence[FaceRecord], reasons: Sequence[str], used_splits: Sequence[str]
+) -> list[int]:
+    accepted = [record for record in records if record.accepted]
+    rejections = Counter(record.rejection_kind for record in records if not record.accepted)
+    return [
+        len(records),
+        len(accepted),
+        *(rejections[reason] for reason in reasons),
+        len({record.group for record in accepted}),
+        *(sum(record.split == split for record in accepted) for split in used_splits),
+    ]

@@ -14,14 +14,14 @@ from runtime import options
 
 @dataclass(frozen=True)
 class AuditSettings:
-    """Audits a data set again: does anything but the face give the label away? Exit code 4 if
+    """Audit a data set again: does anything but the face give the label away? Exit code 4 if
     something does (RED)."""
 
     dataset: Annotated[Path, tyro.conf.Positional]
     """Folder of the data set, such as data/faces."""
 
     logs: Path = Path("logs")
-    """Folder of TensorBoard's logs."""
+    """Folder of TensorBoard logs."""
 
     seed: int = 0
     """Random seed of the cross-validation and the bootstrap."""
@@ -32,8 +32,8 @@ class AuditSettings:
 
 @dataclass(frozen=True)
 class VerifySettings:
-    """Reads every file of a data set: is it what it was when it was collected? Lists what is not;
-    exit code 6 then."""
+    """Check that no file of a data set has changed since it was collected, and list those that
+    have. Exit code 6 if there are any."""
 
     dataset: Annotated[Path, tyro.conf.Positional]
     """Folder of the data set, such as data/faces."""
@@ -41,22 +41,22 @@ class VerifySettings:
 
 @dataclass(frozen=True)
 class UploadSettings:
-    """Copies a data set, with the features of frozen bases, to an object store; what is there
-    already is not copied again."""
+    """Copy a data set, with the features of frozen bases, to an object store. Files that are
+    already there are not copied again."""
 
     dataset: Annotated[Path, tyro.conf.Positional]
     """Folder of the data set, such as data/faces."""
 
     url: Annotated[str, tyro.conf.Positional]
-    """Where to, such as s3://bucket/faces (`pip install -r requirements-s3.txt`)."""
+    """Destination, such as s3://bucket/faces (`pip install -r requirements-s3.txt`)."""
 
 
 @dataclass(frozen=True)
 class DownloadSettings:
-    """Copies a data set from an object store; what is here already is not copied again."""
+    """Copy a data set from an object store. Files that are already here are not copied again."""
 
     url: Annotated[str, tyro.conf.Positional]
-    """Where from, such as s3://bucket/faces (`pip install -r requirements-s3.txt`)."""
+    """Origin, such as s3://bucket/faces (`pip install -r requirements-s3.txt`)."""
 
     dataset: Annotated[Path, tyro.conf.Positional]
     """Folder of the data set, such as data/faces."""
@@ -64,7 +64,7 @@ class DownloadSettings:
 
 @dataclass(frozen=True)
 class RegenerateSettings:
-    """Draws one image again, alone, from its row in the manifest."""
+    """Generate one image again, alone, from its row in the manifest."""
 
     dataset: Annotated[Path, tyro.conf.Positional]
     """Folder of the data set, such as data/faces."""
@@ -73,4 +73,4 @@ class RegenerateSettings:
     """The image's `file` in manifest.jsonl, or the beginning of its `id`."""
 
     out: Path = Path("regenerated.png")
-    """Where the picture is written."""
+    """Path of the new image."""

@@ -16,8 +16,7 @@ SINGLE_COLOUR_REASON = "single colour"
 
 @dataclass(frozen=True)
 class ExaminedImage:
-    """A row with the bytes that belong to it: the original and, if it was accepted, its canonical
-    picture."""
+    """A row with its original bytes and its canonical picture; both are empty if it is rejected."""
 
     record: FaceRecord
     original: bytes = b""
@@ -27,7 +26,11 @@ class ExaminedImage:
 def examine_image(
     face: CandidateFace, data: bytes | Exception | None, settings: CollectionSettings
 ) -> ExaminedImage:
-    """Decides about one image by itself: readable, large enough, of this world?"""
+    """Decode one image and accept it, or reject it with a reason.
+
+    Args:
+        data: the original bytes, the error that loading them raised, or None to load them here.
+    """
     facts = {name: getattr(face, name) for name in FACT_COLUMNS}
     facts |= {"attributes": dict(face.attributes), "drawn_with": dict(face.drawn_with)}
     facts |= {"label": face.label, "source": face.source, "file": face.file, "status": "rejected"}
@@ -47,9 +50,9 @@ def examine_image(
     try:
         decoded = decode.decode_face(data, settings.crop)
     except errors.UncroppableImage as error:
-        black = quality.is_single_colour(decode.decode_face(data))
+        blank = quality.is_single_colour(decode.decode_face(data))
         return ExaminedImage(
-            replace(record, reason=SINGLE_COLOUR_REASON if black else f"not one face: {error}")
+            replace(record, reason=SINGLE_COLOUR_REASON if blank else f"not one face: {error}")
         )
     except errors.UnreadableImage as error:
         return ExaminedImage(replace(record, reason=f"unreadable: {error}"))
@@ -68,7 +71,7 @@ def examine_image(
 
 
 def find_rejection_reason(face: decode.DecodedFace, settings: CollectionSettings) -> str:
-    """Why a decoded face is not accepted, in words; empty if it is."""
+    """Return why a decoded face is rejected; an empty string if it is accepted."""
     side = face.square.width
     if quality.is_single_colour(face):
         return SINGLE_COLOUR_REASON

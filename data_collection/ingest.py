@@ -1,5 +1,4 @@
-"""Ingest offered images one by one: examined, accepted or rejected with a reason,
-written, then a row."""
+"""Ingest candidate images: examine each one, write its files, then append its row."""
 
 import concurrent.futures
 import itertools
@@ -17,62 +16,59 @@ from data_collection.sources.facts_csv import FACT_COLUMNS
 from runtime import atomic_files, console
 
 INGEST_BATCH_IMAGES = 32
-"""Images between two writes of the manifest; at most these are looked at again after a crash."""
+"""Images between two writes of the manifest; at most these are examined again after a crash."""
 
 BOTH_LABELS_REASON = "both labels"
 BLANK_IMAGES_BEFORE_STOP = 16
-"""So many pictures of a drawn source, and nothing but black ones, are enough to stop."""
+"""Stop a generated source if its first images, as many as this, are all of a single colour."""
 
 
 LoadedImage = tuple[CandidateFace, bytes | Exception | None]
-"""A face with its bytes, with what went wrong instead, or with None where it is still to be
-loaded."""
+"""A candidate with its bytes, with the error that loading them raised, or with None if it is
+still to be loaded."""
 
 
 def ingest_images(
-    found: Sequence[CandidateFace], known: Sequence[FaceRecord], settings: CollectionSettings
+    candidates: Sequence[CandidateFace],
+    known: Sequence[FaceRecord],
+    settings: CollectionSettings,
 ) -> list[FaceRecord]:
-    """Examines what is not known yet, a batch at a time, and writes files first, rows after them.
+    """Examine the candidates that are not known yet, batch by batch; write files, then rows.
 
     Raises:
-        PlainError: only black pictures are drawn, or facts are told of images that are placed
-            already.
+        PlainError: a generator returns only blank images, or facts were added for images that
+            already have a split.
     """
-    names = {(record.label, record.source, record.file): record for record in known}
-    unseen = [
-        face
-        for face in found
-        if not _is_already_ingested(face, names.get((face.label, face.source, face.file)))
-    ]
-    late = [
-        face
-        for face in found
-        if face.stable and _has_new_facts(face, names.get((face.label, face.source, face.file)))
-    ]
+    record_by_name = {(record.label, record.source, record.file): record for record in known}
+    unseen, with_new_facts = [], []
+    for face in candidates:
+        record = record_by_name.get((face.label, face.source, face.file))
+        if not _is_already_ingested(face, record):
+            unseen.append(face)
+        if face.stable and _has_new_facts(face, record):
+            with_new_facts.append(face)
     new: list[FaceRecord] = []
     if unseen:
         progress = console.track_progress(
-            _iterate_new_records(unseen, known, settings, late),
+            _iterate_new_records(unseen, known, settings, with_new_facts),
             f"{unseen[0].source}: images",
             len(unseen),
         )
         for record in progress:
             if record is not None:
                 new.append(record)
-                _stop_if_all_blank(new, found)
-    if late:
+                _stop_if_all_blank(new, candidates)
+    if with_new_facts:
         raise console.PlainError(
-            f"{len(late)} images of {late[0].source} were collected before without what --facts "
-            "says of them now, "
-            f"{late[0].file} for one. Splits are frozen and cannot follow; collect anew under "
-            "another --dataset name."
+            f"{len(with_new_facts)} images of {with_new_facts[0].source} were collected before "
+            f"without the facts that --facts gives now, for example {with_new_facts[0].file}. "
+            "Splits are frozen and cannot follow; collect again under another --dataset name."
         )
     return new
 
 
 def _is_already_ingested(face: CandidateFace, record: FaceRecord | None) -> bool:
-    """Whether the face need not be loaded; one that came out black is, if it is to be drawn with
-    other settings now."""
+    """Return whether the face can be skipped; a blank one cannot if its settings have changed."""
     if not face.stable or record is None:
         return False
     return record.reason != SINGLE_COLOUR_REASON or all(
@@ -81,8 +77,10 @@ def _is_already_ingested(face: CandidateFace, record: FaceRecord | None) -> bool
 
 
 def _has_new_facts(face: CandidateFace, record: FaceRecord | None) -> bool:
-    """Whether a file's facts (drawn faces have none beside their own) are others than those it was
-    collected with."""
+    """Return whether the facts of a file differ from those that it was collected with.
+
+    Generated faces have no facts from outside.
+    """
     if record is None or not record.accepted or face.drawn_with:
         return False
     return any(
@@ -90,17 +88,16 @@ def _has_new_facts(face: CandidateFace, record: FaceRecord | None) -> bool:
     )
 
 
-def _stop_if_all_blank(new: Sequence[FaceRecord], found: Sequence[CandidateFace]) -> None:
+def _stop_if_all_blank(new: Sequence[FaceRecord], candidates: Sequence[CandidateFace]) -> None:
     if (
         len(new) == BLANK_IMAGES_BEFORE_STOP
-        and found[0].retry
+        and candidates[0].retry
         and all(record.reason == SINGLE_COLOUR_REASON for record in new)
     ):
         raise console.PlainError(
-            f"The first {BLANK_IMAGES_BEFORE_STOP} pictures by {found[0].source} came out in a "
-            "single colour: its safety checker refuses "
-            "them, or the model is broken. Give --no-safety-checker, other prompts, or another "
-            "model."
+            f"The first {BLANK_IMAGES_BEFORE_STOP} images of {candidates[0].source} came out in a "
+            "single colour: its safety checker rejects them, or the model is broken. Use "
+            "--no-safety-checker, other prompts, or another model."
         )
 
 
@@ -108,55 +105,60 @@ def _iterate_new_records(
     unseen: Sequence[CandidateFace],
     known: Sequence[FaceRecord],
     settings: CollectionSettings,
-    late: list[CandidateFace],
+    with_new_facts: list[CandidateFace],
 ) -> Iterator[FaceRecord | None]:
-    """Yields every new row, None for a row that is known; while one batch is written, the next one
-    is examined.
+    """Yield every new row, or None for a known one; write one batch while the next is examined.
 
-    What is known but has other facts now is added to `late`.
+    Append known candidates whose facts have changed to `with_new_facts`.
     """
-    keys = {record.key: record for record in known}
-    owner = {record.id: record for record in known if record.accepted}
-
-    def keep(
-        batch: list[tuple[CandidateFace, concurrent.futures.Future]],
-    ) -> list[FaceRecord | None]:
-        rows: list[FaceRecord | None] = []
-        for face, examining in batch:
-            one = examining.result()
-            there = keys.get(one.record.key)
-            if there and _has_new_facts(face, there):
-                late.append(face)
-            if there and there.original and not _has_image_files(there, settings.folder):
-                _write_image_files(one, settings.folder)
-            rows.append(
-                None
-                if there
-                else _write_image_files(_reject_duplicate(one, owner), settings.folder)
-            )
-        new = [row for row in rows if row]
-        manifest.flush_parent_folders(settings.folder, new)
-        manifest.append_records(settings.folder, new)
-        return rows
+    known_by_key = {record.key: record for record in known}
+    accepted_by_id = {record.id: record for record in known if record.accepted}
+    state = known_by_key, accepted_by_id, with_new_facts, settings.folder
 
     with (
         concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as cores,
         concurrent.futures.ThreadPoolExecutor(1) as writer,
     ):
-        waiting: concurrent.futures.Future | None = None
+        pending: concurrent.futures.Future | None = None
         for batch in _iterate_batches(unseen):
-            examining = [
+            examinations = [
                 (face, cores.submit(examine_image, face, data, settings)) for face, data in batch
             ]
-            if waiting:
-                yield from waiting.result()
-            waiting = writer.submit(keep, examining)
-        yield from waiting.result() if waiting else ()
+            if pending:
+                yield from pending.result()
+            pending = writer.submit(_write_batch, examinations, *state)
+        yield from pending.result() if pending else ()
+
+
+def _write_batch(
+    batch: Sequence[tuple[CandidateFace, concurrent.futures.Future]],
+    known_by_key: dict[tuple, FaceRecord],
+    accepted_by_id: dict[str, FaceRecord],
+    with_new_facts: list[CandidateFace],
+    folder: Path,
+) -> list[FaceRecord | None]:
+    """Write the files of a batch, then its rows; see `_iterate_new_records`."""
+    rows: list[FaceRecord | None] = []
+    for face, examination in batch:
+        examined = examination.result()
+        record = known_by_key.get(examined.record.key)
+        if record is None:
+            rows.append(_write_image_files(_reject_duplicate(examined, accepted_by_id), folder))
+            continue
+        rows.append(None)
+        if _has_new_facts(face, record):
+            with_new_facts.append(face)
+        if record.original and not _has_image_files(record, folder):
+            _write_image_files(examined, folder)
+    new = [row for row in rows if row]
+    manifest.flush_parent_folders(folder, new)
+    manifest.append_records(folder, new)
+    return rows
 
 
 def _iterate_batches(unseen: Sequence[CandidateFace]) -> Iterator[list[LoadedImage]]:
-    """Batches of what lies ready; what is drawn comes one by one, so that a kill costs no more than
-    what is being drawn."""
+    """Yield stored images in batches and generated ones one by one, so that a kill costs no more
+    than the image being generated."""
     for load_many, run in itertools.groupby(unseen, key=lambda face: face.load_many):
         faces = list(run)
         if load_many:
@@ -168,66 +170,57 @@ def _iterate_batches(unseen: Sequence[CandidateFace]) -> Iterator[list[LoadedIma
             )
 
 
-def _reject_duplicate(examined: ExaminedImage, owner: dict[str, FaceRecord]) -> ExaminedImage:
-    """Rejects an exact copy of an accepted image; `owner` learns the image otherwise."""
+def _reject_duplicate(
+    examined: ExaminedImage, accepted_by_id: dict[str, FaceRecord]
+) -> ExaminedImage:
+    """Reject an exact copy of an accepted image; add any other image to `accepted_by_id`."""
     record = examined.record
     if not record.accepted:
         return examined
-    first = owner.setdefault(record.id, record)
+    first = accepted_by_id.setdefault(record.id, record)
     if first is record:
         return examined
-    if first.label != record.label:
-        return ExaminedImage(
-            replace(
-                record,
-                status="rejected",
-                reason=f"{BOTH_LABELS_REASON}: also {first.source}/{first.file}",
-            )
-        )
-    return ExaminedImage(
-        replace(record, status="rejected", reason=f"duplicate of {first.source}/{first.file}")
-    )
+    name = f"{first.source}/{first.file}"
+    same_label = first.label == record.label
+    reason = f"duplicate of {name}" if same_label else f"{BOTH_LABELS_REASON}: also {name}"
+    return ExaminedImage(replace(record, status="rejected", reason=reason))
 
 
 def reject_conflicting_labels(records: Sequence[FaceRecord], folder: Path) -> list[FaceRecord]:
-    """Takes out images that are offered under both labels: at least one of the two is wrong, and
-    nobody knows which."""
-    others = {
+    """Reject images that were offered under both labels: one of the two is wrong, but which one
+    is unknown."""
+    copies = {
         record.id: record for record in records if record.reason.startswith(BOTH_LABELS_REASON)
     }
-    doubtful = [record for record in records if record.accepted and record.id in others]
-    if not doubtful:
+    conflicting = [record for record in records if record.accepted and record.id in copies]
+    if not conflicting:
         return list(records)
-    one, other = doubtful[0], others[doubtful[0].id]
+    first, copy = conflicting[0], copies[conflicting[0].id]
     console.print_warning(
-        f"{len(doubtful)} images have both labels and are left out, {one.source}/{one.file} and "
-        f"{other.source}/{other.file} "
-        "for one. If a folder was given under the wrong label, collect anew under another "
-        "--dataset name."
+        f"{len(conflicting)} images have both labels and are left out, for example "
+        f"{first.source}/{first.file} and {copy.source}/{copy.file}. If a folder was given under "
+        "the wrong label, collect again under another --dataset name."
     )
-    kept = [
-        replace(
-            record,
-            status="rejected",
-            reason=(
-                f"{BOTH_LABELS_REASON}: also {others[record.id].source}/{others[record.id].file}"
-            ),
-        )
-        if record.accepted and record.id in others
-        else record
-        for record in records
+
+    def reject(record: FaceRecord) -> FaceRecord:
+        copy = copies[record.id]
+        reason = f"{BOTH_LABELS_REASON}: also {copy.source}/{copy.file}"
+        return replace(record, status="rejected", reason=reason)
+
+    consistent = [
+        reject(record) if record.accepted and record.id in copies else record for record in records
     ]
-    manifest.replace_records(folder, kept)
-    return kept
+    manifest.replace_records(folder, consistent)
+    return consistent
 
 
 def _write_image_files(examined: ExaminedImage, folder: Path) -> FaceRecord:
     record = examined.record
     if not record.accepted:
         return record
-    place = PurePosixPath(record.label, record.id[:2], record.id)
-    original = PurePosixPath("originals", place).with_suffix(_choose_suffix(record))
-    image = PurePosixPath("images", place).with_suffix(".jpg")
+    stem = PurePosixPath(record.label, record.id[:2], record.id)
+    original = PurePosixPath("originals", stem).with_suffix(_choose_suffix(record))
+    image = PurePosixPath("images", stem).with_suffix(".jpg")
     atomic_files.write_atomically(folder / original, examined.original)
     atomic_files.write_atomically(folder / image, examined.canonical)
     return replace(record, original=str(original), image=str(image))

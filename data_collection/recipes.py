@@ -1,5 +1,4 @@
-"""Recipes: options of `python -m data_collection` in a TOML file, so that a run can be repeated
-exactly."""
+"""Read and write recipes: options of `python -m data_collection` as a TOML file, to repeat a run."""
 
 import argparse
 import dataclasses
@@ -17,25 +16,29 @@ from runtime import atomic_files, console
 RECIPES_FOLDER = Path(__file__).parent / "recipes"
 """Recipes that come with the project, by name."""
 
-# What a recipe is not about: where it is run.
 OMITTED_OPTIONS = ("recipe", "data", "logs", "audit")
+"""Options that say where a recipe is run, not what it collects."""
 
 
 def parse_collection_settings(
-    words: Sequence[str], command: str = "data_collection", about: str = ""
+    arguments: Sequence[str], command: str = "data_collection", about: str = ""
 ) -> CollectionSettings:
     """Parse a command line; options of its --recipe come first, so that typed ones override or
     extend them.
 
     Args:
-        command, about: for --help.
+        arguments: the words of the command line.
+        command, about: name and description for --help.
     """
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--recipe")
-    recipe = finder.parse_known_args(words)[0].recipe
-    ready = _format_options(read_recipe(recipe), recipe) if recipe else []
+    recipe = finder.parse_known_args(arguments)[0].recipe
+    recipe_options = _format_options(read_recipe(recipe), recipe) if recipe else []
     return tyro.cli(
-        CollectionSettings, prog=f"python -m {command}", description=about, args=[*ready, *words]
+        CollectionSettings,
+        prog=f"python -m {command}",
+        description=about,
+        args=[*recipe_options, *arguments],
     )
 
 
@@ -43,7 +46,7 @@ def read_recipe(recipe: str) -> dict[str, Any]:
     """Return the values of a recipe, given by name or by path.
 
     Raises:
-        PlainError: there is no such recipe, or it is no TOML.
+        PlainError: there is no such recipe, or it is not valid TOML.
     """
     path = (
         RECIPES_FOLDER / f"{recipe}.toml"
@@ -58,7 +61,7 @@ def read_recipe(recipe: str) -> dict[str, Any]:
             f"There is no recipe {recipe}; give {names}, or the path of a TOML file."
         ) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise console.PlainError(f"{path} is no TOML file: {error}.") from None
+        raise console.PlainError(f"{path} is not a TOML file: {error}.") from None
 
 
 def read_recipe_note(recipe: str | None) -> str:
@@ -67,33 +70,33 @@ def read_recipe_note(recipe: str | None) -> str:
 
 
 def _format_options(values: dict[str, Any], recipe: str) -> list[str]:
-    words: list[str] = []
+    options: list[str] = []
     for name, value in values.items():
         option = "--" + name.replace("_", "-")
         if isinstance(value, bool):
-            words.append(option if value else "--no-" + option.removeprefix("--"))
+            options.append(option if value else "--no-" + option.removeprefix("--"))
         elif isinstance(value, dict):
             raise console.PlainError(
                 f"{recipe} has a section [{name}]; write plain lines, such as seed = 0."
             )
         elif name != "note":
-            for each in value if isinstance(value, list) else [value]:
-                words.append(f"{option}={each}")
-    return words
+            for item in value if isinstance(value, list) else [value]:
+                options.append(f"{option}={item}")
+    return options
 
 
 def write_recipe(settings: CollectionSettings, something_new: bool = True) -> None:
-    """Write this run's options: DATA/DATASET/recipe.toml, then recipe-2.toml and so on for runs
-    that added to it."""
+    """Write the options of this run to DATA/DATASET/recipe.toml; later runs that add images write
+    recipe-2.toml and so on."""
     # A JSON string, number, boolean or list of strings is TOML, too.
     lines = (
         f"{name} = {json.dumps(value, ensure_ascii=False)}\n"
         for name, value in _flatten_settings(settings).items()
     )
     text = "".join(lines).encode(errors="replace")
-    there = [path for path in settings.folder.glob("recipe*.toml")]
-    if not there or something_new and text not in [path.read_bytes() for path in there]:
-        name = f"recipe-{len(there) + 1}.toml" if there else "recipe.toml"
+    paths = list(settings.folder.glob("recipe*.toml"))
+    if not paths or something_new and text not in [path.read_bytes() for path in paths]:
+        name = f"recipe-{len(paths) + 1}.toml" if paths else "recipe.toml"
         atomic_files.write_atomically(settings.folder / name, text)
 
 
@@ -105,6 +108,6 @@ def _flatten_settings(settings: object) -> dict[str, Any]:
             values |= _flatten_settings(value)
         elif field.name not in OMITTED_OPTIONS:
             values[field.name] = (
-                [str(each) for each in value] if isinstance(value, tuple) else value
+                [str(item) for item in value] if isinstance(value, tuple) else value
             )
     return values

@@ -1,5 +1,4 @@
-"""regenerate_image(): generate one image of a data set again from its row in the manifest, and
-compare it with the stored one."""
+"""Generate one image of a data set again from its row, and compare it with the stored one."""
 
 from pathlib import Path
 
@@ -16,25 +15,25 @@ def regenerate_image(folder: Path, file: str, out: Path) -> None:
     """Write the image to `out` and print how far it is from the original.
 
     Raises:
-        PlainError: no such image, or none that can be drawn again.
+        PlainError: there is no such image, or it cannot be generated again.
     """
     records = manifest.read_manifest(folder)
     record = _find_record(records, file, folder)
     data = _regenerate_bytes(record, records, folder)
     atomic_files.write_atomically(out, data)
-    kept, again = (
-        np.asarray(decode.decode_face(one).square, dtype=int)
-        for one in (stored_images.read_original(folder, record), data)
+    stored, regenerated = (
+        np.asarray(decode.decode_face(image).square, dtype=int)
+        for image in (stored_images.read_original(folder, record), data)
     )
     console.print_message(
-        f"{out} is {record.file} drawn again; its pixels differ by {np.abs(kept - again).max()} "
-        "grey levels at most."
+        f"{out} is {record.file}, generated again; its pixels differ by at most "
+        f"{np.abs(stored - regenerated).max()} grey levels."
     )
 
 
 def _regenerate_bytes(record: FaceRecord, records: list[FaceRecord], folder: Path) -> bytes:
     photograph = next(
-        (one for one in records if one.id == record.source_image and one.original), None
+        (row for row in records if row.id == record.source_image and row.original), None
     )
     if photograph is None:
         return stable_diffusion.regenerate_from_prompt(record)
@@ -44,15 +43,15 @@ def _regenerate_bytes(record: FaceRecord, records: list[FaceRecord], folder: Pat
 
 
 def _find_record(records: list[FaceRecord], file: str, folder: Path) -> FaceRecord:
-    fitting = [
+    matches = [
         record
         for record in records
         if record.accepted and (record.file == file or record.id.startswith(file))
     ]
-    if len(fitting) != 1:
+    if len(matches) != 1:
         raise console.PlainError(
-            f"{len(fitting) or 'No'} accepted images of {folder} are called {file}; give a "
-            "`file`, or the beginning of an `id` "
-            "where several have one name, as in manifest.jsonl."
+            f"{len(matches) or 'No'} accepted images of {folder} are called {file}; give a "
+            "`file` of manifest.jsonl or, if several images have the same, the beginning of an "
+            "`id`."
         )
-    return fitting[0]
+    return matches[0]

@@ -1,4 +1,4 @@
-"""Types that all sources share: a candidate face, a request, a source and its argument COUNT@MODEL."""
+"""Types that all sources share: candidate, request, source and its argument COUNT@MODEL."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ EDIT_PREFIX = "edit:"
 
 
 class UnavailableImage(Exception):
-    """A candidate has no bytes of its own; the message says why, in words."""
+    """A candidate has no bytes; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,16 +72,16 @@ class SourceArgument:
         """Return the count, or `default` if none was written.
 
         Raises:
-            PlainError: it is not a whole number from 1 to a million, or `kind` edits nothing.
+            PlainError: it is not a whole number from 1 to a million, or `kind` cannot edit.
         """
         text = self.count_text
         if self.edit and not may_edit:
             text = EDIT_PREFIX + text
         if text and not re.fullmatch("0*[1-9][0-9]{0,5}|1000000", text):
-            shown = text if len(text) < 40 else f"{text[:40]}..."
+            excerpt = text if len(text) < 40 else f"{text[:40]}..."
             raise console.PlainError(
-                f"{kind}:{text[:80]} asks for {shown!r} faces; give a whole number up to 1000000, "
-                f"as in {kind}:400."
+                f"{kind}:{text[:80]} asks for {excerpt!r} faces; give a whole number up to "
+                f"1000000, as in {kind}:400."
             )
         return int(text or default)
 
@@ -93,7 +93,7 @@ class SourceRequest:
     Attributes:
         argument: the text after the colon; empty if there is none.
         source_name: the name that its rows get.
-        settings: those of the whole run.
+        settings: settings of the whole run.
         facts: the facts of the CSV files, by file name.
         photographs: the accepted photographs of the data set; they are collected before any
             generator starts.
@@ -112,15 +112,15 @@ class Source:
 
     Attributes:
         example: how it is written on the command line.
-        prepare: does what is slow, needs a network or is paid for (downloads a data set, writes
-            prompts); its result goes to `candidates`.
+        prepare: does the slow, online or paid work (downloads a data set, writes prompts); its
+            result goes to `candidates`.
         candidates: lists all faces in a fixed order, from the request and the result of `prepare`.
             It generates, downloads and pays for nothing; that happens in each face's `load`.
         list_requirements: what must be available before the source can start.
         make_name: the source name of its rows, made from the argument but not from the count;
             None if the name of the kind is used.
-        check_request: refuses, before anything starts, a request that cannot be served, or that
-            would mix with the known rows of the same source.
+        check_request: raises PlainError, before anything starts, for a request that cannot be
+            served or that would mix with the known rows of the same source.
     """
 
     example: str

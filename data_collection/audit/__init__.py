@@ -1,1 +1,1 @@
-"""Tests whether anything but the face gives the label away."""
+"""Test whether anything but the face gives the label away."""

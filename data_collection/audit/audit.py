@@ -1,8 +1,8 @@
 """Test whether anything but the face gives the label away, as collected and as trained.
 
-Only rows of train and validation are measured, nothing of the hold-out, not even its file facts:
-the splits deal whole groups by hash within each source, so what holds for the rest holds for the
-hold-out, which stays unopened.
+Only rows of train and validation are measured, nothing of the hold-out, not even its file facts.
+Whole groups are assigned to splits by hash within each source, so the result holds for the
+unopened hold-out too.
 """
 
 import concurrent.futures
@@ -26,15 +26,15 @@ from data_collection.audit.probes import (
     format_probes,
 )
 from data_collection.dataset import manifest, stored_images
-from data_collection.dataset.manifest import FaceRecord
+from data_collection.dataset.manifest import FaceRecord, ImageClass
 from data_collection.images import decode
 from runtime import console
 
 AuditStatus = Literal["RED", "too few", "AMBER", "GREEN"]
-"""The worst first."""
+"""From worst to best."""
 
 MAX_PLACEBO_IMAGES_PER_CLASS = 300
-"""The placebo test measures each image twice."""
+"""Limit of the placebo test, which measures each image twice."""
 
 AUDIT_BATCH_IMAGES = 32
 GENERATED_IMAGES_PHRASE = "the generated images"
@@ -70,7 +70,7 @@ class Audit:
 
     Attributes:
         status: the worst status of the Tier 1 probes "as trained" and of the placebo probes.
-        sentence: the status in words, and what to do.
+        sentence: explanation of the status, and what to do.
         as_collected: probes of the original files.
         as_trained: probes of view 0, the pixels that training sees; files are not part of them.
         placebo: one probe per class. It compares the class's images with a processing history of
@@ -78,7 +78,7 @@ class Audit:
             is the same, so anything that separates them is history that the canonicaliser left in
             the pixels.
         file_differences: facts of the files that differ between the classes, as sentences.
-        images, groups: how many were measured, by label.
+        images, groups: numbers of measured images and groups, by label.
         fingerprint: of the data set, see `manifest.compute_fingerprint`.
     """
 
@@ -94,8 +94,7 @@ class Audit:
 
 
 def run_audit(folder: Path, records: Sequence[FaceRecord], image_size: int, seed: int = 0) -> Audit:
-    """Measure every accepted image of train and validation, as collected and as training will see
-    it.
+    """Audit every accepted image of train and validation, as collected and as trained.
 
     Args:
         image_size: side of the images that training sees, in pixels.
@@ -208,16 +207,18 @@ def evaluate_probes(
 
 
 def run_placebo_test(
-    folder: Path, rows: Sequence[FaceRecord], label: str, image_size: int, seed: int
+    folder: Path, rows: Sequence[FaceRecord], label: ImageClass, image_size: int, seed: int
 ) -> ProbeResult:
-    """Give images of one class the processing histories of both classes; what separates the copies
-    is not content."""
+    """Give images of one class the processing histories of both classes, and separate the copies.
+
+    Whatever separates them is not content.
+    """
     own = [row for row in rows if row.label == label]
     others = [row for row in rows if row.label != label] or own
     random = np.random.default_rng(seed)
     chosen = [own[i] for i in random.permutation(len(own))[:MAX_PLACEBO_IMAGES_PER_CLASS]]
-    # Both copies get a history drawn at random: if only one did, the extra encoding would separate
-    # them in any data set.
+    # Both copies get a random history. If only one did, the extra encoding would separate them in
+    # any data set.
     histories = {
         row.id: (own[random.integers(len(own))], others[random.integers(len(others))])
         for row in chosen

@@ -1,4 +1,4 @@
-"""Read and write audit.json, and refuse to train on a data set whose audit is RED."""
+"""Read and write audit.json, and stop a training on a data set whose audit is RED."""
 
 import dataclasses
 import json
@@ -26,7 +26,7 @@ def read_audit(folder: Path) -> Audit | None:
     """Return the audit of a data set; None if there is none.
 
     Raises:
-        PlainError: the file is damaged. Passing over it would open the gate.
+        PlainError: the file is damaged; to ignore it would open the gate.
     """
     path = audit_path(folder)
     try:
@@ -42,8 +42,7 @@ def read_audit(folder: Path) -> Audit | None:
 
 
 def check_audit_gate(folder: Path, records: Sequence[FaceRecord], accept_shortcuts: bool) -> str:
-    """Return the note that every report of a training on this data set shows first; empty if there
-    is none.
+    """Return the note that reports of trainings on this data set begin with; may be empty.
 
     Raises:
         PlainError: with exit code 4, if the audit is RED and shortcuts are not accepted.
@@ -55,10 +54,7 @@ def check_audit_gate(folder: Path, records: Sequence[FaceRecord], accept_shortcu
             "face gives the label away."
         )
     if audit.fingerprint != manifest.compute_fingerprint(records):
-        return (
-            f"The audit of {folder} is of another state of the data set: images, groups or "
-            "splits have changed since."
-        )
+        return f"The audit of {folder} is out of date: images, groups or splits have changed since."
     if audit.status != "RED":
         return ""
     red = format_probes(

@@ -1,8 +1,7 @@
-"""Compute the features that the audit tests: of the file, of its pixels, and of what both become
-when a file is passed on.
+"""Compute the features that the audit tests: of files, of pixels, and of images with a history.
 
-Numbers of canonical pixels are computed from those pixels alone. The side of the original must not
-enter them, or the audit would find its own bookkeeping.
+Features of canonical pixels are computed from those pixels alone. The side of the original must
+not enter them, or the audit would find its own bookkeeping.
 """
 
 import io
@@ -43,28 +42,30 @@ def measure_original(
 def measure_canonical(face: DecodedFace, record: FaceRecord, size: int) -> dict[str, FeatureValues]:
     """Return features of view 0, as training sees it, by probe."""
     data = canonical.encode_canonical_jpeg(face, record.id, size)
-    seen = decode.decode_face(data)
-    weight = {"bytes": float(np.log(len(data))), "its own JPEG quality": float(seen.quality or 0)}
+    decoded = decode.decode_face(data)
     return {
-        "processing history": measure_periodic_lines(crop_grey_centre(seen.square)),
-        "file size": weight,
-        **measure_pixels(seen.square),
+        "processing history": measure_periodic_lines(crop_grey_centre(decoded.square)),
+        "file size": {
+            "bytes": float(np.log(len(data))),
+            "its own JPEG quality": float(decoded.quality or 0),
+        },
+        **measure_pixels(decoded.square),
     }
 
 
 def measure_with_history(
     face: DecodedFace, record: FaceRecord, history: FaceRecord, size: int
 ) -> FeatureValues:
-    """Return features of view 0 of a face that was first saved like the file `history`: its
-    size, its format."""
+    """Return features of view 0 of a face that was first saved with the size and the format of
+    the file `history`."""
     probes = measure_canonical(apply_history(face, history), record, size)
     names = ("processing history", "sharpness", "spectrum", "file size")
     return {name: value for probe in names for name, value in probes[probe].items()}
 
 
 def apply_history(face: DecodedFace, history: FaceRecord) -> DecodedFace:
-    """Resize the face to the other's side if that is smaller (never enlarge), then encode it in
-    the other's format."""
+    """Shrink the face to the side of the file `history` (never enlarge), then encode it in that
+    file's format."""
     square, side = face.square, min(history.width, history.height)
     if side < square.width:
         square = square.resize((side, side), Image.Resampling.LANCZOS)

@@ -1,4 +1,4 @@
-"""Find facts of the files that one class has and the other lacks, as sentences."""
+"""Find facts of the files that one class has and the other lacks."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -27,24 +27,26 @@ FILE_FACT_PHRASES = {
 
 ABSENT_FACT_VALUES = ("no", "none")
 MIN_SHARE_DIFFERENCE, MIN_EXCLUSIVE_SHARE = 0.5, 0.05
-"""A fact is reported if its shares in the two classes differ by the first, or if one class alone
-has more than the second."""
+"""A fact is reported if its shares in the two classes differ by at least the first, or if only one
+class has it and its share exceeds the second."""
 
 
 def find_file_differences(
     containers: Sequence[FeatureValues], rows: Sequence[FaceRecord]
 ) -> list[str]:
-    """Return facts of the files that one class has and the other lacks or hardly has, as
-    sentences; the clearest first."""
-    count: dict[tuple[str, str], Counter] = defaultdict(Counter)
+    """Return facts of the files that one class has and the other (almost) lacks, as sentences.
+
+    The largest difference comes first.
+    """
+    counts: dict[tuple[str, str], Counter] = defaultdict(Counter)
     total = Counter(row.label for row in rows)
     for facts, row in zip(containers, rows, strict=True):
         for name, value in facts.items():
             if isinstance(value, str) and value not in ABSENT_FACT_VALUES:
-                count[name, value][row.label] += 1
+                counts[name, value][row.label] += 1
     differences = []
-    for (name, value), found in count.items():
-        share = {label: found[label] / max(total[label], 1) for label in manifest.LABELS}
+    for (name, value), count in counts.items():
+        share = {label: count[label] / max(total[label], 1) for label in manifest.LABELS}
         more, less = sorted(manifest.LABELS, key=share.get, reverse=True)
         if share[more] - share[less] >= MIN_SHARE_DIFFERENCE or (
             share[more] > MIN_EXCLUSIVE_SHARE and not share[less]

@@ -1,4 +1,4 @@
-"""Features of the file around the pixels, from its header: format, metadata, compression, size."""
+"""Measure the file around the pixels, from its header: format, metadata, compression, size."""
 
 import hashlib
 import io
@@ -13,13 +13,10 @@ FeatureValues = dict[str, float | str]
 
 
 def measure_container(data: bytes, record: FaceRecord) -> FeatureValues:
-    """Return facts of the file around the image, from its header."""
+    """Return facts of an image file, from its header."""
     with Image.open(io.BytesIO(data), formats=decode.IMAGE_FORMATS) as image:
-        info, tables, chunks = (
-            image.info,
-            getattr(image, "quantization", None) or {},
-            _list_png_chunk_types(data),
-        )
+        info, chunks = image.info, _list_png_chunk_types(data)
+        tables = getattr(image, "quantization", None) or {}
         layers = [(layer[1], layer[2]) for layer in getattr(image, "layer", None) or ()]
         return {
             "format": record.format,
@@ -48,13 +45,13 @@ def measure_container(data: bytes, record: FaceRecord) -> FeatureValues:
 
 
 def _list_png_chunk_types(data: bytes) -> set[bytes]:
-    """Return the types of a PNG's chunks, also of those after the pixels, for which Pillow
+    """Return the types of a PNG's chunks, including those after the pixels, for which Pillow
     would have to decode it."""
-    found, place = set(), 8
-    while data.startswith(b"\x89PNG") and place + 8 <= len(data):
-        found.add(data[place + 4 : place + 8])
-        place += 12 + int.from_bytes(data[place : place + 4])
-    return found
+    types, offset = set(), 8
+    while data.startswith(b"\x89PNG") and offset + 8 <= len(data):
+        types.add(data[offset + 4 : offset + 8])
+        offset += 12 + int.from_bytes(data[offset : offset + 4])
+    return types
 
 
 def _format_yes_no(fact: bool) -> str:

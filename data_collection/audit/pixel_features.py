@@ -1,4 +1,4 @@
-"""Features of the pixels: colour, layout, border, sharpness, spectrum."""
+"""Measure the pixels: colour, layout, border, sharpness, spectrum."""
 
 import functools
 
@@ -8,8 +8,7 @@ from PIL import Image, ImageFilter
 from data_collection.audit.file_features import FeatureValues
 
 MAX_MEASURED_SIDE_PX = 512
-"""Side, in pixels, of the centre that is looked at; a trace is everywhere, and large pictures cost
-time."""
+"""Side of the measured centre, in pixels; traces are everywhere, and large images take time."""
 
 
 CELLS_PER_SIDE = 8
@@ -42,10 +41,8 @@ def crop_grey_centre(square: Image.Image) -> np.ndarray:
 
 def measure_colour(square: Image.Image) -> FeatureValues:
     small = square.resize((64, 64), Image.Resampling.BOX)
-    rgb, saturation = (
-        np.asarray(small, dtype=np.float64),
-        np.asarray(small.convert("HSV"), dtype=np.float64)[..., 1],
-    )
+    rgb = np.asarray(small, dtype=np.float64)
+    saturation = np.asarray(small.convert("HSV"), dtype=np.float64)[..., 1]
     grey = rgb.mean(axis=2)
     levels = np.percentile(grey, (5, 25, 50, 75, 95))
     return {
@@ -82,30 +79,25 @@ def measure_thumbnail(square: Image.Image) -> FeatureValues:
 
 
 def measure_border(square: Image.Image) -> FeatureValues:
-    """Measure the brightness of a thin frame in 32 pieces, and its fine contrast against what
-    lies just inside: margins, captions."""
+    """Measure the brightness of a thin frame in 32 pieces, and its fine contrast against the
+    strip just inside: margins, captions."""
     grey = np.asarray(square.convert("L"), dtype=np.float32)
-    deep = max(square.width // 32, 3)
-    found: FeatureValues = {}
-    edges = (
-        ("top", "left"),
-        ("right", "top"),
-        ("bottom", "right"),
-        ("left", "bottom"),
-    )  # as turning brings them up
+    depth = max(square.width // 32, 3)
+    features: FeatureValues = {}
+    # Edge and start of each turn, in the order in which rot90 brings them up.
+    edges = (("top", "left"), ("right", "top"), ("bottom", "right"), ("left", "bottom"))
     for turn, (edge, start) in enumerate(edges):
         turned = np.rot90(grey, turn)
         strips = [
-            np.array_split(turned[first : first + deep], CELLS_PER_SIDE, axis=1)
-            for first in (0, deep)
+            np.array_split(turned[first : first + depth], CELLS_PER_SIDE, axis=1)
+            for first in (0, depth)
         ]
         for number, (outer, inner) in enumerate(zip(*strips, strict=True), 1):
-            place = f"at the {edge}, piece {number} of {CELLS_PER_SIDE} from the {start}"
-            found[f"brightness {place}"] = float(outer.mean())
-            found[f"fine contrast {place}"] = _compute_fine_contrast(
-                outer
-            ) - _compute_fine_contrast(inner)
-    return found
+            where = f"at the {edge}, piece {number} of {CELLS_PER_SIDE} from the {start}"
+            features[f"brightness {where}"] = float(outer.mean())
+            contrast = _compute_fine_contrast(outer) - _compute_fine_contrast(inner)
+            features[f"fine contrast {where}"] = contrast
+    return features
 
 
 def _compute_fine_contrast(piece: np.ndarray) -> float:
@@ -121,9 +113,8 @@ def measure_sharpness(square: Image.Image) -> FeatureValues:
     grey = np.asarray(centre, dtype=np.float32)
     middle = grey[1:-1, 1:-1]
     laplacian = 4 * middle - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
-    small = centre.crop(
-        (0, 0, *np.minimum(centre.size, 128))
-    )  # the median filter takes longer than all the rest
+    # Small, because the median filter takes longer than all the rest.
+    small = centre.crop((0, 0, *np.minimum(centre.size, 128)))
     residual = np.asarray(small, dtype=np.float32) - np.asarray(
         small.filter(ImageFilter.MedianFilter(3)), dtype=np.float32
     )
@@ -140,7 +131,7 @@ def measure_sharpness(square: Image.Image) -> FeatureValues:
 
 
 def measure_spectrum(grey: np.ndarray) -> FeatureValues:
-    """Measure log power in radial bands, and on the diagonals against the axes."""
+    """Measure log power in radial bands, and on the diagonals relative to the axes."""
     from scipy import fft
 
     side = len(grey)
@@ -153,14 +144,14 @@ def measure_spectrum(grey: np.ndarray) -> FeatureValues:
         / np.maximum(count, 1)
         + 1
     )
-    found: FeatureValues = {
+    features: FeatureValues = {
         f"power in band {band + 1} of {SPECTRUM_BANDS}": float(level[band])
         for band in range(SPECTRUM_BANDS)
     }
-    found["power on the diagonals"] = float(
+    features["power on the diagonals"] = float(
         np.log(power[diagonal].mean() + 1) - np.log(power[axial].mean() + 1)
     )
-    return found
+    return features
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,5 +1,4 @@
-"""Probes: measure how well a few features of each image separate two classes, with an interval and
-a status."""
+"""Probes: measure how well a few features separate two classes, with an interval and a status."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,11 +18,11 @@ ProbeStatus = Literal["RED", "too few", "AMBER", "GREEN", "WARN", "reported"]
 
 MAX_CHANCE_AUC, WARNING_AUC = 0.60, 0.70
 """A Tier 1 probe is RED if the interval of its AUC lies above the first; with 80 groups of 10
-images and random labels, 95% of the AUCs lie under .558. A Tier 2 probe is worth a warning if its
+images and random labels, 95% of the AUCs lie under .558. A Tier 2 probe gives a warning if its
 interval lies above the second."""
 
 MIN_GROUPS_FOR_GREEN, MIN_IMAGES_FOR_GREEN = 20, 200
-"""Per class; with fewer, nothing is ever GREEN."""
+"""Per class; with fewer, no probe is GREEN."""
 
 CROSS_VALIDATION_FOLDS, BOOTSTRAP_RESAMPLES = 5, 300
 
@@ -47,9 +46,9 @@ class ProbeResult:
     Attributes:
         name: of the set of features.
         tier: 1, 2 or 3, see PROBE_TIERS.
-        auc: the larger of logistic regression's and of a small gradient-boosted tree's.
+        auc: the larger of the AUCs of a logistic regression and of a small gradient-boosted tree.
         low, high: its 95% interval, by a bootstrap of groups within class.
-        best_single: the feature that separates best by itself, with its direction, in words.
+        best_single: the feature that separates best by itself, with its direction, as text.
     """
 
     name: str
@@ -81,20 +80,12 @@ def evaluate_probe(
     Args:
         positive: whether an image belongs to the second class; bool, shape (images,).
         groups: group of each image; shape (images,).
-        positive_phrase: what the images of the second class are called in `best_single`.
+        positive_phrase: name of the images of the second class in `best_single`.
     """
     tier = 1 if name not in PROBE_TIERS and "history" in name else PROBE_TIERS.get(name, 3)
-    min_groups = min((len(set(groups[positive == side])) for side in (False, True)), default=0)
+    min_groups = min(len(set(groups[positive == side])) for side in (False, True))
     if min_groups < 2 * CROSS_VALIDATION_FOLDS:
-        return ProbeResult(
-            name=name,
-            tier=tier,
-            auc=0.5,
-            low=0.0,
-            high=1.0,
-            best_single="",
-            status="too few" if tier == 1 else "reported",
-        )
+        return _build_chance_result(name, tier)
     table, columns = build_feature_table(image_features)
     scores = compute_out_of_fold_scores(table, positive, groups, seed)
     resamples = resample_groups(groups, positive, seed)
@@ -102,7 +93,7 @@ def evaluate_probe(
     low, high = np.percentile(
         [compute_auc(best, positive, weights) for weights in resamples], (2.5, 97.5)
     )
-    enough = (
+    enough_data = (
         min_groups >= MIN_GROUPS_FOR_GREEN
         and min(positive.sum(), (~positive).sum()) >= MIN_IMAGES_FOR_GREEN
     )
@@ -113,18 +104,30 @@ def evaluate_probe(
         low=round(float(low), 4),
         high=round(float(high), 4),
         best_single=describe_best_column(table, columns, positive, positive_phrase),
-        status=decide_probe_status(tier, low, high, enough),
+        status=decide_probe_status(tier, low, high, enough_data),
     )
 
 
-def decide_probe_status(tier: int, low: float, high: float, enough: bool) -> ProbeStatus:
-    """Decide by the interval; little data can prove a shortcut, but never its absence, hence
-    `enough`."""
+def _build_chance_result(name: str, tier: int) -> ProbeResult:
+    """Return the result of a probe with too few groups to cross-validate."""
+    return ProbeResult(
+        name=name,
+        tier=tier,
+        auc=0.5,
+        low=0.0,
+        high=1.0,
+        best_single="",
+        status="too few" if tier == 1 else "reported",
+    )
+
+
+def decide_probe_status(tier: int, low: float, high: float, enough_data: bool) -> ProbeStatus:
+    """Decide by the interval; little data can prove a shortcut, but never its absence."""
     if tier > 1:
         return "WARN" if tier == 2 and low > WARNING_AUC else "reported"
     if low > MAX_CHANCE_AUC:
         return "RED"
-    return "too few" if not enough else "GREEN" if high <= MAX_CHANCE_AUC else "AMBER"
+    return "too few" if not enough_data else "GREEN" if high <= MAX_CHANCE_AUC else "AMBER"
 
 
 def build_feature_table(image_features: Sequence[FeatureValues]) -> tuple[np.ndarray, list[str]]:
@@ -172,12 +175,12 @@ def compute_out_of_fold_scores(
     )
     scores = [np.zeros(len(positive)) for _ in models]
     folds = StratifiedGroupKFold(CROSS_VALIDATION_FOLDS, shuffle=True, random_state=seed)
-    # On tables this small a second thread only waits for the first.
+    # On tables this small more threads only wait for each other.
     with threadpoolctl.threadpool_limits(1):
         for train, test in folds.split(table, positive, groups):
-            # A fold with more of one class is scored by models that saw less of it; without the
-            # models' base rate taken out, chance would lie under .5. (Class weights do it too, but
-            # make the tree's binning twenty times slower.)
+            # A fold with more of one class is scored by models that saw less of it. Subtract the
+            # models' base rate, or chance would lie under .5. (Class weights would do it too, but
+            # they make the tree's binning twenty times slower.)
             base_rate = positive[train].mean()
             for score, model in zip(scores, models, strict=True):
                 score[test] = model.fit(table[train], positive[train]).decision_function(

@@ -163,7 +163,7 @@ def test_an_image_under_both_labels_is_rejected_twice_and_warned_of(faces, tmp_p
         "face 001.jpeg": "both labels: also generated/same.png",
     }
     assert (
-        "1 images have both labels and are left out, real/face 001.jpeg and generated/same.png for one"
+        "1 images have both labels and are left out, for example real/face 001.jpeg and generated/same.png"
         in done.stderr
     )
 
@@ -195,7 +195,7 @@ def test_rows_of_a_csv_that_name_no_file_are_warned_of(faces, tmp_path):
     (tmp_path / "facts.csv").write_text("file,prompt\nface 000.png,a face\nface_1,a face\nshort\n")
     done = run_command(*build_collect_words(faces, "--facts", "facts.csv"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "2 rows of --facts name no file that was found" in done.stderr
+    assert "2 rows of --facts match no file" in done.stderr
 
 
 def test_a_name_that_is_no_utf_8_is_collected_like_any_other(faces, tmp_path):
@@ -249,7 +249,7 @@ def test_lost_splits_are_not_made_anew(faces, tmp_path):
     assert not path.exists()
     path.write_bytes(json.dumps({**json.loads(kept), "groups": {}}).encode())
     done = run_command(*build_collect_words(faces), cwd=tmp_path)
-    assert "are not of the same state of the data set" in done.stderr
+    assert "does not match manifest.jsonl" in done.stderr
 
 
 @pytest.mark.parametrize("damage", ["", "[]", '{"frozen": []}', '{"frozen": 3}'])

@@ -104,7 +104,7 @@ def test_a_source_that_draws_black_pictures_only_is_stopped_early(settings):
     asked: list[str] = []
     with pytest.raises(
         console.PlainError,
-        match="first 16 pictures by toy came out in a single colour.*--no-safety-checker",
+        match="first 16 images of toy came out in a single colour.*--no-safety-checker",
     ):
         ingest.ingest_images(drawn(100, set(range(100)), asked), [], settings)
     assert len(asked) < 20

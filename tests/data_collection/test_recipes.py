@@ -59,7 +59,7 @@ def test_every_run_that_added_something_leaves_a_recipe_of_its_own(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
-    [("real = [", "is no TOML file"), ("[drawing]\nsteps = 3", "has a section [drawing]")],
+    [("real = [", "is not a TOML file"), ("[drawing]\nsteps = 3", "has a section [drawing]")],
 )
 def test_a_recipe_that_cannot_be_read_is_refused_in_a_sentence(tmp_path, text, sentence):
     (tmp_path / "mine.toml").write_text(text)
