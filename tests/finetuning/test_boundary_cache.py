@@ -168,7 +168,7 @@ def test_a_full_disk_is_reported_before_anything_is_computed(toy, toy_blocks, da
     folder = shutil.copytree(data.folder, tmp_path / "data")
     with (
         mount_small_disk(folder / "boundaries", "100k"),
-        pytest.raises(console.PlainError, match="needs 2 MB, 0 are free; make room"),
+        pytest.raises(console.PlainError, match=r"needs 2 MB, but only 0 MB are free\. Make room"),
     ):
         load_or_compute_rows(
             toy, choose_boundary(toy, toy_blocks[:3], 112, max_gigabytes=1), folder, data.train, 2

@@ -7,7 +7,7 @@ import numpy as np
 from training.features.layout import Column
 
 TapFilter = Callable[[list[str]], list[str]]
-"""From all taps of a base, ordered from the pixels up, to those that a head uses."""
+"""From all taps of a base, in order from the pixels up, to those that a head uses."""
 
 
 def _make_tap_range(first: float, last: float) -> TapFilter:
@@ -27,7 +27,7 @@ STATISTIC_SETS = (("mean",), ("mean", "std"))
 
 
 def list_choices(values: Iterable[object]) -> list[str]:
-    """Return what a search may choose from: all values joined by "+", then each of them alone."""
+    """Return the choices of a search: all values joined by "+", then each value alone."""
     names = [str(value) for value in dict.fromkeys(values)]
     return list(dict.fromkeys(["+".join(names), *names]))
 
@@ -63,17 +63,17 @@ def select_columns(
     ]
 
 
-def _check_offered(wanted: Collection | None, offered: Iterable) -> set:
-    """Return the wanted values as a set, or all that are offered where none are named."""
+def _check_offered(requested: Collection | None, offered: Iterable) -> set:
+    """Return the requested values as a set, or all offered ones for None."""
     available = set(offered)
-    if wanted is None:
+    if requested is None:
         return available
-    missing = set(wanted) - available
+    missing = set(requested) - available
     if missing:
         raise ValueError(f"no column has {missing.pop()}")
-    return set(wanted)
+    return set(requested)
 
 
 def compute_column_indices(columns: Sequence[Column]) -> np.ndarray:
-    """Return the places of these columns' numbers in the feature vector, int (width,)."""
+    """Return the indices of these columns in the feature vector, int (width,)."""
     return np.concatenate([np.arange(column.start, column.stop) for column in columns])

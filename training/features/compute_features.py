@@ -1,5 +1,4 @@
-"""Compute the features that the cache lacks, save them in chunk files, and read those files
-back."""
+"""Compute missing features, save them in chunk files, and read these files again."""
 
 import hashlib
 import io
@@ -15,11 +14,11 @@ from training.features.extractor import Extractor
 from training.features.pixels import load_view_batches, make_view_batches
 
 VIEWS_PER_CHUNK = 64
+"""Views of images in one chunk file; an interrupted run loses at most so many."""
 
 
 def read_feature_chunks(cache: Path, width: int) -> Iterator[tuple[list[str], int, np.ndarray]]:
-    """Yields (ids, view, features) of every whole chunk; a damaged one is removed, its images are
-    computed again."""
+    """Yield (ids, view, features) of every chunk; delete damaged ones, to be computed again."""
     for path in sorted(cache.glob("view*.npz")):
         try:
             chunk = npz_files.parse_npz(path.read_bytes())
@@ -44,29 +43,40 @@ def compute_missing_features(
     cache: Path,
     processing: SourceProcessing | None,
 ) -> Iterator[tuple[FaceRecord, int, np.ndarray]]:
-    """Computes features in chunks of one view each and saves every chunk as soon as it is whole."""
+    """Compute features, save every full chunk, and yield its records, views and features.
+
+    A chunk holds a single view.
+
+    Args:
+        missing: records with views, view by view.
+        cache: folder of the chunk files.
+    """
     if not missing:
         return
 
-    def base(pixels: np.ndarray) -> np.ndarray:
+    def run_base(pixels: np.ndarray) -> np.ndarray:
         return np.asarray(extractor.run(pixels.astype(np.float32)), dtype=np.float32)
 
-    batches, on_cores = (
-        make_view_batches(missing, extractor.batch_size),
-        extractor.engine == "onnxruntime",
+    batches = make_view_batches(missing, extractor.batch_size)
+    # ONNX Runtime runs on the core that decoded the images; a GPU runs them in this thread.
+    is_run_by_loader = extractor.engine == "onnxruntime"
+    loaded = load_view_batches(
+        folder,
+        batches,
+        extractor.side,
+        processing,
+        run_base if is_run_by_loader else None,
+        extractor.n_cores,
     )
-    ready = load_view_batches(
-        folder, batches, extractor.side, processing, base if on_cores else None, extractor.n_cores
-    )
-    passes = console.track_progress(ready, f"{extractor.weights.base} features", len(batches))
+    progress = console.track_progress(loaded, f"{extractor.weights.base} features", len(batches))
     chunk: list[tuple[FaceRecord, int, np.ndarray]] = []
-    for number, (batch, made) in enumerate(passes, 1):
-        vectors = made if on_cores else base(made)
+    for number, (batch, values) in enumerate(progress, 1):
+        vectors = values if is_run_by_loader else run_base(values)
         chunk += [
             (record, view, vector) for (record, view), vector in zip(batch, vectors, strict=True)
         ]
-        last = number == len(batches)
-        if last or len(chunk) >= VIEWS_PER_CHUNK or batches[number][0][1] != chunk[0][1]:
+        is_last = number == len(batches)
+        if is_last or len(chunk) >= VIEWS_PER_CHUNK or batches[number][0][1] != chunk[0][1]:
             _save_feature_chunk(cache, chunk)
             yield from chunk
             chunk = []

@@ -1,5 +1,4 @@
-"""The feature vector: which tap, statistic, input size and signal each column holds, and the Keras
-layers that compute it."""
+"""Lay out the feature vector in columns, and build the Keras layers that compute them."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -19,11 +18,15 @@ POOLING_STATISTICS = ("mean", "std")
 
 @dataclass(frozen=True)
 class Column:
-    """A run of numbers in a feature vector: one statistic of one tap at one input size, from
-    `start` to `stop`.
+    """A slice of the feature vector: one statistic of one tap, at one input size.
+
+    Not keyword-only: explainer.json stores columns as lists of these fields in their order.
 
     Attributes:
-        signal: what the base was shown, a name in SIGNALS.
+        size: input size of the base in pixels.
+        statistic: name in POOLING_STATISTICS.
+        start, stop: of the slice.
+        signal: input of the base, a name in SIGNALS.
     """
 
     size: int
@@ -35,40 +38,39 @@ class Column:
 
     @property
     def base_input(self) -> tuple[int, str]:
-        """Input of the base: size and signal."""
+        """Input size and signal."""
         return self.size, self.signal
 
     @property
     def tap_key(self) -> tuple[int, str, str]:
-        """Where its numbers come from: input size, signal and tap."""
+        """Input size, signal and tap."""
         return self.size, self.signal, self.tap
 
 
 def pool_tap(tap: "keras.KerasTensor", statistic: str) -> "keras.KerasTensor":
-    """Mean or standard deviation of every channel over the picture."""
+    """Return the mean or standard deviation of every channel over the picture."""
     import keras
 
     if statistic == "mean":
         return keras.layers.GlobalAveragePooling2D()(tap)
-    # Without the constant the gradient of a flat channel would be NaN once the base is fine-tuned;
-    # the layers below may then calculate with half the width, which is too coarse for a variance.
+    # Without the constant, fine-tuning the base would give a flat channel a NaN gradient. Layers
+    # below may then calculate in bfloat16, which is too coarse for a variance: hence the cast.
     return keras.ops.sqrt(keras.ops.var(keras.ops.cast(tap, "float32"), axis=(1, 2)) + 1e-6)
 
 
 def prepare_base_input(
     pixels: "keras.KerasTensor", base: "LoadedBase", size: int, signal: str = "picture"
 ) -> "keras.KerasTensor":
-    """Pixels of 0..255 at one input size, or another signal of them, as the base was trained on
-    pictures."""
+    """Resize pixels of 0..255, compute the signal, and preprocess it as the base expects."""
     return base.preprocess(SIGNALS[signal](resize_pixels(pixels, size, signal)))
 
 
 def list_columns(
     base: "LoadedBase", sizes: Sequence[int], signals: Sequence[str] = ("picture",)
 ) -> list[Column]:
-    """The columns of the feature vector that has everything.
+    """Return the columns of the full feature vector.
 
-    By signal, then by size, then by tap from the pixels up, mean before std.
+    They are ordered by signal, then size, then tap from the pixels up, with mean before std.
     """
     columns: list[Column] = []
     start = 0
@@ -85,25 +87,29 @@ def list_columns(
 def compute_columns(
     pixels: "keras.KerasTensor", base: "LoadedBase", columns: Sequence[Column]
 ) -> dict[Column, "keras.KerasTensor"]:
-    """Computes the given columns; parts of the base above the last wanted tap are left out."""
-    wanted = {column.tap for column in columns}
-    names = [tap for tap in base.list_tap_names() if tap in wanted]
+    """Compute the given columns; the base's layers above their last tap are left out."""
+    used_taps = {column.tap for column in columns}
+    names = [tap for tap in base.list_tap_names() if tap in used_taps]
     tapped = base.build_tapped(names)
-    found = {}
-    for shown in dict.fromkeys(column.base_input for column in columns):
-        outputs = tapped(prepare_base_input(pixels, base, *shown), training=False)
+    tensors = {}
+    for base_input in dict.fromkeys(column.base_input for column in columns):
+        outputs = tapped(prepare_base_input(pixels, base, *base_input), training=False)
         by_tap = dict(zip(names, outputs, strict=True))
-        found |= {c: pool_tap(by_tap[c.tap], c.statistic) for c in columns if c.base_input == shown}
-    return found
+        tensors |= {
+            column: pool_tap(by_tap[column.tap], column.statistic)
+            for column in columns
+            if column.base_input == base_input
+        }
+    return tensors
 
 
 def concatenate_columns(
-    found: Mapping[Column, "keras.KerasTensor"], columns: Sequence[Column]
+    tensors: Mapping[Column, "keras.KerasTensor"], columns: Sequence[Column]
 ) -> "keras.KerasTensor":
-    """Puts columns one after the other, in the given order: (n, width)."""
+    """Concatenate the tensors of these columns in their order, (n, width)."""
     import keras
 
-    ordered = [found[column] for column in columns]
+    ordered = [tensors[column] for column in columns]
     return ordered[0] if len(ordered) == 1 else keras.layers.Concatenate()(ordered)
 
 
@@ -113,8 +119,10 @@ def build_extractor_model(
     side: int,
     signals: Sequence[str] = ("picture",),
 ) -> "keras.Model":
-    """Pixels (n, side, side, 3), 0..255, to every feature there is of every signal at every input
-    size, float32 (n, width)."""
+    """Build the model from pixels (n, side, side, 3), 0..255, to all features, float32 (n, width).
+
+    These are the features of every signal at every input size.
+    """
     import keras
 
     base.model.trainable = False

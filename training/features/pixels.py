@@ -15,12 +15,15 @@ from data_collection.images import canonical, decode
 
 
 def make_view_batches(
-    missing: Sequence[tuple[FaceRecord, int]], size: int
+    records_and_views: Sequence[tuple[FaceRecord, int]], batch_size: int
 ) -> list[list[tuple[FaceRecord, int]]]:
-    """At most `size` views of images each, all of them the same view."""
-    by_view = (list(pairs) for _, pairs in itertools.groupby(missing, key=lambda pair: pair[1]))
+    """Split records with views into batches of at most `batch_size`, each of a single view."""
+    groups = itertools.groupby(records_and_views, key=lambda pair: pair[1])
+    by_view = (list(pairs) for _, pairs in groups)
     return [
-        pairs[start : start + size] for pairs in by_view for start in range(0, len(pairs), size)
+        pairs[start : start + batch_size]
+        for pairs in by_view
+        for start in range(0, len(pairs), batch_size)
     ]
 
 
@@ -29,37 +32,36 @@ def load_view_batches(
     batches: Sequence[Sequence[tuple[FaceRecord, int]]],
     side: int,
     processing: SourceProcessing | None = None,
-    then: Callable[[np.ndarray], np.ndarray] | None = None,
-    cores: int | None = None,
+    transform: Callable[[np.ndarray], np.ndarray] | None = None,
+    n_cores: int | None = None,
 ) -> Iterator[tuple[Sequence[tuple[FaceRecord, int]], np.ndarray]]:
-    """Yields every batch of (image, view) with its pixels, uint8 (n, side, side, 3), made ahead on
-    all cores.
+    """Yield every batch with its pixels, uint8 (n, side, side, 3), decoded ahead on all cores.
 
     Args:
-        then: makes something else of the pixels, on the same core, which is yielded in their place.
-        cores: as many as it takes; None for all.
+        transform: applied to the pixels on the same core; its result is yielded in their place.
+        n_cores: None for all.
     """
 
-    def work(batch: Sequence[tuple[FaceRecord, int]]) -> np.ndarray:
+    def load_batch(batch: Sequence[tuple[FaceRecord, int]]) -> np.ndarray:
         pixels = np.stack(
             [load_canonical_view(folder, record, side, view, processing) for record, view in batch]
         )
-        return then(pixels) if then else pixels
+        return transform(pixels) if transform else pixels
 
-    cores = cores or os.cpu_count() or 1
-    with concurrent.futures.ThreadPoolExecutor(cores) as pool:
-        yield from _prefetch(pool, work, batches, cores + 2)
+    n_cores = n_cores or os.cpu_count() or 1
+    with concurrent.futures.ThreadPoolExecutor(n_cores) as pool:
+        yield from _prefetch(pool, load_batch, batches, n_cores + 2)
 
 
 def _prefetch(
-    pool: concurrent.futures.Executor, work: Callable, batches: Sequence, most: int
+    pool: concurrent.futures.Executor, load: Callable, batches: Sequence, max_ahead: int
 ) -> Iterator[tuple]:
-    """Yields (batch, work(batch)) in order, `most` batches ahead of the reader."""
-    waiting: list[concurrent.futures.Future] = []
+    """Yield (batch, load(batch)) in order, up to `max_ahead` batches ahead of the reader."""
+    futures: list[concurrent.futures.Future] = []
     for number, batch in enumerate(batches):
-        while len(waiting) < most and number + len(waiting) < len(batches):
-            waiting.append(pool.submit(work, batches[number + len(waiting)]))
-        yield batch, waiting.pop(0).result()
+        while len(futures) < max_ahead and number + len(futures) < len(batches):
+            futures.append(pool.submit(load, batches[number + len(futures)]))
+        yield batch, futures.pop(0).result()
 
 
 def load_canonical_view(
@@ -69,7 +71,7 @@ def load_canonical_view(
     view: int,
     processing: SourceProcessing | None = None,
 ) -> np.ndarray:
-    """Pixels of one view of one collected image: uint8, (side, side, 3)."""
+    """Return the pixels of one view of one collected image, uint8 (side, side, 3)."""
     face = decode.decode_face(stored_images.read_original(folder, record), record.crop)
     if processing:
         face = processing.apply(face)

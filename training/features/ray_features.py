@@ -1,9 +1,8 @@
-"""Features of a frozen base from every core of a Ray cluster, into the same cache that one machine
-would fill.
+"""Compute features on every core of a Ray cluster, into the cache that one machine would fill.
 
-Each worker is one core: it decodes pictures, runs them through its own ONNX session, and writes
-whole chunks. So a worker that dies loses one chunk, which Ray gives to another, and a run that was
-ended carries on with what is missing.
+Each worker is one core: it decodes images, runs them in an ONNX session of its own, and writes
+full chunks. A worker that dies loses one chunk, which Ray gives to another worker; an interrupted
+run resumes with the missing chunks.
 """
 
 from collections.abc import Sequence
@@ -21,7 +20,13 @@ if TYPE_CHECKING:
 
 
 class RayFeatureWorker:
-    """A Ray worker on one core of the cluster; made there once."""
+    """A Ray worker on one core of the cluster.
+
+    Args:
+        extractor: arguments of Extractor.
+        folder: of the data set.
+        cache: folder of the chunk files.
+    """
 
     def __init__(
         self,
@@ -34,12 +39,11 @@ class RayFeatureWorker:
         self.folder, self.cache, self.processing = folder, cache, processing
 
     def __call__(self, chunk: Sequence[tuple[FaceRecord, int]]) -> int:
-        return sum(
-            1
-            for _ in compute_features.compute_missing_features(
-                self.folder, chunk, self.extractor, self.cache, self.processing
-            )
+        """Compute and save the features of one chunk; return how many views it has."""
+        computed = compute_features.compute_missing_features(
+            self.folder, chunk, self.extractor, self.cache, self.processing
         )
+        return sum(1 for _ in computed)
 
 
 def compute_features_on_ray(
@@ -49,16 +53,22 @@ def compute_features_on_ray(
     cache: Path,
     processing: SourceProcessing | None,
 ) -> None:
-    """Fills the cache with these views of images; the data set and the cache are on a file system
-    that all machines share.
+    """Compute the features of these records and views into the cache.
+
+    Data set and cache must be on a file system that all machines share.
 
     Raises:
         PlainError: Ray is not installed, the cluster cannot be reached, or an original is missing
             or was altered.
     """
     chunks = pixels.make_view_batches(missing, compute_features.VIEWS_PER_CHUNK)
-    described = {name: getattr(extractor, name) for name in ("weights", "sizes", "side", "signals")}
-    what = f"{extractor.weights.base} features, {compute_features.VIEWS_PER_CHUNK} at a time"
+    arguments = {
+        "weights": extractor.weights,
+        "sizes": extractor.sizes,
+        "side": extractor.side,
+        "signals": extractor.signals,
+    }
+    title = f"{extractor.weights.base} features, {compute_features.VIEWS_PER_CHUNK} at a time"
     ray_cluster.run_on_cluster(
-        RayFeatureWorker, (described, folder, cache, processing), chunks, what
+        RayFeatureWorker, (arguments, folder, cache, processing), chunks, title
     )

@@ -170,7 +170,7 @@ def test_many_features_are_mapped_from_disk_and_leave_nothing_there(
     assert sorted(tmp_path.rglob("*")) == before
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(
-        console.PlainError, match="are free; make room, or take fewer --views"
+        console.PlainError, match=r"are free\. Make room, or take fewer --views"
     ) as caught:
         feature_cache.load_or_compute_features(tmp_path, records[:6], extractor, 2)
     assert caught.value.exit_code == console.EXIT_DISK
