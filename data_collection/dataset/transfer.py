@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 APPEND_ONLY_FOLDERS = ("originals", "images", "features")
 """Folders whose files are only ever added: where name and size agree, the file does."""
 
-SKIPPED_FOLDERS = ("boundaries", "searches", "drawn")
+SKIPPED_FOLDERS = ("boundaries", "searches", "pregenerated")
 """Folders that are quicker to make again, or are not part of the data set yet."""
 
 FILES_PER_TRANSFER = 32

@@ -1,19 +1,19 @@
-"""The GPU or CPU that draws: which one, how fast it is, how many pictures fit into its memory."""
+"""Choose the GPU or CPU that generates, measure its speed, and estimate its batch size."""
 
 import os
 import time
 
-# On the GPU half precision.
+# Half precision on the GPU.
 DTYPE_BY_DEVICE = {"cuda": "float16", "mps": "float32", "cpu": "float32"}
 
-# One image of 512 x 512 in half precision takes under this, generation with guidance and decoding one by one.
+# One 512 x 512 image in half precision needs less, generated with guidance and decoded by itself.
 GPU_BYTES_PER_IMAGE = 1_000_000_000
 GENERATION_MAX_GPU_BATCH_IMAGES = 32
 GENERATION_CPU_BATCH_IMAGES = 2
 
 
 def choose_device() -> str:
-    """The GPU of this process, as accelerate and torchrun number them; else the CPU."""
+    """Return the GPU of this process, as accelerate and torchrun number them; else the CPU."""
     import torch
 
     if torch.cuda.is_available():
@@ -28,9 +28,7 @@ def measure_flop_per_second(device: str) -> float:
     side = 2048 if device == "cpu" else 8192
     dtype = getattr(torch, DTYPE_BY_DEVICE[device.partition(":")[0]])
     matrix = torch.randn(side, side, device=device).to(dtype)
-    float(
-        (matrix @ matrix)[0, 0]
-    )  # what the first one loads, and the wait for it, are not measured
+    float((matrix @ matrix)[0, 0])  # the first product also loads kernels, so it is not measured
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
@@ -51,11 +49,13 @@ def estimate_batch_size(device: str, size: int) -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    words = (
+    """Recognise the errors of Python, torch and TensorFlow that mean too little memory."""
+    phrases = (
         "out of memory",
         "not enough memory",
         "can't allocate memory",
         "oom when allocating",
         "resource_exhausted",
     )
-    return isinstance(error, MemoryError) or any(each in str(error).lower() for each in words)
+    message = str(error).lower()
+    return isinstance(error, MemoryError) or any(phrase in message for phrase in phrases)

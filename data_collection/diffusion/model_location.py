@@ -1,4 +1,4 @@
-"""Where a Stable Diffusion model is: in a folder, in the hub's cache, or on the hub."""
+"""Locate a Stable Diffusion model: in a folder, in the hub's cache, or on the hub."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ PARTS_WITH_WEIGHTS = ("unet", "vae", "text_encoder", "text_encoder_2", "safety_c
 
 @dataclass(frozen=True)
 class ModelLocation:
-    """Where a model is.
+    """The location of a model.
 
     Attributes:
         available: whether it can be loaded or downloaded.
-        status: in words that follow the model's name.
+        status: a phrase that follows the model's name in a message.
         folder: its folder; None if it has to be downloaded.
         download_bytes: the approximate size of the download.
     """
@@ -49,11 +49,11 @@ def locate_model(
 
     local = Path(model).expanduser()
     if local.is_dir():
-        wrong = _explain_unusable_folder(local, checker, only)
-        return ModelLocation(not wrong, wrong or "is a folder", local)
+        problem = _explain_unusable_folder(local, checker, only)
+        return ModelLocation(not problem, problem or "is a folder", local)
     if local.is_file() or model.count("/") > 1 or model.startswith((".", "/", "~")):
         return ModelLocation(
-            False, "is no folder; give a folder in the layout of diffusers, or a name on the hub"
+            False, "is not a folder; give one in the layout of diffusers, or a name on the hub"
         )
     try:
         index = try_to_load_from_cache(
@@ -68,7 +68,7 @@ def locate_model(
 
 
 def _explain_unusable_folder(folder: Path, checker: bool, only: str) -> str:
-    """Return why a folder cannot be used, in words, or ""; an interrupted download lacks weights."""
+    """Return why a folder cannot be used, or ""; an interrupted download lacks weights."""
     try:
         index = (
             {only: [only]}
@@ -114,22 +114,24 @@ def _explain_unsupported_pipeline(index: Mapping[str, object], only: str) -> str
 def _locate_on_hub(model: str, revision: str, checker: bool, only: str) -> ModelLocation:
     from huggingface_hub import HfApi, errors
 
-    answers = {
-        errors.GatedRepoError: "is gated: accept its terms on its page on the hub, then set HF_TOKEN",
-        errors.RepositoryNotFoundError: "is not on the hub, or is private: check its name, or set HF_TOKEN",
+    problems = {
+        errors.GatedRepoError: "is gated: accept its terms on its hub page, then set HF_TOKEN",
+        errors.RepositoryNotFoundError: "is not on the hub, or is private: check its name, or set "
+        "HF_TOKEN",
         errors.RevisionNotFoundError: f"has no revision {revision} on the hub",
         errors.HFValidationError: "is neither a folder nor a name on the hub",
-        errors.OfflineModeIsEnabled: "is not in the cache, and HF_HUB_OFFLINE forbids to ask the hub",
+        errors.OfflineModeIsEnabled: "is not in the cache, and HF_HUB_OFFLINE forbids calling the "
+        "hub",
         errors.HfHubHTTPError: "is not in the cache, and the hub refuses to answer",
         errors.HTTPError: "is not in the cache, and the hub cannot be reached",
         OSError: "is not in the cache, and the hub cannot be reached",
     }
     try:
-        # Checked first: from_pretrained tries for 23 s and then reports a missing file (diffusers 0.42).
+        # First, because from_pretrained retries for 23 s, then reports a missing file (0.42).
         info = HfApi().model_info(model, revision=revision or None, timeout=5, files_metadata=True)
-    except tuple(answers) as error:
+    except tuple(problems) as error:
         return ModelLocation(
-            False, next(words for kind, words in answers.items() if isinstance(error, kind))
+            False, next(problem for kind, problem in problems.items() if isinstance(error, kind))
         )
     unsupported = _explain_unsupported_pipeline(
         (info.config or {}).get("diffusers", {"_class_name": SUPPORTED_PIPELINES[0]}), only
@@ -163,11 +165,10 @@ def _describe_unfinished_downloads(model: str) -> str:
 
     blobs = Path(constants.HF_HUB_CACHE, f"models--{model.replace('/', '--')}", "blobs")
     sizes = [file.stat().st_size for file in blobs.glob("*.incomplete")]
-    return (
-        f"; {len(sizes)} unfinished files ({format_byte_count(sum(sizes))}) in {blobs} may be deleted"
-        if sizes
-        else ""
-    )
+    if not sizes:
+        return ""
+    size = format_byte_count(sum(sizes))
+    return f"; {len(sizes)} unfinished files ({size}) in {blobs} may be deleted"
 
 
 def format_byte_count(count: float) -> str:

@@ -1,4 +1,4 @@
-"""Loads a Stable Diffusion model, ready to draw; one at a time."""
+"""Load a Stable Diffusion model for generation; one at a time."""
 
 import functools
 import os
@@ -22,7 +22,7 @@ SCHEDULERS = {
     "own": None,
 }
 
-# What `encode_prompt` of a pipeline returns, by the name under which drawing takes it.
+# The results of a pipeline's `encode_prompt`, by the keywords under which the pipeline takes them.
 PROMPT_EMBEDDING_NAMES = (
     "prompt_embeds",
     "negative_prompt_embeds",
@@ -30,7 +30,8 @@ PROMPT_EMBEDDING_NAMES = (
     "negative_pooled_prompt_embeds",
 )
 
-# The smaller download of half precision where the model has one; for single precision only where no other is.
+# The smaller half-precision files where the model has them; for single precision only if it has no
+# others.
 WEIGHT_VARIANTS = {"float16": ("fp16", None), "float32": (None, "fp16")}
 
 
@@ -50,38 +51,38 @@ def _load_text_to_image_pipeline(generation: GenerationSettings, revision: str) 
     silence_libraries()
     import diffusers
 
-    without = (
+    options = (
         {}
         if generation.safety_checker
         else {"safety_checker": None, "requires_safety_checker": False}
     )
     dtype = compute_device.DTYPE_BY_DEVICE[compute_device.choose_device().partition(":")[0]]
     loaded = load_pretrained(
-        diffusers.AutoPipelineForText2Image, generation, revision, dtype, without
+        diffusers.AutoPipelineForText2Image, generation, revision, dtype, options
     )
-    pipe = loaded.pipeline
-    if generation.generation_size % pipe.vae_scale_factor:
+    pipeline = loaded.pipeline
+    if generation.generation_size % pipeline.vae_scale_factor:
         raise console.PlainError(
             f"--generation-size is {generation.generation_size}; give a multiple of "
-            f"{pipe.vae_scale_factor}, as {generation.model} needs."
+            f"{pipeline.vae_scale_factor}, as {generation.model} needs."
         )
-    pipe.set_progress_bar_config(disable=True)
+    pipeline.set_progress_bar_config(disable=True)
     if SCHEDULERS[generation.scheduler]:
-        pipe.scheduler = getattr(diffusers, SCHEDULERS[generation.scheduler]).from_config(
-            pipe.scheduler.config
+        pipeline.scheduler = getattr(diffusers, SCHEDULERS[generation.scheduler]).from_config(
+            pipeline.scheduler.config
         )
-    pipe.vae.enable_slicing()  # decoding the whole batch would need more memory than generation it
+    pipeline.vae.enable_slicing()  # decoding a whole batch needs more memory than generating it
     loaded.encode_prompt = functools.lru_cache(1024)(
-        functools.partial(_encode_prompt, pipe, generation)
+        functools.partial(_encode_prompt, pipeline, generation)
     )
     return loaded
 
 
 def silence_libraries() -> None:
-    """No chatter of the libraries, and none about us; the hub's own bars stay, because a download takes long."""
+    """Silence the libraries and their telemetry; keep the hub's progress bars of long downloads."""
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
-    import transformers  # before diffusers, whose import makes it speak
+    import transformers  # before diffusers, whose import makes it print
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
@@ -165,37 +166,36 @@ def _load_first_variant(
     options: Mapping,
     variants: Sequence[str | None],
 ):
-    """Loads from the folder alone if the model is there, so that nothing asks the hub; damaged files become one sentence."""
+    """Load the first variant that exists; from the folder alone if there is one, without the hub.
+
+    Raises:
+        PlainError: files are damaged, the download broke off, or it does not fit into memory.
+    """
     reasons: dict[str | None, Exception] = {}
     for variant in variants:
         try:
             return kind.from_pretrained(str(location.folder or model), variant=variant, **options)
-        except Exception as error:  # damaged files raise a dozen types between these libraries; each means the same here
+        except Exception as error:  # damaged files raise a dozen types in these libraries
             if compute_device.is_out_of_memory(error):
                 raise console.PlainError(
-                    f"{model} does not fit into memory; end what else runs there."
+                    f"{model} does not fit into memory; stop other programs."
                 ) from None
             if getattr(error, "errno", None) in console.ERRNO_ADVICE:
                 raise
             reasons[variant] = error
-            if not any(
-                words in str(error) for words in ("no such modeling files", "no file named")
-            ):
+            phrases = ("no such modeling files", "no file named")
+            if not any(phrase in str(error) for phrase in phrases):
                 break
-    if not location.folder:
-        code, advice = (
-            console.EXIT_REMOTE,
-            "The download broke off; run again, and what is complete is not fetched twice",
-        )
+    if location.folder:
+        code = console.EXIT_BAD_MODEL
+        advice = "A file is damaged or of another kind; restore it, or give another --model"
     else:
-        code, advice = (
-            console.EXIT_BAD_MODEL,
-            "A file is damaged or of another kind; restore it, or give another --model",
-        )
-    why = textwrap.shorten(
+        code = console.EXIT_REMOTE
+        advice = "The download broke off; run again, and complete files are not fetched twice"
+    reason = textwrap.shorten(
         str(reasons.get(None) or reasons[variants[0]]), 200, placeholder=" ..."
     ).rstrip(".")
-    raise console.PlainError(f"Cannot load {model}: {why}. {advice}.", code) from None
+    raise console.PlainError(f"Cannot load {model}: {reason}. {advice}.", code) from None
 
 
 def _describe_environment(location: ModelLocation, dtype: str, device: str) -> dict[str, object]:
@@ -214,19 +214,25 @@ def _describe_environment(location: ModelLocation, dtype: str, device: str) -> d
     }
 
 
-def _encode_prompt(pipe, generation: GenerationSettings, text: str) -> dict[str, object]:
-    """Embeddings of one prompt and of the negative prompt; shapes (1, 77, width) and, with SDXL, (1, width)."""
+def _encode_prompt(pipeline, generation: GenerationSettings, text: str) -> dict[str, object]:
+    """Return the embeddings of one prompt and of the negative prompt.
+
+    Their shapes are (1, 77, width) and, with SDXL, (1, width).
+    """
     import torch
 
-    guided = generation.guidance > 1 and pipe.unet.config.time_cond_proj_dim is None
+    is_guided = generation.guidance > 1 and pipeline.unet.config.time_cond_proj_dim is None
     # None and "" differ for SDXL, which was trained with zeros for no prompt.
-    words = {"prompt": text, "negative_prompt": generation.negative_prompt or None}
     with torch.inference_mode():
-        found = pipe.encode_prompt(
-            **words, device=pipe.device, num_images_per_prompt=1, do_classifier_free_guidance=guided
+        embeddings = pipeline.encode_prompt(
+            prompt=text,
+            negative_prompt=generation.negative_prompt or None,
+            device=pipeline.device,
+            num_images_per_prompt=1,
+            do_classifier_free_guidance=is_guided,
         )
     return {
-        key: value
-        for key, value in zip(PROMPT_EMBEDDING_NAMES, found, strict=False)
-        if value is not None
+        name: embedding
+        for name, embedding in zip(PROMPT_EMBEDDING_NAMES, embeddings, strict=False)
+        if embedding is not None
     }

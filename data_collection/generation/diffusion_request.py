@@ -1,4 +1,4 @@
-"""Parse a request for Stable Diffusion, COUNT@MODEL, and compare its settings with recorded ones."""
+"""Parse COUNT@MODEL of Stable Diffusion, and compare its settings with recorded ones."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -15,7 +15,7 @@ MAX_SEED_RETRIES = 5
 RETRY_SEED_STEP = 1_000_000
 """Added to the seed when a face came out black; no source gives more faces than this."""
 
-# The settings that decide an image: their names in `drawn_with`, and in GenerationSettings.
+# The settings that determine an image: names in `drawn_with` and in GenerationSettings.
 RECORDED_SETTINGS = {
     name: name
     for name in ("model", "scheduler", "steps", "guidance", "negative_prompt", "safety_checker")
@@ -52,7 +52,7 @@ def check_diffusion_request(
     """Refuse a request that cannot be served, or that would mix two settings in one source.
 
     Args:
-        recorded: what `drawn_with` will say.
+        recorded: the settings that `drawn_with` will record.
 
     Raises:
         PlainError: a wrong or too large count, an unknown scheduler, or faces of this source that
@@ -61,15 +61,19 @@ def check_diffusion_request(
     SourceArgument.parse(request.argument).require_count(kind, DEFAULT_GENERATED_COUNT)
     check_scheduler(request.settings.generation)
     source_name = request.source_name
-    before = next(
-        (r.drawn_with for r in known if r.accepted and r.source == source_name and r.drawn_with),
+    earlier = next(
+        (
+            record.drawn_with
+            for record in known
+            if record.accepted and record.source == source_name and record.drawn_with
+        ),
         {},
     )
-    for name in recorded.keys() & before.keys():
-        if recorded[name] != before[name]:
+    for name in recorded.keys() & earlier.keys():
+        if recorded[name] != earlier[name]:
             option = RECORDED_SETTINGS.get(name, name).replace("_", "-")
             raise console.PlainError(
-                f"{source_name} was generated with --{option} {before[name]}, not "
+                f"{source_name} was generated with --{option} {earlier[name]}, not "
                 f"{recorded[name]}. Give the former; or leave this source out, its images stay; or "
                 "collect under another --dataset name."
             )

@@ -14,17 +14,17 @@ DIFFUSION_PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "acce
 
 DIFFUSION_ALTERNATIVE = "--generated folder:PATH, or --model FOLDER"
 
-# One pass of Stable Diffusion 1.5's UNet at 512 x 512 took 5.9 s on two cores that multiply matrices at 195 GFLOP/s. A GPU, of
-# which less is used than by a matrix product, is taken to need three times that work (not measured). The decoder costs about as
-# much as three passes.
+# One pass of Stable Diffusion 1.5's UNet at 512 x 512 took 5.9 s on two cores that multiply
+# matrices at 195 GFLOP/s. A GPU, which is used less fully than by a matrix product, is assumed to
+# need three times that work (not measured). The decoder costs about as much as three passes.
 UNET_PASS_FLOP = {"cpu": 1.15e12, "mps": 3.5e12, "cuda": 3.5e12}
 DECODER_COST_IN_PASSES = 3
 
 MIN_FREE_GPU_BYTES = 4_000_000_000
-"""Stable Diffusion 1.5 with its safety checker takes 2.7 GB in half precision before it draws anything."""
+"""Stable Diffusion 1.5 with its safety checker takes 2.7 GB in half precision when loaded."""
 
 FREE_DISK_FACTOR = 1.2
-"""So many times what is wanted has to be free."""
+"""Free disk space must be this many times the estimated need."""
 
 STORED_BYTES_PER_PIXEL = 3
 """Bytes of an original and its canonical copy, with a margin; PNG photographs take under two."""
@@ -33,14 +33,19 @@ STORED_BYTES_PER_PIXEL = 3
 def list_model_requirements(
     kind: str, request: SourceRequest, generation: GenerationSettings, passes: float, only: str = ""
 ) -> list[Requirement]:
-    """Packages, model, GPU and disk, for as many images as are asked for; `passes` counts the UNet's, for one image."""
+    """Return packages, model, GPU and disk for the requested images.
+
+    Args:
+        passes: the UNet's passes for one image.
+        only: the one part of the model that is needed, if not all.
+    """
     missing = [package for package in DIFFUSION_PACKAGES if not find_spec(package)]
     if missing:
         return [
             Requirement(
-                "the drawing packages",
+                "the packages of Stable Diffusion",
                 False,
-                f"no {', '.join(missing)}; pip install -r requirements.txt",
+                f"missing {', '.join(missing)}: pip install -r requirements.txt",
                 DIFFUSION_ALTERNATIVE,
             )
         ]
@@ -51,7 +56,7 @@ def list_model_requirements(
         * generation.generation_size**2
     )
     location = model_location.locate_model(generation.model, "", generation.safety_checker, only)
-    needed = [
+    requirements = [
         Requirement(
             f"the model {generation.model}",
             location.available,
@@ -59,41 +64,42 @@ def list_model_requirements(
             "" if location.available else DIFFUSION_ALTERNATIVE,
         )
     ]
-    needed.append(_check_gpu(passes * pixels / 512**2))
-    pictures = pixels * STORED_BYTES_PER_PIXEL
+    requirements.append(_check_gpu(passes * pixels / 512**2))
+    image_bytes = pixels * STORED_BYTES_PER_PIXEL
     if location.download_bytes:
-        needed.append(
+        requirements.append(
             _check_free_disk(
-                "the model", Path(constants.HF_HUB_CACHE), location.download_bytes + pictures
+                "the model", Path(constants.HF_HUB_CACHE), location.download_bytes + image_bytes
             )
         )
-    needed.append(_check_free_disk("the pictures", request.settings.folder, pictures))
-    return needed
+    requirements.append(_check_free_disk("the images", request.settings.folder, image_bytes))
+    return requirements
 
 
 def _check_gpu(passes: float) -> Requirement:
+    """Check the GPU's free memory, and estimate the time of so many passes at 512 x 512."""
     import torch
 
     device = compute_device.choose_device()
     free = torch.cuda.mem_get_info(device)[0] if device.startswith("cuda") else MIN_FREE_GPU_BYTES
     if free < MIN_FREE_GPU_BYTES:
-        found = f"{torch.cuda.get_device_name(device)}, only {free / 1e9:.1f} GB free"
+        status = f"{torch.cuda.get_device_name(device)}, only {free / 1e9:.1f} GB free"
         return Requirement(
-            "a GPU", False, found, "end what else runs there, or --generated folder:PATH"
+            "a GPU", False, status, "stop other programs that use it, or --generated folder:PATH"
         )
     flop = passes * UNET_PASS_FLOP[device.partition(":")[0]]
     seconds = flop / compute_device.measure_flop_per_second(device)
-    expected = f"very roughly {format_rough_duration(seconds)}"
+    duration = f"very roughly {format_rough_duration(seconds)}"
     if device.startswith("cuda"):
         return Requirement(
             "a GPU",
             True,
-            f"{torch.cuda.get_device_name(device)}, {free / 1e9:.0f} GB free; {expected}",
+            f"{torch.cuda.get_device_name(device)}, {free / 1e9:.0f} GB free; {duration}",
         )
     if device == "mps":
-        return Requirement("a GPU", True, f"Apple GPU; {expected}")
+        return Requirement("a GPU", True, f"Apple GPU; {duration}")
     return Requirement(
-        "a GPU", True, f"no GPU; {expected} on this CPU", DIFFUSION_ALTERNATIVE.partition(",")[0]
+        "a GPU", True, f"no GPU; {duration} on this CPU", DIFFUSION_ALTERNATIVE.partition(",")[0]
     )
 
 
@@ -101,12 +107,13 @@ def format_rough_duration(seconds: float) -> str:
     return f"{seconds / 3600:.0f} hours" if seconds > 5400 else f"{max(seconds / 60, 1):.0f} min"
 
 
-def _check_free_disk(what: str, folder: Path, wanted: float) -> Requirement:
+def _check_free_disk(content: str, folder: Path, needed: float) -> Requirement:
     existing = next(
-        place for place in (folder.absolute(), *folder.absolute().parents) if place.exists()
+        path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()
     )
     free = shutil.disk_usage(existing).free
-    found = f"{model_location.format_byte_count(free)} free, {model_location.format_byte_count(wanted)} wanted"
+    format_bytes = model_location.format_byte_count
+    status = f"{format_bytes(free)} free, {format_bytes(needed)} needed"
     return Requirement(
-        f"disk for {what}", free >= FREE_DISK_FACTOR * wanted, found, "a smaller COUNT"
+        f"disk for {content}", free >= FREE_DISK_FACTOR * needed, status, "a smaller COUNT"
     )

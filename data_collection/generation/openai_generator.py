@@ -83,7 +83,10 @@ def request_image(model: str, prompt: str, upload: bytes | None) -> bytes:
 
     reason = ""
     call = OpenAICall(
-        model, "--image-model", OPENAI_IMAGES_ALTERNATIVE, openai_client.IMAGE_TIMEOUT_S
+        model=model,
+        option="--image-model",
+        alternative=OPENAI_IMAGES_ALTERNATIVE,
+        timeout_s=openai_client.IMAGE_TIMEOUT_S,
     )
     for _ in range(MAX_UNUSABLE_ANSWERS):
         try:
@@ -100,7 +103,7 @@ def request_image(model: str, prompt: str, upload: bytes | None) -> bytes:
 
 
 def _encode_upload(square: Image.Image) -> bytes:
-    """Encode as PNG, whatever the container was; metadata (places, names) are left out."""
+    """Encode as PNG, whatever the original format; leave out metadata (places, names)."""
     square = square.copy()
     square.thumbnail((OPENAI_IMAGE_SIDE_PX, OPENAI_IMAGE_SIDE_PX))
     square.info.clear()

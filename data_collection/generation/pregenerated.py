@@ -1,4 +1,4 @@
-"""Faces that several processes, one for each GPU, draw before a collection: DATA/DATASET/drawn."""
+"""Generate faces before a collection, in several processes: DATA/DATASET/pregenerated."""
 
 import contextlib
 import json
@@ -17,91 +17,96 @@ from runtime import atomic_files, checked_json, console, hashing
 if TYPE_CHECKING:
     from accelerate import PartialState
 
+PREGENERATED_FOLDER = "pregenerated"
+"""Subfolder of a data set, left out of transfers (`dataset.transfer.SKIPPED_FOLDERS`)."""
+
 
 @dataclass(frozen=True)
 class Provenance:
-    """Provenance of a pregenerated face, stored beside it."""
+    """Provenance of a pregenerated face, stored beside it as JSON."""
 
     prompt: str
     seed: int | None
     drawn_with: dict[str, Any]
 
 
-def generate_shard(asked: RequestedSource, state: "PartialState") -> int:
-    """Draws this process's share of a source's faces into DATA/DATASET/drawn, for the next collection to take in.
+def generate_shard(requested: RequestedSource, state: "PartialState") -> int:
+    """Generate this process's share of a source's faces for the next collection; return how many.
 
-    Several processes, one for each GPU, may do this at the same time; the manifest is not written. A face does not depend
-    on how many they are, because its seed does not. Returns how many were drawn.
+    Several processes, one for each GPU, may do this at the same time; the manifest is not written.
+    A face does not depend on the number of processes, because its seed does not.
 
     Raises:
         PlainError: as generation raises it.
     """
-    with state.split_between_processes(list_candidates(asked)) as share:
-        return generate_missing(asked, share)
+    with state.split_between_processes(list_candidates(requested)) as share:
+        return generate_missing(requested, share)
 
 
-def list_candidates(asked: RequestedSource) -> list[CandidateFace]:
-    """All faces of a source; the first process that asks writes the prompts, the others read them."""
-    folder = asked.request.settings.folder
+def list_candidates(requested: RequestedSource) -> list[CandidateFace]:
+    """List all faces of a source; the first process to come writes the prompts for all."""
+    folder = requested.request.settings.folder
     folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / ".prompts.lock"):
-        return asked.source.list_candidates(asked.request)
+        return requested.source.list_candidates(requested.request)
 
 
-def generate_missing(asked: RequestedSource, share: Sequence[CandidateFace]) -> int:
-    """Draws those faces that are neither in the data set nor drawn yet; returns how many."""
-    folder = asked.request.settings.folder
+def generate_missing(requested: RequestedSource, share: Sequence[CandidateFace]) -> int:
+    """Generate the faces that are neither in the data set nor pregenerated; return how many."""
+    folder = requested.request.settings.folder
     records = manifest.read_manifest(folder) if manifest.manifest_path(folder).exists() else []
     known = {(record.source, record.file) for record in records}
-    mine = [
+    missing = [
         face
         for face in share
         if (face.source, face.file) not in known and not load_pregenerated(folder, face)
     ]
-    for face, picture in mine[0].load_many(mine) if mine else ():
-        told = asdict(Provenance(face.prompt, face.seed, dict(face.drawn_with)))
+    for face, png in missing[0].load_many(missing) if missing else ():
+        provenance = asdict(Provenance(face.prompt, face.seed, dict(face.drawn_with)))
         path = _pregenerated_path(folder, face)
-        atomic_files.write_atomically(path.with_suffix(".json"), json.dumps(told).encode())
-        atomic_files.write_atomically(path, picture)
-    return len(mine)
+        atomic_files.write_atomically(path.with_suffix(".json"), json.dumps(provenance).encode())
+        atomic_files.write_atomically(path, png)
+    return len(missing)
 
 
 def warn_about_outdated(folder: Path, faces: Iterable[CandidateFace]) -> None:
-    """Says of faces that were drawn ahead with other settings or prompts that they are not taken."""
-    others = sum(_pregenerated_path(folder, face).exists() for face in faces)
-    if others:
+    """Warn about faces that were pregenerated with other settings or prompts, and are not used."""
+    n_outdated = sum(_pregenerated_path(folder, face).exists() for face in faces)
+    if n_outdated:
         console.print_warning(
-            f"{others} pictures in {folder / 'drawn'} were drawn with other settings or prompts than these, and are left there."
+            f"{n_outdated} images in {folder / PREGENERATED_FOLDER} were generated with other "
+            "settings or prompts, and are not used. They are left there."
         )
 
 
 def remove_ingested(folder: Path, records: Iterable[FaceRecord]) -> None:
-    """Removes what has been taken in; a picture that no row is about stays for a run that asks for it."""
-    drawn = folder / "drawn"
-    pictures = list(drawn.rglob("*.png"))
-    known = {record.id for record in records} if pictures else set()
-    for path in pictures:
+    """Remove the images that have rows now; the others stay for a run that requests them."""
+    root = folder / PREGENERATED_FOLDER
+    images = list(root.rglob("*.png"))
+    known = {record.id for record in records} if images else set()
+    for path in images:
         if hashing.hash_bytes(path.read_bytes()) in known:
             path.with_suffix(".json").unlink(missing_ok=True)
             path.unlink()
-    for place in (*sorted(drawn.rglob("*/"), reverse=True), drawn):
-        with contextlib.suppress(OSError):  # not empty, or not there
-            place.rmdir()
+    for subfolder in (*sorted(root.rglob("*/"), reverse=True), root):
+        with contextlib.suppress(OSError):  # not empty, or missing
+            subfolder.rmdir()
 
 
 def _pregenerated_path(folder: Path, face: CandidateFace) -> Path:
-    return folder / "drawn" / face.source / face.file
+    return folder / PREGENERATED_FOLDER / face.source / face.file
 
 
 def load_pregenerated(folder: Path, face: CandidateFace) -> tuple[CandidateFace, bytes] | None:
-    """The face as draw_share left it, if it was drawn with the same prompt, seed and settings."""
+    """Return a pregenerated face with its PNG; None if prompt, seed or settings differ."""
     path = _pregenerated_path(folder, face)
     try:
-        told = checked_json.parse_json_as(path.with_suffix(".json").read_bytes(), Provenance)
-        picture = path.read_bytes()
+        provenance = checked_json.parse_json_as(path.with_suffix(".json").read_bytes(), Provenance)
+        png = path.read_bytes()
     except (OSError, ValueError):
         return None
-    same = (told.prompt, told.seed) == (face.prompt, face.seed)
-    if not same or any(told.drawn_with.get(key) != value for key, value in face.drawn_with.items()):
+    recorded = provenance.drawn_with
+    same = (provenance.prompt, provenance.seed) == (face.prompt, face.seed)
+    if not same or any(recorded.get(key) != value for key, value in face.drawn_with.items()):
         return None
-    return replace(face, drawn_with=told.drawn_with), picture
+    return replace(face, drawn_with=recorded), png

@@ -1,4 +1,4 @@
-"""Reconstruct photographs with Stable Diffusion's autoencoder, or redraw them with its whole model."""
+"""Reconstruct photographs with Stable Diffusion: its autoencoder alone, or image-to-image."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,8 +15,8 @@ from data_collection.settings import GenerationSettings
 from runtime import console
 
 RECONSTRUCTION_PROMPT = "a photo of a face"
-"""The prompt of redrawn photographs. It is not in the `prompt` of their rows: a prompt that all
-share would put them all into one group."""
+"""The prompt of image-to-image. It is not in the `prompt` of the rows: a prompt that all share
+would put them all into one group."""
 
 AUTOENCODER_STRIDE_PX = 8
 """Autoencoders downsample by this factor; sides are multiples of it."""
@@ -89,7 +89,7 @@ def decode_square(photograph: bytes, side: int) -> Image.Image:
 def load_reconstruction_pipeline(
     generation: GenerationSettings, revision: str = ""
 ) -> LoadedPipeline:
-    """Load the autoencoder alone, or with a strength the whole model, which may be loaded already."""
+    """Load the autoencoder; with a strength the whole model, which may be loaded already."""
     if generation.strength:
         return pipeline_loader.load_pipeline(generation, revision)
     return pipeline_cache.PIPELINE_CACHE.get(
@@ -114,7 +114,7 @@ def reconstruct_images(
     images: Sequence[Image.Image],
     seeds: Sequence[int | None],
 ) -> list[bytes]:
-    """Encode and decode square images of one size, or redraw them from their seeds; return PNGs."""
+    """Encode and decode square images of one size; with a strength, image-to-image; return PNGs."""
     if not generation.strength:
         return sampling.encode_pngs(_encode_and_decode(loaded, images))
     import diffusers

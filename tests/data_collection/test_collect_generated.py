@@ -125,14 +125,15 @@ def test_two_processes_draw_one_share_each_and_the_collection_takes_them_in(plac
         "12",
     ]
     drawings = {
-        path.name: hash_bytes(path.read_bytes()) for path in tmp_path.rglob("drawn/model/*.png")
+        path.name: hash_bytes(path.read_bytes())
+        for path in tmp_path.rglob("pregenerated/model/*.png")
     }
     assert len(drawings) == COUNT
 
     done = run_command(*words(place), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert {record.file: record.id for record in drawn(tmp_path)} == drawings
-    assert not [*tmp_path.rglob("drawn")]
+    assert not [*tmp_path.rglob("pregenerated")]
 
 
 def painter(asked: list[str], black: frozenset[str]) -> Source:

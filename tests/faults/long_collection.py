@@ -99,7 +99,7 @@ def finished(words: list[str], place: Path) -> list[FaceRecord]:
     left = [
         path
         for path in (place / "data").rglob("*")
-        if path.suffix == ".tmp" or path.name == "drawn"
+        if path.suffix == ".tmp" or path.name == "pregenerated"
     ]
     assert not left, left
     return manifest.read_manifest(place / "data" / "faces")

@@ -1,4 +1,4 @@
-"""Half precision, as GPUs draw with it, tried on the CPU."""
+"""Half precision, which GPUs use, tried on the CPU."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from toys.diffusion import GENERATION_MARKS, decode_pixels, generate_faces, make
 pytestmark = GENERATION_MARKS
 
 
-def test_half_precision_draws_nearly_the_same(tmp_path, model, monkeypatch):
+def test_half_precision_gives_nearly_the_same_image(tmp_path, model, monkeypatch):
     single = generate_faces(make_request(tmp_path, model, 1))[0][1]
     monkeypatch.setitem(compute_device.DTYPE_BY_DEVICE, "cpu", "float16")
     pipeline_cache.PIPELINE_CACHE.clear()

@@ -1,4 +1,4 @@
-"""A model is found in a folder, in the hub's cache or on the hub; what is missing there is said in a sentence."""
+"""A model is located in a folder, in the hub's cache or on the hub; what is missing is named."""
 
 import json
 import shutil
@@ -18,28 +18,33 @@ from toys.model_hub import HUB_COMMIT, serve_hub
 pytestmark = GENERATION_MARKS
 
 
-def test_a_model_of_the_hub_is_fetched_once_and_its_commit_told(
+def test_a_model_of_the_hub_is_fetched_once_and_its_commit_recorded(
     tmp_path, model, empty_cache, capfd
 ):
     with serve_hub({"toys/tiny": model}) as url:
         empty_cache(url)
-        needs = {
-            need.name: need
-            for need in STABLE_DIFFUSION.list_requirements(make_request(tmp_path, "toys/tiny"))
+        requirements = {
+            requirement.name: requirement
+            for requirement in STABLE_DIFFUSION.list_requirements(
+                make_request(tmp_path, "toys/tiny")
+            )
         }
         assert (
-            needs["the model toys/tiny"].met
-            and "the hub has it" in needs["the model toys/tiny"].status
+            requirements["the model toys/tiny"].met
+            and "the hub has it" in requirements["the model toys/tiny"].status
         )
-        assert needs["disk for the model"].met
+        assert requirements["disk for the model"].met
         face, first = generate_faces(make_request(tmp_path, "toys/tiny", 1))[0]
         assert face.drawn_with["revision"] == HUB_COMMIT and face.generator == "toys/tiny"
     empty_cache("http://127.0.0.1:9")
-    needs = {
-        need.name: need.status
-        for need in STABLE_DIFFUSION.list_requirements(make_request(tmp_path, "toys/tiny"))
+    requirements = {
+        requirement.name: requirement.status
+        for requirement in STABLE_DIFFUSION.list_requirements(make_request(tmp_path, "toys/tiny"))
     }
-    assert needs["the model toys/tiny"] == "is in the cache" and "disk for the model" not in needs
+    assert (
+        requirements["the model toys/tiny"] == "is in the cache"
+        and "disk for the model" not in requirements
+    )
     pipeline_cache.PIPELINE_CACHE.clear()
     row = manifest.FaceRecord(
         id="0",
@@ -67,12 +72,18 @@ def test_what_the_hub_refuses_is_a_sentence(tmp_path, model, empty_cache, fault)
     status, words = FAULTS[fault]
     with serve_hub({"toys/tiny": model}, refuse=lambda path: status) as url:
         empty_cache(url)
-        need = next(
-            need
-            for need in STABLE_DIFFUSION.list_requirements(make_request(tmp_path, "toys/tiny"))
-            if "model toys" in need.name
+        requirement = next(
+            requirement
+            for requirement in STABLE_DIFFUSION.list_requirements(
+                make_request(tmp_path, "toys/tiny")
+            )
+            if "model toys" in requirement.name
         )
-        assert not need.met and words in need.status and "--model" in need.alternative
+        assert (
+            not requirement.met
+            and words in requirement.status
+            and "--model" in requirement.alternative
+        )
         with pytest.raises(console.PlainError, match=words) as caught:
             generate_faces(make_request(tmp_path, "toys/tiny"))
     assert caught.value.exit_code == console.EXIT_REMOTE
@@ -103,7 +114,7 @@ def test_an_interrupted_download_is_found_and_completed(tmp_path, model, empty_c
 
 
 def test_a_folder_that_is_no_model_is_told_apart(tmp_path, model):
-    def found(folder) -> str:
+    def explain_problem(folder) -> str:
         location = model_location.locate_model(str(folder))
         assert not location.available
         with pytest.raises(console.PlainError):
@@ -111,17 +122,17 @@ def test_a_folder_that_is_no_model_is_told_apart(tmp_path, model):
         return location.status
 
     (tmp_path / "empty").mkdir()
-    assert "model_index.json" in found(tmp_path / "empty")
-    assert "is no folder" in found(tmp_path / "nowhere")
+    assert "model_index.json" in explain_problem(tmp_path / "empty")
+    assert "is not a folder" in explain_problem(tmp_path / "nowhere")
     broken = shutil.copytree(model, tmp_path / "broken")
     (broken / "unet" / "diffusion_pytorch_model.safetensors").unlink()
-    assert "lacks the weights of its unet" in found(broken)
+    assert "lacks the weights of its unet" in explain_problem(broken)
     shutil.rmtree(broken / "tokenizer")
-    assert "lacks its tokenizer" in found(broken)
+    assert "lacks its tokenizer" in explain_problem(broken)
     (broken / "model_index.json").write_text("[]")
-    assert "without a readable model_index.json" in found(broken)
+    assert "without a readable model_index.json" in explain_problem(broken)
     shutil.copytree(model, broken, dirs_exist_ok=True)
     index = json.loads((broken / "model_index.json").read_text())
     shutil.copytree(model, broken, dirs_exist_ok=True)
     (broken / "model_index.json").write_text(json.dumps(index | {"_class_name": "FluxPipeline"}))
-    assert "is a FluxPipeline" in found(broken)
+    assert "is a FluxPipeline" in explain_problem(broken)

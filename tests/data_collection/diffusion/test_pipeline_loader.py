@@ -1,4 +1,4 @@
-"""A model is loaded from weights of any layout, with any scheduler; damaged ones end in a sentence."""
+"""Models load from weights of any layout, with any scheduler; damaged ones end in a sentence."""
 
 import shutil
 from dataclasses import replace
@@ -23,7 +23,7 @@ pytestmark = GENERATION_MARKS
 
 
 @pytest.mark.parametrize("scheduler", pipeline_loader.SCHEDULERS)
-def test_every_scheduler_draws(tmp_path, model, scheduler):
+def test_every_scheduler_generates(tmp_path, model, scheduler):
     generation = replace(
         make_request(tmp_path, model).settings.generation, scheduler=scheduler, steps=3
     )
@@ -37,8 +37,8 @@ def test_every_scheduler_draws(tmp_path, model, scheduler):
 
 
 def test_without_the_safety_checker_the_same_seeds_are_seen(tmp_path, checked):
-    made = generate_faces(make_request(tmp_path, checked, 2, safety_checker=False))
-    assert not any(quality.is_single_colour(decode.decode_face(data)) for _, data in made)
+    faces = generate_faces(make_request(tmp_path, checked, 2, safety_checker=False))
+    assert not any(quality.is_single_colour(decode.decode_face(data)) for _, data in faces)
     assert (
         pipeline_loader.load_pipeline(
             make_request(tmp_path, checked, safety_checker=False).settings.generation
@@ -47,15 +47,15 @@ def test_without_the_safety_checker_the_same_seeds_are_seen(tmp_path, checked):
     )
 
 
-def test_pickled_weights_of_2022_draw_the_same_quietly(tmp_path, checked, capfd):
+def test_pickled_weights_of_2022_give_the_same_quietly(tmp_path, checked, capfd):
     old = tmp_path / "old"
     shutil.copytree(checked, old)
     convert_to_old_layout(old)
-    new, then = (
+    new_png, old_png = (
         generate_faces(make_request(tmp_path / name, folder, 1, safety_checker=False))[0][1]
         for name, folder in (("a", checked), ("b", old))
     )
-    assert np.array_equal(decode_pixels(new), decode_pixels(then))
+    assert np.array_equal(decode_pixels(new_png), decode_pixels(old_png))
     assert STABLE_DIFFUSION.list_candidates(make_request(tmp_path, old, 1)) and generate_faces(
         make_request(tmp_path / "c", old, 1)
     )

@@ -1,4 +1,4 @@
-"""Everything that is asked for shows in the picture; as many are painted at a time as fit into memory."""
+"""Every setting shows in the image; batches are as large as memory allows."""
 
 from dataclasses import replace
 
@@ -17,16 +17,16 @@ pytestmark = GENERATION_MARKS
 def test_the_prompt_the_negative_prompt_and_the_guidance_count(tmp_path, model):
     generation = make_request(tmp_path, model).settings.generation
 
-    def draw(prompt="a face", **changes) -> np.ndarray:
+    def generate(prompt="a face", **changes) -> np.ndarray:
         changed = replace(generation, **changes)
         return decode_pixels(stable_diffusion_generator.generate_from_prompt(changed, prompt, 1))
 
-    plain = draw()
+    plain = generate()
     for other in (
-        draw("an old man"),
-        draw(negative_prompt="a hat"),
-        draw(guidance=0),
-        draw(steps=3),
+        generate("an old man"),
+        generate(negative_prompt="a hat"),
+        generate(guidance=0),
+        generate(steps=3),
     ):
         assert np.abs(other - plain).max() > 1
 
@@ -38,23 +38,23 @@ def test_the_prompt_the_negative_prompt_and_the_guidance_count(tmp_path, model):
 def test_a_batch_that_does_not_fit_is_halved(tmp_path, model, words):
     request = make_request(tmp_path, model)
     loaded = pipeline_loader.load_pipeline(request.settings.generation)
-    loaded.batch_size, tried = 4, []
+    loaded.batch_size, batch_sizes = 4, []
 
-    def small(module, args) -> None:
-        tried.append(args[0].shape[0])
+    def fail_if_large(module, args) -> None:
+        batch_sizes.append(args[0].shape[0])
         if args[0].shape[0] > 2:  # guidance doubles the batch
             raise torch.OutOfMemoryError(words) if "CUDA" in words else RuntimeError(words)
 
-    hook = loaded.pipeline.unet.register_forward_pre_hook(small)
+    hook = loaded.pipeline.unet.register_forward_pre_hook(fail_if_large)
     try:
-        made = generate_faces(request)
+        faces = generate_faces(request)
     finally:
         hook.remove()
-    assert [face.seed for face, _ in made] == [7, 8, 9, 10, 11]
-    assert tried[:3] == [8, 4, 2] and max(tried[2:]) == 2 and loaded.batch_size == 1
+    assert [face.seed for face, _ in faces] == [7, 8, 9, 10, 11]
+    assert batch_sizes[:3] == [8, 4, 2] and max(batch_sizes[2:]) == 2 and loaded.batch_size == 1
 
 
-def test_a_picture_that_does_not_fit_alone_is_a_sentence_and_another_error_is_not(tmp_path, model):
+def test_an_image_that_does_not_fit_alone_is_a_sentence_and_another_error_is_not(tmp_path, model):
     request = make_request(tmp_path, model, 2)
     loaded = pipeline_loader.load_pipeline(request.settings.generation)
     for error, expected, words in (

@@ -1,4 +1,4 @@
-"""COUNT@MODEL and the scheduler are checked before anything is written, and give the source its name."""
+"""COUNT@MODEL and the scheduler are checked first; the model gives the source its name."""
 
 from dataclasses import replace
 
@@ -24,16 +24,16 @@ def test_what_is_no_count_or_scheduler_is_refused_before_prompts_are_written(tmp
     assert not (tmp_path / "faces").exists()
 
 
-def test_two_ways_of_drawing_are_not_mixed_into_one_source(tmp_path, model):
+def test_two_ways_of_generating_are_not_mixed_into_one_source(tmp_path, model):
     before = make_request(tmp_path, model, steps=2)
-    told = diffusion_request.dump_generation_settings(before.settings.generation)
+    recorded = diffusion_request.dump_generation_settings(before.settings.generation)
     row = FaceRecord(
         id="0",
         label="generated",
         source="tiny",
         file="00000007.png",
         status="accepted",
-        drawn_with={**told, "torch": "2"},
+        drawn_with={**recorded, "torch": "2"},
     )
     STABLE_DIFFUSION.check_request(before, [row])
     other = make_request(tmp_path, model, steps=3)

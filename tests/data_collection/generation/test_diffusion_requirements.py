@@ -1,4 +1,4 @@
-"""The table of what drawing needs tells what this machine has."""
+"""The table of requirements describes this machine."""
 
 import shutil
 
@@ -10,28 +10,28 @@ from data_collection.sources.stable_diffusion import STABLE_DIFFUSION
 from toys.diffusion import make_request
 
 
-def test_the_needs_tell_what_this_machine_has(tmp_path, model):
-    needs = {
-        need.name: need
-        for need in STABLE_DIFFUSION.list_requirements(
+def test_the_requirements_describe_this_machine(tmp_path, model):
+    requirements = {
+        requirement.name: requirement
+        for requirement in STABLE_DIFFUSION.list_requirements(
             make_request(tmp_path, model, 700, generation_size=512, steps=25)
         )
     }
-    assert needs[f"the model {model}"].status == "is a folder" and all(
-        need.met for need in needs.values()
+    assert requirements[f"the model {model}"].status == "is a folder" and all(
+        requirement.met for requirement in requirements.values()
     )
     if not torch.cuda.is_available():
         assert (
-            "hours on this CPU" in needs["a GPU"].status
-            and needs["a GPU"].alternative == "--generated folder:PATH"
+            "hours on this CPU" in requirements["a GPU"].status
+            and requirements["a GPU"].alternative == "--generated folder:PATH"
         )
-    needs = {
-        need.name: need
-        for need in STABLE_DIFFUSION.list_requirements(
+    requirements = {
+        requirement.name: requirement
+        for requirement in STABLE_DIFFUSION.list_requirements(
             make_request(tmp_path, model, 1_000_000, generation_size=4096)
         )
     }
-    assert not needs["disk for the pictures"].met
+    assert not requirements["disk for the images"].met
 
 
 @pytest.mark.parametrize(("share", "enough"), [(0.99, True), (1.01, False)])

@@ -1,4 +1,4 @@
-"""Faces that were drawn before a collection are taken in by it."""
+"""A collection ingests faces that were generated before it."""
 
 from dataclasses import replace
 
@@ -16,20 +16,21 @@ from toys.diffusion import GENERATION_MARKS, generate_faces, make_request
 pytestmark = GENERATION_MARKS
 
 
-def draw_share(request: SourceRequest) -> int:
+def generate_shard(request: SourceRequest) -> int:
     return pregenerated.generate_shard(
         RequestedSource("generated", STABLE_DIFFUSION, request), PartialState(cpu=True)
     )
 
 
-def test_only_what_was_taken_in_is_cleared_away(tmp_path):
+def test_only_ingested_images_are_removed(tmp_path):
     rows = []
-    for place in ("model/1", "model/2", "toys/model/1"):
-        atomic_files.write_atomically(tmp_path / "drawn" / f"{place}.json", b"{}")
-        atomic_files.write_atomically(tmp_path / "drawn" / f"{place}.png", place.encode())
+    folder = tmp_path / "pregenerated"
+    for name in ("model/1", "model/2", "toys/model/1"):
+        atomic_files.write_atomically(folder / f"{name}.json", b"{}")
+        atomic_files.write_atomically(folder / f"{name}.png", name.encode())
         rows.append(
             FaceRecord(
-                id=hash_bytes(place.encode()),
+                id=hash_bytes(name.encode()),
                 label="generated",
                 source="model",
                 file="1.png",
@@ -38,20 +39,25 @@ def test_only_what_was_taken_in_is_cleared_away(tmp_path):
         )
     pregenerated.remove_ingested(tmp_path, [rows[0], rows[2]])
     left = [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))]
-    assert left == ["drawn", "drawn/model", "drawn/model/2.json", "drawn/model/2.png"]
+    assert left == [
+        "pregenerated",
+        "pregenerated/model",
+        "pregenerated/model/2.json",
+        "pregenerated/model/2.png",
+    ]
     pregenerated.remove_ingested(tmp_path, rows)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_was_drawn_beforehand_is_taken_in_and_not_drawn_again(tmp_path, model):
+def test_pregenerated_faces_are_used_and_not_generated_again(tmp_path, model):
     request = make_request(tmp_path, model)
-    assert draw_share(request) == 5
+    assert generate_shard(request) == 5
     pipeline_cache.PIPELINE_CACHE.clear()
-    made = generate_faces(request)
-    assert not pipeline_cache.PIPELINE_CACHE  # nothing was left to draw
-    assert [face.seed for face, _ in made] == [7, 8, 9, 10, 11] and all(
-        face.drawn_with["torch"] for face, _ in made
+    faces = generate_faces(request)
+    assert not pipeline_cache.PIPELINE_CACHE  # nothing was left to generate
+    assert [face.seed for face, _ in faces] == [7, 8, 9, 10, 11] and all(
+        face.drawn_with["torch"] for face, _ in faces
     )
-    assert draw_share(request) == 0
+    assert generate_shard(request) == 0
     other = make_request(tmp_path, model, steps=3)
-    assert draw_share(replace(other, argument="1")) == 1  # drawn with other settings
+    assert generate_shard(replace(other, argument="1")) == 1  # generated with other settings

@@ -322,7 +322,7 @@ def test_a_wrong_model_is_told_beforehand_and_when_it_is_drawn_with(model, tmp_p
     )
     for name, beforehand, words in (
         ("empty", "without a readable model_index.json", "model_index.json"),
-        ("nowhere", "is no folder", "is no folder"),
+        ("nowhere", "is not a folder", "is not a folder"),
         ("damaged", "", "Cannot load"),
     ):
         generator = make_generator(f"stable-diffusion@{tmp_path / name}")
@@ -419,7 +419,7 @@ def test_secrets_are_never_told(service, monkeypatch):
     hub = PageGenerator.from_source(
         "stable-diffusion@https://me:geheim@hub.example/a-token-of-the-hub/hf_abcdefghij"
     )
-    with pytest.raises(console.PlainError, match="is no folder") as wrong:
+    with pytest.raises(console.PlainError, match="is not a folder") as wrong:
         hub.generate(PROMPT, None, 1)
     told = f"{refused.value} {wrong.value} {hub.describe_obstacles()}"
     assert not any(secret in told for secret in (API_KEY, "geheim", "a-token", "hf_abc"))
