@@ -129,13 +129,13 @@ def _write_explainer(folder: Path) -> None:
     """What validation would leave beside the detector, had it had enough images to check heat maps
     on."""
     toy = folder / "saved_models" / "toy"
-    opened, judge = (
+    opened, scorer = (
         TappedDetector(detector_parts.load_detector_parts(toy)),
         predictions.load_scorers(toy, card.read_card(toy))[0],
     )
     learnt = manifest.select_accepted(manifest.read_manifest(folder / "data" / "faces"), "train")
     features = opened.features(
-        heat_maps.load_canonical_pixels(folder / "data" / "faces", learnt, judge)
+        heat_maps.load_canonical_pixels(folder / "data" / "faces", learnt, scorer)
     )
     known = explainer_export.TrainingImageFeatures(Path("data/faces"), learnt, features)
     explainer_export.write_explainer(

@@ -1,5 +1,4 @@
-"""`python -m validation`: judge a saved detector on the hold-out; `cross-generator` compares
-generators."""
+"""`python -m validation`: validate a detector on the hold-out, or across generators."""
 
 import sys
 from collections.abc import Callable
@@ -10,8 +9,8 @@ from runtime import console
 from validation.settings import ValidationSettings
 
 VALIDATE_HELP = f"""{ValidationSettings.__doc__}
-One more command: `python -m validation cross-generator` trains a head on each generated source of \
-a data set and tests it on every other."""
+`python -m validation cross-generator` trains a head on each generated source of a data set and \
+tests it on all others."""
 
 
 def run_validate_command(words: list[str]) -> None:

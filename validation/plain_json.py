@@ -17,17 +17,16 @@ def write_plain_json(path: Path, value: Any) -> None:
 
 
 def convert_to_plain(value: Any) -> Any:
-    """Dataclasses as objects, numbers with six digits, NaN as null, whatever JSON does not know as
-    its text."""
+    """Convert dataclasses to objects, numbers to six digits, NaN to null and paths to text."""
     if dataclasses.is_dataclass(value):
         return {
-            each.name: convert_to_plain(getattr(value, each.name))
-            for each in dataclasses.fields(value)
+            field.name: convert_to_plain(getattr(value, field.name))
+            for field in dataclasses.fields(value)
         }
     if isinstance(value, dict):
-        return {str(key): convert_to_plain(each) for key, each in value.items()}
+        return {str(key): convert_to_plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [convert_to_plain(each) for each in value]
+        return [convert_to_plain(item) for item in value]
     if isinstance(value, (float, np.floating)):
         return round(float(value), 6) if np.isfinite(value) else None
     if isinstance(value, np.integer):

@@ -1,5 +1,4 @@
-"""Saved detectors' probabilities for many images, kept on disk: what was judged once is not judged
-again."""
+"""Score images with saved detectors; scores are cached on disk beside each detector."""
 
 import concurrent.futures
 import functools
@@ -19,23 +18,23 @@ from training.detectors import saved_models
 from training.detectors.card import Card
 from training.features import extractor
 from training.features import pixels as feature_pixels
-from validation.result_cache import RESULT_CACHE_FOLDER, load_or_compute
+from validation.result_cache import RESULT_CACHE_FOLDER, ArraysByName, load_or_compute
 
 SCORES_CHUNK_IMAGES = 64
-"""Images after which the probabilities are kept."""
+"""Number of images after which the probabilities are saved."""
 
 SCORING_BATCH_IMAGES = 16
-"""At 448 px a batch of 64 would hold a gigabyte in the outputs of a few layers."""
+"""At 448 px a batch of 64 would need a gigabyte for the outputs of a few layers."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scorer:
-    """A detector file that scores images.
+    """A detector, or a baseline of one, that scores images.
 
     Attributes:
-        folder: of the saved detector.
+        folder: folder of the saved detector.
         onnx_file: its ONNX file, checked against the card.
-        sha256: of the file.
+        sha256: hash of that file.
     """
 
     name: str
@@ -52,13 +51,13 @@ class Scorer:
 
     @functools.cached_property
     def score(self) -> onnx_models.OnnxRunner:
-        """Pixels (n, image_size, image_size, 3), 0..255, to probabilities of *generated*, (n,)."""
-        ask = onnx_models.open_onnx_streams(self.onnx_file)
+        """From pixels (n, image_size, image_size, 3), 0..255, to probabilities (n,)."""
+        run_onnx = onnx_models.open_onnx_streams(self.onnx_file)
 
-        def probabilities(pixels: np.ndarray) -> np.ndarray:
-            return ask(pixels.astype(np.float32))[:, 0]
+        def score_pixels(pixels: np.ndarray) -> np.ndarray:
+            return run_onnx(pixels.astype(np.float32))[:, 0]
 
-        return probabilities
+        return score_pixels
 
     def compute_cache_key(self, records: Sequence[FaceRecord]) -> list[object]:
         """Return the cache key of this detector's scores for these images."""
@@ -66,15 +65,15 @@ class Scorer:
             *extractor.list_engine_versions("onnxruntime"),
             *extractor.list_engine_versions("keras"),
         ]
-        seen = [self.sha256, canonical.CANONICALISER_VERSION, self.image_size, self.crop]
-        return [*seen, libraries, [record.id for record in records]]
+        inputs = [self.sha256, canonical.CANONICALISER_VERSION, self.image_size, self.crop]
+        return [*inputs, libraries, [record.id for record in records]]
 
 
 def load_scorers(folder: Path, card: Card) -> list[Scorer]:
     """Load the detector in a folder, and its baselines that score images.
 
     Raises:
-        PlainError: a file is missing, or is not the one that was saved.
+        PlainError: a file is missing or was altered.
     """
     files = {card.name: (saved_models.ONNX_FILE, card.calibration)}
     files |= {
@@ -84,51 +83,50 @@ def load_scorers(folder: Path, card: Card) -> list[Scorer]:
     }
     return [
         Scorer(
-            name,
-            folder,
-            saved_models.verify_model_file(folder, card, file),
-            card.sha256[file],
-            card.image_size,
-            card.crop,
-            calibration,
+            name=name,
+            folder=folder,
+            onnx_file=saved_models.verify_model_file(folder, card, file),
+            sha256=card.sha256[file],
+            image_size=card.image_size,
+            crop=card.crop,
+            calibration=calibration,
         )
         for name, (file, calibration) in files.items()
     ]
 
 
 def score_images(
-    folder: Path, records: Sequence[FaceRecord], asked: Sequence[Scorer]
+    folder: Path, records: Sequence[FaceRecord], scorers: Sequence[Scorer]
 ) -> list[np.ndarray]:
-    """Probabilities of *generated* for view 0 of the records, one array (images,) for each
-    detector.
+    """Return the probability of *generated* of view 0 of every record, (images,) per scorer.
 
     Args:
         folder: base of the records' paths.
 
     Raises:
-        PlainError: an image was altered since it was collected, or a detector answers with
-            something that is no number.
+        PlainError: an image was altered since it was collected, or a score is not a finite number.
     """
     chunks = [
         records[start : start + SCORES_CHUNK_IMAGES]
         for start in range(0, len(records), SCORES_CHUNK_IMAGES)
     ]
-    found: list[list[np.ndarray]] = [[] for _ in asked]
+    scores: list[list[np.ndarray]] = [[] for _ in scorers]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for chunk in console.track_progress(
-            chunks, f"judging images by {len(asked)} detectors", len(chunks)
+            chunks, f"scoring images with {len(scorers)} detectors", len(chunks)
         ):
-            pixels = functools.cache(functools.partial(_load_pixels, pool, folder, chunk))
-            for answers, scorer in zip(found, asked, strict=True):
-                make = functools.partial(_score_pixels, scorer, pixels)
-                answers.append(
-                    load_or_compute(
-                        scorer.cache_folder, "scores", scorer.compute_cache_key(chunk), make
-                    )["probabilities"]
+            load_pixels = functools.cache(functools.partial(_load_pixels, pool, folder, chunk))
+            for scorer_chunks, scorer in zip(scores, scorers, strict=True):
+                arrays = load_or_compute(
+                    scorer.cache_folder,
+                    "scores",
+                    scorer.compute_cache_key(chunk),
+                    functools.partial(_score_chunk, scorer, load_pixels),
                 )
+                scorer_chunks.append(arrays["probabilities"])
     return [
-        _check_finite_scores(np.concatenate(answers), scorer)
-        for answers, scorer in zip(found, asked, strict=True)
+        _check_finite_scores(np.concatenate(scorer_chunks), scorer)
+        for scorer_chunks, scorer in zip(scores, scorers, strict=True)
     ]
 
 
@@ -139,28 +137,29 @@ def _load_pixels(
     size: int,
     crop: str,
 ) -> np.ndarray:
-    rows = (replace(record, crop=crop) for record in records)
-    return np.stack(
-        list(pool.map(lambda row: feature_pixels.load_canonical_view(folder, row, size, 0), rows))
-    )
+    cropped = (replace(record, crop=crop) for record in records)
+
+    def load_view(record: FaceRecord) -> np.ndarray:
+        return feature_pixels.load_canonical_view(folder, record, size, 0)
+
+    return np.stack(list(pool.map(load_view, cropped)))
 
 
-def _score_pixels(
-    scorer: Scorer, pixels: Callable[[int, str], np.ndarray]
-) -> dict[str, np.ndarray]:
-    wanted = pixels(scorer.image_size, scorer.crop)
-    parts = [
-        scorer.score(wanted[start : start + SCORING_BATCH_IMAGES])
-        for start in range(0, len(wanted), SCORING_BATCH_IMAGES)
+def _score_chunk(scorer: Scorer, load_pixels: Callable[[int, str], np.ndarray]) -> ArraysByName:
+    pixels = load_pixels(scorer.image_size, scorer.crop)
+    batches = [
+        scorer.score(pixels[start : start + SCORING_BATCH_IMAGES])
+        for start in range(0, len(pixels), SCORING_BATCH_IMAGES)
     ]
-    return {"probabilities": np.concatenate(parts)}
+    return {"probabilities": np.concatenate(batches)}
 
 
 def _check_finite_scores(probabilities: np.ndarray, scorer: Scorer) -> np.ndarray:
-    broken = int(np.sum(~np.isfinite(probabilities)))
-    if broken:
+    n_invalid = int(np.sum(~np.isfinite(probabilities)))
+    if n_invalid:
         raise console.PlainError(
-            f"{scorer.name} gave no number for {broken} of {len(probabilities)} images; it is broken, train again.",
+            f"{scorer.name} gave no valid score for {n_invalid} of {len(probabilities)} images, "
+            "so it is broken. Train again.",
             console.EXIT_BAD_MODEL,
         )
     return probabilities.astype(np.float64)

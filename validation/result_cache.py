@@ -18,14 +18,13 @@ RESULT_CACHE_FOLDER = "cache"
 
 
 def load_or_compute(
-    folder: Path, name: str, key: Sequence, make: Callable[[], ArraysByName]
+    folder: Path, name: str, key: Sequence, compute: Callable[[], ArraysByName]
 ) -> ArraysByName:
-    """Load arrays from `<folder>/<name>-<hash of key>.npz`, or compute them with `make` and save
-    them there.
+    """Load arrays from `<folder>/<name>-<hash of key>.npz`, or compute and save them.
 
     Args:
         name: beginning of the file name.
-        key: everything that determines them, JSON serialisable.
+        key: everything that determines the arrays, JSON serialisable.
 
     Raises:
         TypeError: the key is not JSON serialisable.
@@ -33,25 +32,24 @@ def load_or_compute(
     """
     digest = hashlib.sha256(json.dumps(list(key)).encode()).hexdigest()[:16]
     path = folder / f"{name}-{digest}.npz"
-    found = _load_npz(path)
-    if found is None:
-        found = {each: np.asarray(array) for each, array in make().items()}
-        atomic_files.write_atomically(path, _encode_npz(found))
-    return found
+    arrays = _load_npz(path)
+    if arrays is None:
+        arrays = {array_name: np.asarray(array) for array_name, array in compute().items()}
+        atomic_files.write_atomically(path, _encode_npz(arrays))
+    return arrays
 
 
-def _encode_npz(arrays: dict[str, np.ndarray]) -> bytes:
+def _encode_npz(arrays: ArraysByName) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(
-        buffer, "w"
-    ) as archive:  # numpy.savez has no room for an array called "file"
+    # numpy.savez cannot save an array called "file".
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
     return buffer.getvalue()
 
 
-def _load_npz(path: Path) -> dict[str, np.ndarray] | None:
+def _load_npz(path: Path) -> ArraysByName | None:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -59,14 +57,14 @@ def _load_npz(path: Path) -> dict[str, np.ndarray] | None:
     try:
         return npz_files.parse_npz(data)
     except ValueError:
-        console.print_warning(f"{path} is damaged; computing it again.")
+        console.print_warning(f"{path} is damaged. Computing it again.")
         return None
 
 
 def compute_in_chunks(
-    items: Sequence, size: int, what: str, work: Callable[[Sequence], dict[str, np.ndarray]]
-) -> dict[str, np.ndarray]:
-    """Process `items` in chunks under a progress bar labelled `what`; concatenate the results."""
+    items: Sequence, size: int, description: str, process: Callable[[Sequence], ArraysByName]
+) -> ArraysByName:
+    """Process `items` in chunks under a progress bar; concatenate the results."""
     chunks = [items[start : start + size] for start in range(0, len(items), size)]
-    found = [work(chunk) for chunk in console.track_progress(chunks, what, len(chunks))]
-    return {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+    results = [process(chunk) for chunk in console.track_progress(chunks, description, len(chunks))]
+    return {name: np.concatenate([arrays[name] for arrays in results]) for name in results[0]}

@@ -4,20 +4,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from data_collection.dataset.manifest import ImageClass
 from runtime import options
 
 
 @dataclass(frozen=True)
 class ValidationSettings:
-    """Judge a saved detector on the hold-out, which no other command opens; every opening is
+    """Validate a saved detector on the hold-out, which no other command opens; every opening is
     counted.
 
-    Writes one page, report/index.html beside the model, with metrics.json, and the model's card
+    Write one page, report/index.html beside the model, with metrics.json, and the model card
     README.md. Long steps are cached, so a second run takes seconds and an interrupted one
-    resumes. The threshold and the temperature are the ones that training chose on the validation split.
-    `python -m validation cross-generator` asks instead how a detector that was
-    trained on one generator does on the others. Exit code 5: the hold-out was altered, or an image was in the training; 8: no
-    detector, or an altered one.
+    resumes. Threshold and temperature are those that training chose on the validation split.
+    `python -m validation cross-generator` measures instead how a detector that was trained on one
+    generator does on the others. Exit code 5: the hold-out was altered, or an image was used for
+    training; 8: no detector, or an altered one.
     """
 
     model: Path | None = None
@@ -27,30 +28,27 @@ class ValidationSettings:
     """Folder or name of the data set that the detector was trained on, if it has moved."""
 
     data: Path | None = None
-    """Judge these images instead of the hold-out: another data set, or a folder with the subfolders
-    `real` and `generated` \
-(one of them is enough; folders inside them are sources)."""
+    """Use these images instead of the hold-out: another data set, or a folder with the subfolders
+    `real` and `generated` (one of them is enough; folders inside them are sources)."""
 
-    label: Literal["real", "generated"] | None = None
-    """Class of all images of --data, where its subfolders do not say it."""
+    label: ImageClass | None = None
+    """Class of all images of --data, for a folder without those subfolders."""
 
     drop_known: bool = False
-    """Leave out images of --data that the detector was trained on, instead of refusing (exit code
-    5)."""
+    """Leave out images of --data that were used for training, instead of ending with exit code
+    5."""
 
     against: Path | None = None
-    """Folder or name of a second detector, to be judged on the same images and compared."""
+    """Folder or name of a second detector to compare on the same images."""
 
     distorted: int = 240
-    """Images that are recompressed, shrunk, blurred, ... in over 40 ways; 0 for none."""
+    """Number of images to distort (JPEG, shrinking, blur, ... in over 40 ways); 0 for none."""
 
     explained: int = 64
-    """Images that heat maps are drawn for and checked on; 0 for none, and no map of the features
-    either."""
+    """Number of images to draw and check heat maps for; 0 for no explanations at all."""
 
     projection: Literal["t-sne", "umap"] = "t-sne"
-    """Projection of the features onto a map; `umap` needs `pip install -r
-    requirements-umap.txt`."""
+    """Method of the map of the features; `umap` needs `pip install -r requirements-umap.txt`."""
 
     report: Path | None = None
     """Folder of the report; without it, `report` beside the model, or `report-NAME` for --data."""
@@ -64,4 +62,4 @@ class ValidationSettings:
     def __post_init__(self) -> None:
         options.check_ranges(self, distorted=(0, 100_000), explained=(0, 10_000))
         if self.label and self.data is None:
-            raise ValueError("--label names the class of the images of --data; give --data, too.")
+            raise ValueError("--label gives the class of the images of --data. Give --data, too.")

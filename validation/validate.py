@@ -1,5 +1,5 @@
-"""validate(): images -> probabilities -> metrics with intervals -> breakdowns, distortions,
-explanations -> one page."""
+"""Validate a detector: images -> probabilities -> metrics with intervals -> breakdowns,
+distortions, explanations -> one page."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from validation import predictions
 from validation.data import choose_images, overlap
 from validation.data.evaluation_set import EvaluationSet
 from validation.explanations import explain, image_panels, negative_controls
+from validation.explanations.image_panels import ImagePanel
 from validation.metrics import abstention, breakdowns, comparison
 from validation.metrics.comparison import DetectorComparison, DetectorResult
 from validation.metrics.estimates import estimate_metrics
@@ -31,10 +32,10 @@ PRINTED_METRICS = ("ROC AUC", "balanced accuracy", "TPR", "FPR", "TPR at 5% FPR"
 
 
 def validate_detector(settings: ValidationSettings) -> None:
-    """Judges one detector and writes its report; the hold-out is opened once for it.
+    """Score the images with a detector and its baselines, and write the report.
 
     Raises:
-        PlainError: no detector, no images, or images that were altered or learnt from.
+        PlainError: there is no detector or no image, or an image was altered or used for training.
     """
     folder = saved_models.find_detector(settings.saved_models, settings.model)
     card = detector_card.read_card(folder)
@@ -49,7 +50,7 @@ def validate_detector(settings: ValidationSettings) -> None:
     report = build_report(settings, card, data, results, scorers, comparison_scorer is not None)
     page = write_outputs(report, settings, folder)
     print_report(report)
-    console.print_message(f"The whole report: {page}. Curves: tensorboard --logdir {settings.logs}")
+    console.print_message(f"Report: {page}. Curves: tensorboard --logdir {settings.logs}")
 
 
 def write_outputs(report: ValidationReport, settings: ValidationSettings, folder: Path) -> Path:
@@ -81,34 +82,35 @@ def write_outputs(report: ValidationReport, settings: ValidationSettings, folder
 
 
 def make_short_name(data: EvaluationSet) -> str:
-    """The folder's name, and a few letters that tell it from others of that name."""
+    """Return the folder's name and four digits of a hash of its path, against equal names."""
     path = data.folder.absolute()
     return f"{path.name}-{hashlib.sha256(str(path).encode()).hexdigest()[:4]}"
 
 
 def load_comparison_scorer(settings: ValidationSettings, folder: Path) -> Scorer | None:
-    """The detector of --against.
+    """Load the detector of --against; None without that option.
 
     Raises:
-        PlainError: there is none, or it is the judged one.
+        PlainError: it is missing, or is the detector that is validated.
     """
     if not settings.against:
         return None
-    other = saved_models.find_detector(settings.saved_models, settings.against)
-    if other.resolve() == folder.resolve():
+    other_folder = saved_models.find_detector(settings.saved_models, settings.against)
+    if other_folder.resolve() == folder.resolve():
         raise console.PlainError(
-            f"--against {settings.against} is the detector that is judged; name another one."
+            f"--against must name a different detector. {settings.against} is the one being "
+            "validated."
         )
-    return predictions.load_scorers(other, detector_card.read_card(other))[0]
+    return predictions.load_scorers(other_folder, detector_card.read_card(other_folder))[0]
 
 
 def check_comparison_scorer(
     comparison_scorer: Scorer, data: EvaluationSet, scorers: Sequence[Scorer]
 ) -> Scorer:
-    """Return the detector to compare with, under a name of its own; it must not know the images.
+    """Return the detector of --against, renamed if its name is taken already.
 
     Raises:
-        PlainError: it has learnt from some of them.
+        PlainError: it was trained on some of the images.
     """
     card = detector_card.read_card(comparison_scorer.folder)
     overlap.separate_from_training(data, card, Path(card.dataset.folder))
@@ -120,15 +122,19 @@ def check_comparison_scorer(
 
 
 def score_all(data: EvaluationSet, scorers: Sequence[Scorer]) -> list[DetectorResult]:
-    """Score the images with every detector, and estimate its metrics."""
+    """Score the images with every detector and estimate the metrics."""
     outputs = predictions.score_images(data.folder, data.records, scorers)
     results = []
     for scorer, probabilities in zip(scorers, outputs, strict=True):
         scored = ScoredImages.from_records(
             data.records, probabilities, scorer.calibration.threshold
         )
-        both = len(set(scored.labels.tolist())) == 2
-        delong = comparison.compute_delong_interval(scored) if scored.independent and both else None
+        has_both_classes = len(set(scored.labels.tolist())) == 2
+        delong = (
+            comparison.compute_delong_interval(scored)
+            if scored.independent and has_both_classes
+            else None
+        )
         results.append(DetectorResult(scorer.name, scored, estimate_metrics(scored), delong))
     return results
 
@@ -141,13 +147,12 @@ def build_report(
     scorers: Sequence[Scorer],
     compared: bool,
 ) -> ValidationReport:
-    """Compute everything else that the report says.
+    """Compute the rest of the report.
 
     Args:
         compared: whether the last detector is the one of --against.
     """
-    first, scorer, records = results[0], scorers[0], data.records
-    scored = first.scored
+    scored, scorer, records = results[0].scored, scorers[0], data.records
     abstentions = abstention.compute_abstention_statistics(
         scored, [scorer.calibration.decide(probability) for probability in scored.probabilities]
     )
@@ -165,15 +170,10 @@ def build_report(
         results=results,
         breakdowns=breakdowns.compute_breakdowns(records, scored),
         abstentions=abstentions,
-        wrong={
-            label: image_panels.build_image_panels(
-                data.folder, records, scored, index, scorer, heat_maps
-            )
-            for label, index in image_panels.find_most_wrong(scored).items()
-        },
+        wrong=_build_most_wrong_panels(data, scored, scorer, heat_maps),
         explained=explanations,
         sources=negative_controls.evaluate_source_pairs(records, scored),
-        limits=list_limits(records, first, robustness),
+        limits=list_limits(records, results[0], robustness),
         command=_format_command(settings, scorers, compared),
         robustness=robustness,
         comparison=_compare_with_last(results) if compared else None,
@@ -182,11 +182,22 @@ def build_report(
     )
 
 
+def _build_most_wrong_panels(
+    data: EvaluationSet, scored: ScoredImages, scorer: Scorer, heat_maps: explain.HeatMaps
+) -> dict[str, list[ImagePanel]]:
+    return {
+        label: image_panels.build_image_panels(
+            data.folder, data.records, scored, index, scorer, heat_maps
+        )
+        for label, index in image_panels.find_most_wrong(scored).items()
+    }
+
+
 def _format_command(settings: ValidationSettings, scorers: Sequence[Scorer], compared: bool) -> str:
-    again = replace(
+    resolved = replace(
         settings, model=scorers[0].folder, against=scorers[-1].folder if compared else None
     )
-    return options.format_command_line("python -m validation", again)
+    return options.format_command_line("python -m validation", resolved)
 
 
 def _compare_with_last(results: Sequence[DetectorResult]) -> DetectorComparison:
@@ -212,7 +223,8 @@ def print_report(report: ValidationReport) -> None:
     if report.data.rejected:
         file, reason = report.data.rejected[0]
         console.print_warning(
-            f"{len(report.data.rejected)} files were not judged, {file} for one: {reason}. The report names them all."
+            f"{len(report.data.rejected)} files could not be scored, for example {file}: {reason}. "
+            "The report lists all of them."
         )
     if report.card.banner:
         console.print_warning(report.card.banner)

@@ -88,5 +88,5 @@ def test_its_parts_say_what_its_file_says(folder, hold_out):
     pixels = heat_maps.load_canonical_pixels(folder / "data" / "faces", hold_out, scorer)
     assert all(len(head.layers[-1][1]) == 2 for head in opened.shares.heads)
     assert 1 / (1 + np.exp(-opened.look(pixels).logits)) == pytest.approx(
-        scorer.run(pixels), abs=1e-5
+        scorer.score(pixels), abs=1e-5
     )

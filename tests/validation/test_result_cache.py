@@ -57,7 +57,7 @@ def test_no_damage_to_a_file_changes_a_number(tmp_path, capsys):
     for content in damaged:
         path.write_bytes(content)
         np.testing.assert_equal(load_or_compute(tmp_path, "part", [1], arrays), arrays())
-    assert "computing it again" in capsys.readouterr().err
+    assert "Computing it again" in capsys.readouterr().err
     np.testing.assert_equal(
         load_or_compute(tmp_path, "part", [1], fail), arrays()
     )  # what was made again is kept again

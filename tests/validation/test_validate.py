@@ -159,7 +159,7 @@ def test_every_opening_is_counted_and_other_images_open_nothing(place, validated
 def test_no_hold_out_is_looked_at_uncounted(place, validated):
     """Neither the detector's own, by another door, nor that of another data set."""
     done = validated(*QUICK, "--data", "data/faces", "--drop-known")
-    assert (done.returncode, "was trained on data/faces; leave out --data" in done.stderr) == (
+    assert (done.returncode, "was trained on data/faces. Leave out --data" in done.stderr) == (
         5,
         True,
     )
@@ -188,7 +188,7 @@ def test_a_hold_out_that_training_did_not_know_is_refused(place, validated):
     splits.seal_hold_out(manifest.read_manifest(folder), frozen)
     splits.write_splits(folder, frozen)
     done = validated(*QUICK)
-    assert (done.returncode, "was kept away from" in done.stderr) == (5, True)
+    assert (done.returncode, "was trained without" in done.stderr) == (5, True)
     assert opened(place) == []
 
 
@@ -221,16 +221,14 @@ def test_a_folder_of_strangers_pictures_is_judged_and_what_cannot_be_is_named(pl
         (folder / name).write_bytes(encode_image(make_image(900)))
     done = validated(*QUICK, "--data", folder)
     assert done.returncode == 0, done.stderr
-    assert "6 files were not judged" in done.stderr
+    assert "6 files could not be scored" in done.stderr
     page, found = found_in(place, "report-new")
     assert found["judged_on"]["images"] == {"real": 6, "generated": 7}
     reasons = {each["file"]: each["reason"] for each in found["judged_on"]["not_judged"]}
     assert reasons["real/copy.png"] == "the same file as real/0.png"
-    assert all(
-        "under the other label" in reasons[name] for name in ("real/both.png", "fake/both.png")
-    )
+    assert all("the other class" in reasons[name] for name in ("real/both.png", "fake/both.png"))
     assert (
-        reasons["loose.png"] == reasons["elsewhere/1.png"] == "no folder above it says what it is"
+        reasons["loose.png"] == reasons["elsewhere/1.png"] == "no folder above it gives its class"
     )
     assert reasons["real/<b>not an image.jpg"].startswith("not an image")
     assert "&lt;b&gt;not an image.jpg" in page and "<b>not" not in page
@@ -294,7 +292,8 @@ def test_a_detector_whose_training_is_not_here_may_know_the_images_and_the_repor
     assert done.returncode == 0, done.stderr
     page, _ = found_in(place, "report-new")
     assert (
-        "nobody can say whether it knows" in done.stderr and "which it may have learnt from" in page
+        "it may have been trained on some of these images" in done.stderr
+        and "which it may have learnt from" in page
     )
 
 
@@ -306,16 +305,16 @@ def test_a_detector_whose_training_is_not_here_may_know_the_images_and_the_repor
         (
             ["--data", "unsaid", "--label", "real"],
             2,
-            "holds no image that can be judged (x.jpg: not an image",
+            "holds no usable image (x.jpg: not an image",
         ),
-        (["--label", "real"], 2, "give --data, too"),
+        (["--label", "real"], 2, "Give --data, too"),
         (["--distorted", "-1"], 2, "--distorted is -1"),
         (["--against", "ty"], 8, "ty is no saved detector; did you mean"),
-        (["--against", "toy"], 2, "is the detector that is judged"),
+        (["--against", "toy"], 2, "must name a different detector"),
         (
             ["--data", "faces", "--label", "real"],
             2,
-            "has a subfolder `generated`, and --label says real",
+            "has a subfolder `generated`, but --label is real",
         ),
     ],
 )

@@ -1,5 +1,4 @@
-"""Choose the images that a detector is validated on: the frozen hold-out, another data set, or a
-folder of images."""
+"""Choose the images of a validation: the hold-out, another data set, or a folder of images."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,34 +13,38 @@ from validation.settings import ValidationSettings
 
 
 def choose_evaluation_set(settings: ValidationSettings, card: Card) -> EvaluationSet:
-    """The set that the settings ask for; an opening of a hold-out is counted.
+    """Load the images that the settings name; count the opening if it is a hold-out.
 
     Raises:
-        PlainError: it is not there, it was altered, it was trained on (exit code 5), or nothing in
-            it can be judged.
+        PlainError: they are missing, were altered, were used for training (exit code 5), or none
+            can be scored.
     """
-    home = find_training_dataset(settings, card)
+    training_folder = find_training_dataset(settings, card)
     if settings.data is None:
-        return load_hold_out(datasets.find_dataset_folder(home.parent, home), card)
+        return load_hold_out(
+            datasets.find_dataset_folder(training_folder.parent, training_folder), card
+        )
     if manifest.manifest_path(settings.data).is_file():
-        return load_other_dataset(settings.data, card, home, settings.drop_known)
-    records, refused = image_folder.read_image_folder(settings.data, settings.label, card.crop)
+        return load_other_dataset(settings.data, card, training_folder, settings.drop_known)
+    records, rejected = image_folder.read_image_folder(settings.data, settings.label, card.crop)
     if not records:
-        why = f" ({refused[0][0]}: {refused[0][1]})" if refused else ""
-        raise console.PlainError(f"{settings.data} holds no image that can be judged{why}.")
-    found = EvaluationSet(str(settings.data), settings.data, records, refused)
-    return overlap.separate_from_training(found, card, home, settings.drop_known)
+        example = f" ({rejected[0][0]}: {rejected[0][1]})" if rejected else ""
+        raise console.PlainError(f"{settings.data} holds no usable image{example}.")
+    data = EvaluationSet(
+        name=str(settings.data), folder=settings.data, records=records, rejected=rejected
+    )
+    return overlap.separate_from_training(data, card, training_folder, settings.drop_known)
 
 
 def find_training_dataset(settings: ValidationSettings, card: Card) -> Path:
     """Return the folder of the data set that the detector was trained on."""
-    told = Path(card.dataset.folder)
+    original_folder = Path(card.dataset.folder)
     if settings.dataset is None:
-        return told
+        return original_folder
     return (
         settings.dataset
         if manifest.manifest_path(settings.dataset).is_file()
-        else told.parent / settings.dataset
+        else original_folder.parent / settings.dataset
     )
 
 
@@ -50,43 +53,49 @@ def load_hold_out(folder: Path, card: Card) -> EvaluationSet:
     splits.check_splits(records, splits.read_splits(folder))
     if splits.compute_hold_out_sha256(records) != card.dataset.hold_out_sha256:
         raise console.PlainError(
-            f"The hold-out of {folder} is not the one that {card.name} was kept away from; train again, then validate. "
-            f"To judge {card.name} on all of {folder}, give --data {folder}.",
+            f"The hold-out of {folder} is not the one that {card.name} was trained without. Train "
+            f"again, then validate, or give --data {folder} to validate on all of its images.",
             console.EXIT_LEAK,
         )
-    found = EvaluationSet(
-        f"the hold-out of {folder}", folder, manifest.select_accepted(records, "hold-out")
+    data = EvaluationSet(
+        name=f"the hold-out of {folder}",
+        folder=folder,
+        records=manifest.select_accepted(records, "hold-out"),
     )
-    return _record_hold_out_opening(overlap.separate_from_training(found, card, folder), card)
+    return _record_hold_out_opening(overlap.separate_from_training(data, card, folder), card)
 
 
-def _record_hold_out_opening(found: EvaluationSet, card: Card) -> EvaluationSet:
-    splits.record_hold_out_opening(found.folder, card.name)
-    openings = splits.read_splits(found.folder).hold_out_opened
-    return replace(
-        found, hold_out_openings=(len(openings), len({entry["model"] for entry in openings}))
-    )
+def _record_hold_out_opening(data: EvaluationSet, card: Card) -> EvaluationSet:
+    splits.record_hold_out_opening(data.folder, card.name)
+    openings = splits.read_splits(data.folder).hold_out_opened
+    names = {entry["model"] for entry in openings}
+    return replace(data, hold_out_openings=(len(openings), len(names)))
 
 
-def load_other_dataset(folder: Path, card: Card, home: Path, drop: bool) -> EvaluationSet:
-    """All accepted images of another data set; if its hold-out is among them, it is opened and that
-    is counted.
+def load_other_dataset(
+    folder: Path, card: Card, training_folder: Path, drop_overlap: bool
+) -> EvaluationSet:
+    """Load all accepted images of another data set; count the opening of its hold-out.
 
     Raises:
-        PlainError: it is the data set of the training.
+        PlainError: it is the data set that the detector was trained on.
     """
     records = manifest.read_manifest(folder)
     if manifest.compute_fingerprint(records) == card.dataset.fingerprint:
         raise console.PlainError(
-            f"{card.name} was trained on {folder}; leave out --data to judge it on the hold-out.",
+            f"{card.name} was trained on {folder}. Leave out --data to validate it on the hold-out.",
             console.EXIT_LEAK,
         )
-    rows = sorted(
-        (replace(r, crop=card.crop) for r in records if r.accepted), key=lambda record: record.id
+    accepted = sorted(
+        (replace(record, crop=card.crop) for record in records if record.accepted),
+        key=lambda record: record.id,
     )
-    found = overlap.separate_from_training(
-        EvaluationSet(str(folder), folder, rows), card, home, drop
+    data = overlap.separate_from_training(
+        EvaluationSet(name=str(folder), folder=folder, records=accepted),
+        card,
+        training_folder,
+        drop_overlap,
     )
-    if any(record.split == "hold-out" for record in found.records):
-        _record_hold_out_opening(found, card)
-    return found
+    if any(record.split == "hold-out" for record in data.records):
+        _record_hold_out_opening(data, card)
+    return data

@@ -6,14 +6,14 @@ from pathlib import Path
 from data_collection.dataset.manifest import FaceRecord
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingOverlap:
     """Overlap of the evaluation set with the training and validation splits.
 
     Attributes:
-        compared: number of images compared with.
-        files, groups, near_duplicates: pairs of file names (judged, learnt from) that are the same file, of
-            one group, or nearly the same.
+        compared: number of training and validation images that were compared.
+        files, groups, near_duplicates: pairs of file names (evaluated, used for training) that
+            are the same file, of one group, or nearly the same.
         dropped: number of images left out because of it.
     """
 
@@ -28,18 +28,18 @@ class TrainingOverlap:
         return [*self.files, *self.groups, *self.near_duplicates]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EvaluationSet:
     """Images with known labels.
 
     Attributes:
-        name: for people: "the hold-out of data/faces".
+        name: name in messages and reports, such as "the hold-out of data/faces".
         folder: base of the records' `original` paths.
         rejected: file and reason of every image that could not be scored.
-        overlap: overlap with the training; None if unknown.
+        overlap: overlap with the training images; None if unknown.
         overlap_unknown_reason: why the overlap is unknown; empty if it is known.
-        hold_out_openings: how often the hold-out was opened, this time included, and under how many names;
-            None if this is not the hold-out.
+        hold_out_openings: number of openings of the hold-out, this one included, and of names of
+            detectors that it was opened for; None if this is not the hold-out.
     """
 
     name: str
@@ -52,6 +52,6 @@ class EvaluationSet:
 
     @property
     def one_source_per_class(self) -> bool:
-        """Whether each class has one source, so that generator and source cannot be told apart."""
+        """Whether each class has one source, so that class and source cannot be distinguished."""
         labels = {record.label for record in self.records}
         return len(labels) == len({(record.label, record.source) for record in self.records})

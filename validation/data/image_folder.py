@@ -1,82 +1,86 @@
-"""Any folder of pictures as rows of an evaluation set: labels from its subfolders, sources from
-theirs."""
+"""Read any folder of images as records: labels from its subfolders, sources from theirs."""
 
 import concurrent.futures
+import functools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from data_collection import source_types
 from data_collection.dataset import grouping
-from data_collection.dataset.manifest import FaceRecord
+from data_collection.dataset.manifest import FaceRecord, ImageClass
 from data_collection.images import decode, errors
 from data_collection.sources import local_folder
 from runtime import console, hashing
 
-LABEL_BY_FOLDER_NAME = {
+LABEL_BY_FOLDER_NAME: dict[str, ImageClass] = {
     **dict.fromkeys(
         ("real", "reals", "photo", "photos", "photographs", "0_real", "nature"), "real"
     ),
     **dict.fromkeys(("generated", "fake", "fakes", "ai", "synthetic", "1_fake"), "generated"),
 }
-"""Names of folders that say what is in them, in small letters."""
+"""Lower-case folder names that give the class of the images inside."""
+
+EXAMINED_CHUNK_IMAGES = 64
+"""Images that are examined at once; the bytes of all would wait in memory."""
 
 
 def read_image_folder(
-    folder: Path, label: str | None, crop: str
+    folder: Path, label: ImageClass | None, crop: str
 ) -> tuple[list[FaceRecord], list[tuple[str, str]]]:
-    """A row for every picture under a folder, and file and reason of what cannot be judged.
+    """Return a record for every image under a folder, and (file, reason) for those rejected.
 
     Args:
-        label: what all pictures are; None if the subfolders `real` and `generated` say it.
+        label: class of all images; None if the subfolders `real` and `generated` give it.
 
     Raises:
-        PlainError: there is no such folder, no label, or one that a subfolder contradicts.
+        PlainError: the folder is missing, has no label, or a subfolder contradicts `label`.
     """
-    offered = [
+    candidates = [
         replace(
             face,
             source=_derive_source_name(path, face.file),
             file=str(path.relative_to(folder) / face.file),
         )
-        for path, says in _label_subfolders(folder, label).items()
-        for face in local_folder.list_folder_candidates(path, says, path.name, {})
+        for path, path_label in _label_subfolders(folder, label).items()
+        for face in local_folder.list_folder_candidates(path, path_label, path.name, {})
     ]
-    taken = {face.file for face in offered}
-    lost = [
+    labelled = {face.file for face in candidates}
+    unlabelled = [
         face.file
         for face in local_folder.list_folder_candidates(folder, "real", "", {})
-        if face.file not in taken
+        if face.file not in labelled
     ]
-    records, refused = examine_images(offered, crop)
-    return group_near_duplicates(records), refused + [
-        (file, "no folder above it says what it is") for file in lost
+    records, rejected = examine_images(candidates, crop)
+    return group_near_duplicates(records), rejected + [
+        (file, "no folder above it gives its class") for file in unlabelled
     ]
 
 
-def _label_subfolders(folder: Path, label: str | None) -> dict[Path, str]:
+def _label_subfolders(folder: Path, label: ImageClass | None) -> dict[Path, ImageClass]:
     """Return the class of the images below each folder: `label` for all, or by subfolder."""
     if not folder.is_dir():
         raise console.PlainError(
-            f"{folder} is not a folder; give a data set, or a folder of images."
+            f"{folder} is not a folder. Give a data set or a folder of images."
         )
-    named = {
+    labels = {
         path: LABEL_BY_FOLDER_NAME[path.name.lower()]
         for path in _list_subfolders(folder)
         if path.name.lower() in LABEL_BY_FOLDER_NAME
     }
-    if not named and not label:
+    if not labels and not label:
         raise console.PlainError(
             f"{folder} has no subfolder `real` or `generated`, so the class of its images is "
-            "unknown; name subfolders so, or give --label real or --label generated."
+            "unknown. Name its subfolders so, or give --label real or --label generated."
         )
-    other = next((path.name for path, says in named.items() if label and says != label), None)
-    if other:
+    contradicting = [path.name for path in labels if label and labels[path] != label]
+    if contradicting:
         raise console.PlainError(
-            f"{folder} has a subfolder `{other}`, and --label says {label}; leave one of them out."
+            f"{folder} has a subfolder `{contradicting[0]}`, but --label is {label}. Leave out "
+            "--label, or validate on one subfolder."
         )
-    return {folder: label} if label else named
+    return {folder: label} if label else labels
 
 
 def _list_subfolders(folder: Path) -> list[Path]:
@@ -84,43 +88,45 @@ def _list_subfolders(folder: Path) -> list[Path]:
 
 
 def _derive_source_name(folder: Path, file: str) -> str:
-    """The subfolder that a picture lies in, or its label's folder."""
+    """Return the subfolder that an image lies in, or else the folder that gives its class."""
     first, slash, _ = file.partition("/")
     return first if slash else folder.name
 
 
 def examine_images(
-    offered: Sequence[source_types.CandidateFace], crop: str
+    candidates: Sequence[source_types.CandidateFace], crop: str
 ) -> tuple[list[FaceRecord], list[tuple[str, str]]]:
-    """A row for each picture that opens; file and reason for the others, for exact copies, and for
-    files of both labels."""
-    known: dict[str, FaceRecord] = {}
-    refused, both = [], set()
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(
-            0, len(offered), 64
-        ):  # a few at a time, or the bytes of all would wait in memory
-            for record in pool.map(
-                lambda face: _examine_image(face, crop), offered[start : start + 64]
-            ):
-                if not record.accepted:
-                    refused.append((record.file, record.reason))
-                    continue
-                first = known.setdefault(record.id, record)
-                if first is not record:
-                    same = first.label == record.label
-                    both |= set() if same else {record.id}
-                    refused.append(
-                        (
-                            record.file,
-                            f"the same file as {first.file}{'' if same else ', under the other label'}",
-                        )
-                    )
-    refused += [
-        (known[face_id].file, "the same file is there under the other label, too")
-        for face_id in sorted(both)
+    """Return a record for every readable image; (file, reason) for the others, for exact copies,
+    and for files of both classes."""
+    by_id: dict[str, FaceRecord] = {}
+    rejected, ambiguous_ids = [], set()
+    for record in _examine_in_chunks(candidates, crop):
+        if not record.accepted:
+            rejected.append((record.file, record.reason))
+            continue
+        first = by_id.setdefault(record.id, record)
+        if first is record:
+            continue
+        if first.label == record.label:
+            rejected.append((record.file, f"the same file as {first.file}"))
+        else:
+            rejected.append((record.file, f"the same file as {first.file}, of the other class"))
+            ambiguous_ids.add(record.id)
+    rejected += [
+        (by_id[face_id].file, "the same file is there in the other class, too")
+        for face_id in sorted(ambiguous_ids)
     ]
-    return [record for face_id, record in known.items() if face_id not in both], refused
+    usable = [record for face_id, record in by_id.items() if face_id not in ambiguous_ids]
+    return usable, rejected
+
+
+def _examine_in_chunks(
+    candidates: Sequence[source_types.CandidateFace], crop: str
+) -> Iterator[FaceRecord]:
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(candidates), EXAMINED_CHUNK_IMAGES):
+            chunk = candidates[start : start + EXAMINED_CHUNK_IMAGES]
+            yield from pool.map(functools.partial(_examine_image, crop=crop), chunk)
 
 
 def _examine_image(face: source_types.CandidateFace, crop: str) -> FaceRecord:
@@ -157,7 +163,7 @@ def _examine_image(face: source_types.CandidateFace, crop: str) -> FaceRecord:
 
 
 def group_near_duplicates(records: Iterable[FaceRecord]) -> list[FaceRecord]:
-    """Near-duplicates in one group, named after its first image."""
+    """Put near-duplicates into one group, named after its first image."""
     rows = sorted(records, key=lambda record: record.id)
     for members in grouping.group_records(rows):
         for index in members:

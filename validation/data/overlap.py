@@ -1,5 +1,4 @@
-"""Proof that a detector has not learnt from what it is judged on: no file, no group and no
-near-duplicate in common."""
+"""Check that no file, group or near-duplicate is used both for training and for evaluation."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -15,84 +14,97 @@ from validation.data.evaluation_set import EvaluationSet, TrainingOverlap
 
 
 def find_overlap(
-    scored: Sequence[FaceRecord], learnt: Sequence[FaceRecord]
+    records: Sequence[FaceRecord], training_records: Sequence[FaceRecord]
 ) -> tuple[TrainingOverlap, set[str]]:
-    """The overlap, and the ids of the judged images that are in it."""
-    by_id = {record.id: record for record in learnt}
-    by_group = {record.group: record for record in learnt if record.group}
-    files, groups, near, ids = [], [], [], set()
+    """Return the overlap with the training images, and the ids of the records that are in it."""
+    by_id = {record.id: record for record in training_records}
+    by_group = {record.group: record for record in training_records if record.group}
+    files, groups, near_duplicates, ids = [], [], [], set()
+    hashed = [record for record in training_records if record.phash]
     hashes = np.array(
-        [[int(r.phash, 16), int(r.phash_mirrored, 16)] for r in learnt if r.phash], dtype=np.uint64
+        [[int(record.phash, 16), int(record.phash_mirrored, 16)] for record in hashed],
+        dtype=np.uint64,
     )
-    hashed = [record for record in learnt if record.phash]
-    for record in scored:
+    for record in records:
         if record.id in by_id:
-            kind, other = files, by_id[record.id]
+            pairs, match = files, by_id[record.id]
         elif record.group in by_group:
-            kind, other = groups, by_group[record.group]
+            pairs, match = groups, by_group[record.group]
         else:
-            kind, other = near, _find_near_duplicate(record, hashed, hashes)
-        if other:
-            kind.append((record.file, other.file))
+            pairs, match = near_duplicates, _find_near_duplicate(record, hashed, hashes)
+        if match:
+            pairs.append((record.file, match.file))
             ids.add(record.id)
-    return TrainingOverlap(len(learnt), files, groups, near), ids
+    overlap = TrainingOverlap(
+        compared=len(training_records),
+        files=files,
+        groups=groups,
+        near_duplicates=near_duplicates,
+    )
+    return overlap, ids
 
 
 def _find_near_duplicate(
-    record: FaceRecord, learnt: Sequence[FaceRecord], hashes: np.ndarray
+    record: FaceRecord, hashed: Sequence[FaceRecord], hashes: np.ndarray
 ) -> FaceRecord | None:
+    """Return the nearest of the hashed records if few enough bits differ; hashes: (images, 2)."""
     if not record.phash or not len(hashes):
         return None
-    apart = np.bitwise_count(hashes ^ np.uint64(int(record.phash, 16))).min(axis=1)
-    closest = int(np.argmin(apart))
-    return learnt[closest] if apart[closest] <= grouping.MAX_NEAR_DUPLICATE_BITS else None
+    distances = np.bitwise_count(hashes ^ np.uint64(int(record.phash, 16))).min(axis=1)
+    nearest = int(np.argmin(distances))
+    return hashed[nearest] if distances[nearest] <= grouping.MAX_NEAR_DUPLICATE_BITS else None
 
 
-def load_training_records(card: Card, home: Path) -> tuple[list[FaceRecord], str]:
-    """The images that a detector has learnt from or was tuned on, as far as they are here; and why
-    others may be missing."""
-    if not manifest.manifest_path(home).is_file():
-        return [], f"{home}, which {card.name} was trained on, is not here"
-    records = manifest.read_manifest(home)
-    learnt = manifest.select_accepted(records, "train", "validation")
+def load_training_records(card: Card, training_folder: Path) -> tuple[list[FaceRecord], str]:
+    """Load the training and validation images of a detector that are here.
+
+    Returns:
+        The records, and the reason why others may be missing; empty if none is.
+    """
+    if not manifest.manifest_path(training_folder).is_file():
+        return [], f"{training_folder}, which {card.name} was trained on, is not here"
+    records = manifest.read_manifest(training_folder)
+    training_records = manifest.select_accepted(records, "train", "validation")
+    reason = ""
     if manifest.compute_fingerprint(records) != card.dataset.fingerprint:
-        return learnt, f"{home} is not, or is no longer, what {card.name} was trained on"
-    if card.search.finetuning and card.search.finetuning.accept_other_data:
-        return learnt, f"{card.name} was trained on other data before it was fine-tuned"
-    return learnt, ""
+        reason = f"{training_folder} is not, or is no longer, what {card.name} was trained on"
+    elif card.search.finetuning and card.search.finetuning.accept_other_data:
+        reason = f"{card.name} was trained on other data before it was fine-tuned"
+    return training_records, reason
 
 
 def separate_from_training(
-    found: "EvaluationSet", card: Card, home: Path, drop: bool | None = None
-) -> "EvaluationSet":
-    """The set with its overlap noted, or with the reason why it is not known.
+    data: EvaluationSet, card: Card, training_folder: Path, drop_overlap: bool | None = None
+) -> EvaluationSet:
+    """Return the set with its overlap with the training, or with the reason why that is unknown.
 
     Args:
-        home: where the data set of the training lies.
-        drop: whether to leave out what is in the overlap; None where there is no such choice.
+        training_folder: folder of the data set of the training.
+        drop_overlap: whether to leave out images of the overlap; None if there is no such option.
 
     Raises:
-        PlainError: with exit code 5, if something is and it is not to be dropped, or nothing else
-            is left.
+        PlainError: with exit code 5, if there is an overlap that is not dropped, or no other image.
     """
-    learnt, doubt = load_training_records(card, home)
-    shared, ids = find_overlap(found.records, learnt)
-    rest = [record for record in found.records if record.id not in ids]
-    if ids and not (drop and rest):
-        mine, theirs = shared.pairs[0]
-        way = {
+    training_records, unknown_reason = load_training_records(card, training_folder)
+    shared, ids = find_overlap(data.records, training_records)
+    remaining = [record for record in data.records if record.id not in ids]
+    if ids and not (drop_overlap and remaining):
+        file, training_file = shared.pairs[0]
+        advice = {
             None: "",
-            False: " Give --drop-known to judge the others.",
-            True: " Nothing else is there.",
-        }[drop]
+            False: " Give --drop-known to leave them out.",
+            True: " No other image is left.",
+        }[drop_overlap]
         raise console.PlainError(
-            f"{len(ids)} of {len(found.records)} images of {found.name} are, or nearly are, among those that {card.name} has "
-            f"learnt from ({mine} is {theirs}).{way}",
+            f"{len(ids)} of {len(data.records)} images of {data.name} were used to train "
+            f"{card.name}, or nearly the same were ({file} is {training_file}).{advice}",
             console.EXIT_LEAK,
         )
-    if doubt:
-        console.print_warning(f"{doubt}: nobody can say whether it knows these images.")
-        return dataclasses.replace(found, records=rest, overlap_unknown_reason=doubt)
+    if unknown_reason:
+        console.print_warning(
+            f"{unknown_reason}, so it may have been trained on some of these images."
+        )
+        return dataclasses.replace(data, records=remaining, overlap_unknown_reason=unknown_reason)
     return dataclasses.replace(
-        found, records=rest, overlap=dataclasses.replace(shared, dropped=len(ids))
+        data, records=remaining, overlap=dataclasses.replace(shared, dropped=len(ids))
     )

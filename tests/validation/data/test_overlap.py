@@ -1,5 +1,4 @@
-"""A detector is not judged on what it has learnt from: same file, same group, or nearly the same
-picture."""
+"""No image of an evaluation is a file of the training, of one group with it, or nearly the same."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -31,12 +30,12 @@ def row(name: str, image, group: str = "") -> FaceRecord:
 LEARNT = [row(f"learnt{seed}", make_image(seed)) for seed in range(20)]
 
 
-def found(*scored: FaceRecord) -> evaluation_set.TrainingOverlap:
-    return overlap.find_overlap(scored, LEARNT)[0]
+def find(*records: FaceRecord) -> evaluation_set.TrainingOverlap:
+    return overlap.find_overlap(records, LEARNT)[0]
 
 
 def test_other_pictures_share_nothing():
-    shared = found(*(row(f"new{seed}", make_image(seed)) for seed in range(100, 120)))
+    shared = find(*(row(f"new{seed}", make_image(seed)) for seed in range(100, 120)))
     assert (shared.pairs, shared.compared) == ([], 20)
 
 
@@ -47,7 +46,7 @@ def test_the_same_file_a_group_and_a_near_duplicate_are_told_apart():
     )
     same = LEARNT[2]
     friend = row("friend", make_image(200), group="learnt5")
-    shared = found(same, friend, row("brighter", brighter), row("mirrored", mirrored))
+    shared = find(same, friend, row("brighter", brighter), row("mirrored", mirrored))
     assert shared.files == [("learnt2.png", "learnt2.png")]
     assert shared.groups == [("friend.png", "learnt5.png")]
     assert shared.near_duplicates == [
@@ -79,29 +78,32 @@ def card(home, finetuning=None) -> SimpleNamespace:
 NEW = [row(f"new{seed}", make_image(seed)) for seed in range(100, 103)]
 
 
+def photos(folder, records: list[FaceRecord]) -> EvaluationSet:
+    return EvaluationSet(name="photos", folder=folder, records=records)
+
+
 def test_known_images_are_refused_by_name_or_left_out_on_request(tmp_path, home):
-    mixed = EvaluationSet("photos", tmp_path, [LEARNT[7], *NEW])
+    mixed = photos(tmp_path, [LEARNT[7], *NEW])
     with pytest.raises(
         console.PlainError,
         match=r"1 of 4 images of photos.*learnt7.png is learnt7.png.*--drop-known",
     ) as error:
-        overlap.separate_from_training(mixed, card(home), home, drop=False)
+        overlap.separate_from_training(mixed, card(home), home, drop_overlap=False)
     assert error.value.exit_code == console.EXIT_LEAK == 5
-    kept = overlap.separate_from_training(mixed, card(home), home, drop=True)
+    kept = overlap.separate_from_training(mixed, card(home), home, drop_overlap=True)
     assert (kept.records, kept.overlap.dropped, kept.overlap_unknown_reason) == (NEW, 1, "")
-    with pytest.raises(console.PlainError, match="Nothing else is there"):
+    with pytest.raises(console.PlainError, match="No other image is left"):
         overlap.separate_from_training(
-            EvaluationSet("photos", tmp_path, LEARNT[:3]), card(home), home, drop=True
+            photos(tmp_path, LEARNT[:3]), card(home), home, drop_overlap=True
         )
-    with pytest.raises(
-        console.PlainError
-    ) as error:  # of a hold-out nothing is dropped, and no such way is offered
+    # Nothing is dropped from a hold-out, and the option is not offered.
+    with pytest.raises(console.PlainError) as error:
         overlap.separate_from_training(mixed, card(home), home)
     assert "--drop-known" not in str(error.value)
 
 
 def test_an_empty_overlap_proves_nothing_if_the_training_is_not_here_as_it_was(tmp_path, home):
-    new = EvaluationSet("photos", tmp_path, NEW)
+    new = photos(tmp_path, NEW)
     assert overlap.separate_from_training(new, card(home), home).overlap.compared == 20
     missing = overlap.separate_from_training(new, card(home), tmp_path / "elsewhere")
     tuned = overlap.separate_from_training(
@@ -110,13 +112,12 @@ def test_an_empty_overlap_proves_nothing_if_the_training_is_not_here_as_it_was(t
     known = card(home)
     manifest.replace_records(home, [replace(row, split="train") for row in LEARNT[1:]])
     changed = overlap.separate_from_training(new, known, home)
-    assert [each.overlap for each in (missing, tuned, changed)] == [None] * 3
+    assert [data.overlap for data in (missing, tuned, changed)] == [None] * 3
     assert (
         "is not here" in missing.overlap_unknown_reason
         and "other data before" in tuned.overlap_unknown_reason
         and "no longer" in changed.overlap_unknown_reason
     )
-    with pytest.raises(
-        console.PlainError, match="learnt3"
-    ):  # what is there is looked at all the same
-        overlap.separate_from_training(EvaluationSet("photos", tmp_path, [LEARNT[3]]), known, home)
+    # The images that are there are still compared.
+    with pytest.raises(console.PlainError, match="learnt3"):
+        overlap.separate_from_training(photos(tmp_path, [LEARNT[3]]), known, home)

@@ -117,7 +117,15 @@ def test_a_map_that_points_at_the_evidence_wins_and_one_that_points_elsewhere_lo
     """The stand-in detector answers by the grain of the upper left cell alone."""
     picture = np.full((64, 64, 3), 128, np.uint8)
     picture[:9, :9] += np.random.default_rng(0).integers(0, 100, (9, 9, 3), dtype=np.uint8)
-    by_grain = predictions.Scorer("", toy, toy, "", 64, "centre", scorer.calibration)
+    by_grain = predictions.Scorer(
+        name="",
+        folder=toy,
+        onnx_file=toy,
+        sha256="",
+        image_size=64,
+        crop="centre",
+        calibration=scorer.calibration,
+    )
     by_grain.__dict__["run"] = lambda batch: (
         1 / (1 + np.exp(-batch[:, :9, :9].std(axis=(1, 2, 3)) / 10))
     )

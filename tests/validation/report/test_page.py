@@ -36,7 +36,11 @@ def made(card, probabilities: np.ndarray, labels: np.ndarray, **more) -> Validat
     scored = ScoredImages(probabilities, labels, np.arange(len(labels)), 0.5)
     results = [DetectorResult(card.name, scored, estimate_metrics(scored, replicates=20))]
     data = EvaluationSet(
-        "photos", Path("."), [], [(f"{EVIL}.jpg", "not an image")], TrainingOverlap(5, [], [], [])
+        name="photos",
+        folder=Path("."),
+        records=[],
+        rejected=[(f"{EVIL}.jpg", "not an image")],
+        overlap=TrainingOverlap(compared=5, files=[], groups=[], near_duplicates=[]),
     )
     said = [card.calibration.decide(each) for each in probabilities]
     facts = {

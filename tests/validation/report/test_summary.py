@@ -19,7 +19,7 @@ from validation.robustness.distortions import DISTORTIONS
 from validation.robustness.robustness import DistortionResult, compute_distortion_results
 from validation.robustness.summary import RobustnessSummary
 
-KNOWN = TrainingOverlap(100, [], [], [])
+KNOWN = TrainingOverlap(compared=100, files=[], groups=[], near_duplicates=[])
 
 
 def verdicts(
@@ -40,7 +40,7 @@ def data(overlap: TrainingOverlap | None = KNOWN, sources: int = 2) -> Evaluatio
         for label in ("real", "generated")
         for number in range(sources)
     ]
-    return EvaluationSet("the hold-out", Path("."), records, [], overlap)
+    return EvaluationSet(name="the hold-out", folder=Path("."), records=records, overlap=overlap)
 
 
 def told(
