@@ -23,6 +23,7 @@ from validation.metrics.scored_images import ScoredImages
 from validation.predictions import Scorer
 from validation.report import figures, model_card, tensorboard
 from validation.report import page as report_page
+from validation.report.metrics_file import REPORT_FOLDER
 from validation.report.report import ValidationReport
 from validation.report.summary import list_limits, summarise_validation
 from validation.robustness.summary import measure_robustness
@@ -64,7 +65,7 @@ def write_outputs(report: ValidationReport, settings: ValidationSettings, folder
     """
     data = report.data
     report_folder = settings.report or folder / (
-        "report" if data.hold_out_openings else f"report-{make_short_name(data)}"
+        REPORT_FOLDER if data.hold_out_openings else f"report-{make_short_name(data)}"
     )
     page = report_page.write_report(report, report_folder)
     if data.hold_out_openings:

@@ -11,11 +11,12 @@ from data_collection.images import errors, face_detector
 from data_collection.images.decode import DecodedFace
 from detection.predictor import Detection, Detector, PreparedImage
 from detection.provenance import claims
-from runtime import checked_json, console, html_pages, package_index
+from runtime import console, html_pages, package_index
 from training.calibration import ABSTAIN
 from training.detectors.card_fields import DatasetDescription
 from validation.explanations import image_panels
 from validation.explanations.explainer import Explainer, SimilarFace
+from validation.report import metrics_file
 
 SHOWN_SIDE_PX, THUMBNAIL_SIDE_PX = 448, 96
 
@@ -66,7 +67,7 @@ class PageAnswers:
             "expectation": band.describe_expected_error(),
             "trained_on": _describe_training_data(card.dataset),
             "banner": card.banner,
-            "limits": _load_limits(self.detector.folder),
+            "limits": metrics_file.load_limits(self.detector.folder),
             "no_heat_maps": self.no_heat_maps_reason,
         }
 
@@ -195,18 +196,6 @@ def _describe_training_data(dataset: DatasetDescription) -> str:
         f"{images['real']:,} photographs and {images['generated']:,} generated faces of "
         f"“{Path(dataset.folder).name}”"
     )
-
-
-def _load_limits(folder: Path) -> list[str]:
-    """Load what the detector must not be used for, from the validation report; empty without
-    one."""
-    try:
-        limits = checked_json.parse_json((folder / "report" / "metrics.json").read_bytes())[
-            "limits"
-        ]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-    return [str(limit) for limit in limits]
 
 
 def _render_similar_face(similar: SimilarFace) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from validation.metrics.estimates import Estimate
 from validation.metrics.intervals import BOOTSTRAP_REPLICATES, CONFIDENCE_LEVEL
 from validation.metrics.metrics import METRICS
 from validation.metrics.reliability import compute_chance_calibration_error
+from validation.report.metrics_file import METRICS_FILE
 from validation.report.report import ValidationReport, build_metrics_json
 
 REPORT_TEMPLATE = "page.html.jinja"
@@ -64,12 +65,10 @@ def _format_share_interval(estimate: Estimate) -> str:
 
 
 def write_report(report: ValidationReport, folder: Path) -> Path:
-    """Writes the page and metrics.json; returns the page's path."""
-    from validation.report import page
-
-    plain_json.write_plain_json(folder / "metrics.json", build_metrics_json(report))
-    # A file name that is no UTF-8 holds surrogates, which cannot be encoded.
+    """Write the page and metrics.json; return the page's path."""
+    plain_json.write_plain_json(folder / METRICS_FILE, build_metrics_json(report))
+    # A file name that is not UTF-8 holds surrogates, which cannot be encoded.
     atomic_files.write_atomically(
-        folder / "index.html", page.render_report_page(report).encode(errors="replace")
+        folder / "index.html", render_report_page(report).encode(errors="replace")
     )
     return folder / "index.html"
