@@ -32,7 +32,7 @@ def detect_with_heat_maps(
         if detection.error:
             yield detection
             continue
-        maps = explainer.look(image.pixels[None]).maps
+        maps = explainer.compute_attribution(image.pixels[None]).maps
         caption = (
             f"{detection.verdict}, probability of generated {detection.probability:.3f}, "
             f"according to {detector.card.name}"

@@ -134,7 +134,7 @@ def _write_explainer(folder: Path) -> None:
         predictions.load_scorers(toy, card.read_card(toy))[0],
     )
     learnt = manifest.select_accepted(manifest.read_manifest(folder / "data" / "faces"), "train")
-    features = opened.features(
+    features = opened.compute_features(
         heat_maps.load_canonical_pixels(folder / "data" / "faces", learnt, scorer)
     )
     known = explainer_export.TrainingImageFeatures(Path("data/faces"), learnt, features)

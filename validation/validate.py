@@ -171,15 +171,15 @@ def build_report(
         results=results,
         breakdowns=breakdowns.compute_breakdowns(records, scored),
         abstentions=abstentions,
-        wrong=_build_most_wrong_panels(data, scored, scorer, heat_maps),
-        explained=explanations,
-        sources=negative_controls.evaluate_source_pairs(records, scored),
+        most_wrong=_build_most_wrong_panels(data, scored, scorer, heat_maps),
+        explanations=explanations,
+        source_pairs=negative_controls.evaluate_source_pairs(records, scored),
         limits=list_limits(records, results[0], robustness),
         command=_format_command(settings, scorers, compared),
         robustness=robustness,
         comparison=_compare_with_last(results) if compared else None,
         audit=audit,
-        pictures=figures.plot_report_figures(results, scorer.calibration),
+        figures=figures.plot_report_figures(results, scorer.calibration),
     )
 
 

@@ -136,7 +136,7 @@ class PageAnswers:
             "similar": [],
         }
         if self.explainer:
-            explanation = self.explainer.look(image.pixels[None].astype(np.float32))
+            explanation = self.explainer.compute_attribution(image.pixels[None].astype(np.float32))
             answer["heat_map"] = _encode_data_uri(
                 image_panels.overlay_heat_map(square, explanation.maps[0])
             )

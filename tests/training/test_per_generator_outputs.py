@@ -86,7 +86,7 @@ def test_its_parts_say_what_its_file_says(folder, hold_out):
         predictions.load_scorers(saved, card.read_card(saved))[0],
     )
     pixels = heat_maps.load_canonical_pixels(folder / "data" / "faces", hold_out, scorer)
-    assert all(len(head.layers[-1][1]) == 2 for head in opened.shares.heads)
-    assert 1 / (1 + np.exp(-opened.look(pixels).logits)) == pytest.approx(
+    assert all(len(head.layers[-1][1]) == 2 for head in opened.attributor.heads)
+    assert 1 / (1 + np.exp(-opened.compute_attribution(pixels).logits)) == pytest.approx(
         scorer.score(pixels), abs=1e-5
     )

@@ -269,7 +269,7 @@ def test_one_class_alone_is_judged_by_its_own_rate(place, validated, label):
         label == "generated",
     )
     assert toy["ROC AUC"]["value"] is None
-    assert "Only one class was shown" in page and "nothing about this class can be said" in page
+    assert "Only one class is present" in page and "nothing about this class can be said" in page
 
 
 @pytest.mark.slow

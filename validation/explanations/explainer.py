@@ -1,10 +1,9 @@
-"""saved_models/<name>/explainer/: what draws heat maps and finds similar training faces without
-Keras.
+"""Explainer: heat maps and similar training faces without Keras, from saved_models/<name>/explainer/.
 
-Validation writes it once the detector's maps were checked; detection reads it in a tenth of a
-second. `taps.onnx` gives the activations that the heads look at, `explainer.npz` holds the heads
-and the places of training images in the space of the features, `explainer.json` says what the
-checks found and which detector all of it belongs to.
+Validation writes the folder after checking the detector's maps; detection reads it in a tenth of a
+second. `taps.onnx` computes the activations that the heads use, `explainer.npz` holds the heads and
+the embeddings of training images, `explainer.json` the results of the checks and the hash of the
+detector.
 """
 
 import re
@@ -31,18 +30,18 @@ EXPLAINER_FOLDER, EXPLAINER_JSON_FILE, EXPLAINER_TAPS_FILE, EXPLAINER_ARRAYS_FIL
 EXPLAINER_VERSION = 3
 
 CANONICAL_PATH_PATTERN = re.compile(r"images/(real|generated)/[0-9a-f]{2}/[0-9a-f]{64}\.jpg")
-"""Paths of a data set's canonical pictures: a file that somebody hands on must not name others,
-which a page would show."""
+"""Paths of a data set's canonical pictures. An explainer from a stranger must not make the page show
+other files."""
 
 
 @dataclass(frozen=True)
 class SimilarFace:
-    """A training image near to the judged one in the space of the detector's features.
+    """A training image close to a given image in the detector's feature space.
 
     Attributes:
-        file: its canonical picture, in the data set of the training, if that is still there.
-        distance: Euclidean, in standardised features reduced to the COMPONENTS directions in which
-            training images differ most.
+        file: its canonical picture in the training data set, which may no longer exist.
+        distance: Euclidean, in standardised features reduced to FEATURE_SPACE_COMPONENTS principal
+            components.
     """
 
     file: Path
@@ -56,121 +55,126 @@ class Explainer:
 
     def __init__(
         self,
-        shares: Attributor,
-        taps: Callable[[np.ndarray], TapActivations],
+        attributor: Attributor,
+        compute_taps: Callable[[np.ndarray], TapActivations],
         checks: HeatMapChecks,
         arrays: dict,
-        known: dict,
+        training_images: dict,
     ):
-        self.checks, self.width = checks, shares.width
-        self._shares, self._taps, self._arrays, self._known = shares, taps, arrays, known
+        self.checks, self.width = checks, attributor.width
+        self._attributor, self._compute_taps = attributor, compute_taps
+        self._arrays, self._training_images = arrays, training_images
 
     @classmethod
     def load(cls, folder: Path, card: Card) -> "Explainer":
-        """Opens what validation left beside a detector, after comparing hashes.
+        """Load the explainer in a detector's folder, after comparing hashes.
 
         Raises:
-            PlainError: there is nothing, it belongs to another detector, or the detector's maps
-                failed their checks.
+            PlainError: it is missing or damaged, it belongs to another detector, or the maps failed
+                their checks.
         """
         try:
             return cls._load(folder, card, read_explainer_json(folder / EXPLAINER_FOLDER))
         except (KeyError, TypeError, ValueError, AttributeError, IndexError):
             raise console.PlainError(
-                f"{folder / EXPLAINER_FOLDER / EXPLAINER_JSON_FILE} is damaged; run python -m validation again.",
+                f"{folder / EXPLAINER_FOLDER / EXPLAINER_JSON_FILE} is damaged; run python -m "
+                "validation again.",
                 console.EXIT_BAD_MODEL,
             ) from None
 
     @classmethod
-    def _load(cls, folder: Path, card: Card, facts: dict | None) -> "Explainer":
-        if not facts or facts["detector_sha256"] != card.sha256[saved_models.ONNX_FILE]:
+    def _load(cls, folder: Path, card: Card, content: dict | None) -> "Explainer":
+        if not content or content["detector_sha256"] != card.sha256[saved_models.ONNX_FILE]:
             raise console.PlainError(
-                f"{folder.name} has no heat maps yet; python -m validation makes them, if they pass two checks."
+                f"{folder.name} has no heat maps yet; python -m validation makes them, if they "
+                "pass two checks."
             )
-        checks = HeatMapChecks(**facts["checks"])
+        checks = HeatMapChecks(**content["checks"])
         if not checks.passed:
             raise console.PlainError(
-                f"{folder.name} has no heat maps: they failed their checks (they beat random masks "
-                f"on {checks.masking_win_rate:.0%} of {checks.images} images, and correlate "
-                f"{checks.randomised_correlation:.2f} with those of random weights)."
+                f"{folder.name} has no heat maps: they failed their checks. On "
+                f"{checks.masking_win_rate:.0%} of {checks.images} images, masking the hottest "
+                f"cells lowered the score more than masking random ones; the correlation with maps "
+                f"of random weights is {checks.randomised_correlation:.2f}."
             )
-        for name, sha256 in facts["sha256"].items():
-            if (
-                not (folder / EXPLAINER_FOLDER / name).is_file()
-                or hashing.hash_file(folder / EXPLAINER_FOLDER / name) != sha256
-            ):
-                raise console.PlainError(
-                    f"{folder / EXPLAINER_FOLDER / name} was altered or is missing; run python -m validation again.",
-                    console.EXIT_BAD_MODEL,
-                )
+        _verify_explainer_files(folder / EXPLAINER_FOLDER, content["sha256"])
         with np.load(
             folder / EXPLAINER_FOLDER / EXPLAINER_ARRAYS_FILE, allow_pickle=False
         ) as archive:
             arrays = dict(archive.items())
         heads = [
-            _unpack_head(number, described, arrays)
-            for number, described in enumerate(facts["heads"])
+            _unpack_head(number, description, arrays)
+            for number, description in enumerate(content["heads"])
         ]
-        run, keys = (
+        run, tap_keys = (
             onnx_models.open_onnx_outputs(folder / EXPLAINER_FOLDER / EXPLAINER_TAPS_FILE),
-            [tuple(each) for each in facts["taps"]],
+            [tuple(key) for key in content["taps"]],
         )
 
-        def taps(pixels: np.ndarray) -> TapActivations:
-            return dict(zip(keys, run(pixels.astype(np.float32)), strict=True))
+        def compute_taps(pixels: np.ndarray) -> TapActivations:
+            return dict(zip(tap_keys, run(pixels.astype(np.float32)), strict=True))
 
-        known = facts["known"]
-        if known and len(known["images"]) != len(arrays["known_places"]):
+        training_images = content["training_images"]
+        if training_images and len(training_images["images"]) != len(arrays["training_embeddings"]):
             raise ValueError
-        return cls(Attributor(heads), taps, checks, arrays, known)
+        return cls(Attributor(heads), compute_taps, checks, arrays, training_images)
 
-    def look(self, pixels: np.ndarray) -> Attribution:
-        """Features, logits and maps of pixels 0..255, (n, side, side, 3)."""
-        return self._shares.look(self._taps(pixels))
+    def compute_attribution(self, pixels: np.ndarray) -> Attribution:
+        """Return features, logits and maps of pixels 0..255, (n, side, side, 3)."""
+        return self._attributor.compute_attribution(self._compute_taps(pixels))
 
     def find_similar(self, features: np.ndarray, count: int = 6) -> list[SimilarFace]:
-        """The training images nearest to one image's features (width,), the nearest first; empty if
-        none are known."""
-        if not self._known:
+        """Return the training images closest to one image's features (width,), the closest first;
+        empty without training images."""
+        if not self._training_images:
             return []
-        there = self._arrays["known_places"]
-        here = (
-            (features - self._arrays["known_mean"]) / self._arrays["known_deviation"]
-        ) @ self._arrays["known_components"].T
-        apart = np.linalg.norm(there - here, axis=1)
-        folder, images = Path(self._known["folder"]), self._known["images"]
+        embedding = (
+            (features - self._arrays["training_mean"]) / self._arrays["training_deviation"]
+        ) @ self._arrays["training_components"].T
+        distances = np.linalg.norm(self._arrays["training_embeddings"] - embedding, axis=1)
+        folder, images = Path(self._training_images["folder"]), self._training_images["images"]
         return [
             SimilarFace(
-                folder / images[place]["image"],
-                images[place]["label"],
-                images[place]["source"],
-                float(apart[place]),
+                folder / images[index]["image"],
+                images[index]["label"],
+                images[index]["source"],
+                float(distances[index]),
             )
-            for place in np.argsort(apart, kind="stable")[:count]
-            if CANONICAL_PATH_PATTERN.fullmatch(images[place]["image"])
+            for index in np.argsort(distances, kind="stable")[:count]
+            if CANONICAL_PATH_PATTERN.fullmatch(images[index]["image"])
         ]
 
 
-def _unpack_head(number: int, described: dict, arrays: dict[str, np.ndarray]) -> NumpyHead:
-    def array(name: str) -> np.ndarray:
+def _verify_explainer_files(path: Path, sha256_by_name: dict[str, str]) -> None:
+    for name, sha256 in sha256_by_name.items():
+        if not (path / name).is_file() or hashing.hash_file(path / name) != sha256:
+            raise console.PlainError(
+                f"{path / name} was altered or is missing; run python -m validation again.",
+                console.EXIT_BAD_MODEL,
+            )
+
+
+def _unpack_head(number: int, description: dict, arrays: dict[str, np.ndarray]) -> NumpyHead:
+    def get_array(name: str) -> np.ndarray:
         return arrays[f"head{number}_{name}"]
 
-    layers = [
-        (array(f"kernel{depth}"), array(f"bias{depth}")) for depth in range(described["depth"])
-    ]
     return NumpyHead(
-        [Column(*each) for each in described["columns"]],
-        array("mean"),
-        array("scale"),
-        layers,
-        described["weight"],
+        columns=[Column(*fields) for fields in description["columns"]],
+        mean=get_array("mean"),
+        scale=get_array("scale"),
+        layers=[
+            (get_array(f"kernel{depth}"), get_array(f"bias{depth}"))
+            for depth in range(description["depth"])
+        ],
+        weight=description["weight"],
     )
 
 
-def read_explainer_json(place: Path) -> dict | None:
-    """None without a readable file of this version."""
+def read_explainer_json(path: Path) -> dict | None:
+    """Return the content of explainer.json; None without a readable file of this version."""
     try:
-        facts = checked_json.parse_json((place / EXPLAINER_JSON_FILE).read_bytes())
+        content = checked_json.parse_json((path / EXPLAINER_JSON_FILE).read_bytes())
     except (OSError, ValueError):
         return None
-    return facts if isinstance(facts, dict) and facts.get("version") == EXPLAINER_VERSION else None
+    is_current = isinstance(content, dict) and content.get("version") == EXPLAINER_VERSION
+    return content if is_current else None

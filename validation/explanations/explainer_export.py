@@ -29,7 +29,7 @@ from validation.explanations.heat_maps import DetectorLoader, HeatMapChecks
 
 @dataclass(frozen=True)
 class TrainingImageFeatures:
-    """Training images: features (n, width) of records of a data set's folder."""
+    """Features (n, width) of training images, with their data set's folder and their records."""
 
     folder: Path
     records: Sequence[FaceRecord]
@@ -39,68 +39,72 @@ class TrainingImageFeatures:
 def write_explainer(
     folder: Path,
     card: Card,
-    opened: DetectorLoader,
+    load_detector: DetectorLoader,
     checks: HeatMapChecks,
-    known: TrainingImageFeatures | None,
+    training: TrainingImageFeatures | None,
 ) -> None:
-    """Writes what `Explainer.load` reads; nothing but the verdict where the maps failed their
-    checks.
+    """Write the files that `Explainer.load` reads; only the JSON file if a check failed.
+
+    Nothing is written if the files are there already.
 
     Args:
-        known: training images to find similar ones among; None if the data set of the training is
-            not there as it was.
+        training: training images to search for similar ones; None without the training data set.
     """
-    place, sha256 = folder / EXPLAINER_FOLDER, card.sha256[saved_models.ONNX_FILE]
-    told = {"version": EXPLAINER_VERSION, "detector_sha256": sha256, "checks": asdict(checks)}
-    before = read_explainer_json(place) or {}
-    if told.items() <= before.items() and bool(before["known"]) == bool(known):
+    path, sha256 = folder / EXPLAINER_FOLDER, card.sha256[saved_models.ONNX_FILE]
+    header = {"version": EXPLAINER_VERSION, "detector_sha256": sha256, "checks": asdict(checks)}
+    existing = read_explainer_json(path) or {}
+    if header.items() <= existing.items() and bool(existing["training_images"]) == bool(training):
         return
-    shutil.rmtree(place, ignore_errors=True)
-    more = _export_explainer(place, opened, known) if checks.passed else {"known": {}}
+    shutil.rmtree(path, ignore_errors=True)
+    content = (
+        _export_explainer(path, load_detector, training)
+        if checks.passed
+        else {"training_images": {}}
+    )
     atomic_files.write_atomically(
-        place / EXPLAINER_JSON_FILE, (json.dumps({**told, **more}, indent=1) + "\n").encode()
+        path / EXPLAINER_JSON_FILE, (json.dumps({**header, **content}, indent=1) + "\n").encode()
     )
 
 
 def _export_explainer(
-    place: Path, opened: DetectorLoader, known: TrainingImageFeatures | None
+    path: Path, load_detector: DetectorLoader, training: TrainingImageFeatures | None
 ) -> dict[str, object]:
-    place.mkdir(parents=True)
-    anatomy = opened()
-    with console.err.status("exporting what draws heat maps"):
-        onnx_models.export_onnx(anatomy.activations, place / EXPLAINER_TAPS_FILE)
-    heads = anatomy.shares.heads
+    path.mkdir(parents=True)
+    detector = load_detector()
+    with console.err.status("exporting the model for heat maps"):
+        onnx_models.export_onnx(detector.activations, path / EXPLAINER_TAPS_FILE)
+    heads = detector.attributor.heads
     arrays = {
         name: array
         for number, head in enumerate(heads)
         for name, array in _pack_head_arrays(number, head).items()
     }
     np.savez(
-        place / EXPLAINER_ARRAYS_FILE,
+        path / EXPLAINER_ARRAYS_FILE,
         **arrays,
-        **(_project_training_images(known.features) if known else {}),
+        **(_project_training_images(training.features) if training else {}),
     )
     return {
-        "taps": anatomy.keys,
+        "taps": detector.tap_keys,
         "heads": [_describe_head(head) for head in heads],
-        "known": {
-            "folder": str(known.folder),
-            "images": [_describe_training_image(record) for record in known.records],
+        "training_images": {
+            "folder": str(training.folder),
+            "images": [_describe_training_image(record) for record in training.records],
         }
-        if known
+        if training
         else {},
         "sha256": {
-            name: hashing.hash_file(place / name)
+            name: hashing.hash_file(path / name)
             for name in (EXPLAINER_TAPS_FILE, EXPLAINER_ARRAYS_FILE)
         },
     }
 
 
 def _pack_head_arrays(number: int, head: NumpyHead) -> dict[str, np.ndarray]:
-    parts = {"mean": head.mean, "scale": head.scale}
+    arrays = {"mean": head.mean, "scale": head.scale}
     for depth, (kernel, bias) in enumerate(head.layers):
-        parts |= {f"kernel{depth}": kernel, f"bias{depth}": bias}
-    return {f"head{number}_{name}": array for name, array in parts.items()}
+        arrays |= {f"kernel{depth}": kernel, f"bias{depth}": bias}
+    return {f"head{number}_{name}": array for name, array in arrays.items()}
 
 
 def _describe_head(head: NumpyHead) -> dict[str, object]:
@@ -115,15 +119,15 @@ def _project_training_images(features: np.ndarray) -> dict[str, np.ndarray]:
     from sklearn.decomposition import PCA
 
     mean, deviation = features.mean(axis=0), np.sqrt(features.var(axis=0) + 1e-6)
-    reduce = PCA(min(FEATURE_SPACE_COMPONENTS, *features.shape), random_state=0)
-    places = reduce.fit_transform((features - mean) / deviation)
-    found = {
+    pca = PCA(min(FEATURE_SPACE_COMPONENTS, *features.shape), random_state=0)
+    embeddings = pca.fit_transform((features - mean) / deviation)
+    arrays = {
         "mean": mean,
         "deviation": deviation,
-        "components": reduce.components_,
-        "places": places,
+        "components": pca.components_,
+        "embeddings": embeddings,
     }
-    return {f"known_{name}": array.astype(np.float32) for name, array in found.items()}
+    return {f"training_{name}": array.astype(np.float32) for name, array in arrays.items()}
 
 
 def _describe_training_image(record: FaceRecord) -> dict[str, str]:

@@ -17,23 +17,25 @@ from runtime.plotting import (
 
 
 def plot_feature_maps(
-    places: np.ndarray, records: Sequence[FaceRecord], thumbnails: np.ndarray, how: str
+    points: np.ndarray, records: Sequence[FaceRecord], thumbnails: np.ndarray, projection: str
 ) -> list[ReportFigure]:
-    """The map of the features three times: by label, by source, and as the pictures themselves.
+    """Plot the feature map three times: by label, by source, and as thumbnails.
 
     Args:
-        places: (n, 2).
-        thumbnails: of the same records, uint8 (n, side, side, 3).
+        points: (n, 2).
+        thumbnails: uint8 (n, side, side, 3).
+        projection: name of the projection, for the titles.
     """
     sources = [f"{record.label}: {record.source}" for record in records]
-    shades = dict(zip(sorted(set(sources)), itertools.cycle(SERIES_COLOURS[1:]), strict=False))
+    colours = dict(zip(sorted(set(sources)), itertools.cycle(SERIES_COLOURS[1:]), strict=False))
     return [
         ReportFigure(
             "map-label",
-            f"{how}, by label",
-            "Each point is an image. A map shows who is near whom, not how far groups are apart, and proves nothing.",
+            f"{projection}, by label",
+            "Each point is an image. A map shows which images are similar, not how far groups are "
+            "apart, and proves nothing.",
             _render_scatter(
-                places,
+                points,
                 [record.label for record in records],
                 CLASS_COLOURS,
                 [record.label for record in records],
@@ -41,33 +43,35 @@ def plot_feature_maps(
         ),
         ReportFigure(
             "map-source",
-            f"{how}, by source",
-            "The same points. Where sources of one label lie apart, the features know where a picture is from, too.",
+            f"{projection}, by source",
+            "The same points. Where sources of one label lie apart, the features also reveal where "
+            "an image is from.",
             _render_scatter(
-                places,
+                points,
                 sources,
-                shades,
+                colours,
                 [r.label for r in records],
             ),
         ),
         ReportFigure(
             "map-pictures",
-            f"{how}, as pictures",
-            "The same map with the pictures in their places, where they do not cover each other. What do neighbours share?",
-            _render_collage(places, records, thumbnails),
+            f"{projection}, as pictures",
+            "The same map with as many of the images as fit without overlap. What do neighbours "
+            "share?",
+            _render_collage(points, records, thumbnails),
         ),
     ]
 
 
 def _render_scatter(
-    places: np.ndarray, names: Sequence[str], colours: dict[str, str], labels: Sequence[str]
+    points: np.ndarray, names: Sequence[str], colours: dict[str, str], labels: Sequence[str]
 ) -> bytes:
     figure, (axes,) = create_panels(height=4.2)
     for name in sorted(set(names)):
-        mine = np.array([each == name for each in names])
-        marker = "o" if labels[int(np.argmax(mine))] == "real" else "s"
+        mask = np.array([other == name for other in names])
+        marker = "o" if labels[int(np.argmax(mask))] == "real" else "s"
         axes.scatter(
-            *places[mine].T,
+            *points[mask].T,
             s=9,
             marker=marker,
             color=colours[name],
@@ -81,24 +85,24 @@ def _render_scatter(
 
 
 def _render_collage(
-    places: np.ndarray, records: Sequence[FaceRecord], thumbnails: np.ndarray, side: float = 0.055
+    points: np.ndarray, records: Sequence[FaceRecord], thumbnails: np.ndarray, side: float = 0.055
 ) -> bytes:
     from matplotlib.patches import Rectangle
 
     figure, (axes,) = create_panels(height=4.9)
-    low, high = places.min(axis=0), places.max(axis=0)
-    inside = (places - low) / np.maximum(high - low, 1e-9)
-    taken: list[np.ndarray] = []
-    for place, record, picture in zip(inside, records, thumbnails, strict=True):
-        if all(np.abs(place - other).max() > side * 1.05 for other in taken):
-            taken.append(place)
+    low, high = points.min(axis=0), points.max(axis=0)
+    centres = (points - low) / np.maximum(high - low, 1e-9)
+    occupied: list[np.ndarray] = []
+    for centre, record, thumbnail in zip(centres, records, thumbnails, strict=True):
+        if all(np.abs(centre - other).max() > side * 1.05 for other in occupied):
+            occupied.append(centre)
             edges = (
-                place[0] - side / 2,
-                place[0] + side / 2,
-                place[1] - side / 2,
-                place[1] + side / 2,
+                centre[0] - side / 2,
+                centre[0] + side / 2,
+                centre[1] - side / 2,
+                centre[1] + side / 2,
             )
-            axes.imshow(picture, extent=edges, zorder=2)
+            axes.imshow(thumbnail, extent=edges, zorder=2)
             frame = {
                 "edgecolor": CLASS_COLOURS[record.label],
                 "linestyle": CLASS_LINE_STYLES[record.label],
@@ -109,7 +113,7 @@ def _render_collage(
             )
     axes.set(xlim=(-side, 1 + side), ylim=(-side, 1 + side), aspect="equal")
     _hide_axes(axes)
-    for background in (figure, axes):  # the page shows through: white would glare in the dark
+    for background in (figure, axes):  # transparent: white would glare in dark mode
         background.patch.set_alpha(0)
     return render_png(figure)
 

@@ -18,7 +18,7 @@ from validation.result_cache import compute_in_chunks, load_or_compute
 ProjectionMethod = Literal["t-sne", "umap"]
 
 FEATURE_SPACE_VERSION = 2
-"""Part of what is kept: raise it with every change to features, thumbnails or the map."""
+"""Part of the cache key: raise it with every change to features, thumbnails or the map."""
 
 FEATURE_SPACE_NEIGHBOURS = 10
 TSNE_PERPLEXITY = 30
@@ -29,87 +29,93 @@ THUMBNAIL_SIDE_PX = 48
 
 @dataclass(frozen=True)
 class NeighbourPurity:
-    """Share of nearest neighbours with the same label or source; `chance` is the share among all
-    images.
+    """Share of nearest neighbours with the same label or source; images of one group do not count.
 
-    Images of the same group do not count.
+    Attributes:
+        attribute: "label" or "source".
+        chance: the same share among all pairs of images.
     """
 
-    of: str
+    attribute: str
     share: float
     chance: float
 
 
-def check_projection_installed(how: ProjectionMethod) -> None:
-    """Raise PlainError before anything is computed if UMAP is wanted and not installed."""
-    if how == "umap" and importlib.util.find_spec("umap") is None:
+def check_projection_installed(method: ProjectionMethod) -> None:
+    """Raise PlainError if the method is UMAP, which is not installed."""
+    if method == "umap" and importlib.util.find_spec("umap") is None:
         raise console.PlainError(
             "--projection umap needs a package: pip install -r requirements-umap.txt."
         )
 
 
 def compute_features_and_thumbnails(
-    folder: Path, records: Sequence[FaceRecord], opened: DetectorLoader, scorer: Scorer, what: str
+    folder: Path,
+    records: Sequence[FaceRecord],
+    load_detector: DetectorLoader,
+    scorer: Scorer,
+    title: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the heads' input features, float32 (n, width), and thumbnails, uint8
-    (n, THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX, 3)."""
+    (n, THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX, 3); `title` labels the progress bar."""
 
-    def make(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
-        vectors, small = [], []
+    def compute_chunk(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
+        features, thumbnails = [], []
         for start in range(0, len(chunk), 8):
             batch = load_canonical_pixels(folder, chunk[start : start + 8], scorer)
-            vectors.append(opened().features(batch))
-            small += [
-                np.asarray(Image.fromarray(each).resize((THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX)))
-                for each in batch
+            features.append(load_detector().compute_features(batch))
+            thumbnails += [
+                np.asarray(Image.fromarray(image).resize((THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX)))
+                for image in batch
             ]
-        return {"features": np.concatenate(vectors), "thumbnails": np.stack(small)}
+        return {"features": np.concatenate(features), "thumbnails": np.stack(thumbnails)}
 
-    def work(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
+    def load_or_compute_chunk(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
         return load_or_compute(
             scorer.cache_folder,
             "features",
             [FEATURE_SPACE_VERSION, *scorer.compute_cache_key(chunk)],
-            lambda: make(chunk),
+            lambda: compute_chunk(chunk),
         )
 
-    found = compute_in_chunks(records, FEATURE_CHUNK_IMAGES, what, work)
-    return found["features"], found["thumbnails"]
+    arrays = compute_in_chunks(records, FEATURE_CHUNK_IMAGES, title, load_or_compute_chunk)
+    return arrays["features"], arrays["thumbnails"]
 
 
-def standardise_features(values: np.ndarray, like: np.ndarray) -> np.ndarray:
-    return (values - like.mean(axis=0)) / np.sqrt(like.var(axis=0) + 1e-6)
+def standardise_features(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    return (values - reference.mean(axis=0)) / np.sqrt(reference.var(axis=0) + 1e-6)
 
 
 def compute_neighbour_purities(
     values: np.ndarray, records: Sequence[FaceRecord]
 ) -> list[NeighbourPurity]:
-    """Nearest neighbours in the full space, not on the map; images of the same group do not
-    count."""
+    """Compute purities by label and by source, from neighbours in the full space, not on the
+    map."""
     from sklearn.metrics import pairwise_distances
 
-    apart = pairwise_distances(values)
+    distances = pairwise_distances(values)
     groups = np.array([record.group for record in records])
-    apart[groups[:, None] == groups] = np.inf
+    distances[groups[:, None] == groups] = np.inf
     count = min(FEATURE_SPACE_NEIGHBOURS, len(records) - 1)
-    nearest = np.argsort(apart, axis=1)[:, :count]
-    near = np.isfinite(np.take_along_axis(apart, nearest, axis=1))
-    found = []
-    wholes = {
+    nearest = np.argsort(distances, axis=1)[:, :count]
+    is_other_group = np.isfinite(np.take_along_axis(distances, nearest, axis=1))
+    purities = []
+    values_by_attribute = {
         "label": [r.label for r in records],
         "source": [f"{r.label}/{r.source}" for r in records],
     }
-    for of, names in wholes.items():
+    for attribute, names in values_by_attribute.items():
         _, numbers = np.unique(names, return_inverse=True)
         same = numbers[nearest] == numbers[:, None]
         others = groups[:, None] != groups
         chance = (numbers[:, None] == numbers)[others].mean()
-        found.append(NeighbourPurity(of, float(same[near].mean()), float(chance)))
-    return found
+        share = float(same[is_other_group].mean())
+        purities.append(NeighbourPurity(attribute, share, float(chance)))
+    return purities
 
 
 def reduce_features(values: np.ndarray, seed: int = 0) -> np.ndarray:
-    """The COMPONENTS directions in which the features differ most, float32 (n, COMPONENTS)."""
+    """Return the principal components, float32 (n, FEATURE_SPACE_COMPONENTS or fewer)."""
     from sklearn.decomposition import PCA
 
     return (
@@ -119,12 +125,12 @@ def reduce_features(values: np.ndarray, seed: int = 0) -> np.ndarray:
     )
 
 
-def project_features(values: np.ndarray, how: ProjectionMethod, seed: int = 0) -> np.ndarray:
-    """Two dimensions for looking at, (n, 2), of reduced features; distances between far groups mean
-    nothing on it."""
+def project_features(values: np.ndarray, method: ProjectionMethod, seed: int = 0) -> np.ndarray:
+    """Project reduced features to two dimensions, (n, 2); distances between distant groups mean
+    nothing there."""
     from sklearn.manifold import TSNE
 
-    if how == "umap":
+    if method == "umap":
         import umap
 
         return umap.UMAP(random_state=seed, n_jobs=1).fit_transform(values)

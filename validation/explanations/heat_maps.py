@@ -1,4 +1,4 @@
-"""Heat maps of single pictures, and the two checks without which none is shown."""
+"""Heat maps of single images, and the two checks that they must pass before any is shown."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,14 +15,14 @@ from validation.predictions import Scorer
 from validation.result_cache import compute_in_chunks, load_or_compute
 
 HEAT_MAP_VERSION = 2
-"""Part of what is kept: raise it with every change to how maps are made or checked."""
+"""Part of the cache key: raise it with every change to how maps are computed or checked."""
 
 MASKED_CELLS_PER_MAP = round(0.2 * HEAT_MAP_GRID_SIDE * HEAT_MAP_GRID_SIDE)
 RANDOM_MASKS_PER_IMAGE = 8
 MAX_RANDOMISED_CORRELATION = 0.3
 MIN_MASKING_WIN_RATE = 0.7
 MIN_CHECKED_IMAGES = 20
-"""Images on which the checks mean something: a useless map wins three of three images once in eight
+"""With fewer images the checks mean little: a useless map wins on three of three images once in eight
 times."""
 
 MAX_RANDOMISED_IMAGES = 16
@@ -34,12 +34,12 @@ class HeatMapChecks:
     """Checks that heat maps must pass before they are shown.
 
     Attributes:
-        images: on which the maps were checked.
-        masking_win_rate: share of them whose logit falls further when the map's highest fifth of cells is
-            painted over with its mean colour than when random cells are (mean of RANDOM_MASKS
-            draws).
-        randomised_correlation: mean size of the rank correlation of a map with that of random weights (Adebayo et
-            al. 2018).
+        images: number of images whose maps were checked.
+        masking_win_rate: share of images whose logit falls further when the highest fifth of the
+            map's cells is filled with its mean colour than when random cells are (mean of
+            RANDOM_MASKS_PER_IMAGE draws).
+        randomised_correlation: mean absolute rank correlation of a map with that of random weights
+            (Adebayo et al. 2018).
     """
 
     images: int
@@ -56,26 +56,30 @@ class HeatMapChecks:
 
 
 DetectorLoader = Callable[[], TappedDetector]
-"""Opens the detector in Keras, once; what is kept needs neither that nor TensorFlow."""
+"""Load the detector in Keras, once; cached results need neither the detector nor TensorFlow."""
 
 
 def compute_heat_maps(
-    folder: Path, records: Sequence[FaceRecord], opened: DetectorLoader, scorer: Scorer
+    folder: Path, records: Sequence[FaceRecord], load_detector: DetectorLoader, scorer: Scorer
 ) -> np.ndarray:
-    """Return one map per record: each cell's contribution to the logit, (n, GRID, GRID)."""
+    """Return one map per record: each cell's contribution to the logit, (n, HEAT_MAP_GRID_SIDE,
+    HEAT_MAP_GRID_SIDE)."""
 
-    def make(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
-        return {"maps": opened().look(load_canonical_pixels(folder, chunk, scorer)).maps}
+    def compute_chunk(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
+        pixels = load_canonical_pixels(folder, chunk, scorer)
+        return {"maps": load_detector().compute_attribution(pixels).maps}
 
-    def work(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
+    def load_or_compute_chunk(chunk: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
         return load_or_compute(
             scorer.cache_folder,
             "maps",
             [HEAT_MAP_VERSION, HEAT_MAP_GRID_SIDE, *scorer.compute_cache_key(chunk)],
-            lambda: make(chunk),
+            lambda: compute_chunk(chunk),
         )
 
-    return compute_in_chunks(records, HEAT_MAP_CHUNK_IMAGES, "heat maps", work)["maps"]
+    return compute_in_chunks(records, HEAT_MAP_CHUNK_IMAGES, "heat maps", load_or_compute_chunk)[
+        "maps"
+    ]
 
 
 def load_canonical_pixels(
@@ -89,58 +93,58 @@ def load_canonical_pixels(
 def check_heat_maps(
     folder: Path,
     records: Sequence[FaceRecord],
-    found: np.ndarray,
-    opened: DetectorLoader,
+    maps: np.ndarray,
+    load_detector: DetectorLoader,
     scorer: Scorer,
 ) -> HeatMapChecks:
-    """Both sanity checks on these records, whose maps are `found`."""
+    """Run both sanity checks on these records and their maps."""
 
-    def make() -> dict[str, np.ndarray]:
+    def compute_checks() -> dict[str, np.ndarray]:
         pairs = console.track_progress(
-            list(zip(records, found, strict=True)), "checking the maps", len(records)
+            list(zip(records, maps, strict=True)), "checking the maps", len(records)
         )
-        won = [
-            _beats_random_masks(load_canonical_pixels(folder, [record], scorer)[0], each, scorer)
-            for record, each in pairs
+        wins = [
+            _beats_random_masks(load_canonical_pixels(folder, [record], scorer)[0], cells, scorer)
+            for record, cells in pairs
         ]
-        few = records[:MAX_RANDOMISED_IMAGES]
-        with opened().randomised() as random:
+        subset = records[:MAX_RANDOMISED_IMAGES]
+        pixels = load_canonical_pixels(folder, subset, scorer)
+        with load_detector().with_random_weights() as randomised:
+            randomised_maps = randomised.compute_attribution(pixels).maps
             return {
-                "won": np.mean(won),
-                "alike": _compute_rank_correlation(
-                    found[: len(few)], random.look(load_canonical_pixels(folder, few, scorer)).maps
-                ),
+                "won": np.mean(wins),
+                "alike": _compute_rank_correlation(maps[: len(subset)], randomised_maps),
             }
 
-    answer = load_or_compute(
+    checks = load_or_compute(
         scorer.cache_folder,
         "map-checks",
         [HEAT_MAP_VERSION, HEAT_MAP_GRID_SIDE, *scorer.compute_cache_key(records)],
-        make,
+        compute_checks,
     )
-    return HeatMapChecks(len(records), float(answer["won"]), float(answer["alike"]))
+    return HeatMapChecks(len(records), float(checks["won"]), float(checks["alike"]))
 
 
-def _beats_random_masks(picture: np.ndarray, found: np.ndarray, scorer: Scorer) -> bool:
-    highest = np.argsort(-found.ravel())[:MASKED_CELLS_PER_MAP]
-    draw = np.random.default_rng(0)
-    cells = [
-        highest,
+def _beats_random_masks(picture: np.ndarray, heat_map: np.ndarray, scorer: Scorer) -> bool:
+    hottest = np.argsort(-heat_map.ravel())[:MASKED_CELLS_PER_MAP]
+    rng = np.random.default_rng(0)
+    masks = [
+        hottest,
         *(
-            draw.permutation(HEAT_MAP_GRID_SIDE * HEAT_MAP_GRID_SIDE)[:MASKED_CELLS_PER_MAP]
+            rng.permutation(HEAT_MAP_GRID_SIDE * HEAT_MAP_GRID_SIDE)[:MASKED_CELLS_PER_MAP]
             for _ in range(RANDOM_MASKS_PER_IMAGE)
         ),
     ]
     probabilities = scorer.score(
-        np.stack([fill_cells_with_mean(picture, each) for each in cells])
+        np.stack([fill_cells_with_mean(picture, cells) for cells in masks])
     ).astype(np.float64)
     logits = np.log(np.clip(probabilities, 1e-12, None) / np.clip(1 - probabilities, 1e-7, None))
     return bool(logits[0] < logits[1:].mean())
 
 
 def fill_cells_with_mean(picture: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """The picture (side, side, 3) with the given cells of the grid filled with their mean
-    colours."""
+    """Return the picture (side, side, 3) with each of these cells of the grid filled with its mean
+    colour."""
     out = picture.astype(np.float32)
     edges = np.linspace(0, len(picture), HEAT_MAP_GRID_SIDE + 1).round().astype(int)
     for row, column in zip(*divmod(cells, HEAT_MAP_GRID_SIDE), strict=True):
@@ -149,14 +153,14 @@ def fill_cells_with_mean(picture: np.ndarray, cells: np.ndarray) -> np.ndarray:
     return out
 
 
-def _compute_rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+def _compute_rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     from scipy.stats import spearmanr
 
     return float(
         np.mean(
             [
                 abs(spearmanr(a.ravel(), b.ravel()).statistic)
-                for a, b in zip(one, other, strict=True)
+                for a, b in zip(first, second, strict=True)
             ]
         )
     )

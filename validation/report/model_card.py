@@ -1,5 +1,4 @@
-"""README.md beside a saved detector: a model card as the Hugging Face hub shows it, without any
-picture."""
+"""README.md beside a saved detector: a model card for the Hugging Face hub, without pictures."""
 
 import json
 
@@ -100,14 +99,14 @@ def _render_provenance(report: ValidationReport) -> list[str]:
 def _describe_hold_out(data: EvaluationSet) -> list[str]:
     if not data.hold_out_openings:
         return []
-    kept = (
+    separation = (
         "near-duplicates, and prompts, persons and seeds where they are known, never cross a split"
     )
-    return [f"- Hold-out: opened {data.hold_out_openings[0]} times; {kept}."]
+    return [f"- Hold-out: opened {data.hold_out_openings[0]} times; {separation}."]
 
 
 def _render_front_matter(report: ValidationReport) -> list[str]:
-    """The hub's metadata in YAML; JSON strings are YAML strings, whatever a name holds."""
+    """Render the hub's metadata in YAML. JSON strings are valid YAML strings for any name."""
     results = [(HUB_METRIC_NAMES[name], report.estimates[name].value) for name in HUB_METRIC_NAMES]
     return [
         "---",

@@ -1,4 +1,4 @@
-"""index.html: the report as one page that reads from top to bottom like a paper's results."""
+"""index.html: the report as one page, in the order of a paper's results."""
 
 import math
 from pathlib import Path
@@ -26,9 +26,9 @@ def render_report_page(report: ValidationReport) -> str:
     return html_pages.load_template(
         Path(__file__).parent,
         REPORT_TEMPLATE,
-        figure=_format_value,
-        share=_format_share,
-        points=_format_share_interval,
+        number=_format_value,
+        percent=_format_percent,
+        percent_interval=_format_percent_interval,
     ).render(
         report=report,
         card=report.card,
@@ -41,9 +41,9 @@ def render_report_page(report: ValidationReport) -> str:
         replicates=BOOTSTRAP_REPLICATES,
         min_masking_win_rate=MIN_MASKING_WIN_RATE,
         min_checked_images=MIN_CHECKED_IMAGES,
-        by_chance=compute_chance_calibration_error(report.scored),
+        chance_ece=compute_chance_calibration_error(report.scored),
         max_randomised_correlation=MAX_RANDOMISED_CORRELATION,
-        figures={picture.name: picture for picture in report.pictures},
+        figures={figure.name: figure for figure in report.figures},
     )
 
 
@@ -51,12 +51,11 @@ def _format_value(estimate: Estimate) -> str:
     return "n/a" if math.isnan(estimate.value) else f"{estimate.value:.3f}"
 
 
-def _format_share(value: float) -> str:
+def _format_percent(value: float) -> str:
     return "n/a" if math.isnan(value) else f"{value:.1%}"
 
 
-def _format_share_interval(estimate: Estimate) -> str:
-    """An estimate as a share, with its interval."""
+def _format_percent_interval(estimate: Estimate) -> str:
     if math.isnan(estimate.value):
         return "n/a"
     return f"{estimate.value:.0%}" + (

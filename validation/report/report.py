@@ -1,5 +1,4 @@
-"""Everything that a validation found, and the files that say it: index.html, metrics.json, and the
-detector's model card."""
+"""ValidationReport: all results of a validation, and their JSON."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +7,7 @@ import numpy as np
 
 from data_collection.audit.audit import Audit
 from data_collection.dataset import manifest
+from data_collection.dataset.manifest import ImageClass
 from runtime.plotting import ReportFigure
 from training.detectors.card import Card
 from validation.data.evaluation_set import EvaluationSet
@@ -27,17 +27,19 @@ from validation.metrics.scored_images import ScoredImages
 from validation.robustness.summary import RobustnessSummary
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ValidationReport:
-    """Content of the page.
+    """All results of a validation.
 
     Attributes:
         summary: three sentences.
-        wrong: the most wrong images of each class.
-        sources: negative control, each pair of sources of photographs.
-        audit: of the data set, if there is one.
+        results: of the detector, its baselines and the detector of --against, in this order.
+        abstentions: of photographs, of generated images, and of all.
+        most_wrong: the most wrong images of each class.
+        source_pairs: negative controls, one for each pair of sources of photographs.
         limits: what not to use the detector for.
-        command: how to make the report again.
+        command: reproduces the report.
+        audit: of the data set, if there is one.
     """
 
     card: Card
@@ -46,15 +48,15 @@ class ValidationReport:
     results: list[DetectorResult]
     breakdowns: list[Breakdown]
     abstentions: list[AbstentionStatistics]
-    wrong: dict[str, list[ImagePanel]]
-    explained: Explanations
-    sources: list[SourcePairControl]
+    most_wrong: dict[ImageClass, list[ImagePanel]]
+    explanations: Explanations
+    source_pairs: list[SourcePairControl]
     limits: list[str]
     command: str
     robustness: RobustnessSummary | None = None
     comparison: DetectorComparison | None = None
     audit: Audit | None = None
-    pictures: list[ReportFigure] = field(default_factory=list)
+    figures: list[ReportFigure] = field(default_factory=list)
 
     @property
     def scored(self) -> ScoredImages:
@@ -68,7 +70,7 @@ class ValidationReport:
 def build_metrics_json(report: ValidationReport) -> dict[str, Any]:
     """Build metrics.json: every number of the page, and what is needed to reproduce it.
 
-    It is the same from one run to the next.
+    A second run gives the same.
     """
     card = report.card
     return {
@@ -122,7 +124,7 @@ def _build_result_json(report: ValidationReport) -> dict[str, Any]:
                 {"file": panel.file, "source": panel.source, "probability": panel.probability}
                 for panel in panels
             ]
-            for label, panels in report.wrong.items()
+            for label, panels in report.most_wrong.items()
         },
         "robustness": robustness
         and {
@@ -132,12 +134,12 @@ def _build_result_json(report: ValidationReport) -> dict[str, Any]:
         },
         "comparison": report.comparison,
         "explanations": {
-            "checks": report.explained.checks,
-            "neighbours": report.explained.purities,
+            "checks": report.explanations.checks,
+            "neighbours": report.explanations.purities,
         },
         "negative_controls": {
-            "shuffled_labels": report.explained.shuffled,
-            "two_sources": report.sources,
+            "shuffled_labels": report.explanations.shuffled,
+            "two_sources": report.source_pairs,
         },
         "audit": report.audit
         and {"verdict": report.audit.status, "fingerprint": report.audit.fingerprint},

@@ -1,39 +1,43 @@
-"""The three sentences that a report begins with, and what the detector should not be used for."""
+"""The three sentences at the top of a report, and what the detector must not be used for."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from data_collection.audit.audit import Audit
-from data_collection.dataset.manifest import FaceRecord
+from data_collection.dataset.manifest import LABELS, FaceRecord
 from validation.data.evaluation_set import EvaluationSet
 from validation.metrics.abstention import AbstentionStatistics
-from validation.metrics.comparison import estimate_paired_differences
+from validation.metrics.comparison import DetectorResult, estimate_paired_differences
 from validation.metrics.estimates import Estimate
-
-if TYPE_CHECKING:
-    from validation.metrics.comparison import DetectorResult
-    from validation.robustness.robustness import DistortionResult
-    from validation.robustness.summary import RobustnessSummary
+from validation.metrics.scored_images import ScoredImages
+from validation.robustness.robustness import DistortionResult
+from validation.robustness.summary import RobustnessSummary
 
 MIN_SUMMARY_GROUPS_PER_CLASS = 30
-"""Groups of a class under which the first sentence says that they are too few."""
+"""With fewer groups in a class, the first sentence says that they are too few."""
 
 SUMMARY_PREVALENCES = (0.01, 0.1)
+
+MAX_NAMED_DISTORTIONS = 8
+
+ONE_SOURCE_WARNING = (
+    "Each class comes from one source here, so nobody can say whether it knows a generator or only "
+    "a source."
+)
 
 
 def summarise_validation(
     data: EvaluationSet,
-    verdicts: "Sequence[DetectorResult]",
-    doubts: Sequence[AbstentionStatistics],
+    results: Sequence[DetectorResult],
+    abstentions: Sequence[AbstentionStatistics],
     audit: Audit | None,
-    robustness: "RobustnessSummary | None",
+    robustness: RobustnessSummary | None,
 ) -> list[str]:
     """Return three sentences: performance, comparison with baselines, weakest condition."""
     return [
-        _describe_performance(data, verdicts[0], doubts[-1]),
-        _describe_comparison(data, verdicts, audit),
+        _describe_performance(data, results[0], abstentions[-1]),
+        _describe_comparison(data, results, audit),
         _describe_weakness(robustness),
     ]
 
@@ -43,145 +47,172 @@ def format_percent_interval(value: Estimate) -> str:
 
 
 def _describe_performance(
-    data: EvaluationSet, one: "DetectorResult", doubt: AbstentionStatistics
+    data: EvaluationSet, result: DetectorResult, abstention: AbstentionStatistics
 ) -> str:
-    scored, found = one.scored, one.estimates
+    scored, estimates = result.scored, result.estimates
     generated, real = int(np.sum(scored.labels == 1)), int(np.sum(scored.labels == 0))
-    said = [
-        f"finds {format_percent_interval(found['TPR'])} of {_format_count(generated, 'generated face')}"
-        if generated
-        else "",
-        f"calls {format_percent_interval(found['FPR'])} of {_format_count(real, 'photograph')} generated"
-        if real
-        else "",
-    ]
+    rates = []
+    if generated:
+        tpr = format_percent_interval(estimates["TPR"])
+        rates.append(f"finds {tpr} of {_format_count(generated, 'generated face')}")
+    if real:
+        fpr = format_percent_interval(estimates["FPR"])
+        rates.append(f"calls {fpr} of {_format_count(real, 'photograph')} generated")
+    origin = "which it has not learnt from" if data.overlap else "which it may have learnt from"
+    answered = abstention.images - abstention.abstained
+    return (
+        f"On {data.name}, {origin}, {result.name} at its threshold {' and '.join(rates)} (in "
+        f"brackets 95% intervals); with an abstention band it answers {answered:,} of "
+        f"{abstention.images:,} and is wrong in {abstention.wrong:,}.{_describe_few_groups(scored)}"
+    )
+
+
+def _describe_few_groups(scored: ScoredImages) -> str:
     groups = min(
         len(np.unique(scored.groups[scored.labels == label]))
         for label in set(scored.labels.tolist())
     )
-    few = (
+    if groups >= MIN_SUMMARY_GROUPS_PER_CLASS:
+        return ""
+    return (
         f" That is too little to say much: {_format_count(groups, 'independent image')} in a class."
-        if groups < MIN_SUMMARY_GROUPS_PER_CLASS
-        else ""
     )
-    known = "which it has not learnt from" if data.overlap else "which it may have learnt from"
-    where = (
-        f"On {data.name}, {known}, {one.name} at its threshold {' and '.join(filter(None, said))}"
-    )
-    answered = doubt.images - doubt.abstained
-    band = f"with an abstention band it answers {answered:,} of {doubt.images:,} and is wrong in {doubt.wrong:,}"
-    return f"{where} (in brackets 95% intervals); {band}.{few}"
 
 
-def _format_count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' if number != 1 else ''}"
+def _format_count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' if number != 1 else ''}"
 
 
 def _describe_comparison(
-    data: EvaluationSet, verdicts: "Sequence[DetectorResult]", audit: Audit | None
+    data: EvaluationSet, results: Sequence[DetectorResult], audit: Audit | None
 ) -> str:
-    first, rivals = verdicts[0], verdicts[1:]
+    first, others = results[0], results[1:]
     auc = first.estimates["ROC AUC"]
     if np.isnan(auc.value):
-        return (
-            "Only one class was shown, so nothing is known here of how well it tells the two apart."
-        )
+        return "Only one class is present, so nothing is known of how well it tells the two apart."
     if np.ptp(first.scored.probabilities) == 0:
-        return "It gives every image the same probability: it tells nothing apart, and all its figures are at chance level."
-    beaten: dict[bool, list[str]] = {True: [], False: []}
-    for each in rivals:
-        by = estimate_paired_differences(first.scored, each.scored, ["ROC AUC"])["ROC AUC"]
-        beaten[bool(by.low > 0)].append(f"“{each.name}” ({each.estimates['ROC AUC'].value:.3f})")
-    told = [
-        f"clearly better than {' and '.join(beaten[True])}" if beaten[True] else "",
-        f"not clearly better than {' and '.join(beaten[False])}" if beaten[False] else "",
+        return (
+            "It gives every image the same probability: it tells nothing apart, and all its "
+            "figures are at chance level."
+        )
+    names: dict[bool, list[str]] = {True: [], False: []}
+    for other in others:
+        difference = estimate_paired_differences(first.scored, other.scored, ["ROC AUC"])["ROC AUC"]
+        names[bool(difference.low > 0)].append(
+            f"“{other.name}” ({other.estimates['ROC AUC'].value:.3f})"
+        )
+    comparisons = [
+        f"{clearly} better than {' and '.join(names[is_better])}"
+        for is_better, clearly in ((True, "clearly"), (False, "not clearly"))
+        if names[is_better]
     ]
-    source = "Each class comes from one source here, so nobody can say whether it knows a generator or only a source."
-    more = [_describe_audit_probe(audit), source if data.one_source_per_class else ""]
-    found = f"Its ROC AUC is {', '.join([str(auc), *filter(None, told)])}."
-    return " ".join(filter(None, [found, *more]))
+    sentences = [
+        f"Its ROC AUC is {', '.join([str(auc), *comparisons])}.",
+        _describe_audit_probe(audit),
+        ONE_SOURCE_WARNING if data.one_source_per_class else "",
+    ]
+    return " ".join(filter(None, sentences))
 
 
 def _describe_audit_probe(audit: Audit | None) -> str:
-    """The best that the audit reached with what is no evidence at all."""
+    """Describe the best result of an audit probe below tier 3, which never sees the face."""
     probes = [probe for probe in audit.as_trained if probe.tier < 3] if audit else []
     if not probes:
         return ""
     best = max(probes, key=lambda probe: probe.auc)
-    return f"Without a look at the face, {best.name} alone reaches {best.auc:.3f} on the training images."
+    return (
+        f"Without a look at the face, {best.name} alone reaches {best.auc:.3f} on the training "
+        "images."
+    )
 
 
-def _describe_weakness(robustness: "RobustnessSummary | None") -> str:
-    beyond = "A generator, a camera or an edit that it has not seen may pass unnoticed."
+def _describe_weakness(robustness: RobustnessSummary | None) -> str:
+    warning = "A generator, a camera or an edit that it has not seen may pass unnoticed."
     if not robustness or not robustness.conditions or _is_useless(robustness.undistorted):
-        return beyond
-    worst = min(robustness.conditions, key=_compute_mean_accuracy)
-    where = f"Under {worst.name}, the worst of {len(robustness.conditions)} ways of passing pictures on, it"
-    clean = robustness.undistorted
-    said = [
-        f"{does} {now.value:.0%} of {what} instead of {before.value:.0%}"
-        for does, what, now, before in (
-            ("finds", "generated faces", worst.tpr, clean.tpr),
-            ("calls", "photographs generated", worst.fpr, clean.fpr),
+        return warning
+    worst, undistorted = (
+        min(robustness.conditions, key=_compute_mean_accuracy),
+        robustness.undistorted,
+    )
+    changes = [
+        f"{verb} {distorted.value:.0%} of {noun} instead of {before.value:.0%}"
+        for verb, noun, distorted, before in (
+            ("finds", "generated faces", worst.tpr, undistorted.tpr),
+            ("calls", "photographs generated", worst.fpr, undistorted.fpr),
         )
-        if np.isfinite(now.value)
+        if np.isfinite(distorted.value)
     ]
-    return f"{where} {' and '.join(said)}. {beyond}"
+    return (
+        f"Under {worst.name}, the worst of {len(robustness.conditions)} distortions, it "
+        f"{' and '.join(changes)}. {warning}"
+    )
 
 
-def _compute_mean_accuracy(each: "DistortionResult") -> float:
-    """Balanced accuracy, or what one class alone gives of it."""
-    return float(np.nanmean([each.tpr.value, 1 - each.fpr.value]))
+def _compute_mean_accuracy(condition: DistortionResult) -> float:
+    """Return the balanced accuracy, or the accuracy on the only class."""
+    return float(np.nanmean([condition.tpr.value, 1 - condition.fpr.value]))
 
 
-def _is_useless(each: "DistortionResult") -> bool:
-    return each.tpr.value < 0.5 or each.fpr.value > 0.2
+def _is_useless(condition: DistortionResult) -> bool:
+    return condition.tpr.value < 0.5 or condition.fpr.value > 0.2
 
 
 def list_limits(
-    records: Sequence[FaceRecord], one: "DetectorResult", robustness: "RobustnessSummary | None"
+    records: Sequence[FaceRecord], result: DetectorResult, robustness: RobustnessSummary | None
 ) -> list[str]:
     """List what not to use the detector for, given the images it was validated on."""
     sources = {
-        label: sorted({r.source for r in records if r.label == label})
-        for label in ("real", "generated")
+        label: sorted({record.source for record in records if record.label == label})
+        for label in LABELS
     }
-    told = "; ".join(f"{label}: {', '.join(names)}" for label, names in sources.items() if names)
-    found = [
-        "Proof of anything. A verdict is a probability about one picture, and every call can be wrong.",
-        f"Pictures of other kinds. These figures hold for images like those judged here ({told}). On another generator or "
-        "another collection of photographs they can be anything, chance level and worse: judge yours with --data.",
-        "Edited photographs. A swapped, retouched or partly redrawn face is neither of the two things that it has learnt.",
+    description = "; ".join(
+        f"{label}: {', '.join(names)}" for label, names in sources.items() if names
+    )
+    has_both_classes = np.isfinite(result.estimates["ROC AUC"].value)
+    useless = _list_useless_distortions(robustness)
+    return [
+        "Proof of anything. A verdict is a probability about one picture, and every call can be "
+        "wrong.",
+        f"Pictures of other kinds. These figures hold for images like those judged here "
+        f"({description}). On another generator or another collection of photographs they can be "
+        "anything, chance level and worse: judge yours with --data.",
+        "Edited photographs. A swapped, retouched or partly redrawn face is neither of the two "
+        "things that it has learnt.",
+        *([_describe_rare_prevalence(result)] if has_both_classes else []),
+        *([_describe_useless_distortions(useless)] if useless else []),
+        "Judging people. Unless a breakdown says so, nobody knows whether it errs more often on "
+        "some people's faces.",
     ]
-    found += [_describe_rare_prevalence(one)] if np.isfinite(one.estimates["ROC AUC"].value) else []
-    lost = _list_useless_distortions(robustness)
-    if lost:
-        found.append(
-            f"Pictures that have been passed on. Under {', '.join(lost[:8])}{' and others' if len(lost) > 8 else ''} it misses "
-            "more than half of the generated faces or calls more than a fifth of the photographs generated."
-        )
-    people = "Judging people. Unless a breakdown says so, nobody knows whether it errs more often on some people's faces."
-    return [*found, people]
 
 
-def _list_useless_distortions(robustness: "RobustnessSummary | None") -> list[str]:
+def _list_useless_distortions(robustness: RobustnessSummary | None) -> list[str]:
     """List the distortions under which it is useless; none if it is useless without them."""
     if not robustness or _is_useless(robustness.undistorted):
         return []
-    return [each.name for each in robustness.conditions if _is_useless(each)]
+    return [condition.name for condition in robustness.conditions if _is_useless(condition)]
 
 
-def _describe_rare_prevalence(one: "DetectorResult") -> str:
-    """Describe the precision where generated images are rare; uses the upper bound of the FPR."""
-    hit, alarm = one.estimates["TPR"].value, one.estimates["FPR"].high
-    worth = [
-        hit * share / max(hit * share + alarm * (1 - share), 1e-9) for share in SUMMARY_PREVALENCES
+def _describe_useless_distortions(names: list[str]) -> str:
+    more = " and others" if len(names) > MAX_NAMED_DISTORTIONS else ""
+    return (
+        f"Pictures that have been passed on. Under {', '.join(names[:MAX_NAMED_DISTORTIONS])}{more} "
+        "it misses more than half of the generated faces or calls more than a fifth of the "
+        "photographs generated."
+    )
+
+
+def _describe_rare_prevalence(result: DetectorResult) -> str:
+    """Describe the precision where generated images are rare, at the upper bound of the FPR."""
+    tpr, max_fpr = result.estimates["TPR"].value, result.estimates["FPR"].high
+    precisions = [
+        tpr * share / max(tpr * share + max_fpr * (1 - share), 1e-9)
+        for share in SUMMARY_PREVALENCES
     ]
-    told = " and ".join(
+    description = " and ".join(
         f"{100 * value:.0f} of 100 where {100 * share:.0f} in 100 pictures are generated"
-        for value, share in zip(worth, SUMMARY_PREVALENCES, strict=True)
+        for value, share in zip(precisions, SUMMARY_PREVALENCES, strict=True)
     )
     return (
-        f"Sifting through many pictures without a second look. If its false alarms are at the upper end of their interval "
-        f"({alarm:.1%}), the alarms that are right are {told}."
+        f"Sifting through many pictures without a second look. If its false alarms are at the "
+        f"upper end of their interval ({max_fpr:.1%}), the alarms that are right are {description}."
     )

@@ -1,5 +1,5 @@
-"""What validation leaves beside a detector says without Keras what Keras says, and belongs to one
-detector only."""
+"""The explainer beside a detector gives without Keras what Keras gives, and belongs to one detector
+only."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ from validation.explanations.tapped_detector import TappedDetector
 
 @pytest.fixture
 def toy(workplace, tmp_path, monkeypatch) -> Path:
-    """A copy of the detector that may be tampered with."""
+    """A copy of the detector that a test may alter."""
     monkeypatch.chdir(workplace)
     return shutil.copytree(workplace / "saved_models" / "toy", tmp_path / "toy")
 
@@ -35,24 +35,22 @@ def test_maps_and_features_are_those_of_keras(toy, workplace):
         manifest.read_manifest(workplace / "data" / "faces"), "validation"
     )[:5]
     pixels = heat_maps.load_canonical_pixels(workplace / "data" / "faces", records, scorer)
-    ours, keras = (
-        load(toy).look(pixels),
-        TappedDetector(detector_parts.load_detector_parts(toy)).look(pixels),
-    )
-    assert np.allclose(ours.features, keras.features, atol=1e-4)
-    assert np.allclose(ours.logits, keras.logits, atol=1e-4)
-    assert np.allclose(ours.maps, keras.maps, atol=1e-4)
+    numpy = load(toy).compute_attribution(pixels)
+    keras = TappedDetector(detector_parts.load_detector_parts(toy)).compute_attribution(pixels)
+    assert np.allclose(numpy.features, keras.features, atol=1e-4)
+    assert np.allclose(numpy.logits, keras.logits, atol=1e-4)
+    assert np.allclose(numpy.maps, keras.maps, atol=1e-4)
 
 
 def test_a_training_image_is_nearest_to_itself(toy, workplace):
-    opened, scorer = load(toy), predictions.load_scorers(toy, card.read_card(toy))[0]
+    loaded, scorer = load(toy), predictions.load_scorers(toy, card.read_card(toy))[0]
     for record in manifest.select_accepted(
         manifest.read_manifest(workplace / "data" / "faces"), "train"
     )[:4]:
-        features = opened.look(
+        features = loaded.compute_attribution(
             heat_maps.load_canonical_pixels(workplace / "data" / "faces", [record], scorer)
         ).features[0]
-        first, second, *_ = opened.find_similar(features)
+        first, second, *_ = loaded.find_similar(features)
         assert first.file == Path("data/faces") / record.image and first.distance < second.distance
 
 
@@ -65,16 +63,24 @@ def test_an_altered_file_is_not_opened(toy, name):
 
 
 def test_another_detectors_explainer_is_not_used(toy):
-    facts = toy / explainer.EXPLAINER_FOLDER / explainer.EXPLAINER_JSON_FILE
-    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"detector_sha256": "0" * 64}))
+    path = toy / explainer.EXPLAINER_FOLDER / explainer.EXPLAINER_JSON_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"detector_sha256": "0" * 64}))
+    with pytest.raises(console.PlainError, match="has no heat maps yet"):
+        load(toy)
+
+
+def test_a_folder_of_an_older_version_is_as_none(toy):
+    path = toy / explainer.EXPLAINER_FOLDER / explainer.EXPLAINER_JSON_FILE
+    older = {"version": explainer.EXPLAINER_VERSION - 1}
+    path.write_text(json.dumps(json.loads(path.read_text()) | older))
     with pytest.raises(console.PlainError, match="has no heat maps yet"):
         load(toy)
 
 
 def test_maps_that_failed_their_checks_are_not_drawn_and_nothing_is_exported(toy):
-    never_opened = None
+    never_called = None
     explainer_export.write_explainer(
-        toy, card.read_card(toy), never_opened, HeatMapChecks(30, 0.4, 0.5), None
+        toy, card.read_card(toy), never_called, HeatMapChecks(30, 0.4, 0.5), None
     )
     assert [path.name for path in (toy / explainer.EXPLAINER_FOLDER).iterdir()] == [
         explainer.EXPLAINER_JSON_FILE
@@ -84,43 +90,39 @@ def test_maps_that_failed_their_checks_are_not_drawn_and_nothing_is_exported(toy
 
 
 def test_what_is_there_already_is_not_exported_again(toy):
-    never_opened, facts = (
-        None,
-        json.loads((toy / explainer.EXPLAINER_FOLDER / explainer.EXPLAINER_JSON_FILE).read_text()),
-    )
-    known = explainer_export.TrainingImageFeatures(Path("data/faces"), [], np.empty((0, 0)))
+    never_called = None
+    path = toy / explainer.EXPLAINER_FOLDER / explainer.EXPLAINER_JSON_FILE
+    content = json.loads(path.read_text())
+    training = explainer_export.TrainingImageFeatures(Path("data/faces"), [], np.empty((0, 0)))
     explainer_export.write_explainer(
-        toy, card.read_card(toy), never_opened, HeatMapChecks(**facts["checks"]), known
+        toy, card.read_card(toy), never_called, HeatMapChecks(**content["checks"]), training
     )
-    assert (
-        json.loads((toy / explainer.EXPLAINER_FOLDER / explainer.EXPLAINER_JSON_FILE).read_text())
-        == facts
-    )
+    assert json.loads(path.read_text()) == content
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"checks": {}},
-        {"known": 3},
-        {"known": {"folder": "x", "images": []}},
+        {"training_images": 3},
+        {"training_images": {"folder": "x", "images": []}},
         {"heads": [{}]},
         {"sha256": []},
     ],
     ids=str,
 )
-def test_damaged_facts_are_a_sentence(toy, change):
-    facts = toy / explainer.EXPLAINER_FOLDER / explainer.EXPLAINER_JSON_FILE
-    facts.write_text(json.dumps(json.loads(facts.read_text()) | change))
+def test_a_damaged_json_file_is_one_sentence(toy, change):
+    path = toy / explainer.EXPLAINER_FOLDER / explainer.EXPLAINER_JSON_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(console.PlainError, match="is damaged; run python -m validation again"):
         load(toy)
 
 
-def test_facts_that_name_other_files_show_none_of_them(toy, tmp_path):
-    facts = toy / explainer.EXPLAINER_FOLDER / explainer.EXPLAINER_JSON_FILE
-    told = json.loads(facts.read_text())
-    for image in told["known"]["images"]:
+def test_a_json_file_that_names_other_files_shows_none_of_them(toy, tmp_path):
+    path = toy / explainer.EXPLAINER_FOLDER / explainer.EXPLAINER_JSON_FILE
+    content = json.loads(path.read_text())
+    for image in content["training_images"]["images"]:
         image["image"] = str(tmp_path / "private.jpg")
-    facts.write_text(json.dumps(told))
-    opened = load(toy)
-    assert opened.find_similar(np.zeros(opened.width)) == []
+    path.write_text(json.dumps(content))
+    altered = load(toy)
+    assert altered.find_similar(np.zeros(altered.width)) == []

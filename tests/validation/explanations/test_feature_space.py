@@ -24,42 +24,41 @@ def rows(count: int, group: str = "", sources: tuple[str, ...] = ("a",)) -> list
     ]
 
 
-def values(count: int, seed: int = 0, apart: float = 3.0) -> np.ndarray:
-    """Features whose first number tells the label."""
+def values(count: int, seed: int = 0, distance: float = 3.0) -> np.ndarray:
+    """Features of which the first depends on the label."""
     noise = np.random.default_rng(seed).normal(size=(count, 30))
-    noise[:, 0] += apart * (np.arange(count) % 2)
+    noise[:, 0] += distance * (np.arange(count) % 2)
     return noise.astype(np.float32)
 
 
 def test_shuffled_labels_are_a_coin_where_no_group_crosses_the_splits():
-    found = negative_controls.evaluate_shuffled_labels(
+    control = negative_controls.evaluate_shuffled_labels(
         values(200), rows(200, "train"), values(100, 1), rows(100, "test")
     )
-    assert found.at_chance and found.low < 0.5 < found.high
-    assert found.true > 0.9
+    assert control.at_chance and control.low < 0.5 < control.high
+    assert control.true_label_auc > 0.9
 
 
 def test_shuffled_labels_give_a_crossing_group_away():
-    """The same pictures, nearly, in both splits: labels that mean nothing are predicted all the
-    same."""
-    learnt = values(200)
-    again = learnt[:100] + 0.01
+    """With nearly the same images in both splits, even shuffled labels are predicted."""
+    training = values(200)
+    near_duplicates = training[:100] + 0.01
     leaking = negative_controls.evaluate_shuffled_labels(
-        learnt, rows(200, "same"), again, rows(100, "same")
+        training, rows(200, "same"), near_duplicates, rows(100, "same")
     )
     assert not leaking.at_chance and leaking.mean > 0.6
 
 
 def test_neighbours_share_a_label_that_the_features_know_and_no_source_that_they_do_not():
     label, source = feature_space.compute_neighbour_purities(
-        values(200, apart=30), rows(200, sources=("a", "a", "b", "b"))
+        values(200, distance=30), rows(200, sources=("a", "a", "b", "b"))
     )
     assert (label.share, label.chance) == (1, pytest.approx(99 / 199))
     assert source.share == pytest.approx(0.5, abs=0.1) and source.chance == pytest.approx(49 / 199)
 
 
 def test_neighbours_of_the_same_group_do_not_count():
-    twins = np.repeat(values(40, apart=0), 2, axis=0)
+    twins = np.repeat(values(40, distance=0), 2, axis=0)
     records = [
         FaceRecord(
             id=str(n), label="real", source="a", file="", status="accepted", group=str(n // 2)
@@ -77,15 +76,15 @@ def test_neighbours_of_the_same_group_do_not_count():
         )
         for n, r in enumerate(records)
     ]
-    found, _ = feature_space.compute_neighbour_purities(twins, mixed)
-    assert found.share == pytest.approx(0.5, abs=0.12)  # twins would bring it to .55 and more
+    label, _ = feature_space.compute_neighbour_purities(twins, mixed)
+    assert label.share == pytest.approx(0.5, abs=0.12)  # twins would bring it to .55 and more
 
 
 def test_a_map_is_the_same_every_time_and_keeps_neighbours_together():
-    features = values(60, apart=30)
-    places = feature_space.project_features(features, "t-sne")
-    assert np.array_equal(places, feature_space.project_features(features, "t-sne"))
-    label, _ = feature_space.compute_neighbour_purities(places, rows(60))
+    features = values(60, distance=30)
+    points = feature_space.project_features(features, "t-sne")
+    assert np.array_equal(points, feature_space.project_features(features, "t-sne"))
+    label, _ = feature_space.compute_neighbour_purities(points, rows(60))
     assert label.share > 0.95
 
 

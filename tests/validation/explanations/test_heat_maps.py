@@ -25,7 +25,7 @@ def toy(workplace) -> Path:
 
 
 @pytest.fixture(scope="module")
-def anatomy(toy) -> TappedDetector:
+def detector(toy) -> TappedDetector:
     return TappedDetector(detector_parts.load_detector_parts(toy))
 
 
@@ -46,52 +46,52 @@ def pixels(workplace, records, scorer):
     return heat_maps.load_canonical_pixels(workplace / "data" / "faces", records, scorer)
 
 
-def test_the_opened_detector_says_what_its_file_says(anatomy, scorer, pixels):
-    logits = anatomy.look(pixels).logits
+def test_the_tapped_detector_gives_what_its_file_gives(detector, scorer, pixels):
+    logits = detector.compute_attribution(pixels).logits
     assert 1 / (1 + np.exp(-logits)) == pytest.approx(scorer.score(pixels), abs=1e-5)
 
 
-def test_a_map_adds_up_to_the_first_order_share_of_every_feature(anatomy, pixels):
-    """Gradient times distance from the average picture, summed over the features: for a linear
-    head, the logit itself."""
+def test_a_map_adds_up_to_the_first_order_share_of_every_feature(detector, pixels):
+    """The sum over the features of gradient times distance from the mean; for a linear head, the
+    logit itself."""
     import tensorflow as tf
 
-    look, columns = anatomy.look(pixels), anatomy.shares.columns
+    attribution, columns = detector.compute_attribution(pixels), detector.attributor.columns
     stops = np.cumsum([column.stop - column.start for column in columns])
-    parts = dict(zip(columns, np.split(look.features, stops[:-1], axis=1), strict=True))
+    parts = dict(zip(columns, np.split(attribution.features, stops[:-1], axis=1), strict=True))
     expected = np.zeros(len(pixels))
-    for member in anatomy.parent.members:
+    for member in detector.parts.members:
         features = tf.constant(np.concatenate([parts[column] for column in member.columns], axis=1))
         with tf.GradientTape() as tape:
             tape.watch(features)
             logit = member.weight * member.head(features, training=False)
-        average, _ = member.head.get_layer("standardise").get_weights()
-        expected += np.sum(tape.gradient(logit, features) * (features - average), axis=1)
-    # A deviation holds the constant 1e-6 under its root, which belongs to no place.
-    assert look.maps.sum(axis=(1, 2)) == pytest.approx(expected, rel=1e-3, abs=1e-3)
+        mean, _ = member.head.get_layer("standardise").get_weights()
+        expected += np.sum(tape.gradient(logit, features) * (features - mean), axis=1)
+    # A deviation has the constant 1e-6 under its root, which belongs to no position.
+    assert attribution.maps.sum(axis=(1, 2)) == pytest.approx(expected, rel=1e-3, abs=1e-3)
 
 
-def test_shares_of_a_head_of_several_voices_are_its_logit_and_its_slope():
+def test_a_numpy_head_of_several_outputs_has_the_logit_and_the_gradient_of_keras():
     keras.utils.set_random_seed(0)
     features = assign_generators(make_toy_features(), "gan", "diffusion", "gan")
     head = heads.combine_generator_outputs(
         heads.build_head(features, FEATURE_COLUMNS[:4], make_toy_spec(layers=1, units=8))
     )
-    plain = NumpyHead.of(EnsembleMember(FEATURE_COLUMNS[:4], head, 0.5))
+    plain = NumpyHead.from_member(EnsembleMember(FEATURE_COLUMNS[:4], head, 0.5))
     x, *_ = features.make_arrays(FEATURE_COLUMNS[:4])
-    logits, slopes = plain.logits(x[:5])
+    logits, gradients = plain.compute_logits(x[:5])
     assert np.allclose(logits, 0.5 * np.asarray(head(x[:5]))[:, 0], atol=1e-5)
     step = np.zeros(x.shape[1], np.float32)
     step[3] = 1e-2
-    after, _ = plain.logits(x[:5] + step)
-    assert np.allclose((after - logits) / 1e-2, slopes[:, 3], atol=1e-2)
+    after, _ = plain.compute_logits(x[:5] + step)
+    assert np.allclose((after - logits) / 1e-2, gradients[:, 3], atol=1e-2)
 
 
-def test_random_weights_make_other_maps_and_leave_the_detector_as_it_was(anatomy, pixels):
-    before = anatomy.look(pixels[:2])
-    with anatomy.randomised() as random:
-        assert not np.allclose(random.look(pixels[:2]).maps, before.maps, rtol=0.1)
-    after = anatomy.look(pixels[:2])
+def test_random_weights_make_other_maps_and_leave_the_detector_as_it_was(detector, pixels):
+    before = detector.compute_attribution(pixels[:2])
+    with detector.with_random_weights() as random:
+        assert not np.allclose(random.compute_attribution(pixels[:2]).maps, before.maps, rtol=0.1)
+    after = detector.compute_attribution(pixels[:2])
     assert np.array_equal(before.maps, after.maps)
 
 
@@ -104,17 +104,17 @@ def test_a_grid_of_another_size_keeps_what_it_adds_up_to():
     assert resample_to_grid(np.eye(14)[None], 7)[0] == pytest.approx(2 * np.eye(7))
 
 
-def test_painting_over_fills_whole_cells_with_their_mean_colour_and_nothing_else():
+def test_masking_fills_whole_cells_with_their_mean_colour_and_nothing_else():
     picture = np.random.default_rng(0).uniform(0, 255, (70, 70, 3)).astype(np.float32)
-    painted = heat_maps.fill_cells_with_mean(picture, np.array([8]))
-    assert np.allclose(painted[10:20, 10:20], picture[10:20, 10:20].mean(axis=(0, 1)))
+    filled = heat_maps.fill_cells_with_mean(picture, np.array([8]))
+    assert np.allclose(filled[10:20, 10:20], picture[10:20, 10:20].mean(axis=(0, 1)))
     outside = np.ones((70, 70), bool)
     outside[10:20, 10:20] = False
-    assert np.array_equal(painted[outside], picture[outside])
+    assert np.array_equal(filled[outside], picture[outside])
 
 
 def test_a_map_that_points_at_the_evidence_wins_and_one_that_points_elsewhere_loses(toy, scorer):
-    """The stand-in detector answers by the grain of the upper left cell alone."""
+    """The stand-in detector uses only the grain of the upper left cell."""
     picture = np.full((64, 64, 3), 128, np.uint8)
     picture[:9, :9] += np.random.default_rng(0).integers(0, 100, (9, 9, 3), dtype=np.uint8)
     by_grain = predictions.Scorer(
@@ -136,21 +136,20 @@ def test_a_map_that_points_at_the_evidence_wins_and_one_that_points_elsewhere_lo
 
 
 @pytest.mark.parametrize(
-    ("masking_win_rate", "randomised_correlation", "passed"),
-    [(0.9, 0.1, True), (0.6, 0.1, False), (0.9, 0.5, False)],
+    ("win_rate", "correlation", "passed"), [(0.9, 0.1, True), (0.6, 0.1, False), (0.9, 0.5, False)]
 )
-def test_maps_pass_both_checks_or_none_is_shown(masking_win_rate, randomised_correlation, passed):
-    assert HeatMapChecks(64, masking_win_rate, randomised_correlation).passed == passed
+def test_maps_pass_both_checks_or_none_is_shown(win_rate, correlation, passed):
+    assert HeatMapChecks(64, win_rate, correlation).passed == passed
     assert not HeatMapChecks(
-        3, masking_win_rate, randomised_correlation
+        3, win_rate, correlation
     ).passed  # a useless map wins three of three once in eight times
 
 
-def test_kept_maps_need_no_keras(workplace, records, anatomy, scorer):
+def test_cached_maps_need_no_keras(workplace, records, detector, scorer):
     folder = workplace / "data" / "faces"
-    first = heat_maps.compute_heat_maps(folder, records[:3], lambda: anatomy, scorer)
+    first = heat_maps.compute_heat_maps(folder, records[:3], lambda: detector, scorer)
 
     def never():
-        raise AssertionError("opened again")
+        raise AssertionError("the detector was loaded again")
 
     assert np.array_equal(first, heat_maps.compute_heat_maps(folder, records[:3], never, scorer))

@@ -1,5 +1,4 @@
-"""The page escapes what strangers wrote, asks for nothing, and holds for detectors that know
-nothing."""
+"""The page escapes what strangers wrote, loads nothing, and can be written for useless detectors."""
 
 import dataclasses
 import json
@@ -20,7 +19,7 @@ from validation.metrics import abstention
 from validation.metrics.comparison import DetectorResult, compare_detectors
 from validation.metrics.estimates import estimate_metrics
 from validation.metrics.scored_images import ScoredImages
-from validation.report import figures, model_card, summary
+from validation.report import figures, metrics_file, model_card, summary
 from validation.report import page as report_page
 from validation.report.report import ValidationReport
 
@@ -32,7 +31,7 @@ def card(workplace) -> detector_card.Card:
     return detector_card.read_card(workplace / "saved_models" / "toy")
 
 
-def made(card, probabilities: np.ndarray, labels: np.ndarray, **more) -> ValidationReport:
+def make_report(card, probabilities: np.ndarray, labels: np.ndarray, **more) -> ValidationReport:
     scored = ScoredImages(probabilities, labels, np.arange(len(labels)), 0.5)
     results = [DetectorResult(card.name, scored, estimate_metrics(scored, replicates=20))]
     data = EvaluationSet(
@@ -42,21 +41,20 @@ def made(card, probabilities: np.ndarray, labels: np.ndarray, **more) -> Validat
         rejected=[(f"{EVIL}.jpg", "not an image")],
         overlap=TrainingOverlap(compared=5, files=[], groups=[], near_duplicates=[]),
     )
-    said = [card.calibration.decide(each) for each in probabilities]
-    facts = {
-        "summary": summary.summarise_validation(
-            data, results, abstention.compute_abstention_statistics(scored, said), None, None
-        ),
+    verdicts = [card.calibration.decide(probability) for probability in probabilities]
+    abstentions = abstention.compute_abstention_statistics(scored, verdicts)
+    fields = {
+        "summary": summary.summarise_validation(data, results, abstentions, None, None),
         "breakdowns": [],
-        "abstentions": abstention.compute_abstention_statistics(scored, said),
-        "wrong": {},
-        "explained": Explanations("It was left out."),
-        "sources": [],
+        "abstentions": abstentions,
+        "most_wrong": {},
+        "explanations": Explanations(unavailable="It was left out."),
+        "source_pairs": [],
         "limits": [EVIL],
         "command": f"python -m validation --data {EVIL}",
-        "pictures": figures.plot_report_figures(results[:1], card.calibration),
+        "figures": figures.plot_report_figures(results[:1], card.calibration),
     }
-    return ValidationReport(card=card, data=data, results=results, **{**facts, **more})
+    return ValidationReport(card=card, data=data, results=results, **{**fields, **more})
 
 
 HALF = np.arange(40) % 2
@@ -64,15 +62,23 @@ NOISE = np.random.default_rng(0).random(40)
 
 
 def test_nothing_that_strangers_wrote_becomes_part_of_the_page(card):
-    shown = ImagePanel("real", EVIL, EVIL, 0.9, "generated", True, b"jpeg")
-    found = made(
+    panel = ImagePanel(
+        label="real",
+        source=EVIL,
+        file=EVIL,
+        probability=0.9,
+        verdict="generated",
+        wrong=True,
+        jpeg=b"jpeg",
+    )
+    report = make_report(
         dataclasses.replace(
             card, name=EVIL, banner=EVIL, base=dataclasses.replace(card.base, note=EVIL)
         ),
         NOISE,
         HALF,
-        wrong={"real": [shown]},
-        sources=[
+        most_wrong={"real": [panel]},
+        source_pairs=[
             SourcePairControl(
                 EVIL,
                 EVIL,
@@ -93,7 +99,7 @@ def test_nothing_that_strangers_wrote_becomes_part_of_the_page(card):
             fingerprint="",
         ),
     )
-    page = report_page.render_report_page(found)
+    page = report_page.render_report_page(report)
     assert "<script" not in page and page.count("&lt;script&gt;") >= 8
     assert re.findall(r'(?:src|href)="(?!data:|#)', page) == []
     assert "default-src 'none'" in page
@@ -109,11 +115,11 @@ def test_nothing_that_strangers_wrote_becomes_part_of_the_page(card):
     ],
     ids=["constant", "photographs alone", "generated alone", "perfect"],
 )
-def test_a_page_and_its_numbers_can_be_written_of_anything(
+def test_a_page_and_its_numbers_can_be_written_for_any_detector(
     card, tmp_path, probabilities, labels, sentence
 ):
-    found = made(card, probabilities, labels)
-    page = report_page.write_report(found, tmp_path).read_text()
+    report = make_report(card, probabilities, labels)
+    page = report_page.write_report(report, tmp_path).read_text()
     assert sentence in page and "nan" not in re.sub(r"base64,[^\"]*", "", page)
     numbers = json.loads((tmp_path / "metrics.json").read_text())
     assert sum(numbers["detectors"][card.name]["confusion"].values()) == 40
@@ -122,43 +128,56 @@ def test_a_page_and_its_numbers_can_be_written_of_anything(
 
 def test_maps_that_fail_a_check_are_not_shown_and_the_page_says_why(card):
     page = report_page.render_report_page(
-        made(card, NOISE, HALF, explained=Explanations(checks=HeatMapChecks(64, 0.5, 0.1)))
+        make_report(
+            card, NOISE, HALF, explanations=Explanations(checks=HeatMapChecks(64, 0.5, 0.1))
+        )
     )
     assert "Heat maps: not shown" in page and "none is shown" in page and "50.0%" in page
 
 
-def test_a_detector_that_sees_where_a_photograph_is_from_is_told_on(card):
-    apart = ScoredImages(
+def test_a_detector_that_sees_where_a_photograph_is_from_is_reported(card):
+    scored = ScoredImages(
         np.r_[NOISE[:20] / 2, NOISE[20:] / 2 + 0.5], np.repeat([0, 1], 20), np.arange(40), 0.5
     )
-    auc = estimate_metrics(apart, ["ROC AUC"], 50)["ROC AUC"]
+    auc = estimate_metrics(scored, ["ROC AUC"], 50)["ROC AUC"]
     page = report_page.render_report_page(
-        made(card, NOISE, HALF, sources=[SourcePairControl("kaggle", "own", auc)])
+        make_report(card, NOISE, HALF, source_pairs=[SourcePairControl("kaggle", "own", auc)])
     )
     assert "not chance level" in page
 
 
-def test_a_comparison_is_told_in_words(card):
-    one, other = (
-        ScoredImages(each, HALF, np.arange(40), 0.5) for each in (NOISE, 0.3 * NOISE + 0.7 * HALF)
+def test_a_comparison_is_described_in_words(card):
+    first, second = (
+        ScoredImages(probabilities, HALF, np.arange(40), 0.5)
+        for probabilities in (NOISE, 0.3 * NOISE + 0.7 * HALF)
     )
     page = report_page.render_report_page(
-        made(card, NOISE, HALF, comparison=compare_detectors(("toy", "rival"), one, other, 50))
+        make_report(
+            card, NOISE, HALF, comparison=compare_detectors(("toy", "other"), first, second, 50)
+        )
     )
-    assert "toy is worse than rival by" in page and "Exact McNemar test: p = " in page
+    assert "toy is worse than other by" in page and "Exact McNemar test: p = " in page
+
+
+def test_limits_are_read_back_from_the_file_that_holds_them(card, tmp_path):
+    assert metrics_file.load_limits(tmp_path) == []
+    report = make_report(card, NOISE, HALF)
+    report_page.write_report(report, tmp_path / metrics_file.REPORT_FOLDER)
+    assert metrics_file.load_limits(tmp_path) == [EVIL]
 
 
 def test_the_model_card_is_yaml_in_front_and_holds_no_picture(card):
     import yaml
 
     text = model_card.render_model_card(
-        made(dataclasses.replace(card, name='a "name": {x}'), NOISE, HALF)
+        make_report(dataclasses.replace(card, name='a "name": {x}'), NOISE, HALF)
     )
     _, front, body = text.split("---\n", 2)
-    known = yaml.safe_load(front)
-    assert known["model-index"][0]["name"] == 'a "name": {x}'
+    metadata = yaml.safe_load(front)
+    assert metadata["model-index"][0]["name"] == 'a "name": {x}'
     values = {
-        each["type"]: each["value"] for each in known["model-index"][0]["results"][0]["metrics"]
+        metric["type"]: metric["value"]
+        for metric in metadata["model-index"][0]["results"][0]["metrics"]
     }
     assert 0 <= values["roc_auc"] <= 1
     assert "## Do not use it for" in body and "![" not in body and "data:" not in body

@@ -22,12 +22,12 @@ from validation.robustness.summary import RobustnessSummary
 KNOWN = TrainingOverlap(compared=100, files=[], groups=[], near_duplicates=[])
 
 
-def verdicts(
+def make_result(
     name: str, gap: float, n: int = 200, real: bool = True, generated: bool = True
 ) -> DetectorResult:
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     labels = np.arange(n) % 2
-    scores = 1 / (1 + np.exp(-(draw.normal(size=n) + gap * (labels - 0.5))))
+    scores = 1 / (1 + np.exp(-(rng.normal(size=n) + gap * (labels - 0.5))))
     scored = ScoredImages(scores, labels, np.arange(n), 0.5).select(
         (labels == 1) & generated | (labels == 0) & real
     )
@@ -43,38 +43,37 @@ def data(overlap: TrainingOverlap | None = KNOWN, sources: int = 2) -> Evaluatio
     return EvaluationSet(name="the hold-out", folder=Path("."), records=records, overlap=overlap)
 
 
-def told(
+def summarise(
     results: list[DetectorResult],
     audit: Audit | None = None,
-    under: RobustnessSummary | None = None,
+    robustness: RobustnessSummary | None = None,
     **more,
 ) -> list[str]:
-    one = results[0].scored
-    said = np.where(
-        one.probabilities < 0.4,
+    scored = results[0].scored
+    verdicts = np.where(
+        scored.probabilities < 0.4,
         "real",
-        np.where(one.probabilities < 0.6, "can't tell", "generated"),
+        np.where(scored.probabilities < 0.6, "can't tell", "generated"),
     )
-    return summary.summarise_validation(
-        data(**more), results, compute_abstention_statistics(one, said.tolist()), audit, under
-    )
+    abstentions = compute_abstention_statistics(scored, verdicts.tolist())
+    return summary.summarise_validation(data(**more), results, abstentions, audit, robustness)
 
 
-def robustness(one: DetectorResult) -> RobustnessSummary:
-    """One distortion that costs every generated image a third of its logit's head start."""
-    scored = one.scored
+def make_robustness(result: DetectorResult) -> RobustnessSummary:
+    """One distortion that lowers the probability of every generated image by 0.6."""
+    scored = result.scored
     weaker = np.clip(scored.probabilities - 0.6 * (scored.labels == 1), 0, 1)
-    found: list[DistortionResult] = compute_distortion_results(
+    conditions: list[DistortionResult] = compute_distortion_results(
         {"none": scored.probabilities, DISTORTIONS[0].name: weaker},
         scored,
         DISTORTIONS[:1],
         replicates=50,
     )
-    return RobustnessSummary(len(scored.labels), found[0], found[1:], None, None)
+    return RobustnessSummary(len(scored.labels), conditions[0], conditions[1:], None, None)
 
 
 def test_three_sentences_with_the_figures_and_what_has_to_be_beaten():
-    one, rival = verdicts("faces", 4), verdicts("logistic regression", 2)
+    result, baseline = make_result("faces", 4), make_result("logistic regression", 2)
     probe = ProbeResult(
         name="thumbnail", tier=2, auc=0.91, low=0.8, high=0.95, best_single="", status="WARN"
     )
@@ -92,51 +91,57 @@ def test_three_sentences_with_the_figures_and_what_has_to_be_beaten():
         groups={},
         fingerprint="",
     )
-    first, second, third = told([one, rival], audit, robustness(one))
-    found = one.estimates
+    first, second, third = summarise([result, baseline], audit, make_robustness(result))
+    estimates = result.estimates
     assert (
-        f"finds {found['TPR'].value:.1%} (" in first
+        f"finds {estimates['TPR'].value:.1%} (" in first
         and "of 100 generated faces" in first
         and "too little" not in first
     )
     assert "which it has not learnt from" in first
     assert (
-        f"clearly better than “logistic regression” ({rival.estimates['ROC AUC'].value:.3f})"
+        f"clearly better than “logistic regression” ({baseline.estimates['ROC AUC'].value:.3f})"
         in second
     )
     assert (
         "thumbnail alone reaches 0.910" in second and "0.990" not in second
     )  # tier 3 may be a trace; it need not be beaten
-    assert third.startswith("Under JPEG 100, the worst of 1 ways") and "may pass unnoticed" in third
-    doubt = np.sum((one.scored.probabilities >= 0.4) & (one.scored.probabilities < 0.6))
     assert (
-        f"it answers {200 - doubt} of 200 and is wrong in " in first and "one source" not in second
+        third.startswith("Under JPEG 100, the worst of 1 distortions")
+        and "may pass unnoticed" in third
+    )
+    probabilities = result.scored.probabilities
+    abstained = np.sum((probabilities >= 0.4) & (probabilities < 0.6))
+    assert (
+        f"it answers {200 - abstained} of 200 and is wrong in " in first
+        and "one source" not in second
     )
 
 
-def test_a_rival_that_is_not_clearly_beaten_is_said_to_be():
-    _, second, _ = told([verdicts("faces", 4), verdicts("rival", 4.1)])
-    assert "not clearly better than “rival”" in second
+def test_a_baseline_that_is_not_clearly_beaten_is_said_to_be():
+    _, second, _ = summarise([make_result("faces", 4), make_result("baseline", 4.1)])
+    assert "not clearly better than “baseline”" in second
 
 
-def test_one_source_for_each_class_is_said_in_the_verdict():
+def test_one_source_for_each_class_is_said_in_the_summary():
     assert (
         "nobody can say whether it knows a generator or only a source"
-        in told([verdicts("faces", 4)], sources=1)[1]
+        in summarise([make_result("faces", 4)], sources=1)[1]
     )
 
 
 def test_the_worst_distortion_may_be_the_one_that_calls_everything_generated():
-    one = verdicts("faces", 4)
-    found = robustness(one)
-    loud = replace(
-        found.conditions[0],
+    result = make_result("faces", 4)
+    robustness = make_robustness(result)
+    noise = replace(
+        robustness.conditions[0],
         family="noise",
         value="20",
-        tpr=found.undistorted.tpr,
+        tpr=robustness.undistorted.tpr,
         fpr=Estimate(1, 1, 1),
     )
-    third = told([one], None, replace(found, conditions=[*found.conditions, loud]))[2]
+    robustness = replace(robustness, conditions=[*robustness.conditions, noise])
+    third = summarise([result], None, robustness)[2]
     assert (
         third.startswith("Under noise 20")
         and "calls 100% of photographs generated instead of" in third
@@ -144,11 +149,16 @@ def test_the_worst_distortion_may_be_the_one_that_calls_everything_generated():
 
 
 def test_a_useless_detector_has_no_worst_distortion():
-    assert "Under" not in told([verdicts("faces", -8)], None, robustness(verdicts("faces", -8)))[2]
+    assert (
+        "Under"
+        not in summarise(
+            [make_result("faces", -8)], None, make_robustness(make_result("faces", -8))
+        )[2]
+    )
 
 
 def test_few_images_and_unknown_training_are_said_in_the_first_sentence():
-    first, *_ = told([verdicts("faces", 4, 20)], overlap=None)
+    first, *_ = summarise([make_result("faces", 4, 20)], overlap=None)
     assert (
         "which it may have learnt from" in first
         and "too little to say much: 10 independent images" in first
@@ -156,32 +166,31 @@ def test_few_images_and_unknown_training_are_said_in_the_first_sentence():
 
 
 def test_one_class_gives_no_claim_about_telling_apart():
-    first, second, _ = told([verdicts("faces", 4, generated=False)])
+    first, second, _ = summarise([make_result("faces", 4, generated=False)])
     assert "finds" not in first and "of 100 photographs generated" in first
-    assert second.startswith("Only one class was shown")
+    assert second.startswith("Only one class is present")
 
 
 def test_a_detector_that_says_the_same_of_all_tells_nothing():
     scored = ScoredImages(np.full(80, 0.4), np.arange(80) % 2, np.arange(80), 0.5)
-    _, second, _ = told([DetectorResult("faces", scored, estimate_metrics(scored, replicates=20))])
+    result = DetectorResult("faces", scored, estimate_metrics(scored, replicates=20))
+    _, second, _ = summarise([result])
     assert "the same probability" in second and "at chance level" in second
 
 
 def test_limits_name_the_sources_the_lost_distortions_and_what_an_alarm_is_worth():
-    one = verdicts("faces", 4)
+    result = make_result("faces", 4)
     records = [
         FaceRecord(id="", label="real", source="kaggle", file="", status=""),
         FaceRecord(id="", label="generated", source="sd-1.5", file="", status=""),
     ]
-    limits = " ".join(summary.list_limits(records, one, robustness(one)))
+    limits = " ".join(summary.list_limits(records, result, make_robustness(result)))
     assert "real: kaggle; generated: sd-1.5" in limits and "Under JPEG 100 it misses" in limits
-    hit, alarm = one.estimates["TPR"].value, one.estimates["FPR"].high
-    assert (
-        f"{100 * hit * 0.01 / (hit * 0.01 + alarm * 0.99):.0f} of 100 where 1 in 100 pictures are generated"
-        in limits
-    )
+    tpr, max_fpr = result.estimates["TPR"].value, result.estimates["FPR"].high
+    precision = tpr * 0.01 / (tpr * 0.01 + max_fpr * 0.99)
+    assert f"{100 * precision:.0f} of 100 where 1 in 100 pictures are generated" in limits
 
 
 @pytest.mark.parametrize("gap", [0, 8])
-def test_limits_of_any_detector_can_be_told(gap):
-    assert len(summary.list_limits([], verdicts("faces", gap), None)) >= 5
+def test_limits_of_any_detector_can_be_listed(gap):
+    assert len(summary.list_limits([], make_result("faces", gap), None)) >= 5
