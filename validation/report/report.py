@@ -133,16 +133,37 @@ def _build_result_json(report: ValidationReport) -> dict[str, Any]:
             "most_biased": robustness.most_biased and robustness.most_biased.name,
         },
         "comparison": report.comparison,
-        "explanations": {
-            "checks": report.explanations.checks,
-            "neighbours": report.explanations.purities,
-        },
-        "negative_controls": {
-            "shuffled_labels": report.explanations.shuffled,
-            "two_sources": report.source_pairs,
-        },
+        **_build_explanations_json(report),
         "audit": report.audit
         and {"verdict": report.audit.status, "fingerprint": report.audit.fingerprint},
+    }
+
+
+def _build_explanations_json(report: ValidationReport) -> dict[str, Any]:
+    shuffled = report.explanations.shuffled
+    return {
+        "explanations": {
+            "checks": report.explanations.checks,
+            "neighbours": [
+                {"of": purity.attribute, "share": purity.share, "chance": purity.chance}
+                for purity in report.explanations.purities
+            ],
+        },
+        "negative_controls": {
+            "shuffled_labels": shuffled
+            and {
+                "true": shuffled.true_label_auc,
+                "mean": shuffled.mean,
+                "low": shuffled.low,
+                "high": shuffled.high,
+                "error": shuffled.error,
+                "learnt": shuffled.n_training_images,
+            },
+            "two_sources": [
+                {"one": pair.first, "other": pair.second, "auc": pair.auc}
+                for pair in report.source_pairs
+            ],
+        },
     }
 
 
