@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from data_collection.dataset.manifest import FaceRecord
+from data_collection.dataset.manifest import FaceRecord, ImageClass
 from data_collection.requirement import Requirement
 from data_collection.settings import CollectionSettings
 from runtime import console
@@ -29,7 +29,7 @@ class CandidateFace:
             how a safety checker leaves a refused image.
     """
 
-    label: str
+    label: ImageClass
     source: str
     file: str
     load: Callable[[], bytes]
@@ -141,6 +141,6 @@ class Source:
 class RequestedSource:
     """A source named on the command line, with its label and its request."""
 
-    label: str
+    label: ImageClass
     source: Source
     request: SourceRequest

@@ -1,4 +1,4 @@
-"""Read the CSV files given with --facts: persons, prompts, seeds, generators and source images by file name."""
+"""Read the CSV files of --facts: person, prompt, seed, generator, source image by file name."""
 
 import csv
 from collections.abc import Sequence
@@ -10,26 +10,29 @@ FACT_COLUMNS = ("person", "prompt", "seed", "generator", "source_image")
 
 
 def read_facts(paths: Sequence[Path]) -> dict[str, dict[str, object]]:
-    """Reads CSV files with a `file` column and any of KNOWN_FACTS; returns the facts by file name.
+    """Read CSV files with a column `file` and any of FACT_COLUMNS; return facts by file name.
 
     Raises:
-        PlainError: a file is missing, or lacks the columns.
+        PlainError: a file cannot be read, lacks the columns, or holds a seed that is no number.
     """
     facts: dict[str, dict[str, object]] = {}
     for path in paths:
         try:
             with path.open(newline="", encoding="utf-8-sig") as file:
                 rows = csv.DictReader(file)
-                known = [name for name in FACT_COLUMNS if name in (rows.fieldnames or ())]
-                if "file" not in (rows.fieldnames or ()) or not known:
+                header = rows.fieldnames or ()
+                columns = [name for name in FACT_COLUMNS if name in header]
+                if "file" not in header or not columns:
                     raise console.PlainError(
-                        f"{path} has the columns {', '.join(rows.fieldnames or ()) or '(none)'}; it needs `file` and at "
-                        f"least one of {', '.join(FACT_COLUMNS)}."
+                        f"{path} has the columns {', '.join(header) or '(none)'}; it needs `file` "
+                        f"and at least one of {', '.join(FACT_COLUMNS)}."
                     )
                 for row in rows:
                     if row["file"]:
                         facts[Path(row["file"]).name] = {
-                            name: _parse_fact(name, row[name], path) for name in known if row[name]
+                            name: _parse_fact(name, row[name], path)
+                            for name in columns
+                            if row[name]
                         }
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise console.PlainError(
@@ -44,6 +47,4 @@ def _parse_fact(name: str, text: str, path: Path) -> object:
     try:
         return int(text)
     except ValueError:
-        raise console.PlainError(
-            f"{path} gives the seed {text!r}; seeds are whole numbers."
-        ) from None
+        raise console.PlainError(f"{path} has the seed {text!r}; give a whole number.") from None

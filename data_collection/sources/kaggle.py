@@ -24,7 +24,7 @@ DEFAULT_KAGGLE_VERSION = 1
 
 
 def parse_kaggle_argument(argument: str) -> KaggleRequest:
-    """Parse COUNT, COUNT@OWNER/NAME, COUNT@OWNER/NAME/versions/N, or nothing: all of the default set.
+    """Parse COUNT, COUNT@OWNER/NAME or COUNT@OWNER/NAME/versions/N; "" is all of the default set.
 
     The default set is pinned to DEFAULT_KAGGLE_VERSION: kagglehub calls Kaggle for a handle without
     a version even if its cache holds the data set, and another version may hold other photographs.
@@ -59,7 +59,7 @@ def fetch_kaggle_folder(request: SourceRequest) -> Path:
 def list_kaggle_candidates(request: SourceRequest, folder: Path) -> list[CandidateFace]:
     """List the first photographs by name, or a random choice by the seed.
 
-    They are stable: a name that was collected from one version is not looked at again in another.
+    They are stable: a name that was collected from one version is not loaded again from another.
     """
     kaggle_request = parse_kaggle_argument(request.argument)
     count = kaggle_request.count
@@ -78,18 +78,18 @@ def list_kaggle_candidates(request: SourceRequest, folder: Path) -> list[Candida
 
 
 def compute_natural_sort_key(name: str) -> tuple[list[object], str]:
-    """Sort names as people count: face 2 before face 10."""
+    """Return a sort key that compares numbers in names by value: face 2 before face 10."""
     parts = re.split(r"(\d+)", name)
     return [int(part) if index % 2 else part for index, part in enumerate(parts)], name
 
 
 def compute_random_sort_key(name: str, seed: int) -> str:
-    """Sort names at random, each by itself: a larger choice begins with the smaller one."""
+    """Return a random sort key from name and seed; a larger sample begins with a smaller one."""
     return hashlib.sha256(f"{seed}:{name}".encode(errors="surrogateescape")).hexdigest()
 
 
 def list_kaggle_requirements(request: SourceRequest) -> list[Requirement]:
-    """Return the data set and the package that fetches it; may wait KAGGLE_PROBE_TIMEOUT_S."""
+    """Check the data set and the package that downloads it; may take KAGGLE_PROBE_TIMEOUT_S."""
     kaggle_request = parse_kaggle_argument(request.argument)
     cached = find_cached_versions(kaggle_request)
 
@@ -106,8 +106,8 @@ def list_kaggle_requirements(request: SourceRequest) -> list[Requirement]:
         prefix = "not in the cache, " if kaggle_request.version else ""
         return [package, require_dataset(True, f"{prefix}Kaggle answers")]
     if cached and not kaggle_request.version:
-        newest = f"Kaggle does not answer, version {max(cached)} is in the cache"
-        return [package, require_dataset(True, newest)]
+        status = f"Kaggle does not answer, version {max(cached)} is in the cache"
+        return [package, require_dataset(True, status)]
     return [package, require_dataset(False, "not in the cache, and Kaggle does not answer")]
 
 

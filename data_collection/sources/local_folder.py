@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from data_collection.dataset.manifest import ImageClass
 from data_collection.images import decode
 from data_collection.source_types import CandidateFace, UnavailableImage
 from data_collection.sources.facts_csv import FACT_COLUMNS
@@ -14,11 +15,11 @@ IGNORED_FILE_NAMES = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 
 def list_folder_candidates(
-    path: Path, label: str, source: str, facts: Mapping[str, Mapping[str, object]]
+    path: Path, label: ImageClass, source: str, facts: Mapping[str, Mapping[str, object]]
 ) -> list[CandidateFace]:
     """List every file under a folder, in a fixed order; skip hidden files, do not follow links.
 
-    A photograph has no prompt, seed or generator: of the facts of a CSV only its person counts.
+    Photographs have no prompt, seed or generator, so only `person` of their facts is used.
     """
     allowed = FACT_COLUMNS if label == "generated" else ("person",)
     return [
@@ -36,9 +37,8 @@ def list_folder_candidates(
 def _iterate_visible_files(path: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(path):
         folders[:] = sorted(filter(_is_visible, folders))
-        links = [
-            name for name in folders if Path(folder, name).is_symlink()
-        ]  # os.walk does not enter them
+        # os.walk does not enter links to folders; list them, so that they become rejected rows.
+        links = [name for name in folders if Path(folder, name).is_symlink()]
         for name in sorted(filter(_is_visible, files + links)):
             yield Path(folder, name)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from data_collection.dataset.manifest import ImageClass
 from data_collection.images import decode
 from data_collection.services.object_store import explain_store_error, open_object_store
 from data_collection.source_types import CandidateFace, UnavailableImage
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def list_object_store_candidates(
-    url: str, label: str, source: str, facts: Mapping[str, Mapping[str, object]]
+    url: str, label: ImageClass, source: str, facts: Mapping[str, Mapping[str, object]]
 ) -> list[CandidateFace]:
     """List every file under an address that fsspec opens, in a fixed order; skip hidden files.
 
-    The faces are stable, or every run would download all of them again: an object that was
-    overwritten under its old name is not noticed. A photograph has no prompt, seed or generator:
-    of the facts of a CSV only its person counts.
+    The faces are stable, or every run would download all of them again, so an object that was
+    overwritten under its old name is not noticed. Photographs have no prompt, seed or generator,
+    so only `person` of their facts is used.
 
     Raises:
         PlainError: no such store, bucket or folder, no access, or no network.

@@ -37,7 +37,7 @@ from data_collection.source_types import (
 from runtime import console
 
 MAX_CONCURRENT_IMAGE_REQUESTS = 4
-"""Images generated at the same time; one takes up to a minute, nearly all of it waiting."""
+"""Requests at the same time; an image takes up to a minute, nearly all of it waiting."""
 
 
 @dataclass(frozen=True)
@@ -60,31 +60,32 @@ def parse_openai_images_argument(
     parsed = SourceArgument.parse(argument)
     if not parsed.count_text:
         raise console.PlainError(
-            "openai-images names no number of images; write it as in openai-images:20."
+            "openai-images lacks a number of images; write it as in openai-images:20."
         )
     count = parsed.require_count("openai-images", 0, may_edit=True)
     return OpenAIImagesRequest(count, parsed.edit, parsed.model or settings.generation.image_model)
 
 
 def make_openai_source_name(argument: str, settings: CollectionSettings) -> str:
-    """Return the model's name: image 12 of another model is another image, and another source."""
-    order = parse_openai_images_argument(argument, settings)
-    return order.model + ("-edit" if order.edit else "")
+    """Return the model's name: images of different models need different sources."""
+    parsed = parse_openai_images_argument(argument, settings)
+    return parsed.model + ("-edit" if parsed.edit else "")
 
 
 def list_openai_requirements(request: SourceRequest) -> list[Requirement]:
-    order = parse_openai_images_argument(request.argument, request.settings)
+    parsed = parse_openai_images_argument(request.argument, request.settings)
     key = openai_client.check_api_key(OPENAI_IMAGES_ALTERNATIVE)
-    of_prompts = prompts.list_prompt_requirements(
+    prompt_requirements = prompts.list_prompt_requirements(
         request.settings.prompt_settings, request.settings.folder
     )
     paid = Requirement(
         "credit",
         True,
-        f"not checked; up to {order.count} images by {order.model}, each paid for",
+        f"not checked; up to {parsed.count} images by {parsed.model}, each paid for",
         OPENAI_IMAGES_ALTERNATIVE,
     )
-    return [key, *(need for need in of_prompts if need.name != key.name), paid]
+    others = [requirement for requirement in prompt_requirements if requirement.name != key.name]
+    return [key, *others, paid]
 
 
 def prepare_openai_images(request: SourceRequest) -> list[Prompt]:
@@ -94,14 +95,14 @@ def prepare_openai_images(request: SourceRequest) -> list[Prompt]:
         PlainError: there are no prompts, or no photographs to edit.
     """
     settings = request.settings
-    order = parse_openai_images_argument(request.argument, settings)
-    if order.edit and not request.photographs:
+    parsed = parse_openai_images_argument(request.argument, settings)
+    if parsed.edit and not request.photographs:
         raise console.PlainError(
             "openai-images:edit has no photographs to edit; add a source of them with --real."
         )
-    if order.edit and len(request.photographs) < order.count:
+    if parsed.edit and len(request.photographs) < parsed.count:
         console.print_warning(
-            f"openai-images:edit:{order.count} edits each photograph once, and there are "
+            f"openai-images:edit:{parsed.count} edits each photograph once, and there are "
             f"{len(request.photographs)}."
         )
     return prompts.ensure_prompts(settings.folder, settings.prompt_settings, settings.seed)
@@ -115,12 +116,12 @@ def list_openai_candidates(
     Edits take the first photographs of the manifest, which only grows: they stay the same from run
     to run.
     """
-    order = parse_openai_images_argument(request.argument, request.settings)
+    parsed = parse_openai_images_argument(request.argument, request.settings)
     photographs = (
-        request.photographs[: order.count] if order.edit else itertools.repeat(None, order.count)
+        request.photographs[: parsed.count] if parsed.edit else itertools.repeat(None, parsed.count)
     )
     return [
-        _build_candidate(request, order.model, f"{number:06}", prompt, photograph)
+        _build_candidate(request, parsed.model, f"{number:06}", prompt, photograph)
         for number, (photograph, prompt) in enumerate(
             zip(photographs, itertools.cycle(face_prompts), strict=False)
         )
@@ -140,7 +141,7 @@ def _build_candidate(
         label="generated",
         source=request.source_name,
         file=f"{photograph.id[:16] if photograph else name}.png",
-        load=functools.partial(_generate_one, model, prompt.text, folder, photograph),
+        load=functools.partial(_generate_image, model, prompt.text, folder, photograph),
         stable=True,
         prompt=prompt.text,
         generator=model,
@@ -156,7 +157,7 @@ def _build_candidate(
     )
 
 
-def _generate_one(model: str, prompt: str, folder: Path, photograph: FaceRecord | None) -> bytes:
+def _generate_image(model: str, prompt: str, folder: Path, photograph: FaceRecord | None) -> bytes:
     """Return one image: from the prompt, or by editing a photograph of the data set in `folder`."""
 
     def load_photo() -> Image.Image:

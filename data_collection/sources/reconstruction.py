@@ -1,4 +1,4 @@
-"""Reconstruct photographs with Stable Diffusion's autoencoder, or redraw them with its whole model.
+"""Reconstruct photographs with Stable Diffusion: its autoencoder alone, or image-to-image.
 
 The only difference between the two classes is then the trace of the generator: content, framing and
 size are those of the photograph (Guillaro et al. 2025, arXiv 2412.17671, train on such pairs).
@@ -63,7 +63,7 @@ def list_reconstruction_candidates(
     )
 
     def build_candidate(record: FaceRecord, first_seed: int, attempt: int = 0) -> CandidateFace:
-        is_redrawn = generation.strength > 0
+        has_seed = generation.strength > 0
         side = compute_reconstruction_side(min(record.width, record.height), generation)
         retry = functools.partial(build_candidate, record, first_seed, attempt + 1)
         face = CandidateFace(
@@ -72,12 +72,12 @@ def list_reconstruction_candidates(
             file=f"{record.id[:16]}-{attempt}.png" if attempt else f"{record.id[:16]}.png",
             load=lambda: next(load_many([face]))[1],
             stable=True,
-            seed=first_seed + RETRY_SEED_STEP * attempt if is_redrawn else None,
+            seed=first_seed + RETRY_SEED_STEP * attempt if has_seed else None,
             generator=request.source_name,
             source_image=record.id,
             drawn_with=_dump_reconstruction_settings(generation, side),
             load_many=load_many,
-            retry=retry if is_redrawn and attempt < MAX_SEED_RETRIES else None,
+            retry=retry if has_seed and attempt < MAX_SEED_RETRIES else None,
         )
         return face
 
@@ -130,7 +130,7 @@ def reconstruct_candidates(
     photographs: Mapping[str, FaceRecord],
     folder: Path,
 ) -> Iterator[tuple[CandidateFace, bytes]]:
-    """Yield every face with its PNG, a batch of one size at a time.
+    """Yield every face with its PNG; a batch holds images of one size.
 
     Raises:
         PlainError: the model is not available, a photograph is missing, or one image does not fit

@@ -3,6 +3,7 @@
 import functools
 from pathlib import Path
 
+from data_collection.dataset.manifest import ImageClass
 from data_collection.services import object_store
 from data_collection.source_types import CandidateFace, Source, SourceRequest
 from data_collection.sources import object_store_folder
@@ -15,9 +16,9 @@ from data_collection.sources.stable_diffusion import STABLE_DIFFUSION
 
 
 def list_path_or_url_candidates(
-    request: SourceRequest, prepared: object, label: str
+    request: SourceRequest, prepared: object, label: ImageClass
 ) -> list[CandidateFace]:
-    """List the files of folder:PATH; listing an object store asks it over the network."""
+    """List the files of folder:PATH, which may be the address of an object store."""
     if object_store.is_object_store_url(request.argument):
         return object_store_folder.list_object_store_candidates(
             request.argument, label, request.source_name, request.facts
@@ -27,7 +28,7 @@ def list_path_or_url_candidates(
     )
 
 
-def _make_folder_source(label: str) -> Source:
+def _make_folder_source(label: ImageClass) -> Source:
     return Source(
         example="folder:PATH",
         candidates=functools.partial(list_path_or_url_candidates, label=label),

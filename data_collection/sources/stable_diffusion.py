@@ -1,4 +1,4 @@
-"""Generate faces with Stable Diffusion: one prompt and seed each, so any can be repeated alone."""
+"""Generate faces with Stable Diffusion, each repeatable alone from its prompt and seed."""
 
 import functools
 import itertools

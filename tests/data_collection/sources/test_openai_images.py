@@ -1,3 +1,5 @@
+"""Images of the OpenAI API from a server on this machine: candidates, answers, edits, the key."""
+
 import base64
 import dataclasses
 import io
@@ -46,7 +48,9 @@ def request_for(tmp_path):
     return request_for
 
 
-def photograph(folder, image: Image.Image, format: str = "PNG", **options: object) -> FaceRecord:
+def save_photograph(
+    folder, image: Image.Image, format: str = "PNG", **options: object
+) -> FaceRecord:
     data = encode_image(image, format, **options)
     name = hashing.hash_bytes(data)
     record = FaceRecord(
@@ -61,10 +65,10 @@ def photograph(folder, image: Image.Image, format: str = "PNG", **options: objec
     return record
 
 
-# ---------------------------------------------------------------- what is found
+# ---------------------------------------------------------------- candidates
 
 
-def test_faces_take_the_prompts_in_turn_and_nothing_is_drawn_before_it_is_loaded(
+def test_faces_take_the_prompts_in_turn_and_nothing_is_generated_before_it_is_loaded(
     request_for, service
 ):
     faces = OPENAI_IMAGES.list_candidates(request_for("5"))
@@ -78,7 +82,7 @@ def test_faces_take_the_prompts_in_turn_and_nothing_is_drawn_before_it_is_loaded
     assert service.received == []
 
 
-def test_a_second_look_finds_the_same_and_asks_nothing(request_for, service):
+def test_a_second_listing_is_the_same_and_sends_nothing(request_for, service):
     gpt = PromptSettings(prompt_count=3)
     first = OPENAI_IMAGES.list_candidates(request_for("4", prompt_settings=gpt))
     assert service.asked_for() == ["/v1/chat/completions"]
@@ -117,11 +121,11 @@ def test_needs_name_the_key_once_and_what_is_paid_for(request_for, monkeypatch):
     )
     assert paid.met and "up to 5 images by gpt-image-2.5-flare" in paid.status
     monkeypatch.setenv("OPENAI_API_KEY", API_KEY)
-    assert all(need.met for need in OPENAI_IMAGES.list_requirements(request_for("5")))
+    assert all(requirement.met for requirement in OPENAI_IMAGES.list_requirements(request_for("5")))
     missing = OPENAI_IMAGES.list_requirements(
         request_for("5", prompt_settings=PromptSettings(prompts="file:nowhere.txt"))
     )
-    assert [need.name for need in missing if not need.met] == ["nowhere.txt"]
+    assert [requirement.name for requirement in missing if not requirement.met] == ["nowhere.txt"]
 
 
 # ---------------------------------------------------------------- outcomes
@@ -131,17 +135,17 @@ def test_a_picture_is_asked_for_small_and_cheap_and_comes_as_it_was_sent(request
     face = OPENAI_IMAGES.list_candidates(request_for("1"))[0]
     assert face.load() == encode_image(make_image(1))
     (received,) = service.received
-    wanted = {
+    expected = {
         "model": "gpt-image-2.5-flare",
         "size": "1024x1024",
         "quality": "low",
         "output_format": "png",
     }
     assert received.path == "/v1/images/generations" and received.body == {
-        **wanted,
+        **expected,
         "prompt": face.prompt,
     }
-    assert face.drawn_with.items() >= {**wanted, "api": "images.generate"}.items()
+    assert face.drawn_with.items() >= {**expected, "api": "images.generate"}.items()
 
 
 def test_several_pictures_come_as_soon_as_they_are_done(request_for, service, monkeypatch):
@@ -152,7 +156,7 @@ def test_several_pictures_come_as_soon_as_they_are_done(request_for, service, mo
     order = [(face.file, type(outcome)) for face, outcome in faces[0].load_many(faces)]
     assert sorted(order) == [(face.file, bytes) for face in faces]
     assert len(service.received) == 3
-    assert order[2][0] in (faces[0].file, faces[1].file)  # the slow one holds nobody up
+    assert order[2][0] in (faces[0].file, faces[1].file)  # the slow one delays no other
 
 
 @pytest.mark.parametrize("code", ["moderation_blocked", "content_policy_violation"])
@@ -214,18 +218,18 @@ def test_an_answer_without_a_picture_is_asked_for_again_and_then_a_sentence(
         (ScriptedReply({}, delay=0.5), "gave no answer within 0.2 seconds"),
     ],
 )
-def test_a_fatal_fault_ends_the_drawing_after_what_is_under_way(
+def test_a_fatal_fault_ends_generation_after_the_requests_under_way(
     request_for, service, monkeypatch, reply, sentence
 ):
     monkeypatch.setattr(openai_images, "MAX_CONCURRENT_IMAGE_REQUESTS", 2)
     monkeypatch.setattr(openai_client, "IMAGE_TIMEOUT_S", 0.2)
     service.script += [service.image(), *[reply] * 20]
     faces = OPENAI_IMAGES.list_candidates(request_for("12"))
-    kept = []
+    outcomes = []
     with pytest.raises(console.PlainError, match=sentence):
         for _face, outcome in faces[0].load_many(faces):
-            kept.append(outcome)
-    assert [type(outcome) for outcome in kept] == [bytes]
+            outcomes.append(outcome)
+    assert [type(outcome) for outcome in outcomes] == [bytes]
     assert len(service.received) <= 1 + 2 * 2  # two under way, each tried twice
 
 
@@ -236,11 +240,11 @@ def test_an_interruption_waits_for_the_pictures_under_way(
     service.script += [replace(service.image(), delay=0.6) for _ in range(8)]
     faces = OPENAI_IMAGES.list_candidates(request_for("8"))
     threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT]).start()
-    kept = []
+    outcomes = []
     with pytest.raises(KeyboardInterrupt):
         for _face, outcome in faces[0].load_many(faces):
-            kept.append(outcome)
-    assert [type(outcome) for outcome in kept] == [bytes] * 2 and len(service.received) == 2
+            outcomes.append(outcome)
+    assert [type(outcome) for outcome in outcomes] == [bytes] * 2 and len(service.received) == 2
     assert "Waiting for the images under way, which are paid for" in capsys.readouterr().err
 
 
@@ -261,7 +265,7 @@ def test_leaving_early_starts_no_further_picture(request_for, service, monkeypat
 
 
 def test_photographs_are_edited_once_each_and_stay_with_the_result(request_for, service, tmp_path):
-    photographs = [photograph(tmp_path / "faces", make_image(number)) for number in range(4)]
+    photographs = [save_photograph(tmp_path / "faces", make_image(number)) for number in range(4)]
     faces = OPENAI_IMAGES.list_candidates(request_for("edit:3", photographs))
     assert [face.source_image for face in faces] == [record.id for record in photographs[:3]]
     assert len({face.file for face in faces}) == 3 and faces[0].file.startswith(
@@ -279,7 +283,7 @@ def test_photographs_are_edited_once_each_and_stay_with_the_result(request_for, 
 
 
 def test_an_edited_photograph_keeps_its_name_when_more_are_collected(request_for, tmp_path):
-    photographs = [photograph(tmp_path / "faces", make_image(number)) for number in range(4)]
+    photographs = [save_photograph(tmp_path / "faces", make_image(number)) for number in range(4)]
     few = OPENAI_IMAGES.list_candidates(request_for("edit:2", photographs[:2]))
     more = OPENAI_IMAGES.list_candidates(request_for("edit:4", photographs))
     assert [(face.file, face.prompt) for face in more[:2]] == [
@@ -299,7 +303,7 @@ def test_what_is_sent_is_a_small_upright_png_without_metadata(
     )  # 3: stored upside down
     scene = Image.new("RGB", (1200, 1060), "white" if format == "PPM" else "black")
     scene.paste("black" if format == "PPM" else "white", (0, 530, 1200, 1060))
-    record = photograph(
+    record = save_photograph(
         tmp_path / "faces", scene, format, **({} if format == "PPM" else {"exif": exif})
     )
     OPENAI_IMAGES.list_candidates(request_for("edit:1", [record]))[0].load()
@@ -310,13 +314,13 @@ def test_what_is_sent_is_a_small_upright_png_without_metadata(
     assert b"secret" not in sent
 
 
-def test_no_photographs_is_a_sentence_and_too_few_are_said(request_for, tmp_path, capsys):
+def test_no_photographs_is_a_sentence_and_too_few_are_reported(request_for, tmp_path, capsys):
     with pytest.raises(console.PlainError, match="no photographs to edit"):
         OPENAI_IMAGES.list_candidates(request_for("edit:3"))
     assert (
         len(
             OPENAI_IMAGES.list_candidates(
-                request_for("edit:3", [photograph(tmp_path / "faces", make_image(1))])
+                request_for("edit:3", [save_photograph(tmp_path / "faces", make_image(1))])
             )
         )
         == 1
@@ -325,7 +329,7 @@ def test_no_photographs_is_a_sentence_and_too_few_are_said(request_for, tmp_path
 
 
 def test_an_altered_original_stops_before_it_is_paid_for(request_for, service, tmp_path):
-    record = photograph(tmp_path / "faces", make_image(1))
+    record = save_photograph(tmp_path / "faces", make_image(1))
     (tmp_path / "faces" / record.original).write_bytes(b"other")
     face = OPENAI_IMAGES.list_candidates(request_for("edit:1", [record]))[0]
     with pytest.raises(console.PlainError, match="was altered"):

@@ -1,4 +1,4 @@
-"""Photographs through the toy's autoencoder and through its image-to-image, loaded as the real ones are."""
+"""Reconstructions by the toy's autoencoder and by its image-to-image."""
 
 import json
 from dataclasses import replace
@@ -22,8 +22,8 @@ from toys.model_hub import HUB_COMMIT, serve_hub
 pytestmark = GENERATION_MARKS
 
 
-def photograph(folder, number: int, side: int) -> manifest.FaceRecord:
-    """A collected photograph, wider than it is high."""
+def save_photograph(folder, number: int, side: int) -> manifest.FaceRecord:
+    """Save a collected photograph, wider than it is high."""
     wide = make_image(number, side + 20).crop((0, 0, side + 20, side))
     data = encode_image(wide, "JPEG", quality=95)
     record = manifest.FaceRecord(
@@ -37,14 +37,16 @@ def photograph(folder, number: int, side: int) -> manifest.FaceRecord:
     return replace(record, original=f"originals/{number}.jpg", width=wide.width, height=wide.height)
 
 
-def asked(
+def make_request(
     folder, model, argument="5", sides=(96, 96, 50, 96, 96, 96), **generation
 ) -> SourceRequest:
     generation = GenerationSettings(
         model=str(model), **{"steps": 4, "generation_size": GENERATED_SIDE_PX, **generation}
     )
     settings = CollectionSettings(data=folder, seed=3, generation=generation)
-    photographs = [photograph(settings.folder, number, side) for number, side in enumerate(sides)]
+    photographs = [
+        save_photograph(settings.folder, number, side) for number, side in enumerate(sides)
+    ]
     return SourceRequest(
         argument=argument,
         source_name="tiny-reconstruction",
@@ -53,13 +55,13 @@ def asked(
     )
 
 
-def made(request: SourceRequest) -> list:
-    found = RECONSTRUCTION.list_candidates(request)
-    return list(found[0].load_many(found))
+def reconstruct(request: SourceRequest) -> list:
+    faces = RECONSTRUCTION.list_candidates(request)
+    return list(faces[0].load_many(faces))
 
 
-def row_of(face) -> manifest.FaceRecord:
-    told = json.loads(json.dumps(dict(face.drawn_with)))
+def build_row(face) -> manifest.FaceRecord:
+    recorded = json.loads(json.dumps(dict(face.drawn_with)))
     return manifest.FaceRecord(
         id="0",
         label="generated",
@@ -67,22 +69,22 @@ def row_of(face) -> manifest.FaceRecord:
         file=face.file,
         status="accepted",
         seed=face.seed,
-        drawn_with=told,
+        drawn_with=recorded,
     )
 
 
 @pytest.mark.parametrize("strength", [0, 0.5])
 def test_every_photograph_has_one_reconstruction_that_knows_it(tmp_path, model, strength):
-    request = asked(tmp_path, model, strength=strength)
-    faces = {face.source_image: (face, decode_pixels(data)) for face, data in made(request)}
+    request = make_request(tmp_path, model, strength=strength)
+    faces = {face.source_image: (face, decode_pixels(data)) for face, data in reconstruct(request)}
     assert list(faces) != [] and set(faces) == {record.id for record in request.photographs[:5]}
     for number, record in enumerate(request.photographs[:5]):
-        face, drawn = faces[record.id]
+        face, pixels = faces[record.id]
         assert face.file == f"{record.id[:16]}.png" and not face.prompt and face.stable
         assert face.seed == (3 + number if strength else None)
-        # The third is smaller than what is drawn: it keeps its size, to the multiple of eight below it.
+        # The third is smaller than --generation-size: it keeps its size, rounded down to eights.
         assert (
-            drawn.shape
+            pixels.shape
             == ((48, 48, 3) if number == 2 else (GENERATED_SIDE_PX, GENERATED_SIDE_PX, 3))
             == (face.drawn_with["size"],) * 2 + (3,)
         )
@@ -94,26 +96,26 @@ def test_every_photograph_has_one_reconstruction_that_knows_it(tmp_path, model, 
 
 @pytest.mark.parametrize("strength", [0, 0.5])
 def test_a_reconstruction_made_again_alone_from_its_row_is_the_same(tmp_path, model, strength):
-    request = asked(tmp_path, model, strength=strength)
-    for face, data in made(request)[1:3]:
+    request = make_request(tmp_path, model, strength=strength)
+    for face, data in reconstruct(request)[1:3]:
         original = next(record for record in request.photographs if record.id == face.source_image)
         again = reconstruction.regenerate_reconstruction(
-            row_of(face), stored_images.read_original(request.settings.folder, original)
+            build_row(face), stored_images.read_original(request.settings.folder, original)
         )
         assert np.abs(decode_pixels(again) - decode_pixels(data)).max() <= 1
         assert np.abs(decode_pixels(face.load()) - decode_pixels(data)).max() <= 1
     with pytest.raises(console.PlainError, match="not a reconstruction"):
         reconstruction.regenerate_reconstruction(
-            replace(row_of(face), drawn_with={"model": "x"}), b""
+            replace(build_row(face), drawn_with={"model": "x"}), b""
         )
 
 
 def test_the_autoencoder_sees_the_photograph_and_no_chance(tmp_path, model):
-    request = asked(tmp_path, model, "2")
-    first, second = (decode_pixels(data) for _, data in made(request))
+    request = make_request(tmp_path, model, "2")
+    first, second = (decode_pixels(data) for _, data in reconstruct(request))
     assert np.abs(first - second).max() > 5
     changed = replace(request, settings=replace(request.settings, seed=99))
-    assert np.array_equal(decode_pixels(made(changed)[0][1]), first)
+    assert np.array_equal(decode_pixels(reconstruct(changed)[0][1]), first)
     loaded = reconstruction_generator.load_reconstruction_pipeline(request.settings.generation)
     assert (
         type(loaded.pipeline).__name__ == "AutoencoderKL"
@@ -122,64 +124,68 @@ def test_the_autoencoder_sees_the_photograph_and_no_chance(tmp_path, model):
 
 
 def test_what_the_autoencoder_is_given_is_what_it_gives_back(tmp_path, model):
-    """The toy's weights are random; an autoencoder that returns what it gets shows that sides and values are kept."""
-    request = asked(tmp_path, model, "1")
+    """An autoencoder that returns its input (the toy's is random) keeps size and values."""
+    request = make_request(tmp_path, model, "1")
     loaded = reconstruction_generator.load_reconstruction_pipeline(request.settings.generation)
-    seen = {}
+    captured = {}
     hooks = [
         loaded.pipeline.encoder.register_forward_pre_hook(
-            lambda module, args: seen.update(pixels=args[0])
+            lambda module, args: captured.update(pixels=args[0])
         ),
-        loaded.pipeline.decoder.register_forward_hook(lambda module, args, out: seen["pixels"]),
+        loaded.pipeline.decoder.register_forward_hook(lambda module, args, out: captured["pixels"]),
     ]
     try:
-        (_, data), *_ = made(request)
+        (_, data), *_ = reconstruct(request)
     finally:
         for hook in hooks:
             hook.remove()
     photograph = stored_images.read_original(request.settings.folder, request.photographs[0])
-    wanted = np.asarray(
+    expected = np.asarray(
         reconstruction_generator.decode_square(photograph, GENERATED_SIDE_PX), dtype=int
     )
-    assert np.abs(decode_pixels(data) - wanted).max() <= 1
+    assert np.abs(decode_pixels(data) - expected).max() <= 1
 
 
 def test_a_strength_draws_from_the_photograph_and_the_seed(tmp_path, model):
     weak, strong, other = (
-        decode_pixels(made(replace(request, settings=replace(request.settings, seed=seed)))[0][1])
+        decode_pixels(
+            reconstruct(replace(request, settings=replace(request.settings, seed=seed)))[0][1]
+        )
         for request, seed in (
-            (asked(tmp_path, model, "1", strength=0.25), 3),
-            (asked(tmp_path, model, "1", strength=1), 3),
-            (asked(tmp_path, model, "1", strength=0.25), 4),
+            (make_request(tmp_path, model, "1", strength=0.25), 3),
+            (make_request(tmp_path, model, "1", strength=1), 3),
+            (make_request(tmp_path, model, "1", strength=0.25), 4),
         )
     )
     assert np.abs(weak - strong).max() > 5 and np.abs(weak - other).max() > 1
 
 
 def test_a_black_reconstruction_gets_another_seed_if_there_is_chance_in_it(tmp_path, model):
-    face = RECONSTRUCTION.list_candidates(asked(tmp_path, model, "1", strength=0.5))[0]
+    face = RECONSTRUCTION.list_candidates(make_request(tmp_path, model, "1", strength=0.5))[0]
     chain = [face]
     while chain[-1].retry:
         chain.append(chain[-1].retry())
-    assert [one.seed for one in chain] == [3 + 1_000_000 * attempt for attempt in range(6)]
-    assert len({one.file for one in chain}) == 6 and {one.source_image for one in chain} == {
-        face.source_image
-    }
-    assert len({one.load_many for one in chain}) == 1
+    assert [candidate.seed for candidate in chain] == [
+        3 + 1_000_000 * attempt for attempt in range(6)
+    ]
+    assert len({candidate.file for candidate in chain}) == 6 and {
+        candidate.source_image for candidate in chain
+    } == {face.source_image}
+    assert len({candidate.load_many for candidate in chain}) == 1
 
 
 def test_a_batch_that_does_not_fit_is_halved(tmp_path, model):
-    request = asked(tmp_path, model)
+    request = make_request(tmp_path, model)
     loaded = reconstruction_generator.load_reconstruction_pipeline(request.settings.generation)
     loaded.batch_size = 4
 
-    def small(module, args) -> None:
+    def fail_if_large(module, args) -> None:
         if args[0].shape[0] > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    hook = loaded.pipeline.encoder.register_forward_pre_hook(small)
+    hook = loaded.pipeline.encoder.register_forward_pre_hook(fail_if_large)
     try:
-        assert len(made(request)) == 5
+        assert len(reconstruct(request)) == 5
     finally:
         hook.remove()
     assert loaded.batch_size == 1
@@ -187,13 +193,18 @@ def test_a_batch_that_does_not_fit_is_halved(tmp_path, model):
 
 def test_a_strength_that_leaves_no_step_is_refused(tmp_path, model):
     with pytest.raises(console.PlainError, match="leaves no step"):
-        RECONSTRUCTION.check_request(asked(tmp_path, model, strength=0.2), [])
-    RECONSTRUCTION.check_request(asked(tmp_path, model, strength=0.25), [])
+        RECONSTRUCTION.check_request(make_request(tmp_path, model, strength=0.2), [])
+    RECONSTRUCTION.check_request(make_request(tmp_path, model, strength=0.25), [])
 
 
 def test_there_are_no_more_reconstructions_than_photographs(tmp_path, model, capsys):
-    assert len(RECONSTRUCTION.list_candidates(asked(tmp_path, model, "700", sides=(96, 96)))) == 2
-    assert RECONSTRUCTION.list_candidates(replace(asked(tmp_path, model), photographs=())) == []
+    assert (
+        len(RECONSTRUCTION.list_candidates(make_request(tmp_path, model, "700", sides=(96, 96))))
+        == 2
+    )
+    assert (
+        RECONSTRUCTION.list_candidates(replace(make_request(tmp_path, model), photographs=())) == []
+    )
     assert "each photograph is reconstructed once, and there are 2" in capsys.readouterr().err
 
 
@@ -213,10 +224,14 @@ def test_autoencoding_and_redrawing_are_two_sources():
 def test_the_autoencoder_alone_is_fetched_from_the_hub(tmp_path, model, empty_cache):
     with serve_hub({"toys/tiny": model}) as url:
         empty_cache(url)
-        request = asked(tmp_path, "toys/tiny", "1")
-        needs = {need.name: need for need in RECONSTRUCTION.list_requirements(request)}
-        assert needs["the model toys/tiny"].met and needs["disk for the model"].met
-        face, _ = made(request)[0]
+        request = make_request(tmp_path, "toys/tiny", "1")
+        requirements = {
+            requirement.name: requirement
+            for requirement in RECONSTRUCTION.list_requirements(request)
+        }
+        assert requirements["the model toys/tiny"].met
+        assert requirements["disk for the model"].met
+        face, _ = reconstruct(request)[0]
     assert face.drawn_with["revision"] == HUB_COMMIT
     parts = {path.parent.name for path in (tmp_path / "hub").rglob("snapshots/*/*/*")}
     assert parts == {"vae"}

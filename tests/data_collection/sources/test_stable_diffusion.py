@@ -1,4 +1,4 @@
-"""Stable Diffusion of random weights draws faces that say how they were drawn, in a collection and alone."""
+"""Stable Diffusion with random weights: faces record their settings, and are repeatable."""
 
 import json
 from dataclasses import replace
@@ -30,17 +30,15 @@ def test_the_faces_take_the_prompts_in_turn_and_count_their_seeds(tmp_path, mode
     assert [face.file for face in faces[:2]] == ["00000007.png", "00000008.png"]
     assert len({face.prompt for face in faces[:3]}) == 3 and faces[3].prompt == faces[0].prompt
     assert faces[0].attributes and faces[0].stable and faces[0].generator == "tiny"
-    assert (
-        len({face.load_many for face in faces}) == 1
-    )  # one batch for the walk, which groups by it
+    assert len({face.load_many for face in faces}) == 1  # ingesting groups the faces by it
 
 
-def test_a_face_drawn_alone_from_its_row_is_the_one_drawn_in_a_batch(tmp_path, model):
-    made = generate_faces(make_request(tmp_path, model))
-    assert len(made) == 5 and all(
-        decode_pixels(data).shape == (GENERATED_SIDE_PX, GENERATED_SIDE_PX, 3) for _, data in made
+def test_a_face_generated_alone_from_its_row_is_the_one_of_its_batch(tmp_path, model):
+    faces = generate_faces(make_request(tmp_path, model))
+    assert len(faces) == 5 and all(
+        decode_pixels(data).shape == (GENERATED_SIDE_PX, GENERATED_SIDE_PX, 3) for _, data in faces
     )
-    face, data = made[3]
+    face, data = faces[3]
     row = manifest.FaceRecord(
         id="0",
         label="generated",
@@ -69,11 +67,11 @@ def test_a_face_drawn_alone_from_its_row_is_the_one_drawn_in_a_batch(tmp_path, m
         stable_diffusion.regenerate_from_prompt(replace(row, drawn_with={}))
 
 
-def test_what_a_face_was_drawn_with_is_told(tmp_path, model):
+def test_a_face_records_the_settings_it_was_generated_with(tmp_path, model):
     face, _ = generate_faces(make_request(tmp_path, model, 1, negative_prompt="hat"))[0]
-    told = dict(face.drawn_with)
+    recorded = dict(face.drawn_with)
     assert {
-        name: told[name]
+        name: recorded[name]
         for name in ("model", "steps", "size", "negative_prompt", "scheduler", "safety_checker")
     } == {
         "model": str(model),
@@ -84,14 +82,14 @@ def test_what_a_face_was_drawn_with_is_told(tmp_path, model):
         "safety_checker": True,
     }
     assert (
-        told["torch"] == torch.__version__
-        and told["dtype"]
-        and told["device"]
-        and {"diffusers", "transformers"} <= told.keys()
+        recorded["torch"] == torch.__version__
+        and recorded["dtype"]
+        and recorded["device"]
+        and {"diffusers", "transformers"} <= recorded.keys()
     )
 
 
-def gathered(settings: CollectionSettings) -> list[manifest.FaceRecord]:
+def collect_rows(settings: CollectionSettings) -> list[manifest.FaceRecord]:
     from data_collection import collect
 
     settings.folder.mkdir(parents=True, exist_ok=True)
@@ -103,33 +101,33 @@ def gathered(settings: CollectionSettings) -> list[manifest.FaceRecord]:
     )[0]
 
 
-def of_the_walk(folder, model, count=3, **changes) -> CollectionSettings:
+def make_settings(folder, model, count=3, **changes) -> CollectionSettings:
     settings = make_request(folder, model).settings
     (folder / "none").mkdir(exist_ok=True)
     sources = {"real": (f"folder:{folder / 'none'}",), "generated": (f"stable-diffusion:{count}",)}
     return replace(settings, **sources, min_side=32, image_size=32, keep_upscaled=True, **changes)
 
 
-def test_a_collection_draws_only_what_its_manifest_lacks(tmp_path, model):
-    assert [row.seed for row in gathered(of_the_walk(tmp_path, model, 2))] == [7, 8]
-    generation = of_the_walk(tmp_path, model).generation
-    painted = []
+def test_a_collection_generates_only_what_its_manifest_lacks(tmp_path, model):
+    assert [row.seed for row in collect_rows(make_settings(tmp_path, model, 2))] == [7, 8]
+    generation = make_settings(tmp_path, model).generation
+    decoded = []
     hook = pipeline_loader.load_pipeline(generation).pipeline.vae.decoder.register_forward_hook(
-        lambda *_: painted.append(1)
+        lambda *_: decoded.append(1)
     )
-    rows = gathered(of_the_walk(tmp_path, model, 4))
+    rows = collect_rows(make_settings(tmp_path, model, 4))
     hook.remove()
-    assert [row.seed for row in rows] == [7, 8, 9, 10] and len(painted) == 2
+    assert [row.seed for row in rows] == [7, 8, 9, 10] and len(decoded) == 2
     assert all(row.accepted and row.drawn_with["torch"] for row in rows)
 
 
-def test_a_face_that_the_safety_checker_blacks_out_is_drawn_again_with_other_seeds_five_times(
+def test_a_face_that_the_safety_checker_blacks_out_is_generated_again_with_five_seeds(
     tmp_path, checked
 ):
-    rows = gathered(of_the_walk(tmp_path, checked, 2))
+    rows = collect_rows(make_settings(tmp_path, checked, 2))
     assert {row.reason for row in rows} == {"single colour"}
     assert sorted(row.seed for row in rows if row.seed % 1_000_000 == 7) == [
         7 + 1_000_000 * attempt for attempt in range(6)
     ]
     assert len({row.file for row in rows}) == len(rows) == 12
-    assert gathered(of_the_walk(tmp_path, checked, 2)) == rows
+    assert collect_rows(make_settings(tmp_path, checked, 2)) == rows
