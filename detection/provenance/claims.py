@@ -2,7 +2,6 @@
 
 No pixel is decoded, nothing is downloaded, and claims never influence a verdict.
 
-
 Sources: IPTC's NewsCodes "Digital Source Type" (of 2024-10-23) and Photo Metadata Standard 2025.1
 (AISystemUsed); for the rest see the other modules of this package.
 """
@@ -59,12 +58,12 @@ def read_claims(data: bytes) -> list[Claim]:
     Never raises: a damaged file is read as far as possible.
     """
     metadata = read_metadata_fields(data)
-    marks = generator_metadata.find_generator_metadata(metadata)
-    known_generators = {mark.generator for mark in marks}
+    generators = generator_metadata.find_generator_metadata(metadata)
+    known_generators = {settings.generator for settings in generators}
     claims = [
         *_claim_credentials(metadata, data),
         *_claim_declared_sources(metadata),
-        *_claim_generators(marks),
+        *_claim_generators(generators),
         *_claim_cameras(metadata),
     ]
     claims += [
@@ -74,13 +73,12 @@ def read_claims(data: bytes) -> list[Claim]:
     return list(dict.fromkeys(claims))[:MAX_CLAIMS]
 
 
-def quote_text(text: str, longest: int = MAX_QUOTE_CHARS) -> str:
+def quote_text(text: str, max_chars: int = MAX_QUOTE_CHARS) -> str:
     """Quote untrusted text on one line, without control characters of terminals or of the text
     direction."""
-    plain = " ".join(
-        "".join(c if c.isprintable() else " " for c in text[: 8 * longest]).split()
-    ).replace('"', "'")
-    return f'"{plain if len(plain) <= longest else plain[: longest - 3] + "..."}"'
+    printable = "".join(c if c.isprintable() else " " for c in text[: 8 * max_chars])
+    plain = " ".join(printable.split()).replace('"', "'")
+    return f'"{plain if len(plain) <= max_chars else plain[: max_chars - 3] + "..."}"'
 
 
 def _describe_source_type(source_type: str) -> tuple[str, str]:
@@ -122,8 +120,8 @@ def _describe_credentials(credentials: content_credentials.ContentCredentials) -
     )
     program = f" by {quote_text(credentials.program, 60)}" if credentials.program else ""
     state = SIGNATURE_STATE_SENTENCES.get(credentials.state, SIGNATURE_STATE_SENTENCES["Invalid"])
-    pointed = [points_to for _, points_to in meanings]
-    points_to = next((kind for kind in (GENERATED, EDITED, PHOTOGRAPH) if kind in pointed), "")
+    classes = [points_to for _, points_to in meanings]
+    points_to = next((kind for kind in (GENERATED, EDITED, PHOTOGRAPH) if kind in classes), "")
     text = (
         f"It carries content credentials (C2PA){program}, signed in the name of "
         f"{quote_text(credentials.signer, 60)}{history}. {state}."
@@ -143,12 +141,14 @@ def _claim_declared_sources(metadata: MetadataFields) -> Iterator[Claim]:
         )
 
 
-def _claim_generators(marks: Iterable[GeneratorMetadata]) -> Iterator[Claim]:
-    for mark in marks:
-        details = [f"prompt {quote_text(mark.prompt)}"] if mark.prompt else []
-        details += [f"seed {mark.seed}"] if re.fullmatch("-?[0-9]{1,20}", mark.seed) else []
-        details += [f"model {quote_text(mark.model, 60)}"] if mark.model else []
-        text = f"Its metadata names {mark.generator}{': ' if details else ''}{', '.join(details)}."
+def _claim_generators(generators: Iterable[GeneratorMetadata]) -> Iterator[Claim]:
+    for settings in generators:
+        details = [f"prompt {quote_text(settings.prompt)}"] if settings.prompt else []
+        if re.fullmatch("-?[0-9]{1,20}", settings.seed):
+            details.append(f"seed {settings.seed}")
+        details += [f"model {quote_text(settings.model, 60)}"] if settings.model else []
+        separator = ": " if details else ""
+        text = f"Its metadata names {settings.generator}{separator}{', '.join(details)}."
         yield Claim("generator's metadata", text, GENERATED)
 
 
@@ -179,36 +179,29 @@ PROGRAM_FIELDS = (
 )
 NAMING_FIELDS = (*PROGRAM_FIELDS, "xmp:softwareAgent", "xmp:Credit", "iptc:Credit", "text:Source")
 DESCRIPTION_FIELDS = (
-    *(
-        "exif:ImageDescription",
-        "exif:UserComment",
-        "xmp:description",
-        "iptc:Caption",
-        "text:Description",
-        "text:Comment",
-    ),
-    *("text:Title", "text:Author", "exif:Artist", "iptc:By-line"),
+    "exif:ImageDescription",
+    "exif:UserComment",
+    "xmp:description",
+    "iptc:Caption",
+    "text:Description",
+    "text:Comment",
+    "text:Title",
+    "text:Author",
+    "exif:Artist",
+    "iptc:By-line",
 )
 
 
-def _claim_software(metadata: MetadataFields, known: Collection[str]) -> Iterator[Claim]:
+def _claim_software(metadata: MetadataFields, known_generators: Collection[str]) -> Iterator[Claim]:
     """Yield generators without settings, editors, and other programs unless a camera wrote the
     file; each once."""
-    listed, has_camera = set(known), "exif:Make" in metadata.fields
+    listed, has_camera = set(known_generators), "exif:Make" in metadata.fields
     for field, value in metadata.iterate_values(*NAMING_FIELDS):
-        generator, editor = (
-            find_software_name(GENERATOR_SOFTWARE, value),
-            find_software_name(EDITING_SOFTWARE, value),
-        )
-        program = (
-            generator
-            or editor
-            or (
-                f"the program {quote_text(value, 80)}"
-                if field in PROGRAM_FIELDS and not has_camera
-                else ""
-            )
-        )
+        generator = find_software_name(GENERATOR_SOFTWARE, value)
+        editor = find_software_name(EDITING_SOFTWARE, value)
+        program = generator or editor
+        if not program and field in PROGRAM_FIELDS and not has_camera:
+            program = f"the program {quote_text(value, 80)}"
         if not program or program in listed:
             continue
         listed.add(program)
@@ -226,11 +219,11 @@ def _claim_software(metadata: MetadataFields, known: Collection[str]) -> Iterato
             yield Claim("software", f"Its metadata names {program}.")
 
 
-def _claim_mentions(metadata: MetadataFields, known: Collection[str]) -> Iterator[Claim]:
+def _claim_mentions(metadata: MetadataFields, known_generators: Collection[str]) -> Iterator[Claim]:
     """Yield generators that a description mentions: it may be about a generator, not by one."""
     for _, value in metadata.iterate_values(*DESCRIPTION_FIELDS):
         generator = find_software_name(GENERATOR_SOFTWARE, value)
-        if generator and generator not in known:
+        if generator and generator not in known_generators:
             yield Claim(
                 "description", f"Its description mentions {generator}: {quote_text(value)}."
             )

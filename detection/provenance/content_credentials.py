@@ -4,7 +4,6 @@ The package has no list of trusted signers, so a valid signature proves that not
 since, not who signed: anybody can create a certificate in any name. Nothing is downloaded: neither
 manifests stored elsewhere nor revocations.
 
-
 Sources: C2PA specification 2.2; c2pa-python 0.38.1 for the JSON.
 """
 

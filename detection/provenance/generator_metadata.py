@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from detection.provenance.json_notations import JSON_NOTATIONS, SETTINGS_FIELDS
 from detection.provenance.metadata_fields import MetadataFields
 from runtime import checked_json
 
@@ -31,10 +32,10 @@ def find_generator_metadata(metadata: MetadataFields) -> list[GeneratorMetadata]
     """Return one entry per generator, the most complete one."""
     best: dict[str, GeneratorMetadata] = {}
     for find in (_find_in_json, _find_webui, _find_comfyui, _find_midjourney, _find_by_field):
-        for mark in _read_or_ignore(find, metadata):
-            known = best.setdefault(mark.generator, mark)
-            if bool(mark.prompt) > bool(known.prompt):
-                best[mark.generator] = mark
+        for settings in _read_or_ignore(find, metadata):
+            earlier = best.setdefault(settings.generator, settings)
+            if settings.prompt and not earlier.prompt:
+                best[settings.generator] = settings
     if "Fooocus" in best and WEBUI_NAME in best:  # Fooocus can write this notation, too
         best["Fooocus"] = replace(best.pop(WEBUI_NAME), generator="Fooocus")
     return list(best.values())
@@ -49,76 +50,16 @@ def _read_or_ignore(
         return []
 
 
-@dataclass(frozen=True)
-class JsonNotation:
-    """JSON that one generator writes.
-
-    Attributes:
-        fields: metadata fields that may hold it.
-        unique_key: an entry that only this generator writes.
-        prompt, seed, model: dotted paths of these entries, such as "model.name".
-    """
-
-    generator: str
-    fields: tuple[str, ...]
-    unique_key: str
-    prompt: str
-    seed: str
-    model: str
-
-
-SETTINGS_FIELDS = ("text:parameters", "exif:UserComment", "text:Comment", "text:generation_data")
-
-JSON_NOTATIONS = (
-    JsonNotation("Fooocus", SETTINGS_FIELDS, "base_model", "prompt", "seed", "base_model"),
-    JsonNotation(
-        "SwarmUI",
-        SETTINGS_FIELDS,
-        "sui_image_params",
-        *(f"sui_image_params.{name}" for name in ("prompt", "seed", "model")),
-    ),
-    JsonNotation(
-        "Easy Diffusion",
-        SETTINGS_FIELDS,
-        "use_stable_diffusion_model",
-        "prompt",
-        "seed",
-        "use_stable_diffusion_model",
-    ),
-    JsonNotation("NovelAI", SETTINGS_FIELDS, "uc", "prompt", "seed", "model"),
-    JsonNotation(
-        "InvokeAI",
-        ("text:invokeai_metadata",),
-        "positive_prompt",
-        "positive_prompt",
-        "seed",
-        "model.name",
-    ),
-    JsonNotation(
-        "InvokeAI",
-        ("text:invokeai_metadata",),
-        "model.model_name",
-        "positive_prompt",
-        "seed",
-        "model.model_name",
-    ),
-    JsonNotation(
-        "InvokeAI", ("text:sd-metadata",), "image", "image.prompt", "image.seed", "model_weights"
-    ),
-    JsonNotation("Draw Things", ("xmp:UserComment",), "c", "c", "seed", "model"),
-)
-
-
 def _find_in_json(metadata: MetadataFields) -> Iterator[GeneratorMetadata]:
     for notation in JSON_NOTATIONS:
         for _, text in metadata.iterate_values(*notation.fields):
             tree = _parse_json_text(text)
             if _get_nested_value(tree, notation.unique_key) is not None:
-                settings = (
+                prompt, seed, model = (
                     _convert_to_text(_get_nested_value(tree, path))
                     for path in (notation.prompt, notation.seed, notation.model)
                 )
-                yield GeneratorMetadata(notation.generator, *settings)
+                yield GeneratorMetadata(notation.generator, prompt, seed, model)
 
 
 def _parse_json_text(text: str) -> object:
@@ -148,8 +89,8 @@ def _find_webui(metadata: MetadataFields) -> Iterator[GeneratorMetadata]:
     """Find the prompt, then "Negative prompt: ...", then "Steps: 20, Sampler: Euler a, ..., Seed:
     42, ..., Model: name"."""
     for _, text in metadata.iterate_values(*SETTINGS_FIELDS):
-        head, found, settings = ("\n" + text).rpartition("\nSteps: ")
-        if found and re.search(r"\b(Sampler|CFG scale|Seed): ", settings):
+        head, separator, settings = ("\n" + text).rpartition("\nSteps: ")
+        if separator and re.search(r"\b(Sampler|CFG scale|Seed): ", settings):
             seed, model = (
                 re.search(rf"\b{name}: ([^,\n]{{1,200}})", settings) for name in ("Seed", "Model")
             )
@@ -167,22 +108,8 @@ def _find_comfyui(metadata: MetadataFields) -> Iterator[GeneratorMetadata]:
         if isinstance(nodes, Mapping) and any(
             _get_nested_value(node, "class_type") for node in nodes.values()
         ):
-            seed = next(
-                (
-                    found
-                    for name in ("seed", "noise_seed")
-                    if (found := _find_node_input(nodes, name))
-                ),
-                "",
-            )
-            model = next(
-                (
-                    found
-                    for name in ("ckpt_name", "unet_name")
-                    if (found := _find_node_input(nodes, name))
-                ),
-                "",
-            )
+            seed = _find_node_input(nodes, "seed") or _find_node_input(nodes, "noise_seed")
+            model = _find_node_input(nodes, "ckpt_name") or _find_node_input(nodes, "unet_name")
             yield GeneratorMetadata("ComfyUI", _find_positive_prompt(nodes), seed, model)
     for _, text in metadata.iterate_values("text:workflow", "exif:Make", "exif:ImageDescription"):
         if _get_nested_value(_parse_json_text(text.removeprefix("workflow:")), "nodes") is not None:
@@ -221,8 +148,8 @@ def _find_midjourney(metadata: MetadataFields) -> Iterator[GeneratorMetadata]:
     for _, text in metadata.iterate_values(
         "text:Description", "xmp:description", "exif:ImageDescription", "iptc:Caption"
     ):
-        prompt, found, job = text.rpartition("Job ID: ")
-        if found and re.match(r"[0-9a-f]{8}-[0-9a-f]{4}-", job):
+        prompt, separator, job = text.rpartition("Job ID: ")
+        if separator and re.match(r"[0-9a-f]{8}-[0-9a-f]{4}-", job):
             yield GeneratorMetadata("Midjourney", prompt.strip())
 
 

@@ -3,10 +3,9 @@
 Pixels are skipped and nothing is decoded. Pillow stops at the first pixel and rejects a damaged
 file entirely; this module also finds blocks before the damage and behind the pixels.
 
-
 Sources: ITU-T T.81 annex B (JPEG), PNG third edition section 11.3, RFC 9649 (WEBP), TIFF 6.0; for
 content credentials the C2PA specification 2.2, "Embedding manifests into various file formats";
-"Raw profile type" is ImageMagick's way with PNG.
+"Raw profile type" is ImageMagick's notation in PNG.
 """
 
 import zlib
@@ -89,10 +88,8 @@ PNG_CHUNKS = {b"eXIf": "exif", b"caBX": "credentials"}
 def _iterate_png_blocks(data: bytes) -> Iterator[MetadataBlock]:
     position, text_count = 8, 0
     for _ in range(MAX_FILE_PARTS):
-        size, kind = (
-            int.from_bytes(data[position : position + 4], "big"),
-            data[position + 4 : position + 8],
-        )
+        size = int.from_bytes(data[position : position + 4], "big")
+        kind = data[position + 4 : position + 8]
         if len(kind) < 4:
             return
         content = (
@@ -119,8 +116,8 @@ def _decompress_text(data: bytes) -> bytes:
 
 
 def _decode_itxt_chunk(rest: bytes) -> bytes:
-    packed, text = rest[:1] == b"\1", rest[2:].split(b"\0", 2)[-1]
-    return _decompress_text(text) if packed else text
+    is_compressed, text = rest[:1] == b"\1", rest[2:].split(b"\0", 2)[-1]
+    return _decompress_text(text) if is_compressed else text
 
 
 PNG_TEXT_DECODERS: dict[bytes, Callable[[bytes], bytes]] = {
@@ -160,10 +157,8 @@ WEBP_CHUNKS = {b"EXIF": "exif", b"XMP ": "xmp", b"C2PA": "credentials"}
 def _iterate_webp_blocks(data: bytes) -> Iterator[MetadataBlock]:
     position = 12
     for _ in range(MAX_FILE_PARTS):
-        kind, size = (
-            data[position : position + 4],
-            int.from_bytes(data[position + 4 : position + 8], "little"),
-        )
+        kind = data[position : position + 4]
+        size = int.from_bytes(data[position + 4 : position + 8], "little")
         if len(kind) < 4:
             return
         if kind in WEBP_CHUNKS:
@@ -174,7 +169,7 @@ def _iterate_webp_blocks(data: bytes) -> Iterator[MetadataBlock]:
 
 
 def _make_blocks(kind: str, content: bytes, keyword: str = "") -> Iterator[MetadataBlock]:
-    """Yield a block, but no JUMBF boxes without content credentials, such as parts of panoramas."""
+    """Yield a block; skip JUMBF boxes without content credentials, such as parts of panoramas."""
     if kind != "credentials":
         yield MetadataBlock(kind, content, keyword if kind == "text" else "")
     elif b"c2pa" in content[:4096]:

@@ -20,7 +20,7 @@ from detection.provenance.metadata_blocks import (
 MAX_VALUES_PER_FIELD = 8
 """Limit for the values of one field: a long history names the same program a thousand times."""
 
-CREDENTIALS_FIELD = ("file:credentials", "there")
+CREDENTIALS_FIELD = ("file:credentials", "present")
 
 MAX_XMP_BYTES = 250_000
 """Bytes read of an XMP packet; its history comes last and may have megabytes."""
@@ -86,10 +86,8 @@ def _read_exif(block: MetadataBlock) -> Iterator[tuple[str, str]]:
     exif.load(block.data)
     if C2PA_TAG in exif:
         yield CREDENTIALS_FIELD
-    for tags in (
-        exif,
-        exif.get_ifd(EXIF_IFD),
-    ):  # some programs write UserComment beside Make, against the standard
+    # some programs write UserComment beside Make, against the standard
+    for tags in (exif, exif.get_ifd(EXIF_IFD)):
         for tag, name in EXIF_TAG_NAMES.items():
             if tag in tags:
                 yield f"exif:{name}", _decode_tag(tags[tag])
@@ -129,11 +127,11 @@ def _read_xmp(block: MetadataBlock) -> Iterator[tuple[str, str]]:
     packet = block.data[:MAX_XMP_BYTES].strip(b"\0 \r\n\t")
     if b"<!" in packet or b"\0" in packet:
         return  # XMP is UTF-8 without declarations; entities may expand to gigabytes
-    parser, within = XMLPullParser(("start", "end")), []
+    parser, open_elements = XMLPullParser(("start", "end")), []
     parser.feed(packet)
     for event, element in parser.read_events():
         if event == "start":
-            within.append(element)
+            open_elements.append(element)
             yield from (
                 (f"xmp:{_strip_namespace(name)}", value)
                 for name, value in element.attrib.items()
@@ -141,20 +139,20 @@ def _read_xmp(block: MetadataBlock) -> Iterator[tuple[str, str]]:
             )
         else:
             yield (
-                f"xmp:{_find_property_name(within)}",
+                f"xmp:{_find_property_name(open_elements)}",
                 element.text or element.get(f"{RDF_NAMESPACE}resource") or "",
             )
-            within.pop()
+            open_elements.pop()
             element.clear()
 
 
-def _find_property_name(within: list[Element]) -> str:
+def _find_property_name(open_elements: list[Element]) -> str:
     """Return the property of an element: its nearest ancestor, or itself, that is not part of RDF,
     as list items are."""
     return next(
         (
             _strip_namespace(element.tag)
-            for element in reversed(within[-4:])
+            for element in reversed(open_elements[-4:])
             if not element.tag.startswith(RDF_NAMESPACE)
         ),
         "",
@@ -171,11 +169,8 @@ IPTC_RECORD_NAMES = {65: "Program", 80: "By-line", 110: "Credit", 120: "Caption"
 def _read_iptc(block: MetadataBlock) -> Iterator[tuple[str, str]]:
     data, position = block.data, 0
     while data[position : position + 1] == b"\x1c" and position + 5 <= len(data):
-        record, number, size = (
-            data[position + 1],
-            data[position + 2],
-            int.from_bytes(data[position + 3 : position + 5], "big"),
-        )
+        record, number = data[position + 1], data[position + 2]
+        size = int.from_bytes(data[position + 3 : position + 5], "big")
         if record == 2 and number in IPTC_RECORD_NAMES:
             yield (
                 f"iptc:{IPTC_RECORD_NAMES[number]}",
@@ -190,8 +185,9 @@ PHOTOSHOP_IPTC_RESOURCE_ID = 0x0404
 def _read_photoshop(block: MetadataBlock) -> Iterator[tuple[str, str]]:
     data, position = block.data[:MAX_BLOCK_BYTES], 0
     while data[position : position + 4] == b"8BIM" and position + 12 <= len(data):
-        number, name = int.from_bytes(data[position + 4 : position + 6], "big"), data[position + 6]
-        start = position + 7 + name + (name + 1) % 2 + 4
+        number = int.from_bytes(data[position + 4 : position + 6], "big")
+        name_length = data[position + 6]
+        start = position + 7 + name_length + (name_length + 1) % 2 + 4
         size = int.from_bytes(data[start - 4 : start], "big")
         if number == PHOTOSHOP_IPTC_RESOURCE_ID:
             yield from _read_iptc(MetadataBlock("iptc", data[start : start + size]))
