@@ -1,1 +1,1 @@
-"""Says of a photograph whether it looks generated, without importing TensorFlow."""
+"""Judge whether images look generated, without importing TensorFlow."""

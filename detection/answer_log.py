@@ -34,10 +34,8 @@ class AnswerLog:
             and detection.sha256 not in self.known_probabilities
         ):
             self.known_probabilities[detection.sha256] = detection.probability
-            self.file.write(
-                json.dumps({"sha256": detection.sha256, "probability": detection.probability})
-                + "\n"
-            )
+            row = {"sha256": detection.sha256, "probability": detection.probability}
+            self.file.write(json.dumps(row) + "\n")
             self.file.flush()
 
 
@@ -72,26 +70,26 @@ def _read_known_probabilities(
     header = {
         "detector": card.sha256[saved_models.ONNX_FILE],
         "canonicaliser": canonical.CANONICALISER_VERSION,
+        "one_face": one_face,
     }
-    header |= {"one_face": one_face}
     file.seek(0)
     try:
         text = file.read()
-        whole = text[: text.rfind("\n") + 1]
-        if not whole and not json.dumps(header).startswith(text):
+        complete = text[: text.rfind("\n") + 1]
+        if not complete and not json.dumps(header).startswith(text):
             raise ValueError
-        first, *lines = [checked_json.parse_json(line) for line in whole.splitlines()] or [header]
-        known_probabilities = {line["sha256"]: float(line["probability"]) for line in lines}
+        rows = [checked_json.parse_json(line) for line in complete.splitlines()] or [header]
+        known_probabilities = {row["sha256"]: float(row["probability"]) for row in rows[1:]}
     except (ValueError, KeyError, TypeError):
         raise console.PlainError(
             f"{path} is not a file of saved answers. Name another file with --keep."
         ) from None
-    if first != header:
+    if rows[0] != header:
         raise console.PlainError(
             f"{path} contains answers of another detector. Name another file with --keep."
         )
-    if whole != text:
-        file.truncate(len(whole.encode()))
-    if not whole:
+    if complete != text:
+        file.truncate(len(complete.encode()))
+    if not complete:
         file.write(json.dumps(header) + "\n")
     return known_probabilities

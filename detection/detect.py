@@ -27,7 +27,8 @@ def detect(settings: DetectionSettings) -> int:
     total = sum(1 for _ in image_paths.find_image_paths(settings.paths))
     if not total:
         raise console.PlainError(
-            f"There are no images in {' '.join(settings.paths)}. Give image files, folders or patterns."
+            f"There are no images in {' '.join(settings.paths)}. Give image files, folders or "
+            "patterns."
         )
     detector = Detector.load(
         saved_models.find_detector(settings.saved_models, settings.model), settings.one_face
@@ -36,9 +37,8 @@ def detect(settings: DetectionSettings) -> int:
     counts: Counter[str] = Counter()
     try:
         with answer_log.open_answer_log(settings.keep, detector.card, settings.one_face) as answers:
-            for detection in printer(
-                _iterate_detections(settings, detector, answers.known_probabilities), total
-            ):
+            detections = _iterate_detections(settings, detector, answers.known_probabilities)
+            for detection in printer(detections, total):
                 answers.add(detection)
                 counts[detection.verdict] += 1
     except KeyboardInterrupt:
@@ -54,19 +54,14 @@ def detect(settings: DetectionSettings) -> int:
 
 
 def _iterate_detections(
-    settings: DetectionSettings, detector: Detector, known: dict[str, float]
+    settings: DetectionSettings, detector: Detector, known_probabilities: dict[str, float]
 ) -> Iterable[Detection]:
     if image_paths.STDIN_PATH in settings.paths:
-        return detector.detect_batch(
-            [
-                detector.decode_image(
-                    sys.stdin.buffer.read(decode.MAX_IMAGE_BYTES + 1), Path(image_paths.STDIN_PATH)
-                )
-            ]
-        )
+        data = sys.stdin.buffer.read(decode.MAX_IMAGE_BYTES + 1)
+        return detector.detect_batch([detector.decode_image(data, Path(image_paths.STDIN_PATH))])
     paths = image_paths.find_image_paths(settings.paths)
     if not settings.explain:
-        return detector.predict_all(paths, known)
+        return detector.predict_all(paths, known_probabilities)
 
     from detection import heat_map_files
     from validation.explanations.explainer import Explainer

@@ -1,5 +1,4 @@
-"""Write PHOTO.heatmap.png: the judged square beside its heat map, shown as the coarse grid it
-is."""
+"""Write PHOTO.heatmap.png: the judged square beside its heat map, shown as a coarse grid."""
 
 import io
 from collections.abc import Iterable, Iterator

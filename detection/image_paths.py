@@ -8,21 +8,24 @@ from pathlib import Path
 from data_collection.sources.local_folder import IGNORED_FILE_NAMES
 
 IMAGE_SUFFIXES = {
-    *(
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".webp",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".pgm",
-        ".ppm",
-        ".pnm",
-    ),
-    *(".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2"),
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".png",
+    ".webp",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".pgm",
+    ".ppm",
+    ".pnm",
+    ".gif",
+    ".heic",
+    ".heif",
+    ".avif",
+    ".jxl",
+    ".jp2",
 }
 """Suffixes of images. In a folder, other files are skipped silently; these are judged, or reported
 with the reason why not."""

@@ -36,26 +36,26 @@ def build_json_answer(detection: Detection) -> dict[str, object]:
 
 
 def print_json(detections: Iterable[Detection], total: int) -> Iterator[Detection]:
-    before = "[\n"
+    separator = "[\n"
     for detection in _show_progress(detections, total):
-        print(before + json.dumps(build_json_answer(detection)), end="", flush=True)
-        before = ",\n"
+        print(separator + json.dumps(build_json_answer(detection)), end="", flush=True)
+        separator = ",\n"
         yield detection
     print("\n]", flush=True)
 
 
 def print_csv(detections: Iterable[Detection], total: int) -> Iterator[Detection]:
-    sys.stdout.reconfigure(
-        encoding="utf-8", errors="surrogateescape", newline=""
-    )  # file names need not be text
+    # file names need not be text
+    sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")
     writer = csv.writer(sys.stdout)
     writer.writerow(CSV_COLUMNS)
     for detection in _show_progress(detections, total):
         path, claims = str(detection.path), "; ".join(claim.text for claim in detection.claims)
         probability = "" if detection.probability is None else f"{detection.probability:.6f}"
-        safe = f"./{path}" if path.startswith(FORMULA_PREFIXES) and path != STDIN_PATH else path
+        if path.startswith(FORMULA_PREFIXES) and path != STDIN_PATH:
+            path = f"./{path}"
         writer.writerow(
-            [safe, detection.verdict, probability, detection.error, detection.sha256, claims]
+            [path, detection.verdict, probability, detection.error, detection.sha256, claims]
         )
         sys.stdout.flush()
         yield detection

@@ -31,7 +31,7 @@ MIN_SQUARE_SIDE_PX = 32
 NO_KNOWN_PROBABILITIES: Mapping[str, float] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Detection:
     """The result for one image.
 
@@ -79,9 +79,8 @@ class Detector:
 
     def __init__(self, folder: Path, card: Card, one_face: bool = False):
         self.folder, self.card, self.one_face = folder, card, one_face
-        self._model = saved_models.read_verified_model(
-            folder, card, saved_models.ONNX_FILE
-        )  # the file may change meanwhile
+        # held in memory: the file may change meanwhile
+        self._model = saved_models.read_verified_model(folder, card, saved_models.ONNX_FILE)
         if one_face or card.crop == "face":
             from data_collection.images import face_detector
 
@@ -115,34 +114,31 @@ class Detector:
         Args:
             known: probabilities by sha256 of the file; these files are not decoded.
         """
-        single_core_runner, cores, paths = (
-            onnx_models.open_onnx(self._model, threads=1),
-            os.cpu_count() or 1,
-            iter(paths),
-        )
+        single_core_runner = onnx_models.open_onnx(self._model, threads=1)
+        cores, paths = os.cpu_count() or 1, iter(paths)
 
-        def work(batch: Sequence[Path]) -> list[Detection]:
+        def detect_paths(batch: Sequence[Path]) -> list[Detection]:
             # Drop the decoded images: four of 25 megapixels on every core are gigabytes.
             return self.detect_batch(
                 [replace(self.read_image(path, known), face=None) for path in batch],
                 single_core_runner,
             )
 
-        waiting: collections.deque[concurrent.futures.Future] = collections.deque()
+        pending: collections.deque[concurrent.futures.Future] = collections.deque()
         with concurrent.futures.ThreadPoolExecutor(cores) as pool:
             try:
                 while batch := list(itertools.islice(paths, onnx_models.IMAGES_PER_CORE)):
-                    waiting.append(pool.submit(work, batch))
-                    if len(waiting) > 2 * cores:
-                        yield from waiting.popleft().result()
-                while waiting:
-                    yield from waiting.popleft().result()
+                    pending.append(pool.submit(detect_paths, batch))
+                    if len(pending) > 2 * cores:
+                        yield from pending.popleft().result()
+                while pending:
+                    yield from pending.popleft().result()
             finally:
                 pool.shutdown(cancel_futures=True)  # the caller may stop before the end
 
     @functools.cached_property
     def _all_cores_runner(self) -> onnx_models.OnnxRunner:
-        """Function from pixels, float32 (n, side, side, 3), 0..255, to probabilities (n, 1); all
+        """A function from pixels, float32 (n, side, side, 3), 0..255, to probabilities (n, 1); all
         cores share a batch."""
         return onnx_models.open_onnx(self._model)
 
@@ -153,21 +149,21 @@ class Detector:
         error."""
         try:
             if not path.is_file():
-                return PreparedImage(Detection(path, error=_explain_missing_file(path)))
+                return PreparedImage(Detection(path=path, error=_explain_missing_file(path)))
             if path.stat().st_size > image_decode.MAX_IMAGE_BYTES:
-                return PreparedImage(Detection(path, error=TOO_LARGE_MESSAGE))
+                return PreparedImage(Detection(path=path, error=TOO_LARGE_MESSAGE))
             return self.decode_image(path.read_bytes(), path, known)
         except OSError as error:
-            return PreparedImage(Detection(path, error=f"cannot be read: {error.strerror}"))
+            return PreparedImage(Detection(path=path, error=f"cannot be read: {error.strerror}"))
 
     def decode_image(
         self, data: bytes, path: Path, known: Mapping[str, float] = NO_KNOWN_PROBABILITIES
     ) -> PreparedImage:
         """Decode the bytes of an image as in training; see `read_image`."""
         if len(data) > image_decode.MAX_IMAGE_BYTES:
-            return PreparedImage(Detection(path, error=TOO_LARGE_MESSAGE))
+            return PreparedImage(Detection(path=path, error=TOO_LARGE_MESSAGE))
         detection = Detection(
-            path, sha256=hashing.hash_bytes(data), claims=tuple(provenance.read_claims(data))
+            path=path, sha256=hashing.hash_bytes(data), claims=tuple(provenance.read_claims(data))
         )
         if detection.sha256 in known:
             return PreparedImage(self._add_verdict(detection, known[detection.sha256]))

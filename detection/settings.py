@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DetectionSettings:
     """Judge whether images look generated.
 

@@ -44,22 +44,22 @@ def export_detector(settings: ExportSettings) -> None:
     folder = saved_models.find_detector(settings.saved_models, settings.model)
     card = detector_card.read_card(folder)
     out = settings.out or folder / DEFAULT_FOLDER_NAME
-    before = output_folder.read_export_index(out, card)
+    earlier_exports = output_folder.read_export_index(out, card)
     for name in settings.to:
-        output_folder.check_no_foreign_files(out, EXPORT_FORMATS[name], before)
+        output_folder.check_no_foreign_files(out, EXPORT_FORMATS[name], earlier_exports)
     keras_startup.start_keras()
     _disable_tensor_float_32()
     source = ExportSource.open(folder, card)
     expected = ReferenceOutputs.compute(source)
     console.print_message(f"Exporting {card.name} to {out}, checked on {expected.origin}.")
-    done: dict[str, ExportedModel] = {}
+    exported: dict[str, ExportedModel] = {}
     try:
         for name in settings.to:
             with console.err.status(f"exporting {name}"):
-                done[name] = _export_format(source, expected, EXPORT_FORMATS[name], out)
-            output_folder.write_export_index(out, card, before | done)
+                exported[name] = _export_format(source, expected, EXPORT_FORMATS[name], out)
+            output_folder.write_export_index(out, card, earlier_exports | exported)
     finally:
-        print_export_table(out, done)
+        print_export_table(out, exported)
 
 
 def _disable_tensor_float_32() -> None:
@@ -108,20 +108,27 @@ def _silence_converters() -> Iterator[None]:
 
 
 def _export_format(
-    source: ExportSource, expected: ReferenceOutputs, row: ExportFormat, out: Path
+    source: ExportSource, expected: ReferenceOutputs, export_format: ExportFormat, out: Path
 ) -> ExportedModel:
     with output_folder.open_staging_folder(out) as temporary:
+        path = temporary / export_format.file
         with _silence_converters():
-            row.write(source, temporary / row.file)
-            run = row.read(temporary / row.file)
-            difference = check_difference(
-                row.file, predict_in_batches(run, expected.pixels), expected
-            )
-            speed = measure_latency_ms(run, expected.pixels[:1].astype(np.float32))
-        files = output_folder.hash_files(temporary, row.written_names)
-        megabytes = sum((temporary / path).stat().st_size for path in files) / 1e6
-        output_folder.replace_exported_files(temporary, out, row)
-    return ExportedModel(files, megabytes, difference, speed, expected.origin, row.note)
+            export_format.write(source, path)
+            run = export_format.read(path)
+            probabilities = predict_in_batches(run, expected.pixels)
+            difference = check_difference(export_format.file, probabilities, expected)
+            latency_ms = measure_latency_ms(run, expected.pixels[:1].astype(np.float32))
+        files = output_folder.hash_files(temporary, export_format.written_names)
+        megabytes = sum((temporary / name).stat().st_size for name in files) / 1e6
+        output_folder.replace_exported_files(temporary, out, export_format)
+    return ExportedModel(
+        files=files,
+        megabytes=megabytes,
+        difference=difference,
+        milliseconds=latency_ms,
+        checked_on=expected.origin,
+        note=export_format.note,
+    )
 
 
 def check_difference(file: str, probabilities: np.ndarray, expected: ReferenceOutputs) -> float:
@@ -133,7 +140,8 @@ def check_difference(file: str, probabilities: np.ndarray, expected: ReferenceOu
     """
     if probabilities.shape != expected.by_keras.shape:
         raise console.PlainError(
-            f"{file} answers with {probabilities.shape} instead of {expected.by_keras.shape}. It is not written.",
+            f"{file} answers with {probabilities.shape} instead of {expected.by_keras.shape}. It "
+            "is not written.",
             console.EXIT_BAD_MODEL,
         )
     to_keras, to_onnx = (
@@ -143,8 +151,8 @@ def check_difference(file: str, probabilities: np.ndarray, expected: ReferenceOu
     if not np.max([to_keras, to_onnx]) <= MAX_PROBABILITY_DIFFERENCE:  # NaN must not pass
         raise console.PlainError(
             f"{file} differs from detector.keras by {to_keras:.1e} and from detector.onnx by "
-            f"{to_onnx:.1e} on {expected.origin}; the limit is {MAX_PROBABILITY_DIFFERENCE:g}. It is "
-            "not written.",
+            f"{to_onnx:.1e} on {expected.origin}; the limit is {MAX_PROBABILITY_DIFFERENCE:g}. It "
+            "is not written.",
             console.EXIT_BAD_MODEL,
         )
     return to_keras

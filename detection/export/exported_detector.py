@@ -44,7 +44,8 @@ def build_export_metadata(card: Card) -> dict[str, Any]:
         "created": card.created,
         "sha256_of_detector_keras": card.sha256.get(saved_models.KERAS_FILE, ""),
         "sha256_of_detector_onnx": card.sha256.get(saved_models.ONNX_FILE, ""),
-        "input": f"RGB pixels of 0 to 255 from Telltale's canonicaliser, float32, (n, {side}, {side}, 3)",
+        "input": "RGB pixels of 0 to 255 from Telltale's canonicaliser, float32, "
+        f"(n, {side}, {side}, 3)",
         "output": "probability of generated, float32, (n, 1); the temperature is applied inside",
         "classes": list(manifest.LABELS),
         **{

@@ -12,7 +12,7 @@ from training import onnx_models
 from training.onnx_models import OnnxRunner
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExportFormat:
     """A row of the table.
 
@@ -40,35 +40,40 @@ class ExportFormat:
 
 
 EXPORT_FORMATS = {
-    "onnx": ExportFormat("detector.onnx", writers.write_onnx, onnx_models.open_onnx),
+    "onnx": ExportFormat(
+        file="detector.onnx", write=writers.write_onnx, read=onnx_models.open_onnx
+    ),
     "litert": ExportFormat(
-        "detector.tflite",
-        writers.write_litert,
-        readers.read_litert,
+        file="detector.tflite",
+        write=writers.write_litert,
+        read=readers.read_litert,
         required_module="ai_edge_litert",
         note="unzip -p detector.tflite telltale.json shows its metadata",
     ),
-    "savedmodel": ExportFormat("savedmodel", writers.write_savedmodel, readers.read_savedmodel),
+    "savedmodel": ExportFormat(
+        file="savedmodel", write=writers.write_savedmodel, read=readers.read_savedmodel
+    ),
     "openvino": ExportFormat(
-        "detector.xml",
-        writers.write_openvino,
-        readers.read_openvino,
+        file="detector.xml",
+        write=writers.write_openvino,
+        read=readers.read_openvino,
         companion_files=("detector.bin",),
         required_module="openvino",
-        note="compile it with INFERENCE_PRECISION_HINT f32; otherwise some CPUs calculate in bfloat16 "
-        "and give other probabilities",
+        note="compile it with INFERENCE_PRECISION_HINT f32; otherwise some CPUs calculate in "
+        "bfloat16 and give other probabilities",
     ),
     "keras": ExportFormat(
-        "detector.keras",
-        writers.write_keras,
-        readers.read_keras,
+        file="detector.keras",
+        write=writers.write_keras,
+        read=readers.read_keras,
         companion_files=("detector.json",),
     ),
 }
 
 
-def is_format_installed(row: ExportFormat) -> bool:
-    return not row.required_module or importlib.util.find_spec(row.required_module) is not None
+def is_format_installed(export_format: ExportFormat) -> bool:
+    module = export_format.required_module
+    return not module or importlib.util.find_spec(module) is not None
 
 
 def check_formats_installed(names: Iterable[str]) -> None:
@@ -81,6 +86,6 @@ def check_formats_installed(names: Iterable[str]) -> None:
         if not is_format_installed(EXPORT_FORMATS[name]):
             package = EXPORT_FORMATS[name].required_module.replace("_", "-")
             raise console.PlainError(
-                f"--to {name} needs {package}. Run pip install -r requirements-export.txt, or leave "
-                f"{name} out."
+                f"--to {name} needs {package}. Run pip install -r requirements-export.txt, or "
+                f"leave {name} out."
             )

@@ -17,7 +17,7 @@ INDEX_FILE = "export.json"
 FINGERPRINT_KEYS = ("sha256_of_detector_keras", "sha256_of_detector_onnx")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExportedModel:
     """An exported model, as export.json and the table on the screen list it.
 
@@ -62,33 +62,40 @@ def read_export_index(folder: Path, card: Card) -> dict[str, Any]:
         return {}
     try:
         index = checked_json.parse_json(path.read_bytes())
-        formats, made_from = dict(index["formats"]), [index[name] for name in FINGERPRINT_KEYS]
+        formats = dict(index["formats"])
+        fingerprints = [index[name] for name in FINGERPRINT_KEYS]
         if not all(isinstance(entry["files"], dict) for entry in formats.values()):
             raise ValueError
     except (ValueError, KeyError, TypeError):
         raise console.PlainError(
             f"{path} was not written by this command. Name another folder with --out."
         ) from None
-    if made_from != [build_export_metadata(card)[name] for name in FINGERPRINT_KEYS]:
+    if fingerprints != [build_export_metadata(card)[name] for name in FINGERPRINT_KEYS]:
         raise console.PlainError(
             f"{folder} contains exports of another detector. Name another folder with --out."
         )
     return formats
 
 
-def check_no_foreign_files(folder: Path, row: ExportFormat, before: dict[str, Any]) -> None:
+def check_no_foreign_files(
+    folder: Path, export_format: ExportFormat, earlier_exports: dict[str, Any]
+) -> None:
     """Check that a format would replace earlier exports only.
 
     Raises:
         PlainError: a file with a name of this format was not written by an export, or was changed
             since.
     """
-    known = {path: digest for entry in before.values() for path, digest in entry["files"].items()}
-    existing = hash_files(folder, row.written_names)
+    known = {
+        path: digest
+        for entry in earlier_exports.values()
+        for path, digest in entry["files"].items()
+    }
+    existing = hash_files(folder, export_format.written_names)
     unknown = [path for path, digest in existing.items() if known.get(path) != digest]
     unknown += [
         name
-        for name in row.written_names
+        for name in export_format.written_names
         if (folder / name).exists() and not any(path.startswith(name) for path in existing)
     ]
     if unknown:
@@ -112,10 +119,10 @@ def open_staging_folder(folder: Path) -> Iterator[Path]:
                 folder.rmdir()
 
 
-def replace_exported_files(temporary: Path, folder: Path, row: ExportFormat) -> None:
+def replace_exported_files(temporary: Path, folder: Path, export_format: ExportFormat) -> None:
     """Flush checked files to disk and move them to their final names."""
     atomic_files.flush_folder(temporary)
-    for name in row.written_names:
+    for name in export_format.written_names:
         if (folder / name).is_dir():  # a folder cannot be replaced in one step
             os.replace(folder / name, temporary / f"before {name}")
         os.replace(temporary / name, folder / name)

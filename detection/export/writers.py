@@ -51,7 +51,7 @@ def write_savedmodel(source: ExportSource, path: Path) -> None:
     pixels = tf.TensorSpec(model.input_shape, tf.float32, name="pixels")
     # Keras' own export stores every variable twice, for itself and for TensorFlow: 170 MB for 84
     # (keras issue 23553).
-    module.kept = [variable.value for variable in model.variables]
+    module.weights = [variable.value for variable in model.variables]
     module.serve = tf.function(
         lambda pixels: {"generated": model(pixels, training=False)}, [pixels], autograph=False
     )

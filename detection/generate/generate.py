@@ -1,4 +1,4 @@
-"""Generate one face at a time with the collection's generators: from a prompt, a photo or a seed."""
+"""Generate one face at a time with the collection's generators, from a prompt, photo or seed."""
 
 import os
 import re
@@ -22,10 +22,10 @@ from runtime import console
 SEED_COUNT = 2**31
 
 MAX_ATTEMPTS = 2
-"""Seeds that are tried before giving up on single-coloured images; a collection tries six, but
-nobody waits for it."""
+"""Seeds that are tried before giving up on single-coloured images; a collection, which nobody
+waits for, tries six."""
 
-# One lock for all generators: the pipeline cache keeps one model, because two may not fit.
+# One lock for all generators: the pipeline cache holds one model, because two may not fit.
 _generation_lock = threading.Lock()
 
 
@@ -37,7 +37,7 @@ class PageGenerator:
         >>> generator.generate("a photo of the face of a nurse", None, 7).description
 
     Attributes:
-        source: as it was written.
+        source: the generator as the user wrote it.
         kind: "prompt", "photo" or "nothing".
     """
 
@@ -72,9 +72,9 @@ class PageGenerator:
                 f"{source[:80]!r} is not a generator of the page; write one of {examples}."
             )
         changes = {spec.model_setting: parsed.model} if parsed.model else {}
-        chosen = replace(generation or GenerationSettings(), **changes)
-        spec.make(chosen).check()
-        return cls(source, spec, chosen)
+        generation = replace(generation or GenerationSettings(), **changes)
+        spec.make(generation).check()
+        return cls(source, spec, generation)
 
     def describe_obstacles(self) -> str:
         """Return why it cannot generate here, or what the first image waits for; or "".

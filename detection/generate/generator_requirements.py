@@ -49,7 +49,7 @@ def describe_service_obstacles() -> str:
 
 
 def describe_sample_obstacles() -> str:
-    """Return why the sample's generator cannot run, or ""; its weights come with the first image."""
+    """Return why the sample's generator cannot run, or ""; the first image loads its weights."""
     return "" if find_spec("torch") else "Not installed: torch; pip install -r requirements.txt."
 
 

@@ -1,4 +1,4 @@
-"""PAGE_GENERATORS: the collection's generators, one row each, for one face at a time on the page."""
+"""PAGE_GENERATORS: the collection's generators, one row each, for one face at a time."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

@@ -22,26 +22,28 @@ MODEL_CARD_FILE, METRICS_FILE, REPORT_PAGE_FILE = (
 
 # Allowlists: a new key of metrics.json is not published until somebody adds it here.
 PUBLISHED_METRICS_KEYS = (
-    *(
-        "model",
-        "model_sha256",
-        "banner",
-        "judged_on",
-        "verdict",
-        "calibration",
-        "detectors",
-        "breakdowns",
-        "doubt",
-    ),
-    *(
-        "reliability",
-        "ece_of_a_calibrated_detector",
-        "robustness",
-        "comparison",
-        "explanations",
-        "negative_controls",
-    ),
-    *("audit", "limits", "data_of_the_training", "base", "canonicaliser", "bootstrap", "versions"),
+    "model",
+    "model_sha256",
+    "banner",
+    "judged_on",
+    "verdict",
+    "calibration",
+    "detectors",
+    "breakdowns",
+    "doubt",
+    "reliability",
+    "ece_of_a_calibrated_detector",
+    "robustness",
+    "comparison",
+    "explanations",
+    "negative_controls",
+    "audit",
+    "limits",
+    "data_of_the_training",
+    "base",
+    "canonicaliser",
+    "bootstrap",
+    "versions",
 )
 PUBLISHED_JUDGED_ON_KEYS = (
     "name",
@@ -128,9 +130,9 @@ def choose_published_files(folder: Path, card: Card, with_report: bool) -> list[
     ]
 
 
-def list_excluded_files(folder: Path, sent: list[PublishedFile]) -> list[ExcludedFile]:
+def list_excluded_files(folder: Path, published: list[PublishedFile]) -> list[ExcludedFile]:
     """Return what is not published, one row per file or folder."""
-    names = {file.name for file in sent}
+    names = {file.name for file in published}
     files = [
         path
         for path in sorted(folder.rglob("*"))
@@ -138,11 +140,8 @@ def list_excluded_files(folder: Path, sent: list[PublishedFile]) -> list[Exclude
     ]
     sizes: dict[str, int] = {}
     for path in files:
-        row = (
-            _get_relative_name(path, folder)
-            if _get_relative_name(path, folder) in EXCLUSION_REASONS
-            else path.relative_to(folder).parts[0]
-        )
+        name = _get_relative_name(path, folder)
+        row = name if name in EXCLUSION_REASONS else path.relative_to(folder).parts[0]
         sizes[row] = sizes.get(row, 0) + path.stat().st_size
     return [
         ExcludedFile(row, size, EXCLUSION_REASONS.get(row, DEFAULT_EXCLUSION_REASON))

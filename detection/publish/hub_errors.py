@@ -61,7 +61,7 @@ def _find_cause(error: Exception) -> Exception:
 
 
 def _is_disk_failure(error: Exception) -> bool:
-    """Return whether the disk of this machine failed; the text of an answer may be about another."""
+    """Return whether the disk of this machine failed; a server's answer may be about its own."""
     from huggingface_hub import errors
 
     return not isinstance(error, errors.HTTPError) and console.explain_os_error(error) is not None
@@ -71,17 +71,19 @@ def describe_hub_error(error: Exception, repo: str) -> str:
     """Return a message for an error; a message of the server may contain the token."""
     from huggingface_hub import errors
 
-    rows = {
+    descriptions = {
         errors.OfflineModeIsEnabled: lambda _: OFFLINE_MODE_MESSAGE,
-        errors.HfHubHTTPError: lambda refused: describe_refusal(
-            refused.response.status_code, refused.server_message, repo
+        errors.HfHubHTTPError: lambda error: describe_refusal(
+            error.response.status_code, error.server_message, repo
         ),
         errors.HTTPError: lambda _: CONNECTION_LOST_MESSAGE,
         PermissionError: lambda _: describe_refusal(403, "", repo),  # from hf_xet, about the token
         OSError: lambda error: describe_xet_error(str(error), repo),
         Exception: lambda error: f"The Hub's answer is not understood: {shorten_text(str(error))}",
     }
-    return next(describe(error) for kind, describe in rows.items() if isinstance(error, kind))
+    return next(
+        describe(error) for kind, describe in descriptions.items() if isinstance(error, kind)
+    )
 
 
 def describe_refusal(status: int, reason: str | None, repo: str) -> str:

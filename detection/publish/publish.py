@@ -39,29 +39,28 @@ def publish_detector(settings: PublishSettings) -> None:
     """
     folder = saved_models.find_detector(settings.saved_models, settings.model)
     card = detector_card.read_card(folder)
-    sent = files.choose_published_files(folder, card, settings.with_report)
-    print_publish_plan(sent, files.list_excluded_files(folder, sent), folder, settings.repo)
+    published = files.choose_published_files(folder, card, settings.with_report)
+    excluded = files.list_excluded_files(folder, published)
+    print_publish_plan(published, excluded, folder, settings.repo)
     if settings.dry_run:
         console.print_message("Nothing was sent: --dry-run.")
         return
     token = find_hub_token()
     with hub_errors.translate_hub_errors(settings.repo, token):
-        print(upload_files(settings, card.name, sent, token))
+        print(upload_files(settings, card.name, published, token))
 
 
 def print_publish_plan(
-    sent: list[PublishedFile], left: list[ExcludedFile], folder: Path, repo: str
+    published: list[PublishedFile], excluded: list[ExcludedFile], folder: Path, repo: str
 ) -> None:
-    rows = [[file.name, format_size(file.size), "yes", file.note] for file in sent]
-    rows += [
-        [excluded.name, format_size(excluded.size), "no", excluded.reason] for excluded in left
-    ]
+    rows = [[file.name, format_size(file.size), "yes", file.note] for file in published]
+    rows += [[file.name, format_size(file.size), "no", file.reason] for file in excluded]
     console.print_table(
         f"{folder} to {repo}", ["file", "size", "published", "how, or why not"], rows
     )
     names_with_user = [
         file.name
-        for file in sent
+        for file in published
         if isinstance(file.content, bytes)
         and file.name != files.REPORT_PAGE_FILE
         and path_redaction.contains_user_name(file.content.decode())
@@ -98,7 +97,7 @@ def find_hub_token() -> str:
 
 
 def upload_files(
-    settings: PublishSettings, name: str, sent: list[PublishedFile], token: str
+    settings: PublishSettings, name: str, published: list[PublishedFile], token: str
 ) -> str:
     """Create the repository and the branch if needed, upload the files in one commit, and return
     the address."""
@@ -109,31 +108,31 @@ def upload_files(
     api = HfApi(token=token)
     utils.get_session().timeout = HUB_TIMEOUT_S
     url = api.create_repo(settings.repo, private=settings.private or None, exist_ok=True)
-    before = check_repository(api.model_info(settings.repo), settings)
+    parent = check_repository(api.model_info(settings.repo), settings)
     if settings.revision:
         api.create_branch(settings.repo, branch=settings.revision, exist_ok=True)
-        before = api.model_info(settings.repo, revision=settings.revision)
+        parent = api.model_info(settings.repo, revision=settings.revision)
     with warnings.catch_warnings(record=True) as recorded:
         warnings.simplefilter("always")
         commit = api.create_commit(
             settings.repo,
-            [CommitOperationAdd(file.name, file.content) for file in sent],
+            [CommitOperationAdd(file.name, file.content) for file in published],
             commit_message=name,
             revision=settings.revision or None,
-            parent_commit=before.sha,
+            parent_commit=parent.sha,
         )
     for warning in recorded:
         # UserWarning is about the model card's metadata; the others are internal to libraries
         if warning.category is UserWarning:
             console.print_warning(f"{warning.message}".replace(token, "..."))
-    if commit.oid == before.sha:
+    if commit.oid == parent.sha:
         console.print_message(
             f"{settings.repo} already contains exactly this; nothing was changed."
         )
     else:
         console.print_message(
-            f"Published {name}: {len(sent)} files, {format_size(sum(file.size for file in sent))}, "
-            "in one commit."
+            f"Published {name}: {len(published)} files, "
+            f"{format_size(sum(file.size for file in published))}, in one commit."
         )
     return f"{url}/tree/{settings.revision}" if settings.revision else str(url)
 

@@ -10,7 +10,7 @@ HUB_NAME_PATTERN = r"(?!.*(?:--|\.\.))\w(?:[\w.-]{0,94}\w)?"
 """The Hub's rule for names of owners and repositories."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PublishSettings:
     """Publish a saved detector on the Hugging Face Hub in one commit, after a table of its files.
 

@@ -47,10 +47,8 @@ class PageAnswers:
             face_detector.DETECTOR_PACKAGE
         )
         try:
-            self.explainer, self.no_heat_maps_reason = (
-                Explainer.load(detector.folder, detector.card),
-                "",
-            )
+            self.explainer = Explainer.load(detector.folder, detector.card)
+            self.no_heat_maps_reason = ""
         except console.PlainError as error:
             self.explainer, self.no_heat_maps_reason = None, str(error)
 
@@ -202,7 +200,7 @@ def _render_similar_face(similar: SimilarFace) -> dict[str, Any] | None:
     """Return a similar training face for the page, or None if its image no longer exists."""
     try:
         with Image.open(similar.file, formats=("JPEG",)) as image:
-            small = image.convert("RGB").resize(
+            thumbnail = image.convert("RGB").resize(
                 (THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX), Image.Resampling.LANCZOS
             )
     except (OSError, ValueError, SyntaxError):
@@ -212,7 +210,7 @@ def _render_similar_face(similar: SimilarFace) -> dict[str, Any] | None:
         "source": similar.source,
         "distance": round(similar.distance, 3),
     }
-    return description | {"picture": _encode_data_uri(small)}
+    return description | {"picture": _encode_data_uri(thumbnail)}
 
 
 def _encode_data_uri(image: Image.Image) -> str:

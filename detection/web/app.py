@@ -67,9 +67,8 @@ class WebApp:
         self.max_upload_bytes, self.local = max_upload_bytes, local
         self._admitted_sizes: list[int] = []  # bytes of each request in progress
         self._detection_pool = concurrent.futures.ThreadPoolExecutor(DECODING_THREADS, "detection")
-        self._generation_pool = concurrent.futures.ThreadPoolExecutor(
-            2, "generation"
-        )  # one generates, one answers that it is busy
+        # one thread generates, one answers that it is busy
+        self._generation_pool = concurrent.futures.ThreadPoolExecutor(2, "generation")
 
     def asgi(self, hosts: Collection[str]) -> ASGIApp:
         """Build the application; it answers to these host names and to IP addresses only, which

@@ -9,8 +9,8 @@ from detection.web.uploads import RequestRefused
 from runtime import console
 
 DISK_MESSAGE = (
-    "The disk of the computer that runs this page is full or write-protected; make room there, then "
-    "try again."
+    "The disk of the computer that runs this page is full or write-protected; make room there, "
+    "then try again."
 )
 
 

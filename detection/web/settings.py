@@ -8,7 +8,7 @@ from runtime import options
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WebSettings:
     """Serve a page on this computer that judges images. It needs no network and neither saves nor
     logs the images.

@@ -39,10 +39,8 @@ class RequestRefused(Exception):
 
 
 class _InMemoryParser(MultiPartParser):
-    spool_max_size = (
-        2**31
-        # the size is already checked; starlette would write files over a megabyte to disk
-    )
+    # the size is already checked; starlette would write files over a megabyte to disk
+    spool_max_size = 2**31
 
 
 async def read_upload(request: Request, max_bytes: int) -> Upload:
@@ -63,11 +61,9 @@ async def read_upload(request: Request, max_bytes: int) -> Upload:
         raise RequestRefused(
             408, f"The image did not arrive within {UPLOAD_TIMEOUT_S} seconds; send it again."
         ) from None
-    form = (
-        request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        == "multipart/form-data"
-    )
-    upload = await _parse_form(request, body) if form else Upload(body)
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_form = media_type == "multipart/form-data"
+    upload = await _parse_form(request, body) if is_form else Upload(body)
     if len(upload.image) > max_bytes:
         raise _make_too_large_error(max_bytes)
     return upload

@@ -27,7 +27,9 @@ from training.features import pixels as feature_pixels
 
 @pytest.mark.parametrize("total", [1, output.MAX_TABLE_ROWS + 1])
 def test_a_name_of_several_lines_stays_on_its_own(capsys, total):
-    detection = Detection(Path("a\nreal        0.010  b.jpg"), "generated", 0.9)
+    detection = Detection(
+        path=Path("a\nreal        0.010  b.jpg"), verdict="generated", probability=0.9
+    )
     list(output.print_table([detection], total))
     assert not [
         line for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["real"]

@@ -236,7 +236,7 @@ def hub(monkeypatch) -> Iterator[Hub]:
 
 
 def send(model: Path, **options) -> None:
-    publish_detector(PublishSettings(REPO, model=model, **options))
+    publish_detector(PublishSettings(repo=REPO, model=model, **options))
 
 
 def refused(model: Path, capsys, **options) -> str:
@@ -501,7 +501,7 @@ def test_a_repository_of_another_kind_and_a_public_one_are_left_alone(hub, model
 )
 def test_a_name_that_the_hub_would_refuse_is_refused_here(name):
     with pytest.raises(ValueError, match="is not a name on the Hub"):
-        PublishSettings(name)
+        PublishSettings(repo=name)
 
 
 @pytest.mark.parametrize(
