@@ -13,9 +13,9 @@ More commands: `python -m detection web` opens a page, `export` writes the detec
 runtimes, `publish` uploads it to the Hugging Face Hub. Write ./web for a file called web."""
 
 
-def run_detect_command(words: list[str]) -> int:
+def run_detect_command(arguments: list[str]) -> int:
     settings = tyro.cli(
-        DetectionSettings, prog="python -m detection", description=DETECT_HELP, args=words
+        DetectionSettings, prog="python -m detection", description=DETECT_HELP, args=arguments
     )
 
     from detection.detect import detect
@@ -23,30 +23,30 @@ def run_detect_command(words: list[str]) -> int:
     return detect(settings)
 
 
-def run_web_command(words: list[str]) -> None:
+def run_web_command(arguments: list[str]) -> None:
     from detection.web.settings import WebSettings
 
-    settings = tyro.cli(WebSettings, prog="python -m detection web", args=words)
+    settings = tyro.cli(WebSettings, prog="python -m detection web", args=arguments)
 
     from detection.web.server import serve_page
 
     serve_page(settings)
 
 
-def run_export_command(words: list[str]) -> None:
+def run_export_command(arguments: list[str]) -> None:
     from detection.export.settings import ExportSettings
 
-    settings = tyro.cli(ExportSettings, prog="python -m detection export", args=words)
+    settings = tyro.cli(ExportSettings, prog="python -m detection export", args=arguments)
 
     from detection.export.export import export_detector
 
     export_detector(settings)
 
 
-def run_publish_command(words: list[str]) -> None:
+def run_publish_command(arguments: list[str]) -> None:
     from detection.publish.settings import PublishSettings
 
-    settings = tyro.cli(PublishSettings, prog="python -m detection publish", args=words)
+    settings = tyro.cli(PublishSettings, prog="python -m detection publish", args=arguments)
 
     from detection.publish.publish import publish_detector
 
@@ -61,8 +61,8 @@ COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
 
 
 def main() -> int | None:
-    first, *rest = sys.argv[1:] or [""]
-    return COMMANDS[first](rest) if first in COMMANDS else run_detect_command(sys.argv[1:])
+    name, *arguments = sys.argv[1:] or [""]
+    return COMMANDS[name](arguments) if name in COMMANDS else run_detect_command(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -1,139 +1,162 @@
-// Judge an image with detector.onnx in the browser. card.json beside it says how to read the number: ONNX Runtime for the
-// web gives a page no access to what a model file holds beside its graph (onnxruntime-web 1.30).
+// Judge an image with detector.onnx in the browser. card.json beside it has the thresholds: ONNX
+// Runtime for the web gives a page no access to the metadata of a model (onnxruntime-web 1.30).
 
-import { Unreadable, canonical } from "./canonical.js";
+import { PlainError, canonicalise } from "./canonical.js";
 
 const RUNTIME = new URL("./node_modules/onnxruntime-web/dist/", import.meta.url).href;
 const CANONICALISER = 2; // the version that canonical.js repeats
 
-const WORDS = {
+const HEADLINES = {
   generated: "Looks generated",
   real: "Looks like a photograph",
   "can't tell": "Can’t tell",
 };
-const COLOURS = { generated: "generated", real: "real", "can't tell": "doubt" };
+const VERDICT_CLASSES = { generated: "generated", real: "real", "can't tell": "abstain" };
 
-const part = (id) => document.getElementById(id);
-let turn = 0;
+const element = (id) => document.getElementById(id);
+let newestRequest = 0; // its number; answers to older requests are dropped
 
-/** A card and a function from pixels to the probability of generated. */
-async function opened() {
+/** Return the card and a function from pixels to the probability of generated. */
+async function loadDetector() {
   if (!globalThis.crypto?.subtle) {
-    throw new Unreadable("Open this page at http://localhost or over https; elsewhere a browser computes no hash.");
+    throw new PlainError(
+      "Open this page at http://localhost or over https; elsewhere browsers compute no hashes.",
+    );
   }
-  const [card, model] = [JSON.parse(new TextDecoder().decode(await fetched("card.json"))), await fetched("detector.onnx")];
-  await check(card, model);
+  const card = JSON.parse(new TextDecoder().decode(await fetchFile("card.json")));
+  const model = await fetchFile("detector.onnx");
+  await checkCard(card, model);
   const ort = await import(`${RUNTIME}ort.wasm.min.mjs`).catch(() => {
-    throw new Unreadable("onnxruntime-web is missing; run npm install in this folder.");
+    throw new PlainError("onnxruntime-web is missing; run npm install in this folder.");
   });
   ort.env.wasm.wasmPaths = RUNTIME; // on this server, whatever the build would choose
   ort.env.wasm.numThreads = 1; // more need headers that python -m http.server does not send
-  const session = await ort.InferenceSession.create(new Uint8Array(model), { logSeverityLevel: 3 });
-  const judge = async (pixels) => {
+  const options = { logSeverityLevel: 3 };
+  const session = await ort.InferenceSession.create(new Uint8Array(model), options);
+  const computeProbability = async (pixels) => {
     const input = new ort.Tensor("float32", pixels, [1, card.image_size, card.image_size, 3]);
-    const found = await session.run({ [session.inputNames[0]]: input });
-    return found[session.outputNames[0]].data[0];
+    const outputs = await session.run({ [session.inputNames[0]]: input });
+    return outputs[session.outputNames[0]].data[0];
   };
-  return { card, judge };
+  return { card, computeProbability };
 }
 
-async function fetched(name) {
-  const answer = await fetch(name).catch(() => null);
-  if (!answer?.ok) throw new Unreadable(`${name} is missing beside this page; copy it there from a saved detector.`);
-  return answer.arrayBuffer();
+async function fetchFile(name) {
+  const response = await fetch(name).catch(() => null);
+  if (!response?.ok) {
+    throw new PlainError(
+      `${name} is missing beside this page; copy it there from a saved detector.`,
+    );
+  }
+  return response.arrayBuffer();
 }
 
-/** Thresholds of one detector say nothing of another, nor of pictures that were prepared in another way. */
-async function check(card, model) {
+/** Check that card and model belong together and that this page prepares images as they need it. */
+async function checkCard(card, model) {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", model));
   const hash = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  const wrong = [
-    [hash !== card.sha256["detector.onnx"], "card.json does not belong to this detector.onnx; copy both from one saved detector."],
-    [card.canonicaliser !== CANONICALISER, "This detector was trained by another version of Telltale than this page."],
-    [card.crop !== "centre", "This detector needs cropped faces, which this page cannot provide."],
-  ].find(([is]) => is);
-  if (wrong) throw new Unreadable(wrong[1]);
+  if (hash !== card.sha256["detector.onnx"]) {
+    throw new PlainError(
+      "card.json does not belong to this detector.onnx; copy both from one saved detector.",
+    );
+  }
+  if (card.canonicaliser !== CANONICALISER) {
+    throw new PlainError(
+      "This detector was trained by another version of Telltale; take the page of that version.",
+    );
+  }
+  if (card.crop !== "centre") {
+    throw new PlainError(
+      "This detector needs cropped faces, which this page cannot provide; take another detector.",
+    );
+  }
 }
 
-export function verdict({ real_below, generated_above }, probability) {
+function decide({ real_below, generated_above }, probability) {
   if (probability >= generated_above) return "generated";
   return probability < real_below ? "real" : "can't tell";
 }
 
 async function judgeFile(file) {
-  const request = ++turn;
-  say("Judging…");
-  part("error").hidden = part("result").hidden = true;
+  const request = ++newestRequest;
+  setStatus("Judging…");
+  element("error").hidden = element("result").hidden = true;
   try {
-    const { card, judge } = await detector;
-    const { pixels, picture } = await canonical(file, card.image_size);
-    const probability = await judge(pixels);
-    if (!Number.isFinite(probability)) throw new Unreadable("The detector did not return a number.");
-    if (request === turn) show(card, file.name, picture, probability);
+    const { card, computeProbability } = await detector;
+    const { pixels, picture } = await canonicalise(file, card.image_size);
+    const probability = await computeProbability(pixels);
+    if (!Number.isFinite(probability)) {
+      throw new PlainError("The detector did not return a number.");
+    }
+    if (request === newestRequest) showAnswer(card, file.name, picture, probability);
   } catch (error) {
-    if (request === turn) fail(error);
+    if (request === newestRequest) showError(error);
   }
 }
 
-function show(card, name, picture, probability) {
-  const band = card.calibration, said = verdict(band, probability);
-  part("verdict").className = `banner ${COLOURS[said]}`;
-  part("headline").textContent = WORDS[said];
-  part("sentence").textContent =
-    `Probability of generated: ${probability.toFixed(3)}. From ${band.generated_above.toFixed(3)} on the answer is ` +
-    `generated, under ${band.real_below.toFixed(3)} photograph, between the two “can’t tell”.`;
-  part("doubt").style.left = `${100 * band.real_below}%`;
-  part("doubt").style.right = `${100 * (1 - band.generated_above)}%`;
-  part("needle").style.left = `${100 * probability}%`;
-  const canvas = part("picture");
+function showAnswer(card, name, picture, probability) {
+  const band = card.calibration, verdict = decide(band, probability);
+  element("verdict").className = `banner ${VERDICT_CLASSES[verdict]}`;
+  element("headline").textContent = HEADLINES[verdict];
+  element("sentence").textContent =
+    `Probability of generated: ${probability.toFixed(3)}. ` +
+    `From ${band.generated_above.toFixed(3)} on the answer is generated, ` +
+    `under ${band.real_below.toFixed(3)} photograph, between the two “can’t tell”.`;
+  element("abstention-band").style.left = `${100 * band.real_below}%`;
+  element("abstention-band").style.right = `${100 * (1 - band.generated_above)}%`;
+  element("needle").style.left = `${100 * probability}%`;
+  const canvas = element("picture");
   canvas.width = canvas.height = card.image_size;
   canvas.getContext("2d").drawImage(picture, 0, 0);
-  part("name").textContent = name || "the image";
-  part("result").dataset.probability = probability;
-  part("result").dataset.verdict = said;
-  part("result").hidden = false;
-  say(`Judged by ${card.name}, in this browser.`);
+  element("name").textContent = name || "the image";
+  element("result").dataset.probability = probability;
+  element("result").dataset.verdict = verdict;
+  element("result").hidden = false;
+  setStatus(`Judged by ${card.name}, in this browser.`);
 }
 
-function fail(error) {
-  const known = error instanceof Unreadable;
-  if (!known) console.error(error);
-  part("error").textContent = known ? error.message : `That failed: ${error.message}`;
-  part("error").hidden = false;
-  say("");
+function showError(error) {
+  const isPlain = error instanceof PlainError;
+  if (!isPlain) console.error(error);
+  element("error").textContent = isPlain ? error.message : `That failed: ${error.message}`;
+  element("error").hidden = false;
+  setStatus("");
 }
 
-function say(words) {
-  part("status").textContent = words;
+function setStatus(text) {
+  element("status").textContent = text;
 }
 
-function given(transfer) {
+function getFirstFile(transfer) {
   return Array.from(transfer?.files ?? [])[0];
 }
 
-part("file").addEventListener("change", (event) => {
+element("file").addEventListener("change", (event) => {
   const file = event.target.files[0];
   if (file) judgeFile(file);
   event.target.value = ""; // the same file may be chosen again
 });
-document.addEventListener("paste", (event) => given(event.clipboardData) && judgeFile(given(event.clipboardData)));
-// On the whole page, because a picture that is dropped beside the field would replace the page.
+document.addEventListener("paste", (event) => {
+  const file = getFirstFile(event.clipboardData);
+  if (file) judgeFile(file);
+});
+// On the whole page, because an image that is dropped beside the field would replace the page.
 document.addEventListener("dragover", (event) => {
   event.preventDefault();
-  part("drop").classList.add("over");
+  element("drop").classList.add("over");
 });
-document.addEventListener("dragleave", () => part("drop").classList.remove("over"));
+document.addEventListener("dragleave", () => element("drop").classList.remove("over"));
 document.addEventListener("drop", (event) => {
   event.preventDefault();
-  part("drop").classList.remove("over");
-  const file = given(event.dataTransfer);
+  element("drop").classList.remove("over");
+  const file = getFirstFile(event.dataTransfer);
   if (file) judgeFile(file);
-  else fail(new Unreadable("That is not a file; save the image, then drop or choose it."));
+  else showError(new PlainError("That is not a file; save the image, then drop or choose it."));
 });
 
-const detector = opened();
+const detector = loadDetector();
 detector.then(({ card }) => {
-  if (!turn) say(`${card.name} is ready.`);
-  part("banner").textContent = card.banner;
-  part("banner").hidden = !card.banner;
-}, fail);
+  if (!newestRequest) setStatus(`${card.name} is ready.`);
+  element("banner").textContent = card.banner;
+  element("banner").hidden = !card.banner;
+}, showError);

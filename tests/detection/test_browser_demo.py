@@ -121,8 +121,9 @@ def test_a_transparent_picture_lies_on_grey(tab):
     clear.putalpha(make_image(7, 150).convert("L"))
     data = encode_image(clear)
     program = """async (data) => {
-        const { canonical } = await import("./canonical.js");
-        return Array.from((await canonical(new File([Uint8Array.from(data)], "x"), 64)).pixels);
+        const { canonicalise } = await import("./canonical.js");
+        const file = new File([Uint8Array.from(data)], "x");
+        return Array.from((await canonicalise(file, 64)).pixels);
     }"""
     expected = canonical.compute_canonical_pixels(
         decode.decode_face(data), hashing.hash_bytes(data), 64
@@ -134,8 +135,9 @@ def test_a_transparent_picture_lies_on_grey(tab):
 def test_the_quality_of_the_jpeg_is_the_one_that_the_canonicaliser_draws(tab):
     texts = [f"bytes {number}" for number in range(100)]
     program = """async (texts) => {
-        const { quality } = await import("./canonical.js");
-        return Promise.all(texts.map((text) => quality(new TextEncoder().encode(text))));
+        const { computeJpegQuality } = await import("./canonical.js");
+        const encoder = new TextEncoder();
+        return Promise.all(texts.map((text) => computeJpegQuality(encoder.encode(text))));
     }"""
     expected = []
     for text in texts:
@@ -159,8 +161,8 @@ def test_nothing_leaves_the_browser(tab, site):
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"hello there, this is text", "no picture of a known format"),
-        (b"", "no picture of a known format"),
+        (b"hello there, this is text", "Not an image of a known format"),
+        (b"", "Not an image of a known format"),
         (b"\xff\xd8\xff\xe0 and then nothing", "damaged"),
         (b"\0\0\0\x18ftypheic0000", "HEIC, AVIF and video files are not opened"),
         (b"GIF89a", "GIF is not opened"),

@@ -1,5 +1,5 @@
 "use strict";
-// The page of `python -m detection web`: it sends an image to /api/detect of the same computer and shows the answer.
+// The page of `python -m detection web`: send an image to /api/detect and show the answer.
 
 const element = (id) => document.getElementById(id);
 let detector = null;
@@ -25,7 +25,9 @@ async function fetchAnswer(address, options) {
     throw new Error("The program behind this page does not answer. Is it still running?");
   }
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(answer.error || `The program answered with an error (${response.status}).`);
+  if (!response.ok) {
+    throw new Error(answer.error || `The program answered with an error (${response.status}).`);
+  }
   return answer;
 }
 
@@ -90,7 +92,8 @@ function renderSimilarFace(similar) {
   picture.alt = "";
   const label = similar.label === "real" ? "photograph" : "generated";
   const fragment = document.createDocumentFragment();
-  fragment.append(picture, similar.source === similar.label ? label : `${label}, ${similar.source}`);
+  const caption = similar.source === similar.label ? label : `${label}, ${similar.source}`;
+  fragment.append(picture, caption);
   return fragment;
 }
 
@@ -103,7 +106,9 @@ function showProbability(probability) {
   generated.setAttribute("x", high);
   generated.setAttribute("width", 300 - high);
   element("needle").setAttribute("d", `M${2 + probability * 296} 3v20`);
-  element("probability-text").textContent = `probability of “generated”: ${(100 * probability).toFixed(probability < 0.1 || probability > 0.9 ? 1 : 0)}%`;
+  const decimals = probability < 0.1 || probability > 0.9 ? 1 : 0;
+  const percent = (100 * probability).toFixed(decimals);
+  element("probability-text").textContent = `probability of “generated”: ${percent}%`;
 }
 
 function judgeFile(file) {
@@ -113,7 +118,9 @@ function judgeFile(file) {
     ++newestRequest;
     setVisible("result", false);
     setVisible("working", false);
-    element("error").textContent = `The image has more than ${detector.max_upload_bytes / 1e6} MB; choose a smaller one.`;
+    const maxMegabytes = detector.max_upload_bytes / 1e6;
+    element("error").textContent =
+      `The image has more than ${maxMegabytes} MB; choose a smaller one.`;
     setVisible("error", true);
     return;
   }
@@ -159,9 +166,9 @@ document.addEventListener("dragleave", (event) => {
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   element("drop").classList.remove("over");
-  const file = event.dataTransfer.files[0];
-  if (file && event.target.closest("#photo-field")) element("photo").files = event.dataTransfer.files;
-  else if (file) judgeFile(file);
+  const { files } = event.dataTransfer;
+  if (files[0] && event.target.closest("#photo-field")) element("photo").files = files;
+  else if (files[0]) judgeFile(files[0]);
   else {
     element("error").textContent = "That was not a file. Save the image first, then drop the file.";
     setVisible("error", true);
@@ -179,7 +186,8 @@ element("generator-form").addEventListener("submit", (event) => {
   if (element("photo").files[0]) form.set("file", element("photo").files[0]);
   const button = event.target.querySelector("button");
   button.disabled = true;
-  sendAndShow("Generating…", "api/generate", { method: "POST", body: form }).finally(() => { button.disabled = false; });
+  sendAndShow("Generating…", "api/generate", { method: "POST", body: form })
+    .finally(() => { button.disabled = false; });
 });
 
 async function loadDetector() {
@@ -190,10 +198,14 @@ async function loadDetector() {
     setVisible("error", true);
     return;
   }
-  element("detector-summary").textContent = `Judged by ${detector.detector} (${detector.base}, trained on ${detector.trained_on}).`;
-  element("privacy").textContent = detector.local ? "Images stay on this computer and are not saved."
+  element("detector-summary").textContent =
+    `Judged by ${detector.detector} (${detector.base}, trained on ${detector.trained_on}).`;
+  element("privacy").textContent = detector.local
+    ? "Images stay on this computer and are not saved."
     : "Images go, unencrypted, to the computer that serves this page, and are not saved there.";
-  element("file-limits").textContent = `JPEG, PNG, WebP, BMP or TIFF, up to ${detector.max_upload_bytes / 1e6} MB and 25 megapixels`;
+  const maxMegabytes = detector.max_upload_bytes / 1e6;
+  element("file-limits").textContent =
+    `JPEG, PNG, WebP, BMP or TIFF, up to ${maxMegabytes} MB and 25 megapixels`;
   element("banner").textContent = detector.banner;
   setVisible("banner", Boolean(detector.banner));
   fillList("limits", detector.limits);
