@@ -50,11 +50,11 @@ def build_linear_detector(name: str) -> DetectorParts:
     )
     card = SimpleNamespace(image_size=IMAGE_SIDE_PX)
     return DetectorParts(
-        Path(),
-        card,
-        base,
-        [EnsembleMember(columns, head, 1.0)],
-        [base.model.get_weights(), head.get_weights()],
+        folder=Path(),
+        card=card,
+        base=base,
+        members=[EnsembleMember(columns, head, 1.0)],
+        saved_weights=[base.model.get_weights(), head.get_weights()],
     )
 
 

@@ -262,7 +262,13 @@ def _build_unfrozen_detector(
         shapes=shapes,
         dtype="float32",
     )
-    parent = DetectorParts(Path(), SimpleNamespace(), base, [EnsembleMember(taps, head, 1.0)], [])
+    parent = DetectorParts(
+        folder=Path(),
+        card=SimpleNamespace(),
+        base=base,
+        members=[EnsembleMember(taps, head, 1.0)],
+        saved_weights=[],
+    )
     return UnfrozenDetector(
         boundary_models.build_tail(parent, boundary), boundary, frozen, activations
     )

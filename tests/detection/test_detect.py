@@ -365,6 +365,6 @@ def test_a_damaged_card_is_a_sentence(workplace, tmp_path, change):
         json.dumps(json.loads((model / "card.json").read_text()) | change)
     )
     with pytest.raises(
-        console.PlainError, match="is damaged; restore it, or train the detector again"
+        console.PlainError, match=r"is damaged\. Restore it, or train the detector again"
     ):
         Detector.load(model)

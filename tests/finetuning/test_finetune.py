@@ -137,7 +137,7 @@ def test_a_saved_detector_loads_in_plain_keras_names_its_source_and_is_validated
 def test_a_missing_or_altered_detector_is_not_opened(workplace, tmp_path):
     process = run_command("finetuning", "tyo", cwd=workplace)
     assert process.returncode == 8, process.stderr
-    assert "did you mean saved_models/toy?" in " ".join(process.stderr.split())
+    assert "Did you mean saved_models/toy?" in " ".join(process.stderr.split())
     shutil.copytree(workplace / "saved_models" / "toy", tmp_path / "toy")
     with (tmp_path / "toy" / "detector.keras").open("ab") as file:
         file.write(b"more")

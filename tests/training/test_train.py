@@ -91,7 +91,7 @@ def test_tensorboard_shows_curves_faces_and_precision_and_recall(workplace):
 
 def test_what_an_answer_costs_stands_beside_its_accuracy(workplace):
     output = (workplace / "training.txt").read_text()
-    table = output[output.index("Accuracy and what it costs") :]
+    table = output[output.index("Accuracy and cost") :]
     for name in ("toy", "logistic regression, top layer", "logistic regression, all taps"):
         assert re.search(
             rf"^ ?{name} +[01]\.\d+ +[\d,]+ +\d+\.\d +\d+\.\d\d", table, re.MULTILINE

@@ -309,7 +309,7 @@ def test_a_detector_whose_training_is_not_here_may_know_the_images_and_the_repor
         ),
         (["--label", "real"], 2, "Give --data, too"),
         (["--distorted", "-1"], 2, "--distorted is -1"),
-        (["--against", "ty"], 8, "ty is no saved detector; did you mean"),
+        (["--against", "ty"], 8, "ty is not a saved detector. Did you mean"),
         (["--against", "toy"], 2, "must name a different detector"),
         (
             ["--data", "faces", "--label", "real"],

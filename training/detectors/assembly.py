@@ -1,8 +1,7 @@
-"""Joins base and head into one keras.Model: pixels in, probability of *generated* out,
-preprocessing inside.
+"""Join base and heads into one keras.Model: pixels in, probability of *generated* out.
 
-Only built-in layers and operations are used, so `keras.saving.load_model` opens the result without
-our code.
+Preprocessing is inside. Only built-in layers and operations are used, so
+`keras.saving.load_model` opens the model without Telltale's code.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EnsembleMember:
-    """A head of the detector: what it looks at, its model (features to a logit), and the weight of
-    its logit."""
+    """A head of the detector.
+
+    Attributes:
+        columns: of the feature vector, that the head uses.
+        head: model from the columns' features to a logit.
+        weight: factor of the logit; it contains the temperatures.
+    """
 
     columns: list[Column]
     head: "keras.Model"
@@ -30,34 +34,35 @@ class EnsembleMember:
 def build_detector_model(
     base: "LoadedBase", side: int, members: Sequence[EnsembleMember]
 ) -> "keras.Model":
-    """The detector: pixels (n, side, side, 3), 0..255, to the calibrated probability of
-    *generated*, (n, 1)."""
+    """Build the detector.
+
+    It maps pixels (n, side, side, 3), 0..255, to calibrated probabilities of *generated*, (n, 1).
+    """
     import keras
 
     base.model.trainable = False
     pixels = keras.Input((side, side, 3), name="pixels")
-    logit = compute_ensemble_logit(
-        compute_columns(pixels, base, list_member_columns(members)), members
-    )
+    features = compute_columns(pixels, base, list_member_columns(members))
+    logit = compute_ensemble_logit(features, members)
     return keras.Model(
         pixels, keras.layers.Activation("sigmoid", name="generated")(logit), name="detector"
     )
 
 
 def list_member_columns(members: Sequence[EnsembleMember]) -> list[Column]:
-    """Every column that a member looks at, once."""
+    """Return every column that a member uses, once."""
     return list(dict.fromkeys(column for member in members for column in member.columns))
 
 
 def compute_ensemble_logit(
-    found: Mapping[Column, "keras.KerasTensor"], members: Sequence[EnsembleMember]
+    features: Mapping[Column, "keras.KerasTensor"], members: Sequence[EnsembleMember]
 ) -> "keras.KerasTensor":
-    """The weighted sum of the members' logits, (n, 1); temperatures are part of the weights."""
+    """Return the weighted sum of the members' logits, (n, 1)."""
     import keras
 
     logits = [
         keras.layers.Rescaling(member.weight)(
-            member.head(concatenate_columns(found, member.columns))
+            member.head(concatenate_columns(features, member.columns))
         )
         for member in members
     ]

@@ -1,4 +1,4 @@
-"""card.json: everything that a reader of a saved detector must know, as checked dataclasses."""
+"""Read and write card.json, everything that a reader of a saved detector must know."""
 
 import dataclasses
 import datetime
@@ -38,10 +38,10 @@ class Card:
         canonicaliser: version of the canonicaliser that prepared its training images.
         metrics: scores on the validation split.
         baselines: every baseline by name.
-        parity: largest difference between detector.keras and detector.onnx, measured when saving.
+        parity: largest difference between detector.keras and detector.onnx.
         sha256: hash of every model file, by its path inside the folder.
         versions: version of every library involved in the training.
-        settings: of the command, for documentation only; no program reads them.
+        settings: of the command, for documentation only.
         banner: first sentence of every report on the detector; empty if the audit found nothing.
         crop: how images are cropped, in training and before a verdict: "centre" or "face".
         cost: of detector.onnx.
@@ -108,23 +108,23 @@ def read_card(folder: Path) -> Card:
         _validate_card(card)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise console.PlainError(
-            f"{path} is damaged; restore it, or train the detector again.", console.EXIT_BAD_MODEL
+            f"{path} is damaged. Restore it, or train the detector again.", console.EXIT_BAD_MODEL
         ) from None
     return card
 
 
 def _refuse_other_version(path: Path, version: tuple[object, object]) -> None:
-    """Raise PlainError for versions that are numbers, ValueError for a damaged card."""
+    """Raise PlainError if both versions are numbers, else ValueError: the card is damaged."""
     if not all(isinstance(number, int) for number in version):
         raise ValueError
     raise console.PlainError(
-        f"{path} was written by another version of Telltale; train the detector again.",
+        f"{path} was written by another version of Telltale. Train the detector again.",
         console.EXIT_BAD_MODEL,
     )
 
 
 def _validate_card(card: Card) -> None:
-    """Raise ValueError or KeyError for values that would fail later without an explanation."""
+    """Raise ValueError or KeyError for values that would cause unexplained errors later."""
     band = card.calibration
     if not (
         0 <= band.real_below <= band.generated_above <= 1

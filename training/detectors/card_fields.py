@@ -1,4 +1,4 @@
-"""Dataclasses of the parts of a card: data set, base, search, fine-tuning, baselines, cost."""
+"""Define the parts of a card: data set, base, search, fine-tuning, baselines, cost."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +48,7 @@ class SeedScores:
 
 @dataclass(frozen=True)
 class BlockChange:
-    """How fine-tuning changed one block.
+    """The change of one block by fine-tuning.
 
     Attributes:
         parameters: number of its trainable parameters.
@@ -62,7 +62,7 @@ class BlockChange:
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuningDescription:
-    """How a detector was fine-tuned.
+    """The fine-tuning of a detector.
 
     Attributes:
         depth: number of unfrozen blocks, from the top.
@@ -81,7 +81,7 @@ class FinetuningDescription:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchDescription:
-    """How the heads of a detector were found.
+    """The search for the heads of a detector.
 
     Attributes:
         heads: hyperparameters of every head of the ensemble.
@@ -106,7 +106,7 @@ class InferenceCost:
     """Size and speed of one ONNX file.
 
     Attributes:
-        parameters: numbers in it, those of resizing and preprocessing included.
+        parameters: with those of resizing and preprocessing.
         megabytes: size of the file.
         milliseconds: median time for a single image, with all cores of the machine that trained.
     """

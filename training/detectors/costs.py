@@ -1,5 +1,4 @@
-"""Cost of an answer beside its accuracy: parameters, megabytes and milliseconds of
-every ONNX file of a card."""
+"""Compare the accuracy of a card's ONNX files with their parameters, megabytes and milliseconds."""
 
 import io
 import math
@@ -18,29 +17,27 @@ from training.detectors.card_fields import InferenceCost
 COST_FIGURE_FILE = "accuracy-latency.png"
 
 MIN_TIMED_RUNS, MAX_TIMED_RUNS, TIMING_BUDGET_S = 5, 50, 0.5
-"""Images that a time is the median of: as many as half a second holds, within these limits."""
+"""A latency is the median of as many runs as fit into the budget, within these limits."""
 
 
 def measure_cost(path: Path) -> InferenceCost:
-    """Counts, weighs and times an ONNX detector."""
+    """Return parameters, file size and latency of an ONNX detector."""
     import onnx
 
     graph = onnx.load(str(path)).graph
     parameters = sum(math.prod(values.dims) for values in graph.initializer)
-    shape = [
-        1,
-        *(dimension.dim_value for dimension in graph.input[0].type.tensor_type.shape.dim[1:]),
-    ]
+    dimensions = graph.input[0].type.tensor_type.shape.dim
+    shape = [1, *(dimension.dim_value for dimension in dimensions[1:])]
     return InferenceCost(
-        parameters,
-        path.stat().st_size / 1e6,
-        _measure_latency_ms(onnx_models.open_onnx(path), shape),
+        parameters=parameters,
+        megabytes=path.stat().st_size / 1e6,
+        milliseconds=_measure_latency_ms(onnx_models.open_onnx(path), shape),
     )
 
 
 def _measure_latency_ms(run: onnx_models.OnnxRunner, shape: list[int]) -> float:
     pixels = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
-    run(pixels)  # ONNX Runtime plans its memory with the first image
+    run(pixels)  # ONNX Runtime plans its memory at the first image
     times: list[float] = []
     while len(times) < MIN_TIMED_RUNS or (
         len(times) < MAX_TIMED_RUNS and sum(times) < TIMING_BUDGET_S
@@ -52,8 +49,10 @@ def _measure_latency_ms(run: onnx_models.OnnxRunner, shape: list[int]) -> float:
 
 
 def rank_costs(card: Card) -> dict[str, tuple[float, InferenceCost]]:
-    """Validation AUC and cost of the detector and of those of its baselines that have a file, the
-    most accurate first."""
+    """Return validation AUC and cost of the detector and of its baselines, by name, best AUC first.
+
+    Baselines without a file are left out.
+    """
     rows = {card.name: (card.metrics.auc, card.cost)} if card.cost else {}
     for name, baseline in card.baselines.items():
         if baseline.cost:
@@ -73,37 +72,37 @@ def print_cost_table(card: Card) -> None:
         for name, (auc, cost) in rank_costs(card).items()
     ]
     console.print_table(
-        "Accuracy and what it costs",
-        ["detector", "val AUC", "parameters", "MB", "ms an image"],
+        "Accuracy and cost",
+        ["detector", "val AUC", "parameters", "MB", "ms per image"],
         rows,
     )
 
 
 def find_pareto_front(rows: Mapping[str, tuple[float, InferenceCost]]) -> list[str]:
-    """The names that no other beats in both accuracy and time, the fastest first."""
-    best, found = -math.inf, []
+    """Return the names that no other beats in both AUC and latency, fastest first."""
+    best_auc, front = -math.inf, []
     for name, (auc, _) in sorted(
         rows.items(), key=lambda row: (row[1][1].milliseconds, -row[1][0])
     ):
-        if auc > best:
-            best = auc
-            found.append(name)
-    return found
+        if auc > best_auc:
+            best_auc = auc
+            front.append(name)
+    return front
 
 
 def plot_costs(rows: Mapping[str, tuple[float, InferenceCost]]) -> bytes:
-    """Accuracy over time for one image, and the front of what nothing else beats; PNG."""
+    """Plot AUC over latency with the Pareto front, as PNG."""
     from matplotlib.figure import Figure
 
-    drawing = Figure(figsize=(9, 5), layout="constrained")
-    axes = drawing.subplots()
-    ahead = [(rows[name][1].milliseconds, rows[name][0]) for name in find_pareto_front(rows)]
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axes = figure.subplots()
+    front = [(rows[name][1].milliseconds, rows[name][0]) for name in find_pareto_front(rows)]
     axes.plot(
-        *zip(*ahead, strict=True),
+        *zip(*front, strict=True),
         color="0.6",
         drawstyle="steps-post",
         zorder=1,
-        label="nothing is faster and better",
+        label="Pareto front",
     )
     for number, (name, (auc, cost)) in enumerate(rows.items()):
         axes.scatter(
@@ -116,13 +115,13 @@ def plot_costs(rows: Mapping[str, tuple[float, InferenceCost]]) -> bytes:
         )
     axes.set(
         xscale="log",
-        xlabel="ms for one image",
+        xlabel="ms per image",
         ylabel="validation AUC",
-        title="Accuracy and what it costs",
+        title="Accuracy and cost",
     )
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("{x:.3g}")
     axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     buffer = io.BytesIO()
-    drawing.savefig(buffer, format="png", dpi=110)
+    figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""A saved detector, taken apart: its base, its heads, and what they look at."""
+"""Split a saved detector into its base, its heads, and the columns that they use."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +19,17 @@ if TYPE_CHECKING:
     import keras
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DetectorParts:
-    """Parts of a saved detector, where fine-tuning starts; every trial begins with `restore_weights`.
+    """Parts of a saved detector, where fine-tuning starts.
+
+    Every trial begins with `restore_weights`.
 
     Attributes:
         folder: of the saved detector.
-        base: with the weights of the saved detector, cut above the last tap that a head looks at.
-        members: its heads, with the columns they look at and the weights of their logits.
+        base: with the weights of the saved detector, cut above the last tap that a head uses.
+        members: its heads, with their columns and the weights of their logits.
+        saved_weights: of the base and of every head, as they were loaded.
     """
 
     folder: Path
@@ -36,13 +39,12 @@ class DetectorParts:
     saved_weights: list[list[np.ndarray]]
 
     def restore_weights(self, weights: list[list[np.ndarray]] | None = None) -> None:
-        """Gives base and heads these weights, or the saved ones again."""
+        """Set the weights of base and heads, by default to the saved ones."""
         for model, arrays in zip(self._list_models(), weights or self.saved_weights, strict=True):
             model.set_weights(arrays)
 
     def reseed_dropout(self, seed: int) -> None:
-        """Starts the heads' dropout anew; keras.utils.set_random_seed does not reach layers that
-        are built already."""
+        """Restart the heads' dropout; keras.utils.set_random_seed does not affect built layers."""
         import keras
 
         for layer in (layer for member in self.members for layer in member.head.layers):
@@ -50,7 +52,7 @@ class DetectorParts:
                 layer.seed_generator.state.assign(keras.random.SeedGenerator(seed).state)
 
     def copy_weights(self) -> list[list[np.ndarray]]:
-        """Copies of the weights that base and heads have now."""
+        """Return copies of the current weights of base and heads."""
         return [
             [np.copy(weight) for weight in model.get_weights()] for model in self._list_models()
         ]
@@ -60,10 +62,11 @@ class DetectorParts:
 
 
 def load_detector_parts(folder: Path) -> DetectorParts:
-    """Opens detector.keras after comparing its hash with the card.
+    """Open detector.keras after comparing its hash with the card.
 
     Raises:
-        PlainError: a file is missing or altered, or the detector is not made of a base and heads.
+        PlainError: a file is missing or altered, or the detector does not consist of a base and
+            heads.
     """
     card = detector_card.read_card(folder)
     model = safe_keras.load_keras_model(
@@ -87,24 +90,26 @@ def load_detector_parts(folder: Path) -> DetectorParts:
         ]
     except (KeyError, ValueError, TypeError):
         raise console.PlainError(
-            f"{folder} does not consist of a base and heads as its card says; name another detector, or "
-            "train one.",
+            f"{folder} does not consist of a base and heads as its card says. Name another "
+            "detector, or train one.",
             console.EXIT_BAD_MODEL,
         ) from None
     disable_dropout(base.model)
-    kept = [
+    saved_weights = [
         [np.copy(weight) for weight in part.get_weights()]
         for part in (base.model, *(member.head for member in members))
     ]
-    return DetectorParts(folder, card, base, members, kept)
+    return DetectorParts(
+        folder=folder, card=card, base=base, members=members, saved_weights=saved_weights
+    )
 
 
 def disable_dropout(base: "keras.Model") -> None:
-    """Switches the dropout inside a base off: what lies under a boundary must be the same for an
-    image every time.
+    """Switch off the dropout inside a base.
 
-    EfficientNet leaves out whole blocks at random, and like BatchNormalization it does so inside
-    `fit` whatever the base is called with.
+    Layers below a boundary must give the same activations for an image every time. EfficientNet
+    drops whole blocks at random, and like BatchNormalization it does so inside `fit` however the
+    base is called.
     """
     import keras
 

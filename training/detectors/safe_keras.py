@@ -1,5 +1,4 @@
-"""Opens a .keras file only after a look inside: nothing of Keras reads it before every part is as
-Telltale writes it.
+"""Open a .keras file with Keras only after every part of it has been checked.
 
 Keras' safe_mode is no sandbox: it looks names up and calls them, and it builds whatever a config
 asks for.
@@ -25,24 +24,24 @@ MAX_MEMBER_BYTES = {
     CONFIG_MEMBER: 5_000_000,
     WEIGHTS_MEMBER: 1_000_000_000,
 }
-"""Members that the archive must hold, no others, and the maximal bytes of each. Our largest config has
-half a million."""
+"""The only members of the archive, with their maximal sizes. Telltale's largest config has half a
+million bytes."""
 
 
 class UnsafeModelError(Exception):
-    """Why a file is not opened, as the end of a sentence that begins with its name."""
+    """Says why a file is not opened, as the end of a sentence that begins with its name."""
 
 
 def load_keras_model(path: Path) -> "keras.Model":
-    """Opens a detector or a baseline that was saved by Keras, uncompiled.
+    """Open a detector or a baseline that Keras saved, uncompiled.
 
     Raises:
-        PlainError: it is damaged, or holds anything that Telltale's models are not made of. Nothing
-            in it was executed.
+        PlainError: it is damaged, or contains anything that Telltale's models do not. Nothing in it
+            was executed.
     """
     with _report_unsafe_model(path):
-        config, values = _inspect_archive(path)
-        _check_weight_count(config, values)
+        config, n_values = _inspect_archive(path)
+        _check_weight_count(config, n_values)
         return _open_checked_model(path)
 
 
@@ -50,18 +49,19 @@ def load_keras_model(path: Path) -> "keras.Model":
 def _report_unsafe_model(path: Path) -> Iterator[None]:
     try:
         yield
-    except UnsafeModelError as why:
+    except UnsafeModelError as error:
         raise console.PlainError(
-            f"{path} {why}; it is not opened. Train again or restore it.", console.EXIT_BAD_MODEL
+            f"{path} {error}. It was not opened. Restore it, or train the detector again.",
+            console.EXIT_BAD_MODEL,
         ) from None
 
 
 def _inspect_archive(path: Path) -> tuple[Any, int]:
-    """The parsed config, and how many numbers the weights are."""
+    """Check every member; return the parsed config and the number of weights."""
     if not path.is_file():
         raise UnsafeModelError("is missing")
     if not zipfile.is_zipfile(path):
-        raise UnsafeModelError("is no .keras archive, or a torn one")
+        raise UnsafeModelError("is not a .keras archive, or is truncated")
     try:
         with zipfile.ZipFile(path) as archive:
             _check_members(archive.infolist())
@@ -71,29 +71,29 @@ def _inspect_archive(path: Path) -> tuple[Any, int]:
             for name in MAX_MEMBER_BYTES
             if name.endswith(".json")
         }
-        if complaint := allowed_layers.find_config_fault(parsed[CONFIG_MEMBER]):
-            raise UnsafeModelError(complaint)
+        if fault := allowed_layers.find_config_fault(parsed[CONFIG_MEMBER]):
+            raise UnsafeModelError(fault)
         return parsed[CONFIG_MEMBER], _count_weight_values(contents[WEIGHTS_MEMBER])
     except UnsafeModelError:
         raise
-    # zipfile, json and h5py raise of everything for damaged bytes, SystemError included
+    # For damaged bytes zipfile, json and h5py raise all kinds of errors, SystemError included.
     except Exception as error:
         raise UnsafeModelError(f"is damaged ({' '.join(str(error).split())[:100]})") from None
 
 
 def _check_members(members: list[zipfile.ZipInfo]) -> None:
     names = [member.orig_filename for member in members]
-    strange = sorted(
+    faulty = sorted(
         {name for name in names if name not in MAX_MEMBER_BYTES or names.count(name) > 1}
         | MAX_MEMBER_BYTES.keys() - set(names)
     )
-    if strange:
+    if faulty:
         raise UnsafeModelError(
-            f"should hold {', '.join(MAX_MEMBER_BYTES)} once each, which is not so for {strange[0][:80]}"
+            f"must contain {', '.join(MAX_MEMBER_BYTES)} once each and nothing else, but "
+            f"{faulty[0][:80]} is missing, repeated or unknown"
         )
     for member in members:
-        # Keras stores its members as they are; so what is declared is bounded by the size of the
-        # file.
+        # Keras stores its members uncompressed, so the size of the file limits the declared sizes.
         if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
             raise UnsafeModelError(
                 f"has a compressed {member.filename}, which Keras does not write"
@@ -103,20 +103,19 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
 
 
 def _count_weight_values(weights: bytes) -> int:
-    """How many numbers an HDF5 file holds, all of them in the file itself and finite."""
+    """Return how many numbers an HDF5 file holds; all must be finite and in the file itself."""
     import h5py
 
     with h5py.File(io.BytesIO(weights)) as file:
         links: dict[str, Any] = {}
-        file.visititems_links(
-            links.__setitem__
-        )  # follows no link out of the file, and no circle twice
+        # Follows no link out of the file, and no circle twice.
+        file.visititems_links(links.__setitem__)
         return sum(
             _count_dataset_values(file, name, link, len(weights)) for name, link in links.items()
         )
 
 
-def _count_dataset_values(file, name: str, link: Any, size: int) -> int:
+def _count_dataset_values(file, name: str, link: Any, file_bytes: int) -> int:
     import h5py
     import numpy as np
 
@@ -126,12 +125,12 @@ def _count_dataset_values(file, name: str, link: Any, size: int) -> int:
     if isinstance(part, h5py.Group):
         return 0
     if not isinstance(part, h5py.Dataset) or part.shape is None or part.dtype.kind not in "fiu":
-        raise UnsafeModelError(f"has weights that are no numbers ({name[:80]})")
+        raise UnsafeModelError(f"has weights that are not numbers ({name[:80]})")
     if part.external or part.is_virtual:
         raise UnsafeModelError(f"has weights that lie in another file ({name[:80]})")
-    # Of compressed or never written values fewer bytes are stored than declared; of a torn file
-    # more than there are.
-    if part.id.get_storage_size() != part.nbytes or part.nbytes > size:
+    # Compressed or unwritten values store fewer bytes than declared; a truncated file declares more
+    # than it has.
+    if part.id.get_storage_size() != part.nbytes or part.nbytes > file_bytes:
         raise UnsafeModelError(
             f"declares {part.nbytes:,} bytes of weights that it does not hold ({name[:80]})"
         )
@@ -140,9 +139,8 @@ def _count_dataset_values(file, name: str, link: Any, size: int) -> int:
     return part.size
 
 
-def _check_weight_count(config: Any, values: int) -> None:
-    """Builds the model without its memory: a config of one line can ask for a layer of a
-    terabyte."""
+def _check_weight_count(config: Any, n_values: int) -> None:
+    """Build the model without allocating memory: one line can ask for a layer of a terabyte."""
     import keras
 
     try:
@@ -150,13 +148,12 @@ def _check_weight_count(config: Any, values: int) -> None:
             model = keras.saving.deserialize_keras_object(
                 allowed_layers.strip_compile_config(config), safe_mode=True
             )
-        wanted = sum(
-            math.prod(variable.shape) for variable in model.weights
-        )  # not the states of seeds, which are not saved
-    except Exception as error:  # Keras raises whatever comes when a config makes no sense
+        # Not the seed states, which are not saved.
+        n_weights = sum(math.prod(variable.shape) for variable in model.weights)
+    except Exception as error:  # an invalid config can raise anything
         raise UnsafeModelError(f"cannot be built ({type(error).__name__})") from None
-    if wanted > values:
-        raise UnsafeModelError(f"asks for {wanted:,} weights and holds {values:,} numbers")
+    if n_weights > n_values:
+        raise UnsafeModelError(f"asks for {n_weights:,} weights and holds {n_values:,} numbers")
 
 
 def _open_checked_model(path: Path) -> "keras.Model":
@@ -164,5 +161,5 @@ def _open_checked_model(path: Path) -> "keras.Model":
 
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # as above; the weights may not fit the layers
+    except Exception as error:  # the weights may not fit the layers
         raise UnsafeModelError(f"cannot be opened by Keras ({type(error).__name__})") from None

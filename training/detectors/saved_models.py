@@ -1,4 +1,4 @@
-"""Writes and safely reads saved_models/<name>/{detector.keras, detector.onnx, card.json}."""
+"""Write and find saved_models/<name>/, and check its model files before they are opened."""
 
 import contextlib
 import datetime
@@ -15,27 +15,25 @@ from training.detectors.card import CARD_FILE, Card, read_card
 KERAS_FILE, ONNX_FILE = "detector.keras", "detector.onnx"
 
 
-def choose_free_name(folder: Path, wanted: str, stem: str) -> str:
-    """The wanted name, or the stem and the time; the folder is there and can be written to when it
-    returns.
+def choose_free_name(folder: Path, requested: str, stem: str) -> str:
+    """Return the requested name, or the stem and the time; create the folder of all models.
 
     Raises:
-        PlainError: it is taken.
-        OSError: nothing can be written there, which is better known before a search than after it.
+        PlainError: the name is taken.
+        OSError: the folder cannot be written to, which a user wants to know before a search.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         pass
-    name = wanted or f"{stem}-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
+    name = requested or f"{stem}-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
     if (folder / name).exists():
-        raise console.PlainError(f"{folder / name} exists; give another --name.")
+        raise console.PlainError(f"{folder / name} exists. Choose another --name.")
     return name
 
 
 @contextlib.contextmanager
 def create_model_folder(folder: Path, name: str) -> Iterator[Path]:
-    """Gives a folder to write a model into; it gets its name when everything in it is written, or
-    never."""
+    """Yield a temporary folder for a model; it gets its name once everything in it is written."""
     with atomic_files.create_temporary_folder(folder, name) as temporary:
         yield temporary
         atomic_files.flush_folder(temporary)
@@ -44,7 +42,7 @@ def create_model_folder(folder: Path, name: str) -> Iterator[Path]:
 
 
 def find_detector(folder: Path, named: Path | None) -> Path:
-    """The model that a person names (by path, or by name inside `folder`), or the newest one.
+    """Return the folder of the detector named by path or by name in `folder`, or of the newest one.
 
     Raises:
         PlainError: there is none.
@@ -56,12 +54,12 @@ def find_detector(folder: Path, named: Path | None) -> Path:
         if (path / CARD_FILE).is_file():
             return path
     close = find_close_names(named.name, _list_detector_names(folder))
-    hint = f"did you mean {folder / close[0]}?" if close else f"saved detectors lie in {folder}."
-    raise console.PlainError(f"{named} is no saved detector; {hint}", console.EXIT_BAD_MODEL)
+    hint = f"Did you mean {folder / close[0]}?" if close else f"Saved detectors are in {folder}."
+    raise console.PlainError(f"{named} is not a saved detector. {hint}", console.EXIT_BAD_MODEL)
 
 
 def load_cards(folder: Path) -> dict[str, Card]:
-    """The card of every detector in a folder, by name; warns of those that cannot be read.
+    """Return the card of every detector in a folder, by name; skip damaged ones with a warning.
 
     Raises:
         PlainError: there is none.
@@ -71,10 +69,10 @@ def load_cards(folder: Path) -> dict[str, Card]:
         try:
             cards[name] = read_card(folder / name)
         except console.PlainError as error:
-            console.print_warning(f"{name} is passed over. {error}")
+            console.print_warning(f"Skipping {name}: {error}")
     if not cards:
         raise console.PlainError(
-            f"{folder} holds no detector; run python -m training first, or name one with --model.",
+            f"{folder} holds no detector. Run python -m training first, or name one with --model.",
             console.EXIT_BAD_MODEL,
         )
     return cards
@@ -89,10 +87,10 @@ def _list_detector_names(folder: Path) -> list[str]:
 
 
 def verify_model_file(folder: Path, card: Card, file: str) -> Path:
-    """The path of a model file, after comparing its hash with the card.
+    """Return the path of a model file, after comparing its hash with the card.
 
     Raises:
-        PlainError: the file is missing, or is not the one that was saved.
+        PlainError: the file is missing or was altered.
     """
     path = folder / file
     if not path.is_file() or hashing.hash_file(path) != card.sha256.get(file):
@@ -101,11 +99,12 @@ def verify_model_file(folder: Path, card: Card, file: str) -> Path:
 
 
 def read_verified_model(folder: Path, card: Card, file: str) -> bytes:
-    """The bytes of a model file, compared with the card: unlike a path's, nobody can alter them
-    afterwards.
+    """Return the bytes of a model file, after comparing their hash with the card.
+
+    Unlike a file, bytes cannot be altered between the check and their use.
 
     Raises:
-        PlainError: as `intact`.
+        PlainError: the file is missing or was altered.
     """
     path = folder / file
     data = path.read_bytes() if path.is_file() else b""
@@ -115,15 +114,17 @@ def read_verified_model(folder: Path, card: Card, file: str) -> bytes:
 
 
 def _make_altered_error(path: Path) -> console.PlainError:
-    what = "was altered since it was saved" if path.is_file() else "is missing"
+    fault = "was altered since it was saved" if path.is_file() else "is missing"
     return console.PlainError(
-        f"{path} {what}; it is not opened. Train again or restore it.", console.EXIT_BAD_MODEL
+        f"{path} {fault}. It was not opened. Restore it, or train the detector again.",
+        console.EXIT_BAD_MODEL,
     )
 
 
 def find_best_detector(folder: Path, named: Path | None) -> Path:
-    """The detector that a person names, or of those on the newest one's data set the one with the
-    lowest validation loss.
+    """Return the folder of the named detector, or of the best one on the newest one's data set.
+
+    The best one has the lowest validation loss.
 
     Raises:
         PlainError: there is none.

@@ -87,7 +87,7 @@ def assert_refused(path: Path, why: str) -> None:
     with pytest.raises(console.PlainError, match=why) as caught:
         safe_keras.load_keras_model(path)
     assert caught.value.exit_code == console.EXIT_BAD_MODEL
-    assert "it is not opened. Train again or restore it." in str(caught.value)
+    assert "It was not opened. Restore it, or train the detector again." in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -219,7 +219,7 @@ def test_a_name_that_is_not_on_the_list_is_refused_wherever_it_stands(hostile, s
         path = written(
             tmp_path / "detector.keras", {**contents, CONFIG_MEMBER: json.dumps(altered).encode()}
         )
-        assert_refused(path, "names .*, which no detector of Telltale is made of")
+        assert_refused(path, "names .*, which Telltale's detectors do not contain")
 
 
 def test_a_lambda_layer_does_not_run(tmp_path):
@@ -260,7 +260,7 @@ def test_a_saved_model_in_a_layer_is_refused(tmp_path):
 )
 def test_a_member_that_keras_does_not_write_for_us_is_refused(extra, saved, tmp_path):
     path = written(tmp_path / "detector.keras", {**members(saved), extra: b"x"})
-    assert_refused(path, "should hold metadata.json, config.json, model.weights.h5 once each")
+    assert_refused(path, "must contain metadata.json, config.json, model.weights.h5 once each")
 
 
 @pytest.mark.parametrize("name", MAX_MEMBER_BYTES)
@@ -269,11 +269,11 @@ def test_a_member_that_is_missing_or_there_twice_is_refused(name, saved, tmp_pat
     path = written(
         tmp_path / "detector.keras", {key: data for key, data in contents.items() if key != name}
     )
-    assert_refused(path, f"not so for {name}")
+    assert_refused(path, f"but {name} is missing, repeated or unknown")
     written(path, contents)
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr(name, b"{}")
-    assert_refused(path, f"not so for {name}")
+    assert_refused(path, f"but {name} is missing, repeated or unknown")
 
 
 def test_a_zip_bomb_is_not_inflated(saved, tmp_path):
@@ -403,9 +403,9 @@ WEIGHT_FAULTS = {
     _shape_bomb: "declares 400,000,000,000 bytes of weights that it does not hold",
     _early_shape_bomb: "declares 400,000,000,000 bytes of weights that it does not hold",
     _compressed: "declares 40,000,000 bytes",
-    _objects: "no numbers",
-    _nothing: "no numbers",
-    _type: "no numbers",
+    _objects: "not numbers",
+    _nothing: "not numbers",
+    _type: "not numbers",
     _not_finite: "not finite",
 }
 
@@ -448,14 +448,14 @@ def test_what_is_no_archive_is_refused(data, tmp_path):
     path = tmp_path / "detector.keras"
     assert_refused(path, "is missing")
     path.write_bytes(data)
-    assert_refused(path, "is no .keras archive, or a torn one")
+    assert_refused(path, "is not a .keras archive, or is truncated")
 
 
 def test_torn_files_and_flipped_bytes_are_refused(saved, tmp_path):
     whole = saved.read_bytes()
     path = tmp_path / "detector.keras"
     path.write_bytes(whole[: len(whole) // 2])
-    assert_refused(path, "is no .keras archive, or a torn one")
+    assert_refused(path, "is not a .keras archive, or is truncated")
     with zipfile.ZipFile(saved) as archive:
         starts = {member.filename: member.header_offset + 100 for member in archive.infolist()}
     for place in (
@@ -467,4 +467,4 @@ def test_torn_files_and_flipped_bytes_are_refused(saved, tmp_path):
         damaged = bytearray(whole)
         damaged[place] ^= 0x10
         path.write_bytes(damaged)
-        assert_refused(path, "is damaged|no .keras archive|should hold|compressed")
+        assert_refused(path, "is damaged|not a .keras archive|must contain|compressed")
