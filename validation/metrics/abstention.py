@@ -1,5 +1,4 @@
-"""Error rates with the abstention band: how many images get "can't tell", and how many of the
-others are wrong."""
+"""Error rates with the abstention band: images that get "can't tell", and errors in the rest."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,15 +12,15 @@ from validation.metrics.intervals import CONFIDENCE_LEVEL, compute_exact_interva
 from validation.metrics.scored_images import ScoredImages
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AbstentionStatistics:
-    """Costs and benefits of the abstention band.
+    """Costs and benefits of the abstention band for one class, or for all images.
 
     Attributes:
         label: "real", "generated", or "all".
-        abstained: number of `images` that get "can't tell".
-        wrong: number of wrong answers among the others.
-        error: share of wrong answers, with its exact interval over groups; NaN without answers.
+        abstained: number of images that get "can't tell".
+        wrong: number of wrong decisions among the others.
+        error: share of wrong decisions, with its exact interval over groups; NaN if all abstain.
     """
 
     label: str
@@ -32,25 +31,25 @@ class AbstentionStatistics:
 
 
 def compute_abstention_statistics(
-    scored: ScoredImages, verdicts: Sequence[str]
+    scored: ScoredImages, decisions: Sequence[str]
 ) -> list[AbstentionStatistics]:
-    said, names = np.array(verdicts), np.array(LABELS)[scored.labels]
-    rows = []
+    decided, labels = np.array(decisions), np.array(LABELS)[scored.labels]
+    statistics = []
     for label in (*LABELS, "all"):
-        mine = np.full(len(said), True) if label == "all" else names == label
-        abstained = mine & (said == ABSTAIN)
-        answered = mine & ~abstained
-        wrong = answered & (said != names)
-        rows.append(
+        included = np.full(len(decided), True) if label == "all" else labels == label
+        abstained = included & (decided == ABSTAIN)
+        answered = included & ~abstained
+        wrong = answered & (decided != labels)
+        statistics.append(
             AbstentionStatistics(
-                label,
-                int(mine.sum()),
-                int(abstained.sum()),
-                int(wrong.sum()),
-                _estimate_error_rate(wrong, answered, scored),
+                label=label,
+                images=int(included.sum()),
+                abstained=int(abstained.sum()),
+                wrong=int(wrong.sum()),
+                error=_estimate_error_rate(wrong, answered, scored),
             )
         )
-    return rows
+    return statistics
 
 
 def _estimate_error_rate(wrong: np.ndarray, answered: np.ndarray, scored: ScoredImages) -> Estimate:

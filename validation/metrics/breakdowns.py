@@ -1,8 +1,8 @@
-"""The same detector on parts of the images: per source, generator, prompt attribute, original size,
+"""Metrics of subgroups of the images: per source, generator, prompt attribute, original size,
 JPEG quality.
 
-A part holds one class only, so its row says how often that class is judged right, and its AUC is
-against the whole other class.
+A subgroup holds one class only, so its row gives the share of it that is classified correctly,
+and its AUC is against the whole other class.
 """
 
 from collections import defaultdict
@@ -11,29 +11,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_collection.dataset.manifest import LABELS, FaceRecord
+from data_collection.dataset.manifest import LABELS, FaceRecord, ImageClass
 from validation.metrics.estimates import Estimate, estimate_metrics
 from validation.metrics.scored_images import ScoredImages
 
 MIN_IMAGES_PER_SUBGROUP = 20
-"""Images under which a part is not shown: its interval would cover almost everything."""
+"""Smaller subgroups are not shown: their intervals would cover almost everything."""
 
 BREAKDOWN_REPLICATES = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Subgroup:
-    """One row.
+    """Metrics of a subgroup.
 
     Attributes:
-        images, groups: how many.
-        right: share that is judged right at the frozen threshold.
-        auc: of this part against the whole other class.
-        probability: mean probability of *generated*; for calibration, to be held against 1 or 0.
+        images, groups: number of images and of groups.
+        right: share that is classified correctly at the frozen threshold.
+        auc: AUC of this subgroup against the whole other class.
+        probability: mean probability of *generated*; if calibrated, near 1 or 0.
     """
 
     name: str
-    label: str
+    label: ImageClass
     images: int
     groups: int
     right: Estimate
@@ -43,10 +43,10 @@ class Subgroup:
 
 @dataclass(frozen=True)
 class Breakdown:
-    """One way to cut the images.
+    """The subgroups by one attribute.
 
     Attributes:
-        hidden: parts with too few images to be shown, and how many images they hold.
+        hidden: number of subgroups with too few images to be shown, and of their images.
     """
 
     name: str
@@ -72,8 +72,8 @@ SIZE_RANGES_PX, JPEG_QUALITY_RANGES = (
 )
 
 
-def _find_value_range(value: int, steps: list[tuple[int, str]]) -> str:
-    return next(name for edge, name in steps if value < edge)
+def _find_value_range(value: int, ranges: list[tuple[int, str]]) -> str:
+    return next(name for edge, name in ranges if value < edge)
 
 
 BREAKDOWN_KEYS: dict[str, Callable[[FaceRecord], dict[str, str]]] = {
@@ -98,64 +98,69 @@ BREAKDOWN_KEYS: dict[str, Callable[[FaceRecord], dict[str, str]]] = {
 
 
 def compute_breakdowns(records: Sequence[FaceRecord], scored: ScoredImages) -> list[Breakdown]:
-    """Every cut with at least one part that is large enough and that no earlier cut has shown."""
-    found: list[Breakdown] = []
-    seen: list[set[frozenset[int]]] = []
-    for name, cut in BREAKDOWN_KEYS.items():
-        parts = _index_subgroups(records, cut)
-        large = {key: rows for key, rows in parts.items() if len(rows) >= MIN_IMAGES_PER_SUBGROUP}
-        small = [rows for key, rows in parts.items() if key not in large]
-        cut_up = {frozenset(members) for members in large.values()}
-        if large and not any(cut_up <= other for other in seen):
-            rows = [
-                _evaluate_subgroup(*key, np.array(members), scored)
-                for key, members in large.items()
+    """Compute every breakdown with a large enough subgroup that no earlier breakdown shows."""
+    breakdowns: list[Breakdown] = []
+    earlier_partitions: list[set[frozenset[int]]] = []
+    for name, get_values in BREAKDOWN_KEYS.items():
+        subgroups = _index_subgroups(records, get_values)
+        large = {
+            key: indices
+            for key, indices in subgroups.items()
+            if len(indices) >= MIN_IMAGES_PER_SUBGROUP
+        }
+        small = [indices for key, indices in subgroups.items() if key not in large]
+        partition = {frozenset(indices) for indices in large.values()}
+        if large and not any(partition <= earlier for earlier in earlier_partitions):
+            parts = [
+                _evaluate_subgroup(*key, np.array(indices), scored)
+                for key, indices in large.items()
             ]
-            found.append(Breakdown(name, rows, (len(small), sum(map(len, small)))))
-        seen.append(cut_up)
-    return found
+            breakdowns.append(Breakdown(name, parts, (len(small), sum(map(len, small)))))
+        earlier_partitions.append(partition)
+    return breakdowns
 
 
 def _index_subgroups(
-    records: Sequence[FaceRecord], cut: Callable[[FaceRecord], dict[str, str]]
-) -> dict[tuple[str, str], list[int]]:
-    """Indices of the images of each part, by its name and label, the photographs first."""
-    parts: dict[tuple[str, str], list[int]] = defaultdict(list)
+    records: Sequence[FaceRecord], get_values: Callable[[FaceRecord], dict[str, str]]
+) -> dict[tuple[str, ImageClass], list[int]]:
+    """Return the indices of each subgroup's images by its name and class, photographs first."""
+    subgroups: dict[tuple[str, ImageClass], list[int]] = defaultdict(list)
     for index, record in enumerate(records):
-        for attribute, value in cut(record).items():
+        for attribute, value in get_values(record).items():
             if value:
-                parts[f"{attribute}: {value}" if attribute else value, record.label].append(index)
+                name = f"{attribute}: {value}" if attribute else value
+                subgroups[name, record.label].append(index)
     return dict(
         sorted(
-            parts.items(),
+            subgroups.items(),
             key=lambda item: (LABELS.index(item[0][1]), _get_subgroup_sort_key(item[0][0])),
         )
     )
 
 
 def _get_subgroup_sort_key(name: str) -> tuple[int, str]:
-    """Sizes and qualities by what they are, everything else by name."""
-    steps = [step for _, step in (*SIZE_RANGES_PX, *JPEG_QUALITY_RANGES)]
-    return steps.index(name.removeprefix("JPEG ")) if name.removeprefix("JPEG ") in steps else len(
-        steps
-    ), name
+    """Sort sizes and qualities by value, everything else by name."""
+    ranges = [range_name for _, range_name in (*SIZE_RANGES_PX, *JPEG_QUALITY_RANGES)]
+    range_name = name.removeprefix("JPEG ")
+    return ranges.index(range_name) if range_name in ranges else len(ranges), name
 
 
-def _evaluate_subgroup(name: str, label: str, rows: np.ndarray, scored: ScoredImages) -> Subgroup:
-    mine = scored.select(rows)
+def _evaluate_subgroup(
+    name: str, label: ImageClass, indices: np.ndarray, scored: ScoredImages
+) -> Subgroup:
+    subgroup = scored.select(indices)
     generated = label == "generated"
-    rate = "TPR" if generated else "FPR"
-    others = np.flatnonzero(scored.labels != generated)
-    found = estimate_metrics(mine, [rate], BREAKDOWN_REPLICATES)[rate]
-    against = scored.select(np.concatenate([rows, others]))
-    auc = estimate_metrics(against, ["ROC AUC"], BREAKDOWN_REPLICATES)["ROC AUC"]
-    right = found if generated else Estimate(1 - found.value, 1 - found.high, 1 - found.low)
+    rate_name = "TPR" if generated else "FPR"
+    rate = estimate_metrics(subgroup, [rate_name], BREAKDOWN_REPLICATES)[rate_name]
+    other_class = np.flatnonzero(scored.labels != generated)
+    with_other_class = scored.select(np.concatenate([indices, other_class]))
+    auc = estimate_metrics(with_other_class, ["ROC AUC"], BREAKDOWN_REPLICATES)["ROC AUC"]
     return Subgroup(
-        name,
-        label,
-        len(rows),
-        len(np.unique(mine.groups)),
-        right,
-        auc,
-        float(mine.probabilities.mean()),
+        name=name,
+        label=label,
+        images=len(indices),
+        groups=len(np.unique(subgroup.groups)),
+        right=rate if generated else Estimate(1 - rate.value, 1 - rate.high, 1 - rate.low),
+        auc=auc,
+        probability=float(subgroup.probabilities.mean()),
     )

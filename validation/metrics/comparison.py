@@ -1,5 +1,5 @@
-"""Two detectors on the same images: paired intervals of the differences, DeLong's and McNemar's
-tests, in words."""
+"""Compare two detectors on the same images: differences with paired intervals, DeLong's and
+McNemar's tests, sentences."""
 
 import itertools
 from collections.abc import Sequence
@@ -27,15 +27,15 @@ COMPARED_METRICS = (
     "Brier score",
 )
 METRICS_IN_PERCENTAGE_POINTS = ("ROC AUC", "balanced accuracy", "TPR", "FPR", "average precision")
-"""Metrics whose differences are told in percentage points."""
+"""Metrics whose differences are given in percentage points."""
 
 
 @dataclass(frozen=True)
 class DetectorResult:
-    """One detector on the images: the one that is judged, a baseline of it, or a rival.
+    """Scores and metrics of the validated detector, of a baseline, or of the one of --against.
 
     Attributes:
-        delong: DeLong's interval of the ROC AUC; None where images share groups.
+        delong: DeLong's interval of the ROC AUC; None if images share groups.
     """
 
     name: str
@@ -44,14 +44,14 @@ class DetectorResult:
     delong: Estimate | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MetricDifference:
-    """One metric of one detector minus the same of another, on the same images.
+    """A metric of detector `one` minus that of detector `other`.
 
     Attributes:
-        by: the difference with its paired 95% interval; a point where both say the same of every
-            image.
-        sentence: the same in words.
+        by: the difference with its paired 95% interval; a point if both give every image the same
+            score.
+        sentence: the difference in words.
     """
 
     metric: str
@@ -61,15 +61,15 @@ class MetricDifference:
     sentence: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DetectorComparison:
-    """Detector `one` against detector `other`.
+    """Detector `one` compared with detector `other`.
 
     Attributes:
-        differences: one for each metric that both have.
-        changed: images that only `one`, and that only `other`, judged right.
-        mcnemar, delong: two-sided p-values; None where images share groups, which both tests
-            forbid, and where DeLong's has no variance to go by.
+        differences: one for each metric that the images can give.
+        changed: numbers of images that only `one`, and only `other`, classified correctly.
+        mcnemar, delong: two-sided p-values; None if images share groups, which both tests forbid,
+            or if DeLong's test has no variance.
     """
 
     one: str
@@ -87,30 +87,38 @@ def compare_detectors(
     replicates: int = BOOTSTRAP_REPLICATES,
     seed: int = 0,
 ) -> DetectorComparison:
-    """Compares two detectors on the same images, in the same order; groups are drawn once for both.
+    """Compare two detectors on the same images, in the same order, with the same resampled groups.
 
     Args:
-        names: of the two, for the sentences.
+        names: names of the two, for the sentences.
     """
-    rows = []
-    for name, by in estimate_paired_differences(
-        one, other, COMPARED_METRICS, replicates, seed
-    ).items():
-        values = [
-            float(METRICS[name].compute(WeightedImages(each, np.ones((1, len(each.labels)))))[0])
-            for each in (one, other)
-        ]
-        rows.append(MetricDifference(name, *values, by, _describe_difference(name, names, by)))
+    differences = [
+        MetricDifference(
+            metric=metric,
+            one=_compute_unweighted(metric, one),
+            other=_compute_unweighted(metric, other),
+            by=difference,
+            sentence=_describe_difference(metric, names, difference),
+        )
+        for metric, difference in estimate_paired_differences(
+            one, other, COMPARED_METRICS, replicates, seed
+        ).items()
+    ]
     changed = int(np.sum(one.correct & ~other.correct)), int(np.sum(~one.correct & other.correct))
-    alone = one.independent
-    both = len(set(one.labels.tolist())) == 2
+    has_both_classes = len(set(one.labels.tolist())) == 2
     return DetectorComparison(
-        *names,
-        rows,
-        changed,
-        compute_mcnemar_p(*changed) if alone else None,
-        compute_delong_p(one, other) if alone and both else None,
+        one=names[0],
+        other=names[1],
+        differences=differences,
+        changed=changed,
+        mcnemar=compute_mcnemar_p(*changed) if one.independent else None,
+        delong=compute_delong_p(one, other) if one.independent and has_both_classes else None,
     )
+
+
+def _compute_unweighted(metric: str, scored: ScoredImages) -> float:
+    weights = np.ones((1, len(scored.labels)))
+    return float(METRICS[metric].compute(WeightedImages(scored, weights))[0])
 
 
 def estimate_paired_differences(
@@ -120,57 +128,58 @@ def estimate_paired_differences(
     replicates: int = BOOTSTRAP_REPLICATES,
     seed: int = 0,
 ) -> dict[str, Estimate]:
-    """Each metric of one less that of the other, for those that these images can give; both see the
-    same resampled groups."""
+    """Estimate each metric of `one` minus that of `other`, if the images have the classes that it
+    needs; both see the same resampled groups."""
     usable = [name for name in metrics if set(METRICS[name].classes) <= set(one.labels.tolist())]
-    drawn: dict[str, list[np.ndarray]] = {name: [] for name in usable}
-    plain = {}
+    resampled: dict[str, list[np.ndarray]] = {name: [] for name in usable}
+    unweighted = {}
     for weights in itertools.chain(
         [np.ones((1, len(one.labels)))], resample_groups(one, replicates, seed)
     ):
         samples = WeightedImages(one, weights), WeightedImages(other, weights)
         for name in usable:
             first, second = (METRICS[name].compute(sample) for sample in samples)
-            if name in plain:
-                drawn[name].append(first - second)
+            if name in unweighted:
+                resampled[name].append(first - second)
             else:
-                plain[name] = float(first[0] - second[0])
-    return {name: _estimate_difference(plain[name], np.concatenate(drawn[name])) for name in usable}
+                unweighted[name] = float(first[0] - second[0])
+    return {
+        name: _estimate_difference(unweighted[name], np.concatenate(resampled[name]))
+        for name in usable
+    }
 
 
-def _estimate_difference(value: float, drawn: np.ndarray) -> Estimate:
-    same = value == 0 and np.all(drawn == 0)
-    return (
-        Estimate(value, 0.0, 0.0) if same else Estimate(value, *compute_percentile_interval(drawn))
-    )
+def _estimate_difference(value: float, resampled: np.ndarray) -> Estimate:
+    if value == 0 and np.all(resampled == 0):
+        return Estimate(value, 0.0, 0.0)
+    return Estimate(value, *compute_percentile_interval(resampled))
 
 
-def _describe_difference(metric: str, names: tuple[str, str], by: Estimate) -> str:
-    if by.low == by.high == 0:
+def _describe_difference(metric: str, names: tuple[str, str], difference: Estimate) -> str:
+    if difference.low == difference.high == 0:
         return f"{metric}: {names[0]} and {names[1]} do not differ at all."
     scale, unit, digits = (
         (100, " points", 1) if metric in METRICS_IN_PERCENTAGE_POINTS else (1, "", 3)
     )
-    gain = by if METRICS[metric].higher_is_better else _negate_estimate(by)
+    gain = difference if METRICS[metric].higher_is_better else _negate_estimate(difference)
     word, size = ("better", gain) if gain.value >= 0 else ("worse", _negate_estimate(gain))
     value, low, high = (
         f"{scale * number:.{digits}f}" for number in (size.value, size.low, size.high)
     )
-    found = f"{metric}: {names[0]} is {word} than {names[1]} by {value}{unit}"
-    if not by.known:
-        return f"{found} on these images, which are too few for an interval."
-    return (
-        f"{found}, 95% interval {low} to {high}{'; this may be chance' if size.low <= 0 else ''}."
-    )
+    statement = f"{metric}: {names[0]} is {word} than {names[1]} by {value}{unit}"
+    if not difference.known:
+        return f"{statement} on these images, which are too few for an interval."
+    doubt = "; this may be chance" if size.low <= 0 else ""
+    return f"{statement}, 95% interval {low} to {high}{doubt}."
 
 
-def _negate_estimate(by: Estimate) -> Estimate:
-    return Estimate(-by.value, -by.high, -by.low)
+def _negate_estimate(estimate: Estimate) -> Estimate:
+    return Estimate(-estimate.value, -estimate.high, -estimate.low)
 
 
 def compute_mcnemar_p(only_one: int, only_other: int) -> float:
-    """Exact two-sided p-value of McNemar's test: whether errors are spread evenly over the images
-    on which two differ."""
+    """Return the exact two-sided p-value of McNemar's test: are errors spread evenly over the
+    images on which two detectors differ?"""
     import scipy.stats
 
     total = only_one + only_other
@@ -178,10 +187,9 @@ def compute_mcnemar_p(only_one: int, only_other: int) -> float:
 
 
 def compute_delong_interval(scored: ScoredImages) -> Estimate:
-    """The ROC AUC with DeLong's normal interval (DeLong et al. 1988), which knows nothing of an
-    area of exactly 0 or 1.
+    """Return the ROC AUC with DeLong's normal interval (DeLong et al. 1988).
 
-    No interval there; all NaN with fewer than two images in a class.
+    An area of exactly 0 or 1 has no interval; all is NaN with fewer than two images in a class.
     """
     import scipy.stats
 
@@ -190,15 +198,15 @@ def compute_delong_interval(scored: ScoredImages) -> Estimate:
         return Estimate(np.nan, np.nan, np.nan)
     if not covariance[0, 0] > 0:
         return Estimate(float(areas[0]), np.nan, np.nan)
-    reach = scipy.stats.norm.ppf((1 + CONFIDENCE_LEVEL) / 2) * np.sqrt(covariance[0, 0])
+    margin = scipy.stats.norm.ppf((1 + CONFIDENCE_LEVEL) / 2) * np.sqrt(covariance[0, 0])
     return Estimate(
-        float(areas[0]), float(max(0, areas[0] - reach)), float(min(1, areas[0] + reach))
+        float(areas[0]), float(max(0, areas[0] - margin)), float(min(1, areas[0] + margin))
     )
 
 
 def compute_delong_p(one: ScoredImages, other: ScoredImages) -> float | None:
-    """Two-sided p-value of DeLong's test for two correlated ROC AUCs; None where there is no
-    variance to go by."""
+    """Return the two-sided p-value of DeLong's test of two correlated ROC AUCs; None without
+    variance."""
     import scipy.stats
 
     areas, covariance = _compute_auc_covariance([one, other])
@@ -208,19 +216,21 @@ def compute_delong_p(one: ScoredImages, other: ScoredImages) -> float | None:
     return float(2 * scipy.stats.norm.sf(abs(areas[0] - areas[1]) / np.sqrt(variance)))
 
 
-def _compute_auc_covariance(scored: Sequence[ScoredImages]) -> tuple[np.ndarray, np.ndarray]:
-    """AUCs and their covariance from the placements of each class's scores among the other's (Sun
+def _compute_auc_covariance(detectors: Sequence[ScoredImages]) -> tuple[np.ndarray, np.ndarray]:
+    """Compute AUCs and their covariance from the ranks of each class's scores in the other (Sun
     and Xu 2014)."""
     from scipy.stats import rankdata
 
-    generated = scored[0].labels == 1
+    generated = detectors[0].labels == 1
     counts = int(generated.sum()), int((~generated).sum())
     if min(counts) < 2:
-        return np.full(len(scored), np.nan), np.full((len(scored), len(scored)), np.nan)
+        n = len(detectors)
+        return np.full(n, np.nan), np.full((n, n), np.nan)
     above, below = [], []
-    for each in scored:
-        ranks = rankdata(each.probabilities)
-        above.append((ranks[generated] - rankdata(each.probabilities[generated])) / counts[1])
-        below.append(1 - (ranks[~generated] - rankdata(each.probabilities[~generated])) / counts[0])
+    for scored in detectors:
+        scores = scored.probabilities
+        ranks = rankdata(scores)
+        above.append((ranks[generated] - rankdata(scores[generated])) / counts[1])
+        below.append(1 - (ranks[~generated] - rankdata(scores[~generated])) / counts[0])
     covariance = np.atleast_2d(np.cov(above)) / counts[0] + np.atleast_2d(np.cov(below)) / counts[1]
     return np.mean(above, axis=1), covariance

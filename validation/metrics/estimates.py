@@ -1,5 +1,4 @@
-"""Estimate: a value with its 95% interval. estimate_metrics() computes one for each metric from a
-bootstrap over groups."""
+"""Estimate metrics with 95% intervals from a bootstrap over groups."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,9 +22,9 @@ from validation.metrics.scored_images import ScoredImages, WeightedImages
 class Estimate:
     """A value with its 95% interval.
 
-    All are NaN where the images cannot give the value (one class only, or too few photographs); the
-    interval alone is NaN where every bootstrap sample agrees and no exact interval is known, as of
-    the F1 score of a detector that made no error.
+    All are NaN if the images cannot give the value (one class only, or too few photographs). The
+    interval alone is NaN if all bootstrap samples agree and there is no exact interval, as for the
+    F1 score of a detector that made no error.
     """
 
     value: float
@@ -53,8 +52,8 @@ def estimate_metrics(
 ) -> dict[str, Estimate]:
     """Compute metrics with percentile intervals over groups resampled within each class.
 
-    Where few groups or few errors make the bootstrap interval too narrow, a better one widens it:
-    the exact one of a proportion, Newcombe's of an AUC, both with one observation per group.
+    With few groups or few errors the bootstrap interval is too narrow, so it is widened: to the
+    exact one of a proportion or Newcombe's of an AUC, both with one observation per group.
     """
     groups = [len(np.unique(scored.groups[scored.labels == label])) for label in (0, 1)]
     rows = [METRICS[name] for name in names]
@@ -87,7 +86,9 @@ def _compute_small_sample_interval(
 ) -> tuple[float, float] | None:
     """Return the exact interval of a proportion, Newcombe's of an AUC, or None."""
     if row.is_proportion:
-        return compute_exact_interval(value, sum(groups[each] for each in row.classes), confidence)
+        return compute_exact_interval(
+            value, sum(groups[label] for label in row.classes), confidence
+        )
     if row.name == "ROC AUC" and np.ptp(scored.probabilities) > 0:
         return compute_auc_score_interval(value, *groups, confidence)
     return None

@@ -1,5 +1,4 @@
-"""Reliability bins of predicted probabilities, and the calibration error that chance alone would
-give."""
+"""Reliability bins of probabilities, and the calibration error that chance alone gives."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,29 +12,27 @@ RELIABILITY_BINS = 15
 
 
 def assign_reliability_bins(probabilities: np.ndarray) -> np.ndarray:
-    """The number of the reliability bin of each probability, BINS equal ones; 1.0 is in the
-    last."""
+    """Return the bin number of each probability; bins have equal width, and 1.0 is in the last."""
     return np.minimum((probabilities * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
 
 
 def compute_chance_calibration_error(
     scored: ScoredImages, draws: int = 500, seed: int = 0
 ) -> float:
-    """The ECE that a perfectly calibrated detector with these probabilities stays under in 95% of
-    all sets of labels."""
+    """Return the ECE below which a perfectly calibrated detector with these probabilities stays
+    in 95% of all draws of the labels."""
     generator = np.random.default_rng(seed)
     member = np.arange(RELIABILITY_BINS) == assign_reliability_bins(scored.probabilities)[:, None]
-    found = []
-    for _ in range(draws):  # one at a time: all of them are gigabytes for 100,000 images
+    errors = []
+    for _ in range(draws):  # one at a time: all would need gigabytes for 100,000 images
         labels = generator.random(len(scored.labels)) < scored.probabilities
-        found.append(np.abs((labels - scored.probabilities) @ member).sum() / len(scored.labels))
-    return float(np.quantile(found, CONFIDENCE_LEVEL))
+        errors.append(np.abs((labels - scored.probabilities) @ member).sum() / len(scored.labels))
+    return float(np.quantile(errors, CONFIDENCE_LEVEL))
 
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """One reliability bin: images in it, their mean probability, and the share of them that is
-    generated."""
+    """Number of images in a bin, their mean probability, and the share that is generated."""
 
     images: int
     probability: float
@@ -43,10 +40,10 @@ class ReliabilityBin:
 
 
 def compute_reliability_bins(scored: ScoredImages) -> Iterator[ReliabilityBin]:
-    """The bins of the expected calibration error that hold images."""
-    where = assign_reliability_bins(scored.probabilities)
+    """Yield the bins of the expected calibration error that are not empty."""
+    bins = assign_reliability_bins(scored.probabilities)
     for number in range(RELIABILITY_BINS):
-        inside = where == number
+        inside = bins == number
         if inside.any():
             yield ReliabilityBin(
                 int(inside.sum()),

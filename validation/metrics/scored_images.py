@@ -1,7 +1,6 @@
-"""Scores of labelled images, counted under many weightings at once.
+"""Scores of labelled images, and their weighted counts.
 
-A bootstrap replicate is nothing but a weight for every image, so every metric is computed for
-(replicates, images) weights.
+A bootstrap replicate is a weight for every image, so metrics take weights (replicates, images).
 """
 
 import functools
@@ -22,8 +21,7 @@ class ScoredImages:
         probabilities: of *generated*, shape (images,).
         labels: 1 for generated, 0 for real, shape (images,).
         groups: images that share a number are not independent, shape (images,).
-        threshold: probability from which on an image counts as generated; chosen before these
-            images were seen.
+        threshold: lowest probability that counts as generated; chosen without these images.
     """
 
     probabilities: np.ndarray
@@ -54,24 +52,24 @@ class ScoredImages:
 
     @property
     def confusion_counts(self) -> dict[str, int]:
-        """Counts at the threshold, by label and call."""
-        called, generated = self.predicted_generated, self.labels == 1
+        """Counts at the threshold, by label and prediction."""
+        predicted, generated = self.predicted_generated, self.labels == 1
         return {
-            "real called real": int(np.sum(~generated & ~called)),
-            "real called generated": int(np.sum(~generated & called)),
-            "generated called real": int(np.sum(generated & ~called)),
-            "generated called generated": int(np.sum(generated & called)),
+            "real called real": int(np.sum(~generated & ~predicted)),
+            "real called generated": int(np.sum(~generated & predicted)),
+            "generated called real": int(np.sum(generated & ~predicted)),
+            "generated called generated": int(np.sum(generated & predicted)),
         }
 
-    def select(self, where: np.ndarray) -> "ScoredImages":
-        """Only the images of a mask or an index."""
+    def select(self, index: np.ndarray) -> "ScoredImages":
+        """Return only the images of an index or a mask."""
         return ScoredImages(
-            self.probabilities[where], self.labels[where], self.groups[where], self.threshold
+            self.probabilities[index], self.labels[index], self.groups[index], self.threshold
         )
 
 
 class WeightedImages:
-    """Weighted counts of judged images; whatever several metrics need is computed once.
+    """Weighted counts of scored images; each is computed once for all metrics.
 
     Args:
         weights: one row for each replicate, shape (replicates, images).
@@ -82,8 +80,8 @@ class WeightedImages:
         self.generated = scored.labels == 1
 
     def weighted_sum(self, values: np.ndarray) -> np.ndarray:
-        """Weighted sum over the images; (replicates,) of values (images,), (replicates, k) of
-        (images, k)."""
+        """Return the weighted sum over the images: (replicates,) from values (images,),
+        (replicates, k) from (images, k)."""
         return self.weights @ values.astype(np.float64)
 
     @functools.cached_property
@@ -93,36 +91,36 @@ class WeightedImages:
     @functools.cached_property
     def confusion(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """True positives, false positives, false negatives, true negatives at the threshold."""
-        called = self.scored.predicted_generated
+        predicted, generated = self.scored.predicted_generated, self.generated
         cells = np.stack(
-            [called & self.generated, called & ~self.generated, ~called & self.generated], axis=1
+            [predicted & generated, predicted & ~generated, ~predicted & generated], axis=1
         )
         tp, fp, fn = self.weighted_sum(cells).T
         return tp, fp, fn, np.maximum(self.total_weight - tp - fp - fn, 0)
 
     @functools.cached_property
     def cumulative_counts(self) -> tuple[np.ndarray, np.ndarray]:
-        """True and false positives at every distinct score, from the highest down, after a column
-        of 0."""
+        """True and false positives (replicates, scores + 1) down to every distinct score, from the
+        highest on, after a column of 0."""
         order = np.argsort(-self.scored.probabilities, kind="stable")
         scores = self.scored.probabilities[order]
         ends = np.flatnonzero(np.r_[np.diff(scores) != 0, True])
-        ordered = self.weights[:, order]
-        none = np.zeros((len(ordered), 1))
-        found = [
-            np.cumsum(ordered * mask, axis=1)[:, ends]
+        weights = self.weights[:, order]
+        zeros = np.zeros((len(weights), 1))
+        true_positives, false_positives = (
+            np.cumsum(weights * mask, axis=1)[:, ends]
             for mask in (self.generated[order], ~self.generated[order])
-        ]
-        return np.hstack([none, found[0]]), np.hstack([none, found[1]])
+        )
+        return np.hstack([zeros, true_positives]), np.hstack([zeros, false_positives])
 
     @functools.cached_property
     def rates(self) -> tuple[np.ndarray, np.ndarray]:
-        """True- and false-positive rate at every point of `curve`."""
+        """True- and false-positive rate at every point of `cumulative_counts`."""
         tp, fp = self.cumulative_counts
         return divide_or_nan(tp, tp[:, -1:]), divide_or_nan(fp, fp[:, -1:])
 
 
 def divide_or_nan(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """part / whole, NaN where whole is 0."""
+    """Return part / whole, NaN where whole is 0."""
     part, whole = np.broadcast_arrays(part, whole)
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
