@@ -26,7 +26,7 @@ class LoadedPipeline:
 
 
 class PipelineCache:
-    """Keeps the pipeline that was loaded last; only one, because two may not fit into memory."""
+    """A cache of the pipeline loaded last; only one, because two may not fit into memory."""
 
     def __init__(self) -> None:
         self._pipelines: dict[object, LoadedPipeline] = {}

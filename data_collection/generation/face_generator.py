@@ -24,9 +24,9 @@ class GeneratorInput:
 
 
 class FaceGenerator(Protocol):
-    """Generates faces with one model and one set of settings.
+    """A generator of faces with one model and one set of settings.
 
-    Creating one is cheap: models are loaded at the first image, and kept.
+    Creating one is cheap: models are loaded at the first image, and cached.
     """
 
     def check(self) -> None:
@@ -42,7 +42,7 @@ class FaceGenerator(Protocol):
 
     @property
     def environment(self) -> Mapping[str, object]:
-        """Return what `drawn_with` records beside the settings: revision, dtype, device, versions.
+        """Return the part of `drawn_with` beside the settings: revision, dtype, device, versions.
 
         Loads the model if it is not loaded yet.
         """

@@ -33,7 +33,7 @@ OPENAI_IMAGES_ALTERNATIVE = "--generated stable-diffusion:COUNT"
 
 @dataclass(frozen=True)
 class OpenAIImageGenerator:
-    """The FaceGenerator that asks an image model of the OpenAI API; it takes no seed."""
+    """The FaceGenerator that calls an image model of the OpenAI API; it takes no seed."""
 
     model: str
 

@@ -1,4 +1,4 @@
-"""A toy model with a safety checker, an empty cache of the hub's client, and a server of S3."""
+"""A toy model with a safety checker, an empty cache of the hub's client, and an S3 server."""
 
 import urllib.request
 
@@ -16,20 +16,19 @@ def checked(tmp_path_factory):
 
 @pytest.fixture
 def empty_cache(tmp_path, monkeypatch):
-    """A cache of the hub's client that holds nothing; returns a function that says where the hub
-    is."""
+    """Empty the cache of the hub's client; return a function that sets the hub's address."""
     import huggingface_hub
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     pipeline_cache.PIPELINE_CACHE.clear()
 
-    def at(url: str) -> None:
+    def set_hub(url: str) -> None:
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
         template = url + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", url)
 
-    return at
+    return set_hub
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +43,7 @@ def server():
 
 @pytest.fixture
 def store(server, monkeypatch, tmp_path):
-    """An empty bucket named `photos`; the client finds the server and its keys in the environment,
-    as people set them."""
+    """An empty bucket named `photos`; server and keys are set in the environment."""
     import boto3
 
     for name in (

@@ -1,4 +1,4 @@
-"""Services and models that are slow, hostile or not there; what is written to them and what they answer."""
+"""Services and models that are hostile, damaged or missing: each fault ends in a sentence."""
 
 import random
 import shutil
@@ -45,12 +45,12 @@ def test_a_word_without_end_is_no_prompt(tmp_path, service, style):
 def test_a_line_without_end_is_named_by_its_number(tmp_path):
     path = tmp_path / "mine.txt"
     path.write_text("a nun\n\n" + "a" * 1001 + "\n" + "b" * 1000)
-    asking = PromptSettings(prompts=f"file:{path}", prompt_count=2)
+    settings = PromptSettings(prompts=f"file:{path}", prompt_count=2)
     assert f"Line 3 of {path} has 1001 characters; shorten it to 1000" in str(
-        catch_refusal(tmp_path, asking)
+        catch_refusal(tmp_path, settings)
     )
     path.write_text("a nun\n" + "b" * 1000)
-    assert len(prompts.ensure_prompts(tmp_path, asking, 0)) == 2
+    assert len(prompts.ensure_prompts(tmp_path, settings, 0)) == 2
 
 
 # A prompt is text and nothing else
@@ -58,7 +58,7 @@ def test_a_line_without_end_is_named_by_its_number(tmp_path):
 
 @pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.slow)])
 def test_no_prompt_becomes_a_path_a_line_or_a_format(tmp_path, service, model, count):
-    """Whatever the service writes is one line of text, and files are called by seeds."""
+    """A prompt is one line of text whatever the service writes; seeds name the files."""
     hostile = [
         "{number} ../../x",
         "{0.__class__.__init__.__globals__}",
@@ -90,9 +90,9 @@ def test_no_prompt_becomes_a_path_a_line_or_a_format(tmp_path, service, model, c
             request,
             settings=replace(request.settings, prompt_settings=PromptSettings(prompt_count=1)),
         )
-        found = STABLE_DIFFUSION.list_candidates(request)
-        assert [face.file for face in found] == ["00000007.png", "00000008.png"]
-        assert len({face.prompt for face in found}) == 1 and found[0].prompt.isprintable()
+        faces = STABLE_DIFFUSION.list_candidates(request)
+        assert [face.file for face in faces] == ["00000007.png", "00000008.png"]
+        assert len({face.prompt for face in faces}) == 1 and faces[0].prompt.isprintable()
         (line,) = prompt_file.prompts_path(request.settings.folder).read_text().splitlines()
         assert [
             path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
@@ -107,10 +107,12 @@ def test_no_prompt_becomes_a_path_a_line_or_a_format(tmp_path, service, model, c
 def test_without_a_key_a_command_ends_before_the_model_is_looked_into(tmp_path, model):
     (tmp_path / "photos").mkdir()
     words = ["--real", "folder:photos", "--generated", "stable-diffusion:5", "--model", model]
-    program = "import sys, atexit; atexit.register(lambda: print(*sys.modules, file=open('modules', 'w'))); import runpy\n"
-    (tmp_path / "watched.py").write_text(
-        program + "runpy.run_module('data_collection', run_name='__main__')\n"
+    program = (
+        "import sys, atexit, runpy\n"
+        "atexit.register(lambda: print(*sys.modules, file=open('modules', 'w')))\n"
+        "runpy.run_module('data_collection', run_name='__main__')\n"
     )
+    (tmp_path / "watched.py").write_text(program)
     done = run_command("watched", *words, cwd=tmp_path, OPENAI_API_KEY="", PYTHONSAFEPATH="")
     assert done.returncode == console.EXIT_USAGE, done.stderr
     assert (
@@ -150,7 +152,7 @@ def test_an_offline_hub_without_the_model_is_told_with_a_way_out(tmp_path):
 
 
 class Hostile:
-    """Unpickled, it writes a file."""
+    """A class that creates a file when it is unpickled."""
 
     def __init__(self, canary: Path):
         self.canary = canary
@@ -166,28 +168,28 @@ def test_a_pickle_that_runs_code_is_refused_and_runs_none(tmp_path, model, part)
     broken, canary = shutil.copytree(model, tmp_path / "broken"), tmp_path / "canary"
     (broken / part / f"{WEIGHT_STEMS[part]}.safetensors").unlink()
     torch.save({"x": Hostile(canary)}, broken / part / OLD_WEIGHT_NAMES[WEIGHT_STEMS[part]])
-    _refused(tmp_path, broken)
+    _catch_damaged_model(tmp_path, broken)
     assert not canary.exists()
 
 
 def test_damage_to_any_part_of_a_model_is_a_sentence(tmp_path, model):
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    draw = random.Random(seed)
+    generator = random.Random(seed)
     parts = ["unet", "vae", "text_encoder"]
     for number in range(10):
         broken = shutil.copytree(model, tmp_path / str(number))
         path = broken / parts[number % 3] / f"{WEIGHT_STEMS[parts[number % 3]]}.safetensors"
         data = bytearray(path.read_bytes())
         if number % 2:
-            del data[draw.randrange(len(data)) :]
+            del data[generator.randrange(len(data)) :]
         else:
-            data[draw.randrange(8)] ^= draw.randrange(1, 256)
+            data[generator.randrange(8)] ^= generator.randrange(1, 256)
         path.write_bytes(data)
-        _refused(tmp_path / f"of {number}", broken)
+        _catch_damaged_model(tmp_path / f"of {number}", broken)
 
 
-def _refused(folder: Path, model: Path) -> None:
+def _catch_damaged_model(folder: Path, model: Path) -> None:
     pipeline_cache.PIPELINE_CACHE.clear()
     with pytest.raises(
         console.PlainError, match="Cannot load .* A file is damaged or of another kind"
@@ -196,7 +198,7 @@ def _refused(folder: Path, model: Path) -> None:
     assert caught.value.exit_code == console.EXIT_BAD_MODEL and "\n" not in str(caught.value)
 
 
-# Pictures that are no numbers
+# Images with NaN
 
 
 def test_a_model_that_gives_no_numbers_gives_a_single_colour(tmp_path):
@@ -208,7 +210,7 @@ def test_a_model_that_gives_no_numbers_gives_a_single_colour(tmp_path):
     weights = load_file(path)
     weights["conv_out.bias"] = torch.full_like(weights["conv_out.bias"], torch.nan)
     save_file(weights, path, {"format": "pt"})
-    made = [
+    images = [
         decode.decode_face(data) for _, data in generate_faces(make_request(tmp_path, broken, 2))
     ]
-    assert len(made) == 2 and all(map(quality.is_single_colour, made))
+    assert len(images) == 2 and all(map(quality.is_single_colour, images))

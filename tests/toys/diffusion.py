@@ -1,4 +1,4 @@
-"""A Stable Diffusion pipeline of random weights, half a megabyte on disk, what it draws, and a hub that serves it."""
+"""A Stable Diffusion pipeline of random weights, half a megabyte on disk, and its images."""
 
 import io
 import json
@@ -31,7 +31,7 @@ GENERATION_MARKS = [
     # Raised inside diffusers' schedulers by numpy 2.
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
-"""Marks of modules whose tests draw."""
+"""Marks of modules whose tests generate images."""
 
 
 def make_request(
@@ -47,8 +47,8 @@ def make_request(
 
 
 def generate_faces(request: SourceRequest) -> list:
-    found = STABLE_DIFFUSION.list_candidates(request)
-    return list(found[0].load_many(found))
+    faces = STABLE_DIFFUSION.list_candidates(request)
+    return list(faces[0].load_many(faces))
 
 
 def decode_pixels(data: bytes) -> np.ndarray:
@@ -56,7 +56,7 @@ def decode_pixels(data: bytes) -> np.ndarray:
 
 
 def save_pipeline(folder: Path, flagged: str = "") -> Path:
-    """Saves a pipeline; with `flagged`, one with a safety checker that flags "none" or "all" of its pictures."""
+    """Save a pipeline; with `flagged`, its safety checker flags "none" or "all" of the images."""
     import torch
     from diffusers import PNDMScheduler, StableDiffusionPipeline
 
@@ -83,7 +83,7 @@ def save_pipeline(folder: Path, flagged: str = "") -> Path:
 
 
 def _build_text_encoder(folder: Path):
-    """A tokenizer that spells every word, and its encoder."""
+    """Build a tokenizer that spells every word, and its encoder."""
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
     letters = [
@@ -130,11 +130,11 @@ def _build_unet():
 
 
 def _build_autoencoder():
-    """Shrinks by eight as the real ones do; its last layer is louder than chance makes it, so that pictures have contrast."""
+    """Build one that downsamples by eight; a scaled last layer gives its images contrast."""
     import torch
     from diffusers import AutoencoderKL
 
-    made = AutoencoderKL(
+    autoencoder = AutoencoderKL(
         block_out_channels=(8, 8, 8, 8),
         norm_num_groups=4,
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -142,12 +142,12 @@ def _build_autoencoder():
         sample_size=GENERATED_SIDE_PX,
     )
     with torch.no_grad():
-        made.decoder.conv_out.weight *= 4
-    return made
+        autoencoder.decoder.conv_out.weight *= 4
+    return autoencoder
 
 
 def _build_safety_checker(flagged: str):
-    """A real checker: a picture is flagged if its cosine with a concept exceeds the concept's threshold."""
+    """Build a real checker: it flags images whose cosine with a concept exceeds a threshold."""
     import torch
     from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
     from transformers import CLIPConfig, CLIPImageProcessor
@@ -172,7 +172,7 @@ def _build_safety_checker(flagged: str):
 
 
 def convert_to_old_layout(folder: Path) -> None:
-    """Turns a saved pipeline into the layout of 2022: pickled weights."""
+    """Convert a saved pipeline to the layout of 2022: pickled weights."""
     import torch
     from safetensors.torch import load_file
 

@@ -21,8 +21,11 @@ REFUSAL_HEADERS = {
 def serve_hub(
     models: dict[str, Path], refuse: Callable[[str], int | None] = lambda path: None
 ) -> Iterator[str]:
-    """Serves folders as models of a hub; yields its address. `refuse` may answer a path with a
-    status of its own."""
+    """Serve folders as models of a hub; yield its address.
+
+    Args:
+        refuse: returns an HTTP status for a path, or None to serve it.
+    """
 
     class Hub(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -1,5 +1,4 @@
-"""A server on this machine that speaks like the OpenAI API and commits the faults that a test has
-written down for it."""
+"""A local server with the interface of the OpenAI API, and with the faults that a test scripts."""
 
 import base64
 import contextlib
@@ -30,9 +29,13 @@ JSON_HEADERS = {"content-type": "application/json"}
 
 @dataclass(frozen=True)
 class ScriptedReply:
-    """One answer: `cut` promises more bytes than it sends, `delay` is in seconds before anything is
-    sent; of `drip` bytes of the answer, its headers included, each comes by itself, DRIP seconds
-    after the one before."""
+    """One reply.
+
+    Attributes:
+        delay: seconds before anything is sent.
+        cut: announce more bytes than are sent.
+        drip: the bytes (headers included) that are sent singly, DRIP_INTERVAL_S apart.
+    """
 
     body: bytes | str | dict
     status: int = 200
@@ -55,7 +58,7 @@ class ReceivedRequest:
 
     @property
     def fields(self) -> dict[str, bytes]:
-        """Of a multipart form."""
+        """Return the fields of a multipart form."""
         message = email.message_from_bytes(
             b"Content-Type: " + self.headers["content-type"].encode() + b"\r\n\r\n" + self.raw
         )
@@ -67,17 +70,16 @@ class ReceivedRequest:
 
 @dataclass
 class FakeService:
-    """What the server has received, and the replies that it still has to give before it answers as
-    it should."""
+    """The requests that the server received, and the replies to give before it works properly."""
 
     url: str
     script: list[ScriptedReply] = field(default_factory=list)
     received: list[ReceivedRequest] = field(default_factory=list)
-    written: int = 0
-    drawn: int = 0
+    n_prompts: int = 0
+    n_images: int = 0
 
-    def asked_for(self) -> list[str]:
-        return [one.path for one in self.received]
+    def list_paths(self) -> list[str]:
+        return [request.path for request in self.received]
 
     def answer(self, received: ReceivedRequest) -> ScriptedReply:
         self.received.append(received)
@@ -86,15 +88,15 @@ class FakeService:
         return self.image() if "/images/" in received.path else self.prompts(10)
 
     def prompts(self, count: int) -> ScriptedReply:
-        """So many prompts that no other answer has held."""
-        start, self.written = self.written, self.written + count
+        """Return `count` prompts that no earlier reply contained."""
+        start, self.n_prompts = self.n_prompts, self.n_prompts + count
         return make_faces_reply(
             *(f"a photo of the face of number {number}" for number in range(start, start + count))
         )
 
     def image(self, **more: object) -> ScriptedReply:
-        self.drawn += 1
-        data = base64.b64encode(encode_image(make_image(self.drawn))).decode()
+        self.n_images += 1
+        data = base64.b64encode(encode_image(make_image(self.n_images))).decode()
         return ScriptedReply({"created": 0, "data": [{"b64_json": data}], **more})
 
 
@@ -116,19 +118,19 @@ def make_chat_reply(
 def make_error_reply(
     status: int, code: str | None = None, message: str = "no", **headers: str
 ) -> ScriptedReply:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    dashed = {name.replace("_", "-"): value for name, value in headers.items()}
     return ScriptedReply(
         {"error": {"message": message, "type": "t", "code": code}},
         status,
-        {**JSON_HEADERS, **named},
+        {**JSON_HEADERS, **dashed},
     )
 
 
 def send_dripping(write: Callable[[bytes], object], data: bytes, drip: range) -> None:
     write(data[: drip.start])
-    for place in drip:
+    for index in drip:
         time.sleep(DRIP_INTERVAL_S)
-        write(data[place : place + 1])
+        write(data[index : index + 1])
     write(data[drip.stop :])
 
 

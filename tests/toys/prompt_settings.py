@@ -1,4 +1,4 @@
-"""Prompts asked for in few words, and what stops their writing."""
+"""Settings of prompt writers, and the error that stops one."""
 
 import pytest
 

@@ -85,9 +85,9 @@ def test_faces_take_the_prompts_in_turn_and_nothing_is_generated_before_it_is_lo
 def test_a_second_listing_is_the_same_and_sends_nothing(request_for, service):
     gpt = PromptSettings(prompt_count=3)
     first = OPENAI_IMAGES.list_candidates(request_for("4", prompt_settings=gpt))
-    assert service.asked_for() == ["/v1/chat/completions"]
+    assert service.list_paths() == ["/v1/chat/completions"]
     second = OPENAI_IMAGES.list_candidates(request_for("6", prompt_settings=gpt))
-    assert service.asked_for() == ["/v1/chat/completions"]
+    assert service.list_paths() == ["/v1/chat/completions"]
     assert [(face.file, face.prompt) for face in second[:4]] == [
         (face.file, face.prompt) for face in first
     ]
