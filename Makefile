@@ -1,4 +1,4 @@
-# The two commands of the README: `make demo` and `make test`. Each shows the plain commands that it runs.
+# The README's commands, `make demo` and `make test`. Each shows the plain commands that it runs.
 PYTHON ?= python3
 PY = .venv/bin/python
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check
@@ -27,7 +27,7 @@ test-slow: .venv/testing
 benchmark: .venv/running
 	$(PY) -m benchmarks.run
 
-# Every package but torch by its hash; the second line adds torch, in the build that fits the machine.
+# Every package but torch by its hash; then torch, in the build that fits the machine.
 .venv/running: requirements.lock requirements.txt
 	$(PYTHON) -m venv .venv
 	$(PIP) --require-hashes --no-deps -r requirements.lock
