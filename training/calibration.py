@@ -13,7 +13,7 @@ Verdict = Literal["real", "generated", "can't tell"]
 
 @dataclass(frozen=True)
 class Scores:
-    """How well probabilities separate the classes of one split.
+    """Scores of probabilities on one split.
 
     Attributes:
         auc: area under the ROC curve.
@@ -26,7 +26,7 @@ class Scores:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """How a probability becomes a verdict.
+    """The rule from a probability to a verdict.
 
     Attributes:
         temperature: divides the logits inside the detector.

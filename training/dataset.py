@@ -1,4 +1,4 @@
-"""The collected data set as training sees it: without its hold-out."""
+"""Load a collected data set for training, without its hold-out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,15 @@ from data_collection.dataset.manifest import FaceRecord
 from runtime import console
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A collected data set without its hold-out; labels are 1 for generated."""
+    """A collected data set without its hold-out.
+
+    Attributes:
+        image_size: side of the canonical pictures in pixels.
+        records: all rows of the manifest.
+        train, validation: accepted images of these splits.
+    """
 
     folder: Path
     image_size: int
@@ -24,11 +30,12 @@ class Dataset:
 
     @staticmethod
     def encode_labels(records: Sequence[FaceRecord]) -> np.ndarray:
+        """Return 1 for generated and 0 for real, int64 (n,)."""
         return np.array([record.label == "generated" for record in records], dtype=np.int64)
 
 
 def find_dataset_folder(data: Path, named: Path) -> Path:
-    """The data set that a person names by path, or by name inside `data`.
+    """Return the folder of the data set that is named by path, or by name inside `data`.
 
     Raises:
         PlainError: there is none.
@@ -37,39 +44,40 @@ def find_dataset_folder(data: Path, named: Path) -> Path:
         if manifest.manifest_path(folder).is_file():
             return folder
     raise console.PlainError(
-        f"{named} holds no data set; name the folder that manifest.jsonl lies in with --dataset."
+        f"{named} holds no data set. Name the folder of its manifest.jsonl with --dataset."
     )
 
 
 def load_dataset(data: Path, named: Path | None) -> Dataset:
-    """Reads the named data set, or the one collected last.
+    """Load the named data set, or the one collected last.
 
     Raises:
-        PlainError: there is none, it was altered, or a split of it lacks a class.
+        PlainError: there is none, it was altered, or one of its splits lacks a class.
     """
     folder = _find_newest_dataset(data) if named is None else find_dataset_folder(data, named)
     records = manifest.read_manifest(folder)
     splits.check_splits(records, splits.read_splits(folder))
     dataset = Dataset(
-        folder,
-        read_frozen_settings(folder).image_size,
-        records,
-        manifest.select_accepted(records, "train"),
-        manifest.select_accepted(records, "validation"),
+        folder=folder,
+        image_size=read_frozen_settings(folder).image_size,
+        records=records,
+        train=manifest.select_accepted(records, "train"),
+        validation=manifest.select_accepted(records, "validation"),
     )
-    for name, part in (("train", dataset.train), ("validation", dataset.validation)):
-        if {record.label for record in part} != set(manifest.LABELS):
+    for name, split in (("train", dataset.train), ("validation", dataset.validation)):
+        if {record.label for record in split} != set(manifest.LABELS):
             raise console.PlainError(
-                f"The {name} split of {folder} lacks a class; collect more images."
+                f"The {name} split of {folder} lacks a class. Collect more images."
             )
     console.print_message(
-        f"{folder}: {len(dataset.train)} images to train, {len(dataset.validation)} to validate."
+        f"{folder}: {len(dataset.train)} images for training, {len(dataset.validation)} for "
+        "validation."
     )
     return dataset
 
 
 def _find_newest_dataset(data: Path) -> Path:
-    found = [path.parent for path in data.glob("*/manifest.jsonl")]
-    if not found:
-        raise console.PlainError(f"{data} holds no data set; run python -m data_collection first.")
-    return max(found, key=lambda folder: manifest.manifest_path(folder).stat().st_mtime)
+    folders = [path.parent for path in data.glob("*/manifest.jsonl")]
+    if not folders:
+        raise console.PlainError(f"{data} holds no data set. Run python -m data_collection first.")
+    return max(folders, key=lambda folder: manifest.manifest_path(folder).stat().st_mtime)

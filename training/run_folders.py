@@ -13,7 +13,7 @@ SEARCHES_FOLDER = "searches"
 
 @dataclass(frozen=True)
 class RunFolders:
-    """Where one command keeps its searches, TensorBoard runs and saved detectors.
+    """Folders of the searches, TensorBoard runs and saved detectors of one command.
 
     Attributes:
         dataset: folder of the data set.

@@ -54,14 +54,14 @@ def print_seed_spread(
     }
     lowest = min(losses)
     gain = lowest - loss.mean
-    verdict = (
+    comparison = (
         "more than the seed-to-seed spread"
         if gain > loss.deviation
         else "within the seed-to-seed spread or worse"
     )
     console.print_message(
         f"Best baseline, {losses[lowest]}: loss {lowest:.4f}. "
-        f"The final detector's gain is {gain:.4f}, {verdict}."
+        f"The final detector's gain is {gain:.4f}, {comparison}."
     )
     return scores
 

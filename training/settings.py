@@ -1,4 +1,4 @@
-"""TrainingSettings: the options of `python -m training`. The docstrings are the `--help` texts."""
+"""Define TrainingSettings, the options of `python -m training`; docstrings are `--help` texts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ class SearchConfig:
     seed: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
     """Search heads on pretrained bases with KerasTuner and save the best ones as one Keras model.
 
@@ -122,7 +122,7 @@ with a warning."""
 
     @property
     def search_config(self) -> SearchConfig:
-        """The settings that decide the search."""
+        """The settings that determine the search."""
         return SearchConfig(
             tuner=self.tuner,
             trainer=self.trainer,

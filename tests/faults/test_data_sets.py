@@ -354,7 +354,7 @@ def test_pictures_of_one_person_are_warned_of_and_not_trained_on(faces, tmp_path
     (tmp_path / "facts.csv").write_text("\n".join(["file,person", *lines]))
     collect_dataset(settings(faces, facts=(tmp_path / "facts.csv",)))
     assert "split lacks a class" in capsys.readouterr().err
-    with pytest.raises(console.PlainError, match="lacks a class; collect more images"):
+    with pytest.raises(console.PlainError, match=r"lacks a class\. Collect more images"):
         dataset.load_dataset(tmp_path, Path("faces-of-toys"))
 
 

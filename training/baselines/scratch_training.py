@@ -209,7 +209,7 @@ def _resize_arrays(pixels: np.ndarray, side: int) -> np.ndarray:
     return resized
 
 
-def _make_first_epoch_callback(x_val: np.ndarray, y_val: np.ndarray):
+def _make_first_epoch_callback(x_val: np.ndarray, y_val: np.ndarray) -> "keras.callbacks.Callback":
     """Return a Keras callback that records the accuracy on these images during the first epoch.
 
     Its attribute `curve` is a list of (batches so far, accuracy).

@@ -1,1 +1,1 @@
-"""Pretrained bases: the table, their weights, their taps, and the signals they are given."""
+"""Pretrained bases: the table, their weights, their taps, and their input signals."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoadedBase:
-    """A base that is ready to run.
+    """A base with its weights loaded.
 
     Attributes:
         model: without its classifier; it may have been cut at one of its taps.

@@ -118,7 +118,7 @@ class InferenceCost:
 
 @dataclass(frozen=True)
 class BaselineDescription:
-    """A baseline: its validation scores and, where it can judge images, its file.
+    """A baseline: its validation scores and, if it can classify images, its file.
 
     Attributes:
         file: path of the ONNX file inside the detector's folder; empty if there is none.

@@ -103,7 +103,7 @@ def write_baseline_files(
 def _write_baseline_model(
     baseline: Baseline, extractors: Mapping[str, Extractor], folder: Path
 ) -> Path | None:
-    """Save a baseline that can judge images; return its ONNX file, or None."""
+    """Save a baseline that can classify images; return its ONNX file, or None."""
     path = folder / f"{baseline.name.replace(',', '').replace(' ', '-')}.onnx"
     if baseline.model is not None:
         baseline.model.save(path.with_suffix(".keras"))

@@ -29,7 +29,7 @@ million bytes."""
 
 
 class UnsafeModelError(Exception):
-    """Says why a file is not opened, as the end of a sentence that begins with its name."""
+    """The reason why a file is not opened, as the end of a sentence that begins with its name."""
 
 
 def load_keras_model(path: Path) -> "keras.Model":

@@ -1,4 +1,4 @@
-"""BatchedTuner: KerasTuner's search with many trials training at once, on shared batches, in NumPy.
+"""Define BatchedTuner: KerasTuner's search with many trials training at once, in NumPy.
 
 Oracle, project folder, trials and leaderboard are KerasTuner's own; a search can be interrupted,
 resumed, and shared by a chief and workers like any other. Only what happens between `create_trial`
@@ -25,11 +25,11 @@ CHECKPOINT_FILE = "checkpoint.npz"
 
 
 class BatchedTuner(LoggedTuner, keras_tuner.Tuner):
-    """Trains up to `max_trials_per_batch` trials at once.
+    """A tuner that trains up to `max_trials_per_batch` trials at once.
 
     Args:
-        max_trials_per_batch: so many trials are created before any of them is trained; the oracle
-            learns their results together.
+        max_trials_per_batch: trials that are created before any of them is trained; the oracle gets
+            their results together.
         seed: of the order of the images, initial weights and dropout.
     """
 

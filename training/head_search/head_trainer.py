@@ -137,8 +137,8 @@ class HeadTrainer:
 
     def _draw_dropout_mask(self, shape: tuple[int, ...]) -> np.ndarray:
         rate = self.plan.spec.dropout
-        kept = self._generator.random(shape, dtype=np.float32) >= rate
-        return kept * np.float32(1 / (1 - rate))
+        is_kept = self._generator.random(shape, dtype=np.float32) >= rate
+        return is_kept * np.float32(1 / (1 - rate))
 
     def _update(self, gradients: Sequence[np.ndarray]) -> None:
         """Apply Keras' AdamW.

@@ -55,7 +55,7 @@ def _make_bayesian_limits(config: SearchConfig) -> dict[str, int]:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchMethod:
-    """How trials are proposed.
+    """A way to propose trials.
 
     Attributes:
         tuner_class: trains one trial after the other in Keras.

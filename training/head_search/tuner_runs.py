@@ -21,7 +21,7 @@ CHIEF_TIMEOUT_S = 60
 
 
 class SearchStopped(keras_tuner.errors.FatalError):
-    """Carries a PlainError through KerasTuner, which takes other exceptions for failed trials."""
+    """Carry a PlainError through KerasTuner, which takes other exceptions for failed trials."""
 
 
 def seed_head_oracle(seed: int) -> int:
@@ -43,7 +43,7 @@ def make_depth_oracle_seed(seed: int) -> int:
 
 @dataclass(frozen=True)
 class TrialLog:
-    """Where and how a tuner logs its trials.
+    """The log of a tuner's trials.
 
     Attributes:
         n_trials: of the whole search.
@@ -80,9 +80,9 @@ class LoggedTuner:
         try:
             return super().run_trial(trial, *args, **kwargs)
         except Exception as error:
-            refusal = console.explain_os_error(error)
-            if refusal:
-                raise SearchStopped(refusal) from None
+            explained = console.explain_os_error(error)
+            if explained:
+                raise SearchStopped(explained) from None
             raise
 
     def on_trial_end(self, trial: Trial) -> None:

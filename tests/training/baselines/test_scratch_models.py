@@ -28,8 +28,13 @@ NAMES = ("logistic-64", "cnn-64", "srm-cnn-64")
 def data(tmp_path_factory) -> Dataset:
     folder = tmp_path_factory.mktemp("scratch") / "faces"
     records = face_records.write_toy_records(folder, 60)
-    splits = (manifest.select_accepted(records, split) for split in ("train", "validation"))
-    return Dataset(folder, face_records.RECORD_SIDE_PX, records, *splits)
+    return Dataset(
+        folder=folder,
+        image_size=face_records.RECORD_SIDE_PX,
+        records=records,
+        train=manifest.select_accepted(records, "train"),
+        validation=manifest.select_accepted(records, "validation"),
+    )
 
 
 @pytest.fixture(scope="module")
