@@ -1,4 +1,4 @@
-"""A collection that draws: killed at any moment, nothing is lost and nothing is drawn twice; black pictures are drawn anew."""
+"""A collection with generated faces: killed at any moment, it loses and repeats none of them."""
 
 import random
 import re
@@ -33,34 +33,34 @@ COUNT = 24
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("drawing")
+def inputs(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("generated")
     write_face_folders(folder / "faces", 30)
     save_pipeline(folder / "model")
     return folder
 
 
-def words(place: Path, *more: object) -> list[object]:
-    ready = [
+def words(inputs: Path, *more: object) -> list[object]:
+    real = [
         "--real",
-        f"folder:{place / 'faces' / 'real'}",
+        f"folder:{inputs / 'faces' / 'real'}",
         "--prompts",
         "template",
         "--prompt-count",
         12,
     ]
-    drawn = [
+    generated = [
         "--generated",
-        f"stable-diffusion:{COUNT}@{place / 'model'}",
+        f"stable-diffusion:{COUNT}@{inputs / 'model'}",
         "--steps",
         2,
         "--generation-size",
         64,
     ]
-    return [*COLLECT_WORDS, "--keep-upscaled", *ready, *drawn, *more]
+    return [*COLLECT_WORDS, "--keep-upscaled", *real, *generated, *more]
 
 
-def drawn(folder: Path) -> list[manifest.FaceRecord]:
+def read_generated_rows(folder: Path) -> list[manifest.FaceRecord]:
     path = folder / "data" / "faces"
     return (
         [r for r in manifest.read_manifest(path) if r.source == "model"]
@@ -70,32 +70,32 @@ def drawn(folder: Path) -> list[manifest.FaceRecord]:
 
 
 @pytest.mark.slow
-def test_killed_while_it_draws_nothing_is_lost_or_drawn_twice_and_one_can_be_drawn_again(
-    place, tmp_path
+def test_killed_while_it_generates_nothing_is_lost_or_repeated_and_one_can_be_regenerated(
+    inputs, tmp_path
 ):
     seed = random.randrange(10**6)
     print("seed", seed)
     chance = random.Random(seed)
     for _ in range(2):
-        before = len(drawn(tmp_path))
+        before = len(read_generated_rows(tmp_path))
         started = subprocess.Popen(
-            [sys.executable, "-m", *map(str, words(place))],
+            [sys.executable, "-m", *map(str, words(inputs))],
             cwd=tmp_path,
             env=build_environment(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        while started.poll() is None and len(drawn(tmp_path)) <= before:
+        while started.poll() is None and len(read_generated_rows(tmp_path)) <= before:
             time.sleep(0.01)
         time.sleep(chance.uniform(0, 0.2))
         started.send_signal(signal.SIGKILL)
         started.wait()
-    kept = drawn(tmp_path)
-    assert len(kept) > 0
-    done = run_command(*words(place), cwd=tmp_path)
+    rows = read_generated_rows(tmp_path)
+    assert len(rows) > 0
+    done = run_command(*words(inputs), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    after = drawn(tmp_path)
-    assert [(r.file, r.id) for r in after[: len(kept)]] == [(r.file, r.id) for r in kept]
+    after = read_generated_rows(tmp_path)
+    assert [(r.file, r.id) for r in after[: len(rows)]] == [(r.file, r.id) for r in rows]
     assert Counter(r.file for r in after) == {f"{number:08}.png": 1 for number in range(COUNT)}
     assert len({r.prompt for r in after}) == 12 and all(
         r.attributes and r.drawn_with["steps"] == 2 for r in after
@@ -107,8 +107,8 @@ def test_killed_while_it_draws_nothing_is_lost_or_drawn_twice_and_one_can_be_dra
 
 
 @pytest.mark.slow
-def test_two_processes_draw_one_share_each_and_the_collection_takes_them_in(place, tmp_path):
-    own = words(place)[1:]
+def test_two_processes_generate_one_share_each_and_the_collection_ingests_them(inputs, tmp_path):
+    own = words(inputs)[1:]
     done = run_command(
         "torch.distributed.run",
         "--nproc-per-node",
@@ -124,25 +124,25 @@ def test_two_processes_draw_one_share_each_and_the_collection_takes_them_in(plac
         "12",
         "12",
     ]
-    drawings = {
+    hashes = {
         path.name: hash_bytes(path.read_bytes())
         for path in tmp_path.rglob("pregenerated/model/*.png")
     }
-    assert len(drawings) == COUNT
+    assert len(hashes) == COUNT
 
-    done = run_command(*words(place), cwd=tmp_path)
+    done = run_command(*words(inputs), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert {record.file: record.id for record in drawn(tmp_path)} == drawings
+    assert {record.file: record.id for record in read_generated_rows(tmp_path)} == hashes
     assert not [*tmp_path.rglob("pregenerated")]
 
 
-def painter(asked: list[str], black: frozenset[str]) -> Source:
-    """A row whose pictures come two at a time; those named in `black` come out black."""
+def make_source(loaded: list[str], black: frozenset[str]) -> Source:
+    """Return a source that loads all images at once; those named in `black` are black."""
 
     def face(slot: int, attempt: int) -> CandidateFace:
         return CandidateFace(
             label="generated",
-            source="painter",
+            source="toy",
             file=f"{slot}-{attempt}.png",
             load=lambda: b"",
             stable=True,
@@ -154,28 +154,32 @@ def painter(asked: list[str], black: frozenset[str]) -> Source:
     def load_many(
         faces: Sequence[CandidateFace],
     ) -> Iterator[tuple[CandidateFace, bytes | Exception]]:
-        for one in faces:
-            asked.append(one.file)
-            image = Image.new("RGB", (96, 96)) if one.file in black else make_image(one.seed)
+        for candidate in faces:
+            loaded.append(candidate.file)
+            image = (
+                Image.new("RGB", (96, 96))
+                if candidate.file in black
+                else make_image(candidate.seed)
+            )
             yield (
-                replace(one, drawn_with={"seed": one.seed}),
-                UnavailableImage("refused") if one.seed == 3 else encode_image(image),
+                replace(candidate, drawn_with={"seed": candidate.seed}),
+                UnavailableImage("refused") if candidate.seed == 3 else encode_image(image),
             )
 
     return Source(
-        example="painter:COUNT",
+        example="toy:COUNT",
         candidates=lambda request, prepared: [face(slot, 0) for slot in range(6)],
     )
 
 
-def test_black_pictures_are_kept_as_rejected_rows_and_drawn_anew_with_another_seed(tmp_path):
+def test_black_images_become_rejected_rows_and_are_generated_again_with_another_seed(tmp_path):
     settings = CollectionSettings(data=tmp_path, image_size=64, min_side=48, keep_upscaled=True)
     black = frozenset({"1-0.png", "4-0.png", "4-1.png", "5-0.png", "5-1.png", "5-2.png"})
-    asked: list[str] = []
+    loaded: list[str] = []
     row = RequestedSource(
         "generated",
-        painter(asked, black),
-        SourceRequest(argument="6", source_name="painter", settings=settings),
+        make_source(loaded, black),
+        SourceRequest(argument="6", source_name="toy", settings=settings),
     )
     records, _ = collect_sources([row], [], settings)
     accepted = {record.file for record in records if record.accepted}
@@ -186,6 +190,6 @@ def test_black_pictures_are_kept_as_rejected_rows_and_drawn_anew_with_another_se
     }
     assert all(record.drawn_with == {"seed": record.seed} for record in records)
 
-    asked.clear()
+    loaded.clear()
     again, _ = collect_sources([row], manifest.read_manifest(settings.folder), settings)
-    assert (asked, len(again)) == ([], len(records))
+    assert (loaded, len(again)) == ([], len(records))
