@@ -1,11 +1,12 @@
-"""`python -m benchmarks.studies.generalisation --centre data/many --face data/many-face`: what
-helps against unseen generators.
+"""Measure what helps against unseen generators.
 
-Every recipe is measured with each source left out of training in turn, and chosen without the one
-that tests it: for every generator left out, the recipe that did best when each of the other
-generators was left out as well. Two data sets of the same files are needed, one with the centre
-squares, one with the faces cut out. It opens their hold-outs, and counts it. What was measured is
-kept in `--out` and not measured again; the tables go to docs/generalisation.md.
+Run `python -m benchmarks.studies.generalisation --centre data/many --face data/many-face`.
+
+Every recipe is measured with each source left out of training in turn. A recipe is chosen without
+the generator that tests it: the one that did best when each of the other generators was left out
+as well. Two data sets of the same files are needed, one of centre squares and one of face crops.
+Their hold-outs are opened, and every opening is counted. Results are cached in `--out`; the tables
+go to docs/generalisation.md.
 """
 
 import dataclasses
@@ -35,26 +36,27 @@ from validation.cross_generator.settings import CrossGeneratorSettings
 from validation.cross_generator.task import BaseFeatures
 
 RESULTS_VERSION = 3
-"""Part of what is kept: raise it when the protocol changes."""
+"""Part of the cache key. Raise it when the protocol changes."""
 
 SOURCE_NAME_KEYS = ("name", "tested_on", "trained_on", "source")
-"""Where an outcome names sources; its labels are called real and generated, as a source may be."""
+"""Keys of an outcome that hold names of sources. Other keys hold labels (real, generated), which
+may also be names of sources."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One way to make heads.
+    """One way to train heads.
 
     Attributes:
-        crop: which of the two data sets.
-        changes: what differs from the settings of `python -m validation cross-generator`.
-        kind: what looks at the pictures.
+        crop: which of the two data sets: centre or face.
+        changes: differences from the settings of `python -m validation cross-generator`.
+        extractor_class: computes the features.
     """
 
     name: str
     crop: str = "centre"
     changes: dict[str, Any] = dataclasses.field(default_factory=dict)
-    kind: type[Extractor] = Extractor
+    extractor_class: type[Extractor] = Extractor
 
 
 WEAK_RIDGE_CHANGES: dict[str, Any] = {"head": "ridge", "balance": "class", "strength": 0.1}
@@ -67,7 +69,7 @@ SINGLE_CHANGE_RECIPES = (
     Recipe("ridge regression, weak penalty", changes=WEAK_RIDGE_CHANGES),
     Recipe("+ sources balanced", changes=WEAK_RIDGE_CHANGES | {"balance": "source"}),
     Recipe("+ penalty 10 times as strong", changes=WEAK_RIDGE_CHANGES | {"strength": 1.0}),
-    Recipe("+ a voice for each generator", changes=WEAK_RIDGE_CHANGES | PER_GENERATOR_CHANGES),
+    Recipe("+ one output per generator", changes=WEAK_RIDGE_CHANGES | PER_GENERATOR_CHANGES),
     Recipe("+ lower half of the base", changes=WEAK_RIDGE_CHANGES | {"taps": "early"}),
     Recipe("+ noise residual", changes=WEAK_RIDGE_CHANGES | {"signals": ("residual",)}),
     Recipe(
@@ -77,20 +79,20 @@ SINGLE_CHANGE_RECIPES = (
     Recipe("+ 320 px", changes=WEAK_RIDGE_CHANGES | {"size": 320}),
     Recipe("+ 448 px", changes=WEAK_RIDGE_CHANGES | {"size": 448}),
     Recipe("+ three views of random history", changes=WEAK_RIDGE_CHANGES | {"views": 3}),
-    Recipe("+ four views averaged in judging", changes=WEAK_RIDGE_CHANGES | {"test_views": 4}),
+    Recipe("+ four views averaged in testing", changes=WEAK_RIDGE_CHANGES | {"test_views": 4}),
     Recipe(
         "+ frequencies of the picture",
         changes=WEAK_RIDGE_CHANGES,
-        kind=generalisation_methods.TapsAndFrequenciesExtractor,
+        extractor_class=generalisation_methods.TapsAndFrequenciesExtractor,
     ),
     Recipe(
         "frequencies of the picture alone",
         changes=WEAK_RIDGE_CHANGES,
-        kind=generalisation_methods.FrequencyExtractor,
+        extractor_class=generalisation_methods.FrequencyExtractor,
     ),
-    Recipe("+ the face cut out", "face", WEAK_RIDGE_CHANGES),
+    Recipe("+ face crops", "face", WEAK_RIDGE_CHANGES),
 )
-"""One lever at a time on top of the second row."""
+"""One change at a time from the second row."""
 
 COMBINED_RECIPES = (
     Recipe("picture, all taps", "face", PER_GENERATOR_CHANGES),
@@ -115,63 +117,59 @@ COMBINED_RECIPES = (
         PER_GENERATOR_CHANGES | RESIDUAL_CHANGES | {"size": 320},
     ),
     Recipe(
-        "residual, lower half, 320 px, one voice",
+        "residual, lower half, 320 px, a single output",
         "face",
         RESIDUAL_CHANGES | {"head": "ridge", "size": 320},
     ),
 )
-"""With sources balanced, the strong penalty, a voice for each generator and the face cut out,
-except where the name says so."""
+"""Face crops, balanced sources, the strong penalty and one output per generator, except where the
+name says otherwise."""
 
 UNFROZEN_CHANGES = {"head": "tuned", "folds": 0, "strength": 0.1}
 
 UNFROZEN_RECIPES = (
     Recipe(
-        "the last four blocks opened, the centre square",
+        "the last four blocks unfrozen, the centre square",
         changes=UNFROZEN_CHANGES,
-        kind=generalisation_methods.TapsAndActivationsExtractor,
+        extractor_class=generalisation_methods.TapsAndActivationsExtractor,
     ),
     Recipe(
-        "the last four blocks opened, the face cut out",
+        "the last four blocks unfrozen, face crops",
         "face",
         UNFROZEN_CHANGES,
         generalisation_methods.TapsAndActivationsExtractor,
     ),
 )
-"""MobileNetV2 fine-tuned for every generator left out."""
+"""MobileNetV2, fine-tuned anew for every generator left out."""
 
 SEARCH_CHANGES = {"head": "search", "folds": 0, "views": 2}
 
 SEARCH_RECIPES = (
     Recipe("the search, the centre square", changes=SEARCH_CHANGES),
-    Recipe("the search, the face cut out", "face", SEARCH_CHANGES),
+    Recipe("the search, face crops", "face", SEARCH_CHANGES),
+    Recipe("the search, face crops, residual", "face", SEARCH_CHANGES | {"signals": ("residual",)}),
     Recipe(
-        "the search, the face cut out, residual",
-        "face",
-        SEARCH_CHANGES | {"signals": ("residual",)},
-    ),
-    Recipe(
-        "the search, the face cut out, picture and residual",
+        "the search, face crops, picture and residual",
         "face",
         SEARCH_CHANGES | {"signals": ("picture", "residual")},
     ),
 )
-"""`python -m training --bases mobilenet_v2`: searched heads with a voice for each generator, five
-of them in a committee."""
+"""`python -m training --bases mobilenet_v2`: searched heads with one output per generator, in an
+ensemble of five."""
 
 
 SMALL_IMAGE_RECIPES = (
     Recipe("logistic regression, all taps of the picture, 96 px", changes={"size": 96}),
     Recipe(
-        "a voice for each generator",
+        "one output per generator",
         changes=WEAK_RIDGE_CHANGES | PER_GENERATOR_CHANGES | {"size": 96},
     ),
     Recipe("the search", changes=SEARCH_CHANGES | {"size": 96}),
 )
-"""On the data set of 64 px."""
+"""Measured on the data set of 64 px."""
 
 SLOW_HEADS = ("search", "tuned")
-"""Heads that take too long to leave two generators out."""
+"""Heads whose training takes too long to leave out every pair of generators."""
 
 head_training.HEAD_FITTERS["tuned"] = generalisation_methods.train_unfrozen_detector
 
@@ -184,14 +182,14 @@ def main(
     out: Path = Path("logs/generalisation"),
     docs: Path = Path("docs"),
 ) -> None:
-    """Measures all recipes and writes docs/generalisation.md.
+    """Measure all recipes and write docs/generalisation.md.
 
     Args:
         centre: data set of centre squares.
-        face: data set of the same files with the faces cut out.
-        small: data set of 64 px, with the sample's sources.
-        names: what the page calls sources, such as real=Kaggle.
-        out: folder for what was measured.
+        face: data set of face crops from the same files.
+        small: data set of 64 px, with the sample's sources too.
+        names: names of sources on the page, such as real=Kaggle.
+        out: folder for cached results.
         docs: folder for the page.
     """
     folders = {"centre": centre, "face": face}
@@ -205,29 +203,31 @@ def main(
             *UNFROZEN_RECIPES,
         )
     }
-    at_64 = {
+    small_rows = {
         recipe.name: measure_recipe(recipe, small, out)
         for recipe in (SMALL_IMAGE_RECIPES if small else ())
     }
-    called = dict(name.split("=", 1) for name in names)
-    rows, at_64 = (
-        {recipe: rename_sources(row, called) for recipe, row in some.items()}
-        for some in (rows, at_64)
+    new_names = dict(name.split("=", 1) for name in names)
+    rows, small_rows = (
+        {recipe: rename_sources(row, new_names) for recipe, row in table.items()}
+        for table in (rows, small_rows)
     )
     command = shlex.join(["python", "-m", "benchmarks.studies.generalisation", *sys.argv[1:]])
-    parts = [
-        [recipe.name for recipe in part]
-        for part in (SINGLE_CHANGE_RECIPES, COMBINED_RECIPES, SEARCH_RECIPES, UNFROZEN_RECIPES)
-    ]
+    sections = generalisation_page.PageSections(
+        single_changes=[recipe.name for recipe in SINGLE_CHANGE_RECIPES],
+        combined=[recipe.name for recipe in COMBINED_RECIPES],
+        search=[recipe.name for recipe in SEARCH_RECIPES],
+        unfrozen=[recipe.name for recipe in UNFROZEN_RECIPES],
+    )
     page = generalisation_page.render_generalisation_page(
-        command, rows, *parts, at_64, choose_recipes(rows)
+        command, rows, sections, small_rows, choose_recipes(rows)
     )
     atomic_files.write_atomically(docs / "generalisation.md", page.encode())
     console.print_message(f"{docs / 'generalisation.md'}, {time.monotonic() - started:.0f} s.")
 
 
 def measure_recipe(recipe: Recipe, folder: Path, out: Path) -> dict:
-    """All figures of a recipe, from `out` if an earlier run left them there."""
+    """Return all figures of a recipe, cached in `out`."""
     data = dataset.load_dataset(folder.parent, folder)
     common = {"dataset": folder, "leave_one_source_out": True, "folds": 5, "history_control": True}
     settings = CrossGeneratorSettings(**{**common, **recipe.changes})
@@ -235,7 +235,7 @@ def measure_recipe(recipe: Recipe, folder: Path, out: Path) -> dict:
         RESULTS_VERSION,
         manifest.compute_fingerprint(data.records),
         plain_json.convert_to_plain(vars(settings)),
-        recipe.kind.__name__,
+        recipe.extractor_class.__name__,
     ]
     key_text = json.dumps(key, sort_keys=True, default=str)
     path = out / f"{hashlib.sha256(key_text.encode()).hexdigest()[:16]}.json"
@@ -248,7 +248,7 @@ def measure_recipe(recipe: Recipe, folder: Path, out: Path) -> dict:
         images,
         weights.find_base_weights(settings.base, settings.weights),
         settings,
-        recipe.kind,
+        recipe.extractor_class,
     )
     splits.record_hold_out_opening(data.folder, "generalisation")
     experiments = plan.plan_leave_one_source_out(images)
@@ -265,42 +265,38 @@ def measure_recipe(recipe: Recipe, folder: Path, out: Path) -> dict:
 def compute_inner_scores(
     images: SourceImages, features: BaseFeatures, settings: CrossGeneratorSettings
 ) -> dict[str, float]:
-    """Score a recipe for somebody who has never seen one generator, by its name, judged
-    without any hold-out.
+    """Score a recipe without one generator and without any hold-out; return scores by generator.
 
-    The mean of two: AUC on each other generator, left out as well, and AUC on each other
-    generator's validation images.
+    A score is the mean of two: the mean AUC on each other generator when that was left out as
+    well, and the mean AUC on the other generators' validation images.
     """
-    generated = images.list_sources("generated")
-    without: dict[frozenset[ImageSource], head_training.CalibratedHead] = {}
+    generators = images.list_sources("generated")
+    heads: dict[frozenset[ImageSource], head_training.CalibratedHead] = {}
 
-    def head(*left_out: ImageSource) -> tuple[head_training.CalibratedHead, Experiment]:
+    def fit_head(*left_out: ImageSource) -> tuple[head_training.CalibratedHead, Experiment]:
         training_sources = tuple(source for source in images.sources if source not in left_out)
         experiment = Experiment("", training_sources, (), images.list_sources("real"))
-        if frozenset(left_out) not in without:
-            without[frozenset(left_out)] = head_training.fit_calibrated_head(
+        if frozenset(left_out) not in heads:
+            heads[frozenset(left_out)] = head_training.fit_calibrated_head(
                 experiment, images, features, dataclasses.replace(settings, folds=0)
             )
-        return without[frozenset(left_out)], experiment
+        return heads[frozenset(left_out)], experiment
 
-    result = {}
-    for unseen in generated:
-        rest = [source for source in generated if source != unseen]
-        known = [
-            _compute_auc(*head(unseen), images.rows([source], "validation"), images, features)
-            for source in rest
+    scores = {}
+    for unseen in generators:
+        others = [source for source in generators if source != unseen]
+        known_aucs = [
+            _compute_auc(*fit_head(unseen), images.rows([source], "validation"), images, features)
+            for source in others
         ]
-        unknown = []
-        for source in rest:
-            judge, experiment = head(unseen, source)
+        unknown_aucs = []
+        for source in others:
+            head, experiment = fit_head(unseen, source)
             rows = plan.select_evaluation_rows(images, source, experiment.training_sources).rows
-            unknown.append(
-                _compute_auc(
-                    judge, experiment, rows[images.split[rows] != "hold-out"], images, features
-                )
-            )
-        result[unseen.name] = float((np.nanmean(known) + np.nanmean(unknown)) / 2)
-    return result
+            rows = rows[images.split[rows] != "hold-out"]
+            unknown_aucs.append(_compute_auc(head, experiment, rows, images, features))
+        scores[unseen.name] = float((np.nanmean(known_aucs) + np.nanmean(unknown_aucs)) / 2)
+    return scores
 
 
 def _compute_auc(
@@ -310,7 +306,7 @@ def _compute_auc(
     images: SourceImages,
     features: BaseFeatures,
 ) -> float:
-    """Against the validation photographs; NaN where no image may test it."""
+    """Compute the AUC of rows against the validation photographs; NaN if there are no rows."""
     from sklearn.metrics import roc_auc_score
 
     if not len(rows):
@@ -320,23 +316,23 @@ def _compute_auc(
 
 
 def rename_sources(row: dict, names: Mapping[str, str]) -> dict:
-    """The figures of a recipe with other names of sources."""
+    """Return the figures of a recipe with new names of sources."""
     inner = {names.get(source, source): value for source, value in row["inner"].items()}
     return {"outcomes": _rename_nested(row["outcomes"], names), "inner": inner}
 
 
 def _rename_nested(value: Any, names: Mapping[str, str], key: str = "") -> Any:
     if isinstance(value, dict):
-        return {key: _rename_nested(each, names, key) for key, each in value.items()}
+        return {key: _rename_nested(item, names, key) for key, item in value.items()}
     if isinstance(value, list):
-        return [_rename_nested(each, names, key) for each in value]
+        return [_rename_nested(item, names, key) for item in value]
     if key in SOURCE_NAME_KEYS:
         return " and ".join(names.get(part, part) for part in value.split(" and "))
     return value
 
 
 def choose_recipes(rows: dict[str, dict]) -> dict[str, str]:
-    """For every generator the recipe that its own images had no part in choosing."""
+    """Return the best recipe for every generator, chosen without that generator's images."""
     generators = next(iter(rows.values()))["inner"]
     return {
         generator: max(rows, key=lambda name: rows[name]["inner"].get(generator, 0))

@@ -1,8 +1,7 @@
-"""Levers that only the study of unseen generators pulls: frequency summaries, and opened blocks of
-the base."""
+"""Methods that only the study of unseen generators uses: frequency features, unfrozen blocks."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -28,34 +27,22 @@ if TYPE_CHECKING:
     import keras
 
 WINDOW_SIDE_PX = 16
-"""Side in pixels of the windows whose frequencies are looked at; they overlap by half."""
+"""Side of the windows whose frequencies are measured; they overlap by half."""
 
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 
-(
-    BOUNDARY_TAP,
-    UNFROZEN_BATCH_SIZE,
-    UNFROZEN_EPOCHS,
-    UNFROZEN_PATIENCE_EPOCHS,
-    UNFROZEN_LEARNING_RATE,
-    UNFROZEN_WEIGHT_DECAY,
-) = (
-    "block13",
-    32,
-    8,
-    2,
-    3e-5,
-    1e-3,
-)
-"""The tap of fine-tuning that the unfrozen blocks stand on (MobileNetV2: block14, block15, block16
-and top are opened)."""
+BOUNDARY_TAP = "block13"
+"""The tap below the unfrozen blocks (of MobileNetV2: block14, block15, block16 and top)."""
+
+UNFROZEN_BATCH_SIZE, UNFROZEN_EPOCHS, UNFROZEN_PATIENCE_EPOCHS = 32, 8, 2
+UNFROZEN_LEARNING_RATE, UNFROZEN_WEIGHT_DECAY = 3e-5, 1e-3
 
 ACTIVATIONS_TAP = "activations"
 
 
 class TapsAndFrequenciesExtractor(Extractor):
-    """All taps, and mean and deviation of each of a window's 256 frequencies over all windows, as
-    logarithms."""
+    """Extract all taps, and the logarithms of mean and deviation over all windows of each of a
+    window's 256 frequencies."""
 
     def make_identity(self) -> list:
         return [*super().make_identity(), "frequencies", WINDOW_SIDE_PX]
@@ -65,26 +52,26 @@ class TapsAndFrequenciesExtractor(Extractor):
 
         taps, columns = super().build_model()
         (size,) = self.sizes
-        result = [
-            keras.ops.log(layout.pool_tap(*each) + 1.0)
-            for each in self._strengths(resize_pixels(taps.input, size, "seen"))
+        frequencies = self._transform_windows(resize_pixels(taps.input, size, "seen"))
+        pooled = [
+            keras.ops.log(layout.pool_tap(keras.ops.abs(frequencies), "mean") + 1.0),
+            keras.ops.log(layout.pool_tap(frequencies, "std") + 1.0),
         ]
-        start, ends = columns[-1].stop, WINDOW_SIDE_PX**2 * np.arange(len(result) + 1)
-        mine = [
+        start, ends = columns[-1].stop, WINDOW_SIDE_PX**2 * np.arange(len(pooled) + 1)
+        frequency_columns = [
             Column(size, "frequencies", statistic, int(start + begin), int(start + end))
             for statistic, begin, end in zip(
                 layout.POOLING_STATISTICS, ends, ends[1:], strict=False
             )
         ]
-        return keras.Model(
-            taps.input, keras.layers.Concatenate()([taps.output, *result])
-        ), columns + mine
+        features = keras.layers.Concatenate()([taps.output, *pooled])
+        return keras.Model(taps.input, features), columns + frequency_columns
 
-    def _strengths(self, pixels: "keras.KerasTensor") -> list[tuple["keras.KerasTensor", str]]:
-        """Return what to pool, and how: the size of every frequency, and its deviation with its sign."""
+    def _transform_windows(self, pixels: "keras.KerasTensor") -> "keras.KerasTensor":
+        """Return the cosine transform of every window, (images, rows, columns, frequencies)."""
         import keras
 
-        waves = keras.layers.Conv2D(
+        transform = keras.layers.Conv2D(
             WINDOW_SIDE_PX**2,
             WINDOW_SIDE_PX,
             WINDOW_SIDE_PX // 2,
@@ -92,13 +79,13 @@ class TapsAndFrequenciesExtractor(Extractor):
             trainable=False,
             name="frequencies",
         )
-        strength = waves(pixels)
-        waves.set_weights([build_cosine_kernels(WINDOW_SIDE_PX)])
-        return [(keras.ops.abs(strength), "mean"), (strength, "std")]
+        frequencies = transform(pixels)
+        transform.set_weights([build_cosine_kernels(WINDOW_SIDE_PX)])
+        return frequencies
 
 
 class FrequencyExtractor(TapsAndFrequenciesExtractor):
-    """The frequencies alone."""
+    """Extract the frequencies alone."""
 
     def make_identity(self) -> list:
         return [*super().make_identity(), "alone"]
@@ -106,28 +93,28 @@ class FrequencyExtractor(TapsAndFrequenciesExtractor):
     def build_model(self) -> tuple["keras.Model", list[Column]]:
         import keras
 
-        whole, columns = super().build_model()
-        mine = [column for column in columns if column.tap == "frequencies"]
-        start = mine[0].start
-        columns = [
-            Column(each.size, each.tap, each.statistic, each.start - start, each.stop - start)
-            for each in mine
+        model, columns = super().build_model()
+        columns = [column for column in columns if column.tap == "frequencies"]
+        start = columns[0].start
+        shifted = [
+            replace(column, start=column.start - start, stop=column.stop - start)
+            for column in columns
         ]
-        return keras.Model(whole.input, whole.output[:, start:]), columns
+        return keras.Model(model.input, model.output[:, start:]), shifted
 
 
 def build_cosine_kernels(side: int) -> np.ndarray:
-    """The two-dimensional discrete cosine transform (type 2, orthonormal) of the luma; shape (side,
-    side, 3, side * side)."""
+    """Return the two-dimensional discrete cosine transform (type 2, orthonormal) of the luma,
+    shape (side, side, 3, side * side)."""
     from scipy.fft import dct
 
-    line = dct(np.eye(side), axis=0, norm="ortho")  # (frequency, place)
-    waves = np.einsum("fy,gx->yxfg", line, line).reshape(side, side, 1, side * side)
-    return (waves * np.array(LUMA_WEIGHTS).reshape(1, 1, 3, 1)).astype(np.float32)
+    basis = dct(np.eye(side), axis=0, norm="ortho")  # (frequency, position)
+    kernels = np.einsum("fy,gx->yxfg", basis, basis).reshape(side, side, 1, side * side)
+    return (kernels * np.array(LUMA_WEIGHTS).reshape(1, 1, 3, 1)).astype(np.float32)
 
 
 class TapsAndActivationsExtractor(Extractor):
-    """All taps, and the activations that the opened blocks start from."""
+    """Extract all taps, and the activations below the unfrozen blocks."""
 
     def make_identity(self) -> list:
         return [*super().make_identity(), ACTIVATIONS_TAP, BOUNDARY_TAP]
@@ -145,9 +132,10 @@ class TapsAndActivationsExtractor(Extractor):
             layout.prepare_base_input(pixels, base, size, signal), training=False
         )
         by_tap = dict(zip(base.list_tap_names(), outputs, strict=True))
-        taps = layout.concatenate_columns(
-            {each: layout.pool_tap(by_tap[each.tap], each.statistic) for each in columns}, columns
-        )
+        pooled = {
+            column: layout.pool_tap(by_tap[column.tap], column.statistic) for column in columns
+        }
+        taps = layout.concatenate_columns(pooled, columns)
         flat = keras.layers.Flatten()(by_tap[BOUNDARY_TAP])
         start = columns[-1].stop
         column = Column(size, ACTIVATIONS_TAP, "all", start, start + flat.shape[-1], signal)
@@ -156,13 +144,12 @@ class TapsAndActivationsExtractor(Extractor):
 
 @dataclass(frozen=True)
 class UnfrozenDetector:
-    """A detector from the opened blocks upwards.
+    """The part of a detector above a boundary.
 
     Attributes:
-        model: (activations, features of the frozen taps) to a logit.
-        boundary: what it starts from.
+        model: maps (activations, features of the frozen taps) to a logit.
         frozen: columns of the frozen taps.
-        activations: where these are.
+        activations: column of the activations at the boundary.
     """
 
     model: "keras.Model"
@@ -170,7 +157,8 @@ class UnfrozenDetector:
     frozen: list[Column]
     activations: Column
 
-    def inputs(self, features: np.ndarray) -> list[np.ndarray]:
+    def split_features(self, features: np.ndarray) -> list[np.ndarray]:
+        """Return the inputs of the model: activations, and features of the frozen taps."""
         flat = features[:, self.activations.start : self.activations.stop]
         return [
             flat.reshape(-1, *self.boundary.shapes[0]),
@@ -178,46 +166,43 @@ class UnfrozenDetector:
         ]
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
-        logits = self.model.predict(self.inputs(features), batch_size=64, verbose=0)[:, 0]
+        logits = self.model.predict(self.split_features(features), batch_size=64, verbose=0)[:, 0]
         return sigmoid(logits.astype(np.float64))
 
 
 def train_unfrozen_detector(task: TrainingTask) -> UnfrozenDetector:
-    """Starts from ridge regression on all taps; trains it together with the opened blocks, as
-    `python -m finetuning` does.
+    """Train a linear head together with the unfrozen blocks, as `python -m finetuning` does.
 
-    BatchNormalization stays frozen. It ends with the epoch whose loss on the validation images was
-    the lowest.
+    The head starts from ridge regression on all taps. BatchNormalization stays frozen. The weights
+    are those of the epoch with the lowest loss on the validation images.
     """
     import keras
 
     settings, columns = task.settings, task.features.columns
-    start = head_training.HEAD_FITTERS["ridge"](task)
+    ridge = head_training.HEAD_FITTERS["ridge"](task)
     keras.utils.set_random_seed(settings.seed)
     base = loaded_base.load_base(weights.find_base_weights(settings.base, settings.weights))
     blocks = unfreezing.split_into_blocks(base)
-    names = [
-        block.name
-        for block in blocks[: [block.tap_below for block in blocks].index(BOUNDARY_TAP) + 1]
-    ]
-    unfreezing.unfreeze_blocks(base, blocks[: len(names)])
-    frozen = [column for column in columns if column.tap not in (*names, ACTIVATIONS_TAP)]
-    made = _build_unfrozen_detector(base, columns, frozen, start)
-    made.model.compile(
+    depth = [block.tap_below for block in blocks].index(BOUNDARY_TAP) + 1
+    unfreezing.unfreeze_blocks(base, blocks[:depth])
+    unfrozen_taps = [block.name for block in blocks[:depth]]
+    frozen = [column for column in columns if column.tap not in (*unfrozen_taps, ACTIVATIONS_TAP)]
+    detector = _build_unfrozen_detector(base, columns, frozen, ridge)
+    detector.model.compile(
         keras.optimizers.AdamW(UNFROZEN_LEARNING_RATE, weight_decay=UNFROZEN_WEIGHT_DECAY),
         keras.losses.BinaryCrossentropy(from_logits=True),
     )
     views = task.views(task.train)
-    rows = [
-        np.repeat(each, views.shape[1])
-        for each in (task.images.label[task.train], compute_sample_weights(task, task.train))
-    ]
-    made.model.fit(
-        made.inputs(views.reshape(-1, views.shape[2])),
-        rows[0].astype(np.float32)[:, None],
-        sample_weight=rows[1].astype(np.float32),
+    labels, sample_weights = (
+        np.repeat(values, views.shape[1])
+        for values in (task.images.label[task.train], compute_sample_weights(task, task.train))
+    )
+    detector.model.fit(
+        detector.split_features(views.reshape(-1, views.shape[2])),
+        labels.astype(np.float32)[:, None],
+        sample_weight=sample_weights.astype(np.float32),
         validation_data=(
-            made.inputs(task.features.plain[task.validation]),
+            detector.split_features(task.features.plain[task.validation]),
             task.images.label[task.validation].astype(np.float32)[:, None],
             compute_sample_weights(task, task.validation).astype(np.float32),
         ),
@@ -230,27 +215,28 @@ def train_unfrozen_detector(task: TrainingTask) -> UnfrozenDetector:
             )
         ],
     )
-    return made
+    return detector
 
 
 def _build_unfrozen_detector(
     base: loaded_base.LoadedBase,
     columns: list[Column],
     frozen: list[Column],
-    start: LinearOutputs,
+    ridge: LinearOutputs,
 ) -> UnfrozenDetector:
-    """The tail of fine-tuning, with a linear head that says what ridge regression says."""
+    """Build the tail of fine-tuning with a linear head that gives the outputs of ridge
+    regression."""
     import keras
 
     *taps, activations = columns
     head = keras.Sequential(
         [keras.Input((activations.start,)), keras.layers.Dense(1)], name="head1"
     )
-    # ridge regression says -1 to 1; as logits that is -4 to 4
+    # ridge regression gives -1 to 1; as logits that is -4 to 4
     head.set_weights(
         [
-            4 * start.weights[compute_column_indices(taps)].astype(np.float32),
-            4 * start.bias.astype(np.float32),
+            4 * ridge.weights[compute_column_indices(taps)].astype(np.float32),
+            4 * ridge.bias.astype(np.float32),
         ]
     )
     channels = next(column.stop - column.start for column in taps if column.tap == BOUNDARY_TAP)
@@ -262,13 +248,12 @@ def _build_unfrozen_detector(
         shapes=shapes,
         dtype="float32",
     )
-    parent = DetectorParts(
+    parts = DetectorParts(
         folder=Path(),
         card=SimpleNamespace(),
         base=base,
         members=[EnsembleMember(taps, head, 1.0)],
         saved_weights=[],
     )
-    return UnfrozenDetector(
-        boundary_models.build_tail(parent, boundary), boundary, frozen, activations
-    )
+    tail = boundary_models.build_tail(parts, boundary)
+    return UnfrozenDetector(tail, boundary, frozen, activations)

@@ -1,11 +1,12 @@
-"""docs/generalisation.md: the tables of `python -m benchmarks.studies.generalisation`."""
+"""Render docs/generalisation.md, the tables of `python -m benchmarks.studies.generalisation`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from benchmarks import measuring
 from validation.cross_generator.plan import NOTHING_LEFT_OUT
 
-INTRODUCTION_TEXT = """# Generators that nobody trained on
+INTRODUCTION_TEXT = """# Unseen generators
 
     {command}
 
@@ -19,7 +20,7 @@ them (five folds). The face crops are a data set of their own, without images th
 face or only a small one, so rows of different crops also differ in their test images and splits.
 """
 
-COMBINED_TEXT = """## Together
+COMBINED_TEXT = """## Combined changes
 
 Face crops, balanced sources, the strong penalty and one output per generator, except where the
 name says otherwise.
@@ -63,7 +64,7 @@ Test images are given the size and JPEG quality of the other class's sources. Th
 largest change, over all heads of a recipe, in the share that is called generated.
 """
 
-ABSTENTION_TEXT = """## Knowing what it does not know
+ABSTENTION_TEXT = """## Out-of-distribution images
 
 Images of the generator left out that are called real outside the abstention band, before and after
 out-of-distribution images get *can't tell*; and the share of the hold-out's known photographs that
@@ -71,40 +72,53 @@ get no verdict as a result.
 """
 
 
+@dataclass(frozen=True)
+class PageSections:
+    """Names of the recipes in every section of the page."""
+
+    single_changes: Sequence[str]
+    combined: Sequence[str]
+    search: Sequence[str]
+    unfrozen: Sequence[str]
+
+
 def render_generalisation_page(
     command: str,
     rows: Mapping[str, dict],
-    alone: Sequence[str],
-    together: Sequence[str],
-    searched: Sequence[str],
-    tuned: Sequence[str],
-    small: Mapping[str, dict],
+    sections: PageSections,
+    small_rows: Mapping[str, dict],
     choices: Mapping[str, str],
 ) -> str:
-    """All tables, in Markdown."""
-    first = rows[alone[0]]
-    generators = list(first["inner"])
-    chosen = [alone[0], *dict.fromkeys(choices.values())]
+    """Render all tables as Markdown.
+
+    Args:
+        rows: figures of every recipe, by its name.
+        small_rows: figures of the recipes for small images; empty to leave the section out.
+        choices: the chosen recipe for every generator left out.
+    """
+    start = sections.single_changes[0]
+    generators = list(rows[start]["inner"])
+    compared = [start, *dict.fromkeys(choices.values())]
     parts = [
         INTRODUCTION_TEXT.format(command=command),
-        _describe_sources(first),
-        "## One lever at a time\n",
-        _render_aucs({name: rows[name] for name in alone}, generators),
+        _describe_sources(rows[start]),
+        "## One change at a time\n",
+        _render_aucs({name: rows[name] for name in sections.single_changes}, generators),
         COMBINED_TEXT,
-        _render_aucs({name: rows[name] for name in together}, generators),
+        _render_aucs({name: rows[name] for name in sections.combined}, generators),
         SEARCH_TEXT,
-        _render_aucs({name: rows[name] for name in searched}, generators),
+        _render_aucs({name: rows[name] for name in sections.search}, generators),
         UNFROZEN_TEXT,
-        _render_aucs({name: rows[name] for name in tuned}, generators),
-        *_render_small_images(small),
+        _render_aucs({name: rows[name] for name in sections.unfrozen}, generators),
+        *_render_small_images(small_rows),
         CHOICES_TEXT,
-        _render_choices(rows, choices, alone[0]),
+        _render_choices(rows, choices, start),
         REAL_SOURCES_TEXT,
-        _render_real_sources(rows, chosen),
+        _render_real_sources(rows, compared),
         HISTORY_TEXT,
         _render_history(rows),
         ABSTENTION_TEXT,
-        _render_abstention(rows, chosen, generators),
+        _render_abstention(rows, compared, generators),
     ]
     return "\n".join(parts)
 
@@ -113,28 +127,24 @@ def _render_small_images(rows: Mapping[str, dict]) -> list[str]:
     if not rows:
         return []
     first = next(iter(rows.values()))
-    return [
-        SMALL_IMAGES_TEXT,
-        _describe_sources(first),
-        _render_aucs(
-            rows, [cell["tested_on"][0] for cell in find_outcome(first, NOTHING_LEFT_OUT)["cells"]]
-        ),
-    ]
+    cells = find_outcome(first, NOTHING_LEFT_OUT)["cells"]
+    generators = [cell["tested_on"][0] for cell in cells]
+    return [SMALL_IMAGES_TEXT, _describe_sources(first), _render_aucs(rows, generators)]
 
 
 def find_outcome(row: dict, name: str) -> dict:
-    return next(each for each in row["outcomes"] if each["name"] == name)
+    return next(outcome for outcome in row["outcomes"] if outcome["name"] == name)
 
 
 def format_number(value: float | None, digits: int = 3) -> str:
     return "n/a" if value is None else f"{value:.{digits}f}".replace("0.", ".", 1)
 
 
-def format_estimate(given: dict, digits: int = 3) -> str:
-    if given["value"] is None or given["low"] is None:
-        return format_number(given["value"], digits)
-    low, high = format_number(given["low"], 2), format_number(given["high"], 2)
-    return f"{format_number(given['value'], digits)} ({low} to {high})"
+def format_estimate(estimate: dict, digits: int = 3) -> str:
+    if estimate["value"] is None or estimate["low"] is None:
+        return format_number(estimate["value"], digits)
+    low, high = format_number(estimate["low"], 2), format_number(estimate["high"], 2)
+    return f"{format_number(estimate['value'], digits)} ({low} to {high})"
 
 
 def _describe_sources(row: dict) -> str:
@@ -147,49 +157,54 @@ def _describe_sources(row: dict) -> str:
 
 
 def _render_aucs(rows: Mapping[str, dict], generators: Sequence[str]) -> str:
-    reals = [each["source"] for each in next(iter(rows.values()))["outcomes"][0]["false_alarms"]]
-    head = [
+    first = next(iter(rows.values()))
+    real_sources = [alarms["source"] for alarms in first["outcomes"][0]["false_alarms"]]
+    headings = [
         "recipe",
-        *(f"{name} left out" for name in generators),
+        *(f"{generator} left out" for generator in generators),
         "known, in this order",
-        *(f"false alarms, {name} left out" for name in reals),
+        *(f"false alarms, {source} left out" for source in real_sources),
     ]
     lines = []
     for name, row in rows.items():
-        known = [cell["auc"]["value"] for cell in find_outcome(row, NOTHING_LEFT_OUT)["cells"]]
-        alarms = [
-            next(a for a in find_outcome(row, real)["false_alarms"] if a["source"] == real)["fpr"]
-            for real in reals
+        known_cells = find_outcome(row, NOTHING_LEFT_OUT)["cells"]
+        aucs = [find_outcome(row, generator)["cells"][0]["auc"] for generator in generators]
+        false_positive_rates = [
+            next(
+                alarms["fpr"]
+                for alarms in find_outcome(row, source)["false_alarms"]
+                if alarms["source"] == source
+            )
+            for source in real_sources
         ]
         lines.append(
             [
                 name,
-                *(
-                    format_estimate(find_outcome(row, each)["cells"][0]["auc"])
-                    for each in generators
-                ),
-                " ".join(map(format_number, known)),
-                *(format_estimate(each, 2) for each in alarms),
+                *map(format_estimate, aucs),
+                " ".join(format_number(cell["auc"]["value"]) for cell in known_cells),
+                *(format_estimate(rate, 2) for rate in false_positive_rates),
             ]
         )
-    return measuring.render_markdown_table(head, lines)
+    return measuring.render_markdown_table(headings, lines)
 
 
 def _render_choices(rows: Mapping[str, dict], choices: Mapping[str, str], start: str) -> str:
     lines = []
     for generator, name in choices.items():
-        before, after = (find_outcome(rows[each], generator)["cells"][0] for each in (start, name))
-        aucs = [format_estimate(each["auc"]) for each in (before, after)]
+        start_cell, chosen_cell = (
+            find_outcome(rows[recipe], generator)["cells"][0] for recipe in (start, name)
+        )
         lines.append(
             [
                 generator,
                 name,
-                *aucs,
-                format_estimate(after["tpr"], 2),
+                format_estimate(start_cell["auc"]),
+                format_estimate(chosen_cell["auc"]),
+                format_estimate(chosen_cell["tpr"], 2),
                 f"{compute_rank_correlation(rows, generator):+.2f}",
             ]
         )
-    head = [
+    headings = [
         "left out",
         "chosen",
         f"{start}: AUC",
@@ -198,43 +213,40 @@ def _render_choices(rows: Mapping[str, dict], choices: Mapping[str, str], start:
         "rank correlation",
     ]
     return (
-        measuring.render_markdown_table(head, lines)
+        measuring.render_markdown_table(headings, lines)
         + f"\nBest for all of them together: {find_best_recipe(rows)}.\n"
     )
 
 
 def compute_rank_correlation(rows: Mapping[str, dict], generator: str) -> float:
-    """Rank correlation over recipes: what each is worth without the generator, and its AUC on
+    """Return the rank correlation, over recipes, of the score without a generator and the AUC on
     it."""
     from scipy.stats import spearmanr
 
-    judged = [row for row in rows.values() if row["inner"]]
     pairs = [
         (row["inner"][generator], find_outcome(row, generator)["cells"][0]["auc"]["value"])
-        for row in judged
+        for row in rows.values()
+        if row["inner"]
     ]
     return float(spearmanr(*zip(*pairs, strict=True)).statistic)
 
 
 def find_best_recipe(rows: Mapping[str, dict]) -> str:
-    """The recipe that is worth most on average, whichever generator it is chosen for."""
+    """Return the recipe with the best mean score over all generators."""
     return max(rows, key=lambda name: sum(rows[name]["inner"].values()))
 
 
 def _render_real_sources(rows: Mapping[str, dict], names: Sequence[str]) -> str:
     lines = []
     for name in names:
-        for each in rows[name]["outcomes"]:
-            alarms = [alarm for alarm in each["false_alarms"] if not alarm["seen"]]
-            if (
-                alarms
-                and len(each["cells"]) == 1
-                and not each["cells"][0]["seen"]
-                and len(each["cells"][0]["tested_on"]) == 1
-            ):
-                cell = each["cells"][0]
-                calls = format_estimate(cell["tpr"], 2), format_estimate(alarms[0]["fpr"], 2)
-                lines.append([name, each["name"], format_estimate(cell["auc"]), *calls])
+        for outcome in rows[name]["outcomes"]:
+            alarms = [alarms for alarms in outcome["false_alarms"] if not alarms["seen"]]
+            if not alarms or len(outcome["cells"]) != 1:
+                continue
+            (cell,) = outcome["cells"]
+            if not cell["seen"] and len(cell["tested_on"]) == 1:
+                rates = format_estimate(cell["tpr"], 2), format_estimate(alarms[0]["fpr"], 2)
+                lines.append([name, outcome["name"], format_estimate(cell["auc"]), *rates])
     return measuring.render_markdown_table(
         ["recipe", "left out", "AUC", "detected", "false alarms"], lines
     )
@@ -243,22 +255,23 @@ def _render_real_sources(rows: Mapping[str, dict], names: Sequence[str]) -> str:
 def _render_history(rows: Mapping[str, dict]) -> str:
     lines = []
     for name, row in rows.items():
-        changes = [
-            (each, other)
-            for each in row["outcomes"]
-            for other in each["reprocessed"]
-            if other["change"]["low"] is not None
+        reprocessed_sources = [
+            (outcome, reprocessed)
+            for outcome in row["outcomes"]
+            for reprocessed in outcome["reprocessed"]
+            if reprocessed["change"]["low"] is not None
         ]
-        outcome, largest = max(changes, key=lambda pair: abs(pair[1]["change"]["value"]))
-        what = "photographs" if largest["label"] == "generated" else "generated images"
-        change = largest["change"]
-        change_text = f"{change['value']:+.2f} ({change['low']:+.2f} to {change['high']:+.2f})"
+        outcome, reprocessed = max(
+            reprocessed_sources, key=lambda pair: abs(pair[1]["change"]["value"])
+        )
+        images = "photographs" if reprocessed["label"] == "generated" else "generated images"
+        change = reprocessed["change"]
         lines.append(
             [
                 name,
                 outcome["name"],
-                f"{what}, as {largest['source']} ({largest['processing']})",
-                change_text,
+                f"{images}, as {reprocessed['source']} ({reprocessed['processing']})",
+                f"{change['value']:+.2f} ({change['low']:+.2f} to {change['high']:+.2f})",
             ]
         )
     return measuring.render_markdown_table(
@@ -272,20 +285,20 @@ def _render_abstention(
     lines = []
     for name in names:
         known = find_outcome(rows[name], NOTHING_LEFT_OUT)["false_alarms"]
-        costs = ", ".join(
+        photographs = ", ".join(
             f"{alarms['source']} "
             f"{format_estimate(alarms['confident_errors']['out_of_distribution'], 2)}"
             for alarms in known
         )
         for generator in generators:
-            sure = find_outcome(rows[name], generator)["cells"][0]["confident_errors"]
+            errors = find_outcome(rows[name], generator)["cells"][0]["confident_errors"]
             lines.append(
                 [
                     name,
                     generator,
-                    format_estimate(sure["wrong"], 2),
-                    format_estimate(sure["wrong_in_distribution"], 2),
-                    costs,
+                    format_estimate(errors["wrong"], 2),
+                    format_estimate(errors["wrong_in_distribution"], 2),
+                    photographs,
                 ]
             )
     return measuring.render_markdown_table(

@@ -22,56 +22,52 @@ SPLITS = ("train", "train", "train", "train", "validation", "hold-out")
 
 
 def make_images() -> SourceImages:
-    source = np.repeat(np.arange(4), 60)
+    source_indices = np.repeat(np.arange(4), 60)
     records = [
         FaceRecord(
             id=str(n),
-            label=SOURCES[place].label,
-            source=SOURCES[place].name,
+            label=SOURCES[index].label,
+            source=SOURCES[index].name,
             file="",
             status="accepted",
         )
-        for n, place in enumerate(source)
+        for n, index in enumerate(source_indices)
     ]
     return SourceImages(
         SOURCES,
         records,
-        source,
+        source_indices,
         np.array(SPLITS * 40),
         np.arange(240),
-        (source > 0).astype(np.int64),
+        (source_indices > 0).astype(np.int64),
     )
 
 
-def seen(images: SourceImages, values: np.ndarray) -> BaseFeatures:
-    return BaseFeatures(
-        FEATURE_COLUMNS, values, values[images.rows(images.sources, "train")][:, None], {}
-    )
+def compute_scores(images: SourceImages, values: np.ndarray) -> dict[str, float]:
+    values = values.astype(np.float32)
+    train_views = values[images.rows(images.sources, "train")][:, None]
+    features = BaseFeatures(FEATURE_COLUMNS, values, train_views, {})
+    settings = CrossGeneratorSettings(head="ridge")
+    return generalisation.compute_inner_scores(images, features, settings)
 
 
-def worth(images: SourceImages, values: np.ndarray) -> dict[str, float]:
-    return generalisation.compute_inner_scores(
-        images, seen(images, values.astype(np.float32)), CrossGeneratorSettings(head="ridge")
-    )
-
-
-def test_a_recipes_worth_depends_on_no_hold_out_and_not_on_the_generator_it_is_chosen_for():
+def test_a_recipes_score_depends_on_no_hold_out_and_not_on_the_generator_it_is_chosen_for():
     images = make_images()
     values = np.random.default_rng(0).normal(size=(240, FEATURE_WIDTH))
     values[images.label == 1, 0] += 2
-    result = worth(images, values)
-    assert list(result) == ["gan", "net", "vae"]
-    spoilt = values.copy()
-    spoilt[images.split == "hold-out"] = 1e6
-    assert worth(images, spoilt) == result
-    for place, name in enumerate(result, 1):
-        spoilt = values.copy()
-        spoilt[images.source == place] = (
-            np.random.default_rng(place).normal(size=(60, FEATURE_WIDTH)) * 50
+    scores = compute_scores(images, values)
+    assert list(scores) == ["gan", "net", "vae"]
+    altered = values.copy()
+    altered[images.split == "hold-out"] = 1e6
+    assert compute_scores(images, altered) == scores
+    for index, name in enumerate(scores, 1):
+        altered = values.copy()
+        altered[images.source == index] = (
+            np.random.default_rng(index).normal(size=(60, FEATURE_WIDTH)) * 50
         )
-        again = worth(images, spoilt)
-        assert again[name] == result[name]
-        assert all(again[other] != result[other] for other in result if other != name)
+        new_scores = compute_scores(images, altered)
+        assert new_scores[name] == scores[name]
+        assert all(new_scores[other] != scores[other] for other in scores if other != name)
 
 
 def test_every_generator_gets_the_recipe_that_is_best_for_the_others():
@@ -79,14 +75,14 @@ def test_every_generator_gets_the_recipe_that_is_best_for_the_others():
     assert generalisation.choose_recipes(rows) == {"gan": "one", "net": "two"}
 
 
-def test_the_page_says_whether_that_is_a_way_to_choose():
-    def row(inner: float, auc: float) -> dict:
+def test_the_page_shows_whether_this_criterion_works():
+    def make_row(score: float, auc: float) -> dict:
         return {
-            "inner": {"gan": inner},
+            "inner": {"gan": score},
             "outcomes": [{"name": "gan", "cells": [{"auc": {"value": auc}}]}],
         }
 
-    rows = {"one": row(0.7, 0.5), "two": row(0.8, 0.6), "three": row(0.9, 0.9)}
+    rows = {"one": make_row(0.7, 0.5), "two": make_row(0.8, 0.6), "three": make_row(0.9, 0.9)}
     assert (
         generalisation_page.compute_rank_correlation(rows, "gan") == 1
         and generalisation_page.find_best_recipe(rows) == "three"
@@ -99,29 +95,26 @@ def test_the_page_says_whether_that_is_a_way_to_choose():
 
 
 def test_sources_are_renamed_and_classes_are_not():
-    replayed = {
-        "source": "generated",
-        "label": "generated",
-        "processing": "96 px",
-    }  # a source may be called like its class
-    kept = {
+    # a source may have the name of its class
+    reprocessed = {"source": "generated", "label": "generated", "processing": "96 px"}
+    row = {
         "outcomes": [
             {
                 "name": "real and generated",
                 "cells": [{"tested_on": ["generated"]}],
-                "reprocessed": [replayed],
+                "reprocessed": [reprocessed],
             }
         ],
         "inner": {"generated": 0.5},
     }
-    result = generalisation.rename_sources(kept, {"real": "Kaggle", "generated": "GAN"})
-    assert result["inner"] == {"GAN": 0.5}
-    (outcome,) = result["outcomes"]
+    renamed = generalisation.rename_sources(row, {"real": "Kaggle", "generated": "GAN"})
+    assert renamed["inner"] == {"GAN": 0.5}
+    (outcome,) = renamed["outcomes"]
     assert (outcome["name"], outcome["cells"][0]["tested_on"]) == ("Kaggle and GAN", ["GAN"])
-    assert outcome["reprocessed"] == [{**replayed, "source": "GAN"}]
+    assert outcome["reprocessed"] == [{**reprocessed, "source": "GAN"}]
 
 
-def test_numbers_are_told_as_in_the_tables():
+def test_numbers_are_formatted_as_in_the_tables():
     assert generalisation_page.format_number(0.5) == ".500"
     assert generalisation_page.format_number(1.0) == "1.000"
     assert generalisation_page.format_number(None) == "n/a"
