@@ -1,2 +1,2 @@
-"""Measures what Telltale promises of speed and memory; figures are ratios within one run wherever
-they can be."""
+"""Measure the promised speed and memory, and run studies; figures are ratios within one run where
+possible."""

@@ -1,4 +1,4 @@
-"""Measure extraction, heads and fine-tuning on a GPU, beside the most that the card can do.
+"""Measure extraction, heads and fine-tuning on a GPU, and the limits of the card.
 
 Run `python -m benchmarks.gpu`, with Keras on TensorFlow, JAX or PyTorch (`KERAS_BACKEND=jax`).
 Where XLA can be switched, both settings are measured. Without a GPU it says so and measures the
@@ -57,7 +57,7 @@ def main(
     for base in bases:
         print_measurements(
             f"{base} at {IMAGE_SIDE_PX} px, batches of {batch} images",
-            [figure for mode in modes for figure in measure_base(base, batch, mode)],
+            [row for mode in modes for row in measure_base(base, batch, mode)],
         )
     print_measurements("A batch of heads", [measure_heads(mode) for mode in modes])
 
@@ -135,25 +135,25 @@ def measure_base(name: str, batch: int, mode: ComputeMode) -> list[Measurement]:
             .uniform(0, 255, (batch, IMAGE_SIDE_PX, IMAGE_SIDE_PX, 3))
             .astype(np.float32)
         )
-        extracting = measure_median_seconds(lambda: extractor.predict_on_batch(pixels))
+        extraction_s = measure_median_seconds(lambda: extractor.predict_on_batch(pixels))
         blocks = unfreezing.split_into_blocks(base)
         unfreezing.unfreeze_blocks(base, blocks[: len(blocks) // 2])
-        tuned = keras.Model(
+        model = keras.Model(
             extractor.input, keras.layers.Dense(1, dtype="float32")(extractor.output)
         )
-        tuned.compile(
+        model.compile(
             keras.optimizers.AdamW(1e-5),
             keras.losses.BinaryCrossentropy(from_logits=True),
             jit_compile=mode.xla,
         )
-        few, labels = pixels[: batch // 4], (np.arange(batch // 4) % 2).astype(np.float32)[:, None]
-        tuning = measure_median_seconds(lambda: tuned.train_on_batch(few, labels))
+        x, y = pixels[: batch // 4], (np.arange(batch // 4) % 2).astype(np.float32)[:, None]
+        step_s = measure_median_seconds(lambda: model.train_on_batch(x, y))
     finally:
         keras.config.set_dtype_policy("float32")
     return [
-        Measurement(f"features, {mode.name}", batch / extracting, "images/s"),
+        Measurement(f"features, {mode.name}", batch / extraction_s, "images/s"),
         Measurement(
-            f"fine-tuning the upper half of the blocks, {mode.name}", len(few) / tuning, "images/s"
+            f"fine-tuning the upper half of the blocks, {mode.name}", len(x) / step_s, "images/s"
         ),
     ]
 

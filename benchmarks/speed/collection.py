@@ -98,7 +98,7 @@ def measure_collecting(folders: list[Path], work_folder: Path, dataset: str) -> 
 
 def measure_manifest_reading(folder: Path) -> float:
     """Return the seconds to read MANIFEST_ROWS rows of generated faces in a fresh process."""
-    face = manifest.FaceRecord(
+    record = manifest.FaceRecord(
         id="0" * 64,
         label="generated",
         source="Realistic_Vision_V1.4",
@@ -124,7 +124,7 @@ def measure_manifest_reading(folder: Path) -> float:
             "dtype": "float16",
         },
     )
-    line = json.dumps(asdict(face)).replace("0" * 64, "%064x") + "\n"
+    line = json.dumps(asdict(record)).replace("0" * 64, "%064x") + "\n"
     folder.mkdir()
     with manifest.manifest_path(folder).open("w") as file:
         file.writelines(line % number for number in range(MANIFEST_ROWS))

@@ -89,13 +89,13 @@ def measure_cold_start(model: Path, photo: Path) -> list[Measurement]:
 
 def measure_folder_rate(detector: Detector, paths: Sequence[Path]) -> Measurement:
     """Measure the rate of a folder relative to ONNX Runtime alone on prepared pixels."""
-    raw = onnx_models.open_onnx_streams(detector.folder / saved_models.ONNX_FILE)
+    run_onnx = onnx_models.open_onnx_streams(detector.folder / saved_models.ONNX_FILE)
     pixels = np.stack([detector.read_image(path).pixels for path in paths[:64]]).astype(np.float32)
     shares, rates = [], []
     for _ in range(TIMED_TURNS):
-        alone = len(pixels) / measure_seconds(lambda: raw(pixels))
+        onnx_rate = len(pixels) / measure_seconds(lambda: run_onnx(pixels))
         rates.append(len(paths) / measure_seconds(lambda: list(detector.predict_all(paths))))
-        shares.append(rates[-1] / alone)
+        shares.append(rates[-1] / onnx_rate)
     console.print_message(f"Folder: {statistics.median(rates):.0f} images/s.")
     share = statistics.median(shares)
     return Measurement(
@@ -112,14 +112,15 @@ class RunningPage:
     """A running page.
 
     Attributes:
-        seconds: time from the command to its first answer.
+        seconds: time from the command to the page's first answer.
     """
 
     port: int
     process: subprocess.Popen
     seconds: float
 
-    def ask(self, data: bytes, path: str = "/api/detect?explain=1") -> tuple[int, dict]:
+    def send_request(self, data: bytes, path: str = "/api/detect?explain=1") -> tuple[int, dict]:
+        """Return status and answer of a POST of `data`; of a GET if it is empty."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         connection.request("POST" if data else "GET", path, data or None)
         response = connection.getresponse()
@@ -146,39 +147,38 @@ def open_page(model: Path) -> Iterator[RunningPage]:
     ) as process:
         try:
             port = int(re.search(r":(\d+) ", process.stderr.readline())[1])
-            RunningPage(port, process, 0).ask(b"", "/api/detector")
+            RunningPage(port, process, 0).send_request(b"", "/api/detector")
             yield RunningPage(port, process, time.perf_counter() - started)
         finally:
             process.terminate()
 
 
 def measure_page(model: Path, paths: Sequence[Path]) -> list[Measurement]:
-    data = [
+    files = [
         path.read_bytes() for path in itertools.islice(itertools.cycle(paths), CONCURRENT_CLIENTS)
     ]
-    with open_page(model) as site:
-        site.ask(data[0])  # the first answer opens the session
-        times = [measure_seconds(lambda image=image: site.ask(image)) for image in data[:20]]
-        alone = [site.ask(image, "/api/detect")[1].get("probability") for image in data]
+    with open_page(model) as page:
+        page.send_request(files[0])  # the first request opens the session
+        times = [measure_seconds(lambda file=file: page.send_request(file)) for file in files[:20]]
+        expected = [page.send_request(file, "/api/detect")[1].get("probability") for file in files]
         with (
-            _watch_resident_memory(site.process) as peak,
+            _watch_resident_memory(page.process) as memory_gb,
             concurrent.futures.ThreadPoolExecutor(CONCURRENT_CLIENTS) as pool,
         ):
-            together = list(pool.map(lambda image: site.ask(image, "/api/detect"), data))
-    answers = [
-        (answer, own)
-        for (status, answer), own in zip(together, alone, strict=True)
-        if status == 200
-    ]
-    right = sum(abs(answer["probability"] - own) < 1e-6 for answer, own in answers)
-    away = sum(status == 503 for status, _ in together)
+            responses = list(pool.map(lambda file: page.send_request(file, "/api/detect"), files))
+    n_correct = sum(
+        status == 200 and abs(answer["probability"] - probability) < 1e-6
+        for (status, answer), probability in zip(responses, expected, strict=True)
+    )
+    n_busy = sum(status == 503 for status, _ in responses)
+    n_wrong = CONCURRENT_CLIENTS - n_correct - n_busy
     console.print_message(
-        f"{CONCURRENT_CLIENTS} clients at once: {right} right answers, {away} asked to come "
-        f"back, {CONCURRENT_CLIENTS - right - away} wrong."
+        f"{CONCURRENT_CLIENTS} clients at once: {n_correct} right answers, {n_busy} asked to come "
+        f"back, {n_wrong} wrong."
     )
     return [
         Measurement(
-            "the page, from the command to its first answer", site.seconds, "s", promised_max=2
+            "the page, from the command to its first answer", page.seconds, "s", promised_max=2
         ),
         Measurement(
             "a verdict of the page, with heat map",
@@ -189,22 +189,22 @@ def measure_page(model: Path, paths: Sequence[Path]) -> list[Measurement]:
         ),
         Measurement(
             f"{CONCURRENT_CLIENTS} clients at once, neither right nor asked to come back",
-            CONCURRENT_CLIENTS - right - away,
+            n_wrong,
             "answers",
             promised_max=0,
         ),
-        Measurement("resident memory of the page meanwhile", max(peak), "GB", promised_max=2),
+        Measurement("resident memory of the page meanwhile", max(memory_gb), "GB", promised_max=2),
     ]
 
 
 @contextmanager
 def _watch_resident_memory(process: subprocess.Popen) -> Iterator[list[float]]:
     """Record the resident memory of a process in GB, ten times a second, while the block runs."""
-    sizes, stop = [0.0], threading.Event()
+    samples_gb, stop = [0.0], threading.Event()
 
     def watch() -> None:
         while not stop.wait(0.1):
-            sizes.append(
+            samples_gb.append(
                 int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
                 * resource.getpagesize()
                 / 1e9
@@ -213,7 +213,7 @@ def _watch_resident_memory(process: subprocess.Popen) -> Iterator[list[float]]:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        yield sizes
+        yield samples_gb
     finally:
         stop.set()
         watcher.join()

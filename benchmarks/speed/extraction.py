@@ -10,8 +10,8 @@ from benchmarks.measuring import Measurement, measure_seconds, measure_sgemm_gfl
 from training.onnx_models import OnnxRunner
 
 MOBILENET_V2_MULTIPLICATIONS = 300e6
-"""Operations of MobileNetV2 for one image of 224 px (Sandler et al. 2018, table 4); they grow with the image's
-area."""
+"""Multiplications of MobileNetV2 for one image of 224 px (Sandler et al. 2018, table 4); they grow
+with the image's area."""
 
 
 def measure_extraction(work_folder: Path, side: int = 160) -> list[Measurement]:

@@ -67,8 +67,8 @@ def measure_speedup(
     depth = unfreezing.parse_max_depth(lowest_block, blocks)
     unfreezing.unfreeze_blocks(parts.base, blocks[:depth])
     boundaries = [
-        boundary_models.choose_boundary(parts, blocks[:depth], 1, disk_bytes)
-        for disk_bytes in (1, 0)
+        boundary_models.choose_boundary(parts, blocks[:depth], 1, max_gigabytes)
+        for max_gigabytes in (1, 0)
     ]
     labels = (np.arange(TRAINING_BATCH_SIZE) % 2).astype(np.float32)[:, None]
     steps = []

@@ -71,42 +71,44 @@ def main(
     if only:
         train_peer(only, data, minutes, unseen, work_folder)
         return
-    head = [
+    headings = [
         "",
         *(
             f"{metric}, {test_set.name}"
             for test_set in (Path("hold-out"), *unseen)
             for metric in COMPARED_METRICS
         ),
+        "training",
+        "memory",
     ]
     lines = [
         [
-            each.name,
+            peer.name,
             *(
-                f"{e.value:.3f} ({e.low:.2f} to {e.high:.2f})"
-                for found in each.estimates
-                for e in found.values()
+                f"{estimate.value:.3f} ({estimate.low:.2f} to {estimate.high:.2f})"
+                for estimates in peer.estimates
+                for estimate in estimates.values()
             ),
-            f"{each.seconds:.0f} s",
-            f"{each.memory:.1f} GB",
+            f"{peer.seconds:.0f} s",
+            f"{peer.memory:.1f} GB",
         ]
-        for each in compare_peers(data, minutes, unseen)
+        for peer in compare_peers(data, minutes, unseen)
     ]
-    print(render_markdown_table([*head, "training", "memory"], lines))
+    print(render_markdown_table(headings, lines))
 
 
 def measure_peers(data: Path, minutes: float = 1.5) -> list[Measurement]:
     """Compare the peers on the hold-out of one data set."""
     return [
-        figure
-        for each in compare_peers(data, minutes)
-        for figure in (
+        measurement
+        for peer in compare_peers(data, minutes)
+        for measurement in (
             *(
-                Measurement(f"{each.name}: {metric}", found.value)
-                for metric, found in each.estimates[0].items()
+                Measurement(f"{peer.name}: {metric}", estimate.value)
+                for metric, estimate in peer.estimates[0].items()
             ),
-            Measurement(f"{each.name}: training", each.seconds, "s"),
-            Measurement(f"{each.name}: peak resident memory", each.memory, "GB"),
+            Measurement(f"{peer.name}: training", peer.seconds, "s"),
+            Measurement(f"{peer.name}: peak resident memory", peer.memory, "GB"),
         )
     ]
 
@@ -151,10 +153,13 @@ def compare_peers(data: Path, minutes: float, unseen: Sequence[Path] = ()) -> li
 
 def load_test_sets(data: Path, unseen: Sequence[Path]) -> list[tuple[Path, list[FaceRecord]]]:
     """Return folder and records of every test set: the hold-out, and all of each other data set."""
-    held = manifest.select_accepted(manifest.read_manifest(data), "hold-out")
+    hold_out = manifest.select_accepted(manifest.read_manifest(data), "hold-out")
     return [
-        (data, held),
-        *((other, [r for r in manifest.read_manifest(other) if r.accepted]) for other in unseen),
+        (data, hold_out),
+        *(
+            (folder, [record for record in manifest.read_manifest(folder) if record.accepted])
+            for folder in unseen
+        ),
     ]
 
 
@@ -196,7 +201,7 @@ def load_pixels(folder: Path, records: Sequence[FaceRecord], side: int) -> np.nd
 
 
 def train_telltale(data: Dataset, deadline: float, work_folder: Path) -> Scorer:
-    """`python -m training --bases mobilenet_v2`, without cached features."""
+    """Run `python -m training --bases mobilenet_v2` without cached features."""
     import shutil
 
     copy = work_folder / "data" / "faces"
@@ -215,7 +220,10 @@ def train_telltale(data: Dataset, deadline: float, work_folder: Path) -> Scorer:
         saved_models.find_detector(work_folder / "saved_models", None) / saved_models.ONNX_FILE
     )
     return lambda pixels: np.concatenate(
-        [run(pixels[n : n + 8].astype(np.float32))[:, 0] for n in range(0, len(pixels), 8)]
+        [
+            run(pixels[start : start + 8].astype(np.float32))[:, 0]
+            for start in range(0, len(pixels), 8)
+        ]
     )
 
 
@@ -228,41 +236,37 @@ def train_like_fastai(data: Dataset, deadline: float, work_folder: Path) -> Scor
     """
     import keras
 
-    side, base = (
-        get_image_side(data),
-        loaded_base.load_base(weights.find_base_weights("mobilenet_v2")),
-    )
+    side = get_image_side(data)
+    base = loaded_base.load_base(weights.find_base_weights("mobilenet_v2"))
     pixels = keras.Input((side, side, 3))
     flipped = keras.layers.RandomFlip("horizontal")(pixels)
-    top = keras.layers.GlobalAveragePooling2D()(
+    features = keras.layers.GlobalAveragePooling2D()(
         base.model(base.preprocess(flipped), training=False)
     )
-    model = keras.Model(pixels, keras.layers.Dense(1)(keras.layers.Dropout(0.5)(top)))
+    model = keras.Model(pixels, keras.layers.Dense(1)(keras.layers.Dropout(0.5)(features)))
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
-    x, y = (
-        load_pixels(data.folder, data.train, side).astype(np.float32),
-        data.encode_labels(data.train).astype(np.float32)[:, None],
-    )
+    x = load_pixels(data.folder, data.train, side).astype(np.float32)
+    y = data.encode_labels(data.train).astype(np.float32)[:, None]
     base.model.trainable = False
     model.compile(keras.optimizers.Adam(2e-3), loss)
     model.fit(x, y, epochs=1, batch_size=TRAINING_BATCH_SIZE, verbose=0)
-    head = [np.copy(weight) for weight in model.layers[-1].get_weights()]
+    head_weights = [np.copy(weight) for weight in model.layers[-1].get_weights()]
     base.model.trainable = True
     for layer in base.model.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     model.compile(keras.optimizers.Adam(1e-4), loss)
-    model.layers[-1].set_weights(head)
-    before = time.monotonic()
+    model.layers[-1].set_weights(head_weights)
+    started = time.monotonic()
     model.fit(x, y, epochs=1, batch_size=TRAINING_BATCH_SIZE, verbose=0)
-    epochs = max(1, int((deadline - time.monotonic()) / (time.monotonic() - before)))
-    steps = epochs * -(-len(x) // TRAINING_BATCH_SIZE)
-    rise = keras.optimizers.schedules.CosineDecay(
-        1e-5, steps, alpha=0.0, warmup_target=2e-4, warmup_steps=steps // 4
+    epochs = max(1, int((deadline - time.monotonic()) / (time.monotonic() - started)))
+    n_steps = epochs * -(-len(x) // TRAINING_BATCH_SIZE)
+    learning_rate = keras.optimizers.schedules.CosineDecay(
+        1e-5, n_steps, alpha=0.0, warmup_target=2e-4, warmup_steps=n_steps // 4
     )
-    model.compile(keras.optimizers.Adam(rise), loss)
+    model.compile(keras.optimizers.Adam(learning_rate), loss)
     model.fit(x, y, epochs=epochs, batch_size=TRAINING_BATCH_SIZE, verbose=0)
-    return lambda given: calibration.sigmoid(
-        model.predict(given.astype(np.float32), verbose=0)[:, 0].astype(np.float64)
+    return lambda images: calibration.sigmoid(
+        model.predict(images.astype(np.float32), verbose=0)[:, 0].astype(np.float64)
     )
 
 

@@ -110,13 +110,13 @@ def write_synthetic_features(folder: Path, rows: int) -> tuple[np.ndarray, np.nd
         folder / "features", dtype=np.float32, mode="w+", shape=(rows, 1, FEATURE_WIDTH)
     )
     for start in range(0, rows, WRITTEN_ROWS_PER_BLOCK):
-        part = rng.standard_normal(
+        block = rng.standard_normal(
             (min(WRITTEN_ROWS_PER_BLOCK, rows - start), FEATURE_WIDTH), dtype=np.float32
         )
-        part[:, :32] += CLASS_SEPARATION * (
+        block[:, :32] += CLASS_SEPARATION * (
             2 * labels[start : start + WRITTEN_ROWS_PER_BLOCK, None] - 1
         )
-        values[start : start + WRITTEN_ROWS_PER_BLOCK, 0] = part
+        values[start : start + WRITTEN_ROWS_PER_BLOCK, 0] = block
     values.flush()
     return advise_random_access(
         np.memmap(folder / "features", dtype=np.float32, mode="r", shape=values.shape)

@@ -63,15 +63,15 @@ class Collection:
     """How the files of the training data were stored.
 
     Attributes:
-        stored: maps the decoded square to the one that the collection stores.
+        prepare: maps the decoded square to the one that the collection stores.
         quality: quality of its JPEGs.
-        jpeg: labels of the classes stored as JPEG; the others are PNG.
+        jpeg_labels: the classes stored as JPEG; the others are stored as PNG.
     """
 
     name: str
-    stored: Callable[[Image.Image], Image.Image]
+    prepare: Callable[[Image.Image], Image.Image]
     quality: int
-    jpeg: tuple[str, ...]
+    jpeg_labels: tuple[str, ...]
 
 
 COLLECTIONS = (
@@ -97,24 +97,24 @@ class TestCondition:
 
     name: str
     distortion: Distortion = UNDISTORTED
-    jpeg: tuple[str, ...] | None = None
+    jpeg_labels: tuple[str, ...] | None = None
 
 
-DISTORTIONS_BY_NAME = {row.name: row for row in DISTORTIONS}
+DISTORTIONS_BY_NAME = {distortion.name: distortion for distortion in DISTORTIONS}
 TEST_CONDITIONS = (
     TestCondition("as in training"),
     *(
         TestCondition(name, DISTORTIONS_BY_NAME[name])
         for name in ("JPEG 90", "JPEG 70", "JPEG 50", "JPEG 30", "WebP 75", "WebP 50", "resize 0.5")
     ),
-    TestCondition("all PNG", jpeg=()),
-    TestCondition("only photographs JPEG", jpeg=("real",)),
-    TestCondition("only generated JPEG", jpeg=("generated",)),
+    TestCondition("all PNG", jpeg_labels=()),
+    TestCondition("only photographs JPEG", jpeg_labels=("real",)),
+    TestCondition("only generated JPEG", jpeg_labels=("generated",)),
 )
 """The last two save one class with the quality of the collection's JPEGs, and the other as PNG."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConditionResult:
     """Metrics of one detector on the hold-out in one condition."""
 
@@ -134,7 +134,7 @@ class FeatureStore:
     cache_folder: Path
     extractor: Extractor
 
-    def features(
+    def load_or_compute_features(
         self,
         records: Sequence[FaceRecord],
         collection: Collection,
@@ -142,28 +142,28 @@ class FeatureStore:
         condition: TestCondition,
     ) -> np.ndarray:
         """Return features, float32, shape (images, width)."""
-        what = f"{collection.name}; {pipeline}; {condition.name}"
-        key = [self.extractor.name, what, [record.id for record in records]]
-        return load_or_compute(
-            self.cache_folder,
-            "features",
-            key,
-            partial(self._make, records, collection, pipeline, condition, what),
-        )["features"]
+        title = f"{collection.name}; {pipeline}; {condition.name}"
+        key = [self.extractor.name, title, [record.id for record in records]]
+        load_pixels = partial(compute_pixels, self.folder, collection, pipeline, condition)
+        compute = partial(self._compute, records, load_pixels, title)
+        return load_or_compute(self.cache_folder, "features", key, compute)["features"]
 
-    def _make(self, records, collection, pipeline, condition, what: str) -> dict[str, np.ndarray]:
-        one = partial(compute_pixels, self.folder, collection, pipeline, condition)
+    def _compute(
+        self,
+        records: Sequence[FaceRecord],
+        load_pixels: Callable[[FaceRecord], np.ndarray],
+        title: str,
+    ) -> dict[str, np.ndarray]:
         batches = [
             records[start : start + FEATURE_BATCH_SIZE]
             for start in range(0, len(records), FEATURE_BATCH_SIZE)
         ]
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            shown = console.track_progress(batches, what, len(batches))
-            made = [
-                self.extractor.run(np.stack(list(pool.map(one, batch))).astype(np.float32))
-                for batch in shown
+            features = [
+                self.extractor.run(np.stack(list(pool.map(load_pixels, batch))).astype(np.float32))
+                for batch in console.track_progress(batches, title, len(batches))
             ]
-        return {"features": np.concatenate(made)}
+        return {"features": np.concatenate(features)}
 
 
 def compute_pixels(
@@ -174,12 +174,12 @@ def compute_pixels(
     record: FaceRecord,
 ) -> np.ndarray:
     face = decode.decode_face(stored_images.read_original(folder, record), record.crop)
-    saved = collection.stored(face.square)
-    if record.label in (collection.jpeg if condition.jpeg is None else condition.jpeg):
-        saved = apply_jpeg(saved, collection.quality)
-    return FINAL_JPEG_PIPELINES[pipeline](
-        replace(face, square=condition.distortion.apply_to(saved, record.id)), record.id
-    )
+    stored = collection.prepare(face.square)
+    jpeg_labels = condition.jpeg_labels
+    if record.label in (collection.jpeg_labels if jpeg_labels is None else jpeg_labels):
+        stored = apply_jpeg(stored, collection.quality)
+    distorted = replace(face, square=condition.distortion.apply_to(stored, record.id))
+    return FINAL_JPEG_PIPELINES[pipeline](distorted, record.id)
 
 
 def evaluate_pipeline(
@@ -191,7 +191,7 @@ def evaluate_pipeline(
         manifest.select_accepted(records, split) for split in splits.SPLITS
     )
     x, x_val = (
-        store.features(part, collection, pipeline, TEST_CONDITIONS[0])[:, None]
+        store.load_or_compute_features(part, collection, pipeline, TEST_CONDITIONS[0])[:, None]
         for part in (train, validation)
     )
     y, y_val = Dataset.encode_labels(train), Dataset.encode_labels(validation)
@@ -207,15 +207,23 @@ def evaluate_pipeline(
         size=IMAGE_SIDE_PX,
     )
     threshold = calibration.calibrate_probabilities(head.probabilities, y_val, TARGET_FPR).threshold
-    rows = []
+    results = []
     for condition in TEST_CONDITIONS:
-        found = store.features(hold_out, collection, pipeline, condition).astype(np.float64)
-        probabilities = calibration.sigmoid(found @ head.weights + head.bias)
-        values = estimate_metrics(
-            ScoredImages.from_records(hold_out, probabilities, threshold), REPORTED_METRICS
+        x_test = store.load_or_compute_features(hold_out, collection, pipeline, condition)
+        logits = x_test.astype(np.float64) @ head.weights + head.bias
+        scored = ScoredImages.from_records(hold_out, calibration.sigmoid(logits), threshold)
+        auc, tpr, fpr = estimate_metrics(scored, REPORTED_METRICS).values()
+        results.append(
+            ConditionResult(
+                collection=collection.name,
+                pipeline=pipeline,
+                condition=condition.name,
+                auc=auc,
+                tpr=tpr,
+                fpr=fpr,
+            )
         )
-        rows.append(ConditionResult(collection.name, pipeline, condition.name, *values.values()))
-    return rows
+    return results
 
 
 def main(dataset: Annotated[Path, tyro.conf.Positional], out: Path) -> None:
@@ -236,22 +244,24 @@ def main(dataset: Annotated[Path, tyro.conf.Positional], out: Path) -> None:
         out / "features",
         Extractor(weights.find_base_weights(BASE_NAME), (IMAGE_SIDE_PX,), IMAGE_SIDE_PX),
     )
-    opened = splits.record_hold_out_opening(dataset, "benchmarks.studies.jpeg_quality")
-    console.print_heading(f"Three ways to end the canonicaliser, on {dataset} (opening {opened})")
-    rows = [
-        row
-        for each in COLLECTIONS
-        for name in FINAL_JPEG_PIPELINES
-        for row in evaluate_pipeline(store, records, each, name)
+    n_openings = splits.record_hold_out_opening(dataset, "benchmarks.studies.jpeg_quality")
+    console.print_heading(
+        f"Three ways to end the canonicaliser, on {dataset} (opening {n_openings})"
+    )
+    results = [
+        result
+        for collection in COLLECTIONS
+        for pipeline in FINAL_JPEG_PIPELINES
+        for result in evaluate_pipeline(store, records, collection, pipeline)
     ]
-    for each in COLLECTIONS:
+    for collection in COLLECTIONS:
         console.print_table(
-            each.name,
+            collection.name,
             TABLE_COLUMNS,
-            [format_cells(row) for row in rows if row.collection == each.name],
+            [format_cells(result) for result in results if result.collection == collection.name],
         )
-    atomic_files.write_atomically(out / "jpeg-quality.md", render_markdown(rows).encode())
-    atomic_files.write_atomically(out / "jpeg-quality.png", render_curves(rows))
+    atomic_files.write_atomically(out / "jpeg-quality.md", render_markdown(results).encode())
+    atomic_files.write_atomically(out / "jpeg-quality.png", render_curves(results))
     console.print_message(
         f"Table and figure: {out / 'jpeg-quality.md'}, {out / 'jpeg-quality.png'}"
     )
@@ -260,18 +270,19 @@ def main(dataset: Annotated[Path, tyro.conf.Positional], out: Path) -> None:
 TABLE_COLUMNS = ("images", "final JPEG", "ROC AUC", "TPR", "FPR")
 
 
-def format_cells(row: ConditionResult) -> tuple[str, ...]:
-    return (row.condition, row.pipeline, str(row.auc), str(row.tpr), str(row.fpr))
+def format_cells(result: ConditionResult) -> tuple[str, ...]:
+    metrics = str(result.auc), str(result.tpr), str(result.fpr)
+    return result.condition, result.pipeline, *metrics
 
 
-def render_markdown(rows: Sequence[ConditionResult]) -> str:
+def render_markdown(results: Sequence[ConditionResult]) -> str:
     lines = []
-    for each in COLLECTIONS:
-        mine = [format_cells(row) for row in rows if row.collection == each.name]
+    for collection in COLLECTIONS:
+        rows = [format_cells(result) for result in results if result.collection == collection.name]
         lines += [
-            f"{each.name[0].upper()}{each.name[1:]}:",
+            f"{collection.name[0].upper()}{collection.name[1:]}:",
             "",
-            measuring.render_markdown_table(TABLE_COLUMNS, mine),
+            measuring.render_markdown_table(TABLE_COLUMNS, rows),
         ]
     return "\n".join(lines)
 
@@ -286,30 +297,29 @@ PANEL_TITLES = {
     "tpr": "generated images detected (TPR)",
     "fpr": "photographs called generated (FPR)",
 }
-JOINED_CONDITION_COUNT = (
-    5  # conditions that form a series: as in training, then ever lower JPEG quality
-)
+JOINED_CONDITION_COUNT = 5
+"""Conditions that are joined by a line: as in training, then decreasing JPEG quality."""
 
 
-def render_curves(rows: Sequence[ConditionResult]) -> bytes:
-    """A row of panels for each collection: AUC, TPR and FPR with their intervals; PNG."""
+def render_curves(results: Sequence[ConditionResult]) -> bytes:
+    """Render a row of panels per collection (AUC, TPR, FPR, with their intervals) as PNG."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 2.7 * len(COLLECTIONS) + 1), dpi=150, layout="constrained")
-    every = figure.subplots(len(COLLECTIONS), len(PANEL_TITLES), sharex=True, sharey=True)
-    for line, each in zip(every, COLLECTIONS, strict=True):
-        for axes, (name, title) in zip(line, PANEL_TITLES.items(), strict=True):
-            for place, pipeline in enumerate(FINAL_JPEG_PIPELINES):
-                mine = [
-                    row for row in rows if (row.collection, row.pipeline) == (each.name, pipeline)
+    panels = figure.subplots(len(COLLECTIONS), len(PANEL_TITLES), sharex=True, sharey=True)
+    for row, collection in zip(panels, COLLECTIONS, strict=True):
+        for axes, (metric, title) in zip(row, PANEL_TITLES.items(), strict=True):
+            for index, pipeline in enumerate(FINAL_JPEG_PIPELINES):
+                estimates = [
+                    getattr(result, metric)
+                    for result in results
+                    if (result.collection, result.pipeline) == (collection.name, pipeline)
                 ]
-                _plot_pipeline(
-                    axes, [getattr(row, name) for row in mine], pipeline, 0.2 * (place - 1)
-                )
-            axes.set_title(title if each is COLLECTIONS[0] else "", fontsize=10)
+                _plot_pipeline(axes, estimates, pipeline, 0.2 * (index - 1))
+            axes.set_title(title if collection is COLLECTIONS[0] else "", fontsize=10)
             axes.set_xticks(
                 range(len(TEST_CONDITIONS)),
-                [row.name for row in TEST_CONDITIONS],
+                [condition.name for condition in TEST_CONDITIONS],
                 rotation=55,
                 ha="right",
                 rotation_mode="anchor",
@@ -317,8 +327,8 @@ def render_curves(rows: Sequence[ConditionResult]) -> bytes:
             axes.tick_params(labelsize=8)
             axes.grid(axis="y", color="0.92")
             axes.spines[["top", "right"]].set_visible(False)
-        line[0].set_ylabel(textwrap.fill(each.name, 30), fontsize=8.5)
-    handles = every[0, 0].get_legend_handles_labels()
+        row[0].set_ylabel(textwrap.fill(collection.name, 30), fontsize=8.5)
+    handles = panels[0, 0].get_legend_handles_labels()
     figure.legend(
         *handles,
         loc="outside upper center",
@@ -330,25 +340,28 @@ def render_curves(rows: Sequence[ConditionResult]) -> bytes:
     return plotting.render_png(figure)
 
 
-def _plot_pipeline(axes, values: Sequence[Estimate], pipeline: str, shift: float) -> None:
-    x, value = np.arange(len(values)) + shift, np.array([each.value for each in values])
-    ends = np.abs(np.array([[each.low, each.high] for each in values]).T - value)
-    look = LINE_STYLES[pipeline]
+def _plot_pipeline(axes, estimates: Sequence[Estimate], pipeline: str, shift: float) -> None:
+    x = np.arange(len(estimates)) + shift
+    y = np.array([estimate.value for estimate in estimates])
+    ends = np.array([[estimate.low, estimate.high] for estimate in estimates]).T
+    style = LINE_STYLES[pipeline]
     axes.plot(
         x[:JOINED_CONDITION_COUNT],
-        value[:JOINED_CONDITION_COUNT],
+        y[:JOINED_CONDITION_COUNT],
         linewidth=1.4,
         markersize=4,
         label=pipeline,
-        **look,
+        **style,
     )
     axes.plot(
         x[JOINED_CONDITION_COUNT:],
-        value[JOINED_CONDITION_COUNT:],
+        y[JOINED_CONDITION_COUNT:],
         markersize=4,
-        **{**look, "linestyle": "none"},
+        **{**style, "linestyle": "none"},
     )
-    axes.errorbar(x, value, ends, fmt="none", ecolor=look["color"], elinewidth=0.8, alpha=0.6)
+    axes.errorbar(
+        x, y, np.abs(ends - y), fmt="none", ecolor=style["color"], elinewidth=0.8, alpha=0.6
+    )
 
 
 if __name__ == "__main__":

@@ -18,13 +18,12 @@ from data_collection.images import decode, errors
 from runtime import console
 
 LEVEL_CHANNELS = (32, 64)
-"""Channels; every level but the last halves the sides. Shrinking by eight, as the real ones do,
-takes long to learn: what comes back after ten minutes is so soft that `data_collection` refuses it
-as enlarged."""
+"""Channels of every level; all levels but the last halve the sides. Shrinking by eight, as in
+Stable Diffusion, takes too long to learn: after ten minutes the reconstructions are so soft that
+`data_collection` rejects them as enlarged."""
 
 SPECTRUM_LOSS_WEIGHT = 0.05
-"""Weight of the loss on the logarithm of the spectrum, which asks for detail where the others are
-content with blur."""
+"""Weight of the loss on the logarithm of the spectrum; the other losses allow blur."""
 
 
 def main(
@@ -44,13 +43,13 @@ def main(
     import torch
     from diffusers import AutoencoderKL
 
-    pictures = [
-        picture
+    squares = [
+        square
         for path in sorted(photos.rglob("*"))
         if path.is_file()
-        for picture in load_square(path)
+        for square in load_square(path)
     ]
-    if not pictures:
+    if not squares:
         raise console.PlainError(
             f"{photos} contains no readable image. Name a folder with photographs."
         )
@@ -64,32 +63,33 @@ def main(
         up_block_types=("UpDecoderBlock2D",) * len(LEVEL_CHANNELS),
     )
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
-    started, said = time.monotonic(), -1.0
-    for step, crops in enumerate(iterate_batches(pictures, np.random.default_rng(seed)), 1):
-        gone = (time.monotonic() - started) / (60 * minutes)
+    started, reported = time.monotonic(), -1.0
+    for step, crops in enumerate(iterate_batches(squares, np.random.default_rng(seed)), 1):
+        progress = (time.monotonic() - started) / (60 * minutes)
         for group in optimizer.param_groups:
-            group["lr"] = 1e-3 * (1 - min(gone, 1)) * min(1, step / 50)
+            group["lr"] = 1e-3 * (1 - min(progress, 1)) * min(1, step / 50)
         pixels = torch.from_numpy(crops)
-        made = model.decode(model.encode(pixels).latent_dist.mode()).sample
-        error = made - pixels
-        loss = error.abs().mean() + sum(torch.diff(error, dim=way).abs().mean() for way in (2, 3))
+        reconstructed = model.decode(model.encode(pixels).latent_dist.mode()).sample
+        error = reconstructed - pixels
+        loss = error.abs().mean() + sum(torch.diff(error, dim=axis).abs().mean() for axis in (2, 3))
         spectra = [
-            torch.log(torch.fft.rfft2(each, norm="ortho").abs() + 0.01) for each in (made, pixels)
+            torch.log(torch.fft.rfft2(images, norm="ortho").abs() + 0.01)
+            for images in (reconstructed, pixels)
         ]
         loss = loss + SPECTRUM_LOSS_WEIGHT * (spectra[0] - spectra[1]).abs().mean()
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        if gone >= said + 0.1 or gone >= 1:
-            said = gone
-            console.print_message(f"{gone:4.0%}: step {step}, loss {loss.item():.4f}.")
-        if gone >= 1:
+        if progress >= reported + 0.1 or progress >= 1:
+            reported = progress
+            console.print_message(f"{progress:4.0%}: step {step}, loss {loss.item():.4f}.")
+        if progress >= 1:
             break
     model.eval().save_pretrained(out / "vae")
     console.print_message(
         f"{out}: {sum(weights.numel() for weights in model.parameters()):,} parameters, trained on "
-        f"{len(pictures)} images."
+        f"{len(squares)} images."
     )
 
 
@@ -107,18 +107,21 @@ def load_square(path: Path) -> list[np.ndarray]:
 
 
 def iterate_batches(
-    pictures: list[np.ndarray], rng: np.random.Generator, rows: int = 12, side: int = 96
+    squares: list[np.ndarray], rng: np.random.Generator, batch_size: int = 12, side: int = 96
 ) -> Iterator[np.ndarray]:
-    pictures = [picture for picture in pictures if picture.shape[1] >= side]
+    """Yield random crops without end, float32, shape (batch_size, 3, side, side)."""
+    squares = [square for square in squares if square.shape[1] >= side]
     while True:
-        yield np.stack(
-            [cut_random_crop(pictures[rng.integers(len(pictures))], rng, side) for _ in range(rows)]
-        )
+        crops = [
+            cut_random_crop(squares[rng.integers(len(squares))], rng, side)
+            for _ in range(batch_size)
+        ]
+        yield np.stack(crops)
 
 
-def cut_random_crop(picture: np.ndarray, rng: np.random.Generator, side: int) -> np.ndarray:
-    top, left = rng.integers(picture.shape[1] - side + 1, size=2)
-    return picture[:, top : top + side, left : left + side]
+def cut_random_crop(square: np.ndarray, rng: np.random.Generator, side: int) -> np.ndarray:
+    top, left = rng.integers(square.shape[1] - side + 1, size=2)
+    return square[:, top : top + side, left : left + side]
 
 
 if __name__ == "__main__":
