@@ -1,4 +1,4 @@
-"""Read and write recipes: options of `python -m data_collection` as a TOML file, to repeat a run."""
+"""Read and write recipes: the options of a collection as a TOML file, to repeat the run."""
 
 import argparse
 import dataclasses

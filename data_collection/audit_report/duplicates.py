@@ -8,7 +8,7 @@ from PIL import Image
 
 from data_collection.audit_report.image_statistics import AUDITED_SPLITS, THUMBNAIL_SIDE_PX
 from data_collection.dataset import grouping, manifest
-from data_collection.dataset.manifest import FaceRecord
+from data_collection.dataset.manifest import FaceRecord, ImageClass
 from data_collection.dataset.stored_images import read_canonical_image
 from data_collection.images import encode
 from runtime import plotting
@@ -16,7 +16,7 @@ from runtime.plotting import CLASS_COLOURS, ReportFigure
 
 
 def find_near_duplicate_groups(records: Sequence[FaceRecord]) -> list[list[FaceRecord]]:
-    """Return groups of near-duplicates in train and validation by perceptual hash, the largest
+    """Return groups of near-duplicates (by perceptual hash) in train and validation, the largest
     first."""
     hashed = [
         record
@@ -34,35 +34,35 @@ def find_near_duplicate_groups(records: Sequence[FaceRecord]) -> list[list[FaceR
 
 
 def render_near_duplicates(
-    folder: Path, records: Sequence[FaceRecord], groups: int = 6, members: int = 6
+    folder: Path, records: Sequence[FaceRecord], max_groups: int = 6, max_members: int = 6
 ) -> Iterator[ReportFigure]:
-    """Render one strip per group, for a few groups; nothing if the data set has no
-    near-duplicates."""
-    shown = [group[:members] for group in find_near_duplicate_groups(records)[:groups]]
-    if shown:
-        rows = [
-            [
-                _mark_with_class_colour(read_canonical_image(folder, record), record.label)
-                for record in group
-            ]
-            for group in shown
+    """Render one strip per group, for the largest groups; nothing if there are none."""
+    groups = find_near_duplicate_groups(records)[:max_groups]
+    if not groups:
+        return
+    rows = [
+        [
+            _mark_with_class_colour(read_canonical_image(folder, record), record.label)
+            for record in group[:max_members]
         ]
-        caption = (
-            "Each row is a group of near-duplicates (perceptual hashes at most "
-            f"{grouping.MAX_NEAR_DUPLICATE_BITS} of 64 bits apart, mirrored "
-            f"or not), at most {members} of each. The bar beneath is blue for real, orange for "
-            "generated. Rows of different "
-            "pictures are false alarms, and cost nothing: a group only stays together in one split."
-        )
-        yield ReportFigure(
-            "near-duplicates",
-            "Near-duplicates",
-            caption,
-            encode.encode_png(plotting.compose_image_grid(rows, THUMBNAIL_SIDE_PX)),
-        )
+        for group in groups
+    ]
+    caption = (
+        "Each row is a group of near-duplicates (perceptual hashes at most "
+        f"{grouping.MAX_NEAR_DUPLICATE_BITS} of 64 bits apart, mirrored or not), at most "
+        f"{max_members} of each. The bar beneath is blue for real, orange for generated. Rows of "
+        "different images are false alarms, and cost nothing: a group only stays together in one "
+        "split."
+    )
+    yield ReportFigure(
+        "near-duplicates",
+        "Near-duplicates",
+        caption,
+        encode.encode_png(plotting.compose_image_grid(rows, THUMBNAIL_SIDE_PX)),
+    )
 
 
-def _mark_with_class_colour(image: Image.Image, label: str) -> Image.Image:
+def _mark_with_class_colour(image: Image.Image, label: ImageClass) -> Image.Image:
     marked = image.resize((THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX), Image.Resampling.LANCZOS)
     marked.paste(
         CLASS_COLOURS[label], (0, THUMBNAIL_SIDE_PX - 6, THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX)

@@ -1,4 +1,4 @@
-"""Figures of the faces themselves: a sample of each class, and the average of each."""
+"""Render figures of the faces themselves: a sample and the average of each class."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from data_collection.audit_report.image_statistics import THUMBNAIL_SIDE_PX, ClassStatistics
-from data_collection.dataset.manifest import FaceRecord
+from data_collection.dataset.manifest import FaceRecord, ImageClass
 from data_collection.dataset.stored_images import read_canonical_image
 from data_collection.images import encode
 from runtime import plotting
@@ -17,7 +17,9 @@ FACE_GRID_SHAPE = (8, 4)
 """Rows and columns of faces."""
 
 
-def render_face_grid(folder: Path, label: str, records: Sequence[FaceRecord]) -> ReportFigure:
+def render_face_grid(
+    folder: Path, label: ImageClass, records: Sequence[FaceRecord]
+) -> ReportFigure:
     rows = [
         [
             read_canonical_image(folder, record)
@@ -26,8 +28,8 @@ def render_face_grid(folder: Path, label: str, records: Sequence[FaceRecord]) ->
         for start in range(0, len(records), FACE_GRID_SHAPE[1])
     ]
     caption = (
-        f"{len(records)} {label} faces drawn at random, as the network sees them: same "
-        "size, same kind of JPEG."
+        f"{len(records)} {label} faces chosen at random, as the network sees them: same size, "
+        "same kind of JPEG."
     )
     return ReportFigure(
         f"faces-{label}",
@@ -37,15 +39,15 @@ def render_face_grid(folder: Path, label: str, records: Sequence[FaceRecord]) ->
     )
 
 
-def render_average_face(label: str, looks: ClassStatistics) -> ReportFigure:
-    image = Image.fromarray(looks.mean("face").round().astype(np.uint8)).resize(
+def render_average_face(label: ImageClass, statistics: ClassStatistics) -> ReportFigure:
+    image = Image.fromarray(statistics.compute_mean("pixels").round().astype(np.uint8)).resize(
         (2 * THUMBNAIL_SIDE_PX,) * 2, Image.Resampling.BICUBIC
     )
     caption = (
-        f"Pixel by pixel mean of {looks.count} {label} pictures. The clearer the face, the more "
-        "alike the framing; a detector "
-        "can use a difference in framing or background without looking at any face."
+        f"Mean of every pixel over {statistics.n_images} {label} images. The clearer the face, the "
+        "more alike the framing; a detector can use a difference in framing or background without "
+        "looking at any face."
     )
     return ReportFigure(
-        f"average-{label}", f"Average of the {label} pictures", caption, encode.encode_png(image)
+        f"average-{label}", f"Average of the {label} images", caption, encode.encode_png(image)
     )

@@ -1,5 +1,4 @@
-"""Render figures of what both classes of a data set look like, as PNG: for audit.html and for
-TensorBoard.
+"""Render figures that compare the classes of a data set, as PNG, for audit.html and TensorBoard.
 
 Only train and validation are shown and measured; no file of the hold-out is opened.
 """
@@ -28,8 +27,7 @@ from data_collection.dataset.manifest import LABELS, FaceRecord
 from runtime.plotting import ReportFigure
 
 MAX_MEASURED_IMAGES = 1000
-"""Images that are measured, half of them real; the rest would move no curve by the width of its
-line."""
+"""Half of them real. More images would not move any curve by the width of its line."""
 
 
 def render_figures(
@@ -40,33 +38,35 @@ def render_figures(
     Raises:
         PlainError: a file of train or validation is missing or was altered.
     """
-    shown = manifest.select_accepted(records, *AUDITED_SPLITS)
-    drawn = {
+    audited = manifest.select_accepted(records, *AUDITED_SPLITS)
+    samples = {
         label: sample_records(
-            [r for r in shown if r.label == label], MAX_MEASURED_IMAGES // 2, seed
+            [r for r in audited if r.label == label], MAX_MEASURED_IMAGES // 2, seed
         )
         for label in LABELS
     }
-    looks = {
-        label: measure_class_statistics(folder, drawn[label]) for label in LABELS if drawn[label]
+    statistics = {
+        label: measure_class_statistics(folder, sample)
+        for label, sample in samples.items()
+        if sample
     }
-    if not looks:
+    if not statistics:
         return []
     return [
         *(
             render_face_grid(
                 folder,
                 label,
-                sample_records(drawn[label], FACE_GRID_SHAPE[0] * FACE_GRID_SHAPE[1], seed),
+                sample_records(samples[label], FACE_GRID_SHAPE[0] * FACE_GRID_SHAPE[1], seed),
             )
-            for label in looks
+            for label in statistics
         ),
-        *(render_average_face(label, each) for label, each in looks.items()),
-        *(render_statistic_histograms(name, looks) for name in HISTOGRAM_SPECS),
-        render_colour_histograms(looks),
-        *render_spectra(looks),
-        *render_file_figures(shown),
-        *render_near_duplicates(folder, shown),
+        *(render_average_face(label, of_class) for label, of_class in statistics.items()),
+        *(render_statistic_histograms(name, statistics) for name in HISTOGRAM_SPECS),
+        render_colour_histograms(statistics),
+        *render_spectra(statistics),
+        *render_file_figures(audited),
+        *render_near_duplicates(folder, audited),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Histograms of one statistic, or of colour levels, one class over the other."""
+"""Render histograms of one statistic, or of colour levels, one class over the other."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from runtime.plotting import CLASS_COLOURS, CLASS_LINE_STYLES, ReportFigure
 
 @dataclass(frozen=True, kw_only=True)
 class HistogramSpec:
-    """A statistic that every image has.
+    """How the histogram of one image statistic is labelled.
 
     Attributes:
         axis_label: the statistic and its unit.
@@ -32,19 +32,19 @@ HISTOGRAM_SPECS = {
         title="Brightness",
         axis_label="mean grey level, 0 to 255",
         comparative="brighter",
-        caption="How light the pictures are.",
+        caption="How light the images are.",
     ),
     "contrast": HistogramSpec(
         title="Contrast",
         axis_label="standard deviation of grey levels",
         comparative="richer in contrast",
-        caption="How far light and dark lie apart in one picture.",
+        caption="How far light and dark lie apart in one image.",
     ),
     "saturation": HistogramSpec(
         title="Saturation",
         axis_label="mean of (max \N{MINUS SIGN} min) / max over R, G, B",
         comparative="more colourful",
-        caption="0 is a grey picture, 1 is pure colour.",
+        caption="0 is a grey image, 1 is pure colour.",
     ),
     "sharpness": HistogramSpec(
         title="Texture",
@@ -57,34 +57,34 @@ HISTOGRAM_SPECS = {
         title="Finest detail",
         axis_label="power from .7 to 1 of Nyquist, grey levels squared",
         comparative="richer in fine detail",
-        caption="What changes from one pixel to the next: grain, hair, noise, or the absence of them.",
+        caption="Change from one pixel to the next: grain, hair, noise, or the absence of them.",
         log_scale=True,
     ),
 }
 STATISTICS_OF_ORIGINALS = ("sharpness", "detail")
-"""Also measured as collected, because the canonical picture is a smaller JPEG."""
+"""Also measured as collected, because the canonical picture is a smaller JPEG file."""
 
 
-def render_statistic_histograms(name: str, looks: Mapping[str, ClassStatistics]) -> ReportFigure:
-    """Render histograms of a statistic, one class over the other; those of
-    STATISTICS_OF_ORIGINALS also as collected."""
+def render_statistic_histograms(
+    name: str, statistics: Mapping[str, ClassStatistics]
+) -> ReportFigure:
+    """Render histograms of a statistic as trained and, if it is in STATISTICS_OF_ORIGINALS, as
+    collected."""
     spec = HISTOGRAM_SPECS[name]
-    stages = {"as trained": {label: each.traits[name] for label, each in looks.items()}}
+    stages = {
+        "as trained": {label: of_class.canonical[name] for label, of_class in statistics.items()}
+    }
     if name in STATISTICS_OF_ORIGINALS:
-        stages = {
-            "as collected": {label: each.before[name] for label, each in looks.items()},
-            **stages,
-        }
+        originals = {label: of_class.original[name] for label, of_class in statistics.items()}
+        stages = {"as collected": originals, **stages}
     figure, panels = plotting.create_panels(len(stages), 2.9 if len(stages) == 1 else 3.7)
-    everything = np.maximum(
-        np.concatenate([values for each in stages.values() for values in each.values()]), 1e-3
-    )
-    low, high = float(everything.min()), float(everything.max()) * 1.001 + 1e-6
+    pooled = np.concatenate([values for stage in stages.values() for values in stage.values()])
+    pooled = np.maximum(pooled, 1e-3)
+    low, high = float(pooled.min()), float(pooled.max()) * 1.001 + 1e-6
     bins = np.geomspace(low, high, 33) if spec.log_scale else np.linspace(low, high, 33)
-    for axes, (stage, values) in zip(panels, stages.items(), strict=True):
-        plotting.draw_histograms(
-            axes, {label: np.maximum(each, 1e-3) for label, each in values.items()}, bins
-        )
+    for axes, (stage, values_by_label) in zip(panels, stages.items(), strict=True):
+        clipped = {label: np.maximum(values, 1e-3) for label, values in values_by_label.items()}
+        plotting.draw_histograms(axes, clipped, bins)
         if spec.log_scale:
             axes.set_xscale("log")
         if len(stages) > 1:
@@ -103,35 +103,35 @@ def _describe_comparison(
     spec: HistogramSpec, stages: Mapping[str, Mapping[str, Sequence[float]]]
 ) -> str:
     shares = [
-        f"{compute_probability_of_superiority(each['real'], each['generated']):.0%} {stage}"
-        for stage, each in stages.items()
-        if len(each) == 2
+        f"{compute_probability_of_superiority(values['real'], values['generated']):.0%} {stage}"
+        for stage, values in stages.items()
+        if len(values) == 2
     ]
     if not shares:
         return ""
     return (
-        f"In pairs of one of each class, the generated one is {spec.comparative}: "
+        f"In pairs of one image of each class, the generated one is {spec.comparative}: "
         f"{', '.join(shares)} (50% is no difference)."
     )
 
 
 def compute_probability_of_superiority(real: Sequence[float], generated: Sequence[float]) -> float:
-    """Return the share of pairs whose generated value is the larger one, ties as half: .5 is no
-    difference."""
+    """Return the share of pairs whose generated value is the larger one; ties count half, so .5
+    is no difference."""
     ordered = np.sort(real)
-    below = np.searchsorted(ordered, generated, "left") + np.searchsorted(
+    twice_below = np.searchsorted(ordered, generated, "left") + np.searchsorted(
         ordered, generated, "right"
     )
-    return float(below.mean() / 2 / len(ordered))
+    return float(twice_below.mean() / 2 / len(ordered))
 
 
-def render_colour_histograms(looks: Mapping[str, ClassStatistics]) -> ReportFigure:
+def render_colour_histograms(statistics: Mapping[str, ClassStatistics]) -> ReportFigure:
     figure, panels = plotting.create_panels(3, 3.7)
     for axes, name, band in zip(panels, ("red", "green", "blue"), range(3), strict=True):
-        for label, each in looks.items():
+        for label, of_class in statistics.items():
             axes.plot(
                 np.arange(64) * 4 + 2,
-                100 * each.mean("levels")[band],
+                100 * of_class.compute_mean("levels")[band],
                 linestyle=CLASS_LINE_STYLES[label],
                 color=CLASS_COLOURS[label],
                 label=label,
@@ -143,7 +143,6 @@ def render_colour_histograms(looks: Mapping[str, ClassStatistics]) -> ReportFigu
     panels[-1].set_xlabel("level, 0 to 255")
     caption = (
         "How often each level of red, green and blue occurs. A class with a spike at 0 or 255 is "
-        "over- or underexposed; curves "
-        "that lie apart in one channel are a colour cast."
+        "under- or overexposed; curves that lie apart in one channel are a colour cast."
     )
     return ReportFigure("colours", "Colours", caption, plotting.render_png(figure))

@@ -1,10 +1,11 @@
-"""Measure images and add the measurements up, class by class."""
+"""Measure images and accumulate the measurements, class by class."""
 
 import concurrent.futures
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -21,68 +22,71 @@ THUMBNAIL_SIDE_PX = 112
 MEASURED_CENTRE_PX = 256
 """Side of the centre that detail and spectrum are measured on, in pixels."""
 
+MEASUREMENT_BATCH_IMAGES = 32
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class ImageStatistics:
     """Measurements of one image.
 
     Attributes:
-        traits: of the canonical picture, by the names of figures_of_traits.TRAITS.
-        before: of the original, by the names of figures_of_traits.FROM_ORIGINALS.
+        canonical: statistics of the canonical picture, by the names in HISTOGRAM_SPECS.
+        original: statistics of the original, by the names in STATISTICS_OF_ORIGINALS.
         levels: shares of 64 levels of R, G and B; shape (3, 64).
         power: spectrum of the centre's grey levels in dB, frequency zero in the middle; shape
             (side, side).
-        face: the canonical picture, shape (FACE_SIDE, FACE_SIDE, 3).
+        pixels: the canonical picture, shape (THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX, 3).
     """
 
-    traits: dict[str, float]
-    before: dict[str, float]
+    canonical: dict[str, float]
+    original: dict[str, float]
     levels: np.ndarray
     power: np.ndarray
-    face: np.ndarray
+    pixels: np.ndarray
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ClassStatistics:
-    """Measurements of one class, added up one by one, so that memory does not grow with their
-    number."""
+    """Measurements of one class, accumulated so that memory does not grow with their number.
 
-    traits: dict[str, list[float]] = field(default_factory=dict)
-    before: dict[str, list[float]] = field(default_factory=dict)
-    profiles: list[np.ndarray] = field(default_factory=list)
-    count: int = 0
+    `levels`, `power` and `pixels` are sums over the images.
+    """
+
+    canonical: dict[str, list[float]] = field(default_factory=dict)
+    original: dict[str, list[float]] = field(default_factory=dict)
+    radial_profiles: list[np.ndarray] = field(default_factory=list)
+    n_images: int = 0
     levels: np.ndarray | float = 0.0
     power: np.ndarray | float = 0.0
-    face: np.ndarray | float = 0.0
+    pixels: np.ndarray | float = 0.0
 
-    def add(self, look: ImageStatistics) -> None:
-        self.count += 1
-        for mine, theirs in ((self.traits, look.traits), (self.before, look.before)):
-            for name, value in theirs.items():
-                mine.setdefault(name, []).append(value)
-        self.profiles.append(compute_radial_profile(look.power))
-        for name in ("levels", "power", "face"):
-            setattr(self, name, getattr(self, name) + getattr(look, name))
+    def add(self, image: ImageStatistics) -> None:
+        self.n_images += 1
+        for lists, values in ((self.canonical, image.canonical), (self.original, image.original)):
+            for name, value in values.items():
+                lists.setdefault(name, []).append(value)
+        self.radial_profiles.append(compute_radial_profile(image.power))
+        for name in ("levels", "power", "pixels"):
+            setattr(self, name, getattr(self, name) + getattr(image, name))
 
-    def mean(self, name: str) -> np.ndarray:
-        return getattr(self, name) / self.count
+    def compute_mean(self, name: Literal["levels", "power", "pixels"]) -> np.ndarray:
+        return getattr(self, name) / self.n_images
 
 
 def measure_class_statistics(folder: Path, records: Sequence[FaceRecord]) -> ClassStatistics:
-    looks = ClassStatistics()
+    statistics = ClassStatistics()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(records), 32):
-            for look in pool.map(
-                lambda record: measure_image_statistics(folder, record), records[start : start + 32]
-            ):
-                looks.add(look)
-    return looks
+        for start in range(0, len(records), MEASUREMENT_BATCH_IMAGES):
+            batch = records[start : start + MEASUREMENT_BATCH_IMAGES]
+            for image in pool.map(lambda record: measure_image_statistics(folder, record), batch):
+                statistics.add(image)
+    return statistics
 
 
 def measure_image_statistics(folder: Path, record: FaceRecord) -> ImageStatistics:
     square = read_canonical_image(folder, record)
     grey = np.asarray(square.convert("L"), dtype=np.float32)
-    traits = {
+    canonical = {
         "brightness": float(grey.mean()),
         "contrast": float(grey.std()),
         "saturation": float(np.asarray(square.convert("HSV").getchannel("S")).mean()) / 255,
@@ -95,16 +99,13 @@ def measure_image_statistics(folder: Path, record: FaceRecord) -> ImageStatistic
         / grey.size
     )
     original = decode.decode_face(stored_images.read_original(folder, record), record.crop).square
-    small = np.asarray(
-        square.resize((THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX), Image.Resampling.LANCZOS),
-        dtype=np.float64,
-    )
+    thumbnail = square.resize((THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX), Image.Resampling.LANCZOS)
     return ImageStatistics(
-        traits,
-        _measure_texture(original),
-        levels,
-        compute_power_spectrum(_crop_grey_centre(square)),
-        small,
+        canonical=canonical,
+        original=_measure_texture(original),
+        levels=levels,
+        power=compute_power_spectrum(_crop_grey_centre(square)),
+        pixels=np.asarray(thumbnail, dtype=np.float64),
     )
 
 
@@ -133,7 +134,7 @@ def compute_laplacian_variance(grey: np.ndarray) -> float:
 
 def compute_power_spectrum(grey: np.ndarray) -> np.ndarray:
     """Return the power of every frequency in dB of a squared grey level, frequency zero in the
-    middle; a Hann window hides the edges."""
+    middle; a Hann window suppresses the edges."""
     window = np.outer(np.hanning(len(grey)), np.hanning(len(grey))).astype(np.float32)
     power = np.abs(np.fft.fft2((grey - grey.mean()) * window)) ** 2 / np.sum(window**2)
     return 10 * np.log10(np.fft.fftshift(power) + 1e-3)
@@ -141,7 +142,7 @@ def compute_power_spectrum(grey: np.ndarray) -> np.ndarray:
 
 def compute_radial_profile(power: np.ndarray) -> np.ndarray:
     """Return the mean of a spectrum over rings of equal frequency, from 0 to Nyquist; shape
-    (side / 4,)."""
+    (side // 4,)."""
     side = len(power)
     frequency = np.fft.fftshift(np.fft.fftfreq(side))
     ring = (np.hypot(frequency[:, None], frequency[None, :]) * side / 2).astype(int)

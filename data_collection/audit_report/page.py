@@ -1,7 +1,6 @@
-"""audit.html: a self-contained page about what a data set holds and whether its label can be
-predicted without the face.
+"""Render audit.html: what a data set holds, and whether anything but the face gives labels away.
 
-It needs no network and runs no script. File names, prompts and sources, written by strangers, are
+It needs no network and runs no script. File names, prompts and sources come from strangers and are
 escaped.
 """
 
@@ -33,9 +32,11 @@ from runtime.plotting import ReportFigure
 PAGE_TEMPLATE = "page.html.jinja"
 
 TIER_MEANINGS = {
-    1: "Must be at chance. Facts of the file, and of what was done to it before; in a new picture they are no evidence at all.",
-    2: "Nuisance. What was photographed or drawn, how it is lit and framed. A detector has to do clearly better than these.",
-    3: "For information. Fine statistics of the pixels, where generators leave their traces: evidence, or one more nuisance.",
+    1: "Must be at chance. Facts of the file, and of its processing history; in a new image they "
+    "are no evidence at all.",
+    2: "Nuisance. Content, lighting and framing. A detector has to do clearly better than these.",
+    3: "For information. Fine statistics of the pixels, where generators leave their traces: "
+    "evidence, or one more nuisance.",
 }
 STATUS_STYLES = {
     "GREEN": ("good", f"surely under {audit_probes.MAX_CHANCE_AUC:.2f}"),
@@ -49,12 +50,12 @@ STATUS_STYLES = {
     ),
     "reported": ("unknown", "reported only"),
 }
-"""Colour of each status, and what it says about the 95% interval."""
+"""CSS class of each status, and what the status says about the 95% interval."""
 
 
 @dataclass(frozen=True)
 class ProbeTier:
-    """Probes of one tier: name, as collected, as trained."""
+    """Probes of one tier; each row is a name and the results as collected and as trained."""
 
     number: int
     meaning: str
@@ -65,49 +66,48 @@ def write_audit_page(
     folder: Path,
     records: Sequence[FaceRecord],
     audit: Audit,
-    drawn: Sequence[ReportFigure] | None = None,
+    report_figures: Sequence[ReportFigure] | None = None,
 ) -> Path:
     """Write the page of the data set in `folder` and return its path.
 
     Args:
-        report_figures: what `render_figures` returned, if it was called already.
+        report_figures: the result of `render_figures`, if it was called already.
 
     Raises:
         PlainError: a file of train or validation is missing or was altered.
     """
-    drawn = figures.render_figures(folder, records) if drawn is None else drawn
+    if report_figures is None:
+        report_figures = figures.render_figures(folder, records)
     path = folder / "audit.html"
-    # A file name that is no UTF-8 holds surrogates, which cannot be encoded.
-    atomic_files.write_atomically(
-        path,
-        render_audit_page(folder.absolute().name, records, audit, drawn).encode(errors="replace"),
-    )
+    text = render_audit_page(folder.absolute().name, records, audit, report_figures)
+    # A file name that is not UTF-8 holds surrogates, which cannot be encoded.
+    atomic_files.write_atomically(path, text.encode(errors="replace"))
     return path
 
 
 def render_audit_page(
-    name: str, records: Sequence[FaceRecord], audit: Audit, drawn: Sequence[ReportFigure]
+    name: str, records: Sequence[FaceRecord], audit: Audit, report_figures: Sequence[ReportFigure]
 ) -> str:
-    seen = manifest.select_accepted(records, *AUDITED_SPLITS)
+    audited = manifest.select_accepted(records, *AUDITED_SPLITS)
     return html_pages.load_template(Path(__file__).parent, PAGE_TEMPLATE).render(
         name=name,
         audit=audit,
         labels=LABELS,
         tiers=build_probe_tiers(audit),
         sources=build_source_rows(records),
-        parts=list_used_splits(records),
-        doubles=count_duplicates(records),
-        places=count_split_members(records),
-        members=count_group_sizes(records),
-        attributes=tally_attributes(seen),
-        makings=describe_generation(seen),
-        pictures={picture.name: picture for picture in drawn},
+        splits=list_used_splits(records),
+        duplicate_counts=count_duplicates(records),
+        split_members=count_split_members(records),
+        group_sizes=count_group_sizes(records),
+        attributes=tally_attributes(audited),
+        generation=describe_generation(audited),
+        report_figures={figure.name: figure for figure in report_figures},
         status_styles=STATUS_STYLES,
-        chance=audit_probes.MAX_CHANCE_AUC,
-        near=grouping.MAX_NEAR_DUPLICATE_BITS,
-        most=figures.MAX_MEASURED_IMAGES,
-        window=image_statistics.MEASURED_CENTRE_PX,
-        canonicaliser=canonical.CANONICALISER_VERSION,
+        max_chance_auc=audit_probes.MAX_CHANCE_AUC,
+        max_near_duplicate_bits=grouping.MAX_NEAR_DUPLICATE_BITS,
+        max_measured_images=figures.MAX_MEASURED_IMAGES,
+        measured_centre_px=image_statistics.MEASURED_CENTRE_PX,
+        canonicaliser_version=canonical.CANONICALISER_VERSION,
     )
 
 
@@ -116,10 +116,12 @@ def build_probe_tiers(audit: Audit) -> list[ProbeTier]:
     probes = [
         {probe.name: probe for probe in side} for side in (audit.as_collected, audit.as_trained)
     ]
-    found: dict[int, list] = {}
+    rows_by_tier: dict[int, list] = {}
     for name in dict.fromkeys(itertools.chain(*probes)):
         pair = tuple(side.get(name) for side in probes)
-        found.setdefault(next(probe for probe in pair if probe).tier, []).append((name, *pair))
+        tier = next(probe for probe in pair if probe).tier
+        rows_by_tier.setdefault(tier, []).append((name, *pair))
     return [
-        ProbeTier(number, TIER_MEANINGS.get(number, ""), found[number]) for number in sorted(found)
+        ProbeTier(tier, TIER_MEANINGS.get(tier, ""), rows)
+        for tier, rows in sorted(rows_by_tier.items())
     ]

@@ -1,4 +1,4 @@
-"""Figures of the power at every frequency, where generators leave traces."""
+"""Render figures of the power at every frequency, where generators leave traces."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,16 +9,15 @@ from runtime import plotting
 from runtime.plotting import CLASS_COLOURS, CLASS_LINE_STYLES, ReportFigure
 
 
-def render_spectra(looks: Mapping[str, ClassStatistics]) -> Iterator[ReportFigure]:
+def render_spectra(statistics: Mapping[str, ClassStatistics]) -> Iterator[ReportFigure]:
     """Render the average spectrum of each class, their difference, and both as curves."""
-    mean = {label: each.mean("power") for label, each in looks.items()}
-    low, high = np.percentile(list(mean.values()), (0.5, 99.8))
-    for label, power in mean.items():
+    spectra = {label: of_class.compute_mean("power") for label, of_class in statistics.items()}
+    low, high = np.percentile(list(spectra.values()), (0.5, 99.8))
+    for label, power in spectra.items():
         caption = (
-            f"Mean log power of the centres of {looks[label].count} pictures. The middle is "
-            "smooth shading, the rim is detail "
-            "the size of a pixel. Generators that enlarge step by step leave dots or a grid off "
-            "the middle."
+            f"Mean log power of the centres of {statistics[label].n_images} images. The middle is "
+            "smooth shading, the rim is detail the size of a pixel. Generators that enlarge step "
+            "by step leave dots or a grid off the middle."
         )
         yield ReportFigure(
             f"spectrum-{label}",
@@ -26,21 +25,21 @@ def render_spectra(looks: Mapping[str, ClassStatistics]) -> Iterator[ReportFigur
             caption,
             _render_spectrum(power, "Greys", low, high),
         )
-    if len(mean) == 2:
-        apart = mean["generated"] - mean["real"]
-        most = max(3.0, float(np.percentile(np.abs(apart), 99.5)))
+    if len(spectra) == 2:
+        difference = spectra["generated"] - spectra["real"]
+        limit = max(3.0, float(np.percentile(np.abs(difference), 99.5)))
         caption = (
             "Orange: more power in the generated class; blue: more in the real one. An even tint "
-            "is a difference in sharpness; "
-            "dots and lines are traces of the drawing, or of an earlier JPEG or enlargement."
+            "is a difference in sharpness; dots and lines are traces of the generator, or of an "
+            "earlier JPEG compression or enlargement."
         )
         yield ReportFigure(
             "spectrum-difference",
             "Generated minus real",
             caption,
-            _render_spectrum(apart, _build_diverging_colour_map(), -most, most),
+            _render_spectrum(difference, _build_diverging_colour_map(), -limit, limit),
         )
-    yield _render_radial_profiles(looks)
+    yield _render_radial_profiles(statistics)
 
 
 def _build_diverging_colour_map():
@@ -51,17 +50,17 @@ def _build_diverging_colour_map():
     )
 
 
-def _render_spectrum(power: np.ndarray, colours, low: float, high: float) -> bytes:
+def _render_spectrum(power: np.ndarray, colour_map, low: float, high: float) -> bytes:
     figure, (axes,) = plotting.create_panels(height=3.7)
-    shown = axes.imshow(
+    image = axes.imshow(
         power,
-        cmap=colours,
+        cmap=colour_map,
         vmin=low,
         vmax=high,
         extent=(-0.5, 0.5, -0.5, 0.5),
         interpolation="nearest",
     )
-    figure.colorbar(shown, ax=axes, label="power, dB", shrink=0.85)
+    figure.colorbar(image, ax=axes, label="power, dB", shrink=0.85)
     ticks = (-0.5, -0.25, 0, 0.25, 0.5)
     axes.set(
         xlabel="across, cycles per pixel",
@@ -72,34 +71,40 @@ def _render_spectrum(power: np.ndarray, colours, low: float, high: float) -> byt
     return plotting.render_png(figure)
 
 
-def _render_radial_profiles(looks: Mapping[str, ClassStatistics]) -> ReportFigure:
+def _render_radial_profiles(statistics: Mapping[str, ClassStatistics]) -> ReportFigure:
     figure, (axes,) = plotting.create_panels(height=3.7)
-    first = next(iter(looks))
-    zero = np.median(looks[first].profiles, axis=0)
-    for label, each in looks.items():
-        quarter, middle, three_quarters = np.percentile(each.profiles, (25, 50, 75), axis=0) - zero
-        frequency = (np.arange(len(middle)) + 0.5) / len(middle) / 2
+    first = next(iter(statistics))
+    reference = np.median(statistics[first].radial_profiles, axis=0)
+    for label, of_class in statistics.items():
+        profiles = np.array(of_class.radial_profiles)
+        quartile, median, upper_quartile = np.percentile(profiles, (25, 50, 75), axis=0) - reference
+        frequency = (np.arange(len(median)) + 0.5) / len(median) / 2
         axes.fill_between(
-            frequency, quarter, three_quarters, color=CLASS_COLOURS[label], alpha=0.18, linewidth=0
+            frequency,
+            quartile,
+            upper_quartile,
+            color=CLASS_COLOURS[label],
+            alpha=0.18,
+            linewidth=0,
         )
         axes.plot(
             frequency,
-            middle,
+            median,
             linestyle=CLASS_LINE_STYLES[label],
             color=CLASS_COLOURS[label],
             linewidth=1.6,
-            label=f"{label} ({each.count})",
+            label=f"{label} ({of_class.n_images})",
         )
     axes.set(
         xlabel="frequency, cycles per pixel",
-        ylabel=f"power above the median {first} picture, dB",
+        ylabel=f"power above the median {first} image, dB",
         xlim=(0, 0.5),
     )
     axes.legend(frameon=False, fontsize=9)
     caption = (
-        "The same power over all directions: line, the median picture; band, the middle half of "
-        "the class. 3 dB are twice the "
-        "power. Where the bands part, frequency alone tells the classes apart."
+        "The same power over all directions: line, the median image; band, the middle half of the "
+        "class. 3 dB are twice the power. Where the bands part, frequency alone separates the "
+        "classes."
     )
     return ReportFigure(
         "spectrum-curves", "Power by frequency", caption, plotting.render_png(figure)

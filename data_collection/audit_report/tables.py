@@ -10,48 +10,47 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_collection.audit_report import duplicates as figures_of_duplicates
+from data_collection.audit_report.duplicates import find_near_duplicate_groups
 from data_collection.dataset import splits
-from data_collection.dataset.manifest import LABELS, FaceRecord
+from data_collection.dataset.manifest import LABELS, FaceRecord, ImageClass
 
 MAX_ATTRIBUTE_VALUES, MAX_EXAMPLE_PROMPTS, MAX_TEXT_CHARACTERS = 12, 5, 300
-"""Values of an attribute, example prompts, and characters of a text that are shown."""
+"""Limits of what the page shows: values of an attribute, example prompts, characters of a text."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SourceRow:
     """Counts of one source.
 
     Attributes:
-        refused: reason and number, the most frequent first.
-        parts: accepted images by split.
+        rejections: reason and number of images, the most frequent first.
+        n_by_split: accepted images by split.
     """
 
-    label: str
+    label: ImageClass
     name: str
-    found: int
-    accepted: int
-    refused: list[tuple[str, int]]
-    groups: int
-    parts: dict[str, int]
+    n_found: int
+    n_accepted: int
+    rejections: list[tuple[str, int]]
+    n_groups: int
+    n_by_split: dict[str, int]
 
 
 @dataclass(frozen=True)
 class AttributeTally:
-    """Counts of each value; `others` is the number of rarer values left out."""
+    """Counts of each value; `n_omitted` is the number of rarer values left out."""
 
     name: str
     values: list[tuple[str, int]]
-    others: int
+    n_omitted: int
 
 
 @dataclass(frozen=True)
 class GenerationInfo:
-    """Settings and versions with which the images of one source were generated, and some of the
-    prompts."""
+    """Settings and versions with which one source's images were generated, and some prompts."""
 
     source: str
-    images: int
+    n_images: int
     facts: list[tuple[str, str]]
     prompts: list[str]
 
@@ -62,21 +61,18 @@ def build_source_rows(records: Sequence[FaceRecord]) -> list[SourceRow]:
         {(record.label, record.source) for record in records},
         key=lambda key: (LABELS.index(key[0]), key),
     ):
-        mine = [record for record in records if (record.label, record.source) == (label, name)]
-        kept = [record for record in mine if record.accepted]
-        refused = Counter(
-            record.rejection_kind for record in mine if not record.accepted
-        ).most_common()
-        groups = len({record.group for record in kept})
+        of_source = [r for r in records if (r.label, r.source) == (label, name)]
+        accepted = [record for record in of_source if record.accepted]
+        reasons = Counter(record.rejection_kind for record in of_source if not record.accepted)
         rows.append(
             SourceRow(
-                label,
-                name,
-                len(mine),
-                len(kept),
-                refused,
-                groups,
-                dict(Counter(r.split for r in kept)),
+                label=label,
+                name=name,
+                n_found=len(of_source),
+                n_accepted=len(accepted),
+                rejections=reasons.most_common(),
+                n_groups=len({record.group for record in accepted}),
+                n_by_split=dict(Counter(record.split for record in accepted)),
             )
         )
     return rows
@@ -88,13 +84,13 @@ def list_used_splits(records: Iterable[FaceRecord]) -> list[str]:
 
 
 def count_duplicates(records: Sequence[FaceRecord]) -> list[tuple[str, int]]:
-    """Count exact copies that were left out, and near-duplicates that are kept together."""
+    """Count exact copies, which are left out, and near-duplicates, which stay in one split."""
     reasons = Counter(record.rejection_kind for record in records if not record.accepted)
-    groups = figures_of_duplicates.find_near_duplicate_groups(records)
+    groups = find_near_duplicate_groups(records)
     return [
         ("exact copies, left out", reasons["duplicate"]),
         ("images offered under both labels, left out", reasons["both labels"]),
-        ("groups of near-duplicates, each kept in one split", len(groups)),
+        ("groups of near-duplicates, each in one split", len(groups)),
         ("images in these groups", sum(map(len, groups))),
         (
             "groups that hold both classes",
@@ -106,18 +102,18 @@ def count_duplicates(records: Sequence[FaceRecord]) -> list[tuple[str, int]]:
 def count_split_members(records: Sequence[FaceRecord]) -> list[tuple[str, str, int, int]]:
     """Count groups and images of each split and class."""
     rows = []
-    for part, label in itertools.product(list_used_splits(records), LABELS):
-        mine = [
+    for split, label in itertools.product(list_used_splits(records), LABELS):
+        groups = [
             record.group
             for record in records
-            if record.accepted and (record.split, record.label) == (part, label)
+            if record.accepted and (record.split, record.label) == (split, label)
         ]
-        rows.append((part, label, len(set(mine)), len(mine)))
+        rows.append((split, label, len(set(groups)), len(groups)))
     return rows
 
 
 def count_group_sizes(records: Sequence[FaceRecord]) -> list[tuple[str, int, int]]:
-    """Count groups by size: size in words, number of groups, images in them."""
+    """Count groups by size: size as text, number of groups, number of images in them."""
     sizes = Counter(Counter(record.group for record in records if record.accepted).values())
     steps = (
         ("1 image", 1, 1),
@@ -141,22 +137,22 @@ def tally_attributes(records: Sequence[FaceRecord]) -> list[AttributeTally]:
             counts.setdefault(_shorten_text(name), Counter())[_shorten_text(value)] += 1
     return [
         AttributeTally(
-            name, each.most_common(MAX_ATTRIBUTE_VALUES), max(0, len(each) - MAX_ATTRIBUTE_VALUES)
+            name, count.most_common(MAX_ATTRIBUTE_VALUES), max(0, len(count) - MAX_ATTRIBUTE_VALUES)
         )
-        for name, each in counts.items()
+        for name, count in counts.items()
     ]
 
 
 def describe_generation(records: Sequence[FaceRecord]) -> list[GenerationInfo]:
-    """Describe how each generated source was made; a setting that differs between its images is
-    shown by its number of values."""
+    """Describe how each generated source was made; a setting with more than three values is shown
+    by their number."""
     rows = []
     for source in sorted({record.source for record in records if record.label == "generated"}):
-        mine = [
+        of_source = [
             record for record in records if record.label == "generated" and record.source == source
         ]
         values: dict[str, dict[str, None]] = {}
-        for record in mine:
+        for record in of_source:
             for name, value in itertools.chain(
                 _iterate_generation_facts(record), _flatten_generator_settings(record.drawn_with)
             ):
@@ -164,9 +160,9 @@ def describe_generation(records: Sequence[FaceRecord]) -> list[GenerationInfo]:
         rows.append(
             GenerationInfo(
                 source,
-                len(mine),
-                [(name, _summarise_values(list(each))) for name, each in values.items()],
-                _sample_prompts(mine),
+                len(of_source),
+                [(name, _summarise_values(list(distinct))) for name, distinct in values.items()],
+                _sample_prompts(of_source),
             )
         )
     return rows
@@ -179,20 +175,20 @@ def _iterate_generation_facts(record: FaceRecord) -> Iterator[tuple[str, object]
 
 
 def _flatten_generator_settings(
-    settings: Mapping[str, object], before: str = ""
+    settings: Mapping[str, object], prefix: str = ""
 ) -> Iterator[tuple[str, object]]:
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            yield from _flatten_generator_settings(value, f"{before}{name}.")
+            yield from _flatten_generator_settings(value, f"{prefix}{name}.")
         else:
-            yield _shorten_text(f"{before}{name}").replace("_", " "), value
+            yield _shorten_text(f"{prefix}{name}").replace("_", " "), value
 
 
 def _summarise_values(values: Sequence[str]) -> str:
     return (
         ", ".join(value or "(empty)" for value in values)
         if len(values) <= 3
-        else f"{len(values):,} different ones"
+        else f"{len(values):,} different values"
     )
 
 

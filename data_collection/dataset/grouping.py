@@ -1,4 +1,4 @@
-"""Find images that must stay in one split: near-duplicates, one person, one prompt, one seed, one
+"""Find images that must stay in one split: near-duplicates, or of the same person, prompt, seed or
 source image."""
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,20 +33,20 @@ def find_near_duplicate_pairs(records: Sequence[FaceRecord]) -> Iterator[tuple[i
     mirrored = np.array([int(record.phash_mirrored, 16) for record in records], dtype=np.uint64)
     for first in range(len(records) - 1):
         rest = hashes[first + 1 :]
-        apart = np.minimum(
+        distances = np.minimum(
             np.bitwise_count(rest ^ hashes[first]), np.bitwise_count(rest ^ mirrored[first])
         )
-        for second in np.flatnonzero(apart <= MAX_NEAR_DUPLICATE_BITS):
+        for second in np.flatnonzero(distances <= MAX_NEAR_DUPLICATE_BITS):
             yield first, first + 1 + int(second)
 
 
 def find_related_pairs(records: Sequence[FaceRecord]) -> Iterator[tuple[int, int]]:
     """Yield index pairs that share a person, a prompt, a (generator, seed) or a source image."""
-    first_with: dict[tuple, int] = {}
+    first_by_key: dict[tuple, int] = {}
     originals = {record.source_image for record in records if record.source_image}
     for index, record in enumerate(records):
-        for tie in _find_relation_keys(record, originals):
-            first = first_with.setdefault(tie, index)
+        for key in _find_relation_keys(record, originals):
+            first = first_by_key.setdefault(key, index)
             if first != index:
                 yield first, index
 
@@ -58,8 +58,7 @@ def _find_relation_keys(record: FaceRecord, originals: set[str]) -> Iterator[tup
         yield "prompt", record.prompt
     if record.seed is not None:
         yield "seed", record.generator or record.source, record.seed
-    # A reconstruction names its original, by id or by file; the original answers to all of its
-    # names.
+    # A reconstruction names its original by id or by file, so the original yields all its names.
     if record.source_image:
         yield "image", record.source_image
     for name in {record.id, record.file, PurePosixPath(record.file).name} & originals:
@@ -76,13 +75,13 @@ def label_components(count: int, pairs: Iterable[tuple[int, int]]) -> np.ndarray
 
 
 def group_records(records: Sequence[FaceRecord]) -> list[list[int]]:
-    """Partition the indices of `records` into groups that must never be split."""
+    """Partition the indices of `records` into groups that must stay in one split."""
     numbers = label_components(
         len(records), [*find_near_duplicate_pairs(records), *find_related_pairs(records)]
     )
     order = np.argsort(numbers, kind="stable")
     return [
-        list(map(int, part))
-        for part in np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1)
-        if len(part)
+        list(map(int, group))
+        for group in np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1)
+        if len(group)
     ]

@@ -30,8 +30,8 @@ _HASH_PATTERN = "/[0-9a-f]{16}/[0-9a-f]{16}"
 _match_valid_row = re.compile(
     rf"(?:{'|'.join(LABELS)})/[0-9a-f]{{64}}/(?:accepted{_HASH_PATTERN}|rejected(?:{_HASH_PATTERN}|//))"
 ).fullmatch
-"""Valid label, id, status and perceptual hashes of a row, joined by "/"; one pattern, because it is
-matched a million times."""
+"""Match label, id, status and perceptual hashes of a row, joined by "/"; a single pattern, because
+it is matched a million times."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,21 +41,21 @@ class FaceRecord:
     Attributes:
         id: sha256 of the original bytes, in hexadecimal.
         label: "real" or "generated".
-        source: where it came from; a folder's name, or a collector's.
+        source: name of the folder or generator that it came from.
         file: its name at the source.
         status: "accepted" or "rejected".
-        reason: why it was rejected, in words; empty for accepted images.
+        reason: why it was rejected; empty for accepted images.
         group: id of the group that never crosses a split; empty until the groups are made.
         split: "train", "validation", "hold-out", or "quarantine"; empty until the splits are made.
-        original, image: paths of the untouched bytes and of the canonical picture, relative to the
-            data set's folder.
+        original, image: paths of the unchanged original and of the canonical picture, relative to
+            the data set's folder.
         format, mode, width, height, bytes, quality: of the original, as in `decode.DecodedFace`.
         crop: how the square was cut, a name in `decode.CROPS`.
         phash, phash_mirrored: 64-bit perceptual hashes of the square and of its mirror image, in
             hexadecimal.
         person, prompt, seed, generator, source_image: provenance; images that share one belong to
             one group.
-        attributes: what the prompt asks for, by name ("age", "lighting", ...).
+        attributes: attributes in the prompt, by name ("age", "lighting", ...).
         drawn_with: settings and library versions of the generator, enough to generate the image
             again.
     """
@@ -93,7 +93,7 @@ class FaceRecord:
 
     @property
     def rejection_kind(self) -> str:
-        """The reason without what differs from image to image."""
+        """Return the reason without the part that differs from image to image."""
         if self.reason.startswith("duplicate"):
             return "duplicate"
         return self.reason.partition(":")[0]
@@ -109,7 +109,7 @@ def manifest_path(folder: Path) -> Path:
 
 
 def read_manifest(folder: Path) -> list[FaceRecord]:
-    """Read every row; skip an unfinished last line, as a crash leaves it, and warn about it once.
+    """Read every row; skip an unfinished last line, which a crash leaves, and warn about it once.
 
     Raises:
         PlainError: there is no manifest, or a line in its middle is damaged.
@@ -134,7 +134,7 @@ def read_manifest(folder: Path) -> list[FaceRecord]:
 @functools.cache
 def _warn_unfinished_line(path: Path) -> None:
     console.print_warning(
-        f"The last line of {path} is unfinished, as a crash leaves it. Run the collection again "
+        f"The last line of {path} is unfinished, probably after a crash. Run the collection again "
         "to repair it."
     )
 
@@ -143,25 +143,23 @@ def _warn_unfinished_line(path: Path) -> None:
 def _pause_garbage_collection() -> Iterator[None]:
     """Pause garbage collection: rows hold no cycles, and searching for them takes longer than
     reading a million rows."""
-    before = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if before:
+        if was_enabled:
             gc.enable()
 
 
 def _parse_row(line: bytes, decoder: msgspec.json.Decoder, number: int, path: Path) -> FaceRecord:
     try:
         try:
-            record = decoder.decode(
-                line
-            )  # a million rows in 5 s; the standard library needs three times as long
+            # A million rows in 5 s; the standard library needs three times as long.
+            record = decoder.decode(line)
         except msgspec.DecodeError:
-            record = checked_json.parse_json_as(
-                line, FaceRecord
-            )  # a file name that is no UTF-8 is for the standard library only
+            # Only the standard library reads file names that are not UTF-8.
+            record = checked_json.parse_json_as(line, FaceRecord)
         if not _match_valid_row(
             f"{record.label}/{record.id}/{record.status}/{record.phash}/{record.phash_mirrored}"
         ):
@@ -196,9 +194,9 @@ def _find_end_of_lines(file: BinaryIO, block: int = 65_536) -> int:
     while end:
         start = max(0, end - block)
         file.seek(start)
-        place = file.read(end - start).rfind(b"\n")
-        if place >= 0:
-            return start + place + 1
+        offset = file.read(end - start).rfind(b"\n")
+        if offset >= 0:
+            return start + offset + 1
         end = start
     return 0
 
@@ -221,11 +219,11 @@ def flush_parent_folders(folder: Path, records: Iterable[FaceRecord]) -> None:
         for name in (record.original, record.image)
         if name
     ]
-    for place in {parent for file in files for parent in file.parents}:
-        flush_to_disk(folder / place)
+    for parent in {parent for file in files for parent in file.parents}:
+        flush_to_disk(folder / parent)
 
 
-def select_accepted(records: Iterable[FaceRecord], *splits: str) -> list[FaceRecord]:
+def select_accepted(records: Iterable[FaceRecord], *splits: Split) -> list[FaceRecord]:
     """Return the accepted rows of the given splits, in a fixed order."""
     return sorted(
         (r for r in records if r.accepted and r.split in splits), key=lambda record: record.id
@@ -233,7 +231,7 @@ def select_accepted(records: Iterable[FaceRecord], *splits: str) -> list[FaceRec
 
 
 def compute_fingerprint(records: Iterable[FaceRecord]) -> str:
-    """Return the sha256 of what decides a training: id, label, source, group and split of every
-    accepted image."""
+    """Return the sha256 of everything that decides a training: id, label, source, group and split
+    of every accepted image."""
     rows = sorted((r.id, r.label, r.source, r.group, r.split) for r in records if r.accepted)
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()

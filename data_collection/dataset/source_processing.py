@@ -1,5 +1,4 @@
-"""Estimate the usual resizing and JPEG quality of a source's files, and apply them to other
-images."""
+"""Estimate the usual size and JPEG quality of a source's files, and apply them to other images."""
 
 import io
 import statistics
@@ -15,11 +14,11 @@ from data_collection.images.decode import DecodedFace
 
 @dataclass(frozen=True)
 class SourceProcessing:
-    """How the files of a source usually are.
+    """The usual size and compression of a source's files.
 
     Attributes:
-        side: of the shorter edge, in pixels.
-        quality: of their JPEGs; None if most are of another format.
+        side: length of the shorter edge, in pixels.
+        quality: JPEG quality; None if most files have another format.
     """
 
     side: int
@@ -30,8 +29,7 @@ class SourceProcessing:
         return f"{self.side} px" + (f", JPEG {self.quality}" if self.quality else "")
 
     def apply(self, face: DecodedFace) -> DecodedFace:
-        """Process the face as that source would: shrink, never enlarge, then save as such a
-        JPEG."""
+        """Process the face as that source would: shrink, never enlarge, then save as JPEG."""
         square, scale = face.square, self.side / min(face.width, face.height)
         if scale < 1:
             side = max(16, round(square.width * scale))
@@ -42,9 +40,8 @@ class SourceProcessing:
 
 
 def estimate_source_processing(records: Sequence[FaceRecord]) -> SourceProcessing:
-    """Estimate what most of a source's files went through."""
+    """Estimate the processing of a source from the medians of its files."""
     side = round(statistics.median(min(record.width, record.height) for record in records))
     qualities = [record.quality for record in records if record.quality]
-    return SourceProcessing(
-        side, round(statistics.median(qualities)) if 2 * len(qualities) > len(records) else None
-    )
+    are_jpegs = 2 * len(qualities) > len(records)
+    return SourceProcessing(side, round(statistics.median(qualities)) if are_jpegs else None)

@@ -1,7 +1,7 @@
 """splits.json: which split every group belongs to; decided once, frozen, and hashed.
 
-A later image joins its group's split. If that is the hold-out, or if it ties groups of different
-splits together, it is quarantined: no image that is already placed ever moves.
+A later image joins its group's split. If that is the hold-out, or if the image connects groups of
+different splits, it is quarantined: an image never changes its split.
 """
 
 import datetime
@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from data_collection.dataset import grouping, manifest
-from data_collection.dataset.manifest import FaceRecord
+from data_collection.dataset.manifest import FaceRecord, Split
 from runtime import atomic_files, checked_json, console
 
-SPLITS = ("train", "validation", "hold-out")
-QUARANTINE = "quarantine"
+SPLITS: tuple[Split, ...] = ("train", "validation", "hold-out")
+QUARANTINE: Split = "quarantine"
 
 
 @dataclass(kw_only=True)
@@ -25,10 +25,10 @@ class SplitAssignments:
     """Content of splits.json.
 
     Attributes:
-        shares: wanted share of images of train, validation and hold-out.
+        shares: intended shares of images in train, validation and hold-out.
         groups: split of every group, by group id.
         hold_out_sha256: hash over ids and labels of the hold-out's images.
-        hold_out_images: how many images the hold-out holds.
+        hold_out_images: number of images in the hold-out.
         hold_out_opened: one entry per validation: time (UTC) and model name.
     """
 
@@ -64,40 +64,36 @@ def write_splits(folder: Path, splits: SplitAssignments) -> None:
 
 
 def assign_splits(records: Sequence[FaceRecord], splits: SplitAssignments) -> list[FaceRecord]:
-    """Give every accepted row its group and split; rows that have one keep it. Updates `splits`
-    with new groups."""
-    placed = list(records)
-    faces = [index for index, record in enumerate(placed) if record.accepted]
+    """Give every accepted row a group and a split; rows that have them keep them. Add new groups
+    to `splits`."""
+    assigned = list(records)
+    faces = [index for index, record in enumerate(assigned) if record.accepted]
     if not faces:
-        return placed
+        return assigned
     new_groups: list[tuple[str, list[int]]] = []
-    for members in grouping.group_records([placed[index] for index in faces]):
+    for members in grouping.group_records([assigned[index] for index in faces]):
         members = [faces[member] for member in members]
-        old = {placed[index].group for index in members if placed[index].group}
-        newcomers = [index for index in members if not placed[index].group]
-        if not old:
-            # A group whose rows were lost is known by its images' ids: it goes back to where it
-            # was.
-            known = {placed[index].id for index in members} & splits.groups.keys()
-            if known:
-                old, newcomers = known, members
+        known_groups = {assigned[index].group for index in members if assigned[index].group}
+        newcomers = [index for index in members if not assigned[index].group]
+        if not known_groups:
+            # A group whose rows were lost is recognised by its images' ids and gets its old split.
+            lost_groups = {assigned[index].id for index in members} & splits.groups.keys()
+            if lost_groups:
+                known_groups, newcomers = lost_groups, members
             else:
-                new_groups.append((min(placed[index].id for index in members), members))
-        for index in newcomers if old else ():
-            group = min(old)
-            split = (
-                splits.groups[group]
-                if len({splits.groups[one] for one in old}) == 1
-                else QUARANTINE
-            )
-            if split == "hold-out" and placed[index].id != group:
+                new_groups.append((min(assigned[index].id for index in members), members))
+        for index in newcomers if known_groups else ():
+            group = min(known_groups)
+            known_splits = {splits.groups[known_group] for known_group in known_groups}
+            split = splits.groups[group] if len(known_splits) == 1 else QUARANTINE
+            if split == "hold-out" and assigned[index].id != group:
                 split = QUARANTINE
-            placed[index] = replace(placed[index], group=group, split=split)
-    for group, members, split in _assign_new_groups(placed, new_groups, splits.shares):
+            assigned[index] = replace(assigned[index], group=group, split=split)
+    for group, members, split in _assign_new_groups(assigned, new_groups, splits.shares):
         splits.groups[group] = split
         for index in members:
-            placed[index] = replace(placed[index], group=group, split=split)
-    return placed
+            assigned[index] = replace(assigned[index], group=group, split=split)
+    return assigned
 
 
 def _assign_new_groups(
@@ -105,8 +101,8 @@ def _assign_new_groups(
     new_groups: Iterable[tuple[str, list[int]]],
     shares: dict[str, float],
 ) -> Iterable[tuple[str, list[int], str]]:
-    """Assign new groups, stratum by stratum (label and source) in hash order, to the split that
-    lacks most images."""
+    """Assign new groups, stratum by stratum (label and source), to the split that lacks most
+    images."""
     strata: dict[tuple[str, str], list[tuple[str, list[int]]]] = defaultdict(list)
     for group, members in new_groups:
         first = min((records[index] for index in members), key=lambda record: record.id)
@@ -115,7 +111,7 @@ def _assign_new_groups(
         sizes = Counter(
             r.split for r in records if r.accepted and r.split and (r.label, r.source) == stratum
         )
-        # Large groups first, so that the small ones can even the shares out; by hash among equals.
+        # Large groups first, so that small ones can balance the shares; equal ones by hash.
         for group, members in sorted(strata[stratum], key=lambda pair: (-len(pair[1]), pair[0])):
             total = sum(sizes[split] for split in SPLITS) + len(members)
             split = max(SPLITS, key=lambda name: shares[name] * total - sizes[name])
@@ -133,21 +129,21 @@ def compute_hold_out_sha256(records: Iterable[FaceRecord]) -> str:
 
 
 def seal_hold_out(records: Sequence[FaceRecord], splits: SplitAssignments) -> None:
-    """Write the hold-out's size and hash into `splits`; only new sources add groups to it."""
+    """Record the hold-out's size and hash in `splits`; only new sources add groups to it."""
     splits.hold_out_images = len(manifest.select_accepted(records, "hold-out"))
     splits.hold_out_sha256 = compute_hold_out_sha256(records)
 
 
 def check_splits(records: Sequence[FaceRecord], splits: SplitAssignments) -> None:
-    """Refuse a data set whose hold-out was altered or whose groups cross a split.
+    """Check that the hold-out is unchanged and that no group crosses a split.
 
     Raises:
-        PlainError: with exit code 5.
+        PlainError: one of them is not so; with exit code 5.
     """
     if compute_hold_out_sha256(records) != splits.hold_out_sha256:
         raise console.PlainError(
-            "The hold-out is not the one that was sealed in splits.json; restore manifest.jsonl "
-            "and splits.json.",
+            "The hold-out is not the one recorded in splits.json; restore manifest.jsonl and "
+            "splits.json.",
             console.EXIT_LEAK,
         )
     for record in records:
@@ -158,8 +154,7 @@ def check_splits(records: Sequence[FaceRecord], splits: SplitAssignments) -> Non
         ):
             raise console.PlainError(
                 f"{record.source}/{record.file} is in {record.split or 'no split'}, its group is "
-                "not; "
-                "restore manifest.jsonl and splits.json.",
+                "not; restore manifest.jsonl and splits.json.",
                 console.EXIT_LEAK,
             )
 

@@ -1,8 +1,8 @@
 """Copy a data set to an object store and back: originals, images, manifest, splits, and the
 features of frozen bases.
 
-Complete files are not copied again, so the same command continues an interrupted copy. The manifest
-comes last: without it a folder is no data set.
+Complete files are not copied again, so the same command continues an interrupted copy. The
+manifest comes last: without it a folder is not a data set.
 """
 
 import contextlib
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     import fsspec
 
 APPEND_ONLY_FOLDERS = ("originals", "images", "features")
-"""Folders whose files are only ever added: where name and size agree, the file does."""
+"""Folders whose files never change: a file of the same name and size is the same."""
 
 SKIPPED_FOLDERS = ("boundaries", "searches", "pregenerated")
-"""Folders that are quicker to make again, or are not part of the data set yet."""
+"""Folders that are quicker to create again, or that are not part of the data set yet."""
 
 FILES_PER_TRANSFER = 32
-"""Files that are on their way at a time."""
+"""Files that are copied at the same time."""
 
 MANIFEST_NAME = manifest.manifest_path(Path()).name
 
@@ -33,7 +33,7 @@ def upload_dataset(folder: Path, url: str) -> None:
     """Copy a data set into a folder of an object store.
 
     Raises:
-        PlainError: no data set, no such store or bucket, no access, or no network.
+        PlainError: there is no data set, store, bucket, access or network.
     """
     if not (folder / MANIFEST_NAME).is_file():
         raise console.PlainError(
@@ -41,8 +41,7 @@ def upload_dataset(folder: Path, url: str) -> None:
         )
     store, root = object_store.open_object_store(url)
     with atomic_files.lock_folder(folder):
-        there, here = _list_stored_files(store, root, url), _list_local_files(folder)
-        names = list_files_to_copy(here, there)
+        names = list_files_to_copy(_list_local_files(folder), _list_stored_files(store, root, url))
         for block in console.track_progress(
             split_into_batches(names),
             f"to {url}, {FILES_PER_TRANSFER} files at a time",
@@ -55,16 +54,15 @@ def upload_dataset(folder: Path, url: str) -> None:
 
 
 def download_dataset(url: str, folder: Path) -> None:
-    """Copy a data set out of an object store; local files of the same name are replaced by the
-    store's.
+    """Copy a data set from an object store; its files replace local ones of the same name.
 
     Raises:
-        PlainError: no data set there, no such store or bucket, no access, no network, or a name
-            that leads elsewhere.
+        PlainError: there is no data set, store, bucket, access or network, or the name of a file
+            leads out of the folder.
     """
     store, root = object_store.open_object_store(url)
-    there = _list_stored_files(store, root, url)
-    if MANIFEST_NAME not in there:
+    stored = _list_stored_files(store, root, url)
+    if MANIFEST_NAME not in stored:
         raise console.PlainError(
             f"{url} holds no data set; name the folder that {MANIFEST_NAME} lies in.",
             console.EXIT_REMOTE,
@@ -72,7 +70,7 @@ def download_dataset(url: str, folder: Path) -> None:
     outside = next(
         (
             name
-            for name in there
+            for name in stored
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts
         ),
         None,
@@ -82,42 +80,39 @@ def download_dataset(url: str, folder: Path) -> None:
             f"{url} has a file {outside}, which would lie outside of {folder}; remove it there."
         )
     with atomic_files.lock_folder(folder):
-        names = list_files_to_copy(there, _list_local_files(folder))
+        names = list_files_to_copy(stored, _list_local_files(folder))
         for block in console.track_progress(
             split_into_batches(names),
             f"from {url}, {FILES_PER_TRANSFER} files at a time",
             len(split_into_batches(names)),
         ):
             with _translate_store_errors(url):
-                found = store.cat([root + name for name in block])
+                contents = store.cat([root + name for name in block])
             for name in block:
-                atomic_files.write_atomically(folder / name, found[root + name])
+                atomic_files.write_atomically(folder / name, contents[root + name])
     console.print_message(f"{folder}: {len(names)} files copied.")
 
 
 def split_into_batches(names: list[str]) -> list[list[str]]:
     """Split names into batches that are copied together; the manifest comes last, alone."""
-    body, last = (
-        [name for name in names if name != MANIFEST_NAME],
-        [name for name in names if name == MANIFEST_NAME],
-    )
-    found = [
-        body[start : start + FILES_PER_TRANSFER]
-        for start in range(0, len(body), FILES_PER_TRANSFER)
+    others = [name for name in names if name != MANIFEST_NAME]
+    batches = [
+        others[start : start + FILES_PER_TRANSFER]
+        for start in range(0, len(others), FILES_PER_TRANSFER)
     ]
-    return found + ([last] if last else [])
+    return [*batches, [MANIFEST_NAME]] if MANIFEST_NAME in names else batches
 
 
 def _list_stored_files(store: "fsspec.AbstractFileSystem", root: str, url: str) -> dict[str, int]:
     """Return names below the folder, with sizes; empty if the folder does not exist yet."""
     with _translate_store_errors(url):
         try:
-            found = store.find(root, detail=True)
+            details_by_path = store.find(root, detail=True)
         except FileNotFoundError:
-            found = {}
+            details_by_path = {}
     return {
-        path.removeprefix(root): about.get("size")
-        for path, about in found.items()
+        path.removeprefix(root): details.get("size")
+        for path, details in details_by_path.items()
         if path.startswith(root)
     }
 
@@ -156,8 +151,8 @@ def _is_unchanged(name: str, source: Mapping[str, int], target: Mapping[str, int
 
 @contextlib.contextmanager
 def _translate_store_errors(url: str) -> Iterator[None]:
-    """Turn errors of the store into one sentence."""
+    """Turn errors of the store into a PlainError."""
     try:
         yield
-    except Exception as error:  # every store's library has its own dozen types
+    except Exception as error:  # every store's library has a dozen error types of its own
         raise object_store.explain_store_error(error, url) from None

@@ -1,4 +1,4 @@
-"""verify_dataset(): check that every file of a data set is unchanged since it was collected."""
+"""Check that every file of a data set is unchanged since it was collected."""
 
 import concurrent.futures
 import os
@@ -13,8 +13,8 @@ VERIFICATION_BATCH_IMAGES = 256
 
 
 def verify_dataset(folder: Path) -> bool:
-    """Check every original against its id and decode every canonical image; list what is
-    missing or altered.
+    """Check every original against its id and decode every canonical image; list missing and
+    altered files. Return whether there are none.
 
     Raises:
         PlainError: there is no data set, or its manifest is damaged.
@@ -22,20 +22,21 @@ def verify_dataset(folder: Path) -> bool:
     records = manifest.read_manifest(folder)
     console.print_heading("Verification")
     faces = [record for record in records if record.accepted]
-    looked = console.track_progress(_check_images(folder, faces), "images", len(faces))
-    wrong = [fault for faults in looked for fault in faults] + _check_hold_out(folder, records)
-    if wrong:
-        console.print_table(f"{folder}: not as it was collected", ["file", "what is wrong"], wrong)
+    checks = console.track_progress(_check_images(folder, faces), "images", len(faces))
+    faults = [fault for image_faults in checks for fault in image_faults]
+    faults += _check_hold_out(folder, records)
+    if faults:
+        console.print_table(f"{folder}: not as it was collected", ["file", "what is wrong"], faults)
         console.print_message(
-            "Restore them from a copy; what came from a folder of yours comes back if you delete "
-            "it and collect again."
+            "Restore these files from a copy. To restore one that came from a folder of yours, "
+            "delete it and collect again."
         )
     else:
         console.print_message(
             f"All {len(faces)} images of {folder} are as they were collected, and so is the "
             "hold-out."
         )
-    return not wrong
+    return not faults
 
 
 def _check_hold_out(folder: Path, records: Sequence[FaceRecord]) -> list[tuple[str, str]]:
@@ -56,12 +57,12 @@ def _check_images(folder: Path, faces: Sequence[FaceRecord]) -> Iterator[list[tu
 
 
 def _check_image_files(folder: Path, face: FaceRecord) -> list[tuple[str, str]]:
-    """Return path and fault for each of the two files of an image that is missing or altered."""
-    found = [
+    """Return path and fault of those of an image's two files that are missing or altered."""
+    faults = [
         (face.original, _check_original(folder, face)),
         (face.image, _check_canonical_image(folder, face)),
     ]
-    return [(name, fault) for name, fault in found if fault]
+    return [(name, fault) for name, fault in faults if fault]
 
 
 def _check_original(folder: Path, face: FaceRecord) -> str:

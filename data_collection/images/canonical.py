@@ -16,45 +16,41 @@ CANONICALISER_VERSION = 2
 
 
 FINAL_JPEG_QUALITY_RANGE = (60, 95)
-
-
 HISTORY_JPEG_QUALITY_RANGE = (35, 85)
-
-
 HISTORY_SCALE_RANGE = (0.4, 0.9)
 
 
 def encode_canonical_jpeg(face: DecodedFace, face_id: str, size: int, view: int = 0) -> bytes:
     """Encode view `view` of a face as a `size` x `size` JPEG without metadata.
 
-    Every view is one deterministic draw from (face_id, view): a final quality from U(60, 95),
-    4:2:0. Views above 0 also draw a mirror and a history, as if the picture had been passed on
-    before: a JPEG of quality U(35, 85), or a shrinking to U(.4, .9) of its size. View 0 is what is
+    Every view is a deterministic sample, seeded with (face_id, view): a final quality from
+    U(60, 95), 4:2:0. Views above 0 also get a random mirror and history, as if the picture had been
+    passed on before: a JPEG of quality U(35, 85), or shrinking to U(.4, .9) of its size. View 0 is
     stored (at the data set's size), validated and detected (at the detector's).
     """
-    draw = np.random.default_rng(
-        int(hashlib.sha256(f"{face_id}:{view}".encode()).hexdigest()[:16], 16)
-    )
-    quality = int(draw.integers(FINAL_JPEG_QUALITY_RANGE[0], FINAL_JPEG_QUALITY_RANGE[1] + 1))
+    seed = int(hashlib.sha256(f"{face_id}:{view}".encode()).hexdigest()[:16], 16)
+    random = np.random.default_rng(seed)
+    quality = int(random.integers(FINAL_JPEG_QUALITY_RANGE[0], FINAL_JPEG_QUALITY_RANGE[1] + 1))
     square = face.square
     if view:
-        square = _apply_random_history(square, size, draw)
+        square = _apply_random_history(square, size, random)
     if square.width != size:
         square = square.resize((size, size), Image.Resampling.LANCZOS)
     return encode_jpeg(square, quality)
 
 
-def _apply_random_history(square: Image.Image, size: int, draw: np.random.Generator) -> Image.Image:
-    if draw.random() < 0.5:
+def _apply_random_history(
+    square: Image.Image, size: int, random: np.random.Generator
+) -> Image.Image:
+    if random.random() < 0.5:
         square = ImageOps.mirror(square)
     # A history at many times the final size would be invisible after shrinking.
     if square.width > 2 * size:
         square = square.resize((2 * size, 2 * size), Image.Resampling.LANCZOS)
-    if draw.random() < 0.5:
-        return Image.open(
-            io.BytesIO(encode_jpeg(square, int(draw.integers(*HISTORY_JPEG_QUALITY_RANGE))))
-        )
-    side = max(16, round(square.width * draw.uniform(*HISTORY_SCALE_RANGE)))
+    if random.random() < 0.5:
+        quality = int(random.integers(*HISTORY_JPEG_QUALITY_RANGE))
+        return Image.open(io.BytesIO(encode_jpeg(square, quality)))
+    side = max(16, round(square.width * random.uniform(*HISTORY_SCALE_RANGE)))
     return square.resize((side, side), Image.Resampling.LANCZOS)
 
 

@@ -9,15 +9,14 @@ from data_collection.images.errors import UnreadableImage
 
 
 def convert_to_srgb(image: Image.Image) -> Image.Image:
-    """Convert any mode to sRGB; 16-bit data is scaled (Pillow's convert would clip it), alpha
-    is composed on mid-grey."""
+    """Convert any mode to sRGB; scale 16-bit data (Pillow's convert would clip it) and compose
+    transparent images on mid-grey."""
     image.load()  # Pillow turns a TIFF upright while it loads it, and then drops the tag
     orientation = image.getexif().get(0x0112)
     if image.mode.startswith("I"):
-        deep = np.asarray(image).astype(np.int64)
-        rgb = Image.fromarray(
-            (deep >> 8 if deep.max() > 255 else deep).clip(0, 255).astype(np.uint8)
-        ).convert("RGB")
+        levels = np.asarray(image).astype(np.int64)
+        levels = levels >> 8 if levels.max() > 255 else levels
+        rgb = Image.fromarray(levels.clip(0, 255).astype(np.uint8)).convert("RGB")
     elif image.mode == "F":
         raise UnreadableImage("floating-point pixels are not opened; save it as 8-bit JPEG or PNG")
     elif "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
@@ -41,5 +40,5 @@ def _apply_colour_profile(image: Image.Image) -> Image.Image:
                 image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
             )
         except (ImageCms.PyCMSError, OSError):
-            pass  # a broken profile is common in the wild and costs a shade, not the picture
+            pass  # a broken profile is common in the wild and costs a shade, not the image
     return image.convert("RGB")

@@ -1,7 +1,7 @@
 """Decode image files into upright RGB squares.
 
 `decode_face` and `canonical.compute_canonical_pixels` are the only path by which pixels reach a
-network: collection, training, validation and detection share it, so neither class nor room can be
+network. Collection, training, validation and detection share it, so no class or room can be
 recognised by how its images were handled."""
 
 import io
@@ -15,17 +15,16 @@ from PIL import Image, ImageOps, JpegImagePlugin
 from data_collection.images.colour import convert_to_srgb
 from data_collection.images.errors import UncroppableImage, UnknownImageFormat, UnreadableImage
 
-# Only these decoders are ever opened: the PSD, FITS, PDF, EPS and JPEG 2000 ones had most of
-# Pillow's CVEs.
+# Pillow opens no other decoder: those of PSD, FITS, PDF, EPS and JPEG 2000 had most of its CVEs.
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 
 
 MAX_IMAGE_PIXELS = 25_000_000
 
 
-# Pillow warns at this size and decodes all the same; here the warning is the refusal.
+# Pillow warns at this size and decodes all the same; here the warning is an error.
 Image.MAX_IMAGE_PIXELS = MAX_IMAGE_PIXELS
-# Warnings about strangers' metadata: thousands for one image.
+# One image of a stranger can give thousands of warnings about its metadata.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
@@ -33,16 +32,17 @@ MAX_IMAGE_BYTES = 200_000_000
 
 
 MAX_JPEG_SCANS = 100
-"""In a progressive JPEG; encoders write about ten, and decoding each one covers all pixels."""
+"""Limit for progressive JPEGs; encoders write about ten, and each scan covers all pixels."""
 
 
 MAX_EXIF_PARTS = 100
-"""Parts, of 64 kB at most: Pillow joins them in quadratic time, a minute for a JPEG of 100 MB that
-was made for it."""
+"""A part holds 64 kB at most; Pillow joins them in quadratic time, a minute for a crafted JPEG of
+100 MB."""
 
 
 # The luminance table of the JPEG standard (annex K) at quality 50, as libjpeg writes it.
 _LUMA_TABLE_AT_QUALITY_50 = np.array(
+    # fmt: off
     [
         16,
         11,
@@ -72,8 +72,6 @@ _LUMA_TABLE_AT_QUALITY_50 = np.array(
         17,
         22,
         29,
-    ]
-    + [
         51,
         87,
         80,
@@ -100,8 +98,18 @@ _LUMA_TABLE_AT_QUALITY_50 = np.array(
         87,
         103,
         121,
-    ]
-    + [120, 101, 72, 92, 95, 98, 112, 100, 103, 99],
+        120,
+        101,
+        72,
+        92,
+        95,
+        98,
+        112,
+        100,
+        103,
+        99,
+    ],
+    # fmt: on
     dtype=np.float64,
 )
 
@@ -137,10 +145,10 @@ def decode_face(data: bytes, crop: str = "centre") -> DecodedFace:
         crop: a name in CROPS.
 
     Raises:
-        UnreadableImage: not an image, damaged, of a format that is not opened, or larger than 25
-            megapixels (read from the header, before any pixel is decoded).
-        UncroppableImage: with `crop` "face".
-        PlainError: with `crop` "face", where the face detector cannot be had.
+        UnreadableImage: the bytes are not an image, damaged, of an unsupported format, or larger
+            than 25 megapixels (read from the header, before any pixel is decoded).
+        UncroppableImage: `crop` is "face", and the image does not show exactly one.
+        PlainError: `crop` is "face", and the face detector could not be fetched.
     """
     whole = _decode_or_explain(data)
     return replace(whole, square=CROPS[crop](whole.square))
@@ -153,15 +161,11 @@ def _decode_or_explain(data: bytes) -> DecodedFace:
         raise UnreadableImage(f"larger than {MAX_IMAGE_PIXELS // 1_000_000} megapixels") from None
     except UnreadableImage:
         raise
-    except (
-        Exception
-    ) as error:  # Pillow's decoders raise a dozen types on damaged data; each means the same here.
-        kind = (
-            UnknownImageFormat
-            if isinstance(error, Image.UnidentifiedImageError)
-            else UnreadableImage
-        )
-        raise kind(_explain_unreadable(data, error)) from None
+    # Pillow's decoders raise a dozen types on damaged data; each means the same here.
+    except Exception as error:
+        is_unknown = isinstance(error, Image.UnidentifiedImageError)
+        error_class = UnknownImageFormat if is_unknown else UnreadableImage
+        raise error_class(_explain_unreadable(data, error)) from None
 
 
 def _decode_upright(data: bytes) -> DecodedFace:
@@ -194,8 +198,8 @@ def _decode_upright(data: bytes) -> DecodedFace:
 
 
 def _count_frames(image: Image.Image) -> int:
-    """Count frames, of a TIFF at most 2: Pillow counts them in quadratic time, hours for a
-    crafted file of 20 MB."""
+    """Count frames, up to 2 in a TIFF: Pillow counts those in quadratic time, hours for a crafted
+    file of 20 MB."""
     if image.format == "TIFF":
         return 2 if getattr(image, "is_animated", False) else 1
     return getattr(image, "n_frames", 1)

@@ -2,7 +2,7 @@
 
 
 class UnreadableImage(ValueError):
-    """The bytes are not an image that is opened; the message is the reason, in words."""
+    """The bytes are not an image that can be read; the message is the reason."""
 
 
 class UnknownImageFormat(UnreadableImage):
@@ -10,5 +10,5 @@ class UnknownImageFormat(UnreadableImage):
 
 
 class UncroppableImage(UnreadableImage):
-    """The image is to be cropped to its face and does not show exactly one; the message says
-    how many."""
+    """The image is to be cropped to its face but does not show exactly one; the message says how
+    many."""

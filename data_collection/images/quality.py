@@ -9,7 +9,7 @@ from data_collection.images.decode import DecodedFace
 
 
 def is_single_colour(face: DecodedFace) -> bool:
-    """Return whether the image is one flat colour, as a safety checker leaves images it blacks
+    """Return whether the image is one flat colour, such as those that a safety checker blacks
     out."""
     return max(ImageStat.Stat(face.square.resize((64, 64), Image.Resampling.NEAREST)).stddev) < 2
 
@@ -18,12 +18,12 @@ def is_upscaled(face: DecodedFace) -> bool:
     """Return whether the finest detail is missing, as in a small image that was enlarged before
     it was collected.
 
-    Looks at the centre at native resolution: between .7 and 1 of the Nyquist frequency an enlarged
-    picture holds hardly more power than 8-bit rounding itself (1/12 of a squared grey level).
-    Measured on 700 faces as published and 400 laboratory photographs: none lies under .18. The same
-    faces enlarged threefold by bicubic or Lanczos resampling: all lie under .17; twofold: one in
-    seven (bicubic) to three in five (Lanczos). What a JPEG after the enlarging has covered is not
-    found.
+    Measured on the centre at native resolution: between .7 and 1 of the Nyquist frequency an
+    enlarged image holds hardly more power than 8-bit rounding itself (1/12 of a squared grey
+    level). Of 700 faces as published and 400 laboratory photographs, none lies under .18. The same
+    faces enlarged threefold by bicubic or Lanczos resampling all lie under .17; twofold, one in
+    seven (bicubic) to three in five (Lanczos). Enlarging is not noticed if a JPEG compression
+    afterwards hides it.
     """
     return measure_detail_power(face.square) < 0.17
 
@@ -44,8 +44,7 @@ def measure_detail_power(square: Image.Image) -> float:
 
 @functools.cache
 def _build_window_and_fine_mask(side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a Hann window and the mask of fine frequencies, for the half of the spectrum that
-    rfft2 computes."""
+    """Return a Hann window and the mask of fine frequencies in the half spectrum of rfft2."""
     radius = np.hypot(2 * np.fft.fftfreq(side)[:, None], 2 * np.fft.rfftfreq(side)[None, :])
     return np.outer(np.hanning(side), np.hanning(side)).astype(np.float32), (radius > 0.7) & (
         radius < 1

@@ -233,7 +233,7 @@ def test_verify_lists_another_hold_out(tmp_path, capsys):
     records = collected(tmp_path, 6)
     manifest.replace_records(tmp_path, [record for record in records if record.split != "hold-out"])
     assert not verify_dataset(tmp_path)
-    assert "hold-out is not the one that was sealed" in " ".join(capsys.readouterr().out.split())
+    assert "hold-out is not the one recorded" in " ".join(capsys.readouterr().out.split())
 
 
 # No memory

@@ -22,5 +22,5 @@ def test_near_duplicates_are_shown_in_strips_but_none_of_the_hold_out(tmp_path):
     step = image_statistics.THUMBNAIL_SIDE_PX + 4
     image = Image.open(io.BytesIO(strip.png)).convert("RGBA")
     assert image.size == (6 * step - 4, step - 4) and image.getpixel((step - 2, 5))[3] == 0
-    bars = {image.getpixel((place * step + 50, step - 6))[:3] for place in range(6)}
+    bars = {image.getpixel((index * step + 50, step - 6))[:3] for index in range(6)}
     assert bars <= {(0, 114, 178), (213, 94, 0)} and len(bars) == 2

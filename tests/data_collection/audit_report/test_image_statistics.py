@@ -1,4 +1,4 @@
-"""What is measured of a picture is what a signal of known make has."""
+"""Measured statistics match signals of known properties."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def test_a_period_of_four_pixels_is_a_dot_at_a_quarter_of_a_cycle():
     assert abs(frequency[16]) == abs(frequency[48]) == 0.25
 
 
-def test_grain_has_the_same_power_at_every_frequency_and_twenty_times_its_variance_in_the_laplacian():
+def test_grain_has_equal_power_at_every_frequency_and_twenty_times_its_variance_in_the_laplacian():
     grain = 128 + 5 * np.random.default_rng(0).standard_normal((256, 256))
     # A mean of logarithms lies 2.5 dB under the logarithm of the mean.
     assert image_statistics.compute_radial_profile(image_statistics.compute_power_spectrum(grain))[

@@ -14,9 +14,8 @@ from PIL import Image
 
 from data_collection.audit.audit import Audit
 from data_collection.audit.probes import ProbeResult
-from data_collection.audit_report import figures as data_pictures
-from data_collection.audit_report import page as data_report
-from data_collection.audit_report import tables
+from data_collection.audit_report import figures, tables
+from data_collection.audit_report.page import build_probe_tiers, write_audit_page
 from data_collection.dataset import manifest
 from data_collection.dataset.manifest import FaceRecord
 from runtime import console
@@ -40,7 +39,7 @@ def probe(name: str, tier: int = 1, auc: float = 0.75, status: str = "RED") -> P
 
 
 def audit(**changes: object) -> Audit:
-    made = Audit(
+    toy_audit = Audit(
         status="AMBER",
         sentence="Chance is not shown.",
         as_collected=[probe("container", auc=0.95), probe("colour", 2, status="WARN")],
@@ -51,11 +50,11 @@ def audit(**changes: object) -> Audit:
         groups={"real": 29, "generated": 28},
         fingerprint="0123abcd" * 8,
     )
-    return replace(made, **changes)
+    return replace(toy_audit, **changes)
 
 
 class Page(html.parser.HTMLParser):
-    """What a browser would make of a page: its elements, the rows of its tables, and its text."""
+    """A parsed page: its elements, the rows of its tables, and its text."""
 
     def __init__(self, path: Path):
         super().__init__()
@@ -88,7 +87,7 @@ class Page(html.parser.HTMLParser):
             for name, source in zip(figures, sources, strict=True)
         }
 
-    def row(self, start: str) -> str:
+    def find_row(self, start: str) -> str:
         return next(row for row in self.rows if row.startswith(start))
 
 
@@ -99,22 +98,21 @@ def dataset(tmp_path_factory) -> tuple[Path, list[FaceRecord]]:
 
 
 @pytest.fixture(scope="module")
-def drawn(dataset) -> list[ReportFigure]:
-    return data_pictures.render_figures(*dataset)
+def report_figures(dataset) -> list[ReportFigure]:
+    return figures.render_figures(*dataset)
 
 
 @pytest.fixture(scope="module")
-def written(dataset, drawn) -> Path:
-    return data_report.write_audit_page(*dataset, audit(), drawn)
+def page_path(dataset, report_figures) -> Path:
+    return write_audit_page(*dataset, audit(), report_figures)
 
 
-def write(folder: Path, records: Sequence[FaceRecord], **changes: object) -> Page:
-    """The page without its figures, for tests that are about words."""
-    return Page(data_report.write_audit_page(folder, records, audit(**changes), []))
+def write_without_figures(folder: Path, records: Sequence[FaceRecord], **changes: object) -> Page:
+    return Page(write_audit_page(folder, records, audit(**changes), []))
 
 
-def test_the_page_asks_for_nothing_from_outside(written):
-    page = Page(written)
+def test_the_page_asks_for_nothing_from_outside(page_path):
+    page = Page(page_path)
     assert not page.tags & {"script", "link", "iframe", "object", "embed", "form", "base"}
     targets = [
         value
@@ -123,41 +121,40 @@ def test_the_page_asks_for_nothing_from_outside(written):
         if name in ("src", "href")
     ]
     assert targets and all(target.startswith(("data:image/png;base64,", "#")) for target in targets)
-    style = re.search(r"<style>(.*)</style>", written.read_text(), re.DOTALL)[1]
+    style = re.search(r"<style>(.*)</style>", page_path.read_text(), re.DOTALL)[1]
     assert "url(" not in style and "@import" not in style
     assert "default-src 'none'" in next(
         a["content"] for t, a in page.elements if t == "meta" and "http-equiv" in a
     )
 
 
-def test_a_browser_shows_every_picture_and_a_phone_needs_no_sideways_scrolling(written, browser):
+def test_a_browser_shows_every_picture_and_a_phone_needs_no_sideways_scrolling(page_path, browser):
     tab = browser.new_page(viewport={"width": 360, "height": 700}, java_script_enabled=True)
-    asked, complaints = [], []
-    tab.on("request", lambda request: asked.append(request.url[:40]))
-    tab.on("console", lambda message: complaints.append(message.text))
-    tab.goto(written.as_uri())
+    urls, messages = [], []
+    tab.on("request", lambda request: urls.append(request.url[:40]))
+    tab.on("console", lambda message: messages.append(message.text))
+    tab.goto(page_path.as_uri())
     widths = tab.evaluate("[...document.images].map(image => image.naturalWidth)")
-    wide = tab.evaluate("document.documentElement.scrollWidth")
+    page_width = tab.evaluate("document.documentElement.scrollWidth")
     tab.close()
-    assert len(widths) == len(Page(written).pngs) and min(widths) > 0
-    assert wide <= 360 and complaints == []
-    assert all(url.startswith(("file:", "data:")) for url in asked)
+    assert len(widths) == len(Page(page_path).pngs) and min(widths) > 0
+    assert page_width <= 360 and messages == []
+    assert all(url.startswith(("file:", "data:")) for url in urls)
 
 
-def test_every_figure_is_a_png_with_a_title_and_a_caption_and_stands_on_the_page(drawn, written):
-    page = Page(written)
-    assert {each.name: each.png for each in drawn} == page.pngs
-    assert all(
-        each.title in page.text and " ".join(each.caption.split()) in page.text for each in drawn
-    )
-    assert all(
-        len(each.caption) > 40 and Image.open(io.BytesIO(each.png)).format == "PNG"
-        for each in drawn
-    )
+def test_every_figure_is_a_png_with_a_title_and_a_caption_and_stands_on_the_page(
+    report_figures, page_path
+):
+    page = Page(page_path)
+    assert {figure.name: figure.png for figure in report_figures} == page.pngs
+    for figure in report_figures:
+        assert figure.title in page.text and " ".join(figure.caption.split()) in page.text
+        assert len(figure.caption) > 40
+        assert Image.open(io.BytesIO(figure.png)).format == "PNG"
 
 
-def test_the_page_stays_under_five_megabytes(written):
-    assert written.stat().st_size < 5_000_000
+def test_the_page_stays_under_five_megabytes(page_path):
+    assert page_path.stat().st_size < 5_000_000
 
 
 def test_no_file_of_the_hold_out_is_opened(tmp_path):
@@ -165,7 +162,7 @@ def test_no_file_of_the_hold_out_is_opened(tmp_path):
     for record in manifest.select_accepted(records, "hold-out"):
         (tmp_path / record.original).unlink()
         (tmp_path / record.image).unlink()
-    page = Page(data_report.write_audit_page(tmp_path, records, audit()))
+    page = Page(write_audit_page(tmp_path, records, audit()))
     assert {"faces-real", "faces-generated", "spectrum-difference", "sizes"} <= page.pngs.keys()
     assert (
         "near-duplicates" not in page.pngs
@@ -192,7 +189,7 @@ def test_facts_of_the_hold_out_are_not_told(tmp_path):
         attributes={"age": "24"},
         drawn_with={"steps": 25},
     )
-    page = write(tmp_path, [held, shown])
+    page = write_without_figures(tmp_path, [held, shown])
     assert "a known face" in page.text and "24" in page.text and "steps 25" in page.text
     assert "secret" not in page.text and "99" not in page.text and "77" not in page.text
 
@@ -201,19 +198,19 @@ def test_a_missing_original_of_train_is_said_in_one_sentence(tmp_path):
     record = write_toy_record(tmp_path, 0, "real", "train")
     (tmp_path / record.original).unlink()
     with pytest.raises(console.PlainError, match="is missing; restore it"):
-        data_report.write_audit_page(tmp_path, [record], audit())
+        write_audit_page(tmp_path, [record], audit())
 
 
 def test_a_missing_canonical_picture_is_said_in_one_sentence(tmp_path):
     record = write_toy_record(tmp_path, 0, "real", "train")
     (tmp_path / record.image).unlink()
     with pytest.raises(console.PlainError, match="is missing or damaged; restore it"):
-        data_report.write_audit_page(tmp_path, [record], audit())
+        write_audit_page(tmp_path, [record], audit())
 
 
 def test_one_class_without_a_picture_leaves_a_page_without_its_grid(tmp_path):
     records = [write_toy_record(tmp_path, number, "real", "train") for number in range(3)]
-    page = Page(data_report.write_audit_page(tmp_path, records, audit()))
+    page = Page(write_audit_page(tmp_path, records, audit()))
     assert "faces-real" in page.pngs and "faces-generated" not in page.pngs
     assert "No generated image is in train or validation." in page.text
 
@@ -221,9 +218,7 @@ def test_one_class_without_a_picture_leaves_a_page_without_its_grid(tmp_path):
 def test_an_empty_data_set_still_has_a_page(tmp_path):
     assert (
         "What this page cannot tell"
-        in Page(
-            data_report.write_audit_page(tmp_path, [], audit(placebo=[], file_differences=[]))
-        ).text
+        in Page(write_audit_page(tmp_path, [], audit(placebo=[], file_differences=[]))).text
     )
 
 
@@ -234,8 +229,8 @@ def test_what_strangers_wrote_is_shown_as_they_wrote_it_and_never_as_markup(tmp_
         "attributes": {HOSTILE: PROMPT},
         "drawn_with": {HOSTILE: PROMPT},
     }
-    kept = replace(write_toy_record(tmp_path, 0, "generated", "train"), **facts)
-    refused = FaceRecord(
+    accepted = replace(write_toy_record(tmp_path, 0, "generated", "train"), **facts)
+    rejected = FaceRecord(
         id="0" * 64,
         label="real",
         source=HOSTILE,
@@ -243,9 +238,9 @@ def test_what_strangers_wrote_is_shown_as_they_wrote_it_and_never_as_markup(tmp_
         status="rejected",
         reason=f"{HOSTILE}: unreadable",
     )
-    page = write(
+    page = write_without_figures(
         tmp_path / HOSTILE.replace("/", "|"),
-        [kept, refused],
+        [accepted, rejected],
         sentence=HOSTILE,
         file_differences=[PROMPT],
         status=HOSTILE,
@@ -258,13 +253,13 @@ def test_what_strangers_wrote_is_shown_as_they_wrote_it_and_never_as_markup(tmp_
 
 def test_a_name_that_is_no_utf8_does_not_stop_the_page(tmp_path):
     record = replace(write_toy_record(tmp_path, 0, "generated", "train"), source="caf\udce9")
-    assert "caf?" in write(tmp_path, [record]).text
+    assert "caf?" in write_without_figures(tmp_path, [record]).text
 
 
 def test_data_without_attributes_prompts_or_settings_says_so(tmp_path):
-    page = write(tmp_path, write_toy_records(tmp_path, 6))
+    page = write_without_figures(tmp_path, write_toy_records(tmp_path, 6))
     assert "Nothing is recorded about what the prompts ask for" in page.text
-    assert "Nothing is recorded about how these were made." in page.text
+    assert "Nothing is recorded about how these were generated." in page.text
 
 
 def test_attributes_are_counted_and_rare_values_summed_up(tmp_path):
@@ -275,8 +270,8 @@ def test_attributes_are_counted_and_rare_values_summed_up(tmp_path):
     ]
     tally = tables.tally_attributes(records)[0]
     assert tally.name == "age" and tally.values[0] == ("20", 4)
-    assert len(tally.values) == tables.MAX_ATTRIBUTE_VALUES and tally.others == 3
-    assert "and 3 rarer ones" in write(tmp_path, records).text
+    assert len(tally.values) == tables.MAX_ATTRIBUTE_VALUES and tally.n_omitted == 3
+    assert "and 3 rarer values" in write_without_figures(tmp_path, records).text
 
 
 def test_settings_that_differ_between_images_are_told_by_their_number(tmp_path):
@@ -289,7 +284,7 @@ def test_settings_that_differ_between_images_are_told_by_their_number(tmp_path):
         for n in range(5)
     ]
     assert dict(tables.describe_generation(records)[0].facts) == {
-        "seed": "5 different ones",
+        "seed": "5 different values",
         "steps": "25",
         "versions.torch": "2.13",
     }
@@ -297,7 +292,7 @@ def test_settings_that_differ_between_images_are_told_by_their_number(tmp_path):
 
 def test_the_table_of_sources_counts_refusals_by_reason_and_images_by_split(tmp_path):
     records = write_toy_records(tmp_path, 6)
-    twice = [
+    copies = [
         FaceRecord(
             id="0" * 64,
             label="real",
@@ -308,27 +303,28 @@ def test_the_table_of_sources_counts_refusals_by_reason_and_images_by_split(tmp_
         )
         for n in range(2)
     ]
-    row = tables.build_source_rows([*records, *twice])[0]
-    assert (row.found, row.accepted, row.refused, row.groups) == (8, 6, [("duplicate", 2)], 6)
-    assert row.parts == {"train": 4, "validation": 1, "hold-out": 1}
-    page = write(tmp_path, [*records, *twice])
-    assert "a folder real 8 6 2 duplicate 6 4 1 1" in page.row("a folder real")
+    row = tables.build_source_rows([*records, *copies])[0]
+    assert (row.n_found, row.n_accepted, row.n_groups) == (8, 6, 6)
+    assert row.rejections == [("duplicate", 2)]
+    assert row.n_by_split == {"train": 4, "validation": 1, "hold-out": 1}
+    page = write_without_figures(tmp_path, [*records, *copies])
+    assert "a folder real 8 6 2 duplicate 6 4 1 1" in page.find_row("a folder real")
     assert "exact copies, left out 2" in page.text
 
 
 def test_groups_are_counted_by_split_class_and_size(tmp_path):
     records = write_toy_records(tmp_path, 6)
-    one = [
+    joined = [
         replace(record, group="one")
         if record.label == "real" and record.split == "train"
         else record
         for record in records
     ]
-    assert tables.count_split_members(one)[:2] == [
+    assert tables.count_split_members(joined)[:2] == [
         ("train", "real", 1, 4),
         ("train", "generated", 4, 4),
     ]
-    assert tables.count_group_sizes(one) == [
+    assert tables.count_group_sizes(joined) == [
         ("1 image", 8, 8),
         ("2 to 4", 1, 4),
         ("5 to 19", 0, 0),
@@ -338,9 +334,9 @@ def test_groups_are_counted_by_split_class_and_size(tmp_path):
 
 def test_a_quarantine_has_its_own_column_if_there_is_one(tmp_path):
     records = write_toy_records(tmp_path, 6)
-    assert write(tmp_path, records).rows[0].endswith("train validation hold-out ")
+    assert write_without_figures(tmp_path, records).rows[0].endswith("train validation hold-out ")
     assert (
-        write(tmp_path, [replace(records[0], split="quarantine"), *records[1:]])
+        write_without_figures(tmp_path, [replace(records[0], split="quarantine"), *records[1:]])
         .rows[0]
         .endswith("hold-out quarantine ")
     )
@@ -351,21 +347,23 @@ def test_groups_of_near_duplicates_that_hold_both_classes_are_counted(tmp_path):
         replace(r, phash="ffff0000ffff0000", phash_mirrored="0f0f0f0f0f0f0f0f")
         for r in write_toy_records(tmp_path, 6)
     ]
-    assert "groups that hold both classes 1" in write(tmp_path, records).text
+    assert "groups that hold both classes 1" in write_without_figures(tmp_path, records).text
 
 
 def test_a_probe_as_collected_stands_beside_itself_as_trained(tmp_path):
-    page = write(tmp_path, [])
-    assert page.row("colour").startswith("colour 0.75 (0.70 to 0.80) WARN")
-    assert "0.65 (0.60 to 0.70) reported" in page.row("colour")
-    assert page.row("container").endswith("gone: training sees no file ")
-    assert "measured after preparation only" in page.row("spectrum")
-    assert [tier.number for tier in data_report.build_probe_tiers(audit())] == [1, 2, 3]
+    page = write_without_figures(tmp_path, [])
+    assert page.find_row("colour").startswith("colour 0.75 (0.70 to 0.80) WARN")
+    assert "0.65 (0.60 to 0.70) reported" in page.find_row("colour")
+    assert page.find_row("container").endswith("gone: training sees no file ")
+    assert "measured after preparation only" in page.find_row("spectrum")
+    assert [tier.number for tier in build_probe_tiers(audit())] == [1, 2, 3]
 
 
 def test_the_interval_is_drawn_on_an_axis_from_a_half_to_one(tmp_path):
     lost = replace(probe("container", auc=0.45, status="too few"), low=0.2, high=1.0)
-    page = write(tmp_path, [], as_collected=[probe("container")], as_trained=[lost], placebo=[])
+    page = write_without_figures(
+        tmp_path, [], as_collected=[probe("container")], as_trained=[lost], placebo=[]
+    )
     dots = [attributes["cx"] for tag, attributes in page.elements if tag == "circle"]
     lines = [
         attributes["d"] for tag, attributes in page.elements if attributes.get("class") == "range"
@@ -382,7 +380,7 @@ def test_the_interval_is_drawn_on_an_axis_from_a_half_to_one(tmp_path):
     [("GREEN", "good"), ("AMBER", "doubt"), ("RED", "bad"), ("too few", "unknown")],
 )
 def test_the_banner_has_the_verdict_its_colour_and_the_sentence(tmp_path, status, tone):
-    page = write(tmp_path, [], status=status, sentence="What was found.")
+    page = write_without_figures(tmp_path, [], status=status, sentence="What was found.")
     assert {"class": f"banner {tone}", "role": "status"} in [
         attributes for _, attributes in page.elements
     ]
