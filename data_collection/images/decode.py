@@ -18,9 +18,7 @@ from data_collection.images.errors import UncroppableImage, UnknownImageFormat, 
 # Pillow opens no other decoder: those of PSD, FITS, PDF, EPS and JPEG 2000 had most of its CVEs.
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 
-
 MAX_IMAGE_PIXELS = 25_000_000
-
 
 # Pillow warns at this size and decodes all the same; here the warning is an error.
 Image.MAX_IMAGE_PIXELS = MAX_IMAGE_PIXELS
@@ -30,10 +28,8 @@ warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 MAX_IMAGE_BYTES = 200_000_000
 
-
 MAX_JPEG_SCANS = 100
 """Limit for progressive JPEGs; encoders write about ten, and each scan covers all pixels."""
-
 
 MAX_EXIF_PARTS = 100
 """A part holds 64 kB at most; Pillow joins them in quadratic time, a minute for a crafted JPEG of
