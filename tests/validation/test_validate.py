@@ -102,7 +102,8 @@ def test_the_whole_report_says_what_a_reader_needs_and_is_made_again_from_what_i
     )  # six groups of a class are too few
     assert (
         found["command"]
-        == "python -m validation --model saved_models/toy --against saved_models/twin --distorted 12"
+        == "python -m validation --model saved_models/toy --against saved_models/twin "
+        "--distorted 12"
     )
     assert all(
         "do not differ at all" in each["sentence"] for each in found["comparison"]["differences"]

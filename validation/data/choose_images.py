@@ -83,7 +83,7 @@ def load_other_dataset(
     records = manifest.read_manifest(folder)
     if manifest.compute_fingerprint(records) == card.dataset.fingerprint:
         raise console.PlainError(
-            f"{card.name} was trained on {folder}. Leave out --data to validate it on the hold-out.",
+            f"{card.name} was trained on {folder}. Leave out --data to use its hold-out.",
             console.EXIT_LEAK,
         )
     accepted = sorted(

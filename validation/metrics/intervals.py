@@ -49,7 +49,7 @@ def compute_percentile_interval(
 
 
 def merge_intervals(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
-    """Return the interval from the lower of the lows to the higher of the highs; NaN counts as absent."""
+    """Return the smallest interval that holds both; NaN counts as absent."""
     return float(np.fmin(first[0], second[0])), float(np.fmax(first[1], second[1]))
 
 

@@ -64,7 +64,9 @@ METRICS = {
         ),
         Metric(
             name="balanced accuracy",
-            description="mean of the two classes' accuracies at the frozen threshold; chance level is .5",
+            description=(
+                "mean of the two classes' accuracies at the frozen threshold; chance level is .5"
+            ),
             compute=compute_balanced_accuracy,
         ),
         Metric(

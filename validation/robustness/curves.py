@@ -1,4 +1,4 @@
-"""The figure of a detector's robustness: a panel for each family of distortions."""
+"""Plot a detector's robustness: a panel for each family of distortions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,30 +24,33 @@ CURVE_STYLES = {
 }
 CURVE_MARKERS = {"tpr": "s", "fpr": "o", "auc": ""}
 CURVE_OFFSETS = {"tpr": -0.12, "fpr": 0.0, "auc": 0.12}
-DISTORTION_BY_NAME = {each.name: each for each in DISTORTIONS}
+DISTORTION_BY_NAME = {distortion.name: distortion for distortion in DISTORTIONS}
+MIN_CURVE_POINTS = 3
+"""Families with fewer values share the last panel, as points."""
 
 
-def plot_robustness_curves(rows: Sequence[DistortionResult]) -> bytes:
-    """TPR and FPR at the frozen threshold, with their intervals, and the AUC: a panel for each
-    family of distortions; PNG.
+def plot_robustness_curves(results: Sequence[DistortionResult]) -> bytes:
+    """Plot TPR and FPR at the frozen threshold with their intervals, and the AUC; return a PNG.
 
-    Families of fewer than three values share the last panel, as points.
+    Args:
+        results: the undistorted one first.
     """
     from matplotlib.figure import Figure
 
-    panels = _group_into_panels(rows)
-    down = -(-len(panels) // 3)
-    figure = Figure(figsize=(10, 0.5 + 2.5 * down), dpi=150, layout="constrained")
-    grid = figure.add_gridspec(down, 3)
-    every = []
-    for place, panel in enumerate(panels):
-        row, column = divmod(place, 3)
-        last = place == len(panels) - 1  # it has the long names, and what is left of the row
-        every.append(figure.add_subplot(grid[row, column : 3 if last else column + 1]))
-        every[-1].tick_params(labelleft=column == 0)
-        _plot_panel(every[-1], panel)
+    panels = _group_into_panels(results)
+    n_rows = -(-len(panels) // 3)
+    figure = Figure(figsize=(10, 0.5 + 2.5 * n_rows), dpi=150, layout="constrained")
+    grid = figure.add_gridspec(n_rows, 3)
+    all_axes = []
+    for index, panel in enumerate(panels):
+        row, column = divmod(index, 3)
+        is_last = index == len(panels) - 1  # long names: it takes the rest of its row
+        axes = figure.add_subplot(grid[row, column : 3 if is_last else column + 1])
+        axes.tick_params(labelleft=column == 0)
+        _plot_panel(axes, panel)
+        all_axes.append(axes)
     figure.legend(
-        *every[0].get_legend_handles_labels(),
+        *all_axes[0].get_legend_handles_labels(),
         loc="outside upper center",
         ncols=3,
         frameon=False,
@@ -56,61 +59,62 @@ def plot_robustness_curves(rows: Sequence[DistortionResult]) -> bytes:
     return plotting.render_png(figure)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _FamilyPanel:
     title: str
     axis: str
-    rows: list[DistortionResult]
+    results: list[DistortionResult]
     ticks: list[str]
-    line: bool = True
+    is_curve: bool = True
 
 
-def _group_into_panels(rows: Sequence[DistortionResult]) -> list[_FamilyPanel]:
-    clean, *others = rows
-    families = {
-        row.family: [each for each in others if each.family == row.family] for row in others
-    }
-    panels, few = [], []
-    for family, mine in families.items():
-        if len(mine) < 3:
-            few += mine
+def _group_into_panels(results: Sequence[DistortionResult]) -> list[_FamilyPanel]:
+    undistorted, *distorted = results
+    families: dict[str, list[DistortionResult]] = {}
+    for result in distorted:
+        families.setdefault(result.family, []).append(result)
+    panels, points = [], [undistorted]
+    for family, members in families.items():
+        if len(members) < MIN_CURVE_POINTS:
+            points += members
             continue
-        place = sum(DISTORTION_BY_NAME[row.name].opposite for row in mine)
-        ordered = [*mine[:place], clean, *mine[place:]]
+        n_opposite = sum(DISTORTION_BY_NAME[result.name].opposite for result in members)
+        ordered = [*members[:n_opposite], undistorted, *members[n_opposite:]]
         panels.append(
             _FamilyPanel(
-                family,
-                DISTORTION_BY_NAME[mine[0].name].axis,
-                ordered,
-                [row.value or "none" for row in ordered],
+                title=family,
+                axis=DISTORTION_BY_NAME[members[0].name].axis,
+                results=ordered,
+                ticks=[result.value or "none" for result in ordered],
             )
         )
-    ticks = [f"{row.family}\n{row.value}".replace(" ", "\n", 1).strip() for row in (clean, *few)]
-    return (
-        [*panels, _FamilyPanel("histories", "", [clean, *few], ticks, line=False)]
-        if few
-        else panels
-    )
+    if len(points) > 1:
+        ticks = [
+            f"{result.family}\n{result.value}".replace(" ", "\n", 1).strip() for result in points
+        ]
+        panels.append(
+            _FamilyPanel(title="histories", axis="", results=points, ticks=ticks, is_curve=False)
+        )
+    return panels
 
 
 def _plot_panel(axes, panel: _FamilyPanel) -> None:
-    x = np.arange(len(panel.rows))
-    for name, look in CURVE_STYLES.items():
-        value, low, high = np.array(
-            [[e.value, e.low, e.high] for e in (getattr(row, name) for row in panel.rows)]
-        ).T
+    x = np.arange(len(panel.results))
+    for name, style in CURVE_STYLES.items():
+        estimates = [getattr(result, name) for result in panel.results]
+        value, low, high = np.array([[row.value, row.low, row.high] for row in estimates]).T
         thin = name == "auc"
-        if panel.line:
+        if panel.is_curve:
             axes.plot(
                 x,
                 value,
                 marker=CURVE_MARKERS[name],
                 markersize=4,
                 linewidth=0.9 if thin else 1.6,
-                **look,
+                **style,
             )
             if not thin:
-                axes.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
+                axes.fill_between(x, low, high, color=style["color"], alpha=0.15, linewidth=0)
         else:
             bars = np.clip([value - low, high - value], 0, None)
             axes.errorbar(
@@ -119,7 +123,7 @@ def _plot_panel(axes, panel: _FamilyPanel) -> None:
                 bars,
                 fmt=CURVE_MARKERS[name] or "_",
                 markersize=4,
-                color=look["color"],
+                color=style["color"],
                 elinewidth=1,
             )
     axes.set_title(panel.title, fontsize=10, loc="left")

@@ -1,9 +1,8 @@
-"""Distortions of shared images: recompressed, shrunk, blurred, cropped, screenshotted.
+"""Distortions that images undergo when shared: recompression, shrinking, blur, crop, screenshot.
 
-Every row works on the decoded square at its native resolution, as the wild works on the file,
-before the canonicaliser prepares it for the detector. The values are those that the field reports
-(Wang et al. 2020, UniversalFakeDetect, SIDBench); "social network" is the crop, resize and
-recompression of Corvi et al. 2023.
+Each is applied to the decoded square at its native resolution, before the canonicaliser, as in the
+wild. The values are those of the literature (Wang et al. 2020, UniversalFakeDetect, SIDBench);
+"social network" is the crop, resize and recompression of Corvi et al. 2023.
 """
 
 import hashlib
@@ -16,29 +15,29 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
 DISTORTIONS_VERSION = 2
-"""Part of cache keys; raise it whenever a row gives other pixels under the same name."""
+"""Part of cache keys; raise it whenever a distortion gives other pixels under the same name."""
 
 DistortionEffect = Callable[[Image.Image, np.random.Generator], Image.Image]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Distortion:
-    """One condition.
+    """A distortion of one strength.
 
     Attributes:
         family: "JPEG", "blur", ...
-        value: as the axis shows it, such as "50"; empty where the family has but one.
-        axis: what the values are, with their unit.
-        apply: gives the distorted picture, RGB, not always of the same size; whatever is random
-            comes from the generator.
-        opposite: whether it lies on the other side of the undistorted picture than the rows that
-            follow it, as darker does of brighter.
+        value: strength as the axis shows it, such as "50"; empty if the family has only one.
+        axis: meaning of the values, with their unit.
+        apply: from square and random generator to the distorted RGB square, perhaps of another
+            size.
+        opposite: whether it is on the other side of the undistorted image than the distortions
+            that follow in its family, such as darker before brighter.
     """
 
     family: str
-    value: str
-    axis: str
     apply: DistortionEffect
+    value: str = ""
+    axis: str = ""
     opposite: bool = False
 
     @property
@@ -52,11 +51,12 @@ class Distortion:
         )
 
     def apply_to(self, square: Image.Image, face_id: str) -> Image.Image:
+        """Distort a square with the generator for this image."""
         return self.apply(square, self.make_generator(face_id))
 
 
 def reencode_image(square: Image.Image, format: str, **options) -> Image.Image:
-    """The picture after a round trip through a file."""
+    """Encode and decode an image."""
     buffer = io.BytesIO()
     square.save(buffer, format, **options)
     with Image.open(buffer, formats=(format,)) as image:
@@ -87,44 +87,44 @@ def blur_square(square: Image.Image, sigma: float) -> Image.Image:
 def crop_square(
     square: Image.Image, keep: float, across: float = 0.5, down: float = 0.5
 ) -> Image.Image:
-    """The part that is `keep` of the side, `across` and `down` of the way from the upper left to
-    the lower right corner."""
+    """Crop to `keep` of the side, `across` and `down` of the way from the upper left to the lower
+    right corner."""
     side = max(1, round(square.width * keep))
     left, top = round((square.width - side) * across), round((square.height - side) * down)
     return square.crop((left, top, left + side, top + side))
 
 
-def add_noise(square: Image.Image, draw: np.random.Generator, sigma: float) -> Image.Image:
-    noise = draw.standard_normal((square.height, square.width, 3), dtype=np.float32)
+def add_noise(square: Image.Image, generator: np.random.Generator, sigma: float) -> Image.Image:
+    noise = generator.standard_normal((square.height, square.width, 3), dtype=np.float32)
     return Image.fromarray(
         (np.asarray(square) + sigma * noise).round().clip(0, 255).astype(np.uint8)
     )
 
 
 def simulate_screenshot(square: Image.Image) -> Image.Image:
-    return apply_jpeg(resize_square(square, 0.9), 80)  # the PNG in between loses nothing
+    return apply_jpeg(resize_square(square, 0.9), 80)  # the PNG in between is lossless
 
 
-def simulate_social_network(square: Image.Image, draw: np.random.Generator) -> Image.Image:
-    keep, across, down = draw.uniform(5 / 8, 1), *draw.random(2)
+def simulate_social_network(square: Image.Image, generator: np.random.Generator) -> Image.Image:
+    keep, across, down = generator.uniform(5 / 8, 1), *generator.random(2)
     shrunk = crop_square(square, keep, across, down).resize((200, 200), Image.Resampling.BICUBIC)
-    return apply_jpeg(shrunk, int(draw.integers(65, 101)))
+    return apply_jpeg(shrunk, int(generator.integers(65, 101)))
 
 
 def make_deterministic_effect(
     effect: Callable[..., Image.Image], *values: object
 ) -> DistortionEffect:
-    """An effect that draws nothing."""
-    return lambda square, draw: effect(square, *values)
+    """Make an effect without randomness."""
+    return lambda square, generator: effect(square, *values)
 
 
 def apply_gamma(square: Image.Image, exponent: float) -> Image.Image:
-    """Grey levels of 0 to 1 to the power of the exponent: under 1 is brighter."""
+    """Raise grey levels of 0 to 1 to the power of the exponent; below 1 is brighter."""
     return square.point([round(255 * (level / 255) ** exponent) for level in range(256)] * 3)
 
 
-def make_enhance_effect(kind: Callable, change: float) -> DistortionEffect:
-    return lambda square, draw: kind(square).enhance(1 + change)
+def make_enhance_effect(enhancer: Callable, change: float) -> DistortionEffect:
+    return lambda square, generator: enhancer(square).enhance(1 + change)
 
 
 def _make_family(
@@ -132,18 +132,24 @@ def _make_family(
     axis: str,
     effect: Callable[[float], DistortionEffect],
     values: tuple,
-    shown: str = "{:g}",
+    value_format: str = "{:g}",
 ) -> list[Distortion]:
-    """A row for each value; those before None lie on the other side of the undistorted picture."""
-    middle = values.index(None) if None in values else 0
-    pairs = [(value, place < middle) for place, value in enumerate(values) if value is not None]
+    """Make a distortion for each value; those before None are `opposite`."""
+    n_opposite = values.index(None) if None in values else 0
     return [
-        Distortion(family, shown.format(value), axis, effect(value), opposite)
-        for value, opposite in pairs
+        Distortion(
+            family=family,
+            value=value_format.format(value),
+            axis=axis,
+            apply=effect(value),
+            opposite=index < n_opposite,
+        )
+        for index, value in enumerate(values)
+        if value is not None
     ]
 
 
-UNDISTORTED = Distortion("none", "", "", make_deterministic_effect(lambda square: square))
+UNDISTORTED = Distortion(family="none", apply=make_deterministic_effect(lambda square: square))
 
 _ENHANCE_CHANGES = (-0.2, -0.1, None, 0.1, 0.2)
 
@@ -196,19 +202,22 @@ DISTORTIONS: tuple[Distortion, ...] = (
         (0.8, 0.9, None, 1.1, 1.2),
     ),
     Distortion(
-        "halved, bilinear",
-        "",
-        "",
-        make_deterministic_effect(resize_square, 0.5, Image.Resampling.BILINEAR),
+        family="halved, bilinear",
+        apply=make_deterministic_effect(resize_square, 0.5, Image.Resampling.BILINEAR),
     ),
     Distortion(
-        "halved, Lanczos",
-        "",
-        "",
-        make_deterministic_effect(resize_square, 0.5, Image.Resampling.LANCZOS),
+        family="halved, Lanczos",
+        apply=make_deterministic_effect(resize_square, 0.5, Image.Resampling.LANCZOS),
     ),
-    Distortion("double JPEG", "75, 90", "qualities", make_deterministic_effect(apply_jpeg, 75, 90)),
-    Distortion("double JPEG", "50, 90", "qualities", make_deterministic_effect(apply_jpeg, 50, 90)),
-    Distortion("screenshot", "", "", make_deterministic_effect(simulate_screenshot)),
-    Distortion("social network", "", "", simulate_social_network),
+    *(
+        Distortion(
+            family="double JPEG",
+            value=f"{first}, {second}",
+            axis="qualities",
+            apply=make_deterministic_effect(apply_jpeg, first, second),
+        )
+        for first, second in ((75, 90), (50, 90))
+    ),
+    Distortion(family="screenshot", apply=make_deterministic_effect(simulate_screenshot)),
+    Distortion(family="social network", apply=simulate_social_network),
 )

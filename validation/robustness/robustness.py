@@ -1,9 +1,9 @@
-"""Robustness of a detector's answers to distortions, and whether one class suffers more.
+"""Measure how distortions change a detector's metrics, and whether one class suffers more.
 
-Each original is decoded once, every distortion is applied to it at its native resolution, and the
-ordinary path follows: the canonicaliser, the detector, its frozen threshold. Distorting both
-classes shows robustness; distorting one alone shows bias, a score that follows the file's history
-and not its making (after Ricker et al. 2026).
+Each original is decoded once, distorted at its native resolution, and then takes the ordinary
+path: canonicaliser, detector, frozen threshold. Distorting both classes measures robustness;
+distorting only one reveals bias, a score that follows the file's history and not how the image was
+made (after Ricker et al. 2026).
 """
 
 import concurrent.futures
@@ -33,25 +33,24 @@ from validation.robustness.distortions import (
 ScoreFunction = Callable[[np.ndarray], np.ndarray]
 
 ROBUSTNESS_CHUNK_IMAGES = 16
-# ONNX Runtime on one core is fastest with batches of two to four, and so no thread holds more
-# pictures than that.
 ROBUSTNESS_BATCH_IMAGES = 4
+"""ONNX Runtime on one core is fastest with batches of two to four; it also bounds the memory."""
 
 MAX_DISTORTED_SIDE_PX = 1024
-"""Larger squares are shrunk to this first, as every service that passes pictures on does; it also
-bounds the time."""
+"""Larger squares are shrunk to this first, as services that share images do; it also bounds the
+time."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DistortionResult:
-    """Metrics under one distortion, each with its 95% interval; n/a where a class is missing.
+    """Metrics under one distortion, each with its 95% interval; n/a if a class is missing.
 
     Attributes:
         auc, tpr, fpr, ece: with both classes distorted, at the frozen threshold.
-        flipped: share of images whose call (generated or not) differs from the undistorted one's.
-        auc_real_only, auc_generated_only: with only that class distorted, the other as it is.
-        bias: the first less the second: above 0, the distortion makes pictures look less generated
-            whatever they are; under 0, more.
+        flipped: share of images whose prediction changes.
+        auc_real_only, auc_generated_only: AUC with only that class distorted.
+        bias: auc_real_only minus auc_generated_only; above 0, the distortion makes images of both
+            classes look less generated, below 0 more.
     """
 
     family: str
@@ -72,15 +71,14 @@ class DistortionResult:
 
 @dataclass(frozen=True)
 class DistortionScorer:
-    """A detector to score distorted images with, and where its finished chunks are cached.
+    """A detector that scores distorted images, and the cache of its scores.
 
     Attributes:
         score: from pixels uint8 (n, image_size, image_size, 3) to probabilities (n,); called on
             every core at once, so a single-threaded ONNX session is fastest.
-        image_size: side of the detector's input, pixels.
-        cache_folder: folder for finished chunks, which an interrupted run finds there again.
-        cache_key: what tells this detector from every other, such as the hash of its file; JSON
-            serialisable.
+        image_size: side of the detector's input, in pixels.
+        cache_folder: folder of finished chunks, from which an interrupted run resumes.
+        cache_key: identifies the detector, such as the hash of its file; JSON serialisable.
     """
 
     score: ScoreFunction
@@ -95,7 +93,7 @@ def score_distorted(
     scorer: DistortionScorer,
     distortions: Sequence[Distortion] = DISTORTIONS,
 ) -> dict[str, np.ndarray]:
-    """Return the probabilities of *generated*, (images,), by condition; "none" is the first.
+    """Return the probabilities of *generated*, (images,), by distortion; "none" is the first.
 
     Args:
         folder: the data set's folder.
@@ -121,7 +119,7 @@ def score_distorted(
             )
 
         return compute_in_chunks(
-            records, ROBUSTNESS_CHUNK_IMAGES, "distorting and judging", score_chunk
+            records, ROBUSTNESS_CHUNK_IMAGES, "scoring distorted images", score_chunk
         )
 
 
@@ -153,53 +151,65 @@ def _score_distorted_image(
 
 def compute_distortion_results(
     probabilities: Mapping[str, np.ndarray],
-    clean: ScoredImages,
+    scored: ScoredImages,
     distortions: Sequence[Distortion] = DISTORTIONS,
     replicates: int = intervals.BOOTSTRAP_REPLICATES,
 ) -> list[DistortionResult]:
-    """A row for each condition of `run`, the undistorted one first.
+    """Compute a result for each distortion of `score_distorted`, the undistorted one first.
 
     Args:
-        clean: labels, groups and threshold of the same images, in the same order.
+        scored: labels, groups and threshold of the same images, in the same order.
     """
-    clean = replace(clean, probabilities=probabilities[UNDISTORTED.name])
+    undistorted = replace(scored, probabilities=probabilities[UNDISTORTED.name])
     return [
-        _compute_distortion_result(each, probabilities[each.name], clean, replicates)
-        for each in (UNDISTORTED, *distortions)
+        _compute_distortion_result(
+            distortion, probabilities[distortion.name], undistorted, replicates
+        )
+        for distortion in (UNDISTORTED, *distortions)
     ]
 
 
 def _compute_distortion_result(
-    distortion: Distortion, distorted: np.ndarray, clean: ScoredImages, replicates: int
+    distortion: Distortion, probabilities: np.ndarray, undistorted: ScoredImages, replicates: int
 ) -> DistortionResult:
-    both = replace(clean, probabilities=distorted)
-    whole = estimates.estimate_metrics(both, ("ROC AUC", "TPR", "FPR", "ECE"), replicates)
+    distorted = replace(undistorted, probabilities=probabilities)
+    metrics = estimates.estimate_metrics(distorted, ("ROC AUC", "TPR", "FPR", "ECE"), replicates)
+    flipped, auc_real_only, auc_generated_only, bias = _estimate_paired_effects(
+        undistorted, distorted, replicates
+    )
     return DistortionResult(
-        distortion.family,
-        distortion.value,
-        *whole.values(),
-        *_estimate_paired_effects(clean, both, replicates),
+        family=distortion.family,
+        value=distortion.value,
+        auc=metrics["ROC AUC"],
+        tpr=metrics["TPR"],
+        fpr=metrics["FPR"],
+        ece=metrics["ECE"],
+        flipped=flipped,
+        auc_real_only=auc_real_only,
+        auc_generated_only=auc_generated_only,
+        bias=bias,
     )
 
 
 def _estimate_paired_effects(
-    clean: ScoredImages, distorted: ScoredImages, replicates: int
+    undistorted: ScoredImages, distorted: ScoredImages, replicates: int
 ) -> list[Estimate]:
-    """flipped, auc_real_only, auc_generated_only and bias, all from the same replicates."""
-    flips = distorted.predicted_generated != clean.predicted_generated
+    """Estimate flipped, auc_real_only, auc_generated_only and bias from the same replicates."""
+    flips = distorted.predicted_generated != undistorted.predicted_generated
     one_sided = [
         replace(
-            clean,
+            undistorted,
             probabilities=np.where(
-                clean.labels == label, distorted.probabilities, clean.probabilities
+                undistorted.labels == label, distorted.probabilities, undistorted.probabilities
             ),
         )
         for label in (0, 1)
     ]
 
-    def values(weights: np.ndarray) -> np.ndarray:
+    def compute_effects(weights: np.ndarray) -> np.ndarray:
         real_only, generated_only = (
-            metric_functions.compute_roc_auc(WeightedImages(each, weights)) for each in one_sided
+            metric_functions.compute_roc_auc(WeightedImages(scored, weights))
+            for scored in one_sided
         )
         return np.stack(
             [
@@ -210,29 +220,29 @@ def _estimate_paired_effects(
             ]
         )
 
-    points = values(np.ones((1, len(flips))))[:, 0].tolist()
-    drawn = np.concatenate(
-        [values(weights) for weights in intervals.resample_groups(clean, replicates, seed=0)],
+    values = compute_effects(np.ones((1, len(flips))))[:, 0].tolist()
+    resampled = np.concatenate(
+        [
+            compute_effects(weights)
+            for weights in intervals.resample_groups(undistorted, replicates, seed=0)
+        ],
         axis=1,
     )
-    found = [
+    flipped, *auc_effects = [
         Estimate(value, *intervals.compute_percentile_interval(row))
-        for value, row in zip(points, drawn, strict=True)
+        for value, row in zip(values, resampled, strict=True)
     ]
     exact = intervals.compute_exact_interval(
-        points[0], len(np.unique(clean.groups)), intervals.CONFIDENCE_LEVEL
+        flipped.value, len(np.unique(undistorted.groups)), intervals.CONFIDENCE_LEVEL
     )
-    return [
-        Estimate(points[0], *intervals.merge_intervals((found[0].low, found[0].high), exact)),
-        *found[1:],
-    ]
+    widened = intervals.merge_intervals((flipped.low, flipped.high), exact)
+    return [Estimate(flipped.value, *widened), *auc_effects]
 
 
-def find_most_biased(rows: Sequence[DistortionResult]) -> DistortionResult | None:
-    """The row with the bias index, the largest |bias|; None where a class is missing.
+def find_most_biased(results: Sequence[DistortionResult]) -> DistortionResult | None:
+    """Return the result with the largest |bias|, the bias index; None if a class is missing.
 
-    The largest of many noisy figures is never 0, bias or none: its interval says what may be
-    chance.
+    The largest of many noisy values is never 0, even without bias; see its interval.
     """
-    known = [row for row in rows if not np.isnan(row.bias.value)]
-    return max(known, key=lambda row: abs(row.bias.value), default=None)
+    known = [result for result in results if not np.isnan(result.bias.value)]
+    return max(known, key=lambda result: abs(result.bias.value), default=None)

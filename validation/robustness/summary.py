@@ -1,4 +1,4 @@
-"""Measure the metrics of a sample of the images under every distortion."""
+"""Measure the metrics of a sample of the images under all distortions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,24 +10,21 @@ from training import onnx_models
 from validation.data import sampling
 from validation.metrics.scored_images import ScoredImages
 from validation.predictions import Scorer
-from validation.robustness import curves as robustness_curves
-from validation.robustness import robustness
+from validation.robustness import curves, robustness
 from validation.robustness.robustness import DistortionResult, DistortionScorer
 
 ROBUSTNESS_REPLICATES = 500
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RobustnessSummary:
     """Metrics under all distortions.
 
     Attributes:
         images: number of distorted images.
         undistorted: the same images undistorted.
-        conditions: one for each distortion.
-        most_biased: the distortion with the largest difference between the classes; None with one
-            class only.
-        curves: the figure.
+        conditions: one result for each distortion.
+        most_biased: the distortion with the largest bias; None with one class only.
     """
 
     images: int
@@ -38,17 +35,21 @@ class RobustnessSummary:
 
 
 def measure_robustness(
-    folder: Path, records: Sequence[FaceRecord], scored: ScoredImages, scorer: Scorer, most: int
+    folder: Path,
+    records: Sequence[FaceRecord],
+    scored: ScoredImages,
+    scorer: Scorer,
+    max_images: int,
 ) -> RobustnessSummary:
-    """Distorts at most `most` of the judged images, half of each class where possible.
+    """Distort at most `max_images` of the images, half of each class if possible.
 
     Args:
-        folder: what the records' paths start from.
-        judged: of the same records, in the same order.
+        folder: base of the records' paths.
+        scored: scores of the same records, in the same order.
     """
-    place = {record.id: index for index, record in enumerate(records)}
+    index_by_id = {record.id: index for index, record in enumerate(records)}
     sample = [
-        replace(record, crop=scorer.crop) for record in sampling.sample_records(records, most)
+        replace(record, crop=scorer.crop) for record in sampling.sample_records(records, max_images)
     ]
     run_onnx = onnx_models.open_onnx(scorer.onnx_file, threads=1)
     detector = DistortionScorer(
@@ -58,20 +59,24 @@ def measure_robustness(
         cache_key=[scorer.sha256],
     )
     probabilities = robustness.score_distorted(folder, sample, detector)
-    few = scored.select([place[record.id] for record in sample])
-    clean, *conditions = robustness.compute_distortion_results(
-        probabilities, few, replicates=ROBUSTNESS_REPLICATES
+    scored_sample = scored.select([index_by_id[record.id] for record in sample])
+    undistorted, *conditions = robustness.compute_distortion_results(
+        probabilities, scored_sample, replicates=ROBUSTNESS_REPLICATES
     )
     caption = (
-        "Orange, dashed: generated faces found; blue, unbroken: photographs called generated, both at the frozen threshold and "
-        "with 95% intervals; grey: ROC AUC. “None” is the pictures as they are."
-    )
-    curves = ReportFigure(
-        "robustness",
-        "What passing on does",
-        caption,
-        robustness_curves.plot_robustness_curves([clean, *conditions]),
+        "Orange, dashed: generated faces that are found; blue, solid: photographs that are called "
+        "generated, both at the frozen threshold and with 95% intervals; grey: ROC AUC. “None” is "
+        "the undistorted images."
     )
     return RobustnessSummary(
-        len(sample), clean, conditions, robustness.find_most_biased(conditions), curves
+        images=len(sample),
+        undistorted=undistorted,
+        conditions=conditions,
+        most_biased=robustness.find_most_biased(conditions),
+        curves=ReportFigure(
+            "robustness",
+            "Metrics under distortions",
+            caption,
+            curves.plot_robustness_curves([undistorted, *conditions]),
+        ),
     )

@@ -71,7 +71,7 @@ def test_a_part_with_few_images_is_counted_and_not_shown():
     assert "rare" not in {part.name for part in FOUND["source"].parts}
 
 
-def test_prompts_qualities_and_sizes_are_cuts_too_and_generators_that_are_the_sources_are_not_told_twice():
+def test_prompts_qualities_and_sizes_are_breakdowns_and_the_same_subgroups_come_only_once():
     assert [part.name for part in FOUND["prompt attribute"].parts] == ["age: old", "age: young"]
     assert [part.name for part in FOUND["original format and JPEG quality"].parts] == [
         "JPEG 60 to 74",

@@ -138,7 +138,8 @@ def test_what_the_images_cannot_tell_is_not_told():
     sentence = {each.metric: each.sentence for each in found.differences}["TPR"]
     assert (
         sentence
-        == "TPR: a is better than b by 100.0 points on these images, which are too few for an interval."
+        == "TPR: a is better than b by 100.0 points on these images, which are too few for an "
+        "interval."
     )
     assert found.delong is None
 

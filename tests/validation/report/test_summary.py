@@ -69,7 +69,13 @@ def make_robustness(result: DetectorResult) -> RobustnessSummary:
         DISTORTIONS[:1],
         replicates=50,
     )
-    return RobustnessSummary(len(scored.labels), conditions[0], conditions[1:], None, None)
+    return RobustnessSummary(
+        images=len(scored.labels),
+        undistorted=conditions[0],
+        conditions=conditions[1:],
+        most_biased=None,
+        curves=None,
+    )
 
 
 def test_three_sentences_with_the_figures_and_what_has_to_be_beaten():
