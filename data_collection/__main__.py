@@ -1,6 +1,7 @@
 """`python -m data_collection`: collect real and generated faces into one data set; commands
 around it."""
 
+import inspect
 import sys
 from collections.abc import Callable
 
@@ -16,7 +17,8 @@ from data_collection.command_settings import (
 from data_collection.settings import CollectionSettings
 from runtime import console
 
-COLLECT_HELP = f"""{CollectionSettings.__doc__}
+COLLECT_HELP = f"""{inspect.getdoc(CollectionSettings)}
+
 More commands: `python -m data_collection audit DATASET` tests whether anything but the face gives \
 the label away; `python -m data_collection verify DATASET` checks that no file has changed since \
 it was collected; `python -m data_collection regenerate DATASET FILE` generates one image again; \

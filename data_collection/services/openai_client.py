@@ -101,13 +101,13 @@ class OpenAICall:
 def check_api_key(alternative: str) -> Requirement:
     """Check the package and the key's form; send nothing."""
     if importlib.util.find_spec("openai") is None:
-        return Requirement(
-            "the package openai", False, "not installed (pip install openai)", alternative
-        )
-    key = _read_api_key()
-    if not key:
+        status = "not installed (pip install openai)"
+        return Requirement("the package openai", False, status, alternative)
+    if not _read_api_key():
         return Requirement("OPENAI_API_KEY", False, "not set", alternative)
-    is_valid = key.isascii() and key.isprintable() and " " not in key
+    is_valid = (
+        _read_api_key().isascii() and _read_api_key().isprintable() and " " not in _read_api_key()
+    )
     status = "set" if is_valid else "set, but not to a key"
     return Requirement("OPENAI_API_KEY", is_valid, status, alternative)
 
@@ -116,7 +116,7 @@ def call_openai(work: "Callable[[openai.OpenAI], Answer]", call: OpenAICall) -> 
     """Return the result of `work`, which calls the service; wait for rate limits, retry faults.
 
     Raises:
-        ModerationRefusal: moderation refuses the request.
+        ModerationRefusal: by moderation.
         UnusableAnswer: the answer is not what the API documents, or was cut.
         PlainError: the service cannot be used: no valid key, no credit, no connection, ...
     """
@@ -227,8 +227,8 @@ def _get_service_name() -> str:
 def _convert_openai_error(error: "openai.OpenAIError", call: OpenAICall) -> Exception:
     code, response = getattr(error, "code", None), getattr(error, "response", None)
     body = getattr(error, "body", None)
-    text = body.get("message") if isinstance(body, dict) else ""
-    server_message = remove_keys(text or "")[:200].rstrip(".")
+    text = (body.get("message") if isinstance(body, dict) else "") or ""
+    server_message = remove_keys(text)[:200].rstrip(".")
     if code in MODERATION_CODES:
         return ModerationRefusal(server_message or "refused by the service's moderation")
     template = MESSAGE_BY_ERROR_CODE.get(code) or next(
