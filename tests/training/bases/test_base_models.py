@@ -1,5 +1,4 @@
-"""Every row of BASE_MODELS: taps at every block boundary, preprocessing as its authors published
-it, sizes that fit."""
+"""Every row of BASE_MODELS has taps at its block boundaries and the published preprocessing."""
 
 import subprocess
 import sys
@@ -53,12 +52,12 @@ CHANNELS = {
     "efficientnet_v2_b0": (32, 16, 32, 32, 48, 48, 96),
     "convnext_tiny": (96, 96, 96, 96, 192),
 }
-INSIDE = {
+LAYERS_INSIDE = {
     "mobilenet_v3_large": ["Rescaling"],
     "efficientnet_v2_b0": ["Rescaling", "Normalization"],
     "convnext_tiny": ["Normalization"],
 }
-PUBLISHED = {
+PUBLISHED_PREPROCESSING = {
     "mobilenet_v2": keras.applications.mobilenet_v2.preprocess_input,
     "mobilenet_v3_large": keras.applications.mobilenet_v3.preprocess_input,
     "xception": keras.applications.xception.preprocess_input,
@@ -75,14 +74,15 @@ PUBLISHED = {
 
 @pytest.fixture(scope="module")
 def downloads():
-    """What Keras would have downloaded for each base."""
+    """The file that Keras would have downloaded, by base."""
     return {}
 
 
 @pytest.fixture(scope="module", params=list(BASE_MODELS))
 def named_base(request, downloads):
-    name, application = request.param, request.param != "resnet18"
-    if not application:
+    name = request.param
+    is_application = name != "resnet18"
+    if not is_application:
         pytest.importorskip("keras_hub")
     keras.utils.set_random_seed(0)
     with pytest.MonkeyPatch.context() as patch:
@@ -90,9 +90,9 @@ def named_base(request, downloads):
             file_utils, "get_file", lambda file, *args, **kwargs: downloads.setdefault(name, file)
         )
         patch.setattr(keras.Model, "load_weights", lambda *args: None)
-        base = base_models.build_base(name, "imagenet" if application else None)
-    # With random weights the signal dies on its way up, to 1e-12 in MobileNetV2, and every
-    # comparison would hold.
+        base = base_models.build_base(name, "imagenet" if is_application else None)
+    # With random weights the activations fall to 1e-12 in MobileNetV2, and every comparison would
+    # hold.
     for layer in base.layers:
         if type(layer).__name__ == "LayerScale":
             layer.set_weights([np.ones(layer.projection_dim)])
@@ -111,7 +111,7 @@ def pixels(side: int) -> np.ndarray:
 
 
 def largest_difference(ours, theirs) -> float:
-    """Relative to the largest number."""
+    """Return the largest difference, relative to the largest number."""
     ours, theirs = np.asarray(ours), np.asarray(theirs)
     assert ours.shape == theirs.shape
     return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
@@ -138,7 +138,7 @@ def test_a_row_names_the_file_that_keras_downloads(named_base, downloads):
 
 
 def test_everything_above_a_tap_depends_on_it_alone(named_base):
-    """Keras refuses to build a model from a tensor that something else passes by."""
+    """Keras refuses to build a model from a tensor that other paths bypass."""
     name, base = named_base
     tapped = base.build_tapped()
     side = BASE_MODELS[name].min_size_px
@@ -146,9 +146,8 @@ def test_everything_above_a_tap_depends_on_it_alone(named_base):
     assert np.abs(activations[-1]).max() > 0.1
     above = [keras.Model(tap, base.model.output) for tap in tapped.outputs[:-1]]
     assert largest_difference(above[0](activations[0], training=False), activations[-1]) <= 1e-5
-    for number, activation in enumerate(
-        activations[1:], 1
-    ):  # step by step: all the way from each would take ten times as long
+    # Step by step: from every tap to the top would take ten times as long.
+    for number, activation in enumerate(activations[1:], 1):
         step = keras.Model(tapped.outputs[number - 1], tapped.outputs[number])
         assert largest_difference(step(activations[number - 1], training=False), activation) <= 1e-5
 
@@ -159,8 +158,8 @@ def test_a_wanted_tap_leaves_out_all_that_lies_above_it(named_base):
     part = base.build_tapped([tap])
     assert part.count_params() < base.model.count_params() / 10
     names = {layer.name for layer in part.layers}
-    left = [tap for tap, layer in base.spec.find_taps(part.layers).items() if layer in names]
-    assert left == EXPECTED_TAPS[name][:3]
+    remaining = [tap for tap, layer in base.spec.find_taps(part.layers).items() if layer in names]
+    assert remaining == EXPECTED_TAPS[name][:3]
 
 
 def test_preprocessing_is_the_published_one(named_base):
@@ -168,22 +167,20 @@ def test_preprocessing_is_the_published_one(named_base):
     colours = np.linspace(0, 255, 24, dtype=np.float32).reshape(1, 2, 4, 3)
     inputs = keras.Input((2, 4, 3))
     ours = keras.Model(inputs, base.preprocess(inputs))(colours)
-    assert np.allclose(ours, PUBLISHED[name](colours.copy()), atol=1e-4)
+    assert np.allclose(ours, PUBLISHED_PREPROCESSING[name](colours.copy()), atol=1e-4)
 
 
 def test_a_base_does_its_own_preprocessing_where_its_row_says_so_and_only_there(named_base):
     """EfficientNetV2 chooses it by its own name, so another name would silently change it."""
     name, base = named_base
-    kinds = [type(layer).__name__ for layer in base.model.layers]
-    assert [kind for kind in kinds if kind in ("Rescaling", "Normalization")] == INSIDE.get(
-        name, []
-    )
-    assert (name in INSIDE) == (BASE_MODELS[name].preprocessing == "inside")
+    types = [type(layer).__name__ for layer in base.model.layers]
+    inside = [layer_type for layer_type in types if layer_type in ("Rescaling", "Normalization")]
+    assert inside == LAYERS_INSIDE.get(name, [])
+    assert (name in LAYERS_INSIDE) == (BASE_MODELS[name].preprocessing == "inside")
 
 
 def test_a_free_input_size_computes_what_a_fixed_one_does(named_base):
-    """Padding depends on the size where it is fixed; multiples of the row's number make both
-    agree."""
+    """A fixed size determines the padding; for multiples of size_multiple_px both agree."""
     name, base = named_base
     row = BASE_MODELS[name]
     side = row.min_size_px + row.size_multiple_px
@@ -197,24 +194,23 @@ def test_feature_columns_cover_the_vector_without_gaps(named_base):
     name, base = named_base
     columns = layout.list_columns(base, (96, 128))
     assert columns[0].start == 0
-    assert all(one.stop == other.start for one, other in zip(columns, columns[1:], strict=False))
+    pairs = zip(columns, columns[1:], strict=False)
+    assert all(column.stop == following.start for column, following in pairs)
     assert columns[-1].stop == 2 * 2 * sum(
         output.shape[-1] for output in base.build_tapped().outputs
     )
 
 
 def test_a_frozen_base_learns_nothing_while_the_rest_of_the_model_is_trained(named_base):
-    """`fit` says training=True to every layer, whatever the base was called with: only freezing
-    holds BatchNormalization."""
+    """`fit` passes training=True to every layer: only freezing stops BatchNormalization."""
     name, base = named_base
     part = base.build_tapped(EXPECTED_TAPS[name][:3])
     part.trainable = False
     before = part.get_weights()
     side = BASE_MODELS[name].min_size_px
     part(noise(2, side, side, 3), training=True)
-    assert all(
-        np.array_equal(one, other) for one, other in zip(before, part.get_weights(), strict=True)
-    )
+    pairs = zip(before, part.get_weights(), strict=True)
+    assert all(np.array_equal(*pair) for pair in pairs)
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +219,7 @@ def saved(tmp_path_factory):
 
 
 def test_features_are_those_of_the_published_pipeline_in_keras_and_in_onnx(named_base, saved):
-    """Up to three tenths of the base, where every kind of its layers has occurred."""
+    """Check the lower three tenths of the base, which contain every type of its layers."""
     name, base = named_base
     side = BASE_MODELS[name].min_size_px
     tap = EXPECTED_TAPS[name][len(EXPECTED_TAPS[name]) * 3 // 10]
@@ -235,7 +231,8 @@ def test_features_are_those_of_the_published_pipeline_in_keras_and_in_onnx(named
     )
     x = pixels(side)
     ours = np.asarray(model(x, training=False))
-    published = np.asarray(base.build_tapped([tap])(PUBLISHED[name](x.copy()), training=False))
+    preprocessed = PUBLISHED_PREPROCESSING[name](x.copy())
+    published = np.asarray(base.build_tapped([tap])(preprocessed, training=False))
     assert largest_difference(ours[:, : published.shape[-1]], published.mean(axis=(1, 2))) <= 1e-5
 
     onnx_models.export_onnx(model, saved / f"{name}.onnx")
@@ -252,17 +249,20 @@ def test_what_was_saved_opens_in_a_second_process_without_our_code(saved):
         "    ours = numpy.load(path.with_suffix('.npy'))\n"
         "    model = keras.saving.load_model(path)\n"
         "    side = model.input_shape[1]\n"
-        "    x = numpy.random.default_rng(0).uniform(0, 255, (2, side, side, 3)).astype('float32')\n"
-        "    difference = numpy.abs(numpy.asarray(model(x)) - ours).max() / max(1, numpy.abs(ours).max())\n"
-        "    print(path.stem, difference <= 1e-6)\n"
+        "    x = numpy.random.default_rng(0).uniform(0, 255, (2, side, side, 3))\n"
+        "    difference = numpy.abs(numpy.asarray(model(x.astype('float32'))) - ours).max()\n"
+        "    print(path.stem, difference / max(1, numpy.abs(ours).max()) <= 1e-6)\n"
     )
     names = sorted(path.stem for path in saved.glob("*.keras"))
-    words = [sys.executable, "-I", "-c", program]
-    done = subprocess.run(
-        words, cwd=saved, env=build_environment(PYTHONPATH=""), capture_output=True, text=True
+    process = subprocess.run(
+        [sys.executable, "-I", "-c", program],
+        cwd=saved,
+        env=build_environment(PYTHONPATH=""),
+        capture_output=True,
+        text=True,
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [f"{name} True" for name in names]
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.splitlines() == [f"{name} True" for name in names]
 
 
 def test_a_missing_keras_hub_is_named_with_the_command_that_installs_it(monkeypatch):

@@ -1,5 +1,4 @@
-"""The noise residual: what it is, that it exports, and that features of two signals are those of
-each."""
+"""The noise residual is what blurring removes, it can be exported, and two signals do not mix."""
 
 import keras
 import numpy as np
@@ -26,8 +25,8 @@ def pixels() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def residual() -> keras.Model:
-    given = keras.Input((SIDE, SIDE, 3))
-    return keras.Model(given, input_signals.compute_residual(given))
+    inputs = keras.Input((SIDE, SIDE, 3))
+    return keras.Model(inputs, input_signals.compute_residual(inputs))
 
 
 def test_the_residual_is_what_a_blurred_picture_has_lost(residual, pixels):
@@ -56,8 +55,8 @@ def test_a_detector_that_looks_at_the_residual_survives_every_way_out(pixels, tm
         < onnx_models.MAX_PARITY_ERROR
     )
     model.save(tmp_path / "detector.keras")
-    again = safe_keras.load_keras_model(tmp_path / "detector.keras")
-    assert np.array_equal(again.predict_on_batch(pixels), model.predict_on_batch(pixels))
+    loaded = safe_keras.load_keras_model(tmp_path / "detector.keras")
+    assert np.array_equal(loaded.predict_on_batch(pixels), model.predict_on_batch(pixels))
 
 
 def test_features_of_both_signals_are_those_of_each(cache, pixels):
@@ -69,6 +68,6 @@ def test_features_of_both_signals_are_those_of_each(cache, pixels):
     both = Extractor(weights, (size,), SIDE, "keras", ("picture", "residual"))
     assert {column.signal for column in both.columns} == {"picture", "residual"}
     assert both.width == 2 * alone[0].width
-    separate = np.concatenate([each.run(pixels) for each in alone], axis=1)
+    separate = np.concatenate([extractor.run(pixels) for extractor in alone], axis=1)
     assert np.allclose(both.run(pixels), separate, rtol=1e-4, atol=1e-5)
     assert not np.allclose(separate[:, : alone[0].width], separate[:, alone[0].width :])

@@ -1,7 +1,8 @@
-"""Weights are found in their order, identified by hash, and read back number for number."""
+"""Weights are found in the documented order, identified by hash, and loaded unchanged."""
 
 import sys
 import zipfile
+from pathlib import Path
 
 import h5py
 import keras
@@ -16,8 +17,7 @@ from training.bases.weight_packages import WEIGHTS_PACKAGES
 
 @pytest.fixture
 def no_network(tmp_path, monkeypatch):
-    """An own cache and no way out: a proxy that nobody answers for Keras, an index that nobody
-    serves for pip."""
+    """Use an empty cache, a proxy that does not answer Keras, and an index that does not exist."""
     monkeypatch.setenv("TELLTALE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
@@ -33,35 +33,35 @@ def no_network(tmp_path, monkeypatch):
     return tmp_path
 
 
-def randomised(name: str, seed: int = 1) -> keras.Model:
+def build_random_base(name: str, seed: int = 1) -> keras.Model:
     keras.utils.set_random_seed(seed)
     base = base_models.build_base(name)
-    draw = np.random.default_rng(seed)
-    base.set_weights([draw.uniform(0.5, 1.5, weight.shape) for weight in base.get_weights()])
+    generator = np.random.default_rng(seed)
+    base.set_weights([generator.uniform(0.5, 1.5, weight.shape) for weight in base.get_weights()])
     return base
 
 
-def same(one: keras.Model, other: keras.Model) -> bool:
-    return all(
-        np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True)
-    )
+def have_equal_weights(first: keras.Model, second: keras.Model) -> bool:
+    pairs = zip(first.get_weights(), second.get_weights(), strict=True)
+    return all(np.array_equal(*pair) for pair in pairs)
 
 
-@pytest.mark.parametrize("how", ["file", "folder"])
-def test_a_named_file_or_folder_is_read_number_for_number(no_network, how):
-    base = randomised("mobilenet_v2")
+@pytest.mark.parametrize("named", ["file", "folder"])
+def test_a_named_file_or_folder_is_read_number_for_number(no_network, named):
+    base = build_random_base("mobilenet_v2")
     base.save_weights(no_network / "mobilenet_v2.weights.h5")
     weights = base_weights.find_base_weights(
-        "mobilenet_v2", str(no_network / "mobilenet_v2.weights.h5" if how == "file" else no_network)
+        "mobilenet_v2",
+        str(no_network / "mobilenet_v2.weights.h5" if named == "file" else no_network),
     )
     assert (weights.origin, len(weights.sha256)) == ("file", 64)
-    assert same(base, loaded_base.load_base(weights).model)
+    assert have_equal_weights(base, loaded_base.load_base(weights).model)
 
 
 def test_a_named_file_that_is_missing_or_does_not_fit_is_refused(no_network):
     with pytest.raises(console.PlainError, match="holds no weights for mobilenet_v2"):
         base_weights.find_base_weights("mobilenet_v2", str(no_network / "nowhere.h5"))
-    randomised("xception").save_weights(no_network / "other.weights.h5")
+    build_random_base("xception").save_weights(no_network / "other.weights.h5")
     with pytest.raises(console.PlainError, match="does not fit mobilenet_v2") as caught:
         loaded_base.load_base(
             base_weights.find_base_weights("mobilenet_v2", str(no_network / "other.weights.h5"))
@@ -72,15 +72,15 @@ def test_a_named_file_that_is_missing_or_does_not_fit_is_refused(no_network):
 def test_keras_own_file_is_preferred_and_watched(no_network):
     from keras.src.legacy.saving import legacy_h5_format
 
-    base = randomised("mobilenet_v2")
-    place = no_network / "keras" / "models" / base_models.BASE_MODELS["mobilenet_v2"].weights_file
-    place.parent.mkdir(parents=True)
-    with h5py.File(place, "w") as file:
+    base = build_random_base("mobilenet_v2")
+    path = no_network / "keras" / "models" / base_models.BASE_MODELS["mobilenet_v2"].weights_file
+    path.parent.mkdir(parents=True)
+    with h5py.File(path, "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, base)
     weights = base_weights.find_base_weights("mobilenet_v2")
     assert weights.origin == "keras"
-    assert same(base, loaded_base.load_base(weights).model)
-    with h5py.File(place, "a") as file:
+    assert have_equal_weights(base, loaded_base.load_base(weights).model)
+    with h5py.File(path, "a") as file:
         file.attrs["changed"] = 1
     with pytest.raises(console.PlainError, match="is not the file that was used before"):
         base_weights.find_base_weights("mobilenet_v2")
@@ -90,8 +90,10 @@ def test_a_published_file_gives_a_base_that_is_rebuilt_what_it_gives_keras_own(n
     from keras.src.legacy.saving import legacy_h5_format
 
     published = keras.applications.ConvNeXtTiny(include_top=False, weights=None)
-    draw = np.random.default_rng(0)
-    published.set_weights([draw.normal(0, 0.1, weight.shape) for weight in published.get_weights()])
+    generator = np.random.default_rng(0)
+    published.set_weights(
+        [generator.normal(0, 0.1, weight.shape) for weight in published.get_weights()]
+    )
     with h5py.File(no_network / "convnext_tiny_notop.h5", "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, published)
     base = loaded_base.load_base(
@@ -100,37 +102,36 @@ def test_a_published_file_gives_a_base_that_is_rebuilt_what_it_gives_keras_own(n
     weights = zip(base.get_weights(), published.get_weights(), strict=True)
     assert all(np.array_equal(ours.ravel(), theirs.ravel()) for ours, theirs in weights)
     parts = [
-        keras.Model(one.input, one.get_layer("convnext_tiny_stage_1_block_0_gelu").output)
-        for one in (base, published)
+        keras.Model(model.input, model.get_layer("convnext_tiny_stage_1_block_0_gelu").output)
+        for model in (base, published)
     ]
-    pixels = draw.uniform(0, 255, (1, 32, 32, 3))
+    pixels = generator.uniform(0, 255, (1, 32, 32, 3))
     ours, theirs = (part(pixels, training=False) for part in parts)
     assert np.allclose(ours, theirs, atol=1e-5)
 
 
 def test_what_keras_hub_downloads_is_kept_beside_keras_own_files(no_network, monkeypatch):
     models = pytest.importorskip("keras_hub").models
-    preset = randomised("resnet18")
+    preset = build_random_base("resnet18")
     monkeypatch.setattr(models.ResNetBackbone, "from_preset", lambda name: preset)
     weights = base_weights.find_base_weights("resnet18")
     assert (weights.origin, weights.path) == (
         "keras",
         no_network / "keras" / "models" / "resnet_18_imagenet.weights.h5",
     )
-    assert same(preset, loaded_base.load_base(weights).model)
+    assert have_equal_weights(preset, loaded_base.load_base(weights).model)
     monkeypatch.delattr(models.ResNetBackbone, "from_preset")
     assert base_weights.find_base_weights("resnet18") == weights
 
 
-def as_package(name: str, base: keras.Model, path) -> None:
-    """Writes weights the way the package that carries them does."""
+def write_as_package(name: str, base: keras.Model, path: Path) -> None:
+    """Write weights in the format of the package that contains them."""
     if name == "xception":
-        whole = keras.Sequential([keras.Input((96, 96, 3)), keras.layers.Dense(3)])
         inputs = keras.Input((96, 96, 3))
-        whole = keras.Model(
+        classifier = keras.Model(
             inputs, keras.layers.Dense(6)(keras.layers.GlobalAveragePooling2D()(base(inputs)))
         )
-        whole.save(path.with_suffix(".keras"))
+        classifier.save(path.with_suffix(".keras"))
         path.with_suffix(".keras").rename(path)
     else:
         with h5py.File(path, "w") as file:
@@ -142,16 +143,16 @@ def as_package(name: str, base: keras.Model, path) -> None:
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "xception"])
 def test_a_package_is_read_number_for_number_and_offline_once_cached(no_network, name):
-    base = randomised(name)
-    kept = weight_packages.locate_packaged_file(name)
-    kept.parent.mkdir(parents=True)
-    as_package(name, base, kept)
+    base = build_random_base(name)
+    path = weight_packages.locate_packaged_file(name)
+    path.parent.mkdir(parents=True)
+    write_as_package(name, base, path)
     weights = base_weights.find_base_weights(name)
     assert (weights.origin, WEIGHTS_PACKAGES[name].package.name in weights.note) == (
         "package",
         True,
     )
-    assert same(base, loaded_base.load_base(weights).model)
+    assert have_equal_weights(base, loaded_base.load_base(weights).model)
 
 
 def test_without_a_network_it_says_what_to_do_instead(no_network):
@@ -186,7 +187,7 @@ def test_random_weights_say_so_and_are_the_same_every_time(no_network):
     weights = base_weights.find_base_weights("mobilenet_v2", "random")
     assert "RANDOM" in weights.note
     base = loaded_base.load_base(weights).model
-    assert same(base, loaded_base.load_base(weights).model)
+    assert have_equal_weights(base, loaded_base.load_base(weights).model)
     # and a picture gets through them, up to the last layer
     top = base.predict_on_batch(
         np.random.default_rng(1).uniform(-1, 1, (4, 64, 64, 3)).astype(np.float32)
@@ -195,9 +196,9 @@ def test_random_weights_say_so_and_are_the_same_every_time(no_network):
 
 
 def test_damaged_weights_are_refused(no_network):
-    kept = weight_packages.locate_packaged_file("xception")
-    kept.parent.mkdir(parents=True)
-    with zipfile.ZipFile(kept, "w") as archive:
+    path = weight_packages.locate_packaged_file("xception")
+    path.parent.mkdir(parents=True)
+    with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("model.weights.h5", b"nonsense")
     with pytest.raises(console.PlainError, match="does not fit xception"):
         loaded_base.load_base(base_weights.find_base_weights("xception", "package"))

@@ -1,5 +1,4 @@
-"""Every image passes a base once per view: counted, kept, and computed again only when something
-changed."""
+"""Every image passes a base once per view; features are computed again only after a change."""
 
 import dataclasses
 import shutil
@@ -25,12 +24,12 @@ def extractor(cache):
 
 @pytest.fixture
 def records(tmp_path):
-    made = []
+    records = []
     for number in range(20):
         data = encode_image(make_image(number, 64))
         (tmp_path / f"{number}.png").write_bytes(data)
         name = hashing.hash_bytes(data)
-        made.append(
+        records.append(
             manifest.FaceRecord(
                 id=name,
                 label="real",
@@ -40,18 +39,23 @@ def records(tmp_path):
                 original=f"{number}.png",
             )
         )
-    return made
+    return records
 
 
-def counted(extractor, monkeypatch) -> list[int]:
-    """Counts what really runs through the base."""
-    passes, run = [], extractor.run
-    monkeypatch.setattr(extractor, "run", lambda pixels: passes.append(len(pixels)) or run(pixels))
-    return passes
+def count_passes(extractor, monkeypatch) -> list[int]:
+    """Return a list that grows by the size of every batch that runs through the base."""
+    batch_sizes, run = [], extractor.run
+
+    def run_and_count(pixels):
+        batch_sizes.append(len(pixels))
+        return run(pixels)
+
+    monkeypatch.setattr(extractor, "run", run_and_count)
+    return batch_sizes
 
 
 def test_each_image_and_view_passes_once_and_never_again(records, tmp_path, extractor, monkeypatch):
-    passes = counted(extractor, monkeypatch)
+    passes = count_passes(extractor, monkeypatch)
     first = feature_cache.load_or_compute_features(tmp_path, records, extractor, 2)
     assert (sum(passes), first.forward_passes) == (40, 40)
     second = feature_cache.load_or_compute_features(tmp_path, records, extractor, 2)
@@ -125,22 +129,22 @@ def test_whatever_decides_a_feature_is_in_the_key(extractor, monkeypatch):
     weights = extractor.weights
     other = dataclasses.replace(weights, sha256="other")
     picture = ("picture",)
-    given = [
+    variants = [
         (weights, (32,), 32, picture),
         (other, (32,), 32, picture),
         (weights, (64,), 32, picture),
-    ]
-    given += [
         (weights, (32,), 64, picture),
         (weights, (32,), 32, ("residual",)),
         (weights, (32,), 32, (*picture, "residual")),
     ]
-    monkeypatch.setattr(
-        Extractor, "_open_keras", lambda self: (extractor.columns, extractor.run)
-    )  # the names alone matter
-    names = {Extractor(*each[:3], "keras", each[3]).name for each in given}
+    # Only the names matter here.
+    monkeypatch.setattr(Extractor, "_open_keras", lambda self: (extractor.columns, extractor.run))
+    names = {
+        Extractor(*arguments, engine="keras", signals=signals).name
+        for *arguments, signals in variants
+    }
     monkeypatch.setattr(canonical, "CANONICALISER_VERSION", 999)
-    names.add(Extractor(*given[0][:3], "keras", picture).name)
+    names.add(Extractor(weights, (32,), 32, engine="keras", signals=picture).name)
     assert len(names) == 7
 
 
@@ -154,9 +158,9 @@ def test_an_altered_exported_graph_is_exported_again(cache, extractor):
     path = extractor.onnx_path
     whole = path.read_bytes()
     path.write_bytes(whole[:1000])
-    again = Extractor(extractor.weights, (32,), 32)
+    exported_again = Extractor(extractor.weights, (32,), 32)
     noise = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype(np.float32)
-    assert np.allclose(again.run(noise), extractor.run(noise), atol=1e-6)
+    assert np.allclose(exported_again.run(noise), extractor.run(noise), atol=1e-6)
 
 
 def test_many_features_are_mapped_from_disk_and_leave_nothing_there(

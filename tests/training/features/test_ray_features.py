@@ -1,5 +1,4 @@
-"""Features from a Ray cluster of this machine's cores: the same as from one process, also when a
-worker is killed."""
+"""Features from a Ray cluster equal those from one process, even if a worker is killed."""
 
 import json
 import os
@@ -19,9 +18,9 @@ from training.bases import weights
 from training.features import feature_cache
 from training.features.extractor import Extractor
 
-IMAGES, VIEWS, CHUNK = 40, 2, 8
+N_IMAGES, N_VIEWS = 40, 2
 
-SHARED = """
+CLUSTER_SCRIPT = """
 import json, os, signal, sys
 from pathlib import Path
 from data_collection.dataset import manifest
@@ -29,25 +28,26 @@ from training.bases import weights
 from training.features import compute_features, feature_cache, ray_features
 from training.features.extractor import Extractor
 
-PLACE, DIES = Path.cwd(), "dies" in sys.argv
+FOLDER, DIES = Path.cwd(), "dies" in sys.argv
 
-class Dying(ray_features.RayFeatureWorker):
-    # in place of the real worker: with "dies" the first one ends by SIGKILL in the middle of its work
+class DyingWorker(ray_features.RayFeatureWorker):
+    # With "dies" the first worker ends by SIGKILL in the middle of its work.
 
     def __call__(self, chunk):
-        with open(PLACE / "pids", "a") as file:
+        with open(FOLDER / "pids", "a") as file:
             file.write(f"{os.getpid()}\\n")
-        died = PLACE / "died"
-        if DIES and len(list((PLACE / "features").rglob("*.npz"))) >= 2 and not died.exists():
+        died = FOLDER / "died"
+        if DIES and len(list((FOLDER / "features").rglob("*.npz"))) >= 2 and not died.exists():
             died.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return super().__call__(chunk)
 
 def main():
-    ray_features.RayFeatureWorker, compute_features.VIEWS_PER_CHUNK = Dying, 8
+    ray_features.RayFeatureWorker, compute_features.VIEWS_PER_CHUNK = DyingWorker, 8
     extractor = Extractor(weights.find_base_weights("mobilenet_v2", "random"), (32,), 32, "ray")
-    table = feature_cache.load_or_compute_features(Path.cwd(), manifest.read_manifest(Path.cwd()), extractor, 2)
-    feature_cache.np.save("found.npy", table.values)
+    records = manifest.read_manifest(FOLDER)
+    table = feature_cache.load_or_compute_features(FOLDER, records, extractor, 2)
+    feature_cache.np.save("features.npy", table.values)
     print(json.dumps(table.forward_passes))
 
 from runtime import console
@@ -56,67 +56,80 @@ console.run_command(main)
 
 
 @pytest.fixture
-def place(tmp_path) -> Path:
-    made = []
-    for number in range(IMAGES):
+def folder(tmp_path) -> Path:
+    """A data set of toy images."""
+    records = []
+    for number in range(N_IMAGES):
         data = encode_image(make_image(number, 64))
         (tmp_path / f"{number}.png").write_bytes(data)
         name = hashing.hash_bytes(data)
-        known = {"original": f"{number}.png", "phash": name[:16], "phash_mirrored": name[16:32]}
-        made.append(
+        records.append(
             manifest.FaceRecord(
-                id=name, label="real", source="toys", file=f"{number}", status="accepted", **known
+                id=name,
+                label="real",
+                source="toys",
+                file=f"{number}",
+                status="accepted",
+                original=f"{number}.png",
+                phash=name[:16],
+                phash_mirrored=name[16:32],
             )
         )
-    manifest.replace_records(tmp_path, made)
+    manifest.replace_records(tmp_path, records)
     return tmp_path
 
 
-def ran(place: Path, *words: str) -> subprocess.CompletedProcess:
-    shared = build_environment() | {
+def run_on_cluster(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    environment = build_environment() | {
         "PYTHONPATH": os.pathsep.join([str(REPOSITORY_ROOT), str(REPOSITORY_ROOT / "tests")])
     }
-    script = [sys.executable, "-c", SHARED, *words]
     return subprocess.run(
-        script, cwd=place, env=shared, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", CLUSTER_SCRIPT, *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
 
 
-def passes(done: subprocess.CompletedProcess) -> int:
-    return json.loads(done.stdout.splitlines()[-1])  # Ray tells of the killed worker above it
+def count_forward_passes(process: subprocess.CompletedProcess) -> int:
+    # Ray reports the killed worker in the lines above.
+    return json.loads(process.stdout.splitlines()[-1])
 
 
 @pytest.mark.slow
-def test_a_killed_worker_loses_nothing_and_the_features_are_those_of_one_process(place, cache):
-    done = ran(place, "dies")
-    assert done.returncode == 0, done.stderr
-    assert passes(done) == IMAGES * VIEWS and (place / "died").exists()
-    assert len(set((place / "pids").read_text().split())) >= 2
-    found = np.load(place / "found.npy")
-    alone = Extractor(weights.find_base_weights("mobilenet_v2", "random"), (32,), 32, "onnxruntime")
-    kept = feature_cache.load_or_compute_features(
-        place, manifest.read_manifest(place), alone, VIEWS
+def test_a_killed_worker_loses_nothing_and_the_features_are_those_of_one_process(folder, cache):
+    process = run_on_cluster(folder, "dies")
+    assert process.returncode == 0, process.stderr
+    assert count_forward_passes(process) == N_IMAGES * N_VIEWS and (folder / "died").exists()
+    assert len(set((folder / "pids").read_text().split())) >= 2
+    values = np.load(folder / "features.npy")
+    extractor = Extractor(
+        weights.find_base_weights("mobilenet_v2", "random"), (32,), 32, "onnxruntime"
     )
-    assert kept.forward_passes == 0 and np.array_equal(kept.values, found)
-    for path in place.rglob("*.npz"):
+    records = manifest.read_manifest(folder)
+    cached = feature_cache.load_or_compute_features(folder, records, extractor, N_VIEWS)
+    assert cached.forward_passes == 0 and np.array_equal(cached.values, values)
+    for path in folder.rglob("*.npz"):
         path.unlink()
-    again = feature_cache.load_or_compute_features(
-        place, manifest.read_manifest(place), alone, VIEWS
-    )
-    assert again.forward_passes == IMAGES * VIEWS and np.array_equal(again.values, found)
-    for path in sorted(place.rglob("*.npz"))[:1]:
+    computed = feature_cache.load_or_compute_features(folder, records, extractor, N_VIEWS)
+    assert computed.forward_passes == N_IMAGES * N_VIEWS
+    assert np.array_equal(computed.values, values)
+    for path in sorted(folder.rglob("*.npz"))[:1]:
         path.unlink()
-    rest = ran(place)
-    assert rest.returncode == 0, rest.stderr
-    assert 0 < passes(rest) <= IMAGES and np.array_equal(np.load(place / "found.npy"), found)
+    process = run_on_cluster(folder)
+    assert process.returncode == 0, process.stderr
+    assert 0 < count_forward_passes(process) <= N_IMAGES
+    assert np.array_equal(np.load(folder / "features.npy"), values)
 
 
 @pytest.mark.slow
-def test_what_a_worker_cannot_do_is_told_in_its_own_sentence(place, cache):
-    (place / "3.png").write_bytes(encode_image(make_image(99, 64)))
-    done = ran(place)
-    assert done.returncode == console.EXIT_DISK and "Traceback" not in done.stderr
-    assert "3.png was altered since it was collected" in done.stderr.splitlines()[-1]
+def test_what_a_worker_cannot_do_is_told_in_its_own_sentence(folder, cache):
+    (folder / "3.png").write_bytes(encode_image(make_image(99, 64)))
+    process = run_on_cluster(folder)
+    assert process.returncode == console.EXIT_DISK and "Traceback" not in process.stderr
+    assert "3.png was altered since it was collected" in process.stderr.splitlines()[-1]
 
 
 def test_without_ray_one_sentence_says_how_to_install_it(monkeypatch):
