@@ -1,1 +1,1 @@
-"""The ground floor: what every room stands on and no room owns. It imports none of them."""
+"""The ground floor: code that several rooms use and none owns. It imports no room."""

@@ -42,7 +42,7 @@ def flush_to_disk(path: Path) -> None:
 
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder; the system frees it when the process ends, however it ends."""
+    """Hold the lock of a folder; the system frees it when the process ends, whatever ends it."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with filelock.FileLock(folder / ".lock", timeout=0):
@@ -62,11 +62,10 @@ def remove_temp_files(folder: Path) -> None:
 
 @contextlib.contextmanager
 def create_temporary_folder(folder: Path, name: str) -> Iterator[Path]:
-    """Create a new folder inside `folder` to write into; it is deleted at the end unless it was
-    moved away.
+    """Create a folder inside `folder` to write into; delete it at the end unless it was moved.
 
-    A lock beside it lasts as long as its process, on whatever machine that runs: without it the
-    folder is left over.
+    A lock beside it lasts as long as the process, on whatever machine it runs; a folder whose lock
+    is free was left behind.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _remove_stale_folders(folder)

@@ -1,4 +1,4 @@
-"""Parse JSON files that a crash may have torn or that someone may have made to do harm."""
+"""Parse JSON files that a crash may have cut off or that may be malicious."""
 
 import json
 from typing import Any, TypeVar
@@ -20,19 +20,19 @@ def parse_json(data: bytes | str) -> Any:
         raise ValueError("nested too deeply") from None
 
 
-def parse_json_as(data: bytes | str, kind: type[ParsedType]) -> ParsedType:
+def parse_json_as(data: bytes | str, target_type: type[ParsedType]) -> ParsedType:
     """Parse JSON into a dataclass and check the type of every field.
 
     Raises:
         ValueError: it is not JSON, or does not match the dataclass.
     """
-    return convert_to(parse_json(data), kind)
+    return convert_to(parse_json(data), target_type)
 
 
-def convert_to(content: Any, kind: type[ParsedType]) -> ParsedType:
-    """Convert parsed JSON to a dataclass, every field of which has its type.
+def convert_to(content: Any, target_type: type[ParsedType]) -> ParsedType:
+    """Convert parsed JSON to a dataclass and check the type of every field.
 
     Raises:
         ValueError: the content lacks a field, or a field has another type.
     """
-    return msgspec.convert(content, kind)
+    return msgspec.convert(content, target_type)

@@ -1,4 +1,4 @@
-"""Terminal output: headings, tables, progress, and errors as one plain sentence."""
+"""Print headings, tables, progress and errors on the terminal, and end with an exit code."""
 
 import errno
 import os
@@ -15,34 +15,22 @@ import rich.text
 
 Item = TypeVar("Item")
 
-# Tables and results go to standard output, everything about the work itself to standard error.
-# A pipe or a file has no width; rich's 80 columns would cut the figures.
+# Tables and results go to standard output, all else to standard error. A pipe or a file has no
+# width; rich's 80 columns would cut the figures.
 out = rich.console.Console(
     highlight=False, width=None if sys.stdout and sys.stdout.isatty() else 160
 )
 err = rich.console.Console(highlight=False, stderr=True, soft_wrap=True)
 
-(
-    EXIT_USAGE,
-    EXIT_BUSY,
-    EXIT_SHORTCUT,
-    EXIT_LEAK,
-    EXIT_DISK,
-    EXIT_REMOTE,
-    EXIT_BAD_MODEL,
-    EXIT_INTERRUPTED,
-) = (
-    2,
-    3,
-    4,
-    5,
-    6,
-    7,
-    8,
-    130,
-)
-"""Exit codes, the same for every command; 0 is success and 1 means that some inputs could not be
-judged."""
+# Exit codes, the same for every command; 0 is success, and 1 means that some inputs failed.
+EXIT_USAGE = 2
+EXIT_BUSY = 3
+EXIT_SHORTCUT = 4
+EXIT_LEAK = 5
+EXIT_DISK = 6
+EXIT_REMOTE = 7
+EXIT_BAD_MODEL = 8
+EXIT_INTERRUPTED = 130
 
 
 ERRNO_ADVICE = {
@@ -56,16 +44,16 @@ ERRNO_ADVICE = {
 """Advice for each failure of the file system."""
 
 ERRNOS_MATCHED_BY_MESSAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-"""Failures that native code, TensorFlow's and HDF5's, raises in types of its own, with the system's
-words in them."""
+"""Failures that native code (TensorFlow, HDF5) raises in types of its own, with the system's
+message in the text."""
 
 
 NUMBER_START_CHARACTERS = "0123456789.-+\N{MINUS SIGN}\N{EN DASH}"
-"""How a number, an interval or a gap in a column of numbers begins."""
+"""First characters of a number, an interval or a gap in a column of numbers."""
 
 
 class PlainError(Exception):
-    """An error that a person can fix; shown as one sentence, without a traceback.
+    """An error that the user can fix; printed as one sentence, without a traceback.
 
     Args:
         sentence: what happened, then what to do.
@@ -90,7 +78,7 @@ def print_warning(text: str) -> None:
 
 
 def sanitise_text(text: str) -> str:
-    """Replace characters that control a terminal; file names are written by strangers."""
+    """Replace characters that control a terminal; file names come from strangers."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
@@ -102,21 +90,21 @@ def sanitise_line(text: str) -> str:
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Print a table; columns of numbers are aligned to the right."""
     texts = [[sanitise_text(str(cell)) for cell in row] for row in rows]
-    drawn = rich.table.Table(
+    table = rich.table.Table(
         title=title,
         title_justify="left",
         title_style="bold",
         box=rich.box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    for place, column in enumerate(columns):
-        numbers = place and all(
-            row[place] == "n/a" or row[place][:1] in NUMBER_START_CHARACTERS for row in texts
+    for index, column in enumerate(columns):
+        is_numeric = index and all(
+            row[index] == "n/a" or row[index][:1] in NUMBER_START_CHARACTERS for row in texts
         )
-        drawn.add_column(column, justify="right" if numbers else "left", overflow="fold")
+        table.add_column(column, justify="right" if is_numeric else "left", overflow="fold")
     for row in texts:
-        drawn.add_row(*map(rich.text.Text, row))
-    out.print(drawn)
+        table.add_row(*map(rich.text.Text, row))
+    out.print(table)
 
 
 class _SpeedColumn(rich.progress.ProgressColumn):
@@ -124,7 +112,7 @@ class _SpeedColumn(rich.progress.ProgressColumn):
         return rich.text.Text(f"{task.speed:.3g}/s" if task.speed else "")
 
 
-def track_progress(items: Iterable[Item], what: str, total: int) -> Iterable[Item]:
+def track_progress(items: Iterable[Item], description: str, total: int) -> Iterable[Item]:
     """Yield the items while a bar on standard error shows how many of `total` are done, the
     speed, and the time left."""
     columns = (
@@ -135,7 +123,7 @@ def track_progress(items: Iterable[Item], what: str, total: int) -> Iterable[Ite
         rich.progress.TimeRemainingColumn(),
     )
     with rich.progress.Progress(*columns, console=err) as bar:
-        yield from bar.track(items, total=total, description=sanitise_text(what))
+        yield from bar.track(items, total=total, description=sanitise_text(description))
 
 
 def run_command(command: Callable[[], int | None]) -> None:
@@ -152,7 +140,7 @@ def run_command(command: Callable[[], int | None]) -> None:
     except PlainError as error:
         _exit_with_error(str(error), error.exit_code)
     except KeyboardInterrupt:
-        # CPython notes an interrupt that leaves exec() and ends with SIGINT in place of our exit
+        # CPython notes an interrupt that leaves exec() and ends with SIGINT instead of our exit
         # code; another exec() clears the note.
         exec("")
         _exit_with_error(
@@ -165,8 +153,8 @@ def run_command(command: Callable[[], int | None]) -> None:
         sys.exit(EXIT_DISK)
     except MemoryError:
         _exit_with_error(
-            "Out of memory. What was finished is kept; end what else runs here, or ask for less, "
-            "then run again.",
+            "Out of memory. Finished work is saved; close other programs or reduce the task, then "
+            "run the command again.",
             EXIT_DISK,
         )
     except Exception as error:
@@ -183,8 +171,7 @@ def _harden_output_streams() -> None:
 
 
 def explain_os_error_or_raise(error: Exception) -> PlainError:
-    """Return what a person can do about a file system error; raise the error again if it is of
-    another kind."""
+    """Return a PlainError for a file system error; raise any other error again."""
     plain = explain_os_error(error)
     if plain is None:
         raise error
@@ -192,7 +179,7 @@ def explain_os_error_or_raise(error: Exception) -> PlainError:
 
 
 def explain_os_error(error: Exception) -> PlainError | None:
-    """Return what a person can do about a file system error; None if it is of another kind."""
+    """Return a PlainError that says what to do about a file system error; None for any other."""
     code = error.errno if isinstance(error, OSError) else None
     if code not in ERRNO_ADVICE:
         code = next(
@@ -200,10 +187,10 @@ def explain_os_error(error: Exception) -> PlainError | None:
         )
     if code is None:
         return None
-    place = f" ({error.filename})" if getattr(error, "filename", None) else ""
+    path = f" ({error.filename})" if getattr(error, "filename", None) else ""
     return PlainError(
-        f"{os.strerror(code)}{place}. What was finished is kept; {ERRNO_ADVICE[code]}, then run "
-        "again.",
+        f"{os.strerror(code)}{path}. Finished work is saved; {ERRNO_ADVICE[code]}, then run the "
+        "command again.",
         EXIT_DISK,
     )
 

@@ -29,5 +29,5 @@ def load_template(folder: Path, name: str, **filters: Callable) -> "jinja2.Templ
 
 def encode_data_uri(picture: bytes) -> str:
     """Encode a PNG or JPEG file as a data URI."""
-    kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
+    file_format = "png" if picture.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{file_format};base64,{base64.b64encode(picture).decode()}"

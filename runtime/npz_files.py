@@ -1,4 +1,4 @@
-"""Read NumPy archives completely or not at all, whatever state a crash left them in."""
+"""Read NumPy archives completely or not at all, even if a crash damaged them."""
 
 import io
 
@@ -6,11 +6,10 @@ import numpy as np
 
 
 def parse_npz(data: bytes) -> dict[str, np.ndarray]:
-    """Return every array of an .npz file by name, checked against the archive's checksums;
-    arrays of Python objects are refused.
+    """Return every array of an .npz file by name, checked against the archive's checksums.
 
     Raises:
-        ValueError: damaged.
+        ValueError: the archive is damaged or holds Python objects.
     """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:

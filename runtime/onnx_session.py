@@ -1,5 +1,5 @@
-"""Open ONNX Runtime sessions. This is the only module that imports onnxruntime, because its wheels
-send usage events unless told not to."""
+"""Open ONNX Runtime sessions. No other module imports onnxruntime, because its wheels send usage
+events unless an environment variable says otherwise."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ def open_session(model: Path | bytes, threads: int = 0) -> "Session":
 
     Args:
         model: a file, or its bytes.
-        threads: for one batch; 0 for one on every core.
+        threads: threads per batch; 0 for one per core.
     """
     # On by default from 1.31 on: it also leaves a file .ses in the folder for temporary files
     # (Privacy.md of the package).

@@ -1,4 +1,4 @@
-"""Check the settings of commands with errors fit for a command line, and format settings as one."""
+"""Check the settings of commands, and format them as a command line."""
 
 import dataclasses
 import re
@@ -15,8 +15,7 @@ def check_ranges(settings: object, **limits: tuple[float, float]) -> None:
 
 
 def check_unique_values(option: str, values: Sequence, noun: str) -> None:
-    """Raise ValueError unless there are values and none repeats; `noun` is what a value is
-    called."""
+    """Raise ValueError unless there are values and none repeats; `noun` names one of them."""
     if not values or len(set(values)) != len(values):
         raise ValueError(
             f"--{option} is {' '.join(map(str, values)) or 'empty'}; name each {noun} once."
@@ -32,10 +31,10 @@ def check_plain_name(option: str, value: str, such_as: str) -> None:
 def format_command_line(program: str, settings: object) -> str:
     """Return the command line that gives these settings: every value that differs from its
     default. For dataclasses of plain options."""
-    words = program.split()
+    arguments = program.split()
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
         if value != field.default:
             option = f"--{field.name.replace('_', '-')}"
-            words += [option] if value is True else [option, str(value)]
-    return shlex.join(words)
+            arguments += [option] if value is True else [option, str(value)]
+    return shlex.join(arguments)

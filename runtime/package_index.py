@@ -32,7 +32,7 @@ class PackageFile:
 
     Attributes:
         name, version: as on the index.
-        sha256: of the file, in hexadecimal; pip and we both check it.
+        sha256: of the file, in hexadecimal; checked by pip and by us.
         purpose: completes "needed for ...".
         alternative: what a person can do if the file cannot be fetched.
         source: whether the file is the source archive rather than the wheel.
@@ -47,8 +47,8 @@ class PackageFile:
 
 
 def cache_folder() -> Path:
-    """Path of downloads and exported graphs kept between runs: $TELLTALE_CACHE, or the user's
-    cache folder."""
+    """Return the folder for downloads and exported graphs: $TELLTALE_CACHE, or the user's cache
+    folder."""
     return Path(os.environ.get("TELLTALE_CACHE") or platformdirs.user_cache_path("telltale"))
 
 
@@ -58,73 +58,58 @@ def is_package_cached(package: PackageFile) -> bool:
 
 
 def _cached_path(package: PackageFile) -> Path:
-    return (
-        cache_folder()
-        / "packages"
-        / f"{package.name}-{package.version}{'.tar.gz' if package.source else '.whl'}"
-    )
+    suffix = ".tar.gz" if package.source else ".whl"
+    return cache_folder() / "packages" / f"{package.name}-{package.version}{suffix}"
 
 
 def fetch_package(package: PackageFile) -> Path:
     """Return the path of the package's file; download it only if the cache does not hold it.
 
     Raises:
-        PlainError: no network, no such package, or a wrong hash.
+        PlainError: there is no network or no such package, or the hash is wrong.
     """
-    kept = _cached_path(package)
+    path = _cached_path(package)
     if is_package_cached(package):
-        return kept
-    kept.parent.mkdir(parents=True, exist_ok=True)
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
     console.print_message(
         f"Fetching {package.name} {package.version} from the package index, for {package.purpose}."
     )
-    with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         result = _run_pip_download(package, Path(folder))
         files = [
-            path for path in Path(folder, "files").glob("*") if hash_file(path) == package.sha256
+            file for file in Path(folder, "files").glob("*") if hash_file(file) == package.sha256
         ]
         if result.returncode or not files:
-            why = next(
+            reason = next(
                 (line for line in reversed(result.stderr.splitlines()) if "ERROR" in line),
                 "no matching file",
             )
             raise console.PlainError(
                 f"Could not fetch {package.name}=={package.version} (sha256 "
-                f"{package.sha256[:12]}...), needed for "
-                f"{package.purpose}: {why.removeprefix('ERROR: ')[:200]} Check the network and "
-                "run again, or "
+                f"{package.sha256[:12]}...), needed for {package.purpose}: "
+                f"{reason.removeprefix('ERROR: ')[:200]} Check the network and run again, or "
                 f"{package.alternative}.",
                 console.EXIT_REMOTE,
             )
-        shutil.move(files[0], kept)
-    return kept
+        shutil.move(files[0], path)
+    return path
 
 
 def _run_pip_download(package: PackageFile, folder: Path) -> subprocess.CompletedProcess:
     Path(folder, "imp.py").write_text(_IMP_FOR_NEW_PYTHONS)
-    wanted = Path(folder, "wanted.txt")
-    wanted.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n")
-    kind = (
-        ["--no-binary", package.name, "--no-build-isolation"]
-        if package.source
-        else ["--only-binary", ":all:"]
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-    ]
-    command += [
-        "--require-hashes",
-        *kind,
-        "--dest",
-        str(folder / "files"),
-        "--requirement",
-        str(wanted),
-    ]
+    requirements = Path(folder, "requirements.txt")
+    requirements.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n")
+    options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+    if package.source:
+        options += ["--no-binary", package.name, "--no-build-isolation"]
+    else:
+        options += ["--only-binary", ":all:"]
+    options += ["--dest", str(folder / "files"), "--requirement", str(requirements)]
     environment = {**os.environ, "PYTHONPATH": str(folder)} if package.source else None
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-m", "pip", "download", *options],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )

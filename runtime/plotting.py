@@ -8,17 +8,17 @@ import numpy as np
 from PIL import Image
 
 CLASS_COLOURS = {"real": "#0072b2", "generated": "#d55e00"}
-"""Apart for every kind of colour vision (Okabe and Ito); in grey the lines' dashes tell."""
+"""Distinct for every kind of colour vision (Okabe and Ito); in grey, by the line styles."""
 CLASS_LINE_STYLES = {"real": "-", "generated": (0, (4, 1.5))}
 
 
 @dataclass(frozen=True)
 class ReportFigure:
-    """One figure.
+    """One figure of a report.
 
     Attributes:
         name: "faces-real", "brightness", ...; the same for every data set.
-        caption: how to read it, in sentences.
+        caption: how to read the figure, in sentences.
         png: the file's bytes; transparent between faces, white behind curves.
     """
 
@@ -33,31 +33,27 @@ def create_panels(count: int = 1, height: float = 2.9):
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.8, height), dpi=150, layout="constrained")
-    every = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
-    for axes in every:
+    panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
+    for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=9)
-    return figure, every
+    return figure, panels
 
 
-def draw_histograms(axes, values: Mapping[str, Sequence[float]], bins: np.ndarray) -> None:
+def draw_histograms(axes, values_by_label: Mapping[str, Sequence[float]], bins: np.ndarray) -> None:
     from matplotlib.colors import to_rgba
 
-    for label, each in values.items():
-        look = {
-            "histtype": "stepfilled",
-            "facecolor": to_rgba(CLASS_COLOURS[label], 0.22),
-            "edgecolor": CLASS_COLOURS[label],
-        }
-        weights = np.full(len(each), 100 / max(1, len(each)))
+    for label, values in values_by_label.items():
         axes.hist(
-            each,
+            values,
             bins,
-            weights=weights,
+            weights=np.full(len(values), 100 / max(1, len(values))),
             linestyle=CLASS_LINE_STYLES[label],
             linewidth=1.6,
-            label=f"{label} ({len(each)})",
-            **look,
+            label=f"{label} ({len(values)})",
+            histtype="stepfilled",
+            facecolor=to_rgba(CLASS_COLOURS[label], 0.22),
+            edgecolor=CLASS_COLOURS[label],
         )
     axes.set_ylabel("share of class, %")
 
@@ -74,13 +70,12 @@ def compose_image_grid(
     """Compose rows of small images on a transparent background."""
     step = side + gap
     size = (max(map(len, rows)) * step - gap, len(rows) * step - gap)
-    whole = Image.new("RGBA", size, (255, 255, 255, 0))
-    for down, row in enumerate(rows):
-        for right, image in enumerate(row):
-            whole.paste(
-                image.resize((side, side), Image.Resampling.LANCZOS), (right * step, down * step)
-            )
-    return whole
+    grid = Image.new("RGBA", size, (255, 255, 255, 0))
+    for y, row in enumerate(rows):
+        for x, image in enumerate(row):
+            cell = image.resize((side, side), Image.Resampling.LANCZOS)
+            grid.paste(cell, (x * step, y * step))
+    return grid
 
 
 SERIES_COLOURS = (
@@ -93,4 +88,4 @@ SERIES_COLOURS = (
     "#0072b2",
     "#d55e00",
 )
-"""One for each detector or source (Okabe and Ito's, apart for every kind of colour vision)."""
+"""One per detector or source (Okabe and Ito's, distinct for every kind of colour vision)."""

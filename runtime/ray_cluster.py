@@ -1,4 +1,4 @@
-"""Run work on a Ray cluster: the one that RAY_ADDRESS names, or one of this machine's cores."""
+"""Run work on a Ray cluster: the one at RAY_ADDRESS, or one on this machine."""
 
 import contextlib
 import logging
@@ -18,78 +18,81 @@ class ClusterWorker:
     must see under the same path.
 
     Args:
-        make: called with `given` at the first item; what it returns is called with every item, and
-            returns a number.
+        make_function: called with `arguments` at the first item; returns a function from an item
+            to a number, which is then called with every item.
     """
 
-    def __init__(self, make: Callable[..., Callable[[Any], int]], given: tuple, folder: Path):
-        self.make, self.given, self.folder = make, given, folder
-        self.work: Callable[[Any], int] | None = None
+    def __init__(
+        self, make_function: Callable[..., Callable[[Any], int]], arguments: tuple, folder: Path
+    ):
+        self.make_function, self.arguments, self.folder = make_function, arguments, folder
+        self.function: Callable[[Any], int] | None = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         try:
-            return {"done": self._done(row["item"]), "failed": "", "exit_code": 0}
+            return {"result": self._process(row["item"]), "error": "", "exit_code": 0}
         except (console.PlainError, OSError) as error:
             plain = (
                 error
                 if isinstance(error, console.PlainError)
                 else console.explain_os_error_or_raise(error)
             )
-            return {"done": 0, "failed": str(plain), "exit_code": plain.exit_code}
+            return {"result": 0, "error": str(plain), "exit_code": plain.exit_code}
 
-    def _done(self, item: Any) -> int:
-        if self.work is None:
+    def _process(self, item: Any) -> int:
+        if self.function is None:
             os.chdir(self.folder)
-            console.err.quiet = True  # the run that asks shows how far it is
-            self.work = self.make(*self.given)
-        return self.work(item)
+            console.err.quiet = True  # the driver shows the progress
+            self.function = self.make_function(*self.arguments)
+        return self.function(item)
 
 
 def run_on_cluster(
-    make: Callable[..., Callable[[Any], int]],
-    given: tuple,
+    make_function: Callable[..., Callable[[Any], int]],
+    arguments: tuple,
     items: Sequence[Any],
-    what: str,
-    gpus: bool = False,
+    description: str,
+    use_gpus: bool = False,
 ) -> int:
-    """Return the sum of what workers return for every item; one worker per core, or per GPU
-    where `gpus` is set and there are any.
+    """Process every item on the cluster and return the sum of the results.
 
-    The item of a worker that dies is given to another worker.
+    There is one worker per core, or per GPU if `use_gpus` is set and there are any. The item of a
+    worker that dies goes to another one.
 
     Raises:
-        PlainError: Ray is not installed, the cluster cannot be reached, or as the work raises it.
+        PlainError: Ray is not installed, the cluster cannot be reached, or a worker raised it.
     """
-    with _connect_cluster() as (cores, cards):
+    with _connect_cluster() as (n_cores, n_gpus):
         import ray.data
 
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = context.print_on_execution_start = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)
-        most, needs = (cards, {"num_gpus": 1}) if gpus and cards else (cores, {"num_cpus": 1})
+        on_gpus = use_gpus and n_gpus > 0
+        n_workers = n_gpus if on_gpus else n_cores
         rows = ray.data.from_items(
             [{"item": item} for item in items], override_num_blocks=len(items)
         )
-        done = rows.map(
+        results = rows.map(
             ClusterWorker,
-            fn_constructor_args=(make, given, Path.cwd()),
-            concurrency=(1, most),
-            **needs,
+            fn_constructor_args=(make_function, arguments, Path.cwd()),
+            concurrency=(1, n_workers),
+            **({"num_gpus": 1} if on_gpus else {"num_cpus": 1}),
         )
         return sum(
             console.track_progress(
-                _iterate_results(done),
-                f"{what} on {most} {'GPUs' if 'num_gpus' in needs else 'cores'}",
+                _iterate_results(results),
+                f"{description} on {n_workers} {'GPUs' if on_gpus else 'cores'}",
                 len(items),
             )
         )
 
 
-def _iterate_results(done) -> Iterator[int]:
-    for row in done.iter_rows():
-        if row["failed"]:
-            raise console.PlainError(row["failed"], row["exit_code"])
-        yield row["done"]
+def _iterate_results(results) -> Iterator[int]:
+    for row in results.iter_rows():
+        if row["error"]:
+            raise console.PlainError(row["error"], row["exit_code"])
+        yield row["result"]
 
 
 @contextlib.contextmanager
@@ -112,13 +115,13 @@ def _connect_cluster() -> Iterator[tuple[int, int]]:
             logging_level=logging.ERROR,
         )
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        where = address or "this machine"
         raise console.PlainError(
-            f"No Ray cluster answers at {where}: {str(error).splitlines()[0]}", console.EXIT_REMOTE
+            f"No Ray cluster answers at {address or 'this machine'}: {str(error).splitlines()[0]}",
+            console.EXIT_REMOTE,
         ) from None
     try:
-        there = ray.cluster_resources()
-        yield int(there.get("CPU", 1)), int(there.get("GPU", 0))
+        resources = ray.cluster_resources()
+        yield int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
     finally:
         ray.shutdown()
 

@@ -1,4 +1,4 @@
-"""Suggest the closest valid names for one that was mistyped ("did you mean ...?")."""
+"""Suggest valid names in place of a mistyped one ("did you mean ...?")."""
 
 import difflib
 from collections.abc import Iterable

@@ -1,8 +1,7 @@
-"""Write TensorBoard event files synchronously in the caller's thread, so that a full disk raises
-where it happens.
+"""Write TensorBoard event files in the caller's thread, so that a full disk raises there.
 
 tensorboardX writes them in a thread of its own, which a full disk ends without any error in the
-program that waits for it.
+waiting program.
 """
 
 import socket

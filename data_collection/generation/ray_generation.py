@@ -38,5 +38,5 @@ def generate_missing_on_ray(requested: RequestedSource) -> int:
         (requested,),
         chunks,
         f"{requested.request.source_name}, {CANDIDATES_PER_RAY_TASK} faces at a time",
-        gpus=True,
+        use_gpus=True,
     )

@@ -105,5 +105,5 @@ def explain_store_error(error: Exception, url: str) -> console.PlainError:
         f"the store failed ({names[0]}); run again later",
     )
     return console.PlainError(
-        f"{url} cannot be used: {reason}. What was finished is kept.", console.EXIT_REMOTE
+        f"{url} cannot be used: {reason}. Finished work is saved.", console.EXIT_REMOTE
     )

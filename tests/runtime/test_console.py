@@ -32,9 +32,7 @@ def test_a_disk_that_refuses_is_one_sentence(capsys, number):
     with pytest.raises(SystemExit) as end:
         console.run_command(command)
     assert end.value.code == console.EXIT_DISK
-    assert (
-        f"{os.strerror(number)} (somewhere). What was finished is kept" in capsys.readouterr().err
-    )
+    assert f"{os.strerror(number)} (somewhere). Finished work is saved" in capsys.readouterr().err
 
 
 def test_an_interrupt_has_its_exit_code_wherever_it_arrives(tmp_path):
