@@ -1,4 +1,5 @@
-"""Faces for the page, by a tiny pipeline on disk that is loaded as the real ones are, and by a service on this machine."""
+"""Generate faces for the page with a tiny pipeline, loaded from disk as real ones are, and with a
+service on this machine."""
 
 import errno
 import io
@@ -43,7 +44,7 @@ def photo(width: int = 96, height: int = 80) -> bytes:
     return encode_image(make_image(5, width).crop((0, 0, width, height)), "JPEG", quality=95)
 
 
-# ---------------------------------------------------------------- what is drawn
+# ---------------------------------------------------------------- faces
 
 
 def test_a_prompt_and_a_seed_give_one_picture_and_say_with_what(model):
@@ -76,19 +77,19 @@ def test_the_model_is_loaded_once_and_kept(model, tmp_path):
 def test_a_photo_is_passed_through_the_autoencoder_at_no_more_than_its_own_size(model):
     generator = make_generator(f"reconstruction@{model}")
     assert generator.kind == "photo"
-    drawn = generator.generate("", photo(96, 50), 7)
-    assert decode_pixels(drawn.png).shape == (48, 48, 3) and drawn == generator.generate(
+    face = generator.generate("", photo(96, 50), 7)
+    assert decode_pixels(face.png).shape == (48, 48, 3) and face == generator.generate(
         "", photo(96, 50), 8
     )
     assert (
-        "the autoencoder alone" in drawn.description
-        and "48 x 48 pixels" in drawn.description
-        and "seed 7" not in drawn.description
+        "the autoencoder alone" in face.description
+        and "48 x 48 pixels" in face.description
+        and "seed 7" not in face.description
     )
     settings = GenerationSettings(model=str(model), steps=2, generation_size=GENERATED_SIDE_PX)
     square = reconstruction_generator.decode_square(photo(96, 50), 48)
     assert (
-        drawn.png
+        face.png
         == reconstruction_generator.reconstruct_images(
             reconstruction_generator.load_reconstruction_pipeline(settings),
             settings,
@@ -100,76 +101,74 @@ def test_a_photo_is_passed_through_the_autoencoder_at_no_more_than_its_own_size(
 
 def test_a_photo_is_redrawn_with_a_strength(model):
     generator = make_generator(f"reconstruction@{model}", strength=0.5)
-    drawn = generator.generate("", photo(), 7)
+    face = generator.generate("", photo(), 7)
     assert (
-        "redrawn with strength 0.5, seed 7, 2 steps" in drawn.description
-        and drawn != generator.generate("", photo(), 8)
+        "redrawn with strength 0.5, seed 7, 2 steps" in face.description
+        and face != generator.generate("", photo(), 8)
     )
 
 
 def test_a_service_is_asked_for_one_picture(service):
     generator = PageGenerator.from_source("openai-images@some-image-1")
     assert (generator.kind, generator.describe_obstacles()) == ("prompt", "")
-    drawn = generator.generate(PROMPT, None, 7)
-    assert drawn.png == encode_image(make_image(1)) and drawn.description.startswith(
+    face = generator.generate(PROMPT, None, 7)
+    assert face.png == encode_image(make_image(1)) and face.description.startswith(
         "some-image-1 of an OpenAI service, which takes no seed, 96 x"
     )
-    (received,) = service.received
-    assert (received.body["model"], received.body["prompt"]) == ("some-image-1", PROMPT)
+    (request,) = service.received
+    assert (request.body["model"], request.body["prompt"]) == ("some-image-1", PROMPT)
 
 
-def test_the_samples_generator_draws_from_a_seed_alone():
+def test_the_samples_generator_needs_a_seed_alone():
     fetch_or_skip(sample.DCGAN_PACKAGE)
     sample._load_dcgan_network.cache_clear()
     generator = PageGenerator.from_source("dcgan")
     assert (generator.kind, generator.describe_obstacles()) == ("nothing", "")
-    drawn = generator.generate("", None, 2**31 - 1)
-    assert decode_pixels(drawn.png).shape == (64, 64, 3) and drawn != generator.generate(
-        "", None, 7
-    )
-    assert drawn.description == "the sample's DCGAN, seed 2147483647, 64 x 64 pixels"
+    face = generator.generate("", None, 2**31 - 1)
+    assert decode_pixels(face.png).shape == (64, 64, 3) and face != generator.generate("", None, 7)
+    assert face.description == "the sample's DCGAN, seed 2147483647, 64 x 64 pixels"
 
 
 # ---------------------------------------------------------------- one at a time
 
 
-def test_a_second_drawing_is_refused_at_once_and_the_first_goes_on(model):
+def test_a_second_generation_is_refused_at_once_and_the_first_goes_on(model):
     generator, other = (
         make_generator(f"stable-diffusion@{model}"),
         make_generator(f"reconstruction@{model}"),
     )
     expected = generator.generate(PROMPT, None, 3)
-    begun, go_on, drawn = threading.Event(), threading.Event(), []
+    started, resume, faces = threading.Event(), threading.Event(), []
 
     def wait(module, args) -> None:
-        begun.set()
-        assert go_on.wait(30)
+        started.set()
+        assert resume.wait(30)
 
     loaded = pipeline_loader.load_pipeline(
         GenerationSettings(model=str(model), steps=2, generation_size=GENERATED_SIDE_PX)
     )
     hook = loaded.pipeline.unet.register_forward_pre_hook(wait)
-    thread = threading.Thread(target=lambda: drawn.append(generator.generate(PROMPT, None, 3)))
+    thread = threading.Thread(target=lambda: faces.append(generator.generate(PROMPT, None, 3)))
     thread.start()
     try:
-        assert begun.wait(30)
+        assert started.wait(30)
         start = time.monotonic()
-        for one in (generator, other):
+        for second in (generator, other):
             with pytest.raises(
                 console.PlainError, match="Another face is being generated"
-            ) as refused:
-                one.generate(PROMPT, photo(), 4)
-            assert refused.value.exit_code == console.EXIT_BUSY
+            ) as caught:
+                second.generate(PROMPT, photo(), 4)
+            assert caught.value.exit_code == console.EXIT_BUSY
         assert time.monotonic() - start < 1
     finally:
-        go_on.set()
+        resume.set()
         thread.join()
         hook.remove()
-    assert drawn == [expected]
+    assert faces == [expected]
     assert generator.generate(PROMPT, None, 3) == expected
 
 
-# ---------------------------------------------------------------- what cannot be drawn
+# ---------------------------------------------------------------- refusals
 
 
 @pytest.mark.parametrize(
@@ -193,7 +192,7 @@ def test_what_is_no_generator_is_refused_with_those_that_there_are(source):
         PageGenerator.from_source(source)
 
 
-def test_settings_that_cannot_be_drawn_with_are_refused_before_anything_is_loaded():
+def test_settings_that_no_generator_can_use_are_refused_before_anything_is_loaded():
     with pytest.raises(console.PlainError, match="scheduler"):
         make_generator("stable-diffusion", scheduler="none such")
     with pytest.raises(console.PlainError, match="leaves no step"):
@@ -209,7 +208,7 @@ def test_an_empty_and_an_over_long_prompt_are_one_sentence(model, prompt, words)
         make_generator(f"stable-diffusion@{model}").generate(prompt, None, 1)
 
 
-def test_a_long_prompt_is_drawn(model):
+def test_a_long_prompt_gives_a_face(model):
     assert make_generator(f"stable-diffusion@{model}").generate("a face " * 285, None, 1).png
 
 
@@ -231,7 +230,9 @@ def test_a_seed_out_of_range_is_refused(model, seed):
         make_generator(f"stable-diffusion@{model}").generate(PROMPT, None, seed)
 
 
-def test_what_the_safety_checker_refuses_is_one_sentence_and_the_next_can_draw(model, tmp_path):
+def test_what_the_safety_checker_refuses_is_one_sentence_and_the_next_face_is_generated(
+    model, tmp_path
+):
     checked = save_pipeline(tmp_path / "checked", flagged="all")
     generator = make_generator(f"stable-diffusion@{checked}")
     with pytest.raises(
@@ -244,15 +245,13 @@ def test_what_the_safety_checker_refuses_is_one_sentence_and_the_next_can_draw(m
         .png
     )
     black = encode_image(Image.new("RGB", (64, 64)))
-    with pytest.raises(
-        console.PlainError
-    ) as refused:  # by whichever model: nothing can be seen in it
+    with pytest.raises(console.PlainError) as caught:  # whichever generator it is
         make_fixed_generator(FixedGenerator([black])).generate("", None, 1)
-    assert "Give another seed" in str(refused.value)
+    assert "Give another seed" in str(caught.value)
 
 
 class FixedGenerator:
-    """A FaceGenerator that yields given images in turn, then the last one again and again."""
+    """A FaceGenerator that yields given images in turn, then repeats the last one."""
 
     environment: dict[str, object] = {}
 
@@ -284,7 +283,7 @@ def make_fixed_generator(generator: FixedGenerator) -> PageGenerator:
     return PageGenerator("dcgan", spec, GenerationSettings())
 
 
-def test_a_picture_that_came_out_black_is_drawn_again_with_another_seed():
+def test_a_picture_that_came_out_black_is_generated_again_with_another_seed():
     black = encode_image(Image.new("RGB", (64, 64)))
     fixed = FixedGenerator([black, encode_image(make_image(1))])
     face = make_fixed_generator(fixed).generate("", None, 5)
@@ -304,17 +303,17 @@ def test_a_picture_that_came_out_black_is_drawn_again_with_another_seed():
     ids=str,
 )
 def test_a_full_disk_is_the_ordinary_sentence_with_code_6(error):
-    with pytest.raises(console.PlainError) as refused:
+    with pytest.raises(console.PlainError) as caught:
         make_fixed_generator(FailingGenerator(error)).generate("", None, 5)
-    assert refused.value.exit_code == console.EXIT_DISK
-    assert str(refused.value) == str(console.explain_os_error(error))
-    assert refused.value.__context__ is None
+    assert caught.value.exit_code == console.EXIT_DISK
+    assert str(caught.value) == str(console.explain_os_error(error))
+    assert caught.value.__context__ is None
 
 
-# ---------------------------------------------------------------- what is in the way
+# ---------------------------------------------------------------- obstacles
 
 
-def test_a_wrong_model_is_told_beforehand_and_when_it_is_drawn_with(model, tmp_path):
+def test_a_wrong_model_is_named_beforehand_and_when_a_face_is_generated(model, tmp_path):
     (tmp_path / "empty").mkdir()
     shutil.copytree(model, tmp_path / "damaged")
     (tmp_path / "damaged" / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(
@@ -331,7 +330,7 @@ def test_a_wrong_model_is_told_beforehand_and_when_it_is_drawn_with(model, tmp_p
             generator.generate(PROMPT, None, 1)
     assert (
         make_generator(f"stable-diffusion@{model}").generate(PROMPT, None, 1).png
-    )  # nothing is held
+    )  # the lock is free
 
 
 OBSTACLES_PROGRAM = """
@@ -348,38 +347,45 @@ print([name for name in heavy if name in sys.modules])
 """
 
 
-def test_readiness_is_told_without_importing_what_draws(model):
+def test_obstacles_are_described_without_importing_heavy_packages(model):
     environment = build_environment(OPENAI_API_KEY="")
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", OBSTACLES_PROGRAM, str(model)],
         cwd=REPOSITORY_ROOT,
         env=environment,
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr
-    first, modules = done.stdout.strip().splitlines()
+    assert process.returncode == 0, process.stderr
+    first, modules = process.stdout.strip().splitlines()
     assert modules == "[]" and first.endswith("|OPENAI_API_KEY is not set.|")
 
 
+HUB_PROGRAM = """
+from detection.generate.generate import PageGenerator
+
+for kind in ("stable-diffusion", "reconstruction"):
+    for name in ("tiny", "none"):
+        print(PageGenerator.from_source(f"{kind}@toys/{name}").describe_obstacles())
+"""
+
+
 def test_a_model_that_is_still_on_the_hub_is_told_with_its_size(model, tmp_path):
-    program = "from detection.generate.generate import PageGenerator\nfor kind in ('stable-diffusion', 'reconstruction'):\n"
-    program += " for name in ('tiny', 'none'): print(PageGenerator.from_source(f'{kind}@toys/{name}').describe_obstacles())"
     with serve_hub({"toys/tiny": model}) as url:
         environment = build_environment(HF_ENDPOINT=url, HF_HOME=str(tmp_path))
-        done = subprocess.run(
-            [sys.executable, "-c", program],
+        process = subprocess.run(
+            [sys.executable, "-c", HUB_PROGRAM],
             cwd=REPOSITORY_ROOT,
             env=environment,
             capture_output=True,
             text=True,
         )
-    whole, none, part, _ = done.stdout.splitlines()
-    for told in (whole, part):
-        assert told.startswith("The first image waits for the download of toys/tiny, about ")
+    whole_model, missing, autoencoder, _ = process.stdout.splitlines()
+    for text in (whole_model, autoencoder):
+        assert text.startswith("The first image waits for the download of toys/tiny, about ")
     assert (
-        whole != part
-        and none
+        whole_model != autoencoder
+        and missing
         == "The model toys/none is not on the hub, or is private: check its name, or set HF_TOKEN."
     )
 
@@ -409,21 +415,21 @@ def test_a_sound_folder_is_all_that_a_reconstruction_needs_of_its_model(model, t
     assert "lacks" not in generator.describe_obstacles() and generator.generate("", photo(), 1).png
 
 
-def test_secrets_are_never_told(service, monkeypatch):
+def test_secrets_are_in_no_message(service, monkeypatch):
     service.script += [
         make_error_reply(401, "invalid_api_key", f"Incorrect API key provided: {API_KEY}")
     ]
     monkeypatch.setenv("HF_TOKEN", "a-token-of-the-hub")
-    with pytest.raises(console.PlainError, match="rejects the key") as refused:
+    with pytest.raises(console.PlainError, match="rejects the key") as key_error:
         PageGenerator.from_source("openai-images").generate(PROMPT, None, 1)
     hub = PageGenerator.from_source(
         "stable-diffusion@https://me:geheim@hub.example/a-token-of-the-hub/hf_abcdefghij"
     )
-    with pytest.raises(console.PlainError, match="is not a folder") as wrong:
+    with pytest.raises(console.PlainError, match="is not a folder") as model_error:
         hub.generate(PROMPT, None, 1)
-    told = f"{refused.value} {wrong.value} {hub.describe_obstacles()}"
-    assert not any(secret in told for secret in (API_KEY, "geheim", "a-token", "hf_abc"))
-    assert refused.value.__context__ is None and wrong.value.__context__ is None
+    texts = f"{key_error.value} {model_error.value} {hub.describe_obstacles()}"
+    assert not any(secret in texts for secret in (API_KEY, "geheim", "a-token", "hf_abc"))
+    assert key_error.value.__context__ is None and model_error.value.__context__ is None
 
 
 def test_a_refusal_of_moderation_is_one_sentence(service):
@@ -434,7 +440,7 @@ def test_a_refusal_of_moderation_is_one_sentence(service):
         PageGenerator.from_source("openai-images").generate(PROMPT, None, 1)
 
 
-def test_another_fault_names_itself_and_frees_the_pen(model):
+def test_another_fault_names_itself_and_frees_the_lock(model):
     generator = make_generator(f"stable-diffusion@{model}")
     generator.generate(PROMPT, None, 1)
     loaded = pipeline_loader.load_pipeline(
