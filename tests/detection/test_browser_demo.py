@@ -1,5 +1,5 @@
-"""The page of docs/browser-demo gives in a browser what Detector gives in Python, and asks nobody
-but its own server."""
+"""The page of docs/browser-demo gives in a browser what Detector gives in Python, and contacts no
+other server."""
 
 import functools
 import hashlib
@@ -33,8 +33,8 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-def installed(folder: Path) -> None:
-    """node_modules of the person who has run npm install, or one made for the tests."""
+def install_runtime(folder: Path) -> None:
+    """Link node_modules if npm install was run, or install it for the tests."""
     if (DEMO / "node_modules" / "onnxruntime-web").is_dir():
         (folder / "node_modules").symlink_to(DEMO / "node_modules")
         return
@@ -42,11 +42,11 @@ def installed(folder: Path) -> None:
         pytest.skip("no npm here")
     words = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
     try:
-        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300)
+        process = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300)
     except subprocess.TimeoutExpired:
         pytest.skip("npm does not come to an end")
-    if done.returncode:
-        pytest.skip(f"npm cannot fetch onnxruntime-web: {done.stderr[-200:]}")
+    if process.returncode:
+        pytest.skip(f"npm cannot fetch onnxruntime-web: {process.stderr[-200:]}")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def site(workplace, tmp_path_factory) -> Iterator[tuple[Path, str]]:
     """The page with the toy detector beside it, served; its folder and address."""
     folder = tmp_path_factory.mktemp("demo")
     shutil.copytree(DEMO, folder, ignore=shutil.ignore_patterns("node_modules"), dirs_exist_ok=True)
-    installed(folder)
+    install_runtime(folder)
     for name in ("card.json", "detector.onnx"):
         shutil.copyfile(workplace / "saved_models" / "toy" / name, folder / name)
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
@@ -67,33 +67,33 @@ def site(workplace, tmp_path_factory) -> Iterator[tuple[Path, str]]:
 @pytest.fixture(scope="module")
 def tab(browser, site) -> Iterator:
     page = browser.new_page(viewport={"width": 390, "height": 844})
-    page.asked, page.complaints = [], []
-    page.on("request", lambda request: page.asked.append((request.method, request.url)))
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.requests, page.errors = [], []
+    page.on("request", lambda request: page.requests.append((request.method, request.url)))
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
     page.goto(site[1])
     page.locator("#status", has_text="toy is ready").wait_for(timeout=120_000)
     yield page
     page.close()
 
 
-def judged(tab, name: str, data: bytes) -> tuple[str, float]:
+def judge(tab, name: str, data: bytes) -> tuple[str, float]:
     tab.set_input_files("#file", {"name": name, "mimeType": "", "buffer": data})
     tab.locator("#name", has_text=name).wait_for(timeout=60_000)
-    found = tab.locator("#result").evaluate("part => ({...part.dataset})")
-    return found["verdict"], float(found["probability"])
+    data_set = tab.locator("#result").evaluate("part => ({...part.dataset})")
+    return data_set["verdict"], float(data_set["probability"])
 
 
-def pictures() -> dict[str, bytes]:
-    turned = make_image(5, 200).crop((0, 0, 200, 130))
-    exif = turned.getexif()
+def make_images() -> dict[str, bytes]:
+    rotated = make_image(5, 200).crop((0, 0, 200, 130))
+    exif = rotated.getexif()
     exif[0x0112] = 6
     wide = make_image(8, 301, generated=True).crop((0, 0, 301, 180))
     return {
         "photo.jpg": encode_image(make_image(1, 400), "JPEG", quality=92),
-        "drawn.png": encode_image(make_image(2, 333, generated=True)),
+        "generated.png": encode_image(make_image(2, 333, generated=True)),
         "as large as the detector.png": encode_image(make_image(3, 64)),
         "smaller.png": encode_image(make_image(4, 40)),
-        "turned.jpg": encode_image(turned, "JPEG", quality=95, exif=exif),
+        "turned.jpg": encode_image(rotated, "JPEG", quality=95, exif=exif),
         "wide.webp": encode_image(wide, "WEBP", lossless=True),
         "plain.bmp": encode_image(make_image(9, 128), "BMP"),
     }
@@ -102,24 +102,24 @@ def pictures() -> dict[str, bytes]:
 def test_the_page_says_what_python_says(tab, workplace, tmp_path):
     detector = Detector.load(workplace / "saved_models" / "toy")
     differences = {}
-    for name, data in pictures().items():
+    for name, data in make_images().items():
         (tmp_path / name).write_bytes(data)
         expected, (verdict, probability) = (
             detector.predict(tmp_path / name),
-            judged(tab, name, data),
+            judge(tab, name, data),
         )
         differences[name] = abs(probability - expected.probability)
         assert verdict == detector.card.calibration.decide(probability)
     assert max(differences.values()) < TOLERANCE, differences
-    assert tab.complaints == []
+    assert tab.errors == []
 
 
 def test_a_transparent_picture_lies_on_grey(tab):
-    """Blending rounds in another way than Pillow's: a quarter of the pixels differ by one level
-    before the JPEG."""
-    clear = make_image(6, 150).convert("RGBA")
-    clear.putalpha(make_image(7, 150).convert("L"))
-    data = encode_image(clear)
+    """The browser blends with another rounding than Pillow: a quarter of the pixels differ by one
+    level before the JPEG."""
+    transparent = make_image(6, 150).convert("RGBA")
+    transparent.putalpha(make_image(7, 150).convert("L"))
+    data = encode_image(transparent)
     program = """async (data) => {
         const { canonicalise } = await import("./canonical.js");
         const file = new File([Uint8Array.from(data)], "x");
@@ -128,8 +128,8 @@ def test_a_transparent_picture_lies_on_grey(tab):
     expected = canonical.compute_canonical_pixels(
         decode.decode_face(data), hashing.hash_bytes(data), 64
     )
-    found = np.array(tab.evaluate(program, list(data))).reshape(64, 64, 3)
-    assert np.abs(found - expected).mean() < 1
+    pixels = np.array(tab.evaluate(program, list(data))).reshape(64, 64, 3)
+    assert np.abs(pixels - expected).mean() < 1
 
 
 def test_the_quality_of_the_jpeg_is_the_one_that_the_canonicaliser_draws(tab):
@@ -148,14 +148,14 @@ def test_the_quality_of_the_jpeg_is_the_one_that_the_canonicaliser_draws(tab):
 
 
 def test_nothing_leaves_the_browser(tab, site):
-    judged(tab, "photo again.jpg", pictures()["photo.jpg"])
-    assert {(method, url.startswith((site[1], "data:"))) for method, url in tab.asked} == {
+    judge(tab, "photo again.jpg", make_images()["photo.jpg"])
+    assert {(method, url.startswith((site[1], "data:"))) for method, url in tab.requests} == {
         ("GET", True)
     }
     blocked = "fetch('http://127.0.0.1:9/').then(() => 'sent', (error) => 'blocked')"
-    heard = []
-    tab.on("console", lambda message: heard.append(message.text))
-    assert tab.evaluate(blocked) == "blocked" and "Content Security Policy" in heard[0]
+    messages = []
+    tab.on("console", lambda message: messages.append(message.text))
+    assert tab.evaluate(blocked) == "blocked" and "Content Security Policy" in messages[0]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_what_is_no_picture_of_a_face_is_one_sentence(tab, data, sentence):
 
 
 def test_keyboard_readers_and_phones_are_served(tab):
-    judged(tab, "photo.jpg", pictures()["photo.jpg"])
+    judge(tab, "photo.jpg", make_images()["photo.jpg"])
     tab.evaluate("document.activeElement.blur()")
     tab.keyboard.press("Tab")
     assert tab.evaluate("document.activeElement.labels[0].textContent.trim()").startswith(
@@ -195,7 +195,8 @@ def test_a_dropped_and_a_pasted_picture_are_judged(tab):
         transfer.items.add(new File([Uint8Array.from(data)], `${kind}.jpg`));
         const field = kind === "paste" ? "clipboardData" : "dataTransfer";
         const Event = kind === "paste" ? ClipboardEvent : DragEvent;
-        document.body.dispatchEvent(new Event(kind, { [field]: transfer, bubbles: true, cancelable: true }));
+        const options = { [field]: transfer, bubbles: true, cancelable: true };
+        document.body.dispatchEvent(new Event(kind, options));
     }"""
     for kind in ("drop", "paste"):
         tab.evaluate(program, [kind, data])

@@ -1,5 +1,4 @@
-"""The detection command and the Detector: one answer per file, in order, the same as the network
-gives in Keras."""
+"""The detection command and the Detector: one answer per file, in order, the same as in Keras."""
 
 import csv
 import hashlib
@@ -42,9 +41,9 @@ def detector(workplace) -> Detector:
 
 
 def detect(workplace, *words: object) -> tuple[int, list[dict]]:
-    done = run_command("detection", "--json", *words, cwd=workplace)
-    assert "Traceback" not in done.stderr
-    return done.returncode, json.loads(done.stdout)
+    process = run_command("detection", "--json", *words, cwd=workplace)
+    assert "Traceback" not in process.stderr
+    return process.returncode, json.loads(process.stdout)
 
 
 def test_json_has_one_element_per_file_in_order(workplace, tmp_path):
@@ -53,16 +52,19 @@ def test_json_has_one_element_per_file_in_order(workplace, tmp_path):
     (tmp_path / names[1]).write_bytes(encode_image(make_image(901), "JPEG"))
     (tmp_path / "broken.png").write_bytes(b"no")
     paths = [str(tmp_path / name) for name in (*names, "broken.png", "missing.jpg")]
-    code, found = detect(workplace, *paths)
-    assert (code, [each["path"] for each in found]) == (1, paths)
+    code, answers = detect(workplace, *paths)
+    assert (code, [answer["path"] for answer in answers]) == (1, paths)
     assert all(
-        each["verdict"] in ("generated", "real", "can't tell") and 0 <= each["probability"] <= 1
-        for each in found[:2]
+        answer["verdict"] in ("generated", "real", "can't tell") and 0 <= answer["probability"] <= 1
+        for answer in answers[:2]
     )
-    assert found[0]["probability"] > found[1]["probability"]
-    assert [set(each) for each in found[2:]] == [{"path", "error", "sha256"}, {"path", "error"}]
-    assert found[0]["sha256"] == hashlib.sha256((tmp_path / names[0]).read_bytes()).hexdigest()
-    assert found[3]["error"] == "no such file"
+    assert answers[0]["probability"] > answers[1]["probability"]
+    assert [set(answer) for answer in answers[2:]] == [
+        {"path", "error", "sha256"},
+        {"path", "error"},
+    ]
+    assert answers[0]["sha256"] == hashlib.sha256((tmp_path / names[0]).read_bytes()).hexdigest()
+    assert answers[3]["error"] == "no such file"
     assert detect(workplace, *paths[:2])[0] == 0
 
 
@@ -71,8 +73,8 @@ def test_a_folder_is_looked_through_and_only_its_images(workplace, tmp_path):
     for name in ("a.png", "deep/b.JPG", ".hidden.png", "notes.txt", "old.gif", "a.png.heatmap.png"):
         (tmp_path / name).write_bytes(encode_image(make_image(902)))
     (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
-    code, found = detect(workplace, tmp_path)
-    assert (code, [each["path"] for each in found]) == (
+    code, answers = detect(workplace, tmp_path)
+    assert (code, [answer["path"] for answer in answers]) == (
         0,
         [str(tmp_path / n) for n in ("a.png", "old.gif", "deep/b.JPG")],
     )
@@ -80,29 +82,39 @@ def test_a_folder_is_looked_through_and_only_its_images(workplace, tmp_path):
 
 def test_the_table_names_verdict_probability_and_limits(workplace, tmp_path):
     (tmp_path / "a.png").write_bytes(encode_image(make_image(903)))
-    done = run_command("detection", tmp_path / "a.png", cwd=workplace)
-    assert done.returncode == 0
-    assert "a.png" in done.stdout and "probability of generated" in done.stdout
-    assert "answers were wrong; expect more" in done.stderr and "This is not proof" in done.stderr
+    process = run_command("detection", tmp_path / "a.png", cwd=workplace)
+    assert process.returncode == 0
+    assert "a.png" in process.stdout and "probability of generated" in process.stdout
+    assert (
+        "answers were wrong; expect more" in process.stderr
+        and "This is not proof" in process.stderr
+    )
+
+
+IMPORTS_PROGRAM = """
+import runpy, sys
+
+try:
+    runpy.run_module("detection", run_name="__main__")
+except SystemExit as end:
+    assert end.code == 0
+assert "onnxruntime" in sys.modules
+heavy = ("tensorflow", "keras", "torch", "sklearn", "scipy")
+print([name for name in heavy if name in sys.modules])
+"""
 
 
 def test_no_tensorflow_is_imported(workplace, tmp_path):
     (tmp_path / "a.png").write_bytes(encode_image(make_image(904)))
-    program = (
-        f"import sys, runpy\nsys.argv = ['x', {str(tmp_path / 'a.png')!r}]\n"
-        "try: runpy.run_module('detection', run_name='__main__')\nexcept SystemExit as end: assert end.code == 0\n"
-        "assert 'onnxruntime' in sys.modules\n"
-        "print([name for name in ('tensorflow', 'keras', 'torch', 'sklearn', 'scipy') if name in sys.modules])"
-    )
-    words = [sys.executable, "-c", program]
-    done = subprocess.run(
+    words = [sys.executable, "-c", IMPORTS_PROGRAM, str(tmp_path / "a.png")]
+    process = subprocess.run(
         words, cwd=workplace, env=build_environment(), capture_output=True, text=True
     )
-    assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
+    assert process.stdout.strip().endswith("[]"), process.stdout + process.stderr
 
 
 def test_a_photo_is_judged_from_the_pixels_that_training_saw(workplace, detector):
-    """An image of the data set, given as a file, gets what Keras says of it."""
+    """An image of the data set, given as a file, gets the probability that Keras computes."""
     import keras
 
     folder = workplace / "data" / "faces"
@@ -112,11 +124,11 @@ def test_a_photo_is_judged_from_the_pixels_that_training_saw(workplace, detector
         [feature_pixels.load_canonical_view(folder, record, 64, 0) for record in records]
     )
     expected = np.asarray(model.predict_on_batch(pixels.astype(np.float32)))[:, 0]
-    found = [
+    probabilities = [
         detection.probability
         for detection in detector.predict_all([folder / record.original for record in records])
     ]
-    assert np.allclose(found, expected, atol=1e-5)
+    assert np.allclose(probabilities, expected, atol=1e-5)
 
 
 def test_a_batch_gives_what_single_images_give(workplace, detector, tmp_path):
@@ -128,13 +140,13 @@ def test_a_batch_gives_what_single_images_give(workplace, detector, tmp_path):
             if number != 4
             else b"broken"
         )
-    together = list(detector.predict_all(paths))
-    alone = [detector.predict(path) for path in paths]
-    assert [d.error for d in together] == [d.error for d in alone]
+    batch = list(detector.predict_all(paths))
+    single = [detector.predict(path) for path in paths]
+    assert [d.error for d in batch] == [d.error for d in single]
     assert np.allclose(
-        [d.probability or 0 for d in together], [d.probability or 0 for d in alone], atol=1e-6
+        [d.probability or 0 for d in batch], [d.probability or 0 for d in single], atol=1e-6
     )
-    assert [d.path for d in together] == paths
+    assert [d.path for d in batch] == paths
 
 
 def test_verdicts_follow_the_card(detector, tmp_path):
@@ -143,8 +155,8 @@ def test_verdicts_follow_the_card(detector, tmp_path):
         (tmp_path / f"{number}.png").write_bytes(
             encode_image(make_image(990 + number, generated=bool(number % 2)))
         )
-    for found in detector.predict_all(sorted(tmp_path.iterdir())):
-        assert found.verdict == band.decide(found.probability)
+    for detection in detector.predict_all(sorted(tmp_path.iterdir())):
+        assert detection.verdict == band.decide(detection.probability)
 
 
 def put(folder, count: int) -> None:
@@ -162,7 +174,7 @@ def test_comma_separated_values_hold_what_json_holds(workplace, tmp_path):
     put(tmp_path, 3)
     (tmp_path / "=1+1,.png").write_bytes(encode_image(make_image(1)))
     (tmp_path / "bad.png").write_bytes(b"no")
-    done = run_command(
+    process = run_command(
         "detection",
         "--model",
         workplace / "saved_models" / "toy",
@@ -170,38 +182,39 @@ def test_comma_separated_values_hold_what_json_holds(workplace, tmp_path):
         *sorted(p.name for p in tmp_path.iterdir()),
         cwd=tmp_path,
     )
-    found = rows(done.stdout)
-    assert done.returncode == 1
-    assert found[3]["path"] == "./=1+1,.png"  # a spreadsheet would calculate it otherwise
-    _, same = detect(workplace, *(tmp_path / name for name in ("000.png", "001.png", "002.png")))
-    assert [(row["verdict"], float(row["probability"])) for row in found[:3]] == [
-        (d["verdict"], d["probability"]) for d in same
+    csv_rows = rows(process.stdout)
+    assert process.returncode == 1
+    assert csv_rows[3]["path"] == "./=1+1,.png"  # a spreadsheet would calculate it otherwise
+    _, answers = detect(workplace, *(tmp_path / name for name in ("000.png", "001.png", "002.png")))
+    assert [(row["verdict"], float(row["probability"])) for row in csv_rows[:3]] == [
+        (d["verdict"], d["probability"]) for d in answers
     ]
-    assert (found[4]["verdict"], found[4]["probability"]) == ("", "") and "not an image" in found[
-        4
-    ]["error"]
+    assert (csv_rows[4]["verdict"], csv_rows[4]["probability"]) == (
+        "",
+        "",
+    ) and "not an image" in csv_rows[4]["error"]
 
 
 def test_one_picture_comes_through_standard_input(workplace, tmp_path):
     put(tmp_path, 1)
     words = [sys.executable, "-m", "detection", "--json", "-"]
-    done = subprocess.run(
+    process = subprocess.run(
         words,
         cwd=workplace,
         env=build_environment(),
         input=(tmp_path / "000.png").read_bytes(),
         capture_output=True,
     )
-    _, named = detect(workplace, tmp_path / "000.png")
-    assert json.loads(done.stdout)[0] == {**named[0], "path": "-"}
+    _, answers = detect(workplace, tmp_path / "000.png")
+    assert json.loads(process.stdout)[0] == {**answers[0], "path": "-"}
 
 
 def test_a_pattern_stands_for_what_it_matches(workplace, tmp_path):
     (tmp_path / "deep").mkdir()
     for name in ("a.png", "b.jpg", "deep/c.png", "[x].png"):
         (tmp_path / name).write_bytes(encode_image(make_image(5)))
-    _, found = detect(workplace, f"{tmp_path}/**/*.png", f"{tmp_path}/[x].png")
-    assert [each["path"].removeprefix(f"{tmp_path}/") for each in found] == [
+    _, answers = detect(workplace, f"{tmp_path}/**/*.png", f"{tmp_path}/[x].png")
+    assert [answer["path"].removeprefix(f"{tmp_path}/") for answer in answers] == [
         "[x].png",
         "a.png",
         "deep/c.png",
@@ -211,12 +224,12 @@ def test_a_pattern_stands_for_what_it_matches(workplace, tmp_path):
 
 def test_many_pictures_are_printed_as_they_come_and_counted(workplace, tmp_path):
     put(tmp_path, 60)
-    done = run_command("detection", tmp_path, cwd=workplace)
-    lines = done.stdout.splitlines()
+    process = run_command("detection", tmp_path, cwd=workplace)
+    lines = process.stdout.splitlines()
     assert [line.split()[-1] for line in lines] == [
         str(tmp_path / f"{number:03}.png") for number in range(60)
     ]
-    assert "60 images: " in done.stderr
+    assert "60 images: " in process.stderr
 
 
 def test_kept_answers_are_not_judged_again_and_a_torn_line_is(workplace, tmp_path):
@@ -225,16 +238,16 @@ def test_kept_answers_are_not_judged_again_and_a_torn_line_is(workplace, tmp_pat
     _, first = detect(workplace, "--keep", keep, tmp_path)
     lines = keep.read_text().splitlines()
     assert len(lines) == 5 and str(tmp_path) not in keep.read_text()
-    told = json.loads(lines[1]) | {"probability": 0.123456}
-    keep.write_text("\n".join([lines[0], json.dumps(told), *lines[2:4], lines[4][:20]]))
+    edited = json.loads(lines[1]) | {"probability": 0.123456}
+    keep.write_text("\n".join([lines[0], json.dumps(edited), *lines[2:4], lines[4][:20]]))
     code, second = detect(workplace, "--keep", keep, tmp_path)
     assert code == 0
-    assert [each["probability"] for each in second] == [
+    assert [answer["probability"] for answer in second] == [
         0.123456,
-        *(each["probability"] for each in first[1:]),
+        *(answer["probability"] for answer in first[1:]),
     ]
     assert [json.loads(line)["sha256"] for line in keep.read_text().splitlines()[1:]] == [
-        each["sha256"] for each in first
+        answer["sha256"] for answer in first
     ]
 
 
@@ -245,20 +258,20 @@ def test_kept_answers_are_not_judged_again_and_a_torn_line_is(workplace, tmp_pat
 def test_a_file_of_other_answers_is_left_alone(workplace, tmp_path, content):
     put(tmp_path, 1)
     (tmp_path / "keep").write_text(content)
-    done = run_command("detection", "--keep", tmp_path / "keep", tmp_path, cwd=workplace)
-    assert (done.returncode, (tmp_path / "keep").read_text()) == (2, content)
-    assert "Name another file with --keep" in done.stderr
+    process = run_command("detection", "--keep", tmp_path / "keep", tmp_path, cwd=workplace)
+    assert (process.returncode, (tmp_path / "keep").read_text()) == (2, content)
+    assert "Name another file with --keep" in process.stderr
 
 
 def test_explaining_leaves_a_heat_map_beside_the_picture(workplace, tmp_path):
     put(tmp_path, 2)
-    code, found = detect(workplace, "--explain", tmp_path)
-    assert (code, len(found)) == (0, 2)
-    for each in found:
-        with Image.open(each["path"] + ".heatmap.png") as sheet:
+    code, answers = detect(workplace, "--explain", tmp_path)
+    assert (code, len(answers)) == (0, 2)
+    for answer in answers:
+        with Image.open(answer["path"] + ".heatmap.png") as sheet:
             assert sheet.width > 2 * 448
-    assert [each["probability"] for each in found] == pytest.approx(
-        [each["probability"] for each in detect(workplace, tmp_path)[1]], abs=1e-6
+    assert [answer["probability"] for answer in answers] == pytest.approx(
+        [answer["probability"] for answer in detect(workplace, tmp_path)[1]], abs=1e-6
     )
 
 
@@ -268,11 +281,14 @@ def test_a_detector_without_checked_maps_explains_nothing(workplace, tmp_path):
     before = facts.read_text()
     try:
         facts.write_text(before.replace('"masking_win_rate": 0.9', '"masking_win_rate": 0.5'))
-        done = run_command("detection", "--explain", tmp_path, cwd=workplace)
-        assert (done.returncode, "failed their checks" in done.stderr) == (2, True)
+        process = run_command("detection", "--explain", tmp_path, cwd=workplace)
+        assert (process.returncode, "failed their checks" in process.stderr) == (2, True)
         facts.unlink()
-        done = run_command("detection", "--explain", tmp_path, cwd=workplace)
-        assert (done.returncode, "python -m validation makes them" in done.stderr) == (2, True)
+        process = run_command("detection", "--explain", tmp_path, cwd=workplace)
+        assert (process.returncode, "python -m validation makes them" in process.stderr) == (
+            2,
+            True,
+        )
     finally:
         facts.write_text(before)
 
@@ -282,7 +298,7 @@ def test_only_one_face_is_judged_where_that_is_asked_for(workplace, tmp_path, mo
     face_detector._load_face_detector_once.cache_clear()
     detector = Detector.load(workplace / "saved_models" / "toy", one_face=True)
     for count in range(3):
-        seen = Image.merge(
+        image = Image.merge(
             "RGB",
             [
                 Image.new("L", (320, 320)),
@@ -291,11 +307,13 @@ def test_only_one_face_is_judged_where_that_is_asked_for(workplace, tmp_path, mo
             ],
         )
         for number in range(count):
-            draw_mark(seen, 10 + 20 * number, 20, side=80)
-        (tmp_path / f"{count}.png").write_bytes(encode_image(seen))
-    found = list(detector.predict_all([tmp_path / f"{count}.png" for count in range(3)]))
+            draw_mark(image, 10 + 20 * number, 20, side=80)
+        (tmp_path / f"{count}.png").write_bytes(encode_image(image))
+    detections = list(detector.predict_all([tmp_path / f"{count}.png" for count in range(3)]))
     face_detector._load_face_detector_once.cache_clear()
-    assert [(bool(each.verdict), each.error.partition(";")[0]) for each in found] == [
+    assert [
+        (bool(detection.verdict), detection.error.partition(";")[0]) for detection in detections
+    ] == [
         (False, "no face found"),
         (True, ""),
         (False, "2 faces found"),
@@ -311,15 +329,15 @@ def test_only_one_face_is_judged_where_that_is_asked_for(workplace, tmp_path, mo
 )
 def test_what_shows_nothing_is_not_judged(detector, image, why, tmp_path):
     (tmp_path / "a.png").write_bytes(encode_image(image))
-    found = detector.predict(tmp_path / "a.png")
-    assert (found.verdict, found.probability) == ("", None) and why in found.error
+    detection = detector.predict(tmp_path / "a.png")
+    assert (detection.verdict, detection.probability) == ("", None) and why in detection.error
 
 
 def test_what_cannot_be_looked_at_is_an_answer_and_not_passed_over(workplace, tmp_path):
     put(tmp_path, 1)
-    code, found = detect(workplace, tmp_path, f"{tmp_path}/*.jfif", tmp_path / "none.png")
+    code, answers = detect(workplace, tmp_path, f"{tmp_path}/*.jfif", tmp_path / "none.png")
     assert code == 1
-    assert [each.get("error", "") for each in found] == ["", "no such file", "no such file"]
+    assert [answer.get("error", "") for answer in answers] == ["", "no such file", "no such file"]
 
 
 def test_a_heat_map_is_never_judged_and_one_that_cannot_be_written_costs_no_verdict(
@@ -331,18 +349,18 @@ def test_a_heat_map_is_never_judged_and_one_that_cannot_be_written_costs_no_verd
     ]  # with .heatmap.png the second is too long for a file's name
     for name in names:
         (tmp_path / name).write_bytes(encode_image(make_image(8)))
-    done = run_command("detection", "--explain", "--json", tmp_path, cwd=workplace)
-    assert done.returncode == 0 and "its heat map could not be written" in done.stderr
-    assert len(json.loads(done.stdout)) == 2
+    process = run_command("detection", "--explain", "--json", tmp_path, cwd=workplace)
+    assert process.returncode == 0 and "its heat map could not be written" in process.stderr
+    assert len(json.loads(process.stdout)) == 2
     assert len(detect(workplace, *sorted(tmp_path.iterdir()))[1]) == 2
 
 
 def test_a_detector_that_is_replaced_while_it_works_goes_on_as_it_was(workplace, tmp_path):
     model = shutil.copytree(workplace / "saved_models" / "toy", tmp_path / "toy")
     (tmp_path / "a.png").write_bytes(encode_image(make_image(9)))
-    opened = Detector.load(model)
+    detector = Detector.load(model)
     (model / "detector.onnx").write_bytes(b"another")
-    assert opened.predict(tmp_path / "a.png").probability is not None
+    assert detector.predict(tmp_path / "a.png").probability is not None
     with pytest.raises(console.PlainError, match="was altered"):
         Detector.load(model)
 

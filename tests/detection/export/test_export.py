@@ -1,5 +1,5 @@
-"""Every exported file says what the detector says and knows its threshold; nothing of anybody's is
-overwritten."""
+"""Every exported file gives the detector's probabilities and contains its threshold; no other file
+is overwritten."""
 
 import dataclasses
 import json
@@ -40,7 +40,7 @@ INSTALLED = [
 
 
 def save_detector(folder: Path, name: str, seed: int, dataset: Path) -> Card:
-    """A detector on the first two taps of a base, with a card, saved as training does."""
+    """Save a detector on the first two taps of a base, with a card, as training does."""
     keras.utils.set_random_seed(seed)
     base = LoadedBase.from_model(build_base("mobilenet_v2"))
     columns = [
@@ -51,9 +51,9 @@ def save_detector(folder: Path, name: str, seed: int, dataset: Path) -> Card:
     model = assembly.build_detector_model(
         base, SIDE, [assembly.EnsembleMember(columns, head, 10.0)]
     )
-    with saved_models.create_model_folder(folder, name) as place:
-        model.save(place / saved_models.KERAS_FILE)
-        parity = onnx_models.export_checked_onnx(model, place / saved_models.ONNX_FILE)
+    with saved_models.create_model_folder(folder, name) as model_folder:
+        model.save(model_folder / saved_models.KERAS_FILE)
+        parity = onnx_models.export_checked_onnx(model, model_folder / saved_models.ONNX_FILE)
         card = Card(
             name=name,
             created=detector_card.make_timestamp(),
@@ -84,15 +84,15 @@ def save_detector(folder: Path, name: str, seed: int, dataset: Path) -> Card:
             metrics=Scores(auc=0.5, log_loss=0.7),
             baselines={},
             parity=parity,
-            sha256=hashes(place),
+            sha256=hash_models(model_folder),
             versions={},
             banner="Trained on toys.",
         )
-        detector_card.write_card(place, card)
+        detector_card.write_card(model_folder, card)
     return card
 
 
-def hashes(folder: Path) -> dict[str, str]:
+def hash_models(folder: Path) -> dict[str, str]:
     return {
         name: hashing.hash_file(folder / name)
         for name in (saved_models.KERAS_FILE, saved_models.ONNX_FILE)
@@ -101,8 +101,7 @@ def hashes(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory) -> Path:
-    """A folder of two saved detectors; of the data set of the first there are a few validation
-    pictures."""
+    """A folder with two saved detectors; the data set of the first has a few validation images."""
     folder = tmp_path_factory.mktemp("shelf")
     records = face_records.write_toy_records(folder / "data" / "faces", 12)
     manifest.replace_records(folder / "data" / "faces", records)
@@ -113,7 +112,7 @@ def shelf(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def out(shelf) -> Path:
-    """The first detector in every format whose package is installed."""
+    """The first detector, exported to every format whose package is installed."""
     export_detector(ExportSettings(Path("first"), tuple(INSTALLED), None, shelf))
     return shelf / "first" / "export"
 
@@ -122,7 +121,7 @@ def settings(shelf: Path, to: Path, *formats: str, model: str = "first") -> Expo
     return ExportSettings(Path(model), formats or ("onnx",), to, shelf)
 
 
-def needs(name: str) -> None:
+def skip_without(name: str) -> None:
     if name not in INSTALLED:
         pytest.skip(f"{name} needs requirements-export.txt")
 
@@ -136,7 +135,7 @@ def test_the_command_offers_what_the_table_holds():
 
 @pytest.mark.parametrize("name", EXPORT_FORMATS)
 def test_a_file_says_what_the_detector_says_for_any_number_of_pictures(name, shelf, out):
-    needs(name)
+    skip_without(name)
     pixels = np.stack(
         [reference_images.render_shapes(900 + number, SIDE) for number in range(5)]
     ).astype(np.float32)
@@ -144,13 +143,13 @@ def test_a_file_says_what_the_detector_says_for_any_number_of_pictures(name, she
     run = EXPORT_FORMATS[name].read(out / EXPORT_FORMATS[name].file)
     assert np.ptp(expected) > 0.01
     for count in (5, 1, 3):
-        found = run(pixels[:count])
-        assert (found.shape, found.dtype) == ((count, 1), np.float32)
-        assert np.abs(found - expected[:count]).max() <= MAX_PROBABILITY_DIFFERENCE
+        probabilities = run(pixels[:count])
+        assert (probabilities.shape, probabilities.dtype) == ((count, 1), np.float32)
+        assert np.abs(probabilities - expected[:count]).max() <= MAX_PROBABILITY_DIFFERENCE
 
 
-def facts_in(out: Path, name: str) -> dict:
-    """What travels with an exported model, read as another program would."""
+def read_metadata(out: Path, name: str) -> dict:
+    """Read the metadata of an exported model as another program would."""
     if name == "onnx":
         session = onnxruntime.InferenceSession(
             out / "detector.onnx", providers=["CPUExecutionProvider"]
@@ -164,25 +163,29 @@ def facts_in(out: Path, name: str) -> dict:
             key: model.get_rt_info(["telltale", key]).astype(str)
             for key in ("model", "classes", "threshold", "banner")
         }
-    place = {"savedmodel": "savedmodel/assets.extra/telltale.json", "keras": "detector.json"}[name]
-    return json.loads((out / place).read_bytes())
+    file = {"savedmodel": "savedmodel/assets.extra/telltale.json", "keras": "detector.json"}[name]
+    return json.loads((out / file).read_bytes())
 
 
 @pytest.mark.parametrize("name", EXPORT_FORMATS)
 def test_classes_threshold_and_banner_travel_with_the_model(name, shelf, out):
-    needs(name)
-    found = facts_in(out, name)
-    assert (found["model"], found["banner"]) == ("first", "Trained on toys.")
-    assert found["classes"] in (["real", "generated"], '["real", "generated"]')
-    assert float(found["threshold"]) == 0.5
+    skip_without(name)
+    metadata = read_metadata(out, name)
+    assert (metadata["model"], metadata["banner"]) == ("first", "Trained on toys.")
+    assert metadata["classes"] in (["real", "generated"], '["real", "generated"]')
+    assert float(metadata["threshold"]) == 0.5
     if name != "openvino":
-        assert [float(found[key]) for key in ("real_below", "generated_above", "temperature")] == [
+        assert [
+            float(metadata[key]) for key in ("real_below", "generated_above", "temperature")
+        ] == [
             0.4,
             0.6,
             1.25,
         ]
-        assert found["sha256_of_detector_keras"] == hashes(shelf / "first")["detector.keras"]
-        assert (int(found["image_size"]), int(found["canonicaliser"])) == (
+        assert (
+            metadata["sha256_of_detector_keras"] == hash_models(shelf / "first")["detector.keras"]
+        )
+        assert (int(metadata["image_size"]), int(metadata["canonicaliser"])) == (
             SIDE,
             canonical.CANONICALISER_VERSION,
         )
@@ -195,24 +198,24 @@ def test_a_saved_model_holds_every_weight_once(shelf, out):
 
 
 def test_export_json_lists_every_file_that_is_there(out):
-    listed = json.loads((out / "export.json").read_bytes())
+    index = json.loads((out / "export.json").read_bytes())
     files = {
         path: digest
-        for entry in listed["formats"].values()
+        for entry in index["formats"].values()
         for path, digest in entry["files"].items()
     }
-    there = {
+    existing = {
         path.relative_to(out).as_posix(): path
         for path in out.rglob("*")
         if path.is_file() and path.name != "export.json"
     }
-    assert files == {name: hashing.hash_file(path) for name, path in there.items()}
-    assert (listed["model"], list(listed["formats"])) == ("first", INSTALLED)
-    for entry in listed["formats"].values():
+    assert files == {name: hashing.hash_file(path) for name, path in existing.items()}
+    assert (index["model"], list(index["formats"])) == ("first", INSTALLED)
+    for entry in index["formats"].values():
         assert 0 <= entry["difference"] <= MAX_PROBABILITY_DIFFERENCE
         assert entry["milliseconds"] > 0
         assert entry["megabytes"] == pytest.approx(
-            sum(there[path].stat().st_size for path in entry["files"]) / 1e6
+            sum(existing[path].stat().st_size for path in entry["files"]) / 1e6
         )
         assert entry["checked_on"].startswith("4 validation images of the data set faces")
         assert entry["checked_on"].endswith(" and 60 images made of noise and shapes")
@@ -220,19 +223,19 @@ def test_export_json_lists_every_file_that_is_there(out):
 
 def test_the_table_names_format_file_size_difference_and_time(shelf, tmp_path, capsys):
     export_detector(settings(shelf, tmp_path / "out", "keras", model="second"))
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     assert all(
-        word in said.out for word in ("keras", "detector.keras", "MB", "0.0e+00", "ms an image")
+        word in output.out for word in ("keras", "detector.keras", "MB", "0.0e+00", "ms an image")
     )
-    assert "checked on 64 images made of noise and shapes" in said.err
+    assert "checked on 64 images made of noise and shapes" in output.err
 
 
 def test_earlier_exports_are_replaced_and_other_formats_and_files_stay(shelf, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     export_detector(settings(shelf, tmp_path, "onnx", "savedmodel"))
-    first = (tmp_path / "savedmodel" / "saved_model.pb").stat().st_ino
+    first_inode = (tmp_path / "savedmodel" / "saved_model.pb").stat().st_ino
     export_detector(settings(shelf, tmp_path, "savedmodel", "keras"))
-    assert (tmp_path / "savedmodel" / "saved_model.pb").stat().st_ino != first
+    assert (tmp_path / "savedmodel" / "saved_model.pb").stat().st_ino != first_inode
     assert list(json.loads((tmp_path / "export.json").read_bytes())["formats"]) == [
         "onnx",
         "savedmodel",
@@ -250,28 +253,28 @@ def test_earlier_exports_are_replaced_and_other_formats_and_files_stay(shelf, tm
 
 
 @pytest.mark.parametrize(
-    ("taken", "name"),
+    ("existing", "name"),
     [("detector.onnx", "onnx"), ("detector.json", "keras"), ("savedmodel/mine.txt", "savedmodel")],
 )
-def test_a_file_that_is_no_export_is_not_overwritten(taken, name, shelf, tmp_path):
-    atomic_files.write_atomically(tmp_path / taken, b"mine")
+def test_a_file_that_is_no_export_is_not_overwritten(existing, name, shelf, tmp_path):
+    atomic_files.write_atomically(tmp_path / existing, b"mine")
     with pytest.raises(
         console.PlainError,
-        match=f"{taken} is not an export listed in export.json. Move it away",
+        match=f"{existing} is not an export listed in export.json. Move it away",
     ):
         export_detector(settings(shelf, tmp_path, name))
-    assert (tmp_path / taken).read_bytes() == b"mine"
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / taken]
+    assert (tmp_path / existing).read_bytes() == b"mine"
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / existing]
 
 
 def test_an_export_that_was_changed_since_is_not_overwritten(out):
     card = detector_card.read_card(out.parent)
-    before = output_folder.read_export_index(out, card)
-    for row in (EXPORT_FORMATS[name] for name in INSTALLED):
-        output_folder.check_no_foreign_files(out, row, before)
-    before["savedmodel"]["files"].pop("savedmodel/fingerprint.pb")
+    index = output_folder.read_export_index(out, card)
+    for export_format in (EXPORT_FORMATS[name] for name in INSTALLED):
+        output_folder.check_no_foreign_files(out, export_format, index)
+    index["savedmodel"]["files"].pop("savedmodel/fingerprint.pb")
     with pytest.raises(console.PlainError, match=r"fingerprint\.pb is not an export"):
-        output_folder.check_no_foreign_files(out, EXPORT_FORMATS["savedmodel"], before)
+        output_folder.check_no_foreign_files(out, EXPORT_FORMATS["savedmodel"], index)
 
 
 @pytest.mark.parametrize(
@@ -302,8 +305,8 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
             export_detector(ExportSettings(to=("onnx", name), saved_models=tmp_path))
 
 
-def copied(shelf: Path, folder: Path, **changes: object) -> Card:
-    """The first detector once more, with another card."""
+def copy_detector(shelf: Path, folder: Path, **changes: object) -> Card:
+    """Copy the first detector and change its card."""
     card = dataclasses.replace(
         detector_card.read_card(shelf / "first"), name=folder.name, **changes
     )
@@ -318,9 +321,9 @@ def test_without_a_detector_or_with_an_altered_one_nothing_is_written(shelf, tmp
     with pytest.raises(console.PlainError, match="holds no detector") as caught:
         export_detector(ExportSettings(saved_models=tmp_path))
     assert caught.value.exit_code == console.EXIT_BAD_MODEL
-    for file in hashes(shelf / "first"):
+    for file in hash_models(shelf / "first"):
         folder = tmp_path / f"altered-{file}"
-        copied(shelf, folder)
+        copy_detector(shelf, folder)
         with (folder / file).open("r+b") as stream:
             stream.write(b"x")
         with pytest.raises(console.PlainError, match="was altered since it was saved") as caught:
@@ -330,13 +333,13 @@ def test_without_a_detector_or_with_an_altered_one_nothing_is_written(shelf, tmp
 
 
 def test_a_file_that_differs_from_the_detector_is_not_written(shelf, tmp_path):
-    """Here the detector's own two files differ, and its card does not tell."""
+    """The detector's own two files differ, and its card does not reveal it."""
     folder = tmp_path / "torn"
-    card = copied(shelf, folder)
+    card = copy_detector(shelf, folder)
     (folder / saved_models.ONNX_FILE).write_bytes(
         (shelf / "second" / saved_models.ONNX_FILE).read_bytes()
     )
-    detector_card.write_card(folder, dataclasses.replace(card, sha256=hashes(folder)))
+    detector_card.write_card(folder, dataclasses.replace(card, sha256=hash_models(folder)))
     for name in ("onnx", "keras"):
         with pytest.raises(
             console.PlainError, match="differs from detector.keras by .* the limit is 0.0001"
@@ -347,11 +350,11 @@ def test_a_file_that_differs_from_the_detector_is_not_written(shelf, tmp_path):
 
 
 def test_what_was_exported_before_a_failure_is_kept_and_shown(shelf, tmp_path, monkeypatch, capsys):
-    def full(*_):
+    def fail(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setitem(
-        EXPORT_FORMATS, "keras", dataclasses.replace(EXPORT_FORMATS["keras"], write=full)
+        EXPORT_FORMATS, "keras", dataclasses.replace(EXPORT_FORMATS["keras"], write=fail)
     )
     with pytest.raises(OSError, match="No space left"):
         export_detector(settings(shelf, tmp_path, "onnx", "keras"))
@@ -375,16 +378,16 @@ def test_an_interrupted_export_leaves_what_was_there(tmp_path):
 
 def test_pictures_are_those_of_the_validation_split_then_shapes_and_always_the_same(shelf):
     card = detector_card.read_card(shelf / "first")
-    found, again = (
+    images, again = (
         reference_images.load_reference_images(card),
         reference_images.load_reference_images(card),
     )
-    assert found.pixels.shape == (64, SIDE, SIDE, 3) and found.pixels.dtype == np.uint8
-    assert np.array_equal(found.pixels, again.pixels)
-    assert len({picture.tobytes() for picture in found.pixels}) == 64
+    assert images.pixels.shape == (64, SIDE, SIDE, 3) and images.pixels.dtype == np.uint8
+    assert np.array_equal(images.pixels, again.pixels)
+    assert len({picture.tobytes() for picture in images.pixels}) == 64
     missing = dataclasses.replace(card, dataset=dataclasses.replace(card.dataset, folder=""))
     assert np.array_equal(
-        reference_images.load_reference_images(missing).pixels[:60], found.pixels[4:]
+        reference_images.load_reference_images(missing).pixels[:60], images.pixels[4:]
     )
 
 

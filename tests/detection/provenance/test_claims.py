@@ -1,5 +1,5 @@
-"""What files say of their making: real files of every container, as programs write them, and as
-nobody should."""
+"""Claims of files about their origin: files of every format, as programs write them, and hostile
+ones."""
 
 import datetime
 import io
@@ -21,7 +21,8 @@ TOY = make_image(1, 32)
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 WEBUI = (
     'a portrait of a "tall" woman\nNegative prompt: hat\n'
-    "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 42, Size: 512x512, Model hash: 0c1d, Model: some_v14, Version: v1.10.1"
+    "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 42, Size: 512x512, Model hash: 0c1d, "
+    "Model: some_v14, Version: v1.10.1"
 )
 COMFY = {
     "3": {
@@ -37,7 +38,7 @@ COMFY = {
     "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a portrait", "clip": ["4", 1]}},
 }
 JOB = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
-TOLD = 'prompt "a portrait", seed 42, model "some_v14"'
+SETTINGS_TEXT = 'prompt "a portrait", seed 42, model "some_v14"'
 
 
 def png(**texts: str) -> bytes:
@@ -49,13 +50,13 @@ def png(**texts: str) -> bytes:
 
 def exif(**tags: object) -> Image.Exif:
     names = {"ImageDescription": 0x010E, "Make": 0x010F, "Model": 0x0110, "Software": 0x0131}
-    made = Image.Exif()
+    block = Image.Exif()
     for name, value in tags.items():
         if name == "UserComment":
-            made.get_ifd(0x8769)[0x9286] = value
+            block.get_ifd(0x8769)[0x9286] = value
         else:
-            made[names[name]] = value
-    return made
+            block[names[name]] = value
+    return block
 
 
 def xmp(attributes: str = "", elements: str = "") -> bytes:
@@ -67,11 +68,13 @@ def xmp(attributes: str = "", elements: str = "") -> bytes:
         "dcterms": "http://purl.org/dc/terms/",
         "exif": "http://ns.adobe.com/exif/1.0/",
     }
-    declared = " ".join(f'xmlns:{prefix}="{address}"' for prefix, address in spaces.items())
+    prefixes = " ".join(f'xmlns:{prefix}="{address}"' for prefix, address in spaces.items())
     return (
-        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
         '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        f'<rdf:Description rdf:about="" {declared} {attributes}>{elements}</rdf:Description></rdf:RDF></x:xmpmeta>'
+        f'<rdf:Description rdf:about="" {prefixes} {attributes}>{elements}</rdf:Description>'
+        "</rdf:RDF></x:xmpmeta>"
         '<?xpacket end="w"?>'
     ).encode()
 
@@ -109,8 +112,8 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 def with_chunk(kind: bytes, content: bytes, at_end: bool = False) -> bytes:
     data = encode_image(TOY)
-    place = len(data) - 12 if at_end else 33
-    return data[:place] + chunk(kind, content) + data[place:]
+    position = len(data) - 12 if at_end else 33
+    return data[:position] + chunk(kind, content) + data[position:]
 
 
 def iptc(**records: str) -> bytes:
@@ -181,14 +184,16 @@ GENERATORS = {
 
 @pytest.mark.parametrize("generator", GENERATORS)
 def test_a_generators_settings_are_told_in_one_sentence(generator):
-    told = (
-        TOLD.replace("a portrait", "a portrait of a 'tall' woman")
+    settings = (
+        SETTINGS_TEXT.replace("a portrait", "a portrait of a 'tall' woman")
         if generator == "Stable Diffusion WebUI"
-        else TOLD
+        else SETTINGS_TEXT
     )
-    told = told.replace("some_v14", "some_v14.safetensors") if generator == "ComfyUI" else told
+    settings = (
+        settings.replace("some_v14", "some_v14.safetensors") if generator == "ComfyUI" else settings
+    )
     assert provenance.read_claims(GENERATORS[generator]) == [
-        Claim("generator's metadata", f"Its metadata names {generator}: {told}.", "generated")
+        Claim("generator's metadata", f"Its metadata names {generator}: {settings}.", "generated")
     ]
 
 
@@ -237,7 +242,8 @@ OLDER = {
             "JPEG",
             xmp=xmp(
                 "",
-                f"<dc:description><rdf:Alt><rdf:li>a face Job ID: {JOB}</rdf:li></rdf:Alt></dc:description>",
+                f"<dc:description><rdf:Alt><rdf:li>a face Job ID: {JOB}</rdf:li></rdf:Alt>"
+                "</dc:description>",
             ),
         ),
         'Midjourney: prompt "a face"',
@@ -267,11 +273,11 @@ OLDER = {
 }
 
 
-@pytest.mark.parametrize("what", OLDER)
-def test_older_and_other_ways_of_saying_so_are_read(what):
-    data, words = OLDER[what]
+@pytest.mark.parametrize("name", OLDER)
+def test_older_and_other_ways_of_saying_so_are_read(name):
+    data, text = OLDER[name]
     claims = provenance.read_claims(data)
-    assert any(words in claim.text and claim.points_to == "generated" for claim in claims), claims
+    assert any(text in claim.text and claim.points_to == "generated" for claim in claims), claims
     assert not any(claim.kind == "camera" for claim in claims)
 
 
@@ -300,20 +306,20 @@ def test_a_description_that_speaks_of_a_generator_points_to_nothing():
 def test_cameras_editors_and_other_programs_are_told_apart():
     nikon = exif(Make="NIKON CORPORATION", Model="NIKON D5200", Software="Ver.1.01")
     edited = exif(Make="Canon", Model="Canon EOS 5D", Software="Adobe Photoshop CS5 Windows")
-    found = {
+    claims = {
         name: provenance.read_claims(encode_image(TOY, name, exif=tags))
         for name, tags in (("JPEG", nikon), ("WEBP", edited))
     }
-    assert found["JPEG"] == [
+    assert claims["JPEG"] == [
         Claim(
             "camera", 'Its metadata names a camera: "NIKON CORPORATION NIKON D5200".', "photograph"
         )
     ]
-    assert [(claim.kind, claim.points_to) for claim in found["WEBP"]] == [
+    assert [(claim.kind, claim.points_to) for claim in claims["WEBP"]] == [
         ("camera", "photograph"),
         ("editing software", "edited"),
     ]
-    assert '"Canon EOS 5D"' in found["WEBP"][0].text
+    assert '"Canon EOS 5D"' in claims["WEBP"][0].text
     assert provenance.read_claims(encode_image(TOY, "PNG", exif=exif(Software="Google"))) == [
         Claim("software", 'Its metadata names the program "Google".', "")
     ]
@@ -421,7 +427,7 @@ def test_credentials_kept_elsewhere_are_named_and_not_looked_up():
 
 @pytest.fixture(scope="module")
 def sign():
-    """Signs a picture in the name of an organisation of one's own making, as anybody can."""
+    """A function that signs an image in the name of an invented organisation, as anybody can."""
     c2pa = pytest.importorskip("c2pa")
     x509 = pytest.importorskip("cryptography.x509")
     from cryptography.hazmat.primitives import hashes, serialization
@@ -447,7 +453,7 @@ def sign():
             )
             for each in (name, issuer)
         ]
-        made = x509.CertificateBuilder(
+        builder = x509.CertificateBuilder(
             organisation[1], organisation[0], key.public_key(), 7, now - day, now + day
         )
         for extension, critical in (
@@ -457,8 +463,8 @@ def sign():
             (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
             (x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), False),
         ):
-            made = made.add_extension(extension, critical)
-        return made.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+            builder = builder.add_extension(extension, critical)
+        return builder.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     root, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     chain = certificate("Toy Studio", key, "Toy Root", root, "digital_signature")
@@ -517,7 +523,7 @@ def test_damaged_credentials_are_said_to_be_unreadable():
         assert "cannot be read" in claim.text and claim.points_to == ""
 
 
-# ---------------------------------------------------------------- strangers
+# ---------------------------------------------------------------- hostile files
 
 
 def test_strangers_words_are_short_on_one_line_and_steer_nothing():
@@ -550,11 +556,11 @@ def test_a_file_full_of_claims_is_cut():
 @pytest.mark.parametrize("name", [*GENERATORS, *OLDER, *CARRYING])
 def test_damaged_files_raise_nothing(name):
     data = GENERATORS.get(name) or CARRYING.get(name) or OLDER[name][0]
-    draw = random.Random(name)
+    rng = random.Random(name)
     for _ in range(80):
-        broken = bytearray(data[: draw.randrange(1, len(data))] if draw.random() < 0.3 else data)
-        for _ in range(draw.randrange(8)):
-            broken[draw.randrange(min(600, len(broken)))] = draw.randrange(256)
+        broken = bytearray(data[: rng.randrange(1, len(data))] if rng.random() < 0.3 else data)
+        for _ in range(rng.randrange(8)):
+            broken[rng.randrange(min(600, len(broken)))] = rng.randrange(256)
         assert all(
             isinstance(claim, Claim) and claim.text.isprintable()
             for claim in provenance.read_claims(bytes(broken))
@@ -605,19 +611,19 @@ BOMBS = {
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("what", BOMBS)
-def test_what_would_take_for_ever_takes_a_moment(what):
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_would_take_for_ever_takes_a_moment(name):
     start = time.process_time()
-    provenance.read_claims(BOMBS[what])
+    provenance.read_claims(BOMBS[name])
     assert time.process_time() - start < 2
 
 
 def test_a_large_photograph_takes_milliseconds_because_its_pixels_are_passed_over():
     small = encode_image(TOY, "JPEG", exif=exif(Make="Canon", Model="Canon EOS 5D"))
     data = small[:-2] + random.Random(0).randbytes(15_000_000) + small[-2:]
-    took = []
+    durations = []
     for _ in range(5):
         start = time.process_time()
         assert len(provenance.read_claims(data)) == 1
-        took.append(time.process_time() - start)
-    assert min(took) < 0.05
+        durations.append(time.process_time() - start)
+    assert min(durations) < 0.05

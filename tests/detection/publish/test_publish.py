@@ -1,4 +1,4 @@
-"""Publishing sends what is on the list, as it is on the card and without paths, to a hub; every
+"""Publishing sends the listed files, checked against the card and without paths, to a hub; every
 refusal is one sentence."""
 
 import base64
@@ -28,14 +28,14 @@ TOKEN = "hf_secretOfTheTests"
 REPO = "ann/telltale-faces"
 LISTED = {"detector.keras", "detector.onnx", "card.json", "README.md", "report/metrics.json"}
 LISTED |= {"accuracy-latency.png", "leaderboard.jsonl"}
-HELD = "/srv/ann/my pictures/faces"
+DATASET_FOLDER = "/srv/ann/my pictures/faces"
 
 
 class Hub:
-    """A hub in memory: its repositories' files, and every request with its token.
+    """A hub in memory: the files of a repository, and every request with its token.
 
     Attributes:
-        files: of each branch, by path.
+        files: content by branch and path.
         refuse: a request's first line -> (status, message), or "die" to hang up; by pattern.
     """
 
@@ -63,21 +63,23 @@ class Hub:
             r"PUT /objects/(\w+)": self.put,
             rf"POST /api/models/{REPO}/commit/(\w+)": self.commit,
         }
-        found = [
-            (act, match) for pattern, act in table.items() if (match := re.fullmatch(pattern, line))
+        matches = [
+            (respond, match)
+            for pattern, respond in table.items()
+            if (match := re.fullmatch(pattern, line))
         ]
         return (
-            (200, found[0][0](body, (*found[0][1].groups(), None)[0]))
-            if found
+            (200, matches[0][0](body, (*matches[0][1].groups(), None)[0]))
+            if matches
             else (404, {"error": "no such place"})
         )
 
     def create(self, body: bytes, _) -> dict:
-        wanted = json.loads(body)
+        request = json.loads(body)
         if not self.files:
-            self.private = wanted.get("visibility") == "private"
+            self.private = request.get("visibility") == "private"
         self.files.setdefault("main", {".gitattributes": b""})
-        return {"url": f"{self.address}/{wanted['organization']}/{wanted['name']}"}
+        return {"url": f"{self.address}/{request['organization']}/{request['name']}"}
 
     def sha(self, branch: str) -> str:
         return hashlib.sha1(repr(sorted(self.files[branch].items())).encode()).hexdigest()
@@ -98,8 +100,8 @@ class Hub:
             ]
         }
 
-    def mode(self, path: str, held: dict[str, bytes]) -> dict:
-        large, content = path.startswith("detector."), held.get(path)
+    def mode(self, path: str, branch_files: dict[str, bytes]) -> dict:
+        large, content = path.startswith("detector."), branch_files.get(path)
         oids = {
             True: lambda: hashlib.sha256(content),
             False: lambda: hashlib.sha1(b"blob %d\0" % len(content) + content),
@@ -114,9 +116,9 @@ class Hub:
 
     def batch(self, body: bytes, _) -> dict:
         objects = json.loads(body)["objects"]
-        for each in objects:
-            if each["oid"] not in self.objects:
-                each["actions"] = {"upload": {"href": f"{self.address}/objects/{each['oid']}"}}
+        for item in objects:
+            if item["oid"] not in self.objects:
+                item["actions"] = {"upload": {"href": f"{self.address}/objects/{item['oid']}"}}
         return {"transfer": "basic", "objects": objects}
 
     def put(self, body: bytes, oid: str) -> dict:
@@ -154,10 +156,10 @@ def served(hub: Hub) -> Iterator[Hub]:
                 self.close_connection = True
                 return self.connection.close()
             body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            status, found = (
+            status, answer = (
                 (refusal[0], {"error": refusal[1]}) if refusal else hub.answer(line, body)
             )
-            data = json.dumps(found).encode()
+            data = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
@@ -182,34 +184,34 @@ def served(hub: Hub) -> Iterator[Hub]:
 
 @pytest.fixture
 def model(workplace, tmp_path) -> Path:
-    """A copy of the toy detector as a validation leaves it, with a data set in a folder of
-    somebody's own."""
+    """A copy of the toy detector as validation leaves it, with a data set outside this folder."""
     without = shutil.ignore_patterns("baselines")
     folder = shutil.copytree(
         workplace / "saved_models" / "toy", tmp_path / "models" / "toy", ignore=without
     )
     card = json.loads((folder / "card.json").read_text())
-    card["dataset"]["folder"] = HELD
+    card["dataset"]["folder"] = DATASET_FOLDER
     card["settings"]["logs"] = "C:\\Users\\ann\\logs"
     (folder / "card.json").write_text(json.dumps(card))
     (folder / "README.md").write_text(
-        f"# toy\n\nJudged on the hold-out of {HELD}, 97% right; see https://a.example/b/c.\n"
+        f"# toy\n\nJudged on the hold-out of {DATASET_FOLDER}, 97% right; "
+        "see https://a.example/b/c.\n"
     )
     (folder / "report").mkdir()
     (folder / "report" / "index.html").write_text(
-        f"<p>{HELD}/one.jpg</p><img src='data:image/png;base64,AA//srv/ann/BB'>"
+        f"<p>{DATASET_FOLDER}/one.jpg</p><img src='data:image/png;base64,AA//srv/ann/BB'>"
     )
-    most_wrong = {"real": [{"file": "jane doe.jpg", "probability": 0.9}]}
-    judged = {
-        "name": f"the hold-out of {HELD}",
+    worst_mistakes = {"real": [{"file": "jane doe.jpg", "probability": 0.9}]}
+    judged_on = {
+        "name": f"the hold-out of {DATASET_FOLDER}",
         "images": {"real": 6},
         "not_judged": [{"file": "jane doe.png"}],
     }
     metrics = {
         "model": "toy",
         "model_sha256": card["sha256"],
-        "judged_on": judged,
-        "most_wrong": most_wrong,
+        "judged_on": judged_on,
+        "most_wrong": worst_mistakes,
     }
     (folder / "report" / "metrics.json").write_text(
         json.dumps({**metrics, "command": "python -m validation --data /x/y"})
@@ -230,53 +232,54 @@ def hub(monkeypatch) -> Iterator[Hub]:
     monkeypatch.setattr(
         constants, "HF_HUB_DISABLE_XET", True
     )  # read from the environment when it is imported
-    with served(Hub()) as one:
-        monkeypatch.setattr(constants, "ENDPOINT", one.address)
-        yield one
+    with served(Hub()) as server:
+        monkeypatch.setattr(constants, "ENDPOINT", server.address)
+        yield server
 
 
 def send(model: Path, **options) -> None:
     publish_detector(PublishSettings(repo=REPO, model=model, **options))
 
 
-def refused(model: Path, capsys, **options) -> str:
-    with pytest.raises(console.PlainError) as end:
+def publish_and_catch(model: Path, capsys, **options) -> str:
+    with pytest.raises(console.PlainError) as caught:
         send(model, **options)
-    said = capsys.readouterr()
-    assert end.value.exit_code == console.EXIT_REMOTE
-    assert TOKEN not in f"{end.value}{said.out}{said.err}"
-    return str(end.value)
+    output = capsys.readouterr()
+    assert caught.value.exit_code == console.EXIT_REMOTE
+    assert TOKEN not in f"{caught.value}{output.out}{output.err}"
+    return str(caught.value)
 
 
 def test_what_is_listed_arrives_in_one_commit_and_opens_there(hub, model, tmp_path, capsys):
     send(model)
-    arrived = hub.files["main"]
-    assert set(arrived) == LISTED | {".gitattributes"} and hub.commits == ["toy"]
+    uploaded = hub.files["main"]
+    assert set(uploaded) == LISTED | {".gitattributes"} and hub.commits == ["toy"]
     for name in ("detector.keras", "detector.onnx", "accuracy-latency.png"):
-        assert arrived[name] == (model / name).read_bytes()
-    for name, data in arrived.items():
+        assert uploaded[name] == (model / name).read_bytes()
+    for name, data in uploaded.items():
         path = tmp_path / "fetched" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     (tmp_path / "a.png").write_bytes(encode_image(make_image(1)))
-    judged = [
+    detections = [
         Detector.load(folder).predict(tmp_path / "a.png")
         for folder in (tmp_path / "fetched", model)
     ]
-    assert judged[0] == judged[1]
-    said = capsys.readouterr()
+    assert detections[0] == detections[1]
+    output = capsys.readouterr()
     assert (
-        said.out.rstrip().endswith(f"{hub.address}/{REPO}") and "Published toy: 7 files" in said.err
+        output.out.rstrip().endswith(f"{hub.address}/{REPO}")
+        and "Published toy: 7 files" in output.err
     )
 
 
 def test_the_token_arrives_in_headers_and_stands_in_no_output(hub, model, capsys):
     send(model)
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     uploads = [token for line, token in hub.requests if line.startswith("PUT")]
     about_repo = [token for line, token in hub.requests if REPO in line or "create" in line]
     assert uploads == [None, None] and set(about_repo) == {f"Bearer {TOKEN}"}
-    assert TOKEN not in said.out + said.err
+    assert TOKEN not in output.out + output.err
 
 
 def test_no_path_of_this_machine_and_no_name_of_a_picture_arrives(hub, model):
@@ -296,7 +299,7 @@ def test_no_path_of_this_machine_and_no_name_of_a_picture_arrives(hub, model):
     card = json.loads(texts["card.json"])
     assert card["dataset"]["folder"] == "faces" and card["settings"]["logs"] == "logs"
     assert card["sha256"].keys() == {"detector.keras", "detector.onnx"}
-    assert not any("file" in rival for rival in card["baselines"].values())
+    assert not any("file" in baseline for baseline in card["baselines"].values())
     assert "hold-out of faces, 97% right; see https://a.example/b/c." in texts["README.md"]
     assert json.loads(texts["report/metrics.json"])["judged_on"] == {
         "name": "the hold-out of faces",
@@ -378,7 +381,7 @@ def test_without_a_token_it_says_how_to_log_in(hub, model, capsys, monkeypatch, 
 
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
-    assert "Run hf auth login, or set HF_TOKEN" in refused(model, capsys)
+    assert "Run hf auth login, or set HF_TOKEN" in publish_and_catch(model, capsys)
     assert hub.requests == []
 
 
@@ -403,13 +406,13 @@ def test_without_a_token_it_says_how_to_log_in(hub, model, capsys, monkeypatch, 
 )
 def test_a_refusal_is_one_sentence(hub, model, capsys, where, answer, sentence):
     hub.refuse[where] = answer
-    assert re.search(sentence, refused(model, capsys))
+    assert re.search(sentence, publish_and_catch(model, capsys))
     assert hub.commits == []
 
 
 def test_after_a_hub_that_died_the_same_command_sends_the_rest(hub, model, capsys):
     hub.refuse["commit"] = "die"
-    refused(model, capsys)
+    publish_and_catch(model, capsys)
     hub.refuse.clear()
     hub.requests.clear()
     send(model)
@@ -420,9 +423,9 @@ def test_after_a_hub_that_died_the_same_command_sends_the_rest(hub, model, capsy
 
 @pytest.mark.slow
 def test_an_upload_cut_again_and_again_is_one_sentence(hub, model, capsys):
-    """Slow: the hub's client waits for 23 s between its six tries."""
+    """Slow: the hub's client waits 23 s in all between its six attempts."""
     hub.refuse["PUT"] = "die"
-    assert "the connection was lost" in refused(model, capsys)
+    assert "the connection was lost" in publish_and_catch(model, capsys)
     assert hub.commits == []
 
 
@@ -430,13 +433,13 @@ def test_nobody_at_the_address_is_one_sentence(hub, model, capsys, monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    assert "cannot be reached" in refused(model, capsys)
+    assert "cannot be reached" in publish_and_catch(model, capsys)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert "HF_HUB_OFFLINE" in refused(model, capsys)
+    assert "HF_HUB_OFFLINE" in publish_and_catch(model, capsys)
 
 
 @pytest.mark.parametrize(
-    ("raised", "sentence"),
+    ("error", "sentence"),
     [
         (
             ConnectionError(
@@ -452,9 +455,9 @@ def test_nobody_at_the_address_is_one_sentence(hub, model, capsys, monkeypatch):
         (ConnectionError("peer closed"), "the connection was lost"),
     ],
 )
-def test_failures_of_the_hubs_own_protocol_are_told_apart(raised, sentence):
+def test_failures_of_the_hubs_own_protocol_are_told_apart(error, sentence):
     """As hf_xet 1.8 raises them."""
-    assert sentence in hub_errors.describe_hub_error(raised, REPO)
+    assert sentence in hub_errors.describe_hub_error(error, REPO)
 
 
 def make_upload_error(cause: Exception) -> RuntimeError:
@@ -505,7 +508,7 @@ def test_a_name_that_the_hub_would_refuse_is_refused_here(name):
 
 
 @pytest.mark.parametrize(
-    ("text", "left"),
+    ("text", "redacted"),
     [
         ("of /srv/a b/faces, well", "of a b/faces, well"),
         ("in ~/faces and ~ann/x/faces.", "in faces and faces."),
@@ -522,26 +525,28 @@ def test_a_name_that_the_hub_would_refuse_is_refused_here(name):
         ),
     ],
 )
-def test_of_a_path_out_of_the_folder_its_last_part_is_left(text, left):
-    assert path_redaction.redact_paths(text) == left
+def test_of_a_path_out_of_the_folder_its_last_part_is_left(text, redacted):
+    assert path_redaction.redact_paths(text) == redacted
 
 
 def test_the_command_publishes_with_the_token_of_the_environment(hub, model, tmp_path):
-    ours = {
+    environment = {
         "HF_ENDPOINT": hub.address,
         "HF_TOKEN": TOKEN,
         "HF_HUB_DISABLE_XET": "1",
         "HF_HOME": str(tmp_path / "home"),
     }
-    done = run_command("detection", "publish", REPO, "--model", model, cwd=tmp_path, **ours)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.rstrip().endswith(f"{hub.address}/{REPO}")
-    assert set(hub.files["main"]) > LISTED and TOKEN not in done.stdout + done.stderr
-    done = run_command(
-        "detection", "publish", REPO, "--model", model, "--private", cwd=tmp_path, **ours
+    process = run_command(
+        "detection", "publish", REPO, "--model", model, cwd=tmp_path, **environment
+    )
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.rstrip().endswith(f"{hub.address}/{REPO}")
+    assert set(hub.files["main"]) > LISTED and TOKEN not in process.stdout + process.stderr
+    process = run_command(
+        "detection", "publish", REPO, "--model", model, "--private", cwd=tmp_path, **environment
     )
     assert (
-        done.returncode == console.EXIT_USAGE
-        and "is already public" in done.stderr
-        and "Traceback" not in done.stderr
+        process.returncode == console.EXIT_USAGE
+        and "is already public" in process.stderr
+        and "Traceback" not in process.stderr
     )

@@ -1,5 +1,5 @@
-"""The page in a real browser: dropped, pasted and chosen pictures, the keyboard, a phone's width,
-and no network."""
+"""The page in a real browser: dropped, pasted and chosen images, the keyboard, a phone's width,
+no network."""
 
 import base64
 
@@ -11,26 +11,27 @@ from toys.images import encode_image, make_image
 
 @pytest.fixture
 def page(browser, served):
-    """The opened page; asking anything of another host, and any error of a script, fails the
-    test."""
+    """The page in a tab; a request to another host or an error of a script fails the test."""
     context = browser.new_context(
         viewport={"width": 390, "height": 844}, permissions=["clipboard-read", "clipboard-write"]
     )
-    wrong: list[str] = []
+    problems: list[str] = []
     address = f"http://127.0.0.1:{served.port}/"
     context.on(
         "request",
-        lambda asked: (
-            None if asked.url.startswith((address, "data:", "blob:")) else wrong.append(asked.url)
+        lambda request: (
+            None
+            if request.url.startswith((address, "data:", "blob:"))
+            else problems.append(request.url)
         ),
     )
-    opened = context.new_page()
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.goto(address)
-    opened.get_by_text("Judged by toy").wait_for()
-    yield opened
+    tab = context.new_page()
+    tab.on("pageerror", lambda error: problems.append(str(error)))
+    tab.goto(address)
+    tab.get_by_text("Judged by toy").wait_for()
+    yield tab
     context.close()
-    assert wrong == []
+    assert problems == []
 
 
 def file(seed: int = 1, generated: bool = False, **more) -> dict:
@@ -64,7 +65,9 @@ def test_a_dropped_and_a_pasted_picture_are_judged(page):
                 const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
                 const transfer = new DataTransfer();
                 transfer.items.add(new File([bytes], "face.png", {type: "image/png"}));
-                const event = kind === "drop" ? new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true})
+                const event = kind === "drop"
+                    ? new DragEvent(
+                        "drop", {dataTransfer: transfer, bubbles: true, cancelable: true})
                     : new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true});
                 document.getElementById("result").hidden = true;
                 document.body.dispatchEvent(event);
@@ -89,12 +92,12 @@ def test_what_is_no_picture_is_told_in_a_sentence_and_the_next_one_is_judged(pag
 def test_a_claim_of_the_file_is_shown_as_text_and_apart_from_the_verdict(page):
     from PIL.PngImagePlugin import PngInfo
 
-    told = PngInfo()
-    told.add_text(
+    info = PngInfo()
+    info.add_text(
         "parameters",
         "<img src=x onerror=alert(1)>\nSteps: 20, Sampler: Euler a, Seed: 42, Model: toy",
     )
-    page.set_input_files("#file", file(buffer=encode_image(make_image(3), pnginfo=told)))
+    page.set_input_files("#file", file(buffer=encode_image(make_image(3), pnginfo=info)))
     assert headline(page)
     assert "<img src=x" in page.locator("#claims").inner_text()
     assert page.locator("#claims img").count() == 0
@@ -137,10 +140,12 @@ CONTRAST = """element => {
             .map((value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
     };
-    let below = element;
-    while (getComputedStyle(below).backgroundColor === "rgba(0, 0, 0, 0)") below = below.parentElement;
-    const [one, other] = [getComputedStyle(element).color, getComputedStyle(below).backgroundColor].map(light);
-    return (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+    let paper = element;
+    while (getComputedStyle(paper).backgroundColor === "rgba(0, 0, 0, 0)")
+        paper = paper.parentElement;
+    const ink = light(getComputedStyle(element).color);
+    const ground = light(getComputedStyle(paper).backgroundColor);
+    return (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05);
 }"""
 
 
@@ -150,10 +155,10 @@ def test_the_page_for_programs_opens(page, served):
 
 
 @pytest.mark.slow
-def test_a_face_is_drawn_from_a_prompt_and_judged(browser, serve, tmp_path):
-    with serve("--generator", f"stable-diffusion@{save_pipeline(tmp_path / 'tiny')}") as drawing:
+def test_a_face_is_generated_from_a_prompt_and_judged(browser, serve, tmp_path):
+    with serve("--generator", f"stable-diffusion@{save_pipeline(tmp_path / 'tiny')}") as server:
         page = browser.new_page()
-        page.goto(f"http://127.0.0.1:{drawing.port}/")
+        page.goto(f"http://127.0.0.1:{server.port}/")
         page.get_by_text("Judged by toy").wait_for()
         page.get_by_role("tab", name="Generate a face").click()
         page.get_by_label("Prompt").fill("a photo of the face of an old fisherman")

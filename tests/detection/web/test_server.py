@@ -1,5 +1,5 @@
-"""The page's addresses: the same answers as the command line, clear refusals, and nothing kept of
-what was sent."""
+"""The page's addresses: the same answers as the command line, clear refusals, and no trace of
+uploads."""
 
 import asyncio
 import concurrent.futures
@@ -39,8 +39,8 @@ def test_verdicts_are_the_command_lines(served, workplace, tmp_path):
         folder / record.original
         for record in manifest.select_accepted(manifest.read_manifest(folder))[:30]
     ]
-    found = Detector.load(workplace / "saved_models" / "toy").predict_all(originals)
-    for detection in found:
+    detections = Detector.load(workplace / "saved_models" / "toy").predict_all(originals)
+    for detection in detections:
         for data, headers in (
             (detection.path.read_bytes(), {}),
             build_form(detection.path.read_bytes(), "a.png"),
@@ -74,23 +74,23 @@ def test_a_training_face_resembles_itself_most(served, workplace):
 
 
 def test_answers_are_as_the_openapi_page_describes_them(served):
-    described = json.loads(send_get(served, "/openapi.json")[2])["components"]["schemas"]
+    schemas = json.loads(send_get(served, "/openapi.json")[2])["components"]["schemas"]
     answers = {
         "Detection": post_image(served, encode_image(make_image(8)), "/api/detect?explain=1")[1],
         "Detector": json.loads(send_get(served, "/api/detector")[2]),
         "Error": post_image(served, b"no")[1],
     }
     for name, answer in answers.items():
-        assert (
-            set(described[name]["required"]) <= set(answer) <= set(described[name]["properties"])
-        ), name
+        assert set(schemas[name]["required"]) <= set(answer) <= set(schemas[name]["properties"]), (
+            name
+        )
 
 
-def strip() -> bytes:
+def make_strip() -> bytes:
     return encode_image(make_image(1).resize((2000, 40)))
 
 
-def enormous() -> bytes:
+def make_enormous_image() -> bytes:
     Image.MAX_IMAGE_PIXELS, before = None, Image.MAX_IMAGE_PIXELS
     try:
         return encode_image(Image.new("L", (10_000, 10_000)))
@@ -105,16 +105,16 @@ def enormous() -> bytes:
         (b"<svg onload=alert(1)>", 415, "Not an image of a known format"),
         (b"GIF89a", 415, "GIF is not opened"),
         (encode_image(make_image(1))[:3000], 422, "Damaged"),
-        (strip(), 422, "a strip"),
-        (enormous(), 422, "Larger than 25 megapixels"),
+        (make_strip(), 422, "a strip"),
+        (make_enormous_image(), 422, "Larger than 25 megapixels"),
         (encode_image(Image.new("RGB", (90, 90))), 422, "one flat colour"),
         (b"x" * 3_000_000, 413, "more than 2 MB"),
     ],
     ids=["nothing", "svg", "gif", "damaged", "strip", "enormous", "flat", "too large"],
 )
 def test_what_cannot_be_judged_is_refused_in_a_sentence(served, data, status, words):
-    found, answer = post_image(served, data)
-    assert (found, list(answer)) == (status, ["error"])
+    answered, answer = post_image(served, data)
+    assert (answered, list(answer)) == (status, ["error"])
     assert words in answer["error"] and answer["error"].endswith(".")
 
 
@@ -187,57 +187,60 @@ def test_a_broken_form_is_told_so(served):
 
 
 def test_a_hundred_at_once_get_their_own_answer_or_are_asked_to_come_back(served):
-    pictures = [
+    images = [
         encode_image(make_image(3000 + number, generated=bool(number % 2))) for number in range(100)
     ]
-    alone = [post_image(served, data)[1]["probability"] for data in pictures]
+    expected = [post_image(served, data)[1]["probability"] for data in images]
     with concurrent.futures.ThreadPoolExecutor(100) as pool:
-        together = list(pool.map(lambda data: post_image(served, data), pictures))
-    assert {status for status, _ in together} <= {200, 503}
+        answers = list(pool.map(lambda data: post_image(served, data), images))
+    assert {status for status, _ in answers} <= {200, 503}
     answered = [
-        (answer["probability"], own)
-        for (status, answer), own in zip(together, alone, strict=True)
+        (answer["probability"], probability)
+        for (status, answer), probability in zip(answers, expected, strict=True)
         if status == 200
     ]
     assert len(answered) >= 64
     assert np.allclose(*zip(*answered, strict=True), atol=1e-6)
 
 
-def resources(served) -> tuple[int, list[str]]:
-    """Open files of the process, and those that have no name any more, as temporary files have."""
+def count_open_files(served) -> tuple[int, list[str]]:
+    """Return the number of open files of the process, and the deleted ones, such as temporary
+    files."""
     folder = Path(f"/proc/{served.process.pid}/fd")
-    links = [os.readlink(each) for each in folder.iterdir() if os.path.lexists(each)]
-    return len(links), [link for link in links if "deleted" in link]
+    targets = [os.readlink(path) for path in folder.iterdir() if os.path.lexists(path)]
+    return len(targets), [target for target in targets if "deleted" in target]
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files in /proc")
 def test_dropped_connections_leave_nothing_behind(served, workplace):
-    picture_of_a_megabyte = encode_image(Image.effect_noise((1000, 1000), 100))
+    megabyte_image = encode_image(Image.effect_noise((1000, 1000), 100))
     assert (
         post_image(
-            served, *build_form(picture_of_a_megabyte, "a.png")[:1], headers=build_form(b"", "")[1]
+            served, *build_form(megabyte_image, "a.png")[:1], headers=build_form(b"", "")[1]
         )[0]
         == 200
     )
-    files, left = resources(served)
-    assert left == [] and os.listdir(served.log.parent / "tmp") == []
+    files, deleted = count_open_files(served)
+    assert deleted == [] and os.listdir(served.log.parent / "tmp") == []
     for number in range(100):
         with socket.create_connection(("127.0.0.1", served.port)) as connection:
-            body = picture_of_a_megabyte if number % 5 == 0 else b"x"
-            connection.sendall(
-                START + b"Content-Length: %d\r\n\r\n" % len(picture_of_a_megabyte) + body
-            )
+            body = megabyte_image if number % 5 == 0 else b"x"
+            connection.sendall(START + b"Content-Length: %d\r\n\r\n" % len(megabyte_image) + body)
     deadline = time.monotonic() + 20
-    while (now := resources(served)) and (now[0] > files or now[1]) and time.monotonic() < deadline:
+    while (
+        (current := count_open_files(served))
+        and (current[0] > files or current[1])
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.1)
-    assert now[0] <= files and now[1] == [] == os.listdir(served.log.parent / "tmp")
+    assert current[0] <= files and current[1] == [] == os.listdir(served.log.parent / "tmp")
 
 
 def test_a_form_of_megabytes_stays_in_memory(monkeypatch):
-    def rolled_over(file) -> None:
+    def fail(file) -> None:
         raise AssertionError("a file on the disk")
 
-    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", rolled_over)
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", fail)
     data = b"x" * 5_000_000
     body, headers = build_form(data, "a.png")
 
@@ -250,13 +253,13 @@ def test_a_form_of_megabytes_stays_in_memory(monkeypatch):
 
 
 def test_nothing_of_the_pictures_is_logged_or_stored(served, workplace):
-    since = time.time()
+    start = time.time()
     body, headers = build_form(encode_image(make_image(4)), "secret-name.png")
     assert post_image(served, body, "/api/detect?explain=1", headers)[0] == 200
     assert post_image(served, b"secret bytes")[0] == 415
     assert len(served.log.read_text().splitlines()) == 1  # the address, told at the start
     assert [
-        path for path in workplace.rglob("*") if path.is_file() and path.stat().st_mtime > since
+        path for path in workplace.rglob("*") if path.is_file() and path.stat().st_mtime > start
     ] == []
 
 
@@ -317,9 +320,9 @@ def test_a_full_disk_is_one_sentence_without_a_path(path, capsys):
 
 @pytest.mark.slow
 def test_what_comes_too_slowly_is_given_up(served):
-    started = time.monotonic()
+    start = time.monotonic()
     assert send_raw(served, b"GET / HT") == b""
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - start < 15
     with socket.create_connection(("127.0.0.1", served.port), timeout=30) as connection:
         connection.sendall(
             b"GET /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nG"
@@ -333,13 +336,16 @@ def test_a_taken_port_and_a_missing_detector_are_told_before_listening(workplace
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = run_command("detection", "web", "--port", taken.getsockname()[1], cwd=workplace)
-    assert (done.returncode, "is in use. Give another --port" in done.stderr) == (
+        process = run_command("detection", "web", "--port", taken.getsockname()[1], cwd=workplace)
+    assert (process.returncode, "is in use. Give another --port" in process.stderr) == (
         console.EXIT_BUSY,
         True,
     )
-    done = run_command("detection", "web", "--port", 0, cwd=tmp_path)
-    assert (done.returncode, "holds no detector" in done.stderr) == (console.EXIT_BAD_MODEL, True)
+    process = run_command("detection", "web", "--port", 0, cwd=tmp_path)
+    assert (process.returncode, "holds no detector" in process.stderr) == (
+        console.EXIT_BAD_MODEL,
+        True,
+    )
 
 
 def test_a_second_page_cannot_take_the_first_ones_port():
