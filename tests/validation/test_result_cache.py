@@ -1,5 +1,4 @@
-"""Finished arrays are read back as they were; damage, another key and an interruption are
-noticed."""
+"""Cached arrays are read back unchanged; damage, another key and an interruption are noticed."""
 
 import numpy as np
 import pytest
@@ -16,15 +15,15 @@ def arrays() -> dict[str, np.ndarray]:
 
 
 def fail() -> dict[str, np.ndarray]:
-    raise AssertionError("made again")
+    raise AssertionError("computed again")
 
 
-def test_what_was_made_is_read_back_and_not_made_again(tmp_path):
-    made = load_or_compute(tmp_path / "parts", "robustness", ["model", 224, ["id"]], arrays)
-    read = load_or_compute(tmp_path / "parts", "robustness", ("model", 224, ["id"]), fail)
-    for each in (made, read):
-        np.testing.assert_equal(each, arrays())
-        assert each["JPEG 90"].dtype == np.float32
+def test_arrays_are_read_back_and_not_computed_again(tmp_path):
+    computed = load_or_compute(tmp_path / "parts", "robustness", ["model", 224, ["id"]], arrays)
+    loaded = load_or_compute(tmp_path / "parts", "robustness", ("model", 224, ["id"]), fail)
+    for result in (computed, loaded):
+        np.testing.assert_equal(result, arrays())
+        assert result["JPEG 90"].dtype == np.float32
     assert [path.name.partition("-")[0] for path in (tmp_path / "parts").iterdir()] == [
         "robustness"
     ]
@@ -42,7 +41,7 @@ def test_another_key_or_name_is_another_result(tmp_path, name, key):
 def test_no_damage_to_a_file_changes_a_number(tmp_path, capsys):
     load_or_compute(tmp_path, "part", [1], arrays)
     (path,) = tmp_path.iterdir()
-    whole, draw = path.read_bytes(), np.random.default_rng(0)
+    whole, generator = path.read_bytes(), np.random.default_rng(0)
     damaged = [
         whole[:-30],
         whole[:60],
@@ -52,18 +51,17 @@ def test_no_damage_to_a_file_changes_a_number(tmp_path, capsys):
     ]
     for _ in range(100):
         flipped = bytearray(whole)
-        flipped[draw.integers(len(whole))] ^= 1 << draw.integers(8)
+        flipped[generator.integers(len(whole))] ^= 1 << generator.integers(8)
         damaged.append(bytes(flipped))
     for content in damaged:
         path.write_bytes(content)
         np.testing.assert_equal(load_or_compute(tmp_path, "part", [1], arrays), arrays())
     assert "Computing it again" in capsys.readouterr().err
-    np.testing.assert_equal(
-        load_or_compute(tmp_path, "part", [1], fail), arrays()
-    )  # what was made again is kept again
+    # What was computed again is cached again.
+    np.testing.assert_equal(load_or_compute(tmp_path, "part", [1], fail), arrays())
 
 
-def test_an_interrupted_making_leaves_nothing(tmp_path):
+def test_an_interrupted_computation_leaves_nothing(tmp_path):
     def interrupted():
         raise KeyboardInterrupt
 

@@ -1,5 +1,5 @@
-"""The validation command: judges the hold-out or anything else, counts openings, and leaves one
-page that says it all."""
+"""The validation command scores the hold-out or other images, counts openings, and writes one
+page."""
 
 import json
 import re
@@ -21,32 +21,31 @@ QUICK = ("--distorted", 0, "--explained", 0)
 
 
 @pytest.fixture
-def place(workplace, tmp_path):
+def workspace(workplace, tmp_path):
     for name in ("data", "saved_models"):
         shutil.copytree(workplace / name, tmp_path / name)
     return tmp_path
 
 
 @pytest.fixture
-def validated(place, monkeypatch, capsys):
-    """Runs the command within this process, which spares its start, and returns what a second
-    process would."""
-    monkeypatch.chdir(place)
+def validated(workspace, monkeypatch, capsys):
+    """Run the command within this process, which saves its start; return what a process would."""
+    monkeypatch.chdir(workspace)
 
     def run(*words: object) -> SimpleNamespace:
-        code, sentence = 0, ""
+        code, message = 0, ""
         try:
             validate_detector(tyro.cli(ValidationSettings, args=list(map(str, words))))
         except console.PlainError as error:
-            code, sentence = error.exit_code, str(error)
-        told = capsys.readouterr()
-        return SimpleNamespace(returncode=code, stdout=told.out, stderr=told.err + sentence)
+            code, message = error.exit_code, str(error)
+        output = capsys.readouterr()
+        return SimpleNamespace(returncode=code, stdout=output.out, stderr=output.err + message)
 
     return run
 
 
 def new_faces(folder, real: int = 6, generated: int = 6, first: int = 500):
-    """Pictures that the toy data set has not, in subfolders that say what they are."""
+    """Write images that are not in the toy data set, in subfolders that give their class."""
     for name, count in (("real", real), ("fake", generated)):
         for number in range(count):
             path = folder / name / f"{number}.png"
@@ -59,54 +58,52 @@ def new_faces(folder, real: int = 6, generated: int = 6, first: int = 500):
     return folder
 
 
-def found_in(place, report: str = "report") -> tuple[str, dict]:
-    """The page and the numbers of the hold-out's report, or of the one whose name begins so; a few
-    letters follow there."""
-    folder = place / "saved_models" / "toy" / report
+def read_report(workspace, report: str = "report") -> tuple[str, dict]:
+    """Return page and metrics of the report of the hold-out, or of the one named `report-...`."""
+    folder = workspace / "saved_models" / "toy" / report
     (folder,) = [folder] if folder.is_dir() else folder.parent.glob(f"{report}-*")
     return (folder / "index.html").read_text(), json.loads((folder / "metrics.json").read_text())
 
 
-def opened(place) -> list[str]:
+def list_openings(workspace) -> list[str]:
     return [
-        entry["model"] for entry in splits.read_splits(place / "data" / "faces").hold_out_opened
+        entry["model"] for entry in splits.read_splits(workspace / "data" / "faces").hold_out_opened
     ]
 
 
-def test_the_whole_report_says_what_a_reader_needs_and_is_made_again_from_what_is_kept(place):
-    shutil.copytree(place / "saved_models" / "toy", place / "saved_models" / "twin")
+def test_the_whole_report_says_what_a_reader_needs_and_a_second_run_uses_the_cache(workspace):
+    shutil.copytree(workspace / "saved_models" / "toy", workspace / "saved_models" / "twin")
     done = run_command(
-        "validation", "--model", "toy", "--distorted", 12, "--against", "twin", cwd=place
+        "validation", "--model", "toy", "--distorted", 12, "--against", "twin", cwd=workspace
     )
     assert done.returncode == 0, done.stderr
-    page, found = found_in(place)
-    card = json.loads((place / "saved_models" / "toy" / "card.json").read_text())
+    page, metrics = read_report(workspace)
+    card = json.loads((workspace / "saved_models" / "toy" / "card.json").read_text())
 
     baselines = ["logistic regression, top layer", "logistic regression, all taps"]
-    assert list(found["detectors"]) == [
+    assert list(metrics["detectors"]) == [
         "toy",
         *baselines,
-        "saved_models/twin",
-    ]  # two of one name are told apart
-    toy = found["detectors"]["toy"]
+        "saved_models/twin",  # a name that is taken becomes a path
+    ]
+    toy = metrics["detectors"]["toy"]
     assert toy["threshold"] == pytest.approx(card["calibration"]["threshold"], abs=1e-6)
-    assert (
-        toy["metrics"]["ROC AUC"]["low"] > 0.5
-    )  # the toy's grid is plain to see, even for random weights
+    # Even random weights see the grid of the toy's generated images.
+    assert toy["metrics"]["ROC AUC"]["low"] > 0.5
     assert sum(toy["confusion"].values()) == 12
-    assert found["judged_on"]["images"] == {"real": 6, "generated": 6}
-    assert found["judged_on"]["overlap_with_training"]["compared"] == 68
-    assert len(found["robustness"]["conditions"]) > 40
+    assert metrics["judged_on"]["images"] == {"real": 6, "generated": 6}
+    assert metrics["judged_on"]["overlap_with_training"]["compared"] == 68
+    assert len(metrics["robustness"]["conditions"]) > 40
+    # Six groups of a class are too few.
+    assert metrics["negative_controls"]["shuffled_labels"] is None
     assert (
-        found["negative_controls"]["shuffled_labels"] is None
-    )  # six groups of a class are too few
-    assert (
-        found["command"]
+        metrics["command"]
         == "python -m validation --model saved_models/toy --against saved_models/twin "
         "--distorted 12"
     )
     assert all(
-        "do not differ at all" in each["sentence"] for each in found["comparison"]["differences"]
+        "do not differ at all" in difference["sentence"]
+        for difference in metrics["comparison"]["differences"]
     )
 
     for heading in (
@@ -124,13 +121,15 @@ def test_the_whole_report_says_what_a_reader_needs_and_is_made_again_from_what_i
     assert re.findall(r'(?:src|href)="(?!data:|#)', page) == []  # complete in itself
     assert "<script" not in page
 
-    text = (place / "saved_models" / "toy" / "README.md").read_text()
+    text = (workspace / "saved_models" / "toy" / "README.md").read_text()
     assert text.startswith("---\nlibrary_name: keras") and "## Do not use it for" in text
-    events = EventAccumulator(str(place / "logs" / "validation" / "toy" / "hold-out")).Reload()
+    events = EventAccumulator(str(workspace / "logs" / "validation" / "toy" / "hold-out")).Reload()
     assert "hold-out/ROC_AUC" in events.Tags()["scalars"]
     assert "hold-out/precision_recall" in events.summary_metadata
     assert {"hold-out/roc", "hold-out/most_wrong__real"} <= set(events.Tags()["images"])
-    assert (place / "logs" / "validation" / "toy" / "hold-out" / "projector_config.pbtxt").is_file()
+    assert (
+        workspace / "logs" / "validation" / "toy" / "hold-out" / "projector_config.pbtxt"
+    ).is_file()
 
     again = run_command(
         "validation",
@@ -140,45 +139,45 @@ def test_the_whole_report_says_what_a_reader_needs_and_is_made_again_from_what_i
         12,
         "--against",
         "twin",
-        cwd=place,
+        cwd=workspace,
         TELLTALE_CACHE="/nowhere",
     )
     assert again.returncode == 0, again.stderr
-    _, second = found_in(place)
+    _, second = read_report(workspace)
     assert second["judged_on"].pop("opened") == {"times": 2, "detectors": 1}
-    assert found["judged_on"].pop("opened") == {"times": 1, "detectors": 1}
-    assert second == found
+    assert metrics["judged_on"].pop("opened") == {"times": 1, "detectors": 1}
+    assert second == metrics
 
 
-def test_every_opening_is_counted_and_other_images_open_nothing(place, validated):
+def test_every_opening_is_counted_and_other_images_open_nothing(workspace, validated):
     validated(*QUICK, "--model", "toy")
-    assert opened(place) == ["toy"]
-    assert validated(*QUICK, "--data", new_faces(place / "new")).returncode == 0
-    assert opened(place) == ["toy"]
+    assert list_openings(workspace) == ["toy"]
+    assert validated(*QUICK, "--data", new_faces(workspace / "new")).returncode == 0
+    assert list_openings(workspace) == ["toy"]
 
 
-def test_no_hold_out_is_looked_at_uncounted(place, validated):
-    """Neither the detector's own, by another door, nor that of another data set."""
+def test_no_hold_out_is_looked_at_uncounted(workspace, validated):
+    """Neither the detector's own, by --data, nor that of another data set."""
     done = validated(*QUICK, "--data", "data/faces", "--drop-known")
     assert (done.returncode, "was trained on data/faces. Leave out --data" in done.stderr) == (
         5,
         True,
     )
-    other = place / "data" / "other"
-    shutil.copytree(place / "data" / "faces", other)
+    other = workspace / "data" / "other"
+    shutil.copytree(workspace / "data" / "faces", other)
     manifest.replace_records(
         other, [row for row in manifest.read_manifest(other) if row.split == "hold-out"]
     )
     done = validated(*QUICK, "--data", other)
     assert done.returncode == 0, done.stderr
     assert (
-        opened(place),
+        list_openings(workspace),
         [entry["model"] for entry in splits.read_splits(other).hold_out_opened],
     ) == ([], ["toy"])
 
 
-def test_a_hold_out_that_training_did_not_know_is_refused(place, validated):
-    folder = place / "data" / "faces"
+def test_a_hold_out_that_training_did_not_know_is_refused(workspace, validated):
+    folder = workspace / "data" / "faces"
     records = manifest.read_manifest(folder)
     dropped = next(record for record in records if record.split == "hold-out")
     manifest.replace_records(folder, [record for record in records if record is not dropped])
@@ -190,27 +189,27 @@ def test_a_hold_out_that_training_did_not_know_is_refused(place, validated):
     splits.write_splits(folder, frozen)
     done = validated(*QUICK)
     assert (done.returncode, "was trained without" in done.stderr) == (5, True)
-    assert opened(place) == []
+    assert list_openings(workspace) == []
 
 
-def test_a_hold_out_picture_that_was_altered_is_named(place, validated):
-    folder = place / "data" / "faces"
+def test_a_hold_out_picture_that_was_altered_is_named(workspace, validated):
+    folder = workspace / "data" / "faces"
     record = next(record for record in manifest.read_manifest(folder) if record.split == "hold-out")
     (folder / record.original).write_bytes(encode_image(make_image(77)))
     done = validated(*QUICK)
     assert (done.returncode, "was altered since it was collected" in done.stderr) == (6, True)
 
 
-def test_an_altered_model_is_not_judged_and_opens_nothing(place, validated):
-    with (place / "saved_models" / "toy" / "detector.onnx").open("ab") as file:
+def test_an_altered_model_scores_nothing_and_opens_nothing(workspace, validated):
+    with (workspace / "saved_models" / "toy" / "detector.onnx").open("ab") as file:
         file.write(b"x")
     done = validated(*QUICK)
     assert (done.returncode, "was altered since it was saved" in done.stderr) == (8, True)
-    assert opened(place) == []
+    assert list_openings(workspace) == []
 
 
-def test_a_folder_of_strangers_pictures_is_judged_and_what_cannot_be_is_named(place, validated):
-    folder = new_faces(place / "new")
+def test_a_folder_of_strangers_pictures_is_scored_and_what_cannot_be_is_named(workspace, validated):
+    folder = new_faces(workspace / "new")
     (folder / "real" / "<b>not an image.jpg").write_text("hello")
     (folder / "real" / "copy.png").write_bytes((folder / "real" / "0.png").read_bytes())
     (folder / "fake" / "by a gan").mkdir()
@@ -223,9 +222,9 @@ def test_a_folder_of_strangers_pictures_is_judged_and_what_cannot_be_is_named(pl
     done = validated(*QUICK, "--data", folder)
     assert done.returncode == 0, done.stderr
     assert "6 files could not be scored" in done.stderr
-    page, found = found_in(place, "report-new")
-    assert found["judged_on"]["images"] == {"real": 6, "generated": 7}
-    reasons = {each["file"]: each["reason"] for each in found["judged_on"]["not_judged"]}
+    page, metrics = read_report(workspace, "report-new")
+    assert metrics["judged_on"]["images"] == {"real": 6, "generated": 7}
+    reasons = {row["file"]: row["reason"] for row in metrics["judged_on"]["not_judged"]}
     assert reasons["real/copy.png"] == "the same file as real/0.png"
     assert all("the other class" in reasons[name] for name in ("real/both.png", "fake/both.png"))
     assert (
@@ -234,37 +233,36 @@ def test_a_folder_of_strangers_pictures_is_judged_and_what_cannot_be_is_named(pl
     assert reasons["real/<b>not an image.jpg"].startswith("not an image")
     assert "&lt;b&gt;not an image.jpg" in page and "<b>not" not in page
     assert "by a gan/fake/by a gan/1.png" in page  # its source, and its file
-    assert not (
-        place / "saved_models" / "toy" / "README.md"
-    ).exists()  # the card tells of the hold-out only
+    # The model card is about the hold-out only.
+    assert not (workspace / "saved_models" / "toy" / "README.md").exists()
 
 
-def test_images_that_were_learnt_from_are_refused_or_left_out(place, validated):
-    folder = new_faces(place / "new")
+def test_training_images_are_refused_or_left_out(workspace, validated):
+    folder = new_faces(workspace / "new")
     known = next(
         record
-        for record in manifest.read_manifest(place / "data" / "faces")
+        for record in manifest.read_manifest(workspace / "data" / "faces")
         if (record.split, record.label) == ("train", "real")
     )
-    shutil.copy(place / "data" / "faces" / known.original, folder / "real" / "known.jpg")
+    shutil.copy(workspace / "data" / "faces" / known.original, folder / "real" / "known.jpg")
     done = validated(*QUICK, "--data", folder)
     assert (done.returncode, "real/known.jpg is" in done.stderr) == (5, True)
     done = validated(*QUICK, "--data", folder, "--drop-known")
     assert done.returncode == 0, done.stderr
-    page, found = found_in(place, "report-new")
+    page, metrics = read_report(workspace, "report-new")
     assert (
-        found["judged_on"]["overlap_with_training"]["dropped"],
+        metrics["judged_on"]["overlap_with_training"]["dropped"],
         "<b>1 left out</b>" in page,
     ) == (1, True)
 
 
 @pytest.mark.parametrize("label", ["real", "generated"])
-def test_one_class_alone_is_judged_by_its_own_rate(place, validated, label):
-    folder = new_faces(place / "new") / ("real" if label == "real" else "fake")
+def test_one_class_alone_has_its_own_rate(workspace, validated, label):
+    folder = new_faces(workspace / "new") / ("real" if label == "real" else "fake")
     done = validated(*QUICK, "--data", folder, "--label", label)
     assert done.returncode == 0, done.stderr
-    page, found = found_in(place, f"report-{folder.name}")
-    toy = found["detectors"]["toy"]["metrics"]
+    page, metrics = read_report(workspace, f"report-{folder.name}")
+    toy = metrics["detectors"]["toy"]["metrics"]
     assert (toy["TPR"]["value"] is None, toy["FPR"]["value"] is None) == (
         label == "real",
         label == "generated",
@@ -274,10 +272,12 @@ def test_one_class_alone_is_judged_by_its_own_rate(place, validated, label):
 
 
 @pytest.mark.slow
-def test_three_images_are_judged_and_called_too_few(place, validated):
-    done = validated("--distorted", 3, "--explained", 3, "--data", new_faces(place / "new", 2, 1))
+def test_three_images_are_scored_and_called_too_few(workspace, validated):
+    done = validated(
+        "--distorted", 3, "--explained", 3, "--data", new_faces(workspace / "new", 2, 1)
+    )
     assert done.returncode == 0, done.stderr
-    page, _ = found_in(place, "report-new")
+    page, _ = read_report(workspace, "report-new")
     assert (
         "too little to say much: 1 independent image in a class" in page
         and "Heat maps: not shown" in page
@@ -285,13 +285,13 @@ def test_three_images_are_judged_and_called_too_few(place, validated):
 
 
 def test_a_detector_whose_training_is_not_here_may_know_the_images_and_the_report_says_so(
-    place, validated
+    workspace, validated
 ):
-    folder = new_faces(place / "new")
-    (place / "data").rename(place / "elsewhere")
+    folder = new_faces(workspace / "new")
+    (workspace / "data").rename(workspace / "elsewhere")
     done = validated(*QUICK, "--data", folder)
     assert done.returncode == 0, done.stderr
-    page, _ = found_in(place, "report-new")
+    page, _ = read_report(workspace, "report-new")
     assert (
         "it may have been trained on some of these images" in done.stderr
         and "which it may have learnt from" in page
@@ -319,11 +319,11 @@ def test_a_detector_whose_training_is_not_here_may_know_the_images_and_the_repor
         ),
     ],
 )
-def test_a_mistake_gets_one_sentence_and_opens_nothing(place, words, code, sentence):
-    (place / "unsaid").mkdir()
-    (place / "faces" / "generated").mkdir(parents=True)
-    (place / "unsaid" / "x.jpg").write_text("hello")
-    done = run_command("validation", *words, cwd=place)
+def test_a_mistake_gets_one_sentence_and_opens_nothing(workspace, words, code, sentence):
+    (workspace / "unsaid").mkdir()
+    (workspace / "faces" / "generated").mkdir(parents=True)
+    (workspace / "unsaid" / "x.jpg").write_text("hello")
+    done = run_command("validation", *words, cwd=workspace)
     assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
     assert sentence in " ".join(re.sub(r"[│╭╮╰╯─]", " ", done.stderr).split())
-    assert opened(place) == []
+    assert list_openings(workspace) == []

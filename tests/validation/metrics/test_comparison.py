@@ -1,5 +1,4 @@
-"""Two detectors on the same images: differences in words, and tests that agree with resampling and
-with scipy."""
+"""Differences of two detectors are described, and the tests agree with resampling and with scipy."""
 
 import numpy as np
 import pytest
@@ -15,69 +14,77 @@ from validation.metrics.scored_images import ScoredImages
 
 
 def pair(gaps: tuple[float, float], n: int = 400, shared: float = 0.8) -> list[ScoredImages]:
-    """Two detectors with correlated scores; the larger the gap the better."""
-    draw = np.random.default_rng(0)
+    """Return two detectors with correlated scores; a larger gap is better."""
+    generator = np.random.default_rng(0)
     labels = np.arange(n) % 2
-    common, own = draw.normal(size=n), draw.normal(size=(2, n))
+    common, own = generator.normal(size=n), generator.normal(size=(2, n))
     logits = [
-        shared * common + (1 - shared) * each + gap * (labels - 0.5)
-        for gap, each in zip(gaps, own, strict=True)
+        shared * common + (1 - shared) * own_part + gap * (labels - 0.5)
+        for gap, own_part in zip(gaps, own, strict=True)
     ]
-    return [ScoredImages(1 / (1 + np.exp(-each)), labels, np.arange(n), 0.5) for each in logits]
+    return [ScoredImages(1 / (1 + np.exp(-row)), labels, np.arange(n), 0.5) for row in logits]
 
 
-def told(one: ScoredImages, other: ScoredImages) -> dict[str, str]:
+def describe(one: ScoredImages, other: ScoredImages) -> dict[str, str]:
     return {
-        each.metric: each.sentence
-        for each in compare_detectors(("new", "old"), one, other, replicates=400).differences
+        difference.metric: difference.sentence
+        for difference in compare_detectors(("new", "old"), one, other, replicates=400).differences
     }
 
 
 def test_a_better_detector_is_called_better_in_points_and_its_interval_excludes_nothing():
     better, worse = pair((2.5, 1.0))
-    sentence = told(better, worse)["ROC AUC"]
+    sentence = describe(better, worse)["ROC AUC"]
     assert (
         sentence.startswith("ROC AUC: new is better than old by ")
         and " points, 95% interval " in sentence
     )
     assert "chance" not in sentence
-    found = {
-        each.metric: each.by
-        for each in compare_detectors(("new", "old"), better, worse, replicates=400).differences
+    differences = {
+        difference.metric: difference.by
+        for difference in compare_detectors(
+            ("new", "old"), better, worse, replicates=400
+        ).differences
     }
-    values = [estimate_metrics(each, ["ROC AUC"], 1)["ROC AUC"].value for each in (better, worse)]
-    assert found["ROC AUC"].value == pytest.approx(values[0] - values[1])
-    assert f"{100 * found['ROC AUC'].low:.1f} to {100 * found['ROC AUC'].high:.1f}" in sentence
+    values = [
+        estimate_metrics(scored, ["ROC AUC"], 1)["ROC AUC"].value for scored in (better, worse)
+    ]
+    assert differences["ROC AUC"].value == pytest.approx(values[0] - values[1])
+    assert (
+        f"{100 * differences['ROC AUC'].low:.1f} to {100 * differences['ROC AUC'].high:.1f}"
+        in sentence
+    )
 
 
 def test_turned_round_better_becomes_worse_by_the_same():
     better, worse = pair((2.5, 1.0))
-    there, back = told(better, worse), told(worse, better)
-    assert back["ROC AUC"] == there["ROC AUC"].replace(
+    forward, backward = describe(better, worse), describe(worse, better)
+    assert backward["ROC AUC"] == forward["ROC AUC"].replace(
         "new is better than old", "new is worse than old"
     )
-    assert "is better" in there["FPR"] or "is better" in there["TPR"]
-    assert "is better" in there["log loss"]  # lower
+    assert "is better" in forward["FPR"] or "is better" in forward["TPR"]
+    assert "is better" in forward["log loss"]  # lower
 
 
 def test_a_difference_that_may_be_chance_is_said_to_be():
-    assert told(*pair((1.5, 1.45), n=100))["ROC AUC"].endswith("this may be chance.")
+    assert describe(*pair((1.5, 1.45), n=100))["ROC AUC"].endswith("this may be chance.")
 
 
 def test_a_detector_does_not_differ_from_itself():
     one, _ = pair((2, 1))
-    found = compare_detectors(("a", "b"), one, one, replicates=50)
+    comparison = compare_detectors(("a", "b"), one, one, replicates=50)
     assert all(
-        each.sentence.endswith("a and b do not differ at all.") for each in found.differences
+        difference.sentence.endswith("a and b do not differ at all.")
+        for difference in comparison.differences
     )
-    assert (found.changed, found.mcnemar, found.delong) == ((0, 0), 1.0, 1.0)
+    assert (comparison.changed, comparison.mcnemar, comparison.delong) == ((0, 0), 1.0, 1.0)
 
 
 def test_paired_intervals_are_narrower_than_unpaired_ones():
     one, other = pair((2.0, 1.8), shared=0.9)
     by = {
-        each.metric: each.by
-        for each in compare_detectors(("a", "b"), one, other, replicates=400).differences
+        difference.metric: difference.by
+        for difference in compare_detectors(("a", "b"), one, other, replicates=400).differences
     }["ROC AUC"]
     alone = estimate_metrics(one, ["ROC AUC"], 400)["ROC AUC"]
     assert by.high - by.low < alone.high - alone.low
@@ -86,18 +93,21 @@ def test_paired_intervals_are_narrower_than_unpaired_ones():
 def test_images_of_one_group_allow_neither_test():
     one, other = pair((2, 1))
     grouped = [
-        ScoredImages(each.probabilities, each.labels, np.arange(400) // 4, 0.5)
-        for each in (one, other)
+        ScoredImages(scored.probabilities, scored.labels, np.arange(400) // 4, 0.5)
+        for scored in (one, other)
     ]
-    found = compare_detectors(("a", "b"), *grouped, replicates=50)
-    assert (found.mcnemar, found.delong) == (None, None)
+    comparison = compare_detectors(("a", "b"), *grouped, replicates=50)
+    assert (comparison.mcnemar, comparison.delong) == (None, None)
 
 
 def test_one_class_alone_is_compared_by_its_rate():
-    one, other = (each.select(each.labels == 0) for each in pair((2, 1)))
-    found = compare_detectors(("a", "b"), one, other, replicates=50)
-    assert ([each.metric for each in found.differences], found.delong) == (["FPR"], None)
-    assert found.mcnemar is not None
+    one, other = (scored.select(scored.labels == 0) for scored in pair((2, 1)))
+    comparison = compare_detectors(("a", "b"), one, other, replicates=50)
+    assert ([difference.metric for difference in comparison.differences], comparison.delong) == (
+        ["FPR"],
+        None,
+    )
+    assert comparison.mcnemar is not None
 
 
 def test_mcnemar_is_the_exact_binomial_test():
@@ -108,40 +118,41 @@ def test_mcnemar_is_the_exact_binomial_test():
 
 def test_delong_agrees_with_the_bootstrap():
     one, other = pair((1.2, 1.0))
-    ours, theirs = compute_delong_interval(one), estimate_metrics(one, ["ROC AUC"])["ROC AUC"]
-    assert ours.value == pytest.approx(theirs.value)
-    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
-    by = {each.metric: each.by for each in compare_detectors(("a", "b"), one, other).differences}[
-        "ROC AUC"
-    ]
+    delong, bootstrap = compute_delong_interval(one), estimate_metrics(one, ["ROC AUC"])["ROC AUC"]
+    assert delong.value == pytest.approx(bootstrap.value)
+    assert (delong.low, delong.high) == pytest.approx((bootstrap.low, bootstrap.high), abs=0.01)
+    by = {
+        difference.metric: difference.by
+        for difference in compare_detectors(("a", "b"), one, other).differences
+    }["ROC AUC"]
     assert (compute_delong_p(one, other) < 0.05) == (by.low > 0)
 
 
 def test_delong_by_hand_on_four_images():
-    """Placements 1, .5 of the generated and 1, .5 of the photographs: each variance .125, halved by
-    two images."""
+    """Placements are 1, .5 in both classes: each variance is .125, halved by two images."""
     small = ScoredImages(np.array([0.9, 0.4, 0.5, 0.1]), np.array([1, 1, 0, 0]), np.arange(4), 0.5)
-    found = compute_delong_interval(small)
+    estimate = compute_delong_interval(small)
     reach = 1.959964 * np.sqrt(0.125 / 2 + 0.125 / 2)
-    assert (found.value, found.low) == pytest.approx((0.75, 0.75 - reach), abs=1e-6)
+    assert (estimate.value, estimate.low) == pytest.approx((0.75, 0.75 - reach), abs=1e-6)
 
 
-def test_what_the_images_cannot_tell_is_not_told():
-    """Three images: all bootstrap samples agree, and nothing is known of the difference beyond
-    them."""
+def test_what_the_images_cannot_tell_is_not_claimed():
+    """With three images all bootstrap samples agree, so there is no interval."""
     labels, groups = np.array([0, 0, 1]), np.arange(3)
     one, other = (
-        ScoredImages(np.array(each), labels, groups, 0.5)
-        for each in ([0.1, 0.2, 0.9], [0.1, 0.9, 0.2])
+        ScoredImages(np.array(scores), labels, groups, 0.5)
+        for scores in ([0.1, 0.2, 0.9], [0.1, 0.9, 0.2])
     )
-    found = compare_detectors(("a", "b"), one, other, replicates=50)
-    sentence = {each.metric: each.sentence for each in found.differences}["TPR"]
+    comparison = compare_detectors(("a", "b"), one, other, replicates=50)
+    sentence = {difference.metric: difference.sentence for difference in comparison.differences}[
+        "TPR"
+    ]
     assert (
         sentence
         == "TPR: a is better than b by 100.0 points on these images, which are too few for an "
         "interval."
     )
-    assert found.delong is None
+    assert comparison.delong is None
 
 
 def test_delong_says_nothing_of_a_perfect_area():

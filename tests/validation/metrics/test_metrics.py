@@ -1,5 +1,5 @@
-"""Metrics agree with scikit-learn and with published examples, intervals with what is known of
-them, and edge cases say n/a."""
+"""Metrics agree with scikit-learn and published examples, intervals with theory; edge cases are
+n/a."""
 
 import numpy as np
 import pytest
@@ -12,35 +12,42 @@ from validation.metrics.reliability import compute_chance_calibration_error
 from validation.metrics.scored_images import ScoredImages, WeightedImages
 
 
-def scored(
+def make_scored(
     n: int = 300, gap: float = 1.0, groups: np.ndarray | None = None, ties: bool = False
 ) -> ScoredImages:
-    draw = np.random.default_rng(n)
+    generator = np.random.default_rng(n)
     labels = np.arange(n) % 2
-    scores = 1 / (1 + np.exp(-(draw.normal(size=n) + gap * (labels - 0.5))))
+    scores = 1 / (1 + np.exp(-(generator.normal(size=n) + gap * (labels - 0.5))))
     return ScoredImages(
         scores.round(1) if ties else scores, labels, np.arange(n) if groups is None else groups, 0.6
     )
 
 
-def expected(them: ScoredImages, weights: np.ndarray | None = None) -> dict[str, float]:
-    """What scikit-learn says; ECE and EER, which it has not, by their definitions."""
-    called, p, y, w = them.probabilities >= them.threshold, them.probabilities, them.labels, weights
+def expected(scored: ScoredImages, weights: np.ndarray | None = None) -> dict[str, float]:
+    """Return scikit-learn's values; ECE and EER, which it lacks, by their definitions."""
+    predicted, p, y, w = (
+        scored.probabilities >= scored.threshold,
+        scored.probabilities,
+        scored.labels,
+        weights,
+    )
     fpr, tpr, _ = sklearn_metrics.roc_curve(y, p, sample_weight=w, drop_intermediate=False)
-    weigh = np.ones(len(y)) if w is None else w
-    place = np.digitize(p, np.linspace(0, 1, 16)[1:-1])
-    ece = sum(abs(np.sum((weigh * (y - p))[place == number])) for number in range(15)) / weigh.sum()
-    along = np.linspace(0, 1, 100_001)
-    eer = along[np.argmin(np.abs(np.interp(along, fpr, 1 - tpr) - along))]
+    weight = np.ones(len(y)) if w is None else w
+    bins = np.digitize(p, np.linspace(0, 1, 16)[1:-1])
+    ece = (
+        sum(abs(np.sum((weight * (y - p))[bins == number])) for number in range(15)) / weight.sum()
+    )
+    rates = np.linspace(0, 1, 100_001)
+    eer = rates[np.argmin(np.abs(np.interp(rates, fpr, 1 - tpr) - rates))]
     return {
         "ROC AUC": sklearn_metrics.roc_auc_score(y, p, sample_weight=w),
-        "balanced accuracy": sklearn_metrics.balanced_accuracy_score(y, called, sample_weight=w),
-        "TPR": sklearn_metrics.recall_score(y, called, sample_weight=w),
-        "FPR": 1 - sklearn_metrics.recall_score(y, called, pos_label=0, sample_weight=w),
-        "accuracy": sklearn_metrics.accuracy_score(y, called, sample_weight=w),
-        "precision": sklearn_metrics.precision_score(y, called, sample_weight=w),
-        "F1": sklearn_metrics.f1_score(y, called, sample_weight=w),
-        "MCC": sklearn_metrics.matthews_corrcoef(y, called, sample_weight=w),
+        "balanced accuracy": sklearn_metrics.balanced_accuracy_score(y, predicted, sample_weight=w),
+        "TPR": sklearn_metrics.recall_score(y, predicted, sample_weight=w),
+        "FPR": 1 - sklearn_metrics.recall_score(y, predicted, pos_label=0, sample_weight=w),
+        "accuracy": sklearn_metrics.accuracy_score(y, predicted, sample_weight=w),
+        "precision": sklearn_metrics.precision_score(y, predicted, sample_weight=w),
+        "F1": sklearn_metrics.f1_score(y, predicted, sample_weight=w),
+        "MCC": sklearn_metrics.matthews_corrcoef(y, predicted, sample_weight=w),
         "average precision": sklearn_metrics.average_precision_score(y, p, sample_weight=w),
         "EER": pytest.approx(eer, abs=2e-5),
         "TPR at 1% FPR": tpr[fpr <= 0.01].max(),
@@ -54,28 +61,30 @@ def expected(them: ScoredImages, weights: np.ndarray | None = None) -> dict[str,
     }
 
 
-def close(found: dict[str, float], wanted: dict[str, float]) -> bool:
-    assert found.keys() == wanted.keys()
-    return {name: found[name] for name in found} == {
+def are_close(values: dict[str, float], wanted: dict[str, float]) -> bool:
+    assert values.keys() == wanted.keys()
+    return values == {
         name: value if name == "EER" else pytest.approx(value) for name, value in wanted.items()
     }
 
 
 @pytest.mark.parametrize("ties", [False, True])
 def test_values_are_scikit_learns(ties):
-    them = scored(2200, ties=ties)
-    found = estimate_metrics(them, replicates=10)
-    assert close({name: each.value for name, each in found.items()}, expected(them))
+    scored = make_scored(2200, ties=ties)
+    estimates = estimate_metrics(scored, replicates=10)
+    assert are_close(
+        {name: estimate.value for name, estimate in estimates.items()}, expected(scored)
+    )
 
 
 @pytest.mark.parametrize("ties", [False, True])
 def test_a_replicate_is_the_metric_of_the_resampled_images(ties):
-    them = scored(ties=ties)
+    scored = make_scored(ties=ties)
     weights = np.random.default_rng(1).integers(0, 3, (3, 300)).astype(float)
-    drawn = WeightedImages(them, weights)
+    sample = WeightedImages(scored, weights)
     for number, row in enumerate(weights):
-        found = {name: float(metric.compute(drawn)[number]) for name, metric in METRICS.items()}
-        assert close(found, expected(them, row))
+        values = {name: float(metric.compute(sample)[number]) for name, metric in METRICS.items()}
+        assert are_close(values, expected(scored, row))
 
 
 def test_the_example_of_fawcett_2006():
@@ -84,10 +93,10 @@ def test_the_example_of_fawcett_2006():
     scores = [0.9, 0.8, 0.7, 0.6, 0.55, 0.54, 0.53, 0.52, 0.51, 0.505]
     scores += [0.4, 0.39, 0.38, 0.37, 0.36, 0.35, 0.34, 0.33, 0.3, 0.1]
     labels = [int(letter == "p") for letter in "ppnpppnnpnpnpnnnpnpn"]
-    found = estimate_metrics(
+    estimates = estimate_metrics(
         ScoredImages(np.array(scores), np.array(labels), np.arange(20), 0.54), replicates=10
     )
-    assert [round(found[name].value, 3) for name in ("accuracy", "TPR", "FPR", "ROC AUC")] == [
+    assert [round(estimates[name].value, 3) for name in ("accuracy", "TPR", "FPR", "ROC AUC")] == [
         0.7,
         0.5,
         0.1,
@@ -100,26 +109,32 @@ def test_the_example_of_chicco_and_jurman_2020():
     classifier with an MCC of -.03."""
     labels = np.repeat([1, 1, 0], [90, 1, 9])
     scores = np.repeat([0.9, 0.1, 0.9], [90, 1, 9])
-    found = estimate_metrics(ScoredImages(scores, labels, np.arange(100), 0.5), replicates=10)
-    assert [round(found[name].value, 2) for name in ("accuracy", "F1", "MCC")] == [0.9, 0.95, -0.03]
+    estimates = estimate_metrics(ScoredImages(scores, labels, np.arange(100), 0.5), replicates=10)
+    assert [round(estimates[name].value, 2) for name in ("accuracy", "F1", "MCC")] == [
+        0.9,
+        0.95,
+        -0.03,
+    ]
 
 
 def test_the_interval_of_an_accuracy_is_the_binomial_one():
-    found = estimate_metrics(scored(2000))["FPR"]
-    spread = 1.96 * np.sqrt(found.value * (1 - found.value) / 1000)
-    assert found.high - found.low == pytest.approx(2 * spread, rel=0.1)
+    estimate = estimate_metrics(make_scored(2000))["FPR"]
+    spread = 1.96 * np.sqrt(estimate.value * (1 - estimate.value) / 1000)
+    assert estimate.high - estimate.low == pytest.approx(2 * spread, rel=0.1)
 
 
 def test_images_of_one_group_count_as_one():
-    """Ten identical copies of everything change nothing when they are known to be copies."""
-    few = scored(100)
+    """Ten copies of every image change nothing if they are in one group."""
+    few = make_scored(100)
     many = ScoredImages(
         np.tile(few.probabilities, 10), np.tile(few.labels, 10), np.tile(np.arange(100), 10), 0.6
     )
     apart = ScoredImages(many.probabilities, many.labels, np.arange(1000), 0.6)
     widths = [
-        (lambda e: e.high - e.low)(estimate_metrics(each, ["ROC AUC"])["ROC AUC"])
-        for each in (few, many, apart)
+        (lambda estimate: estimate.high - estimate.low)(
+            estimate_metrics(scored, ["ROC AUC"])["ROC AUC"]
+        )
+        for scored in (few, many, apart)
     ]
     assert widths[1] == pytest.approx(widths[0], rel=0.1)
     assert widths[2] < widths[0] / 2
@@ -128,44 +143,44 @@ def test_images_of_one_group_count_as_one():
 def test_intervals_cover_the_truth_as_often_as_they_say():
     covered = []
     for seed in range(100):
-        draw = np.random.default_rng(seed)
+        generator = np.random.default_rng(seed)
         labels = np.arange(160) % 2
-        scores = draw.normal(size=160) + 1.5 * labels
-        found = estimate_metrics(
+        scores = generator.normal(size=160) + 1.5 * labels
+        estimate = estimate_metrics(
             ScoredImages(scores, labels, np.arange(160), 0.75), ["ROC AUC"], replicates=300
         )["ROC AUC"]
-        covered.append(found.low <= 0.8556 <= found.high)  # Phi(1.5 / sqrt 2)
+        covered.append(estimate.low <= 0.8556 <= estimate.high)  # Phi(1.5 / sqrt 2)
     assert 0.88 <= np.mean(covered) <= 1
 
 
 def test_one_class_alone_gives_its_own_rate_and_nothing_else():
     real = ScoredImages(np.linspace(0, 1, 50), np.zeros(50, int), np.arange(50), 0.5)
-    found = estimate_metrics(real, replicates=20)
-    assert [name for name, each in found.items() if str(each) != "n/a"] == ["FPR"]
-    assert found["FPR"].value == 0.5
+    estimates = estimate_metrics(real, replicates=20)
+    assert [name for name, estimate in estimates.items() if str(estimate) != "n/a"] == ["FPR"]
+    assert estimates["FPR"].value == 0.5
 
 
 def test_a_constant_score_is_a_coin():
-    found = estimate_metrics(
+    estimates = estimate_metrics(
         ScoredImages(np.full(50, 0.3), np.arange(50) % 2, np.arange(50), 0.5), replicates=20
     )
     names = ("ROC AUC", "balanced accuracy", "average precision", "EER", "MCC", "precision")
-    assert [found[name].value for name in names[:5]] == [0.5, 0.5, 0.5, 0.5, 0]
-    assert str(found["precision"]) == "n/a"  # nothing was called generated
+    assert [estimates[name].value for name in names[:5]] == [0.5, 0.5, 0.5, 0.5, 0]
+    assert str(estimates["precision"]) == "n/a"  # nothing was called generated
 
 
 def test_a_rate_at_a_low_false_alarm_rate_needs_photographs_enough():
     few, enough = (
-        estimate_metrics(scored(n), ["TPR at 5% FPR", "TPR at 1% FPR"], 10) for n in (598, 600)
+        estimate_metrics(make_scored(n), ["TPR at 5% FPR", "TPR at 1% FPR"], 10) for n in (598, 600)
     )
-    assert [str(each) for each in few.values()] == ["n/a", "n/a"]
-    assert [str(each) == "n/a" for each in enough.values()] == [False, True]
+    assert [str(estimate) for estimate in few.values()] == ["n/a", "n/a"]
+    assert [str(estimate) == "n/a" for estimate in enough.values()] == [False, True]
 
 
 def test_a_probability_of_one_is_in_the_last_bin_and_a_sure_mistake_has_a_finite_loss():
     sure = ScoredImages(np.array([1.0, 1.0, 0.0, 0.0]), np.array([1, 0, 0, 1]), np.arange(4), 0.5)
-    found = estimate_metrics(sure, replicates=10)
-    assert (found["ECE"].value, found["log loss"].value) == (
+    estimates = estimate_metrics(sure, replicates=10)
+    assert (estimates["ECE"].value, estimates["log loss"].value) == (
         0.5,
         pytest.approx(-np.log(1e-7) / 2, rel=1e-6),
     )
@@ -173,14 +188,17 @@ def test_a_probability_of_one_is_in_the_last_bin_and_a_sure_mistake_has_a_finite
 
 def test_no_error_at_all_is_not_certainty():
     perfect = ScoredImages(np.repeat([0.1, 0.9], 30), np.repeat([0, 1], 30), np.arange(60), 0.5)
-    found = estimate_metrics(perfect, replicates=50)
-    assert (found["TPR"].low, found["TPR"].high) == (
+    estimates = estimate_metrics(perfect, replicates=50)
+    assert (estimates["TPR"].low, estimates["TPR"].high) == (
         pytest.approx(0.025 ** (1 / 30)),
         1,
     )  # Clopper and Pearson
-    assert (found["FPR"].low, found["FPR"].high) == (0, pytest.approx(1 - 0.025 ** (1 / 30)))
-    assert 0.9 < found["ROC AUC"].low < 0.95 and found["ROC AUC"].high == 1
-    assert str(found["F1"]) == "1.000 (no interval)" and not found["EER"].known
+    assert (estimates["FPR"].low, estimates["FPR"].high) == (
+        0,
+        pytest.approx(1 - 0.025 ** (1 / 30)),
+    )
+    assert 0.9 < estimates["ROC AUC"].low < 0.95 and estimates["ROC AUC"].high == 1
+    assert str(estimates["F1"]) == "1.000 (no interval)" and not estimates["EER"].known
 
 
 def test_an_error_more_never_makes_an_interval_more_sure():
@@ -188,30 +206,32 @@ def test_an_error_more_never_makes_an_interval_more_sure():
     for wrong in range(4):
         scores = np.repeat([0.1, 0.9], 30)
         scores[30 : 30 + wrong] = 0.05
-        found = estimate_metrics(
+        estimates = estimate_metrics(
             ScoredImages(scores, np.repeat([0, 1], 30), np.arange(60), 0.5),
             ["ROC AUC", "TPR", "accuracy"],
             400,
         )
-        lows.append([each.low for each in found.values()])
+        lows.append([estimate.low for estimate in estimates.values()])
     assert np.all(np.diff(lows, axis=0) < 0)
 
 
 def test_no_interval_lies_beside_its_value_or_outside_what_can_be():
-    draw = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     for scores in (
         np.full(60, 0.3),
-        draw.random(60),
+        generator.random(60),
         np.full(60, 1.0),
         np.repeat([0.1, 0.9], 30),
         np.repeat([0.9, 0.1], 30),
     ):
-        for name, each in estimate_metrics(
+        for name, estimate in estimate_metrics(
             ScoredImages(scores, np.repeat([0, 1], 30), np.arange(60), 0.5), replicates=100
         ).items():
             lowest = -1 if name == "MCC" else 0
-            assert not each.known or lowest <= each.low <= each.value <= each.high, name
-            assert not each.known or name == "log loss" or each.high <= 1, name
+            assert (
+                not estimate.known or lowest <= estimate.low <= estimate.value <= estimate.high
+            ), name
+            assert not estimate.known or name == "log loss" or estimate.high <= 1, name
 
 
 def test_newcombes_interval_of_an_area_solves_its_own_equation():
@@ -226,16 +246,18 @@ def test_newcombes_interval_of_an_area_solves_its_own_equation():
 
 
 def test_a_calibrated_detector_stays_under_the_error_that_chance_allows_it():
-    draw = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     under = 0
     for _ in range(60):
-        scores = draw.random(150)
-        sample = ScoredImages(scores, (draw.random(150) < scores).astype(int), np.arange(150), 0.5)
+        scores = generator.random(150)
+        sample = ScoredImages(
+            scores, (generator.random(150) < scores).astype(int), np.arange(150), 0.5
+        )
         under += estimate_metrics(sample, ["ECE"])["ECE"].value <= compute_chance_calibration_error(
             sample
         )
     assert 0.85 <= under / 60 <= 1
     loud = ScoredImages(
-        np.where(np.arange(300) % 2, 0.99, 0.01), draw.integers(0, 2, 300), np.arange(300), 0.5
+        np.where(np.arange(300) % 2, 0.99, 0.01), generator.integers(0, 2, 300), np.arange(300), 0.5
     )
     assert estimate_metrics(loud, ["ECE"])["ECE"].value > 3 * compute_chance_calibration_error(loud)

@@ -1,5 +1,5 @@
-"""Pictures are distorted before the ordinary path, finished chunks are kept, and bias is told apart
-from robustness."""
+"""Images are distorted before the ordinary path, finished chunks are cached, and bias is
+distinguished from robustness."""
 
 import io
 from dataclasses import replace
@@ -34,19 +34,19 @@ FEW = [
 
 
 def brightness(pixels: np.ndarray) -> np.ndarray:
-    """A detector that looks at nothing else."""
+    """A detector that sees nothing but brightness."""
     return pixels.reshape(len(pixels), -1).mean(axis=1) / 255
 
 
 @pytest.fixture
 def records(tmp_path) -> list[FaceRecord]:
-    found = []
+    rows = []
     for seed in range(6):
         data = encode_image(make_image(seed, 120, generated=seed % 2 == 1))
         face_id = hashing.hash_bytes(data)
         (tmp_path / face_id).write_bytes(data)
         label = ("real", "generated")[seed % 2]
-        found.append(
+        rows.append(
             FaceRecord(
                 id=face_id,
                 label=label,
@@ -56,10 +56,10 @@ def records(tmp_path) -> list[FaceRecord]:
                 original=face_id,
             )
         )
-    return found
+    return rows
 
 
-def row(label: str, source: str, number: int) -> FaceRecord:
+def make_record(label: str, source: str, number: int) -> FaceRecord:
     return FaceRecord(
         id=hashing.hash_bytes(f"{source}{number}".encode()),
         label=label,
@@ -70,11 +70,13 @@ def row(label: str, source: str, number: int) -> FaceRecord:
 
 
 def test_a_sample_is_half_of_each_class_and_even_over_sources():
-    pool = [row("real", "kaggle", number) for number in range(300)] + [
-        row("real", "own", number) for number in range(20)
+    pool = [make_record("real", "kaggle", number) for number in range(300)] + [
+        make_record("real", "own", number) for number in range(20)
     ]
     pool += [
-        row("generated", name, number) for name in ("one", "two", "three") for number in range(100)
+        make_record("generated", name, number)
+        for name in ("one", "two", "three")
+        for number in range(100)
     ]
     sample = sample_records(pool, 120)
     counts = {
@@ -92,8 +94,8 @@ def test_a_sample_is_half_of_each_class_and_even_over_sources():
     [(10, 200, (10, 90)), (200, 10, (90, 10)), (0, 70, (0, 70)), (30, 30, (30, 30))],
 )
 def test_a_small_class_leaves_its_room_to_the_other(real, generated, expected):
-    pool = [row("real", "a", number) for number in range(real)] + [
-        row("generated", "b", number) for number in range(generated)
+    pool = [make_record("real", "a", number) for number in range(real)] + [
+        make_record("generated", "b", number) for number in range(generated)
     ]
     sample = sample_records(pool, 100)
     assert (
@@ -103,58 +105,63 @@ def test_a_small_class_leaves_its_room_to_the_other(real, generated, expected):
 
 
 def test_distortions_come_before_the_ordinary_path(tmp_path, records):
-    found = score_distorted(
-        tmp_path, records, DistortionScorer(brightness, 48, tmp_path / "kept", ["toy"]), FEW
+    scores = score_distorted(
+        tmp_path, records, DistortionScorer(brightness, 48, tmp_path / "cache", ["toy"]), FEW
     )
-    assert list(found) == ["none", *(each.name for each in FEW)]
+    assert list(scores) == ["none", *(distortion.name for distortion in FEW)]
     plain = np.stack(
         [feature_pixels.load_canonical_view(tmp_path, record, 48, 0) for record in records]
     )
-    assert found["none"] == pytest.approx(brightness(plain))
-    assert (found["brightness -20%"] < found["none"]).all() and (
-        found["brightness +20%"] > found["none"]
+    assert scores["none"] == pytest.approx(brightness(plain))
+    assert (scores["brightness -20%"] < scores["none"]).all() and (
+        scores["brightness +20%"] > scores["none"]
     ).all()
-    (jpeg,) = (each for each in FEW if each.name == "JPEG 30")
+    (jpeg,) = (distortion for distortion in FEW if distortion.name == "JPEG 30")
     face = image_decode.decode_face((tmp_path / records[2].original).read_bytes())
     by_hand = canonical.compute_canonical_pixels(
         replace(face, square=jpeg.apply_to(face.square, records[2].id)), records[2].id, 48
     )
-    assert found["JPEG 30"][2] == pytest.approx(brightness(by_hand[None])[0])
+    assert scores["JPEG 30"][2] == pytest.approx(brightness(by_hand[None])[0])
 
 
 def test_an_original_is_decoded_once(tmp_path, records, monkeypatch):
     decoded, decode = [], image_decode.decode_face
     monkeypatch.setattr(
-        image_decode, "decode_face", lambda *given: decoded.append(1) or decode(*given)
+        image_decode, "decode_face", lambda *args: decoded.append(1) or decode(*args)
     )
     score_distorted(
-        tmp_path, records, DistortionScorer(brightness, 48, tmp_path / "kept", ["toy"]), FEW
+        tmp_path, records, DistortionScorer(brightness, 48, tmp_path / "cache", ["toy"]), FEW
     )
     assert len(decoded) == len(records)
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, records, monkeypatch):
     monkeypatch.setattr(robustness, "ROBUSTNESS_CHUNK_IMAGES", 2)
-    keep, scored = tmp_path / "kept", []
+    cache_folder, batches = tmp_path / "cache", []
 
     def interrupted(pixels):
-        scored.append(len(pixels))
-        if sum(scored) > 2 * (1 + len(FEW)):
+        batches.append(len(pixels))
+        if sum(batches) > 2 * (1 + len(FEW)):
             raise KeyboardInterrupt
         return brightness(pixels)
 
     with pytest.raises(KeyboardInterrupt):
-        score_distorted(tmp_path, records, DistortionScorer(interrupted, 48, keep, ["toy"]), FEW)
-    scored.clear()
+        score_distorted(
+            tmp_path, records, DistortionScorer(interrupted, 48, cache_folder, ["toy"]), FEW
+        )
+    batches.clear()
     again = score_distorted(
         tmp_path,
         records,
         DistortionScorer(
-            lambda pixels: scored.append(len(pixels)) or brightness(pixels), 48, keep, ["toy"]
+            lambda pixels: batches.append(len(pixels)) or brightness(pixels),
+            48,
+            cache_folder,
+            ["toy"],
         ),
         FEW,
     )
-    assert sum(scored) == 4 * (1 + len(FEW))
+    assert sum(batches) == 4 * (1 + len(FEW))
     straight = score_distorted(
         tmp_path, records, DistortionScorer(brightness, 48, tmp_path / "other", ["toy"]), FEW
     )
@@ -166,7 +173,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, records, monkeypa
     [({"cache_key": ["other"]}, FEW), ({"image_size": 40}, FEW), ({}, FEW[:2])],
 )
 def test_another_detector_size_or_grid_reads_nothing_old(tmp_path, records, change, distortions):
-    cache_folder = tmp_path / "kept"
+    cache_folder = tmp_path / "cache"
     scorer = DistortionScorer(brightness, 48, cache_folder, ["toy"])
     score_distorted(tmp_path, records, scorer, FEW)
     before = set(cache_folder.iterdir())
@@ -176,14 +183,14 @@ def test_another_detector_size_or_grid_reads_nothing_old(tmp_path, records, chan
     assert len(set(cache_folder.iterdir())) == len(before) + 1
 
 
-def scored(clean: np.ndarray, labels: np.ndarray) -> ScoredImages:
-    return ScoredImages(clean, labels, np.arange(len(labels)), 0.5)
+def make_scored(probabilities: np.ndarray, labels: np.ndarray) -> ScoredImages:
+    return ScoredImages(probabilities, labels, np.arange(len(labels)), 0.5)
 
 
 def toy_probabilities(labels: np.ndarray) -> dict[str, np.ndarray]:
-    """A detector that is right at first, and takes what was brightened for generated."""
-    draw = np.random.default_rng(0)
-    clean = np.where(labels == 1, 0.7, 0.3) + draw.uniform(-0.15, 0.15, len(labels))
+    """A detector that is right at first, but calls brightened images generated."""
+    generator = np.random.default_rng(0)
+    undistorted = np.where(labels == 1, 0.7, 0.3) + generator.uniform(-0.15, 0.15, len(labels))
     shifts = {
         "none": 0.0,
         "JPEG 30": 0.0,
@@ -192,19 +199,19 @@ def toy_probabilities(labels: np.ndarray) -> dict[str, np.ndarray]:
         "brightness +20%": 0.3,
         "social network": 0.1,
     }
-    return {name: clean + shift for name, shift in shifts.items()}
+    return {name: undistorted + shift for name, shift in shifts.items()}
 
 
 def test_what_shifts_every_score_alike_is_bias_and_not_a_lack_of_robustness():
     labels = np.arange(80) % 2
     probabilities = toy_probabilities(labels)
     rows = {
-        each.name: each
-        for each in compute_distortion_results(
-            probabilities, scored(probabilities["none"], labels), FEW, replicates=50
+        result.name: result
+        for result in compute_distortion_results(
+            probabilities, make_scored(probabilities["none"], labels), FEW, replicates=50
         )
     }
-    assert list(rows) == ["none", *(each.name for each in FEW)]
+    assert list(rows) == ["none", *(distortion.name for distortion in FEW)]
     unchanged, brighter, darker = rows["JPEG 30"], rows["brightness +20%"], rows["brightness -20%"]
     assert (unchanged.flipped.value, unchanged.bias.value, unchanged.auc) == (
         0,
@@ -227,7 +234,7 @@ def test_no_change_at_all_is_still_no_certainty():
     labels = np.arange(80) % 2
     probabilities = toy_probabilities(labels)
     unchanged = compute_distortion_results(
-        probabilities, scored(probabilities["none"], labels), FEW, replicates=20
+        probabilities, make_scored(probabilities["none"], labels), FEW, replicates=20
     )[1]
     assert unchanged.bias.value == 0 and not unchanged.bias.known
     assert (unchanged.flipped.low, unchanged.flipped.high) == pytest.approx(
@@ -240,9 +247,9 @@ def test_one_class_alone_has_its_rate_and_no_auc(label):
     labels = np.full(30, label)
     probabilities = toy_probabilities(labels)
     rows = compute_distortion_results(
-        probabilities, scored(probabilities["none"], labels), FEW, replicates=20
+        probabilities, make_scored(probabilities["none"], labels), FEW, replicates=20
     )
-    brighter = rows[[each.name for each in rows].index("brightness +20%")]
+    brighter = rows[[result.name for result in rows].index("brightness +20%")]
     assert str(brighter.auc) == str(brighter.bias) == str(brighter.auc_real_only) == "n/a"
     rate, other = (brighter.tpr, brighter.fpr) if label else (brighter.fpr, brighter.tpr)
     assert rate.value > 0.7 and str(other) == "n/a"
@@ -254,15 +261,17 @@ def test_one_class_alone_has_its_rate_and_no_auc(label):
 def test_the_figure_has_a_panel_for_each_family_and_shows_the_figures():
     labels = np.arange(40) % 2
     probabilities = {"none": toy_probabilities(labels)["none"]}
-    probabilities |= {each.name: probabilities["none"] for each in DISTORTIONS}
+    probabilities |= {distortion.name: probabilities["none"] for distortion in DISTORTIONS}
     rows = compute_distortion_results(
-        probabilities, scored(probabilities["none"], labels), replicates=10
+        probabilities, make_scored(probabilities["none"], labels), replicates=10
     )
-    few = [each for each in rows if each.family in ("none", "JPEG", "screenshot")]
-    moved = [replace(each, fpr=each.tpr) if each.name == "JPEG 30" else each for each in few]
+    few = [result for result in rows if result.family in ("none", "JPEG", "screenshot")]
+    moved = [
+        replace(result, fpr=result.tpr) if result.name == "JPEG 30" else result for result in few
+    ]
     whole, fewer, other = (
-        np.asarray(Image.open(io.BytesIO(plot_robustness_curves(each))))
-        for each in (rows, few, moved)
+        np.asarray(Image.open(io.BytesIO(plot_robustness_curves(results))))
+        for results in (rows, few, moved)
     )
     assert len(whole) > 2 * len(fewer)  # three rows of panels against one
     assert fewer.shape == other.shape and np.any(fewer != other)
