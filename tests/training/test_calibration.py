@@ -13,18 +13,12 @@ def logits(gap: float, scale: float = 1.0) -> np.ndarray:
     return scale * (np.random.default_rng(0).normal(size=400) + gap * (LABELS - 0.5))
 
 
-def test_logits_that_are_too_loud_are_turned_down_by_their_own_factor():
-    # Two unit normals at a distance of 2 have the log odds 2x: times 2, these logits are true.
-    true = 2 * logits(2)
-    assert abs(calibration.fit_temperature(true, LABELS) - 1) < 0.2
-    assert (
-        abs(
-            calibration.fit_temperature(5 * true, LABELS)
-            / calibration.fit_temperature(true, LABELS)
-            - 5
-        )
-        < 0.1
-    )
+def test_overconfident_logits_are_divided_by_their_own_factor():
+    # Two unit normals at a distance of 2 have log odds of 2x, so twice these logits are calibrated.
+    calibrated = 2 * logits(2)
+    temperature = calibration.fit_temperature(calibrated, LABELS)
+    assert abs(temperature - 1) < 0.2
+    assert abs(calibration.fit_temperature(5 * calibrated, LABELS) / temperature - 5) < 0.1
 
 
 def test_a_perfect_validation_split_does_not_ask_for_infinite_confidence():
@@ -65,16 +59,11 @@ def test_the_card_says_which_error_to_expect_and_never_none():
     result = calibrate_probabilities(calibration.sigmoid(logits(2)), LABELS, 0.05)
     assert result.answered + result.abstained == 400
     verdicts = np.array([result.decide(p) for p in calibration.sigmoid(logits(2))])
-    assert (
-        result.wrong
-        == np.sum((verdicts == "generated") & (LABELS == 0))
-        + np.sum((verdicts == "real") & (LABELS == 1))
-        > 0
-    )
-    assert (
-        f"{result.wrong} of {result.answered} answers were wrong"
-        in result.describe_expected_error()
-    )
+    false_alarms = np.sum((verdicts == "generated") & (LABELS == 0))
+    misses = np.sum((verdicts == "real") & (LABELS == 1))
+    assert result.wrong == false_alarms + misses > 0
+    expected = f"{result.wrong} of {result.answered} answers were wrong"
+    assert expected in result.describe_expected_error()
 
 
 @pytest.mark.parametrize("gap", [2, 40])

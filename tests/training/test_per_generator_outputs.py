@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A project in which half of the generated toys come from a second source."""
+    """Return a project in which half of the generated toys come from a second source."""
     folder = tmp_path_factory.mktemp("generators")
     write_face_folders(folder / "faces", 100)
     second = folder / "faces" / "second"
@@ -79,14 +79,14 @@ def test_its_card_names_them(folder):
 
 
 def test_its_parts_say_what_its_file_says(folder, hold_out):
-    """Taken apart for fine-tuning, and for heat maps in NumPy."""
+    """Fine-tuning and heat maps use the parts of a detector, heat maps in NumPy."""
     saved = folder / "saved_models" / "outputs"
-    opened, scorer = (
+    tapped, scorer = (
         TappedDetector(detector_parts.load_detector_parts(saved)),
         predictions.load_scorers(saved, card.read_card(saved))[0],
     )
     pixels = heat_maps.load_canonical_pixels(folder / "data" / "faces", hold_out, scorer)
-    assert all(len(head.layers[-1][1]) == 2 for head in opened.attributor.heads)
-    assert 1 / (1 + np.exp(-opened.compute_attribution(pixels).logits)) == pytest.approx(
+    assert all(len(head.layers[-1][1]) == 2 for head in tapped.attributor.heads)
+    assert 1 / (1 + np.exp(-tapped.compute_attribution(pixels).logits)) == pytest.approx(
         scorer.score(pixels), abs=1e-5
     )

@@ -176,9 +176,8 @@ def test_killed_during_the_search_the_next_run_carries_on(workplace, tmp_path):
     with subprocess.Popen(
         command_line, cwd=tmp_path, env=build_environment(), stderr=subprocess.PIPE, text=True
     ) as process:
-        while not process.stderr.readline().startswith(
-            "trial  18/40"
-        ):  # the second of a batch of sixteen
+        # The second trial of the second batch of sixteen.
+        while not process.stderr.readline().startswith("trial  18/40"):
             assert process.poll() is None
         process.send_signal(signal.SIGKILL)
     assert not list((tmp_path / "saved_models").iterdir())

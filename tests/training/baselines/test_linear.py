@@ -1,4 +1,4 @@
-"""Baselines of training; exported as ONNX detectors they keep their probabilities."""
+"""Linear baselines: what they learn, and that their ONNX detectors give the same probabilities."""
 
 import numpy as np
 import pytest
@@ -12,8 +12,8 @@ from training.features.extractor import Extractor
 from training.features.training_features import SplitFeatures, TrainingFeatures
 
 
-def records(count: int) -> list[FaceRecord]:
-    """Photographs as JPEG of any size, generated images as PNG of one size: the usual case."""
+def make_records(count: int) -> list[FaceRecord]:
+    """Make photographs as JPEG of any size and generated images as PNG of one size, as is usual."""
     generator = np.random.default_rng(0)
     rows = []
     for number in range(count):
@@ -38,14 +38,12 @@ def records(count: int) -> list[FaceRecord]:
 
 
 def test_the_majority_knows_only_the_share():
-    assert (
-        linear.make_majority_baseline(np.array([1, 1, 1, 0]), 3).probabilities.tolist()
-        == [0.75] * 3
-    )
+    baseline = linear.make_majority_baseline(np.array([1, 1, 1, 0]), 3)
+    assert baseline.probabilities.tolist() == [0.75] * 3
 
 
 def test_metadata_alone_gives_a_careless_collection_away():
-    rows = records(80)
+    rows = make_records(80)
     labels = np.array([row.label == "generated" for row in rows])
     baseline = linear.fit_metadata_baseline(rows[:40], rows[40:], labels[:40])
     assert np.all((baseline.probabilities > 0.5) == labels[40:])

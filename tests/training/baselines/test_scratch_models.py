@@ -104,7 +104,7 @@ def test_cnns_learn_the_toy_task(trained, data):
         assert roc_auc_score(labels, baseline.probabilities) > 0.95, baseline.name
 
 
-def test_the_kept_weights_are_the_best_epochs(trained, data):
+def test_the_saved_weights_are_the_best_epochs(trained, data):
     images = np.stack(
         [pixels.load_canonical_view(data.folder, record, 64, 0) for record in data.validation]
     )
@@ -119,9 +119,8 @@ def test_tensorboard_shows_how_soon_each_model_solves_the_task(trained, logs):
     for name in NAMES:
         events = EventAccumulator(str(logs / name)).Reload()
         curve = events.Scalars("first_epoch/validation_accuracy")
-        assert [point.step for point in curve] == list(
-            range(1, 11)
-        )  # 80 images x 2 views in batches of 16
+        # 80 images x 2 views in batches of 16.
+        assert [point.step for point in curve] == list(range(1, 11))
         assert all(0 <= point.value <= 1 for point in curve)
         assert {"loss", "auc", "val_loss", "val_auc"} <= set(events.Tags()["scalars"])
 
@@ -145,16 +144,18 @@ def test_the_second_time_nothing_is_decoded_and_nothing_trained(
     assert first == second
 
 
-def cut(data: bytes) -> bytes:
+def truncate(data: bytes) -> bytes:
     return data[: len(data) // 2]
 
 
-def one_bit(data: bytes) -> bytes:
+def flip_bit(data: bytes) -> bytes:
     return data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :]
 
 
-@pytest.mark.parametrize("damage", [cut, one_bit, lambda _: b""], ids=["cut", "one bit", "empty"])
-def test_what_was_kept_is_read_whole_or_not_at_all(trained, data, tmp_path, capsys, damage):
+@pytest.mark.parametrize(
+    "damage", [truncate, flip_bit, lambda _: b""], ids=["cut", "one bit", "empty"]
+)
+def test_a_saved_result_is_read_whole_or_not_at_all(trained, data, tmp_path, capsys, damage):
     (path,) = (data.folder / "searches").glob("cnn-64-*.npz")
     model, copy = scratch_models.build_scratch_model("cnn", 64), tmp_path / "copy.npz"
     copy.write_bytes(path.read_bytes())
@@ -165,10 +166,10 @@ def test_what_was_kept_is_read_whole_or_not_at_all(trained, data, tmp_path, caps
     assert "copy.npz is damaged; training cnn-64 again" in capsys.readouterr().err
 
 
-def test_what_was_kept_and_is_damaged_is_trained_again(trained, data, tmp_path, capsys):
+def test_a_damaged_result_is_trained_again(trained, data, tmp_path, capsys):
     only = TrainingSettings(models=("logistic",), epochs=5, batch_size=16)
     (path,) = (data.folder / "searches").glob("logistic-64-*.npz")
-    path.write_bytes(one_bit(path.read_bytes()))
+    path.write_bytes(flip_bit(path.read_bytes()))
     (baseline,) = scratch_training.train_scratch_baselines(data, 64, only, tmp_path)
     output = capsys.readouterr().err
     assert "is damaged; training logistic-64 again" in output and "trained before" not in output

@@ -1,5 +1,4 @@
-"""The resize that survives export, the features, and the joined model that opens without our
-code."""
+"""Resizing, features and the joined detector survive export and open without Telltale's code."""
 
 import subprocess
 import sys
@@ -61,7 +60,7 @@ def test_pooling_is_mean_and_standard_deviation():
 def test_a_selection_of_columns_equals_the_same_columns_of_everything(base):
     whole = layout.build_extractor_model(base, (64, 32), 64)
     columns = layout.list_columns(base, (64, 32))
-    some = [
+    selected = [
         column
         for column in columns
         if column.tap in ("block3", "top") and column.statistic == "std"
@@ -69,12 +68,12 @@ def test_a_selection_of_columns_equals_the_same_columns_of_everything(base):
     pixels = keras.Input((64, 64, 3))
     part = keras.Model(
         pixels,
-        layout.concatenate_columns(layout.compute_columns(pixels, base, some), some),
+        layout.concatenate_columns(layout.compute_columns(pixels, base, selected), selected),
     )
     x = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
     assert np.allclose(
         part.predict_on_batch(x),
-        whole.predict_on_batch(x)[:, compute_column_indices(some)],
+        whole.predict_on_batch(x)[:, compute_column_indices(selected)],
         rtol=1e-5,
         atol=1e-5,
     )
@@ -124,9 +123,12 @@ def test_the_joined_detector_equals_head_on_features_in_keras_and_in_onnx(base, 
         "print(numpy.asarray(model.predict_on_batch(numpy.load('x.npy'))).ravel().tolist())"
     )
     # From a folder where our packages are not on the path.
-    words = [sys.executable, "-I", "-c", program]
-    done = subprocess.run(
-        words, cwd=tmp_path, env=build_environment(PYTHONPATH=""), capture_output=True, text=True
+    process = subprocess.run(
+        [sys.executable, "-I", "-c", program],
+        cwd=tmp_path,
+        env=build_environment(PYTHONPATH=""),
+        capture_output=True,
+        text=True,
     )
-    assert done.returncode == 0, done.stderr
-    assert np.allclose(eval(done.stdout), joined.predict_on_batch(x).ravel(), atol=1e-6)
+    assert process.returncode == 0, process.stderr
+    assert np.allclose(eval(process.stdout), joined.predict_on_batch(x).ravel(), atol=1e-6)

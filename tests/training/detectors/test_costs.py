@@ -1,4 +1,4 @@
-"""What an answer costs, and which detectors nothing else beats."""
+"""The cost of an answer, and the detectors that no other beats in accuracy and cost."""
 
 import io
 
@@ -11,7 +11,7 @@ from training.detectors import costs
 from training.detectors.card_fields import InferenceCost
 
 
-def priced(**rows: tuple[float, float]) -> dict[str, tuple[float, InferenceCost]]:
+def make_rows(**rows: tuple[float, float]) -> dict[str, tuple[float, InferenceCost]]:
     return {
         name: (auc, InferenceCost(1, 1.0, milliseconds))
         for name, (auc, milliseconds) in rows.items()
@@ -29,7 +29,7 @@ def test_an_onnx_file_is_counted_weighed_and_timed(tmp_path):
 
 
 def test_the_front_is_what_nothing_else_beats():
-    rows = priced(
+    rows = make_rows(
         slow=(0.99, 90),
         slower=(0.98, 95),
         fast=(0.90, 1),
@@ -42,7 +42,7 @@ def test_the_front_is_what_nothing_else_beats():
 
 def test_the_picture_is_drawn_for_one_and_for_many():
     for rows in (
-        priced(only=(0.9, 1)),
-        priced(**{f"detector {n}": (0.5 + n / 50, 1 + n) for n in range(14)}),
+        make_rows(only=(0.9, 1)),
+        make_rows(**{f"detector {n}": (0.5 + n / 50, 1 + n) for n in range(14)}),
     ):
         assert Image.open(io.BytesIO(costs.plot_costs(rows))).size[0] > 500

@@ -1,5 +1,4 @@
-"""Files that were tampered with, in every way known to us: each is refused in a sentence, and
-nothing in them runs."""
+"""Every known way to tamper with a model file is refused in a sentence, and nothing in it runs."""
 
 import copy
 import io
@@ -29,38 +28,40 @@ def saved(tmp_path_factory) -> Path:
     """A detector of two heads on the first blocks of a base, compiled as training leaves them."""
     keras.utils.set_random_seed(0)
     path = tmp_path_factory.mktemp("saved") / "detector.keras"
-    small_detector("mobilenet_v2", ("stem", "block0")).save(path)
+    build_small_detector("mobilenet_v2", ("stem", "block0")).save(path)
     return path
 
 
-def small_detector(name: str, taps: tuple[str, ...] = ()) -> keras.Model:
+def build_small_detector(name: str, taps: tuple[str, ...] = ()) -> keras.Model:
     base = LoadedBase.from_model(build_base(name))
-    smallest = max(SIDE, base.spec.min_size_px)
+    side = max(SIDE, base.spec.min_size_px)
     columns = [
         column
-        for column in feature_layout.list_columns(base, (smallest,))
+        for column in feature_layout.list_columns(base, (side,))
         if column.tap in taps or not taps
     ]
     width = sum(column.stop - column.start for column in columns)
     members = [
-        assembly.EnsembleMember(columns, head(width, f"head{number}", number), 0.5)
+        assembly.EnsembleMember(columns, build_head(width, f"head{number}", number), 0.5)
         for number in (1, 2)
     ]
-    return assembly.build_detector_model(base, smallest + 32, members)
+    return assembly.build_detector_model(base, side + 32, members)
 
 
-def head(width: int, name: str, layers: int) -> keras.Model:
-    steps = [
+def build_head(width: int, name: str, n_outputs: int) -> keras.Model:
+    """Build a linear head for one output, and one with a hidden layer for several generators."""
+    layers = [
         keras.Input((width,)),
         keras.layers.BatchNormalization(center=False, scale=False, trainable=False),
     ]
-    steps += [keras.layers.Dense(4, activation="relu"), keras.layers.Dropout(0.3)] * (layers - 1)
-    steps.append(keras.layers.Dense(layers, kernel_initializer="zeros", name="logit"))
-    if layers > 1:  # of several generators
+    hidden = [keras.layers.Dense(4, activation="relu"), keras.layers.Dropout(0.3)]
+    layers += hidden * (n_outputs - 1)
+    layers.append(keras.layers.Dense(n_outputs, kernel_initializer="zeros", name="logit"))
+    if n_outputs > 1:
         return heads.combine_generator_outputs(
-            keras.Sequential([*steps, keras.layers.Reshape((layers, 1))], name=name)
+            keras.Sequential([*layers, keras.layers.Reshape((n_outputs, 1))], name=name)
         )
-    model = keras.Sequential(steps, name=name)
+    model = keras.Sequential(layers, name=name)
     loss = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.05)
     model.compile(
         keras.optimizers.AdamW(1e-3, weight_decay=1e-4),
@@ -71,20 +72,22 @@ def head(width: int, name: str, layers: int) -> keras.Model:
     return model
 
 
-def members(path: Path) -> dict[str, bytes]:
+def read_members(path: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def written(path: Path, contents: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> Path:
+def write_archive(
+    path: Path, contents: dict[str, bytes], compression: int = zipfile.ZIP_STORED
+) -> Path:
     with zipfile.ZipFile(path, "w", compression) as archive:
         for name, data in contents.items():
             archive.writestr(name, data)
     return path
 
 
-def assert_refused(path: Path, why: str) -> None:
-    with pytest.raises(console.PlainError, match=why) as caught:
+def assert_refused(path: Path, reason: str) -> None:
+    with pytest.raises(console.PlainError, match=reason) as caught:
         safe_keras.load_keras_model(path)
     assert caught.value.exit_code == console.EXIT_BAD_MODEL
     assert "It was not opened. Restore it, or train the detector again." in str(caught.value)
@@ -113,11 +116,13 @@ def test_a_baseline_that_was_trained_from_scratch_opens(name, tmp_path):
         )
 
 
-def named(value) -> set[tuple[str | None, str]]:
-    if isinstance(value, dict):
-        mine = {(value.get("module"), value["class_name"])} if "class_name" in value else set()
-        return mine.union(*map(named, value.values()))
-    return set().union(*map(named, value)) if isinstance(value, list) else set()
+def collect_class_names(config) -> set[tuple[str | None, str]]:
+    """Return module and name of every class that a config names."""
+    if isinstance(config, dict):
+        is_class = "class_name" in config
+        own_name = {(config.get("module"), config["class_name"])} if is_class else set()
+        return own_name.union(*map(collect_class_names, config.values()))
+    return set().union(*map(collect_class_names, config)) if isinstance(config, list) else set()
 
 
 @pytest.mark.slow
@@ -132,17 +137,16 @@ def test_the_table_is_exactly_what_all_our_models_are_made_of():
     ]
     configs = [
         json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
-        for model in (*scratch, *map(small_detector, BASE_MODELS))
+        for model in (*scratch, *map(build_small_detector, BASE_MODELS))
     ]
     assert [allowed_layers.find_config_fault(config) for config in configs] == [""] * len(configs)
     table = {
         (module, name) for module, names in allowed_layers.ALLOWED_CLASSES.items() for name in names
     }
-    assert named(configs) == table
+    assert collect_class_names(configs) == table
 
 
-# What takes the place of the last layer's activation: Keras looks it up, and calls it when the
-# model runs.
+# Replacements of the last layer's activation, which Keras looks up and calls when the model runs.
 HOSTILE = {
     "module os": {"module": "os", "class_name": "system", "config": {}, "registered_name": None},
     "function of os": {
@@ -210,13 +214,13 @@ HOSTILE = {
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_a_name_that_is_not_on_the_list_is_refused_wherever_it_stands(hostile, saved, tmp_path):
-    contents = members(saved)
+    contents = read_members(saved)
     config = json.loads(contents[CONFIG_MEMBER])
-    for place in ("activation", "compile_config"):
+    for key in ("activation", "compile_config"):
         altered = copy.deepcopy(config)
         last = altered["config"]["layers"][-1]
-        (last["config"] if place == "activation" else last)[place] = HOSTILE[hostile]
-        path = written(
+        (last["config"] if key == "activation" else last)[key] = HOSTILE[hostile]
+        path = write_archive(
             tmp_path / "detector.keras", {**contents, CONFIG_MEMBER: json.dumps(altered).encode()}
         )
         assert_refused(path, "names .*, which Telltale's detectors do not contain")
@@ -259,18 +263,18 @@ def test_a_saved_model_in_a_layer_is_refused(tmp_path):
     ],
 )
 def test_a_member_that_keras_does_not_write_for_us_is_refused(extra, saved, tmp_path):
-    path = written(tmp_path / "detector.keras", {**members(saved), extra: b"x"})
+    path = write_archive(tmp_path / "detector.keras", {**read_members(saved), extra: b"x"})
     assert_refused(path, "must contain metadata.json, config.json, model.weights.h5 once each")
 
 
 @pytest.mark.parametrize("name", MAX_MEMBER_BYTES)
 def test_a_member_that_is_missing_or_there_twice_is_refused(name, saved, tmp_path):
-    contents = members(saved)
-    path = written(
+    contents = read_members(saved)
+    path = write_archive(
         tmp_path / "detector.keras", {key: data for key, data in contents.items() if key != name}
     )
     assert_refused(path, f"but {name} is missing, repeated or unknown")
-    written(path, contents)
+    write_archive(path, contents)
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr(name, b"{}")
     assert_refused(path, f"but {name} is missing, repeated or unknown")
@@ -278,23 +282,23 @@ def test_a_member_that_is_missing_or_there_twice_is_refused(name, saved, tmp_pat
 
 def test_a_zip_bomb_is_not_inflated(saved, tmp_path):
     for name in MAX_MEMBER_BYTES:
-        contents = {**members(saved), name: b" " * 20_000_000}
-        path = written(tmp_path / "detector.keras", contents, zipfile.ZIP_DEFLATED)
+        contents = {**read_members(saved), name: b" " * 20_000_000}
+        path = write_archive(tmp_path / "detector.keras", contents, zipfile.ZIP_DEFLATED)
         assert_refused(path, "has a compressed metadata.json, which Keras does not write")
 
 
 def test_a_member_that_claims_to_be_longer_than_it_is_is_refused(saved, tmp_path):
-    path = written(tmp_path / "detector.keras", members(saved))
+    path = write_archive(tmp_path / "detector.keras", read_members(saved))
     data = bytearray(path.read_bytes())
-    place = data.rindex(b"PK\x01\x02")  # the last entry of the central directory
-    data[place + 24 : place + 28] = (2**31).to_bytes(4, "little")
+    entry = data.rindex(b"PK\x01\x02")  # the last entry of the central directory
+    data[entry + 24 : entry + 28] = (2**31).to_bytes(4, "little")
     path.write_bytes(data)
     assert_refused(path, "has a compressed model.weights.h5")
 
 
 def test_a_large_config_is_refused(saved, tmp_path):
-    contents = members(saved)
-    path = written(
+    contents = read_members(saved)
+    path = write_archive(
         tmp_path / "detector.keras",
         {**contents, CONFIG_MEMBER: contents[CONFIG_MEMBER] + b" " * 5_000_000},
     )
@@ -302,7 +306,7 @@ def test_a_large_config_is_refused(saved, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("config", "why"),
+    ("config", "reason"),
     [
         (b"{", "is damaged"),
         (b"\xff\xfe", "is damaged"),
@@ -316,20 +320,21 @@ def test_a_large_config_is_refused(saved, tmp_path):
         ),
     ],
 )
-def test_a_config_that_is_none_is_refused(config, why, saved, tmp_path):
+def test_a_config_that_is_none_is_refused(config, reason, saved, tmp_path):
     assert_refused(
-        written(tmp_path / "detector.keras", {**members(saved), CONFIG_MEMBER: config}), why
+        write_archive(tmp_path / "detector.keras", {**read_members(saved), CONFIG_MEMBER: config}),
+        reason,
     )
 
 
 def test_a_layer_of_a_terabyte_is_not_built(saved, tmp_path):
-    contents = members(saved)
+    contents = read_members(saved)
     config = json.loads(contents[CONFIG_MEMBER])
     first = next(layer for layer in config["config"]["layers"] if layer["name"] == "head2")
     dense = next(layer for layer in first["config"]["layers"] if layer["class_name"] == "Dense")
     dense["config"]["units"] = 10_000_000
     assert_refused(
-        written(
+        write_archive(
             tmp_path / "detector.keras", {**contents, CONFIG_MEMBER: json.dumps(config).encode()}
         ),
         "asks for [0-9,]+ weights and holds [0-9,]+ numbers|cannot be built",
@@ -337,13 +342,13 @@ def test_a_layer_of_a_terabyte_is_not_built(saved, tmp_path):
 
 
 def first_dataset(file: h5py.File) -> str:
-    found: list[str] = []
+    names: list[str] = []
     file.visititems(
         lambda name, part: (
-            found.append(name) if isinstance(part, h5py.Dataset) and part.ndim else None
+            names.append(name) if isinstance(part, h5py.Dataset) and part.ndim else None
         )
     )
-    return found[0]
+    return names[0]
 
 
 def _external_link(file, name):
@@ -412,20 +417,20 @@ WEIGHT_FAULTS = {
 
 @pytest.mark.parametrize("fault", WEIGHT_FAULTS, ids=lambda fault: fault.__name__.strip("_"))
 def test_weights_are_finite_numbers_within_the_file(fault, saved, tmp_path):
-    contents = members(saved)
+    contents = read_members(saved)
     buffer = io.BytesIO(contents[WEIGHTS_MEMBER])
     with h5py.File(buffer, "r+") as file:
         name = first_dataset(file)
         del file[name]
         fault(file, name)
     assert_refused(
-        written(tmp_path / "detector.keras", {**contents, WEIGHTS_MEMBER: buffer.getvalue()}),
+        write_archive(tmp_path / "detector.keras", {**contents, WEIGHTS_MEMBER: buffer.getvalue()}),
         WEIGHT_FAULTS[fault],
     )
 
 
 def test_weights_that_go_in_a_circle_or_do_not_fit_end_in_a_sentence(saved, tmp_path):
-    contents = members(saved)
+    contents = read_members(saved)
     buffer = io.BytesIO(contents[WEIGHTS_MEMBER])
     with h5py.File(buffer, "r+") as file:
         file["layers/again"] = file["layers"]
@@ -434,7 +439,7 @@ def test_weights_that_go_in_a_circle_or_do_not_fit_end_in_a_sentence(saved, tmp_
         del file[name]
         file[name] = np.zeros((*shape, 2), np.float32)
     assert_refused(
-        written(tmp_path / "detector.keras", {**contents, WEIGHTS_MEMBER: buffer.getvalue()}),
+        write_archive(tmp_path / "detector.keras", {**contents, WEIGHTS_MEMBER: buffer.getvalue()}),
         "cannot be opened by Keras|asks for",
     )
 
@@ -452,19 +457,19 @@ def test_what_is_no_archive_is_refused(data, tmp_path):
 
 
 def test_torn_files_and_flipped_bytes_are_refused(saved, tmp_path):
-    whole = saved.read_bytes()
+    data = saved.read_bytes()
     path = tmp_path / "detector.keras"
-    path.write_bytes(whole[: len(whole) // 2])
+    path.write_bytes(data[: len(data) // 2])
     assert_refused(path, "is not a .keras archive, or is truncated")
     with zipfile.ZipFile(saved) as archive:
         starts = {member.filename: member.header_offset + 100 for member in archive.infolist()}
-    for place in (
+    for offset in (
         starts[CONFIG_MEMBER],
         starts[WEIGHTS_MEMBER],
-        (starts[WEIGHTS_MEMBER] + len(whole)) // 2,
-        len(whole) - 300,
+        (starts[WEIGHTS_MEMBER] + len(data)) // 2,
+        len(data) - 300,
     ):
-        damaged = bytearray(whole)
-        damaged[place] ^= 0x10
+        damaged = bytearray(data)
+        damaged[offset] ^= 0x10
         path.write_bytes(damaged)
         assert_refused(path, "is damaged|not a .keras archive|must contain|compressed")

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_the_card_names_what_a_reader_must_know(models):
     assert card.search.trials == 4 and card.settings["trials"] == 4
 
 
-def test_a_damaged_card_beside_it_is_passed_over(models, capsys):
+def test_a_damaged_card_beside_it_is_skipped(models, capsys):
     (models / "old").mkdir()
     (models / "old" / "card.json").write_text("{}")
     assert saved_models.find_detector(models, None) == models / "toy"
@@ -53,8 +54,6 @@ def test_the_newest_is_found_without_a_name_and_any_with_one(models):
         dataclasses.replace(card, name="later", created=detector_card.make_timestamp()),
     )
     assert saved_models.find_detector(models, None) == models / "later"
-    from pathlib import Path
-
     assert saved_models.find_detector(models, Path("toy")) == models / "toy"
     assert saved_models.find_detector(models, models / "toy") == models / "toy"
     with pytest.raises(console.PlainError, match=r"Did you mean .*toy"):

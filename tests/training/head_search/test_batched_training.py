@@ -79,7 +79,7 @@ def test_from_the_same_weights_in_the_same_order_the_losses_are_those_of_keras(n
     assert trained.history["val_auc"][-1] == pytest.approx(expected, abs=1e-3)
 
 
-def test_what_becomes_of_a_head_does_not_depend_on_the_others():
+def test_the_result_of_a_head_does_not_depend_on_the_others():
     features = make_features(*SEVERAL)
     linear = dataclasses.replace(SPEC, layers=0, dropout=0.5)
     deep = dataclasses.replace(SPEC, layers=2)
