@@ -44,15 +44,15 @@ def evaluate_cross_generator(settings: CrossGeneratorSettings) -> None:
     # Only the heads that leave something out get the history control.
     rows = evaluate_experiments(experiments, images, replace(features, processed={}), settings)
     result = CrossGeneratorResult(
-        data,
-        images,
-        weights,
-        settings,
-        n_openings,
-        rows,
-        evaluate_experiments(left_out, images, features, settings),
+        data=data,
+        images=images,
+        weights=weights,
+        settings=settings,
+        hold_out_openings=n_openings,
+        rows=rows,
+        left_out=evaluate_experiments(left_out, images, features, settings),
     )
-    folder = data.folder / "cross_generator"
+    folder = data.folder / report.CROSS_GENERATOR_FOLDER
     report.write_cross_generator_report(result, folder)
     report.log_cross_generator_report(
         result, settings.logs / "validation" / f"cross-generator-{data.folder.absolute().name}"
@@ -68,37 +68,37 @@ def compute_base_features(
     images: SourceImages,
     weights: BaseWeights,
     settings: CrossGeneratorSettings,
-    kind: type[Extractor] | None = None,
+    extractor_class: type[Extractor] | None = None,
 ) -> BaseFeatures:
     """Return the features of all images, and of the training images' further views.
 
     Cached features are not computed again.
 
     Args:
-        kind: class of the extractor, `Extractor` by default.
+        extractor_class: `Extractor` by default.
     """
     console.print_message(f"{settings.base}: {weights.note}.")
     # As training does it, so that both share one cache.
     side = min(settings.size, data.image_size)
-    extractor = (kind or Extractor)(
+    extractor = (extractor_class or Extractor)(
         weights, (settings.size,), side, settings.engine, settings.signals
     )
     plain = feature_cache.load_or_compute_features(
         data.folder, images.records, extractor, settings.test_views
     )
     train = images.rows(images.sources, "train")
-    passes, views = plain.forward_passes, plain.values[train, :1]
+    n_passes, views = plain.forward_passes, plain.values[train, :1]
     if settings.views > 1:
         more = feature_cache.load_or_compute_features(
             data.folder, [images.records[row] for row in train], extractor, settings.views
         )
-        passes, views = passes + more.forward_passes, more.values
+        n_passes, views = n_passes + more.forward_passes, more.values
     processed = {}
     if settings.history_control:
-        processed, more_passes = _compute_reprocessed(data, images, extractor, settings)
-        passes += more_passes
+        processed, n_reprocessed_passes = _compute_reprocessed(data, images, extractor, settings)
+        n_passes += n_reprocessed_passes
     console.print_message(
-        f"{settings.base}: {passes} forward passes, {plain.values.shape[2]} features an image."
+        f"{settings.base}: {n_passes} forward passes, {plain.values.shape[2]} features an image."
     )
     # The mean of a linear head's scores is its score of the mean.
     return BaseFeatures(plain.columns, plain.values.mean(axis=1), views, processed)
@@ -108,7 +108,7 @@ def _compute_reprocessed(
     data: Dataset, images: SourceImages, extractor: Extractor, settings: CrossGeneratorSettings
 ) -> tuple[dict[ImageSource, ReprocessedFeatures], int]:
     """Return, by source, the other class's features with its processing, and the passes needed."""
-    processed, passes = {}, 0
+    processed, n_passes = {}, 0
     for source in images.sources:
         processing = source_processing.estimate_source_processing(
             [images.records[row] for row in images.rows([source], *splits.SPLITS)]
@@ -123,9 +123,9 @@ def _compute_reprocessed(
         )
         values = np.full((len(images.records), table.values.shape[2]), np.nan, np.float32)
         values[others] = table.values.mean(axis=1)
-        passes += table.forward_passes
+        n_passes += table.forward_passes
         processed[source] = ReprocessedFeatures(processing.name, values)
-    return processed, passes
+    return processed, n_passes
 
 
 def evaluate_experiments(
@@ -135,4 +135,6 @@ def evaluate_experiments(
     settings: CrossGeneratorSettings,
 ) -> list[HeadOutcome]:
     steps = console.track_progress(experiments, "heads", len(experiments))
-    return [outcomes.evaluate_experiment(each, images, features, settings) for each in steps]
+    return [
+        outcomes.evaluate_experiment(experiment, images, features, settings) for experiment in steps
+    ]

@@ -8,15 +8,15 @@ DISTANCE_COMPONENTS = 50
 DISTANCE_NEIGHBOURS = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingDistribution:
     """Training images of a head in feature space.
 
     Attributes:
-        index: columns of the features that count, shape (used,).
+        index: columns of the features that the head uses, shape (used,).
         mean, scale: of those features over the training images, shape (used,).
-        axes: directions in which training images differ most, scaled so that they vary by 1 in
-            each, shape (used, DISTANCE_COMPONENTS).
+        axes: principal components, scaled so that training images have variance 1 along each,
+            shape (used, DISTANCE_COMPONENTS).
         embeddings: of the training images, shape (images, DISTANCE_COMPONENTS).
         max_distance: exceeded by at most `share` of the validation images.
     """
@@ -53,7 +53,7 @@ def fit_training_distribution(
 
     Args:
         plain: features of all images, shape (images, width).
-        index: columns that the head looks at.
+        index: columns that the head uses.
         train, validation: rows of the images.
     """
     from sklearn.decomposition import PCA
@@ -64,10 +64,9 @@ def fit_training_distribution(
         (x - mean) / scale
     )
     axes = reduced.components_.T / np.sqrt(reduced.explained_variance_ + 1e-12)
-    result = TrainingDistribution(index, mean, scale, axes, ((x - mean) / scale) @ axes)
-    return replace(
-        result,
-        max_distance=float(
-            np.quantile(result.compute_distances(plain[validation]), 1 - share, method="higher")
-        ),
+    distribution = TrainingDistribution(
+        index=index, mean=mean, scale=scale, axes=axes, embeddings=((x - mean) / scale) @ axes
     )
+    distances = distribution.compute_distances(plain[validation])
+    max_distance = float(np.quantile(distances, 1 - share, method="higher"))
+    return replace(distribution, max_distance=max_distance)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from data_collection.dataset.manifest import ImageClass
 from validation.metrics.estimates import Estimate
 
 
@@ -12,7 +13,7 @@ class ConfidentErrors:
     Attributes:
         wrong: their share.
         wrong_in_distribution: the same if out-of-distribution images get no verdict.
-        out_of_distribution: share of images far from everything in training.
+        out_of_distribution: share of out-of-distribution images.
     """
 
     wrong: Estimate
@@ -20,7 +21,7 @@ class ConfidentErrors:
     out_of_distribution: Estimate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GeneratorResult:
     """Result on one generated source, or on several together.
 
@@ -42,9 +43,10 @@ class GeneratorResult:
     confident_errors: ConfidentErrors
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FalseAlarms:
-    """Share of one real source's photographs called generated; attributes as in `GeneratorResult`."""
+    """Share of one real source's photographs called generated; attributes as in
+    `GeneratorResult`."""
 
     source: str
     seen: bool
@@ -55,7 +57,7 @@ class FalseAlarms:
     confident_errors: ConfidentErrors
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReprocessedResult:
     """Test images of one class with the processing of a source of the other class.
 
@@ -67,14 +69,14 @@ class ReprocessedResult:
     """
 
     source: str
-    label: str
+    label: ImageClass
     processing: str
     share_before: float
     share_after: float
     change: Estimate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HeadOutcome:
     """One head: its training sources and its results.
 
@@ -82,12 +84,12 @@ class HeadOutcome:
         trained_on: names of the training sources.
         training_images: counts by label.
         threshold_photographs: number of photographs that set the threshold.
-        reprocessed: history control; empty unless asked for.
+        reprocessed: history control; empty without --history-control.
     """
 
     name: str
     trained_on: tuple[str, ...]
-    training_images: dict[str, int]
+    training_images: dict[ImageClass, int]
     threshold_photographs: int
     threshold: float
     cells: list[GeneratorResult]

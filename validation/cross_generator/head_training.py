@@ -1,4 +1,4 @@
-"""Train one head on cached features; its threshold uses no test image."""
+"""Train one head on cached features; no test image influences its threshold."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -83,12 +83,12 @@ def fit_calibrated_head(
         sizes=(features.columns[0].size,),
     )
     task = TrainingTask(
-        images,
-        features,
-        settings,
-        train,
-        validation,
-        compute_column_indices(columns),
+        images=images,
+        features=features,
+        settings=settings,
+        train=train,
+        validation=validation,
+        index=compute_column_indices(columns),
     )
     scorer = HEAD_FITTERS[settings.head](task)
     if settings.folds:
@@ -108,7 +108,7 @@ def fit_calibrated_head(
 
 
 def _predict_cross_fitted(task: TrainingTask) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of train and validation images with cross-fitted probabilities.
+    """Return the rows of train and validation images, and their cross-fitted probabilities.
 
     Each image is scored by a head that was not trained on its group.
 
@@ -118,19 +118,18 @@ def _predict_cross_fitted(task: TrainingTask) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.model_selection import StratifiedGroupKFold
 
     images, rows = task.images, np.concatenate([task.train, task.validation])
-    result = np.empty(len(rows))
+    probabilities = np.empty(len(rows))
     splitter = StratifiedGroupKFold(task.settings.folds, shuffle=True, random_state=0)
-    for _, mine in splitter.split(rows, images.label[rows], images.group[rows]):
-        part = task.without(np.unique(images.group[rows[mine]]))
-        if len(np.unique(images.label[part.train])) < 2:
+    for _, fold in splitter.split(rows, images.label[rows], images.group[rows]):
+        fold_task = task.without(np.unique(images.group[rows[fold]]))
+        if len(np.unique(images.label[fold_task.train])) < 2:
             raise console.PlainError(
-                f"--folds {task.settings.folds} leaves a head without a class to learn; its images are of too few groups. "
-                "Take fewer folds, or 0."
+                f"--folds {task.settings.folds} leaves a head without a class to learn; its images "
+                "are of too few groups. Take fewer folds, or 0."
             )
-        result[mine] = HEAD_FITTERS[task.settings.head](part).probabilities(
-            task.features.plain[rows[mine]]
-        )
-    return rows, result
+        scorer = HEAD_FITTERS[task.settings.head](fold_task)
+        probabilities[fold] = scorer.probabilities(task.features.plain[rows[fold]])
+    return rows, probabilities
 
 
 def _fit_logistic(task: TrainingTask) -> LinearOutputs:
@@ -198,20 +197,20 @@ def _expand_to_all_features(
     task: TrainingTask, weights: np.ndarray, bias: float
 ) -> tuple[np.ndarray, float]:
     """Return the weights over all of the base's features: 0 for columns not in the task."""
-    whole = np.zeros(task.features.plain.shape[1])
-    whole[task.index] = weights
-    return whole, bias
+    all_weights = np.zeros(task.features.plain.shape[1])
+    all_weights[task.index] = weights
+    return all_weights, bias
 
 
 def compute_sample_weights(task: TrainingTask, rows: np.ndarray) -> np.ndarray:
     """Return sample weights with mean 1: both classes get equal total weight; with `balance`
-    "source" every source of a class does, too."""
+    "source", so does every source within a class."""
     images = task.images
-    part = images.source[rows] if task.settings.balance == "source" else images.label[rows]
-    names, place, counts = np.unique(part, return_inverse=True, return_counts=True)
-    label = np.array([images.label[rows][place == number][0] for number in range(len(names))])
-    share = 0.5 / np.array([np.sum(label == each) for each in label]) / counts
-    return share[place] * len(rows)
+    key = images.source[rows] if task.settings.balance == "source" else images.label[rows]
+    names, index, counts = np.unique(key, return_inverse=True, return_counts=True)
+    labels = np.array([images.label[rows][index == number][0] for number in range(len(names))])
+    weights = 0.5 / np.array([np.sum(labels == label) for label in labels]) / counts
+    return weights[index] * len(rows)
 
 
 HEAD_FITTERS: dict[str, Callable[[TrainingTask], LinearOutputs | SearchedEnsemble]] = {

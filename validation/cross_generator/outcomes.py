@@ -1,4 +1,4 @@
-"""Test one head: AUC, recall, false alarms, confident errors, and the history control."""
+"""Train and test one head: AUC, recall, false alarms, confident errors, and the history control."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ from validation.metrics.scored_images import ScoredImages
 UNKNOWN_ESTIMATE = Estimate(np.nan, np.nan, np.nan)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HeadEvaluation:
-    """A head and all that is needed to test it."""
+    """A head, and the images and features that test it."""
 
     experiment: Experiment
     head: CalibratedHead
@@ -38,16 +38,17 @@ class HeadEvaluation:
 
     def select_rows(self, sources: Sequence[ImageSource]) -> tuple[np.ndarray, int]:
         """Return the rows that test the head, and the number left out because of their group."""
-        each = [
+        selections = [
             plan.select_evaluation_rows(self.images, source, self.experiment.training_sources)
             for source in sources
         ]
-        return np.concatenate([one.rows for one in each]), sum(one.left_out for one in each)
+        rows = np.concatenate([selection.rows for selection in selections])
+        return rows, sum(selection.left_out for selection in selections)
 
     def score(self, rows: np.ndarray, values: np.ndarray | None = None) -> ScoredImages:
         """Score images; `values` replace their plain features."""
-        seen = (self.features.plain if values is None else values)[rows]
-        probabilities = self.head.probabilities(seen)
+        features = (self.features.plain if values is None else values)[rows]
+        probabilities = self.head.probabilities(features)
         return ScoredImages(
             probabilities, self.images.label[rows], self.images.group[rows], self.head.threshold
         )
@@ -61,18 +62,22 @@ def evaluate_experiment(
 ) -> HeadOutcome:
     """Train one head and test it."""
     head = head_training.fit_calibrated_head(experiment, images, features, settings)
-    evaluation = HeadEvaluation(experiment, head, images, features, settings.seed)
-    train = images.label[images.rows(experiment.training_sources, "train")]
+    evaluation = HeadEvaluation(
+        experiment=experiment, head=head, images=images, features=features, seed=settings.seed
+    )
+    labels = images.label[images.rows(experiment.training_sources, "train")]
     parts = ("train", "validation") if settings.folds else ("validation",)
+    threshold_labels = images.label[images.rows(experiment.training_sources, *parts)]
+    real = images.list_sources("real")
     return HeadOutcome(
-        experiment.name,
-        tuple(source.name for source in experiment.training_sources),
-        {"real": int(np.sum(train == 0)), "generated": int(np.sum(train == 1))},
-        int(np.sum(images.label[images.rows(experiment.training_sources, *parts)] == 0)),
-        head.threshold,
-        [_evaluate_generators(sources, evaluation) for sources in experiment.test_sources],
-        [_evaluate_false_alarms(source, evaluation) for source in images.list_sources("real")],
-        [_evaluate_reprocessed(source, evaluation) for source in features.processed],
+        name=experiment.name,
+        trained_on=tuple(source.name for source in experiment.training_sources),
+        training_images={"real": int(np.sum(labels == 0)), "generated": int(np.sum(labels == 1))},
+        threshold_photographs=int(np.sum(threshold_labels == 0)),
+        threshold=head.threshold,
+        cells=[_evaluate_generators(sources, evaluation) for sources in experiment.test_sources],
+        false_alarms=[_evaluate_false_alarms(source, evaluation) for source in real],
+        reprocessed=[_evaluate_reprocessed(source, evaluation) for source in features.processed],
     )
 
 
@@ -81,30 +86,31 @@ def _evaluate_generators(
 ) -> GeneratorResult:
     generated, left_out = evaluation.select_rows(sources)
     real, _ = evaluation.select_rows(evaluation.experiment.comparison_sources)
-    both = _estimate_or_unknown(evaluation, np.concatenate([generated, real]), ("ROC AUC", "TPR"))
-    seen = all(source in evaluation.experiment.training_sources for source in sources)
-    names = tuple(source.name for source in sources)
-    counts = len(generated), _count_groups(evaluation.images, generated), left_out, len(real)
+    rows = np.concatenate([generated, real])
+    estimates = _estimate_or_unknown(evaluation, rows, ("ROC AUC", "TPR"))
     return GeneratorResult(
-        names,
-        seen,
-        *counts,
-        both["ROC AUC"],
-        both["TPR"],
-        _estimate_confident_errors(evaluation, generated, "TPR"),
+        tested_on=tuple(source.name for source in sources),
+        seen=all(source in evaluation.experiment.training_sources for source in sources),
+        images=len(generated),
+        groups=_count_groups(evaluation.images, generated),
+        left_out=left_out,
+        photographs=len(real),
+        auc=estimates["ROC AUC"],
+        tpr=estimates["TPR"],
+        confident_errors=_estimate_confident_errors(evaluation, generated, "TPR"),
     )
 
 
 def _evaluate_false_alarms(source: ImageSource, evaluation: HeadEvaluation) -> FalseAlarms:
     rows, left_out = evaluation.select_rows([source])
-    counts = len(rows), _count_groups(evaluation.images, rows), left_out
-    fpr = _estimate_or_unknown(evaluation, rows, ("FPR",))["FPR"]
     return FalseAlarms(
-        source.name,
-        source in evaluation.experiment.training_sources,
-        *counts,
-        fpr,
-        _estimate_confident_errors(evaluation, rows, "FPR"),
+        source=source.name,
+        seen=source in evaluation.experiment.training_sources,
+        images=len(rows),
+        groups=_count_groups(evaluation.images, rows),
+        left_out=left_out,
+        fpr=_estimate_or_unknown(evaluation, rows, ("FPR",))["FPR"],
+        confident_errors=_estimate_confident_errors(evaluation, rows, "FPR"),
     )
 
 
@@ -125,14 +131,14 @@ def _estimate_confident_errors(
     if not len(rows):
         return ConfidentErrors(UNKNOWN_ESTIMATE, UNKNOWN_ESTIMATE, UNKNOWN_ESTIMATE)
     scored = evaluation.score(rows)
-    right = "generated" if share == "TPR" else "real"
-    wrong = np.array(
+    label = "generated" if share == "TPR" else "real"
+    is_wrong = np.array(
         [
-            evaluation.head.calibration.decide(each) not in (right, ABSTAIN)
-            for each in scored.probabilities
+            evaluation.head.calibration.decide(probability) not in (label, ABSTAIN)
+            for probability in scored.probabilities
         ]
     )
-    is_far = evaluation.head.training_distribution.is_out_of_distribution(
+    is_out_of_distribution = evaluation.head.training_distribution.is_out_of_distribution(
         evaluation.features.plain[rows]
     )
 
@@ -143,37 +149,40 @@ def _estimate_confident_errors(
         )[share]
 
     return ConfidentErrors(
-        estimate_share(wrong), estimate_share(wrong & ~is_far), estimate_share(is_far)
+        wrong=estimate_share(is_wrong),
+        wrong_in_distribution=estimate_share(is_wrong & ~is_out_of_distribution),
+        out_of_distribution=estimate_share(is_out_of_distribution),
     )
 
 
 def _evaluate_reprocessed(source: ImageSource, evaluation: HeadEvaluation) -> ReprocessedResult:
     """Compare shares called generated before and after a source's processing.
 
-    Photographs go through that of a generated source, generated images through that of a real
-    one."""
-    processed = evaluation.features.processed[source]
-    share = "FPR" if source.label == "generated" else "TPR"
-    if share == "FPR":
-        rows, _ = evaluation.select_rows(evaluation.experiment.comparison_sources)
+    Photographs get that of a generated source, generated images that of a real one."""
+    processed, experiment = evaluation.features.processed[source], evaluation.experiment
+    if source.label == "generated":
+        metric, sources = "FPR", experiment.comparison_sources
     else:
-        rows, _ = evaluation.select_rows(
-            list(
-                dict.fromkeys(
-                    each for sources in evaluation.experiment.test_sources for each in sources
-                )
-            )
-        )
+        metric = "TPR"
+        sources = dict.fromkeys(test for tests in experiment.test_sources for test in tests)
+    rows, _ = evaluation.select_rows(list(sources))
     if not len(rows):
-        return ReprocessedResult(
-            source.name, source.label, processed.name, np.nan, np.nan, UNKNOWN_ESTIMATE
-        )
-    plain, after = evaluation.score(rows), evaluation.score(rows, processed.values)
-    change = estimate_paired_differences(
-        after, plain, (share,), BOOTSTRAP_REPLICATES, evaluation.seed
-    )[share]
-    shares = [float(np.mean(each.predicted_generated)) for each in (plain, after)]
-    return ReprocessedResult(source.name, source.label, processed.name, *shares, change)
+        before = after = np.nan
+        change = UNKNOWN_ESTIMATE
+    else:
+        plain, changed = evaluation.score(rows), evaluation.score(rows, processed.values)
+        before, after = (float(np.mean(scored.predicted_generated)) for scored in (plain, changed))
+        change = estimate_paired_differences(
+            changed, plain, (metric,), BOOTSTRAP_REPLICATES, evaluation.seed
+        )[metric]
+    return ReprocessedResult(
+        source=source.name,
+        label=source.label,
+        processing=processed.name,
+        share_before=before,
+        share_after=after,
+        change=change,
+    )
 
 
 def _count_groups(images: SourceImages, rows: np.ndarray) -> int:

@@ -7,7 +7,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from data_collection.dataset.manifest import ImageClass
 from runtime import html_pages
 from validation.cross_generator import results
 from validation.cross_generator.head_results import FalseAlarms, GeneratorResult, HeadOutcome
@@ -17,34 +19,36 @@ from validation.metrics.intervals import BOOTSTRAP_REPLICATES, CONFIDENCE_LEVEL
 
 CROSS_GENERATOR_TEMPLATE = "page.html.jinja"
 
-GREY_BELOW_IMAGES, GREY_BELOW_GROUPS = 50, 20
-"""With fewer images or groups a figure is printed in grey: its interval says little."""
+MIN_CELL_IMAGES, MIN_CELL_GROUPS = 50, 20
+"""With fewer images or groups a figure is printed in italics: its interval says little."""
+
+Tone = Literal["high", "low"]
 
 MAX_CELL_OPACITY = 0.62
 """Opacity of the strongest colour; text stays readable on white and on black."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PageCell:
     """One figure on the page.
 
     Attributes:
         name: the tested source.
-        label: "generated" or "real".
-        tone: "high" or "low", the hue of the heat.
-        heat: its opacity.
-        seen: whether the head was trained on it.
-        few: whether it rests on too few images.
+        label: class of the tested source.
+        tone: "high" (green) or "low" (purple).
+        opacity: opacity of that colour.
+        seen: whether the head was trained on the source.
+        small_test: whether there are too few images for a reliable figure.
     """
 
     name: str
-    label: str
+    label: ImageClass
     value: str
     interval: str
-    tone: str
-    heat: float
+    tone: Tone
+    opacity: float
     seen: bool
-    few: bool
+    small_test: bool
     images: int
     groups: int
     left_out: int
@@ -60,30 +64,30 @@ class HeadRow:
     false_alarms: list[PageCell]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LeftOutRow:
     """One result of a head with a source left out.
 
     Attributes:
-        tests: tested sources, in words.
-        against: photographs behind the AUC, in words.
+        tested_on: tested sources, in words.
+        photographs: photographs behind the AUC, in words.
         false_alarms: false alarms on photographs of each real source.
     """
 
     name: str
-    tests: str
-    against: str
+    tested_on: str
+    photographs: str
     auc: PageCell
     tpr: PageCell
     false_alarms: list[PageCell]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConfidentErrorsRow:
-    """Confident errors on a source never seen; attributes as in `outcomes.ConfidentErrors`."""
+    """Confident errors on a source never seen; attributes as in `head_results.ConfidentErrors`."""
 
     name: str
-    tests: str
+    tested_on: str
     wrong: PageCell
     in_distribution: PageCell
     out_of_distribution: PageCell
@@ -91,11 +95,13 @@ class ConfidentErrorsRow:
 
 def render_cross_generator_page(result: CrossGeneratorResult) -> str:
     summary = results.summarise_outcomes(result.rows)
+    n_photographs = result.rows[0].threshold_photographs
     return html_pages.load_template(Path(__file__).parent, CROSS_GENERATOR_TEMPLATE).render(
         result=result,
         name=result.data.folder.absolute().name,
         summary=summary,
-        shown=results.format_number,
+        format_number=results.format_number,
+        describe_reprocessed_images=results.describe_reprocessed_images,
         sentences=list(results.describe_findings(result)),
         sources=results.count_images_per_source(result),
         auc=[
@@ -106,15 +112,15 @@ def render_cross_generator_page(result: CrossGeneratorResult) -> str:
             _build_head_row(row, [_build_tpr_cell(cell) for cell in row.cells])
             for row in result.rows
         ],
-        left_out=[line for row in result.left_out for line in _build_left_out_rows(row)],
+        left_out=[row for outcome in result.left_out for row in _build_left_out_rows(outcome)],
         confident_errors=[
-            line for row in result.left_out for line in _build_confident_errors_rows(row)
+            row for outcome in result.left_out for row in _build_confident_errors_rows(outcome)
         ],
-        facts=results.build_cross_generator_json(result),
-        photographs=result.rows[0].threshold_photographs,
-        allowed=math.floor(result.settings.target_fpr * result.rows[0].threshold_photographs),
+        content=results.build_cross_generator_json(result),
+        n_photographs=n_photographs,
+        n_allowed_alarms=math.floor(result.settings.target_fpr * n_photographs),
         head=results.describe_head(result.settings),
-        few=(GREY_BELOW_IMAGES, GREY_BELOW_GROUPS),
+        min_test_size=(MIN_CELL_IMAGES, MIN_CELL_GROUPS),
         confidence=CONFIDENCE_LEVEL,
         replicates=BOOTSTRAP_REPLICATES,
     )
@@ -122,27 +128,33 @@ def render_cross_generator_page(result: CrossGeneratorResult) -> str:
 
 def _build_head_row(row: HeadOutcome, cells: list[PageCell]) -> HeadRow:
     counts = row.training_images
-    training = f"{counts['generated']:,} generated, {counts['real']:,} real"
     return HeadRow(
-        row.name, training, cells, [_build_false_alarm_cell(each) for each in row.false_alarms]
+        name=row.name,
+        training=f"{counts['generated']:,} generated, {counts['real']:,} real",
+        cells=cells,
+        false_alarms=[_build_false_alarm_cell(alarms) for alarms in row.false_alarms],
     )
 
 
 def _build_cell(
-    name: str, estimate: Estimate, strength: float, tone: str, part: GeneratorResult | FalseAlarms
+    name: str,
+    estimate: Estimate,
+    strength: float,
+    tone: Tone,
+    result: GeneratorResult | FalseAlarms,
 ) -> PageCell:
     return PageCell(
-        name,
-        "real" if isinstance(part, FalseAlarms) else "generated",
-        results.format_number(estimate.value),
-        f"{estimate.low:.2f} to {estimate.high:.2f}" if estimate.known else "",
-        tone,
-        0.0 if math.isnan(strength) else round(MAX_CELL_OPACITY * strength, 3),
-        part.seen,
-        part.images < GREY_BELOW_IMAGES or part.groups < GREY_BELOW_GROUPS,
-        part.images,
-        part.groups,
-        part.left_out,
+        name=name,
+        label="real" if isinstance(result, FalseAlarms) else "generated",
+        value=results.format_number(estimate.value),
+        interval=f"{estimate.low:.2f} to {estimate.high:.2f}" if estimate.known else "",
+        tone=tone,
+        opacity=0.0 if math.isnan(strength) else round(MAX_CELL_OPACITY * strength, 3),
+        seen=result.seen,
+        small_test=result.images < MIN_CELL_IMAGES or result.groups < MIN_CELL_GROUPS,
+        images=result.images,
+        groups=result.groups,
+        left_out=result.left_out,
     )
 
 
@@ -171,16 +183,16 @@ def _format_generators(names: Sequence[str]) -> str:
 
 
 def _build_left_out_rows(row: HeadOutcome) -> list[LeftOutRow]:
-    alarms = [_build_false_alarm_cell(each) for each in row.false_alarms]
-    kind = "of the hold-out" if all(each.seen for each in alarms) else "never seen"
+    false_alarms = [_build_false_alarm_cell(alarms) for alarms in row.false_alarms]
+    kind = "of the hold-out" if all(cell.seen for cell in false_alarms) else "never seen"
     return [
         LeftOutRow(
-            row.name,
-            _format_generators(cell.tested_on),
-            f"{cell.photographs:,} photographs {kind}",
-            _build_auc_cell(cell),
-            _build_tpr_cell(cell),
-            alarms,
+            name=row.name,
+            tested_on=_format_generators(cell.tested_on),
+            photographs=f"{cell.photographs:,} photographs {kind}",
+            auc=_build_auc_cell(cell),
+            tpr=_build_tpr_cell(cell),
+            false_alarms=false_alarms,
         )
         for cell in row.cells
     ]
@@ -190,21 +202,18 @@ def _build_confident_errors_rows(row: HeadOutcome) -> list[ConfidentErrorsRow]:
     tests = [(_format_generators(cell.tested_on), cell) for cell in row.cells if not cell.seen]
     tests += [(alarms.source, alarms) for alarms in row.false_alarms if not alarms.seen]
 
-    def square(name: str, part: GeneratorResult | FalseAlarms, share: Estimate) -> PageCell:
-        return _build_cell(name, share, share.value, "low", part)
+    def build_cell(name: str, result: GeneratorResult | FalseAlarms, share: Estimate) -> PageCell:
+        return _build_cell(name, share, share.value, "low", result)
 
     return [
         ConfidentErrorsRow(
-            row.name,
-            name,
-            *(
-                square(name, part, each)
-                for each in (
-                    part.confident_errors.wrong,
-                    part.confident_errors.wrong_in_distribution,
-                    part.confident_errors.out_of_distribution,
-                )
+            name=row.name,
+            tested_on=name,
+            wrong=build_cell(name, result, result.confident_errors.wrong),
+            in_distribution=build_cell(name, result, result.confident_errors.wrong_in_distribution),
+            out_of_distribution=build_cell(
+                name, result, result.confident_errors.out_of_distribution
             ),
         )
-        for name, part in tests
+        for name, result in tests
     ]

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_collection.dataset import manifest, splits
-from data_collection.dataset.manifest import FaceRecord
+from data_collection.dataset.manifest import FaceRecord, ImageClass, Split
 from runtime import console
 
-MIN_IMAGES_PER_SPLIT = {"train": 10, "validation": 1, "hold-out": 1}
+MIN_IMAGES_PER_SPLIT: dict[Split, int] = {"train": 10, "validation": 1, "hold-out": 1}
 """A source with fewer images in any split is left out."""
 
 NOTHING_LEFT_OUT = "nothing"
@@ -23,11 +23,11 @@ NOTHING_LEFT_OUT = "nothing"
 class ImageSource:
     """A source of images; a real and a generated source may have the same name."""
 
-    label: str
+    label: ImageClass
     name: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SourceImages:
     """The accepted images of the sources that take part, as arrays of shape (images,).
 
@@ -45,13 +45,13 @@ class SourceImages:
     group: np.ndarray
     label: np.ndarray
 
-    def list_sources(self, label: str) -> tuple[ImageSource, ...]:
+    def list_sources(self, label: ImageClass) -> tuple[ImageSource, ...]:
         return tuple(source for source in self.sources if source.label == label)
 
-    def rows(self, sources: Iterable[ImageSource], *parts: str) -> np.ndarray:
+    def rows(self, sources: Iterable[ImageSource], *parts: Split) -> np.ndarray:
         """Return the rows of these sources' images in these splits."""
-        wanted = [self.sources.index(source) for source in sources]
-        return np.flatnonzero(np.isin(self.source, wanted) & np.isin(self.split, parts))
+        indices = [self.sources.index(source) for source in sources]
+        return np.flatnonzero(np.isin(self.source, indices) & np.isin(self.split, parts))
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,11 @@ class Experiment:
 
 @dataclass(frozen=True)
 class EvaluationRows:
-    """Rows of the images that test a head, and how many more shared a group with what it had
-    met."""
+    """Rows of the images that test a head.
+
+    Attributes:
+        left_out: number of images left out because their group was in training.
+    """
 
     rows: np.ndarray
     left_out: int
@@ -86,15 +89,15 @@ def select_source_images(records: Sequence[FaceRecord]) -> SourceImages:
     Raises:
         PlainError: fewer than two generated sources are left, or no real one.
     """
-    kept = manifest.select_accepted(records, *splits.SPLITS)
-    result = sorted(
-        {(record.label, record.source) for record in kept},
+    accepted = manifest.select_accepted(records, *splits.SPLITS)
+    keys = sorted(
+        {(record.label, record.source) for record in accepted},
         key=lambda key: (manifest.LABELS.index(key[0]), key),
     )
     sources = [
         source
-        for source in (ImageSource(*key) for key in result)
-        if _has_enough_images(source, kept)
+        for source in (ImageSource(*key) for key in keys)
+        if _has_enough_images(source, accepted)
     ]
     if sum(source.label == "generated" for source in sources) < 2:
         raise console.PlainError(
@@ -106,34 +109,35 @@ def select_source_images(records: Sequence[FaceRecord]) -> SourceImages:
             "Cross-generator evaluation needs photographs; collect a real source into the "
             "data set with --real."
         )
-    place = {source: number for number, source in enumerate(sources)}
-    kept = [record for record in kept if ImageSource(record.label, record.source) in place]
+    index = {source: number for number, source in enumerate(sources)}
+    selected = [record for record in accepted if ImageSource(record.label, record.source) in index]
     return SourceImages(
-        sources,
-        kept,
-        np.array([place[ImageSource(record.label, record.source)] for record in kept]),
-        np.array([record.split for record in kept]),
-        np.unique([record.group for record in kept], return_inverse=True)[1],
-        np.array([record.label == "generated" for record in kept], dtype=np.int64),
+        sources=sources,
+        records=selected,
+        source=np.array([index[ImageSource(row.label, row.source)] for row in selected]),
+        split=np.array([record.split for record in selected]),
+        group=np.unique([record.group for record in selected], return_inverse=True)[1],
+        label=np.array([record.label == "generated" for record in selected], dtype=np.int64),
     )
 
 
 def _has_enough_images(source: ImageSource, records: Iterable[FaceRecord]) -> bool:
-    mine = [
+    parts = [
         record.split
         for record in records
         if (record.label, record.source) == (source.label, source.name)
     ]
-    short = [
-        f"{mine.count(split)} in {split} (at least {fewest})"
-        for split, fewest in MIN_IMAGES_PER_SPLIT.items()
-        if mine.count(split) < fewest
+    shortages = [
+        f"{parts.count(split)} in {split} (at least {min_images})"
+        for split, min_images in MIN_IMAGES_PER_SPLIT.items()
+        if parts.count(split) < min_images
     ]
-    if short:
+    if shortages:
         console.print_warning(
-            f"{source.name} ({source.label}) is left out; it has too few images: {', '.join(short)}."
+            f"{source.name} ({source.label}) is left out; it has too few images: "
+            f"{', '.join(shortages)}."
         )
-    return not short
+    return not shortages
 
 
 def plan_one_generator_each(images: SourceImages) -> list[Experiment]:
@@ -144,22 +148,22 @@ def plan_one_generator_each(images: SourceImages) -> list[Experiment]:
 
 
 def plan_leave_one_source_out(images: SourceImages) -> list[Experiment]:
-    """Plan heads that leave out: nothing; each generated source; and, where there are two real ones,
-    each of them, and each pair of both classes."""
+    """Plan heads that leave out: nothing; each generated source; and, with two real sources, each
+    of them, and each pair of a generated and a real one."""
     real, generated = images.list_sources("real"), images.list_sources("generated")
     everything = Experiment(
         NOTHING_LEFT_OUT, (*real, *generated), tuple((source,) for source in generated), real
     )
 
     def without(*sources: ImageSource) -> Experiment:
-        made = tuple(source for source in sources if source.label == "generated")
-        taken = tuple(source for source in sources if source.label == "real")
+        left_out_generated = tuple(source for source in sources if source.label == "generated")
+        left_out_real = tuple(source for source in sources if source.label == "real")
         training_sources = tuple(source for source in images.sources if source not in sources)
         return Experiment(
             " and ".join(source.name for source in sources),
             training_sources,
-            (made or generated,),
-            taken or real,
+            (left_out_generated or generated,),
+            left_out_real or real,
         )
 
     alone = [everything, *(without(source) for source in generated)]
@@ -167,22 +171,22 @@ def plan_leave_one_source_out(images: SourceImages) -> list[Experiment]:
         return alone
     return (
         alone
-        + [without(one) for one in real]
-        + [without(one, other) for one in generated for other in real]
+        + [without(source) for source in real]
+        + [without(first, second) for first in generated for second in real]
     )
 
 
 def select_evaluation_rows(
     images: SourceImages, source: ImageSource, training_sources: Sequence[ImageSource]
 ) -> EvaluationRows:
-    """Select the images that may test a head.
+    """Select the images of a source that may test a head.
 
-    The hold-out of a source that it was trained on; of any other source every image whose group
-    is not in its training or validation images."""
+    If the head was trained on the source, these are its hold-out; otherwise all images whose group
+    is not among the head's training or validation images."""
     if source in training_sources:
         return EvaluationRows(images.rows([source], "hold-out"), 0)
     rows = images.rows([source], *splits.SPLITS)
-    met = np.isin(
+    is_known_group = np.isin(
         images.group[rows], images.group[images.rows(training_sources, "train", "validation")]
     )
-    return EvaluationRows(rows[~met], int(met.sum()))
+    return EvaluationRows(rows[~is_known_group], int(is_known_group.sum()))

@@ -12,6 +12,9 @@ from validation.cross_generator.head_results import FalseAlarms, GeneratorResult
 from validation.cross_generator.results import CrossGeneratorResult
 from validation.metrics.estimates import Estimate
 
+CROSS_GENERATOR_FOLDER = "cross_generator"
+"""Folder of a data set that holds the report."""
+
 JSON_FILE, PAGE_FILE = "cross_generator.json", "cross_generator.html"
 TRAINED_ON_FOOTNOTE = "* trained on it: hold-out only"
 
@@ -42,7 +45,8 @@ def log_cross_generator_report(result: CrossGeneratorResult, folder: Path) -> No
 def print_cross_generator_report(result: CrossGeneratorResult) -> None:
     columns = [" and ".join(cell.tested_on) for cell in result.rows[0].cells]
     console.print_table(
-        f"AUC with its 95% interval: trained on the row, tested on the column ({TRAINED_ON_FOOTNOTE})",
+        "AUC with its 95% interval: trained on the row, tested on the column "
+        f"({TRAINED_ON_FOOTNOTE})",
         ["trained on", *columns],
         [
             [row.name, *(f"{cell.auc}{_format_trained_on_mark(cell)}" for cell in row.cells)]
@@ -50,7 +54,8 @@ def print_cross_generator_report(result: CrossGeneratorResult) -> None:
         ],
     )
     print_rates(
-        f"At each row's threshold ({result.settings.target_fpr:.0%} of the photographs that set it)",
+        f"At each row's threshold ({result.settings.target_fpr:.0%} of the photographs that set "
+        "it)",
         result.rows,
     )
     if result.left_out:
@@ -68,13 +73,13 @@ def print_rates(title: str, rows: Sequence[HeadOutcome]) -> None:
     """Print the share called generated, of every generated and every real source."""
     columns = [
         *(" and ".join(cell.tested_on) for cell in rows[0].cells),
-        *(f"false: {each.source}" for each in rows[0].false_alarms),
+        *(f"false: {alarms.source}" for alarms in rows[0].false_alarms),
     ]
     shares = [
         [
             row.name,
             *(_format_estimate(cell.tpr) for cell in row.cells),
-            *(_format_estimate(each.fpr) for each in row.false_alarms),
+            *(_format_estimate(alarms.fpr) for alarms in row.false_alarms),
         ]
         for row in rows
     ]
@@ -91,8 +96,8 @@ def print_left_out(rows: Sequence[HeadOutcome]) -> None:
             cell.auc,
             _format_estimate(cell.tpr),
             *(
-                f"{_format_estimate(each.fpr)}{_format_trained_on_mark(each)}"
-                for each in row.false_alarms
+                f"{_format_estimate(alarms.fpr)}{_format_trained_on_mark(alarms)}"
+                for alarms in row.false_alarms
             ),
         ]
         for row in rows
@@ -103,7 +108,7 @@ def print_left_out(rows: Sequence[HeadOutcome]) -> None:
         "tested on",
         "AUC",
         "recall",
-        *(f"false: {each.source}" for each in rows[0].false_alarms),
+        *(f"false: {alarms.source}" for alarms in rows[0].false_alarms),
     ]
     console.print_table(
         f"Leave one source out: trained on everything else ({TRAINED_ON_FOOTNOTE})", names, table
@@ -114,23 +119,26 @@ def print_confident_errors(rows: Sequence[HeadOutcome]) -> None:
     """Print wrong verdicts outside the abstention band, with and without out-of-distribution
     images."""
     tests = [
-        (row, " and ".join(each.tested_on), each)
+        (row, " and ".join(cell.tested_on), cell.confident_errors)
         for row in rows
-        for each in row.cells
-        if not each.seen
+        for cell in row.cells
+        if not cell.seen
     ]
     tests += [
-        (row, each.source, each) for row in rows for each in row.false_alarms if not each.seen
+        (row, alarms.source, alarms.confident_errors)
+        for row in rows
+        for alarms in row.false_alarms
+        if not alarms.seen
     ]
     table = [
         [
             row.name,
             name,
-            _format_estimate(each.confident_errors.wrong),
-            _format_estimate(each.confident_errors.wrong_in_distribution),
-            _format_estimate(each.confident_errors.out_of_distribution),
+            _format_estimate(errors.wrong),
+            _format_estimate(errors.wrong_in_distribution),
+            _format_estimate(errors.out_of_distribution),
         ]
-        for row, name, each in tests
+        for row, name, errors in tests
     ]
     console.print_table(
         "Confident errors: wrong verdicts outside the abstention band",
@@ -146,28 +154,37 @@ def print_confident_errors(rows: Sequence[HeadOutcome]) -> None:
 
 
 def print_history_control(rows: Sequence[HeadOutcome]) -> None:
-    """Print, for every head, the processing that changes most; the page has them all."""
+    """Print, for every head, the processing with the largest change; the page has them all."""
     table = []
     for row in rows:
-        most = max(row.reprocessed, key=lambda each: (each.change.known, abs(each.change.value)))
-        what = "photographs" if most.label == "generated" else "generated images"
-        calls = f"{most.share_before:.2f}", f"{most.share_after:.2f}", _format_estimate(most.change)
-        table.append([row.name, what, f"{most.source} ({most.processing})", *calls])
+        largest = max(
+            row.reprocessed, key=lambda result: (result.change.known, abs(result.change.value))
+        )
+        table.append(
+            [
+                row.name,
+                results.describe_reprocessed_images(largest),
+                f"{largest.source} ({largest.processing})",
+                f"{largest.share_before:.2f}",
+                f"{largest.share_after:.2f}",
+                _format_estimate(largest.change),
+            ]
+        )
     names = [
         "never seen",
-        "what",
-        "goes through the processing of",
+        "images",
+        "with the processing of",
         "called generated before",
         "after",
         "change",
     ]
     console.print_table(
-        "History control: the same faces in other files, and what changes most", names, table
+        "History control: the same faces in other files, the largest change", names, table
     )
 
 
 def _format_estimate(estimate: Estimate) -> str:
-    """Format with two digits: a share of a few dozen images has no third."""
+    """Format with two digits: a few dozen images do not justify a third."""
     if math.isnan(estimate.value):
         return "n/a"
     return f"{estimate.value:.2f}" + (

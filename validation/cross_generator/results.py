@@ -1,4 +1,4 @@
-"""Result of a cross-generator evaluation: findings in sentences, and its JSON."""
+"""Results of a cross-generator evaluation: findings in sentences, and cross_generator.json."""
 
 import math
 from collections.abc import Iterator
@@ -10,30 +10,38 @@ from data_collection.images import canonical
 from runtime import library_versions, options
 from training.bases.weights import BaseWeights
 from training.dataset import Dataset
-from validation.cross_generator.head_results import GeneratorResult, HeadOutcome
+from validation.cross_generator.head_results import GeneratorResult, HeadOutcome, ReprocessedResult
 from validation.cross_generator.plan import SourceImages
-from validation.cross_generator.settings import CrossGeneratorSettings
+from validation.cross_generator.settings import CrossGeneratorSettings, HeadKind, SignalName
 from validation.metrics.intervals import BOOTSTRAP_REPLICATES, CONFIDENCE_LEVEL
 
-HEAD_DESCRIPTIONS = {
+HEAD_DESCRIPTIONS: dict[HeadKind, str] = {
     "logistic": "logistic regression (C = 1)",
     "ridge": "ridge regression",
-    "ridge-per-generator": "one ridge regression per generator, of which the most confident decides,",
-    "search": "the ensemble that training finds",
+    "ridge-per-generator": (
+        "one ridge regression per generator, of which the most confident decides,"
+    ),
+    "search": "the ensemble of `python -m training`",
 }
-SIGNAL_DESCRIPTIONS = {"picture": "of the picture", "residual": "of its noise residual"}
+SIGNAL_DESCRIPTIONS: dict[SignalName, str] = {
+    "picture": "of the picture",
+    "residual": "of its noise residual",
+}
 
 
 def describe_head(settings: CrossGeneratorSettings) -> str:
     """Describe the heads in words."""
     taps = "every tap" if settings.taps == "all" else f"the taps called {settings.taps!r}"
-    shown = " and ".join(SIGNAL_DESCRIPTIONS[signal] for signal in settings.signals)
-    return f"{HEAD_DESCRIPTIONS[settings.head]} on the standardised mean and standard deviation of {taps} {shown}"
+    signals = " and ".join(SIGNAL_DESCRIPTIONS[signal] for signal in settings.signals)
+    return (
+        f"{HEAD_DESCRIPTIONS[settings.head]} on the standardised mean and standard deviation of "
+        f"{taps} {signals}"
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CrossGeneratorResult:
-    """Result of a run.
+    """Results of a run.
 
     Attributes:
         hold_out_openings: how often this hold-out has been opened, this time included.
@@ -88,13 +96,20 @@ def format_number(value: float, digits: int = 3) -> str:
 def describe_findings(result: CrossGeneratorResult) -> Iterator[str]:
     """Yield sentences: diagonal, off-diagonal, worst cell, and the worst sources left out."""
     summary = summarise_outcomes(result.rows)
-    yield f"On the generator that a head was trained on, the mean AUC is {format_number(summary.diagonal)} (the diagonal)."
-    yield f"On a generator that it has never seen, the mean AUC is {format_number(summary.off_diagonal)} (off the diagonal)."
+    yield (
+        "On the generator that a head was trained on, the mean AUC is "
+        f"{format_number(summary.diagonal)} (the diagonal)."
+    )
+    yield (
+        "On a generator that it has never seen, the mean AUC is "
+        f"{format_number(summary.off_diagonal)} (off the diagonal)."
+    )
     if summary.worst:
         row, cell = summary.worst
         yield (
-            f"The worst cell: trained on {row.name}, tested on {cell.tested_on[0]}, AUC {cell.auc}; of 100 such images it "
-            f"finds {format_number(100 * cell.tpr.value, 0)} at its threshold."
+            f"The worst cell: trained on {row.name}, tested on {cell.tested_on[0]}, AUC "
+            f"{cell.auc}; of 100 such images it finds {format_number(100 * cell.tpr.value, 0)} at "
+            "its threshold."
         )
     yield from _describe_left_out(result.left_out)
 
@@ -108,28 +123,46 @@ def _describe_left_out(rows: list[HeadOutcome]) -> Iterator[str]:
     ]
     if cells:
         row, cell = min(cells, key=lambda pair: pair[1].auc.value)
-        yield f"The worst source left out: trained on everything but {row.name}, AUC {cell.auc} on {cell.tested_on[0]}."
-    alarms = [
-        (row, each)
+        yield (
+            f"The worst source left out: trained on everything but {row.name}, AUC {cell.auc} on "
+            f"{cell.tested_on[0]}."
+        )
+    all_alarms = [
+        (row, alarms)
         for row in rows
-        for each in row.false_alarms
-        if not each.seen and not math.isnan(each.fpr.value)
+        for alarms in row.false_alarms
+        if not alarms.seen and not math.isnan(alarms.fpr.value)
     ]
-    if alarms:
-        row, each = max(alarms, key=lambda pair: pair[1].fpr.value)
+    if all_alarms:
+        row, alarms = max(all_alarms, key=lambda pair: pair[1].fpr.value)
         yield (
-            f"The most false alarms on photographs of a source never seen: {each.fpr} of {each.source}, trained on everything "
-            f"but {row.name}."
+            f"The most false alarms on photographs of a source never seen: {alarms.fpr} of "
+            f"{alarms.source}, trained on everything but {row.name}."
         )
-    changed = [(row, each) for row in rows for each in row.reprocessed if each.change.known]
-    if changed:
-        row, each = max(changed, key=lambda pair: abs(pair[1].change.value))
+    yield from _describe_history_control(rows)
+
+
+def _describe_history_control(rows: list[HeadOutcome]) -> Iterator[str]:
+    changes = [
+        (row, reprocessed)
+        for row in rows
+        for reprocessed in row.reprocessed
+        if reprocessed.change.known
+    ]
+    if changes:
+        row, largest = max(changes, key=lambda pair: abs(pair[1].change.value))
+        change, images = largest.change, describe_reprocessed_images(largest)
         yield (
-            f"History control: the most that another publisher's processing changes is {100 * each.change.value:+.0f} points "
-            f"(95% interval {100 * each.change.low:+.0f} to {100 * each.change.high:+.0f}) of what is called generated, where "
-            f"{'photographs' if each.label == 'generated' else 'generated images'} go through that of {each.source} "
-            f"({each.processing}), by the head that has not seen {row.name}."
+            "History control: the processing of another source changes the share called generated "
+            f"by {100 * change.value:+.0f} points at most (95% interval {100 * change.low:+.0f} to "
+            f"{100 * change.high:+.0f}): {images} with that of {largest.source} "
+            f"({largest.processing}), scored by the head that has not seen {row.name}."
         )
+
+
+def describe_reprocessed_images(result: ReprocessedResult) -> str:
+    """Return the class of the images that get the processing of a source of the other class."""
+    return "photographs" if result.label == "generated" else "generated images"
 
 
 def build_cross_generator_json(result: CrossGeneratorResult) -> dict:
@@ -150,7 +183,7 @@ def build_cross_generator_json(result: CrossGeneratorResult) -> dict:
             "confidence": CONFIDENCE_LEVEL,
             "replicates": BOOTSTRAP_REPLICATES,
             "seed": settings.seed,
-            "drawn": "groups within class",
+            "resampled": "groups within class",
         },
         "versions": library_versions.get_library_versions(),
         "sources": count_images_per_source(result),

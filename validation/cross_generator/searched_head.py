@@ -1,4 +1,4 @@
-"""The head that `python -m training` would find: its search and ensemble, on cached features."""
+"""Search and train an ensemble as `python -m training` does, on cached features."""
 
 import tempfile
 from collections.abc import Sequence
@@ -41,11 +41,9 @@ class SearchedEnsemble:
 def search_ensemble(task: "TrainingTask") -> SearchedEnsemble:
     """Search and train an ensemble with training's default settings; print and save no trial."""
     features = {task.settings.base: _build_training_features(task)}
-    labels, settings = (
-        task.images.label[task.validation],
-        TrainingSettings(bases=(task.settings.base,)),
-    )
-    before, console.err.quiet = console.err.quiet, True
+    labels = task.images.label[task.validation]
+    settings = TrainingSettings(bases=(task.settings.base,))
+    was_quiet, console.err.quiet = console.err.quiet, True
     try:
         with tempfile.TemporaryDirectory() as folder:
             folders = RunFolders(Path(folder), Path(folder) / "logs", Path(folder))
@@ -56,7 +54,7 @@ def search_ensemble(task: "TrainingTask") -> SearchedEnsemble:
                 ).heads
             )
     finally:
-        console.err.quiet = before
+        console.err.quiet = was_quiet
 
 
 def _build_training_features(task: "TrainingTask") -> TrainingFeatures:

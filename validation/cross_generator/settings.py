@@ -14,24 +14,24 @@ TapSetName = Literal["all", "early", "middle", "late", "every third", "top"]
 HeadKind = Literal["logistic", "ridge", "ridge-per-generator", "search"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CrossGeneratorSettings:
     """Train a head on each generated source and test it on every other one: does it recognise a
     generator that it has never seen?
 
-    The base runs once per image; the heads work on its cached features. A run that was interrupted
-    carries on when the same command is given again. It opens the hold-out, and counts it.
+    The base runs once per image; the heads work on its cached features. An interrupted run resumes
+    when the same command is given again. It opens the hold-out, and counts it.
     """
 
     dataset: Path | None = None
-    """Folder or name of the data set, such as data/faces; without it, the one collected last."""
+    """Folder or name of the data set, such as data/faces; by default, the one collected last."""
 
     leave_one_source_out: bool = False
     """Also leave out each source in turn, photographs included, train on all the others, and test
     on it."""
 
     base: BaseName = "mobilenet_v2"
-    """Pretrained base whose features the heads see."""
+    """Pretrained base whose features the heads use."""
 
     size: int = 224
     """Input size in pixels."""
@@ -41,16 +41,15 @@ class CrossGeneratorSettings:
     history and a mirror."""
 
     test_views: int = 1
-    """Views of every image that is judged, their scores averaged: the plain one and others with a
-    random history. Linear
-    heads only."""
+    """Views of every tested image, their scores averaged: the plain one and others with a random
+    history. Linear heads only."""
 
     signals: tuple[SignalName, ...] = ("picture",)
-    """Input of the base: the picture, its noise residual (what blurring takes out of it), or
+    """Input of the base: the picture, its noise residual (the picture minus a blurred copy), or
     both, one after the other."""
 
     taps: TapSetName = "all"
-    """Which layers of the base the heads look at."""
+    """Layers of the base that the heads use."""
 
     head: HeadKind = "logistic"
     """Logistic regression; ridge regression; one ridge regression per generator, of which the most
@@ -60,7 +59,7 @@ class CrossGeneratorSettings:
     """Ridge penalty multiplier; 10 regularises more, 0.1 less."""
 
     balance: Literal["class", "source"] = "source"
-    """Sample weights of ridge regression: equal per class, or equal per source within each class."""
+    """Sample weights of ridge regression: equal per class, or per source within each class."""
 
     folds: int = 0
     """Folds of the training and validation images, by group: each fold is scored by a head that was
@@ -68,19 +67,20 @@ class CrossGeneratorSettings:
     set it."""
 
     history_control: bool = False
-    """Also put photographs through the size and JPEG quality of each generated source, and
-    generated images through those of each real one: a head that recognises faces and not files
-    gives the same answers. Needs --leave-one-source-out."""
+    """Also reprocess photographs to the size and JPEG quality of each generated source, and
+    generated images to those of each real one: a head that recognises faces and not files gives
+    the same answers. Needs --leave-one-source-out."""
 
     target_fpr: float = 0.05
     """False-positive rate that sets each head's threshold on validation photographs."""
 
     weights: str = "auto"
     """`auto`: from this machine's caches, else Keras' download, else the package index. `imagenet`:
-    Keras only. `package`: package index only. `random`: none, for tests. Or a path to a file or a folder."""
+    Keras only. `package`: package index only. `random`: none, for tests. Or a path to a file or a
+    folder."""
 
     engine: Literal["auto", "onnxruntime", "keras", "ray"] = "auto"
-    """Runtime of the base: ONNX Runtime on a CPU, Keras where there is a GPU; `ray`: ONNX Runtime on
+    """Runtime of the base. `auto`: ONNX Runtime on a CPU, Keras on a GPU; `ray`: ONNX Runtime on
     every core of a Ray cluster."""
 
     seed: int = 0
@@ -93,10 +93,11 @@ class CrossGeneratorSettings:
     """Folder for TensorBoard."""
 
     def __post_init__(self) -> None:
-        row = BASE_MODELS[self.base]
-        if self.size < row.min_size_px or self.size > 1024 or self.size % row.size_multiple_px:
+        base = BASE_MODELS[self.base]
+        if self.size < base.min_size_px or self.size > 1024 or self.size % base.size_multiple_px:
             raise ValueError(
-                f"--size is {self.size}; {self.base} takes multiples of {row.size_multiple_px} from {row.min_size_px} to 1024."
+                f"--size is {self.size}; {self.base} takes multiples of {base.size_multiple_px} "
+                f"from {base.min_size_px} to 1024."
             )
         options.check_ranges(
             self, views=(1, 32), test_views=(1, 32), seed=(0, 2**31 - 1), folds=(0, 20)
@@ -104,7 +105,8 @@ class CrossGeneratorSettings:
         options.check_unique_values("signals", self.signals, "signal")
         if self.history_control and not self.leave_one_source_out:
             raise ValueError(
-                "--history-control needs heads that have not seen a source; add --leave-one-source-out."
+                "--history-control needs heads that have not seen a source; add "
+                "--leave-one-source-out."
             )
         if self.folds == 1:
             raise ValueError("--folds is 1; take 0 for none, or 2 to 20.")
@@ -112,7 +114,8 @@ class CrossGeneratorSettings:
             raise ValueError("--head search chooses its taps itself; leave --taps out.")
         if self.head == "search" and self.test_views > 1:
             raise ValueError(
-                f"--test-views is {self.test_views}; --head search scores one view only; leave it out."
+                f"--test-views is {self.test_views}; --head search scores one view only; leave it "
+                "out."
             )
         if not 0 < self.strength < float("inf"):
             raise ValueError(f"--strength is {self.strength}; choose a number above 0.")

@@ -1,7 +1,7 @@
 """TrainingTask: the images and feature columns that one head is trained on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class BaseFeatures:
     processed: Mapping[ImageSource, ReprocessedFeatures]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingTask:
     """Training data of one head: rows of `images` and columns of the features.
 
@@ -58,11 +58,11 @@ class TrainingTask:
 
     def without(self, groups: np.ndarray) -> "TrainingTask":
         """Return the same task without the images of some groups."""
-        keep = [
+        train, validation = (
             rows[~np.isin(self.images.group[rows], groups)]
             for rows in (self.train, self.validation)
-        ]
-        return TrainingTask(self.images, self.features, self.settings, *keep, self.index)
+        )
+        return replace(self, train=train, validation=validation)
 
     def views(self, rows: np.ndarray) -> np.ndarray:
         """Return the features of training images, shape (rows, views, width)."""

@@ -1,9 +1,9 @@
-"""Explainer: heat maps and similar training faces without Keras, from saved_models/<name>/explainer/.
+"""Explainer: heat maps and similar training faces without Keras.
 
-Validation writes the folder after checking the detector's maps; detection reads it in a tenth of a
-second. `taps.onnx` computes the activations that the heads use, `explainer.npz` holds the heads and
-the embeddings of training images, `explainer.json` the results of the checks and the hash of the
-detector.
+Validation writes saved_models/<name>/explainer/ after checking the detector's maps; detection reads
+it in a tenth of a second. `taps.onnx` computes the activations that the heads use, `explainer.npz`
+holds the heads and the embeddings of training images, `explainer.json` the results of the checks
+and the hash of the detector.
 """
 
 import re
@@ -30,7 +30,7 @@ EXPLAINER_FOLDER, EXPLAINER_JSON_FILE, EXPLAINER_TAPS_FILE, EXPLAINER_ARRAYS_FIL
 EXPLAINER_VERSION = 3
 
 CANONICAL_PATH_PATTERN = re.compile(r"images/(real|generated)/[0-9a-f]{2}/[0-9a-f]{64}\.jpg")
-"""Paths of a data set's canonical pictures. An explainer from a stranger must not make the page show
+"""Paths of a data set's canonical pictures: a stranger's explainer must not make the page show
 other files."""
 
 

@@ -22,7 +22,7 @@ RANDOM_MASKS_PER_IMAGE = 8
 MAX_RANDOMISED_CORRELATION = 0.3
 MIN_MASKING_WIN_RATE = 0.7
 MIN_CHECKED_IMAGES = 20
-"""With fewer images the checks mean little: a useless map wins on three of three images once in eight
+"""With fewer images the checks mean little: useless maps win on three of three images once in eight
 times."""
 
 MAX_RANDOMISED_IMAGES = 16

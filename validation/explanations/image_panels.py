@@ -1,5 +1,4 @@
-"""Single images for the report: as the detector sees them, and under their heat maps, which are shown
-as coarse grids."""
+"""Single images for the report: as the detector sees them, and under heat maps shown as grids."""
 
 import io
 from collections.abc import Sequence

@@ -62,8 +62,8 @@ def plot_roc(results: Sequence[DetectorResult]) -> ReportFigure:
     axes.set(xlabel="photographs called generated (FPR)", ylabel="generated images found (TPR)")
     axes.legend(loc="lower right", fontsize=7.5, title="ROC AUC", title_fontsize=7.5, frameon=False)
     caption = (
-        "Up and to the left is better; the grey diagonal is chance level. The dot is the threshold, "
-        "which was set on other images."
+        "Up and to the left is better; the grey diagonal is chance level. The dot is the "
+        "threshold, which was set on other images."
     )
     return ReportFigure("roc", "ROC curve", caption, render_png(figure))
 

@@ -195,9 +195,9 @@ def _list_useless_distortions(robustness: RobustnessSummary | None) -> list[str]
 def _describe_useless_distortions(names: list[str]) -> str:
     more = " and others" if len(names) > MAX_NAMED_DISTORTIONS else ""
     return (
-        f"Pictures that have been passed on. Under {', '.join(names[:MAX_NAMED_DISTORTIONS])}{more} "
-        "it misses more than half of the generated faces or calls more than a fifth of the "
-        "photographs generated."
+        "Pictures that have been passed on. Under "
+        f"{', '.join(names[:MAX_NAMED_DISTORTIONS])}{more} it misses more than half "
+        "of the generated faces or calls more than a fifth of the photographs generated."
     )
 
 

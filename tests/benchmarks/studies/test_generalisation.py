@@ -34,12 +34,12 @@ def make_images() -> SourceImages:
         for n, index in enumerate(source_indices)
     ]
     return SourceImages(
-        SOURCES,
-        records,
-        source_indices,
-        np.array(SPLITS * 40),
-        np.arange(240),
-        (source_indices > 0).astype(np.int64),
+        sources=SOURCES,
+        records=records,
+        source=source_indices,
+        split=np.array(SPLITS * 40),
+        group=np.arange(240),
+        label=(source_indices > 0).astype(np.int64),
     )
 
 

@@ -57,7 +57,14 @@ def test_unfrozen_blocks_start_from_ridge_regression_and_learn(pixels, monkeypat
     label = np.arange(24) % 2
     sources = [plan.ImageSource("real", "camera"), plan.ImageSource("generated", "gan")]
     split = np.where(np.arange(24) < 16, "train", "validation")
-    images = plan.SourceImages(sources, [None] * 24, label, split, np.arange(24), label)
+    images = plan.SourceImages(
+        sources=sources,
+        records=[None] * 24,
+        source=label,
+        split=split,
+        group=np.arange(24),
+        label=label,
+    )
     features = BaseFeatures(extractor.columns, values, values[:16, None], {})
     settings = CrossGeneratorSettings(weights="random", size=SIDE_PX, head="ridge")
     experiment = types.SimpleNamespace(training_sources=sources)

@@ -1,5 +1,5 @@
-"""Cross-generator evaluation: no head is tested on what it has met, nothing is computed twice, and every
-figure can be made again."""
+"""Cross-generator evaluation: no head is tested on groups that it was trained on, nothing is
+computed twice, and every figure is reproducible."""
 
 import json
 import shutil
@@ -52,16 +52,16 @@ SOURCES = {
 SIDE = face_records.RECORD_SIDE_PX
 
 
-def rows_of(folder: Path, count: int = 24) -> list[FaceRecord]:
-    """Five sources: the net's images look real, and the twins are in the groups of the camera's, as
-    reconstructions are."""
+def make_records(folder: Path, count: int = 24) -> list[FaceRecord]:
+    """Five sources: the net's images look real, and the twins share groups with the camera's, as
+    reconstructions do."""
     records: list[FaceRecord] = []
-    for place, (source, label) in enumerate(SOURCES.items()):
+    for index, (source, label) in enumerate(SOURCES.items()):
         for number in range(count):
             split = face_records.SPLIT_CYCLE[number % 6]
-            like = "real" if source == "<i>net</i>" else label
-            made = face_records.write_toy_record(folder, 1000 * place + number, like, split)
-            records.append(replace(made, source=source, label=label))
+            looks = "real" if source == "<i>net</i>" else label
+            record = face_records.write_toy_record(folder, 1000 * index + number, looks, split)
+            records.append(replace(record, source=source, label=label))
     return [
         replace(r, group=records[n % count].group) if r.source == "twins" else r
         for n, r in enumerate(records)
@@ -69,7 +69,7 @@ def rows_of(folder: Path, count: int = 24) -> list[FaceRecord]:
 
 
 def collect(folder: Path, records: list[FaceRecord]) -> None:
-    """Writes the data set's files as a collection leaves them."""
+    """Write the data set's files as a collection does."""
     manifest.replace_records(folder, records)
     frozen = splits.SplitAssignments(
         shares={}, groups={record.group: record.split for record in records}
@@ -81,18 +81,18 @@ def collect(folder: Path, records: list[FaceRecord]) -> None:
 
 
 def settings(folder: Path, **more: object) -> CrossGeneratorSettings:
-    given = {
+    values = {
         "dataset": folder,
         "weights": "random",
         "size": SIDE,
         "logs": folder.parent / "logs",
         **more,
     }
-    return CrossGeneratorSettings(**given)
+    return CrossGeneratorSettings(**values)
 
 
 class ToyExtractor:
-    """In place of a base, which takes seconds to start: means and deviations of bands of rows."""
+    """Replaces a base, which takes seconds to start: means and deviations of bands of rows."""
 
     columns = [Column(SIDE, "rows", "mean", 0, 32), Column(SIDE, "rows", "std", 32, 64)]
     width, name, engine, batch_size, n_cores = 64, "toy", "toy", 8, None
@@ -114,48 +114,49 @@ def quick():
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
-    """The folder of a data set with its evaluation and the sources left out."""
-    folder = tmp_path_factory.mktemp("place") / "many"
-    collect(folder, rows_of(folder))
+def evaluated(tmp_path_factory) -> Path:
+    """The folder of a data set with its evaluation, sources left out included."""
+    folder = tmp_path_factory.mktemp("data") / "many"
+    collect(folder, make_records(folder))
     evaluate_cross_generator(settings(folder, leave_one_source_out=True))
     return folder
 
 
 @pytest.fixture
-def place(made, tmp_path) -> Path:
-    """A copy that a test may spoil."""
-    return shutil.copytree(made, tmp_path / "many")
+def folder(evaluated, tmp_path) -> Path:
+    """A copy that a test may change."""
+    return shutil.copytree(evaluated, tmp_path / "many")
 
 
 @pytest.fixture(scope="module")
-def result(made) -> dict:
-    return json.loads((made / "cross_generator" / "cross_generator.json").read_text())
+def result(evaluated) -> dict:
+    return json.loads((evaluated / "cross_generator" / "cross_generator.json").read_text())
 
 
 @pytest.fixture(scope="module")
-def plan(made) -> tuple[SourceImages, list[Experiment]]:
-    images = select_source_images(manifest.read_manifest(made))
+def plan(evaluated) -> tuple[SourceImages, list[Experiment]]:
+    images = select_source_images(manifest.read_manifest(evaluated))
     return images, plan_one_generator_each(images) + plan_leave_one_source_out(images)
 
 
-def opened(folder: Path) -> list[str]:
+def list_openings(folder: Path) -> list[str]:
     return [entry["model"] for entry in splits.read_splits(folder).hold_out_opened]
 
 
-def test_no_test_image_or_group_was_met_in_training_or_by_the_threshold(plan):
+def test_no_test_group_is_known_from_training_or_the_threshold(plan):
     images, experiments = plan
     assert len(experiments) == 3 + 1 + 3 + 2 + 6
-    for each in experiments:
-        met = set(images.group[images.rows(each.training_sources, "train", "validation")])
+    for experiment in experiments:
+        sources = experiment.training_sources
+        known = set(images.group[images.rows(sources, "train", "validation")])
         for source in images.sources:
-            rows = select_evaluation_rows(images, source, each.training_sources).rows
+            rows = select_evaluation_rows(images, source, sources).rows
             assert len(rows)
-            assert not met & set(images.group[rows])
-            assert source not in each.training_sources or set(images.split[rows]) == {"hold-out"}
+            assert not known & set(images.group[rows])
+            assert source not in sources or set(images.split[rows]) == {"hold-out"}
 
 
-def test_a_source_never_seen_is_tested_whole_but_for_the_groups_that_were_met(result):
+def test_a_source_never_seen_is_tested_whole_but_for_known_groups(result):
     cells = {
         (row["name"], cell["tested_on"][0]): cell
         for row in result["one_generator_each"]
@@ -167,25 +168,27 @@ def test_a_source_never_seen_is_tested_whole_but_for_the_groups_that_were_met(re
     without = {row["name"]: row for row in result["leave_one_source_out"]}
     assert (
         without["twins and camera"]["cells"][0]["images"] == 24
-    )  # nobody has met the camera's groups there
+    )  # the camera's groups are unknown there
 
 
-def test_a_head_does_not_depend_on_the_features_of_what_it_may_not_learn(plan):
+def test_a_head_does_not_depend_on_features_that_it_may_not_use(plan):
     images, experiments = plan
     values = (
         np.random.default_rng(0)
         .normal(size=(len(images.records), FEATURE_WIDTH))
         .astype(np.float32)
     )
-    for each in experiments:
+    for experiment in experiments:
         spoilt = np.full_like(values, 1e6)
-        allowed = images.rows(each.training_sources, "train", "validation")
+        allowed = images.rows(experiment.training_sources, "train", "validation")
         spoilt[allowed] = values[allowed]
-        for head in ("logistic", "ridge", "ridge-per-generator"):
-            how = CrossGeneratorSettings(head=head, folds=3)
+        for kind in ("logistic", "ridge", "ridge-per-generator"):
+            options = CrossGeneratorSettings(head=kind, folds=3)
             whole, blind = (
-                head_training.fit_calibrated_head(each, images, features(images, seen), how)
-                for seen in (values, spoilt)
+                head_training.fit_calibrated_head(
+                    experiment, images, features(images, array), options
+                )
+                for array in (values, spoilt)
             )
             assert np.array_equal(whole.scorer.weights, blind.scorer.weights)
             assert np.array_equal(whole.scorer.bias, blind.scorer.bias)
@@ -195,7 +198,7 @@ def test_a_head_does_not_depend_on_the_features_of_what_it_may_not_learn(plan):
             )
 
 
-def test_a_searched_head_does_not_either_and_finds_what_it_was_taught(plan, capsys):
+def test_a_searched_head_does_not_either_and_finds_the_difference(plan, capsys):
     images, experiments = plan
     values = (
         np.random.default_rng(0)
@@ -203,21 +206,20 @@ def test_a_searched_head_does_not_either_and_finds_what_it_was_taught(plan, caps
         .astype(np.float32)
     )
     values[:, :8] += 3 * images.label[:, None]
-    each = experiments[-1]
-    allowed = images.rows(each.training_sources, "train", "validation")
+    experiment = experiments[-1]
+    allowed = images.rows(experiment.training_sources, "train", "validation")
     spoilt = np.full_like(values, 1e6)
     spoilt[allowed] = values[allowed]
     whole, blind = (
         head_training.fit_calibrated_head(
-            each, images, features(images, seen), CrossGeneratorSettings(head="search")
+            experiment, images, features(images, array), CrossGeneratorSettings(head="search")
         )
-        for seen in (values, spoilt)
+        for array in (values, spoilt)
     )
-    said = whole.probabilities(values)
-    assert (
-        np.array_equal(said, blind.probabilities(values)) and whole.calibration == blind.calibration
-    )
-    assert roc_auc_score(images.label, said) > 0.9
+    probabilities = whole.probabilities(values)
+    assert np.array_equal(probabilities, blind.probabilities(values))
+    assert whole.calibration == blind.calibration
+    assert roc_auc_score(images.label, probabilities) > 0.9
     assert "trial" not in capsys.readouterr().err
 
 
@@ -227,17 +229,17 @@ def features(images: SourceImages, values: np.ndarray) -> BaseFeatures:
     )
 
 
-def test_a_cell_is_what_an_independent_computation_gives(made, result):
+def test_a_cell_is_what_an_independent_computation_gives(evaluated, result):
     records = [
         record
-        for record in manifest.read_manifest(made)
+        for record in manifest.read_manifest(evaluated)
         if record.source in ("camera", "scanner", "gan", "<i>net</i>")
     ]
     extractor = ToyExtractor(
         base_weights.find_base_weights("mobilenet_v2", "random"), (SIDE,), SIDE
     )
     x = (
-        feature_cache.load_or_compute_features(made, records, extractor, 1)
+        feature_cache.load_or_compute_features(evaluated, records, extractor, 1)
         .values[:, 0]
         .astype(np.float64)
     )
@@ -266,35 +268,38 @@ def test_a_cell_is_what_an_independent_computation_gives(made, result):
     )
 
 
-def test_a_photograph_is_an_alarm_where_it_reaches_the_threshold(result):
+def test_false_alarms_are_counted_for_every_real_source(result):
     without = {row["name"]: row for row in result["leave_one_source_out"]}
-    alarms = {each["source"]: each for each in without["camera"]["false_alarms"]}
+    alarms = {alarm["source"]: alarm for alarm in without["camera"]["false_alarms"]}
     assert (alarms["camera"]["seen"], alarms["camera"]["images"]) == (
         False,
         4,
-    )  # the twins' groups were met
+    )  # the twins' groups are known
     assert (alarms["scanner"]["seen"], alarms["scanner"]["images"]) == (True, 4)
-    against = {
+    photographs = {
         name: without[name]["cells"][0]["photographs"]
         for name in ("gan", "scanner", "gan and camera", "gan and scanner")
     }
-    assert against == {"gan": 8, "scanner": 24, "gan and camera": 4, "gan and scanner": 24}
+    assert photographs == {"gan": 8, "scanner": 24, "gan and camera": 4, "gan and scanner": 24}
     assert without["gan"]["trained_on"] == ["camera", "scanner", "<i>net</i>", "twins"]
     assert {name for name in without if " and " in name} >= {"gan and camera", "twins and scanner"}
 
 
-def test_a_second_run_computes_no_feature_and_finds_the_same(place, result, capsys):
-    evaluate_cross_generator(settings(place, leave_one_source_out=True))
+def test_a_second_run_computes_no_feature_and_gives_the_same(folder, result, capsys):
+    evaluate_cross_generator(settings(folder, leave_one_source_out=True))
     assert "mobilenet_v2: 0 forward passes" in capsys.readouterr().err
-    again = json.loads((place / "cross_generator" / "cross_generator.json").read_text())
+    again = json.loads((folder / "cross_generator" / "cross_generator.json").read_text())
     assert {
         key: again[key] for key in ("one_generator_each", "leave_one_source_out", "summary")
     } == {key: result[key] for key in ("one_generator_each", "leave_one_source_out", "summary")}
-    assert (again["hold_out_opened"], opened(place)) == (2, ["cross-generator", "cross-generator"])
+    assert (again["hold_out_opened"], list_openings(folder)) == (
+        2,
+        ["cross-generator", "cross-generator"],
+    )
 
 
-def test_an_interrupted_run_opens_nothing_and_carries_on(place, monkeypatch, capsys):
-    shutil.rmtree(place / "features")
+def test_an_interrupted_run_opens_nothing_and_carries_on(folder, monkeypatch, capsys):
+    shutil.rmtree(folder / "features")
     monkeypatch.setattr(compute_features, "VIEWS_PER_CHUNK", 8)
     batches, stack = [], feature_cache.np.stack
 
@@ -306,15 +311,15 @@ def test_an_interrupted_run_opens_nothing_and_carries_on(place, monkeypatch, cap
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(feature_cache.np, "stack", interrupted)
-        evaluate_cross_generator(settings(place))
-    assert opened(place) == ["cross-generator"]
-    kept = Counter(path.parent.name for path in place.glob("features/*/*.npz")).total()
-    evaluate_cross_generator(settings(place))
-    assert f"mobilenet_v2: {120 - 8 * kept} forward passes" in capsys.readouterr().err
-    assert 0 < kept < 15
+        evaluate_cross_generator(settings(folder))
+    assert list_openings(folder) == ["cross-generator"]
+    n_saved = Counter(path.parent.name for path in folder.glob("features/*/*.npz")).total()
+    evaluate_cross_generator(settings(folder))
+    assert f"mobilenet_v2: {120 - 8 * n_saved} forward passes" in capsys.readouterr().err
+    assert 0 < n_saved < 15
 
 
-def test_the_features_are_those_of_the_frozen_base(place, plan, monkeypatch):
+def test_the_features_are_those_of_the_frozen_base(folder, plan, monkeypatch):
     monkeypatch.setattr(cross_generator, "Extractor", Extractor)
     images, weights = plan[0], base_weights.find_base_weights("mobilenet_v2", "random")
     few = replace(
@@ -324,40 +329,42 @@ def test_the_features_are_those_of_the_frozen_base(place, plan, monkeypatch):
         split=images.split[:12],
         group=images.group[:12],
     )
-    data = replace(dataset.load_dataset(Path("data"), place), folder=place)
-    seen = cross_generator.compute_base_features(
-        data, few, weights, settings(place, size=32, engine="keras")
+    data = replace(dataset.load_dataset(Path("data"), folder), folder=folder)
+    computed = cross_generator.compute_base_features(
+        data, few, weights, settings(folder, size=32, engine="keras")
     )
-    ours = feature_cache.load_or_compute_features(
-        place, few.records, Extractor(weights, (32,), 32, "keras"), 1
+    cached = feature_cache.load_or_compute_features(
+        folder, few.records, Extractor(weights, (32,), 32, "keras"), 1
     )
-    assert ours.forward_passes == 0  # the cache that training reads
-    assert np.array_equal(ours.values[:, 0], seen.plain)
-    assert np.array_equal(seen.plain[images.split[:12] == "train"], seen.views[:, 0])
+    assert cached.forward_passes == 0  # the cache that training reads
+    assert np.array_equal(cached.values[:, 0], computed.plain)
+    assert np.array_equal(computed.plain[images.split[:12] == "train"], computed.views[:, 0])
     averaged = cross_generator.compute_base_features(
-        data, few, weights, settings(place, size=32, engine="keras", test_views=3)
+        data, few, weights, settings(folder, size=32, engine="keras", test_views=3)
     )
     three = feature_cache.load_or_compute_features(
-        place, few.records, Extractor(weights, (32,), 32, "keras"), 3
+        folder, few.records, Extractor(weights, (32,), 32, "keras"), 3
     )
     assert three.forward_passes == 0 and np.array_equal(averaged.plain, three.values.mean(axis=1))
-    assert np.array_equal(averaged.views, seen.views)  # what teaches is no mean
+    assert np.array_equal(averaged.views, computed.views)  # training uses no mean
 
 
-def test_every_view_of_a_training_image_teaches_with_its_label(plan):
+def test_every_view_of_a_training_image_trains_with_its_label(plan):
     images, (experiment, *_) = plan
-    draw = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     train = images.rows(images.sources, "train")
-    plain = draw.normal(size=(len(images.records), FEATURE_WIDTH)).astype(np.float32)
-    views = draw.normal(size=(len(train), 3, FEATURE_WIDTH)) + images.label[train][:, None, None]
-    seen = replace(features(images, plain), views=views.astype(np.float32))
-    head = head_training.fit_calibrated_head(experiment, images, seen, CrossGeneratorSettings())
-    mine = np.isin(
+    plain = rng.normal(size=(len(images.records), FEATURE_WIDTH)).astype(np.float32)
+    views = rng.normal(size=(len(train), 3, FEATURE_WIDTH)) + images.label[train][:, None, None]
+    base_features = replace(features(images, plain), views=views.astype(np.float32))
+    head = head_training.fit_calibrated_head(
+        experiment, images, base_features, CrossGeneratorSettings()
+    )
+    mask = np.isin(
         images.source[train],
         [images.sources.index(source) for source in experiment.training_sources],
     )
-    x = np.concatenate([views[mine][:, view] for view in range(3)])
-    y = np.tile(images.label[train][mine], 3)
+    x = np.concatenate([views[mask][:, view] for view in range(3)])
+    y = np.tile(images.label[train][mask], 3)
     columns = np.concatenate([np.arange(c.start, c.stop) for c in FEATURE_COLUMNS if c.size == 32])
     mean, scale = x[:, columns].mean(axis=0), np.sqrt(x[:, columns].var(axis=0) + 1e-6)
     model = LogisticRegression(max_iter=500).fit((x[:, columns] - mean) / scale, y)
@@ -365,13 +372,13 @@ def test_every_view_of_a_training_image_teaches_with_its_label(plan):
     assert roc_auc_score(y, head.probabilities(x)) > 0.95
 
 
-def test_more_views_are_of_training_images_only(place, capsys):
-    evaluate_cross_generator(settings(place, views=2))
+def test_more_views_are_of_training_images_only(folder, capsys):
+    evaluate_cross_generator(settings(folder, views=2))
     assert "mobilenet_v2: 80 forward passes" in capsys.readouterr().err
 
 
-def test_the_page_is_complete_in_itself_and_escapes_what_strangers_wrote(made, result):
-    text = (made / "cross_generator" / "cross_generator.html").read_text()
+def test_the_page_is_complete_in_itself_and_escapes_what_strangers_wrote(evaluated, result):
+    text = (evaluated / "cross_generator" / "cross_generator.html").read_text()
     assert "default-src 'none'; style-src 'unsafe-inline'" in text
     assert not [
         word for word in ("<script", "http://", "https://", "src=", "<i>net") if word in text
@@ -381,12 +388,12 @@ def test_the_page_is_complete_in_itself_and_escapes_what_strangers_wrote(made, r
         for cell in row["cells"]:
             assert f"{cell['auc']['value']:.3f}" in text
     assert result["base"]["sha256"] in text and result["fingerprint"] in text
-    assert f"--dataset {made} --leave-one-source-out --size 64" in text
+    assert f"--dataset {evaluated} --leave-one-source-out --size 64" in text
 
 
 def test_what_cannot_be_computed_reads_n_a(plan):
     images, experiments = plan
-    met = replace(
+    one_group = replace(
         images, group=np.zeros(len(images.records), dtype=int)
     )  # every image is of one group
     values = (
@@ -395,7 +402,7 @@ def test_what_cannot_be_computed_reads_n_a(plan):
         .astype(np.float32)
     )
     outcome = outcomes.evaluate_experiment(
-        experiments[0], met, features(met, values), CrossGeneratorSettings()
+        experiments[0], one_group, features(one_group, values), CrossGeneratorSettings()
     )
     unseen = next(cell for cell in outcome.cells if not cell.seen)
     assert (unseen.images, unseen.left_out, str(unseen.auc), str(unseen.tpr)) == (
@@ -408,53 +415,59 @@ def test_what_cannot_be_computed_reads_n_a(plan):
     assert results.summarise_outcomes([replace(outcome, cells=[unseen])]).worst is None
 
 
-def test_tensorboard_shows_the_heat_map(made):
+def test_tensorboard_shows_the_heat_map(evaluated):
     events = EventAccumulator(
-        str(made.parent / "logs" / "validation" / "cross-generator-many")
+        str(evaluated.parent / "logs" / "validation" / "cross-generator-many")
     ).Reload()
     assert "cross_generator/AUC" in events.Tags()["images"]
     assert len(events.Tags()["scalars"]) == 2
 
 
-def test_one_generated_source_is_refused_in_one_sentence(place):
+def test_one_generated_source_is_an_error_of_one_sentence(folder):
     collect(
-        place,
-        [record for record in manifest.read_manifest(place) if record.source in ("camera", "gan")],
+        folder,
+        [record for record in manifest.read_manifest(folder) if record.source in ("camera", "gan")],
     )
     with pytest.raises(
         console.PlainError,
-        match=r"^Cross-generator evaluation needs two generated sources with enough images; [^.]+\.$",
+        match=r"^Cross-generator evaluation needs two generated sources with enough images; "
+        r"[^.]+\.$",
     ):
-        evaluate_cross_generator(settings(place))
-    assert opened(place) == []
+        evaluate_cross_generator(settings(folder))
+    assert list_openings(folder) == []
 
 
-def test_a_source_with_too_few_images_is_named_and_left_out(place, capsys):
+def test_a_source_with_too_few_images_is_named_and_left_out(folder, capsys):
     few = [
         record
-        for record in manifest.read_manifest(place)
+        for record in manifest.read_manifest(folder)
         if record.source != "gan" or record.split != "train"
     ]
     collect(
-        place,
-        few + [record for record in manifest.read_manifest(place) if record.source == "gan"][:3],
+        folder,
+        few + [record for record in manifest.read_manifest(folder) if record.source == "gan"][:3],
     )
-    evaluate_cross_generator(settings(place, leave_one_source_out=True))
+    evaluate_cross_generator(settings(folder, leave_one_source_out=True))
     assert (
         "gan (generated) is left out; it has too few images: 3 in train (at least 10)"
         in capsys.readouterr().err
     )
-    again = json.loads((place / "cross_generator" / "cross_generator.json").read_text())
+    again = json.loads((folder / "cross_generator" / "cross_generator.json").read_text())
     assert [row["name"] for row in again["one_generator_each"]] == ["<i>net</i>", "twins"]
     assert not any("gan" in row["trained_on"] for row in again["leave_one_source_out"])
 
 
-def test_an_altered_hold_out_is_refused_and_not_opened(place):
-    records = manifest.read_manifest(place)
-    manifest.replace_records(place, [record for record in records if record is not records[5]])
-    with pytest.raises(console.PlainError, match="The hold-out is not the one recorded") as refused:
-        evaluate_cross_generator(settings(place))
-    assert (refused.value.exit_code, opened(place)) == (console.EXIT_LEAK, ["cross-generator"])
+def test_an_altered_hold_out_is_an_error_and_stays_sealed(folder):
+    records = manifest.read_manifest(folder)
+    manifest.replace_records(folder, [record for record in records if record is not records[5]])
+    with pytest.raises(
+        console.PlainError, match="The hold-out is not the one recorded"
+    ) as error:
+        evaluate_cross_generator(settings(folder))
+    assert (error.value.exit_code, list_openings(folder)) == (
+        console.EXIT_LEAK,
+        ["cross-generator"],
+    )
 
 
 def test_images_in_quarantine_take_no_part(plan):
@@ -492,10 +505,10 @@ def test_images_in_quarantine_take_no_part(plan):
     ],
 )
 def test_mistakes_are_answered_in_one_sentence(words, sentence, tmp_path):
-    done = run_command("validation", "cross-generator", *words, cwd=tmp_path)
-    assert done.returncode == 2
-    assert sentence in " ".join(done.stderr.replace("│", " ").split())
-    assert "Traceback" not in done.stderr
+    completed = run_command("validation", "cross-generator", *words, cwd=tmp_path)
+    assert completed.returncode == 2
+    assert sentence in " ".join(completed.stderr.replace("│", " ").split())
+    assert "Traceback" not in completed.stderr
 
 
 def test_a_data_set_that_is_not_there_is_named(tmp_path):
@@ -516,20 +529,19 @@ def test_help_needs_no_heavy_library():
     )
 
 
-def test_the_history_control_replays_each_class_as_the_other_was_published(place, capsys):
-    evaluate_cross_generator(settings(place, leave_one_source_out=True, history_control=True))
+def test_the_history_control_gives_each_class_the_processing_of_the_other(folder, capsys):
+    evaluate_cross_generator(settings(folder, leave_one_source_out=True, history_control=True))
     # 48 photographs as PNG files of two generators and as JPEGs of the third, 72 generated images
     # as JPEGs of both cameras
     assert f"mobilenet_v2: {48 + 48 + 72} forward passes" in capsys.readouterr().err
-    again = json.loads((place / "cross_generator" / "cross_generator.json").read_text())
+    again = json.loads((folder / "cross_generator" / "cross_generator.json").read_text())
     rows = {row["name"]: row for row in again["leave_one_source_out"]}
-    assert {(each["source"], each["label"]) for each in rows["nothing"]["reprocessed"]} == set(
-        SOURCES.items()
-    )
-    for each in rows["nothing"]["reprocessed"]:
-        assert each["processing"].startswith("96 px")
-        assert each["share_after"] - each["share_before"] == pytest.approx(each["change"]["value"])
-    text = (place / "cross_generator" / "cross_generator.html").read_text()
+    reprocessed = rows["nothing"]["reprocessed"]
+    assert {(row["source"], row["label"]) for row in reprocessed} == set(SOURCES.items())
+    for row in reprocessed:
+        assert row["processing"].startswith("96 px")
+        assert row["share_after"] - row["share_before"] == pytest.approx(row["change"]["value"])
+    text = (folder / "cross_generator" / "cross_generator.html").read_text()
     assert "History control" in text and "96 px, JPEG" in text
     assert [line for line in text.splitlines() if line.startswith("<li>History control")]
     assert all(row["reprocessed"] == [] for row in again["one_generator_each"])

@@ -1,5 +1,5 @@
-"""Heads of the cross-generator evaluation: ridge regression, a voice for each generator, thresholds of images that taught
-nothing, and distance."""
+"""Heads of the cross-generator evaluation: ridge regression, per-generator outputs, thresholds from
+images that train nothing, and distance."""
 
 import dataclasses
 
@@ -33,29 +33,29 @@ def quick():
 
 @pytest.fixture(scope="module")
 def images() -> SourceImages:
-    """120 images of each source, each a group of its own."""
+    """120 images of each source, each its own group."""
     source = np.repeat([0, 1, 2], 120)
     records = [
         FaceRecord(
             id=str(n),
-            label=SOURCES[each].label,
-            source=SOURCES[each].name,
+            label=SOURCES[index].label,
+            source=SOURCES[index].name,
             file="",
             status="accepted",
         )
-        for n, each in enumerate(source)
+        for n, index in enumerate(source)
     ]
     return SourceImages(
-        list(SOURCES),
-        records,
-        source,
-        np.array(SPLITS * 60),
-        np.arange(360),
-        (source > 0).astype(np.int64),
+        sources=list(SOURCES),
+        records=records,
+        source=source,
+        split=np.array(SPLITS * 60),
+        group=np.arange(360),
+        label=(source > 0).astype(np.int64),
     )
 
 
-def seen(images: SourceImages, values: np.ndarray, processed=()) -> BaseFeatures:
+def make_features(images: SourceImages, values: np.ndarray, processed=()) -> BaseFeatures:
     values = values.astype(np.float32)
     return BaseFeatures(
         FEATURE_COLUMNS,
@@ -66,7 +66,7 @@ def seen(images: SourceImages, values: np.ndarray, processed=()) -> BaseFeatures
 
 
 def traces(images: SourceImages, strength: float = 4.0) -> np.ndarray:
-    """Noise, in which each generator leaves a trace of its own."""
+    """Noise, in which each generator leaves its own trace."""
     values = np.random.default_rng(0).normal(size=(len(images.records), FEATURE_WIDTH))
     values[images.source == 1, 0] += strength
     values[images.source == 2, 1] += strength
@@ -80,12 +80,15 @@ def test_ridge_regression_is_the_closed_form_with_every_source_weighing_the_same
     )
     values = traces(few)
     head = head_training.fit_calibrated_head(
-        EVERYTHING, few, seen(few, values), CrossGeneratorSettings(head="ridge", strength=0.5)
+        EVERYTHING,
+        few,
+        make_features(few, values),
+        CrossGeneratorSettings(head="ridge", strength=0.5),
     )
     train = few.rows(SOURCES, "train")
     share = {0: 0.5, 1: 0.25, 2: 0.25}
     counts = np.bincount(few.source[train])
-    weight = np.array([share[place] / counts[place] for place in few.source[train]]) * len(train)
+    weight = np.array([share[index] / counts[index] for index in few.source[train]]) * len(train)
     x = values.astype(np.float32)[train][:, : FEATURE_WIDTH // 2].astype(
         np.float64
     )  # the first of two sizes
@@ -98,30 +101,31 @@ def test_ridge_regression_is_the_closed_form_with_every_source_weighing_the_same
     assert not head.scorer.weights[FEATURE_WIDTH // 2 :].any()
 
 
-def test_a_voice_hears_its_generator_and_is_told_in_units_of_photographs(images):
+def test_an_output_responds_to_its_generator_and_is_scaled_by_photographs(images):
     values = traces(images)
     head = head_training.fit_calibrated_head(
-        EVERYTHING, images, seen(images, values), CrossGeneratorSettings(head="ridge-per-generator")
+        EVERYTHING,
+        images,
+        make_features(images, values),
+        CrossGeneratorSettings(head="ridge-per-generator"),
     )
-    said = head.scorer.compute_outputs(values)
-    assert said.shape == (360, 2)
-    for place, own in ((0, 1), (1, 2)):
-        of_others = said[images.source == 3 - own, place]
-        assert (
-            said[images.source == own, place].mean() > said[images.source == 0, place].mean() + 2.5
-        )
-        assert of_others.mean() < said[images.source == own, place].mean() - 2
-    photographs = said[images.rows([REAL], "validation")]
+    outputs = head.scorer.compute_outputs(values)
+    assert outputs.shape == (360, 2)
+    for index, source in ((0, 1), (1, 2)):
+        own = outputs[images.source == source, index].mean()
+        assert own > outputs[images.source == 0, index].mean() + 2.5
+        assert outputs[images.source == 3 - source, index].mean() < own - 2
+    photographs = outputs[images.rows([REAL], "validation")]
     assert np.allclose(photographs.mean(axis=0), 0, atol=1e-4) and np.allclose(
         photographs.std(axis=0), 1, atol=1e-4
     )
-    loudest = np.argsort(said.max(axis=1))[-50:]
-    assert set(images.label[loudest]) == {1}
+    highest = np.argsort(outputs.max(axis=1))[-50:]
+    assert set(images.label[highest]) == {1}
 
 
-def test_a_threshold_of_folds_is_not_fooled_by_what_was_learnt_by_heart(images):
-    """Pure noise and few images: those that taught a head lie far from its threshold, and others
-    must not be held to that."""
+def test_a_threshold_of_folds_is_not_affected_by_overfitting(images):
+    """With pure noise and few images, training images lie far from the threshold; it must suit
+    others."""
     few = dataclasses.replace(
         images, split=np.where(np.arange(360) % 120 < 30, images.split, "quarantine")
     )
@@ -129,50 +133,56 @@ def test_a_threshold_of_folds_is_not_fooled_by_what_was_learnt_by_heart(images):
     head = head_training.fit_calibrated_head(
         EVERYTHING,
         few,
-        seen(few, values),
+        make_features(few, values),
         CrossGeneratorSettings(head="ridge", strength=0.01, folds=5),
     )
-    taught, others = (
+    training, others = (
         head.probabilities(values[rows]) for rows in (few.rows([REAL], "train"), np.arange(30, 120))
     )
-    assert np.mean(taught >= head.threshold) == 0
+    assert np.mean(training >= head.threshold) == 0
     assert 0 < np.mean(others >= head.threshold) < 0.2
 
 
-def test_no_image_is_judged_by_a_head_that_met_its_group(images, monkeypatch):
+def test_no_image_is_scored_by_a_head_that_was_trained_on_its_group(images, monkeypatch):
     paired = dataclasses.replace(images, group=np.arange(360) % 120)
-    met = []
-    whole = head_training.HEAD_FITTERS["ridge"]
+    training_groups = []
+    fit_ridge = head_training.HEAD_FITTERS["ridge"]
     monkeypatch.setitem(
         head_training.HEAD_FITTERS,
         "ridge",
-        lambda task: (met.append(set(paired.group[task.train])), whole(task))[1],
+        lambda task: (training_groups.append(set(paired.group[task.train])), fit_ridge(task))[1],
     )
     head_training.fit_calibrated_head(
         EVERYTHING,
         paired,
-        seen(paired, traces(paired)),
+        make_features(paired, traces(paired)),
         CrossGeneratorSettings(head="ridge", folds=4),
     )
-    every, *folds = met
+    every, *folds = training_groups
     assert len(folds) == 4
     assert set.union(*(every - fold for fold in folds)) == every
     assert not any(
-        (every - one) & (every - other) for one in folds for other in folds if one is not other
+        (every - first) & (every - second)
+        for first in folds
+        for second in folds
+        if first is not second
     )
 
 
-def test_too_few_groups_for_the_folds_are_told(images):
+def test_too_few_groups_for_the_folds_are_an_error(images):
     few = dataclasses.replace(images, group=np.where(images.label == 1, 0, np.arange(360)))
     with pytest.raises(
         console.PlainError, match="--folds 3 leaves a head without a class to learn"
     ):
         head_training.fit_calibrated_head(
-            EVERYTHING, few, seen(few, traces(few)), CrossGeneratorSettings(head="ridge", folds=3)
+            EVERYTHING,
+            few,
+            make_features(few, traces(few)),
+            CrossGeneratorSettings(head="ridge", folds=3),
         )
 
 
-def test_an_image_unlike_all_training_images_is_far_and_the_others_are_not(images):
+def test_an_image_unlike_all_training_images_is_out_of_distribution_and_others_are_not(images):
     values = traces(images)
     training_distribution = distance.fit_training_distribution(
         values,
@@ -196,36 +206,38 @@ def test_an_image_unlike_all_training_images_is_far_and_the_others_are_not(image
     assert training_distribution.is_out_of_distribution(values[:20] + 8.0).all()
 
 
-def test_sure_mistakes_on_strange_images_become_doubt(images):
-    """A third source that looks real to the head and like nothing it has seen: wrong and sure,
-    until distance counts."""
+def test_confident_errors_on_out_of_distribution_images_become_abstentions(images):
+    """A source that looks real to the head and unlike its training images: confidently wrong, until
+    distance counts."""
     values = traces(images, 6.0)
     values[images.source == 2, 1] -= 6.0
     values[images.source == 2, 0] -= 20.0
-    blind = Experiment("diffusion", (REAL, GAN), ((DIFFUSION,),), (REAL,))
+    experiment = Experiment("diffusion", (REAL, GAN), ((DIFFUSION,),), (REAL,))
     outcome = outcomes.evaluate_experiment(
-        blind, images, seen(images, values), CrossGeneratorSettings(head="ridge")
+        experiment, images, make_features(images, values), CrossGeneratorSettings(head="ridge")
     )
-    sure = outcome.cells[0].confident_errors
+    errors = outcome.cells[0].confident_errors
     assert (
-        sure.wrong.value > 0.9
-        and sure.out_of_distribution.value == 1
-        and sure.wrong_in_distribution.value == 0
+        errors.wrong.value > 0.9
+        and errors.out_of_distribution.value == 1
+        and errors.wrong_in_distribution.value == 0
     )
     assert outcome.false_alarms[0].confident_errors.out_of_distribution.value < 0.3
 
 
-def test_the_history_control_finds_a_head_that_learnt_how_files_were_made(images):
-    """Feature 0 is a trace of the generator, feature 1 one of its publisher's processing, done to
-    photographs, too."""
+def test_the_history_control_finds_a_head_that_uses_the_processing(images):
+    """Feature 0 is a trace of the generator, feature 1 one of its processing, which photographs
+    get, too."""
     honest, cheating = np.random.default_rng(0).normal(size=(2, len(images.records), FEATURE_WIDTH))
     honest[images.label == 1, 0] += 6
     cheating[images.label == 1, 1] += 6
     for values, changed in ((honest, False), (cheating, True)):
-        replayed = values.astype(np.float32)
-        replayed[images.label == 1] = np.nan  # is not looked at
-        replayed[images.label == 0, 1] += 6
-        features = seen(images, values, {GAN: ReprocessedFeatures("468 px, JPEG 75", replayed)})
+        reprocessed = values.astype(np.float32)
+        reprocessed[images.label == 1] = np.nan  # is not used
+        reprocessed[images.label == 0, 1] += 6
+        features = make_features(
+            images, values, {GAN: ReprocessedFeatures("468 px, JPEG 75", reprocessed)}
+        )
         outcome = outcomes.evaluate_experiment(
             EVERYTHING, images, features, CrossGeneratorSettings(head="ridge")
         )

@@ -1,4 +1,4 @@
-"""The page escapes what strangers wrote, loads nothing, and can be written for useless detectors."""
+"""The page escapes what strangers wrote, loads nothing, and covers useless detectors, too."""
 
 import dataclasses
 import json
