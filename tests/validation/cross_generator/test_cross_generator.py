@@ -460,9 +460,7 @@ def test_a_source_with_too_few_images_is_named_and_left_out(folder, capsys):
 def test_an_altered_hold_out_is_an_error_and_stays_sealed(folder):
     records = manifest.read_manifest(folder)
     manifest.replace_records(folder, [record for record in records if record is not records[5]])
-    with pytest.raises(
-        console.PlainError, match="The hold-out is not the one recorded"
-    ) as error:
+    with pytest.raises(console.PlainError, match="The hold-out is not the one recorded") as error:
         evaluate_cross_generator(settings(folder))
     assert (error.value.exit_code, list_openings(folder)) == (
         console.EXIT_LEAK,
