@@ -1,1 +1,1 @@
-"""The images a detector is validated on, and proof that it has not learnt from them."""
+"""The images of a validation, and the check that none was used for training."""
