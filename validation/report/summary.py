@@ -173,9 +173,9 @@ def list_limits(
     return [
         "Proof of anything. A verdict is a probability about one picture, and every call can be "
         "wrong.",
-        f"Pictures of other kinds. These figures hold for images like those judged here "
+        f"Pictures of other kinds. These figures hold for images like those tested here "
         f"({description}). On another generator or another collection of photographs they can be "
-        "anything, chance level and worse: judge yours with --data.",
+        "anything, chance level and worse: test yours with --data.",
         "Edited photographs. A swapped, retouched or partly redrawn face is neither of the two "
         "things that it has learnt.",
         *([_describe_rare_prevalence(result)] if has_both_classes else []),
