@@ -44,7 +44,7 @@ def file_graph(root: Path = ROOT) -> dict[str, set[str]]:
     """Return, by module, the modules of the product that it imports."""
     modules = {module_name(path, root): path for path in product_files(root)}
     return {
-        name: {each for each in imported_names(path) if each in modules and each != name}
+        name: {other for other in imported_names(path) if other in modules and other != name}
         for name, path in modules.items()
     }
 
@@ -96,7 +96,7 @@ def imports_of_later_rooms(root: Path = ROOT) -> dict[str, set[str]]:
 
 
 def runtime_files_of_fewer_than_two_rooms(root: Path = ROOT) -> dict[str, set[str]]:
-    """Count a file's users through other files of `runtime`, too."""
+    """Count users through other files of `runtime`, too."""
     graph = file_graph(root)
     files = [name for name in graph if name.startswith(f"{GROUND_FLOOR}.")]
     rooms = {
@@ -106,8 +106,8 @@ def runtime_files_of_fewer_than_two_rooms(root: Path = ROOT) -> dict[str, set[st
         for name in files:
             for user in rooms[name].copy():
                 if user == GROUND_FLOOR:
-                    inside = (each for each in files if name in graph[each])
-                    rooms[name] |= {room for each in inside for room in rooms[each]}
+                    importers = (file for file in files if name in graph[file])
+                    rooms[name] |= {room for file in importers for room in rooms[file]}
     return {
         name: users - {GROUND_FLOOR}
         for name, users in rooms.items()
@@ -134,7 +134,8 @@ def test_every_file_of_runtime_serves_two_rooms_or_more():
 def test_no_package_has_more_files_than_a_reader_takes_in():
     folders: dict[Path, int] = {}
     for path in product_files():
-        if path.parent.parent != ROOT and path.name != "__init__.py":
+        is_in_package = path.parent.parent != ROOT or path.parent.name == GROUND_FLOOR
+        if is_in_package and path.name != "__init__.py":
             folders[path.parent] = folders.get(path.parent, 0) + 1
     assert {
         str(folder.relative_to(ROOT)): count for folder, count in folders.items() if count > 14
@@ -213,9 +214,7 @@ def test_one_module_imports_onnx_runtime_which_would_send_usage_events_otherwise
 
 
 def test_onnx_runtime_keeps_nothing_about_its_use(tmp_path):
-    program = (
-        "from runtime import onnx_session\ntry: onnx_session.opened(b'')\nexcept Exception: pass"
-    )
+    program = "from runtime import onnx_session\ntry: onnx_session.open_session(b'')\nexcept Exception: pass"
     environment = {**os.environ, "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
     environment.pop("ORT_DISABLE_TELEMETRY", None)
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, check=True)

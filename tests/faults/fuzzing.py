@@ -1,9 +1,9 @@
-"""Four doors through which strangers' bytes come in, the seeds to begin from, and `python
-tests/faults/fuzzing.py DOOR`.
+"""`python tests/faults/fuzzing.py DOOR`: fuzz one of the three doors through which strangers' bytes
+come in.
 
-A door takes bytes and returns when they were judged or refused in a sentence; it raises for
-everything else. Hypothesis alters the seeds in the tests; `atheris` (pip install atheris) goes on
-from them for as long as it is let, guided by coverage.
+A door takes bytes and returns if they were read or refused with a message; it raises for
+everything else. Hypothesis alters the seeds in the tests; `atheris` (pip install atheris) continues
+from them for as long as it may run, guided by coverage.
 """
 
 import argparse
@@ -29,13 +29,13 @@ from toys.images import encode_image, make_image
 SIDE = 48
 
 
-def image(data: bytes) -> None:
-    """As collection and detection see a picture: refused in words, or pixels of the canonical
-    size."""
+def check_image(data: bytes) -> None:
+    """Decode an image as collection and detection do: it is refused with a reason, or becomes
+    pixels of the canonical size."""
     try:
         face = decode.decode_face(data)
-    except errors.UnreadableImage as refused:
-        assert str(refused) and "\n" not in str(refused)
+    except errors.UnreadableImage as error:
+        assert str(error) and "\n" not in str(error)
         return
     pixels = canonical.compute_canonical_pixels(face, hashing.hash_bytes(data), SIDE, 1)
     assert pixels.shape == (SIDE, SIDE, 3) and pixels.dtype == "uint8"
@@ -43,61 +43,67 @@ def image(data: bytes) -> None:
     assert face.square.width < 8 or quality.measure_detail_power(face.square) >= 0
 
 
-def manifest_line(data: bytes) -> None:
-    """A row of manifest.jsonl, with a good one after it: read with the types that it should have,
-    or named by its number."""
+def check_manifest_line(data: bytes) -> None:
+    """Read a row of manifest.jsonl, followed by a good one: it has the right types, or the error
+    gives its number."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        manifest.manifest_path(folder).write_bytes(data.replace(b"\n", b" ") + b"\n" + row())
+        manifest.manifest_path(folder).write_bytes(
+            data.replace(b"\n", b" ") + b"\n" + make_manifest_row()
+        )
         try:
             records = manifest.read_manifest(folder)
-        except console.PlainError as refused:
-            assert "Line 1 of" in str(refused) and refused.exit_code == console.EXIT_DISK
+        except console.PlainError as error:
+            assert "Line 1 of" in str(error) and error.exit_code == console.EXIT_DISK
             return
         for record in records:
-            for field, kind in _kinds().items():
-                assert isinstance(getattr(record, field), kind), (field, getattr(record, field))
+            for field, types in _get_field_types().items():
+                assert isinstance(getattr(record, field), types), (field, getattr(record, field))
 
 
-def card(data: bytes) -> None:
-    """card.json of a saved detector: read, or called damaged."""
+def check_card(data: bytes) -> None:
+    """Read card.json of a saved detector: it is valid, or the error calls it damaged."""
     from training.calibration import ABSTAIN
     from training.detectors import card as detector_card
 
     with tempfile.TemporaryDirectory() as name:
         (Path(name) / detector_card.CARD_FILE).write_bytes(data)
         try:
-            found = detector_card.read_card(Path(name))
-        except console.PlainError as refused:
-            assert (
-                refused.exit_code == console.EXIT_BAD_MODEL
-                and "train the detector again" in str(refused)
-            )
+            card = detector_card.read_card(Path(name))
+        except console.PlainError as error:
+            assert error.exit_code == console.EXIT_BAD_MODEL
+            assert "train the detector again" in str(error)
             return
-        assert found.calibration.decide(0.5) in ("generated", "real", ABSTAIN)
-        assert 16 <= found.image_size <= 4096 and isinstance(found.image_size, int)
-        limits = found.calibration
+        assert card.calibration.decide(0.5) in ("generated", "real", ABSTAIN)
+        assert 16 <= card.image_size <= 4096 and isinstance(card.image_size, int)
+        limits = card.calibration
         assert 0 <= limits.real_below <= limits.generated_above <= 1 and 0 <= limits.threshold <= 1
 
 
 DOORS: dict[str, Callable[[bytes], None]] = {
-    "image": image,
-    "manifest": manifest_line,
-    "card": card,
+    "image": check_image,
+    "manifest": check_manifest_line,
+    "card": check_card,
 }
 
 
 @functools.cache
-def _kinds() -> dict[str, type | tuple[type, ...]]:
-    hints = typing.get_type_hints(manifest.FaceRecord)
-    plain = {
-        name: typing.get_args(kind) if not isinstance(kind, type) else kind
-        for name, kind in hints.items()
+def _get_field_types() -> dict[str, type | tuple[type, ...]]:
+    return {
+        name: _get_runtime_types(hint)
+        for name, hint in typing.get_type_hints(manifest.FaceRecord).items()
     }
-    return {name: dict if "dict" in str(hints[name]) else kind for name, kind in plain.items()}
 
 
-def row(**changes: object) -> bytes:
+def _get_runtime_types(hint: object) -> type | tuple[type, ...]:
+    if "dict" in str(hint):
+        return dict
+    if typing.get_origin(hint) is typing.Literal:
+        return str
+    return hint if isinstance(hint, type) else typing.get_args(hint)
+
+
+def make_manifest_row(**changes: object) -> bytes:
     hashes = {"phash": "0" * 16, "phash_mirrored": "f" * 16}
     known = {"width": 9, "seed": 3, "attributes": {"age": "old"}, **hashes}
     record = manifest.FaceRecord(
@@ -106,18 +112,18 @@ def row(**changes: object) -> bytes:
     return json.dumps(dataclasses.asdict(record) | changes).encode() + b"\n"
 
 
-def seeds(door: str) -> list[bytes]:
-    """Small inputs to begin from: good ones, and each of the traps that are known."""
-    return {"image": _pictures, "manifest": _rows, "card": _cards}[door]()
+def list_seeds(door: str) -> list[bytes]:
+    """Return small inputs to start from: good ones and all known traps."""
+    return {"image": _make_images, "manifest": _make_rows, "card": _make_cards}[door]()
 
 
 @functools.cache
-def _pictures() -> list[bytes]:
+def _make_images() -> list[bytes]:
     face = make_image(1, 32)
     plain = [encode_image(face, kind) for kind in decode.IMAGE_FORMATS]
     modes = [encode_image(face.convert(mode)) for mode in ("1", "L", "P", "LA", "RGBA", "I;16")]
     others = [
-        encode_image(face, "JPEG", progressive=True, exif=_turned()),
+        encode_image(face, "JPEG", progressive=True, exif=_make_orientation_exif()),
         encode_image(face.convert("CMYK"), "JPEG"),
         encode_image(face, "JPEG", icc_profile=b"no profile at all"),
         encode_image(face.convert("F"), "TIFF"),
@@ -126,10 +132,10 @@ def _pictures() -> list[bytes]:
         encode_image(face, "PNG", save_all=True, append_images=[make_image(2, 32)]),
         encode_image(face, "GIF"),
     ]
-    return [*plain, *modes, *others, *traps().values()]
+    return [*plain, *modes, *others, *make_traps().values()]
 
 
-def _turned() -> bytes:
+def _make_orientation_exif() -> bytes:
     from PIL import Image
 
     exif = Image.Exif()
@@ -138,8 +144,8 @@ def _turned() -> bytes:
 
 
 @functools.cache
-def traps() -> dict[str, bytes]:
-    """Files that were made to hurt, by name; none is larger than half a megabyte."""
+def make_traps() -> dict[str, bytes]:
+    """Return malicious files by name; none is larger than half a megabyte."""
     good, page = encode_image(make_image(1, 32), "JPEG"), b"<html><script>alert(1)</script></html>"
     return {
         "nothing": b"",
@@ -153,24 +159,24 @@ def traps() -> dict[str, bytes]:
         "heic": struct.pack(">I", 24) + b"ftypheic" + bytes(40),
         "jpeg and page": good + page,
         "page in jpeg": good[:2] + b"\xff\xfe" + struct.pack(">H", len(page) + 2) + page + good[2:],
-        "png of 60,000 x 60,000": png(60_000, 60_000, b""),
-        "png of 4,999 x 4,999, all there": png(4999, 4999, bytes(5000 * 4999)),
-        "png of nothing": png(0, 0, b""),
-        "png of one point": png(1, 1, b"\0\0"),
-        "png strip": png(20_000, 1, bytes(20_001)),
-        "png with a bomb in its text": png(
+        "png of 60,000 x 60,000": make_png(60_000, 60_000, b""),
+        "png of 4,999 x 4,999, all there": make_png(4999, 4999, bytes(5000 * 4999)),
+        "png of nothing": make_png(0, 0, b""),
+        "png of one point": make_png(1, 1, b"\0\0"),
+        "png strip": make_png(20_000, 1, bytes(20_001)),
+        "png with a bomb in its text": make_png(
             8, 8, bytes(72), (b"zTXt", b"a\0\0" + zlib.compress(bytes(100_000_000), 9))
         ),
-        "png with a bomb in its profile": png(
+        "png with a bomb in its profile": make_png(
             8, 8, bytes(72), (b"iCCP", b"a\0\0" + zlib.compress(bytes(100_000_000), 9))
         ),
-        "png that says less than it holds": png(8, 8, bytes(10_000_000)),
-        "png that says more than it holds": png(800, 800, bytes(72)),
+        "png that says less than it holds": make_png(8, 8, bytes(10_000_000)),
+        "png that says more than it holds": make_png(800, 800, bytes(72)),
     }
 
 
-def png(width: int, height: int, rows: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
-    """A grey picture; `rows` are what its pixels inflate to, each with the byte of its filter."""
+def make_png(width: int, height: int, rows: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
+    """Return a grey image; `rows` are its uncompressed pixels, each row with its filter byte."""
     parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)), *chunks]
     parts += [(b"IDAT", zlib.compress(rows, 9)), (b"IEND", b"")]
     body = (
@@ -180,7 +186,7 @@ def png(width: int, height: int, rows: bytes, *chunks: tuple[bytes, bytes]) -> b
     return b"\x89PNG\r\n\x1a\n" + b"".join(body)
 
 
-def _rows() -> list[bytes]:
+def _make_rows() -> list[bytes]:
     texts = [
         "../../etc/passwd",
         "=HYPERLINK(1)",
@@ -199,17 +205,17 @@ def _rows() -> list[bytes]:
         {"attributes": {"a": 1}},
     ]
     return [
-        row(),
+        make_manifest_row(),
         b"{}",
         b"[]",
         b"null",
         b"[" * 5000,
-        *(row(file=text) for text in texts),
-        *(row(**each) for each in wrong),
+        *(make_manifest_row(file=text) for text in texts),
+        *(make_manifest_row(**fields) for fields in wrong),
     ]
 
 
-def _cards() -> list[bytes]:
+def _make_cards() -> list[bytes]:
     wrong = [
         {"image_size": "64"},
         {"image_size": 10**400},
@@ -218,20 +224,21 @@ def _cards() -> list[bytes]:
         {"dataset": {}},
     ]
     wrong += [
-        {"calibration": calibration(threshold=value)} for value in ("0.5", None, float("nan"), True)
+        {"calibration": make_calibration(threshold=value)}
+        for value in ("0.5", None, float("nan"), True)
     ]
     return [
-        card_line(),
+        make_card(),
         b"{}",
         b"[]",
         b"null",
         b"[" * 100_000,
         b'{"calibration": {}}',
-        *(card_line(**each) for each in wrong),
+        *(make_card(**fields) for fields in wrong),
     ]
 
 
-def card_line(**changes: object) -> bytes:
+def make_card(**changes: object) -> bytes:
     images = {split: {"real": 9, "generated": 9} for split in ("train", "validation", "hold-out")}
     parts = {
         "name": "toy",
@@ -241,7 +248,7 @@ def card_line(**changes: object) -> bytes:
         "dataset": {"folder": "data/faces", "fingerprint": "0" * 64, "images": images},
         "base": {"name": "mobilenet_v2", "origin": "random", "sha256": "", "note": ""},
         "search": {"trials": 4},
-        "calibration": calibration(),
+        "calibration": make_calibration(),
         "metrics": {"auc": 0.9},
         "baselines": {},
         "parity": 1e-6,
@@ -251,7 +258,7 @@ def card_line(**changes: object) -> bytes:
     return json.dumps(parts | changes).encode()
 
 
-def calibration(**changes: object) -> dict[str, object]:
+def make_calibration(**changes: object) -> dict[str, object]:
     limits = {
         "temperature": 1.0,
         "threshold": 0.5,
@@ -262,46 +269,45 @@ def calibration(**changes: object) -> dict[str, object]:
     return limits | changes
 
 
-def altered(data: bytes, edits: list[tuple[float, str, bytes]]) -> bytes:
-    """The bytes after some edits, each a place between 0 and 1, what is done there, and with which
-    bytes."""
-    found = bytearray(data)
-    for place, what, more in edits:
-        at = int(place * len(found))
-        if what == "flip" and found:
-            found[min(at, len(found) - 1)] ^= more[0] or 1
-        elif what == "cut":
-            del found[at:]
-        elif what == "drop":
-            del found[at : at + len(more)]
-        elif what == "insert":
-            found[at:at] = more
-        elif what == "repeat":
-            found[at:at] = found[at : at + 64 * len(more)]
-    return bytes(found)
+def apply_edits(data: bytes, edits: list[tuple[float, str, bytes]]) -> bytes:
+    """Return the bytes after some edits: relative position (0 to 1), name in EDITS, and bytes."""
+    edited = bytearray(data)
+    for position, edit, operand in edits:
+        index = int(position * len(edited))
+        if edit == "flip" and edited:
+            edited[min(index, len(edited) - 1)] ^= operand[0] or 1
+        elif edit == "cut":
+            del edited[index:]
+        elif edit == "drop":
+            del edited[index : index + len(operand)]
+        elif edit == "insert":
+            edited[index:index] = operand
+        elif edit == "repeat":
+            edited[index:index] = edited[index : index + 64 * len(operand)]
+    return bytes(edited)
 
 
 EDITS = ("flip", "cut", "drop", "insert", "repeat")
 
 
 def main() -> None:
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("door", choices=DOORS)
-    asked.add_argument("--minutes", type=float, default=5)
-    wanted = asked.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("door", choices=DOORS)
+    parser.add_argument("--minutes", type=float, default=5)
+    options = parser.parse_args()
     import atheris
 
     atheris.instrument_all()
     with tempfile.TemporaryDirectory() as corpus:
-        for number, seed in enumerate(seeds(wanted.door)):
+        for number, seed in enumerate(list_seeds(options.door)):
             (Path(corpus) / str(number)).write_bytes(seed)
         limits = [
-            f"-max_total_time={wanted.minutes * 60:.0f}",
+            f"-max_total_time={options.minutes * 60:.0f}",
             "-timeout=10",
             "-rss_limit_mb=2000",
             "-max_len=20000",
         ]
-        atheris.Setup([sys.argv[0], *limits, corpus], DOORS[wanted.door])
+        atheris.Setup([sys.argv[0], *limits, corpus], DOORS[options.door])
         atheris.Fuzz()
 
 

@@ -1,5 +1,5 @@
-"""`python tests/faults/kills.py --kills 20`: every long piece of work killed at random moments,
-started again, and compared."""
+"""`python tests/faults/kills.py --kills 20`: kill every long piece of work at random moments, start
+it again, and compare the results with those of uninterrupted work."""
 
 import argparse
 import json
@@ -28,115 +28,120 @@ from training.detectors import saved_models
 
 VICTIMS = Path(__file__).with_name("victims.py")
 
-AT_ONCE = 4
-"""Kills of one search or fine-tuning; after more of them hardly anything would be left to be
-killed."""
+KILLS_PER_RUN = 4
+"""Kills of one search or fine-tuning; after more of them hardly any work would be left to kill."""
 
 
 @dataclass(frozen=True)
-class Survived:
-    """How often a piece of work was killed in its middle, and what it told when it was let
-    finish."""
+class KilledRun:
+    """The number of times that work was killed before its end, and its result after the last
+    start."""
 
-    kills: int
-    told: Any
+    n_kills: int
+    result: Any
 
 
-def started(work: str, folder: Path) -> subprocess.Popen:
+def start_work(work: str, folder: Path) -> subprocess.Popen:
     words, pipe = [sys.executable, str(VICTIMS), work, str(folder)], subprocess.PIPE
     return subprocess.Popen(
         words, cwd=folder, env=build_environment(), stdout=pipe, stderr=subprocess.STDOUT, text=True
     )
 
 
-def finished(work: str, folder: Path) -> tuple[Any, float]:
-    """What uninterrupted work tells, and the seconds that it took once it was ready."""
-    with started(work, folder) as process:
-        said = _until_ready(process)
-        began = time.monotonic()
-        said += process.stdout.read()
-    assert process.returncode == 0, said
-    return json.loads(said.strip().splitlines()[-1]), time.monotonic() - began
+def run_to_end(work: str, folder: Path) -> tuple[Any, float]:
+    """Return the result of uninterrupted work, and its seconds from "ready" on."""
+    with start_work(work, folder) as process:
+        output = _read_until_ready(process)
+        start = time.monotonic()
+        output += process.stdout.read()
+    assert process.returncode == 0, output
+    return json.loads(output.strip().splitlines()[-1]), time.monotonic() - start
 
 
-def _until_ready(process: subprocess.Popen) -> str:
-    said = ""
-    while "ready" not in said.splitlines():
+def _read_until_ready(process: subprocess.Popen) -> str:
+    output = ""
+    while "ready" not in output.splitlines():
         line = process.stdout.readline()
-        assert line, said
-        said += line
-    return said
+        assert line, output
+        output += line
+    return output
 
 
-def survived(
-    work: str, folder: Path, moments: list[float], look: Callable[[], None] = lambda: None
-) -> Survived:
-    """Kills the work so many seconds after it was ready, each time started again; looks at what is
-    left; lets it finish."""
-    kills = 0
+def run_with_kills(
+    work: str, folder: Path, moments: list[float], check: Callable[[], None] = lambda: None
+) -> KilledRun:
+    """Start the work once per moment, in seconds after "ready", and kill it then; call `check`
+    after each kill; at last let it finish."""
+    n_kills = 0
     for moment in moments:
-        with started(work, folder) as process:
-            _until_ready(process)
+        with start_work(work, folder) as process:
+            _read_until_ready(process)
             time.sleep(moment)
-            kills += process.poll() is None
+            n_kills += process.poll() is None
             process.kill()
-        look()
-    return Survived(kills, finished(work, folder)[0])
+        check()
+    return KilledRun(n_kills, run_to_end(work, folder)[0])
 
 
-def extraction(made: Path, place: Path, kills: int, draw: random.Random) -> int:
-    """The feature table is that of an uninterrupted run, bit for bit."""
-    whole, again = (_copied(made, place / name) for name in ("whole", "killed"))
-    finished("extraction", whole)  # exports the graph
-    shutil.rmtree(whole / "data" / "faces" / "features")
-    told, seconds = finished("extraction", whole)
-    found = survived("extraction", again, _moments(draw, kills, seconds / 3))
-    assert found.told == told
-    return found.kills
+def kill_extraction(workplace: Path, folder: Path, max_kills: int, generator: random.Random) -> int:
+    """Check that the feature table is that of an uninterrupted run, bit for bit."""
+    uninterrupted, killed = (_copy_workplace(workplace, folder / name) for name in ("a", "b"))
+    run_to_end("extraction", uninterrupted)  # exports the graph
+    shutil.rmtree(uninterrupted / "data" / "faces" / "features")
+    expected, seconds = run_to_end("extraction", uninterrupted)
+    run = run_with_kills("extraction", killed, _draw_moments(generator, max_kills, seconds / 3))
+    assert run.result == expected
+    return run.n_kills
 
 
-def search(made: Path, place: Path, kills: int, draw: random.Random) -> int:
-    """Every tuner completes as many trials as were asked for; each search is killed a few times."""
-    done = 0
-    for number in range(0, kills, AT_ONCE):
-        folder = place / f"search{number}"
-        folder.mkdir()
-        found = survived("search", folder, _moments(draw, min(AT_ONCE, kills - number), 2.5))
-        assert found.told == TRIALS, found.told
-        done += found.kills
-    return done
+def kill_search(workplace: Path, folder: Path, max_kills: int, generator: random.Random) -> int:
+    """Check that every tuner completes as many trials as requested, despite several kills."""
+    n_kills = 0
+    for number in range(0, max_kills, KILLS_PER_RUN):
+        search_folder = folder / f"search{number}"
+        search_folder.mkdir()
+        count = min(KILLS_PER_RUN, max_kills - number)
+        run = run_with_kills("search", search_folder, _draw_moments(generator, count, 2.5))
+        assert run.result == TRIALS, run.result
+        n_kills += run.n_kills
+    return n_kills
 
 
-def finetuning(made: Path, place: Path, kills: int, draw: random.Random) -> int:
-    """Losses and weights are those of an uninterrupted run, within 1e-6."""
-    whole, done = _copied(made, place / "whole"), 0
-    told, seconds = finished("finetuning", whole)
-    for number in range(0, kills, AT_ONCE):
-        again = _copied(made, place / f"killed{number}")
-        found = survived(
-            "finetuning", again, _moments(draw, min(AT_ONCE, kills - number), seconds / 2)
-        )
-        assert np.allclose(found.told, told, rtol=0, atol=1e-6), (found.told, told)
-        with np.load(whole / "tuned.npz") as one, np.load(again / "tuned.npz") as other:
-            furthest = max(float(np.abs(one[name] - other[name]).max()) for name in one.files)
-        assert furthest <= 1e-6, furthest
-        done += found.kills
-    return done
+def kill_finetuning(workplace: Path, folder: Path, max_kills: int, generator: random.Random) -> int:
+    """Check that losses and weights are those of an uninterrupted run, within 1e-6."""
+    uninterrupted, n_kills = _copy_workplace(workplace, folder / "uninterrupted"), 0
+    expected, seconds = run_to_end("finetuning", uninterrupted)
+    for number in range(0, max_kills, KILLS_PER_RUN):
+        killed = _copy_workplace(workplace, folder / f"killed{number}")
+        count = min(KILLS_PER_RUN, max_kills - number)
+        run = run_with_kills("finetuning", killed, _draw_moments(generator, count, seconds / 2))
+        assert np.allclose(run.result, expected, rtol=0, atol=1e-6), (run.result, expected)
+        with (
+            np.load(uninterrupted / "tuned.npz") as expected_weights,
+            np.load(killed / "tuned.npz") as weights,
+        ):
+            largest = max(
+                float(np.abs(expected_weights[name] - weights[name]).max())
+                for name in expected_weights.files
+            )
+        assert largest <= 1e-6, largest
+        n_kills += run.n_kills
+    return n_kills
 
 
-def saving(made: Path, place: Path, kills: int, draw: random.Random) -> int:
-    """The old model always loads, a new one is whole or absent, and nothing is left over in the
-    end."""
-    folder = _copied(made, place / "saving")
-    found = survived(
-        "saving", folder, _moments(draw, kills, 0.2), lambda: whole_models(folder / "saved_models")
-    )
-    whole_models(folder / "saved_models")
-    assert found.told == 40 and not list((folder / "saved_models").glob(".*"))
-    return found.kills
+def kill_saving(workplace: Path, folder: Path, max_kills: int, generator: random.Random) -> int:
+    """Check that the old model always loads, that a new one is whole or absent, and that nothing
+    is left over."""
+    copy = _copy_workplace(workplace, folder / "saving")
+    models = copy / "saved_models"
+    moments = _draw_moments(generator, max_kills, 0.2)
+    run = run_with_kills("saving", copy, moments, lambda: check_models(models))
+    check_models(models)
+    assert run.result == 40 and not list(models.glob(".*"))
+    return run.n_kills
 
 
-def whole_models(folder: Path) -> None:
+def check_models(folder: Path) -> None:
     names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
     assert "toy" in names
     for name in names:
@@ -146,18 +151,25 @@ def whole_models(folder: Path) -> None:
         )
 
 
-def _copied(made: Path, place: Path) -> Path:
-    """A workplace without what other runs have computed in it."""
+def _copy_workplace(workplace: Path, folder: Path) -> Path:
+    """Copy a workplace without the results of other runs."""
     return shutil.copytree(
-        made, place, ignore=shutil.ignore_patterns("features", "searches", "boundaries", "logs")
+        workplace,
+        folder,
+        ignore=shutil.ignore_patterns("features", "searches", "boundaries", "logs"),
     )
 
 
-def _moments(draw: random.Random, kills: int, longest: float) -> list[float]:
-    return [draw.uniform(0, longest) for _ in range(kills)]
+def _draw_moments(generator: random.Random, count: int, longest: float) -> list[float]:
+    return [generator.uniform(0, longest) for _ in range(count)]
 
 
-KILLS = {"extraction": extraction, "search": search, "finetuning": finetuning, "saving": saving}
+KILLS = {
+    "extraction": kill_extraction,
+    "search": kill_search,
+    "finetuning": kill_finetuning,
+    "saving": kill_saving,
+}
 
 
 def main() -> None:
@@ -165,41 +177,41 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--work", nargs="*", choices=list(WORK), default=list(WORK))
-    given = parser.parse_args()
-    print(f"seed {given.seed}", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        made = _made(Path(folder) / "made")
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        workplace = _create_workplace(Path(name) / "workplace")
         rows = []
-        for work in given.work:
-            place = Path(folder) / work
-            place.mkdir()
-            rows.append(
-                (work, *_outcome(work, made, place, given.kills, random.Random(given.seed)))
-            )
+        for work in options.work:
+            folder = Path(name) / work
+            folder.mkdir()
+            generator = random.Random(options.seed)
+            rows.append((work, *_run_kills(work, workplace, folder, options.kills, generator)))
             print(*rows[-1], flush=True)
     console.print_table("Killed and started again", ["work", "kills", "outcome", "time"], rows)
 
 
-def _made(place: Path) -> Path:
-    """A workplace with a collected data set and a trained detector."""
+def _create_workplace(folder: Path) -> Path:
+    """Create a workplace with a collected data set and a trained detector."""
     for words in (
-        build_collect_words(write_face_folders(place / "faces")),
+        build_collect_words(write_face_folders(folder / "faces")),
         [*TRAIN_WORDS, "--trials", 4, "--epochs", 6, "--name", "toy"],
     ):
-        done = run_command(*words, cwd=place)
+        done = run_command(*words, cwd=folder)
         assert done.returncode == 0, done.stderr
-    return place
+    return folder
 
 
-def _outcome(
-    work: str, made: Path, place: Path, kills: int, draw: random.Random
+def _run_kills(
+    work: str, workplace: Path, folder: Path, max_kills: int, generator: random.Random
 ) -> tuple[int, str, str]:
-    began = time.monotonic()
+    start, n_kills = time.monotonic(), max_kills
     try:
-        kills, outcome = KILLS[work](made, place, kills, draw), "as it should be"
+        n_kills = KILLS[work](workplace, folder, max_kills, generator)
+        outcome = "as it should be"
     except AssertionError as error:
         outcome = f"FAILED: {error}"
-    return kills, outcome, f"{time.monotonic() - began:.0f} s"
+    return n_kills, outcome, f"{time.monotonic() - start:.0f} s"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""`python tests/faults/long_collection.py --images 20000 --kills 20`: a long drawing, killed at
-random moments and carried on.
+"""`python tests/faults/long_collection.py --images 20000 --kills 20`: kill a long collection of
+generated images at random moments and continue it.
 
-A second collection, which nobody disturbs, says what should have come of it.
+A second, undisturbed collection gives the expected result.
 """
 
 import argparse
@@ -27,119 +27,116 @@ from toys.images import write_face_folders
 PHOTOGRAPHS, PROMPTS = 30, 500
 
 
-def collection(made: Path, images: int) -> list[str]:
+def build_words(inputs: Path, n_images: int) -> list[str]:
     options = [
         "--keep-upscaled",
         "--real",
-        f"folder:{made / 'faces' / 'real'}",
+        f"folder:{inputs / 'faces' / 'real'}",
         "--prompts",
         "template",
     ]
-    drawing = [
+    generation = [
         "--prompt-count",
         PROMPTS,
         "--generated",
-        f"stable-diffusion:{images}@{made / 'model'}",
+        f"stable-diffusion:{n_images}@{inputs / 'model'}",
         "--steps",
         1,
     ]
-    return [*map(str, (*COLLECT_WORDS, *options, *drawing, "--generation-size", 64))]
+    return [*map(str, (*COLLECT_WORDS, *options, *generation, "--generation-size", 64))]
 
 
-def rows_of(place: Path) -> bytes:
-    path = manifest.manifest_path(place / "data" / "faces")
+def read_manifest_bytes(folder: Path) -> bytes:
+    path = manifest.manifest_path(folder / "data" / "faces")
     return path.read_bytes() if path.exists() else b""
 
 
-def killed(words: list[str], place: Path, at: int, draw: random.Random) -> bool:
-    """Starts the collection and kills it a moment after its manifest has so many rows; False if it
-    ended before."""
-    with open(place / "said.txt", "ab") as said:
-        running = subprocess.Popen(
+def run_and_kill(words: list[str], folder: Path, n_rows: int, generator: random.Random) -> bool:
+    """Start the collection and kill it shortly after its manifest has so many rows; return False
+    if it ended before."""
+    with open(folder / "output.txt", "ab") as output:
+        process = subprocess.Popen(
             [sys.executable, "-m", *words],
-            cwd=place,
+            cwd=folder,
             env=build_environment(),
-            stdout=said,
-            stderr=said,
+            stdout=output,
+            stderr=output,
         )
-    while running.poll() is None and rows_of(place).count(b"\n") < at:
+    while process.poll() is None and read_manifest_bytes(folder).count(b"\n") < n_rows:
         time.sleep(0.05)
-    time.sleep(draw.uniform(0, 0.3))
-    running.kill()
-    return running.wait() < 0
+    time.sleep(generator.uniform(0, 0.3))
+    process.kill()
+    return process.wait() < 0
 
 
-def survived(words: list[str], place: Path, moments: list[int], draw: random.Random) -> int:
-    """Kills it at every moment; what has been written down never changes, and the last row alone
-    may be torn."""
-    kills, before = 0, b""
-    for at in moments:
-        kills += killed(words, place, at, draw)
-        after = rows_of(place)
-        assert after.startswith(before[: before.rfind(b"\n") + 1]), (
-            "rows that were written down have changed"
-        )
+def run_with_kills(
+    words: list[str], folder: Path, row_counts: list[int], generator: random.Random
+) -> int:
+    """Kill the collection at every number of rows; written rows never change, and only the last
+    one may be torn."""
+    n_kills, before = 0, b""
+    for n_rows in row_counts:
+        n_kills += run_and_kill(words, folder, n_rows, generator)
+        after = read_manifest_bytes(folder)
+        assert after.startswith(before[: before.rfind(b"\n") + 1]), "written rows have changed"
         before = after
         print(f"killed with {before.count(bytes([10]))} rows", flush=True)
-    return kills
+    return n_kills
 
 
-def finished(words: list[str], place: Path) -> list[FaceRecord]:
-    with open(place / "said.txt", "ab") as said:
+def run_to_end(words: list[str], folder: Path) -> list[FaceRecord]:
+    with open(folder / "output.txt", "ab") as output:
         done = subprocess.run(
             [sys.executable, "-m", *words],
-            cwd=place,
+            cwd=folder,
             env=build_environment(),
-            stdout=said,
-            stderr=said,
+            stdout=output,
+            stderr=output,
         )
-    assert done.returncode == 0, (place / "said.txt").read_text()[-2000:]
-    checked = run_command("data_collection", "verify", "data/faces", cwd=place)
-    assert checked.returncode == 0, checked.stderr
-    left = [
+    assert done.returncode == 0, (folder / "output.txt").read_text()[-2000:]
+    verified = run_command("data_collection", "verify", "data/faces", cwd=folder)
+    assert verified.returncode == 0, verified.stderr
+    left_over = [
         path
-        for path in (place / "data").rglob("*")
+        for path in (folder / "data").rglob("*")
         if path.suffix == ".tmp" or path.name == "pregenerated"
     ]
-    assert not left, left
-    return manifest.read_manifest(place / "data" / "faces")
+    assert not left_over, left_over
+    return manifest.read_manifest(folder / "data" / "faces")
 
 
-def compare(
-    place: Path, rows: list[FaceRecord], other_place: Path, others: list[FaceRecord]
+def count_identical_images(
+    folder: Path, rows: list[FaceRecord], expected_folder: Path, expected_rows: list[FaceRecord]
 ) -> int:
-    """Every image is there once, told in the same words, and no pixel differs by more than a grey
-    level.
-
-    Returns how many are the same, bit for bit.
-    """
+    """Check that every image exists once, with the same facts, and that no pixel differs by more
+    than a grey level; return how many images are the same, bit for bit."""
     names = Counter(row.file for row in rows)
-    assert names == Counter(row.file for row in others) and set(names.values()) == {1}
-    there, same = {row.file: row for row in others}, 0
+    assert names == Counter(row.file for row in expected_rows) and set(names.values()) == {1}
+    expected_by_name, n_identical = {row.file: row for row in expected_rows}, 0
     for row in rows:
-        other = there[row.file]
-        if row.id == other.id:
-            assert row == other, (row, other)
-            same += 1
+        expected = expected_by_name[row.file]
+        if row.id == expected.id:
+            assert row == expected, (row, expected)
+            n_identical += 1
             continue
-        told = replace(
-            other,
-            id=row.id,
-            bytes=row.bytes,
-            original=row.original,
-            image=row.image,
-            split=row.split,
+        may_differ = (
+            "id",
+            "bytes",
+            "original",
+            "image",
+            "split",
+            "group",
+            "phash",
+            "phash_mirrored",
         )
-        assert row == replace(
-            told, group=row.group, phash=row.phash, phash_mirrored=row.phash_mirrored
-        ), (row, other)
-        both = (place, row), (other_place, other)
-        one, two = (
-            decode_pixels(stored_images.read_original(at / "data" / "faces", face))
-            for at, face in both
+        changes = {name: getattr(row, name) for name in may_differ}
+        assert row == replace(expected, **changes), (row, expected)
+        pixels, expected_pixels = (
+            decode_pixels(stored_images.read_original(parent / "data" / "faces", face))
+            for parent, face in ((folder, row), (expected_folder, expected))
         )
-        assert abs(one - two).max() <= 1, row.file
-    return same
+        assert abs(pixels - expected_pixels).max() <= 1, row.file
+    return n_identical
 
 
 def main() -> None:
@@ -147,31 +144,30 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    given = parser.parse_args()
-    print(f"seed {given.seed}", flush=True)
-    draw = random.Random(given.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        made, again, whole = (Path(folder) / name for name in ("made", "killed", "whole"))
-        for place in (again, whole):
-            place.mkdir()
-        write_face_folders(made / "faces", PHOTOGRAPHS)
-        save_pipeline(made / "model")
-        words = collection(made, given.images)
-        moments = sorted(
-            draw.sample(range(PHOTOGRAPHS, PHOTOGRAPHS + given.images * 49 // 50), given.kills)
-        )
-        began = time.monotonic()
-        kills = survived(words, again, moments, draw)
-        rows = finished(words, again)
-        seconds = time.monotonic() - began
-        others = finished(words, whole)
-        same = compare(again, rows, whole, others)
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)
+    generator = random.Random(options.seed)
+    with tempfile.TemporaryDirectory() as name:
+        inputs, killed, undisturbed = (Path(name) / part for part in ("inputs", "killed", "whole"))
+        for folder in (killed, undisturbed):
+            folder.mkdir()
+        write_face_folders(inputs / "faces", PHOTOGRAPHS)
+        save_pipeline(inputs / "model")
+        words = build_words(inputs, options.images)
+        possible_counts = range(PHOTOGRAPHS, PHOTOGRAPHS + options.images * 49 // 50)
+        row_counts = sorted(generator.sample(possible_counts, options.kills))
+        start = time.monotonic()
+        n_kills = run_with_kills(words, killed, row_counts, generator)
+        rows = run_to_end(words, killed)
+        seconds = time.monotonic() - start
+        expected_rows = run_to_end(words, undisturbed)
+        n_identical = count_identical_images(killed, rows, undisturbed, expected_rows)
         outcome = [
-            kills,
+            n_kills,
             len(rows),
-            same,
+            n_identical,
             f"{seconds:.0f} s",
-            f"{time.monotonic() - began - seconds:.0f} s",
+            f"{time.monotonic() - start - seconds:.0f} s",
         ]
     console.print_table(
         "Killed and carried on",

@@ -1,5 +1,5 @@
-"""`python tests/faults/soak.py --process PID --minutes 30`: good and bad uploads to a page, and
-what they do to it."""
+"""`python tests/faults/soak.py --process PID --minutes 30`: send good and bad uploads to a page, and
+measure their effect on it."""
 
 import argparse
 import collections
@@ -21,9 +21,9 @@ from toys.images import encode_image, make_image
 
 
 @dataclass
-class Soaked:
-    """What happened: answers by status, seconds of the slowest, and every second the page's memory
-    (bytes) and open files."""
+class SoakResult:
+    """Answers by status, seconds of the slowest, and the page's memory (bytes) and open files in
+    every second."""
 
     requests: int = 0
     statuses: collections.Counter = field(default_factory=collections.Counter)
@@ -33,8 +33,7 @@ class Soaked:
 
     @property
     def growth(self) -> float:
-        """Bytes of memory, from the median of the second quarter of the time to that of the
-        last."""
+        """Return the median memory in the last quarter of the time minus that in the second."""
         quarter = len(self.memory) // 4
         return statistics.median(self.memory[-quarter:]) - statistics.median(
             self.memory[quarter : 2 * quarter]
@@ -44,80 +43,87 @@ class Soaked:
         answers = ", ".join(
             f"{count} x {status}" for status, count in sorted(self.statuses.items())
         )
-        sizes = f"{min(self.memory) / 1e6:.0f} to {max(self.memory) / 1e6:.0f} MB, growth {self.growth / 1e6:.1f} MB"
-        return f"{self.requests} requests: {answers}; slowest {self.slowest:.2f} s; {sizes}; {max(self.files)} files at most"
+        return (
+            f"{self.requests} requests: {answers}; slowest {self.slowest:.2f} s; "
+            f"{min(self.memory) / 1e6:.0f} to {max(self.memory) / 1e6:.0f} MB, "
+            f"growth {self.growth / 1e6:.1f} MB; {max(self.files)} files at most"
+        )
 
 
-def soaked(port: int, process: int, seconds: float, rate: float, seed: int) -> Soaked:
-    """Sends `rate` requests a second; half of them are good pictures."""
-    draw = random.Random(seed)
+def run_soak(port: int, process: int, seconds: float, rate: float, seed: int) -> SoakResult:
+    """Send `rate` requests a second; half of them are good images."""
+    generator = random.Random(seed)
     good = [
         encode_image(make_image(number, 200), kind)
         for number in range(4)
         for kind in ("JPEG", "PNG")
     ]
-    bad = [data for data in fuzzing.seeds("image") if len(data) < 1_000_000] + [b"y" * 3_000_000]
-    found, began = Soaked(), time.monotonic()
+    bad = [data for data in fuzzing.list_seeds("image") if len(data) < 1_000_000] + [
+        b"y" * 3_000_000
+    ]
+    result, start = SoakResult(), time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(16) as senders:
-        under_way: collections.deque[concurrent.futures.Future] = collections.deque()
-        while (now := time.monotonic() - began) < seconds:
-            if now > len(found.memory):
-                found.memory.append(memory(process))
-                found.files.append(files(process))
-            data = draw.choice(good if draw.random() < 0.5 else bad)
-            if draw.random() < 0.3:
-                data = fuzzing.altered(
-                    data, [(draw.random(), draw.choice(fuzzing.EDITS), draw.randbytes(9))]
-                )
-            under_way.append(senders.submit(sent, port, data, draw.random() < 0.2))
-            while len(under_way) > 64:
-                _count(found, under_way.popleft())
-            found.requests += 1
-            time.sleep(max(0.0, found.requests / rate - (time.monotonic() - began)))
-        for each in under_way:
-            _count(found, each)
-    return found
+        pending: collections.deque[concurrent.futures.Future] = collections.deque()
+        while (now := time.monotonic() - start) < seconds:
+            if now > len(result.memory):
+                result.memory.append(measure_memory(process))
+                result.files.append(count_open_files(process))
+            data = generator.choice(good if generator.random() < 0.5 else bad)
+            if generator.random() < 0.3:
+                position, edit = generator.random(), generator.choice(fuzzing.EDITS)
+                data = fuzzing.apply_edits(data, [(position, edit, generator.randbytes(9))])
+            explain = generator.random() < 0.2
+            pending.append(senders.submit(send_upload, port, data, explain))
+            while len(pending) > 64:
+                _count_answer(result, pending.popleft())
+            result.requests += 1
+            time.sleep(max(0.0, result.requests / rate - (time.monotonic() - start)))
+        for answer in pending:
+            _count_answer(result, answer)
+    return result
 
 
-def _count(found: Soaked, answer: concurrent.futures.Future) -> None:
+def _count_answer(result: SoakResult, answer: concurrent.futures.Future) -> None:
     status, seconds = answer.result()
-    found.statuses[status] += 1
-    found.slowest = max(found.slowest, seconds)
+    result.statuses[status] += 1
+    result.slowest = max(result.slowest, seconds)
 
 
-def sent(port: int, data: bytes, explain: bool) -> tuple[int, float]:
-    began = time.monotonic()
+def send_upload(port: int, data: bytes, explain: bool) -> tuple[int, float]:
+    """Return status and seconds of the answer."""
+    start = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("POST", f"/api/detect?explain={int(explain)}", data)
         response = connection.getresponse()
         response.read()
-        return response.status, time.monotonic() - began
+        return response.status, time.monotonic() - start
     except (BrokenPipeError, ConnectionResetError):
-        return 413, time.monotonic() - began  # refused before it was sent, and hung up on
+        return 413, time.monotonic() - start  # the page refused it before all was sent
     finally:
         connection.close()
 
 
-def memory(process: int) -> int:
-    """Resident, in bytes."""
+def measure_memory(process: int) -> int:
+    """Return the resident memory, in bytes."""
     pages = Path(f"/proc/{process}/statm").read_text().split()[1]
     return int(pages) * os.sysconf("SC_PAGESIZE")
 
 
-def files(process: int) -> int:
+def count_open_files(process: int) -> int:
     return len(os.listdir(f"/proc/{process}/fd"))
 
 
 def main() -> None:
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--port", type=int, default=8420)
-    asked.add_argument("--process", type=int, required=True, help="the page's process id")
-    asked.add_argument("--minutes", type=float, default=30)
-    asked.add_argument("--rate", type=float, default=20)
-    asked.add_argument("--seed", type=int, default=0)
-    wanted = asked.parse_args()
-    print(soaked(wanted.port, wanted.process, 60 * wanted.minutes, wanted.rate, wanted.seed))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=8420)
+    parser.add_argument("--process", type=int, required=True, help="the page's process id")
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--rate", type=float, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    seconds = 60 * options.minutes
+    print(run_soak(options.port, options.process, seconds, options.rate, options.seed))
 
 
 if __name__ == "__main__":

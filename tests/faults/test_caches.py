@@ -1,5 +1,4 @@
-"""What disks and crashes do to caches: whatever is damaged is computed again, and nothing else is
-read than was written."""
+"""Damaged caches are computed again, and nothing is read but what was written."""
 
 import random
 import shutil
@@ -25,8 +24,8 @@ FLIPS, KILLS = 250, 2
 
 
 @pytest.fixture
-def draw() -> random.Random:
-    """Of moments and places; pytest shows the seed where a test fails."""
+def generator() -> random.Random:
+    """Draw moments and positions; pytest shows the seed if a test fails."""
     seed = random.randrange(10**6)
     print("seed", seed)
     return random.Random(seed)
@@ -39,18 +38,17 @@ def extractor(cache) -> Extractor:
     )
 
 
-def flipped(data: bytes, draw: random.Random) -> bytes:
-    """The same with a bit of the first or last kilobyte, where headers are, or of anywhere,
-    turned."""
-    near, anywhere = draw.randrange(min(1000, len(data))), draw.randrange(len(data))
-    place = draw.choice([near, -1 - near, anywhere])
-    changed = bytearray(data)
-    changed[place] ^= 1 << draw.randrange(8)
-    return bytes(changed)
+def flip_bit(data: bytes, generator: random.Random) -> bytes:
+    """Flip a bit anywhere, or in the first or last kilobyte, where headers are."""
+    offset = generator.randrange(min(1000, len(data)))
+    position = generator.choice([offset, -1 - offset, generator.randrange(len(data))])
+    flipped = bytearray(data)
+    flipped[position] ^= 1 << generator.randrange(8)
+    return bytes(flipped)
 
 
 def test_a_flipped_bit_of_kept_features_is_noticed_or_changes_nothing(
-    tmp_path, extractor, draw, capsys
+    tmp_path, extractor, generator, capsys
 ):
     data = encode_image(make_image(1, 64))
     (tmp_path / "1.png").write_bytes(data)
@@ -64,21 +62,21 @@ def test_a_flipped_bit_of_kept_features_is_noticed_or_changes_nothing(
     )
     fresh = feature_cache.load_or_compute_features(tmp_path, [record], extractor, 1).values
     (chunk,) = tmp_path.rglob("view*.npz")
-    kept, again = chunk.read_bytes(), 0
+    undamaged, n_computed = chunk.read_bytes(), 0
     for _ in range(FLIPS):
-        chunk.write_bytes(flipped(kept, draw))
+        chunk.write_bytes(flip_bit(undamaged, generator))
         table = feature_cache.load_or_compute_features(tmp_path, [record], extractor, 1)
         assert np.array_equal(table.values, fresh)
-        again += table.forward_passes
+        n_computed += table.forward_passes
     assert (
         FLIPS / 2
-        < again
+        < n_computed
         == capsys.readouterr().err.count("is damaged; its features are computed again")
     )
 
 
 def test_a_flipped_bit_of_a_model_from_scratch_is_noticed_or_changes_nothing(
-    tmp_path, draw, capsys
+    tmp_path, generator, capsys
 ):
     model = scratch_models.build_scratch_model("logistic", 8)
     weights = [
@@ -96,51 +94,53 @@ def test_a_flipped_bit_of_a_model_from_scratch_is_noticed_or_changes_nothing(
             seconds=3.0,
         ),
     )
-    kept, again = path.read_bytes(), 0
+    undamaged, n_trained = path.read_bytes(), 0
     for _ in range(FLIPS):
-        path.write_bytes(flipped(kept, draw))
-        found = scratch_results.load_scratch_result(path, model, 2)
-        again += found is None
-        if found:
+        path.write_bytes(flip_bit(undamaged, generator))
+        result = scratch_results.load_scratch_result(path, model, 2)
+        n_trained += result is None
+        if result:
             assert (
-                found.probabilities.tolist() == [0.25, 0.75]
-                and found.history == history
-                and found.seconds == 3.0
+                result.probabilities.tolist() == [0.25, 0.75]
+                and result.history == history
+                and result.seconds == 3.0
             )
             assert all(
-                np.array_equal(one, other)
-                for one, other in zip(found.weights, weights, strict=True)
+                np.array_equal(read, written)
+                for read, written in zip(result.weights, weights, strict=True)
             )
     assert (
-        FLIPS / 2 < again == capsys.readouterr().err.count("is damaged; training logistic-8 again")
+        FLIPS / 2
+        < n_trained
+        == capsys.readouterr().err.count("is damaged; training logistic-8 again")
     )
 
 
-def test_a_flipped_bit_under_an_opened_block_is_computed_anew(workplace, tmp_path, draw, capsys):
+def test_a_flipped_bit_under_an_opened_block_is_computed_anew(
+    workplace, tmp_path, generator, capsys
+):
     data = dataset.load_dataset(workplace / "data", workplace / "data" / "faces")
     toy = detector_parts.load_detector_parts(workplace / "saved_models" / "toy")
     folder = shutil.copytree(
         data.folder, tmp_path / "data", ignore=shutil.ignore_patterns("boundaries")
     )
-    opened = unfreezing.split_into_blocks(toy.base)[:1]
-    boundary = boundary_models.choose_boundary(
-        toy, opened, 2, max_gigabytes=0
-    )  # the pixels, which take no time
+    unfrozen = unfreezing.split_into_blocks(toy.base)[:1]
+    # The boundary at the pixels, which takes no time.
+    boundary = boundary_models.choose_boundary(toy, unfrozen, 2, max_gigabytes=0)
     fresh, _ = boundary_cache.load_or_compute_rows(toy, boundary, folder, data.train[:2], 1)
     fresh = [np.array(array) for array in fresh.arrays]
-    files, again = sorted(next(folder.glob("boundaries/*/")).iterdir()), 0
+    files, n_passes = sorted(next(folder.glob("boundaries/*/")).iterdir()), 0
     for _ in range(FLIPS // 2):
-        path = draw.choice(files)
-        path.write_bytes(flipped(path.read_bytes(), draw))
-        found, passes = boundary_cache.load_or_compute_rows(
-            toy, boundary, folder, data.train[:2], 1
-        )
+        path = generator.choice(files)
+        path.write_bytes(flip_bit(path.read_bytes(), generator))
+        rows, passes = boundary_cache.load_or_compute_rows(toy, boundary, folder, data.train[:2], 1)
         assert all(
-            np.array_equal(one, other) for one, other in zip(found.arrays, fresh, strict=True)
+            np.array_equal(read, computed)
+            for read, computed in zip(rows.arrays, fresh, strict=True)
         )
-        again += passes
+        n_passes += passes
     assert (
-        again
+        n_passes
         == 2 * capsys.readouterr().err.count("is damaged; its rows are computed again")
         > FLIPS / 2
     )
@@ -177,6 +177,6 @@ def test_what_a_detector_said_behind_another_library_is_not_taken_for_what_it_sa
 
 @pytest.mark.slow
 def test_killed_while_it_extracts_the_table_is_that_of_an_uninterrupted_run_bit_for_bit(
-    workplace, tmp_path, draw
+    workplace, tmp_path, generator
 ):
-    assert kills.extraction(workplace, tmp_path, KILLS, draw) > 0
+    assert kills.kill_extraction(workplace, tmp_path, KILLS, generator) > 0

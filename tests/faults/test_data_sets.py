@@ -1,5 +1,4 @@
-"""What happens to the files of a data set: each damage is named, each strange file listed, and two
-commands never mix."""
+"""Every damage to a data set is named, every strange file is listed, and two commands never mix."""
 
 import os
 import random
@@ -26,8 +25,8 @@ from toys.images import encode_image, make_image, write_face_folders
 from training import dataset
 
 
-def collected(folder: Path, count: int) -> list[manifest.FaceRecord]:
-    """A data set of 2 x count toys, as a collection leaves it."""
+def write_dataset(folder: Path, count: int) -> list[manifest.FaceRecord]:
+    """Write a data set of 2 x count toys, as a collection leaves it."""
     records = face_records.write_toy_records(folder, count)
     manifest.replace_records(folder, records)
     frozen = splits.SplitAssignments(
@@ -38,7 +37,7 @@ def collected(folder: Path, count: int) -> list[manifest.FaceRecord]:
     return records
 
 
-def rows(folder: Path) -> list[manifest.FaceRecord]:
+def read_rows(folder: Path) -> list[manifest.FaceRecord]:
     return manifest.read_manifest(folder / "data" / "faces")
 
 
@@ -46,8 +45,8 @@ def rows(folder: Path) -> list[manifest.FaceRecord]:
 
 
 class Disk:
-    """What a power cut would leave: contents that were synced, under names in folders that were
-    synced after they got them."""
+    """The state that a power cut would leave: synced contents, under the names that their folders
+    had at the folders' last sync."""
 
     def __init__(self, monkeypatch):
         self.names: dict[Path, set[str]] = {}
@@ -61,23 +60,23 @@ class Disk:
         self._sync(handle)
         path = Path(os.readlink(f"/proc/self/fd/{handle}"))
         if path.is_dir():
-            self.names[path] = {each.name for each in path.iterdir()}
+            self.names[path] = {entry.name for entry in path.iterdir()}
         else:
             self.contents[path.stat().st_ino] = path.stat().st_size
         if path == manifest.manifest_path(self.folder):
             self.rows = manifest.read_manifest(self.folder)
-            assert self.lost() == []
+            assert self.list_lost_files() == []
 
-    def lost(self) -> list[str]:
-        """Files of rows that are on disk, which are not."""
-        named = [name for row in self.rows for name in (row.original, row.image) if name]
-        return [name for name in named if not self.holds(self.folder / name)]
+    def list_lost_files(self) -> list[str]:
+        """Return files that are not on disk, though their rows are."""
+        names = [name for row in self.rows for name in (row.original, row.image) if name]
+        return [name for name in names if not self.holds(self.folder / name)]
 
     def holds(self, file: Path) -> bool:
         chain = [file, *file.parents]
         inside = chain[: chain.index(self.folder)]
-        names = all(each.name in self.names.get(each.parent, ()) for each in inside)
-        return names and self.contents.get(file.stat().st_ino) == file.stat().st_size
+        is_named = all(path.name in self.names.get(path.parent, ()) for path in inside)
+        return is_named and self.contents.get(file.stat().st_ino) == file.stat().st_size
 
 
 def test_at_no_moment_does_the_disk_hold_a_row_without_its_files_and_their_names(
@@ -116,12 +115,10 @@ def test_of_two_collections_at_once_one_is_turned_away_and_the_other_unharmed(tm
         )
     finally:
         first.send_signal(signal.SIGCONT)
-    _, said = first.communicate(timeout=120)
-    assert first.returncode == 0, said
-    assert (
-        max(Counter(record.key for record in rows(tmp_path)).values()) == 1
-        and len(rows(tmp_path)) == 160
-    )
+    _, output = first.communicate(timeout=120)
+    assert first.returncode == 0, output
+    rows = read_rows(tmp_path)
+    assert max(Counter(record.key for record in rows).values()) == 1 and len(rows) == 160
 
 
 # Damage to the manifest
@@ -130,15 +127,16 @@ def test_of_two_collections_at_once_one_is_turned_away_and_the_other_unharmed(tm
 def test_no_edited_byte_of_a_manifest_is_a_traceback_or_a_silent_loss(tmp_path, capsys):
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    draw = random.Random(seed)
-    written = collected(tmp_path, 30)
+    generator = random.Random(seed)
+    written = write_dataset(tmp_path, 30)
     path = manifest.manifest_path(tmp_path)
     whole = path.read_bytes()
-    places = [*(draw.randrange(len(whole)) for _ in range(499)), len(whole) - 1]
+    offsets = [*(generator.randrange(len(whole)) for _ in range(499)), len(whole) - 1]
     outcomes = Counter()
-    for place in places:
+    for offset in offsets:
         edited = bytearray(whole)
-        edited[place] = draw.choice([value for value in range(256) if value != whole[place]])
+        others = [value for value in range(256) if value != whole[offset]]
+        edited[offset] = generator.choice(others)
         path.write_bytes(edited)
         manifest._warn_unfinished_line.cache_clear()
         capsys.readouterr()
@@ -146,8 +144,8 @@ def test_no_edited_byte_of_a_manifest_is_a_traceback_or_a_silent_loss(tmp_path, 
             records = manifest.read_manifest(tmp_path)
             splits.check_splits(records, splits.read_splits(tmp_path))
             grouping.group_records([record for record in records if record.accepted])
-        except console.PlainError as refused:
-            assert refused.exit_code in (console.EXIT_DISK, console.EXIT_LEAK)
+        except console.PlainError as error:
+            assert error.exit_code in (console.EXIT_DISK, console.EXIT_LEAK)
             outcomes["named"] += 1
             continue
         assert len(records) == len(written) or "last line" in capsys.readouterr().err
@@ -166,7 +164,7 @@ def test_no_edited_byte_of_a_manifest_is_a_traceback_or_a_silent_loss(tmp_path, 
     ],
 )
 def test_a_row_whose_hashes_are_none_is_damaged(tmp_path, field, value):
-    records = collected(tmp_path, 3)
+    records = write_dataset(tmp_path, 3)
     text = manifest.manifest_path(tmp_path).read_text()
     manifest.manifest_path(tmp_path).write_text(text.replace(getattr(records[2], field), value))
     with pytest.raises(console.PlainError, match="Line 3 of .* is damaged") as caught:
@@ -175,7 +173,7 @@ def test_a_row_whose_hashes_are_none_is_damaged(tmp_path, field, value):
 
 
 def test_an_unfinished_last_line_is_said_once(tmp_path, capsys):
-    collected(tmp_path, 3)
+    write_dataset(tmp_path, 3)
     path = manifest.manifest_path(tmp_path)
     path.write_bytes(path.read_bytes()[:-1])
     assert [len(manifest.read_manifest(tmp_path)) for _ in range(3)] == [5, 5, 5]
@@ -187,36 +185,36 @@ def test_an_unfinished_last_line_is_said_once(tmp_path, capsys):
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_every_missing_or_altered_file_is_listed(tmp_path, capsys, seed):
-    draw = random.Random(seed)
-    records = collected(tmp_path, 50)
-    spoilt = {}
-    for record in draw.sample(records, 100):
-        path = tmp_path / draw.choice([record.original, record.original, record.image])
-        spoilt[str(path.relative_to(tmp_path))] = _spoil(path, draw, record)
+    generator = random.Random(seed)
+    records = write_dataset(tmp_path, 50)
+    faults = {}
+    for record in generator.sample(records, 100):
+        path = tmp_path / generator.choice([record.original, record.original, record.image])
+        faults[str(path.relative_to(tmp_path))] = _damage_file(path, generator, record)
     assert not verify_dataset(tmp_path)
     lines = map(str.strip, capsys.readouterr().out.splitlines())
     assert (
         dict(line.split(maxsplit=1) for line in lines if line.startswith(("originals/", "images/")))
-        == spoilt
+        == faults
     )
 
 
-def _spoil(path: Path, draw: random.Random, record: manifest.FaceRecord) -> str:
-    """What verify is to say of it."""
-    if draw.random() < 0.5:
+def _damage_file(path: Path, generator: random.Random, record: manifest.FaceRecord) -> str:
+    """Delete or damage a file, and return the fault that verify should name."""
+    if generator.random() < 0.5:
         path.unlink()
         return "is missing"
     data = bytearray(path.read_bytes())
     if path.name == Path(record.image).name:
         path.write_bytes(data[: len(data) // 2])
         return "is damaged"
-    data[draw.randrange(len(data))] ^= draw.randrange(1, 256)
+    data[generator.randrange(len(data))] ^= generator.randrange(1, 256)
     path.write_bytes(data)
     return "was altered since it was collected"
 
 
 def test_verify_ends_with_a_sentence_and_a_code(tmp_path):
-    records = collected(tmp_path / "data", 6)
+    records = write_dataset(tmp_path / "data", 6)
     done = run_command("data_collection", "verify", "data", cwd=tmp_path)
     assert (done.returncode, "All 12 images of data are as they were collected" in done.stderr) == (
         0,
@@ -230,7 +228,7 @@ def test_verify_ends_with_a_sentence_and_a_code(tmp_path):
 
 
 def test_verify_lists_another_hold_out(tmp_path, capsys):
-    records = collected(tmp_path, 6)
+    records = write_dataset(tmp_path, 6)
     manifest.replace_records(tmp_path, [record for record in records if record.split != "hold-out"])
     assert not verify_dataset(tmp_path)
     assert "hold-out is not the one recorded" in " ".join(capsys.readouterr().out.split())
@@ -241,7 +239,7 @@ def test_verify_lists_another_hold_out(tmp_path, capsys):
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc here")
 def test_too_little_memory_is_a_sentence(tmp_path):
-    """A manifest of one line of a gigabyte, in a process that may take 200 MB more than it has."""
+    """Read a manifest with one line of a gigabyte in a process that may take 200 MB more."""
     with manifest.manifest_path(tmp_path).open("wb") as file:
         file.truncate(1_000_000_000)
     program = """
@@ -249,8 +247,8 @@ import resource, sys
 from data_collection import __main__
 from data_collection.dataset import verification
 from runtime import console
-taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (taken + 200_000_000,) * 2)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 200_000_000,) * 2)
 sys.argv = ["data_collection", "verify", "."]
 console.run_command(__main__.main)
 """
@@ -265,12 +263,12 @@ console.run_command(__main__.main)
     assert "Out of memory" in done.stderr and "Traceback" not in done.stderr
 
 
-# What a folder holds beside pictures, and what they are called
+# Strange files and strange names
 
 
 @pytest.fixture
-def strange(faces, monkeypatch) -> Path:
-    """Photographs beside everything that has no bytes of its own."""
+def strange_faces(faces, monkeypatch) -> Path:
+    """Create everything that has no bytes of its own beside photographs."""
     real = faces / "real"
     (real / "loop").symlink_to(real)
     (real / "itself.png").symlink_to(real / "itself.png")
@@ -287,11 +285,11 @@ def strange(faces, monkeypatch) -> Path:
     return faces
 
 
-def test_what_has_no_bytes_of_its_own_is_listed_at_once(strange, tmp_path):
+def test_what_has_no_bytes_of_its_own_is_listed_at_once(strange_faces, tmp_path):
     start = time.monotonic()
-    done = run_command(*build_collect_words(strange), cwd=tmp_path)
+    done = run_command(*build_collect_words(strange_faces), cwd=tmp_path)
     assert done.returncode == 0 and time.monotonic() - start < 20, done.stderr
-    found = {record.file: record.reason for record in rows(tmp_path) if not record.accepted}
+    reasons = {r.file: r.reason for r in read_rows(tmp_path) if not r.accepted}
     links = dict.fromkeys(
         ("loop", "itself.png", "folder", "nowhere.png"), "symbolic link, not followed"
     )
@@ -299,7 +297,7 @@ def test_what_has_no_bytes_of_its_own_is_listed_at_once(strange, tmp_path):
         ("pipe.png", "socket.png", *(["zero.png"] if os.geteuid() == 0 else [])),
         "not a regular file",
     )
-    assert found == links | nodes
+    assert reasons == links | nodes
 
 
 NAMES = {
@@ -332,7 +330,7 @@ def test_every_name_is_collected(faces, tmp_path):
         (faces / "real" / name).write_bytes(encode_image(make_image(700 + number)))
     done = run_command(*build_collect_words(faces), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    accepted = {record.file: record for record in rows(tmp_path) if record.accepted}
+    accepted = {record.file: record for record in read_rows(tmp_path) if record.accepted}
     assert set(NAMES.values()) <= set(accepted)
     originals = {accepted[name].original for name in NAMES.values()}
     assert len(originals) == len(NAMES) and all(
@@ -363,8 +361,8 @@ def test_one_class_of_ten_times_the_other_is_split_alike(tmp_path):
     for path in sorted((faces / "generated").iterdir())[MIN_IMAGES_PER_CLASS:]:
         path.unlink()
     collect_dataset(settings(faces))
-    found = manifest.read_manifest(tmp_path / "faces-of-toys")
-    counts = Counter((record.label, record.split) for record in found if record.accepted)
+    records = manifest.read_manifest(tmp_path / "faces-of-toys")
+    counts = Counter((record.label, record.split) for record in records if record.accepted)
     assert all(
         abs(counts["real", split] - 10 * counts["generated", split]) <= 10
         for split in splits.SPLITS

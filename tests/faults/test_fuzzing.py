@@ -1,4 +1,4 @@
-"""What strangers' bytes can do at each door: nothing but be judged, or refused in a sentence."""
+"""Strangers' bytes are read or refused with a message at each door, and do nothing else."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,23 +15,23 @@ EDITS = st.lists(
 
 @pytest.mark.parametrize("door", fuzzing.DOORS)
 def test_every_known_trap_is_judged_or_refused(door):
-    for data in fuzzing.seeds(door):
+    for data in fuzzing.list_seeds(door):
         fuzzing.DOORS[door](data)
 
 
 @pytest.mark.parametrize("door", fuzzing.DOORS)
 def test_a_few_altered_inputs_are_judged_or_refused(door):
-    altered(door, 150)
+    check_altered_seeds(door, 150)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("door", fuzzing.DOORS)
 def test_many_altered_inputs_are_judged_or_refused(door):
-    altered(door, 3000)
+    check_altered_seeds(door, 3000)
 
 
-def altered(door: str, examples: int) -> None:
-    """Hypothesis prints what failed in its smallest form, and how to run it again."""
+def check_altered_seeds(door: str, examples: int) -> None:
+    """Hypothesis prints a failure in its smallest form, and how to repeat it."""
 
     @settings(
         max_examples=examples,
@@ -40,8 +40,8 @@ def altered(door: str, examples: int) -> None:
         print_blob=True,
         suppress_health_check=list(HealthCheck),
     )
-    @given(st.sampled_from(fuzzing.seeds(door)), EDITS)
+    @given(st.sampled_from(fuzzing.list_seeds(door)), EDITS)
     def judged_or_refused(data, edits):
-        fuzzing.DOORS[door](fuzzing.altered(data, edits))
+        fuzzing.DOORS[door](fuzzing.apply_edits(data, edits))
 
     judged_or_refused()

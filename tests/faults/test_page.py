@@ -1,5 +1,4 @@
-"""What strangers send to the page, for as long as they like: an answer or a refusal, and nothing
-grows."""
+"""Whatever strangers send to the page, it answers or refuses, and neither memory nor disk fills."""
 
 import concurrent.futures
 import dataclasses
@@ -29,16 +28,23 @@ EDITS = st.lists(
     max_size=6,
 )
 FORM = (
-    b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n%s\r\n'
+    b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n'
+    b"Content-Type: image/png\r\n\r\n%s\r\n"
     b'--x\r\nContent-Disposition: form-data; name="prompt"\r\n\r\na face\r\n--x--\r\n'
 )
-REQUEST = b"POST /api/detect?explain=1 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n%sConnection: close\r\n\r\n%s"
+REQUEST = (
+    b"POST /api/detect?explain=1 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    b"Content-Length: %d\r\n%sConnection: close\r\n\r\n%s"
+)
 MULTIPART = b"Content-Type: multipart/form-data; boundary=x\r\n"
 
 
 @pytest.mark.parametrize("examples", [100, pytest.param(1500, marks=pytest.mark.slow)])
 def test_altered_uploads_and_forms_are_answered_or_refused(served, examples):
-    bodies = [*fuzzing.seeds("image"), *(FORM % data for data in fuzzing.seeds("image")[:3])]
+    bodies = [
+        *fuzzing.list_seeds("image"),
+        *(FORM % data for data in fuzzing.list_seeds("image")[:3]),
+    ]
 
     @settings(
         max_examples=examples,
@@ -52,17 +58,17 @@ def test_altered_uploads_and_forms_are_answered_or_refused(served, examples):
         headers = (
             {"Content-Type": "multipart/form-data; boundary=x"} if body.startswith(b"--x") else {}
         )
-        status, answer = post_image(served, fuzzing.altered(body, edits), headers=headers)
+        status, answer = post_image(served, fuzzing.apply_edits(body, edits), headers=headers)
         assert status in {200, *REFUSALS}
         assert ("verdict" in answer) if status == 200 else list(answer) == ["error"]
 
     answered()
-    assert quiet(served)
+    assert is_quiet(served)
 
 
 @pytest.mark.parametrize("examples", [100, pytest.param(1500, marks=pytest.mark.slow)])
 def test_altered_requests_are_answered_refused_or_hung_up_on(served, examples):
-    picture = fuzzing.seeds("image")[1]
+    picture = fuzzing.list_seeds("image")[1]
     requests = [
         REQUEST % (len(picture), b"", picture),
         REQUEST % (len(FORM % picture), MULTIPART, FORM % picture),
@@ -78,16 +84,15 @@ def test_altered_requests_are_answered_refused_or_hung_up_on(served, examples):
     )
     @given(st.sampled_from(requests), EDITS)
     def answered(request, edits):
-        answer = send_raw(served, fuzzing.altered(request, edits), ended=True)
+        answer = send_raw(served, fuzzing.apply_edits(request, edits), ended=True)
         assert not answer or int(answer.split()[1]) in {200, *REFUSALS}, answer[:200]
 
     answered()
-    assert quiet(served)
+    assert is_quiet(served)
 
 
-def quiet(served) -> bool:
-    """Whether the page runs and has said nothing but where it is, and left no file of what was
-    sent."""
+def is_quiet(served) -> bool:
+    """Return whether the page runs, has reported no failure, and has left no temporary file."""
     log = served.log.read_text()
     assert served.process.poll() is None and "Traceback" not in log and "failed" not in log, log
     return not list((served.log.parent / "tmp").iterdir())
@@ -95,44 +100,43 @@ def quiet(served) -> bool:
 
 @pytest.mark.slow
 def test_a_minute_of_good_and_bad_uploads_leaves_the_page_as_it_was(served):
-    """`python tests/faults/soak.py` is the same for as long as wanted."""
+    """`python tests/faults/soak.py` does the same for any time."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    large = fuzzing.traps()["png of 4,999 x 4,999, all there"]
-    with concurrent.futures.ThreadPoolExecutor(
-        8
-    ) as clients:  # what such pictures take the allocator keeps
+    large = fuzzing.make_traps()["png of 4,999 x 4,999, all there"]
+    # The allocator keeps the memory of such images, so it is taken before the measurement.
+    with concurrent.futures.ThreadPoolExecutor(8) as clients:
         list(clients.map(lambda _: post_image(served, large), range(16)))
-    found = soak.soaked(served.port, served.process.pid, seconds=60, rate=20, seed=seed)
-    print(found)
-    assert found.requests >= 60 * 20 * 0.9
-    assert set(found.statuses) <= {200, 400, 413, 415, 422, 503} and found.statuses[200] > 100
-    assert found.growth < 50e6
-    assert max(found.files) <= 7 + 64  # one for each request that may be under way
-    assert quiet(served)
+    result = soak.run_soak(served.port, served.process.pid, seconds=60, rate=20, seed=seed)
+    print(result)
+    assert result.requests >= 60 * 20 * 0.9
+    assert set(result.statuses) <= {200, 400, 413, 415, 422, 503} and result.statuses[200] > 100
+    assert result.growth < 50e6
+    assert max(result.files) <= 7 + 64  # one for each request that may be under way
+    assert is_quiet(served)
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no /proc here")
 def test_clients_that_hang_up_leave_nothing(served):
-    def files() -> int:
+    def count_files() -> int:
         return len(os.listdir(f"/proc/{served.process.pid}/fd"))
 
-    post_image(served, fuzzing.seeds("image")[0])
-    before = files()
-    picture = fuzzing.seeds("image")[1]
+    post_image(served, fuzzing.list_seeds("image")[0])
+    before = count_files()
+    picture = fuzzing.list_seeds("image")[1]
     for number in range(200):
         part = (REQUEST % (len(picture), b"", picture))[: 30 + number * 8]
         send_raw(served, part, wait=0)
     until = time.monotonic() + 60
-    while files() > before + 2:  # they are closed as soon as the page comes to it
+    while count_files() > before + 2:  # the page closes them in its own time
         assert time.monotonic() < until
         time.sleep(0.05)
-    assert post_image(served, picture)[0] != 500 and quiet(served)
+    assert post_image(served, picture)[0] != 500 and is_quiet(served)
 
 
-def says_nan(place: Path) -> None:
-    """Puts a detector into the place that was saved whole and answers nothing but NaN."""
-    side = detector_card.read_card(place).image_size
+def replace_by_nan_model(folder: Path) -> None:
+    """Replace the model of a saved detector by one that answers nothing but NaN."""
+    side = detector_card.read_card(folder).image_size
     pixels = onnx.helper.make_tensor_value_info(
         "pixels", onnx.TensorProto.FLOAT, ["n", side, side, 3]
     )
@@ -151,27 +155,27 @@ def says_nan(place: Path) -> None:
     model = onnx.helper.make_model(
         graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9
     )
-    onnx.save(model, place / saved_models.ONNX_FILE)
-    card = detector_card.read_card(place)
-    digest = hashing.hash_file(place / saved_models.ONNX_FILE)
+    onnx.save(model, folder / saved_models.ONNX_FILE)
+    card = detector_card.read_card(folder)
+    digest = hashing.hash_file(folder / saved_models.ONNX_FILE)
     detector_card.write_card(
-        place, dataclasses.replace(card, sha256=card.sha256 | {saved_models.ONNX_FILE: digest})
+        folder, dataclasses.replace(card, sha256=card.sha256 | {saved_models.ONNX_FILE: digest})
     )
 
 
 def test_a_detector_that_gives_no_number_gives_no_verdict(workplace, tmp_path):
-    place = tmp_path / "place"
-    shutil.copytree(workplace / "saved_models" / "toy", place / "saved_models" / "toy")
-    says_nan(place / "saved_models" / "toy")
-    (place / "face.png").write_bytes(encode_image(make_image(1)))
-    done = run_command("detection", "face.png", "--json", cwd=place)
+    folder = tmp_path / "nan"
+    shutil.copytree(workplace / "saved_models" / "toy", folder / "saved_models" / "toy")
+    replace_by_nan_model(folder / "saved_models" / "toy")
+    (folder / "face.png").write_bytes(encode_image(make_image(1)))
+    done = run_command("detection", "face.png", "--json", cwd=folder)
     assert done.returncode == 1 and "the detector gave no number for it" in done.stdout, done.stderr
-    with run_page_server(place, tmp_path) as page:
+    with run_page_server(folder, tmp_path) as page:
         status, answer = post_image(page, encode_image(make_image(1)))
         assert (status, list(answer)) == (500, ["error"])
         number = answer["error"].rpartition(" ")[2].strip(".")
         log = page.log.read_text()
-    assert number in log and "Traceback" not in log and str(place) not in log.partition("\n")[2]
+    assert number in log and "Traceback" not in log and str(folder) not in log.partition("\n")[2]
 
 
 @pytest.mark.slow
@@ -180,10 +184,10 @@ def test_a_hundred_pictures_of_25_megapixels_at_once_are_judged_or_asked_to_come
     assert len(data) < 2_000_000
     with concurrent.futures.ThreadPoolExecutor(100) as clients:
         waiting = [clients.submit(post_image, served, data) for _ in range(100)]
-        most = 0
-        while not all(each.done() for each in waiting):
-            most = max(most, soak.memory(served.process.pid))
-        statuses = [each.result()[0] for each in waiting]
+        peak = 0
+        while not all(future.done() for future in waiting):
+            peak = max(peak, soak.measure_memory(served.process.pid))
+        statuses = [future.result()[0] for future in waiting]
     assert set(statuses) <= {200, 503} and statuses.count(200) >= 32
-    assert most < 2e9
-    assert quiet(served)
+    assert peak < 2e9
+    assert is_quiet(served)

@@ -1,5 +1,4 @@
-"""Pictures that were made to hurt, or to look like something else: a reason in words, at once, and
-in little memory."""
+"""Malicious and disguised images are refused with a reason, at once, and in little memory."""
 
 import json
 import random
@@ -19,7 +18,7 @@ from toys.commands import build_environment
 from toys.images import encode_image, make_image
 
 RED = (200, 40, 30)
-JUDGE = """
+DECODING_PROGRAM = """
 import json, sys, time
 from pathlib import Path
 from data_collection.images import decode, errors
@@ -27,51 +26,51 @@ from data_collection.images import decode, errors
 def peak():
     return 1024 * int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 
-def said(data):
+def explain(data):
     try:
         decode.decode_face(data)
-    except errors.UnreadableImage as refused:
-        return str(refused)
+    except errors.UnreadableImage as error:
+        return str(error)
     return ""
 
-paths, found, slowest = sorted(Path(sys.argv[1]).iterdir()), {}, 0
-said(paths[0].read_bytes())
+paths, reasons, slowest = sorted(Path(sys.argv[1]).iterdir()), {}, 0
+explain(paths[0].read_bytes())
 before = peak()
 for path in paths:
     data, start = path.read_bytes(), time.process_time()
-    found[path.name] = said(data)
+    reasons[path.name] = explain(data)
     slowest = max(slowest, time.process_time() - start)
-print(json.dumps({"found": found, "slowest": slowest, "grown": peak() - before}))
+print(json.dumps({"reasons": reasons, "slowest": slowest, "growth": peak() - before}))
 """
 
 
 @dataclass
-class Judged:
-    """Reason by file (empty: it was opened), seconds of work for the slowest, bytes by which the
+class DecodingResult:
+    """Reason by file (empty if it was opened), CPU seconds of the slowest, and bytes by which the
     process grew at its peak."""
 
-    found: dict[str, str]
+    reasons: dict[str, str]
     slowest: float
-    grown: int
+    growth: int
 
 
-def judged(folder: Path, files: dict[str, bytes]) -> Judged:
-    """What a process of its own says of the files; first of a good picture, which costs what
-    opening any costs."""
+def decode_in_process(folder: Path, files: dict[str, bytes]) -> DecodingResult:
+    """Decode the files in a process of its own, after a good image that takes what any image
+    takes."""
     folder.mkdir()
     for name, data in {" first": encode_image(make_image(1, 400)), **files}.items():
         (folder / name).write_bytes(data)
-    words = [sys.executable, "-c", JUDGE, str(folder)]
+    words = [sys.executable, "-c", DECODING_PROGRAM, str(folder)]
     done = subprocess.run(
         words, env=build_environment(), capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    told = Judged(**json.loads(done.stdout))
-    assert told.found.pop(" first") == ""
-    return told
+    result = DecodingResult(**json.loads(done.stdout))
+    assert result.reasons.pop(" first") == ""
+    return result
 
 
-def pixel(data: bytes) -> list[int]:
+def decode_centre_pixel(data: bytes) -> list[int]:
     return np.asarray(decode.decode_face(data).square)[32, 32].astype(int).tolist()
 
 
@@ -80,7 +79,7 @@ def pixel(data: bytes) -> list[int]:
 
 @pytest.mark.parametrize("name", ["text", "page", "svg", "pdf", "eps", "psd", "fits", "icon"])
 def test_another_kind_of_file_is_called_one(name):
-    kinds = fuzzing.traps() | {"icon": encode_image(make_image(1, 32), "ICO")}
+    kinds = fuzzing.make_traps() | {"icon": encode_image(make_image(1, 32), "ICO")}
     with pytest.raises(errors.UnknownImageFormat, match="not an image of a known format"):
         decode.decode_face(kinds[name])
 
@@ -95,7 +94,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 def test_five_thousand_flipped_bits_cost_neither_time_nor_memory(tmp_path):
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    draw = random.Random(seed)
+    generator = random.Random(seed)
     wholes = [
         encode_image(make_image(8, side), kind)
         for kind in ("JPEG", "PNG", "WEBP")
@@ -104,57 +103,61 @@ def test_five_thousand_flipped_bits_cost_neither_time_nor_memory(tmp_path):
     files = {}
     for number in range(5000):
         data = bytearray(wholes[number % len(wholes)])
-        data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+        data[generator.randrange(len(data))] ^= 1 << generator.randrange(8)
         files[f"{number:04}"] = bytes(data)
-    told = judged(tmp_path / "files", files)
-    assert len(told.found) == 5000 and told.slowest < 1 and told.grown < 50e6, (
-        told.slowest,
-        told.grown,
+    result = decode_in_process(tmp_path / "files", files)
+    assert len(result.reasons) == 5000 and result.slowest < 1 and result.growth < 50e6, (
+        result.slowest,
+        result.growth,
     )
 
 
 @needs_proc
 def test_what_claims_to_be_enormous_is_refused_from_its_header(tmp_path):
     sizes = [(10_000, 10_000), (60_000, 60_000), (20_000, 1), (1, 20_000), (5001, 5000)]
-    told = judged(
+    result = decode_in_process(
         tmp_path / "files",
-        {f"{width}x{height}": fuzzing.png(width, height, b"") for width, height in sizes},
+        {f"{width}x{height}": fuzzing.make_png(width, height, b"") for width, height in sizes},
     )
     strips = {"20000x1", "1x20000"}
     assert all(
-        ("strip" if name in strips else "larger than 25 megapixels") in why
-        for name, why in told.found.items()
+        ("strip" if name in strips else "larger than 25 megapixels") in reason
+        for name, reason in result.reasons.items()
     )
-    assert told.slowest < 0.05 and told.grown < 5e6, (told.slowest, told.grown)
+    assert result.slowest < 0.05 and result.growth < 5e6, (result.slowest, result.growth)
 
 
-def parts(number: int) -> bytes:
-    """A JPEG whose EXIF comes in so many parts of 64 kB."""
+def make_jpeg_with_exif_parts(number: int) -> bytes:
+    """Return a JPEG whose EXIF comes in `number` parts of 64 kB."""
     good, body = encode_image(make_image(1), "JPEG"), b"Exif\0\0II*\0" + bytes(65_000)
     return good[:2] + number * (b"\xff\xe1" + (len(body) + 2).to_bytes(2) + body) + good[2:]
 
 
 @needs_proc
 def test_metadata_that_grows_without_end_costs_neither_time_nor_memory(tmp_path):
-    bombs = {name: data for name, data in fuzzing.traps().items() if "bomb" in name}
-    told = judged(tmp_path / "files", bombs | {"parts": parts(300), "a few parts": parts(20)})
-    assert len(bombs) == 2 and told.found.pop("a few parts") == ""
-    assert "EXIF in more than 100 parts" in told.found.pop("parts")
-    assert all("too large" in why for why in told.found.values()), told.found
-    assert told.slowest < 0.5 and told.grown < 50e6, (told.slowest, told.grown)
+    bombs = {name: data for name, data in fuzzing.make_traps().items() if "bomb" in name}
+    exif = {
+        "parts": make_jpeg_with_exif_parts(300),
+        "a few parts": make_jpeg_with_exif_parts(20),
+    }
+    result = decode_in_process(tmp_path / "files", bombs | exif)
+    assert len(bombs) == 2 and result.reasons.pop("a few parts") == ""
+    assert "EXIF in more than 100 parts" in result.reasons.pop("parts")
+    assert all("too large" in reason for reason in result.reasons.values()), result.reasons
+    assert result.slowest < 0.5 and result.growth < 50e6, (result.slowest, result.growth)
 
 
 def test_a_single_point_is_a_single_colour():
-    assert quality.is_single_colour(decode.decode_face(fuzzing.traps()["png of one point"]))
+    assert quality.is_single_colour(decode.decode_face(fuzzing.make_traps()["png of one point"]))
 
 
-# What counts as a single colour
+# Single colours
 
 
-@pytest.mark.parametrize(("apart", "single"), [(0, True), (3, True), (4, False)])
-def test_a_single_colour_is_one_that_differs_by_less_than_two_levels(apart, single):
-    """The standard deviation of a chessboard is half of what its fields differ by."""
-    board = np.indices((64, 64)).sum(0) % 2 * apart + 100
+@pytest.mark.parametrize(("difference", "single"), [(0, True), (3, True), (4, False)])
+def test_a_single_colour_is_one_that_differs_by_less_than_two_levels(difference, single):
+    """The standard deviation of a chessboard is half the difference of its fields."""
+    board = np.indices((64, 64)).sum(0) % 2 * difference + 100
     data = encode_image(Image.fromarray(board.astype(np.uint8)).convert("RGB"))
     assert quality.is_single_colour(decode.decode_face(data)) == single
 
@@ -169,21 +172,19 @@ def test_files_that_are_cut_are_never_opened_as_they_are():
 # Colours of print
 
 
-def ycck(image: Image.Image) -> bytes:
-    """A CMYK picture as Adobe's programs store it: luminance and colour differences beside the
-    black."""
+def encode_ycck(image: Image.Image) -> bytes:
+    """Encode a CMYK image as Adobe's programs do: luminance, colour differences and black."""
     *inks, black = image.split()
     differences = Image.merge("RGB", inks).convert("YCbCr").split()
-    stored = [
-        band.point(lambda level: 255 - level) for band in differences
-    ]  # as Pillow and Adobe turn levels round
+    # Pillow and Adobe invert the levels.
+    stored = [band.point(lambda level: 255 - level) for band in differences]
     data = encode_image(Image.merge("CMYK", [*stored, black]), "JPEG", quality=98)
-    place = data.index(b"Adobe") + 11
-    assert data[place] == 0
-    return data[:place] + b"\2" + data[place + 1 :]
+    index = data.index(b"Adobe") + 11
+    assert data[index] == 0
+    return data[:index] + b"\2" + data[index + 1 :]
 
 
-def in_print() -> dict[str, bytes]:
+def encode_for_print() -> dict[str, bytes]:
     red = Image.new("RGB", (64, 64), RED)
     cmyk, profile = red.convert("CMYK"), ImageCms.createProfile("sRGB")
     lab = ImageCms.profileToProfile(red, profile, ImageCms.createProfile("LAB"), outputMode="LAB")
@@ -193,16 +194,16 @@ def in_print() -> dict[str, bytes]:
         "CMYK JPEG with a profile of another kind": encode_image(
             cmyk, "JPEG", quality=95, icc_profile=other
         ),
-        "YCCK JPEG": ycck(cmyk),
+        "YCCK JPEG": encode_ycck(cmyk),
         "CMYK TIFF": encode_image(cmyk, "TIFF"),
         "LAB TIFF": encode_image(lab, "TIFF"),
         "YCbCr TIFF": encode_image(red.convert("YCbCr"), "TIFF"),
     }
 
 
-@pytest.mark.parametrize("kind", in_print())
+@pytest.mark.parametrize("kind", encode_for_print())
 def test_colours_of_print_are_within_three_levels(kind):
-    assert np.abs(np.subtract(pixel(in_print()[kind]), RED)).max() <= 3
+    assert np.abs(np.subtract(decode_centre_pixel(encode_for_print()[kind]), RED)).max() <= 3
 
 
 # The first frame, upright
@@ -212,7 +213,7 @@ def test_of_two_pictures_in_one_jpeg_the_first_is_used():
     red, blue = (Image.new("RGB", (64, 64), colour) for colour in (RED, "blue"))
     data = encode_image(red, "MPO", save_all=True, append_images=[blue], quality=95)
     face = decode.decode_face(data)
-    assert face.frames == 2 and np.abs(np.subtract(pixel(data), RED)).max() <= 3
+    assert face.frames == 2 and np.abs(np.subtract(decode_centre_pixel(data), RED)).max() <= 3
     assert "Only its first frame was used." in answers.describe_preprocessing(face, 64, "centre")
 
 

@@ -1,5 +1,4 @@
-"""What the system does to a command: signals, streams, places that refuse, an environment that is
-not as usual."""
+"""Commands survive signals, closed streams, folders that cannot be written, and odd environments."""
 
 import os
 import random
@@ -23,8 +22,8 @@ from toys.images import write_face_folders
 from training import keras_startup
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_a_collection_that_is_told_to_end_does_so_at_once_and_carries_on(tmp_path, sent):
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_a_collection_that_is_told_to_end_does_so_at_once_and_carries_on(tmp_path, signal_number):
     faces, seed = write_face_folders(tmp_path / "faces", 120), random.randrange(10**6)
     print("seed", seed)
     words = [sys.executable, "-m", *map(str, build_collect_words(faces))]
@@ -35,13 +34,12 @@ def test_a_collection_that_is_told_to_end_does_so_at_once_and_carries_on(tmp_pat
         assert process.poll() is None
         time.sleep(0.002)
     time.sleep(random.Random(seed).uniform(0, 0.1))
-    process.send_signal(sent)
-    began = time.monotonic()
-    _, said = process.communicate()
-    assert (process.returncode, time.monotonic() - began < 2) == (console.EXIT_INTERRUPTED, True), (
-        said
-    )
-    assert "run the same command to continue" in said and "Traceback" not in said
+    process.send_signal(signal_number)
+    start = time.monotonic()
+    _, output = process.communicate()
+    assert process.returncode == console.EXIT_INTERRUPTED, output
+    assert time.monotonic() - start < 2
+    assert "run the same command to continue" in output and "Traceback" not in output
     assert run_command(*build_collect_words(faces), cwd=tmp_path).returncode == 0
 
 
@@ -53,8 +51,8 @@ def test_a_training_that_is_told_to_end_while_keras_starts_says_so(workplace):
     assert "Starting Keras" in process.stderr.readline()
     time.sleep(0.5)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate()
-    assert process.returncode == console.EXIT_INTERRUPTED and "Traceback" not in said, said
+    _, output = process.communicate()
+    assert process.returncode == console.EXIT_INTERRUPTED and "Traceback" not in output, output
 
 
 @pytest.mark.parametrize(
@@ -89,7 +87,10 @@ def test_a_collection_works_whatever_the_environment(tmp_path, environment, shel
 
 
 def test_output_that_nobody_reads_to_its_end_is_no_crash(workplace):
-    line = f'"{sys.executable}" -m detection faces --model toy --json | head -c 10 > /dev/null; exit "${{PIPESTATUS[0]}}"'
+    line = (
+        f'"{sys.executable}" -m detection faces --model toy --json | head -c 10 > /dev/null; '
+        'exit "${PIPESTATUS[0]}"'
+    )
     done = subprocess.run(
         ["bash", "-c", line], cwd=workplace, env=build_environment(), capture_output=True, text=True
     )
@@ -104,7 +105,7 @@ def test_output_that_nobody_reads_to_its_end_is_no_crash(workplace):
 def test_a_place_where_nothing_can_be_written_is_told_before_any_work(workplace, tmp_path, words):
     (tmp_path / "file").write_text("")
     option = "--data" if words is COLLECT_WORDS else "--saved-models"
-    place = tmp_path / "file" / "in it"
+    unwritable = tmp_path / "file" / "in it"
     if words[0] == "finetuning":
         words = (words[0], str(workplace / "saved_models" / "toy"))
     more = (
@@ -112,7 +113,7 @@ def test_a_place_where_nothing_can_be_written_is_told_before_any_work(workplace,
         if words is COLLECT_WORDS
         else []
     )
-    done = run_command(*words, *more, option, place, cwd=workplace)
+    done = run_command(*words, *more, option, unwritable, cwd=workplace)
     assert done.returncode == console.EXIT_DISK, done.stderr
     assert "name another place" in done.stderr and "Traceback" not in done.stderr
     assert "trial" not in done.stderr and "forward passes" not in done.stderr
@@ -137,14 +138,13 @@ def test_an_old_keras_is_refused_and_the_oldest_that_is_safe_is_not():
 
 
 def test_without_write_permission_nothing_is_lost(tmp_path):
-    """On a file system that is read-only, as permissions mean nothing to root."""
+    """Use a file system that is read-only, because root ignores permissions."""
     faces = write_face_folders(tmp_path / "faces", 24)
     assert run_command(*build_collect_words(faces), cwd=tmp_path).returncode == 0
     folder = Path(tmp_path / "data" / "faces")
     before = (folder / "manifest.jsonl").read_bytes()
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder / "images"], capture_output=True)
-    mounted = os.path.ismount(folder / "images")
-    if not mounted:
+    if not os.path.ismount(folder / "images"):
         pytest.skip("this machine lets nobody mount")
     try:
         subprocess.run(["mount", "-o", "remount,ro", folder / "images"], check=True)

@@ -1,5 +1,4 @@
-"""What kills do to a detector that is being saved, and what training says of one that is of no
-use."""
+"""Kills while a detector is saved do no harm, and training warns of a useless detector."""
 
 import random
 import shutil
@@ -20,7 +19,7 @@ from training.train import train_detector
 
 KILLS = 4
 
-HOLDS = """
+HOLDING_PROGRAM = """
 import sys, time
 from pathlib import Path
 from training.detectors import saved_models
@@ -33,8 +32,8 @@ with saved_models.create_model_folder(Path(sys.argv[1]), "other") as folder:
 
 @pytest.fixture
 def holder(tmp_path):
-    """A process that is in the middle of saving a model into tmp_path."""
-    words = [sys.executable, "-c", HOLDS, str(tmp_path)]
+    """Start a process that stays in the middle of saving a model into tmp_path."""
+    words = [sys.executable, "-c", HOLDING_PROGRAM, str(tmp_path)]
     with subprocess.Popen(
         words, env=build_environment(), stdout=subprocess.PIPE, text=True
     ) as process:
@@ -48,7 +47,7 @@ def test_killed_while_it_saves_the_old_model_loads_and_the_new_one_is_whole_or_a
 ):
     seed = random.randrange(10**6)
     print("seed", seed)
-    assert kills.saving(workplace, tmp_path, KILLS, random.Random(seed)) > 0
+    assert kills.kill_saving(workplace, tmp_path, KILLS, random.Random(seed)) > 0
 
 
 def test_what_a_dead_process_left_is_swept_and_what_a_living_one_writes_is_not(holder, tmp_path):
@@ -73,7 +72,7 @@ def test_a_folder_of_somebody_else_is_not_swept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("probabilities", "said"),
+    ("probabilities", "warning"),
     [
         (np.full(40, 0.5), "AUC of 0.50, no better than guessing"),
         (np.tile([0.4, 0.6, 0.6, 0.4], 10), "AUC of 0.50, no better than guessing"),
@@ -83,10 +82,10 @@ def test_a_folder_of_somebody_else_is_not_swept(tmp_path):
         (np.linspace(0.1, 0.9, 40), ""),
     ],
 )
-def test_a_detector_that_tells_nothing_apart_is_found_out(probabilities, said):
+def test_a_detector_that_tells_nothing_apart_is_found_out(probabilities, warning):
     labels = np.repeat([0, 1], 20)
-    found = calibration.describe_uselessness(probabilities, labels, 0.5)
-    assert (said in found) if said else found == ""
+    description = calibration.describe_uselessness(probabilities, labels, 0.5)
+    assert (warning in description) if warning else description == ""
 
 
 @pytest.mark.slow
@@ -97,8 +96,8 @@ def test_training_on_labels_that_mean_nothing_warns_of_its_detector(tmp_path, ca
         (folder / f"{number}.png").write_bytes(encode_image(make_image(number)))
     collected = run_command(*build_collect_words(tmp_path / "faces"), cwd=tmp_path)
     assert collected.returncode == 0, collected.stderr
-    places = {name: tmp_path / name for name in ("data", "saved_models", "logs")}
-    more = {
+    folders = {name: tmp_path / name for name in ("data", "saved_models", "logs")}
+    options = {
         "weights": "random",
         "bases": ("mobilenet_v2",),
         "sizes": (64,),
@@ -106,7 +105,7 @@ def test_training_on_labels_that_mean_nothing_warns_of_its_detector(tmp_path, ca
         "epochs": 2,
         "views": 1,
     }
-    train_detector(TrainingSettings(**places, **more, ensemble=1, name="coin"))
-    said = " ".join(capsys.readouterr().err.split())
-    assert "warning: coin has a validation AUC of" in said and "no better than guessing" in said
-    assert said.index("warning: coin has") < said.index("saved_models/coin. Validate it")
+    train_detector(TrainingSettings(**folders, **options, ensemble=1, name="coin"))
+    output = " ".join(capsys.readouterr().err.split())
+    assert "warning: coin has a validation AUC of" in output and "no better than guessing" in output
+    assert output.index("warning: coin has") < output.index("saved_models/coin. Validate it")

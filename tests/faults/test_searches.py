@@ -28,7 +28,7 @@ KILLS = 2
 
 @pytest.fixture
 def generator() -> random.Random:
-    """Draws the moments of kills; pytest shows the seed where a test fails."""
+    """Draw the moments of kills; pytest shows the seed if a test fails."""
     seed = random.randrange(10**6)
     print("seed", seed)
     return random.Random(seed)
@@ -36,7 +36,7 @@ def generator() -> random.Random:
 
 @pytest.fixture
 def small(tmp_path) -> Iterator[Path]:
-    """A folder on a disk of 60 kB of its own."""
+    """Mount a disk of 60 kB and return its folder."""
     folder = tmp_path / "small"
     with mount_small_disk(folder, "60k"):
         yield folder
@@ -65,7 +65,7 @@ def test_a_full_disk_is_one_sentence_and_the_search_carries_on(small, tmp_path, 
 
 @pytest.mark.slow
 def test_a_process_whose_disk_is_full_ends_with_one_sentence(small):
-    with kills.started("search", small) as process:
+    with kills.start_work("search", small) as process:
         output, _ = process.communicate(timeout=200)
     assert process.returncode == console.EXIT_DISK
     assert (
@@ -166,12 +166,12 @@ def test_a_trial_that_was_written_down_just_before_the_end_is_run(tmp_path, monk
 def test_killed_at_random_moments_every_tuner_completes_the_trials_asked_for(
     workplace, tmp_path, generator
 ):
-    assert kills.search(workplace, tmp_path, KILLS, generator) > 0
+    assert kills.kill_search(workplace, tmp_path, KILLS, generator) > 0
 
 
 @pytest.fixture(scope="module")
 def half(tmp_path_factory) -> Path:
-    """A search that was interrupted in its second batch of trials."""
+    """Run a search that is interrupted in its second batch of trials."""
     folder = tmp_path_factory.mktemp("half")
     with pytest.MonkeyPatch.context() as patch:
         save_json_atomically = resume.save_json_atomically
@@ -191,7 +191,7 @@ def half(tmp_path_factory) -> Path:
 
 
 def edited(file: str, **changes):
-    """Return a damage that leaves valid JSON with other values."""
+    """Return a function that changes values and leaves valid JSON."""
 
     def damage(project: Path) -> None:
         (project / file).write_text(
@@ -256,4 +256,4 @@ def test_the_search_that_was_damaged_above_carries_on_without_damage(half, tmp_p
 def test_a_killed_fine_tuning_ends_with_the_losses_and_weights_of_an_uninterrupted_one(
     workplace, tmp_path, generator
 ):
-    assert kills.finetuning(workplace, tmp_path, 1, generator) > 0
+    assert kills.kill_finetuning(workplace, tmp_path, 1, generator) > 0

@@ -1,4 +1,4 @@
-"""Whatever is typed after an option of any command: it is accepted, or refused with exit code 2."""
+"""Every value of every option of every command is accepted or refused with exit code 2."""
 
 import contextlib
 import dataclasses
@@ -21,7 +21,7 @@ MODULES = [
     ),
     "data_collection.__main__",
 ]
-ODD = [
+ODD_VALUES = [
     "-1",
     "0",
     "nan",
@@ -39,34 +39,33 @@ ODD = [
     "None",
     "true",
 ]
-ODD += ["..", "/", "a/b", "\udcff", "-", "--", "*"]
+ODD_VALUES += ["..", "/", "a/b", "\udcff", "-", "--", "*"]
 
 
-def classes() -> dict[str, type]:
-    found = [
+def find_settings_classes() -> dict[str, type]:
+    values = [
         value
         for name in sorted(set(MODULES))
         for value in vars(importlib.import_module(name)).values()
     ]
     return {
-        kind.__name__: kind
-        for kind in found
-        if isinstance(kind, type) and kind.__name__.endswith("Settings")
+        value.__name__: value
+        for value in values
+        if isinstance(value, type) and value.__name__.endswith("Settings")
     }
 
 
-def options(kind: type) -> Iterator[str]:
-    """The options of a command; those of settings within its settings are in a class of their
-    own."""
-    for field in dataclasses.fields(kind):
-        if field.name not in positional(kind) and not dataclasses.is_dataclass(
-            field.default_factory
-        ):
+def list_options(settings: type) -> Iterator[str]:
+    """Yield the options of a command, without those of settings within its settings, which have a
+    class of their own."""
+    for field in dataclasses.fields(settings):
+        is_nested = dataclasses.is_dataclass(field.default_factory)
+        if field.name not in list_positional_names(settings) and not is_nested:
             yield f"--{field.name.replace('_', '-')}"
 
 
-def positional(kind: type) -> list[str]:
-    hints = typing.get_type_hints(kind, include_extras=True)
+def list_positional_names(settings: type) -> list[str]:
+    hints = typing.get_type_hints(settings, include_extras=True)
     return [name for name, hint in hints.items() if "Positional" in str(hint)]
 
 
@@ -74,27 +73,29 @@ def positional(kind: type) -> list[str]:
 def test_odd_values_of_every_option_are_accepted_or_refused(share):
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    draw, tried, refused = random.Random(seed), 0, 0
-    for kind in classes().values():
-        for option in options(kind):
-            for value in ODD:
-                if draw.random() < share:
-                    tried += 1
-                    refused += not accepted(kind, [*positional(kind), f"{option}={value}"])
-    assert len(classes()) >= 12 and tried > 2500 * share and refused > tried / 4
+    generator, n_tried, n_refused = random.Random(seed), 0, 0
+    for settings in find_settings_classes().values():
+        for option in list_options(settings):
+            for value in ODD_VALUES:
+                if generator.random() < share:
+                    n_tried += 1
+                    words = [*list_positional_names(settings), f"{option}={value}"]
+                    n_refused += not is_accepted(settings, words)
+    assert len(find_settings_classes()) >= 12
+    assert n_tried > 2500 * share and n_refused > n_tried / 4
 
 
-def accepted(kind: type, words: list[str]) -> bool:
-    said = io.StringIO()
+def is_accepted(settings: type, words: list[str]) -> bool:
+    output = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            tyro.cli(kind, args=words)
+        with contextlib.redirect_stderr(output), contextlib.redirect_stdout(output):
+            tyro.cli(settings, args=words)
     except SystemExit as end:
-        assert end.code == 2 and "Traceback" not in said.getvalue(), words
+        assert end.code == 2 and "Traceback" not in output.getvalue(), words
         return False
     return True
 
 
 @pytest.mark.parametrize("value", ["-1", "9" * 30])
 def test_an_audit_with_an_impossible_seed_is_refused(value):
-    assert not accepted(classes()["AuditSettings"], ["x", "--seed", value])
+    assert not is_accepted(find_settings_classes()["AuditSettings"], ["x", "--seed", value])

@@ -1,5 +1,5 @@
-"""`python tests/faults/victims.py WORK FOLDER`: work for kills.py to kill; says "ready", then what
-came of it."""
+"""`python tests/faults/victims.py WORK FOLDER`: work for kills.py to kill; it prints "ready", then
+its result."""
 
 import dataclasses
 import hashlib
@@ -25,11 +25,11 @@ from training.features import compute_features, feature_cache
 from training.features import extractor as feature_extractor
 
 TRIALS = {"random": 20, "bayesian": 6, "hyperband": 20}
-"""Of every tuner; a Bayesian search takes seconds to propose one."""
+"""Trials per tuner; a Bayesian search takes seconds to propose one."""
 
 
-def extraction(folder: Path) -> str:
-    """Features of the toy data set; told is the checksum of the table."""
+def extract_features(folder: Path) -> str:
+    """Extract the features of the toy data set; return the checksum of the table."""
     records = manifest.select_accepted(
         manifest.read_manifest(folder / "data" / "faces"), "train", "validation"
     )
@@ -37,13 +37,13 @@ def extraction(folder: Path) -> str:
         weights.find_base_weights("mobilenet_v2", "random"), (64,), 64, engine="onnxruntime"
     )
     compute_features.VIEWS_PER_CHUNK = 8
-    ready()
+    print_ready()
     table = feature_cache.load_or_compute_features(folder / "data" / "faces", records, extractor, 8)
     return hashlib.sha256(table.values.tobytes()).hexdigest()
 
 
-def search(folder: Path) -> dict[str, int]:
-    """A search with every tuner, in any order; told is how many trials of each are completed."""
+def search_heads(folder: Path) -> dict[str, int]:
+    """Search with every tuner, in any order; return the number of completed trials of each."""
     from training import keras_startup
     from training.head_search import search as head_search
     from training.run_folders import RunFolders
@@ -53,7 +53,7 @@ def search(folder: Path) -> dict[str, int]:
     from toys.features import make_toy_features
 
     features = {"mobilenet_v2": make_toy_features()}
-    ready()
+    print_ready()
     folders = RunFolders(folder, folder / "logs", folder)
     return {
         tuner: len(
@@ -68,9 +68,9 @@ def search(folder: Path) -> dict[str, int]:
     }
 
 
-def finetuning(folder: Path) -> list[float]:
-    """A fine-tuning of the toy; told are the leaderboard's losses, and the weights that are saved
-    go to tuned.npz."""
+def finetune_toy(folder: Path) -> list[float]:
+    """Fine-tune the toy; write its weights to tuned.npz and return the losses of the
+    leaderboard."""
     from training import keras_startup
 
     keras_startup.start_keras()
@@ -81,37 +81,42 @@ def finetuning(folder: Path) -> list[float]:
 
     start = detector_parts.load_detector_parts(folder / "saved_models" / "toy")
     data = dataset.load_dataset(folder / "data", folder / "data" / "faces")
-    found = unfreezing.split_into_blocks(start.base)
-    ready()
+    blocks = unfreezing.split_into_blocks(start.base)
+    print_ready()
     settings = FinetuningSettings(trials=2, epochs=1, warmup=0, repeats=1, views=1)
-    model = DepthHyperModel(start, data, found, 1, settings)
+    model = DepthHyperModel(start, data, blocks, 1, settings)
     trials = depth_search.search_depths(model, data.folder / "searches", folder / "logs")
     repeats = depth_search.train_with_seeds(model, trials[0], folder / "logs" / "winner")
     np.savez(folder / "tuned.npz", *itertools.chain(*start.copy_weights()))
     return [tuned.loss for tuned in [*trials, *repeats]]
 
 
-def saving(folder: Path) -> int:
-    """Saves copies of the toy until there are forty; told is how many there are."""
+def save_copies(folder: Path) -> int:
+    """Save copies of the toy until there are forty; return their number."""
     models = folder / "saved_models"
     card = detector_card.read_card(models / "toy")
-    ready()
+    print_ready()
     for number in range(len(list(models.glob("copy*"))), 40):
-        with saved_models.create_model_folder(models, f"copy{number}") as place:
+        with saved_models.create_model_folder(models, f"copy{number}") as copy:
             shutil.copytree(
                 models / "toy",
-                place,
+                copy,
                 ignore=shutil.ignore_patterns("card.json"),
                 dirs_exist_ok=True,
             )
-            detector_card.write_card(place, dataclasses.replace(card, name=f"copy{number}"))
+            detector_card.write_card(copy, dataclasses.replace(card, name=f"copy{number}"))
     return len(list(models.glob("copy*")))
 
 
-WORK = {each.__name__: each for each in (extraction, search, finetuning, saving)}
+WORK = {
+    "extraction": extract_features,
+    "search": search_heads,
+    "finetuning": finetune_toy,
+    "saving": save_copies,
+}
 
 
-def ready() -> None:
+def print_ready() -> None:
     print("ready", flush=True)
 
 

@@ -252,7 +252,7 @@ def test_nothing_is_green_under_the_limits(groups, images, status):
     + [(3, 0.99, 1, "reported")],
 )
 def test_the_interval_decides_and_not_the_auc(tier, low, high, status):
-    assert audit_probes.decide_probe_status(tier, low, high, enough=True) == status
+    assert audit_probes.decide_probe_status(tier, low, high, enough_data=True) == status
 
 
 def test_the_auc_averages_ties_and_counts_weights():
@@ -331,7 +331,7 @@ def test_training_is_told_of_a_missing_or_outdated_audit_and_of_nothing_else(aud
     )
     audit_file.write_audit(tmp_path, found)
     assert audit_file.check_audit_gate(tmp_path, rows, accept_shortcuts=False) == ""
-    assert "another state" in audit_file.check_audit_gate(
+    assert "is out of date" in audit_file.check_audit_gate(
         tmp_path, rows[1:], accept_shortcuts=False
     )
 
