@@ -30,7 +30,7 @@ def test_a_file_gives_its_lines_without_repeats(tmp_path):
     [
         (None, "Cannot read"),
         (b"\xff\xfe\x00a", "not text in UTF-8"),
-        (b"one\ntwo\n\nONE", "holds 2 prompts"),
+        (b"one\ntwo\n\nONE", "holds 2 new prompts"),
         (b"", "holds 0"),
     ],
 )
