@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data_collection.dataset.manifest import ImageClass
 from runtime import checked_json, console, hashing
 from training import onnx_models
 from training.detectors import saved_models
@@ -45,7 +46,7 @@ class SimilarFace:
     """
 
     file: Path
-    label: str
+    label: ImageClass
     source: str
     distance: float
 

@@ -10,6 +10,7 @@ from PIL import Image, ImageColor
 
 from data_collection.dataset.manifest import LABELS, FaceRecord, ImageClass
 from runtime.plotting import CLASS_COLOURS
+from training.calibration import Verdict
 from validation.explanations.heat_maps import load_canonical_pixels
 from validation.metrics.scored_images import ScoredImages
 from validation.predictions import Scorer
@@ -34,7 +35,7 @@ class ImagePanel:
     source: str
     file: str
     probability: float
-    verdict: str
+    verdict: Verdict
     wrong: bool
     jpeg: bytes
     heat_map_jpeg: bytes = b""
