@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from detection.provenance import claims as provenance
 from detection.provenance.claims import Claim
 from runtime import hashing
 from training import onnx_models
+from training.calibration import Verdict
 from training.detectors import card as detector_card
 from training.detectors import saved_models
 from training.detectors.card import Card
@@ -45,7 +47,7 @@ class Detection:
     """
 
     path: Path
-    verdict: str = ""
+    verdict: Verdict | Literal[""] = ""
     probability: float | None = None
     error: str = ""
     sha256: str = ""

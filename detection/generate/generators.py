@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from PIL import Image
 
@@ -21,6 +22,9 @@ from runtime import console
 
 MAX_PROMPT_CHARS = 2000
 """Stable Diffusion reads 77 tokens of a prompt, about 60 words."""
+
+
+InputKind = Literal["prompt", "photo", "nothing"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class GeneratorSpec:
         varies_with_seed: whether another seed gives another image and costs nothing but time.
     """
 
-    kind: str
+    kind: InputKind
     example: str
     model_setting: str
     make: Callable[[GenerationSettings], FaceGenerator]
@@ -118,7 +122,7 @@ def _parse_photo(request: GenerationRequest, photo: bytes | None) -> GenerationR
         raise console.PlainError(f"The photo cannot be used: {error}.") from None
 
 
-INPUT_PARSERS: dict[str, Callable[[GenerationRequest, bytes | None], GenerationRequest]] = {
+INPUT_PARSERS: dict[InputKind, Callable[[GenerationRequest, bytes | None], GenerationRequest]] = {
     "prompt": _parse_prompt,
     "photo": _parse_photo,
     "nothing": lambda request, photo: request,

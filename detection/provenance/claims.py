@@ -17,6 +17,7 @@ from detection.provenance.iptc_source_types import (
     GENERATED,
     PHOTOGRAPH,
     SOURCE_TYPE_MEANINGS,
+    ClaimedOrigin,
 )
 from detection.provenance.metadata_fields import MetadataFields, read_metadata_fields
 from detection.provenance.software_names import (
@@ -48,7 +49,7 @@ class Claim:
 
     kind: str
     text: str
-    points_to: str = ""
+    points_to: ClaimedOrigin = ""
 
 
 def read_claims(data: bytes) -> list[Claim]:
@@ -81,7 +82,7 @@ def quote_text(text: str, max_chars: int = MAX_QUOTE_CHARS) -> str:
     return f'"{plain if len(plain) <= max_chars else plain[: max_chars - 3] + "..."}"'
 
 
-def _describe_source_type(source_type: str) -> tuple[str, str]:
+def _describe_source_type(source_type: str) -> tuple[str, ClaimedOrigin]:
     """Describe a source type, given as a URI or as its last term alone."""
     term = re.split("[/:]", source_type.strip().rstrip("/"))[-1]
     return SOURCE_TYPE_MEANINGS.get(term, (f"of the source type {quote_text(term, 60)}", ""))
@@ -120,8 +121,10 @@ def _describe_credentials(credentials: content_credentials.ContentCredentials) -
     )
     program = f" by {quote_text(credentials.program, 60)}" if credentials.program else ""
     state = SIGNATURE_STATE_SENTENCES.get(credentials.state, SIGNATURE_STATE_SENTENCES["Invalid"])
-    classes = [points_to for _, points_to in meanings]
-    points_to = next((kind for kind in (GENERATED, EDITED, PHOTOGRAPH) if kind in classes), "")
+    origins = [origin for _, origin in meanings]
+    points_to = next(
+        (origin for origin in (GENERATED, EDITED, PHOTOGRAPH) if origin in origins), ""
+    )
     text = (
         f"It carries content credentials (C2PA){program}, signed in the name of "
         f"{quote_text(credentials.signer, 60)}{history}. {state}."

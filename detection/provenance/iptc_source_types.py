@@ -1,11 +1,16 @@
-"""IPTC's digital source types in words, with the class that each points to.
+"""IPTC's digital source types in words, with the origin that each points to.
 
 Source: IPTC's NewsCodes "Digital Source Type" (of 2024-10-23).
 """
 
+from typing import Literal
+
+ClaimedOrigin = Literal["generated", "photograph", "edited", ""]
+"""The origin that a claim points to; empty for none of these."""
+
 GENERATED, PHOTOGRAPH, EDITED = "generated", "photograph", "edited"
 
-SOURCE_TYPE_MEANINGS = {
+SOURCE_TYPE_MEANINGS: dict[str, tuple[str, ClaimedOrigin]] = {
     "trainedAlgorithmicMedia": ("made by a generative model", GENERATED),
     "compositeWithTrainedAlgorithmicMedia": (
         "put together with parts made by a generative model",
@@ -30,4 +35,4 @@ SOURCE_TYPE_MEANINGS = {
     "screenCapture": ("taken from a screen", ""),
     "virtualRecording": ("recorded of a virtual scene", ""),
 }
-"""Term of IPTC's vocabulary -> meaning, and the class it points to."""
+"""Term of IPTC's vocabulary -> meaning, and the origin it points to."""
