@@ -1,6 +1,6 @@
 """Versions of the installed libraries that decide what a feature or a detector is."""
 
-import functools
+import contextlib
 import importlib.metadata
 
 RECORDED_LIBRARIES = (
@@ -14,12 +14,10 @@ RECORDED_LIBRARIES = (
 )
 
 
-@functools.cache
 def get_library_versions() -> dict[str, str]:
     """Return the versions of those RECORDED_LIBRARIES that are installed."""
-    installed = {
-        distribution.name.lower(): distribution.version
-        for distribution in importlib.metadata.distributions()
-        if distribution.name
-    }
-    return {name: installed[name] for name in RECORDED_LIBRARIES if name in installed}
+    versions = {}
+    for name in RECORDED_LIBRARIES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
