@@ -109,7 +109,7 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(collected, store, tmp_pa
     [
         ("s3://photos/none", "holds no data set"),
         ("s3://no-such-bucket/x", "holds no data set"),
-        ("faces", "no folder in a store"),
+        ("faces", "does not name a folder in a store"),
     ],
 )
 def test_where_there_is_nothing_one_sentence_says_so(store, tmp_path, url, sentence):
