@@ -24,15 +24,14 @@ from validation.explanations.tapped_detector import TappedDetector
 
 keras_startup.start_keras()
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # as in a job that a script put into the background
+# A script's background job ignores SIGINT.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory) -> Path:
-    """Exported graphs are kept for the session and never touch the person's own cache."""
+    """Keep exported graphs for the session, apart from the user's own cache."""
     folder = tmp_path_factory.mktemp("cache")
     os.environ["TELLTALE_CACHE"] = str(folder)
     return folder
@@ -40,21 +39,21 @@ def cache(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator:
-    """For one file: Playwright's event loop counts as running until it is closed, and other files
-    start loops of their own."""
-    browsers = pytest.importorskip("playwright.sync_api")
+    """Start a browser for one test file: Playwright's event loop runs until it is closed, and other
+    files start loops of their own."""
+    playwright = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if not chromium:
         pytest.skip("no Chromium here")
-    with browsers.sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield opened
-        opened.close()
+    with playwright.sync_playwright() as session:
+        browser = session.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="module")
 def one_thread():
-    """Two threads that wait for each other on a busy machine made a step of the toy take
+    """Use one torch thread: on a busy machine two wait for each other, and a step of the toy takes
     seconds."""
     import torch
 
@@ -92,16 +91,15 @@ def served(workplace, tmp_path_factory) -> Iterator[page_server.ServedPage]:
 
 @pytest.fixture
 def serve(workplace, tmp_path) -> Callable:
-    """Serves another page, with other options."""
+    """Return a function that serves another page, with other options."""
     return functools.partial(page_server.run_page_server, workplace, tmp_path)
 
 
 @pytest.fixture(scope="session")
 def workplace(tmp_path_factory) -> Path:
-    """A folder with a collected data set and a trained detector named `toy`, made by the commands
-    themselves.
+    """Create a folder with a collected data set and a trained detector named `toy`, by commands.
 
-    Tests run in two processes; the first that comes here makes it, and each has a copy of its own.
+    Tests run in two processes; the first one here creates it, and each gets a copy of its own.
     """
     folder = tmp_path_factory.mktemp("workplace")
     shared = (
@@ -126,18 +124,20 @@ def _fill_workplace(folder: Path) -> None:
 
 
 def _write_explainer(folder: Path) -> None:
-    """What validation would leave beside the detector, had it had enough images to check heat maps
-    on."""
+    """Write what validation would write beside the detector if there were enough images to check
+    heat maps."""
     toy = folder / "saved_models" / "toy"
-    opened, scorer = (
-        TappedDetector(detector_parts.load_detector_parts(toy)),
-        predictions.load_scorers(toy, card.read_card(toy))[0],
+    detector = TappedDetector(detector_parts.load_detector_parts(toy))
+    scorer = predictions.load_scorers(toy, card.read_card(toy))[0]
+    records = manifest.select_accepted(manifest.read_manifest(folder / "data" / "faces"), "train")
+    features = detector.compute_features(
+        heat_maps.load_canonical_pixels(folder / "data" / "faces", records, scorer)
     )
-    learnt = manifest.select_accepted(manifest.read_manifest(folder / "data" / "faces"), "train")
-    features = opened.compute_features(
-        heat_maps.load_canonical_pixels(folder / "data" / "faces", learnt, scorer)
-    )
-    known = explainer_export.TrainingImageFeatures(Path("data/faces"), learnt, features)
+    training_images = explainer_export.TrainingImageFeatures(Path("data/faces"), records, features)
     explainer_export.write_explainer(
-        toy, card.read_card(toy), lambda: opened, heat_maps.HeatMapChecks(30, 0.9, 0.1), known
+        toy,
+        card.read_card(toy),
+        lambda: detector,
+        heat_maps.HeatMapChecks(30, 0.9, 0.1),
+        training_images,
     )

@@ -1,4 +1,4 @@
-"""The commands of the README parse, answer --help at once, and mistakes are answered in one
+"""The commands of the README parse, answer --help at once, and answer mistakes with one
 sentence."""
 
 import ast
@@ -19,8 +19,10 @@ ROOMS = ("data_collection", "training", "finetuning", "validation", "detection")
 def test_help_needs_no_heavy_library(room):
     program = (
         "import runpy, sys\nsys.argv = ['x', '--help']\n"
-        f"try: runpy.run_module('{room}', run_name='__main__')\nexcept SystemExit as end: assert end.code == 0\n"
-        "print([name for name in ('tensorflow', 'keras', 'torch', 'onnxruntime', 'sklearn') if name in sys.modules])"
+        f"try: runpy.run_module('{room}', run_name='__main__')\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "heavy = {'tensorflow', 'keras', 'torch', 'onnxruntime', 'sklearn'}\n"
+        "print(sorted(heavy & sys.modules.keys()))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=REPOSITORY_ROOT, capture_output=True, text=True
@@ -137,7 +139,7 @@ def test_a_mistake_gets_one_sentence_and_a_code(words, code, sentence, tmp_path)
 
 
 def test_no_file_names_this_machine():
-    """No absolute home or temporary path stands in what is committed."""
+    """Search all committed texts for absolute home and temporary paths."""
     listed = subprocess.run(
         ["git", "ls-files"], cwd=REPOSITORY_ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
@@ -146,7 +148,7 @@ def test_no_file_names_this_machine():
         for name in listed
         if not name.endswith((".png", ".jpg"))
     }
-    found = [
+    names = [
         name for name, text in texts.items() if re.search(r"/(home|root|tmp|Users|work)/\w", text)
     ]
-    assert [name for name in found if name != "tests/test_commands.py"] == []
+    assert [name for name in names if name != "tests/test_commands.py"] == []

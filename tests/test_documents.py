@@ -23,24 +23,9 @@ DOCUMENTS = (
 CODE_SPAN = re.compile(r"`([^`]+)`")
 OTHER_PACKAGES = {"keras", "detector", "pytest", "random"}
 FILE_ENDINGS = {
-    *(
-        "csv",
-        "h5",
-        "html",
-        "json",
-        "jsonl",
-        "keras",
-        "lock",
-        "md",
-        "onnx",
-        "png",
-        "py",
-        "sbatch",
-        "toml",
-    ),
-    *("txt", "yaml"),
+    *("csv", "h5", "html", "json", "jsonl", "keras", "lock", "md", "onnx", "png", "py"),
+    *("sbatch", "toml", "txt", "yaml"),
 }
-
 
 OPTIONS_OF_OTHER_PROGRAMS = {
     *("--logdir", "--nproc-per-node", "--require-hashes", "--disable-pip", "--data-binary"),
@@ -101,8 +86,8 @@ def defines(path: str, names: list[str]) -> bool:
 
 def attributes_of(node: ast.ClassDef) -> set[str]:
     """Return the attributes that the methods of a class assign to `self`."""
-    assigned = [each for each in ast.walk(node) if isinstance(each, ast.Attribute)]
-    return {each.attr for each in assigned if isinstance(each.ctx, ast.Store)}
+    attributes = [child for child in ast.walk(node) if isinstance(child, ast.Attribute)]
+    return {child.attr for child in attributes if isinstance(child.ctx, ast.Store)}
 
 
 def spans(document: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""`requirements.lock` is what `requirements.txt` asks for, each package by its hash."""
+"""`requirements.lock` satisfies `requirements.txt`, and gives the hashes of each package."""
 
 import re
 
@@ -25,14 +25,15 @@ def test_every_requirement_but_torch_is_locked_in_its_range():
         line.partition("#")[0].strip()
         for line in (REPOSITORY_ROOT / "requirements.txt").read_text().splitlines()
     ]
-    asked = {
-        wanted.name.lower(): wanted.specifier for wanted in map(Requirement, filter(None, lines))
+    specifiers = {
+        requirement.name.lower(): requirement.specifier
+        for requirement in map(Requirement, filter(None, lines))
     }
-    assert asked.pop("torch") and "torch" not in versions
+    assert specifiers.pop("torch") and "torch" not in versions
     assert not {
         name: versions.get(name)
-        for name, fits in asked.items()
-        if not any(fits.contains(each) for each in versions.get(name, []))
+        for name, specifier in specifiers.items()
+        if not any(specifier.contains(version) for version in versions.get(name, []))
     }
 
 

@@ -35,15 +35,15 @@ def empty_cache(tmp_path, monkeypatch):
 def server():
     from moto.server import ThreadedMotoServer
 
-    started = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    started.start()
-    yield "http://{}:{}".format(*started.get_host_and_port())
-    started.stop()
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
 
 
 @pytest.fixture
 def store(server, monkeypatch, tmp_path):
-    """An empty bucket named `photos`; server and keys are set in the environment."""
+    """Create an empty bucket named `photos`; set its server and keys in the environment."""
     import boto3
 
     for name in (

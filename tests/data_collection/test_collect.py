@@ -1,4 +1,4 @@
-"""A folder as people have it becomes a data set; killed and run again, it becomes the same one."""
+"""Folders as users have them become a data set; a killed run, repeated, gives the same one."""
 
 import json
 import os
@@ -25,15 +25,15 @@ from toys.commands import build_collect_words, build_environment, mount_small_di
 from toys.images import encode_image, make_image, write_face_folders
 
 
-def read(folder: Path) -> list[FaceRecord]:
+def read_rows(folder: Path) -> list[FaceRecord]:
     return manifest.read_manifest(folder / "data" / "faces")
 
 
-def reasons(folder: Path) -> dict[str, str]:
-    return {record.file: record.reason for record in read(folder) if not record.accepted}
+def read_reasons(folder: Path) -> dict[str, str]:
+    return {record.file: record.reason for record in read_rows(folder) if not record.accepted}
 
 
-def written(folder: Path) -> dict[Path, int]:
+def read_times(folder: Path) -> dict[Path, int]:
     return {
         path: path.stat().st_mtime_ns
         for path in folder.rglob("*")
@@ -42,7 +42,7 @@ def written(folder: Path) -> dict[Path, int]:
 
 
 def add_trouble(faces: Path) -> None:
-    """Fills the folders with everything that a folder of pictures also holds."""
+    """Add everything that a folder of images also holds."""
     real = faces / "real"
     photo = make_image(500)
     (real / "zz copy.jpg").write_bytes((real / "face 000.jpeg").read_bytes())
@@ -70,24 +70,24 @@ def test_trouble_ends_in_rejected_rows_and_the_rest_is_collected(faces, tmp_path
     add_trouble(faces)
     done = run_command(*build_collect_words(faces), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    found = reasons(tmp_path)
-    assert found == {
+    reasons = read_reasons(tmp_path)
+    assert reasons == {
         "zz copy.jpg": "duplicate of real/face 000.jpeg",
         "black.png": "single colour",
         "small.png": "too small: square under 48 pixels",
         "poor.jpg": "low JPEG quality: under 60",
         "enlarged.png": "upscaled",
         "empty.jpg": "unreadable: empty file",
-        "half.png": found["half.png"],
-        "notes.txt": found["notes.txt"],
+        "half.png": reasons["half.png"],
+        "notes.txt": reasons["notes.txt"],
         "link.png": "symbolic link, not followed",
         "pipe.png": "not a regular file",
     }
-    assert found["half.png"].startswith("unreadable: damaged")
-    assert found["notes.txt"].startswith("unreadable: not an image")
-    accepted = {record.file for record in read(tmp_path) if record.accepted}
+    assert reasons["half.png"].startswith("unreadable: damaged")
+    assert reasons["notes.txt"].startswith("unreadable: not an image")
+    accepted = {record.file for record in read_rows(tmp_path) if record.accepted}
     assert {'it\'s a "face" 🙂.png', "deep/er/face.PNG"} <= accepted
-    assert Counter(record.label for record in read(tmp_path) if record.accepted) == {
+    assert Counter(record.label for record in read_rows(tmp_path) if record.accepted) == {
         "real": 42,
         "generated": 40,
     }
@@ -98,7 +98,7 @@ def test_originals_are_untouched_and_pictures_are_canonical(faces, tmp_path):
     assert run_command(*build_collect_words(faces), cwd=tmp_path).returncode == 0
     assert {path: path.read_bytes() for path in faces.rglob("*.*")} == before
     folder = tmp_path / "data" / "faces"
-    for record in read(tmp_path):
+    for record in read_rows(tmp_path):
         data = stored_images.read_original(folder, record)
         assert data in before.values()
         canonical = image_canonical.encode_canonical_jpeg(decode.decode_face(data), record.id, 64)
@@ -107,16 +107,16 @@ def test_originals_are_untouched_and_pictures_are_canonical(faces, tmp_path):
 
 def test_a_second_run_does_nothing_and_new_images_extend_the_set(faces, tmp_path):
     run_command(*build_collect_words(faces), cwd=tmp_path)
-    first = written(tmp_path / "data")
+    first = read_times(tmp_path / "data")
     again = run_command(*build_collect_words(faces), cwd=tmp_path)
     assert "0 new of 80" in again.stdout
-    assert written(tmp_path / "data").keys() == first.keys()
+    assert read_times(tmp_path / "data").keys() == first.keys()
     pictures = [path for path in first if path.suffix in (".jpg", ".png")]
     assert len(pictures) == 160
-    assert {path: written(tmp_path / "data")[path] for path in pictures} == {
+    assert {path: read_times(tmp_path / "data")[path] for path in pictures} == {
         path: first[path] for path in pictures
     }
-    old = {record.id: (record.group, record.split) for record in read(tmp_path)}
+    old = {record.id: (record.group, record.split) for record in read_rows(tmp_path)}
     more = write_face_folders(tmp_path / "more", 0)
     for number in range(30):
         (more / "real" / f"{number}.png").write_bytes(encode_image(make_image(700 + number)))
@@ -124,9 +124,9 @@ def test_a_second_run_does_nothing_and_new_images_extend_the_set(faces, tmp_path
         *build_collect_words(faces, "--real", f"folder:{more / 'real'}"), cwd=tmp_path
     )
     assert "30 new of 110" in extended.stdout
-    now = {record.id: (record.group, record.split) for record in read(tmp_path)}
+    now = {record.id: (record.group, record.split) for record in read_rows(tmp_path)}
     assert {face_id: now[face_id] for face_id in old} == old
-    assert {record.source for record in read(tmp_path)} == {"real", "generated", "more-real"}
+    assert {record.source for record in read_rows(tmp_path)} == {"real", "generated", "more-real"}
 
 
 def test_prompts_from_a_csv_keep_their_images_together(faces, tmp_path):
@@ -136,13 +136,13 @@ def test_prompts_from_a_csv_keep_their_images_together(faces, tmp_path):
         run_command(*build_collect_words(faces, "--facts", "facts.csv"), cwd=tmp_path).returncode
         == 0
     )
-    generated = [record for record in read(tmp_path) if record.label == "generated"]
+    generated = [record for record in read_rows(tmp_path) if record.label == "generated"]
     assert {
         len({(r.group, r.split) for r in generated if r.prompt == f"prompt {n}"}) for n in range(4)
     } == {1}
     assert all(
         record.prompt == ""
-        for record in read(tmp_path)
+        for record in read_rows(tmp_path)
         if record.label == "real" and record.file[-4:] == ".png"
     )
 
@@ -158,13 +158,13 @@ def test_an_image_under_both_labels_is_rejected_twice_and_warned_of(faces, tmp_p
     shutil.copy(faces / "real" / "face 001.jpeg", faces / "generated" / "same.png")
     done = run_command(*build_collect_words(faces), cwd=tmp_path)
     assert done.returncode == 0
-    assert reasons(tmp_path) == {
+    assert read_reasons(tmp_path) == {
         "same.png": "both labels: also real/face 001.jpeg",
         "face 001.jpeg": "both labels: also generated/same.png",
     }
     assert (
-        "1 images have both labels and are left out, for example real/face 001.jpeg and generated/same.png"
-        in done.stderr
+        "1 images have both labels and are left out, for example real/face 001.jpeg and "
+        "generated/same.png" in done.stderr
     )
 
 
@@ -173,20 +173,22 @@ def test_a_folder_collected_under_the_wrong_label_is_not_left_there(faces, tmp_p
     run_command(*wrong, cwd=tmp_path)
     done = run_command(*build_collect_words(faces), cwd=tmp_path)
     assert "40 images have both labels and are left out" in done.stderr
-    assert not any(record.accepted for record in read(tmp_path) if record.source == "generated")
+    assert not any(
+        record.accepted for record in read_rows(tmp_path) if record.source == "generated"
+    )
 
 
 def test_lost_rows_of_the_hold_out_come_back_to_the_hold_out(faces, tmp_path):
     run_command(*build_collect_words(faces), cwd=tmp_path)
     folder = tmp_path / "data" / "faces"
-    before = {record.id: record.split for record in read(tmp_path)}
+    before = {record.id: record.split for record in read_rows(tmp_path)}
     manifest.replace_records(
-        folder, [record for record in read(tmp_path) if record.split != "hold-out"]
+        folder, [record for record in read_rows(tmp_path) if record.split != "hold-out"]
     )
     for number in range(40):
         (faces / "real" / f"new {number}.png").write_bytes(encode_image(make_image(600 + number)))
     assert run_command(*build_collect_words(faces), cwd=tmp_path).returncode == 0
-    after = {record.id: record.split for record in read(tmp_path)}
+    after = {record.id: record.split for record in read_rows(tmp_path)}
     assert {face_id: after[face_id] for face_id in before} == before
     assert len(after) == 120
 
@@ -203,7 +205,7 @@ def test_a_name_that_is_no_utf_8_is_collected_like_any_other(faces, tmp_path):
         encode_image(make_image(650))
     )
     assert run_command(*build_collect_words(faces), cwd=tmp_path).returncode == 0
-    assert sum(record.accepted for record in read(tmp_path)) == 81
+    assert sum(record.accepted for record in read_rows(tmp_path)) == 81
 
 
 @pytest.mark.parametrize("left", [0, 1, 5])
@@ -233,13 +235,13 @@ def test_settings_under_which_nothing_was_accepted_may_be_mended(faces, tmp_path
     assert done.returncode == 2 and "too small" in done.stderr
     done = run_command(*build_collect_words(faces), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert all(record.accepted for record in read(tmp_path))
+    assert all(record.accepted for record in read_rows(tmp_path))
 
 
 def test_lost_splits_are_not_made_anew(faces, tmp_path):
     run_command(*build_collect_words(faces), cwd=tmp_path)
     path = splits.splits_path(tmp_path / "data" / "faces")
-    kept = path.read_bytes()
+    saved = path.read_bytes()
     path.unlink()
     done = run_command(*build_collect_words(faces), cwd=tmp_path)
     assert (done.returncode, "splits.json is missing; restore it from a copy" in done.stderr) == (
@@ -247,7 +249,7 @@ def test_lost_splits_are_not_made_anew(faces, tmp_path):
         True,
     )
     assert not path.exists()
-    path.write_bytes(json.dumps({**json.loads(kept), "groups": {}}).encode())
+    path.write_bytes(json.dumps({**json.loads(saved), "groups": {}}).encode())
     done = run_command(*build_collect_words(faces), cwd=tmp_path)
     assert "does not match manifest.jsonl" in done.stderr
 
@@ -266,14 +268,14 @@ def test_damaged_settings_are_a_sentence(faces, tmp_path, damage):
 def test_what_a_killed_run_left_half_written_is_swept(faces, tmp_path):
     folder = tmp_path / "data" / "faces"
     (folder / "originals" / "real" / "ab").mkdir(parents=True)
-    for place in (".splits.json.1.tmp", ".settings.json.1.tmp", "originals/real/ab/.abc.jpg.1.tmp"):
-        (folder / place).write_bytes(b"half")
+    for name in (".splits.json.1.tmp", ".settings.json.1.tmp", "originals/real/ab/.abc.jpg.1.tmp"):
+        (folder / name).write_bytes(b"half")
     assert run_command(*build_collect_words(faces), cwd=tmp_path).returncode == 0
     assert not list(folder.rglob("*.tmp"))
 
 
 def test_killed_at_any_moment_the_next_run_ends_with_the_same_data_set(tmp_path):
-    """SIGKILL at random moments; the seed is printed so that a failure can be repeated."""
+    """Send SIGKILL at random moments; the printed seed repeats a failure."""
     faces = write_face_folders(tmp_path / "faces", 120)
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
@@ -306,13 +308,13 @@ def test_killed_at_any_moment_the_next_run_ends_with_the_same_data_set(tmp_path)
             manifest.read_manifest(manifest_file.parent)
     assert kills
     assert run_command(*build_collect_words(faces), cwd=tmp_path / "killed").returncode == 0
-    assert sorted(read(tmp_path / "killed"), key=lambda r: r.key) == sorted(
-        read(tmp_path / "whole"), key=lambda r: r.key
+    assert sorted(read_rows(tmp_path / "killed"), key=lambda r: r.key) == sorted(
+        read_rows(tmp_path / "whole"), key=lambda r: r.key
     )
-    one, other = (
+    killed, whole = (
         splits.read_splits(tmp_path / name / "data" / "faces") for name in ("killed", "whole")
     )
-    assert one == other
+    assert killed == whole
     assert not list((tmp_path / "killed").rglob("*.tmp"))
 
 
@@ -325,9 +327,9 @@ def test_an_interrupt_says_how_to_carry_on(tmp_path):
     while not (tmp_path / "data" / "faces" / "images").exists():
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate()
+    _, output = process.communicate()
     assert process.returncode == 130
-    assert "run the same command to continue" in said and "Traceback" not in said
+    assert "run the same command to continue" in output and "Traceback" not in output
 
 
 def test_a_full_disk_stops_with_one_sentence_and_loses_nothing(faces, tmp_path):
@@ -344,5 +346,5 @@ def test_a_full_disk_stops_with_one_sentence_and_loses_nothing(faces, tmp_path):
 
 def test_settings_are_kept_beside_the_data_set(faces, tmp_path):
     run_command(*build_collect_words(faces), cwd=tmp_path)
-    kept = json.loads((tmp_path / "data" / "faces" / "settings.json").read_text())
-    assert kept["frozen"]["image_size"] == 64
+    saved = json.loads((tmp_path / "data" / "faces" / "settings.json").read_text())
+    assert saved["frozen"]["image_size"] == 64

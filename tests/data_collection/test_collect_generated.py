@@ -40,7 +40,7 @@ def inputs(tmp_path_factory) -> Path:
     return folder
 
 
-def words(inputs: Path, *more: object) -> list[object]:
+def build_words(inputs: Path, *more: object) -> list[object]:
     real = [
         "--real",
         f"folder:{inputs / 'faces' / 'real'}",
@@ -79,7 +79,7 @@ def test_killed_while_it_generates_nothing_is_lost_or_repeated_and_one_can_be_re
     for _ in range(2):
         before = len(read_generated_rows(tmp_path))
         started = subprocess.Popen(
-            [sys.executable, "-m", *map(str, words(inputs))],
+            [sys.executable, "-m", *map(str, build_words(inputs))],
             cwd=tmp_path,
             env=build_environment(),
             stdout=subprocess.DEVNULL,
@@ -92,7 +92,7 @@ def test_killed_while_it_generates_nothing_is_lost_or_repeated_and_one_can_be_re
         started.wait()
     rows = read_generated_rows(tmp_path)
     assert len(rows) > 0
-    done = run_command(*words(inputs), cwd=tmp_path)
+    done = run_command(*build_words(inputs), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     after = read_generated_rows(tmp_path)
     assert [(r.file, r.id) for r in after[: len(rows)]] == [(r.file, r.id) for r in rows]
@@ -108,7 +108,7 @@ def test_killed_while_it_generates_nothing_is_lost_or_repeated_and_one_can_be_re
 
 @pytest.mark.slow
 def test_two_processes_generate_one_share_each_and_the_collection_ingests_them(inputs, tmp_path):
-    own = words(inputs)[1:]
+    options = build_words(inputs)[1:]
     done = run_command(
         "torch.distributed.run",
         "--nproc-per-node",
@@ -116,7 +116,7 @@ def test_two_processes_generate_one_share_each_and_the_collection_ingests_them(i
         "-m",
         "data_collection",
         "pregenerate",
-        *own,
+        *options,
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
@@ -130,7 +130,7 @@ def test_two_processes_generate_one_share_each_and_the_collection_ingests_them(i
     }
     assert len(hashes) == COUNT
 
-    done = run_command(*words(inputs), cwd=tmp_path)
+    done = run_command(*build_words(inputs), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert {record.file: record.id for record in read_generated_rows(tmp_path)} == hashes
     assert not [*tmp_path.rglob("pregenerated")]

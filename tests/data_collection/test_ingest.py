@@ -1,4 +1,4 @@
-"""Known images are passed over, lost files come back, and what cannot be right stops the run."""
+"""Known images are skipped, lost files come back, and contradictions stop the run."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -32,12 +32,17 @@ def faces(tmp_path) -> Path:
     return tmp_path / "faces"
 
 
-def drawn(count: int, black: set[int], asked: list[str], **settings: object) -> list[CandidateFace]:
-    """Faces that a model draws, with those in `black` in a single colour."""
+def make_candidates(
+    count: int, black: set[int], loaded: list[str], **settings: object
+) -> list[CandidateFace]:
+    """Return candidates of a generator; those in `black` are of a single colour.
+
+    The names of loaded ones are appended to `loaded`.
+    """
 
     def load_many(faces: Sequence[CandidateFace]) -> Iterator[tuple[CandidateFace, bytes]]:
         for face in faces:
-            asked.append(face.file)
+            loaded.append(face.file)
             yield (
                 face,
                 encode_image(
@@ -45,7 +50,7 @@ def drawn(count: int, black: set[int], asked: list[str], **settings: object) -> 
                 ),
             )
 
-    one = CandidateFace(
+    face = CandidateFace(
         label="generated",
         source="toy",
         file="",
@@ -53,39 +58,41 @@ def drawn(count: int, black: set[int], asked: list[str], **settings: object) -> 
         stable=True,
         drawn_with=settings,
         load_many=load_many,
-        retry=lambda: one,
+        retry=lambda: face,
     )
-    return [replace(one, file=f"{seed}.png", seed=seed) for seed in range(count)]
+    return [replace(face, file=f"{seed}.png", seed=seed) for seed in range(count)]
 
 
 def test_files_that_were_deleted_from_the_data_set_come_back_with_their_source(faces, settings):
-    found = list_folder_candidates(faces, "real", "faces", {})
-    rows = ingest.ingest_images(found, [], settings)
+    candidates = list_folder_candidates(faces, "real", "faces", {})
+    rows = ingest.ingest_images(candidates, [], settings)
     lost = [settings.folder / rows[0].original, settings.folder / rows[1].image]
     before = [path.read_bytes() for path in lost]
     for path in lost:
         path.unlink()
-    assert ingest.ingest_images(found, rows, settings) == []
+    assert ingest.ingest_images(candidates, rows, settings) == []
     assert [path.read_bytes() for path in lost] == before
     assert manifest.read_manifest(settings.folder) == rows
 
 
 @pytest.mark.parametrize("stable", [False, True])
 def test_facts_that_come_too_late_are_refused_and_new_images_are_kept(faces, settings, stable):
-    def found(facts: dict) -> list[CandidateFace]:
+    def list_candidates(facts: dict) -> list[CandidateFace]:
         return [
             replace(face, stable=stable)
             for face in list_folder_candidates(faces, "generated", "faces", facts)
         ]
 
-    rows = ingest.ingest_images(found({"0.png": {"prompt": "a face"}}), [], settings)
+    rows = ingest.ingest_images(list_candidates({"0.png": {"prompt": "a face"}}), [], settings)
     (faces / "9.png").write_bytes(encode_image(make_image(9)))
     same = {"0.png": {"prompt": "a face"}, "9.png": {"prompt": "another"}}
     with pytest.raises(
         console.PlainError,
         match="1 images of faces were collected before without what --facts .* 1.png",
     ):
-        ingest.ingest_images(found({**same, "1.png": {"person": "somebody"}}), rows, settings)
+        ingest.ingest_images(
+            list_candidates({**same, "1.png": {"person": "somebody"}}), rows, settings
+        )
     rows = manifest.read_manifest(settings.folder)
     assert [(row.file, row.prompt) for row in rows] == [
         ("0.png", "a face"),
@@ -94,33 +101,38 @@ def test_facts_that_come_too_late_are_refused_and_new_images_are_kept(faces, set
         ("9.png", "another"),
     ]
     assert (
-        ingest.ingest_images(found(same), rows, settings)
-        == ingest.ingest_images(found({}), rows, settings)
+        ingest.ingest_images(list_candidates(same), rows, settings)
+        == ingest.ingest_images(list_candidates({}), rows, settings)
         == []
     )
 
 
 def test_a_source_that_draws_black_pictures_only_is_stopped_early(settings):
-    asked: list[str] = []
+    loaded: list[str] = []
     with pytest.raises(
         console.PlainError,
         match="first 16 images of toy came out in a single colour.*--no-safety-checker",
     ):
-        ingest.ingest_images(drawn(100, set(range(100)), asked), [], settings)
-    assert len(asked) < 20
+        ingest.ingest_images(make_candidates(100, set(range(100)), loaded), [], settings)
+    assert len(loaded) < 20
     assert [row.reason for row in manifest.read_manifest(settings.folder)[:16]] == [
         "single colour"
     ] * 16
-    assert len(ingest.ingest_images(drawn(20, set(range(1, 20)), []), [], settings)) == 20
+    assert len(ingest.ingest_images(make_candidates(20, set(range(1, 20)), []), [], settings)) == 20
 
 
 def test_black_pictures_are_drawn_again_with_other_settings_only(settings):
-    asked: list[str] = []
-    rows = ingest.ingest_images(drawn(3, {1}, asked, checker=True), [], settings)
-    assert ingest.ingest_images(drawn(3, {1}, asked, checker=True), rows, settings) == []
-    assert asked == ["0.png", "1.png", "2.png"]
-    new = ingest.ingest_images(drawn(3, set(), asked, checker=False), rows, settings)
-    assert asked[3:] == ["1.png"] and [(row.file, row.accepted) for row in new] == [("1.png", True)]
+    loaded: list[str] = []
+    rows = ingest.ingest_images(make_candidates(3, {1}, loaded, checker=True), [], settings)
+    assert ingest.ingest_images(make_candidates(3, {1}, loaded, checker=True), rows, settings) == []
+    assert loaded == ["0.png", "1.png", "2.png"]
+    new = ingest.ingest_images(make_candidates(3, set(), loaded, checker=False), rows, settings)
+    assert loaded[3:] == ["1.png"] and [(row.file, row.accepted) for row in new] == [
+        ("1.png", True)
+    ]
     assert (
-        ingest.ingest_images(drawn(3, set(), asked, checker=False), [*rows, *new], settings) == []
+        ingest.ingest_images(
+            make_candidates(3, set(), loaded, checker=False), [*rows, *new], settings
+        )
+        == []
     )

@@ -1,4 +1,4 @@
-"""What is missing is told in one table before anything starts."""
+"""Requirements that are not met are printed as one table before anything starts."""
 
 import re
 
@@ -15,11 +15,11 @@ KEY = Requirement("OPENAI_API_KEY", False, "not set", "--prompts template")
 GPU = Requirement("a GPU", True, "no GPU; about 40 hours on this CPU", "--generated folder:PATH")
 
 
-def asked(argument: str, *needs: Requirement) -> RequestedSource:
+def make_source(argument: str, *requirements: Requirement) -> RequestedSource:
     source = Source(
         example="painter:COUNT",
         candidates=lambda request, prepared: [],
-        list_requirements=lambda request: list(needs),
+        list_requirements=lambda request: list(requirements),
     )
     return RequestedSource(
         "generated",
@@ -29,7 +29,7 @@ def asked(argument: str, *needs: Requirement) -> RequestedSource:
 
 
 def test_nothing_is_said_when_everything_is_at_hand(tmp_path, capsys):
-    preflight.check_requirements([asked("3")], [], tmp_path)
+    preflight.check_requirements([make_source("3")], [], tmp_path)
     assert capsys.readouterr().out == ""
 
 
@@ -37,13 +37,13 @@ def test_what_is_missing_stops_the_run_with_what_does_without_it(tmp_path, capsy
     with pytest.raises(
         console.PlainError, match=re.escape("Missing: OPENAI_API_KEY. Nothing was started")
     ):
-        preflight.check_requirements([asked("3", KEY, GPU)], [], tmp_path)
+        preflight.check_requirements([make_source("3", KEY, GPU)], [], tmp_path)
     table = capsys.readouterr().out
     assert "--prompts template" in table and "about 40 hours" in table
 
 
 def test_a_slow_way_is_told_and_taken(tmp_path, capsys):
-    preflight.check_requirements([asked("3", GPU)], [], tmp_path)
+    preflight.check_requirements([make_source("3", GPU)], [], tmp_path)
     assert "no GPU" in capsys.readouterr().out
 
 
@@ -54,7 +54,7 @@ def test_a_source_that_has_given_all_it_was_asked_for_needs_nothing_more(tmp_pat
         )
         for n in range(3)
     ]
-    preflight.check_requirements([asked("3", KEY)], known, tmp_path)
+    preflight.check_requirements([make_source("3", KEY)], known, tmp_path)
     assert capsys.readouterr().out == ""
     with pytest.raises(console.PlainError):
-        preflight.check_requirements([asked("4", KEY)], known, tmp_path)
+        preflight.check_requirements([make_source("4", KEY)], known, tmp_path)

@@ -1,4 +1,4 @@
-"""A recipe is what somebody might have typed; what is typed beside it wins."""
+"""A recipe gives the same options as typing them; options typed beside it override it."""
 
 import re
 from pathlib import Path
@@ -11,8 +11,8 @@ from runtime import console
 
 
 def test_options_typed_beside_a_recipe_win_and_sources_add_up(tmp_path):
-    ready = recipes.parse_collection_settings(["--recipe", "sample"])
-    assert (ready.dataset, ready.image_size, ready.real, ready.generated) == (
+    sample = recipes.parse_collection_settings(["--recipe", "sample"])
+    assert (sample.dataset, sample.image_size, sample.real, sample.generated) == (
         "sample",
         64,
         ("sample",),
@@ -51,10 +51,10 @@ def test_every_run_that_added_something_leaves_a_recipe_of_its_own(tmp_path):
         recipes.write_recipe(
             CollectionSettings(real=(f"folder:{source}",), data=tmp_path), something_new
         )
-    kept = {
+    saved = {
         path.name: recipes.read_recipe(str(path))["real"] for path in (tmp_path / "faces").iterdir()
     }
-    assert kept == {"recipe.toml": ["folder:a"], "recipe-2.toml": ["folder:b"]}
+    assert saved == {"recipe.toml": ["folder:a"], "recipe-2.toml": ["folder:b"]}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What strangers have named cannot steer the terminal, and tables line up."""
+"""Names by strangers cannot control the terminal, tables line up, and errors end in one message."""
 
 import errno
 import os
@@ -36,7 +36,7 @@ def test_a_disk_that_refuses_is_one_sentence(capsys, number):
 
 
 def test_an_interrupt_has_its_exit_code_wherever_it_arrives(tmp_path):
-    """Inside exec() too, which runs whenever a module that defines dataclasses is loaded."""
+    """Interrupt inside exec(), which runs whenever a module with dataclasses is loaded."""
     (tmp_path / "interrupted.py").write_text(
         'from runtime import console\nconsole.run_command(lambda: exec("raise KeyboardInterrupt"))\n'
     )

@@ -14,7 +14,7 @@ from runtime.package_index import PackageFile
 
 @pytest.fixture
 def index(tmp_path, monkeypatch):
-    """Serves a folder as a simple package index with one wheel; counts what is asked for."""
+    """Serve a folder as a simple package index with one wheel; record the requested paths."""
     project = tmp_path / "index" / "toy"
     project.mkdir(parents=True)
     wheel = project / "toy-1.0-py3-none-any.whl"
@@ -29,11 +29,11 @@ def index(tmp_path, monkeypatch):
         )
         archive.writestr("toy-1.0.dist-info/RECORD", "")
     (project / "index.html").write_text(f'<a href="{wheel.name}">{wheel.name}</a>')
-    asked = []
+    paths = []
 
     class Handler(SimpleHTTPRequestHandler):
         def log_message(self, *_):
-            asked.append(self.path)
+            paths.append(self.path)
 
     server = ThreadingHTTPServer(
         ("127.0.0.1", 0), functools.partial(Handler, directory=str(tmp_path / "index"))
@@ -46,7 +46,7 @@ def index(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
     monkeypatch.setenv("PIP_RETRIES", "0")
     monkeypatch.setenv("TELLTALE_CACHE", str(tmp_path / "cache"))
-    yield wheel, asked, server
+    yield wheel, paths, server
     server.shutdown()
     server.server_close()
 
@@ -58,13 +58,13 @@ def toy(sha256: str, version: str = "1.0") -> PackageFile:
 
 
 def test_a_package_is_fetched_once_and_then_read_offline(index):
-    wheel, asked, server = index
+    wheel, paths, server = index
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    kept = package_index.fetch_package(toy(digest))
-    assert kept.read_bytes() == wheel.read_bytes()
-    asked.clear()
-    assert package_index.fetch_package(toy(digest)) == kept
-    assert asked == []
+    cached = package_index.fetch_package(toy(digest))
+    assert cached.read_bytes() == wheel.read_bytes()
+    paths.clear()
+    assert package_index.fetch_package(toy(digest)) == cached
+    assert paths == []
 
 
 def test_a_wrong_hash_is_refused_and_nothing_is_kept(index, tmp_path):
@@ -75,10 +75,10 @@ def test_a_wrong_hash_is_refused_and_nothing_is_kept(index, tmp_path):
 
 
 def test_a_file_altered_in_the_cache_is_fetched_again(index):
-    wheel, asked, _ = index
+    wheel, paths, _ = index
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    kept = package_index.fetch_package(toy(digest))
-    kept.write_bytes(b"altered")
+    cached = package_index.fetch_package(toy(digest))
+    cached.write_bytes(b"altered")
     assert package_index.fetch_package(toy(digest)).read_bytes() == wheel.read_bytes()
 
 

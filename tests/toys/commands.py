@@ -1,4 +1,4 @@
-"""Pictures made of noise, and commands run as people run them."""
+"""Commands run as users run them, and what they need around them."""
 
 import contextlib
 import os
@@ -15,12 +15,11 @@ from runtime.package_index import PackageFile
 REPOSITORY_ROOT = Path(__file__).parents[2]
 
 CANARY_SECRET = "canary-secret-51c7"
-"""A key that must never be told."""
+"""A key that must never be printed or saved."""
 
 
 def run_command(*words: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
-    """Runs `python -m WORDS` in a second process, as a person would, with the repository on the
-    path."""
+    """Run `python -m WORDS` in a process of its own, with the repository on the path."""
     return subprocess.run(
         [sys.executable, "-m", *map(str, words)],
         cwd=cwd,
@@ -36,7 +35,7 @@ def build_environment(**environment: str) -> dict[str, str]:
 
 
 def fetch_or_skip(package: PackageFile) -> None:
-    """Has a package in the cache, or skips the test where the package index cannot be reached."""
+    """Fetch a package into the cache; skip the test if the package index cannot be reached."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIP_RETRIES", "0")
         try:
@@ -47,8 +46,8 @@ def fetch_or_skip(package: PackageFile) -> None:
 
 @contextlib.contextmanager
 def mount_small_disk(folder: Path, size: str) -> Iterator[None]:
-    """Puts a file system of its own, such as of "400k", at a folder; skips the test where nobody
-    may mount."""
+    """Mount a file system of the given size, such as "400k", at a folder; skip the test if mounting
+    is not allowed."""
     folder.mkdir(exist_ok=True)
     if subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True

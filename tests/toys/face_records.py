@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from data_collection.dataset import manifest
-from data_collection.dataset.manifest import FaceRecord
+from data_collection.dataset.manifest import FaceRecord, ImageClass, Split
 from data_collection.images import canonical, decode
 from runtime import atomic_files, hashing
 from toys.images import encode_image, make_image
@@ -15,22 +15,22 @@ SPLIT_CYCLE = ("train", "train", "train", "train", "validation", "hold-out")
 
 
 def write_toy_record(
-    folder: Path, number: int, label: str, split: str, **facts: object
+    folder: Path, number: int, label: ImageClass, split: Split, **facts: object
 ) -> FaceRecord:
-    """Writes the original and the canonical picture of one toy, and returns its row with hashes
-    that are near no other's."""
+    """Write the original and the canonical picture of one toy; return its row, with hashes far from
+    all others."""
     generated = label == "generated"
     data = encode_image(
         make_image(number + 10_000 * generated, 96, generated), "PNG" if generated else "JPEG"
     )
     decoded, name = decode.decode_face(data), hashing.hash_bytes(data)
-    places = {"original": f"originals/{name}", "image": f"images/{name}.jpg"}
-    atomic_files.write_atomically(folder / places["original"], data)
+    paths = {"original": f"originals/{name}", "image": f"images/{name}.jpg"}
+    atomic_files.write_atomically(folder / paths["original"], data)
     atomic_files.write_atomically(
-        folder / places["image"], canonical.encode_canonical_jpeg(decoded, name, RECORD_SIDE_PX)
+        folder / paths["image"], canonical.encode_canonical_jpeg(decoded, name, RECORD_SIDE_PX)
     )
     hashes = np.random.default_rng([number, generated]).integers(2**63, size=2)
-    known = {
+    fields = {
         "format": decoded.format,
         "mode": "RGB",
         "width": 96,
@@ -38,7 +38,7 @@ def write_toy_record(
         "quality": decoded.quality,
         "bytes": len(data),
     }
-    known |= {
+    fields |= {
         "group": name,
         "split": split,
         "phash": f"{hashes[0]:016x}",
@@ -50,7 +50,7 @@ def write_toy_record(
         source="a folder",
         file=f"{number}.jpg",
         status="accepted",
-        **{**known, **places, **facts},
+        **{**fields, **paths, **facts},
     )
 
 

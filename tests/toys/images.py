@@ -8,13 +8,13 @@ from PIL import Image
 
 
 def make_image(seed: int, side: int = 96, generated: bool = False) -> Image.Image:
-    """A blurred blob with grain; generated ones carry a faint grid of period 4, as an upsampling
-    network leaves it."""
-    draw = np.random.default_rng(seed)
-    blob = Image.fromarray(draw.integers(0, 255, (6, 6, 3), dtype=np.uint8)).resize(
+    """Return a blurred blob with grain; generated ones have a faint grid of period 4, as upsampling
+    networks leave it."""
+    generator = np.random.default_rng(seed)
+    blob = Image.fromarray(generator.integers(0, 255, (6, 6, 3), dtype=np.uint8)).resize(
         (side, side), Image.Resampling.BICUBIC
     )
-    pixels = np.asarray(blob, dtype=np.float64) * 0.7 + 30 + draw.normal(0, 8, (side, side, 1))
+    pixels = np.asarray(blob, dtype=np.float64) * 0.7 + 30 + generator.normal(0, 8, (side, side, 1))
     if generated:
         pixels += 18 * (
             (np.arange(side) % 4 == 0)[:, None, None] | (np.arange(side) % 4 == 0)[None, :, None]
@@ -29,7 +29,7 @@ def encode_image(image: Image.Image, format: str = "PNG", **options) -> bytes:
 
 
 def write_face_folders(folder: Path, count: int = 40) -> Path:
-    """Writes folder/real (JPEG) and folder/generated (PNG) with `count` pictures each."""
+    """Write folder/real (JPEG) and folder/generated (PNG) with `count` images each."""
     for name, format, options in (("real", "JPEG", {"quality": 92}), ("generated", "PNG", {})):
         (folder / name).mkdir(parents=True)
         for number in range(count):

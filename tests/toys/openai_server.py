@@ -34,7 +34,8 @@ class ScriptedReply:
     Attributes:
         delay: seconds before anything is sent.
         cut: announce more bytes than are sent.
-        drip: the bytes (headers included) that are sent singly, DRIP_INTERVAL_S apart.
+        drip: positions of the bytes (headers included) that are sent one by one, DRIP_INTERVAL_S
+            apart.
     """
 
     body: bytes | str | dict

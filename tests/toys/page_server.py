@@ -1,4 +1,4 @@
-"""The page, served by its command in a second process."""
+"""Serve the page by its command in a second process, and send requests to it."""
 
 import http.client
 import json
@@ -27,8 +27,8 @@ class ServedPage:
 
 @contextmanager
 def run_page_server(workplace: Path, folder: Path, *words: object) -> Iterator[ServedPage]:
-    """`python -m detection web` in its second process, with a folder of its own for temporary
-    files; interrupted at the end."""
+    """Run `python -m detection web` in a process with its own folder for temporary files; interrupt
+    it at the end."""
     (folder / "tmp").mkdir()
     command = [
         sys.executable,
@@ -53,8 +53,8 @@ def run_page_server(workplace: Path, folder: Path, *words: object) -> Iterator[S
 
 def _wait_for_port(process: subprocess.Popen, log: Path) -> int:
     while process.poll() is None:
-        if found := re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text()):
-            return int(found[1])
+        if match := re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text()):
+            return int(match[1])
         time.sleep(0.02)
     raise AssertionError(log.read_text())
 
@@ -85,11 +85,11 @@ def build_form(data: bytes, name: str) -> tuple[bytes, dict[str, str]]:
 
 
 def send_raw(served, *parts: bytes, wait: float = 60, ended: bool = False) -> bytes:
-    """The beginning of the answer to bytes that no library would send.
+    """Send bytes that no library would send; return the beginning of the answer.
 
     Args:
-        wait: seconds for the answer; with 0 nobody waits for one.
-        ended: says that no more will come.
+        wait: seconds to wait for the answer; 0 to leave at once.
+        ended: whether to close the sending direction.
     """
     with socket.create_connection(("127.0.0.1", served.port), timeout=60) as connection:
         try:
@@ -98,7 +98,7 @@ def send_raw(served, *parts: bytes, wait: float = 60, ended: bool = False) -> by
             if ended:
                 connection.shutdown(socket.SHUT_WR)
         except OSError:
-            pass  # it has answered already and closed
+            pass  # the page has answered already and closed the connection
         connection.settimeout(wait or 60)
         try:
             return connection.recv(4000) if wait else b""

@@ -1,5 +1,5 @@
-"""The audit finds what is no face: a format, an enlarging, a caption; it finds nothing where there
-is nothing."""
+"""The audit finds what is not the face: a format, enlarging, a caption; and nothing where there is
+nothing."""
 
 import dataclasses
 import io
@@ -19,8 +19,8 @@ from toys.images import encode_image, make_image
 COUNT = 24
 
 
-def data_set(folder, faces: list[tuple[str, bytes]]) -> list[FaceRecord]:
-    """Writes originals and returns their rows; each image is a group of its own."""
+def write_dataset(folder, faces: list[tuple[str, bytes]]) -> list[FaceRecord]:
+    """Write originals and return their rows; each image is a group of its own."""
     rows = []
     for number, (label, data) in enumerate(faces):
         face = decode.decode_face(data)
@@ -55,10 +55,10 @@ def jpeg_and_png(quality: int, count: int = COUNT) -> list[tuple[str, bytes]]:
 
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory):
-    """Pictures of one kind, JPEG against PNG, shrunk to half; two rows of the hold-out have no
-    files at all."""
+    """Audit images of one kind, JPEG against PNG, shrunk to half; two rows of the hold-out have no
+    files."""
     folder = tmp_path_factory.mktemp("data set")
-    rows = data_set(folder, jpeg_and_png(85))
+    rows = write_dataset(folder, jpeg_and_png(85))
     rows += [
         dataclasses.replace(row, id=row.id[::-1], original="nowhere", split="hold-out")
         for row in rows[:2]
@@ -66,11 +66,11 @@ def audited(tmp_path_factory):
     return folder, rows, audit.run_audit(folder, rows, image_size=64)
 
 
-def probe(probes, name: str) -> audit_probes.ProbeResult:
-    return next(each for each in probes if each.name == name)
+def find_probe(probes, name: str) -> audit_probes.ProbeResult:
+    return next(probe for probe in probes if probe.name == name)
 
 
-def red(**changes) -> audit_probes.ProbeResult:
+def make_red_probe(**changes) -> audit_probes.ProbeResult:
     return dataclasses.replace(
         audit_probes.ProbeResult(
             name="processing history",
@@ -86,46 +86,46 @@ def red(**changes) -> audit_probes.ProbeResult:
 
 
 def test_a_format_for_each_class_is_found_as_collected(audited):
-    _, _, found = audited
-    container = probe(found.as_collected, "container")
+    _, _, result = audited
+    container = find_probe(result.as_collected, "container")
     assert (container.status, container.auc) == ("RED", 1)
-    assert probe(found.as_collected, "processing history").status == "RED"
+    assert find_probe(result.as_collected, "processing history").status == "RED"
     assert (
         "100% of the generated images are PNG files, 0% of the photographs."
-        in found.file_differences
+        in result.file_differences
     )
 
 
 def test_the_canonicaliser_removes_the_format_and_the_sentence_says_both(audited):
-    _, _, found = audited
-    assert "container" not in [each.name for each in found.as_trained]
-    assert [each.status for each in (*found.as_trained, *found.placebo) if each.tier == 1] == [
+    _, _, result = audited
+    assert "container" not in [probe.name for probe in result.as_trained]
+    assert [probe.status for probe in (*result.as_trained, *result.placebo) if probe.tier == 1] == [
         "too few"
     ] * 3
-    assert found.status == "too few"
-    assert "24 images in 24 groups" in found.sentence and "container (AUC 1.00" in found.sentence
+    assert result.status == "too few"
+    assert "24 images in 24 groups" in result.sentence and "container (AUC 1.00" in result.sentence
 
 
 def test_the_hold_out_is_never_opened(audited):
-    _, rows, found = audited
+    _, rows, result = audited
     assert len(rows) == 2 * COUNT + 2
-    assert found.images == found.groups == {"real": COUNT, "generated": COUNT}
+    assert result.images == result.groups == {"real": COUNT, "generated": COUNT}
 
 
 def test_the_same_images_give_the_same_audit(audited):
-    folder, rows, found = audited
-    assert audit.run_audit(folder, rows[::-1], image_size=64) == found
+    folder, rows, result = audited
+    assert audit.run_audit(folder, rows[::-1], image_size=64) == result
 
 
 def test_an_altered_original_stops_the_audit(tmp_path):
-    rows = data_set(tmp_path, jpeg_and_png(85, 2))
+    rows = write_dataset(tmp_path, jpeg_and_png(85, 2))
     (tmp_path / "1").write_bytes(b"something else")
     with pytest.raises(console.PlainError, match="was altered"):
         audit.run_audit(tmp_path, rows, 48)
 
 
 def test_a_class_that_is_missing_is_too_few_and_no_crash(tmp_path):
-    rows = data_set(tmp_path, jpeg_and_png(85, 3))
+    rows = write_dataset(tmp_path, jpeg_and_png(85, 3))
     assert (
         audit.run_audit(tmp_path, [row for row in rows if row.label == "real"], 48).status
         == "too few"
@@ -142,17 +142,16 @@ def test_an_enlarged_class_is_red_as_trained(tmp_path):
                 encode_image(make_image(number, 80).resize((160, 160), Image.Resampling.BICUBIC)),
             )
         )
-    rows = data_set(tmp_path, faces)
+    rows = write_dataset(tmp_path, faces)
     numbers = [audit.measure_image(tmp_path, row, 144)[1] for row in rows]
-    found = audit.evaluate_probes(
-        [{"processing history": one["processing history"]} for one in numbers], rows, seed=0
-    )
-    assert found[0].status == "RED"
-    assert "periodic detail" in found[0].best_single
+    name = "processing history"
+    probes = audit.evaluate_probes([{name: values[name]} for values in numbers], rows, seed=0)
+    assert probes[0].status == "RED"
+    assert "periodic detail" in probes[0].best_single
 
 
 def test_the_placebo_finds_a_history_that_the_canonicaliser_leaves(tmp_path):
-    rows = data_set(tmp_path, jpeg_and_png(60))
+    rows = write_dataset(tmp_path, jpeg_and_png(60))
     assert audit.run_placebo_test(tmp_path, rows, "generated", 128, seed=0).status == "RED"
     assert audit.run_placebo_test(tmp_path, rows, "generated", 32, seed=0).status == "too few"
 
@@ -163,8 +162,8 @@ def test_the_placebo_finds_nothing_where_both_classes_have_one_history(tmp_path)
         ("generated", encode_image(make_image(n, 128), "JPEG", quality=80))
         for n in range(1000, 1000 + COUNT)
     ]
-    found = audit.run_placebo_test(tmp_path, data_set(tmp_path, faces), "real", 128, seed=0)
-    assert (found.auc, found.low, found.high, found.status) == (0.5, 0.5, 0.5, "too few")
+    probe = audit.run_placebo_test(tmp_path, write_dataset(tmp_path, faces), "real", 128, seed=0)
+    assert (probe.auc, probe.low, probe.high, probe.status) == (0.5, 0.5, 0.5, "too few")
 
 
 def test_a_history_never_enlarges():
@@ -193,31 +192,31 @@ def test_a_caption_burnt_into_a_corner_is_found_at_the_border(tmp_path):
         captioned = make_image(number, 256)
         ImageDraw.Draw(captioned).text((225, 246), "telltale", fill="black", font_size=8)
         faces.append(("generated", encode_image(captioned)))
-    rows = data_set(tmp_path, faces)
+    rows = write_dataset(tmp_path, faces)
     numbers = [{"border": audit.measure_image(tmp_path, row, 128)[1]["border"]} for row in rows]
-    found = audit.evaluate_probes(numbers, rows, seed=0)[0]
-    assert (found.tier, found.status) == (2, "WARN")
+    probe = audit.evaluate_probes(numbers, rows, seed=0)[0]
+    assert (probe.tier, probe.status) == (2, "WARN")
     corner = (
         "fine contrast at the bottom, piece 1 of 8 from the right: more",
         "fine contrast at the right, piece 8 of 8",
     )
-    assert found.best_single.startswith(corner)
+    assert probe.best_single.startswith(corner)
 
 
 def test_labels_dealt_to_people_by_chance_are_not_given_away():
-    draw = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     people = np.repeat(np.arange(80), 5)
-    looks = draw.normal(0, 5, (80, 6))[people] + draw.normal(0, 1, (400, 6))
-    labels = (draw.permutation(80) % 2 == 0)[people]
-    numbers = [dict(zip("abcdef", map(float, row), strict=True)) for row in looks]
-    apart = audit_probes.evaluate_probe(
+    values = generator.normal(0, 5, (80, 6))[people] + generator.normal(0, 1, (400, 6))
+    labels = (generator.permutation(80) % 2 == 0)[people]
+    numbers = [dict(zip("abcdef", map(float, row), strict=True)) for row in values]
+    grouped = audit_probes.evaluate_probe(
         "processing history", numbers, labels, people.astype(str), "x", seed=0
     )
-    mixed = audit_probes.evaluate_probe(
+    ungrouped = audit_probes.evaluate_probe(
         "processing history", numbers, labels, np.arange(400).astype(str), "x", seed=0
     )
-    assert apart.status != "RED" and apart.auc < 0.65
-    assert mixed.status == "RED" and mixed.auc > 0.9, (
+    assert grouped.status != "RED" and grouped.auc < 0.65
+    assert ungrouped.status == "RED" and ungrouped.auc > 0.9, (
         "without groups the same labels look like a finding"
     )
 
@@ -294,11 +293,11 @@ def test_file_facts_are_read_from_the_header():
 
 
 def test_an_audit_comes_back_as_it_was_written(audited, tmp_path):
-    _, rows, found = audited
+    _, rows, result = audited
     assert audit_file.read_audit(tmp_path) is None
-    audit_file.write_audit(tmp_path, found)
-    assert audit_file.read_audit(tmp_path) == found
-    assert found.fingerprint == manifest.compute_fingerprint(rows)
+    audit_file.write_audit(tmp_path, result)
+    assert audit_file.read_audit(tmp_path) == result
+    assert result.fingerprint == manifest.compute_fingerprint(rows)
 
 
 @pytest.mark.parametrize(
@@ -314,22 +313,24 @@ def test_a_damaged_audit_stops_instead_of_opening_the_gate(tmp_path, damage):
 
 
 def test_training_is_refused_on_red_unless_shortcuts_are_accepted(audited, tmp_path):
-    _, rows, found = audited
-    audit_file.write_audit(tmp_path, dataclasses.replace(found, status="RED", as_trained=[red()]))
+    _, rows, result = audited
+    audit_file.write_audit(
+        tmp_path, dataclasses.replace(result, status="RED", as_trained=[make_red_probe()])
+    )
     with pytest.raises(
         console.PlainError, match="processing history .AUC 0.80, 0.70 to 0.90.*--accept-shortcuts"
-    ) as refused:
+    ) as caught:
         audit_file.check_audit_gate(tmp_path, rows, accept_shortcuts=False)
-    assert refused.value.exit_code == 4
+    assert caught.value.exit_code == 4
     assert "RED" in audit_file.check_audit_gate(tmp_path, rows, accept_shortcuts=True)
 
 
 def test_training_is_told_of_a_missing_or_outdated_audit_and_of_nothing_else(audited, tmp_path):
-    _, rows, found = audited
+    _, rows, result = audited
     assert "has not been audited" in audit_file.check_audit_gate(
         tmp_path, rows, accept_shortcuts=False
     )
-    audit_file.write_audit(tmp_path, found)
+    audit_file.write_audit(tmp_path, result)
     assert audit_file.check_audit_gate(tmp_path, rows, accept_shortcuts=False) == ""
     assert "is out of date" in audit_file.check_audit_gate(
         tmp_path, rows[1:], accept_shortcuts=False
@@ -338,13 +339,18 @@ def test_training_is_told_of_a_missing_or_outdated_audit_and_of_nothing_else(aud
 
 def test_only_what_training_sees_decides_the_verdict():
     counts = {"real": 300, "generated": 300}
-    fine = red(status="GREEN", auc=0.5)
-    warned = red(name="colour", tier=2, status="WARN")
-    status, sentence = audit.conclude_audit([red(name="container")], [fine, warned], counts, counts)
+    green = make_red_probe(status="GREEN", auc=0.5)
+    warning = make_red_probe(name="colour", tier=2, status="WARN")
+    status, sentence = audit.conclude_audit(
+        [make_red_probe(name="container")], [green, warning], counts, counts
+    )
     assert (
         status == "GREEN"
         and "container" in sentence
         and "a detector has to beat" in sentence
         and "colour" in sentence
     )
-    assert audit.conclude_audit([], [fine, red(name="placebo")], counts, counts)[0] == "RED"
+    assert (
+        audit.conclude_audit([], [green, make_red_probe(name="placebo")], counts, counts)[0]
+        == "RED"
+    )

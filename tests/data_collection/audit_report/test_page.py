@@ -165,8 +165,7 @@ def test_no_file_of_the_hold_out_is_opened(tmp_path):
     page = Page(write_audit_page(tmp_path, records, audit()))
     assert {"faces-real", "faces-generated", "spectrum-difference", "sizes"} <= page.pngs.keys()
     assert (
-        "near-duplicates" not in page.pngs
-        and "No two pictures of train and validation" in page.text
+        "near-duplicates" not in page.pngs and "No two images of train and validation" in page.text
     )
 
 

@@ -1,4 +1,4 @@
-"""What belongs together is found: near-duplicates, mirror images, shared prompts, people, seeds,
+"""Related images form groups: near-duplicates, mirror images, shared prompts, people, seeds,
 originals."""
 
 import io
@@ -12,9 +12,9 @@ from data_collection.dataset.manifest import FaceRecord
 from toys.images import encode_image, make_image
 
 
-def record(number: int, image: Image.Image | None = None, **known) -> FaceRecord:
+def record(number: int, image: Image.Image | None = None, **facts) -> FaceRecord:
     phash, mirrored = grouping.compute_perceptual_hashes(image or make_image(1000 + number))
-    source = known.pop("source", "source")
+    source = facts.pop("source", "source")
     name = f"{number:064x}"
     return FaceRecord(
         id=name,
@@ -24,7 +24,7 @@ def record(number: int, image: Image.Image | None = None, **known) -> FaceRecord
         status="accepted",
         phash=phash,
         phash_mirrored=mirrored,
-        **known,
+        **facts,
     )
 
 

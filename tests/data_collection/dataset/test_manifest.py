@@ -1,5 +1,5 @@
-"""Rows are whole or not there; one writer at a time; what decides a training is in the
-fingerprint."""
+"""Rows are whole or absent; there is one writer at a time; the fingerprint holds all that decides a
+training."""
 
 import dataclasses
 import subprocess
@@ -71,7 +71,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch)
     )
     with pytest.raises(OSError, match="No space"):
         atomic_files.write_atomically(path, b"new")
-    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("file", b"old")]
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("file", b"old")]
 
 
 def test_a_second_writer_is_turned_away(tmp_path):

@@ -1,4 +1,4 @@
-"""What a source's files went through, and the same done to another's."""
+"""The usual processing of a source is estimated and applied to the images of another."""
 
 import dataclasses
 import io
@@ -43,9 +43,8 @@ def test_most_of_a_sources_files_decide(records, expected):
 
 
 def test_a_larger_picture_is_shrunk_by_as_much_as_its_file_would_be():
-    wide = decode.decode_face(
-        encode_image(make_image(1, 400).crop((0, 0, 400, 300)))
-    )  # a square of 300 in a picture of 300 by 400
+    # A square of 300 in an image of 300 by 400.
+    wide = decode.decode_face(encode_image(make_image(1, 400).crop((0, 0, 400, 300))))
     assert SourceProcessing(150, None).apply(wide).square.width == 150
     crop = wide.square.crop((0, 0, 100, 100))  # a face cut out of it
     assert (
@@ -62,8 +61,8 @@ def test_a_smaller_picture_is_never_enlarged():
 
 def test_the_jpeg_is_one_of_that_quality():
     face = decode.decode_face(encode_image(make_image(1, 200)))
-    ours = SourceProcessing(1024, 75).apply(face).square
+    processed = SourceProcessing(1024, 75).apply(face).square
     buffer = io.BytesIO()
     face.square.save(buffer, "JPEG", quality=75, subsampling="4:2:0")
-    assert np.array_equal(np.asarray(ours), np.asarray(Image.open(buffer)))
+    assert np.array_equal(np.asarray(processed), np.asarray(Image.open(buffer)))
     assert SourceProcessing(1024, 75).name == "1024 px, JPEG 75"

@@ -1,4 +1,4 @@
-"""Groups never cross a split, shares are kept, and nothing that is placed ever moves."""
+"""Groups never cross a split, the splits have their shares, and no image changes its split."""
 
 import dataclasses
 from collections import Counter
@@ -18,7 +18,7 @@ SHARES = {"train": 0.7, "validation": 0.15, "hold-out": 0.15}
 def records(
     count: int, start: int = 0, label: str = "real", source: str = "a", people: int = 0
 ) -> list[FaceRecord]:
-    draw = np.random.default_rng([start, *source.encode()])
+    generator = np.random.default_rng([start, *source.encode()])
     return [
         FaceRecord(
             id=hashing.hash_bytes(f"{source}{label}{start + number}".encode()),
@@ -26,15 +26,15 @@ def records(
             source=source,
             file=str(start + number),
             status="accepted",
-            phash=f"{draw.integers(2**63):016x}",
-            phash_mirrored=f"{draw.integers(2**63):016x}",
+            phash=f"{generator.integers(2**63):016x}",
+            phash_mirrored=f"{generator.integers(2**63):016x}",
             person=f"person {number % people}" if people else "",
         )
         for number in range(count)
     ]
 
 
-def sizes(placed: list[FaceRecord]) -> Counter:
+def count_images(placed: list[FaceRecord]) -> Counter:
     return Counter((record.label, record.source, record.split) for record in placed)
 
 
@@ -43,36 +43,40 @@ def test_every_source_is_dealt_out_in_the_wanted_shares():
         [*records(200), *records(100, label="generated", source="b")],
         SplitAssignments(shares=SHARES),
     )
-    assert [sizes(placed)["real", "a", split] for split in splits.SPLITS] == [140, 30, 30]
-    assert [sizes(placed)["generated", "b", split] for split in splits.SPLITS] == [70, 15, 15]
+    assert [count_images(placed)["real", "a", split] for split in splits.SPLITS] == [140, 30, 30]
+    assert [count_images(placed)["generated", "b", split] for split in splits.SPLITS] == [
+        70,
+        15,
+        15,
+    ]
 
 
 def test_one_person_is_in_one_split():
     placed = splits.assign_splits(records(200, people=20), SplitAssignments(shares=SHARES))
-    where = {record.person: set() for record in placed}
+    splits_of_person = {record.person: set() for record in placed}
     for record in placed:
-        where[record.person].add(record.split)
-    assert {len(parts) for parts in where.values()} == {1}
-    assert [sizes(placed)["real", "a", split] for split in splits.SPLITS] == [140, 30, 30]
+        splits_of_person[record.person].add(record.split)
+    assert {len(person_splits) for person_splits in splits_of_person.values()} == {1}
+    assert [count_images(placed)["real", "a", split] for split in splits.SPLITS] == [140, 30, 30]
 
 
 def test_a_meaningless_label_cannot_be_learnt_across_our_splits():
-    """Each person gets a coin's label; pixels predict it only where a person is on both sides of
-    the split."""
-    draw = np.random.default_rng(3)
-    people, each = 40, 10
-    looks = draw.normal(size=(people, 30))
-    rows = records(people * each, people=people)
-    x = np.stack([looks[int(row.person.split()[1])] + 0.5 * draw.normal(size=30) for row in rows])
+    """Each person gets a random label; pixels predict it only if a person is on both sides of the
+    split."""
+    generator = np.random.default_rng(3)
+    n_people, images_per_person = 40, 10
+    faces = generator.normal(size=(n_people, 30))
+    rows = records(n_people * images_per_person, people=n_people)
+    people = [int(row.person.split()[1]) for row in rows]
+    x = np.stack([faces[person] + 0.5 * generator.normal(size=30) for person in people])
     placed = splits.assign_splits(
         rows, SplitAssignments(shares={"train": 0.5, "validation": 0.25, "hold-out": 0.25})
     )
     train = np.array([row.split == "train" for row in placed])
-    random = draw.permutation(train)
+    random = generator.permutation(train)
     scores = {"ours": [], "random": []}
     for _ in range(40):
-        coins = draw.integers(0, 2, people)
-        y = np.array([coins[int(row.person.split()[1])] for row in rows])
+        y = generator.integers(0, 2, n_people)[people]
         for name, part in (("ours", train), ("random", random)):
             model = KNeighborsClassifier(1).fit(x[part], y[part])
             scores[name].append(model.score(x[~part], y[~part]))
@@ -82,11 +86,11 @@ def test_a_meaningless_label_cannot_be_learnt_across_our_splits():
 
 def test_the_same_images_are_dealt_the_same_way_in_any_order():
     rows = records(100)
-    one, other = (
-        splits.assign_splits(rows, SplitAssignments(shares=SHARES)),
-        splits.assign_splits(rows[::-1], SplitAssignments(shares=SHARES)),
+    forward, backward = (
+        splits.assign_splits(ordered, SplitAssignments(shares=SHARES))
+        for ordered in (rows, rows[::-1])
     )
-    assert {r.id: r.split for r in one} == {r.id: r.split for r in other}
+    assert {r.id: r.split for r in forward} == {r.id: r.split for r in backward}
 
 
 def test_later_images_move_none_of_the_old_ones():
@@ -96,8 +100,8 @@ def test_later_images_move_none_of_the_old_ones():
         [*first, *records(60, start=500), *records(40, source="new")], frozen
     )
     assert second[:100] == first
-    assert [sizes(second)["real", "new", split] for split in splits.SPLITS] == [28, 6, 6]
-    assert [sizes(second)["real", "a", split] for split in splits.SPLITS] == [112, 24, 24]
+    assert [count_images(second)["real", "new", split] for split in splits.SPLITS] == [28, 6, 6]
+    assert [count_images(second)["real", "a", split] for split in splits.SPLITS] == [112, 24, 24]
 
 
 def test_a_newcomer_joins_its_group_or_is_quarantined():

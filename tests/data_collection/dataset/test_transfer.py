@@ -1,4 +1,4 @@
-"""A data set carried to a bucket and back: whole, resumable, and only what is missing."""
+"""Data sets are copied to a bucket and back: whole, resumable, and only what is missing."""
 
 import traceback
 
@@ -14,7 +14,7 @@ URL = "s3://photos/sets/faces"
 
 @pytest.fixture
 def collected(tmp_path):
-    """A data set with features, and with what is left where it is."""
+    """Write a data set with features, and with files that are not copied."""
     folder = tmp_path / "data" / "faces"
     for name in (
         "originals/real/a ü.jpg",
@@ -42,35 +42,34 @@ def contents(folder) -> dict[str, bytes]:
     }
 
 
-def copied(capsys) -> int:
+def read_copied_count(capsys) -> int:
     last = capsys.readouterr().err.strip().splitlines()[-1]
     return int(last.rpartition(": ")[2].split()[0])
 
 
 def test_what_was_pushed_comes_back_byte_for_byte(collected, store, tmp_path, capsys):
     transfer.upload_dataset(collected, URL)
-    assert copied(capsys) == 6
+    assert read_copied_count(capsys) == 6
     transfer.download_dataset(URL, tmp_path / "elsewhere")
-    assert copied(capsys) == 6
-    mine, theirs = contents(collected), contents(tmp_path / "elsewhere")
-    gone = {name for name in mine if name not in theirs}
-    assert gone == {"boundaries/x.npy", "searches/1/oracle.json"}
-    assert all(mine[name] == theirs[name] for name in theirs if name != ".lock")
+    assert read_copied_count(capsys) == 6
+    local, downloaded = contents(collected), contents(tmp_path / "elsewhere")
+    assert local.keys() - downloaded.keys() == {"boundaries/x.npy", "searches/1/oracle.json"}
+    assert all(local[name] == downloaded[name] for name in downloaded if name != ".lock")
 
 
 def test_a_second_time_only_what_may_have_changed_is_copied(collected, store, tmp_path, capsys):
     transfer.upload_dataset(collected, URL)
     atomic_files.write_atomically(collected / "originals/real/c.jpg", b"new")
     transfer.upload_dataset(collected, URL)
-    assert (
-        copied(capsys) == 4
-    )  # the new original, and the three files of which only the content tells
+    # The new original, and the three files whose name and size say nothing about their content.
+    assert read_copied_count(capsys) == 4
     transfer.download_dataset(URL, tmp_path / "elsewhere")
     atomic_files.write_atomically(tmp_path / "elsewhere/originals/real/c.jpg", b"broken off")
     capsys.readouterr()
     transfer.download_dataset(URL, tmp_path / "elsewhere")
     assert (
-        copied(capsys) == 4 and (tmp_path / "elsewhere/originals/real/c.jpg").read_bytes() == b"new"
+        read_copied_count(capsys) == 4
+        and (tmp_path / "elsewhere/originals/real/c.jpg").read_bytes() == b"new"
     )
 
 

