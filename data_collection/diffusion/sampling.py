@@ -1,12 +1,12 @@
 """Generate images with a loaded pipeline, and encode them as PNG files."""
 
-import io
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from PIL import Image
 
 from data_collection.diffusion.pipeline_cache import LoadedPipeline
+from data_collection.images import encode
 from data_collection.settings import GenerationSettings
 
 
@@ -51,11 +51,5 @@ def sample_images(
 
 def encode_pngs(images: Sequence[Image.Image]) -> list[bytes]:
     """Return the PNG files of images, encoded in parallel."""
-
-    def encode_png(image: Image.Image) -> bytes:
-        buffer = io.BytesIO()
-        image.save(buffer, "PNG")
-        return buffer.getvalue()
-
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(encode_png, images))
+        return list(pool.map(encode.encode_png, images))

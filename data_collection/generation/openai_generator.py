@@ -3,14 +3,13 @@
 import base64
 import functools
 import importlib.metadata
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from PIL import Image
 
 from data_collection.generation.face_generator import GeneratorInput
-from data_collection.images import decode
+from data_collection.images import decode, encode
 from data_collection.services import openai_client
 from data_collection.services.openai_client import ModerationRefusal, OpenAICall, UnusableAnswer
 from data_collection.source_types import UnavailableImage
@@ -107,6 +106,4 @@ def _encode_upload(square: Image.Image) -> bytes:
     square = square.copy()
     square.thumbnail((OPENAI_IMAGE_SIDE_PX, OPENAI_IMAGE_SIDE_PX))
     square.info.clear()
-    buffer = io.BytesIO()
-    square.save(buffer, "PNG")
-    return buffer.getvalue()
+    return encode.encode_png(square)

@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from data_collection.generation.face_generator import GeneratorInput
+from data_collection.images import encode
 from data_collection.source_types import CandidateFace, Source, SourceArgument, SourceRequest
 from runtime import package_index
 from runtime.package_index import PackageFile
@@ -85,10 +86,8 @@ def _generate_dcgan_face(seed: int) -> bytes:
     noise = torch.randn(1, 100, 1, 1, generator=torch.Generator().manual_seed(seed))
     with torch.inference_mode():
         pixels = _load_dcgan_network()(noise)[0].permute(1, 2, 0)
-    buffer = io.BytesIO()
-    image = Image.fromarray(((pixels + 1) * 127.5).round().clamp(0, 255).byte().numpy())
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
+    pixels = ((pixels + 1) * 127.5).round().clamp(0, 255).byte().numpy()
+    return encode.encode_png(Image.fromarray(pixels))
 
 
 @functools.cache
