@@ -214,7 +214,11 @@ def test_one_module_imports_onnx_runtime_which_would_send_usage_events_otherwise
 
 
 def test_onnx_runtime_keeps_nothing_about_its_use(tmp_path):
-    program = "from runtime import onnx_session\ntry: onnx_session.open_session(b'')\nexcept Exception: pass"
+    program = (
+        "from runtime import onnx_session\n"
+        "try: onnx_session.open_session(b'')\n"
+        "except Exception: pass"
+    )
     environment = {**os.environ, "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
     environment.pop("ORT_DISABLE_TELEMETRY", None)
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, check=True)

@@ -1,5 +1,5 @@
-"""`python tests/faults/soak.py --process PID --minutes 30`: send good and bad uploads to a page, and
-measure their effect on it."""
+"""`python tests/faults/soak.py --process PID --minutes 30`: send good and bad uploads to a page,
+and measure their effect on it."""
 
 import argparse
 import collections

@@ -1,4 +1,4 @@
-"""Commands survive signals, closed streams, folders that cannot be written, and odd environments."""
+"""Commands cope with signals, closed streams, read-only folders, and odd environments."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Names by strangers cannot control the terminal, tables line up, and errors end in one message."""
+"""Strangers' names cannot control the terminal, tables line up, and errors end in one message."""
 
 import errno
 import os
@@ -38,7 +38,8 @@ def test_a_disk_that_refuses_is_one_sentence(capsys, number):
 def test_an_interrupt_has_its_exit_code_wherever_it_arrives(tmp_path):
     """Interrupt inside exec(), which runs whenever a module with dataclasses is loaded."""
     (tmp_path / "interrupted.py").write_text(
-        'from runtime import console\nconsole.run_command(lambda: exec("raise KeyboardInterrupt"))\n'
+        "from runtime import console\n"
+        'console.run_command(lambda: exec("raise KeyboardInterrupt"))\n'
     )
     done = run_command("interrupted", cwd=tmp_path)
     assert done.returncode == console.EXIT_INTERRUPTED, done.stderr

@@ -1,4 +1,4 @@
-"""Differences of two detectors are described, and the tests agree with resampling and with scipy."""
+"""Differences of two detectors are described; the tests agree with resampling and with scipy."""
 
 import numpy as np
 import pytest
