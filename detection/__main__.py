@@ -1,5 +1,6 @@
 """Command line of detection: judge images, or run `web`, `export` or `publish`."""
 
+import inspect
 import sys
 from collections.abc import Callable
 
@@ -8,7 +9,8 @@ import tyro
 from detection.settings import DetectionSettings
 from runtime import console
 
-DETECT_HELP = f"""{DetectionSettings.__doc__}
+DETECT_HELP = f"""{inspect.cleandoc(DetectionSettings.__doc__)}
+
 More commands: `python -m detection web` opens a page, `export` writes the detector for other
 runtimes, `publish` uploads it to the Hugging Face Hub. Write ./web for a file called web."""
 

@@ -17,8 +17,8 @@ class DetectionSettings:
     """
 
     paths: tyro.conf.Positional[tuple[str, ...]]
-    """Image files, folders, patterns such as 'photos/**/*.jpg', or - for one image on standard
-    input."""
+    """Image files, folders, patterns such as 'photos/**/*.jpg', or - for one image on standard \
+input."""
 
     model: Path | None = None
     """Folder or name of a saved detector; default: the newest."""
@@ -30,15 +30,15 @@ class DetectionSettings:
     """Print comma-separated values instead of a table."""
 
     explain: bool = False
-    """Write a heat map beside every image, IMAGE.heatmap.png; run python -m validation on the
-    detector first."""
+    """Write a heat map beside every image, IMAGE.heatmap.png; run python -m validation on the \
+detector first."""
 
     keep: Path | None = None
     """Save answers in this file: after an interruption, the same command judges only the rest."""
 
     one_face: bool = False
-    """Reject images that do not show exactly one face, using a face detector, instead of judging
-    whatever they show."""
+    """Reject images that do not show exactly one face, using a face detector, instead of judging \
+whatever they show."""
 
     saved_models: Path = Path("saved_models")
     """Folder of all saved detectors."""

@@ -25,13 +25,13 @@ class ExportSettings:
     """Folder or name of a saved detector; default: the newest."""
 
     to: tuple[FormatName, ...] = ("onnx",)
-    """Formats: `onnx` (ONNX Runtime), `litert` (phones, once TensorFlow Lite), `savedmodel`
-    (TensorFlow Serving), `openvino` \
-(Intel) and `keras`. litert and openvino need `pip install -r requirements-export.txt`."""
+    """Formats: `onnx` (ONNX Runtime), `litert` (phones, once TensorFlow Lite), `savedmodel` \
+(TensorFlow Serving), `openvino` (Intel) and `keras`. litert and openvino need `pip install -r \
+requirements-export.txt`."""
 
     out: Path | None = None
-    """Folder to write to; default: `export` in the detector's folder. Earlier exports in it are
-    replaced, other files are not."""
+    """Folder to write to; default: `export` in the detector's folder. Earlier exports in it are \
+replaced, other files are not."""
 
     saved_models: Path = Path("saved_models")
     """Folder of all saved detectors."""

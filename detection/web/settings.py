@@ -21,8 +21,8 @@ class WebSettings:
     """Folder or name of a saved detector; default: the newest."""
 
     host: str = "127.0.0.1"
-    """Address to listen on. Any other than 127.0.0.1 lets other computers use the page, unencrypted
-    and without a password."""
+    """Address to listen on. Any other than 127.0.0.1 lets other computers use the page, \
+unencrypted and without a password."""
 
     port: int = 8420
     """Port to listen on; 0 for any free port."""
@@ -31,13 +31,12 @@ class WebSettings:
     """Size limit of an image, in megabytes."""
 
     generator: str = "stable-diffusion"
-    """Generator of faces on the page, as `python -m data_collection --generated` names it:
-    `stable-diffusion@MODEL`, \
-`reconstruction@MODEL`, `openai-images`, `dcgan`."""
+    """Generator of faces on the page, as `python -m data_collection --generated` names it: \
+`stable-diffusion@MODEL`, `reconstruction@MODEL`, `openai-images`, `dcgan`."""
 
     one_face: bool = False
-    """Reject images that do not show exactly one face, using a face detector, instead of judging
-    whatever they show."""
+    """Reject images that do not show exactly one face, using a face detector, instead of judging \
+whatever they show."""
 
     saved_models: Path = Path("saved_models")
     """Folder of all saved detectors."""
