@@ -53,7 +53,7 @@ def audit_dataset(folder: Path, logs: Path, seed: int = 0, force: bool = True) -
 
 
 def print_audit(audit: Audit) -> None:
-    """Print the probes, as collected beside as trained, then the placebo probes and the status."""
+    """Print every probe as collected and as trained, then the placebo probes and the status."""
     rows = [
         [
             TIER_LABELS[(collected or trained).tier],

@@ -26,7 +26,7 @@ class CandidateFace:
         load_many: loads many faces of one source at once, where that is much faster than one by
             one. Yields every face with its bytes, or with the UnavailableImage or OSError instead.
         retry: returns the face to use instead if this one comes out in a single colour, which is
-            how a safety checker leaves a refused image.
+            how a safety checker leaves a rejected image.
     """
 
     label: ImageClass
