@@ -126,7 +126,7 @@ def test_a_map_that_points_at_the_evidence_wins_and_one_that_points_elsewhere_lo
         crop="centre",
         calibration=scorer.calibration,
     )
-    by_grain.__dict__["run"] = lambda batch: (
+    by_grain.__dict__["score"] = lambda batch: (
         1 / (1 + np.exp(-batch[:, :9, :9].std(axis=(1, 2, 3)) / 10))
     )
     right, wrong = np.zeros((2, HEAT_MAP_GRID_SIDE, HEAT_MAP_GRID_SIDE))
