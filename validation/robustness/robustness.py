@@ -221,13 +221,8 @@ def _estimate_paired_effects(
         )
 
     values = compute_effects(np.ones((1, len(flips))))[:, 0].tolist()
-    resampled = np.concatenate(
-        [
-            compute_effects(weights)
-            for weights in intervals.resample_groups(undistorted, replicates, seed=0)
-        ],
-        axis=1,
-    )
+    weight_chunks = intervals.resample_groups(undistorted, replicates, seed=0)
+    resampled = np.concatenate([compute_effects(weights) for weights in weight_chunks], axis=1)
     flipped, *auc_effects = [
         Estimate(value, *intervals.compute_percentile_interval(row))
         for value, row in zip(values, resampled, strict=True)

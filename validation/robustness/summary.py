@@ -14,6 +14,11 @@ from validation.robustness import curves, robustness
 from validation.robustness.robustness import DistortionResult, DistortionScorer
 
 ROBUSTNESS_REPLICATES = 500
+ROBUSTNESS_CAPTION = (
+    "Orange, dashed: generated faces that are found; blue, solid: photographs that are called "
+    "generated, both at the frozen threshold and with 95% intervals; grey: ROC AUC. “None” is the "
+    "undistorted images."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +68,6 @@ def measure_robustness(
     undistorted, *conditions = robustness.compute_distortion_results(
         probabilities, scored_sample, replicates=ROBUSTNESS_REPLICATES
     )
-    caption = (
-        "Orange, dashed: generated faces that are found; blue, solid: photographs that are called "
-        "generated, both at the frozen threshold and with 95% intervals; grey: ROC AUC. “None” is "
-        "the undistorted images."
-    )
     return RobustnessSummary(
         images=len(sample),
         undistorted=undistorted,
@@ -76,7 +76,7 @@ def measure_robustness(
         curves=ReportFigure(
             "robustness",
             "Metrics under distortions",
-            caption,
+            ROBUSTNESS_CAPTION,
             curves.plot_robustness_curves([undistorted, *conditions]),
         ),
     )
