@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image
 
 from data_collection.dataset import stored_images
-from data_collection.dataset.manifest import FaceRecord
+from data_collection.dataset.manifest import FaceRecord, Split
 from data_collection.dataset.stored_images import read_canonical_image
 from data_collection.images import decode, quality
 
-AUDITED_SPLITS = ("train", "validation")
+AUDITED_SPLITS: tuple[Split, ...] = ("train", "validation")
 """Splits that are shown and measured; no file of the hold-out is opened."""
 
 THUMBNAIL_SIDE_PX = 112
