@@ -282,7 +282,7 @@ def test_killed_at_any_moment_the_next_run_ends_with_the_same_data_set(tmp_path)
     assert run_command(*build_collect_words(faces), cwd=tmp_path / "whole").returncode == 0
     seed = random.randrange(10**6)
     print("seed", seed)
-    chance = random.Random(seed)
+    generator = random.Random(seed)
     manifest_file = tmp_path / "killed" / "data" / "faces" / "manifest.jsonl"
     kills = 0
     for _ in range(8):
@@ -300,7 +300,7 @@ def test_killed_at_any_moment_the_next_run_ends_with_the_same_data_set(tmp_path)
             and (manifest_file.read_bytes() if manifest_file.exists() else b"").count(b"\n") <= rows
         ):
             time.sleep(0.002)
-        time.sleep(chance.uniform(0, 0.1))
+        time.sleep(generator.uniform(0, 0.1))
         kills += process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.wait()

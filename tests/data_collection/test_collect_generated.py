@@ -75,7 +75,7 @@ def test_killed_while_it_generates_nothing_is_lost_or_repeated_and_one_can_be_re
 ):
     seed = random.randrange(10**6)
     print("seed", seed)
-    chance = random.Random(seed)
+    generator = random.Random(seed)
     for _ in range(2):
         before = len(read_generated_rows(tmp_path))
         started = subprocess.Popen(
@@ -87,7 +87,7 @@ def test_killed_while_it_generates_nothing_is_lost_or_repeated_and_one_can_be_re
         )
         while started.poll() is None and len(read_generated_rows(tmp_path)) <= before:
             time.sleep(0.01)
-        time.sleep(chance.uniform(0, 0.2))
+        time.sleep(generator.uniform(0, 0.2))
         started.send_signal(signal.SIGKILL)
         started.wait()
     rows = read_generated_rows(tmp_path)
