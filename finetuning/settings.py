@@ -21,19 +21,19 @@ class FinetuningSettings:
     """
 
     model: Annotated[Path | None, tyro.conf.Positional] = None
-    """Saved detector to start from, by name or folder; without it, the one with the lowest
-    validation loss."""
+    """Saved detector to start from, by name or folder; without it, the one with the lowest \
+validation loss."""
 
     dataset: Path | None = None
     """Folder or name of the data set; without it, the one that the detector was trained on."""
 
     max_depth: str = "4"
-    """How deep the search may unfreeze the base: a number of blocks from the top, or the name of
-    the lowest block."""
+    """How deep the search may unfreeze the base: a number of blocks from the top, or the name of \
+the lowest block."""
 
     trials: int = 8
-    """Number of trials: every depth once, then the most promising depths, learning rates and their
-    schedules, weight decays, batch sizes, label smoothing and augmentation."""
+    """Number of trials: every depth once, then the most promising depths, learning rates and \
+their schedules, weight decays, batch sizes, label smoothing and augmentation."""
 
     epochs: int = 8
     """Largest number of epochs of one trial after the warm-up."""
@@ -42,34 +42,34 @@ class FinetuningSettings:
     """Epochs in which only the heads are trained, before blocks are unfrozen."""
 
     views: int = 2
-    """Views of every image: the plain one, and others with a random JPEG or rescaling history and
-    mirroring."""
+    """Views of every image: the plain one, and others with a random JPEG or rescaling history and \
+mirroring."""
 
     tuner: Literal["bayesian", "random"] = "bayesian"
     """How KerasTuner searches."""
 
     repeats: int = 3
-    """Number of seeds that the best trial is trained with; a gain within their spread is noise, and
-    no detector is saved."""
+    """Number of seeds that the best trial is trained with; a gain within their spread is noise, \
+and no detector is saved."""
 
     precision: Precision = "auto"
-    """Number format of unfrozen blocks during training: auto is mixed_bfloat16 on GPUs that
-    are fast with it."""
+    """Number format of unfrozen blocks during training: auto is mixed_bfloat16 on GPUs that are \
+fast with it."""
 
     disk: float = 10
-    """Largest size of the activations of one depth, in gigabytes; above it, training starts from
-    the pixels."""
+    """Largest size of the activations of one depth, in gigabytes; above it, training starts from \
+the pixels."""
 
     accept_other_data: bool = False
     """Fine-tune on a data set other than the one that the detector was trained on."""
 
     accept_shortcuts: bool = False
-    """Continue although the audit of the data set is RED; every report on the detector then begins
-    with that warning."""
+    """Continue although the audit of the data set is RED; every report on the detector then \
+begins with that warning."""
 
     name: str = ""
-    """Name of the fine-tuned detector; without it, the source detector's name with "-tuned" and the
-    time."""
+    """Name of the fine-tuned detector; without it, the source detector's name with "-tuned" and \
+the time."""
 
     seed: int = 0
     """Seed of the search and of the first repeat."""

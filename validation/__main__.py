@@ -8,15 +8,9 @@ import tyro
 from runtime import console
 from validation.settings import ValidationSettings
 
-VALIDATE_HELP = f"""{ValidationSettings.__doc__}
-`python -m validation cross-generator` trains a head on each generated source of a data set and \
-tests it on all others."""
-
 
 def run_validate_command(words: list[str]) -> None:
-    settings = tyro.cli(
-        ValidationSettings, prog="python -m validation", description=VALIDATE_HELP, args=words
-    )
+    settings = tyro.cli(ValidationSettings, prog="python -m validation", args=words)
 
     from validation.validate import validate_detector
 

@@ -28,15 +28,15 @@ class ValidationSettings:
     """Folder or name of the data set that the detector was trained on, if it has moved."""
 
     data: Path | None = None
-    """Use these images instead of the hold-out: another data set, or a folder with the subfolders
-    `real` and `generated` (one of them is enough; folders inside them are sources)."""
+    """Use these images instead of the hold-out: another data set, or a folder with the subfolders \
+`real` and `generated` (one of them is enough; folders inside them are sources)."""
 
     label: ImageClass | None = None
     """Class of all images of --data, for a folder without those subfolders."""
 
     drop_known: bool = False
-    """Leave out images of --data that were used for training, instead of ending with exit code
-    5."""
+    """Leave out images of --data that were used for training, instead of ending with exit code \
+5."""
 
     against: Path | None = None
     """Folder or name of a second detector to compare on the same images."""

@@ -27,8 +27,8 @@ class CrossGeneratorSettings:
     """Folder or name of the data set, such as data/faces; by default, the one collected last."""
 
     leave_one_source_out: bool = False
-    """Also leave out each source in turn, photographs included, train on all the others, and test
-    on it."""
+    """Also leave out each source in turn, photographs included, train on all the others, and test \
+on it."""
 
     base: BaseName = "mobilenet_v2"
     """Pretrained base whose features the heads use."""
@@ -37,23 +37,23 @@ class CrossGeneratorSettings:
     """Input size in pixels."""
 
     views: int = 1
-    """Views of every training image: a plain one, and others with a random JPEG or rescaling
-    history and a mirror."""
+    """Views of every training image: a plain one, and others with a random JPEG or rescaling \
+history and a mirror."""
 
     test_views: int = 1
-    """Views of every tested image, their scores averaged: the plain one and others with a random
-    history. Linear heads only."""
+    """Views of every tested image, their scores averaged: the plain one and others with a random \
+history. Linear heads only."""
 
     signals: tuple[SignalName, ...] = ("picture",)
-    """Input of the base: the picture, its noise residual (the picture minus a blurred copy), or
-    both, one after the other."""
+    """Input of the base: the picture, its noise residual (the picture minus a blurred copy), or \
+both, one after the other."""
 
     taps: TapSetName = "all"
     """Layers of the base that the heads use."""
 
     head: HeadKind = "logistic"
-    """Logistic regression; ridge regression; one ridge regression per generator, of which the most
-    confident decides; or the search and ensemble of `python -m training`."""
+    """Logistic regression; ridge regression; one ridge regression per generator, of which the \
+most confident decides; or the search and ensemble of `python -m training`."""
 
     strength: float = 1.0
     """Ridge penalty multiplier; 10 regularises more, 0.1 less."""
@@ -62,26 +62,26 @@ class CrossGeneratorSettings:
     """Sample weights of ridge regression: equal per class, or per source within each class."""
 
     folds: int = 0
-    """Folds of the training and validation images, by group: each fold is scored by a head that was
-    not trained on it, and all scores together set the threshold. 0: the validation images alone
-    set it."""
+    """Folds of the training and validation images, by group: each fold is scored by a head that \
+was not trained on it, and all scores together set the threshold. 0: the validation images alone \
+set it."""
 
     history_control: bool = False
-    """Also reprocess photographs to the size and JPEG quality of each generated source, and
-    generated images to those of each real one: a head that recognises faces and not files gives
-    the same answers. Needs --leave-one-source-out."""
+    """Also reprocess photographs to the size and JPEG quality of each generated source, and \
+generated images to those of each real one: a head that recognises faces and not files gives the \
+same answers. Needs --leave-one-source-out."""
 
     target_fpr: float = 0.05
     """False-positive rate that sets each head's threshold on validation photographs."""
 
     weights: str = "auto"
-    """`auto`: from this machine's caches, else Keras' download, else the package index. `imagenet`:
-    Keras only. `package`: package index only. `random`: none, for tests. Or a path to a file or a
-    folder."""
+    """`auto`: from this machine's caches, else Keras' download, else the package index. \
+`imagenet`: Keras only. `package`: package index only. `random`: none, for tests. Or a path to a \
+file or a folder."""
 
     engine: Literal["auto", "onnxruntime", "keras", "ray"] = "auto"
-    """Runtime of the base. `auto`: ONNX Runtime on a CPU, Keras on a GPU; `ray`: ONNX Runtime on
-    every core of a Ray cluster."""
+    """Runtime of the base. `auto`: ONNX Runtime on a CPU, Keras on a GPU; `ray`: ONNX Runtime on \
+every core of a Ray cluster."""
 
     seed: int = 0
     """Random seed of the bootstrap behind the intervals."""
