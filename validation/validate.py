@@ -23,8 +23,8 @@ from validation.metrics.scored_images import ScoredImages
 from validation.predictions import Scorer
 from validation.report import figures, model_card, tensorboard
 from validation.report import page as report_page
-from validation.report.metrics_file import REPORT_FOLDER
 from validation.report.report import ValidationReport
+from validation.report.report_files import MODEL_CARD_FILE, REPORT_FOLDER
 from validation.report.summary import list_limits, summarise_validation
 from validation.robustness.summary import measure_robustness
 from validation.settings import ValidationSettings
@@ -70,7 +70,7 @@ def write_outputs(report: ValidationReport, settings: ValidationSettings, folder
     page = report_page.write_report(report, report_folder)
     if data.hold_out_openings:
         atomic_files.write_atomically(
-            folder / "README.md", model_card.render_model_card(report).encode()
+            folder / MODEL_CARD_FILE, model_card.render_model_card(report).encode()
         )
     tensorboard.log_report(
         report,

@@ -12,44 +12,47 @@ from runtime import checked_json, console
 from training.detectors import costs, saved_models
 from training.detectors.card import CARD_FILE, Card
 from training.detectors.saved_models import KERAS_FILE, ONNX_FILE
+from validation.report.report_files import (
+    METRICS_FILE,
+    MODEL_CARD_FILE,
+    PAGE_FILE,
+    REPORT_FOLDER,
+)
 from validation.result_cache import RESULT_CACHE_FOLDER
 
-MODEL_CARD_FILE, METRICS_FILE, REPORT_PAGE_FILE = (
-    "README.md",
-    "report/metrics.json",
-    "report/index.html",
-)
+PUBLISHED_METRICS_FILE = f"{REPORT_FOLDER}/{METRICS_FILE}"
+REPORT_PAGE_FILE = f"{REPORT_FOLDER}/{PAGE_FILE}"
 
 # Allowlists: a new key of metrics.json is not published until somebody adds it here.
 PUBLISHED_METRICS_KEYS = (
     "model",
     "model_sha256",
     "banner",
-    "judged_on",
-    "verdict",
+    "evaluation_set",
+    "summary",
     "calibration",
     "detectors",
     "breakdowns",
-    "doubt",
+    "abstention",
     "reliability",
-    "ece_of_a_calibrated_detector",
+    "chance_ece",
     "robustness",
     "comparison",
     "explanations",
     "negative_controls",
     "audit",
     "limits",
-    "data_of_the_training",
+    "training_data",
     "base",
     "canonicaliser",
     "bootstrap",
     "versions",
 )
-PUBLISHED_JUDGED_ON_KEYS = (
+PUBLISHED_EVALUATION_SET_KEYS = (
     "name",
     "images",
     "groups",
-    "opened",
+    "hold_out_openings",
     "one_source_per_class",
     "hold_out_sha256",
 )
@@ -114,7 +117,7 @@ def choose_published_files(folder: Path, card: Card, with_report: bool) -> list[
         )
     outside = [
         path_redaction.find_outside_paths(_read_json(folder, name))
-        for name in (CARD_FILE, METRICS_FILE)
+        for name in (CARD_FILE, PUBLISHED_METRICS_FILE)
         if (folder / name).is_file()
     ]
     source = PublishSource(folder, card, frozenset().union(*outside))
@@ -189,9 +192,9 @@ def _redact_metrics(source: PublishSource, name: str) -> bytes:
             f"Run python -m validation --model {source.folder} again."
         )
     content = {key: content[key] for key in PUBLISHED_METRICS_KEYS if key in content}
-    judged_on = content.get("judged_on", {})
-    content["judged_on"] = {
-        key: judged_on[key] for key in PUBLISHED_JUDGED_ON_KEYS if key in judged_on
+    evaluation_set = content.get("evaluation_set", {})
+    content["evaluation_set"] = {
+        key: evaluation_set[key] for key in PUBLISHED_EVALUATION_SET_KEYS if key in evaluation_set
     }
     return _encode_redacted_json(content, source)
 
@@ -216,7 +219,7 @@ PUBLISHED_FILES: dict[str, tuple[Callable[[PublishSource, str], Path | bytes], s
     ONNX_FILE: (_check_model_file, "verified against the hash in the card"),
     CARD_FILE: (_redact_card, "copy without folders of this machine and without baselines"),
     MODEL_CARD_FILE: (_redact_text_file, "copy without folders of this machine"),
-    METRICS_FILE: (
+    PUBLISHED_METRICS_FILE: (
         _redact_metrics,
         "copy of the figures, without file names and the command",
     ),

@@ -16,7 +16,7 @@ from training.calibration import ABSTAIN
 from training.detectors.card_fields import DatasetDescription
 from validation.explanations import image_panels
 from validation.explanations.explainer import Explainer, SimilarFace
-from validation.report import metrics_file
+from validation.report import report_files
 
 SHOWN_SIDE_PX, THUMBNAIL_SIDE_PX = 448, 96
 
@@ -65,7 +65,7 @@ class PageAnswers:
             "expectation": band.describe_expected_error(),
             "trained_on": _describe_training_data(card.dataset),
             "banner": card.banner,
-            "limits": metrics_file.load_limits(self.detector.folder),
+            "limits": report_files.load_limits(self.detector.folder),
             "no_heat_maps": self.no_heat_maps_reason,
         }
 

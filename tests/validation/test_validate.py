@@ -91,8 +91,8 @@ def test_the_whole_report_says_what_a_reader_needs_and_a_second_run_uses_the_cac
     # Even random weights see the grid of the toy's generated images.
     assert toy["metrics"]["ROC AUC"]["low"] > 0.5
     assert sum(toy["confusion"].values()) == 12
-    assert metrics["judged_on"]["images"] == {"real": 6, "generated": 6}
-    assert metrics["judged_on"]["overlap_with_training"]["compared"] == 68
+    assert metrics["evaluation_set"]["images"] == {"real": 6, "generated": 6}
+    assert metrics["evaluation_set"]["overlap_with_training"]["compared"] == 68
     assert len(metrics["robustness"]["conditions"]) > 40
     # Six groups of a class are too few.
     assert metrics["negative_controls"]["shuffled_labels"] is None
@@ -144,8 +144,8 @@ def test_the_whole_report_says_what_a_reader_needs_and_a_second_run_uses_the_cac
     )
     assert again.returncode == 0, again.stderr
     _, second = read_report(workspace)
-    assert second["judged_on"].pop("opened") == {"times": 2, "detectors": 1}
-    assert metrics["judged_on"].pop("opened") == {"times": 1, "detectors": 1}
+    assert second["evaluation_set"].pop("hold_out_openings") == {"times": 2, "detectors": 1}
+    assert metrics["evaluation_set"].pop("hold_out_openings") == {"times": 1, "detectors": 1}
     assert second == metrics
 
 
@@ -223,8 +223,8 @@ def test_a_folder_of_strangers_pictures_is_scored_and_what_cannot_be_is_named(wo
     assert done.returncode == 0, done.stderr
     assert "6 files could not be scored" in done.stderr
     page, metrics = read_report(workspace, "report-new")
-    assert metrics["judged_on"]["images"] == {"real": 6, "generated": 7}
-    reasons = {row["file"]: row["reason"] for row in metrics["judged_on"]["not_judged"]}
+    assert metrics["evaluation_set"]["images"] == {"real": 6, "generated": 7}
+    reasons = {row["file"]: row["reason"] for row in metrics["evaluation_set"]["rejected"]}
     assert reasons["real/copy.png"] == "the same file as real/0.png"
     assert all("the other class" in reasons[name] for name in ("real/both.png", "fake/both.png"))
     assert (
@@ -251,7 +251,7 @@ def test_training_images_are_refused_or_left_out(workspace, validated):
     assert done.returncode == 0, done.stderr
     page, metrics = read_report(workspace, "report-new")
     assert (
-        metrics["judged_on"]["overlap_with_training"]["dropped"],
+        metrics["evaluation_set"]["overlap_with_training"]["dropped"],
         "<b>1 left out</b>" in page,
     ) == (1, True)
 

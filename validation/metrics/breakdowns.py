@@ -27,7 +27,7 @@ class Subgroup:
 
     Attributes:
         images, groups: number of images and of groups.
-        right: share that is classified correctly at the frozen threshold.
+        accuracy: share that is classified correctly at the frozen threshold.
         auc: AUC of this subgroup against the whole other class.
         probability: mean probability of *generated*; if calibrated, near 1 or 0.
     """
@@ -36,7 +36,7 @@ class Subgroup:
     label: ImageClass
     images: int
     groups: int
-    right: Estimate
+    accuracy: Estimate
     auc: Estimate
     probability: float
 
@@ -46,16 +46,18 @@ class Breakdown:
     """The subgroups by one attribute.
 
     Attributes:
-        hidden: number of subgroups with too few images to be shown, and of their images.
+        hidden_subgroups: number of subgroups with too few images to be shown.
+        hidden_images: number of their images.
     """
 
     name: str
-    parts: list[Subgroup]
-    hidden: tuple[int, int]
+    subgroups: list[Subgroup]
+    hidden_subgroups: int
+    hidden_images: int
 
     @property
     def worst(self) -> Subgroup | None:
-        return min(self.parts, key=lambda part: part.right.value, default=None)
+        return min(self.subgroups, key=lambda subgroup: subgroup.accuracy.value, default=None)
 
 
 def _make_value_ranges(*edges: int) -> list[tuple[int, str]]:
@@ -111,11 +113,11 @@ def compute_breakdowns(records: Sequence[FaceRecord], scored: ScoredImages) -> l
         small = [indices for key, indices in subgroups.items() if key not in large]
         partition = {frozenset(indices) for indices in large.values()}
         if large and not any(partition <= earlier for earlier in earlier_partitions):
-            parts = [
+            evaluated = [
                 _evaluate_subgroup(*key, np.array(indices), scored)
                 for key, indices in large.items()
             ]
-            breakdowns.append(Breakdown(name, parts, (len(small), sum(map(len, small)))))
+            breakdowns.append(Breakdown(name, evaluated, len(small), sum(map(len, small))))
         earlier_partitions.append(partition)
     return breakdowns
 
@@ -160,7 +162,7 @@ def _evaluate_subgroup(
         label=label,
         images=len(indices),
         groups=len(np.unique(subgroup.groups)),
-        right=rate if generated else Estimate(1 - rate.value, 1 - rate.high, 1 - rate.low),
+        accuracy=rate if generated else Estimate(1 - rate.value, 1 - rate.high, 1 - rate.low),
         auc=auc,
         probability=float(subgroup.probabilities.mean()),
     )

@@ -46,44 +46,47 @@ class DetectorResult:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricDifference:
-    """A metric of detector `one` minus that of detector `other`.
+    """A metric of the first detector minus that of the second.
 
     Attributes:
-        by: the difference with its paired 95% interval; a point if both give every image the same
-            score.
+        first, second: the metric of each.
+        difference: with its paired 95% interval; a point if both give every image the same score.
         sentence: the difference in words.
     """
 
     metric: str
-    one: float
-    other: float
-    by: Estimate
+    first: float
+    second: float
+    difference: Estimate
     sentence: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorComparison:
-    """Detector `one` compared with detector `other`.
+    """Two detectors compared on the same images.
 
     Attributes:
+        first, second: their names.
         differences: one for each metric that the images can give.
-        changed: numbers of images that only `one`, and only `other`, classified correctly.
-        mcnemar, delong: two-sided p-values; None if images share groups, which both tests forbid,
-            or if DeLong's test has no variance.
+        only_first_correct, only_second_correct: numbers of images that only that detector
+            classified correctly.
+        mcnemar_p, delong_p: two-sided p-values; None if images share groups, which both tests
+            forbid, or if DeLong's test has no variance.
     """
 
-    one: str
-    other: str
+    first: str
+    second: str
     differences: list[MetricDifference]
-    changed: tuple[int, int]
-    mcnemar: float | None
-    delong: float | None
+    only_first_correct: int
+    only_second_correct: int
+    mcnemar_p: float | None
+    delong_p: float | None
 
 
 def compare_detectors(
     names: tuple[str, str],
-    one: ScoredImages,
-    other: ScoredImages,
+    first: ScoredImages,
+    second: ScoredImages,
     replicates: int = BOOTSTRAP_REPLICATES,
     seed: int = 0,
 ) -> DetectorComparison:
@@ -95,24 +98,28 @@ def compare_detectors(
     differences = [
         MetricDifference(
             metric=metric,
-            one=_compute_unweighted(metric, one),
-            other=_compute_unweighted(metric, other),
-            by=difference,
+            first=_compute_unweighted(metric, first),
+            second=_compute_unweighted(metric, second),
+            difference=difference,
             sentence=_describe_difference(metric, names, difference),
         )
         for metric, difference in estimate_paired_differences(
-            one, other, COMPARED_METRICS, replicates, seed
+            first, second, COMPARED_METRICS, replicates, seed
         ).items()
     ]
-    changed = int(np.sum(one.correct & ~other.correct)), int(np.sum(~one.correct & other.correct))
-    has_both_classes = len(set(one.labels.tolist())) == 2
+    only_first = int(np.sum(first.correct & ~second.correct))
+    only_second = int(np.sum(~first.correct & second.correct))
+    has_both_classes = len(set(first.labels.tolist())) == 2
     return DetectorComparison(
-        one=names[0],
-        other=names[1],
+        first=names[0],
+        second=names[1],
         differences=differences,
-        changed=changed,
-        mcnemar=compute_mcnemar_p(*changed) if one.independent else None,
-        delong=compute_delong_p(one, other) if one.independent and has_both_classes else None,
+        only_first_correct=only_first,
+        only_second_correct=only_second,
+        mcnemar_p=compute_mcnemar_p(only_first, only_second) if first.independent else None,
+        delong_p=(
+            compute_delong_p(first, second) if first.independent and has_both_classes else None
+        ),
     )
 
 
@@ -122,27 +129,27 @@ def _compute_unweighted(metric: str, scored: ScoredImages) -> float:
 
 
 def estimate_paired_differences(
-    one: ScoredImages,
-    other: ScoredImages,
+    first: ScoredImages,
+    second: ScoredImages,
     metrics: Sequence[str],
     replicates: int = BOOTSTRAP_REPLICATES,
     seed: int = 0,
 ) -> dict[str, Estimate]:
-    """Estimate each metric of `one` minus that of `other`, if the images have the classes that it
-    needs; both see the same resampled groups."""
-    usable = [name for name in metrics if set(METRICS[name].classes) <= set(one.labels.tolist())]
+    """Estimate each metric of the first detector minus that of the second, if the images have the
+    classes that it needs; both see the same resampled groups."""
+    usable = [name for name in metrics if set(METRICS[name].classes) <= set(first.labels.tolist())]
     resampled: dict[str, list[np.ndarray]] = {name: [] for name in usable}
     unweighted = {}
     for weights in itertools.chain(
-        [np.ones((1, len(one.labels)))], resample_groups(one, replicates, seed)
+        [np.ones((1, len(first.labels)))], resample_groups(first, replicates, seed)
     ):
-        samples = WeightedImages(one, weights), WeightedImages(other, weights)
+        samples = WeightedImages(first, weights), WeightedImages(second, weights)
         for name in usable:
-            first, second = (METRICS[name].compute(sample) for sample in samples)
+            minuend, subtrahend = (METRICS[name].compute(sample) for sample in samples)
             if name in unweighted:
-                resampled[name].append(first - second)
+                resampled[name].append(minuend - subtrahend)
             else:
-                unweighted[name] = float(first[0] - second[0])
+                unweighted[name] = float(minuend[0] - subtrahend[0])
     return {
         name: _estimate_difference(unweighted[name], np.concatenate(resampled[name]))
         for name in usable
@@ -169,21 +176,21 @@ def _describe_difference(metric: str, names: tuple[str, str], difference: Estima
     statement = f"{metric}: {names[0]} is {word} than {names[1]} by {value}{unit}"
     if not difference.known:
         return f"{statement} on these images, which are too few for an interval."
-    doubt = "; this may be chance" if size.low <= 0 else ""
-    return f"{statement}, 95% interval {low} to {high}{doubt}."
+    caveat = "; this may be chance" if size.low <= 0 else ""
+    return f"{statement}, 95% interval {low} to {high}{caveat}."
 
 
 def _negate_estimate(estimate: Estimate) -> Estimate:
     return Estimate(-estimate.value, -estimate.high, -estimate.low)
 
 
-def compute_mcnemar_p(only_one: int, only_other: int) -> float:
+def compute_mcnemar_p(only_first: int, only_second: int) -> float:
     """Return the exact two-sided p-value of McNemar's test: are errors spread evenly over the
     images on which two detectors differ?"""
     import scipy.stats
 
-    total = only_one + only_other
-    return float(scipy.stats.binomtest(only_one, total).pvalue) if total else 1.0
+    total = only_first + only_second
+    return float(scipy.stats.binomtest(only_first, total).pvalue) if total else 1.0
 
 
 def compute_delong_interval(scored: ScoredImages) -> Estimate:
@@ -204,12 +211,12 @@ def compute_delong_interval(scored: ScoredImages) -> Estimate:
     )
 
 
-def compute_delong_p(one: ScoredImages, other: ScoredImages) -> float | None:
+def compute_delong_p(first: ScoredImages, second: ScoredImages) -> float | None:
     """Return the two-sided p-value of DeLong's test of two correlated ROC AUCs; None without
     variance."""
     import scipy.stats
 
-    areas, covariance = _compute_auc_covariance([one, other])
+    areas, covariance = _compute_auc_covariance([first, second])
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
     if not variance > 0:
         return 1.0 if areas[0] == areas[1] else None

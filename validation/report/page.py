@@ -16,8 +16,8 @@ from validation.metrics.estimates import Estimate
 from validation.metrics.intervals import BOOTSTRAP_REPLICATES, CONFIDENCE_LEVEL
 from validation.metrics.metrics import METRICS
 from validation.metrics.reliability import compute_chance_calibration_error
-from validation.report.metrics_file import METRICS_FILE
 from validation.report.report import ValidationReport, build_metrics_json
+from validation.report.report_files import METRICS_FILE, PAGE_FILE
 
 REPORT_TEMPLATE = "page.html.jinja"
 
@@ -68,6 +68,6 @@ def write_report(report: ValidationReport, folder: Path) -> Path:
     plain_json.write_plain_json(folder / METRICS_FILE, build_metrics_json(report))
     # A file name that is not UTF-8 holds surrogates, which cannot be encoded.
     atomic_files.write_atomically(
-        folder / "index.html", render_report_page(report).encode(errors="replace")
+        folder / PAGE_FILE, render_report_page(report).encode(errors="replace")
     )
-    return folder / "index.html"
+    return folder / PAGE_FILE

@@ -77,12 +77,12 @@ def build_metrics_json(report: ValidationReport) -> dict[str, Any]:
         "model": card.name,
         "model_sha256": card.sha256,
         "banner": card.banner,
-        "judged_on": _build_data_json(report),
-        "verdict": report.summary,
+        "evaluation_set": _build_data_json(report),
+        "summary": report.summary,
         "calibration": card.calibration,
         **_build_result_json(report),
         "limits": report.limits,
-        "data_of_the_training": card.dataset,
+        "training_data": card.dataset,
         "base": card.base,
         "canonicaliser": card.canonicaliser,
         "bootstrap": {
@@ -101,12 +101,12 @@ def _build_data_json(report: ValidationReport) -> dict[str, Any]:
         "name": data.name,
         "images": _count_per_label(report.scored.labels),
         "groups": len(np.unique(report.scored.groups)),
-        "not_judged": [{"file": file, "reason": reason} for file, reason in data.rejected],
-        "opened": data.hold_out_openings
+        "rejected": [{"file": file, "reason": reason} for file, reason in data.rejected],
+        "hold_out_openings": data.hold_out_openings
         and {"times": data.hold_out_openings[0], "detectors": data.hold_out_openings[1]},
         "one_source_per_class": data.one_source_per_class,
         "overlap_with_training": data.overlap,
-        "not_checked": data.overlap_unknown_reason,
+        "overlap_unknown_reason": data.overlap_unknown_reason,
         "hold_out_sha256": report.card.dataset.hold_out_sha256 if data.hold_out_openings else None,
     }
 
@@ -116,9 +116,9 @@ def _build_result_json(report: ValidationReport) -> dict[str, Any]:
     return {
         "detectors": {result.name: _build_detector_json(result) for result in report.results},
         "breakdowns": report.breakdowns,
-        "doubt": report.abstentions,
+        "abstention": report.abstentions,
         "reliability": list(compute_reliability_bins(report.scored)),
-        "ece_of_a_calibrated_detector": compute_chance_calibration_error(report.scored),
+        "chance_ece": compute_chance_calibration_error(report.scored),
         "most_wrong": {
             label: [
                 {"file": panel.file, "source": panel.source, "probability": panel.probability}
@@ -135,7 +135,7 @@ def _build_result_json(report: ValidationReport) -> dict[str, Any]:
         "comparison": report.comparison,
         **_build_explanations_json(report),
         "audit": report.audit
-        and {"verdict": report.audit.status, "fingerprint": report.audit.fingerprint},
+        and {"status": report.audit.status, "fingerprint": report.audit.fingerprint},
     }
 
 
@@ -145,22 +145,22 @@ def _build_explanations_json(report: ValidationReport) -> dict[str, Any]:
         "explanations": {
             "checks": report.explanations.checks,
             "neighbours": [
-                {"of": purity.attribute, "share": purity.share, "chance": purity.chance}
+                {"attribute": purity.attribute, "share": purity.share, "chance": purity.chance}
                 for purity in report.explanations.purities
             ],
         },
         "negative_controls": {
             "shuffled_labels": shuffled
             and {
-                "true": shuffled.true_label_auc,
+                "true_label_auc": shuffled.true_label_auc,
                 "mean": shuffled.mean,
                 "low": shuffled.low,
                 "high": shuffled.high,
-                "error": shuffled.error,
-                "learnt": shuffled.n_training_images,
+                "standard_error": shuffled.error,
+                "n_training_images": shuffled.n_training_images,
             },
-            "two_sources": [
-                {"one": pair.first, "other": pair.second, "auc": pair.auc}
+            "source_pairs": [
+                {"first": pair.first, "second": pair.second, "auc": pair.auc}
                 for pair in report.source_pairs
             ],
         },

@@ -202,15 +202,15 @@ def model(workplace, tmp_path) -> Path:
         f"<p>{DATASET_FOLDER}/one.jpg</p><img src='data:image/png;base64,AA//srv/ann/BB'>"
     )
     worst_mistakes = {"real": [{"file": "jane doe.jpg", "probability": 0.9}]}
-    judged_on = {
+    evaluation_set = {
         "name": f"the hold-out of {DATASET_FOLDER}",
         "images": {"real": 6},
-        "not_judged": [{"file": "jane doe.png"}],
+        "rejected": [{"file": "jane doe.png"}],
     }
     metrics = {
         "model": "toy",
         "model_sha256": card["sha256"],
-        "judged_on": judged_on,
+        "evaluation_set": evaluation_set,
         "most_wrong": worst_mistakes,
     }
     (folder / "report" / "metrics.json").write_text(
@@ -301,7 +301,7 @@ def test_no_path_of_this_machine_and_no_name_of_a_picture_arrives(hub, model):
     assert card["sha256"].keys() == {"detector.keras", "detector.onnx"}
     assert not any("file" in baseline for baseline in card["baselines"].values())
     assert "hold-out of faces, 97% right; see https://a.example/b/c." in texts["README.md"]
-    assert json.loads(texts["report/metrics.json"])["judged_on"] == {
+    assert json.loads(texts["report/metrics.json"])["evaluation_set"] == {
         "name": "the hold-out of faces",
         "images": {"real": 6},
     }

@@ -50,39 +50,43 @@ BREAKDOWNS = {
 
 
 def test_each_source_has_the_rate_of_its_class_and_an_auc_against_the_whole_other_class():
-    parts = {part.name: part for part in BREAKDOWNS["source"].parts}
-    assert {name: (part.images, part.right.value) for name, part in parts.items()} == {
+    subgroups = {subgroup.name: subgroup for subgroup in BREAKDOWNS["source"].subgroups}
+    assert {
+        name: (subgroup.images, subgroup.accuracy.value) for name, subgroup in subgroups.items()
+    } == {
         "kaggle": (30, 1.0),
         "own": (20, 0.0),
         "sd": (25, 1.0),
         "gan": (20, 0.0),
     }
-    assert parts["sd"].auc.value == 1 and parts["gan"].auc.value == pytest.approx(30 / 50)
-    assert parts["own"].probability == pytest.approx(0.7)
-    assert (parts["kaggle"].right.low, parts["kaggle"].right.high) == pytest.approx(
+    assert subgroups["sd"].auc.value == 1 and subgroups["gan"].auc.value == pytest.approx(30 / 50)
+    assert subgroups["own"].probability == pytest.approx(0.7)
+    assert (subgroups["kaggle"].accuracy.low, subgroups["kaggle"].accuracy.high) == pytest.approx(
         (0.025 ** (1 / 30), 1)
     )
     assert BREAKDOWNS["source"].worst.name in ("own", "gan")
 
 
-def test_a_part_with_few_images_is_counted_and_not_shown():
-    assert BREAKDOWNS["source"].hidden == (1, 5)
-    assert "rare" not in {part.name for part in BREAKDOWNS["source"].parts}
+def test_a_subgroup_with_few_images_is_counted_and_not_shown():
+    assert (BREAKDOWNS["source"].hidden_subgroups, BREAKDOWNS["source"].hidden_images) == (1, 5)
+    assert "rare" not in {subgroup.name for subgroup in BREAKDOWNS["source"].subgroups}
 
 
 def test_prompts_qualities_and_sizes_are_breakdowns_and_the_same_subgroups_come_only_once():
-    assert [part.name for part in BREAKDOWNS["prompt attribute"].parts] == [
+    assert [subgroup.name for subgroup in BREAKDOWNS["prompt attribute"].subgroups] == [
         "age: old",
         "age: young",
     ]
-    assert [part.name for part in BREAKDOWNS["original format and JPEG quality"].parts] == [
+    assert [
+        subgroup.name for subgroup in BREAKDOWNS["original format and JPEG quality"].subgroups
+    ] == [
         "JPEG 60 to 74",
         "JPEG 85 to 94",
         "PNG",
     ]
-    assert {part.name for part in BREAKDOWNS["original size, shorter side in pixels"].parts} == {
-        "512 to 767"
-    }
+    assert {
+        subgroup.name for subgroup in BREAKDOWNS["original size, shorter side in pixels"].subgroups
+    } == {"512 to 767"}
     assert "generator" not in BREAKDOWNS
     assert "attribute of the photograph" not in BREAKDOWNS
 

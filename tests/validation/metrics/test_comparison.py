@@ -41,7 +41,7 @@ def test_a_better_detector_is_called_better_in_points_and_its_interval_excludes_
     )
     assert "chance" not in sentence
     differences = {
-        difference.metric: difference.by
+        difference.metric: difference.difference
         for difference in compare_detectors(
             ("new", "old"), better, worse, replicates=400
         ).differences
@@ -77,17 +77,18 @@ def test_a_detector_does_not_differ_from_itself():
         difference.sentence.endswith("a and b do not differ at all.")
         for difference in comparison.differences
     )
-    assert (comparison.changed, comparison.mcnemar, comparison.delong) == ((0, 0), 1.0, 1.0)
+    assert (comparison.only_first_correct, comparison.only_second_correct) == (0, 0)
+    assert (comparison.mcnemar_p, comparison.delong_p) == (1.0, 1.0)
 
 
 def test_paired_intervals_are_narrower_than_unpaired_ones():
     one, other = pair((2.0, 1.8), shared=0.9)
-    by = {
-        difference.metric: difference.by
+    auc_difference = {
+        difference.metric: difference.difference
         for difference in compare_detectors(("a", "b"), one, other, replicates=400).differences
     }["ROC AUC"]
     alone = estimate_metrics(one, ["ROC AUC"], 400)["ROC AUC"]
-    assert by.high - by.low < alone.high - alone.low
+    assert auc_difference.high - auc_difference.low < alone.high - alone.low
 
 
 def test_images_of_one_group_allow_neither_test():
@@ -97,17 +98,17 @@ def test_images_of_one_group_allow_neither_test():
         for scored in (one, other)
     ]
     comparison = compare_detectors(("a", "b"), *grouped, replicates=50)
-    assert (comparison.mcnemar, comparison.delong) == (None, None)
+    assert (comparison.mcnemar_p, comparison.delong_p) == (None, None)
 
 
 def test_one_class_alone_is_compared_by_its_rate():
     one, other = (scored.select(scored.labels == 0) for scored in pair((2, 1)))
     comparison = compare_detectors(("a", "b"), one, other, replicates=50)
-    assert ([difference.metric for difference in comparison.differences], comparison.delong) == (
+    assert ([difference.metric for difference in comparison.differences], comparison.delong_p) == (
         ["FPR"],
         None,
     )
-    assert comparison.mcnemar is not None
+    assert comparison.mcnemar_p is not None
 
 
 def test_mcnemar_is_the_exact_binomial_test():
@@ -121,11 +122,11 @@ def test_delong_agrees_with_the_bootstrap():
     delong, bootstrap = compute_delong_interval(one), estimate_metrics(one, ["ROC AUC"])["ROC AUC"]
     assert delong.value == pytest.approx(bootstrap.value)
     assert (delong.low, delong.high) == pytest.approx((bootstrap.low, bootstrap.high), abs=0.01)
-    by = {
-        difference.metric: difference.by
+    auc_difference = {
+        difference.metric: difference.difference
         for difference in compare_detectors(("a", "b"), one, other).differences
     }["ROC AUC"]
-    assert (compute_delong_p(one, other) < 0.05) == (by.low > 0)
+    assert (compute_delong_p(one, other) < 0.05) == (auc_difference.low > 0)
 
 
 def test_delong_by_hand_on_four_images():
@@ -152,7 +153,7 @@ def test_what_the_images_cannot_tell_is_not_claimed():
         == "TPR: a is better than b by 100.0 points on these images, which are too few for an "
         "interval."
     )
-    assert comparison.delong is None
+    assert comparison.delong_p is None
 
 
 def test_delong_says_nothing_of_a_perfect_area():

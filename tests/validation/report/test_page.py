@@ -19,7 +19,7 @@ from validation.metrics import abstention
 from validation.metrics.comparison import DetectorResult, compare_detectors
 from validation.metrics.estimates import estimate_metrics
 from validation.metrics.scored_images import ScoredImages
-from validation.report import figures, metrics_file, model_card, summary
+from validation.report import figures, model_card, report_files, summary
 from validation.report import page as report_page
 from validation.report.report import ValidationReport
 
@@ -123,7 +123,9 @@ def test_a_page_and_its_numbers_can_be_written_for_any_detector(
     assert sentence in page and "nan" not in re.sub(r"base64,[^\"]*", "", page)
     numbers = json.loads((tmp_path / "metrics.json").read_text())
     assert sum(numbers["detectors"][card.name]["confusion"].values()) == 40
-    assert numbers["judged_on"]["not_judged"] == [{"file": f"{EVIL}.jpg", "reason": "not an image"}]
+    assert numbers["evaluation_set"]["rejected"] == [
+        {"file": f"{EVIL}.jpg", "reason": "not an image"}
+    ]
 
 
 def test_maps_that_fail_a_check_are_not_shown_and_the_page_says_why(card):
@@ -160,10 +162,10 @@ def test_a_comparison_is_described_in_words(card):
 
 
 def test_limits_are_read_back_from_the_file_that_holds_them(card, tmp_path):
-    assert metrics_file.load_limits(tmp_path) == []
+    assert report_files.load_limits(tmp_path) == []
     report = make_report(card, NOISE, HALF)
-    report_page.write_report(report, tmp_path / metrics_file.REPORT_FOLDER)
-    assert metrics_file.load_limits(tmp_path) == [EVIL]
+    report_page.write_report(report, tmp_path / report_files.REPORT_FOLDER)
+    assert report_files.load_limits(tmp_path) == [EVIL]
 
 
 def test_the_model_card_is_yaml_in_front_and_holds_no_picture(card):

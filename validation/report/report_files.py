@@ -1,4 +1,4 @@
-"""metrics.json, the numbers of a report: where it lies, and how other rooms read it."""
+"""Where a report lies, and how other rooms read its numbers, metrics.json."""
 
 from pathlib import Path
 
@@ -8,6 +8,10 @@ REPORT_FOLDER = "report"
 """Folder beside a detector that holds its report on the hold-out."""
 
 METRICS_FILE = "metrics.json"
+PAGE_FILE = "index.html"
+
+MODEL_CARD_FILE = "README.md"
+"""File beside a detector: its model card for the Hugging Face Hub."""
 
 
 def load_limits(folder: Path) -> list[str]:
