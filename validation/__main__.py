@@ -9,19 +9,19 @@ from runtime import console
 from validation.settings import ValidationSettings
 
 
-def run_validate_command(words: list[str]) -> None:
-    settings = tyro.cli(ValidationSettings, prog="python -m validation", args=words)
+def run_validate_command(arguments: list[str]) -> None:
+    settings = tyro.cli(ValidationSettings, prog="python -m validation", args=arguments)
 
     from validation.validate import validate_detector
 
     validate_detector(settings)
 
 
-def run_cross_generator_command(words: list[str]) -> None:
+def run_cross_generator_command(arguments: list[str]) -> None:
     from validation.cross_generator.settings import CrossGeneratorSettings
 
     settings = tyro.cli(
-        CrossGeneratorSettings, prog="python -m validation cross-generator", args=words
+        CrossGeneratorSettings, prog="python -m validation cross-generator", args=arguments
     )
 
     from training import keras_startup

@@ -8,7 +8,7 @@ from data_collection.dataset.manifest import ImageClass
 from runtime import options
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ValidationSettings:
     """Validate a saved detector on the hold-out, which no other command opens; every opening is
     counted.

@@ -35,8 +35,8 @@ from validation.cross_generator.plan import Experiment, ImageSource, SourceImage
 from validation.cross_generator.settings import CrossGeneratorSettings
 from validation.cross_generator.task import BaseFeatures
 
-RESULTS_VERSION = 3
-"""Part of the cache key. Raise it when the protocol changes."""
+RESULTS_VERSION = 4
+"""Part of the cache key. Raise it when the protocol or the keys of an outcome change."""
 
 SOURCE_NAME_KEYS = ("name", "tested_on", "trained_on", "source")
 """Keys of an outcome that hold names of sources. Other keys hold labels (real, generated), which

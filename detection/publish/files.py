@@ -11,7 +11,9 @@ from detection.publish import path_redaction
 from runtime import checked_json, console
 from training.detectors import costs, saved_models
 from training.detectors.card import CARD_FILE, Card
+from training.detectors.detector_files import BASELINES_FOLDER, LEADERBOARD_FILE
 from training.detectors.saved_models import KERAS_FILE, ONNX_FILE
+from validation.explanations.explainer import EXPLAINER_FOLDER
 from validation.report.report_files import (
     METRICS_FILE,
     MODEL_CARD_FILE,
@@ -59,8 +61,8 @@ PUBLISHED_EVALUATION_SET_KEYS = (
 
 EXCLUSION_REASONS = {
     REPORT_PAGE_FILE: "shows photographs of people and file names; --with-report publishes it",
-    "baselines": "the detector does not need them",
-    "explainer": "names training images; python -m validation creates it again",
+    BASELINES_FOLDER: "the detector does not need them",
+    EXPLAINER_FOLDER: "names training images; python -m validation creates it again",
     RESULT_CACHE_FOLDER: "results for single images, for a second validation here",
 }
 DEFAULT_EXCLUSION_REASON = "is not on the list of published files"
@@ -228,7 +230,7 @@ PUBLISHED_FILES: dict[str, tuple[Callable[[PublishSource, str], Path | bytes], s
         "copy WITH PHOTOGRAPHS OF PEOPLE and their file names",
     ),
     costs.COST_FIGURE_FILE: (_locate_file, "unchanged"),
-    "leaderboard.jsonl": (_redact_text_file, "copy without folders of this machine"),
+    LEADERBOARD_FILE: (_redact_text_file, "copy without folders of this machine"),
 }
 """Files that may be published: how each is read, and the note of the table. Models and card are
 always published, the page with --with-report, the rest if present."""

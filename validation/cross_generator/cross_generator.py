@@ -27,7 +27,7 @@ def evaluate_cross_generator(settings: CrossGeneratorSettings) -> None:
 
     Raises:
         PlainError: no data set, an altered one, fewer than two generated sources, or weights that
-            cannot be had.
+            cannot be loaded.
     """
     data = dataset.load_dataset(settings.data, settings.dataset)
     images = plan.select_source_images(data.records)

@@ -191,7 +191,7 @@ def _add_feature_space(
     def compute_map() -> ArraysByName:
         reduced = feature_space.reduce_features(standardised)
         points = feature_space.project_features(reduced, settings.projection)
-        return {"reduced": reduced, "places": points}
+        return {"reduced": reduced, "points": points}
 
     arrays = load_or_compute(scorer.cache_folder, "map", key, compute_map)
     return dataclasses.replace(
@@ -199,7 +199,7 @@ def _add_feature_space(
         purities=feature_space.compute_neighbour_purities(standardised, mapped),
         shuffled=_evaluate_shuffled_control(training, mapped, values),
         feature_maps=feature_map_figure.plot_feature_maps(
-            arrays["places"], mapped, thumbnails, PROJECTION_NAMES[settings.projection]
+            arrays["points"], mapped, thumbnails, PROJECTION_NAMES[settings.projection]
         ),
         embedding=(
             arrays["reduced"],

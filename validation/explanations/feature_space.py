@@ -17,7 +17,7 @@ from validation.result_cache import compute_in_chunks, load_or_compute
 
 ProjectionMethod = Literal["t-sne", "umap"]
 
-FEATURE_SPACE_VERSION = 2
+FEATURE_SPACE_VERSION = 3
 """Part of the cache key: raise it with every change to features, thumbnails or the map."""
 
 FEATURE_SPACE_NEIGHBOURS = 10

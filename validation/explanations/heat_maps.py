@@ -14,8 +14,8 @@ from validation.explanations.tapped_detector import TappedDetector
 from validation.predictions import Scorer
 from validation.result_cache import compute_in_chunks, load_or_compute
 
-HEAT_MAP_VERSION = 2
-"""Part of the cache key: raise it with every change to how maps are computed or checked."""
+HEAT_MAP_VERSION = 3
+"""Part of the cache key: raise it with every change to how maps are computed, checked or saved."""
 
 MASKED_CELLS_PER_MAP = round(0.2 * HEAT_MAP_GRID_SIDE * HEAT_MAP_GRID_SIDE)
 RANDOM_MASKS_PER_IMAGE = 8
@@ -112,8 +112,10 @@ def check_heat_maps(
         with load_detector().with_random_weights() as randomised:
             randomised_maps = randomised.compute_attribution(pixels).maps
             return {
-                "won": np.mean(wins),
-                "alike": _compute_rank_correlation(maps[: len(subset)], randomised_maps),
+                "masking_win_rate": np.mean(wins),
+                "randomised_correlation": _compute_rank_correlation(
+                    maps[: len(subset)], randomised_maps
+                ),
             }
 
     checks = load_or_compute(
@@ -122,7 +124,9 @@ def check_heat_maps(
         [HEAT_MAP_VERSION, HEAT_MAP_GRID_SIDE, *scorer.compute_cache_key(records)],
         compute_checks,
     )
-    return HeatMapChecks(len(records), float(checks["won"]), float(checks["alike"]))
+    return HeatMapChecks(
+        images=len(records), **{name: float(value) for name, value in checks.items()}
+    )
 
 
 def _beats_random_masks(picture: np.ndarray, heat_map: np.ndarray, scorer: Scorer) -> bool:

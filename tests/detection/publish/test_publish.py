@@ -185,7 +185,7 @@ def served(hub: Hub) -> Iterator[Hub]:
 @pytest.fixture
 def model(workplace, tmp_path) -> Path:
     """A copy of the toy detector as validation leaves it, with a data set outside this folder."""
-    without = shutil.ignore_patterns("baselines")
+    without = shutil.ignore_patterns("baselines", "cache")
     folder = shutil.copytree(
         workplace / "saved_models" / "toy", tmp_path / "models" / "toy", ignore=without
     )
