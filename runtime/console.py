@@ -38,7 +38,7 @@ ERRNO_ADVICE = {
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "allow writing there"),
     **dict.fromkeys(
         (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG),
-        "name another place",
+        "give another path",
     ),
 }
 """Advice for each failure of the file system."""

@@ -138,7 +138,7 @@ def check_splits(records: Sequence[FaceRecord], splits: SplitAssignments) -> Non
     """Check that the hold-out is unchanged and that no group crosses a split.
 
     Raises:
-        PlainError: one of them is not so; with exit code 5.
+        PlainError: with exit code 5, if the hold-out has changed or a group crosses a split.
     """
     if compute_hold_out_sha256(records) != splits.hold_out_sha256:
         raise console.PlainError(

@@ -121,7 +121,7 @@ def test_a_source_that_draws_black_pictures_only_is_stopped_early(settings):
     assert len(ingest.ingest_images(make_candidates(20, set(range(1, 20)), []), [], settings)) == 20
 
 
-def test_black_pictures_are_drawn_again_with_other_settings_only(settings):
+def test_black_images_are_generated_again_with_other_settings_only(settings):
     loaded: list[str] = []
     rows = ingest.ingest_images(make_candidates(3, {1}, loaded, checker=True), [], settings)
     assert ingest.ingest_images(make_candidates(3, {1}, loaded, checker=True), rows, settings) == []

@@ -28,7 +28,7 @@ def make_source(argument: str, *requirements: Requirement) -> RequestedSource:
     )
 
 
-def test_nothing_is_said_when_everything_is_at_hand(tmp_path, capsys):
+def test_nothing_is_printed_without_requirements(tmp_path, capsys):
     preflight.check_requirements([make_source("3")], [], tmp_path)
     assert capsys.readouterr().out == ""
 
@@ -42,12 +42,12 @@ def test_what_is_missing_stops_the_run_with_what_does_without_it(tmp_path, capsy
     assert "--prompts template" in table and "about 40 hours" in table
 
 
-def test_a_slow_way_is_told_and_taken(tmp_path, capsys):
+def test_a_slow_way_is_printed_and_taken(tmp_path, capsys):
     preflight.check_requirements([make_source("3", GPU)], [], tmp_path)
     assert "no GPU" in capsys.readouterr().out
 
 
-def test_a_source_that_has_given_all_it_was_asked_for_needs_nothing_more(tmp_path, capsys):
+def test_a_complete_source_requires_nothing_more(tmp_path, capsys):
     known = [
         FaceRecord(
             id=str(n), label="generated", source="painter", file=f"{n}.png", status="accepted"

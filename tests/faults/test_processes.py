@@ -102,7 +102,9 @@ def test_output_that_nobody_reads_to_its_end_is_no_crash(workplace):
     [COLLECT_WORDS, (*TRAIN_WORDS, "--dataset", "data/faces"), ("finetuning", "toy")],
     ids=lambda words: words[0],
 )
-def test_a_place_where_nothing_can_be_written_is_told_before_any_work(workplace, tmp_path, words):
+def test_a_path_where_nothing_can_be_written_is_reported_before_any_work(
+    workplace, tmp_path, words
+):
     (tmp_path / "file").write_text("")
     option = "--data" if words is COLLECT_WORDS else "--saved-models"
     unwritable = tmp_path / "file" / "in it"
@@ -115,7 +117,7 @@ def test_a_place_where_nothing_can_be_written_is_told_before_any_work(workplace,
     )
     done = run_command(*words, *more, option, unwritable, cwd=workplace)
     assert done.returncode == console.EXIT_DISK, done.stderr
-    assert "name another place" in done.stderr and "Traceback" not in done.stderr
+    assert "give another path" in done.stderr and "Traceback" not in done.stderr
     assert "trial" not in done.stderr and "forward passes" not in done.stderr
 
 

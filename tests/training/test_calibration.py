@@ -26,7 +26,7 @@ def test_a_perfect_validation_split_does_not_ask_for_infinite_confidence():
 
 
 @pytest.mark.parametrize("target", [0.01, 0.05, 0.2])
-def test_no_more_photographs_than_wanted_reach_the_threshold(target):
+def test_no_more_photographs_than_allowed_reach_the_threshold(target):
     probabilities = calibration.sigmoid(logits(2))
     result = calibrate_probabilities(probabilities, LABELS, target)
     reached = np.mean(probabilities[LABELS == 0] >= result.threshold)

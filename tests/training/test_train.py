@@ -32,7 +32,7 @@ def test_the_summary_counts_the_forward_passes_and_compares_with_the_baselines(w
     assert "RANDOM weights" in output
 
 
-def test_a_second_search_performs_no_forward_pass_and_repeats_tell_the_spread(workplace, tmp_path):
+def test_a_second_search_performs_no_forward_pass_and_repeats_show_the_spread(workplace, tmp_path):
     shutil.copytree(workplace / "data", tmp_path / "data")
     done = run_command(
         *TRAIN_WORDS, "--trials", 2, "--epochs", 3, "--repeats", 3, "--name", "again", cwd=tmp_path

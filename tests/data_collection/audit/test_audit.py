@@ -325,7 +325,7 @@ def test_training_is_refused_on_red_unless_shortcuts_are_accepted(audited, tmp_p
     assert "RED" in audit_file.check_audit_gate(tmp_path, rows, accept_shortcuts=True)
 
 
-def test_training_is_told_of_a_missing_or_outdated_audit_and_of_nothing_else(audited, tmp_path):
+def test_training_notes_a_missing_or_outdated_audit_and_nothing_else(audited, tmp_path):
     _, rows, result = audited
     assert "has not been audited" in audit_file.check_audit_gate(
         tmp_path, rows, accept_shortcuts=False
@@ -337,7 +337,7 @@ def test_training_is_told_of_a_missing_or_outdated_audit_and_of_nothing_else(aud
     )
 
 
-def test_only_what_training_sees_decides_the_verdict():
+def test_only_what_training_sees_decides_the_status():
     counts = {"real": 300, "generated": 300}
     green = make_red_probe(status="GREEN", auc=0.5)
     warning = make_red_probe(name="colour", tier=2, status="WARN")

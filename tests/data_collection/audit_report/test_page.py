@@ -169,7 +169,7 @@ def test_no_file_of_the_hold_out_is_opened(tmp_path):
     )
 
 
-def test_facts_of_the_hold_out_are_not_told(tmp_path):
+def test_facts_of_the_hold_out_are_not_shown(tmp_path):
     held = write_toy_record(
         tmp_path,
         0,
@@ -193,14 +193,14 @@ def test_facts_of_the_hold_out_are_not_told(tmp_path):
     assert "secret" not in page.text and "99" not in page.text and "77" not in page.text
 
 
-def test_a_missing_original_of_train_is_said_in_one_sentence(tmp_path):
+def test_a_missing_original_of_train_is_reported_in_one_sentence(tmp_path):
     record = write_toy_record(tmp_path, 0, "real", "train")
     (tmp_path / record.original).unlink()
     with pytest.raises(console.PlainError, match="is missing; restore it"):
         write_audit_page(tmp_path, [record], audit())
 
 
-def test_a_missing_canonical_picture_is_said_in_one_sentence(tmp_path):
+def test_a_missing_canonical_picture_is_reported_in_one_sentence(tmp_path):
     record = write_toy_record(tmp_path, 0, "real", "train")
     (tmp_path / record.image).unlink()
     with pytest.raises(console.PlainError, match="is missing or damaged; restore it"):
@@ -273,7 +273,7 @@ def test_attributes_are_counted_and_rare_values_summed_up(tmp_path):
     assert "and 3 rarer values" in write_without_figures(tmp_path, records).text
 
 
-def test_settings_that_differ_between_images_are_told_by_their_number(tmp_path):
+def test_settings_that_differ_between_images_are_summarised_by_their_number(tmp_path):
     records = [
         replace(
             write_toy_record(tmp_path, n, "generated", "train"),
@@ -378,7 +378,7 @@ def test_the_interval_is_drawn_on_an_axis_from_a_half_to_one(tmp_path):
     ("status", "tone"),
     [("GREEN", "good"), ("AMBER", "doubt"), ("RED", "bad"), ("too few", "unknown")],
 )
-def test_the_banner_has_the_verdict_its_colour_and_the_sentence(tmp_path, status, tone):
+def test_the_banner_has_the_status_its_colour_and_the_sentence(tmp_path, status, tone):
     page = write_without_figures(tmp_path, [], status=status, sentence="What was found.")
     assert {"class": f"banner {tone}", "role": "status"} in [
         attributes for _, attributes in page.elements

@@ -34,17 +34,17 @@ def records(
     ]
 
 
-def count_images(placed: list[FaceRecord]) -> Counter:
-    return Counter((record.label, record.source, record.split) for record in placed)
+def count_images(assigned: list[FaceRecord]) -> Counter:
+    return Counter((record.label, record.source, record.split) for record in assigned)
 
 
-def test_every_source_is_dealt_out_in_the_wanted_shares():
-    placed = splits.assign_splits(
+def test_every_source_is_split_in_the_requested_shares():
+    assigned = splits.assign_splits(
         [*records(200), *records(100, label="generated", source="b")],
         SplitAssignments(shares=SHARES),
     )
-    assert [count_images(placed)["real", "a", split] for split in splits.SPLITS] == [140, 30, 30]
-    assert [count_images(placed)["generated", "b", split] for split in splits.SPLITS] == [
+    assert [count_images(assigned)["real", "a", split] for split in splits.SPLITS] == [140, 30, 30]
+    assert [count_images(assigned)["generated", "b", split] for split in splits.SPLITS] == [
         70,
         15,
         15,
@@ -52,12 +52,12 @@ def test_every_source_is_dealt_out_in_the_wanted_shares():
 
 
 def test_one_person_is_in_one_split():
-    placed = splits.assign_splits(records(200, people=20), SplitAssignments(shares=SHARES))
-    splits_of_person = {record.person: set() for record in placed}
-    for record in placed:
+    assigned = splits.assign_splits(records(200, people=20), SplitAssignments(shares=SHARES))
+    splits_of_person = {record.person: set() for record in assigned}
+    for record in assigned:
         splits_of_person[record.person].add(record.split)
     assert {len(person_splits) for person_splits in splits_of_person.values()} == {1}
-    assert [count_images(placed)["real", "a", split] for split in splits.SPLITS] == [140, 30, 30]
+    assert [count_images(assigned)["real", "a", split] for split in splits.SPLITS] == [140, 30, 30]
 
 
 def test_a_meaningless_label_cannot_be_learnt_across_our_splits():
@@ -69,10 +69,10 @@ def test_a_meaningless_label_cannot_be_learnt_across_our_splits():
     rows = records(n_people * images_per_person, people=n_people)
     people = [int(row.person.split()[1]) for row in rows]
     x = np.stack([faces[person] + 0.5 * generator.normal(size=30) for person in people])
-    placed = splits.assign_splits(
+    assigned = splits.assign_splits(
         rows, SplitAssignments(shares={"train": 0.5, "validation": 0.25, "hold-out": 0.25})
     )
-    train = np.array([row.split == "train" for row in placed])
+    train = np.array([row.split == "train" for row in assigned])
     random = generator.permutation(train)
     scores = {"ours": [], "random": []}
     for _ in range(40):
@@ -84,7 +84,7 @@ def test_a_meaningless_label_cannot_be_learnt_across_our_splits():
     assert abs(np.mean(scores["ours"]) - 0.5) < 0.07
 
 
-def test_the_same_images_are_dealt_the_same_way_in_any_order():
+def test_the_same_images_are_split_the_same_way_in_any_order():
     rows = records(100)
     forward, backward = (
         splits.assign_splits(ordered, SplitAssignments(shares=SHARES))
@@ -107,7 +107,7 @@ def test_later_images_move_none_of_the_old_ones():
 def test_a_newcomer_joins_its_group_or_is_quarantined():
     frozen = SplitAssignments(shares=SHARES)
     first = splits.assign_splits(records(100), frozen)
-    one, other = (
+    first_rows, second_rows = (
         {split: [r for r in first if r.split == split][n] for split in splits.SPLITS}
         for n in (0, 1)
     )
@@ -115,41 +115,49 @@ def test_a_newcomer_joins_its_group_or_is_quarantined():
     def newcomer(number: int, **facts) -> FaceRecord:
         return dataclasses.replace(records(1, start=900 + number)[0], **facts)
 
-    joins = [newcomer(n, source_image=one[split].id) for n, split in enumerate(splits.SPLITS)]
-    bridge = newcomer(9, source_image=other["train"].id, phash=other["validation"].phash)
-    placed = splits.assign_splits([*first, *joins, bridge], frozen)
-    assert placed[:100] == first
-    placed = placed[100:]
-    assert [record.split for record in placed] == [
+    joins = [
+        newcomer(n, source_image=first_rows[split].id) for n, split in enumerate(splits.SPLITS)
+    ]
+    bridge = newcomer(
+        9, source_image=second_rows["train"].id, phash=second_rows["validation"].phash
+    )
+    assigned = splits.assign_splits([*first, *joins, bridge], frozen)
+    assert assigned[:100] == first
+    assigned = assigned[100:]
+    assert [record.split for record in assigned] == [
         "train",
         "validation",
         "quarantine",
         "quarantine",
     ]
-    assert placed[0].group == one["train"].group
+    assert assigned[0].group == first_rows["train"].group
 
 
 def test_an_altered_hold_out_is_refused():
     frozen = SplitAssignments(shares=SHARES)
-    placed = splits.assign_splits(records(100), frozen)
-    splits.seal_hold_out(placed, frozen)
-    splits.check_splits(placed, frozen)
-    held = next(number for number, record in enumerate(placed) if record.split == "hold-out")
+    assigned = splits.assign_splits(records(100), frozen)
+    splits.seal_hold_out(assigned, frozen)
+    splits.check_splits(assigned, frozen)
+    held = next(number for number, record in enumerate(assigned) if record.split == "hold-out")
     other_label = [
-        *placed[:held],
-        dataclasses.replace(placed[held], label="generated"),
-        *placed[held + 1 :],
+        *assigned[:held],
+        dataclasses.replace(assigned[held], label="generated"),
+        *assigned[held + 1 :],
     ]
-    moved = [*placed[:held], dataclasses.replace(placed[held], split="train"), *placed[held + 1 :]]
-    for altered in (other_label, moved, placed[:held] + placed[held + 1 :]):
+    moved = [
+        *assigned[:held],
+        dataclasses.replace(assigned[held], split="train"),
+        *assigned[held + 1 :],
+    ]
+    for altered in (other_label, moved, assigned[:held] + assigned[held + 1 :]):
         with pytest.raises(console.PlainError, match="hold-out") as caught:
             splits.check_splits(altered, frozen)
         assert caught.value.exit_code == console.EXIT_LEAK
-    train = next(number for number, record in enumerate(placed) if record.split == "train")
+    train = next(number for number, record in enumerate(assigned) if record.split == "train")
     swapped = [
-        *placed[:train],
-        dataclasses.replace(placed[train], split="validation"),
-        *placed[train + 1 :],
+        *assigned[:train],
+        dataclasses.replace(assigned[train], split="validation"),
+        *assigned[train + 1 :],
     ]
     with pytest.raises(console.PlainError, match="its group is not"):
         splits.check_splits(swapped, frozen)

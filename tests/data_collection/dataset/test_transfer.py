@@ -47,7 +47,7 @@ def read_copied_count(capsys) -> int:
     return int(last.rpartition(": ")[2].split()[0])
 
 
-def test_what_was_pushed_comes_back_byte_for_byte(collected, store, tmp_path, capsys):
+def test_an_uploaded_data_set_comes_back_byte_for_byte(collected, store, tmp_path, capsys):
     transfer.upload_dataset(collected, URL)
     assert read_copied_count(capsys) == 6
     transfer.download_dataset(URL, tmp_path / "elsewhere")
@@ -117,7 +117,7 @@ def test_where_there_is_nothing_one_sentence_says_so(store, tmp_path, url, sente
     assert CANARY_SECRET not in "".join(traceback.format_exception(caught.value))
 
 
-def test_there_is_no_bucket_to_push_to(collected, store):
+def test_an_upload_without_a_bucket_or_a_data_set_is_refused(collected, store):
     with pytest.raises(
         console.PlainError, match="cannot be used: there is no such bucket or folder"
     ):
@@ -134,7 +134,7 @@ def test_lost_access_is_one_sentence_without_the_key(collected, store, monkeypat
 
 
 @pytest.mark.slow
-def test_a_set_that_was_carried_trains_as_before(store, tmp_path):
+def test_a_downloaded_data_set_trains_as_before(store, tmp_path):
     faces = write_face_folders(tmp_path / "pictures", 24)
     sources = ["--real", f"folder:{faces / 'real'}", "--generated", f"folder:{faces / 'generated'}"]
     small = ["--image-size", 64, "--min-side", 48, "--no-audit"]

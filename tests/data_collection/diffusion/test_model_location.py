@@ -89,7 +89,7 @@ def test_what_the_hub_refuses_is_a_sentence(tmp_path, model, empty_cache, fault)
     assert caught.value.exit_code == console.EXIT_REMOTE
 
 
-def test_a_hub_that_cannot_be_reached_is_told_at_once(tmp_path, empty_cache):
+def test_a_hub_that_cannot_be_reached_is_reported_at_once(tmp_path, empty_cache):
     empty_cache("http://127.0.0.1:9")
     with pytest.raises(console.PlainError, match="cannot be reached"):
         generate_faces(make_request(tmp_path, "toys/tiny"))
@@ -113,7 +113,7 @@ def test_an_interrupted_download_is_found_and_completed(tmp_path, model, empty_c
         )
 
 
-def test_a_folder_that_is_no_model_is_told_apart(tmp_path, model):
+def test_a_folder_that_is_no_model_is_refused_with_the_reason(tmp_path, model):
     def explain_problem(folder) -> str:
         location = model_location.locate_model(str(folder))
         assert not location.available

@@ -35,7 +35,7 @@ def test_the_requirements_describe_this_machine(tmp_path, model):
 
 
 @pytest.mark.parametrize(("share", "enough"), [(0.99, True), (1.01, False)])
-def test_a_fifth_more_than_is_wanted_has_to_be_free(tmp_path, share, enough):
+def test_a_fifth_more_than_is_needed_has_to_be_free(tmp_path, share, enough):
     free = shutil.disk_usage(tmp_path).free
     assert (
         diffusion_requirements._check_free_disk(

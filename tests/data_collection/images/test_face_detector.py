@@ -134,11 +134,16 @@ def test_many_threads_load_it_once_and_agree(toy):
 def test_a_collection_takes_the_square_around_the_only_face_and_says_why_it_refuses_the_others(
     toy, tmp_path
 ):
-    one, two = blank(), blank()
-    for picture, sides in ((one, [100]), (two, [90, 80])):
+    single, pair = blank(), blank()
+    for picture, sides in ((single, [100]), (pair, [90, 80])):
         for number, side in enumerate(sides):
             draw_mark(picture, 10 + 20 * number, 20, side)
-    pictures = {"one": one, "two": two, "none": blank(100, 80), "black": Image.new("RGB", (96, 96))}
+    pictures = {
+        "one": single,
+        "two": pair,
+        "none": blank(100, 80),
+        "black": Image.new("RGB", (96, 96)),
+    }
     pictures["none"].paste("green", (0, 0, 50, 40))
     (tmp_path / "toys").mkdir()
     for name, picture in pictures.items():

@@ -54,7 +54,7 @@ def test_prompts_that_are_there_are_used_and_named_when_another_writer_was_asked
     assert "already holds 50 prompts by template" in capsys.readouterr().err
 
 
-def test_needs_name_the_key_only_while_prompts_are_missing(tmp_path, monkeypatch):
+def test_requirements_name_the_key_only_while_prompts_are_missing(tmp_path, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     (requirement,) = prompts.list_prompt_requirements(GPT_SETTINGS, tmp_path)
     assert (requirement.name, requirement.met, requirement.alternative) == (
@@ -74,7 +74,7 @@ def test_needs_name_the_key_only_while_prompts_are_missing(tmp_path, monkeypatch
     assert prompts.list_prompt_requirements(replace(GPT_SETTINGS, prompt_count=51), tmp_path) != []
 
 
-def test_needs_name_a_file_that_is_missing_or_too_short(tmp_path):
+def test_requirements_name_a_file_that_is_missing_or_too_short(tmp_path):
     settings = PromptSettings(prompts=f"file:{tmp_path / 'mine.txt'}", prompt_count=2)
     assert not prompts.list_prompt_requirements(settings, tmp_path)[0].met
     (tmp_path / "mine.txt").write_text("a face")

@@ -72,7 +72,7 @@ def test_a_fault_of_the_service_is_a_sentence_and_what_was_written_is_kept(tmp_p
     assert len(service.received) == 1 + requests and len(prompt_file.read_prompts(tmp_path)) == 4
 
 
-def test_a_rate_limit_is_waited_for_and_said(tmp_path, service, capsys):
+def test_a_rate_limit_is_waited_for_and_announced(tmp_path, service, capsys):
     service.script += [make_error_reply(429, None, retry_after="1"), service.prompts(10)]
     assert len(prompts.ensure_prompts(tmp_path, GPT_SETTINGS, 0)) == 10
     first, second = (received.at for received in service.received)

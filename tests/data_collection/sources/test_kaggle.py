@@ -461,7 +461,7 @@ def list_statuses(argument: str) -> list[tuple[bool, str]]:
     return [(requirement.met, requirement.status) for requirement in requirements]
 
 
-def test_needs_tell_the_cache_from_an_answer_and_from_silence(kaggle, cache, monkeypatch):
+def test_requirements_distinguish_the_cache_an_answer_and_silence(kaggle, cache, monkeypatch):
     installed = (True, "installed")
     assert list_statuses("700") == [installed, (True, "not in the cache, Kaggle answers")]
     assert list_statuses("7@some/people") == [installed, (True, "Kaggle answers")]
@@ -480,7 +480,7 @@ def test_needs_tell_the_cache_from_an_answer_and_from_silence(kaggle, cache, mon
     assert list_statuses("7@some/people/versions/5")[1][0] is False
 
 
-def test_needs_wait_no_longer_than_the_probe(kaggle, monkeypatch):
+def test_requirements_wait_no_longer_than_the_probe(kaggle, monkeypatch):
     """A server that keeps sending a little at a time never lets a single read time out."""
     kaggle.slow = True
     monkeypatch.setattr(kaggle_client, "KAGGLE_PROBE_TIMEOUT_S", 0.3)
@@ -489,6 +489,6 @@ def test_needs_wait_no_longer_than_the_probe(kaggle, monkeypatch):
     assert time.monotonic() - start < 1.5
 
 
-def test_needs_name_a_missing_package(monkeypatch):
+def test_requirements_name_a_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "kagglehub", None)
     assert list_statuses("700")[0] == (False, "missing: pip install -r requirements.txt")

@@ -212,7 +212,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
     assert sentence in str(error) and error.exit_code == console.EXIT_USAGE
 
 
-def test_addresses_are_told_from_paths():
+def test_addresses_are_distinguished_from_paths():
     assert [
         is_object_store_url(text)
         for text in ("s3://b/faces", "gs://b", "https://host/x", "memory://x")

@@ -111,7 +111,7 @@ def test_an_argument_that_is_no_number_is_a_sentence(request_for, argument):
         request_for(argument)
 
 
-def test_needs_name_the_key_once_and_what_is_paid_for(request_for, monkeypatch):
+def test_requirements_name_the_key_once_and_what_is_paid_for(request_for, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     key, paid = OPENAI_IMAGES.list_requirements(request_for("5", prompt_settings=PromptSettings()))
     assert (key.name, key.met, key.alternative) == (

@@ -208,7 +208,7 @@ def test_there_are_no_more_reconstructions_than_photographs(tmp_path, model, cap
     assert "each photograph is reconstructed once, and there are 2" in capsys.readouterr().err
 
 
-def test_autoencoding_and_redrawing_are_two_sources():
+def test_the_autoencoder_alone_and_image_to_image_are_two_sources():
     settings = CollectionSettings()
     assert (
         RECONSTRUCTION.make_name("300@stabilityai/sd-turbo", settings)

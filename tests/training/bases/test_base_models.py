@@ -110,11 +110,11 @@ def pixels(side: int) -> np.ndarray:
     return np.random.default_rng(0).uniform(0, 255, (2, side, side, 3)).astype(np.float32)
 
 
-def largest_difference(ours, theirs) -> float:
+def largest_difference(actual, expected) -> float:
     """Return the largest difference, relative to the largest number."""
-    ours, theirs = np.asarray(ours), np.asarray(theirs)
-    assert ours.shape == theirs.shape
-    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    assert actual.shape == expected.shape
+    return float(np.abs(actual - expected).max() / np.abs(expected).max())
 
 
 def test_settings_offer_every_row_and_choose_two():
@@ -152,7 +152,7 @@ def test_everything_above_a_tap_depends_on_it_alone(named_base):
         assert largest_difference(step(activations[number - 1], training=False), activation) <= 1e-5
 
 
-def test_a_wanted_tap_leaves_out_all_that_lies_above_it(named_base):
+def test_a_requested_tap_leaves_out_all_that_lies_above_it(named_base):
     name, base = named_base
     tap = EXPECTED_TAPS[name][2]
     part = base.build_tapped([tap])
@@ -166,8 +166,8 @@ def test_preprocessing_is_the_published_one(named_base):
     name, base = named_base
     colours = np.linspace(0, 255, 24, dtype=np.float32).reshape(1, 2, 4, 3)
     inputs = keras.Input((2, 4, 3))
-    ours = keras.Model(inputs, base.preprocess(inputs))(colours)
-    assert np.allclose(ours, PUBLISHED_PREPROCESSING[name](colours.copy()), atol=1e-4)
+    actual = keras.Model(inputs, base.preprocess(inputs))(colours)
+    assert np.allclose(actual, PUBLISHED_PREPROCESSING[name](colours.copy()), atol=1e-4)
 
 
 def test_a_base_does_its_own_preprocessing_where_its_row_says_so_and_only_there(named_base):
@@ -230,15 +230,15 @@ def test_features_are_those_of_the_published_pipeline_in_keras_and_in_onnx(named
         layout.concatenate_columns(layout.compute_columns(inputs, base, columns), columns),
     )
     x = pixels(side)
-    ours = np.asarray(model(x, training=False))
+    actual = np.asarray(model(x, training=False))
     preprocessed = PUBLISHED_PREPROCESSING[name](x.copy())
     published = np.asarray(base.build_tapped([tap])(preprocessed, training=False))
-    assert largest_difference(ours[:, : published.shape[-1]], published.mean(axis=(1, 2))) <= 1e-5
+    assert largest_difference(actual[:, : published.shape[-1]], published.mean(axis=(1, 2))) <= 1e-5
 
     onnx_models.export_onnx(model, saved / f"{name}.onnx")
     assert onnx_models.measure_parity(model, saved / f"{name}.onnx") <= onnx_models.MAX_PARITY_ERROR
     model.save(saved / f"{name}.keras")
-    np.save(saved / f"{name}.npy", ours)
+    np.save(saved / f"{name}.npy", actual)
 
 
 def test_what_was_saved_opens_in_a_second_process_without_our_code(saved):
@@ -246,12 +246,12 @@ def test_what_was_saved_opens_in_a_second_process_without_our_code(saved):
     program = (
         "import keras, numpy, pathlib\n"
         "for path in sorted(pathlib.Path().glob('*.keras')):\n"
-        "    ours = numpy.load(path.with_suffix('.npy'))\n"
+        "    actual = numpy.load(path.with_suffix('.npy'))\n"
         "    model = keras.saving.load_model(path)\n"
         "    side = model.input_shape[1]\n"
         "    x = numpy.random.default_rng(0).uniform(0, 255, (2, side, side, 3))\n"
-        "    difference = numpy.abs(numpy.asarray(model(x.astype('float32'))) - ours).max()\n"
-        "    print(path.stem, difference / max(1, numpy.abs(ours).max()) <= 1e-6)\n"
+        "    difference = numpy.abs(numpy.asarray(model(x.astype('float32'))) - actual).max()\n"
+        "    print(path.stem, difference / max(1, numpy.abs(actual).max()) <= 1e-6)\n"
     )
     names = sorted(path.stem for path in saved.glob("*.keras"))
     process = subprocess.run(

@@ -100,14 +100,14 @@ def test_a_published_file_gives_a_base_that_is_rebuilt_what_it_gives_keras_own(n
         base_weights.find_base_weights("convnext_tiny", str(no_network))
     ).model
     weights = zip(base.get_weights(), published.get_weights(), strict=True)
-    assert all(np.array_equal(ours.ravel(), theirs.ravel()) for ours, theirs in weights)
+    assert all(np.array_equal(actual.ravel(), expected.ravel()) for actual, expected in weights)
     parts = [
         keras.Model(model.input, model.get_layer("convnext_tiny_stage_1_block_0_gelu").output)
         for model in (base, published)
     ]
     pixels = generator.uniform(0, 255, (1, 32, 32, 3))
-    ours, theirs = (part(pixels, training=False) for part in parts)
-    assert np.allclose(ours, theirs, atol=1e-5)
+    actual, expected = (part(pixels, training=False) for part in parts)
+    assert np.allclose(actual, expected, atol=1e-5)
 
 
 def test_what_keras_hub_downloads_is_kept_beside_keras_own_files(no_network, monkeypatch):
@@ -176,7 +176,7 @@ def test_without_a_network_it_says_what_to_do_instead(no_network):
         base_weights.find_base_weights("resnet50", "package")
 
 
-def test_a_missing_keras_hub_is_told_from_a_missing_network(no_network, monkeypatch):
+def test_a_missing_keras_hub_is_distinguished_from_a_missing_network(no_network, monkeypatch):
     monkeypatch.setitem(sys.modules, "keras_hub", None)
     monkeypatch.delitem(sys.modules, "keras_hub.models", raising=False)
     with pytest.raises(console.PlainError, match="resnet18 needs keras-hub: pip install"):

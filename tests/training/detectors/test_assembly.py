@@ -37,10 +37,10 @@ def test_resizing_is_pillows_lanczos():
     image = make_image(1, 96)
     pixels = keras.Input((96, 96, 3))
     model = keras.Model(pixels, input_signals.resize_pixels(pixels, 64))
-    ours = model.predict_on_batch(np.asarray(image, dtype=np.float32)[None])[0]
-    theirs = np.asarray(image.resize((64, 64), Image.Resampling.LANCZOS), dtype=np.float32)
-    assert np.abs(ours - theirs).max() < 2  # Pillow rounds to whole levels twice
-    assert np.abs(ours - theirs).mean() < 0.4
+    resized = model.predict_on_batch(np.asarray(image, dtype=np.float32)[None])[0]
+    expected = np.asarray(image.resize((64, 64), Image.Resampling.LANCZOS), dtype=np.float32)
+    assert np.abs(resized - expected).max() < 2  # Pillow rounds to whole levels twice
+    assert np.abs(resized - expected).mean() < 0.4
 
 
 def test_resizing_to_the_same_size_adds_nothing():

@@ -74,15 +74,15 @@ def test_more_images_cost_only_themselves(records, tmp_path, extractor):
 
 
 def test_onnx_runtime_gives_keras_features(records, tmp_path, extractor):
-    ours = feature_cache.load_or_compute_features(tmp_path, records[:4], extractor, 1).values
+    onnx_values = feature_cache.load_or_compute_features(tmp_path, records[:4], extractor, 1).values
     keras_extractor = Extractor(extractor.weights, (32,), 32, engine="keras")
-    theirs = feature_cache.load_or_compute_features(tmp_path / "other", [], keras_extractor, 1)
-    assert theirs.columns == extractor.columns
+    keras_table = feature_cache.load_or_compute_features(tmp_path / "other", [], keras_extractor, 1)
+    assert keras_table.columns == extractor.columns
     pixels = np.stack(
         [feature_pixels.load_canonical_view(tmp_path, record, 32, 0) for record in records[:4]]
     ).astype(np.float32)
-    assert np.abs(keras_extractor.run(pixels) - ours[:, 0]).max() < 1e-4 * max(
-        1, np.abs(ours).max()
+    assert np.abs(keras_extractor.run(pixels) - onnx_values[:, 0]).max() < 1e-4 * max(
+        1, np.abs(onnx_values).max()
     )
 
 

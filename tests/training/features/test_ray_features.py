@@ -125,7 +125,7 @@ def test_a_killed_worker_loses_nothing_and_the_features_are_those_of_one_process
 
 
 @pytest.mark.slow
-def test_what_a_worker_cannot_do_is_told_in_its_own_sentence(folder, cache):
+def test_an_error_of_a_worker_is_reported_in_its_own_sentence(folder, cache):
     (folder / "3.png").write_bytes(encode_image(make_image(99, 64)))
     process = run_on_cluster(folder)
     assert process.returncode == console.EXIT_DISK and "Traceback" not in process.stderr

@@ -62,7 +62,7 @@ def test_a_batch_of_trials_that_died_is_trained_again_and_those_before_it_are_no
     assert 0 < done < 12 and sum(batches) - batches[2] <= 12 + done
 
 
-def test_hyperband_carries_on_as_many_trials_as_kerastuners_own(tmp_path):
+def test_hyperband_continues_as_many_trials_as_kerastuners_own(tmp_path):
     rounds = []
     for trainer in ("batched", "keras"):
         trials = run(tmp_path, tuner="hyperband", trials=8, epochs=3, trainer=trainer)
@@ -74,7 +74,7 @@ def test_hyperband_carries_on_as_many_trials_as_kerastuners_own(tmp_path):
     assert rounds[0] == rounds[1] and any(number for _, number in rounds[0])
 
 
-def test_a_trial_that_is_carried_on_begins_with_its_parents_weights(tmp_path, monkeypatch):
+def test_a_continued_trial_begins_with_the_weights_of_the_earlier_one(tmp_path, monkeypatch):
     train_heads, earlier = batched_training.train_heads, []
 
     def have_equal_weights(first: list[np.ndarray], second: list[np.ndarray]) -> bool:

@@ -52,7 +52,7 @@ def run_search(model: Failing, folder: Path, trials: int = 6) -> list:
         return tuner_runs.run_tuner(tuner_runs.start_tuner(make, trials), folder / "search")
 
 
-def test_a_failed_trial_tells_its_reason_and_the_search_goes_on(tmp_path, capsys):
+def test_the_reason_of_a_failed_trial_is_printed_and_the_search_goes_on(tmp_path, capsys):
     model = Failing(
         range(2, 4), keras_tuner.errors.FailedTrialError("The loss became NaN at a rate of 1.")
     )

@@ -137,7 +137,7 @@ def count_completed(folder: Path) -> int:
 
 
 @pytest.mark.slow
-def test_a_port_that_is_taken_is_told_in_one_sentence(start):
+def test_a_port_that_is_taken_is_reported_in_one_sentence(start):
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
