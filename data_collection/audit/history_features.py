@@ -40,7 +40,7 @@ def measure_block_grid(grey: np.ndarray) -> FeatureValues:
 def measure_periodic_lines(grey: np.ndarray) -> FeatureValues:
     """Measure the strongest line in each frequency band, except lines of the 8 x 8 block grid.
 
-    Those come from the latest coding of this image, so they are no history.
+    Those come from the latest coding of this image, so they say nothing about its history.
     """
     periodicity = _compute_periodicity(grey)
     count = len(periodicity)

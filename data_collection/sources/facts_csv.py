@@ -13,7 +13,7 @@ def read_facts(paths: Sequence[Path]) -> dict[str, dict[str, object]]:
     """Read CSV files with a column `file` and any of FACT_COLUMNS; return facts by file name.
 
     Raises:
-        PlainError: a file cannot be read, lacks the columns, or holds a seed that is no number.
+        PlainError: a file cannot be read, lacks the columns, or holds a seed that is not a number.
     """
     facts: dict[str, dict[str, object]] = {}
     for path in paths:
