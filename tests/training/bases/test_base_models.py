@@ -246,12 +246,12 @@ def test_what_was_saved_opens_in_a_second_process_without_our_code(saved):
     program = (
         "import keras, numpy, pathlib\n"
         "for path in sorted(pathlib.Path().glob('*.keras')):\n"
-        "    actual = numpy.load(path.with_suffix('.npy'))\n"
+        "    expected = numpy.load(path.with_suffix('.npy'))\n"
         "    model = keras.saving.load_model(path)\n"
         "    side = model.input_shape[1]\n"
         "    x = numpy.random.default_rng(0).uniform(0, 255, (2, side, side, 3))\n"
-        "    difference = numpy.abs(numpy.asarray(model(x.astype('float32'))) - actual).max()\n"
-        "    print(path.stem, difference / max(1, numpy.abs(actual).max()) <= 1e-6)\n"
+        "    difference = numpy.abs(numpy.asarray(model(x.astype('float32'))) - expected).max()\n"
+        "    print(path.stem, difference / max(1, numpy.abs(expected).max()) <= 1e-6)\n"
     )
     names = sorted(path.stem for path in saved.glob("*.keras"))
     process = subprocess.run(
