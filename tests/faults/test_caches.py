@@ -116,7 +116,7 @@ def test_a_flipped_bit_of_a_model_from_scratch_is_noticed_or_changes_nothing(
     )
 
 
-def test_a_flipped_bit_under_an_opened_block_is_computed_anew(
+def test_a_flipped_bit_under_an_unfrozen_block_is_computed_again(
     workplace, tmp_path, generator, capsys
 ):
     data = dataset.load_dataset(workplace / "data", workplace / "data" / "faces")

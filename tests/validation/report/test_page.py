@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from data_collection.audit.audit import Audit
+from data_collection.dataset.manifest import FaceRecord
 from training.detectors import card as detector_card
 from validation.data.evaluation_set import EvaluationSet, TrainingOverlap
 from validation.explanations.explain import Explanations
 from validation.explanations.heat_maps import HeatMapChecks
 from validation.explanations.image_panels import ImagePanel
 from validation.explanations.negative_controls import SourcePairControl
-from validation.metrics import abstention
+from validation.metrics import abstention, breakdowns
 from validation.metrics.comparison import DetectorResult, compare_detectors
 from validation.metrics.estimates import estimate_metrics
 from validation.metrics.scored_images import ScoredImages
@@ -146,6 +147,36 @@ def test_a_detector_that_sees_where_a_photograph_is_from_is_reported(card):
         make_report(card, NOISE, HALF, source_pairs=[SourcePairControl("kaggle", "own", auc)])
     )
     assert "not chance level" in page
+
+
+def test_a_breakdown_shows_large_subgroups_and_counts_small_ones(card):
+    records = [
+        FaceRecord(
+            id=str(number),
+            label="generated" if label else "real",
+            source=("rare" if number > 195 else "sd" if number % 4 == 1 else "gan")
+            if label
+            else "<i>kaggle",
+            file="",
+            status="accepted",
+            format="PNG",
+            width=512,
+            height=512,
+        )
+        for number, label in enumerate(np.arange(200) % 2)
+    ]
+    labels = np.arange(200) % 2
+    scored = ScoredImages(np.random.default_rng(0).random(200), labels, np.arange(200), 0.5)
+    page = report_page.render_report_page(
+        make_report(
+            card,
+            scored.probabilities,
+            labels,
+            breakdowns=breakdowns.compute_breakdowns(records, scored),
+        )
+    )
+    assert "By source: worst is" in page and "&lt;i&gt;kaggle" in page
+    assert "1 more subgroup with 2 images in all is too small." in page
 
 
 def test_a_comparison_is_described_in_words(card):
