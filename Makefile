@@ -14,7 +14,8 @@ demo: .venv/running
 	@echo
 	@echo "Look at the report:   saved_models/sample-*/report/index.html"
 	@echo "Look at the curves:   $(PY) -m tensorboard.main --logdir logs"
-	@echo "Judge a photo:        $(PY) -m detection PHOTO.jpg, or on a page: $(PY) -m detection web"
+	@echo "Look at the page:     $(PY) -m detection web"
+	@echo "This detector knows the sample only. For your own photos: $(PY) -m data_collection"
 
 test: .venv/testing
 	$(PY) -m ruff check .

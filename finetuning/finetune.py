@@ -4,6 +4,7 @@ from pathlib import Path
 
 from data_collection.audit.audit_file import check_audit_gate
 from data_collection.dataset import manifest
+from data_collection.sources import sample
 from finetuning import depth_leaderboard, depth_search, save_detector, unfreezing
 from finetuning.depth_search import DepthSearchResult
 from finetuning.depth_trials import DepthHyperModel
@@ -60,6 +61,7 @@ def _make_banner(parts: DetectorParts, data: Dataset, settings: FinetuningSettin
     """Return and print the new detector's banner: its source's, and the warnings of this run."""
     banner = parts.card.banner
     for warning in (
+        sample.PRACTICE_BANNER if sample.is_practice_data(data.records) else "",
         check_audit_gate(data.folder, data.records, settings.accept_shortcuts),
         describe_other_data(parts, data),
     ):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from data_collection.dataset import manifest
+from data_collection.sources import sample
 from finetuning.depth_search import DepthSearchResult
 from finetuning.depth_trials import DepthHyperModel
 from runtime import atomic_files
@@ -96,6 +97,7 @@ def _describe_finetuning(
         base=replace(card.base, note=f"{card.base.note}; {', '.join(blocks)} fine-tuned"),
         search=search,
         settings={**card.settings, "finetuning": settings},
+        practice=card.practice or sample.is_practice_data(data.records),
     )
 
 

@@ -202,6 +202,7 @@ def save_final_detector(
             versions=library_versions.get_library_versions(),
             settings=json.loads(json.dumps(dataclasses.asdict(run.settings), default=str)),
             banner=run.banner,
+            practice=run.practice,
             crop=run.data.train[0].crop,
             cost=costs.measure_cost(folder / saved_models.ONNX_FILE),
         )

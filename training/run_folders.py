@@ -50,7 +50,8 @@ class TrainingRun:
 
     Attributes:
         name: of the detector to be saved.
-        banner: what every report says first; empty if the audit found nothing.
+        banner: what every report says first; empty if there is nothing to warn of.
+        practice: whether the data set is the sample.
     """
 
     settings: TrainingSettings
@@ -58,6 +59,7 @@ class TrainingRun:
     folders: RunFolders
     name: str
     banner: str
+    practice: bool = False
 
     @property
     def validation_labels(self) -> np.ndarray:

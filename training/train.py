@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 
 from data_collection.audit.audit_file import check_audit_gate
 from data_collection.dataset import manifest
+from data_collection.sources import sample
 from runtime import console
 from training import calibration, dataset, final_detector, seed_comparison, tensorboard_logs
 from training.baselines import linear, scratch_training
@@ -50,11 +51,18 @@ def prepare_run(settings: TrainingSettings) -> TrainingRun:
     """Load the data set, check its audit, and reserve a name for the detector."""
     data = dataset.load_dataset(settings.data, settings.dataset)
     name = saved_models.choose_free_name(settings.saved_models, settings.name, data.folder.name)
-    banner = check_audit_gate(data.folder, data.records, settings.accept_shortcuts)
+    practice = sample.is_practice_data(data.records)
+    warnings = [
+        sample.PRACTICE_BANNER if practice else "",
+        check_audit_gate(data.folder, data.records, settings.accept_shortcuts),
+    ]
+    banner = " ".join(filter(None, warnings))
     if banner:
         console.print_warning(banner)
     folders = RunFolders(data.folder, settings.logs / "training", settings.saved_models)
-    return TrainingRun(settings=settings, data=data, folders=folders, name=name, banner=banner)
+    return TrainingRun(
+        settings=settings, data=data, folders=folders, name=name, banner=banner, practice=practice
+    )
 
 
 def extract_features(

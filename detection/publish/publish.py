@@ -34,11 +34,17 @@ def publish_detector(settings: PublishSettings) -> None:
     """Publish a saved detector; with `dry_run`, only print what would be published.
 
     Raises:
-        PlainError: the detector is missing, was altered or has no model card; there is no token;
-            or the Hub refuses or fails.
+        PlainError: the detector is missing, was altered, has no model card or was trained on the
+            sample; there is no token; or the Hub refuses or fails.
     """
     folder = saved_models.find_detector(settings.saved_models, settings.model)
     card = detector_card.read_card(folder)
+    if card.practice:
+        raise console.PlainError(
+            f"{card.name} is not published: it was trained on the sample data set, so its verdicts "
+            "mean nothing. Train on your own faces and publish that detector.",
+            console.EXIT_BAD_MODEL,
+        )
     published = files.choose_published_files(folder, card, settings.with_report)
     excluded = files.list_excluded_files(folder, published)
     print_publish_plan(published, excluded, folder, settings.repo)

@@ -16,7 +16,7 @@ class PublishSettings:
 
     Only listed files are published: the model, its card and the validation results, never the data.
     Log in with `hf auth login`, or set HF_TOKEN. Exit code 7: the Hub cannot be reached or refuses.
-    8: the detector is missing or was altered.
+    8: the detector is missing, was altered, or was trained on the sample data set.
     """
 
     repo: tyro.conf.Positional[str]

@@ -87,6 +87,7 @@ class PageAnswers:
             "probability": detection.probability,
             "sentence": self._format_sentence(detection),
             "detector": self.detector.card.name,
+            "banner": self.detector.card.banner,
             "sha256": detection.sha256,
             "claims": [asdict(claim) for claim in detection.claims],
             "caveat": claims.CLAIMS_CAVEAT if detection.claims else "",

@@ -12,6 +12,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from data_collection.dataset import manifest
+from runtime import console
 from toys.commands import TRAIN_WORDS, build_environment, run_command
 from toys.images import encode_image, make_image
 from training import onnx_models
@@ -53,6 +54,30 @@ def test_a_second_search_performs_no_forward_pass_and_repeats_show_the_spread(wo
         "seed1",
         "seed2",
     }
+
+
+def test_a_detector_of_the_sample_says_so_everywhere_and_is_not_published(workplace, tmp_path):
+    shutil.copytree(workplace / "data", tmp_path / "data")
+    path = tmp_path / "data" / "faces" / "manifest.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        if row["label"] == "generated":
+            row["generator"] = "dcgan"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    done = run_command(
+        *TRAIN_WORDS, "--trials", 2, "--epochs", 2, "--name", "practice", cwd=tmp_path
+    )
+    assert done.returncode == 0 and "Practice detector" in done.stderr, done.stderr
+    saved = card.read_card(tmp_path / "saved_models" / "practice")
+    assert saved.practice and saved.banner.startswith("Practice detector")
+    photo = workplace / "faces" / "real"
+    judged = run_command("detection", next(photo.iterdir()), "--model", "practice", cwd=tmp_path)
+    assert "Practice detector" in judged.stderr
+    refused = run_command(
+        "detection", "publish", "ann/faces", "--model", "practice", "--dry-run", cwd=tmp_path
+    )
+    assert refused.returncode == console.EXIT_BAD_MODEL
+    assert "was trained on the sample data set" in refused.stderr
 
 
 def test_trained_again_from_the_pictures_it_is_the_same_detector_bit_for_bit(workplace, tmp_path):

@@ -42,7 +42,9 @@ class Card:
         sha256: hash of every model file, by its path inside the folder.
         versions: version of every library involved in the training.
         settings: of the command, for documentation only.
-        banner: first sentence of every report on the detector; empty if the audit found nothing.
+        banner: first sentence of every report on the detector; empty if there is nothing to
+            warn of.
+        practice: whether it was trained on the sample data set, so that its verdicts mean nothing.
         crop: how images are cropped, in training and before a verdict: "centre" or "face".
         cost: of detector.onnx.
     """
@@ -62,6 +64,7 @@ class Card:
     versions: dict[str, str]
     settings: dict[str, Any] = field(default_factory=dict)
     banner: str = ""
+    practice: bool = False
     crop: str = "centre"
     cost: InferenceCost | None = None
     card_version: int = CARD_VERSION

@@ -111,6 +111,12 @@ def test_the_sample_is_collected_with_its_people_kept_together(packages, capsys)
     assert len(people) == N_PEOPLE
     assert {len(parts) for parts in people.values()} == {1}
     assert "never a benchmark" in capsys.readouterr().err
+    accepted = [record for record in records if record.accepted]
+    assert sample.is_practice_data(accepted)
+    # With photographs and generated faces of one's own it is no sample any more.
+    own = [replace(accepted[0], label=label, generator="", person="") for label in manifest.LABELS]
+    assert not sample.is_practice_data([*accepted, *own])
+    assert not sample.is_practice_data(own)
 
 
 def test_a_seed_gives_the_same_face_every_time(packages):
