@@ -8,7 +8,7 @@ PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 demo: .venv/running
 	$(PY) -m data_collection --recipe sample
 	$(PY) -m training --dataset data/sample --sizes 96 --trials 12
-	$(PY) -m finetuning --trials 2 --epochs 2 --repeats 2 --max-depth 2
+	$(PY) -m finetuning --trials 2 --epochs 2 --repeats 3 --max-depth 2
 	$(PY) -m validation
 	$(PY) -m detection $$(find data/sample/originals -name "*.p*" | sort | sed -n "1,3p;798,800p")
 	@echo

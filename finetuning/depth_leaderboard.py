@@ -38,7 +38,8 @@ def print_depth_leaderboard(result: DepthSearchResult, blocks: Sequence[Block]) 
     )
     auc_spread = SeedSpread(tuple(trial.auc for trial in result.repeats))
     console.print_message(
-        f"The best trial with {len(result.repeats)} seeds: loss {result.loss}, AUC {auc_spread}."
+        f"The best trial with {len(result.repeats)} fresh seeds: loss {result.loss}, "
+        f"AUC {auc_spread}."
     )
     changes = ", ".join(
         f"{change.block} by {change.largest:.1e}" for change in result.repeats[0].changes

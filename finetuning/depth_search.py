@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import keras_tuner
+import numpy as np
 
 from data_collection.dataset import manifest
 from finetuning.calibrated_loss import CALIBRATED_LOSS_NAME
 from finetuning.depth_training import DepthTrial
 from finetuning.depth_trials import DEPTH_SPACE_VERSION, DepthHyperModel
 from runtime import console
+from training import gain_test
+from training.calibration import fit_temperature, sigmoid
+from training.gain_test import GainTest
 from training.head_search import tuner_runs
 from training.head_search.tuner_runs import LoggedTuner, TrialLog
 from training.seed_comparison import SeedSpread
@@ -58,25 +62,23 @@ class DepthSearchResult:
     Attributes:
         source: the unchanged detector.
         trials: the best first.
-        repeats: the best trial with several seeds.
+        repeats: the best trial with fresh seeds, none of which the search used; the first is saved.
+        gain: of the repeats over the source, on view 0 of the validation images.
     """
 
     source: DepthTrial
     trials: list[DepthTrial]
     repeats: list[DepthTrial]
+    gain: GainTest
 
     @property
     def loss(self) -> SeedSpread:
         return SeedSpread(tuple(trial.loss for trial in self.repeats))
 
     @property
-    def best(self) -> DepthTrial:
-        return min(self.repeats, key=lambda trial: trial.loss)
-
-    @property
-    def gain(self) -> float:
-        """Return how much the loss fell: the source detector's minus the mean of the repeats."""
-        return self.source.loss - self.loss.mean
+    def saved(self) -> DepthTrial:
+        """The repeat that is saved: the first, not the luckiest."""
+        return self.repeats[0]
 
 
 def search_depths(hypermodel: DepthHyperModel, folder: Path, log_folder: Path) -> list[DepthTrial]:
@@ -150,18 +152,32 @@ def describe_depth_trial(values: Mapping[str, Any]) -> str:
 
 def train_with_seeds(
     hypermodel: DepthHyperModel, trial: DepthTrial, log_folder: Path
-) -> list[DepthTrial]:
-    """Train a trial with several seeds; the parts keep the weights of the best one."""
+) -> tuple[list[DepthTrial], GainTest]:
+    """Train a trial with fresh seeds, and compare them with the source detector.
+
+    The parts keep the weights of the first seed.
+    """
+    data = hypermodel.data
+    labels = data.encode_labels(data.validation)
+    source_losses = _compute_image_losses(hypermodel.compute_source_logits(), labels)
     repeats: list[DepthTrial] = []
-    for number in range(hypermodel.settings.repeats):
+    losses: list[np.ndarray] = []
+    for number in range(1, hypermodel.settings.repeats + 1):
         seed = hypermodel.settings.seed + number
         model = hypermodel.build_tail(trial.depth)
-        repeat = hypermodel.train_trial(model, trial.values, seed, log_folder / f"seed{number}")
+        repeat = hypermodel.train_trial(model, trial.values, seed, log_folder / f"seed{seed}")
         console.print_message(
             f"seed {seed}: loss {repeat.loss:.4f}, AUC {repeat.auc:.4f}, epoch {repeat.epochs}."
         )
-        if not repeats or repeat.loss < min(earlier.loss for earlier in repeats):
-            weights = hypermodel.parts.copy_weights()
+        if not repeats:
+            first_weights = hypermodel.parts.copy_weights()
         repeats.append(repeat)
-    hypermodel.parts.restore_weights(weights)
-    return repeats
+        losses.append(_compute_image_losses(hypermodel.compute_logits(trial.depth), labels))
+    hypermodel.parts.restore_weights(first_weights)
+    groups = [record.group for record in data.validation]
+    return repeats, gain_test.compare_losses(source_losses, losses, labels, groups)
+
+
+def _compute_image_losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the loss of every image once the detector is calibrated on these images."""
+    return gain_test.compute_image_losses(sigmoid(logits / fit_temperature(logits, labels)), labels)

@@ -42,17 +42,16 @@ def finetune_detector(settings: FinetuningSettings) -> None:
     folders = RunFolders(data.folder, settings.logs / "finetuning", settings.saved_models)
     result = _search(hypermodel, folders, name)
     depth_leaderboard.print_depth_leaderboard(result, blocks)
-    if result.gain <= result.loss.deviation:
+    if not result.gain.is_gain:
         console.print_message(
-            f"Fine-tuning did not help: mean loss changed by {-result.gain:+.4f}, within the "
-            f"seed-to-seed spread ({result.loss.deviation:.4f}). Keeping {parts.folder}."
+            f"Fine-tuning did not help: {result.gain.describe()}. Keeping {parts.folder}."
         )
         return
     save_detector.save_finetuned_detector(name, result, hypermodel, banner)
     console.print_message(
-        f"Fine-tuning helped: mean loss fell by {result.gain:.4f}, more than the seed-to-seed "
-        f"spread ({result.loss.deviation:.4f}). Saved {folders.detector(name)}. Compare it with "
-        f"its source detector: python -m validation --model {name}. "
+        f"Fine-tuning helped: {result.gain.describe()}. Saved {folders.detector(name)}, of the "
+        "first fresh seed. Compare it with its source detector: "
+        f"python -m validation --model {name}. "
         f"Curves: tensorboard --logdir {settings.logs}"
     )
 
@@ -73,18 +72,18 @@ def _make_banner(parts: DetectorParts, data: Dataset, settings: FinetuningSettin
 
 
 def _search(hypermodel: DepthHyperModel, folders: RunFolders, name: str) -> DepthSearchResult:
-    """Search over depth, then train the best trial with every seed."""
+    """Search over depth, then train the best trial with fresh seeds."""
     console.print_heading("Search")
     source = hypermodel.evaluate_source()
     trials = depth_search.search_depths(hypermodel, folders.searches, folders.search_logs)
     console.print_heading("Best trial")
-    repeats = depth_search.train_with_seeds(hypermodel, trials[0], folders.run_logs(name))
+    repeats, gain = depth_search.train_with_seeds(hypermodel, trials[0], folders.run_logs(name))
     n_images = len(hypermodel.data.train) + len(hypermodel.data.validation)
     console.print_message(
         f"{hypermodel.forward_passes} forward passes through frozen blocks "
         f"({n_images} images x {hypermodel.settings.views} views, each depth)."
     )
-    return DepthSearchResult(source, trials, repeats)
+    return DepthSearchResult(source, trials, repeats, gain)
 
 
 def load_detector_dataset(parts: DetectorParts, settings: FinetuningSettings) -> Dataset:

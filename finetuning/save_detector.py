@@ -42,7 +42,7 @@ def save_finetuned_detector(
     """
     parts, settings, data = hypermodel.parts, hypermodel.settings, hypermodel.data
     labels = data.encode_labels(data.validation)
-    logits = hypermodel.compute_logits(result.best.depth)
+    logits = hypermodel.compute_logits(result.saved.depth)
     temperature = fit_temperature(logits, labels)
     probabilities = sigmoid(logits / temperature)
     members = [replace(member, weight=member.weight / temperature) for member in parts.members]
@@ -74,14 +74,15 @@ def _describe_finetuning(
     result: DepthSearchResult, hypermodel: DepthHyperModel, members: list[EnsembleMember]
 ) -> Card:
     """Return the source detector's card with data set, base, search and settings of this run."""
-    card, data, best = hypermodel.parts.card, hypermodel.data, result.best
-    blocks = tuple(block.name for block in hypermodel.blocks[: best.depth])
+    card, data, saved = hypermodel.parts.card, hypermodel.data, result.saved
+    blocks = tuple(block.name for block in hypermodel.blocks[: saved.depth])
     finetuning = FinetuningDescription(
-        depth=best.depth,
+        depth=saved.depth,
         blocks=blocks,
-        values=best.values,
+        values=saved.values,
         repeats=tuple(SeedScores(trial.loss, trial.auc) for trial in result.repeats),
-        changes=tuple(best.changes),
+        changes=tuple(saved.changes),
+        gain=result.gain,
         accept_other_data=hypermodel.settings.accept_other_data,
     )
     search: SearchDescription = replace(

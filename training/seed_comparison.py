@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from runtime import console
-from training import calibration
+from training import calibration, gain_test
 from training.baselines.linear import Baseline
 from training.calibration import fit_temperature, sigmoid
 from training.detectors.card_fields import SeedScores
@@ -35,42 +35,45 @@ class SeedSpread:
 
 
 def print_seed_spread(
-    detectors: Sequence[FinalDetector], baselines: Sequence[Baseline], labels: np.ndarray
+    detectors: Sequence[FinalDetector],
+    baselines: Sequence[Baseline],
+    labels: np.ndarray,
+    groups: Sequence[str],
 ) -> list[SeedScores]:
     """Print how far seeds differ, and return loss and AUC of each on the validation images.
 
     Args:
-        detectors: one per seed.
-        baselines: those that use pixels are compared.
-        labels: of the validation images, 1 for generated, shape (images,).
+        detectors: one per seed; the first has the search's seed and is not compared with the
+            baselines.
+        baselines: the best of those that use pixels is compared.
+        labels, groups: of the validation images; labels are 1 for generated, shape (images,).
     """
-    scores = [_score_seed(detector, labels) for detector in detectors]
+    losses = [_compute_losses(detector, labels) for detector in detectors]
+    scores = [
+        SeedScores(loss=float(values.mean()), auc=_compute_auc(detector, labels))
+        for values, detector in zip(losses, detectors, strict=True)
+    ]
     loss, auc = (SeedSpread(tuple(row)) for row in zip(*map(astuple, scores), strict=True))
     console.print_message(f"Final detector with {len(scores)} seeds: loss {loss}, AUC {auc}.")
-    losses = {
-        leaderboard.compute_smoothed_loss(baseline, labels): baseline.name
-        for baseline in baselines
-        if baseline.uses_pixels
-    }
-    lowest = min(losses)
-    gain = lowest - loss.mean
-    comparison = (
-        "more than the seed-to-seed spread"
-        if gain > loss.deviation
-        else "within the seed-to-seed spread or worse"
+    baseline = min(
+        (baseline for baseline in baselines if baseline.uses_pixels),
+        key=lambda baseline: leaderboard.compute_smoothed_loss(baseline, labels),
     )
+    baseline_losses = gain_test.compute_image_losses(baseline.probabilities, labels)
+    test = gain_test.compare_losses(baseline_losses, losses[1:], labels, groups)
+    outcome = "beats" if test.is_gain else "is not shown to beat"
     console.print_message(
-        f"Best baseline, {losses[lowest]}: loss {lowest:.4f}. "
-        f"The final detector's gain is {gain:.4f}, {comparison}."
+        f"The final detector {outcome} the best baseline, {baseline.name} "
+        f"(loss {baseline_losses.mean():.4f}): {test.describe()}."
     )
     return scores
 
 
-def _score_seed(detector: FinalDetector, labels: np.ndarray) -> SeedScores:
-    """Return the loss that the leaderboard ranks by, and the AUC."""
+def _compute_losses(detector: FinalDetector, labels: np.ndarray) -> np.ndarray:
+    """Return the loss that the leaderboard ranks by, of every image."""
     probabilities = sigmoid(detector.logits / fit_temperature(detector.logits, labels))
-    calibrated = Baseline(name="", probabilities=probabilities)
-    return SeedScores(
-        loss=leaderboard.compute_smoothed_loss(calibrated, labels),
-        auc=calibration.compute_scores(probabilities, labels).auc,
-    )
+    return gain_test.compute_image_losses(probabilities, labels)
+
+
+def _compute_auc(detector: FinalDetector, labels: np.ndarray) -> float:
+    return calibration.compute_scores(sigmoid(detector.logits), labels).auc

@@ -86,8 +86,8 @@ and a two-layer net on pixels, a small CNN, and the CNN with style-based attenti
 logits are averaged. 1: the best head alone."""
 
     repeats: int = 1
-    """Number of seeds to train the final detector with, to tell a gain from noise; the first is \
-saved."""
+    """Number of seeds to train the final detector with; the first is saved. With 4 or more, the \
+others, which the search has not used, are tested against the best baseline."""
 
     batch_size: int = 64
     """Images per training step."""

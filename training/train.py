@@ -187,7 +187,8 @@ def train_final_detectors(
     ]
     if not others:
         return first
-    scores = seed_comparison.print_seed_spread([first, *others], baselines, labels)
+    groups = [record.group for record in run.data.validation]
+    scores = seed_comparison.print_seed_spread([first, *others], baselines, labels, groups)
     return replace(first, repeats=scores)
 
 

@@ -86,7 +86,7 @@ def finetune_toy(folder: Path) -> list[float]:
     settings = FinetuningSettings(trials=2, epochs=1, warmup=0, repeats=1, views=1)
     model = DepthHyperModel(start, data, blocks, 1, settings)
     trials = depth_search.search_depths(model, data.folder / "searches", folder / "logs")
-    repeats = depth_search.train_with_seeds(model, trials[0], folder / "logs" / "final")
+    repeats, _ = depth_search.train_with_seeds(model, trials[0], folder / "logs" / "final")
     np.savez(folder / "tuned.npz", *itertools.chain(*start.copy_weights()))
     return [tuned.loss for tuned in [*trials, *repeats]]
 

@@ -27,9 +27,10 @@ from toys.images import encode_image, make_image
 from training import calibration, onnx_models
 from training.detectors import detector_parts
 from training.features import pixels
+from training.gain_test import GainTest
 from training.head_search import tuner_runs
 
-COMMAND = ("finetuning", "toy", "--trials", 2, "--epochs", 2, "--repeats", 2, "--max-depth", 2)
+COMMAND = ("finetuning", "toy", "--trials", 2, "--epochs", 2, "--repeats", 3, "--max-depth", 2)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def read_output(folder: Path) -> str:
 
 def test_depth_0_competes_and_the_verdict_is_plain(finetuned):
     output = read_output(finetuned)
-    assert "0: unchanged" in output and "The best trial with 2 seeds: loss" in output
+    assert "0: unchanged" in output and "The best trial with 3 fresh seeds: loss" in output
     assert "Largest weight change per unfrozen block: top by" in output
     helped = "Fine-tuning helped" in output
     assert helped != ("Fine-tuning did not help" in output)
@@ -89,7 +90,7 @@ def test_tensorboard_has_a_run_for_every_trial_and_every_seed(finetuned):
     logs = finetuned / "logs" / "finetuning"
     trials = [path.parent for path in (logs / "faces-search").rglob("events.*")]
     assert len(trials) == 2
-    assert {path.name for path in (logs / "deeper").iterdir()} >= {"seed0", "seed1"}
+    assert {path.name for path in (logs / "deeper").iterdir()} >= {"seed1", "seed2", "seed3"}
     assert "val_calibrated_loss" in EventAccumulator(str(trials[0])).Reload().Tags()["scalars"]
 
 
@@ -109,7 +110,12 @@ def test_a_saved_detector_loads_in_plain_keras_names_its_source_and_is_validated
     weights = toy.copy_weights()
     save_detector.save_finetuned_detector(
         "deeper",
-        DepthSearchResult(DepthTrial(depth=0, values={}, loss=1.0, auc=0.5), [best], [best, best]),
+        DepthSearchResult(
+            DepthTrial(depth=0, values={}, loss=1.0, auc=0.5),
+            [best],
+            [best, best],
+            GainTest(gain=0.5, seeds=3, seed_p=0.01, lower=0.2),
+        ),
         hypermodel,
         "",
     )
@@ -118,6 +124,7 @@ def test_a_saved_detector_loads_in_plain_keras_names_its_source_and_is_validated
     assert card["search"]["source_detector"] == "toy"
     assert card["search"]["finetuning"]["blocks"] == ["top", "block16"]
     assert card["search"]["finetuning"]["changes"][1]["largest"] > 0
+    assert card["search"]["finetuning"]["gain"]["lower"] == 0.2
     assert set(card["baselines"]) == {"before fine-tuning: toy", *toy.card.baselines}
     assert card["baselines"]["before fine-tuning: toy"]["metrics"] == {
         name: pytest.approx(value, abs=1e-5) for name, value in asdict(toy.card.metrics).items()
@@ -210,17 +217,20 @@ def test_a_nan_loss_fails_the_trial_with_its_reason(data, toy, toy_blocks):
         )
 
 
-def test_gain_and_spread_are_those_of_all_seeds():
-    source = DepthTrial(depth=0, values={}, loss=0.5, auc=0.9)
-    repeats = [DepthTrial(depth=1, values={}, loss=loss, auc=0.9) for loss in (0.3, 0.6, 0.45)]
-    result = DepthSearchResult(source, [], repeats)
-    assert (result.gain, result.loss.deviation, result.best.loss) == (
-        pytest.approx(0.05),
-        pytest.approx(0.15),
-        0.3,
-    )
-    one_seed = DepthSearchResult(source, [], [DepthTrial(depth=1, values={}, loss=0.4, auc=0.9)])
-    assert (one_seed.gain, one_seed.loss.deviation) == (pytest.approx(0.1), 0)
+def test_the_repeats_have_fresh_seeds_and_the_first_is_saved(data, toy, toy_blocks, tmp_path):
+    settings = FinetuningSettings(repeats=2, epochs=1, warmup=0, views=1, seed=5)
+    hypermodel = DepthHyperModel(toy, data, toy_blocks, 1, settings)
+    hp = keras_tuner.HyperParameters()
+    hypermodel.build(hp)
+    values = {**hp.values, "depth": 1}
+    trial = hypermodel.train_trial(hypermodel.build_tail(1), values, 5, None)
+    repeats, gain = depth_search.train_with_seeds(hypermodel, trial, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["seed6", "seed7"]
+    saved = hypermodel.compute_logits(1)
+    hypermodel.train_trial(hypermodel.build_tail(1), values, 6, None)
+    assert np.allclose(saved, hypermodel.compute_logits(1), atol=1e-5)
+    assert (len(repeats), gain.seeds, gain.is_gain) == (2, 2, False)
+    assert "too few to tell a gain from noise" in gain.describe()
 
 
 @pytest.mark.slow

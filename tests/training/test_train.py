@@ -45,7 +45,8 @@ def test_a_second_search_performs_no_forward_pass_and_repeats_show_the_spread(wo
         r"Final detector with 3 seeds: loss \d.\d{4} \(standard deviation \d.\d{4}\), AUC",
         done.stderr,
     )
-    assert "Best baseline, logistic regression" in done.stderr
+    assert "the best baseline, logistic regression" in done.stderr
+    assert "2 fresh seeds, too few to tell a gain from noise" in done.stderr
     repeats = json.loads((tmp_path / "saved_models" / "again" / "card.json").read_text())["search"][
         "repeats"
     ]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.calibration import Calibration, Scores
+from training.gain_test import GainTest
 from training.head_search.head_spec import HeadSpec
 
 
@@ -67,7 +68,8 @@ class FinetuningDescription:
     Attributes:
         depth: number of unfrozen blocks, from the top.
         values: hyperparameters of the best trial, as KerasTuner names them.
-        repeats: scores with every seed.
+        repeats: scores with every fresh seed; the first is the saved detector's.
+        gain: over the source detector, with its tests.
         accept_other_data: whether the data set may differ from that of the source detector.
     """
 
@@ -76,6 +78,7 @@ class FinetuningDescription:
     values: dict[str, Any]
     repeats: tuple[SeedScores, ...]
     changes: tuple[BlockChange, ...]
+    gain: GainTest
     accept_other_data: bool = False
 
 
