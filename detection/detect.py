@@ -50,6 +50,8 @@ def detect(settings: DetectionSettings) -> int:
         ) from None
     if settings.format == "table":
         output.print_summary(counts, detector.card)
+    if detector.card.banner:
+        console.print_warning(detector.card.banner)
     return EXIT_SOME_FAILED if counts[""] else 0
 
 

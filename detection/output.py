@@ -122,8 +122,7 @@ def _format_cells(detection: Detection) -> list[str]:
 
 
 def print_summary(counts: Counter[str], card: Card) -> None:
-    """Print the counts by verdict if there are many, the meaning of the verdicts, and any warning
-    about the training data."""
+    """Print the counts by verdict if there are many, and the meaning of the verdicts."""
     if counts.total() > MAX_TABLE_ROWS:
         parts = [
             f"{counts[verdict]:,} {verdict or 'not judged'}"
@@ -134,8 +133,6 @@ def print_summary(counts: Counter[str], card: Card) -> None:
         f"Judged by {card.name}: {card.calibration.describe_band()} "
         f"{card.calibration.describe_expected_error()} This is not proof."
     )
-    if card.banner:
-        console.print_warning(card.banner)
 
 
 PRINTERS: dict[str, Callable[[Iterable[Detection], int], Iterator[Detection]]] = {

@@ -11,7 +11,6 @@ from training.baselines.linear import Baseline
 from training.calibration import fit_temperature, sigmoid
 from training.detectors.card_fields import SeedScores
 from training.final_detector import FinalDetector
-from training.head_search import leaderboard
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def print_seed_spread(
     console.print_message(f"Final detector with {len(scores)} seeds: loss {loss}, AUC {auc}.")
     baseline = min(
         (baseline for baseline in baselines if baseline.uses_pixels),
-        key=lambda baseline: leaderboard.compute_smoothed_loss(baseline, labels),
+        key=lambda row: gain_test.compute_image_losses(row.probabilities, labels).mean(),
     )
     baseline_losses = gain_test.compute_image_losses(baseline.probabilities, labels)
     test = gain_test.compare_losses(baseline_losses, losses[1:], labels, groups)

@@ -72,8 +72,11 @@ def test_a_detector_of_the_sample_says_so_everywhere_and_is_not_published(workpl
     saved = card.read_card(tmp_path / "saved_models" / "practice")
     assert saved.practice and saved.banner.startswith("Practice detector")
     photo = workplace / "faces" / "real"
-    judged = run_command("detection", next(photo.iterdir()), "--model", "practice", cwd=tmp_path)
-    assert "Practice detector" in judged.stderr
+    for words in ((), ("--json",), ("--csv",)):
+        judged = run_command(
+            "detection", next(photo.iterdir()), "--model", "practice", *words, cwd=tmp_path
+        )
+        assert "Practice detector" in judged.stderr and "Practice" not in judged.stdout
     refused = run_command(
         "detection", "publish", "ann/faces", "--model", "practice", "--dry-run", cwd=tmp_path
     )

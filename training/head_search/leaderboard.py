@@ -11,8 +11,9 @@ import numpy as np
 
 from runtime import atomic_files, console
 from training.baselines.linear import Baseline
-from training.calibration import compute_cross_entropy, compute_scores, convert_to_logits
-from training.fitting import LABEL_SMOOTHING, smooth_labels
+from training.calibration import compute_scores
+from training.fitting import LABEL_SMOOTHING
+from training.gain_test import compute_image_losses
 from training.head_search.head_spec import HeadSpec, HeadTrial
 
 MAX_HEADS_SHOWN = 10
@@ -26,7 +27,10 @@ def print_leaderboard(
     heads = deduplicate_trials(trials)
     rows = [(trial.loss, _format_head(trial)) for trial in heads[:MAX_HEADS_SHOWN]]
     rows += [
-        (compute_smoothed_loss(baseline, labels), _format_baseline(baseline, labels))
+        (
+            float(compute_image_losses(baseline.probabilities, labels).mean()),
+            _format_baseline(baseline, labels),
+        )
         for baseline in baselines
     ]
     console.print_table(
@@ -68,11 +72,6 @@ def _format_head(trial: HeadTrial) -> list[str]:
 def _format_baseline(baseline: Baseline, labels: np.ndarray) -> list[str]:
     auc = compute_scores(baseline.probabilities, labels).auc
     return [f"baseline: {baseline.name}", "", "", "", "", f"{auc:.4f}"]
-
-
-def compute_smoothed_loss(baseline: Baseline, labels: np.ndarray) -> float:
-    """Return a baseline's validation loss with the label smoothing that heads are ranked by."""
-    return compute_cross_entropy(convert_to_logits(baseline.probabilities), smooth_labels(labels))
 
 
 def write_leaderboard(path: Path, trials: Sequence[HeadTrial]) -> None:
