@@ -84,11 +84,7 @@ def main(
     lines = [
         [
             peer.name,
-            *(
-                f"{estimate.value:.3f} ({estimate.low:.2f} to {estimate.high:.2f})"
-                for estimates in peer.estimates
-                for estimate in estimates.values()
-            ),
+            *(str(estimate) for estimates in peer.estimates for estimate in estimates.values()),
             f"{peer.seconds:.0f} s",
             f"{peer.memory:.1f} GB",
         ]

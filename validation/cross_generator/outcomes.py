@@ -18,12 +18,10 @@ from validation.cross_generator.head_training import CalibratedHead
 from validation.cross_generator.plan import Experiment, ImageSource, SourceImages
 from validation.cross_generator.settings import CrossGeneratorSettings
 from validation.cross_generator.task import BaseFeatures
-from validation.metrics.comparison import estimate_paired_differences
-from validation.metrics.estimates import Estimate, estimate_metrics
+from validation.metrics.estimates import UNKNOWN_ESTIMATE, Estimate, estimate_metrics
 from validation.metrics.intervals import BOOTSTRAP_REPLICATES
+from validation.metrics.paired_differences import estimate_paired_differences
 from validation.metrics.scored_images import ScoredImages
-
-UNKNOWN_ESTIMATE = Estimate(np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +172,7 @@ def _evaluate_reprocessed(source: ImageSource, evaluation: HeadEvaluation) -> Re
         before, after = (float(np.mean(scored.predicted_generated)) for scored in (plain, changed))
         change = estimate_paired_differences(
             changed, plain, (metric,), BOOTSTRAP_REPLICATES, evaluation.seed
-        )[metric]
+        )[metric].difference
     return ReprocessedResult(
         source=source.name,
         label=source.label,

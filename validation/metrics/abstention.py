@@ -1,15 +1,16 @@
 """Error rates with the abstention band: images that get "can't tell", and errors in the rest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from data_collection.dataset.manifest import LABELS
 from training.calibration import ABSTAIN
-from validation.metrics.estimates import Estimate
-from validation.metrics.intervals import CONFIDENCE_LEVEL, compute_exact_interval
+from validation.metrics.estimates import UNKNOWN_ESTIMATE, Estimate
+from validation.metrics.intervals import CONFIDENCE_LEVEL
 from validation.metrics.scored_images import ScoredImages
+from validation.metrics.shares import compute_share_interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +21,7 @@ class AbstentionStatistics:
         label: "real", "generated", or "all".
         abstained: number of images that get "can't tell".
         wrong: number of wrong decisions among the others.
-        error: share of wrong decisions, with its exact interval over groups; NaN if all abstain.
+        error: share of wrong decisions, with its interval over groups; NaN if all abstain.
     """
 
     label: str
@@ -54,9 +55,8 @@ def compute_abstention_statistics(
 
 def _estimate_error_rate(wrong: np.ndarray, answered: np.ndarray, scored: ScoredImages) -> Estimate:
     if not answered.any():
-        return Estimate(np.nan, np.nan, np.nan)
-    share = float(wrong.sum() / answered.sum())
+        return replace(UNKNOWN_ESTIMATE, reason="nothing was answered")
     return Estimate(
-        share,
-        *compute_exact_interval(share, len(np.unique(scored.groups[answered])), CONFIDENCE_LEVEL),
+        float(wrong[answered].mean()),
+        *compute_share_interval(wrong[answered], scored.groups[answered], CONFIDENCE_LEVEL),
     )

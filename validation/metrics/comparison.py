@@ -1,21 +1,16 @@
 """Compare two detectors on the same images: differences with paired intervals, DeLong's and
 McNemar's tests, sentences."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from validation.metrics.estimates import Estimate
-from validation.metrics.intervals import (
-    BOOTSTRAP_REPLICATES,
-    CONFIDENCE_LEVEL,
-    compute_percentile_interval,
-    resample_groups,
-)
+from validation.metrics.intervals import BOOTSTRAP_REPLICATES, CONFIDENCE_LEVEL
 from validation.metrics.metrics import METRICS
-from validation.metrics.scored_images import ScoredImages, WeightedImages
+from validation.metrics.paired_differences import PairedEstimate, estimate_paired_differences
+from validation.metrics.scored_images import ScoredImages
 
 COMPARED_METRICS = (
     "ROC AUC",
@@ -50,7 +45,7 @@ class MetricDifference:
 
     Attributes:
         first, second: the metric of each.
-        difference: with its paired 95% interval; a point if both give every image the same score.
+        difference: with its paired 95% interval.
         sentence: the difference in words.
     """
 
@@ -98,12 +93,12 @@ def compare_detectors(
     differences = [
         MetricDifference(
             metric=metric,
-            first=_compute_unweighted(metric, first),
-            second=_compute_unweighted(metric, second),
-            difference=difference,
-            sentence=_describe_difference(metric, names, difference),
+            first=pair.first.value,
+            second=pair.second.value,
+            difference=pair.difference,
+            sentence=_describe_difference(metric, names, pair),
         )
-        for metric, difference in estimate_paired_differences(
+        for metric, pair in estimate_paired_differences(
             first, second, COMPARED_METRICS, replicates, seed
         ).items()
     ]
@@ -123,47 +118,9 @@ def compare_detectors(
     )
 
 
-def _compute_unweighted(metric: str, scored: ScoredImages) -> float:
-    weights = np.ones((1, len(scored.labels)))
-    return float(METRICS[metric].compute(WeightedImages(scored, weights))[0])
-
-
-def estimate_paired_differences(
-    first: ScoredImages,
-    second: ScoredImages,
-    metrics: Sequence[str],
-    replicates: int = BOOTSTRAP_REPLICATES,
-    seed: int = 0,
-) -> dict[str, Estimate]:
-    """Estimate each metric of the first detector minus that of the second, if the images have the
-    classes that it needs; both see the same resampled groups."""
-    usable = [name for name in metrics if set(METRICS[name].classes) <= set(first.labels.tolist())]
-    resampled: dict[str, list[np.ndarray]] = {name: [] for name in usable}
-    unweighted = {}
-    for weights in itertools.chain(
-        [np.ones((1, len(first.labels)))], resample_groups(first, replicates, seed)
-    ):
-        samples = WeightedImages(first, weights), WeightedImages(second, weights)
-        for name in usable:
-            minuend, subtrahend = (METRICS[name].compute(sample) for sample in samples)
-            if name in unweighted:
-                resampled[name].append(minuend - subtrahend)
-            else:
-                unweighted[name] = float(minuend[0] - subtrahend[0])
-    return {
-        name: _estimate_difference(unweighted[name], np.concatenate(resampled[name]))
-        for name in usable
-    }
-
-
-def _estimate_difference(value: float, resampled: np.ndarray) -> Estimate:
-    if value == 0 and np.all(resampled == 0):
-        return Estimate(value, 0.0, 0.0)
-    return Estimate(value, *compute_percentile_interval(resampled))
-
-
-def _describe_difference(metric: str, names: tuple[str, str], difference: Estimate) -> str:
-    if difference.low == difference.high == 0:
+def _describe_difference(metric: str, names: tuple[str, str], pair: PairedEstimate) -> str:
+    difference = pair.difference
+    if pair.equal:
         return f"{metric}: {names[0]} and {names[1]} do not differ at all."
     scale, unit, digits = (
         (100, " points", 1) if metric in METRICS_IN_PERCENTAGE_POINTS else (1, "", 3)
@@ -175,7 +132,7 @@ def _describe_difference(metric: str, names: tuple[str, str], difference: Estima
     )
     statement = f"{metric}: {names[0]} is {word} than {names[1]} by {value}{unit}"
     if not difference.known:
-        return f"{statement} on these images, which are too few for an interval."
+        return f"{statement} on these images (no interval: {difference.reason})."
     caveat = "; this may be chance" if size.low <= 0 else ""
     return f"{statement}, 95% interval {low} to {high}{caveat}."
 

@@ -3,12 +3,16 @@
 The functions are in metric_functions.py.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
+from validation.metrics.intervals import MIN_INTERVAL_GROUPS
 from validation.metrics.metric_functions import (
+    LOG_LOSS_CLIP,
     compute_accuracy,
     compute_average_precision,
     compute_balanced_accuracy,
@@ -25,7 +29,9 @@ from validation.metrics.metric_functions import (
     compute_tpr,
     make_tpr_at_fpr,
 )
-from validation.metrics.scored_images import WeightedImages
+from validation.metrics.scored_images import ScoredImages, WeightedImages
+
+IntervalKind = Literal["share", "rates", "scores"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +43,11 @@ class Metric:
         compute: from weighted images to one value per replicate, shape (replicates,).
         classes: classes that it needs, 1 for generated; without one of them it is n/a.
         min_real_groups: number of independent photographs below which it is n/a.
-        is_proportion: whether it is a share of independent groups and so has an exact interval.
-        has_bootstrap_interval: whether the bootstrap can give an interval.
+        interval: what its interval is made of: the images counted, the intervals of TPR and FPR,
+            or bootstrap samples of the scores; None if it has none.
+        min_groups: number of groups of each class below which it has no interval.
+        cut: threshold that it uses instead of the detector's, if it uses another.
+        highest: largest possible value of a metric read from the scores; the smallest is 0.
     """
 
     name: str
@@ -47,8 +56,15 @@ class Metric:
     classes: tuple[int, ...] = (0, 1)
     higher_is_better: bool = True
     min_real_groups: int = 0
-    is_proportion: bool = False
-    has_bootstrap_interval: bool = True
+    interval: IntervalKind | None = "scores"
+    min_groups: int = MIN_INTERVAL_GROUPS
+    cut: float | None = None
+    highest: float = 1.0
+
+    def compute_value(self, scored: ScoredImages) -> float:
+        """Compute the metric of the images as they are."""
+        weights = np.ones((1, len(scored.labels)))
+        return float(self.compute(WeightedImages(scored, weights))[0])
 
 
 METRICS = {
@@ -68,13 +84,15 @@ METRICS = {
                 "mean of the two classes' accuracies at the frozen threshold; chance level is .5"
             ),
             compute=compute_balanced_accuracy,
+            interval="rates",
         ),
         Metric(
             name="TPR",
             description="share of generated images that are called generated (recall)",
             compute=compute_tpr,
             classes=(1,),
-            is_proportion=True,
+            interval="share",
+            min_groups=0,
         ),
         Metric(
             name="FPR",
@@ -82,24 +100,33 @@ METRICS = {
             compute=compute_fpr,
             classes=(0,),
             higher_is_better=False,
-            is_proportion=True,
+            interval="share",
+            min_groups=0,
         ),
         Metric(
             name="accuracy",
             description="share of all images that are called right, at this mix of classes",
             compute=compute_accuracy,
-            is_proportion=True,
+            interval="rates",
+            min_groups=0,
         ),
         Metric(
             name="precision",
             description="share of images called generated that are, at this mix of classes",
             compute=compute_precision,
+            interval="rates",
         ),
-        Metric(name="F1", description="harmonic mean of precision and recall", compute=compute_f1),
+        Metric(
+            name="F1",
+            description="harmonic mean of precision and recall",
+            compute=compute_f1,
+            interval="rates",
+        ),
         Metric(
             name="MCC",
             description="Matthews correlation coefficient, from -1 to 1; chance level is 0",
             compute=compute_matthews_correlation,
+            interval="rates",
         ),
         Metric(
             name="average precision",
@@ -134,6 +161,8 @@ METRICS = {
             name="balanced accuracy at 0.5",
             description="if the probability alone decided",
             compute=compute_balanced_accuracy_at_half,
+            interval="rates",
+            cut=0.5,
         ),
         Metric(
             name="Brier score",
@@ -146,6 +175,7 @@ METRICS = {
             description="mean negative logarithm of the probability given to the truth, in nats",
             compute=compute_log_loss,
             higher_is_better=False,
+            highest=-math.log(LOG_LOSS_CLIP),
         ),
         Metric(
             name="ECE",
@@ -155,7 +185,7 @@ METRICS = {
             ),
             compute=compute_calibration_error,
             higher_is_better=False,
-            has_bootstrap_interval=False,
+            interval=None,
         ),
     )
 }

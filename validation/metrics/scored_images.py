@@ -104,14 +104,14 @@ class WeightedImages:
         highest on, after a column of 0."""
         order = np.argsort(-self.scored.probabilities, kind="stable")
         scores = self.scored.probabilities[order]
-        ends = np.flatnonzero(np.r_[np.diff(scores) != 0, True])
-        weights = self.weights[:, order]
-        zeros = np.zeros((len(weights), 1))
-        true_positives, false_positives = (
-            np.cumsum(weights * mask, axis=1)[:, ends]
-            for mask in (self.generated[order], ~self.generated[order])
-        )
-        return np.hstack([zeros, true_positives]), np.hstack([zeros, false_positives])
+        points = np.flatnonzero(np.r_[True, np.diff(scores) != 0, True])
+        weights, generated = self.weights[:, order], self.generated[order]
+        counts = np.zeros((2, len(weights), len(order) + 1))
+        for sums, mask in zip(counts, (generated, ~generated), strict=True):
+            np.cumsum(weights * mask, axis=1, out=sums[:, 1:])
+        if len(points) < len(order) + 1:
+            counts = counts[:, :, points]
+        return counts[0], counts[1]
 
     @functools.cached_property
     def rates(self) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,11 @@ from validation.explanations.heat_maps import (
 )
 from validation.metrics.breakdowns import MIN_IMAGES_PER_SUBGROUP
 from validation.metrics.estimates import Estimate
-from validation.metrics.intervals import BOOTSTRAP_REPLICATES, CONFIDENCE_LEVEL
+from validation.metrics.intervals import (
+    BOOTSTRAP_REPLICATES,
+    CONFIDENCE_LEVEL,
+    MIN_INTERVAL_GROUPS,
+)
 from validation.metrics.metrics import METRICS
 from validation.metrics.reliability import compute_chance_calibration_error
 from validation.report.report import ValidationReport, build_metrics_json
@@ -39,6 +43,7 @@ def render_report_page(report: ValidationReport) -> str:
         min_images_per_subgroup=MIN_IMAGES_PER_SUBGROUP,
         confidence=CONFIDENCE_LEVEL,
         replicates=BOOTSTRAP_REPLICATES,
+        min_interval_groups=MIN_INTERVAL_GROUPS,
         min_masking_win_rate=MIN_MASKING_WIN_RATE,
         min_checked_images=MIN_CHECKED_IMAGES,
         chance_ece=compute_chance_calibration_error(report.scored),

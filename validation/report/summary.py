@@ -8,8 +8,9 @@ from data_collection.audit.audit import Audit
 from data_collection.dataset.manifest import LABELS, FaceRecord
 from validation.data.evaluation_set import EvaluationSet
 from validation.metrics.abstention import AbstentionStatistics
-from validation.metrics.comparison import DetectorResult, estimate_paired_differences
+from validation.metrics.comparison import DetectorResult
 from validation.metrics.estimates import Estimate
+from validation.metrics.paired_differences import estimate_paired_differences
 from validation.metrics.scored_images import ScoredImages
 from validation.robustness.robustness import DistortionResult
 from validation.robustness.summary import RobustnessSummary
@@ -97,8 +98,8 @@ def _describe_comparison(
         )
     names: dict[bool, list[str]] = {True: [], False: []}
     for other in others:
-        difference = estimate_paired_differences(first.scored, other.scored, ["ROC AUC"])["ROC AUC"]
-        names[bool(difference.low > 0)].append(
+        pair = estimate_paired_differences(first.scored, other.scored, ["ROC AUC"])["ROC AUC"]
+        names[bool(pair.difference.low > 0)].append(
             f"“{other.name}” ({other.estimates['ROC AUC'].value:.3f})"
         )
     comparisons = [

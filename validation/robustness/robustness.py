@@ -19,9 +19,11 @@ from PIL import Image
 from data_collection.dataset import stored_images
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import canonical, decode
-from validation.metrics import estimates, intervals, metric_functions
-from validation.metrics.estimates import Estimate
-from validation.metrics.scored_images import ScoredImages, WeightedImages
+from validation.metrics import estimates, intervals
+from validation.metrics.estimates import UNKNOWN_ESTIMATE, Estimate
+from validation.metrics.paired_differences import estimate_paired_differences
+from validation.metrics.scored_images import ScoredImages
+from validation.metrics.shares import compute_share_interval
 from validation.result_cache import compute_in_chunks, load_or_compute
 from validation.robustness.distortions import (
     DISTORTIONS,
@@ -194,7 +196,7 @@ def _compute_distortion_result(
 def _estimate_paired_effects(
     undistorted: ScoredImages, distorted: ScoredImages, replicates: int
 ) -> list[Estimate]:
-    """Estimate flipped, auc_real_only, auc_generated_only and bias from the same replicates."""
+    """Estimate flipped, auc_real_only, auc_generated_only and bias."""
     flips = distorted.predicted_generated != undistorted.predicted_generated
     one_sided = [
         replace(
@@ -206,32 +208,15 @@ def _estimate_paired_effects(
         for label in (0, 1)
     ]
 
-    def compute_effects(weights: np.ndarray) -> np.ndarray:
-        real_only, generated_only = (
-            metric_functions.compute_roc_auc(WeightedImages(scored, weights))
-            for scored in one_sided
-        )
-        return np.stack(
-            [
-                weights @ flips / weights.sum(axis=1),
-                real_only,
-                generated_only,
-                real_only - generated_only,
-            ]
-        )
-
-    values = compute_effects(np.ones((1, len(flips))))[:, 0].tolist()
-    weight_chunks = intervals.resample_groups(undistorted, replicates, seed=0)
-    resampled = np.concatenate([compute_effects(weights) for weights in weight_chunks], axis=1)
-    flipped, *auc_effects = [
-        Estimate(value, *intervals.compute_percentile_interval(row))
-        for value, row in zip(values, resampled, strict=True)
-    ]
-    exact = intervals.compute_exact_interval(
-        flipped.value, len(np.unique(undistorted.groups)), intervals.CONFIDENCE_LEVEL
+    flipped = Estimate(
+        float(flips.mean()),
+        *compute_share_interval(flips, undistorted.groups, intervals.CONFIDENCE_LEVEL),
     )
-    widened = intervals.merge_intervals((flipped.low, flipped.high), exact)
-    return [Estimate(flipped.value, *widened), *auc_effects]
+    pairs = estimate_paired_differences(*one_sided, ["ROC AUC"], replicates)
+    if not pairs:
+        return [flipped, *[UNKNOWN_ESTIMATE] * 3]
+    pair = pairs["ROC AUC"]
+    return [flipped, pair.first, pair.second, pair.difference]
 
 
 def find_most_biased(results: Sequence[DistortionResult]) -> DistortionResult | None:

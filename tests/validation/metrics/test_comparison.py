@@ -138,20 +138,19 @@ def test_delong_by_hand_on_four_images():
 
 
 def test_what_the_images_cannot_tell_is_not_claimed():
-    """With three images all bootstrap samples agree, so there is no interval."""
+    """With three images a share differs by an uncertain amount, and the AUC has no interval."""
     labels, groups = np.array([0, 0, 1]), np.arange(3)
     one, other = (
         ScoredImages(np.array(scores), labels, groups, 0.5)
         for scores in ([0.1, 0.2, 0.9], [0.1, 0.9, 0.2])
     )
     comparison = compare_detectors(("a", "b"), one, other, replicates=50)
-    sentence = {difference.metric: difference.sentence for difference in comparison.differences}[
-        "TPR"
-    ]
-    assert (
-        sentence
-        == "TPR: a is better than b by 100.0 points on these images, which are too few for an "
-        "interval."
+    sentences = {difference.metric: difference.sentence for difference in comparison.differences}
+    assert sentences["TPR"].startswith("TPR: a is better than b by 100.0 points, 95% interval -")
+    assert sentences["TPR"].endswith("; this may be chance.")
+    assert sentences["ROC AUC"] == (
+        "ROC AUC: a is better than b by 50.0 points on these images (no interval: 1 group of "
+        "generated images, 20 needed)."
     )
     assert comparison.delong_p is None
 

@@ -112,7 +112,7 @@ def test_nothing_that_strangers_wrote_becomes_part_of_the_page(card):
         (np.full(40, 0.3), HALF, "the same probability"),
         (NOISE, np.zeros(40, int), "nothing about this class can be said"),
         (NOISE, np.ones(40, int), "nothing about this class can be said"),
-        (HALF.astype(float), HALF, "(no interval)"),
+        (HALF.astype(float), HALF, "(no interval: resampling would add"),
     ],
     ids=["constant", "photographs alone", "generated alone", "perfect"],
 )
