@@ -10,7 +10,7 @@ demo: .venv/running
 	$(PY) -m training --dataset data/sample --sizes 96 --trials 12
 	$(PY) -m finetuning --trials 2 --epochs 2 --repeats 3 --max-depth 2
 	$(PY) -m validation
-	$(PY) -m detection $$(find data/sample/originals -name "*.p*" | sort | sed -n "1,3p;798,800p")
+	$(PY) -m detection --any-picture $$(find data/sample/originals -name "*.p*" | sort | sed -n "1,3p;798,800p")
 	@echo
 	@echo "Look at the report:   saved_models/sample-*/report/index.html"
 	@echo "Look at the curves:   $(PY) -m tensorboard.main --logdir logs"

@@ -13,7 +13,6 @@ from data_collection.dataset.frozen_settings import FrozenSettings
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.examination import SINGLE_COLOUR_REASON
 from data_collection.generation import pregenerated, ray_generation
-from data_collection.images import face_detector
 from data_collection.ingest import ingest_images, reject_conflicting_labels
 from data_collection.settings import CollectionSettings
 from data_collection.source_types import CandidateFace, RequestedSource
@@ -43,8 +42,6 @@ def collect_dataset(settings: CollectionSettings) -> None:
         for requested in requested_sources:
             requested.source.check_request(requested.request, known)
         preflight.check_requirements(requested_sources, known, settings.folder)
-        if settings.crop == "face":
-            face_detector.load_face_detector()  # fail before hours are spent on generating
         known = ensure_frozen_settings(settings, known)
         remove_temp_files(settings.folder)
         records, n_offered = collect_sources(requested_sources, known, settings)

@@ -49,7 +49,7 @@ def examine_image(
     record = FaceRecord(id=hashing.hash_bytes(data), bytes=len(data), crop=settings.crop, **facts)
     try:
         decoded = decode.decode_face(data, settings.crop)
-    except errors.UncroppableImage as error:
+    except errors.NoSingleFace as error:
         blank = quality.is_single_colour(decode.decode_face(data))
         return ExaminedImage(
             replace(record, reason=SINGLE_COLOUR_REASON if blank else f"not one face: {error}")

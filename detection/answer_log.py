@@ -40,7 +40,9 @@ class AnswerLog:
 
 
 @contextlib.contextmanager
-def open_answer_log(path: Path | None, card: Card, one_face: bool = False) -> Iterator[AnswerLog]:
+def open_answer_log(
+    path: Path | None, card: Card, any_picture: bool = False
+) -> Iterator[AnswerLog]:
     """Open the answer log, read its answers and append new ones; without a path nothing is saved.
 
     Raises:
@@ -56,7 +58,7 @@ def open_answer_log(path: Path | None, card: Card, one_face: bool = False) -> It
             filelock.FileLock(f"{path}.lock", timeout=0),
             path.open("a+", encoding="utf-8") as file,
         ):
-            yield AnswerLog(_read_known_probabilities(path, file, card, one_face), file)
+            yield AnswerLog(_read_known_probabilities(path, file, card, any_picture), file)
     except filelock.Timeout:
         raise console.PlainError(
             f"Another run is writing {path}. Wait until it ends, or give another file.",
@@ -65,12 +67,12 @@ def open_answer_log(path: Path | None, card: Card, one_face: bool = False) -> It
 
 
 def _read_known_probabilities(
-    path: Path, file: TextIO, card: Card, one_face: bool
+    path: Path, file: TextIO, card: Card, any_picture: bool
 ) -> dict[str, float]:
     header = {
         "detector": card.sha256[saved_models.ONNX_FILE],
         "canonicaliser": canonical.CANONICALISER_VERSION,
-        "one_face": one_face,
+        "any_picture": any_picture,
     }
     file.seek(0)
     try:
@@ -86,7 +88,8 @@ def _read_known_probabilities(
         ) from None
     if rows[0] != header:
         raise console.PlainError(
-            f"{path} contains answers of another detector. Name another file with --keep."
+            f"{path} contains answers of another detector, or with another choice of "
+            "--any-picture. Name another file with --keep."
         )
     if complete != text:
         file.truncate(len(complete.encode()))

@@ -31,16 +31,20 @@ def detect(settings: DetectionSettings) -> int:
             "patterns."
         )
     detector = Detector.load(
-        saved_models.find_detector(settings.saved_models, settings.model), settings.one_face
+        saved_models.find_detector(settings.saved_models, settings.model), settings.any_picture
     )
     printer = output.PRINTERS[settings.format]
     counts: Counter[str] = Counter()
+    n_without_single_face = 0
     try:
-        with answer_log.open_answer_log(settings.keep, detector.card, settings.one_face) as answers:
+        with answer_log.open_answer_log(
+            settings.keep, detector.card, settings.any_picture
+        ) as answers:
             detections = _iterate_detections(settings, detector, answers.known_probabilities)
             for detection in printer(detections, total):
                 answers.add(detection)
                 counts[detection.verdict] += 1
+                n_without_single_face += detection.faces not in (None, 1)
     except KeyboardInterrupt:
         if settings.keep:
             raise
@@ -50,6 +54,8 @@ def detect(settings: DetectionSettings) -> int:
         ) from None
     if settings.format == "table":
         output.print_summary(counts, detector.card)
+    if n_without_single_face and not settings.any_picture:
+        output.print_any_picture_hint(n_without_single_face)
     if detector.card.banner:
         console.print_warning(detector.card.banner)
     return EXIT_SOME_FAILED if counts[""] else 0

@@ -17,21 +17,22 @@ from training.detectors.card import Card
 MAX_TABLE_ROWS = 50
 """With more images than this, lines are printed as they come."""
 
-CSV_COLUMNS = ("path", "verdict", "probability", "error", "sha256", "claims")
+CSV_COLUMNS = ("path", "verdict", "probability", "error", "sha256", "claims", "faces")
 
 FORMULA_PREFIXES = ("=", "+", "-", "@")
 """A spreadsheet evaluates a cell that begins like this, and file names are untrusted."""
 
 
 def build_json_answer(detection: Detection) -> dict[str, object]:
-    """Return the path, either verdict and probability or the error, and sha256 and claims if
-    known."""
+    """Return the path, either verdict and probability or the error, and sha256, claims and the
+    number of faces if known."""
     answer = {"verdict": detection.verdict, "probability": round(detection.probability or 0, 6)}
     details = {"sha256": detection.sha256, "claims": [asdict(claim) for claim in detection.claims]}
     return {
         "path": str(detection.path),
         **({"error": detection.error} if detection.error else answer),
         **{name: value for name, value in details.items() if value},
+        **({} if detection.faces is None else {"faces": detection.faces}),
     }
 
 
@@ -54,9 +55,8 @@ def print_csv(detections: Iterable[Detection], total: int) -> Iterator[Detection
         probability = "" if detection.probability is None else f"{detection.probability:.6f}"
         if path.startswith(FORMULA_PREFIXES) and path != STDIN_PATH:
             path = f"./{path}"
-        writer.writerow(
-            [path, detection.verdict, probability, detection.error, detection.sha256, claims]
-        )
+        cells = [path, detection.verdict, probability, detection.error, detection.sha256, claims]
+        writer.writerow([*cells, "" if detection.faces is None else detection.faces])
         sys.stdout.flush()
         yield detection
 
@@ -132,6 +132,15 @@ def print_summary(counts: Counter[str], card: Card) -> None:
     console.print_message(
         f"Judged by {card.name}: {card.calibration.describe_band()} "
         f"{card.calibration.describe_expected_error()} This is not proof."
+    )
+
+
+def print_any_picture_hint(count: int) -> None:
+    """Print how to judge the images that do not show exactly one face."""
+    images = "1 image does" if count == 1 else f"{count:,} images do"
+    console.print_message(
+        f"{images} not show exactly one face. Detectors are trained on single faces, so a verdict "
+        "on anything else means little; --any-picture gives one all the same."
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from data_collection.images import canonical, errors, quality
 from data_collection.images import decode as image_decode
 from data_collection.images.decode import DecodedFace
+from detection import face_check
 from detection.provenance import claims as provenance
 from detection.provenance.claims import Claim
 from runtime import hashing
@@ -44,6 +45,7 @@ class Detection:
         error: why the image could not be judged; empty otherwise.
         sha256: hash of the file's bytes, in hexadecimal; empty if they could not be read.
         claims: what the file's metadata claims about its origin; the verdict does not depend on it.
+        faces: number of faces that were found; None if the image was not looked at.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class Detection:
     error: str = ""
     sha256: str = ""
     claims: tuple[Claim, ...] = ()
+    faces: int | None = None
 
 
 @dataclass(frozen=True)
@@ -79,30 +82,23 @@ class Detector:
         >>> Detector.load("saved_models/faces-1").predict("photo.jpg").verdict
     """
 
-    def __init__(self, folder: Path, card: Card, one_face: bool = False):
-        self.folder, self.card, self.one_face = folder, card, one_face
+    def __init__(self, folder: Path, card: Card, any_picture: bool = False):
+        self.folder, self.card, self.any_picture = folder, card, any_picture
         # held in memory: the file may change meanwhile
         self._model = saved_models.read_verified_model(folder, card, saved_models.ONNX_FILE)
-        if one_face or card.crop == "face":
-            from data_collection.images import face_detector
-
-            # report a missing network now, not at every image
-            face_detector.load_face_detector()
 
     @classmethod
-    def load(cls, folder: str | Path, one_face: bool = False) -> "Detector":
+    def load(cls, folder: str | Path, any_picture: bool = False) -> "Detector":
         """Open a saved detector.
 
         Args:
-            one_face: whether to reject images in which the face detector does not find exactly one
-                face.
+            any_picture: whether to judge images, too, that do not show exactly one face.
 
         Raises:
-            PlainError: the detector is missing or was altered since it was saved, or the face
-                detector is needed and cannot be downloaded.
+            PlainError: the detector is missing or was altered since it was saved.
         """
         folder = Path(folder)
-        return cls(folder, detector_card.read_card(folder), one_face)
+        return cls(folder, detector_card.read_card(folder), any_picture)
 
     def predict(self, path: str | Path) -> Detection:
         """Judge one file; if it cannot be read, the Detection says why."""
@@ -159,9 +155,18 @@ class Detector:
             return PreparedImage(Detection(path=path, error=f"cannot be read: {error.strerror}"))
 
     def decode_image(
-        self, data: bytes, path: Path, known: Mapping[str, float] = NO_KNOWN_PROBABILITIES
+        self,
+        data: bytes,
+        path: Path,
+        known: Mapping[str, float] = NO_KNOWN_PROBABILITIES,
+        any_picture: bool = False,
     ) -> PreparedImage:
-        """Decode the bytes of an image as in training; see `read_image`."""
+        """Decode the bytes of an image as in training; see `read_image`.
+
+        Args:
+            any_picture: whether to accept this image whatever it shows, as the detector's own
+                `any_picture` does with every image.
+        """
         if len(data) > image_decode.MAX_IMAGE_BYTES:
             return PreparedImage(Detection(path=path, error=TOO_LARGE_MESSAGE))
         detection = Detection(
@@ -170,29 +175,19 @@ class Detector:
         if detection.sha256 in known:
             return PreparedImage(self._add_verdict(detection, known[detection.sha256]))
         try:
-            face = self._check_judgeable(image_decode.decode_face(data, self.card.crop))
-        except errors.UncroppableImage as error:
-            return PreparedImage(
-                replace(detection, error=f"{error}; the detector judges pictures of one face"),
-                rejection=type(error),
-            )
+            face, face_count = face_check.decode_and_count_faces(data, self.card.crop)
+            _check_judgeable(face)
         except errors.UnreadableImage as error:
             return PreparedImage(replace(detection, error=str(error)), rejection=type(error))
+        detection = replace(detection, faces=face_count)
+        if face_count != 1 and not (any_picture or self.any_picture):
+            refusal = face_check.explain_refusal(face, face_count)
+            return PreparedImage(replace(detection, error=refusal), rejection=errors.NoSingleFace)
         return PreparedImage(
             detection,
             face,
             canonical.compute_canonical_pixels(face, detection.sha256, self.card.image_size),
         )
-
-    def _check_judgeable(self, face: DecodedFace) -> DecodedFace:
-        side = face.square.width
-        if side < MIN_SQUARE_SIDE_PX:
-            raise errors.UnreadableImage(f"its square has {side} pixels a side, too few to judge")
-        if quality.is_single_colour(face):
-            raise errors.UnreadableImage("it is one flat colour; there is nothing to judge")
-        if self.one_face and self.card.crop != "face":
-            image_decode.CROPS["face"](face.square)  # raises NoSingleFace
-        return face
 
     def detect_batch(
         self, images: Sequence[PreparedImage], run: onnx_models.OnnxRunner | None = None
@@ -217,6 +212,14 @@ class Detector:
         return replace(
             detection, verdict=self.card.calibration.decide(probability), probability=probability
         )
+
+
+def _check_judgeable(face: DecodedFace) -> None:
+    side = face.square.width
+    if side < MIN_SQUARE_SIDE_PX:
+        raise errors.UnreadableImage(f"its square has {side} pixels a side, too few to judge")
+    if quality.is_single_colour(face):
+        raise errors.UnreadableImage("it is one flat colour; there is nothing to judge")
 
 
 def _explain_missing_file(path: Path) -> str:

@@ -12,8 +12,8 @@ class DetectionSettings:
 
     The verdict is the detector's opinion. What a file's metadata claims about its origin (content
     credentials, a generator, a camera) is shown beside it and does not change it. Exit code 0: all
-    images were judged. 1: some could not be; the answer says why. 8: the detector is missing or
-    was altered.
+    images were judged. 1: some were not; the answer says why (no face, for one). 8: the detector
+    is missing or was altered.
     """
 
     paths: tyro.conf.Positional[tuple[str, ...]]
@@ -36,9 +36,9 @@ detector first."""
     keep: Path | None = None
     """Save answers in this file: after an interruption, the same command judges only the rest."""
 
-    one_face: bool = False
-    """Reject images that do not show exactly one face, using a face detector, instead of judging \
-whatever they show."""
+    any_picture: bool = False
+    """Judge images whatever they show. Otherwise images without a face, or with several, are not \
+judged."""
 
     saved_models: Path = Path("saved_models")
     """Folder of all saved detectors."""

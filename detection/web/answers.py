@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_collection.images import errors, face_detector
+from data_collection.images import errors
 from data_collection.images.decode import DecodedFace
 from detection.predictor import Detection, Detector, PreparedImage
 from detection.provenance import claims
-from runtime import console, html_pages, package_index
+from runtime import console, html_pages
 from training.calibration import ABSTAIN
 from training.detectors.card_fields import DatasetDescription
 from validation.explanations import image_panels
@@ -22,7 +22,7 @@ SHOWN_SIDE_PX, THUMBNAIL_SIDE_PX = 448, 96
 
 HTTP_STATUS_BY_ERROR = {
     errors.UnknownImageFormat: 415,
-    errors.UncroppableImage: 422,
+    errors.NoSingleFace: 422,
     errors.UnreadableImage: 422,
 }
 """HTTP status for images that cannot be judged, by error."""
@@ -43,9 +43,6 @@ class PageAnswers:
 
     def __init__(self, detector: Detector):
         self.detector = detector
-        self._looks_for_faces = detector.card.crop != "face" and package_index.is_package_cached(
-            face_detector.DETECTOR_PACKAGE
-        )
         try:
             self.explainer = Explainer.load(detector.folder, detector.card)
             self.no_heat_maps_reason = ""
@@ -69,8 +66,8 @@ class PageAnswers:
             "no_heat_maps": self.no_heat_maps_reason,
         }
 
-    def decode_image(self, data: bytes) -> PreparedImage:
-        return self.detector.decode_image(data, Path())
+    def decode_image(self, data: bytes, any_picture: bool = False) -> PreparedImage:
+        return self.detector.decode_image(data, Path(), any_picture=any_picture)
 
     def build_answer(self, image: PreparedImage, explain: bool = True) -> dict[str, Any]:
         """Return the answer to a decoded image, ready for JSON.
@@ -91,28 +88,18 @@ class PageAnswers:
             "sha256": detection.sha256,
             "claims": [asdict(claim) for claim in detection.claims],
             "caveat": claims.CLAIMS_CAVEAT if detection.claims else "",
+            "faces": detection.faces,
             "preprocessing": describe_preprocessing(
-                image.face, self.detector.card.image_size, self.detector.card.crop
+                image.face,
+                self.detector.card.image_size,
+                self.detector.card.crop if detection.faces == 1 else "centre",
             ),
             "warnings": [
-                *self._find_face_warnings(image.face),
+                *find_face_warnings(detection.faces),
                 *find_quality_warnings(image.face, self.detector.card.image_size),
             ],
         }
         return answer | (self._render_explanation(image) if explain else {})
-
-    def _find_face_warnings(self, face: DecodedFace) -> list[str]:
-        """Return a warning unless the image shows exactly one face; none without a cached face
-        detector."""
-        try:
-            if self._looks_for_faces:
-                face_detector.crop_to_face(face.square)
-        except face_detector.NoSingleFace as error:
-            return [
-                f"{str(error).capitalize()} in it: the detector was trained on images of one face "
-                "only, and may be wrong."
-            ]
-        return []
 
     def _format_sentence(self, detection: Detection) -> str:
         band, percent = self.detector.card.calibration, _format_percent(detection.probability)
@@ -173,6 +160,17 @@ def describe_preprocessing(face: DecodedFace, side: int, crop: str) -> list[str]
         else "It was saved"
     )
     return [*steps, f"{resized} once as JPEG, without metadata, as every training image was."]
+
+
+def find_face_warnings(face_count: int) -> list[str]:
+    """Return a warning unless the image shows exactly one face."""
+    if face_count == 1:
+        return []
+    found = f"{face_count} faces were" if face_count else "No face was"
+    return [
+        f"{found} found in it: the detector was trained on images of one face only, and a verdict "
+        "on others means little."
+    ]
 
 
 def find_quality_warnings(face: DecodedFace, side: int) -> list[str]:

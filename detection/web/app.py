@@ -110,11 +110,11 @@ class WebApp:
 
     async def detect(self, request: Request) -> Response:
         """Handle POST of an image: judge it."""
-        explain = request.query_params.get("explain", "0") not in ("0", "", "false")
+        options = [_is_set(request, name) for name in ("explain", "any_picture")]
         return await self._answer_if_admitted(
             request,
             lambda upload: self._run(
-                self._detection_pool, self._detect_image, upload.image, explain
+                self._detection_pool, self._detect_image, upload.image, *options
             ),
         )
 
@@ -149,7 +149,9 @@ class WebApp:
                 await work(await uploads.read_upload(request, self.max_upload_bytes))
             )
         except RequestRefused as refusal:
-            return error_responses.make_error_response(refusal.status, refusal.message)
+            return error_responses.make_error_response(
+                refusal.status, refusal.message, details=refusal.details
+            )
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception as error:  # images and models can raise anything
@@ -160,17 +162,19 @@ class WebApp:
     async def _run(self, pool: concurrent.futures.Executor, work: Callable, *args: object) -> Any:
         return await asyncio.get_running_loop().run_in_executor(pool, work, *args)
 
-    def _detect_image(self, data: bytes, explain: bool) -> dict[str, Any]:
+    def _detect_image(self, data: bytes, explain: bool, any_picture: bool) -> dict[str, Any]:
         if not data:
             raise RequestRefused(
                 400,
                 "Nothing was sent; send one image as the body, or in the form's field `file`.",
             )
-        image = self.answers.decode_image(data)
+        image = self.answers.decode_image(data, any_picture)
         if image.rejection:
-            message = image.detection.error
+            message, faces = image.detection.error, image.detection.faces
             raise RequestRefused(
-                HTTP_STATUS_BY_ERROR[image.rejection], f"{message[0].upper()}{message[1:]}."
+                HTTP_STATUS_BY_ERROR[image.rejection],
+                f"{message[0].upper()}{message[1:]}.",
+                {} if faces is None else {"faces": faces},
             )
         return self.answers.build_answer(image, explain)
 
@@ -188,7 +192,13 @@ class WebApp:
             raise RequestRefused(
                 503 if error.exit_code == console.EXIT_BUSY else 422, str(error)
             ) from None
-        return {"generated_with": face.description, **self._detect_image(face.png, True)}
+        # whoever asked for it sees what it shows
+        answer = self._detect_image(face.png, explain=True, any_picture=True)
+        return {"generated_with": face.description, **answer}
+
+
+def _is_set(request: Request, option: str) -> bool:
+    return request.query_params.get(option, "0") not in ("0", "", "false")
 
 
 def _is_cross_site(request: Request) -> bool:

@@ -15,9 +15,12 @@ DISK_MESSAGE = (
 
 
 def make_error_response(
-    status: int, message: str, headers: dict[str, str] | None = None
+    status: int,
+    message: str,
+    headers: dict[str, str] | None = None,
+    details: dict[str, object] | None = None,
 ) -> Response:
-    return JSONResponse({"error": message}, status, headers)
+    return JSONResponse({"error": message, **(details or {})}, status, headers)
 
 
 async def handle_not_found(request: Request, error: Exception) -> Response:

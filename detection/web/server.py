@@ -28,7 +28,7 @@ def serve_page(settings: WebSettings) -> None:
         PlainError: the detector is missing or was altered, or the port is in use.
     """
     detector = Detector.load(
-        saved_models.find_detector(settings.saved_models, settings.model), settings.one_face
+        saved_models.find_detector(settings.saved_models, settings.model), settings.any_picture
     )
     listening = bind_socket(settings)
 

@@ -34,9 +34,9 @@ unencrypted and without a password."""
     """Generator of faces on the page, as `python -m data_collection --generated` names it: \
 `stable-diffusion@MODEL`, `reconstruction@MODEL`, `openai-images`, `dcgan`."""
 
-    one_face: bool = False
-    """Reject images that do not show exactly one face, using a face detector, instead of judging \
-whatever they show."""
+    any_picture: bool = False
+    """Judge images whatever they show. Otherwise the page asks before it judges an image without \
+a face, or with several."""
 
     saved_models: Path = Path("saved_models")
     """Folder of all saved detectors."""

@@ -31,11 +31,12 @@ class RequestRefused(Exception):
     Args:
         status: HTTP status.
         message: what happened and what to do.
+        details: further fields of the answer.
     """
 
-    def __init__(self, status: int, message: str):
+    def __init__(self, status: int, message: str, details: dict[str, object] | None = None):
         super().__init__(message)
-        self.status, self.message = status, message
+        self.status, self.message, self.details = status, message, details
 
 
 class _InMemoryParser(MultiPartParser):

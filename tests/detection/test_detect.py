@@ -14,12 +14,10 @@ import pytest
 from PIL import Image
 
 from data_collection.dataset import manifest
-from data_collection.images import face_detector
 from detection import output
 from detection.predictor import Detection, Detector
 from runtime import console
 from toys.commands import build_environment, run_command
-from toys.face_detector import draw_mark, install_face_detector
 from toys.images import encode_image, make_image
 from training.features import pixels as feature_pixels
 
@@ -37,11 +35,12 @@ def test_a_name_of_several_lines_stays_on_its_own(capsys, total):
 
 @pytest.fixture
 def detector(workplace) -> Detector:
-    return Detector.load(workplace / "saved_models" / "toy")
+    return Detector.load(workplace / "saved_models" / "toy", any_picture=True)
 
 
 def detect(workplace, *words: object) -> tuple[int, list[dict]]:
-    process = run_command("detection", "--json", *words, cwd=workplace)
+    """Judge toy images, which show no face."""
+    process = run_command("detection", "--any-picture", "--json", *words, cwd=workplace)
     assert "Traceback" not in process.stderr
     return process.returncode, json.loads(process.stdout)
 
@@ -82,7 +81,7 @@ def test_a_folder_is_looked_through_and_only_its_images(workplace, tmp_path):
 
 def test_the_table_names_verdict_probability_and_limits(workplace, tmp_path):
     (tmp_path / "a.png").write_bytes(encode_image(make_image(903)))
-    process = run_command("detection", tmp_path / "a.png", cwd=workplace)
+    process = run_command("detection", "--any-picture", tmp_path / "a.png", cwd=workplace)
     assert process.returncode == 0
     assert "a.png" in process.stdout and "probability of generated" in process.stdout
     assert (
@@ -106,7 +105,7 @@ print([name for name in heavy if name in sys.modules])
 
 def test_no_tensorflow_is_imported(workplace, tmp_path):
     (tmp_path / "a.png").write_bytes(encode_image(make_image(904)))
-    words = [sys.executable, "-c", IMPORTS_PROGRAM, str(tmp_path / "a.png")]
+    words = [sys.executable, "-c", IMPORTS_PROGRAM, "--any-picture", str(tmp_path / "a.png")]
     process = subprocess.run(
         words, cwd=workplace, env=build_environment(), capture_output=True, text=True
     )
@@ -176,6 +175,7 @@ def test_comma_separated_values_hold_what_json_holds(workplace, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"no")
     process = run_command(
         "detection",
+        "--any-picture",
         "--model",
         workplace / "saved_models" / "toy",
         "--csv",
@@ -197,7 +197,7 @@ def test_comma_separated_values_hold_what_json_holds(workplace, tmp_path):
 
 def test_one_picture_comes_through_standard_input(workplace, tmp_path):
     put(tmp_path, 1)
-    words = [sys.executable, "-m", "detection", "--json", "-"]
+    words = [sys.executable, "-m", "detection", "--any-picture", "--json", "-"]
     process = subprocess.run(
         words,
         cwd=workplace,
@@ -224,7 +224,7 @@ def test_a_pattern_stands_for_what_it_matches(workplace, tmp_path):
 
 def test_many_pictures_are_printed_as_they_come_and_counted(workplace, tmp_path):
     put(tmp_path, 60)
-    process = run_command("detection", tmp_path, cwd=workplace)
+    process = run_command("detection", "--any-picture", tmp_path, cwd=workplace)
     lines = process.stdout.splitlines()
     assert [line.split()[-1] for line in lines] == [
         str(tmp_path / f"{number:03}.png") for number in range(60)
@@ -293,33 +293,6 @@ def test_a_detector_without_checked_maps_explains_nothing(workplace, tmp_path):
         facts.write_text(before)
 
 
-def test_only_one_face_is_judged_where_that_is_asked_for(workplace, tmp_path, monkeypatch):
-    install_face_detector(face_detector, monkeypatch, tmp_path / "cache")
-    face_detector._load_face_detector_once.cache_clear()
-    detector = Detector.load(workplace / "saved_models" / "toy", one_face=True)
-    for count in range(3):
-        image = Image.merge(
-            "RGB",
-            [
-                Image.new("L", (320, 320)),
-                Image.new("L", (320, 320)),
-                Image.effect_noise((320, 320), 40),
-            ],
-        )
-        for number in range(count):
-            draw_mark(image, 10 + 20 * number, 20, side=80)
-        (tmp_path / f"{count}.png").write_bytes(encode_image(image))
-    detections = list(detector.predict_all([tmp_path / f"{count}.png" for count in range(3)]))
-    face_detector._load_face_detector_once.cache_clear()
-    assert [
-        (bool(detection.verdict), detection.error.partition(";")[0]) for detection in detections
-    ] == [
-        (False, "no face found"),
-        (True, ""),
-        (False, "2 faces found"),
-    ]
-
-
 @pytest.mark.parametrize(
     ("image", "why"),
     [
@@ -349,7 +322,9 @@ def test_a_heat_map_is_never_judged_and_one_that_cannot_be_written_costs_no_verd
     ]  # with .heatmap.png the second is too long for a file's name
     for name in names:
         (tmp_path / name).write_bytes(encode_image(make_image(8)))
-    process = run_command("detection", "--explain", "--json", tmp_path, cwd=workplace)
+    process = run_command(
+        "detection", "--any-picture", "--explain", "--json", tmp_path, cwd=workplace
+    )
     assert process.returncode == 0 and "its heat map could not be written" in process.stderr
     assert len(json.loads(process.stdout)) == 2
     assert len(detect(workplace, *sorted(tmp_path.iterdir()))[1]) == 2
@@ -358,7 +333,7 @@ def test_a_heat_map_is_never_judged_and_one_that_cannot_be_written_costs_no_verd
 def test_a_detector_that_is_replaced_while_it_works_goes_on_as_it_was(workplace, tmp_path):
     model = shutil.copytree(workplace / "saved_models" / "toy", tmp_path / "toy")
     (tmp_path / "a.png").write_bytes(encode_image(make_image(9)))
-    detector = Detector.load(model)
+    detector = Detector.load(model, any_picture=True)
     (model / "detector.onnx").write_bytes(b"another")
     assert detector.predict(tmp_path / "a.png").probability is not None
     with pytest.raises(console.PlainError, match="was altered"):

@@ -94,7 +94,7 @@ def send_upload(port: int, data: bytes, explain: bool) -> tuple[int, float]:
     start = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
-        connection.request("POST", f"/api/detect?explain={int(explain)}", data)
+        connection.request("POST", f"/api/detect?any_picture=1&explain={int(explain)}", data)
         response = connection.getresponse()
         response.read()
         return response.status, time.monotonic() - start

@@ -168,7 +168,7 @@ def test_a_detector_that_gives_no_number_gives_no_verdict(workplace, tmp_path):
     shutil.copytree(workplace / "saved_models" / "toy", folder / "saved_models" / "toy")
     replace_by_nan_model(folder / "saved_models" / "toy")
     (folder / "face.png").write_bytes(encode_image(make_image(1)))
-    done = run_command("detection", "face.png", "--json", cwd=folder)
+    done = run_command("detection", "face.png", "--any-picture", "--json", cwd=folder)
     assert done.returncode == 1 and "the detector gave no number for it" in done.stdout, done.stderr
     with run_page_server(folder, tmp_path) as page:
         status, answer = post_image(page, encode_image(make_image(1)))

@@ -1,19 +1,15 @@
 """A toy face detector in YuNet's shape that finds coloured marks, and schematic faces for the real
 one."""
 
-import hashlib
-import io
 import math
-import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image, ImageDraw, ImageFilter
 
 from data_collection.images import face_detector
-from runtime import atomic_files, package_index
 
 BACKGROUND_RGB = (120, 140, 160)
 MAX_FACE_CELLS = 32
@@ -29,25 +25,19 @@ def draw_mark(
     picture.paste(colour, (cell * column, cell * row, cell * (column + 1), cell * (row + 1)))
 
 
-def install_face_detector(module, patch, cache: Path) -> None:
-    """Put the toy into the cache, under the name of the package with the real detector."""
-    wheel = io.BytesIO()
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr(face_detector.DETECTOR_PATH_IN_PACKAGE, build_onnx_graph())
-    package = replace(module.DETECTOR_PACKAGE, sha256=hashlib.sha256(wheel.getvalue()).hexdigest())
-    patch.setenv("TELLTALE_CACHE", str(cache))
-    patch.setattr(module, "DETECTOR_PACKAGE", package)
-    atomic_files.write_atomically(
-        package_index.cache_folder() / "packages" / f"{package.name}-{package.version}.whl",
-        wheel.getvalue(),
-    )
+def install_face_detector(patch, folder: Path) -> None:
+    """Put the toy in the place of the real face detector."""
+    path = folder / "toy-face-detector.onnx"
+    path.write_bytes(build_onnx_graph())
+    patch.setattr(face_detector, "GRAPH_FILE", path)
 
 
 def build_onnx_graph() -> bytes:
-    """Build a graph for 640 pixels a side, with fixed shapes, like the real one."""
+    """Build a graph with the inputs and outputs of the real one."""
     nodes, constants, outputs = [], [], []
+    side = face_detector.CANVAS_SIDE_PX
     for stride in face_detector.DETECTOR_STRIDES_PX:
-        pooled, n_positions = f"pooled_{stride}", (640 // stride) ** 2
+        pooled, n_positions = f"pooled_{stride}", (side // stride) ** 2
         nodes.append(
             helper.make_node(
                 "MaxPool", ["input"], [pooled], kernel_shape=[stride] * 2, strides=[stride] * 2
@@ -55,7 +45,7 @@ def build_onnx_graph() -> bytes:
         )
         for name, weights, bias in _build_output_heads(stride):
             output, channels = f"{name}_{stride}", len(bias)
-            shape = np.array([1, -1, channels] if name == "kps" else [1, n_positions, channels])
+            shape = np.array([1, n_positions, channels])
             values = {"weights": weights[:, :, None, None], "bias": bias, "shape": shape}
             constants += [
                 numpy_helper.from_array(value, f"{output}_{part}") for part, value in values.items()
@@ -72,7 +62,7 @@ def build_onnx_graph() -> bytes:
             outputs.append(
                 helper.make_tensor_value_info(output, TensorProto.FLOAT, [1, n_positions, channels])
             )
-    pixels = helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, 640, 640])
+    pixels = helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, side, side])
     graph = helper.make_graph(nodes, "toy", [pixels], outputs, constants)
     return helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6
@@ -91,6 +81,26 @@ def _build_output_heads(stride: int):
     box_bias = np.array([0.5, 0.5, math.log(8 / stride), math.log(8 / stride)], dtype=np.float32)
     no_bias = np.zeros(1, dtype=np.float32)
     return ("cls", score, no_bias), ("obj", score, no_bias), ("bbox", size, box_bias)
+
+
+def shrink_graph_input(graph: bytes) -> bytes:
+    """Change the input of the published graph from 640 to CANVAS_SIDE_PX pixels a side; the network
+    is convolutional, only its shapes are fixed."""
+    model = onnx.load_from_string(graph)
+    for axis in (2, 3):
+        model.graph.input[0].type.tensor_type.shape.dim[
+            axis
+        ].dim_value = face_detector.CANVAS_SIDE_PX
+    for output in model.graph.output:
+        output.type.tensor_type.shape.dim[1].dim_param = "positions"
+    del model.graph.value_info[:]  # shapes between layers, which ONNX Runtime would warn about
+    shapes = {node.input[1] for node in model.graph.node if node.op_type == "Reshape"}
+    for tensor in model.graph.initializer:
+        if tensor.name in shapes:
+            batch, _, channels = numpy_helper.to_array(tensor)
+            shape = np.array([batch, -1, channels], dtype=np.int64)
+            tensor.CopyFrom(numpy_helper.from_array(shape, tensor.name))
+    return model.SerializeToString()
 
 
 def draw_schematic_face(picture: Image.Image, x: float, y: float, size: float) -> Image.Image:

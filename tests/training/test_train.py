@@ -74,7 +74,13 @@ def test_a_detector_of_the_sample_says_so_everywhere_and_is_not_published(workpl
     photo = workplace / "faces" / "real"
     for words in ((), ("--json",), ("--csv",)):
         judged = run_command(
-            "detection", next(photo.iterdir()), "--model", "practice", *words, cwd=tmp_path
+            "detection",
+            next(photo.iterdir()),
+            "--any-picture",
+            "--model",
+            "practice",
+            *words,
+            cwd=tmp_path,
         )
         assert "Practice detector" in judged.stderr and "Practice" not in judged.stdout
     refused = run_command(

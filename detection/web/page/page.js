@@ -26,15 +26,24 @@ async function fetchAnswer(address, options) {
   }
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) {
-    throw new Error(answer.error || `The program answered with an error (${response.status}).`);
+    const message = answer.error || `The program answered with an error (${response.status}).`;
+    throw Object.assign(new Error(message), { faces: answer.faces });
   }
   return answer;
 }
 
+function showError(message) {
+  element("error").textContent = message;
+  setVisible("error", true);
+}
+
+function hideAnswer() {
+  for (const id of ["result", "error", "judge-anyway"]) setVisible(id, false);
+}
+
 async function sendAndShow(status, address, options) {
   const request = ++newestRequest;
-  setVisible("result", false);
-  setVisible("error", false);
+  hideAnswer();
   setVisible("working", true);
   element("working-text").textContent = status;
   element("elapsed").textContent = "";
@@ -49,8 +58,8 @@ async function sendAndShow(status, address, options) {
     if (request === newestRequest) showAnswer(answer);
   } catch (error) {
     if (request === newestRequest) {
-      element("error").textContent = error.message;
-      setVisible("error", true);
+      showError(error.message);
+      setVisible("judge-anyway", error.faces !== undefined);
     }
   } finally {
     clearInterval(timer);
@@ -111,20 +120,21 @@ function showProbability(probability) {
   element("probability-text").textContent = `probability of “generated”: ${percent}%`;
 }
 
-function judgeFile(file) {
+let judgedFile = null;
+
+function judgeFile(file, anyPicture = false) {
   if (!file) return;
+  judgedFile = file;
   selectTab("judge");
   if (detector && file.size > detector.max_upload_bytes) {
     ++newestRequest;
-    setVisible("result", false);
     setVisible("working", false);
     const maxMegabytes = detector.max_upload_bytes / 1e6;
-    element("error").textContent =
-      `The image has more than ${maxMegabytes} MB; choose a smaller one.`;
-    setVisible("error", true);
+    showError(`The image has more than ${maxMegabytes} MB; choose a smaller one.`);
     return;
   }
-  sendAndShow("Judging…", "api/detect?explain=1", { method: "POST", body: file });
+  const address = `api/detect?explain=1${anyPicture ? "&any_picture=1" : ""}`;
+  sendAndShow("Judging…", address, { method: "POST", body: file });
 }
 
 function selectTab(name) {
@@ -134,8 +144,7 @@ function selectTab(name) {
     tab.tabIndex = selected ? 0 : -1;
     setVisible(tab.getAttribute("aria-controls"), selected);
   }
-  setVisible("error", false);
-  setVisible("result", false);
+  hideAnswer();
   if (name === "generate") loadGenerator().catch(() => { generatorRequest = null; });
 }
 
@@ -148,6 +157,8 @@ for (const tab of document.querySelectorAll("[role=tab]")) {
     other.focus();
   });
 }
+
+element("judge-anyway-button").addEventListener("click", () => judgeFile(judgedFile, true));
 
 element("file").addEventListener("change", (event) => {
   judgeFile(event.target.files[0]);
@@ -169,10 +180,7 @@ document.addEventListener("drop", (event) => {
   const { files } = event.dataTransfer;
   if (files[0] && event.target.closest("#photo-field")) element("photo").files = files;
   else if (files[0]) judgeFile(files[0]);
-  else {
-    element("error").textContent = "That was not a file. Save the image first, then drop the file.";
-    setVisible("error", true);
-  }
+  else showError("That was not a file. Save the image first, then drop the file.");
 });
 document.addEventListener("paste", (event) => {
   const file = [...event.clipboardData.files][0];
@@ -194,8 +202,7 @@ async function loadDetector() {
   try {
     detector = await fetchAnswer("api/detector");
   } catch (error) {
-    element("error").textContent = error.message;
-    setVisible("error", true);
+    showError(error.message);
     return;
   }
   element("detector-summary").textContent =

@@ -262,7 +262,7 @@ def test_what_is_listed_arrives_in_one_commit_and_opens_there(hub, model, tmp_pa
         path.write_bytes(data)
     (tmp_path / "a.png").write_bytes(encode_image(make_image(1)))
     detections = [
-        Detector.load(folder).predict(tmp_path / "a.png")
+        Detector.load(folder, any_picture=True).predict(tmp_path / "a.png")
         for folder in (tmp_path / "fetched", model)
     ]
     assert detections[0] == detections[1]

@@ -89,6 +89,24 @@ def test_what_is_no_picture_is_told_in_a_sentence_and_the_next_one_is_judged(pag
     assert page.locator("#error").is_hidden()
 
 
+def test_an_image_without_a_face_is_judged_after_a_click(browser, serve):
+    with serve("--no-any-picture") as server:
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{server.port}/")
+        button = page.get_by_role("button", name="Judge it anyway")
+        page.set_input_files("#file", file(buffer=b"hello"))
+        page.get_by_text("Not an image of a known format").wait_for()
+        assert button.is_hidden()
+        page.set_input_files("#file", file())
+        page.get_by_text("No face was found, so it was not judged.").wait_for()
+        assert page.locator("#result").is_hidden() and button.is_visible()
+        button.click()
+        assert headline(page)
+        assert button.is_hidden() and page.locator("#error").is_hidden()
+        assert "No face was found in it" in page.locator("#warnings").inner_text()
+        page.close()
+
+
 def test_a_claim_of_the_file_is_shown_as_text_and_apart_from_the_verdict(page):
     from PIL.PngImagePlugin import PngInfo
 

@@ -27,6 +27,7 @@ from detection.web.app import WebApp
 from detection.web.settings import WebSettings
 from runtime import console
 from toys.commands import run_command
+from toys.face_detector import BACKGROUND_RGB, draw_schematic_face
 from toys.images import encode_image, make_image
 from toys.page_server import build_form, post_image, send_get, send_raw
 
@@ -39,7 +40,9 @@ def test_verdicts_are_the_command_lines(served, workplace, tmp_path):
         folder / record.original
         for record in manifest.select_accepted(manifest.read_manifest(folder))[:30]
     ]
-    detections = Detector.load(workplace / "saved_models" / "toy").predict_all(originals)
+    detections = Detector.load(workplace / "saved_models" / "toy", any_picture=True).predict_all(
+        originals
+    )
     for detection in detections:
         for data, headers in (
             (detection.path.read_bytes(), {}),
@@ -84,6 +87,24 @@ def test_answers_are_as_the_openapi_page_describes_them(served):
         assert set(schemas[name]["required"]) <= set(answer) <= set(schemas[name]["properties"]), (
             name
         )
+
+
+def test_an_image_without_a_face_is_judged_only_if_any_picture_is_asked_for(serve):
+    face = draw_schematic_face(Image.new("RGB", (320, 320), BACKGROUND_RGB), 160, 160, 100)
+    with serve("--no-any-picture") as page:
+        schemas = json.loads(send_get(page, "/openapi.json")[2])["components"]["schemas"]
+        status, answer = post_image(page, encode_image(make_image(1)))
+        assert (status, answer) == (
+            422,
+            {"error": "No face was found, so it was not judged.", "faces": 0},
+        )
+        assert set(answer) <= set(schemas["Error"]["properties"])
+        status, answer = post_image(page, encode_image(make_image(1)), "/api/detect?any_picture=1")
+        assert (status, answer["faces"]) == (200, 0)
+        assert "No face was found in it" in answer["warnings"][0]
+        status, answer = post_image(page, encode_image(face))
+        assert (status, answer["faces"]) == (200, 1)
+        assert "face" not in " ".join(answer["warnings"])
 
 
 def make_strip() -> bytes:

@@ -1,0 +1,153 @@
+"""Images are judged if the real face detector finds one face in what is judged, or if any picture
+is asked for."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+
+from detection.predictor import Detector
+from toys.commands import run_command
+from toys.face_detector import BACKGROUND_RGB, draw_schematic_face
+from toys.images import encode_image, make_image
+from training.detectors import card as detector_card
+
+HINT = "--any-picture gives one all the same"
+
+
+def draw_faces(width: int, height: int, *faces: tuple[float, float, float]) -> Image.Image:
+    """Draw faces (x, y, size), each about twice `size` high."""
+    picture = Image.new("RGB", (width, height), BACKGROUND_RGB)
+    for face in faces:
+        picture = draw_schematic_face(picture, *face)
+    return picture
+
+
+def draw_tree() -> Image.Image:
+    picture = Image.new("RGB", (400, 400), (170, 200, 240))
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((180, 220, 220, 400), fill=(100, 70, 40))
+    draw.ellipse((90, 40, 310, 270), fill=(50, 120, 40))
+    return picture
+
+
+def paste_beside(centre: Image.Image) -> Image.Image:
+    """Draw a face to the left of a square picture."""
+    picture = draw_faces(3 * centre.width, centre.height, (centre.width / 2, 150, 100))
+    picture.paste(centre, (centre.width, 0))
+    return picture
+
+
+def turn_by_tag(picture: Image.Image) -> bytes:
+    """Encode a picture on its side, with the tag that turns it upright."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return encode_image(picture.rotate(90, expand=True), "JPEG", exif=exif)
+
+
+ONE_FACE, TWO_FACES = (160, 160, 100), [(160, 200, 90), (480, 200, 80)]
+
+JUDGED = {
+    "one face": encode_image(draw_faces(320, 320, ONE_FACE)),
+    "a smaller one behind": encode_image(draw_faces(640, 640, (220, 340, 150), (540, 80, 50))),
+    "turned": turn_by_tag(draw_faces(300, 400, (150, 200, 100))),
+    "25 megapixels": encode_image(
+        draw_faces(499, 499, (250, 250, 150)).resize((4990, 4990)), "JPEG"
+    ),
+    "a fifth of the width": encode_image(draw_faces(500, 500, (250, 250, 50))),
+}
+REFUSED = {
+    "tree": (encode_image(draw_tree()), 0, "no face was found, so"),
+    "noise": (encode_image(make_image(1, 320)), 0, "no face was found, so"),
+    "two faces": (encode_image(draw_faces(640, 640, *TWO_FACES)), 2, "2 faces were found, so"),
+    "beside the centre": (
+        encode_image(paste_beside(draw_tree().resize((300, 300)))),
+        0,
+        "no face was found in its centre square",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder with a tree and a face."""
+    folder = tmp_path_factory.mktemp("pictures")
+    (folder / "face.png").write_bytes(JUDGED["one face"])
+    (folder / "tree.png").write_bytes(REFUSED["tree"][0])
+    return folder
+
+
+def load(workplace: Path, any_picture: bool = False, crop: str = "centre") -> Detector:
+    model = workplace / "saved_models" / "toy"
+    return Detector(model, replace(detector_card.read_card(model), crop=crop), any_picture)
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_an_image_of_one_face_is_judged(workplace, name):
+    image = load(workplace).decode_image(JUDGED[name], Path(name))
+    assert (image.detection.error, image.detection.faces) == ("", 1) and image.pixels.size
+
+
+# a detector of face crops finds the face beside the centre
+@pytest.mark.parametrize(
+    ("name", "crop"),
+    [(name, "centre") for name in REFUSED] + [(name, "face") for name in list(REFUSED)[:-1]],
+)
+def test_an_image_without_one_face_is_judged_only_if_any_picture_is_asked_for(
+    workplace, tmp_path, name, crop
+):
+    data, faces, reason = REFUSED[name]
+    (tmp_path / "a.png").write_bytes(data)
+    refused = load(workplace, crop=crop).predict(tmp_path / "a.png")
+    assert (refused.verdict, refused.probability, refused.faces) == ("", None, faces)
+    assert refused.error.startswith(reason)
+    judged = load(workplace, any_picture=True, crop=crop).predict(tmp_path / "a.png")
+    assert judged.verdict and (judged.error, judged.faces) == ("", faces)
+    centre = load(workplace, any_picture=True).predict(tmp_path / "a.png")
+    assert judged.probability == pytest.approx(centre.probability, abs=1e-6)
+
+
+def test_a_folder_is_answered_as_single_files_are(workplace, folder):
+    paths = sorted(folder.iterdir()) * 20
+    detections = list(load(workplace).predict_all(paths))
+    assert [detection.faces for detection in detections] == [1, 0] * 20
+    assert [bool(detection.verdict) for detection in detections] == [True, False] * 20
+
+
+def test_json_csv_and_the_table_say_which_image_shows_no_face(workplace, folder):
+    def detect(*words: str):
+        return run_command("detection", folder, *words, cwd=workplace)
+
+    answers = json.loads(detect("--json").stdout)
+    assert [answer["faces"] for answer in answers] == [1, 0]
+    assert "verdict" in answers[0]
+    assert answers[1]["error"] == "no face was found, so it was not judged"
+    rows = list(csv.DictReader(io.StringIO(detect("--csv").stdout)))
+    assert [row["faces"] for row in rows] == ["1", "0"]
+    assert [bool(row["verdict"]) for row in rows] == [True, False]
+    table = detect()
+    assert table.returncode == 1 and "no face was found" in table.stdout
+    assert "1 image does not show exactly one face" in table.stderr and HINT in table.stderr
+
+
+def test_any_picture_on_the_command_line_judges_all_and_gives_the_number_of_faces(
+    workplace, folder
+):
+    done = run_command("detection", folder, "--any-picture", "--json", cwd=workplace)
+    answers = json.loads(done.stdout)
+    assert done.returncode == 0 and HINT not in done.stderr
+    assert [answer["faces"] for answer in answers] == [1, 0]
+    assert all("verdict" in answer for answer in answers)
+
+
+def test_answers_kept_for_any_picture_are_not_given_where_faces_are_asked_for(
+    workplace, folder, tmp_path
+):
+    words = ("detection", folder, "--keep", tmp_path / "keep")
+    assert run_command(*words, "--any-picture", cwd=workplace).returncode == 0
+    refused = run_command(*words, cwd=workplace)
+    assert refused.returncode == 2 and "another choice of --any-picture" in refused.stderr
