@@ -1,20 +1,20 @@
 """Save answers to the file of --keep, so that an interrupted run resumes and a second run is fast.
 
-The file has one JSON object per line: first the detector, then the sha256 and probability of each
-image. A line torn by a crash is dropped. The file contains no paths.
+The file has one JSON object per line: first the detector, then the sha256 and probabilities of
+each image. A line torn by a crash is dropped. The file contains no paths.
 """
 
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TextIO
 
 import filelock
 
 from data_collection.images import canonical
-from detection.predictor import Detection
+from detection.detections import Detection, KnownAnswer, ProbabilityRange
 from runtime import checked_json, console
 from training.detectors import saved_models
 from training.detectors.card import Card
@@ -22,19 +22,21 @@ from training.detectors.card import Card
 
 @dataclass
 class AnswerLog:
-    """Probabilities by the sha256 of the image; `add` also appends to the file, if there is one."""
+    """Answers by the sha256 of the image; `add` also appends to the file, if there is one."""
 
-    known_probabilities: dict[str, float] = field(default_factory=dict)
+    known_answers: dict[str, KnownAnswer] = field(default_factory=dict)
     file: TextIO | None = None
 
     def add(self, detection: Detection) -> None:
         if (
             self.file
             and detection.probability is not None
-            and detection.sha256 not in self.known_probabilities
+            and detection.sha256 not in self.known_answers
         ):
-            self.known_probabilities[detection.sha256] = detection.probability
-            row = {"sha256": detection.sha256, "probability": detection.probability}
+            probability = ProbabilityRange(detection.probability, detection.low, detection.high)
+            answer = KnownAnswer(probability, detection.warnings)
+            self.known_answers[detection.sha256] = answer
+            row = {"sha256": detection.sha256, **asdict(answer)}
             self.file.write(json.dumps(row) + "\n")
             self.file.flush()
 
@@ -58,7 +60,7 @@ def open_answer_log(
             filelock.FileLock(f"{path}.lock", timeout=0),
             path.open("a+", encoding="utf-8") as file,
         ):
-            yield AnswerLog(_read_known_probabilities(path, file, card, any_picture), file)
+            yield AnswerLog(_read_known_answers(path, file, card, any_picture), file)
     except filelock.Timeout:
         raise console.PlainError(
             f"Another run is writing {path}. Wait until it ends, or give another file.",
@@ -66,12 +68,13 @@ def open_answer_log(
         ) from None
 
 
-def _read_known_probabilities(
+def _read_known_answers(
     path: Path, file: TextIO, card: Card, any_picture: bool
-) -> dict[str, float]:
+) -> dict[str, KnownAnswer]:
     header = {
         "detector": card.sha256[saved_models.ONNX_FILE],
         "canonicaliser": canonical.CANONICALISER_VERSION,
+        "qualities": list(card.qualities),
         "any_picture": any_picture,
     }
     file.seek(0)
@@ -81,7 +84,12 @@ def _read_known_probabilities(
         if not complete and not json.dumps(header).startswith(text):
             raise ValueError
         rows = [checked_json.parse_json(line) for line in complete.splitlines()] or [header]
-        known_probabilities = {row["sha256"]: float(row["probability"]) for row in rows[1:]}
+        known_answers = {
+            row["sha256"]: checked_json.convert_to(
+                {name: row[name] for name in ("probability", "warnings")}, KnownAnswer
+            )
+            for row in rows[1:]
+        }
     except (ValueError, KeyError, TypeError):
         raise console.PlainError(
             f"{path} is not a file of saved answers. Name another file with --keep."
@@ -95,4 +103,4 @@ def _read_known_probabilities(
         file.truncate(len(complete.encode()))
     if not complete:
         file.write(json.dumps(header) + "\n")
-    return known_probabilities
+    return known_answers

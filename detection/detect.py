@@ -7,7 +7,8 @@ from pathlib import Path
 
 from data_collection.images import decode
 from detection import answer_log, image_paths, output
-from detection.predictor import Detection, Detector
+from detection.detections import Detection, KnownAnswer
+from detection.predictor import Detector
 from detection.settings import DetectionSettings
 from runtime import console
 from training.detectors import saved_models
@@ -31,7 +32,10 @@ def detect(settings: DetectionSettings) -> int:
             "patterns."
         )
     detector = Detector.load(
-        saved_models.find_detector(settings.saved_models, settings.model), settings.any_picture
+        saved_models.find_detector(settings.saved_models, settings.model),
+        settings.any_picture,
+        settings.false_alarms,
+        settings.misses,
     )
     printer = output.PRINTERS[settings.format]
     counts: Counter[str] = Counter()
@@ -40,8 +44,8 @@ def detect(settings: DetectionSettings) -> int:
         with answer_log.open_answer_log(
             settings.keep, detector.card, settings.any_picture
         ) as answers:
-            detections = _iterate_detections(settings, detector, answers.known_probabilities)
-            for detection in printer(detections, total):
+            detections = _iterate_detections(settings, detector, answers.known_answers)
+            for detection in printer(detections, total, detector.statement):
                 answers.add(detection)
                 counts[detection.verdict] += 1
                 n_without_single_face += detection.faces not in (None, 1)
@@ -53,7 +57,7 @@ def detect(settings: DetectionSettings) -> int:
             console.EXIT_INTERRUPTED,
         ) from None
     if settings.format == "table":
-        output.print_summary(counts, detector.card)
+        output.print_summary(counts, detector.statement)
     if n_without_single_face and not settings.any_picture:
         output.print_any_picture_hint(n_without_single_face)
     if detector.card.banner:
@@ -62,14 +66,16 @@ def detect(settings: DetectionSettings) -> int:
 
 
 def _iterate_detections(
-    settings: DetectionSettings, detector: Detector, known_probabilities: dict[str, float]
+    settings: DetectionSettings,
+    detector: Detector,
+    known_answers: dict[str, KnownAnswer],
 ) -> Iterable[Detection]:
     if image_paths.STDIN_PATH in settings.paths:
         data = sys.stdin.buffer.read(decode.MAX_IMAGE_BYTES + 1)
         return detector.detect_batch([detector.decode_image(data, Path(image_paths.STDIN_PATH))])
     paths = image_paths.find_image_paths(settings.paths)
     if not settings.explain:
-        return detector.predict_all(paths, known_probabilities)
+        return detector.predict_all(paths, known_answers)
 
     from detection import heat_map_files
     from validation.explanations.explainer import Explainer

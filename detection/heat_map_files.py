@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from data_collection.images.decode import DecodedFace
+from detection.detections import Detection
 from detection.image_paths import HEAT_MAP_SUFFIX
-from detection.predictor import Detection, Detector
+from detection.predictor import Detector
 from runtime import atomic_files, console
 from validation.explanations import image_panels
 from validation.explanations.explainer import Explainer
@@ -31,7 +32,7 @@ def detect_with_heat_maps(
         if detection.error:
             yield detection
             continue
-        maps = explainer.compute_attribution(image.pixels[None]).maps
+        maps = explainer.compute_attribution(image.pixels[:1]).maps
         caption = (
             f"{detection.verdict}, probability of generated {detection.probability:.3f}, "
             f"according to {detector.card.name}"

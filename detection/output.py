@@ -7,61 +7,93 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 
+from detection.detections import Detection
 from detection.image_paths import STDIN_PATH
-from detection.predictor import Detection
 from detection.provenance import claims as provenance
 from runtime import console
-from training.calibration import ABSTAIN
-from training.detectors.card import Card
+from training.cuts.operating_point import ABSTAIN
+from training.cuts.statement import REAL_EXPLANATION, DetectorStatement
 
 MAX_TABLE_ROWS = 50
 """With more images than this, lines are printed as they come."""
 
-CSV_COLUMNS = ("path", "verdict", "probability", "error", "sha256", "claims", "faces")
+CSV_COLUMNS = (
+    *("path", "verdict", "probability", "low", "high", "error", "sha256", "claims", "faces"),
+    *("warnings", "detector", "real_below", "generated_above", "promise", "strangers", "banner"),
+)
 
 FORMULA_PREFIXES = ("=", "+", "-", "@")
 """A spreadsheet evaluates a cell that begins like this, and file names are untrusted."""
 
 
-def build_json_answer(detection: Detection) -> dict[str, object]:
-    """Return the path, either verdict and probability or the error, and sha256, claims and the
-    number of faces if known."""
-    answer = {"verdict": detection.verdict, "probability": round(detection.probability or 0, 6)}
+def build_json_answer(detection: Detection, statement: DetectorStatement) -> dict[str, object]:
+    """Return the path, either the verdict with all that it is worth or the error, and sha256,
+    claims and the number of faces if known."""
     details = {"sha256": detection.sha256, "claims": [asdict(claim) for claim in detection.claims]}
     return {
         "path": str(detection.path),
-        **({"error": detection.error} if detection.error else answer),
+        **({"error": detection.error} if detection.error else _build_verdict(detection, statement)),
         **{name: value for name, value in details.items() if value},
         **({} if detection.faces is None else {"faces": detection.faces}),
     }
 
 
-def print_json(detections: Iterable[Detection], total: int) -> Iterator[Detection]:
+def _build_verdict(detection: Detection, statement: DetectorStatement) -> dict[str, object]:
+    return {
+        "verdict": detection.verdict,
+        **{
+            name: round(getattr(detection, name) or 0, 6) for name in ("probability", "low", "high")
+        },
+        "warnings": list(detection.warnings),
+        "detector": statement.detector,
+        "real_below": statement.real_below,
+        "generated_above": statement.generated_above,
+        "promise": list(statement.promise),
+        "strangers": list(statement.strangers),
+        "real_means": REAL_EXPLANATION,
+        "banner": statement.banner,
+    }
+
+
+def print_json(
+    detections: Iterable[Detection], total: int, statement: DetectorStatement
+) -> Iterator[Detection]:
     separator = "[\n"
     for detection in _show_progress(detections, total):
-        print(separator + json.dumps(build_json_answer(detection)), end="", flush=True)
+        answer = build_json_answer(detection, statement)
+        print(separator + json.dumps(answer), end="", flush=True)
         separator = ",\n"
         yield detection
     print("\n]", flush=True)
 
 
-def print_csv(detections: Iterable[Detection], total: int) -> Iterator[Detection]:
+def print_csv(
+    detections: Iterable[Detection], total: int, statement: DetectorStatement
+) -> Iterator[Detection]:
     # file names need not be text
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")
-    writer = csv.writer(sys.stdout)
-    writer.writerow(CSV_COLUMNS)
+    writer = csv.DictWriter(sys.stdout, CSV_COLUMNS, lineterminator="\r\n")
+    writer.writeheader()
     for detection in _show_progress(detections, total):
-        path, claims = str(detection.path), "; ".join(claim.text for claim in detection.claims)
-        probability = "" if detection.probability is None else f"{detection.probability:.6f}"
-        if path.startswith(FORMULA_PREFIXES) and path != STDIN_PATH:
-            path = f"./{path}"
-        cells = [path, detection.verdict, probability, detection.error, detection.sha256, claims]
-        writer.writerow([*cells, "" if detection.faces is None else detection.faces])
+        answer = build_json_answer(detection, statement)
+        row = {name: _format_csv_cell(answer.get(name)) for name in CSV_COLUMNS}
+        row["claims"] = "; ".join(claim.text for claim in detection.claims)
+        if row["path"].startswith(FORMULA_PREFIXES) and row["path"] != STDIN_PATH:
+            row["path"] = f"./{row['path']}"
+        writer.writerow(row)
         sys.stdout.flush()
         yield detection
 
 
-def print_table(detections: Iterable[Detection], total: int) -> Iterator[Detection]:
+def _format_csv_cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6f}"
+    return "; ".join(map(str, value)) if isinstance(value, list) else str(value or "")
+
+
+def print_table(
+    detections: Iterable[Detection], total: int, statement: DetectorStatement
+) -> Iterator[Detection]:
     if total > MAX_TABLE_ROWS:
         yield from _print_lines(detections, total)
         return
@@ -85,6 +117,10 @@ def print_table(detections: Iterable[Detection], total: int) -> Iterator[Detecti
                 markup=False,
                 soft_wrap=True,
             )
+        for warning in detection.warnings:
+            console.out.print(
+                console.sanitise_line(f"{detection.path}: {warning}"), markup=False, soft_wrap=True
+            )
     if any(detection.claims for detection in printed):
         console.print_message(provenance.CLAIMS_CAVEAT)
 
@@ -93,7 +129,8 @@ def _print_lines(detections: Iterable[Detection], total: int) -> Iterator[Detect
     # On a terminal the lines themselves show the progress; a bar would appear among them.
     for detection in detections if sys.stdout.isatty() else _show_progress(detections, total):
         path, verdict, probability, error = _format_cells(detection)
-        notes = "; ".join([*filter(None, [error]), *(claim.text for claim in detection.claims)])
+        claims = [claim.text for claim in detection.claims]
+        notes = "; ".join([*filter(None, [error]), *detection.warnings, *claims])
         print(
             console.sanitise_line(
                 f"{verdict:<10}  {probability:<5}  {path}" + (f"  ({notes})" if notes else "")
@@ -121,18 +158,18 @@ def _format_cells(detection: Detection) -> list[str]:
     ]
 
 
-def print_summary(counts: Counter[str], card: Card) -> None:
-    """Print the counts by verdict if there are many, and the meaning of the verdicts."""
+def print_summary(counts: Counter[str], statement: DetectorStatement) -> None:
+    """Print the counts by verdict if there are many, and what the verdicts are worth."""
     if counts.total() > MAX_TABLE_ROWS:
         parts = [
             f"{counts[verdict]:,} {verdict or 'not judged'}"
             for verdict in ("generated", "real", ABSTAIN, "")
         ]
         console.print_message(f"{counts.total():,} images:  {', '.join(parts)}.")
-    console.print_message(
-        f"Judged by {card.name}: {card.calibration.describe_band()} "
-        f"{card.calibration.describe_expected_error()} This is not proof."
-    )
+    if counts.total() > counts[""]:
+        console.print_message(f"Judged by {statement.detector}. This is an opinion, not proof.")
+        for sentence in statement.list_sentences():
+            console.print_message(sentence)
 
 
 def print_any_picture_hint(count: int) -> None:
@@ -144,7 +181,9 @@ def print_any_picture_hint(count: int) -> None:
     )
 
 
-PRINTERS: dict[str, Callable[[Iterable[Detection], int], Iterator[Detection]]] = {
+Printer = Callable[[Iterable[Detection], int, DetectorStatement], Iterator[Detection]]
+
+PRINTERS: dict[str, Printer] = {
     "json": print_json,
     "csv": print_csv,
     "table": print_table,

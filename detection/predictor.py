@@ -6,10 +6,8 @@ import functools
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Literal
 
 import numpy as np
 
@@ -17,11 +15,20 @@ from data_collection.images import canonical, errors, quality
 from data_collection.images import decode as image_decode
 from data_collection.images.decode import DecodedFace
 from detection import face_check
+from detection.detections import (
+    NO_KNOWN_ANSWERS,
+    Detection,
+    KnownAnswer,
+    PreparedImage,
+    ProbabilityRange,
+)
+from detection.image_warnings import find_warnings
 from detection.provenance import claims as provenance
-from detection.provenance.claims import Claim
 from runtime import hashing
 from training import onnx_models
-from training.calibration import Verdict
+from training.calibration import combine_qualities
+from training.cuts.operating_point import OperatingPoint
+from training.cuts.statement import make_statement
 from training.detectors import card as detector_card
 from training.detectors import saved_models
 from training.detectors.card import Card
@@ -31,86 +38,70 @@ TOO_LARGE_MESSAGE = f"larger than {image_decode.MAX_IMAGE_BYTES // 1_000_000} MB
 MIN_SQUARE_SIDE_PX = 32
 """Side of the smallest square that is judged."""
 
-NO_KNOWN_PROBABILITIES: Mapping[str, float] = MappingProxyType({})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Detection:
-    """The result for one image.
-
-    Attributes:
-        path: as given.
-        verdict: "generated", "real" or "can't tell"; empty if the image could not be judged.
-        probability: calibrated probability of *generated*; None if the image could not be judged.
-        error: why the image could not be judged; empty otherwise.
-        sha256: hash of the file's bytes, in hexadecimal; empty if they could not be read.
-        claims: what the file's metadata claims about its origin; the verdict does not depend on it.
-        faces: number of faces that were found; None if the image was not looked at.
-    """
-
-    path: Path
-    verdict: Verdict | Literal[""] = ""
-    probability: float | None = None
-    error: str = ""
-    sha256: str = ""
-    claims: tuple[Claim, ...] = ()
-    faces: int | None = None
-
-
-@dataclass(frozen=True)
-class PreparedImage:
-    """An image that is ready for the detector.
-
-    Attributes:
-        detection: everything known before the image is judged.
-        face: the decoded image.
-        pixels: the network's input, uint8 (side, side, 3); empty if there is nothing to judge.
-        rejection: type of the error for which it cannot be judged, if any. The error itself would
-            keep the decoded image in memory.
-    """
-
-    detection: Detection
-    face: DecodedFace | None = None
-    pixels: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
-    rejection: type[errors.UnreadableImage] | None = None
-
 
 class Detector:
     """A loaded detector.
+
+    The verdict depends on the decoded pixels alone: the same JPEG qualities for every image, whose
+    logits are averaged.
+
+    Attributes:
+        point: the cuts that decide.
+        statement: what the answers are worth.
 
     Example:
         >>> Detector.load("saved_models/faces-1").predict("photo.jpg").verdict
     """
 
-    def __init__(self, folder: Path, card: Card, any_picture: bool = False):
+    def __init__(
+        self,
+        folder: Path,
+        card: Card,
+        any_picture: bool = False,
+        point: OperatingPoint | None = None,
+    ):
         self.folder, self.card, self.any_picture = folder, card, any_picture
+        self.point = point or card.calibration.point
+        self.statement = make_statement(
+            card.name, card.calibration, self.point, card.left_out, card.banner
+        )
         # held in memory: the file may change meanwhile
         self._model = saved_models.read_verified_model(folder, card, saved_models.ONNX_FILE)
 
     @classmethod
-    def load(cls, folder: str | Path, any_picture: bool = False) -> "Detector":
+    def load(
+        cls,
+        folder: str | Path,
+        any_picture: bool = False,
+        false_alarms: float | None = None,
+        misses: float | None = None,
+    ) -> "Detector":
         """Open a saved detector.
 
         Args:
             any_picture: whether to judge images, too, that do not show exactly one face.
+            false_alarms, misses: largest shares of photographs called generated, and of generated
+                images called real, that its cuts were set for; None for its own.
 
         Raises:
-            PlainError: the detector is missing or was altered since it was saved.
+            PlainError: the detector is missing or was altered since it was saved, or has no such
+                cut.
         """
         folder = Path(folder)
-        return cls(folder, detector_card.read_card(folder), any_picture)
+        card = detector_card.read_card(folder)
+        return cls(folder, card, any_picture, card.calibration.select_point(false_alarms, misses))
 
     def predict(self, path: str | Path) -> Detection:
         """Judge one file; if it cannot be read, the Detection says why."""
         return self.detect_batch([self.read_image(Path(path))])[0]
 
     def predict_all(
-        self, paths: Iterable[Path], known: Mapping[str, float] = NO_KNOWN_PROBABILITIES
+        self, paths: Iterable[Path], known: Mapping[str, KnownAnswer] = NO_KNOWN_ANSWERS
     ) -> Iterator[Detection]:
         """Judge files in order, a few per core at a time; only these are in memory.
 
         Args:
-            known: probabilities by sha256 of the file; these files are not decoded.
+            known: answers by sha256 of the file; these files are not decoded.
         """
         single_core_runner = onnx_models.open_onnx(self._model, threads=1)
         cores, paths = os.cpu_count() or 1, iter(paths)
@@ -141,7 +132,7 @@ class Detector:
         return onnx_models.open_onnx(self._model)
 
     def read_image(
-        self, path: Path, known: Mapping[str, float] = NO_KNOWN_PROBABILITIES
+        self, path: Path, known: Mapping[str, KnownAnswer] = NO_KNOWN_ANSWERS
     ) -> PreparedImage:
         """Read a file and decode it as in training; if it cannot be judged, its Detection has an
         error."""
@@ -158,7 +149,7 @@ class Detector:
         self,
         data: bytes,
         path: Path,
-        known: Mapping[str, float] = NO_KNOWN_PROBABILITIES,
+        known: Mapping[str, KnownAnswer] = NO_KNOWN_ANSWERS,
         any_picture: bool = False,
     ) -> PreparedImage:
         """Decode the bytes of an image as in training; see `read_image`.
@@ -172,8 +163,9 @@ class Detector:
         detection = Detection(
             path=path, sha256=hashing.hash_bytes(data), claims=tuple(provenance.read_claims(data))
         )
-        if detection.sha256 in known:
-            return PreparedImage(self._add_verdict(detection, known[detection.sha256]))
+        if answer := known.get(detection.sha256):
+            detection = replace(detection, warnings=answer.warnings)
+            return PreparedImage(self._add_verdict(detection, answer.probability))
         try:
             face, face_count = face_check.decode_and_count_faces(data, self.card.crop)
             _check_judgeable(face)
@@ -183,35 +175,45 @@ class Detector:
         if face_count != 1 and not (any_picture or self.any_picture):
             refusal = face_check.explain_refusal(face, face_count)
             return PreparedImage(replace(detection, error=refusal), rejection=errors.NoSingleFace)
+        warnings = find_warnings(face, self.card.image_size, face_count)
         return PreparedImage(
-            detection,
+            replace(detection, warnings=warnings),
             face,
-            canonical.compute_canonical_pixels(face, detection.sha256, self.card.image_size),
+            canonical.compute_judgement_pixels(face, self.card.image_size, self.card.qualities),
         )
 
     def detect_batch(
         self, images: Sequence[PreparedImage], run: onnx_models.OnnxRunner | None = None
     ) -> list[Detection]:
         """Judge images in one batch; `run` replaces the runner that uses all cores."""
-        pixels = [image.pixels for image in images if image.pixels.size]
-        probabilities = iter(
-            (run or self._all_cores_runner)(np.stack(pixels).astype(np.float32))[:, 0]
-            if pixels
-            else ()
+        ranges = iter(
+            self._compute_probabilities(
+                [image.pixels for image in images if image.pixels.size],
+                run or self._all_cores_runner,
+            )
         )
         return [
-            self._add_verdict(image.detection, float(next(probabilities)))
+            self._add_verdict(image.detection, next(ranges))
             if image.pixels.size
             else image.detection
             for image in images
         ]
 
-    def _add_verdict(self, detection: Detection, probability: float) -> Detection:
-        if not np.isfinite(probability):
+    def _compute_probabilities(
+        self, pixels: Sequence[np.ndarray], run: onnx_models.OnnxRunner
+    ) -> list[ProbabilityRange]:
+        if not pixels:
+            return []
+        outputs = run(np.concatenate(pixels).astype(np.float32))[:, 0]
+        combined = combine_qualities(outputs.reshape(len(pixels), -1))
+        return [ProbabilityRange(*map(float, row)) for row in zip(*combined, strict=True)]
+
+    def _add_verdict(self, detection: Detection, probability: ProbabilityRange) -> Detection:
+        value, low, high = probability.value, probability.low, probability.high
+        if not np.isfinite([value, low, high]).all():
             return replace(detection, error="the detector gave no number for it")
-        return replace(
-            detection, verdict=self.card.calibration.decide(probability), probability=probability
-        )
+        verdict = self.point.decide(value, low, high)
+        return replace(detection, verdict=verdict, probability=value, low=low, high=high)
 
 
 def _check_judgeable(face: DecodedFace) -> None:

@@ -36,6 +36,13 @@ detector first."""
     keep: Path | None = None
     """Save answers in this file: after an interruption, the same command judges only the rest."""
 
+    false_alarms: float | None = None
+    """Largest share of photographs that may be called generated, one that the detector has a cut \
+for, such as 0.01; default: its own."""
+
+    misses: float | None = None
+    """Largest share of generated images that may be called real, in the same way."""
+
     any_picture: bool = False
     """Judge images whatever they show. Otherwise images without a face, or with several, are not \
 judged."""

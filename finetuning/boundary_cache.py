@@ -35,7 +35,7 @@ CHECKSUM_BLOCK_BYTES = 1 << 20
 
 BOUNDARIES_FOLDER = "boundaries"
 PROGRESS_FILE = "rows.json"
-BOUNDARY_LAYOUT_VERSION = 1
+BOUNDARY_LAYOUT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -62,19 +62,20 @@ def load_or_compute_rows(
     boundary: Boundary,
     folder: Path,
     records: Sequence[FaceRecord],
-    n_views: int,
+    views: Sequence[int],
 ) -> tuple[BoundaryRows, int]:
     """Return the boundary's rows of these images, and the number of forward passes it took.
 
     Args:
         folder: the data set's folder.
+        views: as `canonical.encode_canonical_jpeg` numbers them.
 
     Raises:
         PlainError: an original is missing or was altered, the disk has no room, or another process
             is computing rows.
     """
     with atomic_files.lock_folder(folder / BOUNDARIES_FOLDER):
-        return _load_or_compute_locked(parts, boundary, folder, records, n_views)
+        return _load_or_compute_locked(parts, boundary, folder, records, views)
 
 
 def _load_or_compute_locked(
@@ -82,14 +83,15 @@ def _load_or_compute_locked(
     boundary: Boundary,
     folder: Path,
     records: Sequence[FaceRecord],
-    n_views: int,
+    views: Sequence[int],
 ) -> tuple[BoundaryRows, int]:
-    cache = folder / BOUNDARIES_FOLDER / _make_cache_key(parts, boundary, records, n_views)
-    arrays = _open_arrays(cache, boundary, len(records), n_views)
+    cache = folder / BOUNDARIES_FOLDER / _make_cache_key(parts, boundary, records, views)
+    arrays = _open_arrays(cache, boundary, len(records), len(views))
     n_cached, checksums = _load_progress(cache, arrays)
+    n_views = len(views)
     n_rows, n_saved = len(records) * n_views, n_cached
     if n_cached < n_rows:
-        computed = _compute_rows(parts, boundary, folder, records, n_views, n_cached)
+        computed = _compute_rows(parts, boundary, folder, records, views, n_cached)
         title = f"activations at {boundary.tap}" if boundary.tap else "pixels"
         for row, values in console.track_progress(computed, title, n_rows - n_cached):
             for array, value in zip(arrays, values, strict=True):
@@ -108,12 +110,12 @@ def _load_or_compute_locked(
 
 
 def _make_cache_key(
-    parts: DetectorParts, boundary: Boundary, records: Sequence[FaceRecord], n_views: int
+    parts: DetectorParts, boundary: Boundary, records: Sequence[FaceRecord], views: Sequence[int]
 ) -> str:
     key = [
         parts.card.sha256["detector.keras"],
         boundary.tap,
-        n_views,
+        list(views),
         [record.id for record in records],
         records[0].crop,
         canonical.CANONICALISER_VERSION,
@@ -187,13 +189,14 @@ def _compute_rows(
     boundary: Boundary,
     folder: Path,
     records: Sequence[FaceRecord],
-    n_views: int,
+    views: Sequence[int],
     start_row: int,
 ) -> Iterator[tuple[int, tuple[np.ndarray, ...]]]:
-    """Yield (row, values) from `start_row` on; a row is image * n_views + view."""
+    """Yield (row, values) from `start_row` on; a row is image * len(views) + index of the view."""
     front = build_front(parts, boundary.tap) if boundary.tap else None
+    n_views = len(views)
     n_rows = len(records) * n_views
-    pending = [(records[row // n_views], row % n_views) for row in range(start_row, n_rows)]
+    pending = [(records[row // n_views], views[row % n_views]) for row in range(start_row, n_rows)]
     row = start_row
     batches = [
         pending[start : start + FORWARD_BATCH_IMAGES]

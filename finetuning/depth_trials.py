@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras_tuner
 import numpy as np
 
+from data_collection.images import canonical
 from finetuning import boundary_cache, boundary_models
 from finetuning.boundary_batches import make_row_batches
 from finetuning.boundary_cache import BoundaryRows
@@ -41,11 +42,16 @@ trained, so that no older search is resumed."""
 
 @dataclass(frozen=True)
 class BoundaryData:
-    """The boundary of one depth, and its rows of both splits."""
+    """The boundary of one depth, and its rows of both splits.
+
+    Attributes:
+        judged: of the validation images, in the views in which images are judged.
+    """
 
     boundary: Boundary
     train: BoundaryRows
     validation: BoundaryRows
+    judged: BoundaryRows
 
 
 class DepthHyperModel(keras_tuner.HyperModel):
@@ -121,9 +127,13 @@ class DepthHyperModel(keras_tuner.HyperModel):
             reason = f"{boundary.pixels_reason[0].upper()}{boundary.pixels_reason[1:]}"
             console.print_warning(f"{reason}; depth {depth} starts from the pixels.")
         splits = []
-        for records in (data.train, data.validation):
+        for records, numbers in (
+            (data.train, range(views)),
+            (data.validation, range(views)),
+            (data.validation, canonical.list_judgement_views()),
+        ):
             rows, forward_passes = boundary_cache.load_or_compute_rows(
-                self.parts, boundary, data.folder, records, views
+                self.parts, boundary, data.folder, records, numbers
             )
             self.forward_passes += forward_passes if boundary.tap else 0
             splits.append(rows)
@@ -221,20 +231,20 @@ class DepthHyperModel(keras_tuner.HyperModel):
         return logits
 
     def compute_logits(self, depth: int) -> np.ndarray:
-        """Return the logits of view 0 of the validation images with the current weights, (images,).
+        """Return the logits of the validation images with the current weights, (images,).
+
+        They are the means over the views in which images are judged.
 
         Args:
             depth: the depth that the current weights were trained with.
         """
         boundary_data = self.load_boundary_data(depth)
         model = boundary_models.build_tail(self.parts, boundary_data.boundary)
-        rows, indices = boundary_data.validation, np.arange(len(self.data.validation))
-        batches = (
-            indices[start : start + VALIDATION_BATCH_IMAGES]
-            for start in range(0, len(indices), VALIDATION_BATCH_IMAGES)
-        )
-        logits = [
-            accelerators.predict_on_batch(model, rows[batch, np.zeros_like(batch)])[0]
-            for batch in batches
-        ]
-        return np.concatenate(logits)[:, 0].astype(np.float64)
+        n_views = len(canonical.JUDGEMENT_QUALITIES)
+        rows = np.arange(len(self.data.validation) * n_views)
+        logits = []
+        for start in range(0, len(rows), VALIDATION_BATCH_IMAGES):
+            images, views = np.divmod(rows[start : start + VALIDATION_BATCH_IMAGES], n_views)
+            inputs = boundary_data.judged[images, views]
+            logits.append(accelerators.predict_on_batch(model, inputs)[0])
+        return np.concatenate(logits)[:, 0].astype(np.float64).reshape(-1, n_views).mean(axis=1)

@@ -81,7 +81,8 @@ def _search(hypermodel: DepthHyperModel, folders: RunFolders, name: str) -> Dept
     n_images = len(hypermodel.data.train) + len(hypermodel.data.validation)
     console.print_message(
         f"{hypermodel.forward_passes} forward passes through frozen blocks "
-        f"({n_images} images x {hypermodel.settings.views} views, each depth)."
+        f"({n_images} images x {hypermodel.settings.views} views, and the validation images as "
+        "judged, each depth)."
     )
     return DepthSearchResult(source, trials, repeats, gain)
 

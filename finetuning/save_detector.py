@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from data_collection.dataset import manifest
+from data_collection.images import canonical
 from data_collection.sources import sample
 from finetuning.depth_search import DepthSearchResult
 from finetuning.depth_trials import DepthHyperModel
 from runtime import atomic_files
 from training import calibration, tensorboard_logs
-from training.calibration import calibrate_probabilities, fit_temperature, sigmoid
+from training.calibration import fit_temperature, sigmoid
+from training.cuts.choose_cuts import CutTargets, calibrate_on_validation
 from training.detectors import assembly, costs, detector_files, saved_models
 from training.detectors.assembly import EnsembleMember
 from training.detectors.card import Card, make_timestamp
@@ -47,7 +49,9 @@ def save_finetuned_detector(
     probabilities = sigmoid(logits / temperature)
     members = [replace(member, weight=member.weight / temperature) for member in parts.members]
     model = assembly.build_detector_model(parts.base, parts.card.image_size, members)
-    target_fpr = parts.card.calibration.target_fpr
+    source = parts.card.calibration
+    targets = CutTargets(false_alarms=source.false_alarms, misses=source.misses)
+    groups = [record.group for record in data.validation]
     with saved_models.create_model_folder(settings.saved_models, name) as folder:
         parity = detector_files.write_model_files(model, folder)
         baselines = copy_baselines(hypermodel, labels, folder)
@@ -56,7 +60,11 @@ def save_finetuned_detector(
             _describe_finetuning(result, hypermodel, members),
             name=name,
             created=make_timestamp(),
-            calibration=calibrate_probabilities(probabilities, labels, target_fpr, temperature),
+            qualities=canonical.JUDGEMENT_QUALITIES,
+            calibration=calibrate_on_validation(
+                probabilities, labels, groups, targets, temperature
+            ),
+            left_out=(),
             metrics=calibration.compute_scores(probabilities, labels),
             baselines=baselines,
             parity=parity,

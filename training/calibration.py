@@ -1,14 +1,9 @@
-"""Fit temperature, threshold and abstention band on validation images; the hold-out has no part."""
+"""Turn logits into calibrated probabilities, and score them; the hold-out has no part in it."""
 
 import math
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
-
-ABSTAIN = "can't tell"
-
-Verdict = Literal["real", "generated", "can't tell"]
 
 
 @dataclass(frozen=True)
@@ -22,58 +17,6 @@ class Scores:
 
     auc: float
     log_loss: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """The rule from a probability to a verdict.
-
-    Attributes:
-        temperature: divides the logits inside the detector.
-        threshold: an image counts as generated from this probability on; at most `target_fpr` of
-            the validation photographs reach it.
-        target_fpr: share of photographs that may be called generated.
-        real_below, generated_above: the abstention band. Below it lie at most `target_fpr` of the
-            generated validation images, above it at most `target_fpr` of the photographs.
-        answered, wrong, abstained: validation images with a verdict, those of them with a wrong
-            one, and those in the band. An optimistic estimate of the error: the band was chosen on
-            these very images.
-    """
-
-    temperature: float
-    threshold: float
-    target_fpr: float
-    real_below: float
-    generated_above: float
-    answered: int = 0
-    wrong: int = 0
-    abstained: int = 0
-
-    def decide(self, probability: float) -> Verdict:
-        """Return the verdict on an image with this probability of being generated."""
-        if probability >= self.generated_above:
-            return "generated"
-        return "real" if probability < self.real_below else ABSTAIN
-
-    def describe_band(self) -> str:
-        """Return the limits of the verdicts in a sentence."""
-        return (
-            f"generated from {self.generated_above:.2f}, real under {self.real_below:.2f}, "
-            "can't tell between."
-        )
-
-    def describe_expected_error(self) -> str:
-        """Return the error to expect in a sentence."""
-        if not self.answered:
-            return (
-                f"At most {self.target_fpr:.0%} of the photographs it was calibrated on are called "
-                "generated."
-            )
-        images = self.answered + self.abstained
-        return (
-            f"On the {images:,} images it was calibrated on, {self.wrong} of {self.answered:,} "
-            "answers were wrong; expect more errors on other images."
-        )
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
@@ -120,40 +63,14 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp(result.x))
 
 
-def calibrate_probabilities(
-    probabilities: np.ndarray, labels: np.ndarray, target_fpr: float, temperature: float = 1.0
-) -> Calibration:
-    """Choose threshold and band from calibrated probabilities (n,) and labels (n,)."""
-    real, generated = probabilities[labels == 0], probabilities[labels == 1]
-    threshold = _choose_cut(real, target_fpr)
-    miss_cut = 1 - _choose_cut(1 - generated, target_fpr)
-    calibration = Calibration(
-        temperature=temperature,
-        threshold=threshold,
-        target_fpr=target_fpr,
-        real_below=min(threshold, miss_cut),
-        generated_above=max(threshold, miss_cut),
-    )
-    verdicts = np.array([calibration.decide(probability) for probability in probabilities])
-    answered = verdicts != ABSTAIN
-    wrong = answered & ((verdicts == "generated") != (labels == 1))
-    return replace(
-        calibration,
-        answered=int(answered.sum()),
-        wrong=int(wrong.sum()),
-        abstained=int((~answered).sum()),
-    )
+def combine_qualities(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the probability of the mean logit of each image, and the lowest and the highest.
 
-
-def _choose_cut(scores: np.ndarray, share: float) -> float:
-    """Return the lowest cut that at most `share` of the scores reach, midway between two."""
-    distinct = np.sort(np.unique(scores))
-    share_above = np.array([np.mean(scores >= score) for score in distinct])
-    allowed = np.flatnonzero(share_above <= share)
-    if not len(allowed):
-        return float(min(1.0, (distinct[-1] + 1) / 2))
-    first = allowed[0]
-    return float((distinct[first] + distinct[first - 1]) / 2) if first else float(distinct[0])
+    Args:
+        probabilities: of every image at every quality, shape (images, qualities).
+    """
+    combined = sigmoid(convert_to_logits(probabilities.astype(np.float64)).mean(axis=1))
+    return combined, probabilities.min(axis=1), probabilities.max(axis=1)
 
 
 def describe_uselessness(probabilities: np.ndarray, labels: np.ndarray, threshold: float) -> str:

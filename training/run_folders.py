@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training.cuts.choose_cuts import CutTargets
 from training.dataset import Dataset
 from training.settings import TrainingSettings
 
@@ -60,6 +61,11 @@ class TrainingRun:
     name: str
     banner: str
     practice: bool = False
+
+    @property
+    def cut_targets(self) -> CutTargets:
+        """Targets of the cuts that the detector uses unless others are chosen."""
+        return CutTargets(false_alarms=self.settings.false_alarms, misses=self.settings.misses)
 
     @property
     def validation_labels(self) -> np.ndarray:

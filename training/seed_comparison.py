@@ -8,7 +8,7 @@ import numpy as np
 from runtime import console
 from training import calibration, gain_test
 from training.baselines.linear import Baseline
-from training.calibration import fit_temperature, sigmoid
+from training.calibration import sigmoid
 from training.detectors.card_fields import SeedScores
 from training.final_detector import FinalDetector
 
@@ -70,8 +70,7 @@ def print_seed_spread(
 
 def _compute_losses(detector: FinalDetector, labels: np.ndarray) -> np.ndarray:
     """Return the loss that the leaderboard ranks by, of every image."""
-    probabilities = sigmoid(detector.logits / fit_temperature(detector.logits, labels))
-    return gain_test.compute_image_losses(probabilities, labels)
+    return gain_test.compute_image_losses(sigmoid(detector.logits), labels)
 
 
 def _compute_auc(detector: FinalDetector, labels: np.ndarray) -> float:

@@ -92,8 +92,13 @@ others, which the search has not used, are tested against the best baseline."""
     batch_size: int = 64
     """Images per training step."""
 
-    target_fpr: float = 0.05
-    """Share of validation photographs that may be called generated; it sets the threshold."""
+    false_alarms: float = 0.05
+    """Largest share of photographs like the collected ones that may be called generated, on \
+average. Below 0.05 more groups of photographs are needed: 99 for 0.01."""
+
+    misses: float = 0.05
+    """Largest share of generated images like the collected ones that may be called real, on \
+average."""
 
     weights: str = "auto"
     """Pretrained weights of the bases. `auto`: this machine's caches, else Keras' download, else \
@@ -150,8 +155,7 @@ with a warning."""
             self, views=(1, 32), trials=(1, 10_000), epochs=(2, 10_000), ensemble=(1, 100)
         )
         options.check_ranges(self, repeats=(1, 100), seed=(0, 2**31 - 1), batch_size=(1, 4096))
-        if not 0 < self.target_fpr < 0.5:
-            raise ValueError(
-                f"--target-fpr is {self.target_fpr}; choose a share between 0 and 0.5."
-            )
+        for option, share in (("--false-alarms", self.false_alarms), ("--misses", self.misses)):
+            if not 0 < share < 0.5:
+                raise ValueError(f"{option} is {share}; choose a share between 0 and 0.5.")
         options.check_plain_name("name", self.name, such_as="faces-1")

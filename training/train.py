@@ -1,20 +1,29 @@
 """Train a detector: features of frozen bases, baselines, head search, final detector."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from data_collection.audit.audit_file import check_audit_gate
 from data_collection.dataset import manifest
+from data_collection.images import canonical
 from data_collection.sources import sample
 from runtime import console
-from training import calibration, dataset, final_detector, seed_comparison, tensorboard_logs
+from training import (
+    calibration,
+    dataset,
+    detector_cuts,
+    detector_logs,
+    final_detector,
+    save_detector,
+    seed_comparison,
+)
 from training.baselines import linear, scratch_training
 from training.baselines.linear import Baseline
 from training.bases import weights as base_weights
 from training.calibration import sigmoid
 from training.detectors import costs, saved_models
-from training.detectors.card import CARD_FILE, Card
-from training.features import feature_cache, pixels
+from training.detectors.card import Card
+from training.features import feature_cache
 from training.features.extractor import Extractor
 from training.features.training_features import SplitFeatures, TrainingFeatures
 from training.final_detector import FinalDetector
@@ -22,9 +31,6 @@ from training.head_search import leaderboard, search, tuner_runs
 from training.head_search.head_spec import HeadTrial
 from training.run_folders import RunFolders, TrainingRun
 from training.settings import TrainingSettings
-
-SAMPLE_FACES_PER_CLASS = 8
-"""Faces of each class that TensorBoard shows, in up to three views."""
 
 
 def train_detector(settings: TrainingSettings) -> None:
@@ -43,7 +49,10 @@ def train_detector(settings: TrainingSettings) -> None:
         return
     baselines += train_scratch_baselines(run, extractors)
     detector = train_final_detectors(run, features, trials, baselines)
-    card = final_detector.save_final_detector(run, extractors, detector, trials, baselines)
+    cuts = detector_cuts.set_detector_cuts(
+        run, extractors[detector.base], features[detector.base], detector
+    )
+    card = save_detector.save_final_detector(run, extractors, detector, trials, baselines, cuts)
     report_detector(run, card, detector, trials, baselines)
 
 
@@ -60,9 +69,11 @@ def prepare_run(settings: TrainingSettings) -> TrainingRun:
     if banner:
         console.print_warning(banner)
     folders = RunFolders(data.folder, settings.logs / "training", settings.saved_models)
-    return TrainingRun(
+    run = TrainingRun(
         settings=settings, data=data, folders=folders, name=name, banner=banner, practice=practice
     )
+    detector_cuts.announce_cuts(data.train + data.validation, run.cut_targets)
+    return run
 
 
 def extract_features(
@@ -92,7 +103,12 @@ def extract_base_features(run: TrainingRun, base: str) -> tuple[Extractor, Train
     console.print_message(f"{base}: {weights.note}.")
     extractor = Extractor(weights, settings.sizes, side, settings.engine, settings.signals)
     records = data.train + data.validation
-    table = feature_cache.load_or_compute_features(data.folder, records, extractor, settings.views)
+    table = feature_cache.load_or_compute_features(
+        data.folder, records, extractor, range(settings.views)
+    )
+    judged = feature_cache.load_or_compute_features(
+        data.folder, data.validation, extractor, canonical.list_judgement_views()
+    )
     n_views = len(records) * settings.views
     console.print_message(
         f"{base}: {table.forward_passes} forward passes ({len(records)} images x "
@@ -101,13 +117,13 @@ def extract_base_features(run: TrainingRun, base: str) -> tuple[Extractor, Train
     )
     n_train = len(data.train)
     train, validation = (
-        SplitFeatures(values, data.encode_labels(part), [record.source for record in part])
-        for values, part in (
-            (table.values[:n_train], data.train),
-            (table.values[n_train:], data.validation),
+        SplitFeatures(values, data.encode_labels(part), [record.source for record in part], judged)
+        for values, part, judged in (
+            (table.values[:n_train], data.train, None),
+            (table.values[n_train:], data.validation, judged.values),
         )
     )
-    return extractor, TrainingFeatures(table.columns, train, validation)
+    return extractor, TrainingFeatures(table.columns, train, validation, table.values)
 
 
 def fit_baselines(run: TrainingRun, features: Mapping[str, TrainingFeatures]) -> list[Baseline]:
@@ -201,10 +217,10 @@ def report_detector(
 ) -> None:
     """Log the detector for TensorBoard, print leaderboard and costs, and name the next steps."""
     labels = run.validation_labels
-    log_final_detector(run, card, detector)
+    detector_logs.log_final_detector(run, card, detector)
     leaderboard.print_leaderboard(trials, baselines, labels)
     costs.print_cost_table(card)
-    probabilities = sigmoid(detector.logits / card.calibration.temperature)
+    probabilities = sigmoid(detector.logits)
     reason = calibration.describe_uselessness(probabilities, labels, card.calibration.threshold)
     if reason:
         console.print_warning(
@@ -215,26 +231,3 @@ def report_detector(
         f"Saved {run.folders.detector(run.name)}. Validate it: python -m validation. "
         f"Use it: python -m detection PHOTO. Curves: tensorboard --logdir {run.settings.logs}"
     )
-
-
-def log_final_detector(run: TrainingRun, card: Card, detector: FinalDetector) -> None:
-    """Log sample faces as training sees them, precision and recall, metrics, costs and the card."""
-    data, folder = run.data, run.folders.detector(run.name)
-    probabilities = sigmoid(detector.logits / card.calibration.temperature)
-    with tensorboard_logs.open_run_log(run.folders.run_logs(run.name)) as log:
-        for label in manifest.LABELS:
-            records = [record for record in data.train if record.label == label]
-            records = records[:SAMPLE_FACES_PER_CLASS]
-            images = [
-                pixels.load_canonical_view(data.folder, record, card.image_size, view)
-                for view in range(min(run.settings.views, 3))
-                for record in records
-            ]
-            log.add_image(f"faces/{label}", tensorboard_logs.make_image_grid(images, len(records)))
-        cost_figure = (folder / costs.COST_FIGURE_FILE).read_bytes()
-        log.add_image("accuracy_and_latency", tensorboard_logs.decode_image(cost_figure))
-        log.add_pr_curve("validation/precision_recall", run.validation_labels, probabilities)
-        log.add_scalars(
-            {f"validation/{name}": value for name, value in asdict(card.metrics).items()}
-        )
-        log.add_text("card", f"```json\n{(folder / CARD_FILE).read_text()}\n```")

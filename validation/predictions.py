@@ -13,7 +13,7 @@ from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import canonical
 from runtime import console
 from training import onnx_models
-from training.calibration import Calibration
+from training.cuts.operating_point import Calibration
 from training.detectors import saved_models
 from training.detectors.card import Card
 from training.features import extractor
@@ -35,6 +35,7 @@ class Scorer:
         folder: folder of the saved detector.
         onnx_file: its ONNX file, checked against the card.
         sha256: hash of that file.
+        qualities: JPEG qualities at which it judges an image.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Scorer:
     sha256: str
     image_size: int
     crop: str
+    qualities: tuple[int, ...]
     calibration: Calibration
 
     @property
@@ -66,6 +68,7 @@ class Scorer:
             *extractor.list_engine_versions("keras"),
         ]
         inputs = [self.sha256, canonical.CANONICALISER_VERSION, self.image_size, self.crop]
+        inputs += self.qualities
         return [*inputs, libraries, [record.id for record in records]]
 
 
@@ -89,6 +92,7 @@ def load_scorers(folder: Path, card: Card) -> list[Scorer]:
             sha256=card.sha256[file],
             image_size=card.image_size,
             crop=card.crop,
+            qualities=card.qualities,
             calibration=calibration,
         )
         for name, (file, calibration) in files.items()
@@ -98,7 +102,7 @@ def load_scorers(folder: Path, card: Card) -> list[Scorer]:
 def score_images(
     folder: Path, records: Sequence[FaceRecord], scorers: Sequence[Scorer]
 ) -> list[np.ndarray]:
-    """Return the probability of *generated* of view 0 of every record, (images,) per scorer.
+    """Return the probabilities of *generated* of every record, (images, qualities) per scorer.
 
     Args:
         folder: base of the records' paths.
@@ -136,26 +140,29 @@ def _load_pixels(
     records: Sequence[FaceRecord],
     size: int,
     crop: str,
+    qualities: tuple[int, ...],
 ) -> np.ndarray:
     cropped = (replace(record, crop=crop) for record in records)
 
-    def load_view(record: FaceRecord) -> np.ndarray:
-        return feature_pixels.load_canonical_view(folder, record, size, 0)
+    def load_image(record: FaceRecord) -> np.ndarray:
+        return feature_pixels.load_judgement_pixels(folder, record, size, qualities)
 
-    return np.stack(list(pool.map(load_view, cropped)))
+    return np.concatenate(list(pool.map(load_image, cropped)))
 
 
-def _score_chunk(scorer: Scorer, load_pixels: Callable[[int, str], np.ndarray]) -> ArraysByName:
-    pixels = load_pixels(scorer.image_size, scorer.crop)
+def _score_chunk(
+    scorer: Scorer, load_pixels: Callable[[int, str, tuple[int, ...]], np.ndarray]
+) -> ArraysByName:
+    pixels = load_pixels(scorer.image_size, scorer.crop, scorer.qualities)
     batches = [
         scorer.score(pixels[start : start + SCORING_BATCH_IMAGES])
         for start in range(0, len(pixels), SCORING_BATCH_IMAGES)
     ]
-    return {"probabilities": np.concatenate(batches)}
+    return {"probabilities": np.concatenate(batches).reshape(-1, len(scorer.qualities))}
 
 
 def _check_finite_scores(probabilities: np.ndarray, scorer: Scorer) -> np.ndarray:
-    n_invalid = int(np.sum(~np.isfinite(probabilities)))
+    n_invalid = int(np.sum(~np.isfinite(probabilities).all(axis=1)))
     if n_invalid:
         raise console.PlainError(
             f"{scorer.name} gave no valid score for {n_invalid} of {len(probabilities)} images, "

@@ -19,6 +19,7 @@ from validation.explanations.image_panels import ImagePanel
 from validation.metrics import abstention, breakdowns, comparison
 from validation.metrics.comparison import DetectorComparison, DetectorResult
 from validation.metrics.estimates import estimate_metrics
+from validation.metrics.metrics import FALSE_ALARMS, FOUND
 from validation.metrics.scored_images import ScoredImages
 from validation.predictions import Scorer
 from validation.report import figures, model_card, tensorboard
@@ -29,7 +30,16 @@ from validation.report.summary import list_limits, summarise_validation
 from validation.robustness.summary import measure_robustness
 from validation.settings import ValidationSettings
 
-PRINTED_METRICS = ("ROC AUC", "balanced accuracy", "TPR", "FPR", "TPR at 5% FPR", "ECE")
+PRINTED_METRICS = (
+    FALSE_ALARMS,
+    FOUND,
+    "ROC AUC",
+    "balanced accuracy",
+    "TPR",
+    "FPR",
+    "TPR at 5% FPR",
+    "ECE",
+)
 
 
 def validate_detector(settings: ValidationSettings) -> None:
@@ -127,8 +137,9 @@ def score_all(data: EvaluationSet, scorers: Sequence[Scorer]) -> list[DetectorRe
     outputs = predictions.score_images(data.folder, data.records, scorers)
     results = []
     for scorer, probabilities in zip(scorers, outputs, strict=True):
+        calibration = scorer.calibration
         scored = ScoredImages.from_records(
-            data.records, probabilities, scorer.calibration.threshold
+            data.records, probabilities, calibration.threshold, calibration.point
         )
         has_both_classes = len(set(scored.labels.tolist())) == 2
         delong = (
@@ -154,9 +165,7 @@ def build_report(
         compared: whether the last detector is the one of --against.
     """
     scored, scorer, records = results[0].scored, scorers[0], data.records
-    abstentions = abstention.compute_abstention_statistics(
-        scored, [scorer.calibration.decide(probability) for probability in scored.probabilities]
-    )
+    abstentions = abstention.compute_abstention_statistics(scored)
     robustness = (
         measure_robustness(data.folder, records, scored, scorer, settings.distorted)
         if settings.distorted

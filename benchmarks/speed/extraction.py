@@ -111,7 +111,9 @@ def measure_extraction_from_files(
             copy = Path(folder)
             (copy / "originals").symlink_to(data.folder.absolute() / "originals")
             return measure_seconds(
-                lambda: feature_cache.load_or_compute_features(copy, records[:count], extractor, 1)
+                lambda: feature_cache.load_or_compute_features(
+                    copy, records[:count], extractor, [0]
+                )
             )
 
     rounds = [

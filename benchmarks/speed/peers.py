@@ -22,6 +22,7 @@ from data_collection.dataset.manifest import FaceRecord
 from runtime import console
 from training import calibration, dataset
 from training.bases import loaded_base, weights
+from training.cuts.choose_cuts import choose_threshold
 from training.dataset import Dataset
 from training.detectors import saved_models
 from training.features import pixels as feature_pixels
@@ -173,9 +174,9 @@ def train_peer(
     validation_probabilities = scorer(
         load_pixels(data.folder, data.validation, get_image_side(data))
     )
-    threshold = calibration.calibrate_probabilities(
+    threshold = choose_threshold(
         validation_probabilities, data.encode_labels(data.validation), 0.05
-    ).threshold
+    )
     probabilities = [
         scorer(load_pixels(*test_set, get_image_side(data))).tolist()
         for test_set in load_test_sets(folder, unseen)

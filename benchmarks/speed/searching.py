@@ -87,7 +87,7 @@ def cache_features(work_folder: Path, dataset_folder: Path) -> CachedFeatures:
     records, tables = data.train + data.validation, []
     extraction_s = measure_seconds(
         lambda: tables.append(
-            feature_cache.load_or_compute_features(dataset_folder, records, extractor, 1)
+            feature_cache.load_or_compute_features(dataset_folder, records, extractor, [0])
         )
     )
     table, n_train = tables[0], len(data.train)

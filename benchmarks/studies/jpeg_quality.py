@@ -30,6 +30,7 @@ from runtime import atomic_files, console, plotting
 from training import calibration
 from training.baselines import linear
 from training.bases import weights
+from training.cuts.choose_cuts import choose_threshold
 from training.dataset import Dataset
 from training.features.extractor import Extractor
 from training.features.layout import POOLING_STATISTICS
@@ -196,7 +197,7 @@ def evaluate_pipeline(
     )
     y, y_val = Dataset.encode_labels(train), Dataset.encode_labels(validation)
     features = TrainingFeatures(
-        store.extractor.columns, SplitFeatures(x, y), SplitFeatures(x_val, y_val)
+        store.extractor.columns, SplitFeatures(x, y), SplitFeatures(x_val, y_val, (), x_val)
     )
     head = linear.fit_logistic_baseline(
         pipeline,
@@ -206,7 +207,7 @@ def evaluate_pipeline(
         statistics=POOLING_STATISTICS,
         size=IMAGE_SIDE_PX,
     )
-    threshold = calibration.calibrate_probabilities(head.probabilities, y_val, TARGET_FPR).threshold
+    threshold = choose_threshold(head.probabilities, y_val, TARGET_FPR)
     results = []
     for condition in TEST_CONDITIONS:
         x_test = store.load_or_compute_features(hold_out, collection, pipeline, condition)

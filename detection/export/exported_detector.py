@@ -1,7 +1,7 @@
 """Open a saved detector for export, and build the metadata of an exported file."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,8 @@ class ExportSource:
 
 def build_export_metadata(card: Card) -> dict[str, Any]:
     """Return the metadata of an exported file: strings, numbers and lists of strings by name."""
-    side, band = card.image_size, asdict(card.calibration)
+    side, calibration = card.image_size, card.calibration
+    real_below, generated_above = calibration.point.limits
     return {
         "model": card.name,
         "created": card.created,
@@ -46,12 +47,14 @@ def build_export_metadata(card: Card) -> dict[str, Any]:
         "sha256_of_detector_onnx": card.sha256.get(saved_models.ONNX_FILE, ""),
         "input": "RGB pixels of 0 to 255 from Telltale's canonicaliser, float32, "
         f"(n, {side}, {side}, 3)",
-        "output": "probability of generated, float32, (n, 1); the temperature is applied inside",
+        "output": "probability of generated, float32, (n, 1); the temperature is applied inside; a "
+        "verdict needs the mean logit of the image at all qualities",
         "classes": list(manifest.LABELS),
-        **{
-            name: band[name]
-            for name in ("threshold", "real_below", "generated_above", "temperature")
-        },
+        "threshold": calibration.threshold,
+        "real_below": real_below,
+        "generated_above": generated_above,
+        "temperature": calibration.temperature,
+        "qualities": list(card.qualities),
         "canonicaliser": card.canonicaliser,
         "crop": card.crop,
         "image_size": side,

@@ -9,10 +9,11 @@ from PIL import Image
 
 from data_collection.images import errors
 from data_collection.images.decode import DecodedFace
-from detection.predictor import Detection, Detector, PreparedImage
+from detection.detections import Detection, PreparedImage
+from detection.predictor import Detector
 from detection.provenance import claims
 from runtime import console, html_pages
-from training.calibration import ABSTAIN
+from training.cuts.operating_point import ABSTAIN
 from training.detectors.card_fields import DatasetDescription
 from validation.explanations import image_panels
 from validation.explanations.explainer import Explainer, SimilarFace
@@ -29,7 +30,7 @@ HTTP_STATUS_BY_ERROR = {
 
 VERDICT_HEADLINES = {
     "generated": "Looks generated",
-    "real": "Looks like a photograph",
+    "real": "No known trace of a generator",
     ABSTAIN: "Can't tell",
 }
 
@@ -51,15 +52,15 @@ class PageAnswers:
 
     def describe_detector(self) -> dict[str, Any]:
         """Return what the page shows before any image is judged."""
-        card, band = self.detector.card, self.detector.card.calibration
+        card, statement = self.detector.card, self.detector.statement
         return {
             "detector": card.name,
             "created": card.created[:10],
             "base": card.base.name,
             "image_size": card.image_size,
-            "real_below": band.real_below,
-            "generated_above": band.generated_above,
-            "expectation": band.describe_expected_error(),
+            "real_below": statement.real_below,
+            "generated_above": statement.generated_above,
+            "worth": statement.list_sentences(),
             "trained_on": _describe_training_data(card.dataset),
             "banner": card.banner,
             "limits": report_files.load_limits(self.detector.folder),
@@ -82,9 +83,10 @@ class PageAnswers:
             "verdict": detection.verdict,
             "headline": VERDICT_HEADLINES.get(detection.verdict, ""),
             "probability": detection.probability,
+            "low": detection.low,
+            "high": detection.high,
             "sentence": self._format_sentence(detection),
-            "detector": self.detector.card.name,
-            "banner": self.detector.card.banner,
+            **asdict(self.detector.statement),
             "sha256": detection.sha256,
             "claims": [asdict(claim) for claim in detection.claims],
             "caveat": claims.CLAIMS_CAVEAT if detection.claims else "",
@@ -95,23 +97,21 @@ class PageAnswers:
                 self.detector.card.crop if detection.faces == 1 else "centre",
             ),
             "warnings": [
-                *find_face_warnings(detection.faces),
-                *find_quality_warnings(image.face, self.detector.card.image_size),
+                *detection.warnings,
             ],
         }
         return answer | (self._render_explanation(image) if explain else {})
 
     def _format_sentence(self, detection: Detection) -> str:
-        band, percent = self.detector.card.calibration, _format_percent(detection.probability)
-        if detection.verdict == ABSTAIN:
-            return (
-                f"The probability of “generated” is {percent}, between {band.real_below:.0%} and "
-                f"{band.generated_above:.0%}, where this detector is wrong too often to answer."
-            )
-        return (
-            f"The probability of “generated” is {percent}. {band.describe_expected_error()} "
-            "This is an opinion, not proof."
+        percent = _format_percent(detection.probability)
+        spread = f"{_format_percent(detection.low)} to {_format_percent(detection.high)}"
+        probability = (
+            f"The probability of “generated” is {percent}, if half of all images were ({spread} "
+            "by JPEG quality)."
         )
+        if detection.verdict == ABSTAIN:
+            return f"{probability} That is not enough for an answer."
+        return f"{probability} This is an opinion, not proof."
 
     def _render_explanation(self, image: PreparedImage) -> dict[str, Any]:
         square = image.face.square.resize((SHOWN_SIDE_PX, SHOWN_SIDE_PX), Image.Resampling.LANCZOS)
@@ -122,7 +122,7 @@ class PageAnswers:
             "similar": [],
         }
         if self.explainer:
-            explanation = self.explainer.compute_attribution(image.pixels[None].astype(np.float32))
+            explanation = self.explainer.compute_attribution(image.pixels[:1].astype(np.float32))
             answer["heat_map"] = _encode_data_uri(
                 image_panels.overlay_heat_map(square, explanation.maps[0])
             )
@@ -159,32 +159,7 @@ def describe_preprocessing(face: DecodedFace, side: int, crop: str) -> list[str]
         if face.square.width != side
         else "It was saved"
     )
-    return [*steps, f"{resized} once as JPEG, without metadata, as every training image was."]
-
-
-def find_face_warnings(face_count: int) -> list[str]:
-    """Return a warning unless the image shows exactly one face."""
-    if face_count == 1:
-        return []
-    found = f"{face_count} faces were" if face_count else "No face was"
-    return [
-        f"{found} found in it: the detector was trained on images of one face only, and a verdict "
-        "on others means little."
-    ]
-
-
-def find_quality_warnings(face: DecodedFace, side: int) -> list[str]:
-    """Return why the detector may be less reliable on this image."""
-    warnings = []
-    if face.square.width < side:
-        warnings.append(
-            f"It has fewer pixels than the detector's input: {face.square.width} instead of {side}."
-        )
-    if face.quality is not None and face.quality < 50:
-        warnings.append(
-            f"It was saved as a poor JPEG (quality about {face.quality}), which hides traces."
-        )
-    return warnings
+    return [*steps, f"{resized} as JPEG without metadata, at the same qualities for every image."]
 
 
 def _describe_training_data(dataset: DatasetDescription) -> str:

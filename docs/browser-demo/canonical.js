@@ -1,11 +1,10 @@
 // The canonicaliser (data_collection/images/canonical.py) in a browser: centre square, Lanczos, and
-// a JPEG whose quality depends on the file's hash. The resize equals Pillow's and the quality
-// NumPy's, bit for bit; the browser decodes and encodes JPEG.
+// a JPEG at every quality of the detector's card. The resize equals Pillow's, bit for bit; the
+// browser decodes and encodes JPEG.
 
 export const MAX_PIXELS = 25_000_000;
 export const MAX_BYTES = 200_000_000;
 const MIN_SIDE_PX = 32; // side of the smallest square that is judged
-const MIN_JPEG_QUALITY = 60, JPEG_QUALITY_COUNT = 36;
 const LANCZOS_SUPPORT = 3, WEIGHT_BITS = 22; // weights are integers in units of 1 / 2^22
 
 const GIF = "GIF is not opened; save it as JPEG or PNG.";
@@ -26,10 +25,10 @@ const FILE_SIGNATURES = [
 export class PlainError extends Error {}
 
 /**
- * Return the pixels, a Float32Array of side x side x 3 values of 0 to 255, and the canonical
- * picture as a bitmap.
+ * Return the canonical picture at every JPEG quality, as a bitmap, and its pixels, a Float32Array
+ * of side x side x 3 values of 0 to 255.
  */
-export async function canonicalise(file, side) {
+export async function canonicalise(file, side, qualities) {
   if (file.size > MAX_BYTES) {
     throw new PlainError(`This file is larger than ${MAX_BYTES / 1e6} MB.`);
   }
@@ -37,8 +36,10 @@ export async function canonicalise(file, side) {
   const square = await decodeSquare(data);
   const resized = square.width === side ? square : resize(square, side);
   if (isFlat(resized)) throw new PlainError("This is one flat colour; there is nothing to judge.");
-  const picture = await recompress(resized, await computeJpegQuality(data));
-  return { pixels: readPixels(picture, side), picture };
+  return Promise.all(qualities.map(async (quality) => {
+    const picture = await recompress(resized, quality);
+    return { pixels: readPixels(picture, side), picture };
+  }));
 }
 
 async function decodeSquare(data) {
@@ -152,59 +153,4 @@ function readPixels(picture, side) {
   const { data } = context.getImageData(0, 0, side, side);
   return Float32Array.from({ length: 3 * side * side }, (_, index) =>
     data[4 * Math.trunc(index / 3) + (index % 3)]);
-}
-
-/** Return the JPEG quality of view 0: 60 to 95, from the SHA-256 of the file as the seed. */
-export async function computeJpegQuality(data) {
-  const id = await computeSha256(data);
-  const seed = await computeSha256(new TextEncoder().encode(`${id}:0`));
-  return MIN_JPEG_QUALITY + drawInteger(BigInt("0x" + seed.slice(0, 16)), JPEG_QUALITY_COUNT);
-}
-
-async function computeSha256(data) {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", data));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-/**
- * Return numpy.random.default_rng(seed).integers(count), for a seed under 2^64: SeedSequence,
- * PCG64, Lemire's bounded draw.
- */
-function drawInteger(seed, count) {
-  const words = computeSeedWords([Number(seed & 0xffffffffn), Number(seed >> 32n)]);
-  const join64 = (index) => BigInt(words[index]) | (BigInt(words[index + 1]) << 32n);
-  const join128 = (index) => (join64(index) << 64n) | join64(index + 2);
-  const mask = (1n << 128n) - 1n, step = ((join128(4) << 1n) | 1n) & mask;
-  const next = (state) => (state * 0x2360ed051fc65da44385df649fccf645n + step) & mask;
-  let state = next((step + join128(0)) & mask);
-  for (;;) {
-    state = next(state);
-    const folded = (state >> 64n) ^ (state & 0xffffffffffffffffn), rotation = state >> 122n;
-    const output = BigInt.asUintN(64, (folded >> rotation) | (folded << (64n - rotation)));
-    for (const half of [output & 0xffffffffn, output >> 32n]) {
-      const product = half * BigInt(count);
-      if ((product & 0xffffffffn) >= (1n << 32n) % BigInt(count)) return Number(product >> 32n);
-    }
-  }
-}
-
-/** Return eight 32-bit words of NumPy's SeedSequence. */
-function computeSeedWords(entropy) {
-  const makeHasher = (start, factor) => (value) => {
-    value ^= start;
-    start = Math.imul(start, factor);
-    value = Math.imul(value, start);
-    return value ^ (value >>> 16);
-  };
-  const hash = makeHasher(0x43b0d7e5, 0x931e8875);
-  const hashOutput = makeHasher(0x8b51f9dd, 0x58f38ded);
-  const pool = [0, 1, 2, 3].map((index) => hash(entropy[index] ?? 0));
-  for (const from of pool.keys()) {
-    for (const to of pool.keys()) {
-      if (from === to) continue;
-      const mixed = Math.imul(0xca01f9dd, pool[to]) - Math.imul(0x4973f715, hash(pool[from]));
-      pool[to] = (mixed | 0) ^ ((mixed | 0) >>> 16);
-    }
-  }
-  return Array.from({ length: 8 }, (_, index) => hashOutput(pool[index % 4]) >>> 0);
 }

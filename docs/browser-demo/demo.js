@@ -72,9 +72,27 @@ async function checkCard(card, model) {
   }
 }
 
-function decide({ real_below, generated_above }, probability) {
-  if (probability >= generated_above) return "generated";
-  return probability < real_below ? "real" : "can't tell";
+/** Return the limits of the three answers; null where an answer is never given. */
+function computeLimits({ false_alarm_cuts, miss_cuts, false_alarms, misses }) {
+  const find = (cuts, target) => cuts.find((cut) => cut.target === target)?.limit ?? null;
+  const falseAlarm = find(false_alarm_cuts, false_alarms), miss = find(miss_cuts, misses);
+  return {
+    realBelow: miss === null ? null : Math.min(miss, falseAlarm ?? 1),
+    generatedAbove: falseAlarm === null ? null : Math.max(falseAlarm, miss ?? 0),
+  };
+}
+
+/** Decide on the probabilities at all qualities; on both sides of a cut there is no answer. */
+function decide({ realBelow, generatedAbove }, probabilities) {
+  if (generatedAbove !== null && Math.min(...probabilities) >= generatedAbove) return "generated";
+  return realBelow !== null && Math.max(...probabilities) < realBelow ? "real" : "can't tell";
+}
+
+/** Return the probability of the mean logit. */
+function combine(probabilities) {
+  const clip = (value) => Math.min(Math.max(value, 1e-7), 1 - 1e-7);
+  const logits = probabilities.map((value) => Math.log(clip(value) / (1 - clip(value))));
+  return 1 / (1 + Math.exp(-logits.reduce((a, b) => a + b) / logits.length));
 }
 
 async function judgeFile(file) {
@@ -83,27 +101,31 @@ async function judgeFile(file) {
   element("error").hidden = element("result").hidden = true;
   try {
     const { card, computeProbability } = await detector;
-    const { pixels, picture } = await canonicalise(file, card.image_size);
-    const probability = await computeProbability(pixels);
-    if (!Number.isFinite(probability)) {
+    const views = await canonicalise(file, card.image_size, card.qualities);
+    const probabilities = [];
+    for (const { pixels } of views) probabilities.push(await computeProbability(pixels));
+    if (!probabilities.every(Number.isFinite)) {
       throw new PlainError("The detector did not return a number.");
     }
-    if (request === newestRequest) showAnswer(card, file.name, picture, probability);
+    if (request === newestRequest) showAnswer(card, file.name, views[0].picture, probabilities);
   } catch (error) {
     if (request === newestRequest) showError(error);
   }
 }
 
-function showAnswer(card, name, picture, probability) {
-  const band = card.calibration, verdict = decide(band, probability);
+function showAnswer(card, name, picture, probabilities) {
+  const limits = computeLimits(card.calibration), verdict = decide(limits, probabilities);
+  const { realBelow, generatedAbove } = limits, probability = combine(probabilities);
   element("verdict").className = `banner ${VERDICT_CLASSES[verdict]}`;
   element("headline").textContent = HEADLINES[verdict];
   element("sentence").textContent =
-    `Probability of generated: ${probability.toFixed(3)}. ` +
-    `From ${band.generated_above.toFixed(3)} on the answer is generated, ` +
-    `under ${band.real_below.toFixed(3)} photograph, between the two “can’t tell”.`;
-  element("abstention-band").style.left = `${100 * band.real_below}%`;
-  element("abstention-band").style.right = `${100 * (1 - band.generated_above)}%`;
+    `Probability of generated: ${probability.toFixed(3)}, if half of all images were. ` +
+    (generatedAbove === null ? "It never answers generated, "
+      : `From ${generatedAbove.toFixed(3)} on the answer is generated, `) +
+    (realBelow === null ? "never photograph, otherwise “can’t tell”."
+      : `under ${realBelow.toFixed(3)} photograph, otherwise “can’t tell”.`);
+  element("abstention-band").style.left = `${100 * (realBelow ?? 0)}%`;
+  element("abstention-band").style.right = `${100 * (1 - (generatedAbove ?? 1))}%`;
   element("needle").style.left = `${100 * probability}%`;
   const canvas = element("picture");
   canvas.width = canvas.height = card.image_size;

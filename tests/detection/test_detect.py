@@ -15,27 +15,29 @@ from PIL import Image
 
 from data_collection.dataset import manifest
 from detection import output
-from detection.predictor import Detection, Detector
+from detection.detections import Detection
+from detection.predictor import Detector
 from runtime import console
 from toys.commands import build_environment, run_command
 from toys.images import encode_image, make_image
+from training.calibration import combine_qualities
 from training.features import pixels as feature_pixels
-
-
-@pytest.mark.parametrize("total", [1, output.MAX_TABLE_ROWS + 1])
-def test_a_name_of_several_lines_stays_on_its_own(capsys, total):
-    detection = Detection(
-        path=Path("a\nreal        0.010  b.jpg"), verdict="generated", probability=0.9
-    )
-    list(output.print_table([detection], total))
-    assert not [
-        line for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["real"]
-    ]
 
 
 @pytest.fixture
 def detector(workplace) -> Detector:
     return Detector.load(workplace / "saved_models" / "toy", any_picture=True)
+
+
+@pytest.mark.parametrize("total", [1, output.MAX_TABLE_ROWS + 1])
+def test_a_name_of_several_lines_stays_on_its_own(capsys, total, detector):
+    detection = Detection(
+        path=Path("a\nreal        0.010  b.jpg"), verdict="generated", probability=0.9
+    )
+    list(output.print_table([detection], total, detector.statement))
+    assert not [
+        line for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["real"]
+    ]
 
 
 def detect(workplace, *words: object) -> tuple[int, list[dict]]:
@@ -84,10 +86,55 @@ def test_the_table_names_verdict_probability_and_limits(workplace, tmp_path):
     process = run_command("detection", "--any-picture", tmp_path / "a.png", cwd=workplace)
     assert process.returncode == 0
     assert "a.png" in process.stdout and "probability of generated" in process.stdout
-    assert (
-        "answers were wrong; expect more" in process.stderr
-        and "This is not proof" in process.stderr
+    notes = " ".join(process.stderr.split())
+    assert "Judged by toy. This is an opinion, not proof." in notes
+    assert "Of photographs like those of its training, on average" in notes
+    assert "never measured on sources that it had not met" in notes
+    assert "no known trace of a generator was found" in notes
+
+
+def test_every_json_and_csv_answer_says_what_it_is_worth(workplace, tmp_path, detector):
+    path = tmp_path / "a.png"
+    path.write_bytes(encode_image(make_image(903, 48)))
+    _, (answer,) = detect(workplace, path)
+    assert answer["low"] <= answer["probability"] <= answer["high"]
+    assert (answer["detector"], answer["generated_above"], answer["real_below"]) == (
+        "toy",
+        detector.point.generated_above,
+        detector.point.real_below,
     )
+    assert answer["promise"] == list(detector.statement.promise)
+    assert answer["strangers"] == [
+        "It was never measured on sources that it had not met: an opinion only."
+    ]
+    assert answer["warnings"] == [
+        "It has fewer pixels than the detector's input: 48 instead of 64."
+    ]
+    process = run_command("detection", "--csv", path, cwd=workplace)
+    (row,) = csv.DictReader(io.StringIO(process.stdout))
+    assert row["strangers"] == answer["strangers"][0]
+    assert float(row["generated_above"]) == pytest.approx(answer["generated_above"], abs=1e-6)
+    assert row["warnings"] == answer["warnings"][0]
+
+
+def test_a_file_that_is_wrapped_otherwise_gets_the_same_answer(detector):
+    """Metadata and trailing bytes cannot move a verdict: only decoded pixels decide."""
+    for number in range(5):
+        jpeg = encode_image(make_image(920 + number, 200), "JPEG", quality=88)
+        comment = b"\xff\xfe" + (12).to_bytes(2, "big") + b"my holiday"
+        wrapped = [jpeg, jpeg[:2] + comment + jpeg[2:], *(jpeg + bytes(n) for n in range(1, 11))]
+        answers = detector.detect_batch([detector.decode_image(data, Path()) for data in wrapped])
+        assert len({answer.sha256 for answer in answers}) == 12
+        assert len({(answer.probability, answer.low, answer.high) for answer in answers}) == 1
+
+
+def test_the_operating_point_is_chosen_by_option(workplace, tmp_path):
+    (tmp_path / "a.png").write_bytes(encode_image(make_image(905)))
+    refused = run_command("detection", tmp_path / "a.png", "--false-alarms", 0.01, cwd=workplace)
+    assert refused.returncode == 1
+    assert "no cut at 1%: 99 groups of photographs needed" in " ".join(refused.stderr.split())
+    chosen = run_command("detection", tmp_path / "a.png", "--false-alarms", 0.05, cwd=workplace)
+    assert chosen.returncode == 0
 
 
 IMPORTS_PROGRAM = """
@@ -119,10 +166,12 @@ def test_a_photo_is_judged_from_the_pixels_that_training_saw(workplace, detector
     folder = workplace / "data" / "faces"
     records = manifest.select_accepted(manifest.read_manifest(folder), "validation")[:6]
     model = keras.saving.load_model(workplace / "saved_models" / "toy" / "detector.keras")
-    pixels = np.stack(
-        [feature_pixels.load_canonical_view(folder, record, 64, 0) for record in records]
+    qualities = detector.card.qualities
+    pixels = np.concatenate(
+        [feature_pixels.load_judgement_pixels(folder, row, 64, qualities) for row in records]
     )
-    expected = np.asarray(model.predict_on_batch(pixels.astype(np.float32)))[:, 0]
+    outputs = np.asarray(model.predict_on_batch(pixels.astype(np.float32)))
+    expected = combine_qualities(outputs.reshape(-1, len(qualities)))[0]
     probabilities = [
         detection.probability
         for detection in detector.predict_all([folder / record.original for record in records])
@@ -149,13 +198,14 @@ def test_a_batch_gives_what_single_images_give(workplace, detector, tmp_path):
 
 
 def test_verdicts_follow_the_card(detector, tmp_path):
-    band = detector.card.calibration
     for number in range(8):
         (tmp_path / f"{number}.png").write_bytes(
             encode_image(make_image(990 + number, generated=bool(number % 2)))
         )
     for detection in detector.predict_all(sorted(tmp_path.iterdir())):
-        assert detection.verdict == band.decide(detection.probability)
+        assert detection.verdict == detector.point.decide(
+            detection.probability, detection.low, detection.high
+        )
 
 
 def put(folder, count: int) -> None:
@@ -238,7 +288,8 @@ def test_kept_answers_are_not_judged_again_and_a_torn_line_is(workplace, tmp_pat
     _, first = detect(workplace, "--keep", keep, tmp_path)
     lines = keep.read_text().splitlines()
     assert len(lines) == 5 and str(tmp_path) not in keep.read_text()
-    edited = json.loads(lines[1]) | {"probability": 0.123456}
+    edited = json.loads(lines[1])
+    edited["probability"]["value"] = 0.123456
     keep.write_text("\n".join([lines[0], json.dumps(edited), *lines[2:4], lines[4][:20]]))
     code, second = detect(workplace, "--keep", keep, tmp_path)
     assert code == 0

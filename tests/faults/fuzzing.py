@@ -63,7 +63,7 @@ def check_manifest_line(data: bytes) -> None:
 
 def check_card(data: bytes) -> None:
     """Read card.json of a saved detector: it is valid, or the error calls it damaged."""
-    from training.calibration import ABSTAIN
+    from training.cuts.operating_point import ABSTAIN
     from training.detectors import card as detector_card
 
     with tempfile.TemporaryDirectory() as name:
@@ -74,10 +74,12 @@ def check_card(data: bytes) -> None:
             assert error.exit_code == console.EXIT_BAD_MODEL
             assert "train the detector again" in str(error)
             return
-        assert card.calibration.decide(0.5) in ("generated", "real", ABSTAIN)
+        point = card.calibration.point
+        assert point.decide(0.5, 0.4, 0.6) in ("generated", "real", ABSTAIN)
         assert 16 <= card.image_size <= 4096 and isinstance(card.image_size, int)
-        limits = card.calibration
-        assert 0 <= limits.real_below <= limits.generated_above <= 1 and 0 <= limits.threshold <= 1
+        if None not in point.limits:
+            assert 0 <= point.real_below <= point.generated_above <= 1
+        assert 0 <= card.calibration.threshold <= 1
 
 
 DOORS: dict[str, Callable[[bytes], None]] = {
@@ -262,9 +264,11 @@ def make_calibration(**changes: object) -> dict[str, object]:
     limits = {
         "temperature": 1.0,
         "threshold": 0.5,
-        "target_fpr": 0.05,
-        "real_below": 0.4,
-        "generated_above": 0.6,
+        "false_alarms": 0.05,
+        "misses": 0.05,
+        "false_alarm_cuts": [{"target": 0.05, "limit": 0.6, "groups": 20}],
+        "miss_cuts": [{"target": 0.05, "limit": 0.4, "groups": 20}],
+        "origin": "folds",
     }
     return limits | changes
 

@@ -60,12 +60,12 @@ def test_a_flipped_bit_of_kept_features_is_noticed_or_changes_nothing(
         status="accepted",
         original="1.png",
     )
-    fresh = feature_cache.load_or_compute_features(tmp_path, [record], extractor, 1).values
+    fresh = feature_cache.load_or_compute_features(tmp_path, [record], extractor, range(1)).values
     (chunk,) = tmp_path.rglob("view*.npz")
     undamaged, n_computed = chunk.read_bytes(), 0
     for _ in range(FLIPS):
         chunk.write_bytes(flip_bit(undamaged, generator))
-        table = feature_cache.load_or_compute_features(tmp_path, [record], extractor, 1)
+        table = feature_cache.load_or_compute_features(tmp_path, [record], extractor, range(1))
         assert np.array_equal(table.values, fresh)
         n_computed += table.forward_passes
     assert (

@@ -38,7 +38,9 @@ def extract_features(folder: Path) -> str:
     )
     compute_features.VIEWS_PER_CHUNK = 8
     print_ready()
-    table = feature_cache.load_or_compute_features(folder / "data" / "faces", records, extractor, 8)
+    table = feature_cache.load_or_compute_features(
+        folder / "data" / "faces", records, extractor, range(8)
+    )
     return hashlib.sha256(table.values.tobytes()).hexdigest()
 
 

@@ -59,7 +59,7 @@ def test_the_loss_runs_as_it_does_for_the_whole_model(toy, toy_blocks, data, tmp
     )
     folder = shutil.copytree(data.folder, tmp_path / "data")
     rows = {
-        boundary: load_or_compute_rows(toy, boundary, folder, records, 1)[0]
+        boundary: load_or_compute_rows(toy, boundary, folder, records, range(1))[0]
         for boundary in (activations, pixels)
     }
     tail_losses, whole_losses = (
@@ -87,7 +87,7 @@ def test_the_tail_gives_the_answers_of_the_saved_detector(
     records = data.validation[:4]
     boundary = choose_boundary(toy, toy_blocks[:2], 8, max_gigabytes=1)
     folder = shutil.copytree(data.folder, tmp_path / "data")
-    rows, _ = load_or_compute_rows(toy, boundary, folder, records, 2)
+    rows, _ = load_or_compute_rows(toy, boundary, folder, records, range(2))
     saved = keras.saving.load_model(workplace / "saved_models" / "toy" / "detector.keras")
     for view in (0, 1):
         logits = np.asarray(
@@ -117,7 +117,7 @@ def test_a_head_of_two_signals_keeps_its_answer(toy, toy_blocks, data, tmp_path)
     boundary = choose_boundary(parts, toy_blocks[:1], 4, max_gigabytes=1)
     assert boundary.tap and len(boundary.shapes) == 5
     folder = shutil.copytree(data.folder, tmp_path / "data")
-    rows, _ = load_or_compute_rows(parts, boundary, folder, data.validation[:4], 1)
+    rows, _ = load_or_compute_rows(parts, boundary, folder, data.validation[:4], range(1))
     logits = np.asarray(
         build_tail(parts, boundary).predict(rows[np.arange(4), np.zeros(4, dtype=int)], verbose=0)
     )
@@ -141,13 +141,13 @@ def test_frozen_blocks_run_once_and_an_interrupted_run_is_resumed(
     folder = shutil.copytree(data.folder, tmp_path / "data")
     boundary = choose_boundary(toy, toy_blocks[:1], 24, max_gigabytes=1)
     with pytest.raises(KeyboardInterrupt):
-        load_or_compute_rows(toy, boundary, folder, data.train[:12], 2)
+        load_or_compute_rows(toy, boundary, folder, data.train[:12], range(2))
     compute_rows.n_rows = None
-    resumed, passes = load_or_compute_rows(toy, boundary, folder, data.train[:12], 2)
+    resumed, passes = load_or_compute_rows(toy, boundary, folder, data.train[:12], range(2))
     assert passes == 8
-    assert load_or_compute_rows(toy, boundary, folder, data.train[:12], 2)[1] == 0
+    assert load_or_compute_rows(toy, boundary, folder, data.train[:12], range(2))[1] == 0
     shutil.rmtree(folder / "boundaries")
-    uninterrupted, passes = load_or_compute_rows(toy, boundary, folder, data.train[:12], 2)
+    uninterrupted, passes = load_or_compute_rows(toy, boundary, folder, data.train[:12], range(2))
     assert passes == 24
     assert all(
         np.array_equal(array, expected)
@@ -158,10 +158,10 @@ def test_frozen_blocks_run_once_and_an_interrupted_run_is_resumed(
 def test_a_truncated_array_is_computed_again(toy, toy_blocks, data, tmp_path):
     folder = shutil.copytree(data.folder, tmp_path / "data")
     boundary = choose_boundary(toy, toy_blocks[:1], 4, max_gigabytes=1)
-    load_or_compute_rows(toy, boundary, folder, data.train[:4], 1)
+    load_or_compute_rows(toy, boundary, folder, data.train[:4], range(1))
     path = next(folder.glob("boundaries/*/0.npy"))
     path.write_bytes(path.read_bytes()[:100])
-    assert load_or_compute_rows(toy, boundary, folder, data.train[:4], 1)[1] == 4
+    assert load_or_compute_rows(toy, boundary, folder, data.train[:4], range(1))[1] == 4
 
 
 def test_a_full_disk_is_reported_before_anything_is_computed(toy, toy_blocks, data, tmp_path):
@@ -171,7 +171,11 @@ def test_a_full_disk_is_reported_before_anything_is_computed(toy, toy_blocks, da
         pytest.raises(console.PlainError, match=r"needs 2 MB, but only 0 MB are free\. Make room"),
     ):
         load_or_compute_rows(
-            toy, choose_boundary(toy, toy_blocks[:3], 112, max_gigabytes=1), folder, data.train, 2
+            toy,
+            choose_boundary(toy, toy_blocks[:3], 112, max_gigabytes=1),
+            folder,
+            data.train,
+            range(2),
         )
 
 
@@ -181,10 +185,10 @@ def test_another_detector_or_other_images_are_another_cache(toy, toy_blocks, dat
     keys = {
         boundary_cache._make_cache_key(parts, boundary, records, views)
         for parts, records, views in (
-            (toy, data.train, 1),
-            (other, data.train, 1),
-            (toy, data.validation, 1),
-            (toy, data.train, 2),
+            (toy, data.train, [0]),
+            (other, data.train, [0]),
+            (toy, data.validation, [0]),
+            (toy, data.train, range(2)),
         )
     }
     assert len(keys) == 4

@@ -31,7 +31,7 @@ def make_toy_features(count: int = 60, views: int = 2) -> TrainingFeatures:
     return TrainingFeatures(
         FEATURE_COLUMNS,
         SplitFeatures(values[:half], labels[:half]),
-        SplitFeatures(values[half:], labels[half:]),
+        SplitFeatures(values[half:], labels[half:], judged=values[half:, :1]),
     )
 
 

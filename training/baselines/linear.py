@@ -28,7 +28,7 @@ class Baseline:
 
     Attributes:
         name: as in the leaderboard.
-        probabilities: of *generated*, for the validation images' view 0, shape (images,).
+        probabilities: of *generated*, for the validation images as judged, shape (images,).
         weights, bias: of the logit over all of the base's features, shape (width,); None for
             baselines that are not linear in them.
         base: the base whose features it uses, for a linear baseline; else empty.
@@ -119,8 +119,8 @@ def fit_logistic_baseline(
     # In double precision: the bias is a difference of large sums.
     logits = np.concatenate(
         [
-            block[:, 0].astype(np.float64) @ weights + bias
-            for block in iterate_blocks(features.validation.values)
+            (block.astype(np.float64) @ weights + bias).mean(axis=1)
+            for block in iterate_blocks(features.validation.judged)
         ]
     )
     return Baseline(name=name, probabilities=sigmoid(logits), weights=weights, bias=bias, base=base)

@@ -21,7 +21,7 @@ class ScratchResult:
 
     Attributes:
         weights: of the best epoch, in the model's order.
-        probabilities: of *generated*, for the validation images' view 0, shape (images,).
+        probabilities: of *generated*, for the validation images, shape (images,).
         curve: batches of the first epoch so far, and the validation accuracy, shape (points, 2).
         history: losses and AUCs of all epochs, by metric.
         seconds: duration of the training.

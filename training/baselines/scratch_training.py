@@ -14,6 +14,7 @@ import numpy as np
 from data_collection.dataset import manifest
 from data_collection.images import canonical
 from runtime import console
+from training import calibration
 from training.baselines import scratch_models, scratch_results
 from training.baselines.linear import Baseline
 from training.baselines.scratch_models import SCRATCH_MODELS
@@ -28,7 +29,7 @@ from training.settings import TrainingSettings
 if TYPE_CHECKING:
     import keras
 
-SCRATCH_TRAINING_VERSION = 1
+SCRATCH_TRAINING_VERSION = 2
 """Part of a result's key: raise it with every change to how these models are built or trained."""
 
 MAX_CURVE_POINTS = 12
@@ -39,7 +40,7 @@ SCRATCH_BATCH_IMAGES = 32
 SCRATCH_PATIENCE_EPOCHS = 10
 """Epochs without a lower validation loss after which a training ends."""
 
-TrainingArrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+TrainingArrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def train_scratch_baselines(
@@ -113,14 +114,18 @@ def _load_or_train(
 
 
 def _load_training_arrays(data: Dataset, side: int, views: int) -> TrainingArrays:
-    """Load (x, y) of train and of validation, view by view, as fit_head takes them.
+    """Load (x, y) of train and of validation, view by view, and validation images as judged.
 
     x is uint8, shape (views * images, side, side, 3).
     """
+    judgement_views = canonical.list_judgement_views()
     records_and_views = [
         (record, view)
-        for split in (data.train, data.validation)
-        for view in range(views)
+        for split, numbers in (
+            (data.train, range(views)),
+            (data.validation, [*range(views), *judgement_views]),
+        )
+        for view in numbers
         for record in split
     ]
     batches = [
@@ -129,8 +134,8 @@ def _load_training_arrays(data: Dataset, side: int, views: int) -> TrainingArray
     ]
     pixels = np.empty((len(records_and_views), side, side, 3), dtype=np.uint8)
     console.print_message(
-        f"{len(records_and_views) // views} images x {views} views at {side} px: "
-        f"{pixels.nbytes / 1e6:.0f} MB of memory."
+        f"{len(records_and_views)} views of {len(data.train) + len(data.validation)} images at "
+        f"{side} px: {pixels.nbytes / 1e6:.0f} MB of memory."
     )
     progress = console.track_progress(
         feature_pixels.load_view_batches(data.folder, batches, side), "decoding", len(batches)
@@ -143,7 +148,8 @@ def _load_training_arrays(data: Dataset, side: int, views: int) -> TrainingArray
         np.tile(data.encode_labels(split), views)[:, None].astype(np.float32)
         for split in (data.train, data.validation)
     )
-    return pixels[:n_train], y, pixels[n_train:], y_val
+    n_judged = len(data.validation) * len(judgement_views)
+    return pixels[:n_train], y, pixels[n_train:-n_judged], y_val, pixels[-n_judged:]
 
 
 def _train_scratch_model(
@@ -153,7 +159,7 @@ def _train_scratch_model(
     n_images: int,
     settings: TrainingSettings,
 ) -> ScratchResult:
-    """Train the model at its own side, and predict view 0 of the validation images.
+    """Train the model at its own side, and judge the validation images.
 
     Args:
         model: takes images of its own side.
@@ -162,7 +168,7 @@ def _train_scratch_model(
     """
     import keras
 
-    x, y, x_val, y_val = arrays
+    x, y, x_val, y_val, judged = arrays
     own_x, own_x_val = (_resize_arrays(pixels, model.input_shape[1]) for pixels in (x, x_val))
     first_epoch = _make_first_epoch_callback(own_x_val[:n_images], y_val[:n_images, 0])
     epochs = 2 * settings.epochs
@@ -183,11 +189,17 @@ def _train_scratch_model(
     history = {name: [float(value) for value in values] for name, values in history.items()}
     return ScratchResult(
         weights=model.get_weights(),
-        probabilities=_predict_outputs(detector, x_val[:n_images]),
+        probabilities=_judge_images(detector, judged, n_images),
         curve=np.array(first_epoch.curve, dtype=np.float64),
         history=history,
         seconds=seconds,
     )
+
+
+def _judge_images(detector: "keras.Model", judged: np.ndarray, n_images: int) -> np.ndarray:
+    """Return the probabilities of images that are given quality by quality, shape (images,)."""
+    outputs = _predict_outputs(detector, judged).reshape(-1, n_images).T
+    return calibration.combine_qualities(outputs)[0]
 
 
 def _resize_arrays(pixels: np.ndarray, side: int) -> np.ndarray:

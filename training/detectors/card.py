@@ -12,7 +12,9 @@ from typing import Any
 from data_collection.dataset import manifest
 from data_collection.images import canonical, decode
 from runtime import atomic_files, checked_json, console
-from training.calibration import Calibration, Scores
+from training.calibration import Scores
+from training.cuts.left_out import LeftOutSource
+from training.cuts.operating_point import Calibration
 from training.detectors.card_fields import (
     BaseDescription,
     BaselineDescription,
@@ -23,7 +25,7 @@ from training.detectors.card_fields import (
 
 CARD_FILE = "card.json"
 
-CARD_VERSION = 2
+CARD_VERSION = 3
 """Raise it with every change to the fields of a card."""
 
 
@@ -46,6 +48,8 @@ class Card:
             warn of.
         practice: whether it was trained on the sample data set, so that its verdicts mean nothing.
         crop: how images are cropped, in training and before a verdict: "centre" or "face".
+        qualities: JPEG qualities at which an image is judged; the mean of their logits decides.
+        left_out: sources, scored by heads that had not met them; none for a fine-tuned detector.
         cost: of detector.onnx.
     """
 
@@ -66,6 +70,8 @@ class Card:
     banner: str = ""
     practice: bool = False
     crop: str = "centre"
+    qualities: tuple[int, ...] = canonical.JUDGEMENT_QUALITIES
+    left_out: tuple[LeftOutSource, ...] = ()
     cost: InferenceCost | None = None
     card_version: int = CARD_VERSION
 
@@ -128,11 +134,15 @@ def _refuse_other_version(path: Path, version: tuple[object, object]) -> None:
 
 def _validate_card(card: Card) -> None:
     """Raise ValueError or KeyError for values that would cause unexplained errors later."""
-    band = card.calibration
+    calibration = card.calibration
+    cuts = (*calibration.false_alarm_cuts, *calibration.miss_cuts)
     if not (
-        0 <= band.real_below <= band.generated_above <= 1
-        and 0 <= band.threshold <= 1
-        and 0 < band.temperature < math.inf
+        all(0 <= (cut.limit or 0) <= 1 and 0 < cut.target < 1 for cut in cuts)
+        and calibration.point
+        and 0 <= calibration.threshold <= 1
+        and 0 < calibration.temperature < math.inf
+        and card.qualities
+        and all(1 <= quality <= 100 for quality in card.qualities)
     ):
         raise ValueError
     if not 16 <= card.image_size <= 4096:

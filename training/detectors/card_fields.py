@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from training.calibration import Calibration, Scores
+from training.calibration import Scores
+from training.cuts.operating_point import Calibration
 from training.gain_test import GainTest
 from training.head_search.head_spec import HeadSpec
 

@@ -8,15 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from data_collection.dataset import manifest, splits
 from data_collection.dataset.manifest import FaceRecord
 from runtime import atomic_files, console, hashing
 from training import calibration, onnx_models
 from training.baselines import linear
 from training.baselines.linear import Baseline
-from training.calibration import calibrate_probabilities
+from training.cuts.choose_cuts import CutTargets, calibrate_on_validation
+from training.dataset import Dataset
 from training.detectors import costs, saved_models
 from training.detectors.card import Card, write_card
 from training.detectors.card_fields import BaselineDescription, DatasetDescription
@@ -71,8 +70,8 @@ def write_card_and_figure(folder: Path, card: Card) -> None:
 def write_baseline_files(
     baselines: Sequence[Baseline],
     extractors: Mapping[str, Extractor],
-    labels: np.ndarray,
-    target_fpr: float,
+    validation: Sequence[FaceRecord],
+    targets: CutTargets,
     folder: Path,
 ) -> dict[str, BaselineDescription]:
     """Save and describe every baseline, by name.
@@ -80,8 +79,10 @@ def write_baseline_files(
     Those that use pixels become ONNX detectors, which validation evaluates beside the final one.
 
     Args:
-        labels: of the validation images, 1 for generated, shape (images,).
+        validation: the images that the baselines' probabilities are of.
     """
+    labels = Dataset.encode_labels(validation)
+    groups = [record.group for record in validation]
     if any(extractor.engine == "keras" for extractor in extractors.values()):
         console.print_warning("With --engine keras, linear baselines are not saved for validation.")
     (folder / BASELINES_FOLDER).mkdir()
@@ -94,7 +95,9 @@ def write_baseline_files(
             descriptions[baseline.name] = BaselineDescription(
                 metrics=scores,
                 file=path.relative_to(folder).as_posix(),
-                calibration=calibrate_probabilities(baseline.probabilities, labels, target_fpr),
+                calibration=calibrate_on_validation(
+                    baseline.probabilities, labels, groups, targets
+                ),
                 cost=costs.measure_cost(path),
             )
     return descriptions

@@ -47,26 +47,27 @@ def load_or_compute_features(
     folder: Path,
     records: Sequence[FaceRecord],
     extractor: Extractor,
-    views: int,
+    views: Sequence[int],
     processing: SourceProcessing | None = None,
 ) -> FeatureTable:
-    """Load the features of views 0 to views - 1; compute and cache the missing ones.
+    """Load the features of these views; compute and cache the missing ones.
 
     Args:
         folder: of the data set.
+        views: as `canonical.encode_canonical_jpeg` numbers them, in the order of the table.
         processing: applied to the images first, as if another source had published them.
 
     Raises:
         PlainError: an original is missing or was altered, the disk is full, or Ray is missing.
     """
     cache = folder / "features" / extractor.name / (processing.name if processing else "")
-    values = _allocate_table(cache, (len(records), views, extractor.width))
-    missing = _read_cached_features(cache, records, values)
+    values = _allocate_table(cache, (len(records), len(views), extractor.width))
+    missing = _read_cached_features(cache, records, views, values)
     if missing and extractor.engine == "ray":
         from training.features import ray_features
 
         ray_features.compute_features_on_ray(folder, missing, extractor, cache, processing)
-        if _read_cached_features(cache, records, values):
+        if _read_cached_features(cache, records, views, values):
             raise console.PlainError(
                 f"The files of Ray's workers did not arrive in {cache}. Put the data set on a file "
                 "system that all machines of the cluster share."
@@ -76,27 +77,29 @@ def load_or_compute_features(
         for record, view, vector in compute_missing_features(
             folder, missing, extractor, cache, processing
         ):
-            values[rows[record.id], view] = vector
+            values[rows[record.id], views.index(view)] = vector
     return FeatureTable(extractor.weights.base, extractor.columns, values, len(missing))
 
 
 def _read_cached_features(
-    cache: Path, records: Sequence[FaceRecord], values: np.ndarray
+    cache: Path, records: Sequence[FaceRecord], views: Sequence[int], values: np.ndarray
 ) -> list[tuple[FaceRecord, int]]:
     """Copy cached features into `values`; return the missing records with views, view by view."""
     rows = {record.id: row for row, record in enumerate(records)}
-    views = values.shape[1]
-    is_cached = np.zeros((len(records), views), dtype=bool)
+    is_cached = np.zeros((len(records), len(views)), dtype=bool)
     for ids, view, chunk in read_feature_chunks(cache, values.shape[2]):
+        if view not in views:
+            continue
+        column = views.index(view)
         for chunk_row, record_id in enumerate(ids):
-            if view < views and record_id in rows:
-                values[rows[record_id], view] = chunk[chunk_row]
-                is_cached[rows[record_id], view] = True
+            if record_id in rows:
+                values[rows[record_id], column] = chunk[chunk_row]
+                is_cached[rows[record_id], column] = True
     return [
         (record, view)
-        for view in range(views)
+        for column, view in enumerate(views)
         for row, record in enumerate(records)
-        if not is_cached[row, view]
+        if not is_cached[row, column]
     ]
 
 

@@ -64,6 +64,14 @@ def _prefetch(
         yield batch, futures.pop(0).result()
 
 
+def load_judgement_pixels(
+    folder: Path, record: FaceRecord, side: int, qualities: Sequence[int]
+) -> np.ndarray:
+    """Return the pixels in which a collected image is judged, uint8 (qualities, side, side, 3)."""
+    face = decode.decode_face(stored_images.read_original(folder, record), record.crop)
+    return canonical.compute_judgement_pixels(face, side, qualities)
+
+
 def load_canonical_view(
     folder: Path,
     record: FaceRecord,

@@ -20,6 +20,31 @@ OTHER_GENERATOR_TARGET = -1.0
 
 
 @dataclass(frozen=True)
+class SelectedRows:
+    """Some rows of an array, read when they are asked for: a copy could exceed the memory.
+
+    Attributes:
+        array: shape (images, views, width).
+        rows: indices into its first axis.
+    """
+
+    array: np.ndarray
+    rows: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.rows), *self.array.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: slice | tuple) -> np.ndarray:
+        """Return a copy of the values at an index of the first axis, or of the first ones."""
+        first, *others = index if isinstance(index, tuple) else (index,)
+        return self.array[(self.rows[first], *others)]
+
+
+@dataclass(frozen=True)
 class SplitFeatures:
     """Features and labels of one split.
 
@@ -27,11 +52,14 @@ class SplitFeatures:
         values: float32, shape (images, views, width).
         labels: 1 for generated, 0 for real, shape (images,).
         sources: the source of each image; empty to treat all generated images as one source.
+        judged: of the views in which images are judged, shape (images, qualities, width); None
+            where nothing is judged.
     """
 
-    values: np.ndarray
+    values: np.ndarray | SelectedRows
     labels: np.ndarray
     sources: Sequence[str] = ()
+    judged: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -40,11 +68,14 @@ class TrainingFeatures:
 
     Attributes:
         columns: describe the numbers of the feature vector, in order.
+        values: of both splits, train first, shape (images, views, width); None where no head is
+            trained on both.
     """
 
     columns: list[Column]
     train: SplitFeatures
     validation: SplitFeatures
+    values: np.ndarray | None = None
 
     @functools.cached_property
     def generators(self) -> list[str]:
@@ -106,7 +137,7 @@ class TrainingFeatures:
         return np.stack(targets, axis=1)[..., None].astype(np.float32)
 
 
-def iterate_blocks(values: np.ndarray) -> Iterator[np.ndarray]:
+def iterate_blocks(values: np.ndarray | SelectedRows) -> Iterator[np.ndarray]:
     """Yield the array in blocks of FEATURE_BLOCK_IMAGES along its first axis."""
     for start in range(0, len(values), FEATURE_BLOCK_IMAGES):
         yield values[start : start + FEATURE_BLOCK_IMAGES]

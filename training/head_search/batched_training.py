@@ -116,7 +116,8 @@ class _SplitRows:
     def from_split(
         cls, features: TrainingFeatures, split: SplitFeatures, *, is_training: bool
     ) -> "_SplitRows":
-        targets = features.make_targets(split).reshape(len(split.labels), -1)
+        n_outputs = max(1, len(features.generators))
+        targets = features.make_targets(split).reshape(len(split.labels), n_outputs)
         is_weighted = features.generators or is_training
         weights = compute_balanced_weights(targets) if is_weighted else np.ones_like(targets)
         mean, variance = features.mean_and_variance

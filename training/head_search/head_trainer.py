@@ -26,7 +26,7 @@ class HeadTrainingPlan:
     Attributes:
         columns: those that the head uses, spec.select_columns(...).
         epochs: trains from `first_epoch` up to this one, or until the validation loss has not
-            fallen for `patience` epochs.
+            fallen for `patience` epochs; without validation images, always up to this one.
         initial_weights: kernels and biases to begin with; None draws them from `seed`.
     """
 
@@ -46,7 +46,7 @@ class TrainedHead:
     Attributes:
         history: loss, auc, val_loss and val_auc of every epoch.
         weights: kernel and bias of every dense layer, after the epoch with the lowest validation
-            loss.
+            loss, or after the last one without validation images.
     """
 
     history: dict[str, list[float]] = field(
@@ -185,10 +185,15 @@ class HeadTrainer:
         self._predictions["val_"].append((logits, targets, weights))
 
     def end_epoch(self) -> None:
-        """Record losses and AUCs, and save the weights if they are the best so far."""
+        """Record losses and AUCs, and save the weights if they are the best so far.
+
+        Without validation images, the latest are the best.
+        """
         history = self.trained.history
         lowest_loss = min(history["val_loss"], default=np.inf)
         for prefix, batches in self._predictions.items():
+            if not batches:  # no validation images
+                continue
             logits, targets, weights = (
                 np.concatenate(arrays) for arrays in zip(*batches, strict=True)
             )
@@ -198,7 +203,7 @@ class HeadTrainer:
                 compute_weighted_auc(logits.ravel(), targets.ravel(), weights.ravel())
             )
             batches.clear()
-        improved = history["val_loss"][-1] < lowest_loss
+        improved = not history["val_loss"] or history["val_loss"][-1] < lowest_loss
         self._epochs_without_gain = 0 if improved else self._epochs_without_gain + 1
         if improved or not self.trained.weights:
             self.trained.weights = [weight.copy() for weight in self._weights]

@@ -84,13 +84,13 @@ def compute_base_features(
         weights, (settings.size,), side, settings.engine, settings.signals
     )
     plain = feature_cache.load_or_compute_features(
-        data.folder, images.records, extractor, settings.test_views
+        data.folder, images.records, extractor, range(settings.test_views)
     )
     train = images.rows(images.sources, "train")
     n_passes, views = plain.forward_passes, plain.values[train, :1]
     if settings.views > 1:
         more = feature_cache.load_or_compute_features(
-            data.folder, [images.records[row] for row in train], extractor, settings.views
+            data.folder, [images.records[row] for row in train], extractor, range(settings.views)
         )
         n_passes, views = n_passes + more.forward_passes, more.values
     processed = {}
@@ -118,7 +118,7 @@ def _compute_reprocessed(
             data.folder,
             [images.records[row] for row in others],
             extractor,
-            settings.test_views,
+            range(settings.test_views),
             processing,
         )
         values = np.full((len(images.records), table.values.shape[2]), np.nan, np.float32)

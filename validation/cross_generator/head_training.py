@@ -8,7 +8,8 @@ import numpy as np
 from runtime import console
 from training import calibration
 from training.baselines import linear
-from training.calibration import Calibration
+from training.cuts.choose_cuts import CutTargets, calibrate_on_validation
+from training.cuts.operating_point import Calibration
 from training.features.column_selection import compute_column_indices, select_columns
 from training.features.layout import POOLING_STATISTICS
 from validation.cross_generator import distance
@@ -95,8 +96,11 @@ def fit_calibrated_head(
         rows, probabilities = _predict_cross_fitted(task)
     else:
         rows, probabilities = validation, scorer.probabilities(features.plain[validation])
-    result = calibration.calibrate_probabilities(
-        probabilities, images.label[rows], settings.target_fpr
+    result = calibrate_on_validation(
+        probabilities,
+        images.label[rows],
+        images.group[rows],
+        CutTargets(false_alarms=settings.target_fpr, misses=settings.target_fpr),
     )
     return CalibratedHead(
         scorer,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.calibration import ABSTAIN
+from training.cuts.operating_point import ABSTAIN
 from validation.cross_generator import head_training, plan
 from validation.cross_generator.head_results import (
     ConfidentErrors,
@@ -48,7 +48,11 @@ class HeadEvaluation:
         features = (self.features.plain if values is None else values)[rows]
         probabilities = self.head.probabilities(features)
         return ScoredImages(
-            probabilities, self.images.label[rows], self.images.group[rows], self.head.threshold
+            probabilities,
+            self.images.label[rows],
+            self.images.group[rows],
+            self.head.threshold,
+            self.head.calibration.point,
         )
 
 
@@ -130,12 +134,7 @@ def _estimate_confident_errors(
         return ConfidentErrors(UNKNOWN_ESTIMATE, UNKNOWN_ESTIMATE, UNKNOWN_ESTIMATE)
     scored = evaluation.score(rows)
     label = "generated" if share == "TPR" else "real"
-    is_wrong = np.array(
-        [
-            evaluation.head.calibration.decide(probability) not in (label, ABSTAIN)
-            for probability in scored.probabilities
-        ]
-    )
+    is_wrong = (scored.answers != label) & (scored.answers != ABSTAIN)
     is_out_of_distribution = evaluation.head.training_distribution.is_out_of_distribution(
         evaluation.features.plain[rows]
     )

@@ -60,7 +60,9 @@ def search_ensemble(task: "TrainingTask") -> SearchedEnsemble:
 def _build_training_features(task: "TrainingTask") -> TrainingFeatures:
     images = task.images
     train, validation = (
-        SplitFeatures(values, images.label[rows], [images.records[row].source for row in rows])
+        SplitFeatures(
+            values, images.label[rows], [images.records[row].source for row in rows], values
+        )
         for values, rows in (
             (task.views(task.train), task.train),
             (task.features.plain[task.validation][:, None], task.validation),

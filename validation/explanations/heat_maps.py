@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from data_collection.dataset.manifest import FaceRecord
+from data_collection.images import canonical
 from runtime import console
 from training.features import pixels
 from validation.explanations.attribution import HEAT_MAP_GRID_SIDE
@@ -85,9 +86,12 @@ def compute_heat_maps(
 def load_canonical_pixels(
     folder: Path, records: Sequence[FaceRecord], scorer: Scorer
 ) -> np.ndarray:
-    """Return the canonical pixels that the detector sees, uint8 (n, side, side, 3)."""
+    """Return the pixels that the detector sees at its first quality, uint8 (n, side, side, 3)."""
+    view = canonical.list_judgement_views(scorer.qualities)[0]
     rows = (replace(record, crop=scorer.crop) for record in records)
-    return np.stack([pixels.load_canonical_view(folder, row, scorer.image_size, 0) for row in rows])
+    return np.stack(
+        [pixels.load_canonical_view(folder, row, scorer.image_size, view) for row in rows]
+    )
 
 
 def check_heat_maps(

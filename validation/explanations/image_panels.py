@@ -10,7 +10,7 @@ from PIL import Image, ImageColor
 
 from data_collection.dataset.manifest import LABELS, FaceRecord, ImageClass
 from runtime.plotting import CLASS_COLOURS
-from training.calibration import Verdict
+from training.cuts.operating_point import Verdict
 from validation.explanations.heat_maps import load_canonical_pixels
 from validation.metrics.scored_images import ScoredImages
 from validation.predictions import Scorer
@@ -82,7 +82,7 @@ def build_image_panels(
                 source=record.source,
                 file=record.file,
                 probability=probability,
-                verdict=scorer.calibration.decide(probability),
+                verdict=str(scored.answers[index]),
                 wrong=bool(not scored.correct[index]),
                 jpeg=encode_panel_jpeg(picture),
                 heat_map_jpeg=heat_map_jpeg,

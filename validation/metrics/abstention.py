@@ -1,12 +1,11 @@
 """Error rates with the abstention band: images that get "can't tell", and errors in the rest."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from data_collection.dataset.manifest import LABELS
-from training.calibration import ABSTAIN
+from training.cuts.operating_point import ABSTAIN
 from validation.metrics.estimates import UNKNOWN_ESTIMATE, Estimate
 from validation.metrics.intervals import CONFIDENCE_LEVEL
 from validation.metrics.scored_images import ScoredImages
@@ -31,10 +30,8 @@ class AbstentionStatistics:
     error: Estimate
 
 
-def compute_abstention_statistics(
-    scored: ScoredImages, decisions: Sequence[str]
-) -> list[AbstentionStatistics]:
-    decided, labels = np.array(decisions), np.array(LABELS)[scored.labels]
+def compute_abstention_statistics(scored: ScoredImages) -> list[AbstentionStatistics]:
+    decided, labels = scored.answers, np.array(LABELS)[scored.labels]
     statistics = []
     for label in (*LABELS, "all"):
         included = np.full(len(decided), True) if label == "all" else labels == label

@@ -1,7 +1,7 @@
 """Metrics of subgroups of the images: per source, generator, prompt attribute, original size,
 JPEG quality.
 
-A subgroup holds one class only, so its row gives the share of it that is classified correctly,
+A subgroup holds one class only, so its row gives the shares of right and wrong answers,
 and its AUC is against the whole other class.
 """
 
@@ -27,7 +27,7 @@ class Subgroup:
 
     Attributes:
         images, groups: number of images and of groups.
-        accuracy: share that is classified correctly at the frozen threshold.
+        right, wrong: share that gets the right and the wrong answer; the others get none.
         auc: AUC of this subgroup against the whole other class.
         probability: mean probability of *generated*; if calibrated, near 1 or 0.
     """
@@ -36,7 +36,8 @@ class Subgroup:
     label: ImageClass
     images: int
     groups: int
-    accuracy: Estimate
+    right: Estimate
+    wrong: Estimate
     auc: Estimate
     probability: float
 
@@ -57,7 +58,7 @@ class Breakdown:
 
     @property
     def worst(self) -> Subgroup | None:
-        return min(self.subgroups, key=lambda subgroup: subgroup.accuracy.value, default=None)
+        return max(self.subgroups, key=lambda subgroup: subgroup.wrong.value, default=None)
 
 
 def _make_value_ranges(*edges: int) -> list[tuple[int, str]]:
@@ -152,8 +153,9 @@ def _evaluate_subgroup(
 ) -> Subgroup:
     subgroup = scored.select(indices)
     generated = label == "generated"
-    rate_name = "TPR" if generated else "FPR"
-    rate = estimate_metrics(subgroup, [rate_name], BREAKDOWN_REPLICATES)[rate_name]
+    images = "generated images" if generated else "photographs"
+    names = [f"{images} called generated", f"{images} called real"]
+    called_generated, called_real = estimate_metrics(subgroup, names, BREAKDOWN_REPLICATES).values()
     other_class = np.flatnonzero(scored.labels != generated)
     with_other_class = scored.select(np.concatenate([indices, other_class]))
     auc = estimate_metrics(with_other_class, ["ROC AUC"], BREAKDOWN_REPLICATES)["ROC AUC"]
@@ -162,7 +164,8 @@ def _evaluate_subgroup(
         label=label,
         images=len(indices),
         groups=len(np.unique(subgroup.groups)),
-        accuracy=rate if generated else Estimate(1 - rate.value, 1 - rate.high, 1 - rate.low),
+        right=called_generated if generated else called_real,
+        wrong=called_real if generated else called_generated,
         auc=auc,
         probability=float(subgroup.probabilities.mean()),
     )

@@ -8,11 +8,13 @@ import numpy as np
 
 from validation.metrics.estimates import Estimate
 from validation.metrics.intervals import BOOTSTRAP_REPLICATES, CONFIDENCE_LEVEL
-from validation.metrics.metrics import METRICS
+from validation.metrics.metrics import FALSE_ALARMS, FOUND, METRICS
 from validation.metrics.paired_differences import PairedEstimate, estimate_paired_differences
 from validation.metrics.scored_images import ScoredImages
 
 COMPARED_METRICS = (
+    FALSE_ALARMS,
+    FOUND,
     "ROC AUC",
     "balanced accuracy",
     "TPR",
@@ -21,7 +23,15 @@ COMPARED_METRICS = (
     "log loss",
     "Brier score",
 )
-METRICS_IN_PERCENTAGE_POINTS = ("ROC AUC", "balanced accuracy", "TPR", "FPR", "average precision")
+METRICS_IN_PERCENTAGE_POINTS = (
+    FALSE_ALARMS,
+    FOUND,
+    "ROC AUC",
+    "balanced accuracy",
+    "TPR",
+    "FPR",
+    "average precision",
+)
 """Metrics whose differences are given in percentage points."""
 
 

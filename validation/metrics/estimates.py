@@ -121,7 +121,7 @@ def _compute_cut_interval(row: Metric, scored: ScoredImages, confidence: float) 
     if row.interval == "scores":
         return NO_INTERVAL
     at_cut = scored if row.cut is None else replace(scored, threshold=row.cut)
-    called = at_cut.predicted_generated
+    called = at_cut.answers == row.answer if row.answer else at_cut.predicted_generated
     members = [scored.labels == label for label in row.classes]
     limits = [
         compute_share_interval(called[member], scored.groups[member], confidence)

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from training.cuts.operating_point import Verdict
 from validation.metrics.reliability import RELIABILITY_BINS, assign_reliability_bins
 from validation.metrics.scored_images import WeightedImages, divide_or_nan
 
@@ -54,6 +55,19 @@ def make_tpr_at_fpr(limit: float) -> Callable[[WeightedImages], np.ndarray]:
         return tpr[np.arange(len(tpr)), last]
 
     return compute_tpr_at_fpr
+
+
+def make_answer_share(label: int, answer: Verdict) -> Callable[[WeightedImages], np.ndarray]:
+    """Make a metric: the share of the images of a class, 1 for generated, that get an answer."""
+
+    def compute_answer_share(sample: WeightedImages) -> np.ndarray:
+        of_class = sample.scored.labels == label
+        answered, total = sample.weighted_sum(
+            np.stack([of_class & (sample.scored.answers == answer), of_class], axis=1)
+        ).T
+        return divide_or_nan(answered, total)
+
+    return compute_answer_share
 
 
 def compute_tpr(sample: WeightedImages) -> np.ndarray:

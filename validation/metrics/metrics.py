@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from training.cuts.operating_point import ABSTAIN, Verdict
 from validation.metrics.intervals import MIN_INTERVAL_GROUPS
 from validation.metrics.metric_functions import (
     LOG_LOSS_CLIP,
@@ -27,6 +28,7 @@ from validation.metrics.metric_functions import (
     compute_precision,
     compute_roc_auc,
     compute_tpr,
+    make_answer_share,
     make_tpr_at_fpr,
 )
 from validation.metrics.scored_images import ScoredImages, WeightedImages
@@ -47,6 +49,7 @@ class Metric:
             or bootstrap samples of the scores; None if it has none.
         min_groups: number of groups of each class below which it has no interval.
         cut: threshold that it uses instead of the detector's, if it uses another.
+        answer: which of the three answers a share counts; None to count images over the threshold.
         highest: largest possible value of a metric read from the scores; the smallest is 0.
     """
 
@@ -59,6 +62,7 @@ class Metric:
     interval: IntervalKind | None = "scores"
     min_groups: int = MIN_INTERVAL_GROUPS
     cut: float | None = None
+    answer: Verdict | None = None
     highest: float = 1.0
 
     def compute_value(self, scored: ScoredImages) -> float:
@@ -67,9 +71,40 @@ class Metric:
         return float(self.compute(WeightedImages(scored, weights))[0])
 
 
+FALSE_ALARMS, FOUND = "photographs called generated", "generated images called generated"
+"""Names of the two shares by which the three answers are judged first."""
+
+
+def _list_answer_shares() -> list[Metric]:
+    """Return the share of each class that gets each of the three answers."""
+    answers: tuple[tuple[Verdict, str], ...] = (
+        ("generated", "called generated"),
+        ("real", "called real"),
+        (ABSTAIN, "without an answer"),
+    )
+    return [
+        Metric(
+            name=f"{images} {phrase}",
+            description=f"share of {images} {phrase}, at the detector's cuts",
+            compute=make_answer_share(label, answer),
+            classes=(label,),
+            higher_is_better=answer == right_answer,
+            interval="share",
+            min_groups=0,
+            answer=answer,
+        )
+        for label, images, right_answer in (
+            (0, "photographs", "real"),
+            (1, "generated images", "generated"),
+        )
+        for answer, phrase in answers
+    ]
+
+
 METRICS = {
     row.name: row
     for row in (
+        *_list_answer_shares(),
         Metric(
             name="ROC AUC",
             description=(

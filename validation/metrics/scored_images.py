@@ -5,11 +5,13 @@ A bootstrap replicate is a weight for every image, so metrics take weights (repl
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from data_collection.dataset.manifest import FaceRecord
+from training.calibration import combine_qualities
+from training.cuts.operating_point import OperatingPoint
 from training.dataset import Dataset
 
 
@@ -22,24 +24,53 @@ class ScoredImages:
         labels: 1 for generated, 0 for real, shape (images,).
         groups: images that share a number are not independent, shape (images,).
         threshold: lowest probability that counts as generated; chosen without these images.
+        point: the cuts of the three answers, chosen without these images; None where an image at
+            the threshold is called generated and any other real.
+        low, high: lowest and highest probability at any quality; None where there is only one.
     """
 
     probabilities: np.ndarray
     labels: np.ndarray
     groups: np.ndarray
     threshold: float
+    point: OperatingPoint | None = None
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
 
     @classmethod
     def from_records(
-        cls, records: Sequence[FaceRecord], probabilities: np.ndarray, threshold: float
+        cls,
+        records: Sequence[FaceRecord],
+        probabilities: np.ndarray,
+        threshold: float,
+        point: OperatingPoint | None = None,
     ) -> "ScoredImages":
-        """Build from records and probabilities in the same order."""
+        """Build from records and probabilities (images,) or (images, qualities) in the same
+        order."""
         _, groups = np.unique([record.group for record in records], return_inverse=True)
-        return cls(probabilities, Dataset.encode_labels(records), groups, threshold)
+        labels = Dataset.encode_labels(records)
+        if probabilities.ndim == 1:
+            return cls(probabilities, labels, groups, threshold, point)
+        combined, low, high = combine_qualities(probabilities)
+        return cls(combined, labels, groups, threshold, point, low, high)
+
+    def with_scores(self, probabilities: np.ndarray) -> "ScoredImages":
+        """Return the same images with other probabilities, shape (images, qualities)."""
+        combined, low, high = combine_qualities(probabilities)
+        return replace(self, probabilities=combined, low=low, high=high)
 
     @property
     def predicted_generated(self) -> np.ndarray:
         return self.probabilities >= self.threshold
+
+    @functools.cached_property
+    def answers(self) -> np.ndarray:
+        """The answer to every image, str (images,)."""
+        if self.point is None:
+            return np.where(self.predicted_generated, "generated", "real")
+        low, high = (self.probabilities if row is None else row for row in (self.low, self.high))
+        rows = zip(self.probabilities.tolist(), low.tolist(), high.tolist(), strict=True)
+        return np.array([self.point.decide(*row) for row in rows])
 
     @property
     def correct(self) -> np.ndarray:
@@ -63,8 +94,14 @@ class ScoredImages:
 
     def select(self, index: np.ndarray) -> "ScoredImages":
         """Return only the images of an index or a mask."""
-        return ScoredImages(
-            self.probabilities[index], self.labels[index], self.groups[index], self.threshold
+        low, high = (None if row is None else row[index] for row in (self.low, self.high))
+        return replace(
+            self,
+            probabilities=self.probabilities[index],
+            labels=self.labels[index],
+            groups=self.groups[index],
+            low=low,
+            high=high,
         )
 
 

@@ -13,7 +13,7 @@ from runtime.plotting import (
     draw_histograms,
     render_png,
 )
-from training.calibration import Calibration
+from training.cuts.operating_point import Calibration
 from validation.metrics.comparison import DetectorResult
 from validation.metrics.reliability import compute_reliability_bins
 from validation.metrics.scored_images import ScoredImages
@@ -114,9 +114,10 @@ def plot_probabilities(scored: ScoredImages, calibration: Calibration) -> Report
     draw_histograms(
         axes, {name: array for name, array in values.items() if len(array)}, np.linspace(0, 1, 26)
     )
+    real_below, generated_above = calibration.point.limits
     axes.axvspan(
-        calibration.real_below,
-        calibration.generated_above,
+        real_below or 0.0,
+        1.0 if generated_above is None else generated_above,
         color="0.9",
         zorder=0,
         label="can't tell",

@@ -4,9 +4,12 @@ import json
 
 from data_collection.dataset.manifest import LABELS
 from validation.data.evaluation_set import EvaluationSet
+from validation.metrics.metrics import FALSE_ALARMS, FOUND
 from validation.report.report import ValidationReport
 
 MODEL_CARD_METRICS = (
+    FALSE_ALARMS,
+    FOUND,
     "ROC AUC",
     "balanced accuracy",
     "TPR",
@@ -53,7 +56,7 @@ def _render_performance(report: ValidationReport) -> list[str]:
     return [
         "## What it can do",
         "",
-        *(f"{sentence}\n" for sentence in report.summary),
+        *(f"{sentence}\n" for sentence in (*report.summary, *report.statement.list_sentences())),
         f"| metric on {report.data.name}, 95% interval | {names} |",
         "|---|" + "---|" * len(results),
         *rows,
@@ -62,13 +65,14 @@ def _render_performance(report: ValidationReport) -> list[str]:
 
 
 def _render_usage(report: ValidationReport) -> list[str]:
-    band = report.card.calibration
+    point = report.card.calibration.point
     return [
         "## How to use it",
         "",
         f"Pixels of 0 to 255, {report.card.image_size} px square, in; the probability of "
-        f"*generated* out. Under {band.real_below:.3f} the answer is real, from "
-        f"{band.generated_above:.3f} on generated, and “can't tell” between.",
+        f"*generated* out, if half of all images were. An image is judged at the JPEG qualities "
+        f"{', '.join(map(str, report.card.qualities))}, and the mean of their logits decides: "
+        f"{point.describe()}",
         "",
         "```python",
         "import keras",

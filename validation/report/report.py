@@ -9,6 +9,7 @@ from data_collection.audit.audit import Audit
 from data_collection.dataset import manifest
 from data_collection.dataset.manifest import ImageClass
 from runtime.plotting import ReportFigure
+from training.cuts.statement import DetectorStatement, make_statement
 from training.detectors.card import Card
 from validation.data.evaluation_set import EvaluationSet
 from validation.explanations.explain import Explanations
@@ -63,6 +64,14 @@ class ValidationReport:
         return self.results[0].scored
 
     @property
+    def statement(self) -> DetectorStatement:
+        """What the detector's answers are worth."""
+        card = self.card
+        return make_statement(
+            card.name, card.calibration, card.calibration.point, card.left_out, card.banner
+        )
+
+    @property
     def estimates(self) -> dict[str, Estimate]:
         return self.results[0].estimates
 
@@ -80,6 +89,7 @@ def build_metrics_json(report: ValidationReport) -> dict[str, Any]:
         "evaluation_set": _build_data_json(report),
         "summary": report.summary,
         "calibration": card.calibration,
+        "statement": report.statement,
         **_build_result_json(report),
         "limits": report.limits,
         "training_data": card.dataset,

@@ -10,6 +10,7 @@ from validation.data.evaluation_set import EvaluationSet
 from validation.metrics.abstention import AbstentionStatistics
 from validation.metrics.comparison import DetectorResult
 from validation.metrics.estimates import Estimate
+from validation.metrics.metrics import FALSE_ALARMS, FOUND
 from validation.metrics.paired_differences import estimate_paired_differences
 from validation.metrics.scored_images import ScoredImages
 from validation.robustness.robustness import DistortionResult
@@ -51,20 +52,25 @@ def _describe_performance(
     data: EvaluationSet, result: DetectorResult, abstention: AbstentionStatistics
 ) -> str:
     scored, estimates = result.scored, result.estimates
-    generated, real = int(np.sum(scored.labels == 1)), int(np.sum(scored.labels == 0))
     rates = []
-    if generated:
-        tpr = format_percent_interval(estimates["TPR"])
-        rates.append(f"finds {tpr} of {_format_count(generated, 'generated face')}")
-    if real:
-        fpr = format_percent_interval(estimates["FPR"])
-        rates.append(f"calls {fpr} of {_format_count(real, 'photograph')} generated")
+    for label, noun, images in (
+        (1, "generated face", "generated images"),
+        (0, "photograph", "photographs"),
+    ):
+        n_images = int(np.sum(scored.labels == label))
+        if n_images:
+            generated, real = (
+                format_percent_interval(estimates[f"{images} called {answer}"])
+                for answer in ("generated", "real")
+            )
+            rates.append(
+                f"calls {generated} of {_format_count(n_images, noun)} generated and {real} real"
+            )
     origin = "which it has not learnt from" if data.overlap else "which it may have learnt from"
-    answered = abstention.images - abstention.abstained
     return (
-        f"On {data.name}, {origin}, {result.name} at its threshold {' and '.join(rates)} (in "
-        f"brackets 95% intervals); with an abstention band it answers {answered:,} of "
-        f"{abstention.images:,} and is wrong in {abstention.wrong:,}.{_describe_few_groups(scored)}"
+        f"On {data.name}, {origin}, {result.name} {', and '.join(rates)} (in brackets 95% "
+        f"intervals); it gives no answer on {abstention.abstained:,} of {abstention.images:,} "
+        f"images.{_describe_few_groups(scored)}"
     )
 
 
@@ -138,8 +144,8 @@ def _describe_weakness(robustness: RobustnessSummary | None) -> str:
     changes = [
         f"{verb} {distorted.value:.0%} of {noun} instead of {before.value:.0%}"
         for verb, noun, distorted, before in (
-            ("finds", "generated faces", worst.tpr, undistorted.tpr),
-            ("calls", "photographs generated", worst.fpr, undistorted.fpr),
+            ("finds", "generated faces", worst.found, undistorted.found),
+            ("calls", "photographs generated", worst.false_alarms, undistorted.false_alarms),
         )
         if np.isfinite(distorted.value)
     ]
@@ -150,12 +156,12 @@ def _describe_weakness(robustness: RobustnessSummary | None) -> str:
 
 
 def _compute_mean_accuracy(condition: DistortionResult) -> float:
-    """Return the balanced accuracy, or the accuracy on the only class."""
-    return float(np.nanmean([condition.tpr.value, 1 - condition.fpr.value]))
+    """Return the mean of both classes' shares that are not called the other class's name."""
+    return float(np.nanmean([condition.found.value, 1 - condition.false_alarms.value]))
 
 
 def _is_useless(condition: DistortionResult) -> bool:
-    return condition.tpr.value < 0.5 or condition.fpr.value > 0.2
+    return condition.found.value < 0.5 or condition.false_alarms.value > 0.2
 
 
 def list_limits(
@@ -203,17 +209,18 @@ def _describe_useless_distortions(names: list[str]) -> str:
 
 
 def _describe_rare_prevalence(result: DetectorResult) -> str:
-    """Describe the precision where generated images are rare, at the upper bound of the FPR."""
-    tpr, max_fpr = result.estimates["TPR"].value, result.estimates["FPR"].high
+    """Describe the precision where generated images are rare, at the upper bound of the alarms."""
+    found, max_alarms = result.estimates[FOUND].value, result.estimates[FALSE_ALARMS].high
     precisions = [
-        tpr * share / max(tpr * share + max_fpr * (1 - share), 1e-9)
+        found * share / max(found * share + max_alarms * (1 - share), 1e-9)
         for share in SUMMARY_PREVALENCES
     ]
     description = " and ".join(
-        f"{100 * value:.0f} of 100 where {100 * share:.0f} in 100 pictures are generated"
+        f"{100 * value:.0f} where {100 * share:.0f} in 100 pictures are generated"
         for value, share in zip(precisions, SUMMARY_PREVALENCES, strict=True)
     )
     return (
         f"Sifting through many pictures without a second look. If its false alarms are at the "
-        f"upper end of their interval ({max_fpr:.1%}), the alarms that are right are {description}."
+        f"upper end of their interval ({max_alarms:.1%}), of 100 alarms so many are "
+        f"right: {description}."
     )

@@ -10,27 +10,27 @@ from validation.robustness.distortions import DISTORTIONS
 from validation.robustness.robustness import DistortionResult
 
 CURVE_STYLES = {
-    "tpr": {
-        "label": "generated images found (TPR)",
+    "found": {
+        "label": "generated images called generated",
         "color": plotting.CLASS_COLOURS["generated"],
         "linestyle": plotting.CLASS_LINE_STYLES["generated"],
     },
-    "fpr": {
-        "label": "photographs called generated (FPR)",
+    "false_alarms": {
+        "label": "photographs called generated",
         "color": plotting.CLASS_COLOURS["real"],
         "linestyle": plotting.CLASS_LINE_STYLES["real"],
     },
     "auc": {"label": "ROC AUC", "color": "0.25", "linestyle": "-"},
 }
-CURVE_MARKERS = {"tpr": "s", "fpr": "o", "auc": ""}
-CURVE_OFFSETS = {"tpr": -0.12, "fpr": 0.0, "auc": 0.12}
+CURVE_MARKERS = {"found": "s", "false_alarms": "o", "auc": ""}
+CURVE_OFFSETS = {"found": -0.12, "false_alarms": 0.0, "auc": 0.12}
 DISTORTION_BY_NAME = {distortion.name: distortion for distortion in DISTORTIONS}
 MIN_CURVE_POINTS = 3
 """Families with fewer values share the last panel, as points."""
 
 
 def plot_robustness_curves(results: Sequence[DistortionResult]) -> bytes:
-    """Plot TPR and FPR at the frozen threshold with their intervals, and the AUC; return a PNG.
+    """Plot the shares called generated with their intervals, and the AUC; return a PNG.
 
     Args:
         results: the undistorted one first.

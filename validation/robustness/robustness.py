@@ -21,6 +21,7 @@ from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import canonical, decode
 from validation.metrics import estimates, intervals
 from validation.metrics.estimates import UNKNOWN_ESTIMATE, Estimate
+from validation.metrics.metrics import FALSE_ALARMS, FOUND
 from validation.metrics.paired_differences import estimate_paired_differences
 from validation.metrics.scored_images import ScoredImages
 from validation.metrics.shares import compute_share_interval
@@ -48,7 +49,8 @@ class DistortionResult:
     """Metrics under one distortion, each with its 95% interval; n/a if a class is missing.
 
     Attributes:
-        auc, tpr, fpr, ece: with both classes distorted, at the frozen threshold.
+        auc, ece: with both classes distorted.
+        found, false_alarms: shares of generated images and of photographs called generated.
         flipped: share of images whose prediction changes.
         auc_real_only, auc_generated_only: AUC with only that class distorted.
         bias: auc_real_only minus auc_generated_only; above 0, the distortion makes images of both
@@ -58,8 +60,8 @@ class DistortionResult:
     family: str
     value: str
     auc: Estimate
-    tpr: Estimate
-    fpr: Estimate
+    found: Estimate
+    false_alarms: Estimate
     ece: Estimate
     flipped: Estimate
     auc_real_only: Estimate
@@ -79,6 +81,7 @@ class DistortionScorer:
         score: from pixels uint8 (n, image_size, image_size, 3) to probabilities (n,); called on
             every core at once, so a single-threaded ONNX session is fastest.
         image_size: side of the detector's input, in pixels.
+        qualities: JPEG qualities at which it judges an image.
         cache_folder: folder of finished chunks, from which an interrupted run resumes.
         cache_key: identifies the detector, such as the hash of its file; JSON serialisable.
     """
@@ -87,6 +90,7 @@ class DistortionScorer:
     image_size: int
     cache_folder: Path
     cache_key: Sequence
+    qualities: tuple[int, ...] = canonical.JUDGEMENT_QUALITIES
 
 
 def score_distorted(
@@ -95,7 +99,8 @@ def score_distorted(
     scorer: DistortionScorer,
     distortions: Sequence[Distortion] = DISTORTIONS,
 ) -> dict[str, np.ndarray]:
-    """Return the probabilities of *generated*, (images,), by distortion; "none" is the first.
+    """Return the probabilities of *generated*, (images, qualities), by distortion; "none" is the
+    first.
 
     Args:
         folder: the data set's folder.
@@ -104,6 +109,7 @@ def score_distorted(
     key = [
         *scorer.cache_key,
         scorer.image_size,
+        scorer.qualities,
         canonical.CANONICALISER_VERSION,
         DISTORTIONS_VERSION,
         [distortion.name for distortion in conditions],
@@ -129,7 +135,7 @@ def _score_distorted_chunk(
     pool, score_image: Callable, conditions: Sequence[Distortion], chunk: Sequence[FaceRecord]
 ) -> dict[str, np.ndarray]:
     table = np.stack(list(pool.map(score_image, chunk)))
-    return {distortion.name: column for distortion, column in zip(conditions, table.T, strict=True)}
+    return {distortion.name: table[:, number] for number, distortion in enumerate(conditions)}
 
 
 def _score_distorted_image(
@@ -140,15 +146,15 @@ def _score_distorted_image(
     probabilities = []
     for start in range(0, len(conditions), ROBUSTNESS_BATCH_IMAGES):
         pixels = [
-            canonical.compute_canonical_pixels(
+            canonical.compute_judgement_pixels(
                 replace(face, square=distortion.apply_to(face.square, record.id)),
-                record.id,
                 scorer.image_size,
+                scorer.qualities,
             )
             for distortion in conditions[start : start + ROBUSTNESS_BATCH_IMAGES]
         ]
-        probabilities.append(scorer.score(np.stack(pixels)))
-    return np.concatenate(probabilities)
+        probabilities.append(scorer.score(np.concatenate(pixels)))
+    return np.concatenate(probabilities).reshape(-1, len(scorer.qualities))
 
 
 def compute_distortion_results(
@@ -162,7 +168,7 @@ def compute_distortion_results(
     Args:
         scored: labels, groups and threshold of the same images, in the same order.
     """
-    undistorted = replace(scored, probabilities=probabilities[UNDISTORTED.name])
+    undistorted = scored.with_scores(probabilities[UNDISTORTED.name])
     return [
         _compute_distortion_result(
             distortion, probabilities[distortion.name], undistorted, replicates
@@ -174,8 +180,10 @@ def compute_distortion_results(
 def _compute_distortion_result(
     distortion: Distortion, probabilities: np.ndarray, undistorted: ScoredImages, replicates: int
 ) -> DistortionResult:
-    distorted = replace(undistorted, probabilities=probabilities)
-    metrics = estimates.estimate_metrics(distorted, ("ROC AUC", "TPR", "FPR", "ECE"), replicates)
+    distorted = undistorted.with_scores(probabilities)
+    metrics = estimates.estimate_metrics(
+        distorted, ("ROC AUC", FOUND, FALSE_ALARMS, "ECE"), replicates
+    )
     flipped, auc_real_only, auc_generated_only, bias = _estimate_paired_effects(
         undistorted, distorted, replicates
     )
@@ -183,8 +191,8 @@ def _compute_distortion_result(
         family=distortion.family,
         value=distortion.value,
         auc=metrics["ROC AUC"],
-        tpr=metrics["TPR"],
-        fpr=metrics["FPR"],
+        found=metrics[FOUND],
+        false_alarms=metrics[FALSE_ALARMS],
         ece=metrics["ECE"],
         flipped=flipped,
         auc_real_only=auc_real_only,
@@ -197,7 +205,7 @@ def _estimate_paired_effects(
     undistorted: ScoredImages, distorted: ScoredImages, replicates: int
 ) -> list[Estimate]:
     """Estimate flipped, auc_real_only, auc_generated_only and bias."""
-    flips = distorted.predicted_generated != undistorted.predicted_generated
+    flips = distorted.answers != undistorted.answers
     one_sided = [
         replace(
             undistorted,

@@ -16,7 +16,7 @@ from validation.robustness.robustness import DistortionResult, DistortionScorer
 ROBUSTNESS_REPLICATES = 500
 ROBUSTNESS_CAPTION = (
     "Orange, dashed: generated faces that are found; blue, solid: photographs that are called "
-    "generated, both at the frozen threshold and with 95% intervals; grey: ROC AUC. “None” is the "
+    "generated, both at the detector's cuts and with 95% intervals; grey: ROC AUC. “None” is the "
     "undistorted images."
 )
 
@@ -62,6 +62,7 @@ def measure_robustness(
         image_size=scorer.image_size,
         cache_folder=scorer.cache_folder,
         cache_key=[scorer.sha256],
+        qualities=scorer.qualities,
     )
     probabilities = robustness.score_distorted(folder, sample, detector)
     scored_sample = scored.select([index_by_id[record.id] for record in sample])

@@ -107,7 +107,7 @@ function renderSimilarFace(similar) {
 }
 
 function showProbability(probability) {
-  const [low, high] = [detector.real_below * 300, detector.generated_above * 300];
+  const low = (detector.real_below ?? 0) * 300, high = (detector.generated_above ?? 1) * 300;
   const [real, abstain, generated] = document.querySelectorAll(".scale rect");
   real.setAttribute("width", low);
   abstain.setAttribute("x", low);
@@ -215,6 +215,7 @@ async function loadDetector() {
     `JPEG, PNG, WebP, BMP or TIFF, up to ${maxMegabytes} MB and 25 megapixels`;
   element("banner").textContent = detector.banner;
   setVisible("banner", Boolean(detector.banner));
+  fillList("worth", detector.worth);
   fillList("limits", detector.limits);
   setVisible("limits-part", detector.limits.length > 0);
 }

@@ -26,7 +26,9 @@ from toys import face_records
 from training import onnx_models
 from training.bases.base_models import build_base
 from training.bases.loaded_base import LoadedBase
-from training.calibration import Calibration, Scores
+from training.calibration import Scores
+from training.cuts.cut import Cut
+from training.cuts.operating_point import Calibration
 from training.detectors import assembly, saved_models
 from training.detectors import card as detector_card
 from training.detectors.card import Card
@@ -77,9 +79,11 @@ def save_detector(folder: Path, name: str, seed: int, dataset: Path) -> Card:
             calibration=Calibration(
                 temperature=1.25,
                 threshold=0.5,
-                target_fpr=0.05,
-                real_below=0.4,
-                generated_above=0.6,
+                false_alarms=0.05,
+                misses=0.05,
+                false_alarm_cuts=(Cut(target=0.05, limit=0.6, groups=20),),
+                miss_cuts=(Cut(target=0.05, limit=0.4, groups=20),),
+                origin="folds",
             ),
             metrics=Scores(auc=0.5, log_loss=0.7),
             baselines={},

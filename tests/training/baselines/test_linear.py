@@ -71,7 +71,7 @@ def test_an_exported_baseline_answers_as_it_did_in_training(tmp_path, cache):
     features = TrainingFeatures(
         extractor.columns,
         SplitFeatures(values[:16], labels[:16]),
-        SplitFeatures(values[16:], labels[16:]),
+        SplitFeatures(values[16:], labels[16:], judged=values[16:]),
     )
     baseline = linear.fit_logistic_baseline(
         "all", "mobilenet_v2", features, taps="all", statistics=("mean", "std"), size=32

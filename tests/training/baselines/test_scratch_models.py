@@ -11,9 +11,10 @@ from sklearn.metrics import roc_auc_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from data_collection.dataset import manifest
+from data_collection.images import canonical
 from toys import face_records
 from toys.commands import build_environment
-from training import onnx_models, settings
+from training import calibration, onnx_models, settings
 from training.baselines import scratch_models, scratch_results, scratch_training
 from training.baselines.scratch_models import SCRATCH_MODELS
 from training.dataset import Dataset
@@ -105,12 +106,17 @@ def test_cnns_learn_the_toy_task(trained, data):
 
 
 def test_the_saved_weights_are_the_best_epochs(trained, data):
-    images = np.stack(
-        [pixels.load_canonical_view(data.folder, record, 64, 0) for record in data.validation]
+    qualities = canonical.JUDGEMENT_QUALITIES
+    images = np.concatenate(
+        [
+            pixels.load_judgement_pixels(data.folder, record, 64, qualities)
+            for record in data.validation
+        ]
     )
     for baseline in trained:
+        outputs = baseline.model.predict(images, verbose=0).reshape(-1, len(qualities))
         assert np.allclose(
-            baseline.model.predict(images, verbose=0)[:, 0], baseline.probabilities, atol=1e-5
+            calibration.combine_qualities(outputs)[0], baseline.probabilities, atol=1e-5
         )
 
 

@@ -56,27 +56,31 @@ def count_passes(extractor, monkeypatch) -> list[int]:
 
 def test_each_image_and_view_passes_once_and_never_again(records, tmp_path, extractor, monkeypatch):
     passes = count_passes(extractor, monkeypatch)
-    first = feature_cache.load_or_compute_features(tmp_path, records, extractor, 2)
+    first = feature_cache.load_or_compute_features(tmp_path, records, extractor, range(2))
     assert (sum(passes), first.forward_passes) == (40, 40)
-    second = feature_cache.load_or_compute_features(tmp_path, records, extractor, 2)
+    second = feature_cache.load_or_compute_features(tmp_path, records, extractor, range(2))
     assert (sum(passes), second.forward_passes) == (40, 0)
     assert np.array_equal(first.values, second.values)
-    third = feature_cache.load_or_compute_features(tmp_path, records, extractor, 3)
+    third = feature_cache.load_or_compute_features(tmp_path, records, extractor, range(3))
     assert (sum(passes), third.forward_passes) == (60, 20)
 
 
 def test_more_images_cost_only_themselves(records, tmp_path, extractor):
-    feature_cache.load_or_compute_features(tmp_path, records[:15], extractor, 2)
-    table = feature_cache.load_or_compute_features(tmp_path, records[::-1], extractor, 2)
+    feature_cache.load_or_compute_features(tmp_path, records[:15], extractor, range(2))
+    table = feature_cache.load_or_compute_features(tmp_path, records[::-1], extractor, range(2))
     assert table.forward_passes == 10
-    other = feature_cache.load_or_compute_features(tmp_path, records, extractor, 2)
+    other = feature_cache.load_or_compute_features(tmp_path, records, extractor, range(2))
     assert np.array_equal(table.values[::-1], other.values)
 
 
 def test_onnx_runtime_gives_keras_features(records, tmp_path, extractor):
-    onnx_values = feature_cache.load_or_compute_features(tmp_path, records[:4], extractor, 1).values
+    onnx_values = feature_cache.load_or_compute_features(
+        tmp_path, records[:4], extractor, range(1)
+    ).values
     keras_extractor = Extractor(extractor.weights, (32,), 32, engine="keras")
-    keras_table = feature_cache.load_or_compute_features(tmp_path / "other", [], keras_extractor, 1)
+    keras_table = feature_cache.load_or_compute_features(
+        tmp_path / "other", [], keras_extractor, range(1)
+    )
     assert keras_table.columns == extractor.columns
     pixels = np.stack(
         [feature_pixels.load_canonical_view(tmp_path, record, 32, 0) for record in records[:4]]
@@ -97,10 +101,13 @@ def test_an_interrupted_run_keeps_its_finished_chunks(records, tmp_path, extract
 
     monkeypatch.setattr(extractor, "run", dies_at_the_last_batch)
     with pytest.raises(KeyboardInterrupt):
-        feature_cache.load_or_compute_features(tmp_path, records, extractor, 1)
+        feature_cache.load_or_compute_features(tmp_path, records, extractor, range(1))
     monkeypatch.setattr(extractor, "run", run)
     assert (
-        feature_cache.load_or_compute_features(tmp_path, records, extractor, 1).forward_passes == 4
+        feature_cache.load_or_compute_features(
+            tmp_path, records, extractor, range(1)
+        ).forward_passes
+        == 4
     )
 
 
@@ -108,7 +115,7 @@ def test_an_interrupted_run_keeps_its_finished_chunks(records, tmp_path, extract
 def test_a_damaged_chunk_is_noticed_and_computed_again(
     records, tmp_path, extractor, damage, capsys
 ):
-    whole = feature_cache.load_or_compute_features(tmp_path, records, extractor, 1).values
+    whole = feature_cache.load_or_compute_features(tmp_path, records, extractor, range(1)).values
     (path,) = (tmp_path / "features" / extractor.name).glob("*.npz")
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 255
@@ -119,7 +126,7 @@ def test_a_damaged_chunk_is_noticed_and_computed_again(
         np.savez(path, ids=np.array([record.id for record in records]), view=0, features=wrong)
     else:
         path.write_bytes({"flip": bytes(data), "cut": bytes(data[:1000]), "empty": b""}[damage])
-    table = feature_cache.load_or_compute_features(tmp_path, records, extractor, 1)
+    table = feature_cache.load_or_compute_features(tmp_path, records, extractor, range(1))
     assert table.forward_passes == 20
     assert np.array_equal(table.values, whole)
     assert "is damaged; its features are computed again" in capsys.readouterr().err
@@ -151,7 +158,7 @@ def test_whatever_decides_a_feature_is_in_the_key(extractor, monkeypatch):
 def test_an_image_altered_since_it_was_collected_stops_the_run(records, tmp_path, extractor):
     (tmp_path / "3.png").write_bytes(encode_image(make_image(99, 64)))
     with pytest.raises(console.PlainError, match=r"3\.png was altered since it was collected"):
-        feature_cache.load_or_compute_features(tmp_path, records, extractor, 1)
+        feature_cache.load_or_compute_features(tmp_path, records, extractor, range(1))
 
 
 def test_an_altered_exported_graph_is_exported_again(cache, extractor):
@@ -166,15 +173,15 @@ def test_an_altered_exported_graph_is_exported_again(cache, extractor):
 def test_many_features_are_mapped_from_disk_and_leave_nothing_there(
     records, tmp_path, extractor, monkeypatch
 ):
-    whole = feature_cache.load_or_compute_features(tmp_path, records[:6], extractor, 2)
+    whole = feature_cache.load_or_compute_features(tmp_path, records[:6], extractor, range(2))
     monkeypatch.setattr(feature_cache, "MAX_TABLE_BYTES_IN_MEMORY", 0)
     before = sorted(tmp_path.rglob("*"))
-    table = feature_cache.load_or_compute_features(tmp_path, records[:6], extractor, 2)
+    table = feature_cache.load_or_compute_features(tmp_path, records[:6], extractor, range(2))
     assert isinstance(table.values, np.memmap) and np.array_equal(table.values, whole.values)
     assert sorted(tmp_path.rglob("*")) == before
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(
         console.PlainError, match=r"are free\. Make room, or take fewer --views"
     ) as caught:
-        feature_cache.load_or_compute_features(tmp_path, records[:6], extractor, 2)
+        feature_cache.load_or_compute_features(tmp_path, records[:6], extractor, range(2))
     assert caught.value.exit_code == console.EXIT_DISK

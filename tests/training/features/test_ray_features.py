@@ -46,7 +46,7 @@ def main():
     ray_features.RayFeatureWorker, compute_features.VIEWS_PER_CHUNK = DyingWorker, 8
     extractor = Extractor(weights.find_base_weights("mobilenet_v2", "random"), (32,), 32, "ray")
     records = manifest.read_manifest(FOLDER)
-    table = feature_cache.load_or_compute_features(FOLDER, records, extractor, 2)
+    table = feature_cache.load_or_compute_features(FOLDER, records, extractor, range(2))
     feature_cache.np.save("features.npy", table.values)
     print(json.dumps(table.forward_passes))
 
@@ -109,11 +109,11 @@ def test_a_killed_worker_loses_nothing_and_the_features_are_those_of_one_process
         weights.find_base_weights("mobilenet_v2", "random"), (32,), 32, "onnxruntime"
     )
     records = manifest.read_manifest(folder)
-    cached = feature_cache.load_or_compute_features(folder, records, extractor, N_VIEWS)
+    cached = feature_cache.load_or_compute_features(folder, records, extractor, range(N_VIEWS))
     assert cached.forward_passes == 0 and np.array_equal(cached.values, values)
     for path in folder.rglob("*.npz"):
         path.unlink()
-    computed = feature_cache.load_or_compute_features(folder, records, extractor, N_VIEWS)
+    computed = feature_cache.load_or_compute_features(folder, records, extractor, range(N_VIEWS))
     assert computed.forward_passes == N_IMAGES * N_VIEWS
     assert np.array_equal(computed.values, values)
     for path in sorted(folder.rglob("*.npz"))[:1]:

@@ -23,8 +23,9 @@ from runtime import console
 from toys import face_records
 from toys.commands import REPOSITORY_ROOT, run_command
 from toys.features import FEATURE_COLUMNS, FEATURE_WIDTH
-from training import calibration, dataset
+from training import dataset
 from training.bases import weights as base_weights
+from training.cuts.choose_cuts import choose_threshold
 from training.features import compute_features, feature_cache
 from training.features.extractor import Extractor
 from training.features.layout import Column
@@ -239,7 +240,7 @@ def test_a_cell_is_what_an_independent_computation_gives(evaluated, result):
         base_weights.find_base_weights("mobilenet_v2", "random"), (SIDE,), SIDE
     )
     x = (
-        feature_cache.load_or_compute_features(evaluated, records, extractor, 1)
+        feature_cache.load_or_compute_features(evaluated, records, extractor, range(1))
         .values[:, 0]
         .astype(np.float64)
     )
@@ -252,9 +253,7 @@ def test_a_cell_is_what_an_independent_computation_gives(evaluated, result):
     x = (x - x[in_split["train"]].mean(axis=0)) / np.sqrt(x[in_split["train"]].var(axis=0) + 1e-6)
     model = LogisticRegression(max_iter=500).fit(x[in_split["train"]], y[in_split["train"]])
     scores = model.predict_proba(x)[:, 1]
-    threshold = calibration.calibrate_probabilities(
-        scores[in_split["validation"]], y[in_split["validation"]], 0.05
-    ).threshold
+    threshold = choose_threshold(scores[in_split["validation"]], y[in_split["validation"]], 0.05)
     row = next(row for row in result["one_generator_each"] if row["name"] == "gan")
     cell = next(cell for cell in row["cells"] if cell["tested_on"] == ["<i>net</i>"])
     tested = ~known | (in_split["hold-out"] & ~y)
@@ -334,7 +333,7 @@ def test_the_features_are_those_of_the_frozen_base(folder, plan, monkeypatch):
         data, few, weights, settings(folder, size=32, engine="keras")
     )
     cached = feature_cache.load_or_compute_features(
-        folder, few.records, Extractor(weights, (32,), 32, "keras"), 1
+        folder, few.records, Extractor(weights, (32,), 32, "keras"), range(1)
     )
     assert cached.forward_passes == 0  # the cache that training reads
     assert np.array_equal(cached.values[:, 0], computed.plain)
@@ -343,7 +342,7 @@ def test_the_features_are_those_of_the_frozen_base(folder, plan, monkeypatch):
         data, few, weights, settings(folder, size=32, engine="keras", test_views=3)
     )
     three = feature_cache.load_or_compute_features(
-        folder, few.records, Extractor(weights, (32,), 32, "keras"), 3
+        folder, few.records, Extractor(weights, (32,), 32, "keras"), range(3)
     )
     assert three.forward_passes == 0 and np.array_equal(averaged.plain, three.values.mean(axis=1))
     assert np.array_equal(averaged.views, computed.views)  # training uses no mean

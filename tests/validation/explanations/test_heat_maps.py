@@ -124,6 +124,7 @@ def test_a_map_that_points_at_the_evidence_wins_and_one_that_points_elsewhere_lo
         sha256="",
         image_size=64,
         crop="centre",
+        qualities=(90,),
         calibration=scorer.calibration,
     )
     by_grain.__dict__["score"] = lambda batch: (

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from data_collection.dataset.manifest import FaceRecord
+from training.cuts.cut import Cut
+from training.cuts.operating_point import OperatingPoint
 from validation.metrics.abstention import compute_abstention_statistics
 from validation.metrics.breakdowns import compute_breakdowns
 from validation.metrics.reliability import compute_reliability_bins
@@ -52,7 +54,7 @@ BREAKDOWNS = {
 def test_each_source_has_the_rate_of_its_class_and_an_auc_against_the_whole_other_class():
     subgroups = {subgroup.name: subgroup for subgroup in BREAKDOWNS["source"].subgroups}
     assert {
-        name: (subgroup.images, subgroup.accuracy.value) for name, subgroup in subgroups.items()
+        name: (subgroup.images, subgroup.right.value) for name, subgroup in subgroups.items()
     } == {
         "kaggle": (30, 1.0),
         "own": (20, 0.0),
@@ -61,7 +63,7 @@ def test_each_source_has_the_rate_of_its_class_and_an_auc_against_the_whole_othe
     }
     assert subgroups["sd"].auc.value == 1 and subgroups["gan"].auc.value == pytest.approx(30 / 50)
     assert subgroups["own"].probability == pytest.approx(0.7)
-    assert (subgroups["kaggle"].accuracy.low, subgroups["kaggle"].accuracy.high) == pytest.approx(
+    assert (subgroups["kaggle"].right.low, subgroups["kaggle"].right.high) == pytest.approx(
         (0.025 ** (1 / 30), 1)
     )
     assert BREAKDOWNS["source"].worst.name in ("own", "gan")
@@ -102,20 +104,25 @@ def test_reliability_bins_hold_every_image_once():
 
 def test_abstention_costs_answers_and_buys_right_ones():
     scored = ScoredImages(
-        np.array([0.1, 0.5, 0.9, 0.2, 0.5, 0.9]), np.array([0, 0, 0, 1, 1, 1]), np.arange(6), 0.5
+        np.array([0.1, 0.5, 0.9, 0.2, 0.5, 0.9]),
+        np.array([0, 0, 0, 1, 1, 1]),
+        np.arange(6),
+        0.5,
+        OperatingPoint(
+            false_alarm_cut=Cut(target=0.05, limit=0.8), miss_cut=Cut(target=0.05, limit=0.3)
+        ),
     )
-    decisions = ["real", "can't tell", "generated", "real", "can't tell", "generated"]
     assert [
         (row.label, row.images, row.abstained, row.wrong)
-        for row in compute_abstention_statistics(scored, decisions)
+        for row in compute_abstention_statistics(scored)
     ] == [
         ("real", 3, 1, 1),
         ("generated", 3, 1, 1),
         ("all", 6, 2, 2),
     ]
     assert (
-        compute_abstention_statistics(scored, decisions)[2].error.value == 0.5
-        and compute_abstention_statistics(scored, decisions)[2].error.low > 0
+        compute_abstention_statistics(scored)[2].error.value == 0.5
+        and compute_abstention_statistics(scored)[2].error.low > 0
     )
 
 

@@ -105,7 +105,7 @@ def test_one_class_alone_is_compared_by_its_rate():
     one, other = (scored.select(scored.labels == 0) for scored in pair((2, 1)))
     comparison = compare_detectors(("a", "b"), one, other, replicates=50)
     assert ([difference.metric for difference in comparison.differences], comparison.delong_p) == (
-        ["FPR"],
+        ["photographs called generated", "FPR"],
         None,
     )
     assert comparison.mcnemar_p is not None

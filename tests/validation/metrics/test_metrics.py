@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
+from training.cuts.cut import Cut
+from training.cuts.operating_point import OperatingPoint
 from validation.metrics.estimates import estimate_metrics
 from validation.metrics.metrics import METRICS
 from validation.metrics.reliability import compute_chance_calibration_error
@@ -38,7 +40,16 @@ def expected(scored: ScoredImages, weights: np.ndarray | None = None) -> dict[st
     )
     rates = np.linspace(0, 1, 100_001)
     eer = rates[np.argmin(np.abs(np.interp(rates, fpr, 1 - tpr) - rates))]
-    return {
+    at_threshold = {
+        f"{images} {phrase}": np.average(called[y == label], weights=weight[y == label])
+        for label, images in ((0, "photographs"), (1, "generated images"))
+        for phrase, called in (
+            ("called generated", predicted),
+            ("called real", ~predicted),
+            ("without an answer", np.zeros(len(y))),
+        )
+    }
+    return at_threshold | {
         "ROC AUC": sklearn_metrics.roc_auc_score(y, p, sample_weight=w),
         "balanced accuracy": sklearn_metrics.balanced_accuracy_score(y, predicted, sample_weight=w),
         "TPR": sklearn_metrics.recall_score(y, predicted, sample_weight=w),
@@ -156,8 +167,27 @@ def test_one_class_alone_gives_its_own_rate_and_nothing_else():
     real = ScoredImages(np.linspace(0, 1, 50), np.zeros(50, int), np.arange(50), 0.5)
     estimates = estimate_metrics(real, replicates=20)
     known = {name for name, estimate in estimates.items() if not np.isnan(estimate.value)}
-    assert known == {"FPR"} and estimates["FPR"].value == 0.5 and estimates["FPR"].known
+    answers = {f"photographs {answer}" for answer in ("called generated", "called real")}
+    assert known == {"FPR", "photographs without an answer", *answers}
+    assert estimates["FPR"].value == 0.5 and estimates["FPR"].known
     assert str(estimates["TPR"]) == str(estimates["ROC AUC"]) == "n/a (no generated images)"
+
+
+def test_shares_of_the_three_answers_have_an_interval_however_few_images_there_are():
+    point = OperatingPoint(
+        false_alarm_cut=Cut(target=0.05, limit=0.8), miss_cut=Cut(target=0.05, limit=0.3)
+    )
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    scores = np.array([0.1, 0.2, 0.5, 0.9, 0.9, 0.9, 0.5, 0.1])
+    scored = ScoredImages(scores, labels, np.arange(8), 0.5, point)
+    estimates = estimate_metrics(scored, replicates=20)
+    shares = {
+        f"{images} {answer}": estimates[f"{images} {answer}"]
+        for images in ("photographs", "generated images")
+        for answer in ("called generated", "called real", "without an answer")
+    }
+    assert [share.value for share in shares.values()] == [0.25, 0.5, 0.25, 0.5, 0.25, 0.25]
+    assert all(share.low < share.value < share.high for share in shares.values())
 
 
 def test_a_constant_score_is_a_coin():

@@ -33,7 +33,9 @@ def card(workplace) -> detector_card.Card:
 
 
 def make_report(card, probabilities: np.ndarray, labels: np.ndarray, **more) -> ValidationReport:
-    scored = ScoredImages(probabilities, labels, np.arange(len(labels)), 0.5)
+    scored = ScoredImages(
+        probabilities, labels, np.arange(len(labels)), 0.5, card.calibration.point
+    )
     results = [DetectorResult(card.name, scored, estimate_metrics(scored, replicates=20))]
     data = EvaluationSet(
         name="photos",
@@ -42,8 +44,7 @@ def make_report(card, probabilities: np.ndarray, labels: np.ndarray, **more) -> 
         rejected=[(f"{EVIL}.jpg", "not an image")],
         overlap=TrainingOverlap(compared=5, files=[], groups=[], near_duplicates=[]),
     )
-    verdicts = [card.calibration.decide(probability) for probability in probabilities]
-    abstentions = abstention.compute_abstention_statistics(scored, verdicts)
+    abstentions = abstention.compute_abstention_statistics(scored)
     fields = {
         "summary": summary.summarise_validation(data, results, abstentions, None, None),
         "breakdowns": [],

@@ -9,10 +9,13 @@ import pytest
 from data_collection.audit.audit import Audit
 from data_collection.audit.probes import ProbeResult
 from data_collection.dataset.manifest import FaceRecord
+from training.cuts.cut import Cut
+from training.cuts.operating_point import OperatingPoint
 from validation.data.evaluation_set import EvaluationSet, TrainingOverlap
 from validation.metrics.abstention import compute_abstention_statistics
 from validation.metrics.comparison import DetectorResult
 from validation.metrics.estimates import Estimate, estimate_metrics
+from validation.metrics.metrics import FALSE_ALARMS, FOUND
 from validation.metrics.scored_images import ScoredImages
 from validation.report import summary
 from validation.robustness.distortions import DISTORTIONS
@@ -22,13 +25,18 @@ from validation.robustness.summary import RobustnessSummary
 KNOWN = TrainingOverlap(compared=100, files=[], groups=[], near_duplicates=[])
 
 
+POINT = OperatingPoint(
+    false_alarm_cut=Cut(target=0.05, limit=0.6), miss_cut=Cut(target=0.05, limit=0.4)
+)
+
+
 def make_result(
     name: str, gap: float, n: int = 200, real: bool = True, generated: bool = True
 ) -> DetectorResult:
     rng = np.random.default_rng(0)
     labels = np.arange(n) % 2
     scores = 1 / (1 + np.exp(-(rng.normal(size=n) + gap * (labels - 0.5))))
-    scored = ScoredImages(scores, labels, np.arange(n), 0.5).select(
+    scored = ScoredImages(scores, labels, np.arange(n), 0.5, POINT).select(
         (labels == 1) & generated | (labels == 0) & real
     )
     return DetectorResult(name, scored, estimate_metrics(scored, replicates=100))
@@ -50,12 +58,7 @@ def summarise(
     **more,
 ) -> list[str]:
     scored = results[0].scored
-    verdicts = np.where(
-        scored.probabilities < 0.4,
-        "real",
-        np.where(scored.probabilities < 0.6, "can't tell", "generated"),
-    )
-    abstentions = compute_abstention_statistics(scored, verdicts.tolist())
+    abstentions = compute_abstention_statistics(scored)
     return summary.summarise_validation(data(**more), results, abstentions, audit, robustness)
 
 
@@ -64,7 +67,7 @@ def make_robustness(result: DetectorResult) -> RobustnessSummary:
     scored = result.scored
     weaker = np.clip(scored.probabilities - 0.6 * (scored.labels == 1), 0, 1)
     conditions: list[DistortionResult] = compute_distortion_results(
-        {"none": scored.probabilities, DISTORTIONS[0].name: weaker},
+        {"none": scored.probabilities[:, None], DISTORTIONS[0].name: weaker[:, None]},
         scored,
         DISTORTIONS[:1],
         replicates=50,
@@ -99,11 +102,12 @@ def test_three_sentences_with_the_figures_and_what_has_to_be_beaten():
     )
     first, second, third = summarise([result, baseline], audit, make_robustness(result))
     estimates = result.estimates
+    assert f"calls {estimates[FOUND].value:.1%} (" in first
     assert (
-        f"finds {estimates['TPR'].value:.1%} (" in first
-        and "of 100 generated faces" in first
-        and "too little" not in first
+        f"of 100 photographs generated and {estimates['photographs called real'].value:.1%} ("
+        in first
     )
+    assert "of 100 generated faces" in first and "too little" not in first
     assert "which it has not learnt from" in first
     assert (
         f"clearly better than “logistic regression” ({baseline.estimates['ROC AUC'].value:.3f})"
@@ -118,10 +122,8 @@ def test_three_sentences_with_the_figures_and_what_has_to_be_beaten():
     )
     probabilities = result.scored.probabilities
     abstained = np.sum((probabilities >= 0.4) & (probabilities < 0.6))
-    assert (
-        f"it answers {200 - abstained} of 200 and is wrong in " in first
-        and "one source" not in second
-    )
+    assert f"it gives no answer on {abstained} of 200 images" in first
+    assert "one source" not in second
 
 
 def test_a_baseline_that_is_not_clearly_beaten_is_said_to_be():
@@ -143,8 +145,8 @@ def test_the_worst_distortion_may_be_the_one_that_calls_everything_generated():
         robustness.conditions[0],
         family="noise",
         value="20",
-        tpr=robustness.undistorted.tpr,
-        fpr=Estimate(1, 1, 1),
+        found=robustness.undistorted.found,
+        false_alarms=Estimate(1, 1, 1),
     )
     robustness = replace(robustness, conditions=[*robustness.conditions, noise])
     third = summarise([result], None, robustness)[2]
@@ -173,7 +175,7 @@ def test_few_images_and_unknown_training_are_said_in_the_first_sentence():
 
 def test_one_class_gives_no_claim_about_telling_apart():
     first, second, _ = summarise([make_result("faces", 4, generated=False)])
-    assert "finds" not in first and "of 100 photographs generated" in first
+    assert "generated face" not in first and "of 100 photographs generated" in first
     assert second.startswith("Only one class is present")
 
 
@@ -192,9 +194,9 @@ def test_limits_name_the_sources_the_lost_distortions_and_what_an_alarm_is_worth
     ]
     limits = " ".join(summary.list_limits(records, result, make_robustness(result)))
     assert "real: kaggle; generated: sd-1.5" in limits and "Under JPEG 100 it misses" in limits
-    tpr, max_fpr = result.estimates["TPR"].value, result.estimates["FPR"].high
-    precision = tpr * 0.01 / (tpr * 0.01 + max_fpr * 0.99)
-    assert f"{100 * precision:.0f} of 100 where 1 in 100 pictures are generated" in limits
+    found, max_alarms = result.estimates[FOUND].value, result.estimates[FALSE_ALARMS].high
+    precision = found * 0.01 / (found * 0.01 + max_alarms * 0.99)
+    assert f"{100 * precision:.0f} where 1 in 100 pictures are generated" in limits
 
 
 @pytest.mark.parametrize("gap", [0, 8])

@@ -109,19 +109,20 @@ def test_distortions_come_before_the_ordinary_path(tmp_path, records):
         tmp_path, records, DistortionScorer(brightness, 48, tmp_path / "cache", ["toy"]), FEW
     )
     assert list(scores) == ["none", *(distortion.name for distortion in FEW)]
-    plain = np.stack(
-        [feature_pixels.load_canonical_view(tmp_path, record, 48, 0) for record in records]
-    )
-    assert scores["none"] == pytest.approx(brightness(plain))
+    qualities = canonical.JUDGEMENT_QUALITIES
+    plain = [
+        feature_pixels.load_judgement_pixels(tmp_path, record, 48, qualities) for record in records
+    ]
+    assert scores["none"] == pytest.approx(np.stack([brightness(views) for views in plain]))
     assert (scores["brightness -20%"] < scores["none"]).all() and (
         scores["brightness +20%"] > scores["none"]
     ).all()
     (jpeg,) = (distortion for distortion in FEW if distortion.name == "JPEG 30")
     face = image_decode.decode_face((tmp_path / records[2].original).read_bytes())
-    by_hand = canonical.compute_canonical_pixels(
-        replace(face, square=jpeg.apply_to(face.square, records[2].id)), records[2].id, 48
+    by_hand = canonical.compute_judgement_pixels(
+        replace(face, square=jpeg.apply_to(face.square, records[2].id)), 48, qualities
     )
-    assert scores["JPEG 30"][2] == pytest.approx(brightness(by_hand[None])[0])
+    assert scores["JPEG 30"][2] == pytest.approx(brightness(by_hand))
 
 
 def test_an_original_is_decoded_once(tmp_path, records, monkeypatch):
@@ -141,7 +142,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, records, monkeypa
 
     def interrupted(pixels):
         batches.append(len(pixels))
-        if sum(batches) > 2 * (1 + len(FEW)):
+        if sum(batches) > 2 * 2 * (1 + len(FEW)):  # two images at two qualities
             raise KeyboardInterrupt
         return brightness(pixels)
 
@@ -161,7 +162,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, records, monkeypa
         ),
         FEW,
     )
-    assert sum(batches) == 4 * (1 + len(FEW))
+    assert sum(batches) == 2 * 4 * (1 + len(FEW))
     straight = score_distorted(
         tmp_path, records, DistortionScorer(brightness, 48, tmp_path / "other", ["toy"]), FEW
     )
@@ -184,7 +185,7 @@ def test_another_detector_size_or_grid_reads_nothing_old(tmp_path, records, chan
 
 
 def make_scored(probabilities: np.ndarray, labels: np.ndarray) -> ScoredImages:
-    return ScoredImages(probabilities, labels, np.arange(len(labels)), 0.5)
+    return ScoredImages(probabilities[:, 0], labels, np.arange(len(labels)), 0.5)
 
 
 def toy_probabilities(labels: np.ndarray) -> dict[str, np.ndarray]:
@@ -199,7 +200,7 @@ def toy_probabilities(labels: np.ndarray) -> dict[str, np.ndarray]:
         "brightness +20%": 0.3,
         "social network": 0.1,
     }
-    return {name: undistorted + shift for name, shift in shifts.items()}
+    return {name: (undistorted + shift)[:, None] for name, shift in shifts.items()}
 
 
 def test_what_shifts_every_score_alike_is_bias_and_not_a_lack_of_robustness():
@@ -219,14 +220,14 @@ def test_what_shifts_every_score_alike_is_bias_and_not_a_lack_of_robustness():
         rows["none"].auc,
     )
     # Both classes brightened: the order is as it was, but every photograph is over the threshold.
-    assert (brighter.auc.value, brighter.tpr.value) == (1, 1)
-    assert brighter.fpr.value > 0.7 and brighter.flipped.value == pytest.approx(
-        brighter.fpr.value / 2
+    assert (brighter.auc.value, brighter.found.value) == (1, 1)
+    assert brighter.false_alarms.value > 0.7 and brighter.flipped.value == pytest.approx(
+        brighter.false_alarms.value / 2
     )
     assert brighter.auc_real_only.value < 0.8 and brighter.auc_generated_only.value == 1
     assert brighter.bias.value == pytest.approx(brighter.auc_real_only.value - 1)
     assert brighter.bias.low <= brighter.bias.value <= brighter.bias.high < 0
-    assert darker.bias.value > 0 and darker.tpr.value < 0.3 and darker.fpr.value == 0
+    assert darker.bias.value > 0 and darker.found.value < 0.3 and darker.false_alarms.value == 0
     assert find_most_biased(list(rows.values())).name.startswith("brightness")
 
 
@@ -252,7 +253,8 @@ def test_one_class_alone_has_its_rate_and_no_auc(label):
     brighter = rows[[result.name for result in rows].index("brightness +20%")]
     assert str(brighter.bias) == str(brighter.auc_real_only) == "n/a"
     assert str(brighter.auc).startswith("n/a (no ")
-    rate, other = (brighter.tpr, brighter.fpr) if label else (brighter.fpr, brighter.tpr)
+    rates = brighter.found, brighter.false_alarms
+    rate, other = rates if label else reversed(rates)
     assert rate.value > 0.7 and np.isnan(other.value)
     assert brighter.flipped.value == pytest.approx(0 if label else rate.value)
     assert find_most_biased(rows) is None
@@ -268,7 +270,8 @@ def test_the_figure_has_a_panel_for_each_family_and_shows_the_figures():
     )
     few = [result for result in rows if result.family in ("none", "JPEG", "screenshot")]
     moved = [
-        replace(result, fpr=result.tpr) if result.name == "JPEG 30" else result for result in few
+        replace(result, false_alarms=result.found) if result.name == "JPEG 30" else result
+        for result in few
     ]
     whole, fewer, other = (
         np.asarray(Image.open(io.BytesIO(plot_robustness_curves(results))))

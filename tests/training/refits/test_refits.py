@@ -1,0 +1,146 @@
+"""Refits never see what they score, and their scores set cuts and judge sources left out."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from toys.features import FEATURE_COLUMNS, FEATURE_WIDTH, make_toy_spec
+from training.cuts.choose_cuts import CutTargets
+from training.cuts.left_out import count_left_out_answers, describe_strangers
+from training.head_search.head_trainer import HeadTrainingPlan
+from training.refits.refit_cuts import set_refit_cuts
+from training.refits.refit_heads import (
+    RefitEnsemble,
+    RefitImages,
+    compute_fold_logits,
+    compute_held_out_logits,
+)
+
+TARGETS = CutTargets(false_alarms=0.05, misses=0.05)
+SOURCES = {0: ("camera", "phone", "archive"), 1: ("gan", "diffusion")}
+
+
+def make_images(count: int = 240, group_size: int = 2, gap: float = 2.0) -> RefitImages:
+    """Return noise of which the first eight numbers separate the classes; images of a group are
+    nearly equal."""
+    random = np.random.default_rng(0)
+    labels = np.arange(count) // group_size % 2
+    groups = np.arange(count) // group_size
+    centres = random.normal(size=(count // group_size, FEATURE_WIDTH))[groups]
+    values = centres[:, None] + 0.1 * random.normal(size=(count, 2, FEATURE_WIDTH))
+    values[:, :, :8] += gap * labels[:, None, None]
+    names = [
+        SOURCES[label][group // 2 % len(SOURCES[label])]
+        for label, group in zip(labels, groups, strict=True)
+    ]
+    return RefitImages(
+        columns=FEATURE_COLUMNS,
+        values=values.astype(np.float32),
+        judged=values.astype(np.float32),
+        labels=labels,
+        sources=np.array(names),
+        groups=groups.astype(str),
+    )
+
+
+ENSEMBLE = RefitEnsemble(
+    plans=[
+        HeadTrainingPlan(
+            spec=make_toy_spec(learning_rate=0.01),
+            columns=FEATURE_COLUMNS,
+            epochs=10,
+            patience=10,
+            seed=(0, 1),
+        )
+    ],
+    temperatures=[2.0],
+    batch_size=16,
+    seed=0,
+)
+
+
+def test_a_refit_does_not_see_the_groups_that_it_scores():
+    images = make_images()
+    held_out = np.flatnonzero(np.isin(images.groups, ["4", "7"]))[:1]
+    before = compute_held_out_logits(images, ENSEMBLE, held_out)
+    altered = images.values.copy()
+    altered[np.isin(images.groups, images.groups[held_out])] = 1e3  # also its other image
+    assert np.array_equal(
+        compute_held_out_logits(replace(images, values=altered), ENSEMBLE, held_out), before
+    )
+
+
+def test_scores_of_random_labels_are_those_of_chance():
+    images = make_images(gap=0.0)
+    logits = compute_fold_logits(images, ENSEMBLE)
+    real, generated = logits[images.labels == 0], logits[images.labels == 1]
+    assert abs(np.mean(real[:, None] < generated) - 0.5) < 0.12
+
+
+def test_too_few_groups_for_folds_have_no_scores_and_no_cuts():
+    images = make_images(60)
+    images = replace(images, groups=np.where(images.labels == 0, "one person", images.groups))
+    assert np.isnan(compute_fold_logits(images, ENSEMBLE)).all()
+    cuts = set_refit_cuts(images, ENSEMBLE, TARGETS, 0.5, 1.0)
+    assert cuts.calibration.point.limits == (None, None)
+
+
+@pytest.fixture(scope="module")
+def cuts():
+    return set_refit_cuts(make_images(), ENSEMBLE, TARGETS, 0.5, 2.0)
+
+
+def test_every_source_is_scored_by_heads_that_had_not_met_it(cuts):
+    assert [(row.source, row.label) for row in cuts.left_out] == [
+        ("archive", 0),
+        ("camera", 0),
+        ("phone", 0),
+        ("diffusion", 1),
+        ("gan", 1),
+    ]
+    assert sum(len(row.logits) for row in cuts.left_out) == 240
+    counts = count_left_out_answers(cuts.left_out, cuts.calibration, cuts.calibration.point)
+    assert all(row.generated + row.real <= row.images for row in counts)
+    assert sum(row.generated for row in counts if row.label) > 60
+    photographs, generators = describe_strangers(counts)
+    assert photographs.startswith("Of 120 photographs from 3 sources that it had not met, ")
+    assert generators.startswith("Of 120 images of 2 generators that it had not met, ")
+
+
+def test_with_three_sources_of_photographs_those_left_out_set_the_false_alarm_cut(cuts):
+    assert cuts.calibration.origin == "sources left out"
+    images = make_images()
+    two = replace(images, sources=np.where(images.sources == "phone", "camera", images.sources))
+    folds = set_refit_cuts(two, ENSEMBLE, TARGETS, 0.5, 2.0).calibration
+    assert folds.origin == "folds"
+    assert folds.false_alarm_cuts[0].limit <= cuts.calibration.false_alarm_cuts[0].limit
+    assert folds.miss_cuts == cuts.calibration.miss_cuts
+
+
+def test_the_cut_for_a_source_left_out_is_set_without_it(cuts):
+    # one source scores high; its own alarms are counted at the cut that the others set
+    images = make_images()
+    values = images.values.copy()
+    values[images.sources == "phone", :, :8] += 2.0
+    odd = replace(images, values=values, judged=values)
+    result = set_refit_cuts(odd, ENSEMBLE, TARGETS, 0.5, 2.0)
+    counts = {
+        row.source: row
+        for row in count_left_out_answers(
+            result.left_out, result.calibration, result.calibration.point
+        )
+    }
+    phone = next(row for row in result.left_out if row.source == "phone")
+    assert phone.limits[0] < result.calibration.false_alarm_cuts[0].limit
+    assert counts["phone"].generated_share > 0.05 > counts["camera"].generated_share
+
+
+def test_a_class_of_one_source_was_never_measured_on_strangers():
+    images = make_images(80)
+    single = replace(images, sources=np.where(images.labels == 0, "camera", "gan"))
+    cuts = set_refit_cuts(single, ENSEMBLE, TARGETS, 0.5, 1.0)
+    assert cuts.left_out == ()
+    assert describe_strangers([]) == [
+        "It was never measured on sources that it had not met: an opinion only."
+    ]

@@ -1,0 +1,120 @@
+"""Count the answers to sources that a detector's heads had not met."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from training.cuts.cut import Cut
+from training.cuts.operating_point import ABSTAIN, Calibration, OperatingPoint
+
+MAX_STORED_IMAGES = 1000
+"""Images of one source whose scores the card keeps."""
+
+WILSON_Z = 1.96
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOutSource:
+    """A source, scored by heads of the detector's configuration that had not met it.
+
+    Attributes:
+        label: 1 for a generator, 0 for photographs.
+        logits: calibrated, of at most MAX_STORED_IMAGES images.
+        groups: number of the group of each of them.
+        limits: by target of its class's cuts, the largest first: the cut that the other sources
+            set; None if they have too few groups.
+    """
+
+    source: str
+    label: int
+    logits: tuple[float, ...]
+    groups: tuple[int, ...]
+    limits: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerCounts:
+    """Answers to the images of a source.
+
+    Attributes:
+        groups: number of independent groups of images.
+        generated, real: number of images with this answer.
+    """
+
+    source: str
+    label: int
+    images: int
+    groups: int
+    generated: int
+    real: int
+
+    @property
+    def generated_share(self) -> float:
+        """Share of the images that is called generated."""
+        return self.generated / self.images
+
+
+def count_left_out_answers(
+    sources: Sequence[LeftOutSource], calibration: Calibration, point: OperatingPoint
+) -> list[AnswerCounts]:
+    """Count the answers to every source at an operating point.
+
+    The cut of the source's own class is the one that the other sources set, so that no figure is
+    of images that set their own cut.
+    """
+    return [_count_answers(source, calibration, point) for source in sources]
+
+
+def _count_answers(
+    source: LeftOutSource, calibration: Calibration, point: OperatingPoint
+) -> AnswerCounts:
+    name = "miss_cut" if source.label else "false_alarm_cut"
+    cuts = calibration.miss_cuts if source.label else calibration.false_alarm_cuts
+    cut: Cut = getattr(point, name)
+    for offered, limit in zip(cuts, source.limits, strict=True):
+        if math.isclose(offered.target, cut.target) and limit is not None and offered == cut:
+            point = replace(point, **{name: replace(cut, limit=limit)})
+    probabilities = 1 / (1 + np.exp(-np.array(source.logits)))
+    answers = [point.decide(value, value, value) for value in probabilities.tolist()]
+    return AnswerCounts(
+        source=source.source,
+        label=source.label,
+        images=len(answers),
+        groups=len(set(source.groups)),
+        generated=answers.count("generated"),
+        real=len(answers) - answers.count("generated") - answers.count(ABSTAIN),
+    )
+
+
+def compute_wilson_interval(share: float, n: int) -> tuple[float, float]:
+    """Return Wilson's (1927) 95% interval of a share among n independent groups."""
+    centre = (share + WILSON_Z**2 / (2 * n)) / (1 + WILSON_Z**2 / n)
+    spread = share * (1 - share) / n + WILSON_Z**2 / (4 * n**2)
+    half = WILSON_Z / (1 + WILSON_Z**2 / n) * math.sqrt(spread)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def describe_strangers(counts: Sequence[AnswerCounts]) -> list[str]:
+    """Return what it answered on sources that it had not met, in sentences."""
+    sentences = []
+    for label, images, verb in (
+        (0, "photographs from {} that it had not met", "called generated"),
+        (1, "images of {} that it had not met", "found"),
+    ):
+        rows = [row for row in counts if row.label == label]
+        if rows:
+            kind = "generators" if label else "sources"
+            sentences.append(_describe_class(rows, images.format(f"{len(rows)} {kind}"), verb))
+    return sentences or ["It was never measured on sources that it had not met: an opinion only."]
+
+
+def _describe_class(rows: Sequence[AnswerCounts], images: str, verb: str) -> str:
+    generated, total = (sum(getattr(row, name) for row in rows) for name in ("generated", "images"))
+    low, high = compute_wilson_interval(generated / total, sum(row.groups for row in rows))
+    shares = sorted(row.generated_share for row in rows)
+    return (
+        f"Of {total:,} {images}, {generated:,} were {verb} ({generated / total:.0%}; 95% interval "
+        f"{low:.0%} to {high:.0%} for these; {shares[0]:.0%} to {shares[-1]:.0%} by source)."
+    )

@@ -1,0 +1,84 @@
+"""State what a detector's answers are worth: the cuts, what they promise, and sources it had not
+met."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from training.cuts.cut import Cut
+from training.cuts.left_out import LeftOutSource, count_left_out_answers, describe_strangers
+from training.cuts.operating_point import Calibration, CutOrigin, OperatingPoint
+
+REAL_EXPLANATION = "“Real” means that no known trace of a generator was found, not that it is one."
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorStatement:
+    """What must stand beside every answer.
+
+    Attributes:
+        detector: its name.
+        real_below, generated_above: the cuts; None where an answer is never given.
+        cuts: the same in a sentence.
+        promise: what the cuts hold for images like the collected ones, in sentences.
+        strangers: its answers to sources that it had not met, in sentences.
+        banner: first sentence of every report; empty if there is nothing to warn of.
+    """
+
+    detector: str
+    real_below: float | None
+    generated_above: float | None
+    cuts: str
+    promise: tuple[str, ...]
+    strangers: tuple[str, ...]
+    banner: str
+
+    def list_sentences(self) -> list[str]:
+        """Return everything but the banner, in the order of reading."""
+        return [self.cuts, *self.promise, *self.strangers, REAL_EXPLANATION]
+
+
+def make_statement(
+    detector: str,
+    calibration: Calibration,
+    point: OperatingPoint,
+    left_out: Sequence[LeftOutSource],
+    banner: str = "",
+) -> DetectorStatement:
+    """Return the statement on a detector at one operating point."""
+    counts = count_left_out_answers(left_out, calibration, point)
+    return DetectorStatement(
+        detector=detector,
+        real_below=point.real_below,
+        generated_above=point.generated_above,
+        cuts=f"It answers {point.describe()}",
+        promise=describe_promise(point, calibration.origin),
+        strangers=tuple(describe_strangers(counts)),
+        banner=banner,
+    )
+
+
+def describe_promise(point: OperatingPoint, origin: CutOrigin) -> tuple[str, ...]:
+    """Return what the cuts hold for images like those that the detector was trained on."""
+    sentences = []
+    for cut, images, answer, is_raised in (
+        (point.false_alarm_cut, "photographs", "generated", origin == "sources left out"),
+        (point.miss_cut, "generated images", "real", False),
+    ):
+        if cut.limit is None:
+            sentences.append(f"It never answers {answer}: {cut.describe_missing(images)}.")
+        elif origin == "validation images":
+            sentences.append(
+                f"Its cut for {images} was set on the images that also chose the detector, so how "
+                "many cross it is not known."
+            )
+        else:
+            sentences.append(_describe_cut(cut, images, answer, is_raised))
+    return tuple(sentences)
+
+
+def _describe_cut(cut: Cut, images: str, answer: str, is_raised: bool) -> str:
+    share = f"no more than {cut.describe_share()}" if is_raised else cut.describe_share()
+    return (
+        f"Of {images} like those of its training, {share}, are called {answer} "
+        f"({cut.groups:,} groups)."
+    )

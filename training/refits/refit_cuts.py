@@ -1,0 +1,148 @@
+"""Set a detector's cuts on scores of its refits, and describe its answers to sources left out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from runtime import console
+from training.cuts.choose_cuts import CutScores, CutTargets, calibrate
+from training.cuts.cut import Cut, choose_cut
+from training.cuts.left_out import MAX_STORED_IMAGES, LeftOutSource
+from training.cuts.operating_point import Calibration
+from training.refits.refit_heads import (
+    RefitEnsemble,
+    RefitImages,
+    compute_fold_logits,
+    compute_held_out_logits,
+)
+
+MIN_SOURCES_TO_SET_CUT = 3
+"""Sources of photographs from which on those left out set the false-alarm cuts."""
+
+SourceKey = tuple[int, str]
+"""Label and name of a source."""
+
+
+@dataclass(frozen=True)
+class RefitCuts:
+    """The cuts of a detector, and its refits' scores of sources that they had not met."""
+
+    calibration: Calibration
+    left_out: tuple[LeftOutSource, ...]
+
+
+def set_refit_cuts(
+    images: RefitImages,
+    ensemble: RefitEnsemble,
+    targets: CutTargets,
+    threshold: float,
+    temperature: float,
+) -> RefitCuts:
+    """Score every image and every source by heads that had not met it, and set the cuts.
+
+    The miss cuts come from the folds. With three or more sources of photographs, false-alarm cuts
+    are raised until sources left out keep to them, too.
+
+    Args:
+        threshold, temperature: of the detector.
+    """
+    fold_logits = compute_fold_logits(images, ensemble)
+    source_logits = score_left_out_sources(images, ensemble)
+    known = _select_scores(images, fold_logits, np.flatnonzero(~np.isnan(fold_logits)))
+    calibration = calibrate(known, threshold, targets, "folds", temperature)
+    raised = _raise_cuts(calibration.false_alarm_cuts, images, source_logits)
+    if raised:
+        calibration = replace(calibration, false_alarm_cuts=raised, origin="sources left out")
+    left_out = _describe_left_out(images, fold_logits, source_logits, targets)
+    return RefitCuts(calibration, left_out)
+
+
+def score_left_out_sources(
+    images: RefitImages, ensemble: RefitEnsemble
+) -> dict[SourceKey, np.ndarray]:
+    """Return the logits of every source by heads that had not met it.
+
+    A class of a single source has none; neither has a source without which a class is missing.
+    """
+    sources = [
+        (label, source)
+        for label in (0, 1)
+        if len(images.list_sources(label)) > 1
+        for source in images.list_sources(label)
+    ]
+    logits = {}
+    for key in console.track_progress(sources, "heads without a source", len(sources)):
+        scores = compute_held_out_logits(images, ensemble, _find_source_rows(images, key))
+        if not np.isnan(scores).any():
+            logits[key] = scores
+    return logits
+
+
+def _find_source_rows(images: RefitImages, key: SourceKey) -> np.ndarray:
+    label, source = key
+    return np.flatnonzero((images.labels == label) & (images.sources == source))
+
+
+def _select_scores(images: RefitImages, logits: np.ndarray, rows: np.ndarray) -> CutScores:
+    return CutScores(logits=logits[rows], labels=images.labels[rows], groups=images.groups[rows])
+
+
+def _raise_cuts(
+    cuts: Sequence[Cut], images: RefitImages, source_logits: Mapping[SourceKey, np.ndarray]
+) -> tuple[Cut, ...]:
+    """Return false-alarm cuts that photographs of sources left out keep to; none for too few.
+
+    Every source weighs the same. A cut that lies higher already stays.
+    """
+    real = {key: logits for key, logits in source_logits.items() if key[0] == 0}
+    if len(real) < MIN_SOURCES_TO_SET_CUT:
+        return ()
+    groups = [images.groups[_find_source_rows(images, key)] for key in real]
+    n_groups = len(np.unique(np.concatenate(groups)))
+    weights = []
+    for source_groups in groups:
+        _, index, sizes = np.unique(source_groups, return_inverse=True, return_counts=True)
+        weights.append(n_groups / len(groups) / len(sizes) / sizes[index])
+    logits, groups, weights = map(np.concatenate, (list(real.values()), groups, weights))
+    raised = []
+    for cut in cuts:
+        limit = choose_cut(logits, groups, cut.target, weights).limit
+        raised.append(cut if None in (limit, cut.limit) else _raise_limit(cut, limit))
+    return tuple(raised)
+
+
+def _raise_limit(cut: Cut, limit: float) -> Cut:
+    return replace(cut, limit=max(cut.limit, limit))
+
+
+def _describe_left_out(
+    images: RefitImages,
+    fold_logits: np.ndarray,
+    source_logits: Mapping[SourceKey, np.ndarray],
+    targets: CutTargets,
+) -> tuple[LeftOutSource, ...]:
+    """Return every source left out, with the cuts that the other sources of its class set."""
+    described = []
+    for key, logits in source_logits.items():
+        rows = _find_source_rows(images, key)
+        others = np.setdiff1d(np.flatnonzero(~np.isnan(fold_logits)), rows)
+        known = _select_scores(images, fold_logits, others)
+        if key[0]:
+            cuts = known.choose_miss_cuts(targets.list_misses())
+        else:
+            cuts = known.choose_false_alarm_cuts(targets.list_false_alarms())
+            remaining = {other: source_logits[other] for other in source_logits if other != key}
+            cuts = _raise_cuts(cuts, images, remaining) or cuts
+        _, group_numbers = np.unique(images.groups[rows], return_inverse=True)
+        stored = np.linspace(0, len(rows) - 1, min(len(rows), MAX_STORED_IMAGES)).astype(int)
+        described.append(
+            LeftOutSource(
+                source=key[1],
+                label=key[0],
+                logits=tuple(round(logit, 3) for logit in logits[stored].tolist()),
+                groups=tuple(group_numbers[stored].tolist()),
+                limits=tuple(cut.limit for cut in cuts),
+            )
+        )
+    return tuple(described)

@@ -1,0 +1,143 @@
+"""Train the heads of a detector again without some images, and score these.
+
+A refit has the configuration, seeds and numbers of epochs of the final heads and never sees a group
+that it scores, so its scores had no part in search, early stopping or temperature.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+
+from runtime import console
+from training.features.column_selection import compute_column_indices
+from training.features.layout import Column
+from training.features.training_features import (
+    SelectedRows,
+    SplitFeatures,
+    TrainingFeatures,
+    iterate_blocks,
+)
+from training.head_search import batched_training
+from training.head_search.head_trainer import (
+    HeadTrainingPlan,
+    TrainedHead,
+    compute_head_logits,
+)
+
+REFIT_FOLDS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefitImages:
+    """Features of the train and validation images on one base.
+
+    Attributes:
+        values: of the views that heads are trained on, float32 (images, views, width).
+        judged: of the views in which images are judged, float32 (images, qualities, width).
+        labels: 1 for generated, shape (images,).
+        sources, groups: of every image, shape (images,).
+    """
+
+    columns: list[Column]
+    values: np.ndarray
+    judged: np.ndarray
+    labels: np.ndarray
+    sources: np.ndarray
+    groups: np.ndarray
+
+    def list_sources(self, label: int) -> list[str]:
+        """Return the sources of a class, sorted."""
+        return sorted(set(self.sources[self.labels == label].tolist()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefitEnsemble:
+    """How to train an ensemble again.
+
+    Attributes:
+        plans: one for each head, with the epochs of the final head.
+        temperatures: divide each head's logits; they contain that of the ensemble.
+        seed: of the order of the images and of the input dropout.
+    """
+
+    plans: Sequence[HeadTrainingPlan]
+    temperatures: Sequence[float]
+    batch_size: int
+    seed: int
+
+
+def compute_fold_logits(images: RefitImages, ensemble: RefitEnsemble) -> np.ndarray:
+    """Return the calibrated logit of every image by heads that had not met its group.
+
+    NaN where no heads could be trained, because the other folds lack a class.
+    """
+    logits = np.full(len(images.labels), np.nan)
+    folds = list(_split_into_folds(images))
+    for fold in console.track_progress(folds, "heads for the cuts", len(folds)):
+        logits[fold] = compute_held_out_logits(images, ensemble, fold)
+    return logits
+
+
+def _split_into_folds(images: RefitImages) -> Iterator[np.ndarray]:
+    """Yield the rows of every fold; none if a class has a single group."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    n_groups = min(len(set(images.groups[images.labels == label])) for label in (0, 1))
+    n_folds = min(REFIT_FOLDS, n_groups)
+    if n_folds < 2:
+        return
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
+    for _, fold in splitter.split(images.labels, images.labels, images.groups):
+        yield fold
+
+
+def compute_held_out_logits(
+    images: RefitImages, ensemble: RefitEnsemble, held_out: np.ndarray
+) -> np.ndarray:
+    """Return the calibrated logits of these rows by heads trained without their groups.
+
+    NaN if the other images lack a class.
+    """
+    rows = np.flatnonzero(~np.isin(images.groups, images.groups[held_out]))
+    if len(set(images.labels[rows].tolist())) < 2:
+        return np.full(len(held_out), np.nan)
+    features = TrainingFeatures(
+        images.columns,
+        SplitFeatures(
+            SelectedRows(images.values, rows), images.labels[rows], images.sources[rows].tolist()
+        ),
+        SplitFeatures(images.values[:0], images.labels[:0]),
+    )
+    heads = batched_training.train_heads(
+        features, ensemble.plans, ensemble.batch_size, ensemble.seed
+    )
+    return np.mean(
+        [
+            _compute_logits(features, plan, head, images.judged, held_out) / temperature
+            for plan, head, temperature in zip(
+                ensemble.plans, heads, ensemble.temperatures, strict=True
+            )
+        ],
+        axis=0,
+    )
+
+
+def _compute_logits(
+    features: TrainingFeatures,
+    plan: HeadTrainingPlan,
+    head: TrainedHead,
+    judged: np.ndarray,
+    rows: np.ndarray,
+) -> np.ndarray:
+    """Return the head's logit of these rows, the mean over all qualities."""
+    index = compute_column_indices(plan.columns)
+    mean, variance = (values[index] for values in features.mean_and_variance)
+    scale = (1 / np.sqrt(variance + 1e-6)).astype(np.float32)
+    blocks = []
+    for block in iterate_blocks(SelectedRows(judged, rows)):
+        outputs = compute_head_logits(head.weights, (block[:, :, index] - mean) * scale)
+        combined = logsumexp(outputs.astype(np.float64), axis=2) - np.log(outputs.shape[2])
+        blocks.append(combined.mean(axis=1))
+    return np.concatenate(blocks)

@@ -1,0 +1,109 @@
+"""Save the final detector of a training: model files, baselines, leaderboard and card."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+
+from data_collection.images import canonical
+from runtime import library_versions
+from training import calibration
+from training.baselines.linear import Baseline
+from training.bases import loaded_base
+from training.calibration import sigmoid
+from training.detectors import assembly, costs, detector_files, saved_models
+from training.detectors import card as detector_card
+from training.detectors.assembly import EnsembleMember
+from training.detectors.card import Card
+from training.detectors.card_fields import BaseDescription, SearchDescription
+from training.detectors.detector_files import LEADERBOARD_FILE
+from training.features.extractor import Extractor
+from training.final_detector import FinalDetector
+from training.head_search import leaderboard
+from training.head_search.head_spec import HeadTrial
+from training.refits.refit_cuts import RefitCuts
+from training.run_folders import TrainingRun
+from training.settings import TrainingSettings
+
+
+def save_final_detector(
+    run: TrainingRun,
+    extractors: Mapping[str, Extractor],
+    detector: FinalDetector,
+    trials: Sequence[HeadTrial],
+    baselines: Sequence[Baseline],
+    cuts: RefitCuts,
+) -> Card:
+    """Save both model files, the baselines, the leaderboard, and the card, which it returns."""
+    labels = run.validation_labels
+    extractor = extractors[detector.base]
+    members = _make_ensemble_members(detector)
+    model = assembly.build_detector_model(
+        loaded_base.load_base(extractor.weights), extractor.side, members
+    )
+    with saved_models.create_model_folder(run.folders.saved_models, run.name) as folder:
+        parity = detector_files.write_model_files(model, folder)
+        baseline_rows = detector_files.write_baseline_files(
+            baselines, extractors, run.data.validation, run.cut_targets, folder
+        )
+        leaderboard.write_leaderboard(folder / LEADERBOARD_FILE, trials)
+        card = Card(
+            name=run.name,
+            created=detector_card.make_timestamp(),
+            image_size=extractor.side,
+            canonicaliser=canonical.CANONICALISER_VERSION,
+            dataset=detector_files.describe_dataset(run.data.folder, run.data.records),
+            base=_describe_base(extractor),
+            search=_describe_search(run.settings, detector, members, len(trials)),
+            qualities=canonical.JUDGEMENT_QUALITIES,
+            calibration=cuts.calibration,
+            left_out=cuts.left_out,
+            metrics=calibration.compute_scores(sigmoid(detector.logits), labels),
+            baselines=baseline_rows,
+            parity=parity,
+            sha256=detector_files.hash_model_files(folder),
+            versions=library_versions.get_library_versions(),
+            settings=json.loads(json.dumps(dataclasses.asdict(run.settings), default=str)),
+            banner=run.banner,
+            practice=run.practice,
+            crop=run.data.train[0].crop,
+            cost=costs.measure_cost(folder / saved_models.ONNX_FILE),
+        )
+        detector_files.write_card_and_figure(folder, card)
+    return card
+
+
+def _make_ensemble_members(detector: FinalDetector) -> list[EnsembleMember]:
+    """Return the heads with the weights of their logits, which contain both temperatures."""
+    divisor = detector.temperature * len(detector.heads)
+    return [
+        EnsembleMember(head.columns, head.model, 1 / (head.temperature * divisor))
+        for head in detector.heads
+    ]
+
+
+def _describe_search(
+    settings: TrainingSettings,
+    detector: FinalDetector,
+    members: Sequence[EnsembleMember],
+    n_trials: int,
+) -> SearchDescription:
+    return SearchDescription(
+        tuner=settings.tuner,
+        trials=n_trials,
+        heads=tuple(head.spec for head in detector.heads),
+        weights=tuple(member.weight for member in members),
+        generators=tuple(detector.generators),
+        repeats=tuple(detector.repeats),
+    )
+
+
+def _describe_base(extractor: Extractor) -> BaseDescription:
+    weights = extractor.weights
+    return BaseDescription(
+        name=weights.base,
+        origin=weights.origin,
+        sha256=weights.sha256,
+        note=weights.note,
+        sizes=extractor.sizes,
+        signals=extractor.signals,
+    )
