@@ -28,7 +28,6 @@ from runtime import hashing
 from training import onnx_models
 from training.calibration import combine_qualities
 from training.cuts.operating_point import OperatingPoint
-from training.cuts.statement import make_statement
 from training.detectors import card as detector_card
 from training.detectors import saved_models
 from training.detectors.card import Card
@@ -62,9 +61,7 @@ class Detector:
     ):
         self.folder, self.card, self.any_picture = folder, card, any_picture
         self.point = point or card.calibration.point
-        self.statement = make_statement(
-            card.name, card.calibration, self.point, card.left_out, card.banner
-        )
+        self.statement = card.make_statement(self.point)
         # held in memory: the file may change meanwhile
         self._model = saved_models.read_verified_model(folder, card, saved_models.ONNX_FILE)
 

@@ -220,6 +220,8 @@ def report_detector(
     detector_logs.log_final_detector(run, card, detector)
     leaderboard.print_leaderboard(trials, baselines, labels)
     costs.print_cost_table(card)
+    for sentence in card.make_statement().list_sentences():
+        console.print_message(sentence)
     probabilities = sigmoid(detector.logits)
     reason = calibration.describe_uselessness(probabilities, labels, card.calibration.threshold)
     if reason:

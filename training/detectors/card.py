@@ -14,7 +14,8 @@ from data_collection.images import canonical, decode
 from runtime import atomic_files, checked_json, console
 from training.calibration import Scores
 from training.cuts.left_out import LeftOutSource
-from training.cuts.operating_point import Calibration
+from training.cuts.operating_point import Calibration, OperatingPoint
+from training.cuts.statement import DetectorStatement, make_statement
 from training.detectors.card_fields import (
     BaseDescription,
     BaselineDescription,
@@ -74,6 +75,11 @@ class Card:
     left_out: tuple[LeftOutSource, ...] = ()
     cost: InferenceCost | None = None
     card_version: int = CARD_VERSION
+
+    def make_statement(self, point: OperatingPoint | None = None) -> DetectorStatement:
+        """Return what must stand beside every answer at this point, by default its own."""
+        point = point or self.calibration.point
+        return make_statement(self.name, self.calibration, point, self.left_out, self.banner)
 
     def to_public(self, files: Collection[str]) -> dict[str, Any]:
         """Return what may be published, with the hashes of these files alone.

@@ -9,7 +9,7 @@ from data_collection.audit.audit import Audit
 from data_collection.dataset import manifest
 from data_collection.dataset.manifest import ImageClass
 from runtime.plotting import ReportFigure
-from training.cuts.statement import DetectorStatement, make_statement
+from training.cuts.statement import DetectorStatement
 from training.detectors.card import Card
 from validation.data.evaluation_set import EvaluationSet
 from validation.explanations.explain import Explanations
@@ -66,10 +66,7 @@ class ValidationReport:
     @property
     def statement(self) -> DetectorStatement:
         """What the detector's answers are worth."""
-        card = self.card
-        return make_statement(
-            card.name, card.calibration, card.calibration.point, card.left_out, card.banner
-        )
+        return self.card.make_statement()
 
     @property
     def estimates(self) -> dict[str, Estimate]:
