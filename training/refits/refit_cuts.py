@@ -71,6 +71,8 @@ def score_left_out_sources(
         if len(images.list_sources(label)) > 1
         for source in images.list_sources(label)
     ]
+    if not sources:
+        return {}
     logits = {}
     for key in console.track_progress(sources, "heads without a source", len(sources)):
         scores = compute_held_out_logits(images, ensemble, _find_source_rows(images, key))
