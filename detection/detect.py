@@ -36,6 +36,7 @@ def detect(settings: DetectionSettings) -> int:
         settings.any_picture,
         settings.false_alarms,
         settings.misses,
+        settings.prevalence,
     )
     printer = output.PRINTERS[settings.format]
     counts: Counter[str] = Counter()

@@ -44,6 +44,8 @@ class Detection:
         probability: calibrated probability of *generated*, if half of all images were; None if the
             image could not be judged.
         low, high: the probability at the JPEG qualities where it is lowest and highest.
+        at_prevalence: the probability where the share of generated images is the detector's
+            prevalence; None if it was given none.
         faces: number of faces that were found; None if the image was not looked at.
         warnings: why the detector may be less reliable on it, in sentences.
         error: why the image could not be judged; empty otherwise.
@@ -56,6 +58,7 @@ class Detection:
     probability: float | None = None
     low: float | None = None
     high: float | None = None
+    at_prevalence: float | None = None
     error: str = ""
     sha256: str = ""
     claims: tuple[Claim, ...] = ()

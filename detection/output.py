@@ -18,7 +18,8 @@ MAX_TABLE_ROWS = 50
 """With more images than this, lines are printed as they come."""
 
 CSV_COLUMNS = (
-    *("path", "verdict", "probability", "low", "high", "error", "sha256", "claims", "faces"),
+    *("path", "verdict", "probability", "low", "high", "at_prevalence", "error", "sha256"),
+    *("claims", "faces"),
     *("warnings", "detector", "real_below", "generated_above", "promise", "strangers", "banner"),
 )
 
@@ -44,6 +45,11 @@ def _build_verdict(detection: Detection, statement: DetectorStatement) -> dict[s
         **{
             name: round(getattr(detection, name) or 0, 6) for name in ("probability", "low", "high")
         },
+        **(
+            {}
+            if detection.at_prevalence is None
+            else {"at_prevalence": round(detection.at_prevalence, 6)}
+        ),
         "warnings": list(detection.warnings),
         "detector": statement.detector,
         "real_below": statement.real_below,
@@ -150,6 +156,8 @@ def _show_progress(detections: Iterable[Detection], total: int) -> Iterable[Dete
 
 def _format_cells(detection: Detection) -> list[str]:
     probability = "-" if detection.probability is None else f"{detection.probability:.3f}"
+    if detection.at_prevalence is not None:
+        probability += f" (at the prevalence: {detection.at_prevalence:.3f})"
     return [
         console.sanitise_line(str(detection.path)),
         detection.verdict or "-",

@@ -26,8 +26,9 @@ from detection.image_warnings import find_warnings
 from detection.provenance import claims as provenance
 from runtime import hashing
 from training import onnx_models
-from training.calibration import combine_qualities
+from training.calibration import combine_qualities, turn_to_prevalence
 from training.cuts.operating_point import OperatingPoint
+from training.cuts.statement import DEFAULT_PREVALENCE
 from training.detectors import card as detector_card
 from training.detectors import saved_models
 from training.detectors.card import Card
@@ -58,10 +59,11 @@ class Detector:
         card: Card,
         any_picture: bool = False,
         point: OperatingPoint | None = None,
+        prevalence: float | None = None,
     ):
         self.folder, self.card, self.any_picture = folder, card, any_picture
-        self.point = point or card.calibration.point
-        self.statement = card.make_statement(self.point)
+        self.point, self.prevalence = point or card.calibration.point, prevalence
+        self.statement = card.make_statement(self.point, prevalence or DEFAULT_PREVALENCE)
         # held in memory: the file may change meanwhile
         self._model = saved_models.read_verified_model(folder, card, saved_models.ONNX_FILE)
 
@@ -72,6 +74,7 @@ class Detector:
         any_picture: bool = False,
         false_alarms: float | None = None,
         misses: float | None = None,
+        prevalence: float | None = None,
     ) -> "Detector":
         """Open a saved detector.
 
@@ -79,6 +82,8 @@ class Detector:
             any_picture: whether to judge images, too, that do not show exactly one face.
             false_alarms, misses: largest shares of photographs called generated, and of generated
                 images called real, that its cuts were set for; None for its own.
+            prevalence: share of generated images where it is used; every Detection then has the
+                probability at that prevalence, too.
 
         Raises:
             PlainError: the detector is missing or was altered since it was saved, or has no such
@@ -86,7 +91,8 @@ class Detector:
         """
         folder = Path(folder)
         card = detector_card.read_card(folder)
-        return cls(folder, card, any_picture, card.calibration.select_point(false_alarms, misses))
+        point = card.calibration.select_point(false_alarms, misses)
+        return cls(folder, card, any_picture, point, prevalence)
 
     def predict(self, path: str | Path) -> Detection:
         """Judge one file; if it cannot be read, the Detection says why."""
@@ -209,8 +215,14 @@ class Detector:
         value, low, high = probability.value, probability.low, probability.high
         if not np.isfinite([value, low, high]).all():
             return replace(detection, error="the detector gave no number for it")
-        verdict = self.point.decide(value, low, high)
-        return replace(detection, verdict=verdict, probability=value, low=low, high=high)
+        return replace(
+            detection,
+            verdict=self.point.decide(value, low, high),
+            probability=value,
+            low=low,
+            high=high,
+            at_prevalence=self.prevalence and turn_to_prevalence(value, self.prevalence),
+        )
 
 
 def _check_judgeable(face: DecodedFace) -> None:

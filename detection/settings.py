@@ -43,6 +43,10 @@ for, such as 0.01; default: its own."""
     misses: float | None = None
     """Largest share of generated images that may be called real, in the same way."""
 
+    prevalence: float | None = None
+    """Share of the images that are generated where you look, such as 0.01. Each answer then also \
+has the probability at that prevalence; without it, probabilities are for equal shares."""
+
     any_picture: bool = False
     """Judge images whatever they show. Otherwise images without a face, or with several, are not \
 judged."""
@@ -68,5 +72,7 @@ judged."""
             raise ValueError(
                 "--explain judges every image anew, and --keep skips judged ones. Give one of them."
             )
+        if self.prevalence is not None and not 0 < self.prevalence < 1:
+            raise ValueError(f"--prevalence is {self.prevalence}; choose a share between 0 and 1.")
         if self.json and self.csv:
             raise ValueError("--json and --csv are both output formats. Give one of the two.")

@@ -29,6 +29,12 @@ def convert_to_logits(probabilities: np.ndarray) -> np.ndarray:
     return np.log(clipped / (1 - clipped))
 
 
+def turn_to_prevalence(probability: float, prevalence: float) -> float:
+    """Return a probability for equal classes as one where this share of images is generated."""
+    logit = convert_to_logits(np.array(probability)) + math.log(prevalence / (1 - prevalence))
+    return float(sigmoid(logit))
+
+
 def compute_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
     """Return the mean binary cross-entropy of logits against labels or soft targets, in nats."""
     return float(np.mean(np.logaddexp(0, logits) - labels * logits))

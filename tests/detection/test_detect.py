@@ -107,14 +107,15 @@ def test_every_json_and_csv_answer_says_what_it_is_worth(workplace, tmp_path, de
     assert answer["strangers"] == [
         "It was never measured on sources that it had not met: an opinion only."
     ]
-    assert answer["warnings"] == [
+    assert answer["warnings"][0].startswith("No face was found in it")
+    assert answer["warnings"][1:] == [
         "It has fewer pixels than the detector's input: 48 instead of 64."
     ]
-    process = run_command("detection", "--csv", path, cwd=workplace)
+    process = run_command("detection", "--any-picture", "--csv", path, cwd=workplace)
     (row,) = csv.DictReader(io.StringIO(process.stdout))
     assert row["strangers"] == answer["strangers"][0]
     assert float(row["generated_above"]) == pytest.approx(answer["generated_above"], abs=1e-6)
-    assert row["warnings"] == answer["warnings"][0]
+    assert row["warnings"] == "; ".join(answer["warnings"])
 
 
 def test_a_file_that_is_wrapped_otherwise_gets_the_same_answer(detector):
@@ -128,12 +129,26 @@ def test_a_file_that_is_wrapped_otherwise_gets_the_same_answer(detector):
         assert len({(answer.probability, answer.low, answer.high) for answer in answers}) == 1
 
 
+def test_a_prevalence_turns_the_probability_and_no_verdict(workplace, tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(encode_image(make_image(905, generated=True)))
+    (plain,), (rare,) = (detect(workplace, path, *more)[1] for more in ((), ("--prevalence", 0.01)))
+    words = ("--any-picture", path)
+    assert rare["at_prevalence"] < rare["probability"] == plain["probability"]
+    assert rare["verdict"] == plain["verdict"] and "at_prevalence" not in plain
+    table = run_command("detection", *words, "--prevalence", 0.01, cwd=workplace)
+    assert "at the" in table.stdout and "as if half of all images" in table.stderr
+    refused = run_command("detection", *words, "--prevalence", 1, cwd=workplace)
+    assert refused.returncode == 2 and "choose a share between 0 and 1" in refused.stderr
+
+
 def test_the_operating_point_is_chosen_by_option(workplace, tmp_path):
     (tmp_path / "a.png").write_bytes(encode_image(make_image(905)))
     refused = run_command("detection", tmp_path / "a.png", "--false-alarms", 0.01, cwd=workplace)
     assert refused.returncode == 1
     assert "no cut at 1%: 99 groups of photographs needed" in " ".join(refused.stderr.split())
-    chosen = run_command("detection", tmp_path / "a.png", "--false-alarms", 0.05, cwd=workplace)
+    words = ("--any-picture", tmp_path / "a.png")
+    chosen = run_command("detection", *words, "--false-alarms", 0.05, cwd=workplace)
     assert chosen.returncode == 0
 
 

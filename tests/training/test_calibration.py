@@ -36,3 +36,10 @@ def test_the_mean_logit_of_all_qualities_decides_and_their_range_is_kept():
     combined, low, high = calibration.combine_qualities(np.array([[0.5, 0.8], [0.2, 0.2]]))
     assert combined == pytest.approx([2 / 3, 0.2])
     assert (low.tolist(), high.tolist()) == ([0.5, 0.2], [0.8, 0.2])
+
+
+def test_a_probability_for_equal_classes_is_turned_to_a_prevalence():
+    assert calibration.turn_to_prevalence(0.97, 0.01) == pytest.approx(
+        0.97 * 0.01 / (0.97 * 0.01 + 0.03 * 0.99)
+    )
+    assert calibration.turn_to_prevalence(0.4, 0.5) == pytest.approx(0.4)

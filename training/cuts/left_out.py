@@ -110,11 +110,42 @@ def describe_strangers(counts: Sequence[AnswerCounts]) -> list[str]:
     return sentences or ["It was never measured on sources that it had not met: an opinion only."]
 
 
+def describe_precision(counts: Sequence[AnswerCounts], prevalence: float) -> list[str]:
+    """Return how many alarms are right where this share of all images is generated.
+
+    Both shares are those on sources left out; nothing is returned without one of them.
+    """
+    real, generated = ([row for row in counts if row.label == label] for label in (0, 1))
+    if not real or not generated:
+        return []
+    found = _pool_generated_share(generated)
+    false_alarms = _pool_generated_share(real)
+    limits = compute_wilson_interval(false_alarms, sum(row.groups for row in real))
+    right, least, most = (
+        100 * found * prevalence / max(found * prevalence + share * (1 - prevalence), 1e-9)
+        for share in (false_alarms, limits[1], limits[0])
+    )
+    return [
+        f"Where {describe_prevalence(prevalence)} is generated, about {right:.0f} of 100 alarms "
+        f"are right ({least:.0f} to {most:.0f}), if no source is one of its training."
+    ]
+
+
+def describe_prevalence(prevalence: float) -> str:
+    """Return a prevalence in words, such as "1 in 100 images"."""
+    return f"1 in {1 / prevalence:,.0f} images" if prevalence <= 0.5 else f"{prevalence:.0%}"
+
+
+def _pool_generated_share(rows: Sequence[AnswerCounts]) -> float:
+    return sum(row.generated for row in rows) / sum(row.images for row in rows)
+
+
 def _describe_class(rows: Sequence[AnswerCounts], images: str, verb: str) -> str:
     generated, total = (sum(getattr(row, name) for row in rows) for name in ("generated", "images"))
-    low, high = compute_wilson_interval(generated / total, sum(row.groups for row in rows))
+    share = _pool_generated_share(rows)
+    low, high = compute_wilson_interval(share, sum(row.groups for row in rows))
     shares = sorted(row.generated_share for row in rows)
     return (
-        f"Of {total:,} {images}, {generated:,} were {verb} ({generated / total:.0%}; 95% interval "
+        f"Of {total:,} {images}, {generated:,} were {verb} ({share:.0%}; 95% interval "
         f"{low:.0%} to {high:.0%} for these; {shares[0]:.0%} to {shares[-1]:.0%} by source)."
     )

@@ -5,8 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from training.cuts.cut import Cut
-from training.cuts.left_out import LeftOutSource, count_left_out_answers, describe_strangers
+from training.cuts.left_out import (
+    LeftOutSource,
+    count_left_out_answers,
+    describe_precision,
+    describe_strangers,
+)
 from training.cuts.operating_point import Calibration, CutOrigin, OperatingPoint
+
+DEFAULT_PREVALENCE = 0.01
+
+PROBABILITY_EXPLANATION = "Probabilities are as if half of all images were generated."
 
 REAL_EXPLANATION = "“Real” means that no known trace of a generator was found, not that it is one."
 
@@ -34,7 +43,8 @@ class DetectorStatement:
 
     def list_sentences(self) -> list[str]:
         """Return everything but the banner, in the order of reading."""
-        return [self.cuts, *self.promise, *self.strangers, REAL_EXPLANATION]
+        explanations = PROBABILITY_EXPLANATION, REAL_EXPLANATION
+        return [self.cuts, *self.promise, *self.strangers, *explanations]
 
 
 def make_statement(
@@ -43,8 +53,13 @@ def make_statement(
     point: OperatingPoint,
     left_out: Sequence[LeftOutSource],
     banner: str = "",
+    prevalence: float = DEFAULT_PREVALENCE,
 ) -> DetectorStatement:
-    """Return the statement on a detector at one operating point."""
+    """Return the statement on a detector at one operating point.
+
+    Args:
+        prevalence: share of generated images for which the worth of an alarm is stated.
+    """
     counts = count_left_out_answers(left_out, calibration, point)
     return DetectorStatement(
         detector=detector,
@@ -52,7 +67,7 @@ def make_statement(
         generated_above=point.generated_above,
         cuts=f"It answers {point.describe()}",
         promise=describe_promise(point, calibration.origin),
-        strangers=tuple(describe_strangers(counts)),
+        strangers=(*describe_strangers(counts), *describe_precision(counts, prevalence)),
         banner=banner,
     )
 

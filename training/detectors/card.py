@@ -15,7 +15,7 @@ from runtime import atomic_files, checked_json, console
 from training.calibration import Scores
 from training.cuts.left_out import LeftOutSource
 from training.cuts.operating_point import Calibration, OperatingPoint
-from training.cuts.statement import DetectorStatement, make_statement
+from training.cuts.statement import DEFAULT_PREVALENCE, DetectorStatement, make_statement
 from training.detectors.card_fields import (
     BaseDescription,
     BaselineDescription,
@@ -76,10 +76,22 @@ class Card:
     cost: InferenceCost | None = None
     card_version: int = CARD_VERSION
 
-    def make_statement(self, point: OperatingPoint | None = None) -> DetectorStatement:
-        """Return what must stand beside every answer at this point, by default its own."""
-        point = point or self.calibration.point
-        return make_statement(self.name, self.calibration, point, self.left_out, self.banner)
+    def make_statement(
+        self, point: OperatingPoint | None = None, prevalence: float = DEFAULT_PREVALENCE
+    ) -> DetectorStatement:
+        """Return what must stand beside every answer at this point, by default its own.
+
+        Args:
+            prevalence: share of generated images for which the worth of an alarm is stated.
+        """
+        return make_statement(
+            self.name,
+            self.calibration,
+            point or self.calibration.point,
+            self.left_out,
+            self.banner,
+            prevalence,
+        )
 
     def to_public(self, files: Collection[str]) -> dict[str, Any]:
         """Return what may be published, with the hashes of these files alone.

@@ -7,7 +7,11 @@ import pytest
 
 from toys.features import FEATURE_COLUMNS, FEATURE_WIDTH, make_toy_spec
 from training.cuts.choose_cuts import CutTargets
-from training.cuts.left_out import count_left_out_answers, describe_strangers
+from training.cuts.left_out import (
+    count_left_out_answers,
+    describe_precision,
+    describe_strangers,
+)
 from training.head_search.head_trainer import HeadTrainingPlan
 from training.refits.refit_cuts import set_refit_cuts
 from training.refits.refit_heads import (
@@ -106,6 +110,19 @@ def test_every_source_is_scored_by_heads_that_had_not_met_it(cuts):
     photographs, generators = describe_strangers(counts)
     assert photographs.startswith("Of 120 photographs from 3 sources that it had not met, ")
     assert generators.startswith("Of 120 images of 2 generators that it had not met, ")
+
+
+def test_what_an_alarm_is_worth_follows_from_the_sources_left_out(cuts):
+    counts = count_left_out_answers(cuts.left_out, cuts.calibration, cuts.calibration.point)
+    real, generated = (
+        sum(row.generated for row in counts if row.label == label) / 120 for label in (0, 1)
+    )
+    (sentence,) = describe_precision(counts, 0.01)
+    right = 100 * generated * 0.01 / (generated * 0.01 + real * 0.99)
+    assert sentence.startswith(
+        f"Where 1 in 100 images is generated, about {right:.0f} of 100 alarms are right ("
+    )
+    assert describe_precision([row for row in counts if row.label], 0.01) == []
 
 
 def test_with_three_sources_of_photographs_those_left_out_set_the_false_alarm_cut(cuts):
