@@ -145,7 +145,7 @@ def test_a_prevalence_turns_the_probability_and_no_verdict(workplace, tmp_path):
 def test_the_operating_point_is_chosen_by_option(workplace, tmp_path):
     (tmp_path / "a.png").write_bytes(encode_image(make_image(905)))
     refused = run_command("detection", tmp_path / "a.png", "--false-alarms", 0.01, cwd=workplace)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "no cut at 1%: 99 groups of photographs needed" in " ".join(refused.stderr.split())
     words = ("--any-picture", tmp_path / "a.png")
     chosen = run_command("detection", *words, "--false-alarms", 0.05, cwd=workplace)
@@ -291,9 +291,8 @@ def test_many_pictures_are_printed_as_they_come_and_counted(workplace, tmp_path)
     put(tmp_path, 60)
     process = run_command("detection", "--any-picture", tmp_path, cwd=workplace)
     lines = process.stdout.splitlines()
-    assert [line.split()[-1] for line in lines] == [
-        str(tmp_path / f"{number:03}.png") for number in range(60)
-    ]
+    assert len(lines) == 60
+    assert all(str(tmp_path / f"{number:03}.png") in line for number, line in enumerate(lines))
     assert "60 images: " in process.stderr
 
 
