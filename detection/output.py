@@ -94,7 +94,9 @@ def print_csv(
 def _format_csv_cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6f}"
-    return "; ".join(map(str, value)) if isinstance(value, list) else str(value or "")
+    if isinstance(value, list):
+        return "; ".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 def print_table(

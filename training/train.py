@@ -12,6 +12,7 @@ from training import (
     calibration,
     dataset,
     detector_cuts,
+    detector_leaderboard,
     detector_logs,
     final_detector,
     save_detector,
@@ -218,7 +219,9 @@ def report_detector(
     """Log the detector for TensorBoard, print leaderboard and costs, and name the next steps."""
     labels = run.validation_labels
     detector_logs.log_final_detector(run, card, detector)
-    leaderboard.print_leaderboard(trials, baselines, labels)
+    groups = [record.group for record in run.data.validation]
+    detector_leaderboard.print_detector_leaderboard(detector, baselines, labels, groups)
+    leaderboard.print_trials(trials)
     costs.print_cost_table(card)
     for sentence in card.make_statement().list_sentences():
         console.print_message(sentence)

@@ -407,8 +407,8 @@ def test_what_cannot_be_computed_reads_n_a(plan):
     assert (unseen.images, unseen.left_out, str(unseen.auc), str(unseen.tpr)) == (
         0,
         24,
-        "n/a",
-        "n/a",
+        "n/a (no generated images)",
+        "n/a (no generated images)",
     )
     assert plain_json.convert_to_plain({"auc": [unseen.auc.value]}) == {"auc": [None]}
     assert results.summarise_outcomes([replace(outcome, cells=[unseen])]).worst is None
