@@ -31,13 +31,7 @@ def detect(settings: DetectionSettings) -> int:
             f"There are no images in {' '.join(settings.paths)}. Give image files, folders or "
             "patterns."
         )
-    detector = Detector.load(
-        saved_models.find_detector(settings.saved_models, settings.model),
-        settings.any_picture,
-        settings.false_alarms,
-        settings.misses,
-        settings.prevalence,
-    )
+    detector = _load_detector(settings)
     printer = output.PRINTERS[settings.format]
     counts: Counter[str] = Counter()
     n_without_single_face = 0
@@ -64,6 +58,16 @@ def detect(settings: DetectionSettings) -> int:
     if detector.card.banner:
         console.print_warning(detector.card.banner)
     return EXIT_SOME_FAILED if counts[""] else 0
+
+
+def _load_detector(settings: DetectionSettings) -> Detector:
+    return Detector.load(
+        saved_models.find_detector(settings.saved_models, settings.model),
+        settings.any_picture,
+        settings.false_alarms,
+        settings.misses,
+        settings.prevalence,
+    )
 
 
 def _iterate_detections(

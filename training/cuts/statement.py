@@ -22,7 +22,7 @@ REAL_EXPLANATION = "“Real” means that no known trace of a generator was foun
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorStatement:
-    """What must stand beside every answer.
+    """The sentences and numbers that must stand beside every answer.
 
     Attributes:
         detector: its name.

@@ -65,7 +65,7 @@ class ValidationReport:
 
     @property
     def statement(self) -> DetectorStatement:
-        """What the detector's answers are worth."""
+        """The worth of the detector's answers, in sentences and numbers."""
         return self.card.make_statement()
 
     @property
