@@ -51,7 +51,7 @@ def run_audit_command(arguments: list[str]) -> int:
 
     from data_collection.audit_dataset import audit_dataset
 
-    audit = audit_dataset(settings.dataset, settings.logs, settings.seed)
+    audit = audit_dataset(settings.dataset, settings.logs, settings.seed, sizes=settings.sizes)
     return console.EXIT_SHORTCUT if audit.status == "RED" else 0
 
 

@@ -11,6 +11,9 @@ import tyro
 
 from runtime import options
 
+DEFAULT_TRAINING_SIZES = (224,)
+"""Input sizes in pixels that training uses by default; the audit measures images of the same."""
+
 
 @dataclass(frozen=True)
 class AuditSettings:
@@ -20,6 +23,10 @@ class AuditSettings:
     dataset: Annotated[Path, tyro.conf.Positional]
     """Folder of the data set, such as data/faces."""
 
+    sizes: tuple[int, ...] = DEFAULT_TRAINING_SIZES
+    """Sides in pixels of the images that training will see; the largest of its --sizes counts. \
+Training audits further sizes by itself."""
+
     logs: Path = Path("logs")
     """Folder of TensorBoard logs."""
 
@@ -27,6 +34,9 @@ class AuditSettings:
     """Random seed of the cross-validation and the bootstrap."""
 
     def __post_init__(self) -> None:
+        for size in self.sizes:
+            if not 32 <= size <= 2048:
+                raise ValueError(f"--sizes has {size}; give sides from 32 to 2048 pixels.")
         options.check_ranges(self, seed=(0, 2**31 - 1))
 
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from data_collection.audit.audit_file import check_audit_gate
 from data_collection.dataset import manifest
 from data_collection.sources import sample
 from finetuning import depth_leaderboard, depth_search, save_detector, unfreezing
@@ -10,7 +9,7 @@ from finetuning.depth_search import DepthSearchResult
 from finetuning.depth_trials import DepthHyperModel
 from finetuning.settings import FinetuningSettings
 from runtime import console
-from training import dataset
+from training import audit_gate, dataset
 from training.dataset import Dataset
 from training.detectors import saved_models
 from training.detectors.detector_parts import DetectorParts, load_detector_parts
@@ -59,9 +58,12 @@ def finetune_detector(settings: FinetuningSettings) -> None:
 def _make_banner(parts: DetectorParts, data: Dataset, settings: FinetuningSettings) -> str:
     """Return and print the new detector's banner: its source's, and the warnings of this run."""
     banner = parts.card.banner
+    practice = sample.is_practice_data(data.records)
+    pictures = audit_gate.TrainingPictures(side=parts.card.image_size)
+    accept_shortcuts = settings.accept_shortcuts or practice
     for warning in (
-        sample.PRACTICE_BANNER if sample.is_practice_data(data.records) else "",
-        check_audit_gate(data.folder, data.records, settings.accept_shortcuts),
+        sample.PRACTICE_BANNER if practice else "",
+        audit_gate.check_audit(data, pictures, settings.logs, accept_shortcuts),
         describe_other_data(parts, data),
     ):
         if warning not in banner:

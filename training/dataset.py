@@ -28,6 +28,13 @@ class Dataset:
     train: list[FaceRecord]
     validation: list[FaceRecord]
 
+    def choose_side(self, sizes: Sequence[int]) -> int:
+        """Return the side of the pictures that a base with these input sizes is given, in pixels.
+
+        A picture smaller than an input is enlarged inside the model, alike for both classes.
+        """
+        return min(max(sizes), self.image_size)
+
     @staticmethod
     def encode_labels(records: Sequence[FaceRecord]) -> np.ndarray:
         """Return 1 for generated and 0 for real, int64 (n,)."""

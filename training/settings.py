@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from data_collection.command_settings import DEFAULT_TRAINING_SIZES
 from runtime import options
 from training.bases.base_models import BASE_MODELS
 from training.bases.input_signals import SIGNALS
@@ -51,7 +52,7 @@ class TrainingSettings:
     bases: tuple[BaseName, ...] = ("mobilenet_v2", "xception")
     """Pretrained bases to choose from. resnet18 needs requirements-keras-hub.txt."""
 
-    sizes: tuple[int, ...] = (224,)
+    sizes: tuple[int, ...] = DEFAULT_TRAINING_SIZES
     """Input sizes in pixels, such as 224 320 448. The search may use one or all of them; more \
 sizes show finer traces and take longer."""
 

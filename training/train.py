@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from data_collection.audit.audit_file import check_audit_gate
 from data_collection.dataset import manifest
 from data_collection.images import canonical
 from data_collection.sources import sample
 from runtime import console
 from training import (
+    audit_gate,
     calibration,
     dataset,
     detector_cuts,
@@ -22,6 +22,7 @@ from training.baselines import linear, scratch_training
 from training.baselines.linear import Baseline
 from training.bases import weights as base_weights
 from training.calibration import sigmoid
+from training.dataset import Dataset
 from training.detectors import costs, saved_models
 from training.detectors.card import Card
 from training.features import feature_cache
@@ -62,9 +63,15 @@ def prepare_run(settings: TrainingSettings) -> TrainingRun:
     data = dataset.load_dataset(settings.data, settings.dataset)
     name = saved_models.choose_free_name(settings.saved_models, settings.name, data.folder.name)
     practice = sample.is_practice_data(data.records)
+    pictures = audit_gate.TrainingPictures(
+        side=data.choose_side(settings.sizes),
+        open_extractor=lambda: open_extractor(settings, data, settings.bases[0]),
+    )
+    # The sample is RED by nature, and says more than that about itself.
+    accept_shortcuts = settings.accept_shortcuts or practice
     warnings = [
         sample.PRACTICE_BANNER if practice else "",
-        check_audit_gate(data.folder, data.records, settings.accept_shortcuts),
+        audit_gate.check_audit(data, pictures, settings.logs, accept_shortcuts),
     ]
     banner = " ".join(filter(None, warnings))
     if banner:
@@ -95,14 +102,17 @@ def extract_features(
     return extractors, features
 
 
+def open_extractor(settings: TrainingSettings, data: Dataset, base: str) -> Extractor:
+    weights = base_weights.find_base_weights(base, settings.weights)
+    side = data.choose_side(settings.sizes)
+    return Extractor(weights, settings.sizes, side, settings.engine, settings.signals)
+
+
 def extract_base_features(run: TrainingRun, base: str) -> tuple[Extractor, TrainingFeatures]:
     """Compute the features of one base, and print how many forward passes that took."""
     settings, data = run.settings, run.data
-    # An image smaller than the input size is enlarged inside the model, alike for both classes.
-    side = min(max(settings.sizes), data.image_size)
-    weights = base_weights.find_base_weights(base, settings.weights)
-    console.print_message(f"{base}: {weights.note}.")
-    extractor = Extractor(weights, settings.sizes, side, settings.engine, settings.signals)
+    extractor = open_extractor(settings, data, base)
+    console.print_message(f"{base}: {extractor.weights.note}.")
     records = data.train + data.validation
     table = feature_cache.load_or_compute_features(
         data.folder, records, extractor, range(settings.views)

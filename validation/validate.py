@@ -172,7 +172,8 @@ def build_report(
         else None
     )
     explanations, heat_maps = explain.explain_detector(settings, card, data, scored, scorer)
-    audit = read_audit(data.folder) if data.hold_out_openings else None
+    whole_audit = read_audit(data.folder) if data.hold_out_openings else None
+    audit = whole_audit and whole_audit.find_size(card.image_size)
     return ValidationReport(
         card=card,
         data=data,

@@ -5,7 +5,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_collection.audit.audit import SHORTCUT_REMEDY, Audit
+from data_collection.audit.audit import Audit
+from data_collection.audit.conclusions import SHORTCUT_REMEDY
 from data_collection.audit.probes import format_probes
 from data_collection.dataset import manifest
 from data_collection.dataset.manifest import FaceRecord
@@ -41,8 +42,13 @@ def read_audit(folder: Path) -> Audit | None:
         ) from None
 
 
-def check_audit_gate(folder: Path, records: Sequence[FaceRecord], accept_shortcuts: bool) -> str:
+def check_audit_gate(
+    folder: Path, records: Sequence[FaceRecord], size: int, accept_shortcuts: bool
+) -> str:
     """Return the note that reports of trainings on this data set begin with; may be empty.
+
+    Args:
+        size: side of the images that training sees, in pixels.
 
     Raises:
         PlainError: with exit code 4, if the audit is RED and shortcuts are not accepted.
@@ -55,14 +61,19 @@ def check_audit_gate(folder: Path, records: Sequence[FaceRecord], accept_shortcu
         )
     if audit.fingerprint != manifest.compute_fingerprint(records):
         return f"The audit of {folder} is out of date: images, groups or splits have changed since."
-    if audit.status != "RED":
+    of_size = audit.find_size(size)
+    if of_size is None:
+        return (
+            f"The audit of {folder} did not measure images of {size} px, which training sees. Run "
+            f"python -m data_collection audit {folder} --sizes {size}."
+        )
+    if of_size.status != "RED":
         return ""
-    red = format_probes(
-        [probe for probe in (*audit.as_trained, *audit.placebo) if probe.status == "RED"]
-    )
+    red = format_probes([probe for probe in of_size.gate_probes if probe.status == "RED"])
     if not accept_shortcuts:
         raise console.PlainError(
-            f"The audit of {folder} is RED: {red}. {SHORTCUT_REMEDY}", console.EXIT_SHORTCUT
+            f"The audit of {folder} is RED at {size} px: {red}. {SHORTCUT_REMEDY}",
+            console.EXIT_SHORTCUT,
         )
     return (
         f"Trained on a data set whose audit is RED, so its figures may measure a shortcut: {red}."

@@ -1,9 +1,9 @@
-"""Measure the pixels: colour, layout, border, sharpness, spectrum."""
+"""Measure the pixels: colour, layout, border, spectrum."""
 
 import functools
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from data_collection.audit.file_features import FeatureValues
 
@@ -13,30 +13,37 @@ MAX_MEASURED_SIDE_PX = 512
 
 CELLS_PER_SIDE = 8
 
+EDGE_DETAIL = "fine contrast"
+"""First words of those features of the border that a caption or a frame changes."""
+
 
 SPECTRUM_BANDS = 8
 
 
-def measure_pixels(square: Image.Image) -> dict[str, FeatureValues]:
-    """Return Tier 2 and 3 features of a square RGB image, by probe."""
-    grey = crop_grey_centre(square)
+def measure_pixels(square: Image.Image, power: np.ndarray) -> dict[str, FeatureValues]:
+    """Return the features of frame, nuisances and spectrum of a square RGB image, by probe.
+
+    Args:
+        power: result of `compute_power` for the same image.
+    """
+    border = measure_border(square)
     return {
+        "caption or frame": {name: border[name] for name in border if name.startswith(EDGE_DETAIL)},
         "colour": measure_colour(square),
         "thumbnail": measure_thumbnail(square),
-        "border": measure_border(square),
-        "sharpness": measure_sharpness(square),
-        "spectrum": measure_spectrum(grey),
+        "border": border,
+        "spectrum": measure_spectrum(power),
     }
 
 
-def _crop_centre(square: Image.Image) -> Image.Image:
+def crop_centre(square: Image.Image) -> Image.Image:
     side = min(square.width, MAX_MEASURED_SIDE_PX)
     corner = (square.width - side) // 2
     return square.crop((corner, corner, corner + side, corner + side))
 
 
 def crop_grey_centre(square: Image.Image) -> np.ndarray:
-    return np.asarray(_crop_centre(square).convert("L"), dtype=np.float32)
+    return np.asarray(crop_centre(square).convert("L"), dtype=np.float32)
 
 
 def measure_colour(square: Image.Image) -> FeatureValues:
@@ -96,7 +103,7 @@ def measure_border(square: Image.Image) -> FeatureValues:
             where = f"at the {edge}, piece {number} of {CELLS_PER_SIDE} from the {start}"
             features[f"brightness {where}"] = float(outer.mean())
             contrast = _compute_fine_contrast(outer) - _compute_fine_contrast(inner)
-            features[f"fine contrast {where}"] = contrast
+            features[f"{EDGE_DETAIL} {where}"] = contrast
     return features
 
 
@@ -108,36 +115,17 @@ def _describe_cell(y: int, x: int) -> str:
     return f"in row {y + 1}, column {x + 1} of {CELLS_PER_SIDE} x {CELLS_PER_SIDE}"
 
 
-def measure_sharpness(square: Image.Image) -> FeatureValues:
-    centre = _crop_centre(square).convert("L")
-    grey = np.asarray(centre, dtype=np.float32)
-    middle = grey[1:-1, 1:-1]
-    laplacian = 4 * middle - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
-    # Small, because the median filter takes longer than all the rest.
-    small = centre.crop((0, 0, *np.minimum(centre.size, 128)))
-    residual = np.asarray(small, dtype=np.float32) - np.asarray(
-        small.filter(ImageFilter.MedianFilter(3)), dtype=np.float32
-    )
-    gradient = np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean()
-    return {
-        "strength of edges": float(np.log1p(gradient)),
-        "fine detail": float(np.log1p(laplacian.std())),
-        "peakedness of detail": float(
-            np.log1p(np.square(np.square(laplacian)).mean() / (laplacian.var() ** 2 + 1e-6))
-        ),
-        "noise": float(np.log1p(residual.std())),
-        "share of flat pixels": float((np.abs(laplacian) < 1).mean()),
-    }
-
-
-def measure_spectrum(grey: np.ndarray) -> FeatureValues:
-    """Measure log power in radial bands, and on the diagonals relative to the axes."""
+def compute_power(grey: np.ndarray) -> np.ndarray:
+    """Return the power of each frequency of a square picture, shape (side, side // 2 + 1)."""
     from scipy import fft
 
-    side = len(grey)
-    window = np.hanning(side).astype(np.float32)
-    power = np.abs(fft.rfft2((grey - grey.mean()) * window[:, None] * window[None, :])) ** 2
-    bands, diagonal, axial = _build_frequency_masks(side)
+    window = np.hanning(len(grey)).astype(np.float32)
+    return np.abs(fft.rfft2((grey - grey.mean()) * window[:, None] * window[None, :])) ** 2
+
+
+def measure_spectrum(power: np.ndarray) -> FeatureValues:
+    """Measure log power in radial bands, and on the diagonals relative to the axes."""
+    bands, diagonal, axial = _build_frequency_masks(len(power))
     count = np.bincount(bands.ravel(), minlength=SPECTRUM_BANDS + 1)
     level = np.log(
         np.bincount(bands.ravel(), power.ravel(), minlength=SPECTRUM_BANDS + 1)

@@ -13,29 +13,44 @@ from data_collection.audit.file_differences import (
     MIN_EXCLUSIVE_SHARE,
 )
 from data_collection.audit.file_features import FeatureValues
+from data_collection.audit.scores import (
+    CROSS_VALIDATION_FOLDS,
+    compute_auc,
+    compute_auc_interval,
+    compute_out_of_fold_scores,
+)
 
 ProbeStatus = Literal["RED", "too few", "AMBER", "GREEN", "WARN", "reported"]
 
-MAX_CHANCE_AUC, WARNING_AUC = 0.60, 0.70
-"""A Tier 1 probe is RED if the interval of its AUC lies above the first; with 80 groups of 10
-images and random labels, 95% of the AUCs lie under .558. A Tier 2 probe gives a warning if its
-interval lies above the second."""
+MAX_CHANCE_AUC, MAX_PROCESSING_AUC, WARNING_AUC, NEAR_PERFECT_AUC = 0.60, 0.55, 0.70, 0.95
+"""Limits that the interval of an AUC has to lie above, for its probe to be: RED in Tier 1; AMBER in
+Tier 2; WARN in Tier 3; AMBER in Tier 3. With 80 groups of 10 images and random labels, 95% of the
+AUCs lie under .558."""
 
 MIN_GROUPS_FOR_GREEN, MIN_IMAGES_FOR_GREEN = 20, 200
 """Per class; with fewer, no probe is GREEN."""
 
-CROSS_VALIDATION_FOLDS, BOOTSTRAP_RESAMPLES = 5, 300
+HISTORY_TIER, PROCESSING_TIER, NUISANCE_TIER, INFORMATION_TIER = 1, 2, 3, 4
 
 PROBE_TIERS = {
-    "container": 1,
-    "processing history": 1,
-    "file size": 2,
-    "colour": 2,
-    "thumbnail": 2,
-    "border": 2,
+    "container": HISTORY_TIER,
+    "processing history": HISTORY_TIER,
+    "sharpening or smoothing": PROCESSING_TIER,
+    "noise": PROCESSING_TIER,
+    "chroma detail": PROCESSING_TIER,
+    "resize kernel": PROCESSING_TIER,
+    "vignette": PROCESSING_TIER,
+    "colour profile": PROCESSING_TIER,
+    "caption or frame": PROCESSING_TIER,
+    "file size": NUISANCE_TIER,
+    "colour": NUISANCE_TIER,
+    "thumbnail": NUISANCE_TIER,
+    "border": NUISANCE_TIER,
+    "spectrum": INFORMATION_TIER,
 }
-"""Tier of each probe. 1: never evidence of a generator. 2: depends on what was collected. 3 (all
-others): may be a trace."""
+"""Tier of each probe; every other (placebo) is of Tier 1. 1: never evidence of a generator. 2: what
+a source may have done to its files, or a trace. 3: depends on what was collected. 4: may be a
+trace."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +60,7 @@ class ProbeResult:
 
     Attributes:
         name: of the set of features.
-        tier: 1, 2 or 3, see PROBE_TIERS.
+        tier: 1 to 4, see PROBE_TIERS.
         auc: the larger of the AUCs of a logistic regression and of a small gradient-boosted tree.
         low, high: its 95% interval, by a bootstrap of groups within class.
         best_single: the feature that separates best by itself, with its direction, as text.
@@ -67,6 +82,15 @@ def format_probes(probes: Sequence[ProbeResult]) -> str:
     )
 
 
+def align_probes(
+    lists: Sequence[Sequence[ProbeResult]],
+) -> list[tuple[str, list[ProbeResult | None]]]:
+    """Return every name, with the probe of that name from each list, or None."""
+    by_name = [{probe.name: probe for probe in probes} for probes in lists]
+    names = dict.fromkeys(name for probes in by_name for name in probes)
+    return [(name, [probes.get(name) for probes in by_name]) for name in names]
+
+
 def evaluate_probe(
     name: str,
     image_features: Sequence[FeatureValues],
@@ -82,17 +106,14 @@ def evaluate_probe(
         groups: group of each image; shape (images,).
         positive_phrase: name of the images of the second class in `best_single`.
     """
-    tier = 1 if name not in PROBE_TIERS and "history" in name else PROBE_TIERS.get(name, 3)
+    tier = PROBE_TIERS.get(name, HISTORY_TIER)
     min_groups = min(len(set(groups[positive == side])) for side in (False, True))
     if min_groups < 2 * CROSS_VALIDATION_FOLDS:
         return _build_chance_result(name, tier)
     table, columns = build_feature_table(image_features)
     scores = compute_out_of_fold_scores(table, positive, groups, seed)
-    resamples = resample_groups(groups, positive, seed)
     best = max(scores, key=lambda score: compute_auc(score, positive))
-    low, high = np.percentile(
-        [compute_auc(best, positive, weights) for weights in resamples], (2.5, 97.5)
-    )
+    low, high = compute_auc_interval(best, positive, groups, seed)
     enough_data = (
         min_groups >= MIN_GROUPS_FOR_GREEN
         and min(positive.sum(), (~positive).sum()) >= MIN_IMAGES_FOR_GREEN
@@ -101,8 +122,8 @@ def evaluate_probe(
         name=name,
         tier=tier,
         auc=round(compute_auc(best, positive), 4),
-        low=round(float(low), 4),
-        high=round(float(high), 4),
+        low=round(low, 4),
+        high=round(high, 4),
         best_single=describe_best_column(table, columns, positive, positive_phrase),
         status=decide_probe_status(tier, low, high, enough_data),
     )
@@ -117,14 +138,17 @@ def _build_chance_result(name: str, tier: int) -> ProbeResult:
         low=0.0,
         high=1.0,
         best_single="",
-        status="too few" if tier == 1 else "reported",
+        status="too few" if tier == HISTORY_TIER else "reported",
     )
 
 
 def decide_probe_status(tier: int, low: float, high: float, enough_data: bool) -> ProbeStatus:
-    """Decide by the interval; little data can prove a shortcut, but never its absence."""
-    if tier > 1:
-        return "WARN" if tier == 2 and low > WARNING_AUC else "reported"
+    """Decide by the interval; little data can show a shortcut, but never its absence."""
+    if tier == NUISANCE_TIER:
+        return "AMBER" if low >= NEAR_PERFECT_AUC else "WARN" if low > WARNING_AUC else "reported"
+    if tier != HISTORY_TIER:
+        is_found = tier == PROCESSING_TIER and low > MAX_PROCESSING_AUC
+        return "AMBER" if is_found else "reported"
     if low > MAX_CHANCE_AUC:
         return "RED"
     return "too few" if not enough_data else "GREEN" if high <= MAX_CHANCE_AUC else "AMBER"
@@ -151,81 +175,6 @@ def build_feature_table(image_features: Sequence[FeatureValues]) -> tuple[np.nda
     return np.array(list(columns.values()), dtype=np.float64).reshape(
         len(columns), len(image_features)
     ).T, list(columns)
-
-
-def compute_out_of_fold_scores(
-    table: np.ndarray, positive: np.ndarray, groups: np.ndarray, seed: int
-) -> list[np.ndarray]:
-    """Return scores by both classifiers, each of shape (images,), from models trained without the
-    image's group."""
-    import threadpoolctl
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedGroupKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    if not table.shape[1]:
-        return [np.zeros(len(positive))]
-    models = (
-        make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
-        HistGradientBoostingClassifier(
-            max_iter=60, max_leaf_nodes=7, early_stopping=False, random_state=seed
-        ),
-    )
-    scores = [np.zeros(len(positive)) for _ in models]
-    folds = StratifiedGroupKFold(CROSS_VALIDATION_FOLDS, shuffle=True, random_state=seed)
-    # On tables this small more threads only wait for each other.
-    with threadpoolctl.threadpool_limits(1):
-        for train, test in folds.split(table, positive, groups):
-            # A fold with more of one class is scored by models that saw less of it. Subtract the
-            # models' base rate, or chance would lie under .5. (Class weights would do it too, but
-            # they make the tree's binning twenty times slower.)
-            base_rate = positive[train].mean()
-            for score, model in zip(scores, models, strict=True):
-                score[test] = model.fit(table[train], positive[train]).decision_function(
-                    table[test]
-                ) - np.log(base_rate / (1 - base_rate))
-    return scores
-
-
-def compute_auc(
-    score: np.ndarray, positive: np.ndarray, weights: np.ndarray | None = None
-) -> float:
-    """Return the area under the ROC curve, ties averaged; .5 where a class has no weight."""
-    weights = np.ones(len(score)) if weights is None else weights
-    _, rank = np.unique(score, return_inverse=True)
-    above, below = (
-        np.bincount(rank, weights * side, minlength=rank.max() + 1)
-        for side in (positive, ~positive)
-    )
-    pairs = above.sum() * below.sum()
-    return float(above @ (np.cumsum(below) - below / 2) / pairs) if pairs else 0.5
-
-
-def resample_groups(groups: np.ndarray, positive: np.ndarray, seed: int) -> list[np.ndarray]:
-    """Resample whole groups with replacement, within real, generated and mixed ones; return
-    BOOTSTRAP_RESAMPLES arrays of weights, each of shape (images,)."""
-    _, group_index = np.unique(groups, return_inverse=True)
-    has_class = [np.bincount(group_index, side) > 0 for side in (positive, ~positive)]
-    strata = [
-        np.flatnonzero(part)
-        for part in (
-            has_class[0] & has_class[1],
-            has_class[0] & ~has_class[1],
-            ~has_class[0] & has_class[1],
-        )
-    ]
-    random, resamples = np.random.default_rng(seed), []
-    for _ in range(BOOTSTRAP_RESAMPLES):
-        count = np.zeros(len(has_class[0]))
-        for members in strata:
-            if len(members):
-                count[members] = random.multinomial(
-                    len(members), np.full(len(members), 1 / len(members))
-                )
-        resamples.append(count[group_index])
-    return resamples
 
 
 def describe_best_column(

@@ -4,14 +4,13 @@ It needs no network and runs no script. File names, prompts and sources come fro
 escaped.
 """
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from data_collection.audit import probes as audit_probes
 from data_collection.audit.audit import Audit
-from data_collection.audit.probes import ProbeResult
+from data_collection.audit.probes import ProbeResult, align_probes
 from data_collection.audit_report import figures, image_statistics
 from data_collection.audit_report.image_statistics import AUDITED_SPLITS
 from data_collection.audit_report.tables import (
@@ -34,13 +33,20 @@ PAGE_TEMPLATE = "page.html.jinja"
 TIER_MEANINGS = {
     1: "Must be at chance. Facts of the file, and of its processing history; in a new image they "
     "are no evidence at all.",
-    2: "Nuisance. Content, lighting and framing. A detector has to do clearly better than these.",
-    3: "For information. Fine statistics of the pixels, where generators leave their traces: "
+    2: "Processing. What sharpening, smoothing, noise, chroma subsampling, resizing, a lens, a "
+    "lost colour profile or a frame change: a source's work on its files, or a generator's trace.",
+    3: "Nuisance. Content, lighting and framing. A detector has to do clearly better than these.",
+    4: "For information. Fine statistics of the pixels, where generators leave their traces: "
     "evidence, or one more nuisance.",
 }
 STATUS_STYLES = {
     "GREEN": ("good", f"surely under {audit_probes.MAX_CHANCE_AUC:.2f}"),
-    "AMBER": ("doubt", f"perhaps above {audit_probes.MAX_CHANCE_AUC:.2f}"),
+    "AMBER": (
+        "doubt",
+        f"perhaps above {audit_probes.MAX_CHANCE_AUC:.2f} (tier 1), surely above "
+        f"{audit_probes.MAX_PROCESSING_AUC:.2f} (tier 2) or {audit_probes.NEAR_PERFECT_AUC:.2f} "
+        "(tier 3)",
+    ),
     "RED": ("bad", f"surely above {audit_probes.MAX_CHANCE_AUC:.2f}: a shortcut"),
     "WARN": ("doubt", f"surely above {audit_probes.WARNING_AUC:.2f}"),
     "too few": (
@@ -55,11 +61,11 @@ STATUS_STYLES = {
 
 @dataclass(frozen=True)
 class ProbeTier:
-    """Probes of one tier; each row is a name and the results as collected and as trained."""
+    """Probes of one tier; each row is a name and the results as collected and at every size."""
 
     number: int
     meaning: str
-    rows: list[tuple[str, ProbeResult | None, ProbeResult | None]]
+    rows: list[tuple[str, list[ProbeResult | None]]]
 
 
 def write_audit_page(
@@ -94,6 +100,9 @@ def render_audit_page(
         audit=audit,
         labels=LABELS,
         tiers=build_probe_tiers(audit),
+        controls=align_probes(
+            [[*of_size.placebo, *of_size.confirmations] for of_size in audit.sizes]
+        ),
         sources=build_source_rows(records),
         splits=list_used_splits(records),
         duplicate_counts=count_duplicates(records),
@@ -113,14 +122,11 @@ def render_audit_page(
 
 def build_probe_tiers(audit: Audit) -> list[ProbeTier]:
     """Pair each probe as collected with the same one as trained; either may be absent."""
-    probes = [
-        {probe.name: probe for probe in side} for side in (audit.as_collected, audit.as_trained)
-    ]
+    sides = [audit.as_collected, *(of_size.as_trained for of_size in audit.sizes)]
     rows_by_tier: dict[int, list] = {}
-    for name in dict.fromkeys(itertools.chain(*probes)):
-        pair = tuple(side.get(name) for side in probes)
-        tier = next(probe for probe in pair if probe).tier
-        rows_by_tier.setdefault(tier, []).append((name, *pair))
+    for name, probes in align_probes(sides):
+        tier = next(probe for probe in probes if probe).tier
+        rows_by_tier.setdefault(tier, []).append((name, probes))
     return [
         ProbeTier(tier, TIER_MEANINGS.get(tier, ""), rows)
         for tier, rows in sorted(rows_by_tier.items())

@@ -79,7 +79,7 @@ def compute_base_features(
     """
     console.print_message(f"{settings.base}: {weights.note}.")
     # As training does it, so that both share one cache.
-    side = min(settings.size, data.image_size)
+    side = data.choose_side((settings.size,))
     extractor = (extractor_class or Extractor)(
         weights, (settings.size,), side, settings.engine, settings.signals
     )

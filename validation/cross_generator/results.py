@@ -60,7 +60,9 @@ class CrossGeneratorResult:
     @property
     def banner(self) -> str:
         """Return the warning of the data set's audit; empty if there is none."""
-        return check_audit_gate(self.data.folder, self.data.records, accept_shortcuts=True)
+        data = self.data
+        side = data.choose_side((self.settings.size,))
+        return check_audit_gate(data.folder, data.records, side, accept_shortcuts=True)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from data_collection.audit.audit import Audit
+from data_collection.audit.audit import SizeAudit
 from data_collection.dataset import manifest
 from data_collection.dataset.manifest import ImageClass
 from runtime.plotting import ReportFigure
@@ -40,7 +40,7 @@ class ValidationReport:
         source_pairs: negative controls, one for each pair of sources of photographs.
         limits: what not to use the detector for.
         command: reproduces the report.
-        audit: of the data set, if there is one.
+        audit: of the data set at the detector's size, if there is one.
     """
 
     card: Card
@@ -56,7 +56,7 @@ class ValidationReport:
     command: str
     robustness: RobustnessSummary | None = None
     comparison: DetectorComparison | None = None
-    audit: Audit | None = None
+    audit: SizeAudit | None = None
     figures: list[ReportFigure] = field(default_factory=list)
 
     @property
@@ -141,8 +141,7 @@ def _build_result_json(report: ValidationReport) -> dict[str, Any]:
         },
         "comparison": report.comparison,
         **_build_explanations_json(report),
-        "audit": report.audit
-        and {"status": report.audit.status, "fingerprint": report.audit.fingerprint},
+        "audit": report.audit and {"status": report.audit.status, "size": report.audit.size},
     }
 
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_collection.audit.audit import Audit
+from data_collection.audit.audit import SizeAudit
+from data_collection.audit.probes import NUISANCE_TIER
 from data_collection.dataset.manifest import LABELS, FaceRecord
 from validation.data.evaluation_set import EvaluationSet
 from validation.metrics.abstention import AbstentionStatistics
@@ -33,7 +34,7 @@ def summarise_validation(
     data: EvaluationSet,
     results: Sequence[DetectorResult],
     abstentions: Sequence[AbstentionStatistics],
-    audit: Audit | None,
+    audit: SizeAudit | None,
     robustness: RobustnessSummary | None,
 ) -> list[str]:
     """Return three sentences: performance, comparison with baselines, weakest condition."""
@@ -91,7 +92,7 @@ def _format_count(number: int, noun: str) -> str:
 
 
 def _describe_comparison(
-    data: EvaluationSet, results: Sequence[DetectorResult], audit: Audit | None
+    data: EvaluationSet, results: Sequence[DetectorResult], audit: SizeAudit | None
 ) -> str:
     first, others = results[0], results[1:]
     auc = first.estimates["ROC AUC"]
@@ -121,9 +122,9 @@ def _describe_comparison(
     return " ".join(filter(None, sentences))
 
 
-def _describe_audit_probe(audit: Audit | None) -> str:
-    """Describe the best result of an audit probe below tier 3, which never sees the face."""
-    probes = [probe for probe in audit.as_trained if probe.tier < 3] if audit else []
+def _describe_audit_probe(audit: SizeAudit | None) -> str:
+    """Describe the best audit probe of history, processing or a nuisance; none sees the face."""
+    probes = [probe for probe in audit.as_trained if probe.tier <= NUISANCE_TIER] if audit else []
     if not probes:
         return ""
     best = max(probes, key=lambda probe: probe.auc)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from data_collection.audit.audit import Audit
+from data_collection.audit.audit import Audit, SizeAudit
 from data_collection.audit.probes import ProbeResult
 from data_collection.audit_report import figures, tables
 from data_collection.audit_report.page import build_probe_tiers, write_audit_page
@@ -38,19 +38,28 @@ def probe(name: str, tier: int = 1, auc: float = 0.75, status: str = "RED") -> P
     )
 
 
-def audit(**changes: object) -> Audit:
-    toy_audit = Audit(
+def audit(file_differences: list[str] | None = None, **changes: object) -> Audit:
+    """Return a toy audit of one size; `changes` are of its SizeAudit, but for `as_collected`."""
+    collected = [probe("container", auc=0.95), probe("colour", 3, status="WARN")]
+    collected = changes.pop("as_collected", collected)
+    of_size = SizeAudit(
+        size=64,
         status="AMBER",
         sentence="Chance is not shown.",
-        as_collected=[probe("container", auc=0.95), probe("colour", 2, status="WARN")],
-        as_trained=[probe("colour", 2, 0.65, "reported"), probe("spectrum", 3, 0.85, "reported")],
+        as_trained=[probe("colour", 3, 0.65, "reported"), probe("spectrum", 4, 0.85, "reported")],
         placebo=[probe("photographs, one history or the other", auc=0.52, status="GREEN")],
-        file_differences=["100% of the generated images are PNG files, 0% of the photographs."],
+        confirmations=[],
+    )
+    if file_differences is None:
+        file_differences = ["100% of the generated images are PNG files, 0% of the photographs."]
+    return Audit(
+        sizes=[replace(of_size, **changes)],
+        as_collected=collected,
+        file_differences=file_differences,
         images={"real": 30, "generated": 30},
         groups={"real": 29, "generated": 28},
         fingerprint="0123abcd" * 8,
     )
-    return replace(toy_audit, **changes)
 
 
 class Page(html.parser.HTMLParser):
@@ -355,7 +364,17 @@ def test_a_probe_as_collected_stands_beside_itself_as_trained(tmp_path):
     assert "0.65 (0.60 to 0.70) reported" in page.find_row("colour")
     assert page.find_row("container").endswith("gone: training sees no file ")
     assert "measured after preparation only" in page.find_row("spectrum")
-    assert [tier.number for tier in build_probe_tiers(audit())] == [1, 2, 3]
+    assert [tier.number for tier in build_probe_tiers(audit())] == [1, 3, 4]
+
+
+def test_every_size_has_a_banner_and_a_column(tmp_path):
+    (small,) = audit().sizes
+    large = replace(small, size=128, status="RED", as_trained=[probe("colour", 3, 0.99, "AMBER")])
+    both = replace(audit(), sizes=[small, large])
+    page = Page(write_audit_page(tmp_path, [], both, []))
+    assert "as trained, 64 px" in page.text and "as trained, 128 px" in page.text
+    assert "AMBER at 64 px" in page.text and "RED at 128 px" in page.text
+    assert "0.65" in page.find_row("colour") and "0.99" in page.find_row("colour")
 
 
 def test_the_interval_is_drawn_on_an_axis_from_a_half_to_one(tmp_path):
@@ -383,4 +402,4 @@ def test_the_banner_has_the_status_its_colour_and_the_sentence(tmp_path, status,
     assert {"class": f"banner {tone}", "role": "status"} in [
         attributes for _, attributes in page.elements
     ]
-    assert f"{status} What was found." in page.text
+    assert f"{status} at 64 px What was found." in page.text

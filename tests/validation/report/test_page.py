@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_collection.audit.audit import Audit
+from data_collection.audit.audit import SizeAudit
 from data_collection.dataset.manifest import FaceRecord
 from training.detectors import card as detector_card
 from validation.data.evaluation_set import EvaluationSet, TrainingOverlap
@@ -89,16 +89,13 @@ def test_nothing_that_strangers_wrote_becomes_part_of_the_page(card):
                 ],
             )
         ],
-        audit=Audit(
+        audit=SizeAudit(
+            size=224,
             status="GREEN",
             sentence=EVIL,
-            as_collected=[],
             as_trained=[],
             placebo=[],
-            file_differences=[],
-            images={},
-            groups={},
-            fingerprint="",
+            confirmations=[],
         ),
     )
     page = report_page.render_report_page(report)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_collection.audit.audit import Audit
+from data_collection.audit.audit import SizeAudit
 from data_collection.audit.probes import ProbeResult
 from data_collection.dataset.manifest import FaceRecord
 from training.cuts.cut import Cut
@@ -53,7 +53,7 @@ def data(overlap: TrainingOverlap | None = KNOWN, sources: int = 2) -> Evaluatio
 
 def summarise(
     results: list[DetectorResult],
-    audit: Audit | None = None,
+    audit: SizeAudit | None = None,
     robustness: RobustnessSummary | None = None,
     **more,
 ) -> list[str]:
@@ -84,21 +84,18 @@ def make_robustness(result: DetectorResult) -> RobustnessSummary:
 def test_three_sentences_with_the_figures_and_what_has_to_be_beaten():
     result, baseline = make_result("faces", 4), make_result("logistic regression", 2)
     probe = ProbeResult(
-        name="thumbnail", tier=2, auc=0.91, low=0.8, high=0.95, best_single="", status="WARN"
+        name="thumbnail", tier=3, auc=0.91, low=0.8, high=0.95, best_single="", status="WARN"
     )
     detail = ProbeResult(
-        name="detail", tier=3, auc=0.99, low=0.9, high=1, best_single="", status="reported"
+        name="spectrum", tier=4, auc=0.99, low=0.9, high=1, best_single="", status="reported"
     )
-    audit = Audit(
+    audit = SizeAudit(
+        size=224,
         status="GREEN",
         sentence="",
-        as_collected=[],
         as_trained=[probe, detail],
         placebo=[],
-        file_differences=[],
-        images={},
-        groups={},
-        fingerprint="",
+        confirmations=[],
     )
     first, second, third = summarise([result, baseline], audit, make_robustness(result))
     estimates = result.estimates
@@ -114,8 +111,8 @@ def test_three_sentences_with_the_figures_and_what_has_to_be_beaten():
         in second
     )
     assert (
-        "thumbnail alone reaches 0.910" in second and "detail" not in second
-    )  # tier 3 may be a trace; it need not be beaten
+        "thumbnail alone reaches 0.910" in second and "spectrum" not in second
+    )  # tier 4 may be a trace; it need not be beaten
     assert (
         third.startswith("Under JPEG 100, the worst of 1 distortions")
         and "may pass unnoticed" in third
