@@ -37,7 +37,7 @@ GENERATED_IMAGES_PHRASE = "the generated images"
 
 @dataclass(frozen=True, kw_only=True)
 class SizeAudit:
-    """What the probes find in images of one size, as training sees them.
+    """Findings of the probes in images of one size, as training sees them.
 
     Attributes:
         size: side of the images in pixels.

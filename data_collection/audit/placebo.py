@@ -29,7 +29,7 @@ GREY_CHECK_SIDE_PX = 64
 
 @dataclass(frozen=True, kw_only=True)
 class FileHistory:
-    """What a file says about its own past.
+    """Facts of a file about its own past.
 
     Attributes:
         side: length of the shorter edge in pixels.

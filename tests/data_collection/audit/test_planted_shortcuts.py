@@ -1,4 +1,4 @@
-"""What is done to one class of toys is found, named, and given the right colour."""
+"""Shortcuts planted in one class of toys are found, named, and given the right colour."""
 
 from collections.abc import Callable
 
