@@ -183,11 +183,11 @@ def print_summary(counts: Counter[str], statement: DetectorStatement) -> None:
 
 
 def print_any_picture_hint(count: int) -> None:
-    """Print how to judge the images that do not show exactly one face."""
-    images = "1 image does" if count == 1 else f"{count:,} images do"
+    """Print how to judge the images in which not exactly one face was found."""
+    images = "1 image" if count == 1 else f"{count:,} images"
     console.print_message(
-        f"{images} not show exactly one face. Detectors are trained on single faces, so a verdict "
-        "on anything else means little; --any-picture gives one all the same."
+        f"In {images} not exactly one face was found. Detectors are trained on single faces, so a "
+        "verdict on anything else means little; --any-picture gives one all the same."
     )
 
 

@@ -131,7 +131,7 @@ def test_json_csv_and_the_table_say_which_image_shows_no_face(workplace, folder)
     assert [bool(row["verdict"]) for row in rows] == [True, False]
     table = detect()
     assert table.returncode == 1 and "no face was found" in table.stdout
-    assert "1 image does not show exactly one face" in table.stderr and HINT in table.stderr
+    assert "In 1 image not exactly one face was found" in table.stderr and HINT in table.stderr
 
 
 def test_any_picture_on_the_command_line_judges_all_and_gives_the_number_of_faces(
