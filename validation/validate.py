@@ -18,7 +18,8 @@ from validation.explanations import explain, image_panels, negative_controls
 from validation.explanations.image_panels import ImagePanel
 from validation.metrics import abstention, breakdowns, comparison
 from validation.metrics.comparison import DetectorComparison, DetectorResult
-from validation.metrics.estimates import estimate_metrics
+from validation.metrics.estimates import count_groups, estimate_metrics
+from validation.metrics.intervals import MIN_INTERVAL_GROUPS
 from validation.metrics.metrics import FALSE_ALARMS, FOUND
 from validation.metrics.scored_images import ScoredImages
 from validation.predictions import Scorer
@@ -141,11 +142,9 @@ def score_all(data: EvaluationSet, scorers: Sequence[Scorer]) -> list[DetectorRe
         scored = ScoredImages.from_records(
             data.records, probabilities, calibration.threshold, calibration.point
         )
-        has_both_classes = len(set(scored.labels.tolist())) == 2
+        enough = min(count_groups(scored)) >= MIN_INTERVAL_GROUPS
         delong = (
-            comparison.compute_delong_interval(scored)
-            if scored.independent and has_both_classes
-            else None
+            comparison.compute_delong_interval(scored) if scored.independent and enough else None
         )
         results.append(DetectorResult(scorer.name, scored, estimate_metrics(scored), delong))
     return results

@@ -40,7 +40,7 @@ class DetectorResult:
     """Scores and metrics of the validated detector, of a baseline, or of the one of --against.
 
     Attributes:
-        delong: DeLong's interval of the ROC AUC; None if images share groups.
+        delong: DeLong's interval of the ROC AUC; None if images share groups or are few.
     """
 
     name: str

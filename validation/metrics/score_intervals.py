@@ -26,7 +26,7 @@ def compute_score_intervals(
     (`add_mistaken_images`): else few errors give too narrow an interval, and none a point. NaN if
     all samples agree, which does not mean certainty.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     sample, base_weights = add_mistaken_images(scored)
     resampled: dict[str, list[np.ndarray]] = {row.name: [] for row in rows}
@@ -41,7 +41,7 @@ def compute_score_intervals(
     n_groups = min(
         count_effective_groups(scored.groups[scored.labels == label]) for label in (0, 1)
     )
-    reach = t.ppf((1 + confidence) / 2, n_groups - 1) * np.sqrt(n_groups / (n_groups - 1))
+    reach = stdtrit(n_groups - 1, (1 + confidence) / 2) * np.sqrt(n_groups / (n_groups - 1))
     return {
         row.name: _compute_logit_interval(
             np.array([row.compute(observed)[0], row.compute(invented)[0]]) / row.highest,

@@ -28,11 +28,11 @@ def compute_share_interval(
 def compute_exact_interval(value: float, count: float, confidence: float) -> tuple[float, float]:
     """Return Clopper and Pearson's interval of a share of `count` independent images, which need
     not be an integer, as value * count need not."""
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
     tail, hits = (1 - confidence) / 2, value * count
-    low = beta.ppf(tail, hits, count - hits + 1) if value > 0 else 0.0
-    high = beta.ppf(1 - tail, hits + 1, count - hits) if value < 1 else 1.0
+    low = betaincinv(hits, count - hits + 1, tail) if value > 0 else 0.0
+    high = betaincinv(hits + 1, count - hits, 1 - tail) if value < 1 else 1.0
     return float(low), float(high)
 
 
@@ -43,7 +43,7 @@ def _count_effective_images(is_counted: np.ndarray, groups: np.ndarray, confiden
     Student's t. Few groups on the rarer side cannot show how much images of a group agree, so the
     variance then leans on the largest one, where each group counts as one image.
     """
-    from scipy.stats import norm, t
+    from scipy.special import ndtri, stdtrit
 
     _, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(sizes) == len(is_counted):
@@ -55,7 +55,7 @@ def _count_effective_images(is_counted: np.ndarray, groups: np.ndarray, confiden
     n_informative = min(np.count_nonzero(hits), np.count_nonzero(hits < sizes))
     trust = n_informative / (n_informative + PRIOR_GROUPS)
     tail = (1 + confidence) / 2
-    inflation = (t.ppf(tail, max(effective_groups - 1, 1)) / norm.ppf(tail)) ** 2
+    inflation = (stdtrit(max(effective_groups - 1, 1), tail) / ndtri(tail)) ** 2
     observed = np.sum((hits - share * sizes) ** 2) * len(sizes) / (len(sizes) - 1)
     independent = share * (1 - share)
     variance = (
