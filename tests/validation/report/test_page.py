@@ -147,6 +147,34 @@ def test_a_detector_that_sees_where_a_photograph_is_from_is_reported(card):
     assert "not chance level" in page
 
 
+def test_no_figure_of_a_report_contradicts_another(card, tmp_path):
+    """One false alarm among 29 photographs allows an FPR of .18, so of balanced accuracy .91."""
+    labels = np.repeat([0, 1], 29)
+    probabilities = labels * 0.9 + 0.05
+    probabilities[0] = 0.9
+    report = make_report(card, probabilities, labels)
+    report_page.write_report(report, tmp_path)
+    numbers = json.loads((tmp_path / "metrics.json").read_text())
+    metrics = numbers["detectors"][card.name]["metrics"]
+    tpr, fpr, balanced = (metrics[name] for name in ("TPR", "FPR", "balanced accuracy"))
+    worst, best = (tpr["low"] + 1 - fpr["high"]) / 2, (tpr["high"] + 1 - fpr["low"]) / 2
+    assert worst <= balanced["low"] <= (1 + 1 - fpr["high"]) / 2 and balanced["high"] < best + 1e-5
+    row = f"| balanced accuracy | {report.estimates['balanced accuracy']} |"
+    assert row in model_card.render_model_card(report)
+    assert f"({balanced['low']:.3f} to {balanced['high']:.3f})" in row
+
+
+def test_a_report_of_few_groups_says_why_a_figure_has_no_interval(card, tmp_path):
+    labels = np.repeat([0, 1], [19, 40])
+    report = make_report(card, labels * 0.9 + 0.05, labels)
+    page = report_page.write_report(report, tmp_path).read_text()
+    reason = "no interval: 19 groups of photographs, 20 needed"
+    assert reason in page and reason in model_card.render_model_card(report)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())["detectors"][card.name]["metrics"]
+    assert metrics["FPR"]["high"] < 0.2 and metrics["MCC"]["low"] is None
+    assert metrics["MCC"]["reason"] == "19 groups of photographs, 20 needed"
+
+
 def test_a_breakdown_shows_large_subgroups_and_counts_small_ones(card):
     records = [
         FaceRecord(
