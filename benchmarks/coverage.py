@@ -34,7 +34,11 @@ THRESHOLD = 0.4
 POPULATION_IMAGES = 4000
 """Quantiles of each class's scores that stand for all images when the truth is computed."""
 
-ESTIMATED_METRICS = tuple(name for name, metric in METRICS.items() if metric.interval)
+ESTIMATED_METRICS = tuple(
+    name for name, metric in METRICS.items() if metric.interval and not metric.answer
+)
+"""The shares of the three answers are left out: they are made as TPR and FPR are."""
+
 PAIRED_METRICS = ("ROC AUC", "balanced accuracy", "TPR", "average precision", "log loss")
 
 SECOND_GAP = 0.8
