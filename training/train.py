@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from data_collection.audit.audit_file import read_audit
 from data_collection.dataset import manifest
 from data_collection.images import canonical
 from data_collection.sources import sample
@@ -15,6 +16,7 @@ from training import (
     detector_leaderboard,
     detector_logs,
     final_detector,
+    next_steps,
     save_detector,
     seed_comparison,
 )
@@ -242,6 +244,10 @@ def report_detector(
             f"{run.name} {reason} Check its images and labels, collect more of them, or try other "
             "--bases or more --trials."
         )
+    audit = read_audit(run.data.folder)
+    of_size = audit and audit.find_size(card.image_size)
+    steps = next_steps.find_next_steps(card, of_size.status if of_size else "")
+    next_steps.print_next_steps(steps)
     console.print_message(
         f"Saved {run.folders.detector(run.name)}. Validate it: python -m validation. "
         f"Use it: python -m detection PHOTO. Curves: tensorboard --logdir {run.settings.logs}"

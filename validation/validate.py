@@ -11,6 +11,7 @@ from runtime import atomic_files, console, options
 from training.detectors import card as detector_card
 from training.detectors import saved_models
 from training.detectors.card import Card
+from training.next_steps import find_next_steps, print_next_steps
 from validation import predictions
 from validation.data import choose_images, overlap
 from validation.data.evaluation_set import EvaluationSet
@@ -188,6 +189,7 @@ def build_report(
         robustness=robustness,
         comparison=_compare_with_last(results) if compared else None,
         audit=audit,
+        next_steps=find_next_steps(card, audit.status if audit else ""),
         figures=figures.plot_report_figures(results, scorer.calibration),
     )
 
@@ -230,6 +232,7 @@ def print_report(report: ValidationReport) -> None:
         console.print_message(sentence)
     for difference in report.comparison.differences[:4] if report.comparison else ():
         console.print_message(difference.sentence)
+    print_next_steps(report.next_steps)
     if report.data.rejected:
         file, reason = report.data.rejected[0]
         console.print_warning(

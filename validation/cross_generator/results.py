@@ -10,6 +10,7 @@ from data_collection.images import canonical
 from runtime import library_versions, options
 from training.bases.weights import BaseWeights
 from training.dataset import Dataset
+from training.next_steps import MAX_ALARM_FACTOR
 from validation.cross_generator.head_results import GeneratorResult, HeadOutcome, ReprocessedResult
 from validation.cross_generator.plan import SourceImages
 from validation.cross_generator.settings import CrossGeneratorSettings, HeadKind, SignalName
@@ -37,6 +38,10 @@ def describe_head(settings: CrossGeneratorSettings) -> str:
         f"{HEAD_DESCRIPTIONS[settings.head]} on the standardised mean and standard deviation of "
         f"{taps} {signals}"
     )
+
+
+WEAK_AUC = 0.8
+"""Under this AUC on a generator never seen, its images should be collected."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +119,35 @@ def describe_findings(result: CrossGeneratorResult) -> Iterator[str]:
             "its threshold."
         )
     yield from _describe_left_out(result.left_out)
+    yield from _describe_next_steps(result, summary)
+
+
+def _describe_next_steps(
+    result: CrossGeneratorResult, summary: CrossGeneratorSummary
+) -> Iterator[str]:
+    """Yield what to do about the worst cell and the most false alarms, with a command each."""
+    collect = f"--dataset {result.data.folder.name}"
+    if summary.worst and summary.worst[1].auc.value < WEAK_AUC:
+        _, cell = summary.worst
+        yield (
+            f"What to do next: an AUC under {WEAK_AUC} on {cell.tested_on[0]} means that it is "
+            "hardly found unless it was learnt from. Collect images of every generator that "
+            f"matters: python -m data_collection --generated folder:PATH {collect}"
+        )
+    limit = MAX_ALARM_FACTOR * result.settings.target_fpr
+    unseen = [
+        alarms
+        for row in result.left_out
+        for alarms in row.false_alarms
+        if not alarms.seen and alarms.fpr.value > limit
+    ]
+    if unseen:
+        worst = max(unseen, key=lambda alarms: alarms.fpr.value)
+        yield (
+            f"What to do next: {worst.fpr.value:.0%} false alarms on {worst.source}, which was "
+            "left out, are more than twice the target. Collect further sources of photographs: "
+            f"python -m data_collection --real folder:PATH {collect}"
+        )
 
 
 def _describe_left_out(rows: list[HeadOutcome]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from data_collection.dataset.manifest import ImageClass
 from runtime.plotting import ReportFigure
 from training.cuts.statement import DetectorStatement
 from training.detectors.card import Card
+from training.next_steps import NextStep
 from validation.data.evaluation_set import EvaluationSet
 from validation.explanations.explain import Explanations
 from validation.explanations.image_panels import ImagePanel
@@ -39,6 +40,7 @@ class ValidationReport:
         most_wrong: the most wrong images of each class.
         source_pairs: negative controls, one for each pair of sources of photographs.
         limits: what not to use the detector for.
+        next_steps: what to do about its weaknesses.
         command: reproduces the report.
         audit: of the data set at the detector's size, if there is one.
     """
@@ -57,6 +59,7 @@ class ValidationReport:
     robustness: RobustnessSummary | None = None
     comparison: DetectorComparison | None = None
     audit: SizeAudit | None = None
+    next_steps: list[NextStep] = field(default_factory=list)
     figures: list[ReportFigure] = field(default_factory=list)
 
     @property
@@ -89,6 +92,7 @@ def build_metrics_json(report: ValidationReport) -> dict[str, Any]:
         "statement": report.statement,
         **_build_result_json(report),
         "limits": report.limits,
+        "next_steps": report.next_steps,
         "training_data": card.dataset,
         "base": card.base,
         "canonicaliser": card.canonicaliser,

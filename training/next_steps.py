@@ -1,0 +1,161 @@
+"""Say what to do next about the weaknesses of a detector, by rule: a number and a command each."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime import console
+from training.cuts.cut import count_needed_groups, format_share
+from training.cuts.left_out import AnswerCounts, count_left_out_answers
+from training.detectors.card import Card
+
+MIN_FOUND_SHARE = 0.5
+"""A generator left out of which less than this share is found needs images of its own."""
+
+MAX_ALARM_FACTOR = 2
+"""A source left out with more false alarms than so many times the target needs more sources."""
+
+CONFIRMING_IMAGES = 3
+"""With no error among so many images over the target, its upper 95% limit is the target (the rule
+of three)."""
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """A weakness with its number, and a command that does something about it."""
+
+    reason: str
+    command: str
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.command}"
+
+
+def find_next_steps(card: Card, audit_status: str = "") -> list[NextStep]:
+    """Return what to do about the weaknesses that the card shows, the most important first.
+
+    Args:
+        audit_status: of the data set; empty if it is not known.
+    """
+    return [
+        *_check_audit(card, audit_status),
+        *_check_baselines(card),
+        *_check_cuts(card),
+        *_check_strangers(card),
+        *_check_hold_out(card),
+    ]
+
+
+def print_next_steps(steps: Sequence[NextStep]) -> None:
+    """Print a heading and the steps; nothing if there are none."""
+    if not steps:
+        return
+    console.print_heading("What to do next")
+    for step in steps:
+        console.print_message(str(step))
+
+
+def _make_collection_command(card: Card, *words: str) -> str:
+    name = Path(card.dataset.folder).name
+    return " ".join(["python -m data_collection", *words, f"--dataset {name}"])
+
+
+def _check_audit(card: Card, status: str) -> Iterator[NextStep]:
+    if status in ("", "GREEN"):
+        return
+    images = card.dataset.images
+    fewest = min(
+        sum(part[label] for part in images.values()) for label in next(iter(images.values()))
+    )
+    yield NextStep(
+        f"The audit is {status}, with {fewest:,} images in the smaller class. Read its page, and "
+        "collect again from other sources or more images:",
+        _make_collection_command(card, "--real folder:PATH", "--generated folder:PATH"),
+    )
+
+
+def _check_baselines(card: Card) -> Iterator[NextStep]:
+    better = [
+        (baseline.metrics.log_loss, name)
+        for name, baseline in card.baselines.items()
+        if baseline.file and baseline.metrics.log_loss < card.metrics.log_loss
+    ]
+    if not better or card.search.finetuning:
+        return
+    loss, name = min(better)
+    fewest = min(card.dataset.images["train"].values())
+    yield NextStep(
+        f"On the validation images it loses to “{name}” (log loss {card.metrics.log_loss:.3f} "
+        f"against {loss:.3f}). {fewest:,} training images of a class are few; collect more:",
+        _make_collection_command(card, "--real folder:PATH", "--generated folder:PATH"),
+    )
+
+
+def _check_cuts(card: Card) -> Iterator[NextStep]:
+    point = card.calibration.point
+    for cut, answer, images, option in (
+        (point.false_alarm_cut, "generated", "photographs", "--real"),
+        (point.miss_cut, "real", "generated images", "--generated"),
+    ):
+        missing = count_needed_groups(cut.target) - cut.groups
+        if missing > 0:
+            yield NextStep(
+                f"It never answers {answer}: collect {missing:,} more independent {images}:",
+                _make_collection_command(card, f"{option} folder:PATH"),
+            )
+
+
+def _check_strangers(card: Card) -> Iterator[NextStep]:
+    calibration = card.calibration
+    counts = count_left_out_answers(card.left_out, calibration, calibration.point)
+    yield from _check_sources(card, [row for row in counts if row.label == 0])
+    yield from _check_generators(card, [row for row in counts if row.label == 1])
+
+
+def _check_sources(card: Card, counts: Sequence[AnswerCounts]) -> Iterator[NextStep]:
+    command = _make_collection_command(card, "--real folder:PATH")
+    if not counts and not card.search.finetuning:
+        yield NextStep(
+            "All photographs are of one source, so its false alarms on others were never measured. "
+            "Add a second one:",
+            command,
+        )
+    limit = MAX_ALARM_FACTOR * card.calibration.false_alarms
+    worst = max(counts, key=lambda row: row.generated_share, default=None)
+    if worst and worst.generated_share > limit:
+        yield NextStep(
+            f"Of {worst.images:,} photographs from “{worst.source}”, left out of training, it "
+            f"called {worst.generated_share:.0%} generated. Add sources of photographs like those "
+            "that you will judge:",
+            command,
+        )
+
+
+def _check_generators(card: Card, counts: Sequence[AnswerCounts]) -> Iterator[NextStep]:
+    command = _make_collection_command(card, "--generated folder:PATH")
+    if not counts and not card.search.finetuning:
+        yield NextStep(
+            "All generated images are of one generator, so nobody knows whether it finds another. "
+            "Add a second one:",
+            command,
+        )
+    worst = min(counts, key=lambda row: row.generated_share, default=None)
+    if worst and worst.generated_share < MIN_FOUND_SHARE:
+        yield NextStep(
+            f"Of {worst.images:,} images of “{worst.source}”, left out of training, it found "
+            f"{worst.generated_share:.0%}: it does not find generators that it has not met. Add "
+            "images of every generator that matters:",
+            command,
+        )
+
+
+def _check_hold_out(card: Card) -> Iterator[NextStep]:
+    target = card.calibration.false_alarms
+    n_photographs = card.dataset.images["hold-out"]["real"]
+    n_needed = round(CONFIRMING_IMAGES / target)
+    if n_photographs < n_needed:
+        yield NextStep(
+            f"The hold-out has {n_photographs:,} photographs; even without an error, {n_needed:,} "
+            f"are needed to confirm {format_share(target)}. Collect more, or test on others:",
+            "python -m validation --data PATH --label real",
+        )
