@@ -9,10 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from data_collection.dataset.manifest import FaceRecord
 from runtime import console
 from training import gain_test
 from training.baselines.linear import Baseline
 from training.calibration import compute_scores, sigmoid
+from training.dataset import Dataset
 from training.final_detector import FinalDetector
 from training.fitting import LABEL_SMOOTHING
 
@@ -23,14 +25,15 @@ INTERVAL_TAIL = 0.025
 def print_detector_leaderboard(
     detector: FinalDetector,
     baselines: Sequence[Baseline],
-    labels: np.ndarray,
-    groups: Sequence[str],
+    validation: Sequence[FaceRecord],
 ) -> None:
     """Print the detector first, then its heads, baselines that see pixels, and controls.
 
     Args:
-        labels, groups: of the validation images; labels are 1 for generated, shape (images,).
+        validation: the images that all probabilities are of.
     """
+    labels = Dataset.encode_labels(validation)
+    groups = [record.group for record in validation]
     own = sigmoid(detector.logits)
     own_losses = gain_test.compute_image_losses(own, labels)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from data_collection.audit.audit_file import read_audit
+from data_collection.audit.audit_file import read_audit_status
 from data_collection.dataset import manifest
 from data_collection.images import canonical
 from data_collection.sources import sample
@@ -229,25 +229,22 @@ def report_detector(
     baselines: Sequence[Baseline],
 ) -> None:
     """Log the detector for TensorBoard, print leaderboard and costs, and name the next steps."""
-    labels = run.validation_labels
     detector_logs.log_final_detector(run, card, detector)
-    groups = [record.group for record in run.data.validation]
-    detector_leaderboard.print_detector_leaderboard(detector, baselines, labels, groups)
+    detector_leaderboard.print_detector_leaderboard(detector, baselines, run.data.validation)
     leaderboard.print_trials(trials)
     costs.print_cost_table(card)
     for sentence in card.make_statement().list_sentences():
         console.print_message(sentence)
-    probabilities = sigmoid(detector.logits)
-    reason = calibration.describe_uselessness(probabilities, labels, card.calibration.threshold)
+    reason = calibration.describe_uselessness(
+        sigmoid(detector.logits), run.validation_labels, card.calibration.threshold
+    )
     if reason:
         console.print_warning(
             f"{run.name} {reason} Check its images and labels, collect more of them, or try other "
             "--bases or more --trials."
         )
-    audit = read_audit(run.data.folder)
-    of_size = audit and audit.find_size(card.image_size)
-    steps = next_steps.find_next_steps(card, of_size.status if of_size else "")
-    next_steps.print_next_steps(steps)
+    audit_status = read_audit_status(run.data.folder, card.image_size)
+    next_steps.print_next_steps(next_steps.find_next_steps(card, audit_status))
     console.print_message(
         f"Saved {run.folders.detector(run.name)}. Validate it: python -m validation. "
         f"Use it: python -m detection PHOTO. Curves: tensorboard --logdir {run.settings.logs}"

@@ -42,6 +42,13 @@ def read_audit(folder: Path) -> Audit | None:
         ) from None
 
 
+def read_audit_status(folder: Path, size: int) -> str:
+    """Return the status of a data set's audit at this size; empty if it was not audited at it."""
+    audit = read_audit(folder)
+    of_size = audit and audit.find_size(size)
+    return of_size.status if of_size else ""
+
+
 def check_audit_gate(
     folder: Path, records: Sequence[FaceRecord], size: int, accept_shortcuts: bool
 ) -> str:
