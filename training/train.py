@@ -53,9 +53,8 @@ def train_detector(settings: TrainingSettings) -> None:
         return
     baselines += train_scratch_baselines(run, extractors)
     detector = train_final_detectors(run, features, trials, baselines)
-    cuts = detector_cuts.set_detector_cuts(
-        run, extractors[detector.base], features[detector.base], detector
-    )
+    base = detector.base
+    cuts = detector_cuts.set_detector_cuts(run, extractors[base], features[base], detector)
     card = save_detector.save_final_detector(run, extractors, detector, trials, baselines, cuts)
     report_detector(run, card, detector, trials, baselines)
 
