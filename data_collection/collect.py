@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from data_collection import preflight, recipes
 from data_collection.audit_dataset import audit_dataset
 from data_collection.collection_summary import print_collection_summary
-from data_collection.dataset import frozen_settings, manifest, splits
+from data_collection.dataset import frozen_settings, manifest, splits, thumbnails
 from data_collection.dataset.frozen_settings import FrozenSettings
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.examination import SINGLE_COLOUR_REASON
@@ -195,6 +195,7 @@ def freeze_splits(records: Sequence[FaceRecord], settings: CollectionSettings) -
             f"{path} does not match manifest.jsonl. Restore both from the same backup.",
             console.EXIT_DISK,
         )
+    records = thumbnails.add_missing_thumbnails(settings.folder, records)
     assigned = splits.assign_splits(records, frozen)
     if assigned != manifest.read_manifest(settings.folder) or not path.exists():
         splits.seal_hold_out(assigned, frozen)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from data_collection.dataset import grouping
+from data_collection.dataset import near_duplicates
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import canonical as image_canonical
 from data_collection.images import decode, errors, quality
@@ -63,8 +63,8 @@ def examine_image(
     reason = find_rejection_reason(decoded, settings)
     if reason:
         return ExaminedImage(replace(record, reason=reason))
-    hashes = grouping.compute_perceptual_hashes(decoded.square)
-    record = replace(record, status="accepted", phash=hashes[0], phash_mirrored=hashes[1])
+    fingerprints = near_duplicates.compute_fingerprints(decoded.square)
+    record = replace(record, status="accepted", **fingerprints)
     return ExaminedImage(
         record, data, image_canonical.encode_canonical_jpeg(decoded, record.id, settings.image_size)
     )

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from data_collection.audit_report.image_statistics import AUDITED_SPLITS, THUMBNAIL_SIDE_PX
-from data_collection.dataset import grouping, manifest
+from data_collection.dataset import grouping, manifest, near_duplicates
 from data_collection.dataset.manifest import FaceRecord, ImageClass
 from data_collection.dataset.stored_images import read_canonical_image
 from data_collection.images import encode
@@ -16,18 +16,15 @@ from runtime.plotting import CLASS_COLOURS, ReportFigure
 
 
 def find_near_duplicate_groups(records: Sequence[FaceRecord]) -> list[list[FaceRecord]]:
-    """Return groups of near-duplicates (by perceptual hash) in train and validation, the largest
-    first."""
-    hashed = [
-        record
-        for record in manifest.select_accepted(records, *AUDITED_SPLITS)
-        if record.phash and record.phash_mirrored
-    ]
-    if not hashed:
+    """Return groups of near-duplicates in train and validation, the largest first."""
+    audited = manifest.select_accepted(records, *AUDITED_SPLITS)
+    if not audited:
         return []
-    numbers = grouping.label_components(len(hashed), grouping.find_near_duplicate_pairs(hashed))
+    numbers = grouping.label_components(
+        len(audited), near_duplicates.find_near_duplicate_pairs(audited)
+    )
     groups = [
-        [hashed[index] for index in np.flatnonzero(numbers == number)]
+        [audited[index] for index in np.flatnonzero(numbers == number)]
         for number in np.flatnonzero(np.bincount(numbers) > 1)
     ]
     return sorted(groups, key=len, reverse=True)
@@ -48,8 +45,7 @@ def render_near_duplicates(
         for group in groups
     ]
     caption = (
-        "Each row is a group of near-duplicates (perceptual hashes at most "
-        f"{grouping.MAX_NEAR_DUPLICATE_BITS} of 64 bits apart, mirrored or not), at most "
+        f"Each row is a group of near-duplicates ({near_duplicates.DEFINITION}), at most "
         f"{max_members} of each. The bar beneath is blue for real, orange for generated. Rows of "
         "different images are false alarms, and cost nothing: a group only stays together in one "
         "split."

@@ -22,7 +22,7 @@ from data_collection.audit_report.tables import (
     list_used_splits,
     tally_attributes,
 )
-from data_collection.dataset import grouping, manifest
+from data_collection.dataset import manifest, near_duplicates
 from data_collection.dataset.manifest import LABELS, FaceRecord
 from data_collection.images import canonical
 from runtime import atomic_files, html_pages
@@ -113,7 +113,7 @@ def render_audit_page(
         report_figures={figure.name: figure for figure in report_figures},
         status_styles=STATUS_STYLES,
         max_chance_auc=audit_probes.MAX_CHANCE_AUC,
-        max_near_duplicate_bits=grouping.MAX_NEAR_DUPLICATE_BITS,
+        near_duplicate_definition=near_duplicates.DEFINITION,
         max_measured_images=figures.MAX_MEASURED_IMAGES,
         measured_centre_px=image_statistics.MEASURED_CENTRE_PX,
         canonicaliser_version=canonical.CANONICALISER_VERSION,

@@ -1,43 +1,16 @@
 """Find images that must stay in one split: near-duplicates, or of the same person, prompt, seed or
 source image."""
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
-import imagehash
 import numpy as np
 import scipy.sparse
-from PIL import Image, ImageOps
 from scipy.sparse.csgraph import connected_components
 
+from data_collection.dataset import near_duplicates
 from data_collection.dataset.manifest import FaceRecord
-
-MAX_NEAR_DUPLICATE_BITS = 6
-"""Largest Hamming distance of two 64-bit perceptual hashes that counts as a near-duplicate.
-
-On 400 photographs of 40 people none of the 78,000 pairs of different people lies within 6, while
-JPEG 50, half size and 20% brightness all stay within 4.
-"""
-
-
-def compute_perceptual_hashes(square: Image.Image) -> tuple[str, str]:
-    """Return the 64-bit pHash of an image and of its mirror image, in hexadecimal."""
-    small = square.convert("L").reduce(max(1, square.width // 128))
-    return str(imagehash.phash(small)), str(imagehash.phash(ImageOps.mirror(small)))
-
-
-def find_near_duplicate_pairs(records: Sequence[FaceRecord]) -> Iterator[tuple[int, int]]:
-    """Yield index pairs whose hashes differ by at most MAX_NEAR_DUPLICATE_BITS, mirror images
-    included."""
-    hashes = np.array([int(record.phash, 16) for record in records], dtype=np.uint64)
-    mirrored = np.array([int(record.phash_mirrored, 16) for record in records], dtype=np.uint64)
-    for first in range(len(records) - 1):
-        rest = hashes[first + 1 :]
-        distances = np.minimum(
-            np.bitwise_count(rest ^ hashes[first]), np.bitwise_count(rest ^ mirrored[first])
-        )
-        for second in np.flatnonzero(distances <= MAX_NEAR_DUPLICATE_BITS):
-            yield first, first + 1 + int(second)
 
 
 def find_related_pairs(records: Sequence[FaceRecord]) -> Iterator[tuple[int, int]]:
@@ -77,7 +50,10 @@ def label_components(count: int, pairs: Iterable[tuple[int, int]]) -> np.ndarray
 def group_records(records: Sequence[FaceRecord]) -> list[list[int]]:
     """Partition the indices of `records` into groups that must stay in one split."""
     numbers = label_components(
-        len(records), [*find_near_duplicate_pairs(records), *find_related_pairs(records)]
+        len(records),
+        itertools.chain(
+            near_duplicates.find_near_duplicate_pairs(records), find_related_pairs(records)
+        ),
     )
     order = np.argsort(numbers, kind="stable")
     return [

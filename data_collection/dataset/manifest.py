@@ -53,6 +53,8 @@ class FaceRecord:
         crop: how the square was cut, a name in `decode.CROPS`.
         phash, phash_mirrored: 64-bit perceptual hashes of the square and of its mirror image, in
             hexadecimal.
+        thumbnail: small grey picture, a WebP file in base64, by which cropped copies are found;
+            empty in rows of an older version.
         person, prompt, seed, generator, source_image: provenance; images that share one belong to
             one group.
         attributes: attributes in the prompt, by name ("age", "lighting", ...).
@@ -79,6 +81,7 @@ class FaceRecord:
     crop: str = "centre"
     phash: str = ""
     phash_mirrored: str = ""
+    thumbnail: str = ""
     person: str = ""
     prompt: str = ""
     seed: int | None = None

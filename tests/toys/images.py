@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 
 def make_image(seed: int, side: int = 96, generated: bool = False) -> Image.Image:
@@ -40,3 +40,33 @@ def write_face_folders(folder: Path, count: int = 40) -> Path:
                 encode_image(image, format, **options)
             )
     return folder
+
+
+def draw_face(seed: int, side: int = 160) -> Image.Image:
+    """Return a drawn face, eyes and mouth where those of all other seeds are, with its own colours,
+    proportions, hair and background."""
+    generator = np.random.default_rng(seed)
+    scale = 4 * side / 100
+
+    def colour(low: int, high: int) -> tuple[int, ...]:
+        return tuple(int(level) for level in generator.integers(low, high, 3))
+
+    def oval(across: float, down: float, width: float, height: float, fill: tuple) -> None:
+        width, height = (size * generator.uniform(0.8, 1.2) for size in (width, height))
+        corners = (across - width, down - height, across + width, down + height)
+        pencil.ellipse([scale * value for value in corners], fill=fill)
+
+    image = make_image(seed, 4 * side)
+    pencil = ImageDraw.Draw(image)
+    hair, skin, lips, iris = colour(10, 160), colour(120, 240), colour(60, 180), colour(0, 120)
+    oval(50, 42, 34, 36, hair)
+    oval(50, 112, 42, 26, colour(0, 255))
+    oval(50, 52, 26, 34, skin)
+    oval(50, 22 + generator.uniform(-6, 6), 20, 9, hair)
+    for across in (38, 62):
+        oval(across, 45, 6, 3, (245, 245, 245))
+        oval(across, 45, 2.5, 2.5, iris)
+        oval(across, 38, 7, 1.5, hair)
+    oval(50, 58, 3, 6, tuple(int(0.85 * level) for level in skin))
+    oval(50, 71, 10, 3, lips)
+    return image.resize((side, side), Image.Resampling.LANCZOS)

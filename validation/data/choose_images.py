@@ -62,7 +62,21 @@ def load_hold_out(folder: Path, card: Card) -> EvaluationSet:
         folder=folder,
         records=manifest.select_accepted(records, "hold-out"),
     )
-    return _record_hold_out_opening(overlap.separate_from_training(data, card, folder), card)
+    return _record_hold_out_opening(_leave_out_copies(data, card), card)
+
+
+def _leave_out_copies(hold_out: EvaluationSet, card: Card) -> EvaluationSet:
+    """Leave out near-duplicates of training images. A data set that was split before cropped copies
+    were looked for may hold some, and its splits are frozen."""
+    rest = overlap.separate_from_training(hold_out, card, hold_out.folder, drop_overlap=True)
+    if rest.overlap and rest.overlap.dropped:
+        file, training_file = rest.overlap.pairs[0]
+        console.print_warning(
+            f"{rest.overlap.dropped} images of {hold_out.name} are copies of images of the "
+            f"training ({file} is nearly {training_file}), so they are left out. Collect under "
+            "another --dataset name to split them together."
+        )
+    return rest
 
 
 def _record_hold_out_opening(data: EvaluationSet, card: Card) -> EvaluationSet:

@@ -12,6 +12,8 @@ class TrainingOverlap:
 
     Attributes:
         compared: number of training and validation images that were compared.
+        compared_by_hash_only: number of those whose cropped, turned or framed copies could not be
+            looked for, because an older version collected them and their pictures are not here.
         files, groups, near_duplicates: pairs of file names (evaluated, used for training) that
             are the same file, of one group, or nearly the same.
         dropped: number of images left out because of it.
@@ -22,6 +24,7 @@ class TrainingOverlap:
     groups: list[tuple[str, str]]
     near_duplicates: list[tuple[str, str]]
     dropped: int = 0
+    compared_by_hash_only: int = 0
 
     @property
     def pairs(self) -> list[tuple[str, str]]:

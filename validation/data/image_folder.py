@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from data_collection import source_types
-from data_collection.dataset import grouping
+from data_collection.dataset import grouping, near_duplicates
 from data_collection.dataset.manifest import FaceRecord, ImageClass
 from data_collection.images import decode, errors
 from data_collection.sources import local_folder
@@ -146,7 +146,6 @@ def _examine_image(face: source_types.CandidateFace, crop: str) -> FaceRecord:
         return replace(row, reason=str(error))
     except OSError as error:
         return replace(row, reason=f"cannot be read: {error.strerror or error}")
-    phash, mirrored = grouping.compute_perceptual_hashes(decoded.square)
     facts = {
         name: getattr(decoded, name) for name in ("format", "mode", "width", "height", "quality")
     }
@@ -155,10 +154,9 @@ def _examine_image(face: source_types.CandidateFace, crop: str) -> FaceRecord:
         row,
         id=name,
         status="accepted",
-        phash=phash,
-        phash_mirrored=mirrored,
         bytes=len(data),
         **facts,
+        **near_duplicates.compute_fingerprints(decoded.square),
     )
 
 

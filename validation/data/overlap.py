@@ -4,9 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from data_collection.dataset import grouping, manifest
+from data_collection.dataset import manifest, near_duplicates, thumbnails
 from data_collection.dataset.manifest import FaceRecord
 from runtime import console
 from training.detectors.card import Card
@@ -19,40 +17,23 @@ def find_overlap(
     """Return the overlap with the training images, and the ids of the records that are in it."""
     by_id = {record.id: record for record in training_records}
     by_group = {record.group: record for record in training_records if record.group}
-    files, groups, near_duplicates, ids = [], [], [], set()
-    hashed = [record for record in training_records if record.phash]
-    hashes = np.array(
-        [[int(record.phash, 16), int(record.phash_mirrored, 16)] for record in hashed],
-        dtype=np.uint64,
-    )
-    for record in records:
-        if record.id in by_id:
-            pairs, match = files, by_id[record.id]
-        elif record.group in by_group:
-            pairs, match = groups, by_group[record.group]
-        else:
-            pairs, match = near_duplicates, _find_near_duplicate(record, hashed, hashes)
-        if match:
-            pairs.append((record.file, match.file))
-            ids.add(record.id)
+    files = [(record, by_id[record.id]) for record in records if record.id in by_id]
+    others = [record for record in records if record.id not in by_id]
+    groups = [(record, by_group[record.group]) for record in others if record.group in by_group]
+    others = [record for record in others if record.group not in by_group]
+    pairs = near_duplicates.find_near_duplicates_between(others, training_records)
+    first_match = {index: known for index, known in reversed(pairs.tolist())}
+    copies = [(others[i], training_records[first_match[i]]) for i in sorted(first_match)]
+    matches = (files, groups, copies)
+    names = [[(record.file, known.file) for record, known in part] for part in matches]
     overlap = TrainingOverlap(
         compared=len(training_records),
-        files=files,
-        groups=groups,
-        near_duplicates=near_duplicates,
+        compared_by_hash_only=sum(not record.thumbnail for record in training_records),
+        files=names[0],
+        groups=names[1],
+        near_duplicates=names[2],
     )
-    return overlap, ids
-
-
-def _find_near_duplicate(
-    record: FaceRecord, hashed: Sequence[FaceRecord], hashes: np.ndarray
-) -> FaceRecord | None:
-    """Return the nearest of the hashed records if few enough bits differ; hashes: (images, 2)."""
-    if not record.phash or not len(hashes):
-        return None
-    distances = np.bitwise_count(hashes ^ np.uint64(int(record.phash, 16))).min(axis=1)
-    nearest = int(np.argmin(distances))
-    return hashed[nearest] if distances[nearest] <= grouping.MAX_NEAR_DUPLICATE_BITS else None
+    return overlap, {record.id for part in matches for record, _ in part}
 
 
 def load_training_records(card: Card, training_folder: Path) -> tuple[list[FaceRecord], str]:
@@ -86,7 +67,10 @@ def separate_from_training(
         PlainError: with exit code 5, if there is an overlap that is not dropped, or no other image.
     """
     training_records, unknown_reason = load_training_records(card, training_folder)
-    shared, ids = find_overlap(data.records, training_records)
+    shared, ids = find_overlap(
+        thumbnails.add_missing_thumbnails(data.folder, data.records),
+        thumbnails.add_missing_thumbnails(training_folder, training_records),
+    )
     remaining = [record for record in data.records if record.id not in ids]
     if ids and not (drop_overlap and remaining):
         file, training_file = shared.pairs[0]

@@ -104,7 +104,8 @@ def _describe_hold_out(data: EvaluationSet) -> list[str]:
     if not data.hold_out_openings:
         return []
     separation = (
-        "near-duplicates, and prompts, persons and seeds where they are known, never cross a split"
+        "near-duplicates that were found, and prompts, persons and seeds where they are known, "
+        "never cross a split"
     )
     return [f"- Hold-out: opened {data.hold_out_openings[0]} times; {separation}."]
 

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+from data_collection.dataset import near_duplicates
 from data_collection.dataset.manifest import LABELS
 from runtime import atomic_files, html_pages
 from validation import plain_json
@@ -48,6 +49,7 @@ def render_report_page(report: ValidationReport) -> str:
         min_checked_images=MIN_CHECKED_IMAGES,
         chance_ece=compute_chance_calibration_error(report.scored),
         max_randomised_correlation=MAX_RANDOMISED_CORRELATION,
+        near_duplicate_definition=near_duplicates.DEFINITION,
         figures={figure.name: figure for figure in report.figures},
     )
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from data_collection.dataset import grouping
+from data_collection.dataset import grouping, near_duplicates
 from data_collection.dataset.manifest import FaceRecord
 from toys.images import encode_image, make_image
 
 
 def record(number: int, image: Image.Image | None = None, **facts) -> FaceRecord:
-    phash, mirrored = grouping.compute_perceptual_hashes(image or make_image(1000 + number))
+    fingerprints = near_duplicates.compute_fingerprints(image or make_image(1000 + number))
     source = facts.pop("source", "source")
     name = f"{number:064x}"
     return FaceRecord(
@@ -22,8 +22,7 @@ def record(number: int, image: Image.Image | None = None, **facts) -> FaceRecord
         source=source,
         file=str(number),
         status="accepted",
-        phash=phash,
-        phash_mirrored=mirrored,
+        **fingerprints,
         **facts,
     )
 

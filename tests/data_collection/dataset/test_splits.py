@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from data_collection.dataset import splits
+from data_collection.dataset import near_duplicates, splits
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.dataset.splits import SplitAssignments
 from runtime import console, hashing
+from toys.images import draw_face
 
 SHARES = {"train": 0.7, "validation": 0.15, "hold-out": 0.15}
 
@@ -167,3 +168,21 @@ def test_openings_of_the_hold_out_are_counted(tmp_path):
     splits.write_splits(tmp_path, SplitAssignments(shares=SHARES))
     assert [splits.record_hold_out_opening(tmp_path, model) for model in ("a", "b")] == [1, 2]
     assert [entry["model"] for entry in splits.read_splits(tmp_path).hold_out_opened] == ["a", "b"]
+
+
+def test_a_cropped_copy_joins_the_split_of_its_original():
+    original, copy = records(1, start=7000)[0], records(1, start=8000)[0]
+    face = draw_face(1)
+    original = dataclasses.replace(original, **near_duplicates.compute_fingerprints(face))
+    cropped = near_duplicates.compute_fingerprints(face.crop((16, 16, 144, 144)))
+    copy = dataclasses.replace(copy, **cropped)
+    others = [
+        dataclasses.replace(record, **near_duplicates.compute_fingerprints(draw_face(100 + number)))
+        for number, record in enumerate(records(40))
+    ]
+    assigned = splits.assign_splits([original, *others, copy], SplitAssignments(shares=SHARES))
+    assert (assigned[0].group, assigned[0].split) == (assigned[-1].group, assigned[-1].split)
+    assert len({record.group for record in assigned}) == 41
+    without = [dataclasses.replace(r, thumbnail="") for r in (original, *others, copy)]
+    assigned = splits.assign_splits(without, SplitAssignments(shares=SHARES))
+    assert assigned[0].group != assigned[-1].group

@@ -4,19 +4,18 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from PIL import ImageEnhance, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 
-from data_collection.dataset import grouping, manifest
+from data_collection.dataset import manifest, near_duplicates
 from data_collection.dataset.manifest import FaceRecord
 from runtime import console, hashing
-from toys.images import make_image
+from toys.images import draw_face, make_image
 from validation.data import evaluation_set, overlap
 from validation.data.evaluation_set import EvaluationSet
 
 
 def row(name: str, image, group: str = "") -> FaceRecord:
-    phash, mirrored = grouping.compute_perceptual_hashes(image)
-    facts = {"phash": phash, "phash_mirrored": mirrored, "group": group or name}
+    facts = near_duplicates.compute_fingerprints(image) | {"group": group or name}
     return FaceRecord(
         id=hashing.hash_bytes(name.encode()),
         label="real",
@@ -53,6 +52,18 @@ def test_the_same_file_a_group_and_a_near_duplicate_are_told_apart():
         ("brighter.png", "learnt3.png"),
         ("mirrored.png", "learnt4.png"),
     ]
+
+
+def test_a_turned_copy_of_a_training_image_is_found():
+    turned = draw_face(3).rotate(5, Image.Resampling.BICUBIC)
+    learnt = [row(f"learnt{seed}", draw_face(seed)) for seed in range(10)]
+    copies = [row("turned", turned), row("new", draw_face(50))]
+    shared, ids = overlap.find_overlap(copies, learnt)
+    assert shared.near_duplicates == [("turned.png", "learnt3.png")] and ids == {copies[0].id}
+    # Rows of an older version have no thumbnails; the report says that only hashes were compared.
+    learnt = [replace(record, thumbnail="") for record in learnt]
+    shared, ids = overlap.find_overlap(copies, learnt)
+    assert (shared.near_duplicates, shared.compared_by_hash_only) == ([], 10)
 
 
 @pytest.fixture
