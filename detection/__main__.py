@@ -1,4 +1,4 @@
-"""Command line of detection: judge images, or run `web`, `export` or `publish`."""
+"""Command line of detection: judge images, or run `web`, `calibrate`, `export` or `publish`."""
 
 import inspect
 import sys
@@ -11,8 +11,9 @@ from runtime import console
 
 DETECT_HELP = f"""{inspect.cleandoc(DetectionSettings.__doc__)}
 
-More commands: `python -m detection web` opens a page, `export` writes the detector for other
-runtimes, `publish` uploads it to the Hugging Face Hub. Write ./web for a file called web."""
+More commands: `python -m detection web` opens a page, `calibrate` sets the cut with
+photographs of yours, `export` writes the detector for other runtimes, `publish` uploads it to the
+Hugging Face Hub. Write ./web for a file called web."""
 
 
 def run_detect_command(arguments: list[str]) -> int:
@@ -33,6 +34,16 @@ def run_web_command(arguments: list[str]) -> None:
     from detection.web.server import serve_page
 
     serve_page(settings)
+
+
+def run_calibrate_command(arguments: list[str]) -> int:
+    from detection.calibrate.settings import CalibrateSettings
+
+    settings = tyro.cli(CalibrateSettings, prog="python -m detection calibrate", args=arguments)
+
+    from detection.calibrate.calibrate import calibrate_with_photographs
+
+    return calibrate_with_photographs(settings)
 
 
 def run_export_command(arguments: list[str]) -> None:
@@ -57,6 +68,7 @@ def run_publish_command(arguments: list[str]) -> None:
 
 COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "web": run_web_command,
+    "calibrate": run_calibrate_command,
     "export": run_export_command,
     "publish": run_publish_command,
 }

@@ -67,6 +67,7 @@ def _load_detector(settings: DetectionSettings) -> Detector:
         settings.false_alarms,
         settings.misses,
         settings.prevalence,
+        settings.calibration,
     )
 
 

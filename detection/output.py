@@ -20,7 +20,8 @@ MAX_TABLE_ROWS = 50
 CSV_COLUMNS = (
     *("path", "verdict", "probability", "low", "high", "at_prevalence", "error", "sha256"),
     *("claims", "faces"),
-    *("warnings", "detector", "real_below", "generated_above", "promise", "strangers", "banner"),
+    *("warnings", "detector", "calibration", "real_below", "generated_above", "promise"),
+    *("strangers", "banner"),
 )
 
 FORMULA_PREFIXES = ("=", "+", "-", "@")
@@ -52,6 +53,7 @@ def _build_verdict(detection: Detection, statement: DetectorStatement) -> dict[s
         ),
         "warnings": list(detection.warnings),
         "detector": statement.detector,
+        "calibration": statement.calibration,
         "real_below": statement.real_below,
         "generated_above": statement.generated_above,
         "promise": list(statement.promise),
@@ -177,7 +179,10 @@ def print_summary(counts: Counter[str], statement: DetectorStatement) -> None:
         ]
         console.print_message(f"{counts.total():,} images:  {', '.join(parts)}.")
     if counts.total() > counts[""]:
-        console.print_message(f"Judged by {statement.detector}. This is an opinion, not proof.")
+        calibration = f", calibration {statement.calibration}" if statement.calibration else ""
+        console.print_message(
+            f"Judged by {statement.detector}{calibration}. This is an opinion, not proof."
+        )
         for sentence in statement.list_sentences():
             console.print_message(sentence)
 

@@ -14,7 +14,7 @@ import numpy as np
 from data_collection.images import canonical, errors, quality
 from data_collection.images import decode as image_decode
 from data_collection.images.decode import DecodedFace
-from detection import face_check
+from detection import face_check, own_calibration
 from detection.detections import (
     NO_KNOWN_ANSWERS,
     Detection,
@@ -75,6 +75,7 @@ class Detector:
         false_alarms: float | None = None,
         misses: float | None = None,
         prevalence: float | None = None,
+        calibration: str = "",
     ) -> "Detector":
         """Open a saved detector.
 
@@ -84,14 +85,19 @@ class Detector:
                 images called real, that its cuts were set for; None for its own.
             prevalence: share of generated images where it is used; every Detection then has the
                 probability at that prevalence, too.
+            calibration: name of an own calibration, whose false-alarm cuts replace its own.
 
         Raises:
             PlainError: the detector is missing or was altered since it was saved, or has no such
-                cut.
+                cut or calibration.
         """
         folder = Path(folder)
         card = detector_card.read_card(folder)
-        point = card.calibration.select_point(false_alarms, misses)
+        shipped = card.calibration
+        if calibration:
+            own = own_calibration.read_own_calibration(folder, card, calibration)
+            shipped = replace(shipped, false_alarm_cuts=own.make_cuts())
+        point = shipped.select_point(false_alarms, misses)
         return cls(folder, card, any_picture, point, prevalence)
 
     def predict(self, path: str | Path) -> Detection:

@@ -43,6 +43,10 @@ for, such as 0.01; default: its own."""
     misses: float | None = None
     """Largest share of generated images that may be called real, in the same way."""
 
+    calibration: str = ""
+    """Name of a calibration that `python -m detection calibrate` has made of your photographs; \
+its false-alarm cuts replace the detector's own."""
+
     prevalence: float | None = None
     """Share of the images that are generated where you look, such as 0.01. Each answer then also \
 has the probability at that prevalence; without it, probabilities are for equal shares."""

@@ -55,6 +55,7 @@ class PageAnswers:
         card, statement = self.detector.card, self.detector.statement
         return {
             "detector": card.name,
+            "calibration": statement.calibration,
             "created": card.created[:10],
             "base": card.base.name,
             "image_size": card.image_size,

@@ -28,7 +28,9 @@ def serve_page(settings: WebSettings) -> None:
         PlainError: the detector is missing or was altered, or the port is in use.
     """
     detector = Detector.load(
-        saved_models.find_detector(settings.saved_models, settings.model), settings.any_picture
+        saved_models.find_detector(settings.saved_models, settings.model),
+        settings.any_picture,
+        calibration=settings.calibration,
     )
     listening = bind_socket(settings)
 

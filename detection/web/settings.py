@@ -20,6 +20,10 @@ class WebSettings:
     model: Path | None = None
     """Folder or name of a saved detector; default: the newest."""
 
+    calibration: str = ""
+    """Name of a calibration that `python -m detection calibrate` has made of your photographs; \
+its false-alarm cut replaces the detector's own."""
+
     host: str = "127.0.0.1"
     """Address to listen on. Any other than 127.0.0.1 lets other computers use the page, \
 unencrypted and without a password."""

@@ -48,6 +48,19 @@ class Cut:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class OwnCut(Cut):
+    """A false-alarm cut that photographs of a user's own set, in place of the detector's.
+
+    Attributes:
+        calibration: name of the calibration.
+        photographs: number of photographs that set it.
+    """
+
+    calibration: str
+    photographs: int
+
+
 def format_share(share: float) -> str:
     """Format a share in percent with one decimal, or none where it is a whole number."""
     return f"{100 * share:.1f}".removesuffix(".0") + "%"

@@ -118,8 +118,8 @@ def describe_precision(counts: Sequence[AnswerCounts], prevalence: float) -> lis
     real, generated = ([row for row in counts if row.label == label] for label in (0, 1))
     if not real or not generated:
         return []
-    found = _pool_generated_share(generated)
-    false_alarms = _pool_generated_share(real)
+    found = pool_generated_share(generated)
+    false_alarms = pool_generated_share(real)
     limits = compute_wilson_interval(false_alarms, sum(row.groups for row in real))
     right, least, most = (
         100 * found * prevalence / max(found * prevalence + share * (1 - prevalence), 1e-9)
@@ -136,13 +136,14 @@ def describe_prevalence(prevalence: float) -> str:
     return f"1 in {1 / prevalence:,.0f} images" if prevalence <= 0.5 else f"{prevalence:.0%}"
 
 
-def _pool_generated_share(rows: Sequence[AnswerCounts]) -> float:
+def pool_generated_share(rows: Sequence[AnswerCounts]) -> float:
+    """Return the share of all images of these sources that is called generated."""
     return sum(row.generated for row in rows) / sum(row.images for row in rows)
 
 
 def _describe_class(rows: Sequence[AnswerCounts], images: str, verb: str) -> str:
     generated, total = (sum(getattr(row, name) for row in rows) for name in ("generated", "images"))
-    share = _pool_generated_share(rows)
+    share = pool_generated_share(rows)
     low, high = compute_wilson_interval(share, sum(row.groups for row in rows))
     shares = sorted(row.generated_share for row in rows)
     return (

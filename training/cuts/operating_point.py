@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runtime import console
-from training.cuts.cut import Cut, format_share
+from training.cuts.cut import Cut, OwnCut, format_share
 
 ABSTAIN = "can't tell"
 
@@ -71,6 +71,12 @@ class OperatingPoint:
         ]
         remaining = "otherwise" if None in self.limits else "between"
         return f"{', '.join(parts)}, can't tell {remaining}."
+
+    @property
+    def own_calibration(self) -> str:
+        """Name of the user's own calibration that set the false-alarm cut; empty without one."""
+        cut = self.false_alarm_cut
+        return cut.calibration if isinstance(cut, OwnCut) else ""
 
     @property
     def limits(self) -> tuple[float | None, float | None]:

@@ -4,7 +4,7 @@ met."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from training.cuts.cut import Cut
+from training.cuts.cut import Cut, OwnCut
 from training.cuts.left_out import (
     LeftOutSource,
     count_left_out_answers,
@@ -26,6 +26,8 @@ class DetectorStatement:
 
     Attributes:
         detector: its name.
+        calibration: name of the user's own calibration that set its false-alarm cut; empty if it
+            has the detector's.
         real_below, generated_above: the cuts; None where an answer is never given.
         cuts: the same in a sentence.
         promise: what the cuts hold for images like the collected ones, in sentences.
@@ -34,6 +36,7 @@ class DetectorStatement:
     """
 
     detector: str
+    calibration: str
     real_below: float | None
     generated_above: float | None
     cuts: str
@@ -63,6 +66,7 @@ def make_statement(
     counts = count_left_out_answers(left_out, calibration, point)
     return DetectorStatement(
         detector=detector,
+        calibration=point.own_calibration,
         real_below=point.real_below,
         generated_above=point.generated_above,
         cuts=f"It answers {point.describe()}",
@@ -73,13 +77,15 @@ def make_statement(
 
 
 def describe_promise(point: OperatingPoint, origin: CutOrigin) -> tuple[str, ...]:
-    """Return what the cuts hold for images like those that the detector was trained on."""
+    """Return what the cuts hold for images like those that set them."""
     sentences = []
     for cut, images, answer, is_raised in (
         (point.false_alarm_cut, "photographs", "generated", origin == "sources left out"),
         (point.miss_cut, "generated images", "real", False),
     ):
-        if cut.limit is None:
+        if isinstance(cut, OwnCut):
+            sentences.append(_describe_own_cut(cut, point))
+        elif cut.limit is None:
             sentences.append(f"It never answers {answer}: {cut.describe_missing(images)}.")
         elif origin == "validation images":
             sentences.append(
@@ -89,6 +95,18 @@ def describe_promise(point: OperatingPoint, origin: CutOrigin) -> tuple[str, ...
         else:
             sentences.append(_describe_cut(cut, images, answer, is_raised))
     return tuple(sentences)
+
+
+def _describe_own_cut(cut: OwnCut, point: OperatingPoint) -> str:
+    name = f"calibration “{cut.calibration}”"
+    if cut.limit is None:
+        return f"It never answers generated: {name} has {cut.describe_missing('photographs')}."
+    is_raised = point.generated_above > cut.limit
+    share = f"no more than {cut.describe_share()}" if is_raised else cut.describe_share()
+    return (
+        f"Of photographs like the {cut.photographs:,} of {name}, {share}, are called generated "
+        f"({cut.groups:,} groups)."
+    )
 
 
 def _describe_cut(cut: Cut, images: str, answer: str, is_raised: bool) -> str:

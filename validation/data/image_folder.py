@@ -22,6 +22,9 @@ LABEL_BY_FOLDER_NAME: dict[str, ImageClass] = {
 }
 """Lower-case folder names that give the class of the images inside."""
 
+COPY_REASON = "the same file as"
+"""The reason of an exact copy begins like this."""
+
 EXAMINED_CHUNK_IMAGES = 64
 """Images that are examined at once; the bytes of all would wait in memory."""
 
@@ -108,9 +111,9 @@ def examine_images(
         if first is record:
             continue
         if first.label == record.label:
-            rejected.append((record.file, f"the same file as {first.file}"))
+            rejected.append((record.file, f"{COPY_REASON} {first.file}"))
         else:
-            rejected.append((record.file, f"the same file as {first.file}, of the other class"))
+            rejected.append((record.file, f"{COPY_REASON} {first.file}, of the other class"))
             ambiguous_ids.add(record.id)
     rejected += [
         (by_id[face_id].file, "the same file is there in the other class, too")

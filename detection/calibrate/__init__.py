@@ -1,0 +1,1 @@
+"""Set the false-alarm cut of a detector with photographs of one's own."""

@@ -1,0 +1,54 @@
+"""Settings of `python -m detection calibrate`; the docstrings are the `--help` texts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime import options
+
+FOLDER_PREFIX = "folder:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrateSettings:
+    """Set the false-alarm cut of a detector with photographs of your own, for images like them.
+
+    Near-duplicates count once. Photographs that the detector was trained on, or whose metadata
+    names a generator, are not used. The cuts are saved beside the detector and used only by
+    --calibration of detection, its page and its Python class. Exit code 0: saved. 1: saved, but
+    some files were not used; the command says why. 2: too few photographs. 5: too few because the
+    others were used for training. 8: the detector is missing or was altered.
+    """
+
+    real: str
+    """Folder of photographs, such as folder:mine: 19 for a cut at 5%, 99 for 1%; near-duplicates \
+count once."""
+
+    name: str = ""
+    """Name of the calibration; default: that of the folder."""
+
+    model: Path | None = None
+    """Folder or name of a saved detector; default: the newest."""
+
+    any_picture: bool = False
+    """Use images whatever they show. Otherwise images without a face, or with several, are not \
+used, because they are not judged either."""
+
+    saved_models: Path = Path("saved_models")
+    """Folder of all saved detectors."""
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the photographs."""
+        return Path(self.real.removeprefix(FOLDER_PREFIX))
+
+    @property
+    def calibration_name(self) -> str:
+        """Name of the calibration, from --name or the folder."""
+        return self.name or self.folder.resolve().name
+
+    def __post_init__(self) -> None:
+        if not self.real.removeprefix(FOLDER_PREFIX):
+            raise ValueError("--real lacks a path; give a folder, such as folder:mine.")
+        if not self.calibration_name:
+            raise ValueError("The folder has no name; give the calibration one with --name.")
+        options.check_plain_name("name", self.calibration_name, "mine")
