@@ -37,6 +37,9 @@ def find_next_steps(card: Card, audit_status: str = "") -> list[NextStep]:
     Args:
         audit_status: of the data set; empty if it is not known.
     """
+    if card.practice:
+        command = "python -m data_collection"
+        return [NextStep("A practice detector has no further use. Collect faces:", command)]
     return [
         *_check_audit(card, audit_status),
         *_check_baselines(card),
@@ -76,17 +79,17 @@ def _check_audit(card: Card, status: str) -> Iterator[NextStep]:
 
 def _check_baselines(card: Card) -> Iterator[NextStep]:
     better = [
-        (baseline.metrics.log_loss, name)
+        (baseline.metrics.auc, name)
         for name, baseline in card.baselines.items()
-        if baseline.file and baseline.metrics.log_loss < card.metrics.log_loss
+        if baseline.file and baseline.metrics.auc > card.metrics.auc
     ]
     if not better or card.search.finetuning:
         return
-    loss, name = min(better)
+    auc, name = max(better)
     fewest = min(card.dataset.images["train"].values())
     yield NextStep(
-        f"On the validation images it loses to “{name}” (log loss {card.metrics.log_loss:.3f} "
-        f"against {loss:.3f}). {fewest:,} training images of a class are few; collect more:",
+        f"On the validation images it loses to “{name}” (AUC {card.metrics.auc:.4f} against "
+        f"{auc:.4f}). {fewest:,} training images of a class are few; collect more:",
         _make_collection_command(card, "--real folder:PATH", "--generated folder:PATH"),
     )
 

@@ -59,13 +59,18 @@ def test_false_alarms_and_misses_on_sources_left_out_are_named_with_their_share(
 
 def test_a_lost_comparison_a_bad_audit_and_a_small_hold_out_are_steps(card):
     name, baseline = next((n, b) for n, b in card.baselines.items() if b.file)
-    better = replace(baseline, metrics=replace(card.metrics, log_loss=card.metrics.log_loss / 2))
-    losing = replace(card, baselines={name: better})
+    worse = replace(card.metrics, auc=card.metrics.auc - 0.1)
+    losing = replace(card, metrics=worse, baselines={name: replace(baseline, metrics=card.metrics)})
     assert f"it loses to “{name}”" in list_reasons(losing)
     assert "loses to" not in list_reasons(replace(card, baselines={}))
     assert "The audit is AMBER" in list_reasons(card, "AMBER")
     assert "The hold-out has 6 photographs" in list_reasons(card)
     assert "60 are needed to confirm 5%" in list_reasons(card)
+
+
+def test_a_practice_detector_asks_for_faces_and_nothing_else(card):
+    (step,) = find_next_steps(replace(card, practice=True), "RED")
+    assert step.command == "python -m data_collection"
 
 
 def test_a_missing_cut_says_how_many_images_it_needs(card):

@@ -127,7 +127,8 @@ def describe_precision(counts: Sequence[AnswerCounts], prevalence: float) -> lis
     )
     return [
         f"Where {describe_prevalence(prevalence)} is generated, about {right:.0f} of 100 alarms "
-        f"are right ({least:.0f} to {most:.0f}), if no source is one of its training."
+        f"{'is' if round(right) == 1 else 'are'} right ({least:.0f} to {most:.0f}), if no source is "
+        "one of its training."
     ]
 
 

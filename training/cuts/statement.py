@@ -4,7 +4,7 @@ met."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from training.cuts.cut import Cut, OwnCut
+from training.cuts.cut import Cut, OwnCut, format_share
 from training.cuts.left_out import (
     LeftOutSource,
     count_left_out_answers,
@@ -101,8 +101,7 @@ def _describe_own_cut(cut: OwnCut, point: OperatingPoint) -> str:
     name = f"calibration “{cut.calibration}”"
     if cut.limit is None:
         return f"It never answers generated: {name} has {cut.describe_missing('photographs')}."
-    is_raised = point.generated_above > cut.limit
-    share = f"no more than {cut.describe_share()}" if is_raised else cut.describe_share()
+    share = _describe_share(cut, is_raised=point.generated_above > cut.limit)
     return (
         f"Of photographs like the {cut.photographs:,} of {name}, {share}, are called generated "
         f"({cut.groups:,} groups)."
@@ -110,8 +109,12 @@ def _describe_own_cut(cut: OwnCut, point: OperatingPoint) -> str:
 
 
 def _describe_cut(cut: Cut, images: str, answer: str, is_raised: bool) -> str:
-    share = f"no more than {cut.describe_share()}" if is_raised else cut.describe_share()
     return (
-        f"Of {images} like those of its training, {share}, are called {answer} "
-        f"({cut.groups:,} groups)."
+        f"Of {images} like those of its training, {_describe_share(cut, is_raised)}, are called "
+        f"{answer} ({cut.groups:,} groups)."
     )
+
+
+def _describe_share(cut: Cut, is_raised: bool) -> str:
+    """Return the share that crosses a cut, or less where a higher one decides."""
+    return f"at most {format_share(cut.target)} on average" if is_raised else cut.describe_share()
