@@ -125,10 +125,10 @@ def describe_precision(counts: Sequence[AnswerCounts], prevalence: float) -> lis
         100 * found * prevalence / max(found * prevalence + share * (1 - prevalence), 1e-9)
         for share in (false_alarms, limits[1], limits[0])
     )
+    verb = "is" if round(right) == 1 else "are"
     return [
         f"Where {describe_prevalence(prevalence)} is generated, about {right:.0f} of 100 alarms "
-        f"{'is' if round(right) == 1 else 'are'} right ({least:.0f} to {most:.0f}), if no source is "
-        "one of its training."
+        f"{verb} right ({least:.0f} to {most:.0f}), if no source is one of its training."
     ]
 
 
