@@ -14,6 +14,7 @@ from detection import own_calibration
 from detection.calibrate.calibrate import calibrate_with_photographs, describe_price
 from detection.calibrate.settings import CalibrateSettings
 from detection.detect import detect
+from detection.detections import ProbabilityRange
 from detection.predictor import Detector
 from detection.settings import DetectionSettings
 from detection.web.answers import PageAnswers
@@ -155,9 +156,20 @@ def test_a_folder_without_photographs_is_one_sentence(calibrate, workplace, tmp_
     code, text = calibrate(tmp_path / "nowhere")
     assert code == 2 and "nowhere is not a folder." in text
     code, text = calibrate(workplace / "faces")
-    assert code == 2 and "has a subfolder `generated`" in text
+    assert code == 2 and "only photographs set the cut" in text
     code, text = calibrate(tmp_path / "empty", model=tmp_path / "none")
     assert code == 8 and "is not a saved detector" in text
+
+
+def test_equal_scores_set_no_cut(calibrate, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        Detector,
+        "_compute_probabilities",
+        lambda self, pixels, run: [ProbabilityRange(0.3, 0.3, 0.3) for _ in pixels],
+    )
+    code, text = calibrate(write_photographs(tmp_path / "mine", 20))
+    assert code == 2 and "gives all 20 photographs" in text and "the same probability" in text
+    assert not (model / "calibrations").exists()
 
 
 def test_a_calibration_of_another_detector_or_a_damaged_one_is_refused(calibrate, model, tmp_path):
