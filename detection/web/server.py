@@ -30,6 +30,8 @@ def serve_page(settings: WebSettings) -> None:
     detector = Detector.load(
         saved_models.find_detector(settings.saved_models, settings.model),
         settings.any_picture,
+        settings.false_alarms,
+        settings.misses,
         calibration=settings.calibration,
     )
     listening = bind_socket(settings)

@@ -20,6 +20,13 @@ class WebSettings:
     model: Path | None = None
     """Folder or name of a saved detector; default: the newest."""
 
+    false_alarms: float | None = None
+    """Largest share of photographs that may be called generated, one that the detector has a cut \
+for, such as 0.01; default: its own."""
+
+    misses: float | None = None
+    """Largest share of generated images that may be called real, in the same way."""
+
     calibration: str = ""
     """Name of a calibration that `python -m detection calibrate` has made of your photographs; \
 its false-alarm cut replaces the detector's own."""

@@ -369,6 +369,13 @@ def test_a_taken_port_and_a_missing_detector_are_told_before_listening(workplace
     )
 
 
+def test_a_cut_that_the_detector_lacks_is_told_before_listening(workplace):
+    words = ("--port", 0, "--false-alarms", 0.005)
+    process = run_command("detection", "web", *words, cwd=workplace)
+    assert process.returncode == console.EXIT_USAGE
+    assert "no cut at 0.5%: 199 groups of photographs needed" in " ".join(process.stderr.split())
+
+
 def test_a_second_page_cannot_take_the_first_ones_port():
     with (
         server.bind_socket(WebSettings(port=0)) as first,
