@@ -127,13 +127,15 @@ def test_a_flipped_bit_under_an_unfrozen_block_is_computed_again(
     unfrozen = unfreezing.split_into_blocks(toy.base)[:1]
     # The boundary at the pixels, which takes no time.
     boundary = boundary_models.choose_boundary(toy, unfrozen, 2, max_gigabytes=0)
-    fresh, _ = boundary_cache.load_or_compute_rows(toy, boundary, folder, data.train[:2], 1)
+    fresh, _ = boundary_cache.load_or_compute_rows(toy, boundary, folder, data.train[:2], [0])
     fresh = [np.array(array) for array in fresh.arrays]
     files, n_passes = sorted(next(folder.glob("boundaries/*/")).iterdir()), 0
     for _ in range(FLIPS // 2):
         path = generator.choice(files)
         path.write_bytes(flip_bit(path.read_bytes(), generator))
-        rows, passes = boundary_cache.load_or_compute_rows(toy, boundary, folder, data.train[:2], 1)
+        rows, passes = boundary_cache.load_or_compute_rows(
+            toy, boundary, folder, data.train[:2], [0]
+        )
         assert all(
             np.array_equal(read, computed)
             for read, computed in zip(rows.arrays, fresh, strict=True)

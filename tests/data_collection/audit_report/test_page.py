@@ -251,7 +251,6 @@ def test_what_strangers_wrote_is_shown_as_they_wrote_it_and_never_as_markup(tmp_
         [accepted, rejected],
         sentence=HOSTILE,
         file_differences=[PROMPT],
-        status=HOSTILE,
     )
     assert "script" not in page.tags
     assert all("alert" not in str(attributes) for _, attributes in page.elements)
