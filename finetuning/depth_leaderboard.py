@@ -6,8 +6,8 @@ from finetuning.depth_search import DepthSearchResult
 from finetuning.depth_training import DepthTrial
 from finetuning.unfreezing import Block
 from runtime import console
+from training.final_detector.seed_comparison import SeedSpread
 from training.fitting import LABEL_SMOOTHING
-from training.seed_comparison import SeedSpread
 
 DEPTH_TABLE_COLUMNS = (
     "depth",

@@ -17,10 +17,10 @@ from finetuning.depth_trials import DEPTH_SPACE_VERSION, DepthHyperModel
 from runtime import console
 from training import gain_test
 from training.calibration import fit_temperature, sigmoid
+from training.final_detector.seed_comparison import SeedSpread
 from training.gain_test import GainTest
 from training.head_search import tuner_runs
 from training.head_search.tuner_runs import LoggedTuner, TrialLog
-from training.seed_comparison import SeedSpread
 
 DEPTH_ORACLES: dict[str, type[keras_tuner.Oracle]] = {
     "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,

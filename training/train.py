@@ -8,18 +8,7 @@ from data_collection.dataset import manifest
 from data_collection.images import canonical
 from data_collection.sources import sample
 from runtime import console
-from training import (
-    audit_gate,
-    calibration,
-    dataset,
-    detector_cuts,
-    detector_leaderboard,
-    detector_logs,
-    final_detector,
-    next_steps,
-    save_detector,
-    seed_comparison,
-)
+from training import audit_gate, calibration, dataset
 from training.baselines import linear, scratch_training
 from training.baselines.linear import Baseline
 from training.bases import weights as base_weights
@@ -30,7 +19,16 @@ from training.detectors.card import Card
 from training.features import feature_cache
 from training.features.extractor import Extractor
 from training.features.training_features import SplitFeatures, TrainingFeatures
-from training.final_detector import FinalDetector
+from training.final_detector import (
+    detector_cuts,
+    detector_leaderboard,
+    detector_logs,
+    ensemble,
+    next_steps,
+    save_detector,
+    seed_comparison,
+)
+from training.final_detector.ensemble import FinalDetector
 from training.head_search import leaderboard, search, tuner_runs
 from training.head_search.head_spec import HeadTrial
 from training.run_folders import RunFolders, TrainingRun
@@ -203,7 +201,7 @@ def train_final_detectors(
     settings, labels = run.settings, run.validation_labels
     log_folder = run.folders.run_logs(run.name)
     first, *others = [
-        final_detector.train_final_detector(
+        ensemble.train_final_detector(
             trials,
             features,
             labels,

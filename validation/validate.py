@@ -11,7 +11,7 @@ from runtime import atomic_files, console, options
 from training.detectors import card as detector_card
 from training.detectors import saved_models
 from training.detectors.card import Card
-from training.next_steps import find_next_steps, print_next_steps
+from training.final_detector.next_steps import find_next_steps, print_next_steps
 from validation import predictions
 from validation.data import choose_images, overlap
 from validation.data.evaluation_set import EvaluationSet

@@ -10,7 +10,7 @@ from data_collection.images import canonical
 from runtime import library_versions, options
 from training.bases.weights import BaseWeights
 from training.dataset import Dataset
-from training.next_steps import MAX_ALARM_FACTOR
+from training.final_detector.next_steps import MAX_ALARM_FACTOR
 from validation.cross_generator.head_results import GeneratorResult, HeadOutcome, ReprocessedResult
 from validation.cross_generator.plan import SourceImages
 from validation.cross_generator.settings import CrossGeneratorSettings, HeadKind, SignalName

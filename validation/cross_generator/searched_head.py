@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runtime import console
-from training import final_detector
 from training.calibration import sigmoid
 from training.features.column_selection import compute_column_indices
 from training.features.training_features import SplitFeatures, TrainingFeatures
+from training.final_detector import ensemble
 from training.head_search import search
 from training.run_folders import RunFolders
 from training.settings import TrainingSettings
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class SearchedEnsemble:
     """Searched heads, whose calibrated logits are averaged."""
 
-    heads: Sequence[final_detector.FinalHead]
+    heads: Sequence[ensemble.FinalHead]
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         logits = [
@@ -49,7 +49,7 @@ def search_ensemble(task: "TrainingTask") -> SearchedEnsemble:
             folders = RunFolders(Path(folder), Path(folder) / "logs", Path(folder))
             trials = search.search_heads(features, settings.search_config, "", folders)
             return SearchedEnsemble(
-                final_detector.train_final_detector(
+                ensemble.train_final_detector(
                     trials, features, labels, settings.seed, settings, folders.run_logs("final")
                 ).heads
             )

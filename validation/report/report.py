@@ -11,7 +11,7 @@ from data_collection.dataset.manifest import ImageClass
 from runtime.plotting import ReportFigure
 from training.cuts.statement import DetectorStatement
 from training.detectors.card import Card
-from training.next_steps import NextStep
+from training.final_detector.next_steps import NextStep
 from validation.data.evaluation_set import EvaluationSet
 from validation.explanations.explain import Explanations
 from validation.explanations.image_panels import ImagePanel

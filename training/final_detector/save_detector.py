@@ -17,7 +17,7 @@ from training.detectors.card import Card
 from training.detectors.card_fields import BaseDescription, SearchDescription
 from training.detectors.detector_files import LEADERBOARD_FILE
 from training.features.extractor import Extractor
-from training.final_detector import FinalDetector
+from training.final_detector.ensemble import FinalDetector
 from training.head_search import leaderboard
 from training.head_search.head_spec import HeadTrial
 from training.refits.refit_cuts import RefitCuts

@@ -7,7 +7,7 @@ import pytest
 from training.cuts.cut import Cut
 from training.cuts.left_out import LeftOutSource
 from training.detectors.card import Card, read_card
-from training.next_steps import find_next_steps
+from training.final_detector.next_steps import find_next_steps
 
 
 @pytest.fixture

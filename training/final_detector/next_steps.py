@@ -109,40 +109,28 @@ def _check_cuts(card: Card) -> Iterator[NextStep]:
 
 
 def _check_strangers(card: Card) -> Iterator[NextStep]:
+    if card.search.finetuning:  # its refits would be fine-tunings; it has none
+        return
     calibration = card.calibration
     counts = count_left_out_answers(card.left_out, calibration, calibration.point)
-    yield from _check_sources(card, [row for row in counts if row.label == 0])
-    yield from _check_generators(card, [row for row in counts if row.label == 1])
-
-
-def _check_sources(card: Card, counts: Sequence[AnswerCounts]) -> Iterator[NextStep]:
+    real, generated = ([row for row in counts if row.label == label] for label in (0, 1))
     command = _make_collection_command(card, "--real folder:PATH")
-    if not counts and not card.search.finetuning:
-        yield NextStep(
-            "All photographs are of one source, so its false alarms on others were never measured. "
-            "Add a second one:",
-            command,
-        )
-    limit = MAX_ALARM_FACTOR * card.calibration.false_alarms
-    worst = max(counts, key=lambda row: row.generated_share, default=None)
-    if worst and worst.generated_share > limit:
+    yield from _check_second_source(
+        real, "photographs are of one source: its false alarms on others are not known", command
+    )
+    worst = max(real, key=lambda row: row.generated_share, default=None)
+    if worst and worst.generated_share > MAX_ALARM_FACTOR * calibration.false_alarms:
         yield NextStep(
             f"Of {worst.images:,} photographs from “{worst.source}”, left out of training, it "
             f"called {worst.generated_share:.0%} generated. Add sources of photographs like those "
             "that you will judge:",
             command,
         )
-
-
-def _check_generators(card: Card, counts: Sequence[AnswerCounts]) -> Iterator[NextStep]:
     command = _make_collection_command(card, "--generated folder:PATH")
-    if not counts and not card.search.finetuning:
-        yield NextStep(
-            "All generated images are of one generator, so nobody knows whether it finds another. "
-            "Add a second one:",
-            command,
-        )
-    worst = min(counts, key=lambda row: row.generated_share, default=None)
+    yield from _check_second_source(
+        generated, "generated images are of one generator: nobody knows if it finds others", command
+    )
+    worst = min(generated, key=lambda row: row.generated_share, default=None)
     if worst and worst.generated_share < MIN_FOUND_SHARE:
         yield NextStep(
             f"Of {worst.images:,} images of “{worst.source}”, left out of training, it found "
@@ -150,6 +138,13 @@ def _check_generators(card: Card, counts: Sequence[AnswerCounts]) -> Iterator[Ne
             "images of every generator that matters:",
             command,
         )
+
+
+def _check_second_source(
+    counts: Sequence[AnswerCounts], weakness: str, command: str
+) -> Iterator[NextStep]:
+    if not counts:
+        yield NextStep(f"All {weakness}. Add a second one:", command)
 
 
 def _check_hold_out(card: Card) -> Iterator[NextStep]:

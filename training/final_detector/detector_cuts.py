@@ -13,7 +13,7 @@ from training.cuts.cut import Cut, count_needed_groups, format_share
 from training.features import feature_cache
 from training.features.extractor import Extractor
 from training.features.training_features import TrainingFeatures
-from training.final_detector import FinalDetector
+from training.final_detector.ensemble import FinalDetector
 from training.refits.refit_cuts import RefitCuts, set_refit_cuts
 from training.refits.refit_heads import RefitImages
 from training.run_folders import TrainingRun

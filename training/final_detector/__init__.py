@@ -1,0 +1,1 @@
+"""The detector that a search ends with: its heads, its cuts, what is saved, printed, advised."""
