@@ -89,7 +89,9 @@ def test_the_whole_report_says_what_a_reader_needs_and_a_second_run_uses_the_cac
     toy = metrics["detectors"]["toy"]
     assert toy["threshold"] == pytest.approx(card["calibration"]["threshold"], abs=1e-6)
     # Even random weights see the grid of the toy's generated images.
-    assert toy["metrics"]["ROC AUC"]["value"] > 0.5
+    # The hold-out has too few groups for an interval of an AUC; its shares have one.
+    assert toy["metrics"]["ROC AUC"]["value"] > 0.9
+    assert toy["metrics"]["TPR"]["low"] > 0.5 > toy["metrics"]["FPR"]["high"]
     assert sum(toy["confusion"].values()) == 12
     assert metrics["evaluation_set"]["images"] == {"real": 6, "generated": 6}
     assert metrics["evaluation_set"]["overlap_with_training"]["compared"] == 68

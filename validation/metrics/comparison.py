@@ -12,17 +12,6 @@ from validation.metrics.metrics import FALSE_ALARMS, FOUND, METRICS
 from validation.metrics.paired_differences import PairedEstimate, estimate_paired_differences
 from validation.metrics.scored_images import ScoredImages
 
-COMPARED_METRICS = (
-    FALSE_ALARMS,
-    FOUND,
-    "ROC AUC",
-    "balanced accuracy",
-    "TPR",
-    "FPR",
-    "average precision",
-    "log loss",
-    "Brier score",
-)
 METRICS_IN_PERCENTAGE_POINTS = (
     FALSE_ALARMS,
     FOUND,
@@ -33,6 +22,8 @@ METRICS_IN_PERCENTAGE_POINTS = (
     "average precision",
 )
 """Metrics whose differences are given in percentage points."""
+
+COMPARED_METRICS = (*METRICS_IN_PERCENTAGE_POINTS, "log loss", "Brier score")
 
 
 @dataclass(frozen=True)
