@@ -297,7 +297,7 @@ def test_mixed_precision_gives_a_similar_loss_and_the_detector_stays_in_float32(
     data, toy, toy_blocks
 ):
     losses = []
-    # At a rate of 1e-3 rounding alone leads to another minimum within the epoch.
+    # At a rate of 1e-3 rounding leads to another minimum: losses of five seeds differ by -4 to 11%.
     for precision in ("float32", "mixed_bfloat16"):
         hypermodel = DepthHyperModel(
             toy, data, toy_blocks, 2, FinetuningSettings(epochs=1, precision=precision)
@@ -306,10 +306,10 @@ def test_mixed_precision_gives_a_similar_loss_and_the_detector_stays_in_float32(
         hypermodel.build(hp)
         losses.append(
             hypermodel.train_trial(
-                hypermodel.build_tail(2), {**hp.values, "depth": 2, "learning_rate": 1e-4}, 0, None
+                hypermodel.build_tail(2), {**hp.values, "depth": 2, "learning_rate": 3e-4}, 0, None
             ).loss
         )
-    assert losses[0] != losses[1] and losses[0] == pytest.approx(losses[1], rel=0.05)
+    assert losses[0] != losses[1] and losses[0] == pytest.approx(losses[1], rel=0.01)
     policies = {layer.dtype_policy.name for layer in toy.base.model.layers}
     assert policies == {"float32"}
 
