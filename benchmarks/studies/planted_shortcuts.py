@@ -4,7 +4,7 @@ Run `python -m benchmarks.studies.planted_shortcuts FOLDER ...`. Images of all f
 shrunk to one size and given labels by coin, so nothing tells the classes apart; then one class is
 sharpened, vignetted and so on. A row holds if a linear head on the base's features stays at chance,
 or if the audit is not GREEN and names the shortcut. Last come labels by coin alone, of which one
-audit in twenty may be RED. It takes ten minutes on two cores.
+audit in twenty may be RED. It takes some twenty minutes of processor time.
 """
 
 import io
@@ -263,7 +263,9 @@ class PlantingBench:
     def audit_coin(self, number: int) -> str:
         """Return the audit's status for labels by another coin, nothing treated."""
         records = self.write_records(self.pool, self._toss(self.seed + 1 + number))
-        return conclusions.decide_audit_status(self.audit(records))
+        status = conclusions.decide_audit_status(self.audit(records))
+        console.print_message(f"coin {number + 1}: {status}")
+        return status
 
     def write_records(
         self, images: Sequence[Image.Image], is_treated: np.ndarray

@@ -10,9 +10,15 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
+from detection import face_check
 from detection.predictor import Detector
 from toys.commands import run_command
-from toys.face_detector import BACKGROUND_RGB, draw_schematic_face
+from toys.face_detector import (
+    BACKGROUND_RGB,
+    draw_mark,
+    draw_schematic_face,
+    install_face_detector,
+)
 from toys.images import encode_image, make_image
 from training.detectors import card as detector_card
 
@@ -109,6 +115,29 @@ def test_an_image_without_one_face_is_judged_only_if_any_picture_is_asked_for(
     assert judged.verdict and (judged.error, judged.faces) == ("", faces)
     centre = load(workplace, any_picture=True).predict(tmp_path / "a.png")
     assert judged.probability == pytest.approx(centre.probability, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("marks", "count"),
+    [
+        ([(120, 0.9)], 1),
+        ([(120, 0.68)], 1),
+        ([(120, 0.9), (80, 0.9)], 2),
+        ([(120, 0.9), (80, 0.68)], 1),
+        ([(120, 0.68), (80, 0.9)], 1),
+        ([(120, 0.9), (40, 0.9)], 1),
+        ([(25, 0.9)], 0),
+        ([(25, 0.9), (25, 0.9)], 0),
+    ],
+    ids=str,
+)
+def test_faces_count_by_size_and_certainty(monkeypatch, tmp_path, marks, count):
+    """The toy finds marks of (side, score) in 320 pixels, as if they were faces."""
+    install_face_detector(monkeypatch, tmp_path)
+    picture = Image.new("RGB", (320, 320), (0, 0, 255))
+    for number, (side, score) in enumerate(marks):
+        draw_mark(picture, 10 + 18 * number, 20, side, score)
+    assert face_check.count_faces(picture) == count
 
 
 def test_a_folder_is_answered_as_single_files_are(workplace, folder):
