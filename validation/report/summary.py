@@ -148,8 +148,12 @@ def _describe_weakness(robustness: RobustnessSummary | None) -> str:
             ("finds", "generated faces", worst.found, undistorted.found),
             ("calls", "photographs generated", worst.false_alarms, undistorted.false_alarms),
         )
-        if np.isfinite(distorted.value)
+        if np.isfinite(distorted.value) and f"{distorted.value:.0%}" != f"{before.value:.0%}"
     ]
+    if not changes:
+        return (
+            f"None of {len(robustness.conditions)} distortions changes its answers much. {warning}"
+        )
     return (
         f"Under {worst.name}, the worst of {len(robustness.conditions)} distortions, it "
         f"{' and '.join(changes)}. {warning}"
