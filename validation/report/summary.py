@@ -152,7 +152,8 @@ def _describe_weakness(robustness: RobustnessSummary | None) -> str:
     ]
     if not changes:
         return (
-            f"None of {len(robustness.conditions)} distortions changes its answers much. {warning}"
+            f"None of {len(robustness.conditions)} distortions lowers what it finds or raises its "
+            f"false alarms. {warning}"
         )
     return (
         f"Under {worst.name}, the worst of {len(robustness.conditions)} distortions, it "

@@ -151,6 +151,15 @@ def test_the_worst_distortion_may_be_the_one_that_calls_everything_generated():
         third.startswith("Under noise 20")
         and "calls 100% of photographs generated instead of" in third
     )
+    assert "finds" not in third  # what did not change is not told
+
+
+def test_distortions_that_change_nothing_are_one_sentence():
+    result = make_result("faces", 4)
+    robustness = make_robustness(result)
+    same = replace(robustness.undistorted, family="JPEG", value="95")
+    third = summarise([result], None, replace(robustness, conditions=[same]))[2]
+    assert third.startswith("None of 1 distortions lowers what it finds or raises its false alarms")
 
 
 def test_a_useless_detector_has_no_worst_distortion():
