@@ -1,5 +1,6 @@
 """Set a detector's cuts on scores of its refits, and describe its answers to sources left out."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,10 @@ from training.refits.refit_heads import (
 
 MIN_SOURCES_TO_SET_CUT = 3
 """Sources of photographs from which on those left out set the false-alarm cuts."""
+
+MIN_PAIRED_SOURCES = 4
+"""Sources of either class from which on one of each is left out at a time, which takes fewer heads;
+with less, too little would be left to train on."""
 
 SourceKey = tuple[int, str]
 """Label and name of a source."""
@@ -65,20 +70,30 @@ def score_left_out_sources(
 
     A class of a single source has none; neither has a source without which a class is missing.
     """
-    sources = [
-        (label, source)
-        for label in (0, 1)
-        if len(images.list_sources(label)) > 1
-        for source in images.list_sources(label)
-    ]
-    if not sources:
+    left_out = list_sources_left_out(images)
+    if not left_out:
         return {}
     logits = {}
-    for key in console.track_progress(sources, "heads without a source", len(sources)):
-        scores = compute_held_out_logits(images, ensemble, _find_source_rows(images, key))
-        if not np.isnan(scores).any():
-            logits[key] = scores
-    return logits
+    for keys in console.track_progress(left_out, "heads without a source", len(left_out)):
+        rows = [_find_source_rows(images, key) for key in keys]
+        scores = compute_held_out_logits(images, ensemble, np.concatenate(rows))
+        parts = np.split(scores, np.cumsum([len(part) for part in rows])[:-1])
+        logits |= {
+            key: part for key, part in zip(keys, parts, strict=True) if not np.isnan(part).any()
+        }
+    return dict(sorted(logits.items()))
+
+
+def list_sources_left_out(images: RefitImages) -> list[list[SourceKey]]:
+    """Return the sources that are left out together: one, or one of each class."""
+    real, generated = (
+        [(label, source) for source in images.list_sources(label)] for label in (0, 1)
+    )
+    real, generated = (keys if len(keys) > 1 else [] for keys in (real, generated))
+    if min(len(real), len(generated)) < MIN_PAIRED_SOURCES:
+        return [[key] for key in (*real, *generated)]
+    pairs = itertools.zip_longest(real, generated)
+    return [[key for key in pair if key] for pair in pairs]
 
 
 def _find_source_rows(images: RefitImages, key: SourceKey) -> np.ndarray:

@@ -13,7 +13,11 @@ from training.cuts.left_out import (
     describe_strangers,
 )
 from training.head_search.head_trainer import HeadTrainingPlan
-from training.refits.refit_cuts import set_refit_cuts
+from training.refits.refit_cuts import (
+    list_sources_left_out,
+    score_left_out_sources,
+    set_refit_cuts,
+)
 from training.refits.refit_heads import (
     RefitEnsemble,
     RefitImages,
@@ -151,6 +155,34 @@ def test_the_cut_for_a_source_left_out_is_set_without_it(cuts):
     phone = next(row for row in result.left_out if row.source == "phone")
     assert phone.limits[0] < result.calibration.false_alarm_cuts[0].limit
     assert counts["phone"].generated_share > 0.05 > counts["camera"].generated_share
+
+
+def test_many_sources_are_left_out_one_of_each_class_at_a_time():
+    images = make_images(320)
+    names = {0: ("a", "b", "c", "d"), 1: ("e", "f", "g", "h", "i")}
+    groups = images.groups.astype(int) // 2
+    sources = [
+        names[label][group % len(names[label])]
+        for label, group in zip(images.labels, groups, strict=True)
+    ]
+    many = replace(images, sources=np.array(sources))
+    assert list_sources_left_out(many) == [
+        [(0, "a"), (1, "e")],
+        [(0, "b"), (1, "f")],
+        [(0, "c"), (1, "g")],
+        [(0, "d"), (1, "h")],
+        [(1, "i")],
+    ]
+    logits = score_left_out_sources(many, ENSEMBLE)
+    altered = many.values.copy()
+    altered[(many.sources == "b") | (many.sources == "f")] = 1e3
+    again = score_left_out_sources(replace(many, values=altered), ENSEMBLE)
+    for key in ((0, "b"), (1, "f")):
+        assert np.array_equal(again[key], logits[key]), key  # it had met neither of them
+    assert not np.array_equal(again[0, "a"], logits[0, "a"])
+    assert {key: len(part) for key, part in logits.items()} == {
+        (label, name): int(np.sum(many.sources == name)) for label in names for name in names[label]
+    }
 
 
 def test_a_class_of_one_source_was_never_measured_on_strangers():
