@@ -74,6 +74,7 @@ def main() -> None:
             results = pool.map(simulate, range(settings.runs), chunksize=5)
             results = list(console.track_progress(results, title, settings.runs))
             rows.append([title, *describe_shares(np.array(results))])
+            console.print_message(" | ".join(rows[-1]))
     console.print_table(
         f"Realised false alarms at the {TARGET:.0%} cut, {settings.runs:,} runs a row",
         ["design", "mean", "5% to 95%", "over 5%", "over 10%", "found", "mean, on validation"],

@@ -67,8 +67,8 @@ def make_points(side: int) -> np.ndarray:
 
 
 def halve(pictures: np.ndarray) -> np.ndarray:
-    half = pictures.shape[1] // 2
-    return pictures.reshape(len(pictures), half, 2, half, 2).mean(axis=(2, 4), dtype=np.float32)
+    rows = np.add(pictures[:, ::2], pictures[:, 1::2], dtype=np.float32)
+    return (rows[:, :, ::2] + rows[:, :, 1::2]) / 4
 
 
 def _put_coarser_first(

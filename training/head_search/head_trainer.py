@@ -75,12 +75,13 @@ class HeadTrainer:
         self._generator = np.random.default_rng([*plan.seed, plan.first_epoch])
         hidden = [plan.spec.units] * plan.spec.layers
         widths = [len(self._index), *hidden, max(1, len(features.generators))]
-        self._weights = (
-            [np.array(weight) for weight in plan.initial_weights]
-            if plan.initial_weights
-            else self._draw_weights(widths)
+        weights = plan.initial_weights or self._draw_weights(widths)
+        # One vector each, so that a step of small layers is not many passes over little.
+        self._all_weights = np.concatenate([np.ravel(weight) for weight in weights])
+        self._all_gradients, self._mean, self._variance = np.zeros((3, self._all_weights.size), "f4")
+        self._weights, self._gradients = (
+            _split_as(vector, weights) for vector in (self._all_weights, self._all_gradients)
         )
-        self._moments = [(np.zeros_like(weight), np.zeros_like(weight)) for weight in self._weights]
         self._steps, self._epochs_without_gain = 0, 0
         # By prefix of the metric: (logits, targets, weights) of every batch of this epoch.
         self._predictions: dict[str, list[tuple[np.ndarray, ...]]] = {"": [], "val_": []}
@@ -99,7 +100,7 @@ class HeadTrainer:
     @property
     def size(self) -> int:
         """Number of weights."""
-        return sum(weight.size for weight in self._weights)
+        return self._all_weights.size
 
     def continues(self, epoch: int) -> bool:
         """Return whether this head still trains in this epoch."""
@@ -128,19 +129,19 @@ class HeadTrainer:
         logits = inputs[-1] @ kernel + bias
         self._predictions[""].append((logits, targets, weights))
         slope = weights * (sigmoid(logits) - smooth_labels(targets)) / np.float32(targets.size)
-        gradients = []
         for layer in reversed(range(len(inputs))):
-            gradients += [slope.sum(axis=0), inputs[layer].T @ slope]
+            np.matmul(inputs[layer].T, slope, out=self._gradients[2 * layer])
+            np.add.reduce(slope, axis=0, out=self._gradients[2 * layer + 1])
             if layer:
                 slope = (slope @ self._weights[2 * layer].T) * gates[layer - 1]
-        self._update(gradients[::-1])
+        self._update()
 
     def _draw_dropout_mask(self, shape: tuple[int, ...]) -> np.ndarray:
         rate = self.plan.spec.dropout
         is_kept = self._generator.random(shape, dtype=np.float32) >= rate
         return is_kept * np.float32(1 / (1 - rate))
 
-    def _update(self, gradients: Sequence[np.ndarray]) -> None:
+    def _update(self) -> None:
         """Apply Keras' AdamW.
 
         The moments are stored divided by 1 - BETA, which saves a pass over each of them.
@@ -162,22 +163,20 @@ class HeadTrainer:
             ADAMW_BETA_2,
         ]
         pace, shrink, epsilon, beta_1, beta_2 = np.array(factors, dtype=np.float32)
-        buffer = np.empty(UPDATE_BLOCK_VALUES, dtype=np.float32)
-        for weight, gradient, moments in zip(self._weights, gradients, self._moments, strict=True):
-            flat = [np.reshape(array, -1) for array in (weight, gradient, *moments)]
-            for start in range(0, weight.size, UPDATE_BLOCK_VALUES):
-                w, g, m, v = (array[start : start + UPDATE_BLOCK_VALUES] for array in flat)
-                change = buffer[: w.size]
-                m *= beta_1
-                m += g
-                v *= beta_2
-                v += np.multiply(g, g, out=change)
-                np.sqrt(v, out=change)
-                change += epsilon
-                np.divide(m, change, out=change)
-                change *= pace
-                w *= shrink
-                w -= change
+        vectors = (self._all_weights, self._all_gradients, self._mean, self._variance)
+        for start in range(0, self.size, UPDATE_BLOCK_VALUES):
+            w, g, m, v = (vector[start : start + UPDATE_BLOCK_VALUES] for vector in vectors)
+            m *= beta_1
+            m += g
+            v *= beta_2
+            change = g * g
+            v += change
+            np.sqrt(v, out=change)
+            change += epsilon
+            np.divide(m, change, out=change)
+            change *= pace
+            w *= shrink
+            w -= change
 
     def evaluate_batch(self, x: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
         """Predict a validation batch; end_epoch() computes the metrics."""
@@ -207,6 +206,13 @@ class HeadTrainer:
         self._epochs_without_gain = 0 if improved else self._epochs_without_gain + 1
         if improved or not self.trained.weights:
             self.trained.weights = [weight.copy() for weight in self._weights]
+
+
+def _split_as(vector: np.ndarray, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return views of a vector in the shapes of these arrays, one after the other."""
+    ends = np.cumsum([array.size for array in arrays])
+    parts = np.split(vector, ends[:-1])
+    return [part.reshape(array.shape) for part, array in zip(parts, arrays, strict=True)]
 
 
 def compute_head_logits(weights: Sequence[np.ndarray], x: np.ndarray) -> np.ndarray:
