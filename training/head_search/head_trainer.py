@@ -78,7 +78,9 @@ class HeadTrainer:
         weights = plan.initial_weights or self._draw_weights(widths)
         # One vector each, so that a step of small layers is not many passes over little.
         self._all_weights = np.concatenate([np.ravel(weight) for weight in weights])
-        self._all_gradients, self._mean, self._variance = np.zeros((3, self._all_weights.size), "f4")
+        self._all_gradients, self._mean, self._variance = np.zeros(
+            (3, self._all_weights.size), "f4"
+        )
         self._weights, self._gradients = (
             _split_as(vector, weights) for vector in (self._all_weights, self._all_gradients)
         )
