@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data_collection.audit.audit_file import read_audit_status
 from data_collection.dataset import manifest
 from data_collection.images import canonical
 from data_collection.sources import sample
@@ -107,6 +108,7 @@ def _describe_finetuning(
         search=search,
         settings={**card.settings, "finetuning": settings},
         practice=card.practice or sample.is_practice_data(data.records),
+        audit_status=read_audit_status(data.folder, card.image_size),
     )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from data_collection.audit.audit_file import read_audit_status
 from data_collection.dataset import manifest
 from data_collection.images import canonical
 from data_collection.sources import sample
@@ -240,8 +239,7 @@ def report_detector(
             f"{run.name} {reason} Check its images and labels, collect more of them, or try other "
             "--bases or more --trials."
         )
-    audit_status = read_audit_status(run.data.folder, card.image_size)
-    next_steps.print_next_steps(next_steps.find_next_steps(card, audit_status))
+    next_steps.print_next_steps(next_steps.find_next_steps(card))
     console.print_message(
         f"Saved {run.folders.detector(run.name)}. Validate it: python -m validation. "
         f"Use it: python -m detection PHOTO. Curves: tensorboard --logdir {run.settings.logs}"

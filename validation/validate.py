@@ -189,7 +189,7 @@ def build_report(
         robustness=robustness,
         comparison=_compare_with_last(results) if compared else None,
         audit=audit,
-        next_steps=find_next_steps(card, audit.status if audit else ""),
+        next_steps=find_next_steps(card),
         figures=figures.plot_report_figures(results, scorer.calibration),
     )
 

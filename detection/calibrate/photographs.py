@@ -64,7 +64,9 @@ def judge_photographs(folder: Path, detector: Detector) -> JudgedPhotographs:
         PlainError: the folder is missing, or has a subfolder of generated images.
     """
     _refuse_generated_subfolder(folder)
-    records, rejected = image_folder.read_image_folder(folder, "real", detector.card.crop)
+    records, rejected = image_folder.read_image_folder(
+        folder, "real", detector.card.crop, detector.any_picture
+    )
     unused = [
         UnusedFile(
             file,

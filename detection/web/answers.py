@@ -15,6 +15,7 @@ from detection.provenance import claims
 from runtime import console, html_pages
 from training.cuts.operating_point import ABSTAIN
 from training.detectors.card_fields import DatasetDescription
+from training.final_detector.next_steps import find_next_steps
 from validation.explanations import image_panels
 from validation.explanations.explainer import Explainer, SimilarFace
 from validation.report import report_files
@@ -65,6 +66,7 @@ class PageAnswers:
             "trained_on": _describe_training_data(card.dataset),
             "banner": card.banner,
             "limits": report_files.load_limits(self.detector.folder),
+            "next_steps": [asdict(step) for step in find_next_steps(card)],
             "no_heat_maps": self.no_heat_maps_reason,
         }
 

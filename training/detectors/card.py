@@ -48,6 +48,7 @@ class Card:
         banner: first sentence of every report on the detector; empty if there is nothing to
             warn of.
         practice: whether it was trained on the sample data set, so that its verdicts mean nothing.
+        audit_status: of the data set at this image size when it was trained; empty if not known.
         crop: how images are cropped, in training and before a verdict: "centre" or "face".
         qualities: JPEG qualities at which an image is judged; the mean of their logits decides.
         left_out: sources, scored by heads that had not met them; none for a fine-tuned detector.
@@ -70,6 +71,7 @@ class Card:
     settings: dict[str, Any] = field(default_factory=dict)
     banner: str = ""
     practice: bool = False
+    audit_status: str = ""
     crop: str = "centre"
     qualities: tuple[int, ...] = canonical.JUDGEMENT_QUALITIES
     left_out: tuple[LeftOutSource, ...] = ()

@@ -31,17 +31,13 @@ class NextStep:
         return f"{self.reason} {self.command}"
 
 
-def find_next_steps(card: Card, audit_status: str = "") -> list[NextStep]:
-    """Return what to do about the weaknesses that the card shows, the most important first.
-
-    Args:
-        audit_status: of the data set; empty if it is not known.
-    """
+def find_next_steps(card: Card) -> list[NextStep]:
+    """Return what to do about the weaknesses that the card shows, the most important first."""
     if card.practice:
         command = "python -m data_collection"
         return [NextStep("A practice detector has no further use. Collect faces:", command)]
     return [
-        *_check_audit(card, audit_status),
+        *_check_audit(card),
         *_check_baselines(card),
         *_check_cuts(card),
         *_check_strangers(card),
@@ -63,16 +59,16 @@ def _make_collection_command(card: Card, *words: str) -> str:
     return " ".join(["python -m data_collection", *words, f"--dataset {name}"])
 
 
-def _check_audit(card: Card, status: str) -> Iterator[NextStep]:
-    if status in ("", "GREEN"):
+def _check_audit(card: Card) -> Iterator[NextStep]:
+    if card.audit_status in ("", "GREEN"):
         return
     images = card.dataset.images
     fewest = min(
         sum(part[label] for part in images.values()) for label in next(iter(images.values()))
     )
     yield NextStep(
-        f"The audit is {status}, with {fewest:,} images in the smaller class. Read its page, and "
-        "collect again from other sources or more images:",
+        f"The audit is {card.audit_status}, with {fewest:,} images in the smaller class. Read its "
+        "page, and collect again from other sources or more images:",
         _make_collection_command(card, "--real folder:PATH", "--generated folder:PATH"),
     )
 

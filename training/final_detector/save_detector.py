@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 
+from data_collection.audit.audit_file import read_audit_status
 from data_collection.images import canonical
 from runtime import library_versions
 from training import calibration
@@ -34,7 +35,6 @@ def save_final_detector(
     cuts: RefitCuts,
 ) -> Card:
     """Save both model files, the baselines, the leaderboard, and the card, which it returns."""
-    labels = run.validation_labels
     extractor = extractors[detector.base]
     members = _make_ensemble_members(detector)
     model = assembly.build_detector_model(
@@ -57,7 +57,7 @@ def save_final_detector(
             qualities=canonical.JUDGEMENT_QUALITIES,
             calibration=cuts.calibration,
             left_out=cuts.left_out,
-            metrics=calibration.compute_scores(sigmoid(detector.logits), labels),
+            metrics=calibration.compute_scores(sigmoid(detector.logits), run.validation_labels),
             baselines=baseline_rows,
             parity=parity,
             sha256=detector_files.hash_model_files(folder),
@@ -65,6 +65,7 @@ def save_final_detector(
             settings=json.loads(json.dumps(dataclasses.asdict(run.settings), default=str)),
             banner=run.banner,
             practice=run.practice,
+            audit_status=read_audit_status(run.data.folder, extractor.side),
             crop=run.data.train[0].crop,
             cost=costs.measure_cost(folder / saved_models.ONNX_FILE),
         )

@@ -11,6 +11,7 @@ from data_collection import source_types
 from data_collection.dataset import grouping, near_duplicates
 from data_collection.dataset.manifest import FaceRecord, ImageClass
 from data_collection.images import decode, errors
+from data_collection.images.decode import DecodedFace
 from data_collection.sources import local_folder
 from runtime import console, hashing
 
@@ -30,12 +31,15 @@ EXAMINED_CHUNK_IMAGES = 64
 
 
 def read_image_folder(
-    folder: Path, label: ImageClass | None, crop: str
+    folder: Path, label: ImageClass | None, crop: str, any_picture: bool = False
 ) -> tuple[list[FaceRecord], list[tuple[str, str]]]:
     """Return a record for every image under a folder, and (file, reason) for those rejected.
 
     Args:
         label: class of all images; None if the subfolders `real` and `generated` give it.
+        crop: name in decode.CROPS.
+        any_picture: whether an image that does not show exactly one face is cropped to its centre
+            square where `crop` needs a face, as before a verdict; otherwise it is rejected.
 
     Raises:
         PlainError: the folder is missing, has no label, or a subfolder contradicts `label`.
@@ -55,7 +59,7 @@ def read_image_folder(
         for face in local_folder.list_folder_candidates(folder, "real", "", {})
         if face.file not in labelled
     ]
-    records, rejected = examine_images(candidates, crop)
+    records, rejected = examine_images(candidates, crop, any_picture)
     return group_near_duplicates(records), rejected + [
         (file, "no folder above it gives its class") for file in unlabelled
     ]
@@ -97,13 +101,13 @@ def _derive_source_name(folder: Path, file: str) -> str:
 
 
 def examine_images(
-    candidates: Sequence[source_types.CandidateFace], crop: str
+    candidates: Sequence[source_types.CandidateFace], crop: str, any_picture: bool = False
 ) -> tuple[list[FaceRecord], list[tuple[str, str]]]:
     """Return a record for every readable image; (file, reason) for the others, for exact copies,
-    and for files of both classes."""
+    and for files of both classes. See `read_image_folder`."""
     by_id: dict[str, FaceRecord] = {}
     rejected, ambiguous_ids = [], set()
-    for record in _examine_in_chunks(candidates, crop):
+    for record in _examine_in_chunks(candidates, crop, any_picture):
         if not record.accepted:
             rejected.append((record.file, record.reason))
             continue
@@ -124,15 +128,16 @@ def examine_images(
 
 
 def _examine_in_chunks(
-    candidates: Sequence[source_types.CandidateFace], crop: str
+    candidates: Sequence[source_types.CandidateFace], crop: str, any_picture: bool
 ) -> Iterator[FaceRecord]:
+    examine = functools.partial(_examine_image, crop=crop, any_picture=any_picture)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(candidates), EXAMINED_CHUNK_IMAGES):
             chunk = candidates[start : start + EXAMINED_CHUNK_IMAGES]
-            yield from pool.map(functools.partial(_examine_image, crop=crop), chunk)
+            yield from pool.map(examine, chunk)
 
 
-def _examine_image(face: source_types.CandidateFace, crop: str) -> FaceRecord:
+def _examine_image(face: source_types.CandidateFace, crop: str, any_picture: bool) -> FaceRecord:
     row = FaceRecord(
         id="",
         label=face.label,
@@ -144,7 +149,7 @@ def _examine_image(face: source_types.CandidateFace, crop: str) -> FaceRecord:
     )
     try:
         data = face.load()
-        decoded = decode.decode_face(data, crop)
+        decoded, crop = _decode_face(data, crop, any_picture)
     except (source_types.UnavailableImage, errors.UnreadableImage) as error:
         return replace(row, reason=str(error))
     except OSError as error:
@@ -156,11 +161,22 @@ def _examine_image(face: source_types.CandidateFace, crop: str) -> FaceRecord:
     return replace(
         row,
         id=name,
+        crop=crop,
         status="accepted",
         bytes=len(data),
         **facts,
         **near_duplicates.compute_fingerprints(decoded.square),
     )
+
+
+def _decode_face(data: bytes, crop: str, any_picture: bool) -> tuple[DecodedFace, str]:
+    """Return the square of an image, and how it was cropped."""
+    try:
+        return decode.decode_face(data, crop), crop
+    except errors.NoSingleFace:
+        if not any_picture:
+            raise
+        return decode.decode_face(data), "centre"
 
 
 def group_near_duplicates(records: Iterable[FaceRecord]) -> list[FaceRecord]:

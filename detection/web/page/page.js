@@ -106,6 +106,14 @@ function renderSimilarFace(similar) {
   return fragment;
 }
 
+function renderNextStep(step) {
+  const command = document.createElement("code");
+  command.textContent = step.command;
+  const fragment = document.createDocumentFragment();
+  fragment.append(`${step.reason} `, command);
+  return fragment;
+}
+
 function showProbability(probability) {
   const low = (detector.real_below ?? 0) * 300, high = (detector.generated_above ?? 1) * 300;
   const [real, abstain, generated] = document.querySelectorAll(".scale rect");
@@ -219,6 +227,8 @@ async function loadDetector() {
   fillList("worth", detector.worth);
   fillList("limits", detector.limits);
   setVisible("limits-part", detector.limits.length > 0);
+  fillList("next", detector.next_steps, renderNextStep);
+  setVisible("next-part", detector.next_steps.length > 0);
 }
 
 let generatorRequest = null;

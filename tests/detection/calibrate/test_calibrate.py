@@ -12,6 +12,7 @@ from PIL import Image, PngImagePlugin
 
 from detection import own_calibration
 from detection.calibrate.calibrate import calibrate_with_photographs, describe_price
+from detection.calibrate.photographs import judge_photographs
 from detection.calibrate.settings import CalibrateSettings
 from detection.detect import detect
 from detection.detections import ProbabilityRange
@@ -20,7 +21,9 @@ from detection.settings import DetectionSettings
 from detection.web.answers import PageAnswers
 from runtime import console
 from toys.commands import run_command
+from toys.face_detector import draw_schematic_face
 from toys.images import encode_image, make_image
+from training.calibration import sigmoid
 from training.cuts.cut import Cut
 from training.cuts.left_out import LeftOutSource
 from training.detectors import card as detector_card
@@ -202,3 +205,27 @@ def test_the_price_is_counted_on_generators_left_out(model):
     )
     price = describe_price(replace(card, left_out=(source,)), before, after)
     assert price == "Of generators it had not met it then finds 25% instead of 75% (cut at 5%)."
+
+
+@pytest.mark.parametrize("crop", ["centre", "face"])
+@pytest.mark.parametrize("any_picture", [False, True])
+def test_photographs_are_cropped_and_refused_as_before_a_verdict(
+    workplace, model, tmp_path, monkeypatch, crop, any_picture
+):
+    monkeypatch.chdir(workplace)
+    folder = write_photographs(tmp_path / "mine", 2)
+    for number in range(3):
+        background = make_image(number, 320).resize((480, 320))
+        face = draw_schematic_face(background, 150 + 80 * number, 160, 90)
+        (folder / f"face {number}.png").write_bytes(encode_image(face))
+    card = replace(detector_card.read_card(model), crop=crop)
+    detector = Detector(model, card, any_picture)
+    judged = [detector.predict(path) for path in sorted(folder.iterdir())]
+    photographs = judge_photographs(folder, detector)
+    expected = [detection.probability for detection in judged if detection.verdict]
+    assert len(expected) == (5 if any_picture else 3)
+    assert sorted(sigmoid(photographs.logits)) == pytest.approx(sorted(expected), abs=1e-6)
+    assert {unused.file for unused in photographs.unused} == {
+        detection.path.name for detection in judged if detection.error
+    }
+    assert all(unused.kind == "not judged" for unused in photographs.unused)

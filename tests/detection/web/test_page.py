@@ -7,6 +7,8 @@ import pytest
 
 from toys.diffusion import save_pipeline
 from toys.images import encode_image, make_image
+from training.detectors.card import read_card
+from training.final_detector.next_steps import find_next_steps
 
 
 @pytest.fixture
@@ -55,6 +57,13 @@ def test_a_chosen_picture_is_judged_with_map_and_similar_faces(page):
     assert page.locator("#map").evaluate("image => image.complete && image.naturalWidth") == 448
     assert page.locator("#similar li").count() == 6
     assert page.evaluate("document.activeElement.id") == "verdict"  # a screen reader goes on here
+
+
+def test_what_to_do_next_stands_on_the_page_in_the_words_of_training(page, workplace):
+    steps = find_next_steps(read_card(workplace / "saved_models" / "toy"))
+    page.get_by_role("heading", name="What to do next").wait_for()
+    assert page.locator("#next li").all_inner_texts() == list(map(str, steps))
+    assert page.locator("#next li code").all_inner_texts() == [step.command for step in steps]
 
 
 def test_a_dropped_and_a_pasted_picture_are_judged(page):

@@ -16,7 +16,7 @@ def card(workplace) -> Card:
 
 
 def list_reasons(card: Card, audit_status: str = "GREEN") -> str:
-    steps = find_next_steps(card, audit_status)
+    steps = find_next_steps(replace(card, audit_status=audit_status))
     assert all(step.command.startswith("python -m ") for step in steps)
     return "\n".join(map(str, steps))
 
@@ -69,7 +69,7 @@ def test_a_lost_comparison_a_bad_audit_and_a_small_hold_out_are_steps(card):
 
 
 def test_a_practice_detector_asks_for_faces_and_nothing_else(card):
-    (step,) = find_next_steps(replace(card, practice=True), "RED")
+    (step,) = find_next_steps(replace(card, practice=True, audit_status="RED"))
     assert step.command == "python -m data_collection"
 
 
