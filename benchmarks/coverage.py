@@ -307,7 +307,7 @@ def main(
                 for name, tally in tallies.items()
                 if tally.coverage < MIN_COVERAGE
             ]
-            console.print_message(f"{(time.monotonic() - start) / 60:.1f} min: {title}")
+            console.print_message(f"{(time.monotonic() - start) / 60:.1f} min: {columns[-1]}")
     print(render_markdown_table(("coverage, mean width", *names), columns))
     for failure in failures:
         console.print_warning(f"Under {MIN_COVERAGE}: {failure}")

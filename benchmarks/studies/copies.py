@@ -8,7 +8,7 @@ are compared with each other. Whether a pair that is found there is a copy only 
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ import numpy as np
 import tyro
 from PIL import Image, ImageOps
 
-from data_collection.dataset import near_duplicates
+from data_collection.dataset import near_duplicates, thumbnails
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import decode, encode, errors, quality
 from data_collection.sources import local_folder
@@ -28,6 +28,8 @@ STRIP_SIDE_PX = 160
 MAX_STRIPS = 40
 
 Effect = Callable[[Image.Image], Image.Image]
+Pair = tuple[int, int]
+"""Indices of two pictures, the smaller one first."""
 
 
 def crop_sides(square: Image.Image, share: float) -> Image.Image:
@@ -101,27 +103,48 @@ def make_record(picture_id: str, source: str, file: str, square: Image.Image) ->
     )
 
 
-def measure_misses(
-    pictures: Sequence[Picture], originals: Sequence[int], effect: Effect
-) -> tuple[list[int], list[int]]:
-    """Copy some pictures and look for each copy among all.
+def make_copies(
+    pictures: Sequence[Picture], originals: Sequence[int]
+) -> dict[str, list[FaceRecord]]:
+    """Copy some pictures in each way of COPIES; return the copies' rows by its name.
 
     Args:
         originals: indices of the pictures to copy.
-
-    Returns:
-        The indices of those whose copy is missed by perceptual hash, and by both passes.
     """
-    records = [picture.record for picture in pictures]
-    copies = [
-        make_record(records[index].id, "copies", records[index].file, effect(read_square(path)))
-        for index, path in ((index, pictures[index].path) for index in originals)
-    ]
-    missed = []
-    for find in (near_duplicates.find_close_hashes, near_duplicates.find_near_duplicates_between):
-        found = {(originals[copy], known) for copy, known in find(copies, records)}
-        missed.append([index for index in originals if (index, index) not in found])
-    return missed[0], missed[1]
+    copies: dict[str, list[FaceRecord]] = {name: [] for name in COPIES}
+    for index in console.track_progress(originals, "copies", len(originals)):
+        record, square = pictures[index].record, read_square(pictures[index].path)
+        for name, effect in COPIES.items():
+            copies[name].append(make_record(record.id, "copies", record.file, effect(square)))
+    return copies
+
+
+@dataclass(frozen=True)
+class Finds:
+    """Shares of copies of one kind that are missed, and that are tied to another picture, too, that
+    is no near-duplicate of the original."""
+
+    missed: float
+    misled: float
+
+
+def look_for_copies(
+    find: Callable[[Sequence[FaceRecord], Sequence[FaceRecord]], np.ndarray],
+    copies: Sequence[FaceRecord],
+    records: Sequence[FaceRecord],
+    originals: Sequence[int],
+    known_pairs: Collection[Pair],
+) -> Finds:
+    """Look for copies of one kind among all pictures.
+
+    Args:
+        find: returns pairs of an index of a copy and one of a picture.
+        known_pairs: pairs of pictures that are taken for near-duplicates themselves.
+    """
+    found = [(originals[copy], other) for copy, other in find(copies, records).tolist()]
+    others = {i for i, j in found if i != j and (min(i, j), max(i, j)) not in known_pairs}
+    missed = set(originals) - {i for i, j in found if i == j}
+    return Finds(len(missed) / len(originals), len(others) / len(originals))
 
 
 def read_square(path: Path) -> Image.Image:
@@ -132,6 +155,7 @@ def main(
     folders: Annotated[tuple[Path, ...], tyro.conf.Positional],
     copied: int = 25,
     max_images: int = 10_000,
+    timed: tuple[int, ...] = (),
     out: Path | None = None,
     seed: int = 0,
 ) -> None:
@@ -141,22 +165,37 @@ def main(
         folders: folders of pictures.
         copied: pictures of each folder that are copied in every way.
         max_images: at most so many pictures of each folder.
+        timed: numbers of pictures to time both passes on.
         out: write a PNG of the pairs found among different files.
         seed: for the choice of the copied pictures.
     """
     pictures = read_pictures(folders, max_images)
+    records = [picture.record for picture in pictures]
+    hashed, both = find_pairs(records)
     originals = choose_originals(pictures, copied, seed)
     rows = []
-    for name, effect in console.track_progress(COPIES.items(), "kinds of copies", len(COPIES)):
-        by_hash, by_both = measure_misses(pictures, originals, effect)
-        rows.append([name, *(f"{len(m) / len(originals):.3f}" for m in (by_hash, by_both))])
+    for name, copies in make_copies(pictures, originals).items():
+        by_hash = look_for_copies(
+            near_duplicates.find_close_hashes, copies, records, originals, hashed
+        )
+        by_both = look_for_copies(
+            near_duplicates.find_near_duplicates_between, copies, records, originals, both
+        )
+        shares = (by_hash.missed, by_both.missed, by_hash.misled, by_both.misled)
+        rows.append([name, *(f"{share:.3f}" for share in shares)])
+        console.print_message(" | ".join(rows[-1]))
     console.print_table(
-        f"Share of {len(originals)} copies of each kind that are missed among {len(pictures)} "
-        "pictures",
-        ["copy", "hash alone", "hash and registration"],
+        f"Shares of {len(originals)} copies of each kind among {len(pictures)} pictures",
+        [
+            "copy",
+            *("missed by hash", "missed by both passes"),
+            *("misled by hash", "misled by both passes"),
+        ],
         rows,
     )
-    print_pairs_of_pictures(pictures, out)
+    print_pairs_of_pictures(pictures, hashed, both, out)
+    for count in timed:
+        time_passes(records, count, seed)
 
 
 def choose_originals(pictures: Sequence[Picture], copied: int, seed: int) -> list[int]:
@@ -170,15 +209,19 @@ def choose_originals(pictures: Sequence[Picture], copied: int, seed: int) -> lis
     return chosen
 
 
-def print_pairs_of_pictures(pictures: Sequence[Picture], out: Path | None) -> None:
+def find_pairs(records: Sequence[FaceRecord]) -> tuple[set[Pair], set[Pair]]:
+    """Return the pairs of different files that the hashes join, and that both passes join."""
+    pairs = near_duplicates.find_close_hashes(records, records).tolist()
+    hashed = {(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]}
+    return hashed, set(map(tuple, near_duplicates.find_near_duplicate_pairs(records).tolist()))
+
+
+def print_pairs_of_pictures(
+    pictures: Sequence[Picture], hashed: set[Pair], both: set[Pair], out: Path | None
+) -> None:
     """Print how many pairs of different files each pass finds, by source, and draw those that
-    only registration finds."""
+    only registration finds first."""
     records = [picture.record for picture in pictures]
-    start = time.perf_counter()
-    hashed = {tuple(sorted(pair)) for pair in near_duplicates.find_close_hashes(records, records)}
-    hashed = {pair for pair in hashed if pair[0] != pair[1]}
-    both = set(map(tuple, near_duplicates.find_near_duplicate_pairs(records).tolist()))
-    seconds = time.perf_counter() - start
     rows = []
     for source in dict.fromkeys(record.source for record in records):
         count = sum(record.source == source for record in records)
@@ -192,7 +235,6 @@ def print_pairs_of_pictures(pictures: Sequence[Picture], out: Path | None) -> No
         ["folder", "pictures", "pairs in it", "hash alone", "hash and registration"],
         rows,
     )
-    console.print_message(f"Both passes took {seconds:.1f} s for {len(records)} pictures.")
     for i, j in sorted(both):
         how = "hash" if (i, j) in hashed else "registration alone"
         console.print_message(f"{pictures[i].path} and {pictures[j].path}: {how}")
@@ -204,6 +246,26 @@ def print_pairs_of_pictures(pictures: Sequence[Picture], out: Path | None) -> No
         atomic_files.write_atomically(
             out, encode.encode_png(plotting.compose_image_grid(strips, STRIP_SIDE_PX))
         )
+
+
+def time_passes(records: Sequence[FaceRecord], count: int, seed: int) -> None:
+    """Print how long both passes take for so many pictures, each a blend of two of these."""
+    random = np.random.default_rng(seed)
+    thumbs = thumbnails.decode_thumbnails(records)
+    blended = []
+    for number in range(count):
+        i, j = random.choice(len(records), 2, replace=False)
+        share = random.uniform(0.3, 0.7)
+        pixels = share * thumbs[i] + (1 - share) * thumbs[j]
+        image = Image.fromarray(pixels.astype(np.uint8))
+        blended.append(make_record(str(number), "blends", str(number), image))
+    start = time.perf_counter()
+    pairs = near_duplicates.find_near_duplicate_pairs(blended)
+    seconds = time.perf_counter() - start
+    console.print_message(
+        f"Both passes take {seconds:.0f} s for {count:,} blends of two pictures ({len(pairs)} "
+        "pairs found)."
+    )
 
 
 if __name__ == "__main__":

@@ -102,7 +102,8 @@ def _find_candidates_of(
     thumbnails: np.ndarray, start: int, index: "MiddleIndex", among_themselves: bool
 ) -> np.ndarray:
     """Return the best candidates of a few pictures, the first of which has the index `start`."""
-    queries = np.concatenate([describe_windows(thumbnails, window) for window in WINDOWS])
+    halves = registration.halve(thumbnails)
+    queries = np.concatenate([describe_windows(halves, window) for window in WINDOWS])
     hits = np.concatenate([np.empty(0, CANDIDATE), *index.find_similar(queries)])
     hits["window"], pictures = np.divmod(hits["first"], len(thumbnails))
     hits["first"] = start + pictures
@@ -126,7 +127,7 @@ class MiddleIndex:
     """The middles of pictures, in cells of neighbours if there are many."""
 
     def __init__(self, thumbnails: np.ndarray):
-        self.middles = describe_windows(thumbnails, Window(MIDDLE_SCALE))
+        self.middles = describe_windows(registration.halve(thumbnails), Window(MIDDLE_SCALE))
         count = len(thumbnails)
         n_cells = 1 if count <= MAX_EXACT_IMAGES else count // CELL_IMAGES
         self.centres = self._choose_centres(n_cells)
@@ -173,11 +174,14 @@ def _split_into_blocks(rows: np.ndarray, columns: int) -> list[np.ndarray]:
     return np.array_split(rows, 1 + len(rows) * columns // BLOCK_SIMILARITIES)
 
 
-def describe_windows(thumbnails: np.ndarray, window: Window) -> np.ndarray:
+def describe_windows(halves: np.ndarray, window: Window) -> np.ndarray:
     """Return the low frequencies of what the window of each picture shows, as unit vectors:
-    float32, shape (pictures, frequencies)."""
-    halves = registration.halve(thumbnails).reshape(len(thumbnails), -1)
-    return _normalise(halves @ _make_descriptor_matrix(window))
+    float32, shape (pictures, frequencies).
+
+    Args:
+        halves: thumbnails of half the size.
+    """
+    return _normalise(halves.reshape(len(halves), -1) @ _make_descriptor_matrix(window))
 
 
 def _normalise(vectors: np.ndarray) -> np.ndarray:
