@@ -58,7 +58,7 @@ sizes show finer traces and take longer."""
 
     signals: tuple[SignalName, ...] = ("picture", "residual")
     """Input of the bases: the picture, its noise residual (what blurring removes), or both, of \
-which the search may use one or both."""
+which the search may use one or both. clip_vit_b16 takes the picture alone."""
 
     views: int = 2
     """Views of every image: the plain one, and others with random JPEG quality, rescaling and \
@@ -145,13 +145,9 @@ with a warning."""
         if self.models:
             options.check_unique_values("models", self.models, "model")
         for base in self.bases:
-            spec = BASE_MODELS[base]
             for size in self.sizes:
-                if size < spec.min_size_px or size > 1024 or size % spec.size_multiple_px:
-                    raise ValueError(
-                        f"--sizes has {size}; {base} takes multiples of {spec.size_multiple_px} "
-                        f"from {spec.min_size_px} to 1024."
-                    )
+                BASE_MODELS[base].check_size("--sizes has", size)
+            BASE_MODELS[base].select_signals(self.signals)
         options.check_ranges(
             self, views=(1, 32), trials=(1, 10_000), epochs=(2, 10_000), ensemble=(1, 100)
         )

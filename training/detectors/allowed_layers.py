@@ -41,7 +41,7 @@ ALLOWED_CLASSES: dict[str | None, frozenset[str]] = {
                 "ReLU",
                 "Rescaling",
             ),
-            *("Reshape", "SeparableConv2D", "ZeroPadding2D"),
+            *("Reshape", "SeparableConv2D", "Softmax", "ZeroPadding1D", "ZeroPadding2D"),
         }
     ),
     # Heads are saved compiled, and Keras compiles a model inside another one even with
@@ -53,7 +53,9 @@ ALLOWED_CLASSES: dict[str | None, frozenset[str]] = {
     "keras.src.models.functional": frozenset({"Functional"}),
     "keras.src.ops.core": frozenset({"Cast"}),
     "keras.src.ops.math": frozenset({"Logsumexp"}),
-    "keras.src.ops.numpy": frozenset({"Add", "GetItem", "Multiply", "Sqrt", "Stack", "Var"}),
+    "keras.src.ops.numpy": frozenset(
+        {"Add", "GetItem", "Matmul", "Multiply", "Sqrt", "Stack", "Var"}
+    ),
     None: frozenset({"__ellipsis__", "__keras_tensor__", "__slice__"}),
 }
 """By module; None for values that Keras writes like classes."""

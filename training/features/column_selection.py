@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 
-from training.features.layout import Column
+from training.features.layout import CLASS_STATISTIC, Column
 
 TapFilter = Callable[[list[str]], list[str]]
 """From all taps of a base, in order from the pixels up, to those that a head uses."""
@@ -44,6 +44,7 @@ def select_columns(
 
     Args:
         taps: a name in TAP_SETS.
+        statistics: the class token of these taps, if they have one, is added to them.
         sizes, signals: None for all.
 
     Raises:
@@ -57,7 +58,7 @@ def select_columns(
         column
         for column in columns
         if column.tap in chosen_taps
-        and column.statistic in chosen_statistics
+        and column.statistic in (CLASS_STATISTIC, *chosen_statistics)
         and column.size in chosen_sizes
         and column.signal in chosen_signals
     ]

@@ -1,6 +1,7 @@
 """Lay out the feature vector in columns, and build the Keras layers that compute them."""
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 POOLING_STATISTICS = ("mean", "std")
 
+CLASS_STATISTIC = "class"
+"""The class token of a tap that holds tokens; heads that read such a tap always read it."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -24,7 +28,7 @@ class Column:
 
     Attributes:
         size: input size of the base in pixels.
-        statistic: name in POOLING_STATISTICS.
+        statistic: name in POOLING_STATISTICS, or CLASS_STATISTIC.
         start, stop: of the slice.
         signal: input of the base, a name in SIGNALS.
     """
@@ -48,9 +52,19 @@ class Column:
 
 
 def pool_tap(tap: "keras.KerasTensor", statistic: str) -> "keras.KerasTensor":
-    """Return the mean or standard deviation of every channel over the picture."""
+    """Return the mean or standard deviation of every channel over the picture.
+
+    Args:
+        tap: (n, height, width, channels), or tokens (n, 1 + patches, channels).
+        statistic: CLASS_STATISTIC for the first token; the others leave it out.
+    """
     import keras
 
+    if statistic == CLASS_STATISTIC:
+        return tap[:, 0]
+    if len(tap.shape) == 3:
+        side = math.isqrt(tap.shape[1] - 1)
+        tap = keras.layers.Reshape((side, side, tap.shape[2]))(tap[:, 1:])
     if statistic == "mean":
         return keras.layers.GlobalAveragePooling2D()(tap)
     # Without the constant, fine-tuning the base would give a flat channel a NaN gradient. Layers
@@ -70,17 +84,18 @@ def list_columns(
 ) -> list[Column]:
     """Return the columns of the full feature vector.
 
-    They are ordered by signal, then size, then tap from the pixels up, with mean before std.
+    They are ordered by signal, then size, then tap from the pixels up, with the class token first
+    and mean before std.
     """
     columns: list[Column] = []
     start = 0
     taps = list(zip(base.list_tap_names(), base.build_tapped().outputs, strict=True))
-    for signal, size, (tap, output), statistic in itertools.product(
-        signals, sizes, taps, POOLING_STATISTICS
-    ):
-        stop = start + output.shape[-1]
-        columns.append(Column(size, tap, statistic, start, stop, signal))
-        start = stop
+    for signal, size, (tap, output) in itertools.product(signals, sizes, taps):
+        has_class_token = len(output.shape) == 3
+        for statistic in (CLASS_STATISTIC,) * has_class_token + POOLING_STATISTICS:
+            stop = start + output.shape[-1]
+            columns.append(Column(size, tap, statistic, start, stop, signal))
+            start = stop
     return columns
 
 

@@ -52,7 +52,7 @@ class HeadHyperModel(keras_tuner.HyperModel):
     def build(self, hp: keras_tuner.HyperParameters) -> "keras.Model":
         base = hp.Choice("base", list(self.features))
         features = self.features[base]
-        hp.Choice("signals", list_choices(column.signal for column in features.columns))
+        self._choose_per_base(hp, "signals")
         hp.Choice("taps", list(TAP_SETS))
         hp.Choice("sizes", list_choices(column.size for column in features.columns))
         hp.Choice("statistics", ["+".join(statistics) for statistics in STATISTIC_SETS])
@@ -66,6 +66,19 @@ class HeadHyperModel(keras_tuner.HyperModel):
         hp.Float("learning_rate", 1e-4, 3e-3, sampling="log")
         spec = HeadSpec.from_hp(hp.values)
         return build_head(features, spec.select_columns(features.columns), spec)
+
+    def _choose_per_base(self, hp: keras_tuner.HyperParameters, name: str) -> None:
+        """Offer every base what its columns have; one hyperparameter where all have the same."""
+        bases_by_choices: dict[tuple[str, ...], list[str]] = {}
+        for base, features in self.features.items():
+            values = (getattr(column, name.removesuffix("s")) for column in features.columns)
+            bases_by_choices.setdefault(tuple(list_choices(values)), []).append(base)
+        for choices, bases in bases_by_choices.items():
+            if len(bases_by_choices) == 1:
+                hp.Choice(name, list(choices))
+            else:
+                with hp.conditional_scope("base", bases):
+                    hp.Choice(name, list(choices))
 
     def fit(self, hp: keras_tuner.HyperParameters, model: "keras.Model", *args, **kwargs):
         spec = HeadSpec.from_hp(hp.values)

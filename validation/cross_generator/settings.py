@@ -94,11 +94,9 @@ every core of a Ray cluster."""
 
     def __post_init__(self) -> None:
         base = BASE_MODELS[self.base]
-        if self.size < base.min_size_px or self.size > 1024 or self.size % base.size_multiple_px:
-            raise ValueError(
-                f"--size is {self.size}; {self.base} takes multiples of {base.size_multiple_px} "
-                f"from {base.min_size_px} to 1024."
-            )
+        base.check_size("--size is", self.size)
+        if base.select_signals(self.signals) != self.signals:
+            raise ValueError(f"--signals has residual; {self.base} takes {' '.join(base.signals)}.")
         options.check_ranges(
             self, views=(1, 32), test_views=(1, 32), seed=(0, 2**31 - 1), folds=(0, 20)
         )

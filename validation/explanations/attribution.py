@@ -8,6 +8,7 @@ activations may come from Keras or from ONNX Runtime.
 """
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,13 +16,14 @@ import numpy as np
 
 from runtime import console
 from training.detectors.assembly import EnsembleMember
-from training.features.layout import Column
+from training.features.layout import CLASS_STATISTIC, Column
 
 HEAT_MAP_GRID_SIDE = 7
 """Cells of a heat map along each side, as many as the last layer of a base has at 224 px."""
 
 TapActivations = Mapping[tuple[int, str, str], np.ndarray]
-"""Activations (n, height, width, channels) by input size, signal and name of the tap."""
+"""Activations (n, height, width, channels), or tokens (n, 1 + patches, channels), by input size,
+signal and name of the tap."""
 
 
 @dataclass(frozen=True)
@@ -130,11 +132,10 @@ class Attributor:
 
     @staticmethod
     def _pool_tap(tap: np.ndarray, column: Column) -> np.ndarray:
-        return (
-            tap.mean(axis=(1, 2))
-            if column.statistic == "mean"
-            else np.sqrt(tap.var(axis=(1, 2)) + 1e-6)
-        )
+        values = _list_pooled_positions(tap, column)
+        if column.statistic == "std":
+            return np.sqrt(values.var(axis=(1, 2)) + 1e-6)
+        return values.mean(axis=(1, 2))
 
     def compute_attribution(self, taps: TapActivations) -> Attribution:
         features = self.pool_features(taps)
@@ -157,13 +158,27 @@ class Attributor:
         add up to it."""
         columns = self._slices[column]
         gradient, mean_feature = gradients[:, None, None, columns], self._mean_features[columns]
-        if column.statistic == "mean":
+        tap = _list_pooled_positions(tap, column)
+        if column.statistic != "std":
             difference = tap - mean_feature
         else:
             mean = tap.mean(axis=(1, 2), keepdims=True)
             difference = (tap - mean) ** 2 / features[:, None, None, columns] - mean_feature
         contribution = (gradient * difference).sum(axis=-1) / (tap.shape[1] * tap.shape[2])
         return resample_to_grid(contribution, HEAT_MAP_GRID_SIDE)
+
+
+def _list_pooled_positions(tap: np.ndarray, column: Column) -> np.ndarray:
+    """Return the part of a tap that a column is pooled from, (n, height, width, channels).
+
+    A class token belongs to no place: it is one position as large as the picture.
+    """
+    if tap.ndim == 4:
+        return tap
+    if column.statistic == CLASS_STATISTIC:
+        return tap[:, :1, None]
+    side = math.isqrt(tap.shape[1] - 1)
+    return tap[:, 1:].reshape(len(tap), side, side, -1)
 
 
 def resample_to_grid(maps: np.ndarray, side: int) -> np.ndarray:

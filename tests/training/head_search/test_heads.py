@@ -1,6 +1,7 @@
 """The features that a head may use, how it is built, and that it learns."""
 
 import dataclasses
+import itertools
 
 import keras
 import keras_tuner
@@ -17,6 +18,7 @@ from toys.features import (
 )
 from training import fitting
 from training.features.column_selection import compute_column_indices, list_choices, select_columns
+from training.features.layout import Column
 from training.features.training_features import OTHER_GENERATOR_TARGET, SplitFeatures
 from training.head_search import batched_training, head_trainer, heads
 from training.head_search.head_spec import HeadSpec
@@ -49,6 +51,21 @@ def test_sizes_are_offered_alone_and_together():
     assert np.array_equal(compute_column_indices(everything), np.arange(FEATURE_WIDTH))
 
 
+def test_a_class_token_goes_with_every_choice_of_statistics():
+    columns = [
+        Column(224, tap, statistic, start, start + 1)
+        for start, (tap, statistic) in enumerate(
+            itertools.product(("block0", "block1"), ("class", "mean", "std"))
+        )
+    ]
+    chosen = select_columns(columns, taps="top", statistics=("mean",))
+    assert [(column.tap, column.statistic) for column in chosen] == [
+        ("block1", "class"),
+        ("block1", "mean"),
+    ]
+    assert select_columns(columns, taps="all", statistics=("mean", "std")) == columns
+
+
 @pytest.mark.parametrize("change", [{"sizes": (48,)}, {"signals": ("residual",)}])
 def test_a_size_or_signal_that_no_column_has_is_refused(change):
     with pytest.raises(ValueError, match="no column has"):
@@ -67,6 +84,27 @@ def test_signals_are_offered_alone_and_together():
     both = make_toy_spec(signals=("picture", "residual")).select_columns(columns)
     assert both == columns
     assert both == select_columns(columns, taps="all", statistics=("mean", "std"))
+
+
+def test_every_base_is_offered_its_own_signals():
+    """KerasTuner would otherwise keep the choices of the base that it built first."""
+    plain = make_toy_features()
+    columns = [
+        dataclasses.replace(column, signal="residual" if column.size == 64 else "picture")
+        for column in FEATURE_COLUMNS
+    ]
+    features = {"both": dataclasses.replace(plain, columns=columns), "picture alone": plain}
+    oracle = keras_tuner.oracles.RandomSearchOracle("val_loss", max_trials=40, seed=1)
+    space = keras_tuner.HyperParameters()
+    HeadHyperModel(features, 8).build(space)
+    oracle.update_space(space)
+    specs = [HeadSpec.from_hp(oracle.populate_space(str(number))["values"]) for number in range(40)]
+    offered = {"both": {"picture+residual", "picture", "residual"}, "picture alone": {"picture"}}
+    for base, signals in offered.items():
+        chosen = [spec for spec in specs if spec.base == base]
+        assert {"+".join(spec.signals) for spec in chosen} == signals
+        if base == "picture alone":
+            assert all(spec.select_columns(features[base].columns) for spec in chosen)
 
 
 @pytest.mark.parametrize("layers", [0, 2])

@@ -485,6 +485,11 @@ def test_images_in_quarantine_take_no_part(plan):
     [
         (["--target-fpr", "0.7"], "--target-fpr is 0.7; choose a share"),
         (["--size", "33"], "--size is 33; mobilenet_v2 takes multiples of 32"),
+        (["--base", "clip_vit_b16", "--size", "320"], "--size is 320; clip_vit_b16 takes 224 only"),
+        (
+            ["--base", "clip_vit_b16", "--signals", "picture", "residual"],
+            "--signals has residual; clip_vit_b16 takes picture",
+        ),
         (["--folds", "1"], "--folds is 1; take 0 for none"),
         (
             ["--history-control"],

@@ -11,10 +11,16 @@ from data_collection.dataset import manifest
 from toys.features import FEATURE_COLUMNS, assign_generators, make_toy_features, make_toy_spec
 from training.detectors import card, detector_parts
 from training.detectors.assembly import EnsembleMember
+from training.features.layout import Column
 from training.head_search import heads
 from validation import predictions
 from validation.explanations import heat_maps
-from validation.explanations.attribution import HEAT_MAP_GRID_SIDE, NumpyHead, resample_to_grid
+from validation.explanations.attribution import (
+    HEAT_MAP_GRID_SIDE,
+    Attributor,
+    NumpyHead,
+    resample_to_grid,
+)
 from validation.explanations.heat_maps import HeatMapChecks
 from validation.explanations.tapped_detector import TappedDetector
 
@@ -93,6 +99,25 @@ def test_random_weights_make_other_maps_and_leave_the_detector_as_it_was(detecto
         assert not np.allclose(random.compute_attribution(pixels[:2]).maps, before.maps, rtol=0.1)
     after = detector.compute_attribution(pixels[:2])
     assert np.array_equal(before.maps, after.maps)
+
+
+def test_a_patch_is_mapped_to_its_place_and_a_class_token_to_the_whole_picture():
+    columns = [Column(224, "block0", name, n, n + 1) for n, name in enumerate(("class", "mean"))]
+    head = NumpyHead(
+        columns=columns,
+        mean=np.zeros(2, np.float32),
+        scale=np.ones(2, np.float32),
+        layers=[(np.array([[2.0], [3.0]], np.float32), np.zeros(1, np.float32))],
+        weight=1.0,
+    )
+    tokens = np.zeros((1, 1 + HEAT_MAP_GRID_SIDE**2, 1), np.float32)
+    tokens[0, 0], tokens[0, 1 + HEAT_MAP_GRID_SIDE + 4] = 5, 98
+    attribution = Attributor([head]).compute_attribution({(224, "picture", "block0"): tokens})
+    assert attribution.features.tolist() == [[5, 2]]
+    assert attribution.logits == pytest.approx([16])
+    (cells,) = attribution.maps
+    assert cells[1, 4] == pytest.approx(6 + 10 / 49)
+    assert np.delete(cells.ravel(), HEAT_MAP_GRID_SIDE + 4) == pytest.approx(10 / 49)
 
 
 def test_a_grid_of_another_size_keeps_what_it_adds_up_to():

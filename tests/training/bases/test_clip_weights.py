@@ -1,0 +1,96 @@
+"""The weights of a quantised CLIP are read as the floats that its graph multiplies with."""
+
+import keras
+import numpy as np
+import onnx
+import pytest
+import torch
+import transformers
+from onnxruntime import quantization
+
+from benchmarks.studies import clip_weights as study
+from training.bases import clip_weights
+from training.bases.clip_tower import ClipTower, build_clip_tower
+
+TOWER = ClipTower(side=32, patch=8, width=32, blocks=2, heads=4, hidden=64)
+
+
+@pytest.fixture(scope="module")
+def published():
+    torch.manual_seed(0)
+    config = transformers.CLIPVisionConfig(
+        hidden_size=TOWER.width,
+        intermediate_size=TOWER.hidden,
+        num_hidden_layers=TOWER.blocks,
+        num_attention_heads=TOWER.heads,
+        image_size=TOWER.side,
+        patch_size=TOWER.patch,
+        projection_dim=8,
+        attn_implementation="eager",
+    )
+    model = transformers.CLIPVisionModelWithProjection(config).eval()
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, 0.0, 0.3)
+    return model
+
+
+@pytest.fixture(scope="module")
+def quantised(published, tmp_path_factory):
+    """The published tower as the package has it: exported by torch, quantised by ONNX Runtime."""
+    import warnings
+
+    folder = tmp_path_factory.mktemp("clip")
+    pixels = torch.zeros(1, 3, TOWER.side, TOWER.side)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            *(published, (pixels,), folder / "float.onnx"),
+            dynamo=False,
+            opset_version=14,
+            input_names=["pixel_values"],
+            dynamic_axes={"pixel_values": {0: "batch"}},
+        )
+        quantization.quantize_dynamic(
+            folder / "float.onnx",
+            folder / "int8.onnx",
+            per_channel=True,
+            weight_type=quantization.QuantType.QInt8,
+            op_types_to_quantize=["MatMul"],
+        )
+    return folder / "int8.onnx"
+
+
+def test_dequantised_weights_are_the_published_ones_but_for_their_rounding(published, quantised):
+    tensors = clip_weights.read_quantised_onnx(quantised)
+    for name, expected in published.state_dict().items():
+        if name.startswith("vision_model"):
+            limit = 0.006 * np.abs(expected.numpy()).max() if expected.dim() == 2 else 0
+            assert np.abs(tensors[name] - expected.numpy()).max() <= limit, name
+
+
+def test_the_base_gives_what_the_graph_gives_with_float_activations(quantised):
+    base = build_clip_tower(TOWER)
+    clip_weights.set_tensors(base, clip_weights.read_quantised_onnx(quantised))
+    x = np.random.default_rng(0).normal(size=(2, TOWER.side, TOWER.side, 3)).astype(np.float32)
+    blocks = [base.get_layer(f"block{n}_out").output for n in range(TOWER.blocks)]
+    actual = keras.Model(base.input, blocks)(x)
+    expected = study.run_blocks(study.use_float_products(quantised), x)
+    rounded = study.run_blocks(study.load_graph(quantised), x)
+    for ours, floats, integers in zip(actual, expected, rounded, strict=True):
+        assert study.measure_difference(ours, floats) <= 1e-5
+        assert study.measure_difference(ours, integers) > 1e-3
+
+
+def test_a_file_that_is_no_onnx_or_lacks_a_tensor_is_refused(quantised, tmp_path):
+    (tmp_path / "text.onnx").write_bytes(b"no model")
+    with pytest.raises(ValueError, match="no ONNX file"):
+        clip_weights.read_quantised_onnx(tmp_path / "text.onnx")
+    model = onnx.load(str(quantised))
+    model.graph.initializer.remove(
+        next(tensor for tensor in model.graph.initializer if tensor.name.endswith("fc1.bias"))
+    )
+    onnx.save(model, str(tmp_path / "less.onnx"))
+    with pytest.raises(KeyError, match=r"fc1\.bias"):
+        clip_weights.set_tensors(
+            build_clip_tower(TOWER), clip_weights.read_quantised_onnx(tmp_path / "less.onnx")
+        )
