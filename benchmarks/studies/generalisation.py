@@ -229,7 +229,13 @@ def main(
 def measure_recipe(recipe: Recipe, folder: Path, out: Path) -> dict:
     """Return all figures of a recipe, cached in `out`."""
     data = dataset.load_dataset(folder.parent, folder)
-    common = {"dataset": folder, "leave_one_source_out": True, "folds": 5, "history_control": True}
+    common = {
+        "dataset": folder,
+        "leave_one_source_out": True,
+        "folds": 5,
+        "history_control": True,
+        "test_views": 1,
+    }
     settings = CrossGeneratorSettings(**{**common, **recipe.changes})
     key = [
         RESULTS_VERSION,
@@ -312,7 +318,7 @@ def _compute_auc(
     if not len(rows):
         return float("nan")
     rows = np.concatenate([rows, images.rows(experiment.comparison_sources, "validation")])
-    return float(roc_auc_score(images.label[rows], head.probabilities(features.plain[rows])))
+    return float(roc_auc_score(images.label[rows], head.probabilities(features.judged[rows])))
 
 
 def rename_sources(row: dict, names: Mapping[str, str]) -> dict:

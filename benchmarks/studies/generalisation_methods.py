@@ -12,7 +12,6 @@ from finetuning import boundary_models, unfreezing
 from finetuning.boundary_models import FROZEN_FEATURES_ARRAY, Boundary
 from training.bases import loaded_base, weights
 from training.bases.input_signals import resize_pixels
-from training.calibration import sigmoid
 from training.detectors.assembly import EnsembleMember
 from training.detectors.detector_parts import DetectorParts
 from training.features import layout
@@ -165,9 +164,9 @@ class UnfrozenDetector:
             features[:, compute_column_indices(self.frozen)],
         ]
 
-    def probabilities(self, features: np.ndarray) -> np.ndarray:
+    def compute_logits(self, features: np.ndarray) -> np.ndarray:
         logits = self.model.predict(self.split_features(features), batch_size=64, verbose=0)[:, 0]
-        return sigmoid(logits.astype(np.float64))
+        return logits.astype(np.float64)
 
 
 def train_unfrozen_detector(task: TrainingTask) -> UnfrozenDetector:
@@ -202,7 +201,7 @@ def train_unfrozen_detector(task: TrainingTask) -> UnfrozenDetector:
         labels.astype(np.float32)[:, None],
         sample_weight=sample_weights.astype(np.float32),
         validation_data=(
-            detector.split_features(task.features.plain[task.validation]),
+            detector.split_features(task.features.judged[task.validation, 0]),
             task.images.label[task.validation].astype(np.float32)[:, None],
             compute_sample_weights(task, task.validation).astype(np.float32),
         ),

@@ -83,25 +83,22 @@ def compute_base_features(
     extractor = (extractor_class or Extractor)(
         weights, (settings.size,), side, settings.engine, settings.signals
     )
-    plain = feature_cache.load_or_compute_features(
-        data.folder, images.records, extractor, range(settings.test_views)
+    judged = feature_cache.load_or_compute_features(
+        data.folder, images.records, extractor, settings.list_tested_views()
     )
     train = images.rows(images.sources, "train")
-    n_passes, views = plain.forward_passes, plain.values[train, :1]
-    if settings.views > 1:
-        more = feature_cache.load_or_compute_features(
-            data.folder, [images.records[row] for row in train], extractor, range(settings.views)
-        )
-        n_passes, views = n_passes + more.forward_passes, more.values
+    views = feature_cache.load_or_compute_features(
+        data.folder, [images.records[row] for row in train], extractor, range(settings.views)
+    )
+    n_passes = judged.forward_passes + views.forward_passes
     processed = {}
     if settings.history_control:
         processed, n_reprocessed_passes = _compute_reprocessed(data, images, extractor, settings)
         n_passes += n_reprocessed_passes
     console.print_message(
-        f"{settings.base}: {n_passes} forward passes, {plain.values.shape[2]} features an image."
+        f"{settings.base}: {n_passes} forward passes, {judged.values.shape[2]} features an image."
     )
-    # The mean of a linear head's scores is its score of the mean.
-    return BaseFeatures(plain.columns, plain.values.mean(axis=1), views, processed)
+    return BaseFeatures(judged.columns, judged.values, views.values, processed)
 
 
 def _compute_reprocessed(
@@ -118,11 +115,11 @@ def _compute_reprocessed(
             data.folder,
             [images.records[row] for row in others],
             extractor,
-            range(settings.test_views),
+            settings.list_tested_views(),
             processing,
         )
-        values = np.full((len(images.records), table.values.shape[2]), np.nan, np.float32)
-        values[others] = table.values.mean(axis=1)
+        values = np.full((len(images.records), *table.values.shape[1:]), np.nan, np.float32)
+        values[others] = table.values
         n_passes += table.forward_passes
         processed[source] = ReprocessedFeatures(processing.name, values)
     return processed, n_passes

@@ -40,9 +40,9 @@ class LinearOutputs:
         In double precision, because the bias is a difference of large sums."""
         return features.astype(np.float64) @ self.weights + self.bias
 
-    def probabilities(self, features: np.ndarray) -> np.ndarray:
-        """Return uncalibrated probabilities: the sigmoid of the outputs' log-sum-exp."""
-        return calibration.sigmoid(np.logaddexp.reduce(self.compute_outputs(features), axis=1))
+    def compute_logits(self, features: np.ndarray) -> np.ndarray:
+        """Return uncalibrated logits: the outputs' log-sum-exp, shape (images,)."""
+        return np.logaddexp.reduce(self.compute_outputs(features), axis=1)
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,17 @@ class CalibratedHead:
     def threshold(self) -> float:
         return self.calibration.threshold
 
-    def probabilities(self, features: np.ndarray) -> np.ndarray:
-        return self.scorer.probabilities(features)
+    def probabilities(self, judged: np.ndarray) -> np.ndarray:
+        """Return the probability of every image, shape (images,), from (images, views, width)."""
+        return compute_probabilities(self.scorer, judged)
+
+
+def compute_probabilities(
+    scorer: LinearOutputs | SearchedEnsemble, judged: np.ndarray
+) -> np.ndarray:
+    """Return the sigmoid of the mean logit over all views, shape (images,), as detection does."""
+    logits = [scorer.compute_logits(judged[:, view]) for view in range(judged.shape[1])]
+    return calibration.sigmoid(np.mean(logits, axis=0))
 
 
 def fit_calibrated_head(
@@ -95,7 +104,8 @@ def fit_calibrated_head(
     if settings.folds:
         rows, probabilities = _predict_cross_fitted(task)
     else:
-        rows, probabilities = validation, scorer.probabilities(features.plain[validation])
+        rows = validation
+        probabilities = compute_probabilities(scorer, features.judged[validation])
     result = calibrate_on_validation(
         probabilities,
         images.label[rows],
@@ -106,7 +116,7 @@ def fit_calibrated_head(
         scorer,
         result,
         distance.fit_training_distribution(
-            features.plain, task.index, train, validation, settings.target_fpr
+            features.judged.mean(axis=1), task.index, train, validation, settings.target_fpr
         ),
     )
 
@@ -132,7 +142,7 @@ def _predict_cross_fitted(task: TrainingTask) -> tuple[np.ndarray, np.ndarray]:
                 "are of too few groups. Take fewer folds, or 0."
             )
         scorer = HEAD_FITTERS[task.settings.head](fold_task)
-        probabilities[fold] = scorer.probabilities(task.features.plain[rows[fold]])
+        probabilities[fold] = compute_probabilities(scorer, task.features.judged[rows[fold]])
     return rows, probabilities
 
 
@@ -163,7 +173,7 @@ def _fit_ridge_per_generator(task: TrainingTask) -> LinearOutputs:
         weights, bias = _fit_ridge_output(
             task, train[(images.label[train] == 0) | (images.source[train] == source)]
         )
-        scores = task.features.plain[real].astype(np.float64) @ weights + bias
+        scores = (task.features.judged[real].astype(np.float64) @ weights + bias).ravel()
         outputs.append((weights / scores.std(), (bias - scores.mean()) / scores.std()))
     return _stack_outputs(outputs)
 
@@ -201,7 +211,7 @@ def _expand_to_all_features(
     task: TrainingTask, weights: np.ndarray, bias: float
 ) -> tuple[np.ndarray, float]:
     """Return the weights over all of the base's features: 0 for columns not in the task."""
-    all_weights = np.zeros(task.features.plain.shape[1])
+    all_weights = np.zeros(task.features.judged.shape[2])
     all_weights[task.index] = weights
     return all_weights, bias
 

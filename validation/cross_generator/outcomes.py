@@ -44,8 +44,8 @@ class HeadEvaluation:
         return rows, sum(selection.left_out for selection in selections)
 
     def score(self, rows: np.ndarray, values: np.ndarray | None = None) -> ScoredImages:
-        """Score images; `values` replace their plain features."""
-        features = (self.features.plain if values is None else values)[rows]
+        """Score images; `values` replace their own features."""
+        features = (self.features.judged if values is None else values)[rows]
         probabilities = self.head.probabilities(features)
         return ScoredImages(
             probabilities,
@@ -136,7 +136,7 @@ def _estimate_confident_errors(
     label = "generated" if share == "TPR" else "real"
     is_wrong = (scored.answers != label) & (scored.answers != ABSTAIN)
     is_out_of_distribution = evaluation.head.training_distribution.is_out_of_distribution(
-        evaluation.features.plain[rows]
+        evaluation.features.judged[rows].mean(axis=1)
     )
 
     def estimate_share(is_counted: np.ndarray) -> Estimate:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runtime import console
-from training.calibration import sigmoid
 from training.features.column_selection import compute_column_indices
 from training.features.training_features import SplitFeatures, TrainingFeatures
 from training.final_detector import ensemble
@@ -27,7 +26,7 @@ class SearchedEnsemble:
 
     heads: Sequence[ensemble.FinalHead]
 
-    def probabilities(self, features: np.ndarray) -> np.ndarray:
+    def compute_logits(self, features: np.ndarray) -> np.ndarray:
         logits = [
             np.asarray(
                 head.model.predict_on_batch(features[:, compute_column_indices(head.columns)])
@@ -35,7 +34,7 @@ class SearchedEnsemble:
             / head.temperature
             for head in self.heads
         ]
-        return sigmoid(np.mean(logits, axis=0, dtype=np.float64))
+        return np.mean(logits, axis=0, dtype=np.float64)
 
 
 def search_ensemble(task: "TrainingTask") -> SearchedEnsemble:
@@ -65,7 +64,7 @@ def _build_training_features(task: "TrainingTask") -> TrainingFeatures:
         )
         for values, rows in (
             (task.views(task.train), task.train),
-            (task.features.plain[task.validation][:, None], task.validation),
+            (task.features.judged[task.validation], task.validation),
         )
     )
     return TrainingFeatures(task.features.columns, train, validation)

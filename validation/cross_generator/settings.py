@@ -1,9 +1,11 @@
 """CrossGeneratorSettings; the attribute docstrings are the `--help` texts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from data_collection.images import canonical
 from runtime import options
 from training.bases.base_models import BASE_MODELS
 from training.bases.input_signals import SIGNALS
@@ -40,9 +42,9 @@ on it."""
     """Views of every training image: a plain one, and others with a random JPEG or rescaling \
 history and a mirror."""
 
-    test_views: int = 1
-    """Views of every tested image, their scores averaged: the plain one and others with a random \
-history. Linear heads only."""
+    test_views: int = 0
+    """Views of every tested image, whose logits are averaged: so many of those that training draws, \
+the plain one first. 0: the JPEG qualities at which detection judges an image."""
 
     signals: tuple[SignalName, ...] = ("picture",)
     """Input of the base: the picture, its noise residual (the picture minus a blurred copy), or \
@@ -92,13 +94,17 @@ every core of a Ray cluster."""
     logs: Path = Path("logs")
     """Folder for TensorBoard."""
 
+    def list_tested_views(self) -> Sequence[int]:
+        """Return the views in which an image is scored."""
+        return range(self.test_views) if self.test_views else canonical.list_judgement_views()
+
     def __post_init__(self) -> None:
         base = BASE_MODELS[self.base]
         base.check_size("--size is", self.size)
         if base.select_signals(self.signals) != self.signals:
             raise ValueError(f"--signals has residual; {self.base} takes {' '.join(base.signals)}.")
         options.check_ranges(
-            self, views=(1, 32), test_views=(1, 32), seed=(0, 2**31 - 1), folds=(0, 20)
+            self, views=(1, 32), test_views=(0, 32), seed=(0, 2**31 - 1), folds=(0, 20)
         )
         options.check_unique_values("signals", self.signals, "signal")
         if self.history_control and not self.leave_one_source_out:
@@ -110,11 +116,6 @@ every core of a Ray cluster."""
             raise ValueError("--folds is 1; take 0 for none, or 2 to 20.")
         if self.head == "search" and self.taps != "all":
             raise ValueError("--head search chooses its taps itself; leave --taps out.")
-        if self.head == "search" and self.test_views > 1:
-            raise ValueError(
-                f"--test-views is {self.test_views}; --head search scores one view only; leave it "
-                "out."
-            )
         if not 0 < self.strength < float("inf"):
             raise ValueError(f"--strength is {self.strength}; choose a number above 0.")
         if not 0 < self.target_fpr < 0.5:

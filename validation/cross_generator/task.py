@@ -12,7 +12,7 @@ from validation.cross_generator.settings import CrossGeneratorSettings
 
 @dataclass(frozen=True)
 class ReprocessedFeatures:
-    """Features of reprocessed images, shape (images, width); NaN for images left as they are.
+    """Features of reprocessed images, shape (images, views, width); NaN for those left as they are.
 
     Attributes:
         name: the processing, in words."""
@@ -26,8 +26,7 @@ class BaseFeatures:
     """Features of all images of a plan.
 
     Attributes:
-        plain: features that are scored, float32, shape (images, width): view 0, or the mean over
-            views.
+        judged: of the views that are scored, float32, shape (images, views, width).
         views: all views of the training images, shape (training images, views, width), in the order
             of their rows.
         processed: by source, the other class's images with that source's processing; empty
@@ -35,7 +34,7 @@ class BaseFeatures:
     """
 
     columns: list[Column]
-    plain: np.ndarray
+    judged: np.ndarray
     views: np.ndarray
     processed: Mapping[ImageSource, ReprocessedFeatures]
 

@@ -46,7 +46,7 @@ def make_images() -> SourceImages:
 def compute_scores(images: SourceImages, values: np.ndarray) -> dict[str, float]:
     values = values.astype(np.float32)
     train_views = values[images.rows(images.sources, "train")][:, None]
-    features = BaseFeatures(FEATURE_COLUMNS, values, train_views, {})
+    features = BaseFeatures(FEATURE_COLUMNS, values[:, None], train_views, {})
     settings = CrossGeneratorSettings(head="ridge")
     return generalisation.compute_inner_scores(images, features, settings)
 

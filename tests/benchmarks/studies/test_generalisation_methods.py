@@ -65,7 +65,7 @@ def test_unfrozen_blocks_start_from_ridge_regression_and_learn(pixels, monkeypat
         group=np.arange(24),
         label=label,
     )
-    features = BaseFeatures(extractor.columns, values, values[:16, None], {})
+    features = BaseFeatures(extractor.columns, values[:, None], values[:16, None], {})
     settings = CrossGeneratorSettings(weights="random", size=SIDE_PX, head="ridge")
     experiment = types.SimpleNamespace(training_sources=sources)
     ridge = head_training.fit_calibrated_head(experiment, images, features, settings)
@@ -78,10 +78,10 @@ def test_unfrozen_blocks_start_from_ridge_regression_and_learn(pixels, monkeypat
         unchanged = head_training.fit_calibrated_head(experiment, images, features, settings)
     outputs = ridge.scorer.compute_outputs(values)[:, 0]
     np.testing.assert_allclose(
-        unchanged.probabilities(values), 1 / (1 + np.exp(-4 * outputs)), atol=1e-3
+        unchanged.probabilities(values[:, None]), 1 / (1 + np.exp(-4 * outputs)), atol=1e-3
     )
     trained = head_training.fit_calibrated_head(experiment, images, features, settings)
     assert not np.allclose(
-        trained.probabilities(values), unchanged.probabilities(values), atol=1e-4
+        trained.probabilities(values[:, None]), unchanged.probabilities(values[:, None]), atol=1e-4
     )
-    assert (trained.probabilities(values[16:]) > 0.5).tolist() == [False, True] * 4
+    assert (trained.probabilities(values[16:, None]) > 0.5).tolist() == [False, True] * 4

@@ -59,7 +59,7 @@ def make_features(images: SourceImages, values: np.ndarray, processed=()) -> Bas
     values = values.astype(np.float32)
     return BaseFeatures(
         FEATURE_COLUMNS,
-        values,
+        values[:, None],
         values[images.rows(images.sources, "train")][:, None],
         dict(processed),
     )
@@ -137,7 +137,8 @@ def test_a_threshold_of_folds_is_not_affected_by_overfitting(images):
         CrossGeneratorSettings(head="ridge", strength=0.01, folds=5),
     )
     training, others = (
-        head.probabilities(values[rows]) for rows in (few.rows([REAL], "train"), np.arange(30, 120))
+        head.probabilities(values[rows][:, None])
+        for rows in (few.rows([REAL], "train"), np.arange(30, 120))
     )
     assert np.mean(training >= head.threshold) == 0
     assert 0 < np.mean(others >= head.threshold) < 0.2
@@ -236,7 +237,7 @@ def test_the_history_control_finds_a_head_that_uses_the_processing(images):
         reprocessed[images.label == 1] = np.nan  # is not used
         reprocessed[images.label == 0, 1] += 6
         features = make_features(
-            images, values, {GAN: ReprocessedFeatures("468 px, JPEG 75", reprocessed)}
+            images, values, {GAN: ReprocessedFeatures("468 px, JPEG 75", reprocessed[:, None])}
         )
         outcome = outcomes.evaluate_experiment(
             EVERYTHING, images, features, CrossGeneratorSettings(head="ridge")
