@@ -52,7 +52,8 @@ def fit_training_distribution(
     """Fit the distribution on training images; set `max_distance` on validation images.
 
     Args:
-        plain: features of all images, the mean over the views that are scored, shape (images, width).
+        plain: features of all images, the mean over the views that are scored, shape
+            (images, width).
         index: columns that the head uses.
         train, validation: rows of the images.
     """

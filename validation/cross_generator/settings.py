@@ -43,8 +43,8 @@ on it."""
 history and a mirror."""
 
     test_views: int = 0
-    """Views of every tested image, whose logits are averaged: so many of those that training draws, \
-the plain one first. 0: the JPEG qualities at which detection judges an image."""
+    """Views of every tested image, whose logits are averaged: so many of those that training \
+draws, the plain one first. 0: the JPEG qualities at which detection judges an image."""
 
     signals: tuple[SignalName, ...] = ("picture",)
     """Input of the base: the picture, its noise residual (the picture minus a blurred copy), or \
