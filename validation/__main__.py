@@ -1,4 +1,4 @@
-"""`python -m validation`: validate a detector on the hold-out, or across generators."""
+"""`python -m validation`: validate a detector on the hold-out, or without a generator or source."""
 
 import sys
 from collections.abc import Callable
@@ -34,7 +34,27 @@ def run_cross_generator_command(arguments: list[str]) -> None:
     evaluate_cross_generator(settings)
 
 
-COMMANDS: dict[str, Callable[[list[str]], None]] = {"cross-generator": run_cross_generator_command}
+def run_leave_source_out_command(arguments: list[str]) -> None:
+    from validation.leave_source_out.settings import LeaveSourceOutSettings
+
+    settings = tyro.cli(
+        LeaveSourceOutSettings, prog="python -m validation leave-source-out", args=arguments
+    )
+
+    from training import keras_startup
+
+    console.print_message("Starting Keras.")
+    keras_startup.start_keras()
+
+    from validation.leave_source_out.evaluate import evaluate_left_out_sources
+
+    evaluate_left_out_sources(settings)
+
+
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "cross-generator": run_cross_generator_command,
+    "leave-source-out": run_leave_source_out_command,
+}
 
 
 def main() -> None:

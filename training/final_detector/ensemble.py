@@ -70,6 +70,18 @@ class FinalDetector:
         """Calibrated logits of the validation images as judged, shape (images,)."""
         return np.mean([head.logits for head in self.heads], axis=0) / self.temperature
 
+    def compute_logits(self, judged: np.ndarray) -> np.ndarray:
+        """Return the calibrated logit of every image at every quality, (images, qualities).
+
+        Args:
+            judged: features on the detector's base, shape (images, qualities, width).
+        """
+        logits = [
+            _compute_model_logits(head.model, head.columns, judged) / head.temperature
+            for head in self.heads
+        ]
+        return np.mean(logits, axis=0) / self.temperature
+
     def make_refit_ensemble(self, settings: TrainingSettings) -> RefitEnsemble:
         """Return how to train the same heads again on other images."""
         return RefitEnsemble(
@@ -150,14 +162,7 @@ def _build_final_head(
     for number, layer in enumerate(dense_layers):
         layer.set_weights(trained.weights[2 * number : 2 * number + 2])
     model = combine_generator_outputs(head)
-    index = compute_column_indices(plan.columns)
-    judged = features.validation.judged
-    blocks = [
-        np.asarray(model.predict_on_batch(block[:, :, index].reshape(-1, len(index))))
-        for block in iterate_blocks(judged)
-    ]
-    outputs = np.concatenate(blocks)[:, 0].astype(np.float64)
-    logits = outputs.reshape(judged.shape[:2]).mean(axis=1)
+    logits = _compute_model_logits(model, plan.columns, features.validation.judged).mean(axis=1)
     temperature = fit_temperature(logits, labels)
     return FinalHead(
         spec=plan.spec,
@@ -167,3 +172,15 @@ def _build_final_head(
         temperature=temperature,
         logits=logits / temperature,
     )
+
+
+def _compute_model_logits(
+    model: "keras.Model", columns: Sequence[Column], judged: np.ndarray
+) -> np.ndarray:
+    """Return the model's logit of every image at every quality, shape (images, qualities)."""
+    index = compute_column_indices(columns)
+    blocks = [
+        np.asarray(model.predict_on_batch(block[:, :, index].reshape(-1, len(index))))
+        for block in iterate_blocks(judged)
+    ]
+    return np.concatenate(blocks)[:, 0].astype(np.float64).reshape(judged.shape[:2])

@@ -1,0 +1,166 @@
+"""Each source is scored by a detector that has not met any image of its groups."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_collection.dataset import manifest, splits
+from data_collection.dataset.frozen_settings import FrozenSettings, write_frozen_settings
+from data_collection.dataset.manifest import FaceRecord
+from data_collection.settings import CollectionSettings
+from runtime import console
+from toys import face_records
+from training import dataset, train
+from training.features.layout import Column
+from validation.leave_source_out import evaluate, plan
+from validation.leave_source_out.evaluate import evaluate_left_out_sources
+from validation.leave_source_out.results import read_scores
+from validation.leave_source_out.settings import LeaveSourceOutSettings
+
+SIDE = face_records.RECORD_SIDE_PX
+SOURCES = {"camera": "real", "scanner": "real", "gan": "generated", "net": "generated"}
+
+
+class ToyExtractor:
+    """Replaces a base, which takes seconds to start: means and deviations of bands of rows."""
+
+    columns = [Column(SIDE, "rows", "mean", 0, 32), Column(SIDE, "rows", "std", 32, 64)]
+    width, name, engine, batch_size, n_cores, sizes = 64, "toy", "toy", 8, None, (SIDE,)
+
+    def __init__(self, weights, sizes, side, engine="auto", signals=("picture",)):
+        self.weights, self.side, self.signals = weights, side, ("picture",)
+
+    def run(self, pixels: np.ndarray) -> np.ndarray:
+        bands = pixels.reshape(len(pixels), 32, -1)
+        return np.concatenate([bands.mean(axis=2), bands.std(axis=2)], axis=1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "Extractor", ToyExtractor)
+        yield
+
+
+def make_records(folder: Path, count: int = 24) -> list[FaceRecord]:
+    """Four sources: the net's images look like photographs."""
+    records = []
+    for index, (source, label) in enumerate(SOURCES.items()):
+        for number in range(count):
+            split = face_records.SPLIT_CYCLE[number % 6]
+            looks = "real" if source == "net" else label
+            record = face_records.write_toy_record(folder, 1000 * index + number, looks, split)
+            records.append(replace(record, source=source, label=label))
+    return records
+
+
+def collect(folder: Path, records: list[FaceRecord]) -> None:
+    manifest.replace_records(folder, records)
+    frozen = splits.SplitAssignments(
+        shares={}, groups={record.group: record.split for record in records}
+    )
+    splits.seal_hold_out(records, frozen)
+    splits.write_splits(folder, frozen)
+    write_frozen_settings(folder, FrozenSettings.from_settings(CollectionSettings(image_size=SIDE)))
+
+
+def make_settings(folder: Path, **changes: object) -> LeaveSourceOutSettings:
+    values = {"bases": ("mobilenet_v2",), "sizes": (SIDE,), "signals": ("picture",), "trials": 4}
+    common = {"dataset": folder, "weights": "random", "epochs": 8, "ensemble": 2}
+    return LeaveSourceOutSettings(**{**common, **values, **changes})
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "many"
+    collect(folder, make_records(folder))
+    evaluate_left_out_sources(make_settings(folder))
+    return folder
+
+
+def read_report(folder: Path) -> dict:
+    return json.loads((folder / "leave_source_out" / "leave_source_out.json").read_bytes())
+
+
+def test_a_generator_that_resembles_photographs_is_told_from_one_that_does_not(evaluated):
+    rows = {row["source"]: row for row in read_report(evaluated)["sources"]}
+    assert list(rows) == list(SOURCES)
+    # Without the gan, all that is left to learn from are images that look like photographs.
+    assert rows["net"]["auc"]["value"] < 0.8
+    assert rows["net"]["known_auc"]["value"] > 0.9 > rows["gan"]["known_auc"]["value"]
+    assert all(row["images"] == row["groups"] == 24 for row in rows.values())
+
+
+def test_shares_are_those_of_the_answers_at_the_cuts_of_training(evaluated):
+    report = read_report(evaluated)
+    for path in sorted((evaluated / "leave_source_out").glob("*.json")):
+        if path.name == "leave_source_out.json":
+            continue
+        scores = read_scores(path)
+        row = next(row for row in report["sources"] if row["source"] == scores.source)
+        point = scores.calibration.select_point(false_alarms=0.05)
+        probabilities = 1 / (1 + np.exp(-np.array(scores.unseen_logits)))
+        expected = np.mean(probabilities.min(axis=1) >= point.generated_above)
+        assert row["generated_shares"][0]["value"] == pytest.approx(expected, abs=1e-6)
+        # 24 photographs of known sources at most are too few for the cut of 1%.
+        assert row["generated_shares"][1]["value"] is None
+
+
+def test_no_group_of_the_source_left_out_is_trained_on_or_in_the_known_hold_out(tmp_path):
+    folder = tmp_path / "many"
+    records = make_records(folder)
+    # The net's images are reconstructions of the camera's photographs.
+    records = [
+        replace(record, group=records[number % 24].group) if record.source == "net" else record
+        for number, record in enumerate(records)
+    ]
+    collect(folder, records)
+    data = dataset.load_dataset(tmp_path, folder)
+    for source_plan in plan.plan_sources(data, ()):
+        groups = {record.group for record in source_plan.unseen}
+        used = [*source_plan.data.train, *source_plan.data.validation, *source_plan.hold_out]
+        assert len(source_plan.unseen) == 24
+        assert used and not groups & {record.group for record in used}
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped_with_the_same_figures(
+    evaluated, tmp_path, monkeypatch, capsys
+):
+    folder = tmp_path / "many"
+    collect(folder, make_records(folder))
+    trained = []
+
+    def count(settings, source_plan, judged):
+        trained.append(source_plan.source.name)
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        return score_source(settings, source_plan, judged)
+
+    score_source = evaluate.score_source
+    monkeypatch.setattr(evaluate, "score_source", count)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_left_out_sources(make_settings(folder))
+    evaluate_left_out_sources(make_settings(folder))
+    assert trained == ["camera", "scanner", "gan", "gan", "net"]
+    assert read_report(folder)["sources"] == read_report(evaluated)["sources"]
+    evaluate_left_out_sources(make_settings(folder))
+    assert len(trained) == 5
+    assert "On generators left out, the mean AUC is" in capsys.readouterr().err
+
+
+def test_some_sources_can_be_named(evaluated):
+    evaluate_left_out_sources(make_settings(evaluated, sources=("camera",)))
+    assert [row["source"] for row in read_report(evaluated)["sources"]] == ["camera"]
+    with pytest.raises(console.PlainError, match="no source phone. Its sources: camera, gan"):
+        evaluate_left_out_sources(make_settings(evaluated, sources=("phone",)))
+
+
+def test_a_data_set_of_two_sources_has_none_to_leave_out(tmp_path):
+    folder = tmp_path / "few"
+    records = [record for record in make_records(folder) if record.source in ("camera", "gan")]
+    collect(folder, records)
+    with pytest.raises(console.PlainError, match="a class needs two sources"):
+        evaluate_left_out_sources(make_settings(folder))

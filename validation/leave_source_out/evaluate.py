@@ -1,0 +1,155 @@
+"""Train a detector without each source, score that source, and write the report."""
+
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+
+from data_collection.dataset import manifest, splits
+from data_collection.dataset.manifest import FaceRecord
+from data_collection.images import canonical
+from runtime import console
+from training import dataset, train
+from training.dataset import Dataset
+from training.features import feature_cache
+from training.final_detector import detector_cuts
+from training.head_search.heads import HEAD_SPACE_VERSION
+from training.run_folders import RunFolders, TrainingRun
+from training.settings import TrainingSettings
+from validation import plain_json
+from validation.leave_source_out import plan, report
+from validation.leave_source_out.plan import SourcePlan
+from validation.leave_source_out.results import SourceScores, read_scores
+from validation.leave_source_out.settings import LeaveSourceOutSettings
+
+RESULT_VERSION = 1
+"""Part of the key of stored scores; raise it when they mean something else."""
+
+UNUSED_SETTINGS = ("dataset", "data", "logs", "saved_models", "name", "sources", "engine")
+"""Settings that change no score."""
+
+JudgedFeatures = Mapping[str, Mapping[str, np.ndarray]]
+"""Features by base and image, each of shape (qualities, width)."""
+
+
+def evaluate_left_out_sources(settings: LeaveSourceOutSettings) -> None:
+    """Train and score without every source in turn, and write and print the report.
+
+    Raises:
+        PlainError: no data set, an altered one, or no source that can be left out.
+    """
+    data = dataset.load_dataset(settings.data, settings.dataset)
+    plans = plan.plan_sources(data, settings.sources)
+    folder = data.folder / report.LEAVE_SOURCE_OUT_FOLDER
+    files = {
+        source_plan.source: folder / _name_file(settings, source_plan) for source_plan in plans
+    }
+    missing = [source_plan for source_plan in plans if not files[source_plan.source].is_file()]
+    if missing:
+        console.print_heading("Features of the frozen bases")
+        judged = load_judged_features(settings, data)
+        splits.record_hold_out_opening(data.folder, "leave-source-out")
+        console.print_heading(f"{len(missing)} detectors, each without a source")
+        for source_plan in console.track_progress(missing, "detectors", len(missing)):
+            scores = score_source(settings, source_plan, judged)
+            plain_json.write_plain_json(files[source_plan.source], scores)
+            console.print_message(report.describe_scores(scores))
+    rows = [read_scores(files[source_plan.source]) for source_plan in plans]
+    report.write_report(settings, data, rows)
+    report.print_report(rows)
+
+
+def load_judged_features(settings: TrainingSettings, data: Dataset) -> JudgedFeatures:
+    """Return the features of all accepted images as they are judged, and cache those of training.
+
+    Every detector afterwards finds its features in the cache.
+    """
+    accepted = manifest.select_accepted(data.records, *splits.SPLITS)
+    judged = {}
+    for base in settings.bases:
+        extractor = train.open_extractor(settings, data, base)
+        console.print_message(f"{base}: {extractor.weights.note}.")
+        feature_cache.load_or_compute_features(
+            data.folder, data.train + data.validation, extractor, range(settings.views)
+        )
+        table = feature_cache.load_or_compute_features(
+            data.folder, accepted, extractor, canonical.list_judgement_views()
+        )
+        judged[base] = {
+            record.id: values for record, values in zip(accepted, table.values, strict=True)
+        }
+    return judged
+
+
+def score_source(
+    settings: TrainingSettings, source_plan: SourcePlan, judged: JudgedFeatures
+) -> SourceScores:
+    """Train a detector without the source; score the source and the hold-out of the others."""
+    started = time.monotonic()
+    was_quiet, console.err.quiet = console.err.quiet, True
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            run = TrainingRun(
+                settings=settings,
+                data=source_plan.data,
+                folders=RunFolders(Path(folder), Path(folder) / "logs", Path(folder)),
+                name=source_plan.source.name,
+                banner="",
+            )
+            extractors, features = train.extract_features(run)
+            trials = train.search_heads(run, extractors, features)
+            detector = train.train_final_detectors(run, features, trials, ())
+            base = detector.base
+            cuts = detector_cuts.set_detector_cuts(run, extractors[base], features[base], detector)
+    finally:
+        console.err.quiet = was_quiet
+    unseen, hold_out = (
+        np.stack([judged[base][record.id] for record in records])
+        for records in (source_plan.unseen, source_plan.hold_out)
+    )
+    return SourceScores(
+        source=source_plan.source.name,
+        label=Dataset.encode_labels(source_plan.unseen[:1]).item(),
+        base=base,
+        heads=tuple(head.spec.describe() for head in detector.heads),
+        seconds=time.monotonic() - started,
+        calibration=cuts.calibration,
+        unseen_logits=_list_rows(detector.compute_logits(unseen)),
+        unseen_groups=_number_groups(source_plan.unseen),
+        hold_out_logits=_list_rows(detector.compute_logits(hold_out)),
+        hold_out_labels=tuple(Dataset.encode_labels(source_plan.hold_out).tolist()),
+        hold_out_groups=_number_groups(source_plan.hold_out),
+    )
+
+
+def _list_rows(logits: np.ndarray) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in logits.tolist())
+
+
+def _number_groups(records: Sequence[FaceRecord]) -> tuple[int, ...]:
+    numbers = np.unique([record.group for record in records], return_inverse=True)[1]
+    return tuple(numbers.tolist())
+
+
+def _name_file(settings: LeaveSourceOutSettings, source_plan: SourcePlan) -> str:
+    """Return a name that changes with everything that the scores depend on."""
+    options = {
+        field.name: getattr(settings, field.name)
+        for field in fields(settings)
+        if field.name not in UNUSED_SETTINGS
+    }
+    key = [
+        RESULT_VERSION,
+        HEAD_SPACE_VERSION,
+        manifest.compute_fingerprint(source_plan.data.records),
+        source_plan.source.label,
+        source_plan.source.name,
+        options,
+    ]
+    text = json.dumps(plain_json.convert_to_plain(key), sort_keys=True)
+    return f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"

@@ -1,0 +1,121 @@
+"""Print the figures of sources left out, and write them as JSON and as a Markdown table."""
+
+from collections.abc import Iterator, Sequence
+
+from data_collection.dataset import manifest
+from runtime import atomic_files, console, library_versions, options
+from training.dataset import Dataset
+from validation import plain_json
+from validation.leave_source_out.results import (
+    REPORTED_TARGETS,
+    SourceFigures,
+    SourceScores,
+    compute_figures,
+    summarise,
+)
+from validation.leave_source_out.settings import LeaveSourceOutSettings
+from validation.metrics.estimates import Estimate
+
+LEAVE_SOURCE_OUT_FOLDER = "leave_source_out"
+"""Folder of a data set that holds the scores and the report."""
+
+JSON_FILE, TABLE_FILE = "leave_source_out.json", "leave_source_out.md"
+
+COLUMNS = (
+    "left out",
+    "images",
+    "AUC",
+    *(f"called generated, {target:.0%} cut" for target in REPORTED_TARGETS),
+    "AUC of known sources",
+)
+
+
+def describe_scores(scores: SourceScores) -> str:
+    """Return one line on a source that was just scored."""
+    figures = compute_figures(scores)
+    return (
+        f"without {scores.source}: AUC {_format(figures.auc)}, called generated "
+        f"{_format(figures.generated_shares[0])} at the {REPORTED_TARGETS[0]:.0%} cut "
+        f"({scores.seconds:.0f} s)"
+    )
+
+
+def write_report(
+    settings: LeaveSourceOutSettings, data: Dataset, scores: Sequence[SourceScores]
+) -> None:
+    """Write leave_source_out.json and leave_source_out.md into the data set's folder."""
+    folder = data.folder / LEAVE_SOURCE_OUT_FOLDER
+    rows = [compute_figures(row) for row in scores]
+    command = options.format_command_line("python -m validation leave-source-out", settings)
+    content = {
+        "dataset": data.folder.name,
+        "fingerprint": manifest.compute_fingerprint(data.records),
+        "command": command,
+        "targets": REPORTED_TARGETS,
+        "versions": library_versions.get_library_versions(),
+        "summary": summarise(rows),
+        "sources": rows,
+        "heads": {row.source: row.heads for row in scores},
+        "seconds": sum(row.seconds for row in scores),
+    }
+    plain_json.write_plain_json(folder / JSON_FILE, content)
+    lines = [f"    {command}", "", *_render_table(rows), "", *describe_summary(rows), ""]
+    atomic_files.write_atomically(folder / TABLE_FILE, "\n".join(lines).encode(errors="replace"))
+
+
+def print_report(scores: Sequence[SourceScores]) -> None:
+    """Print a row for each source left out, then the means."""
+    rows = [compute_figures(row) for row in scores]
+    console.print_table(
+        "Each source left out: a detector that had not met it, against the known sources' hold-out",
+        COLUMNS,
+        [_list_cells(row) for row in rows],
+    )
+    for sentence in describe_summary(rows):
+        console.print_message(sentence)
+
+
+def _render_table(rows: Sequence[SourceFigures]) -> Iterator[str]:
+    for cells in (COLUMNS, ["---"] * len(COLUMNS), *map(_list_cells, rows)):
+        yield f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+
+def _list_cells(row: SourceFigures) -> list[str]:
+    kind = "generator" if row.label else "photographs"
+    return [
+        f"{console.sanitise_line(row.source)} ({kind})",
+        f"{row.images:,} in {row.groups:,} groups",
+        _format(row.auc),
+        *(_format(share) for share in row.generated_shares),
+        _format(row.known_auc),
+    ]
+
+
+def describe_summary(rows: Sequence[SourceFigures]) -> Iterator[str]:
+    """Yield the means over sources in sentences."""
+    summary = summarise(rows)
+    yield f"On the hold-out of known sources, the mean AUC is {summary.known_auc:.3f}."
+    if any(row.label for row in rows):
+        found = _join_by_target(summary.found)
+        yield (
+            f"On generators left out, the mean AUC is {summary.generator_auc:.3f}, the worst "
+            f"{summary.worst_generator_auc:.2f}; found are {found}."
+        )
+    if any(not row.label for row in rows):
+        yield (
+            "Of photographs of sources left out, called generated are in the mean "
+            f"{_join_by_target(summary.false_alarms)}; of the worst source "
+            f"{_join_by_target(summary.worst_false_alarms)}."
+        )
+
+
+def _join_by_target(shares: Sequence[float]) -> str:
+    return " and ".join(
+        f"{share:.1%} at the {target:.0%} cut"
+        for share, target in zip(shares, REPORTED_TARGETS, strict=True)
+    )
+
+
+def _format(estimate: Estimate) -> str:
+    interval = f" ({estimate.low:.2f} to {estimate.high:.2f})" if estimate.known else ""
+    return "n/a" if estimate.value != estimate.value else f"{estimate.value:.2f}{interval}"
