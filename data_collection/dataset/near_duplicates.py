@@ -21,8 +21,8 @@ MAX_HASH_BITS = 6
 """Largest Hamming distance of two 64-bit perceptual hashes that counts as a near-duplicate.
 
 On 400 photographs of 40 people none of the 78,000 pairs of different people lies within 6, while
-JPEG 50, half size and 20% brightness all stay within 4. Aligned faces of a generator come nearer: of
-1.2 million pairs of 1,557 faces, 39 are of different StyleGAN2 faces within 6.
+JPEG 50, half size and 20% brightness all stay within 4. Aligned faces of a generator come nearer:
+of 1.2 million pairs of 1,557 faces, 39 are of different StyleGAN2 faces within 6.
 """
 
 MIN_CORRELATION = 0.98
