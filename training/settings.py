@@ -50,7 +50,8 @@ class TrainingSettings:
     """Folder of all data sets."""
 
     bases: tuple[BaseName, ...] = ("mobilenet_v2", "xception")
-    """Pretrained bases to choose from. resnet18 needs requirements-keras-hub.txt."""
+    """Pretrained bases to choose from. resnet18, dinov2_small, dinov2_base and siglip_base need \
+requirements-keras-hub.txt."""
 
     sizes: tuple[int, ...] = DEFAULT_TRAINING_SIZES
     """Input sizes in pixels, such as 224 320 448. The search may use one or all of them; more \
@@ -58,7 +59,7 @@ sizes show finer traces and take longer."""
 
     signals: tuple[SignalName, ...] = ("picture", "residual")
     """Input of the bases: the picture, its noise residual (what blurring removes), or both, of \
-which the search may use one or both. clip_vit_b16 takes the picture alone."""
+which the search may use one or both. Vision transformers take the picture alone."""
 
     views: int = 2
     """Views of every image: the plain one, and others with random JPEG quality, rescaling and \

@@ -10,8 +10,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from runtime import console
-from training.bases.clip_tower import ClipTower, build_clip_tower
-from training.bases.clip_weights import copy_hub_encoder
+from training.bases.tower_presets import TOWER_PRESETS
+from training.bases.tower_weights import set_tower_weights
+from training.bases.vision_tower import build_vision_tower
 
 if TYPE_CHECKING:
     import keras
@@ -106,16 +107,18 @@ def make_hub_resnet_constructor(depth: int, blocks: tuple[int, ...]) -> BaseCons
     return construct
 
 
-def make_clip_constructor(tower: ClipTower, preset: str) -> BaseConstructor:
-    """Return a constructor of CLIP's image tower; its pretrained weights are keras-hub's preset."""
+def make_tower_constructor(name: str) -> BaseConstructor:
+    """Return a constructor of a vision transformer in TOWER_PRESETS, from Keras' own layers."""
 
     def construct(weights: str | None, side: int | None) -> "keras.Model":
-        if side not in (None, tower.side):
-            raise ValueError(f"the tower takes pictures of {tower.side} pixels, not {side}")
-        base = build_clip_tower(tower)
+        preset = TOWER_PRESETS[name]
+        if side not in (None, preset.tower.side):
+            raise ValueError(f"{name} takes pictures of {preset.tower.side} pixels, not {side}")
+        base = build_vision_tower(preset.tower)
         if weights == "imagenet":
-            hub = _import_keras_hub("clip_vit_b16")
-            copy_hub_encoder(base, hub.CLIPBackbone.from_preset(preset).vision_encoder)
+            backbone = getattr(_import_keras_hub(name), preset.backbone)
+            published = backbone.from_preset(preset.name, **preset.options)
+            set_tower_weights(base, preset.read_weights(published))
         elif weights:
             base.load_weights(weights)
         return base

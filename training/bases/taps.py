@@ -106,6 +106,6 @@ def find_densenet_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
     }
 
 
-def find_clip_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
-    """Find the blocks; a tap holds tokens: the class token, then the patches."""
+def find_tower_taps(layers: Sequence["keras.Layer"]) -> TapLayers:
+    """Find the blocks; a tap holds tokens: the class token if there is one, then the patches."""
     return _find_last_layers(r"(block\d+)_out", layers)

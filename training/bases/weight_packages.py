@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from runtime import package_index
 from runtime.package_index import PackageFile
-from training.bases.clip_weights import read_quantised_onnx, set_tensors
+from training.bases.base_models import BASE_MODELS
+from training.bases.clip_weights import convert_tensors, read_quantised_onnx
+from training.bases.tower_weights import set_tower_weights
 
 if TYPE_CHECKING:
     import keras
@@ -100,7 +102,8 @@ def read_packaged_weights(base: "keras.Model", path: Path) -> None:
     import h5py
 
     if WEIGHTS_PACKAGES[base.name].member.endswith(".onnx"):
-        set_tensors(base, read_quantised_onnx(path))
+        blocks = len(BASE_MODELS[base.name].find_taps(base.layers))
+        set_tower_weights(base, convert_tensors(read_quantised_onnx(path), blocks))
     elif zipfile.is_zipfile(path):
         with (
             zipfile.ZipFile(path) as archive,

@@ -51,20 +51,26 @@ class Column:
         return self.size, self.signal, self.tap
 
 
+def has_class_token(shape: Sequence[int]) -> bool:
+    """Return whether a tap of this shape holds a class token before a square of patches."""
+    return len(shape) == 3 and math.isqrt(shape[1]) ** 2 != shape[1]
+
+
 def pool_tap(tap: "keras.KerasTensor", statistic: str) -> "keras.KerasTensor":
     """Return the mean or standard deviation of every channel over the picture.
 
     Args:
-        tap: (n, height, width, channels), or tokens (n, 1 + patches, channels).
-        statistic: CLASS_STATISTIC for the first token; the others leave it out.
+        tap: (n, height, width, channels), or tokens (n, tokens, channels).
+        statistic: CLASS_STATISTIC for a class token; the others leave it out.
     """
     import keras
 
     if statistic == CLASS_STATISTIC:
         return tap[:, 0]
     if len(tap.shape) == 3:
-        side = math.isqrt(tap.shape[1] - 1)
-        tap = keras.layers.Reshape((side, side, tap.shape[2]))(tap[:, 1:])
+        side = math.isqrt(tap.shape[1])
+        patches = tap[:, 1:] if has_class_token(tap.shape) else tap
+        tap = keras.layers.Reshape((side, side, tap.shape[2]))(patches)
     if statistic == "mean":
         return keras.layers.GlobalAveragePooling2D()(tap)
     # Without the constant, fine-tuning the base would give a flat channel a NaN gradient. Layers
@@ -91,8 +97,8 @@ def list_columns(
     start = 0
     taps = list(zip(base.list_tap_names(), base.build_tapped().outputs, strict=True))
     for signal, size, (tap, output) in itertools.product(signals, sizes, taps):
-        has_class_token = len(output.shape) == 3
-        for statistic in (CLASS_STATISTIC,) * has_class_token + POOLING_STATISTICS:
+        of_class = (CLASS_STATISTIC,) if has_class_token(output.shape) else ()
+        for statistic in of_class + POOLING_STATISTICS:
             stop = start + output.shape[-1]
             columns.append(Column(size, tap, statistic, start, stop, signal))
             start = stop

@@ -22,7 +22,7 @@ HEAT_MAP_GRID_SIDE = 7
 """Cells of a heat map along each side, as many as the last layer of a base has at 224 px."""
 
 TapActivations = Mapping[tuple[int, str, str], np.ndarray]
-"""Activations (n, height, width, channels), or tokens (n, 1 + patches, channels), by input size,
+"""Activations (n, height, width, channels), or tokens (n, tokens, channels), by input size,
 signal and name of the tap."""
 
 
@@ -177,8 +177,8 @@ def _list_pooled_positions(tap: np.ndarray, column: Column) -> np.ndarray:
         return tap
     if column.statistic == CLASS_STATISTIC:
         return tap[:, :1, None]
-    side = math.isqrt(tap.shape[1] - 1)
-    return tap[:, 1:].reshape(len(tap), side, side, -1)
+    side = math.isqrt(tap.shape[1])
+    return tap[:, -(side**2) :].reshape(len(tap), side, side, -1)
 
 
 def resample_to_grid(maps: np.ndarray, side: int) -> np.ndarray:

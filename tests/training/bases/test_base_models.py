@@ -18,6 +18,7 @@ from training import onnx_models, settings
 from training.bases import base_models
 from training.bases.base_models import BASE_MODELS
 from training.bases.loaded_base import LoadedBase
+from training.bases.tower_presets import TOWER_PRESETS
 from training.features import layout
 
 EFFICIENTNET_BLOCKS = [
@@ -43,7 +44,7 @@ EXPECTED_TAPS = {
     "densenet121": ["stem", "conv2", "pool2", "conv3", "pool3", "conv4", "pool4", "conv5", "top"],
     "efficientnet_v2_b0": ["stem", *EFFICIENTNET_BLOCKS, "top"],
     "convnext_tiny": ["stem", *CONVNEXT_BLOCKS, "top"],
-    "clip_vit_b16": [f"block{n}" for n in range(12)],
+    **dict.fromkeys(TOWER_PRESETS, [f"block{n}" for n in range(12)]),
 }
 CHANNELS = {
     "mobilenet_v2": (32, 16, 24, 24, 32),
@@ -55,20 +56,24 @@ CHANNELS = {
     "densenet121": (64, 256, 128, 512, 256, 1024, 512, 1024, 1024),
     "efficientnet_v2_b0": (32, 16, 32, 32, 48, 48, 96),
     "convnext_tiny": (96, 96, 96, 96, 192),
-    "clip_vit_b16": (bases.NARROW_CLIP.width,) * 12,
+    **dict.fromkeys(TOWER_PRESETS, (bases.NARROW_WIDTH,) * 12),
 }
 LAYERS_INSIDE = {
     "mobilenet_v3_large": ["Rescaling"],
     "efficientnet_v2_b0": ["Rescaling", "Normalization"],
     "convnext_tiny": ["Normalization"],
 }
+
+
+def preprocess_as_torch(pixels):
+    return keras.applications.imagenet_utils.preprocess_input(pixels, mode="torch")
+
+
 PUBLISHED_PREPROCESSING = {
     "mobilenet_v2": keras.applications.mobilenet_v2.preprocess_input,
     "mobilenet_v3_large": keras.applications.mobilenet_v3.preprocess_input,
     "xception": keras.applications.xception.preprocess_input,
-    "resnet18": lambda pixels: keras.applications.imagenet_utils.preprocess_input(
-        pixels, mode="torch"
-    ),
+    "resnet18": preprocess_as_torch,
     "resnet50": keras.applications.resnet50.preprocess_input,
     "resnet50_v2": keras.applications.resnet_v2.preprocess_input,
     "densenet121": keras.applications.densenet.preprocess_input,
@@ -77,8 +82,15 @@ PUBLISHED_PREPROCESSING = {
     "clip_vit_b16": lambda pixels: (
         (pixels / 255 - image_utils.OPENAI_CLIP_MEAN) / image_utils.OPENAI_CLIP_STD
     ).astype(np.float32),
+    **dict.fromkeys(("dinov2_small", "dinov2_base"), preprocess_as_torch),
+    "siglip_base": lambda pixels: keras.applications.imagenet_utils.preprocess_input(
+        pixels, mode="tf"
+    ),
 }
-HUB_FILES = {"resnet18": "resnet_18_imagenet.weights.h5", "clip_vit_b16": "clip_vit_b16.weights.h5"}
+HUB_FILES = {
+    "resnet18": "resnet_18_imagenet.weights.h5",
+    **{name: f"{name}.weights.h5" for name in TOWER_PRESETS},
+}
 """Under which the weights of bases that keras.applications lacks are saved."""
 
 
@@ -89,9 +101,9 @@ def downloads():
 
 
 @pytest.fixture(scope="module", autouse=True)
-def narrow_clip():
+def narrow_towers():
     with pytest.MonkeyPatch.context() as patch:
-        bases.use_narrow_clip(patch)
+        bases.use_narrow_towers(patch)
         yield
 
 
@@ -188,7 +200,7 @@ def test_a_requested_tap_leaves_out_all_that_lies_above_it(named_base):
     tap = EXPECTED_TAPS[name][2]
     part = base.build_tapped([tap])
     # The blocks of a transformer are of equal size.
-    share = 0.6 if name == "clip_vit_b16" else 0.1
+    share = 0.6 if name in TOWER_PRESETS else 0.1
     assert part.count_params() < base.model.count_params() * share
     names = {layer.name for layer in part.layers}
     remaining = [tap for tap, layer in base.spec.find_taps(part.layers).items() if layer in names]
@@ -230,7 +242,8 @@ def test_feature_columns_cover_the_vector_without_gaps(named_base):
     assert columns[0].start == 0
     pairs = zip(columns, columns[1:], strict=False)
     assert all(column.stop == following.start for column, following in pairs)
-    statistics = ("class", "mean", "std") if name == "clip_vit_b16" else ("mean", "std")
+    has_class_token = name in TOWER_PRESETS and TOWER_PRESETS[name].tower.class_token
+    statistics = ("class", "mean", "std") if has_class_token else ("mean", "std")
     assert tuple(dict.fromkeys(column.statistic for column in columns)) == statistics
     assert columns[-1].stop == 2 * len(statistics) * sum(
         output.shape[-1] for output in base.build_tapped().outputs
@@ -269,7 +282,9 @@ def test_features_are_those_of_the_published_pipeline_in_keras_and_in_onnx(named
     actual = np.asarray(model(x, training=False))
     preprocessed = PUBLISHED_PREPROCESSING[name](x.copy())
     published = np.asarray(base.build_tapped([tap])(preprocessed, training=False))
-    first = published[:, 0] if name == "clip_vit_b16" else published.mean(axis=(1, 2))
+    first = published.mean(axis=tuple(range(1, published.ndim - 1)))
+    if columns[0].statistic == "class":
+        first = published[:, 0]
     assert largest_difference(actual[:, : published.shape[-1]], first) <= 1e-5
 
     onnx_models.export_onnx(model, saved / f"{name}.onnx")

@@ -10,9 +10,10 @@ from onnxruntime import quantization
 
 from benchmarks.studies import clip_weights as study
 from training.bases import clip_weights
-from training.bases.clip_tower import ClipTower, build_clip_tower
+from training.bases.tower_weights import set_tower_weights
+from training.bases.vision_tower import VisionTower, build_vision_tower
 
-TOWER = ClipTower(side=32, patch=8, width=32, blocks=2, heads=4, hidden=64)
+TOWER = VisionTower(side=32, patch=8, width=32, blocks=2, heads=4, hidden=64)
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +70,9 @@ def test_dequantised_weights_are_the_published_ones_but_for_their_rounding(publi
 
 
 def test_the_base_gives_what_the_graph_gives_with_float_activations(quantised):
-    base = build_clip_tower(TOWER)
-    clip_weights.set_tensors(base, clip_weights.read_quantised_onnx(quantised))
+    base = build_vision_tower(TOWER)
+    tensors = clip_weights.read_quantised_onnx(quantised)
+    set_tower_weights(base, clip_weights.convert_tensors(tensors, TOWER.blocks))
     x = np.random.default_rng(0).normal(size=(2, TOWER.side, TOWER.side, 3)).astype(np.float32)
     blocks = [base.get_layer(f"block{n}_out").output for n in range(TOWER.blocks)]
     actual = keras.Model(base.input, blocks)(x)
@@ -91,6 +93,6 @@ def test_a_file_that_is_no_onnx_or_lacks_a_tensor_is_refused(quantised, tmp_path
     )
     onnx.save(model, str(tmp_path / "less.onnx"))
     with pytest.raises(KeyError, match=r"fc1\.bias"):
-        clip_weights.set_tensors(
-            build_clip_tower(TOWER), clip_weights.read_quantised_onnx(tmp_path / "less.onnx")
+        clip_weights.convert_tensors(
+            clip_weights.read_quantised_onnx(tmp_path / "less.onnx"), TOWER.blocks
         )

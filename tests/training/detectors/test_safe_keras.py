@@ -129,7 +129,7 @@ def collect_class_names(config) -> set[tuple[str | None, str]]:
 @pytest.mark.slow
 def test_the_table_is_exactly_what_all_our_models_are_made_of(monkeypatch):
     pytest.importorskip("keras_hub")
-    bases.use_narrow_clip(monkeypatch)
+    bases.use_narrow_towers(monkeypatch)
     scratch = [
         scratch_models.wrap_as_detector(scratch_models.build_scratch_model(name, 32), 64)
         for name in scratch_models.SCRATCH_MODELS
