@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.bases.tower_weights import WeightArrays, join_positions
+from training.bases.tower_weights import WeightArrays, join_embeddings
 
 if TYPE_CHECKING:
     import onnx
@@ -41,11 +41,10 @@ def convert_tensors(tensors: Mapping[str, np.ndarray], blocks: int) -> WeightArr
         return [tensors[f"{TENSOR_PREFIX}.{name}.{part}"].T for part in ("weight", "bias")]
 
     embeddings = f"{TENSOR_PREFIX}.embeddings"
-    patches = tensors[f"{embeddings}.patch_embedding.weight"].transpose(2, 3, 1, 0)
+    kernel = tensors[f"{embeddings}.patch_embedding.weight"].transpose(2, 3, 1, 0)
     positions = tensors[f"{embeddings}.position_embedding.weight"]
     arrays = {
-        "patches": [patches],
-        "positions": join_positions(positions, tensors[f"{embeddings}.class_embedding"]),
+        "patches": join_embeddings(kernel, positions, tensors[f"{embeddings}.class_embedding"]),
         "norm": read("pre_layrnorm"),  # their spelling
     }
     for block in range(blocks):

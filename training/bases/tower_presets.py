@@ -37,7 +37,6 @@ def _make_dinov2_preset(name: str, width: int, heads: int) -> TowerPreset:
         width=width,
         heads=heads,
         hidden=4 * width,
-        patch_bias=True,
         first_norm=False,
         epsilon=1e-6,
         activation="gelu",
@@ -64,7 +63,6 @@ TOWER_PRESETS = {
     "siglip_base": TowerPreset(
         tower=VisionTower(
             class_token=False,
-            patch_bias=True,
             first_norm=False,
             epsilon=1e-6,
             activation="tanh gelu",

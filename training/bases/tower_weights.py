@@ -25,21 +25,32 @@ def set_tower_weights(base: "keras.Model", arrays: WeightArrays) -> None:
             layer.set_weights([array.reshape(weight.shape) for array, weight in pairs])
 
 
-def join_positions(positions: Any, class_token: Any = None) -> list[np.ndarray]:
-    """Return the weights of the layer "positions": ones, and what is added to every token."""
+def join_embeddings(
+    kernel: Any, positions: Any, class_token: Any = None, bias: Any = 0.0
+) -> list[np.ndarray]:
+    """Return the weights of the layer "patches".
+
+    Args:
+        kernel: of the convolution that embeds patches, (height, width, 3, channels).
+        positions: (tokens, channels).
+        class_token: its embedding; None without one.
+        bias: of the convolution.
+    """
     added = np.copy(np.asarray(positions))
-    if class_token is not None:
-        added[0] += np.asarray(class_token)
-    return [np.ones(added.shape[-1], np.float32), added]
+    n_class_tokens = int(class_token is not None)
+    added[:n_class_tokens] += np.ravel(class_token) if n_class_tokens else 0.0
+    added[n_class_tokens:] += np.asarray(bias)
+    return [np.asarray(kernel), added]
 
 
 def read_clip_encoder(encoder: Any) -> WeightArrays:
     """Return the weights of keras-hub's CLIPVisionEncoder."""
     embedding = encoder.embedding
     arrays = {
-        "patches": embedding.patch_embedding.get_weights(),
-        "positions": join_positions(
-            embedding.position_embedding.embeddings, embedding.class_embedding
+        "patches": join_embeddings(
+            embedding.patch_embedding.kernel,
+            embedding.position_embedding.embeddings,
+            embedding.class_embedding,
         ),
         "norm": encoder.pre_layer_norm.get_weights(),
     }
@@ -52,10 +63,8 @@ def read_clip_encoder(encoder: Any) -> WeightArrays:
 def read_siglip_encoder(encoder: Any) -> WeightArrays:
     """Return the weights of keras-hub's SigLIPVisionEncoder."""
     embedding = encoder.embedding
-    arrays = {
-        "patches": embedding.patch_embedding.get_weights(),
-        "positions": join_positions(embedding.position_embedding.embeddings),
-    }
+    patches, positions = embedding.patch_embedding, embedding.position_embedding.embeddings
+    arrays = {"patches": join_embeddings(patches.kernel, positions, bias=patches.bias)}
     for number, block in enumerate(encoder.encoder_layers):
         norms, dense = (block.layer_norm1, block.layer_norm2), (block.mlp.fc1, block.mlp.fc2)
         arrays |= _name_block(number, [*norms, *dense], block.self_attn)
@@ -68,10 +77,10 @@ def read_dinov2_encoder(encoder: Any) -> WeightArrays:
     It scales what a block adds; here the scales are part of the layers before them.
     """
     embedding = encoder.embeddings
+    patches = embedding.patch_embeddings.projection
     positions = np.asarray(embedding.interpolated_position_embeddings)[0]
     arrays = {
-        "patches": embedding.patch_embeddings.projection.get_weights(),
-        "positions": join_positions(positions, np.ravel(embedding.cls_token)),
+        "patches": join_embeddings(patches.kernel, positions, embedding.cls_token, patches.bias)
     }
     for number, block in enumerate(encoder.encoder.layers):
         norms, dense = (block.norm1, block.norm2), (block.mlp.fc1, block.mlp.fc2)

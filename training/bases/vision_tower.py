@@ -22,7 +22,6 @@ class VisionTower:
         width: numbers that describe a patch.
         hidden: width between the two dense layers of a block.
         class_token: whether a token stands before those of the patches.
-        patch_bias: whether the patches' embedding has a bias.
         first_norm: whether a normalisation stands before the blocks.
         epsilon: of all normalisations.
         activation: name in ACTIVATIONS.
@@ -35,7 +34,6 @@ class VisionTower:
     heads: int = 12
     hidden: int = 3072
     class_token: bool = True
-    patch_bias: bool = False
     first_norm: bool = True
     epsilon: float = 1e-5
     activation: str = "quick gelu"
@@ -93,14 +91,7 @@ def build_vision_tower(tower: VisionTower) -> "keras.Model":
     import keras
 
     pixels = keras.Input((tower.side, tower.side, 3), name="pixels")
-    patches = keras.layers.Conv2D(
-        tower.width, tower.patch, tower.patch, use_bias=tower.patch_bias, name="patches"
-    )(pixels)
-    tokens = keras.layers.Reshape((tower.patches, tower.width))(patches)
-    if tower.class_token:
-        # It starts as zeros; its embedding is part of the positions.
-        tokens = keras.layers.ZeroPadding1D((1, 0))(tokens)
-    tokens = _add_positions(tokens)
+    tokens = _embed_patches(pixels, tower)
     if tower.first_norm:
         tokens = keras.layers.LayerNormalization(epsilon=tower.epsilon, name="norm")(tokens)
     for number in range(tower.blocks):
@@ -108,18 +99,22 @@ def build_vision_tower(tower: VisionTower) -> "keras.Model":
     return keras.Model(pixels, tokens)
 
 
-def _add_positions(tokens: "keras.KerasTensor") -> "keras.KerasTensor":
-    """Add a learnt constant; of the built-in layers only EinsumDense has one per token."""
+def _embed_patches(pixels: "keras.KerasTensor", tower: VisionTower) -> "keras.KerasTensor":
+    """Return the tokens before the blocks: a product of each patch's pixels, and its position.
+
+    Of the built-in layers only EinsumDense adds weights of its own to every token. A class token
+    starts as a patch of zeros; its embedding is part of the positions, and so is a patch's bias.
+    """
     import keras
 
+    side, n_pixels = tower.side // tower.patch, 3 * tower.patch**2
+    lines = keras.layers.Reshape((side, tower.patch, side, tower.patch * 3))(pixels)
+    patches = keras.layers.Reshape((side**2, n_pixels))(keras.layers.Permute((1, 3, 2, 4))(lines))
+    if tower.class_token:
+        patches = keras.layers.ZeroPadding1D((1, 0))(patches)
     return keras.layers.EinsumDense(
-        "ntc,c->ntc",
-        output_shape=tokens.shape[1:],
-        bias_axes="tc",
-        kernel_initializer="ones",
-        bias_initializer=keras.initializers.RandomNormal(stddev=0.02),
-        name="positions",
-    )(tokens)
+        "ntp,pc->ntc", output_shape=(tower.tokens, tower.width), bias_axes="tc", name="patches"
+    )(patches)
 
 
 def _add_block(tokens: "keras.KerasTensor", tower: VisionTower, name: str) -> "keras.KerasTensor":

@@ -136,9 +136,9 @@ def test_a_towers_structure_is_that_of_its_preset(name):
     tower = TOWER_PRESETS[name].tower
     with keras.StatelessScope(initialize_variables=False):
         model = build_vision_tower(tower)
-    # The class token is part of the positions, which have a factor of one beside them.
-    count = model.count_params() - tower.width + tower.width * tower.class_token
-    assert count == expected
+    # Class token and bias of the patches are part of the positions.
+    has_bias = name != "clip_vit_b16"
+    assert model.count_params() + width * (tower.class_token + has_bias) == expected
 
 
 def test_the_class_token_is_first_and_depends_on_every_patch():
