@@ -141,7 +141,10 @@ def copy_baselines(
         shutil.copytree(parts.folder / BASELINES_FOLDER, baselines)
     else:
         baselines.mkdir()
-    shutil.copyfile(parts.folder / saved_models.ONNX_FILE, baselines / SOURCE_DETECTOR_FILE)
+    shutil.copyfile(
+        saved_models.verify_model_file(parts.folder, card, saved_models.ONNX_FILE),
+        baselines / SOURCE_DETECTOR_FILE,
+    )
     source = BaselineDescription(
         metrics=calibration.compute_scores(sigmoid(hypermodel.compute_source_logits()), labels),
         file=f"{BASELINES_FOLDER}/{SOURCE_DETECTOR_FILE}",

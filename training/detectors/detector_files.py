@@ -16,7 +16,7 @@ from training.baselines import linear
 from training.baselines.linear import Baseline
 from training.cuts.choose_cuts import CutTargets, calibrate_on_validation
 from training.dataset import Dataset
-from training.detectors import costs, saved_models
+from training.detectors import costs, saved_models, shared_base
 from training.detectors.card import Card, write_card
 from training.detectors.card_fields import BaselineDescription, DatasetDescription
 from training.features.extractor import Extractor
@@ -57,11 +57,16 @@ def write_model_files(model: "keras.Model", folder: Path) -> float:
 def hash_model_files(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every model file, by its path inside the folder."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix in (".keras", ".onnx"))
-    return {path.relative_to(folder).as_posix(): hashing.hash_file(path) for path in paths}
+    hashes = {path: hashing.hash_file(path) for path in paths}
+    for parts in sorted(folder.rglob(f"*{shared_base.PARTS_SUFFIX}")):
+        path = parts.with_name(parts.name.removesuffix(shared_base.PARTS_SUFFIX))
+        hashes[path] = hashing.hash_bytes(shared_base.restore_bytes(path))
+    return {path.relative_to(folder).as_posix(): digest for path, digest in hashes.items()}
 
 
 def write_card_and_figure(folder: Path, card: Card) -> None:
-    """Write the figure of accuracy and costs, and the card last."""
+    """Write the figure of accuracy and costs, and the card last; a large base is not kept twice."""
+    shared_base.detach_base(folder, card.base)
     figure = costs.plot_costs(costs.rank_costs(card))
     atomic_files.write_atomically(folder / costs.COST_FIGURE_FILE, figure)
     write_card(folder, card)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runtime import atomic_files, console, hashing
 from runtime.suggestions import find_close_names
+from training.detectors import shared_base
 from training.detectors.card import CARD_FILE, Card, read_card
 
 KERAS_FILE, ONNX_FILE = "detector.keras", "detector.onnx"
@@ -89,13 +90,17 @@ def _list_detector_names(folder: Path) -> list[str]:
 def verify_model_file(folder: Path, card: Card, file: str) -> Path:
     """Return the path of a model file, after comparing its hash with the card.
 
+    A file without the weights of its base is restored to a temporary one.
+
     Raises:
         PlainError: the file is missing or was altered.
     """
-    path = folder / file
-    if not path.is_file() or hashing.hash_file(path) != card.sha256.get(file):
+    path = whole = folder / file
+    if shared_base.has_parts(path):
+        whole = shared_base.restore_file(path, card.sha256.get(file, ""))
+    if not whole.is_file() or hashing.hash_file(whole) != card.sha256.get(file):
         raise _make_altered_error(path)
-    return path
+    return whole
 
 
 def read_verified_model(folder: Path, card: Card, file: str) -> bytes:
@@ -107,13 +112,23 @@ def read_verified_model(folder: Path, card: Card, file: str) -> bytes:
         PlainError: the file is missing or was altered.
     """
     path = folder / file
-    data = path.read_bytes() if path.is_file() else b""
+    if shared_base.has_parts(path):
+        data = shared_base.restore_bytes(path)
+    else:
+        data = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(data).hexdigest() != card.sha256.get(file):
         raise _make_altered_error(path)
     return data
 
 
 def _make_altered_error(path: Path) -> console.PlainError:
+    if shared_base.has_parts(path):
+        return console.PlainError(
+            f"{path.name} does not have the hash in its card: its parts, or the weights of its "
+            f"base in {shared_base.locate_shared_weights()}, were altered. It was not opened. "
+            "Delete that folder and try again, or restore the detector.",
+            console.EXIT_BAD_MODEL,
+        )
     fault = "was altered since it was saved" if path.is_file() else "is missing"
     return console.PlainError(
         f"{path} {fault}. It was not opened. Restore it, or train the detector again.",
