@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from training.detectors.card_fields import BaseDescription
 
 PARTS_SUFFIX = ".parts"
-MIN_SHARED_BYTES = 4096
+MIN_SHARED_BYTES = 1024
 """Smaller arrays stay in the model files."""
 
 PROBE_BYTES = 64
