@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 PIXELS_ARRAY, FROZEN_FEATURES_ARRAY = "pixels", "frozen"
 
+MAX_ACTIVATION_RATIO = 1.1
+"""Largest activations, in numbers per number of the pixels; a transformer's tokens have 1.005."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Boundary:
@@ -48,7 +51,7 @@ def choose_boundary(
     parts: DetectorParts, unfrozen: Sequence[Block], n_rows: int, max_gigabytes: float
 ) -> Boundary:
     """Choose the boundary below the unfrozen blocks; the pixels if its activations would be larger
-    than these, or larger than `max_gigabytes` in all."""
+    than MAX_ACTIVATION_RATIO allows, or than `max_gigabytes` in all."""
     side = parts.card.image_size
     pixels = Boundary(tap="", names=(PIXELS_ARRAY,), shapes=((side, side, 3),), dtype="uint8")
     below = unfrozen[-1].tap_below
@@ -68,7 +71,7 @@ def choose_boundary(
     activation_bytes = 4 * sum(math.prod(shape) for shape in shapes[: len(base_inputs)])
     gigabytes = boundary.bytes_per_row * n_rows / 1e9
     activations = f"activations below {unfrozen[-1].name}"
-    if activation_bytes > 4 * side * side * 3:
+    if activation_bytes > MAX_ACTIVATION_RATIO * 4 * side * side * 3:
         kilobytes = activation_bytes / 1e3
         reason = f"{activations} exceed the pixels ({kilobytes:.0f} kB a view)"
         return replace(pixels, pixels_reason=reason)

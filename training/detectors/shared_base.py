@@ -67,12 +67,15 @@ def detach_base(folder: Path, base: "BaseDescription") -> None:
     for path in sorted(folder.rglob("*")):
         if path.suffix in (".keras", ".onnx"):
             data = path.read_bytes()
+            shared = tuple(_find_arrays(data, base.name, arrays))
+            if not shared:  # a model from scratch
+                continue
             header = PartsHeader(
                 base=base.name,
                 origin=base.origin,
                 weights_sha256=base.sha256,
                 size=len(data),
-                shared=tuple(_find_arrays(data, base.name, arrays)),
+                shared=shared,
             )
             atomic_files.write_atomically(_name_parts(path), _encode_parts(header, data))
             path.unlink()
