@@ -72,8 +72,10 @@ def find_base_weights(base: str, source: str = "auto") -> BaseWeights:
         source == "auto" and base in WEIGHTS_PACKAGES and locate_packaged_file(base).is_file()
     ):
         return _find_in_package(base)
+    reason = ""
     try:
-        if _download_with_keras(base):
+        reason = _download_with_keras(base)
+        if keras_path.is_file():
             return _describe_keras_file(base, keras_path)
     except console.PlainError:  # keras-hub is missing
         if source == "imagenet" or base not in WEIGHTS_PACKAGES:
@@ -81,8 +83,8 @@ def find_base_weights(base: str, source: str = "auto") -> BaseWeights:
     if source == "imagenet" or base not in WEIGHTS_PACKAGES:
         advice = "use --weights package" if base in WEIGHTS_PACKAGES else NAME_WEIGHTS_ADVICE
         raise console.PlainError(
-            f"Keras could not download the {BASE_MODELS[base].training_data} weights of {base}. "
-            f"Check the network, or {advice}.",
+            f"Keras could not download the {BASE_MODELS[base].training_data} weights of {base} "
+            f"({reason}). Check the network, log in if that is asked for, or {advice}.",
             console.EXIT_REMOTE,
         )
     return _find_in_package(base)
@@ -145,8 +147,8 @@ def _check_hash_unchanged(weights: BaseWeights) -> None:
     atomic_files.write_atomically(record, json.dumps(hashes, indent=1).encode())
 
 
-def _download_with_keras(base: str) -> bool:
-    """Download the pretrained weights into Keras' folder; return whether they are there."""
+def _download_with_keras(base: str) -> str:
+    """Download the pretrained weights into Keras' folder; return why that failed, or ""."""
     training_data = BASE_MODELS[base].training_data
     console.print_message(f"Downloading the {training_data} weights of {base} with Keras.")
     try:
@@ -154,8 +156,8 @@ def _download_with_keras(base: str) -> bool:
             model = base_models.build_base(base, "imagenet")
     except console.PlainError:
         raise
-    except Exception:  # Keras raises a bare Exception when it cannot download.
-        return False
+    except Exception as error:  # Keras raises a bare Exception when it cannot download.
+        return " ".join(str(error).split())[:150]
     path = _locate_keras_file(base)
     # keras-hub keeps its own downloads in Kaggle's cache.
     if not path.is_file() and path.name.endswith(".weights.h5"):
@@ -163,7 +165,7 @@ def _download_with_keras(base: str) -> bool:
         temporary = path.with_name(f".{os.getpid()}-{path.name}")
         model.save_weights(temporary)
         os.replace(temporary, path)
-    return path.is_file()
+    return ""
 
 
 def _find_in_package(base: str) -> BaseWeights:

@@ -176,7 +176,8 @@ def test_without_a_network_it_says_what_to_do_instead(no_network):
     ):
         base_weights.find_base_weights("xception")
     with pytest.raises(
-        console.PlainError, match=r"ImageNet weights of resnet50\. Check.*, or name a weights file"
+        console.PlainError,
+        match=r"ImageNet weights of resnet50 \(.+\)\. Check.*, or name a weights file",
     ) as caught:
         base_weights.find_base_weights("resnet50")
     assert caught.value.exit_code == console.EXIT_REMOTE
@@ -299,3 +300,21 @@ def test_keras_hubs_preset_of_a_tower_is_kept_beside_keras_own_files(no_network,
     assert model.get_layer("block5_expand").get_weights()[0].std() > 0.01
     assert base_weights.find_base_weights("dinov2_small") == weights
     assert requests == ["dinov2_small"]
+
+
+def test_a_preset_that_needs_a_login_says_so_in_one_sentence(no_network, monkeypatch):
+    models = pytest.importorskip("keras_hub").models
+    bases.use_narrow_towers(monkeypatch)
+
+    def refuse(name: str) -> None:
+        raise PermissionError("403 Client Error.\n\nPlease log in to accept the licence")
+
+    monkeypatch.setattr(models.SigLIPBackbone, "from_preset", refuse)
+    with pytest.raises(
+        console.PlainError,
+        match=r"^Keras could not download the SigLIP weights of siglip_base \(403 Client Error\. "
+        r"Please log in to accept the licence\)\. Check the network, log in if that is asked for, "
+        r"or name a weights file or folder with --weights PATH\.$",
+    ) as caught:
+        base_weights.find_base_weights("siglip_base")
+    assert caught.value.exit_code == console.EXIT_REMOTE
