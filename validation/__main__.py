@@ -2,11 +2,14 @@
 
 import sys
 from collections.abc import Callable
+from typing import TypeVar
 
 import tyro
 
 from runtime import console
 from validation.settings import ValidationSettings
+
+SettingsType = TypeVar("SettingsType")
 
 
 def run_validate_command(arguments: list[str]) -> None:
@@ -20,14 +23,7 @@ def run_validate_command(arguments: list[str]) -> None:
 def run_cross_generator_command(arguments: list[str]) -> None:
     from validation.cross_generator.settings import CrossGeneratorSettings
 
-    settings = tyro.cli(
-        CrossGeneratorSettings, prog="python -m validation cross-generator", args=arguments
-    )
-
-    from training import keras_startup
-
-    console.print_message("Starting Keras.")
-    keras_startup.start_keras()
+    settings = parse_and_start_keras(CrossGeneratorSettings, "cross-generator", arguments)
 
     from validation.cross_generator.cross_generator import evaluate_cross_generator
 
@@ -37,18 +33,24 @@ def run_cross_generator_command(arguments: list[str]) -> None:
 def run_leave_source_out_command(arguments: list[str]) -> None:
     from validation.leave_source_out.settings import LeaveSourceOutSettings
 
-    settings = tyro.cli(
-        LeaveSourceOutSettings, prog="python -m validation leave-source-out", args=arguments
-    )
+    settings = parse_and_start_keras(LeaveSourceOutSettings, "leave-source-out", arguments)
+
+    from validation.leave_source_out.evaluate import evaluate_left_out_sources
+
+    evaluate_left_out_sources(settings)
+
+
+def parse_and_start_keras(
+    settings_class: type[SettingsType], name: str, arguments: list[str]
+) -> SettingsType:
+    """Parse the settings of the command of this name; start Keras if they are right."""
+    settings = tyro.cli(settings_class, prog=f"python -m validation {name}", args=arguments)
 
     from training import keras_startup
 
     console.print_message("Starting Keras.")
     keras_startup.start_keras()
-
-    from validation.leave_source_out.evaluate import evaluate_left_out_sources
-
-    evaluate_left_out_sources(settings)
+    return settings
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {

@@ -4,9 +4,13 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from data_collection.dataset import manifest, splits
+from data_collection.dataset.frozen_settings import FrozenSettings, write_frozen_settings
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import decode
+from data_collection.settings import CollectionSettings
 from runtime import hashing
+from toys import face_records
 
 
 def write_originals(folder: Path, faces: Sequence[tuple[str, bytes]]) -> list[FaceRecord]:
@@ -31,3 +35,15 @@ def write_originals(folder: Path, faces: Sequence[tuple[str, bytes]]) -> list[Fa
             dataclasses.replace(row, group=f"group {number}", split="train", bytes=len(data))
         )
     return rows
+
+
+def collect_records(folder: Path, records: list[FaceRecord]) -> None:
+    """Write the data set's files as a collection does, for rows that have their splits."""
+    manifest.replace_records(folder, records)
+    frozen = splits.SplitAssignments(
+        shares={}, groups={record.group: record.split for record in records}
+    )
+    splits.seal_hold_out(records, frozen)
+    splits.write_splits(folder, frozen)
+    settings = CollectionSettings(image_size=face_records.RECORD_SIDE_PX)
+    write_frozen_settings(folder, FrozenSettings.from_settings(settings))

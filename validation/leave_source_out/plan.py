@@ -4,21 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from data_collection.dataset import manifest, splits
-from data_collection.dataset.manifest import LABELS, FaceRecord, ImageClass
+from data_collection.dataset.manifest import LABELS, FaceRecord
 from runtime import console
 from training.dataset import Dataset
-
-
-@dataclass(frozen=True, order=True)
-class ImageSource:
-    """A source of images; a real and a generated one may have the same name."""
-
-    label: ImageClass
-    name: str
-
-    def has(self, record: FaceRecord) -> bool:
-        """Return whether the image is from this source."""
-        return (record.label, record.source) == (self.label, self.name)
+from validation.cross_generator.plan import ImageSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +46,8 @@ def plan_sources(data: Dataset, names: Sequence[str]) -> list[SourcePlan]:
         raise console.PlainError(f"{data.folder} has no source {unknown[0]}. Its sources: {known}.")
     plans = []
     for label in LABELS:
-        of_class = sorted(source for source in sources if source.label == label)
+        names_of_class = sorted(source.name for source in sources if source.label == label)
+        of_class = [ImageSource(label, name) for name in names_of_class]
         if len(of_class) > 1:
             plans += [
                 _plan_source(data, accepted, source)
@@ -76,7 +66,7 @@ def plan_sources(data: Dataset, names: Sequence[str]) -> list[SourcePlan]:
 def _plan_source(
     data: Dataset, accepted: Sequence[FaceRecord], source: ImageSource
 ) -> SourcePlan | None:
-    unseen = [record for record in accepted if source.has(record)]
+    unseen = [record for record in accepted if ImageSource(record.label, record.source) == source]
     groups = {record.group for record in unseen}
 
     def keep(records: Sequence[FaceRecord]) -> list[FaceRecord]:

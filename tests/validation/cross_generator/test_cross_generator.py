@@ -16,20 +16,19 @@ from sklearn.metrics import roc_auc_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from data_collection.dataset import manifest, splits
-from data_collection.dataset.frozen_settings import FrozenSettings, write_frozen_settings
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import canonical
-from data_collection.settings import CollectionSettings
 from runtime import console
 from toys import face_records
 from toys.commands import REPOSITORY_ROOT, run_command
+from toys.datasets import collect_records
+from toys.extractor import ToyExtractor
 from toys.features import FEATURE_COLUMNS, FEATURE_WIDTH
 from training import dataset
 from training.bases import weights as base_weights
 from training.cuts.choose_cuts import choose_threshold
 from training.features import compute_features, feature_cache
 from training.features.extractor import Extractor
-from training.features.layout import Column
 from validation import plain_json
 from validation.cross_generator import cross_generator, head_training, outcomes, results
 from validation.cross_generator.cross_generator import evaluate_cross_generator
@@ -70,18 +69,6 @@ def make_records(folder: Path, count: int = 24) -> list[FaceRecord]:
     ]
 
 
-def collect(folder: Path, records: list[FaceRecord]) -> None:
-    """Write the data set's files as a collection does."""
-    manifest.replace_records(folder, records)
-    frozen = splits.SplitAssignments(
-        shares={}, groups={record.group: record.split for record in records}
-    )
-    splits.seal_hold_out(records, frozen)
-    splits.write_splits(folder, frozen)
-    frozen = FrozenSettings.from_settings(CollectionSettings(image_size=SIDE))
-    write_frozen_settings(folder, frozen)
-
-
 def settings(folder: Path, **more: object) -> CrossGeneratorSettings:
     values = {
         "dataset": folder,
@@ -91,20 +78,6 @@ def settings(folder: Path, **more: object) -> CrossGeneratorSettings:
         **more,
     }
     return CrossGeneratorSettings(**values)
-
-
-class ToyExtractor:
-    """Replaces a base, which takes seconds to start: means and deviations of bands of rows."""
-
-    columns = [Column(SIDE, "rows", "mean", 0, 32), Column(SIDE, "rows", "std", 32, 64)]
-    width, name, engine, batch_size, n_cores = 64, "toy", "toy", 8, None
-
-    def __init__(self, weights, sizes, side, engine="auto", signals=("picture",)):
-        self.weights, self.side = weights, side
-
-    def run(self, pixels: np.ndarray) -> np.ndarray:
-        bands = pixels.reshape(len(pixels), 32, -1)
-        return np.concatenate([bands.mean(axis=2), bands.std(axis=2)], axis=1)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -119,7 +92,7 @@ def quick():
 def evaluated(tmp_path_factory) -> Path:
     """The folder of a data set with its evaluation, sources left out included."""
     folder = tmp_path_factory.mktemp("data") / "many"
-    collect(folder, make_records(folder))
+    collect_records(folder, make_records(folder))
     evaluate_cross_generator(settings(folder, leave_one_source_out=True))
     return folder
 
@@ -434,7 +407,7 @@ def test_tensorboard_shows_the_heat_map(evaluated):
 
 
 def test_one_generated_source_is_an_error_of_one_sentence(folder):
-    collect(
+    collect_records(
         folder,
         [record for record in manifest.read_manifest(folder) if record.source in ("camera", "gan")],
     )
@@ -453,7 +426,7 @@ def test_a_source_with_too_few_images_is_named_and_left_out(folder, capsys):
         for record in manifest.read_manifest(folder)
         if record.source != "gan" or record.split != "train"
     ]
-    collect(
+    collect_records(
         folder,
         few + [record for record in manifest.read_manifest(folder) if record.source == "gan"][:3],
     )

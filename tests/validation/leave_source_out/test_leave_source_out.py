@@ -7,14 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_collection.dataset import manifest, splits
-from data_collection.dataset.frozen_settings import FrozenSettings, write_frozen_settings
 from data_collection.dataset.manifest import FaceRecord
-from data_collection.settings import CollectionSettings
 from runtime import console
 from toys import face_records
+from toys.datasets import collect_records
+from toys.extractor import ToyExtractor
 from training import dataset, train
-from training.features.layout import Column
 from validation.leave_source_out import evaluate, plan
 from validation.leave_source_out.evaluate import evaluate_left_out_sources
 from validation.leave_source_out.results import read_scores
@@ -22,20 +20,6 @@ from validation.leave_source_out.settings import LeaveSourceOutSettings
 
 SIDE = face_records.RECORD_SIDE_PX
 SOURCES = {"camera": "real", "scanner": "real", "gan": "generated", "net": "generated"}
-
-
-class ToyExtractor:
-    """Replaces a base, which takes seconds to start: means and deviations of bands of rows."""
-
-    columns = [Column(SIDE, "rows", "mean", 0, 32), Column(SIDE, "rows", "std", 32, 64)]
-    width, name, engine, batch_size, n_cores, sizes = 64, "toy", "toy", 8, None, (SIDE,)
-
-    def __init__(self, weights, sizes, side, engine="auto", signals=("picture",)):
-        self.weights, self.side, self.signals = weights, side, ("picture",)
-
-    def run(self, pixels: np.ndarray) -> np.ndarray:
-        bands = pixels.reshape(len(pixels), 32, -1)
-        return np.concatenate([bands.mean(axis=2), bands.std(axis=2)], axis=1)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,16 +41,6 @@ def make_records(folder: Path, count: int = 24) -> list[FaceRecord]:
     return records
 
 
-def collect(folder: Path, records: list[FaceRecord]) -> None:
-    manifest.replace_records(folder, records)
-    frozen = splits.SplitAssignments(
-        shares={}, groups={record.group: record.split for record in records}
-    )
-    splits.seal_hold_out(records, frozen)
-    splits.write_splits(folder, frozen)
-    write_frozen_settings(folder, FrozenSettings.from_settings(CollectionSettings(image_size=SIDE)))
-
-
 def make_settings(folder: Path, **changes: object) -> LeaveSourceOutSettings:
     values = {"bases": ("mobilenet_v2",), "sizes": (SIDE,), "signals": ("picture",), "trials": 4}
     common = {"dataset": folder, "weights": "random", "epochs": 8, "ensemble": 2}
@@ -76,7 +50,7 @@ def make_settings(folder: Path, **changes: object) -> LeaveSourceOutSettings:
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "many"
-    collect(folder, make_records(folder))
+    collect_records(folder, make_records(folder))
     evaluate_left_out_sources(make_settings(folder))
     return folder
 
@@ -117,7 +91,7 @@ def test_no_group_of_the_source_left_out_is_trained_on_or_in_the_known_hold_out(
         replace(record, group=records[number % 24].group) if record.source == "net" else record
         for number, record in enumerate(records)
     ]
-    collect(folder, records)
+    collect_records(folder, records)
     data = dataset.load_dataset(tmp_path, folder)
     for source_plan in plan.plan_sources(data, ()):
         groups = {record.group for record in source_plan.unseen}
@@ -130,7 +104,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped_with_the_same_figures(
     evaluated, tmp_path, monkeypatch, capsys
 ):
     folder = tmp_path / "many"
-    collect(folder, make_records(folder))
+    collect_records(folder, make_records(folder))
     trained = []
 
     def count(settings, source_plan, judged):
@@ -161,6 +135,6 @@ def test_some_sources_can_be_named(evaluated):
 def test_a_data_set_of_two_sources_has_none_to_leave_out(tmp_path):
     folder = tmp_path / "few"
     records = [record for record in make_records(folder) if record.source in ("camera", "gan")]
-    collect(folder, records)
+    collect_records(folder, records)
     with pytest.raises(console.PlainError, match="a class needs two sources"):
         evaluate_left_out_sources(make_settings(folder))
