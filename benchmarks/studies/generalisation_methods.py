@@ -164,9 +164,11 @@ class UnfrozenDetector:
             features[:, compute_column_indices(self.frozen)],
         ]
 
-    def compute_logits(self, features: np.ndarray) -> np.ndarray:
-        logits = self.model.predict(self.split_features(features), batch_size=64, verbose=0)[:, 0]
-        return logits.astype(np.float64)
+    def compute_logits(self, judged: np.ndarray) -> np.ndarray:
+        """Return the logits of features (images, views, width), shape (images, views)."""
+        features = self.split_features(judged.reshape(-1, judged.shape[2]))
+        logits = self.model.predict(features, batch_size=64, verbose=0)[:, 0]
+        return logits.astype(np.float64).reshape(judged.shape[:2])
 
 
 def train_unfrozen_detector(task: TrainingTask) -> UnfrozenDetector:

@@ -12,10 +12,11 @@ from training.cuts.choose_cuts import CutTargets, calibrate_on_validation
 from training.cuts.operating_point import Calibration
 from training.features.column_selection import compute_column_indices, select_columns
 from training.features.layout import POOLING_STATISTICS
+from training.final_detector.ensemble import FinalDetector
 from validation.cross_generator import distance
 from validation.cross_generator.distance import TrainingDistribution
 from validation.cross_generator.plan import Experiment, SourceImages
-from validation.cross_generator.searched_head import SearchedEnsemble, search_ensemble
+from validation.cross_generator.searched_head import search_ensemble
 from validation.cross_generator.settings import CrossGeneratorSettings
 from validation.cross_generator.task import BaseFeatures, TrainingTask
 
@@ -35,14 +36,14 @@ class LinearOutputs:
     bias: np.ndarray
 
     def compute_outputs(self, features: np.ndarray) -> np.ndarray:
-        """Return the outputs, shape (images, outputs).
+        """Return the outputs, of features (..., width) in the shape (..., outputs).
 
         In double precision, because the bias is a difference of large sums."""
         return features.astype(np.float64) @ self.weights + self.bias
 
-    def compute_logits(self, features: np.ndarray) -> np.ndarray:
-        """Return uncalibrated logits: the outputs' log-sum-exp, shape (images,)."""
-        return np.logaddexp.reduce(self.compute_outputs(features), axis=1)
+    def compute_logits(self, judged: np.ndarray) -> np.ndarray:
+        """Return uncalibrated logits, the outputs' log-sum-exp, in the shape (images, views)."""
+        return np.logaddexp.reduce(self.compute_outputs(judged), axis=-1)
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class CalibratedHead:
         training_distribution: where its training images lie in feature space.
     """
 
-    scorer: LinearOutputs | SearchedEnsemble
+    scorer: LinearOutputs | FinalDetector
     calibration: Calibration
     training_distribution: TrainingDistribution
 
@@ -67,12 +68,9 @@ class CalibratedHead:
         return compute_probabilities(self.scorer, judged)
 
 
-def compute_probabilities(
-    scorer: LinearOutputs | SearchedEnsemble, judged: np.ndarray
-) -> np.ndarray:
+def compute_probabilities(scorer: LinearOutputs | FinalDetector, judged: np.ndarray) -> np.ndarray:
     """Return the sigmoid of the mean logit over all views, shape (images,), as detection does."""
-    logits = [scorer.compute_logits(judged[:, view]) for view in range(judged.shape[1])]
-    return calibration.sigmoid(np.mean(logits, axis=0))
+    return calibration.sigmoid(scorer.compute_logits(judged).mean(axis=1))
 
 
 def fit_calibrated_head(
@@ -227,7 +225,7 @@ def compute_sample_weights(task: TrainingTask, rows: np.ndarray) -> np.ndarray:
     return weights[index] * len(rows)
 
 
-HEAD_FITTERS: dict[str, Callable[[TrainingTask], LinearOutputs | SearchedEnsemble]] = {
+HEAD_FITTERS: dict[str, Callable[[TrainingTask], LinearOutputs | FinalDetector]] = {
     "logistic": _fit_logistic,
     "ridge": _fit_ridge,
     "ridge-per-generator": _fit_ridge_per_generator,

@@ -1,15 +1,10 @@
 """Search and train an ensemble as `python -m training` does, on cached features."""
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from runtime import console
-from training.features.column_selection import compute_column_indices
 from training.features.training_features import SplitFeatures, TrainingFeatures
 from training.final_detector import ensemble
 from training.head_search import search
@@ -20,24 +15,7 @@ if TYPE_CHECKING:
     from validation.cross_generator.task import TrainingTask
 
 
-@dataclass(frozen=True)
-class SearchedEnsemble:
-    """Searched heads, whose calibrated logits are averaged."""
-
-    heads: Sequence[ensemble.FinalHead]
-
-    def compute_logits(self, features: np.ndarray) -> np.ndarray:
-        logits = [
-            np.asarray(
-                head.model.predict_on_batch(features[:, compute_column_indices(head.columns)])
-            )[:, 0]
-            / head.temperature
-            for head in self.heads
-        ]
-        return np.mean(logits, axis=0, dtype=np.float64)
-
-
-def search_ensemble(task: "TrainingTask") -> SearchedEnsemble:
+def search_ensemble(task: "TrainingTask") -> ensemble.FinalDetector:
     """Search and train an ensemble with training's default settings; print and save no trial."""
     features = {task.settings.base: _build_training_features(task)}
     labels = task.images.label[task.validation]
@@ -47,10 +25,8 @@ def search_ensemble(task: "TrainingTask") -> SearchedEnsemble:
         with tempfile.TemporaryDirectory() as folder:
             folders = RunFolders(Path(folder), Path(folder) / "logs", Path(folder))
             trials = search.search_heads(features, settings.search_config, "", folders)
-            return SearchedEnsemble(
-                ensemble.train_final_detector(
-                    trials, features, labels, settings.seed, settings, folders.run_logs("final")
-                ).heads
+            return ensemble.train_final_detector(
+                trials, features, labels, settings.seed, settings, folders.run_logs("final")
             )
     finally:
         console.err.quiet = was_quiet
