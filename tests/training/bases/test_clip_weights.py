@@ -5,10 +5,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
-import transformers
 from onnxruntime import quantization
 
 from benchmarks.studies import clip_weights as study
+from toys.published_clip import build_published_clip
 from training.bases import clip_weights
 from training.bases.tower_weights import set_tower_weights
 from training.bases.vision_tower import VisionTower, build_vision_tower
@@ -18,21 +18,7 @@ TOWER = VisionTower(side=32, patch=8, width=32, blocks=2, heads=4, hidden=64)
 
 @pytest.fixture(scope="module")
 def published():
-    torch.manual_seed(0)
-    config = transformers.CLIPVisionConfig(
-        hidden_size=TOWER.width,
-        intermediate_size=TOWER.hidden,
-        num_hidden_layers=TOWER.blocks,
-        num_attention_heads=TOWER.heads,
-        image_size=TOWER.side,
-        patch_size=TOWER.patch,
-        projection_dim=8,
-        attn_implementation="eager",
-    )
-    model = transformers.CLIPVisionModelWithProjection(config).eval()
-    for weight in model.parameters():
-        torch.nn.init.normal_(weight, 0.0, 0.3)
-    return model
+    return build_published_clip(TOWER, projection_dim=8, attn_implementation="eager")
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pytest
 import torch
 import transformers
 
+from toys.published_clip import build_published_clip
 from training.bases import clip_weights, tower_presets
 from training.bases.tower_presets import TOWER_PRESETS
 from training.bases.tower_weights import set_tower_weights
@@ -19,24 +20,6 @@ SMALL = {"side": 56, "patch": 7, "width": 32, "blocks": 3, "heads": 4, "hidden":
 def noise(tower: VisionTower) -> np.ndarray:
     shape = (2, tower.side, tower.side, 3)
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
-
-
-def build_published_clip(tower: VisionTower) -> transformers.CLIPVisionModelWithProjection:
-    torch.manual_seed(0)
-    model = transformers.CLIPVisionModelWithProjection(
-        transformers.CLIPVisionConfig(
-            hidden_size=tower.width,
-            intermediate_size=tower.hidden,
-            num_hidden_layers=tower.blocks,
-            num_attention_heads=tower.heads,
-            image_size=tower.side,
-            patch_size=tower.patch,
-        )
-    )
-    # As initialised, every bias is 0 and every normalisation does nothing.
-    for weight in model.parameters():
-        torch.nn.init.normal_(weight, 0.0, 0.3 * weight.shape[-1] ** -0.25)
-    return model.eval()
 
 
 def assert_blocks_agree(model: keras.Model, expected: list[np.ndarray], x: np.ndarray) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.fft import dctn
 
-from benchmarks.studies import generalisation_methods
+from benchmarks.studies.generalisation import methods
 from training.bases import weights
 from training.features.extractor import Extractor
 from validation.cross_generator import head_training, plan
@@ -32,7 +32,7 @@ def extract(extractor_class: type[Extractor], pixels: np.ndarray) -> tuple[Extra
 
 
 def test_frequencies_are_the_cosine_transform_of_the_luma(pixels):
-    extractor, features = extract(generalisation_methods.FrequencyExtractor, pixels[:2])
+    extractor, features = extract(methods.FrequencyExtractor, pixels[:2])
     luma = pixels[1] @ np.array([0.299, 0.587, 0.114])
     starts = range(0, SIDE_PX - 16 + 1, 8)
     windows = np.stack(
@@ -45,15 +45,15 @@ def test_frequencies_are_the_cosine_transform_of_the_luma(pixels):
 
 def test_frequencies_follow_the_taps(pixels):
     plain, taps = extract(Extractor, pixels[:2])
-    both, features = extract(generalisation_methods.TapsAndFrequenciesExtractor, pixels[:2])
-    _, frequencies = extract(generalisation_methods.FrequencyExtractor, pixels[:2])
+    both, features = extract(methods.TapsAndFrequenciesExtractor, pixels[:2])
+    _, frequencies = extract(methods.FrequencyExtractor, pixels[:2])
     expected = np.concatenate([taps, frequencies], axis=1)
     np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
     assert both.columns[: len(plain.columns)] == plain.columns and both.name != plain.name
 
 
 def test_unfrozen_blocks_start_from_ridge_regression_and_learn(pixels, monkeypatch):
-    extractor, values = extract(generalisation_methods.TapsAndActivationsExtractor, pixels)
+    extractor, values = extract(methods.TapsAndActivationsExtractor, pixels)
     label = np.arange(24) % 2
     sources = [plan.ImageSource("real", "camera"), plan.ImageSource("generated", "gan")]
     split = np.where(np.arange(24) < 16, "train", "validation")
@@ -69,12 +69,10 @@ def test_unfrozen_blocks_start_from_ridge_regression_and_learn(pixels, monkeypat
     settings = CrossGeneratorSettings(weights="random", size=SIDE_PX, head="ridge")
     experiment = types.SimpleNamespace(training_sources=sources)
     ridge = head_training.fit_calibrated_head(experiment, images, features, settings)
-    monkeypatch.setitem(
-        head_training.HEAD_FITTERS, "tuned", generalisation_methods.train_unfrozen_detector
-    )
+    monkeypatch.setitem(head_training.HEAD_FITTERS, "tuned", methods.train_unfrozen_detector)
     object.__setattr__(settings, "head", "tuned")
     with monkeypatch.context() as patch:
-        patch.setattr(generalisation_methods, "UNFROZEN_LEARNING_RATE", 0.0)
+        patch.setattr(methods, "UNFROZEN_LEARNING_RATE", 0.0)
         unchanged = head_training.fit_calibrated_head(experiment, images, features, settings)
     outputs = ridge.scorer.compute_outputs(values)[:, 0]
     np.testing.assert_allclose(

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 
-from benchmarks.studies import generalisation, generalisation_page
+from benchmarks.studies.generalisation import render_page, study
 from data_collection.dataset.manifest import FaceRecord
 from toys.features import FEATURE_COLUMNS, FEATURE_WIDTH
 from validation.cross_generator.plan import ImageSource, SourceImages
@@ -48,7 +48,7 @@ def compute_scores(images: SourceImages, values: np.ndarray) -> dict[str, float]
     train_views = values[images.rows(images.sources, "train")][:, None]
     features = BaseFeatures(FEATURE_COLUMNS, values[:, None], train_views, {})
     settings = CrossGeneratorSettings(head="ridge")
-    return generalisation.compute_inner_scores(images, features, settings)
+    return study.compute_inner_scores(images, features, settings)
 
 
 def test_a_recipes_score_depends_on_no_hold_out_and_not_on_the_generator_it_is_chosen_for():
@@ -72,7 +72,7 @@ def test_a_recipes_score_depends_on_no_hold_out_and_not_on_the_generator_it_is_c
 
 def test_every_generator_gets_the_recipe_that_is_best_for_the_others():
     rows = {"one": {"inner": {"gan": 0.9, "net": 0.5}}, "two": {"inner": {"gan": 0.6, "net": 0.7}}}
-    assert generalisation.choose_recipes(rows) == {"gan": "one", "net": "two"}
+    assert study.choose_recipes(rows) == {"gan": "one", "net": "two"}
 
 
 def test_the_page_shows_whether_this_criterion_works():
@@ -84,13 +84,13 @@ def test_the_page_shows_whether_this_criterion_works():
 
     rows = {"one": make_row(0.7, 0.5), "two": make_row(0.8, 0.6), "three": make_row(0.9, 0.9)}
     assert (
-        generalisation_page.compute_rank_correlation(rows, "gan") == 1
-        and generalisation_page.find_best_recipe(rows) == "three"
+        render_page.compute_rank_correlation(rows, "gan") == 1
+        and render_page.find_best_recipe(rows) == "three"
     )
     rows["one"]["inner"]["gan"] = 1.0
     assert (
-        generalisation_page.compute_rank_correlation(rows, "gan") == -0.5
-        and generalisation_page.find_best_recipe(rows) == "one"
+        render_page.compute_rank_correlation(rows, "gan") == -0.5
+        and render_page.find_best_recipe(rows) == "one"
     )
 
 
@@ -107,7 +107,7 @@ def test_sources_are_renamed_and_classes_are_not():
         ],
         "inner": {"generated": 0.5},
     }
-    renamed = generalisation.rename_sources(row, {"real": "Kaggle", "generated": "GAN"})
+    renamed = study.rename_sources(row, {"real": "Kaggle", "generated": "GAN"})
     assert renamed["inner"] == {"GAN": 0.5}
     (outcome,) = renamed["outcomes"]
     assert (outcome["name"], outcome["cells"][0]["tested_on"]) == ("Kaggle and GAN", ["GAN"])
@@ -115,13 +115,28 @@ def test_sources_are_renamed_and_classes_are_not():
 
 
 def test_numbers_are_formatted_as_in_the_tables():
-    assert generalisation_page.format_number(0.5) == ".500"
-    assert generalisation_page.format_number(1.0) == "1.000"
-    assert generalisation_page.format_number(None) == "n/a"
+    assert render_page.format_number(0.5) == ".500"
+    assert render_page.format_number(1.0) == "1.000"
+    assert render_page.format_number(None) == "n/a"
     assert (
-        generalisation_page.format_estimate(json.loads('{"value": 0.5, "low": 0.25, "high": 1}'))
+        render_page.format_estimate(json.loads('{"value": 0.5, "low": 0.25, "high": 1}'))
         == ".500 (.25 to 1.00)"
     )
-    assert (
-        generalisation_page.format_estimate({"value": 0.5, "low": None, "high": None}, 2) == ".50"
-    )
+    assert render_page.format_estimate({"value": 0.5, "low": None, "high": None}, 2) == ".50"
+
+
+def test_photographs_of_every_source_left_out_alone_have_a_row():
+    errors = {"wrong": 0.25, "wrong_in_distribution": 0.125, "out_of_distribution": 0.5}
+    estimates = {name: {"value": value, "low": 0, "high": 1} for name, value in errors.items()}
+
+    def make_alarms(source: str, seen: bool) -> dict:
+        return {"source": source, "seen": seen, "confident_errors": estimates}
+
+    outcomes = [
+        {"name": "FFHQ", "false_alarms": [make_alarms("FFHQ", False), make_alarms("web", True)]},
+        {"name": "GAN and FFHQ", "false_alarms": [make_alarms("FFHQ", False)]},
+    ]
+    table = render_page.render_strangers({"plain": {"outcomes": outcomes}}, ["plain"])
+    (row,) = [line for line in table.splitlines() if "plain" in line]
+    assert row.split(" | ")[1] == "FFHQ"
+    assert [cell.split()[0] for cell in row.strip("| ").split(" | ")[2:]] == [".25", ".12", ".50"]

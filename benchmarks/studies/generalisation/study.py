@@ -21,9 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 
-from benchmarks.studies import generalisation_methods, generalisation_page
+from benchmarks.studies.generalisation import methods, render_page
 from data_collection.dataset import manifest, splits
 from runtime import atomic_files, console
 from training import dataset
@@ -83,12 +82,12 @@ SINGLE_CHANGE_RECIPES = (
     Recipe(
         "+ frequencies of the picture",
         changes=WEAK_RIDGE_CHANGES,
-        extractor_class=generalisation_methods.TapsAndFrequenciesExtractor,
+        extractor_class=methods.TapsAndFrequenciesExtractor,
     ),
     Recipe(
         "frequencies of the picture alone",
         changes=WEAK_RIDGE_CHANGES,
-        extractor_class=generalisation_methods.FrequencyExtractor,
+        extractor_class=methods.FrequencyExtractor,
     ),
     Recipe("+ face crops", "face", WEAK_RIDGE_CHANGES),
 )
@@ -131,13 +130,13 @@ UNFROZEN_RECIPES = (
     Recipe(
         "the last four blocks unfrozen, the centre square",
         changes=UNFROZEN_CHANGES,
-        extractor_class=generalisation_methods.TapsAndActivationsExtractor,
+        extractor_class=methods.TapsAndActivationsExtractor,
     ),
     Recipe(
         "the last four blocks unfrozen, face crops",
         "face",
         UNFROZEN_CHANGES,
-        generalisation_methods.TapsAndActivationsExtractor,
+        methods.TapsAndActivationsExtractor,
     ),
 )
 """MobileNetV2, fine-tuned anew for every generator left out."""
@@ -171,7 +170,7 @@ SMALL_IMAGE_RECIPES = (
 SLOW_HEADS = ("search", "tuned")
 """Heads whose training takes too long to leave out every pair of generators."""
 
-head_training.HEAD_FITTERS["tuned"] = generalisation_methods.train_unfrozen_detector
+head_training.HEAD_FITTERS["tuned"] = methods.train_unfrozen_detector
 
 
 def main(
@@ -213,13 +212,13 @@ def main(
         for table in (rows, small_rows)
     )
     command = shlex.join(["python", "-m", "benchmarks.studies.generalisation", *sys.argv[1:]])
-    sections = generalisation_page.PageSections(
+    sections = render_page.PageSections(
         single_changes=[recipe.name for recipe in SINGLE_CHANGE_RECIPES],
         combined=[recipe.name for recipe in COMBINED_RECIPES],
         search=[recipe.name for recipe in SEARCH_RECIPES],
         unfrozen=[recipe.name for recipe in UNFROZEN_RECIPES],
     )
-    page = generalisation_page.render_generalisation_page(
+    page = render_page.render_generalisation_page(
         command, rows, sections, small_rows, choose_recipes(rows)
     )
     atomic_files.write_atomically(docs / "generalisation.md", page.encode())
@@ -344,7 +343,3 @@ def choose_recipes(rows: dict[str, dict]) -> dict[str, str]:
         generator: max(rows, key=lambda name: rows[name]["inner"].get(generator, 0))
         for generator in generators
     }
-
-
-if __name__ == "__main__":
-    console.run_command(lambda: tyro.cli(main, prog="python -m benchmarks.studies.generalisation"))

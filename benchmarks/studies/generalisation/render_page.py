@@ -125,7 +125,7 @@ def render_generalisation_page(
         ABSTENTION_TEXT,
         _render_abstention(rows, compared, generators),
         STRANGERS_TEXT,
-        _render_strangers(rows, compared),
+        render_strangers(rows, compared),
     ]
     return "\n".join(parts)
 
@@ -320,7 +320,8 @@ def _render_abstention(
     )
 
 
-def _render_strangers(rows: Mapping[str, dict], names: Sequence[str]) -> str:
+def render_strangers(rows: Mapping[str, dict], names: Sequence[str]) -> str:
+    """Return a table of the photographs of every source left out, alone, by these recipes."""
     shares = ("wrong", "wrong_in_distribution", "out_of_distribution")
     lines = [
         [
