@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from data_collection.audit.audit_file import read_audit_status
 from data_collection.dataset import manifest
 from finetuning import depth_search, finetune, save_detector, unfreezing
 from finetuning.depth_search import DepthSearchResult
@@ -133,6 +134,7 @@ def test_a_saved_detector_loads_in_plain_keras_names_its_source_and_is_validated
         name: pytest.approx(value, abs=1e-5) for name, value in asdict(toy.card.metrics).items()
     }
     assert card["base"]["note"].endswith("top, block16 fine-tuned")
+    assert card["audit_status"] == read_audit_status(own.folder, toy.card.image_size) != ""
     detector = keras.saving.load_model(folder / "detector.keras")
     saved = detector.get_layer("mobilenet_v2").get_weights()
     assert all(np.array_equal(new, best) for new, best in zip(saved, weights[0], strict=True))

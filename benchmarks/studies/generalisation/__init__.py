@@ -1,1 +1,1 @@
-"""What helps against generators that a head has not met? It writes docs/generalisation.md."""
+"""Measure what helps against generators that a head has not met; write docs/generalisation.md."""
