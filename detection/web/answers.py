@@ -88,7 +88,7 @@ class PageAnswers:
             "probability": detection.probability,
             "low": detection.low,
             "high": detection.high,
-            "sentence": self._format_sentence(detection),
+            "sentence": describe_probability(detection),
             **asdict(self.detector.statement),
             "sha256": detection.sha256,
             "claims": [asdict(claim) for claim in detection.claims],
@@ -99,22 +99,9 @@ class PageAnswers:
                 self.detector.card.image_size,
                 self.detector.card.crop if detection.faces == 1 else "centre",
             ),
-            "warnings": [
-                *detection.warnings,
-            ],
+            "warnings": list(detection.warnings),
         }
         return answer | (self._render_explanation(image) if explain else {})
-
-    def _format_sentence(self, detection: Detection) -> str:
-        percent = _format_percent(detection.probability)
-        spread = f"{_format_percent(detection.low)} to {_format_percent(detection.high)}"
-        probability = (
-            f"The probability of “generated” is {percent}, if half of all images were ({spread} "
-            "by JPEG quality)."
-        )
-        if detection.verdict == ABSTAIN:
-            return f"{probability} That is not enough for an answer."
-        return f"{probability} This is an opinion, not proof."
 
     def _render_explanation(self, image: PreparedImage) -> dict[str, Any]:
         square = image.face.square.resize((SHOWN_SIDE_PX, SHOWN_SIDE_PX), Image.Resampling.LANCZOS)
@@ -136,6 +123,20 @@ class PageAnswers:
                 )
             )
         return answer
+
+
+def describe_probability(detection: Detection) -> str:
+    """Return the probability in a sentence, with its spread where that can be seen, and what the
+    answer is."""
+    low, high = _format_percent(detection.low), _format_percent(detection.high)
+    spread = "" if low == high else f" ({low} to {high} by JPEG quality)"
+    probability = (
+        f"The probability of “generated” is {_format_percent(detection.probability)}, if half of "
+        f"all images were{spread}."
+    )
+    if detection.verdict == ABSTAIN:
+        return f"{probability} That is not enough for an answer."
+    return f"{probability} This is an opinion, not proof."
 
 
 def _format_percent(probability: float) -> str:
