@@ -1,6 +1,5 @@
 """Write cross_generator.json and .html, log a heat map to TensorBoard, print tables."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from validation import plain_json
 from validation.cross_generator import figures, page, results
 from validation.cross_generator.head_results import FalseAlarms, GeneratorResult, HeadOutcome
 from validation.cross_generator.results import CrossGeneratorResult
-from validation.metrics.estimates import Estimate
 
 CROSS_GENERATOR_FOLDER = "cross_generator"
 """Folder of a data set that holds the report."""
@@ -78,8 +76,8 @@ def print_rates(title: str, rows: Sequence[HeadOutcome]) -> None:
     shares = [
         [
             row.name,
-            *(_format_estimate(cell.tpr) for cell in row.cells),
-            *(_format_estimate(alarms.fpr) for alarms in row.false_alarms),
+            *(cell.tpr.rounded_text for cell in row.cells),
+            *(alarms.fpr.rounded_text for alarms in row.false_alarms),
         ]
         for row in rows
     ]
@@ -94,9 +92,9 @@ def print_left_out(rows: Sequence[HeadOutcome]) -> None:
             if len(cell.tested_on) == 1
             else f"all {len(cell.tested_on)} generators{_format_trained_on_mark(cell)}",
             cell.auc,
-            _format_estimate(cell.tpr),
+            cell.tpr.rounded_text,
             *(
-                f"{_format_estimate(alarms.fpr)}{_format_trained_on_mark(alarms)}"
+                f"{alarms.fpr.rounded_text}{_format_trained_on_mark(alarms)}"
                 for alarms in row.false_alarms
             ),
         ]
@@ -134,9 +132,9 @@ def print_confident_errors(rows: Sequence[HeadOutcome]) -> None:
         [
             row.name,
             name,
-            _format_estimate(errors.wrong),
-            _format_estimate(errors.wrong_in_distribution),
-            _format_estimate(errors.out_of_distribution),
+            errors.wrong.rounded_text,
+            errors.wrong_in_distribution.rounded_text,
+            errors.out_of_distribution.rounded_text,
         ]
         for row, name, errors in tests
     ]
@@ -167,7 +165,7 @@ def print_history_control(rows: Sequence[HeadOutcome]) -> None:
                 f"{largest.source} ({largest.processing})",
                 f"{largest.share_before:.2f}",
                 f"{largest.share_after:.2f}",
-                _format_estimate(largest.change),
+                largest.change.rounded_text,
             ]
         )
     names = [
@@ -180,15 +178,6 @@ def print_history_control(rows: Sequence[HeadOutcome]) -> None:
     ]
     console.print_table(
         "History control: the same faces in other files, the largest change", names, table
-    )
-
-
-def _format_estimate(estimate: Estimate) -> str:
-    """Format with two digits: a few dozen images do not justify a third."""
-    if math.isnan(estimate.value):
-        return "n/a"
-    return f"{estimate.value:.2f}" + (
-        f" ({estimate.low:.2f} to {estimate.high:.2f})" if estimate.known else ""
     )
 
 

@@ -14,7 +14,6 @@ from validation.leave_source_out.results import (
     summarise,
 )
 from validation.leave_source_out.settings import LeaveSourceOutSettings
-from validation.metrics.estimates import Estimate
 
 LEAVE_SOURCE_OUT_FOLDER = "leave_source_out"
 """Folder of a data set that holds the scores and the report."""
@@ -34,8 +33,8 @@ def describe_scores(scores: SourceScores) -> str:
     """Return one line on a source that was just scored."""
     figures = compute_figures(scores)
     return (
-        f"without {scores.source}: AUC {_format(figures.auc)}, called generated "
-        f"{_format(figures.generated_shares[0])} at the {REPORTED_TARGETS[0]:.0%} cut "
+        f"without {scores.source}: AUC {figures.auc.rounded_text}, called generated "
+        f"{figures.generated_shares[0].rounded_text} at the {REPORTED_TARGETS[0]:.0%} cut "
         f"({scores.seconds:.0f} s)"
     )
 
@@ -85,9 +84,9 @@ def _list_cells(row: SourceFigures) -> list[str]:
     return [
         f"{console.sanitise_line(row.source)} ({kind})",
         f"{row.images:,} in {row.groups:,} groups",
-        _format(row.auc),
-        *(_format(share) for share in row.generated_shares),
-        _format(row.known_auc),
+        row.auc.rounded_text,
+        *(share.rounded_text for share in row.generated_shares),
+        row.known_auc.rounded_text,
     ]
 
 
@@ -114,8 +113,3 @@ def _join_by_target(shares: Sequence[float]) -> str:
         f"{share:.1%} at the {target:.0%} cut"
         for share, target in zip(shares, REPORTED_TARGETS, strict=True)
     )
-
-
-def _format(estimate: Estimate) -> str:
-    interval = f" ({estimate.low:.2f} to {estimate.high:.2f})" if estimate.known else ""
-    return "n/a" if estimate.value != estimate.value else f"{estimate.value:.2f}{interval}"

@@ -1,6 +1,6 @@
 """Scores of detectors that had not met a source, and the figures that follow from them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,7 +167,9 @@ def summarise(rows: Sequence[SourceFigures]) -> Summary:
     )
 
 
-def _combine_shares(rows: Sequence[SourceFigures], combine) -> tuple[float, ...]:
+def _combine_shares(
+    rows: Sequence[SourceFigures], combine: Callable[[Sequence[float]], float]
+) -> tuple[float, ...]:
     return tuple(
         combine([row.generated_shares[number].value for row in rows])
         for number in range(len(REPORTED_TARGETS))

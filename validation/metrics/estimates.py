@@ -46,6 +46,14 @@ class Estimate:
             return f"({self.reason})" if self.reason else ""
         return f"(no interval: {self.reason})" if self.reason else "(no interval)"
 
+    @property
+    def rounded_text(self) -> str:
+        """Value and interval with two digits: a few dozen images do not justify a third."""
+        if np.isnan(self.value):
+            return "n/a"
+        interval = f" ({self.low:.2f} to {self.high:.2f})" if self.known else ""
+        return f"{self.value:.2f}{interval}"
+
     def __str__(self) -> str:
         value = "n/a" if np.isnan(self.value) else f"{self.value:.3f}"
         return f"{value} {self.interval}".strip()

@@ -1,4 +1,4 @@
-"""What the page says about an image in sentences."""
+"""Sentences of the page about an image."""
 
 from pathlib import Path
 
