@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from data_collection.audit import audit_file
+from data_collection.audit.audit import Audit, SizeAudit
 from data_collection.dataset import manifest, splits
 from data_collection.dataset.frozen_settings import FrozenSettings, write_frozen_settings
 from data_collection.dataset.manifest import FaceRecord
@@ -47,3 +49,19 @@ def collect_records(folder: Path, records: list[FaceRecord]) -> None:
     splits.write_splits(folder, frozen)
     settings = CollectionSettings(image_size=face_records.RECORD_SIDE_PX)
     write_frozen_settings(folder, FrozenSettings.from_settings(settings))
+
+
+def write_toy_audit(folder: Path, status: str, size: int) -> None:
+    """Write an audit of this status, at one size, that measured nothing."""
+    of_size = SizeAudit(
+        size=size, status=status, sentence="", as_trained=[], placebo=[], confirmations=[]
+    )
+    audit = Audit(
+        sizes=[of_size],
+        as_collected=[],
+        file_differences=[],
+        images={},
+        groups={},
+        fingerprint=manifest.compute_fingerprint(manifest.read_manifest(folder)),
+    )
+    audit_file.write_audit(folder, audit)

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from data_collection.audit import audit_file
-from data_collection.audit.audit import Audit, SizeAudit
 from data_collection.dataset import manifest
 from runtime import console
 from toys.commands import TRAIN_WORDS, build_environment, run_command
+from toys.datasets import write_toy_audit
 from toys.images import encode_image, make_image
 from training import onnx_models
 from training.detectors import card, saved_models
@@ -178,25 +177,7 @@ def test_the_hold_out_is_not_read(workplace, tmp_path):
 def test_the_card_keeps_the_status_of_the_audit_for_the_next_steps(workplace, tmp_path):
     shutil.copytree(workplace / "data", tmp_path / "data")
     folder = tmp_path / "data" / "faces"
-    records = manifest.read_manifest(folder)
-    audit = Audit(
-        sizes=[
-            SizeAudit(
-                size=64,
-                status="AMBER",
-                sentence="Amber.",
-                as_trained=[],
-                placebo=[],
-                confirmations=[],
-            )
-        ],
-        as_collected=[],
-        file_differences=[],
-        images={},
-        groups={},
-        fingerprint=manifest.compute_fingerprint(records),
-    )
-    audit_file.write_audit(folder, audit)
+    write_toy_audit(folder, "AMBER", size=64)
     words = ("--trials", 1, "--epochs", 2, "--name", "audited")
     done = run_command(*TRAIN_WORDS, *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
