@@ -60,7 +60,7 @@ def examine_image(
         record,
         **{key: getattr(decoded, key) for key in ("format", "mode", "width", "height", "quality")},
     )
-    reason = find_rejection_reason(decoded, settings)
+    reason = find_rejection_reason(decoded, settings, face.may_be_soft)
     if reason:
         return ExaminedImage(replace(record, reason=reason))
     fingerprints = near_duplicates.compute_fingerprints(decoded.square)
@@ -70,8 +70,14 @@ def examine_image(
     )
 
 
-def find_rejection_reason(face: decode.DecodedFace, settings: CollectionSettings) -> str:
-    """Return why a decoded face is rejected; an empty string if it is accepted."""
+def find_rejection_reason(
+    face: decode.DecodedFace, settings: CollectionSettings, may_be_soft: bool = False
+) -> str:
+    """Return why a decoded face is rejected; an empty string if it is accepted.
+
+    Args:
+        may_be_soft: whether a face that looks enlarged is accepted.
+    """
     side = face.square.width
     if quality.is_single_colour(face):
         return SINGLE_COLOUR_REASON
@@ -79,6 +85,6 @@ def find_rejection_reason(face: decode.DecodedFace, settings: CollectionSettings
         return f"too small: square under {settings.min_side} pixels"
     if face.quality is not None and face.quality < settings.min_quality:
         return f"low JPEG quality: under {settings.min_quality}"
-    if not settings.keep_upscaled and quality.is_upscaled(face):
+    if not (settings.keep_upscaled or may_be_soft) and quality.is_upscaled(face):
         return "upscaled"
     return ""

@@ -7,7 +7,7 @@ import numpy as np
 from data_collection.dataset import manifest, stored_images
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import decode
-from data_collection.sources import reconstruction, stable_diffusion
+from data_collection.sources import reconstruction, self_blend, stable_diffusion
 from runtime import atomic_files, console
 
 
@@ -37,9 +37,10 @@ def _regenerate_bytes(record: FaceRecord, records: list[FaceRecord], folder: Pat
     )
     if photograph is None:
         return stable_diffusion.regenerate_from_prompt(record)
-    return reconstruction.regenerate_reconstruction(
-        record, stored_images.read_original(folder, photograph)
-    )
+    original = stored_images.read_original(folder, photograph)
+    if record.generator == self_blend.GENERATOR_NAME:
+        return self_blend.blend_photograph(original, record.crop, record.seed)
+    return reconstruction.regenerate_reconstruction(record, original)
 
 
 def _find_record(records: list[FaceRecord], file: str, folder: Path) -> FaceRecord:

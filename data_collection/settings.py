@@ -98,9 +98,9 @@ the option for more sources. Default: kaggle:700."""
 
     generated: SourceOptions = ()
     """Generated faces: `stable-diffusion:COUNT`, `stable-diffusion:COUNT@MODEL`, \
-`reconstruction:COUNT`, `openai-images:COUNT`, `openai-images:edit:COUNT` (edits of the \
-photographs), `dcgan:COUNT`, or `folder:PATH`. Repeat the option for more. Default: \
-stable-diffusion:700."""
+`reconstruction:COUNT`, `self-blend:COUNT` (a photograph's face blended with itself; needs no \
+model), `openai-images:COUNT`, `openai-images:edit:COUNT` (edits of the photographs), \
+`dcgan:COUNT`, or `folder:PATH`. Repeat the option for more. Default: stable-diffusion:700."""
 
     kaggle_draw: Literal["first", "random"] = "first"
     """Which photographs of a Kaggle data set: the first by name, or a random sample by --seed."""

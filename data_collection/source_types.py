@@ -25,6 +25,8 @@ class CandidateFace:
         stable: whether `file` always means the same bytes, so that a known one is not loaded again.
         load_many: loads many faces of one source at once, where that is much faster than one by
             one. Yields every face with its bytes, or with the UnavailableImage or OSError instead.
+        may_be_soft: whether the face is accepted if it looks enlarged: softness is then the trace
+            of the generator, not of whoever published the file.
         retry: returns the face to use instead if this one comes out in a single colour, which is
             how a safety checker leaves a rejected image.
     """
@@ -34,6 +36,7 @@ class CandidateFace:
     file: str
     load: Callable[[], bytes]
     stable: bool = False
+    may_be_soft: bool = False
     person: str = ""
     prompt: str = ""
     seed: int | None = None
@@ -104,6 +107,18 @@ class SourceRequest:
     settings: CollectionSettings
     facts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     photographs: Sequence[FaceRecord] = ()
+
+    def select_photographs(self, count: int) -> Sequence[FaceRecord]:
+        """Return the first `count` accepted photographs; warn if there are fewer.
+
+        They are the first of the manifest, which only grows: they stay the same from run to run.
+        """
+        if len(self.photographs) < count:
+            console.print_warning(
+                f"{self.source_name}: each photograph is used once, and there are "
+                f"{len(self.photographs)}."
+            )
+        return self.photographs[:count]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -146,11 +146,16 @@ def decode_face(data: bytes, crop: str = "centre") -> DecodedFace:
             than 25 megapixels (read from the header, before any pixel is decoded).
         NoSingleFace: `crop` is "face", and the image does not show exactly one.
     """
-    whole = _decode_or_explain(data)
+    whole = decode_whole(data)
     return replace(whole, square=CROPS[crop](whole.square))
 
 
-def _decode_or_explain(data: bytes) -> DecodedFace:
+def decode_whole(data: bytes) -> DecodedFace:
+    """Decode bytes into an upright RGB picture of any shape, in the place of the square.
+
+    Raises:
+        UnreadableImage: as `decode_face` raises it.
+    """
     try:
         return _decode_upright(data)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):

@@ -38,19 +38,22 @@ twenty is too narrow for it; at 1.3 half of the photographs and two in five gene
 and the margin would differ by class after all."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FaceBox:
     """A square around a face, hairline to chin, in pixels of the upright image; it may reach
     beyond the image's edges.
 
     Attributes:
         score: the detector's certainty, MIN_FACE_SCORE to 1.
+        landmarks: x and y of both eyes, the tip of the nose and both corners of the mouth, the
+            picture's left before its right.
     """
 
     left: float
     top: float
     side: float
     score: float
+    landmarks: tuple[tuple[float, float], ...]
 
 
 def crop_to_face(picture: Image.Image) -> Image.Image:
@@ -63,17 +66,27 @@ def crop_to_face(picture: Image.Image) -> Image.Image:
     Raises:
         NoSingleFace: no face, or several.
     """
-    faces = find_large_faces(picture)
-    if len(faces) != 1:
-        raise NoSingleFace(len(faces))
-    side = max(1, round(min(CROP_SIDE_PER_FACE_SIDE * faces[0].side, *picture.size)))
-    left = _clamp_start(faces[0].left + faces[0].side / 2, side, picture.width)
-    top = _clamp_start(faces[0].top + faces[0].side / 2, side, picture.height)
+    face = find_only_face(picture)
+    side = max(1, round(min(CROP_SIDE_PER_FACE_SIDE * face.side, *picture.size)))
+    left = _clamp_start(face.left + face.side / 2, side, picture.width)
+    top = _clamp_start(face.top + face.side / 2, side, picture.height)
     return picture.crop((left, top, left + side, top + side))
 
 
 def _clamp_start(centre: float, side: int, length: int) -> int:
     return min(max(0, round(centre - side / 2)), length - side)
+
+
+def find_only_face(picture: Image.Image) -> FaceBox:
+    """Return the only large face of an upright RGB image.
+
+    Raises:
+        NoSingleFace: no face, or several.
+    """
+    faces = find_large_faces(picture)
+    if len(faces) != 1:
+        raise NoSingleFace(len(faces))
+    return faces[0]
 
 
 def find_large_faces(picture: Image.Image) -> list[FaceBox]:
@@ -90,26 +103,34 @@ def find_faces(picture: Image.Image) -> list[FaceBox]:
     canvas = np.zeros((CANVAS_SIDE_PX, CANVAS_SIDE_PX, 3), dtype=np.float32)
     canvas[: size[1], : size[0]] = picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2)
     bgr = np.ascontiguousarray(canvas[None, :, :, ::-1].transpose(0, 3, 1, 2))
-    boxes, scores = _detect_boxes(bgr)
-    indices = _suppress_overlaps(boxes, scores)
-    left, top, width, height = (boxes[indices] / scale).T
-    sides = np.maximum(width, height)
-    squares = np.stack(
-        [left + (width - sides) / 2, top + (height - sides) / 2, sides, scores[indices]], axis=1
-    )
-    return sorted(
-        (FaceBox(*map(float, square)) for square in squares),
-        key=lambda face: (-face.side, -face.score),
+    boxes, scores, landmarks = _detect_boxes(bgr)
+    faces = [
+        _build_face_box(boxes[index] / scale, float(scores[index]), landmarks[index] / scale)
+        for index in _suppress_overlaps(boxes, scores)
+    ]
+    return sorted(faces, key=lambda face: (-face.side, -face.score))
+
+
+def _build_face_box(box: np.ndarray, score: float, landmarks: np.ndarray) -> FaceBox:
+    """Return the square around a box of left, top, width, height."""
+    left, top, width, height = map(float, box)
+    side = max(width, height)
+    return FaceBox(
+        left=left + (width - side) / 2,
+        top=top + (height - side) / 2,
+        side=side,
+        score=score,
+        landmarks=tuple((float(x), float(y)) for x, y in landmarks),
     )
 
 
-def _detect_boxes(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return boxes (left, top, width, height on the canvas) and scores of at least
-    MIN_FACE_SCORE: float32, (n, 4) and (n,)."""
+def _detect_boxes(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return boxes (left, top, width, height on the canvas), scores of at least MIN_FACE_SCORE,
+    and landmarks (x and y on the canvas): float32, (n, 4), (n,) and (n, 5, 2)."""
     detector = load_face_detector()
     names = [output.name for output in detector.get_outputs()]
     outputs = dict(zip(names, detector.run(None, {"input": pixels}), strict=True))
-    boxes, scores = [], []
+    boxes, scores, landmarks = [], [], []
     for stride in DETECTOR_STRIDES_PX:
         across = CANVAS_SIDE_PX // stride
         row, column = np.divmod(np.arange(across * across), across)
@@ -117,11 +138,14 @@ def _detect_boxes(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         width, height = stride * np.exp(width), stride * np.exp(height)
         x, y = stride * (column + x) - width / 2, stride * (row + y) - height / 2
         boxes.append(np.stack([x, y, width, height], axis=1))
+        offsets = outputs[f"kps_{stride}"][0].reshape(-1, 5, 2)
+        landmarks.append(stride * (np.stack([column, row], axis=1)[:, None] + offsets))
         class_score = outputs[f"cls_{stride}"][0, :, 0].clip(0, 1)
         object_score = outputs[f"obj_{stride}"][0, :, 0].clip(0, 1)
         scores.append(np.sqrt(class_score * object_score))
-    boxes, scores = np.concatenate(boxes), np.concatenate(scores)
-    return boxes[scores >= MIN_FACE_SCORE], scores[scores >= MIN_FACE_SCORE]
+    scores = np.concatenate(scores)
+    found = scores >= MIN_FACE_SCORE
+    return np.concatenate(boxes)[found], scores[found], np.concatenate(landmarks)[found]
 
 
 def _suppress_overlaps(boxes: np.ndarray, scores: np.ndarray) -> list[int]:

@@ -54,7 +54,7 @@ def list_reconstruction_candidates(
         "reconstruction", DEFAULT_GENERATED_COUNT
     )
     generation = diffusion_request.parse_generation_settings(request.argument, settings)
-    photographs = _select_photographs(request, count)
+    photographs = {record.id: record for record in request.select_photographs(count)}
     load_many = functools.partial(
         reconstruct_candidates,
         generator=ReconstructionGenerator(generation),
@@ -85,16 +85,6 @@ def list_reconstruction_candidates(
         build_candidate(record, settings.seed + number)
         for number, record in enumerate(photographs.values())
     ]
-
-
-def _select_photographs(request: SourceRequest, count: int) -> dict[str, FaceRecord]:
-    """Return the first `count` accepted photographs by their id; warn if there are fewer."""
-    if len(request.photographs) < count:
-        console.print_warning(
-            f"{request.source_name}: each photograph is reconstructed once, and there are "
-            f"{len(request.photographs)}."
-        )
-    return {record.id: record for record in request.photographs[:count]}
 
 
 def list_reconstruction_requirements(request: SourceRequest) -> list[Requirement]:

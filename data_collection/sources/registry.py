@@ -12,6 +12,7 @@ from data_collection.sources.local_folder import list_folder_candidates
 from data_collection.sources.openai_images import OPENAI_IMAGES
 from data_collection.sources.reconstruction import RECONSTRUCTION
 from data_collection.sources.sample import DCGAN, SAMPLE_PHOTOGRAPHS
+from data_collection.sources.self_blend import SELF_BLEND
 from data_collection.sources.stable_diffusion import STABLE_DIFFUSION
 
 
@@ -44,6 +45,7 @@ REAL_SOURCES: dict[str, Source] = {
 GENERATORS: dict[str, Source] = {
     "stable-diffusion": STABLE_DIFFUSION,
     "reconstruction": RECONSTRUCTION,
+    "self-blend": SELF_BLEND,
     "openai-images": OPENAI_IMAGES,
     "dcgan": DCGAN,
     "folder": _make_folder_source("generated"),

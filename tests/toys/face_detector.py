@@ -80,7 +80,13 @@ def _build_output_heads(stride: int):
     size[2:, 1] = math.log(MAX_FACE_CELLS) / 255
     box_bias = np.array([0.5, 0.5, math.log(8 / stride), math.log(8 / stride)], dtype=np.float32)
     no_bias = np.zeros(1, dtype=np.float32)
-    return ("cls", score, no_bias), ("obj", score, no_bias), ("bbox", size, box_bias)
+    landmark_bias = np.repeat(np.float32(8 / stride), 10)
+    return (
+        ("cls", score, no_bias),
+        ("obj", score, no_bias),
+        ("bbox", size, box_bias),
+        ("kps", np.zeros((10, 3), dtype=np.float32), landmark_bias),
+    )
 
 
 def shrink_graph_input(graph: bytes) -> bytes:

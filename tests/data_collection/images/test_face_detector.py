@@ -189,6 +189,13 @@ def test_the_real_detector_finds_a_drawn_face(width, height, x, y, size):
     assert face_detector.find_faces(picture) == [face]
 
 
+def test_the_real_detector_finds_eyes_nose_and_mouth():
+    picture = draw_schematic_face(Image.new("RGB", (600, 480), BACKGROUND_RGB), 250, 260, 100)
+    (face,) = face_detector.find_faces(picture)
+    drawn = [(220, 248), (280, 248), (250, 277), (222, 315), (278, 315)]
+    assert np.hypot(*(np.array(face.landmarks) - drawn).T).max() < 20
+
+
 def test_the_real_detector_finds_no_face_in_noise_and_two_where_two_are():
     assert face_detector.find_faces(make_image(1, 320)) == []
     picture = draw_schematic_face(Image.new("RGB", (640, 400), BACKGROUND_RGB), 160, 200, 100)

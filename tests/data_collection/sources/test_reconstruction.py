@@ -205,7 +205,7 @@ def test_there_are_no_more_reconstructions_than_photographs(tmp_path, model, cap
     assert (
         RECONSTRUCTION.list_candidates(replace(make_request(tmp_path, model), photographs=())) == []
     )
-    assert "each photograph is reconstructed once, and there are 2" in capsys.readouterr().err
+    assert "each photograph is used once, and there are 2" in capsys.readouterr().err
 
 
 def test_the_autoencoder_alone_and_image_to_image_are_two_sources():
