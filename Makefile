@@ -10,11 +10,11 @@ demo: .venv/running
 	$(PY) -m training --dataset data/sample --sizes 96 --trials 12
 	$(PY) -m finetuning --trials 2 --epochs 2 --repeats 3 --max-depth 2
 	$(PY) -m validation
-	$(PY) -m detection --any-picture $$(find data/sample/originals -name "*.p*" | sort | sed -n "1,3p;798,800p")
+	$(PY) -m detection --model sample --any-picture $$(find data/sample/originals -name "*.p*" | sort | sed -n "1,3p;798,800p")
 	@echo
 	@echo "Look at the report:   saved_models/sample-*/report/index.html"
 	@echo "Look at the curves:   $(PY) -m tensorboard.main --logdir logs"
-	@echo "Look at the page:     $(PY) -m detection web"
+	@echo "Look at the page:     $(PY) -m detection web --model sample"
 	@echo "This detector knows the sample only. For your own photos: $(PY) -m data_collection"
 
 test: .venv/testing

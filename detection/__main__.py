@@ -1,4 +1,4 @@
-"""Command line of detection: judge images, or run `web`, `calibrate`, `export` or `publish`."""
+"""Command line of detection: judge images, or run `web`, `models` and other commands."""
 
 import inspect
 import sys
@@ -11,9 +11,9 @@ from runtime import console
 
 DETECT_HELP = f"""{inspect.cleandoc(DetectionSettings.__doc__)}
 
-More commands: `python -m detection web` opens a page, `calibrate` sets the cut with
-photographs of yours, `export` writes the detector for other runtimes, `publish` uploads it to the
-Hugging Face Hub. Write ./web for a file called web."""
+More commands: `python -m detection web` opens a page, `models` lists the detectors and says which
+one answers, `calibrate` sets the cut with photographs of yours, `export` writes the detector for
+other runtimes, `publish` uploads it to the Hugging Face Hub. Write ./web for a file called web."""
 
 
 def run_detect_command(arguments: list[str]) -> int:
@@ -34,6 +34,23 @@ def run_web_command(arguments: list[str]) -> None:
     from detection.web.server import serve_page
 
     serve_page(settings)
+
+
+def run_models_command(arguments: list[str]) -> None:
+    from detection.models.settings import ModelsSettings, UseSettings
+
+    prog = "python -m detection models"
+    if arguments[:1] == ["use"]:
+        choice = tyro.cli(UseSettings, prog=f"{prog} use", args=arguments[1:])
+
+        from detection.models.models import use_detector
+
+        return use_detector(choice)
+    settings = tyro.cli(ModelsSettings, prog=prog, args=arguments)
+
+    from detection.models.models import list_detectors
+
+    list_detectors(settings)
 
 
 def run_calibrate_command(arguments: list[str]) -> int:
@@ -68,6 +85,7 @@ def run_publish_command(arguments: list[str]) -> None:
 
 COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "web": run_web_command,
+    "models": run_models_command,
     "calibrate": run_calibrate_command,
     "export": run_export_command,
     "publish": run_publish_command,

@@ -8,10 +8,10 @@ from pathlib import Path
 from data_collection.images import decode
 from detection import answer_log, image_paths, output
 from detection.detections import Detection, KnownAnswer
+from detection.models.answering import choose_detector
 from detection.predictor import Detector
 from detection.settings import DetectionSettings
 from runtime import console
-from training.detectors import saved_models
 
 EXIT_SOME_FAILED = 1
 
@@ -61,14 +61,17 @@ def detect(settings: DetectionSettings) -> int:
 
 
 def _load_detector(settings: DetectionSettings) -> Detector:
-    return Detector.load(
-        saved_models.find_detector(settings.saved_models, settings.model),
+    answering = choose_detector(settings.saved_models, settings.model)
+    detector = Detector.load(
+        answering.folder,
         settings.any_picture,
         settings.false_alarms,
         settings.misses,
         settings.prevalence,
         settings.calibration,
     )
+    detector.give_reason(answering.reason)
+    return detector
 
 
 def _iterate_detections(

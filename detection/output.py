@@ -20,7 +20,15 @@ MAX_TABLE_ROWS = 50
 CSV_COLUMNS = (
     *("path", "verdict", "probability", "low", "high", "at_prevalence", "error", "sha256"),
     *("claims", "faces"),
-    *("warnings", "detector", "calibration", "real_below", "generated_above", "promise"),
+    *(
+        "warnings",
+        "detector",
+        "detector_reason",
+        "calibration",
+        "real_below",
+        "generated_above",
+        "promise",
+    ),
     *("strangers", "banner"),
 )
 
@@ -53,6 +61,7 @@ def _build_verdict(detection: Detection, statement: DetectorStatement) -> dict[s
         ),
         "warnings": list(detection.warnings),
         "detector": statement.detector,
+        "detector_reason": statement.detector_reason,
         "calibration": statement.calibration,
         "real_below": statement.real_below,
         "generated_above": statement.generated_above,
@@ -179,9 +188,10 @@ def print_summary(counts: Counter[str], statement: DetectorStatement) -> None:
         ]
         console.print_message(f"{counts.total():,} images:  {', '.join(parts)}.")
     if counts.total() > counts[""]:
+        reason = f" ({statement.detector_reason})" if statement.detector_reason else ""
         calibration = f", calibration {statement.calibration}" if statement.calibration else ""
         console.print_message(
-            f"Judged by {statement.detector}{calibration}. This is an opinion, not proof."
+            f"Judged by {statement.detector}{reason}{calibration}. This is an opinion, not proof."
         )
         for sentence in statement.list_sentences():
             console.print_message(sentence)

@@ -100,6 +100,10 @@ class Detector:
         point = shipped.select_point(false_alarms, misses)
         return cls(folder, card, any_picture, point, prevalence)
 
+    def give_reason(self, reason: str) -> None:
+        """State in every answer why this detector was taken, in words."""
+        self.statement = replace(self.statement, detector_reason=reason)
+
     def predict(self, path: str | Path) -> Detection:
         """Judge one file; if it cannot be read, the Detection says why."""
         return self.detect_batch([self.read_image(Path(path))])[0]

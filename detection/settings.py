@@ -21,7 +21,8 @@ class DetectionSettings:
 input."""
 
     model: Path | None = None
-    """Folder or name of a saved detector; default: the newest."""
+    """Name or folder of a saved detector, or of a data set for the newest detector trained on it; \
+default: the one that `python -m detection models` says answers."""
 
     json: bool = False
     """Print one JSON array instead of a table."""

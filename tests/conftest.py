@@ -120,6 +120,8 @@ def _fill_workplace(folder: Path) -> None:
     trained = run_command(*TRAIN_WORDS, "--trials", 4, "--epochs", 6, "--name", "toy", cwd=folder)
     assert trained.returncode == 0, trained.stderr
     (folder / "training.txt").write_text(trained.stdout + trained.stderr)
+    chosen = run_command("detection", "models", "use", "toy", cwd=folder)  # it is not validated
+    assert chosen.returncode == 0, chosen.stderr
     _write_explainer(folder)
 
 

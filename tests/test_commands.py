@@ -127,7 +127,7 @@ def test_every_command_in_the_documents_exists():
         (["training", "--trials", "0"], 2, "--trials is 0"),
         (["validation"], 8, "holds no detector"),
         (["detection"], 2, "python -m detection photo.jpg"),
-        (["detection", "photo.png"], 8, "holds no detector"),
+        (["detection", "photo.png", "--model", "none"], 8, "none is not a saved detector"),
     ],
 )
 def test_a_mistake_gets_one_sentence_and_a_code(words, code, sentence, tmp_path):

@@ -243,6 +243,7 @@ def report_detector(
         )
     next_steps.print_next_steps(next_steps.find_next_steps(card))
     console.print_message(
-        f"Saved {run.folders.detector(run.name)}. Validate it: python -m validation. "
-        f"Use it: python -m detection PHOTO. Curves: tensorboard --logdir {run.settings.logs}"
+        f"Saved {run.folders.detector(run.name)}. Validate it: python -m validation. Use it: "
+        f"python -m detection PHOTO --model {run.name}. "
+        f"Curves: tensorboard --logdir {run.settings.logs}"
     )

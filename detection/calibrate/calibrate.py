@@ -9,6 +9,7 @@ from data_collection.images import canonical
 from detection import own_calibration
 from detection.calibrate.photographs import KNOWN, JudgedPhotographs, judge_photographs
 from detection.calibrate.settings import CalibrateSettings
+from detection.models.answering import choose_detector
 from detection.own_calibration import OwnCalibration
 from detection.predictor import Detector
 from runtime import console
@@ -31,7 +32,9 @@ def calibrate_with_photographs(settings: CalibrateSettings) -> int:
         PlainError: there is no detector or no folder, the name is taken, or the photographs set no
             cut.
     """
-    folder = saved_models.find_detector(settings.saved_models, settings.model)
+    answering = choose_detector(settings.saved_models, settings.model)
+    answering.announce()
+    folder = answering.folder
     detector = Detector.load(folder, settings.any_picture)
     path = own_calibration.choose_free_path(folder, settings.calibration_name)
     photographs = judge_photographs(settings.folder, detector)

@@ -27,7 +27,8 @@ count once."""
     """Name of the calibration; default: that of the folder."""
 
     model: Path | None = None
-    """Folder or name of a saved detector; default: the newest."""
+    """Name or folder of a saved detector, or of a data set for the newest detector trained on it; \
+default: the one that `python -m detection models` says answers."""
 
     any_picture: bool = False
     """Use images whatever they show. Otherwise images without a face, or with several, are not \

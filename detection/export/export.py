@@ -15,10 +15,10 @@ from detection.export.exported_detector import ExportSource
 from detection.export.formats import EXPORT_FORMATS, ExportFormat
 from detection.export.output_folder import ExportedModel
 from detection.export.settings import ExportSettings
+from detection.models.answering import choose_detector
 from runtime import console
 from training import keras_startup, onnx_models
 from training.detectors import card as detector_card
-from training.detectors import saved_models
 from training.onnx_models import OnnxRunner
 
 DEFAULT_FOLDER_NAME = "export"
@@ -41,7 +41,9 @@ def export_detector(settings: ExportSettings) -> None:
             exported file differs from the detector; it is then not written.
     """
     formats.check_formats_installed(settings.to)
-    folder = saved_models.find_detector(settings.saved_models, settings.model)
+    answering = choose_detector(settings.saved_models, settings.model)
+    answering.announce()
+    folder = answering.folder
     card = detector_card.read_card(folder)
     out = settings.out or folder / DEFAULT_FOLDER_NAME
     earlier_exports = output_folder.read_export_index(out, card)

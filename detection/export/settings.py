@@ -22,7 +22,8 @@ class ExportSettings:
     """
 
     model: Path | None = None
-    """Folder or name of a saved detector; default: the newest."""
+    """Name or folder of a saved detector, or of a data set for the newest detector trained on it; \
+default: the one that `python -m detection models` says answers."""
 
     to: tuple[FormatName, ...] = ("onnx",)
     """Formats: `onnx` (ONNX Runtime), `litert` (phones, once TensorFlow Lite), `savedmodel` \

@@ -6,12 +6,13 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detection.models.answering import choose_detector
 from detection.publish import files, hub_errors, path_redaction
 from detection.publish.files import ExcludedFile, PublishedFile
 from detection.publish.settings import PublishSettings
 from runtime import console
 from training.detectors import card as detector_card
-from training.detectors import saved_models
+from training.detectors import ready_detectors
 
 if TYPE_CHECKING:
     import huggingface_hub
@@ -37,7 +38,15 @@ def publish_detector(settings: PublishSettings) -> None:
         PlainError: the detector is missing, was altered, has no model card or was trained on the
             sample; there is no token; or the Hub refuses or fails.
     """
-    folder = saved_models.find_detector(settings.saved_models, settings.model)
+    answering = choose_detector(settings.saved_models, settings.model)
+    answering.announce()
+    folder = answering.folder
+    if settings.model is None and ready_detectors.is_ready_detector(folder):
+        raise console.PlainError(
+            f"{folder.name} comes with Telltale and is not published unasked. Name a detector with "
+            "--model.",
+            console.EXIT_BAD_MODEL,
+        )
     card = detector_card.read_card(folder)
     if card.practice:
         raise console.PlainError(

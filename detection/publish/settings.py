@@ -23,7 +23,8 @@ class PublishSettings:
     """Name on the Hub, such as ann/telltale-faces; created if missing."""
 
     model: Path | None = None
-    """Folder or name of a saved detector; default: the newest."""
+    """Name or folder of a saved detector, or of a data set for the newest detector trained on it; \
+default: the one that `python -m detection models` says answers."""
 
     private: bool = False
     """Make the repository private; a public one is refused."""

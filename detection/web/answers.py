@@ -56,6 +56,7 @@ class PageAnswers:
         card, statement = self.detector.card, self.detector.statement
         return {
             "detector": card.name,
+            "detector_reason": statement.detector_reason,
             "calibration": statement.calibration,
             "created": card.created[:10],
             "base": card.base.name,

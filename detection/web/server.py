@@ -7,10 +7,10 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
+from detection.models.answering import choose_detector
 from detection.predictor import Detector
 from detection.web.settings import LOCAL_HOSTS, WebSettings
 from runtime import console
-from training.detectors import saved_models
 
 if TYPE_CHECKING:
     import uvicorn
@@ -27,21 +27,23 @@ def serve_page(settings: WebSettings) -> None:
     Raises:
         PlainError: the detector is missing or was altered, or the port is in use.
     """
+    answering = choose_detector(settings.saved_models, settings.model)
     detector = Detector.load(
-        saved_models.find_detector(settings.saved_models, settings.model),
+        answering.folder,
         settings.any_picture,
         settings.false_alarms,
         settings.misses,
         calibration=settings.calibration,
     )
+    detector.give_reason(answering.reason)
     listening = bind_socket(settings)
 
     import uvicorn
 
     config = _make_server_config(detector, settings)
     console.print_message(
-        f"Judging with {detector.card.name} at {format_page_url(settings, listening)} "
-        "(stop with Ctrl+C)."
+        f"Judging with {detector.card.name} ({answering.reason}) at "
+        f"{format_page_url(settings, listening)} (stop with Ctrl+C)."
     )
     if not settings.local:
         console.print_warning(

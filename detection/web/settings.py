@@ -18,7 +18,8 @@ class WebSettings:
     """
 
     model: Path | None = None
-    """Folder or name of a saved detector; default: the newest."""
+    """Name or folder of a saved detector, or of a data set for the newest detector trained on it; \
+default: the one that `python -m detection models` says answers."""
 
     false_alarms: float | None = None
     """Largest share of photographs that may be called generated, one that the detector has a cut \

@@ -87,7 +87,7 @@ def test_the_table_names_verdict_probability_and_limits(workplace, tmp_path):
     assert process.returncode == 0
     assert "a.png" in process.stdout and "probability of generated" in process.stdout
     notes = " ".join(process.stderr.split())
-    assert "Judged by toy. This is an opinion, not proof." in notes
+    assert "Judged by toy (chosen with python -m detection models use). This is an opinion" in notes
     assert "Of photographs like those of its training, on average" in notes
     assert "never measured on sources that it had not met" in notes
     assert "no known trace of a generator was found" in notes
@@ -98,6 +98,7 @@ def test_every_json_and_csv_answer_says_what_it_is_worth(workplace, tmp_path, de
     path.write_bytes(encode_image(make_image(903, 48)))
     _, (answer,) = detect(workplace, path)
     assert answer["low"] <= answer["probability"] <= answer["high"]
+    assert answer["detector_reason"] == "chosen with python -m detection models use"
     assert (answer["detector"], answer["generated_above"], answer["real_below"]) == (
         "toy",
         detector.point.generated_above,
@@ -114,6 +115,7 @@ def test_every_json_and_csv_answer_says_what_it_is_worth(workplace, tmp_path, de
     process = run_command("detection", "--any-picture", "--csv", path, cwd=workplace)
     (row,) = csv.DictReader(io.StringIO(process.stdout))
     assert row["strangers"] == answer["strangers"][0]
+    assert row["detector_reason"] == answer["detector_reason"]
     assert float(row["generated_above"]) == pytest.approx(answer["generated_above"], abs=1e-6)
     assert row["warnings"] == "; ".join(answer["warnings"])
 

@@ -14,6 +14,8 @@ from data_collection.dataset import manifest, splits
 from runtime import console
 from toys.commands import run_command
 from toys.images import encode_image, make_image
+from training.detectors.card import read_card
+from validation.report.report_files import has_report
 from validation.settings import ValidationSettings
 from validation.validate import validate_detector
 
@@ -79,6 +81,8 @@ def test_the_whole_report_says_what_a_reader_needs_and_a_second_run_uses_the_cac
     assert done.returncode == 0, done.stderr
     page, metrics = read_report(workspace)
     card = json.loads((workspace / "saved_models" / "toy" / "card.json").read_text())
+    toy_folder = workspace / "saved_models" / "toy"
+    assert has_report(toy_folder, read_card(toy_folder))
 
     baselines = ["logistic regression, top layer", "logistic regression, all taps"]
     assert list(metrics["detectors"]) == [

@@ -26,6 +26,8 @@ class DetectorStatement:
 
     Attributes:
         detector: its name.
+        detector_reason: why it was taken, to stand in brackets after its name; empty if it was not
+            chosen by a command.
         calibration: name of the user's own calibration that set its false-alarm cut; empty if it
             has the detector's.
         real_below, generated_above: the cuts; None where an answer is never given.
@@ -43,6 +45,7 @@ class DetectorStatement:
     promise: tuple[str, ...]
     strangers: tuple[str, ...]
     banner: str
+    detector_reason: str = ""
 
     def list_sentences(self) -> list[str]:
         """Return everything but the banner, in the order of reading."""

@@ -5,12 +5,12 @@ import datetime
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from runtime import atomic_files, console, hashing
 from runtime.suggestions import find_close_names
-from training.detectors import shared_base
+from training.detectors import ready_detectors, shared_base
 from training.detectors.card import CARD_FILE, Card, read_card
 
 KERAS_FILE, ONNX_FILE = "detector.keras", "detector.onnx"
@@ -20,9 +20,11 @@ def choose_free_name(folder: Path, requested: str, stem: str) -> str:
     """Return the requested name, or the stem and the time; create the folder of all models.
 
     Raises:
-        PlainError: the name is taken.
+        PlainError: the name is taken, or is that of a ready detector.
         OSError: the folder cannot be written to, which a user wants to know before a search.
     """
+    if requested in [ready.name for ready in ready_detectors.find_ready_detectors()]:
+        raise console.PlainError(f"{requested} comes with Telltale. Choose another --name.")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         pass
@@ -43,34 +45,50 @@ def create_model_folder(folder: Path, name: str) -> Iterator[Path]:
 
 
 def find_detector(folder: Path, named: Path | None) -> Path:
-    """Return the folder of the detector named by path or by name in `folder`, or of the newest one.
+    """Return the folder of the named detector, or of the newest of one's own.
+
+    Args:
+        folder: of all saved detectors.
+        named: path of a detector, name of one in `folder` or of a ready one, or name or path of a
+            data set, for the newest detector that was trained on it.
 
     Raises:
         PlainError: there is none.
     """
     if named is None:
-        cards = load_cards(folder)
-        return folder / max(cards, key=lambda name: cards[name].created)
-    for path in (named, folder / named):
+        return folder / find_newest(load_cards(folder))
+    ready = [path for path in ready_detectors.find_ready_detectors() if path.name == str(named)]
+    for path in (named, folder / named, *ready):
         if (path / CARD_FILE).is_file():
             return path
-    close = find_close_names(named.name, _list_detector_names(folder))
-    hint = f"Did you mean {folder / close[0]}?" if close else f"Saved detectors are in {folder}."
+    cards = read_own_cards(folder)
+    trained = {name: card for name, card in cards.items() if _was_trained_on(card, named)}
+    if trained:
+        return folder / find_newest(trained)
+    known = {name: str(folder / name) for name in _list_own_names(folder)}
+    known |= {path.name: path.name for path in ready_detectors.find_ready_detectors()}
+    close = find_close_names(named.name, known)
+    hint = f"Did you mean {known[close[0]]}?" if close else "python -m detection models lists them."
     raise console.PlainError(f"{named} is not a saved detector. {hint}", console.EXIT_BAD_MODEL)
 
 
+def _was_trained_on(card: Card, dataset: Path) -> bool:
+    folder = Path(card.dataset.folder)
+    return dataset in (folder, Path(folder.name))
+
+
+def find_newest(cards: Mapping[str, Card]) -> str:
+    """Return the name of the newest of these detectors."""
+    return max(cards, key=lambda name: cards[name].created)
+
+
 def load_cards(folder: Path) -> dict[str, Card]:
-    """Return the card of every detector in a folder, by name; skip damaged ones with a warning.
+    """Return the card of every detector of one's own in a folder, by name.
 
     Raises:
         PlainError: there is none.
     """
-    cards = {}
-    for name in _list_detector_names(folder):
-        try:
-            cards[name] = read_card(folder / name)
-        except console.PlainError as error:
-            console.print_warning(f"Skipping {name}: {error}")
+    cards = read_own_cards(folder)
     if not cards:
         raise console.PlainError(
             f"{folder} holds no detector. Run python -m training first, or name one with --model.",
@@ -79,11 +97,26 @@ def load_cards(folder: Path) -> dict[str, Card]:
     return cards
 
 
-def _list_detector_names(folder: Path) -> list[str]:
+def read_own_cards(folder: Path) -> dict[str, Card]:
+    """Return the card of every detector in a folder but the ready ones, by name.
+
+    Damaged ones are skipped with a warning.
+    """
+    cards = {}
+    for name in _list_own_names(folder):
+        try:
+            cards[name] = read_card(folder / name)
+        except console.PlainError as error:
+            console.print_warning(f"Skipping {name}: {error}")
+    return cards
+
+
+def _list_own_names(folder: Path) -> list[str]:
     return sorted(
         path.parent.name
         for path in folder.glob(f"*/{CARD_FILE}")
         if not path.parent.name.startswith(".")
+        and not ready_detectors.is_ready_detector(path.parent)
     )
 
 
@@ -137,7 +170,7 @@ def _make_altered_error(path: Path) -> console.PlainError:
 
 
 def find_best_detector(folder: Path, named: Path | None) -> Path:
-    """Return the folder of the named detector, or of the best one on the newest one's data set.
+    """Return the folder of the named detector, or of the best on the data set of one's newest.
 
     The best one has the lowest validation loss.
 
@@ -147,7 +180,7 @@ def find_best_detector(folder: Path, named: Path | None) -> Path:
     if named is not None:
         return find_detector(folder, named)
     cards = load_cards(folder)
-    newest = max(cards.values(), key=lambda card: card.created)
+    newest = cards[find_newest(cards)]
     candidates = [
         name
         for name, card in cards.items()

@@ -214,7 +214,9 @@ async function loadDetector() {
     return;
   }
   element("detector-summary").textContent =
-    `Judged by ${detector.detector} (${detector.base}, trained on ${detector.trained_on})` +
+    `Judged by ${detector.detector}` +
+    (detector.detector_reason ? ` (${detector.detector_reason})` : "") +
+    `: ${detector.base}, trained on ${detector.trained_on}` +
     (detector.calibration ? `, calibration ${detector.calibration}.` : ".");
   element("privacy").textContent = detector.local
     ? "Images stay on this computer and are not saved."

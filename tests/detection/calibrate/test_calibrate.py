@@ -84,8 +84,8 @@ def test_the_cut_moves_and_every_answer_names_the_calibration(calibrate, model, 
     assert answer["calibration"] == "mine" and answer["promise"] == own.statement.promise
     for words, expected in (
         ({"json": True}, '"calibration": "mine"'),
-        ({"csv": True}, ",toy,mine,"),
-        ({}, "Judged by toy, calibration mine."),
+        ({"csv": True}, ",toy,named with --model,mine,"),
+        ({}, "Judged by toy (named with --model), calibration mine."),
     ):
         detect(
             DetectionSettings(

@@ -362,8 +362,8 @@ def test_a_taken_port_and_a_missing_detector_are_told_before_listening(workplace
         console.EXIT_BUSY,
         True,
     )
-    process = run_command("detection", "web", "--port", 0, cwd=tmp_path)
-    assert (process.returncode, "holds no detector" in process.stderr) == (
+    process = run_command("detection", "web", "--port", 0, "--model", "none", cwd=tmp_path)
+    assert (process.returncode, "none is not a saved detector" in process.stderr) == (
         console.EXIT_BAD_MODEL,
         True,
     )

@@ -1,0 +1,1 @@
+"""Choose the saved detector that answers, and list all of them."""

@@ -1,0 +1,22 @@
+"""Find the detectors that come with Telltale, in the repository's own saved_models folder."""
+
+from pathlib import Path
+
+from training.detectors.card import CARD_FILE
+
+READY_DETECTORS = ("telltale-faces",)
+"""Their names; the first answers where nobody has a detector of their own."""
+
+READY_FOLDER = Path(__file__).resolve().parents[2] / "saved_models"
+"""Beside the code, wherever the user's own detectors are saved."""
+
+
+def find_ready_detectors() -> list[Path]:
+    """Return the folders of the ready detectors that are there, in the order of the table."""
+    folders = (READY_FOLDER / name for name in READY_DETECTORS)
+    return [folder for folder in folders if (folder / CARD_FILE).is_file()]
+
+
+def is_ready_detector(folder: Path) -> bool:
+    """Return whether a detector's folder is that of a ready one, by whichever path."""
+    return folder.resolve() in {ready.resolve() for ready in find_ready_detectors()}
