@@ -7,7 +7,7 @@ import numpy as np
 from data_collection.dataset import manifest, stored_images
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import decode
-from data_collection.sources import reconstruction, self_blend, stable_diffusion
+from data_collection.sources import inpainting, reconstruction, self_blend, stable_diffusion
 from runtime import atomic_files, console
 
 
@@ -40,6 +40,8 @@ def _regenerate_bytes(record: FaceRecord, records: list[FaceRecord], folder: Pat
     original = stored_images.read_original(folder, photograph)
     if record.generator == self_blend.GENERATOR_NAME:
         return self_blend.blend_photograph(original, record.crop, record.seed)
+    if "part" in record.drawn_with:
+        return inpainting.regenerate_inpainting(record, original)
     return reconstruction.regenerate_reconstruction(record, original)
 
 

@@ -60,7 +60,7 @@ make faces worse."""
 
     strength: float = 0.0
     """Strength of reconstructions: 0 passes a photograph through the autoencoder alone, up to 1 \
-generates it anew (image-to-image)."""
+generates it anew. `image-to-image` draws a strength for each photograph."""
 
     safety_checker: bool = True
     """Use the model's safety checker if it has one; images that it blacks out are generated again \
@@ -98,9 +98,11 @@ the option for more sources. Default: kaggle:700."""
 
     generated: SourceOptions = ()
     """Generated faces: `stable-diffusion:COUNT`, `stable-diffusion:COUNT@MODEL`, \
-`reconstruction:COUNT`, `self-blend:COUNT` (a photograph's face blended with itself; needs no \
-model), `openai-images:COUNT`, `openai-images:edit:COUNT` (edits of the photographs), \
-`dcgan:COUNT`, or `folder:PATH`. Repeat the option for more. Default: stable-diffusion:700."""
+`reconstruction:COUNT`, `image-to-image:COUNT` (photographs redrawn with strengths of .1 to .6), \
+`inpainting:COUNT` (eyes, mouth or face of a photograph generated anew), `self-blend:COUNT` (a \
+photograph's face blended with itself; needs no model), `openai-images:COUNT`, \
+`openai-images:edit:COUNT` (edits of the photographs), `dcgan:COUNT`, or `folder:PATH`. Repeat \
+the option for more. Default: stable-diffusion:700."""
 
     kaggle_draw: Literal["first", "random"] = "first"
     """Which photographs of a Kaggle data set: the first by name, or a random sample by --seed."""

@@ -1,4 +1,4 @@
-"""Generate images with a loaded pipeline, and encode them as PNG files."""
+"""Generate images with a loaded pipeline; encode images as PNG files."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +16,8 @@ def sample_images(
     prompts: Sequence[str],
     seeds: Sequence[int],
     pipeline_options: Mapping[str, object] | None = None,
-) -> list[bytes]:
-    """Generate one image for every pair of prompt and seed; return PNG files.
+) -> list[Image.Image]:
+    """Generate one image for every pair of prompt and seed.
 
     An image does not depend on the others of its batch: generated alone it differs by one grey
     level at most (measured in single precision on a CPU), because each has a random generator of
@@ -39,14 +39,13 @@ def sample_images(
     }
     # Half precision may end in NaN; those pixels become black, and ingesting rejects the image.
     with torch.inference_mode(), np.errstate(invalid="ignore"):
-        output = loaded.pipeline(
+        return loaded.pipeline(
             **embeddings,
             generator=generators,
             num_inference_steps=generation.steps,
             guidance_scale=generation.guidance,
             **options,
-        )
-        return encode_pngs(output.images)
+        ).images
 
 
 def encode_pngs(images: Sequence[Image.Image]) -> list[bytes]:

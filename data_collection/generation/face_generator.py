@@ -16,11 +16,13 @@ class GeneratorInput:
         seed: of the random numbers; None if the generator takes none.
         load_photo: returns the square photograph to start from; called when its batch is generated,
             so that only one batch of photographs is in memory.
+        mask: of the photograph's size, brighter the more a pixel is to change; None if all may.
     """
 
     prompt: str = ""
     seed: int | None = None
     load_photo: Callable[[], Image.Image] | None = None
+    mask: Image.Image | None = None
 
 
 class FaceGenerator(Protocol):

@@ -91,7 +91,8 @@ def load_reconstruction_pipeline(
 ) -> LoadedPipeline:
     """Load the autoencoder; with a strength the whole model, which may be loaded already."""
     if generation.strength:
-        return pipeline_loader.load_pipeline(generation, revision)
+        # All strengths share one pipeline, with generation from prompts, too.
+        return pipeline_loader.load_pipeline(replace(generation, strength=0.0), revision)
     return pipeline_cache.PIPELINE_CACHE.get(
         ("autoencoder", generation.model, revision),
         lambda: _load_autoencoder(generation, revision),
@@ -119,14 +120,33 @@ def reconstruct_images(
         return sampling.encode_pngs(_encode_and_decode(loaded, images))
     import diffusers
 
-    pipeline = diffusers.AutoPipelineForImage2Image.from_pipe(loaded.pipeline)
+    options = {"image": list(images), "strength": generation.strength}
+    return sampling.encode_pngs(
+        redraw_images(diffusers.AutoPipelineForImage2Image, loaded, generation, seeds, options)
+    )
+
+
+def redraw_images(
+    kind: type,
+    loaded: LoadedPipeline,
+    generation: GenerationSettings,
+    seeds: Sequence[int],
+    options: Mapping[str, object],
+) -> list[Image.Image]:
+    """Run another pipeline on the parts of a loaded one, with RECONSTRUCTION_PROMPT.
+
+    Args:
+        kind: the automatic pipeline of diffusers for the task.
+        options: keywords of the pipeline, such as `image` and `strength`.
+    """
+    pipeline = kind.from_pipe(loaded.pipeline)
     pipeline.set_progress_bar_config(disable=True)
     return sampling.sample_images(
         replace(loaded, pipeline=pipeline),
         generation,
-        [RECONSTRUCTION_PROMPT] * len(images),
+        [RECONSTRUCTION_PROMPT] * len(seeds),
         seeds,
-        {"image": list(images), "strength": generation.strength},
+        options,
     )
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from data_collection.images import face_detector
 from data_collection.images.errors import NoSingleFace
 from data_collection.images.face_detector import FaceBox
-from data_collection.images.face_region import WHOLE_FACE, FaceFrame, FaceRegion
+from data_collection.images.face_region import WHOLE_FACE, FaceFrame, FaceRegion, compute_weights
 from data_collection.source_types import UnavailableImage
 
 MASK_SCALE_RANGE = (0.7, 1.0)
@@ -105,8 +105,7 @@ def _draw_mask(points: np.ndarray, region: FaceRegion, random: np.random.Generat
     """Return weights of 0 to 1, shape (height, width): 1 inside, falling to 0 at the outline."""
     softness = random.uniform(*MASK_SOFTNESS_RANGE)
     wobble = MASK_WOBBLE * _draw_wobble(points.shape[1:], random)
-    depth = ((1 - region.measure_radius(points + wobble)) / softness).clip(0, 1)
-    return depth * depth * (3 - 2 * depth)
+    return compute_weights(region.measure_radius(points + wobble), softness)
 
 
 def _draw_wobble(shape: tuple[int, int], random: np.random.Generator) -> np.ndarray:

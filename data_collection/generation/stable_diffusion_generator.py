@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from data_collection.diffusion import pipeline_loader
 from data_collection.diffusion.batching import generate_in_batches
-from data_collection.diffusion.sampling import sample_images
+from data_collection.diffusion.sampling import encode_pngs, sample_images
 from data_collection.generation import diffusion_request
 from data_collection.generation.diffusion_requirements import DECODER_COST_IN_PASSES
 from data_collection.generation.face_generator import GeneratorInput
@@ -32,11 +32,13 @@ class StableDiffusionGenerator:
         yield from generate_in_batches(
             inputs,
             loaded,
-            lambda batch: sample_images(
-                loaded,
-                self.generation,
-                [face_input.prompt for face_input in batch],
-                [face_input.seed for face_input in batch],
+            lambda batch: encode_pngs(
+                sample_images(
+                    loaded,
+                    self.generation,
+                    [face_input.prompt for face_input in batch],
+                    [face_input.seed for face_input in batch],
+                )
             ),
         )
 
@@ -55,4 +57,4 @@ def generate_from_prompt(
 ) -> bytes:
     """Return one image alone, without the fallback to smaller batches, as a PNG file."""
     loaded = pipeline_loader.load_pipeline(generation, revision)
-    return sample_images(loaded, generation, [prompt], [seed])[0]
+    return encode_pngs(sample_images(loaded, generation, [prompt], [seed]))[0]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from data_collection.images.face_detector import FaceBox
 
@@ -45,6 +46,14 @@ class FaceRegion:
 WHOLE_FACE = FaceRegion(y=0.35, half_width=1.0, half_height=1.25)
 """From the hairline to the chin."""
 
+FACE_PARTS = {
+    "eyes": FaceRegion(y=0.0, half_width=1.1, half_height=0.45),
+    "mouth": FaceRegion(y=1.0, half_width=0.7, half_height=0.45),
+    "face": WHOLE_FACE,
+}
+
+PART_SOFTNESS = 0.3
+
 
 @dataclass(frozen=True)
 class FaceFrame:
@@ -80,3 +89,25 @@ class FaceFrame:
         left, top = np.floor((centre - reach).clip(0, (width, height))).astype(int)
         right, bottom = np.ceil((centre + reach).clip(0, (width, height))).astype(int)
         return int(left), int(top), int(right), int(bottom)
+
+
+def compute_weights(radius: np.ndarray, softness: float) -> np.ndarray:
+    """Return weights that rise from 0 on an outline (radius 1) to 1 inside, without an edge.
+
+    Args:
+        softness: the width of the rise, as a share of the radius.
+    """
+    depth = ((1 - radius) / softness).clip(0, 1)
+    return depth * depth * (3 - 2 * depth)
+
+
+def draw_part_mask(face: FaceBox, part: str, size: tuple[int, int]) -> Image.Image:
+    """Draw a soft grey mask of a part of a face.
+
+    Args:
+        part: a name in FACE_PARTS.
+        size: width and height in pixels.
+    """
+    radius = FACE_PARTS[part].measure_radius(FaceFrame.from_face(face).locate(0, 0, *size))
+    weights = compute_weights(radius, PART_SOFTNESS)
+    return Image.fromarray((255 * weights).round().astype(np.uint8))

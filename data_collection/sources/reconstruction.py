@@ -15,11 +15,6 @@ from PIL import Image
 from data_collection.dataset import stored_images
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.generation import diffusion_request, diffusion_requirements
-from data_collection.generation.diffusion_request import (
-    DEFAULT_GENERATED_COUNT,
-    MAX_SEED_RETRIES,
-    RETRY_SEED_STEP,
-)
 from data_collection.generation.face_generator import GeneratorInput
 from data_collection.generation.reconstruction_generator import (
     RECONSTRUCTION_PROMPT,
@@ -32,7 +27,8 @@ from data_collection.generation.reconstruction_generator import (
 )
 from data_collection.requirement import Requirement
 from data_collection.settings import CollectionSettings, GenerationSettings
-from data_collection.source_types import CandidateFace, Source, SourceArgument, SourceRequest
+from data_collection.source_types import CandidateFace, Source, SourceRequest
+from data_collection.sources.redrawn_photographs import list_redrawn_candidates
 from runtime import console
 
 
@@ -49,42 +45,21 @@ def list_reconstruction_candidates(
 
     With a strength, each has its own seed.
     """
-    settings = request.settings
-    count = SourceArgument.parse(request.argument).require_count(
-        "reconstruction", DEFAULT_GENERATED_COUNT
-    )
-    generation = diffusion_request.parse_generation_settings(request.argument, settings)
-    photographs = {record.id: record for record in request.select_photographs(count)}
-    load_many = functools.partial(
-        reconstruct_candidates,
-        generator=ReconstructionGenerator(generation),
-        photographs=photographs,
-        folder=settings.folder,
+    generation = diffusion_request.parse_generation_settings(request.argument, request.settings)
+    return list_redrawn_candidates(
+        request,
+        "reconstruction",
+        lambda record: describe_reconstruction(record, generation),
+        functools.partial(reconstruct_candidates, generation=generation),
     )
 
-    def build_candidate(record: FaceRecord, first_seed: int, attempt: int = 0) -> CandidateFace:
-        has_seed = generation.strength > 0
-        side = compute_reconstruction_side(min(record.width, record.height), generation)
-        retry = functools.partial(build_candidate, record, first_seed, attempt + 1)
-        face = CandidateFace(
-            label="generated",
-            source=request.source_name,
-            file=f"{record.id[:16]}-{attempt}.png" if attempt else f"{record.id[:16]}.png",
-            load=lambda: next(load_many([face]))[1],
-            stable=True,
-            seed=first_seed + RETRY_SEED_STEP * attempt if has_seed else None,
-            generator=request.source_name,
-            source_image=record.id,
-            drawn_with=_dump_reconstruction_settings(generation, side),
-            load_many=load_many,
-            retry=retry if has_seed and attempt < MAX_SEED_RETRIES else None,
-        )
-        return face
 
-    return [
-        build_candidate(record, settings.seed + number)
-        for number, record in enumerate(photographs.values())
-    ]
+def describe_reconstruction(
+    record: FaceRecord, generation: GenerationSettings
+) -> dict[str, object]:
+    """Return the settings of a photograph's reconstruction that are known before it is made."""
+    side = compute_reconstruction_side(min(record.width, record.height), generation)
+    return _dump_reconstruction_settings(generation, side)
 
 
 def list_reconstruction_requirements(request: SourceRequest) -> list[Requirement]:
@@ -116,11 +91,11 @@ def _dump_reconstruction_settings(generation: GenerationSettings, side: int) -> 
 
 def reconstruct_candidates(
     faces: Sequence[CandidateFace],
-    generator: ReconstructionGenerator,
+    generation: GenerationSettings,
     photographs: Mapping[str, FaceRecord],
     folder: Path,
 ) -> Iterator[tuple[CandidateFace, bytes]]:
-    """Yield every face with its PNG; a batch holds images of one size.
+    """Yield every face with its PNG; a batch holds images of one size and strength.
 
     Raises:
         PlainError: the model is not available, a photograph is missing, or one image does not fit
@@ -130,20 +105,21 @@ def reconstruct_candidates(
     def build_input(face: CandidateFace) -> GeneratorInput:
         def load_photo() -> Image.Image:
             original = stored_images.read_original(folder, photographs[face.source_image])
-            return decode_square(original, _get_recorded_side(face))
+            return decode_square(original, face.drawn_with["size"])
 
         return GeneratorInput(seed=face.seed, load_photo=load_photo)
 
-    by_side = sorted(faces, key=_get_recorded_side)
-    for _, faces_of_one_side in itertools.groupby(by_side, key=_get_recorded_side):
-        group = list(faces_of_one_side)
+    in_order = sorted(faces, key=_get_side_and_strength)
+    for (_, strength), alike in itertools.groupby(in_order, key=_get_side_and_strength):
+        group = list(alike)
+        generator = ReconstructionGenerator(replace(generation, strength=strength))
         images = generator.generate([build_input(face) for face in group])
         for face, png in zip(group, images, strict=True):
             yield replace(face, drawn_with={**face.drawn_with, **generator.environment}), png
 
 
-def _get_recorded_side(face: CandidateFace) -> int:
-    return face.drawn_with["size"]
+def _get_side_and_strength(face: CandidateFace) -> tuple[int, float]:
+    return face.drawn_with["size"], face.drawn_with["strength"]
 
 
 def regenerate_reconstruction(record: FaceRecord, photograph: bytes) -> bytes:

@@ -7,6 +7,8 @@ from data_collection.dataset.manifest import ImageClass
 from data_collection.services import object_store
 from data_collection.source_types import CandidateFace, Source, SourceRequest
 from data_collection.sources import object_store_folder
+from data_collection.sources.image_to_image import IMAGE_TO_IMAGE
+from data_collection.sources.inpainting import INPAINTING
 from data_collection.sources.kaggle import KAGGLE
 from data_collection.sources.local_folder import list_folder_candidates
 from data_collection.sources.openai_images import OPENAI_IMAGES
@@ -45,6 +47,8 @@ REAL_SOURCES: dict[str, Source] = {
 GENERATORS: dict[str, Source] = {
     "stable-diffusion": STABLE_DIFFUSION,
     "reconstruction": RECONSTRUCTION,
+    "image-to-image": IMAGE_TO_IMAGE,
+    "inpainting": INPAINTING,
     "self-blend": SELF_BLEND,
     "openai-images": OPENAI_IMAGES,
     "dcgan": DCGAN,

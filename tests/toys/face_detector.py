@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image, ImageDraw, ImageFilter
 
 from data_collection.images import face_detector
+from toys.images import make_image
 
 BACKGROUND_RGB = (120, 140, 160)
 MAX_FACE_CELLS = 32
@@ -130,3 +131,10 @@ def draw_schematic_face(picture: Image.Image, x: float, y: float, size: float) -
     draw_oval(0, 0.17, 0.11, 0.14, (205, 150, 118))
     draw_oval(0, 0.55, 0.28, 0.08, (170, 70, 70))
     return picture.filter(ImageFilter.GaussianBlur(0.03 * size))
+
+
+def draw_photograph(number: int = 0, width: int = 320, x: int = 160) -> Image.Image:
+    """Draw a face before a noisy background, with grain of its own."""
+    picture = draw_schematic_face(make_image(number, 320).resize((width, 320)), x, 170, 90)
+    grain = np.random.default_rng(number).normal(0, 6, (320, width, 1))
+    return Image.fromarray((np.asarray(picture) + grain).clip(0, 255).astype(np.uint8))

@@ -18,17 +18,10 @@ from data_collection.source_types import SourceRequest, UnavailableImage
 from data_collection.sources.requested_sources import parse_requested_sources
 from data_collection.sources.self_blend import SELF_BLEND
 from runtime import console
-from toys.face_detector import BACKGROUND_RGB, draw_schematic_face
+from toys.face_detector import BACKGROUND_RGB, draw_photograph, draw_schematic_face
 from toys.images import encode_image, make_image
 
 SEEDS = range(12)
-
-
-def draw_photograph(number: int = 0, width: int = 320, x: int = 160) -> Image.Image:
-    """Draw a face before a noisy background, with grain of its own."""
-    picture = draw_schematic_face(make_image(number, 320).resize((width, 320)), x, 170, 90)
-    grain = np.random.default_rng(number).normal(0, 6, (320, width, 1))
-    return Image.fromarray((np.asarray(picture) + grain).clip(0, 255).astype(np.uint8))
 
 
 def measure_change(picture: Image.Image, blended: Image.Image) -> np.ndarray:
