@@ -1,5 +1,6 @@
 """Search how deep to fine-tune a saved detector, and save a new detector if that helps."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from data_collection.dataset import manifest
@@ -11,7 +12,7 @@ from finetuning.settings import FinetuningSettings
 from runtime import console
 from training import audit_gate, dataset
 from training.dataset import Dataset
-from training.detectors import saved_models
+from training.detectors import ready_detectors, saved_models
 from training.detectors.detector_parts import DetectorParts, load_detector_parts
 from training.run_folders import RunFolders
 
@@ -23,9 +24,10 @@ def finetune_detector(settings: FinetuningSettings) -> None:
         PlainError: there is no such detector or block, the data set is not the detector's own, or
             the search failed.
     """
-    parts = load_detector_parts(
-        saved_models.find_best_detector(settings.saved_models, settings.model)
-    )
+    folder = saved_models.find_best_detector(settings.saved_models, settings.model)
+    if ready_detectors.is_ready_detector(folder):
+        settings = accept_own_data(settings, folder)
+    parts = load_detector_parts(folder)
     data = load_detector_dataset(parts, settings)
     blocks = unfreezing.split_into_blocks(parts.base)
     max_depth = unfreezing.parse_max_depth(settings.max_depth, blocks)
@@ -53,6 +55,21 @@ def finetune_detector(settings: FinetuningSettings) -> None:
         f"python -m validation --model {name}. "
         f"Curves: tensorboard --logdir {settings.logs}"
     )
+
+
+def accept_own_data(settings: FinetuningSettings, folder: Path) -> FinetuningSettings:
+    """Return the settings for a ready detector, which starts from pictures that are not here.
+
+    Raises:
+        PlainError: no data set is named.
+    """
+    if settings.dataset is None:
+        raise console.PlainError(
+            f"{folder.name} comes with Telltale, without its pictures. Collect some of your own "
+            "(python -m data_collection --dataset mine), then name them: python -m finetuning "
+            f"--model {folder.name} --dataset data/mine."
+        )
+    return replace(settings, accept_other_data=True)
 
 
 def _make_banner(parts: DetectorParts, data: Dataset, settings: FinetuningSettings) -> str:
@@ -107,7 +124,7 @@ def load_detector_dataset(parts: DetectorParts, settings: FinetuningSettings) ->
     if data.train[0].crop != card.crop:
         raise console.PlainError(
             f"{data.folder} has --crop {data.train[0].crop}, but {card.name} needs --crop "
-            f"{card.crop}. Name another data set with --dataset."
+            f"{card.crop}. Collect one with --crop {card.crop}, or name another with --dataset."
         )
     return data
 

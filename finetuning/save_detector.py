@@ -137,7 +137,7 @@ def copy_baselines(
     parts, records = hypermodel.parts, hypermodel.data.records
     card, baselines = parts.card, folder / BASELINES_FOLDER
     is_same_data = manifest.compute_fingerprint(records) == card.dataset.fingerprint
-    if is_same_data:
+    if is_same_data and (parts.folder / BASELINES_FOLDER).is_dir():  # a ready detector has none
         shutil.copytree(parts.folder / BASELINES_FOLDER, baselines)
     else:
         baselines.mkdir()

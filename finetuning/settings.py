@@ -3,9 +3,7 @@ are the `--help` texts."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
-
-import tyro
+from typing import Literal
 
 from runtime import options
 from training.accelerators import Precision
@@ -20,12 +18,14 @@ class FinetuningSettings:
     at its upper end. An interrupted search resumes when the same command is given again.
     """
 
-    model: Annotated[Path | None, tyro.conf.Positional] = None
-    """Saved detector to start from, by name or folder; without it, the one with the lowest \
-validation loss."""
+    model: Path | None = None
+    """Name or folder of the saved detector to start from, or of a data set for the newest \
+detector trained on it; without it, the one with the lowest validation loss on the data set of \
+your newest."""
 
     dataset: Path | None = None
-    """Folder or name of the data set; without it, the one that the detector was trained on."""
+    """Folder or name of the data set; without it, the one that the detector was trained on. A \
+detector that comes with Telltale needs one of yours."""
 
     max_depth: str = "4"
     """How deep the search may unfreeze the base: a number of blocks from the top, or the name of \
@@ -61,7 +61,8 @@ fast with it."""
 the pixels."""
 
     accept_other_data: bool = False
-    """Fine-tune on a data set other than the one that the detector was trained on."""
+    """Fine-tune on a data set other than the one that the detector was trained on; not needed for \
+a detector that comes with Telltale."""
 
     accept_shortcuts: bool = False
     """Continue although the audit of the data set is RED; every report on the detector then \

@@ -35,6 +35,8 @@ def format_command_line(program: str, settings: object) -> str:
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
         if value != field.default:
-            option = f"--{field.name.replace('_', '-')}"
-            arguments += [option] if value is True else [option, str(value)]
+            option = field.name.replace("_", "-")
+            flags = {True: f"--{option}", False: f"--no-{option}"}
+            is_flag = isinstance(value, bool)
+            arguments += [flags[value]] if is_flag else [f"--{option}", str(value)]
     return shlex.join(arguments)

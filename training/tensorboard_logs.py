@@ -37,15 +37,14 @@ class RunLog:
         self._writer.add_pr_curve(name, labels.astype(int), probabilities, num_thresholds=127)
 
     def add_embedding(
-        self, name: str, vectors: np.ndarray, labels: Sequence[str], images: np.ndarray
+        self, name: str, vectors: np.ndarray, labels: Sequence[str], images: np.ndarray | None
     ) -> None:
         """Add vectors (n, width) to the Projector tab.
 
-        Each gets a label and an image; images are uint8 (n, side, side, 3).
+        Each gets a label and, unless there are none, an image; images are uint8 (n, side, side, 3).
         """
-        self._writer.add_embedding(
-            vectors, list(labels), images.transpose(0, 3, 1, 2) / 255, tag=name
-        )
+        sprites = None if images is None else images.transpose(0, 3, 1, 2) / 255
+        self._writer.add_embedding(vectors, list(labels), sprites, tag=name)
 
     def add_hyperparameters(self, values: dict[str, str | float], metrics: Sequence[str]) -> None:
         """Add the run to the HParams tab; all runs of a search need the same names."""

@@ -22,7 +22,8 @@ class ValidationSettings:
     """
 
     model: Path | None = None
-    """Folder or name of a saved detector; without it, the newest."""
+    """Name or folder of a saved detector, or of a data set for the newest detector trained on it; \
+without it, your newest."""
 
     dataset: Path | None = None
     """Folder or name of the data set that the detector was trained on, if it has moved."""
@@ -39,7 +40,7 @@ class ValidationSettings:
 5."""
 
     against: Path | None = None
-    """Folder or name of a second detector to compare on the same images."""
+    """Name or folder of a second detector to compare on the same images."""
 
     distorted: int = 240
     """Number of images to distort (JPEG, shrinking, blur, ... in over 40 ways); 0 for none."""
@@ -49,6 +50,10 @@ class ValidationSettings:
 
     projection: Literal["t-sne", "umap"] = "t-sne"
     """Method of the map of the features; `umap` needs `pip install -r requirements-umap.txt`."""
+
+    pictures: bool = True
+    """Show images of the data set in the report. --no-pictures writes the report, the runs for \
+TensorBoard and the heat-map data without any picture of it and without the names of its files."""
 
     report: Path | None = None
     """Folder of the report; without it, `report` beside the model, or `report-NAME` for --data."""

@@ -176,12 +176,14 @@ def build_report(
     audit = whole_audit and whole_audit.find_size(card.image_size)
     return ValidationReport(
         card=card,
-        data=data,
+        data=data if settings.pictures else data.without_file_names(),
         summary=summarise_validation(data, results, abstentions, audit, robustness),
         results=results,
         breakdowns=breakdowns.compute_breakdowns(records, scored),
         abstentions=abstentions,
-        most_wrong=_build_most_wrong_panels(data, scored, scorer, heat_maps),
+        most_wrong=(
+            _build_most_wrong_panels(data, scored, scorer, heat_maps) if settings.pictures else {}
+        ),
         explanations=explanations,
         source_pairs=negative_controls.evaluate_source_pairs(records, scored),
         limits=list_limits(records, results[0], robustness),

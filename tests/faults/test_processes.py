@@ -100,7 +100,7 @@ def test_output_that_nobody_reads_to_its_end_is_no_crash(workplace):
 
 @pytest.mark.parametrize(
     "words",
-    [COLLECT_WORDS, (*TRAIN_WORDS, "--dataset", "data/faces"), ("finetuning", "toy")],
+    [COLLECT_WORDS, (*TRAIN_WORDS, "--dataset", "data/faces"), ("finetuning", "--model", "toy")],
     ids=lambda words: words[0],
 )
 def test_a_path_where_nothing_can_be_written_is_reported_before_any_work(
@@ -110,7 +110,7 @@ def test_a_path_where_nothing_can_be_written_is_reported_before_any_work(
     option = "--data" if words is COLLECT_WORDS else "--saved-models"
     unwritable = tmp_path / "file" / "in it"
     if words[0] == "finetuning":
-        words = (words[0], str(workplace / "saved_models" / "toy"))
+        words = (words[0], "--model", str(workplace / "saved_models" / "toy"))
     more = (
         build_collect_words(workplace / "faces")[len(COLLECT_WORDS) :]
         if words is COLLECT_WORDS

@@ -98,7 +98,19 @@ def test_once_everything_was_fetched_all_commands_work_without_a_network(tmp_pat
     for words in (
         build_collect_words(faces),
         (*SEARCH, "--name", "toy"),
-        ("finetuning", "toy", "--trials", 2, "--epochs", 1, "--repeats", 1, "--max-depth", 1),
+        (
+            "finetuning",
+            "--model",
+            "toy",
+            "--trials",
+            2,
+            "--epochs",
+            1,
+            "--repeats",
+            1,
+            "--max-depth",
+            1,
+        ),
         ("validation", "--model", "toy"),
         ("detection", faces / "real", "--any-picture"),
     ):

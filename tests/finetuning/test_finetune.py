@@ -26,12 +26,24 @@ from toys.commands import build_environment, run_command
 from toys.datasets import write_toy_audit
 from toys.images import encode_image, make_image
 from training import calibration, onnx_models
-from training.detectors import detector_parts
+from training.detectors import detector_parts, ready_detectors
 from training.features import pixels
 from training.gain_test import GainTest
 from training.head_search import tuner_runs
 
-COMMAND = ("finetuning", "toy", "--trials", 2, "--epochs", 2, "--repeats", 3, "--max-depth", 2)
+COMMAND = (
+    "finetuning",
+    "--model",
+    "toy",
+    "--trials",
+    2,
+    "--epochs",
+    2,
+    "--repeats",
+    3,
+    "--max-depth",
+    2,
+)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +160,7 @@ def test_a_saved_detector_loads_in_plain_keras_names_its_source_and_is_validated
 
 
 def test_a_missing_or_altered_detector_is_not_opened(workplace, tmp_path):
-    process = run_command("finetuning", "tyo", cwd=workplace)
+    process = run_command("finetuning", "--model", "tyo", cwd=workplace)
     assert process.returncode == 8, process.stderr
     assert "Did you mean saved_models/toy?" in " ".join(process.stderr.split())
     shutil.copytree(workplace / "saved_models" / "toy", tmp_path / "toy")
@@ -171,6 +183,26 @@ def test_a_data_set_other_than_the_detectors_own_must_be_accepted(workplace, toy
     other = finetune.load_detector_dataset(toy, replace(settings, accept_other_data=True))
     assert len(other.train) == len(rest)
     assert "may have seen images that are held out here" in finetune.describe_other_data(toy, other)
+
+
+def test_a_ready_detector_asks_for_a_data_set_of_ones_own_and_accepts_it(
+    workplace, toy, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(ready_detectors, "READY_FOLDER", tmp_path)
+    folder = shutil.copytree(workplace / "saved_models" / "toy", tmp_path / "telltale-faces")
+    settings = FinetuningSettings(model=Path("telltale-faces"), data=tmp_path / "data")
+    with pytest.raises(console.PlainError, match=r"Collect some of your own .*--dataset data/mine"):
+        finetune.finetune_detector(settings)
+    mine = shutil.copytree(workplace / "data" / "faces", tmp_path / "data" / "mine")
+    first, *others = manifest.read_manifest(mine)
+    manifest.replace_records(mine, others)
+    accepted = finetune.accept_own_data(replace(settings, dataset=mine), folder)
+    assert accepted.accept_other_data  # the card says so, and validation with it
+    data = finetune.load_detector_dataset(toy, accepted)
+    assert first.id not in {record.id for record in data.records}
+    other = replace(toy, card=replace(toy.card, crop="face"))
+    with pytest.raises(console.PlainError, match="needs --crop face. Collect one with --crop face"):
+        finetune.load_detector_dataset(other, accepted)
 
 
 def test_on_another_data_set_the_sources_baselines_are_left_out_and_the_source_is_scored_again(
@@ -248,7 +280,7 @@ def test_the_repeats_have_fresh_seeds_and_the_first_is_saved(data, toy, toy_bloc
 def test_the_same_command_resumes_a_killed_search(workplace, tmp_path):
     folder = tmp_path / "workplace"
     shutil.copytree(workplace, folder)
-    words = ("finetuning", "toy", "--trials", 4, "--epochs", 2, "--repeats", 1)
+    words = ("finetuning", "--model", "toy", "--trials", 4, "--epochs", 2, "--repeats", 1)
     words += ("--max-depth", 2, "--name", "deeper")
     options = {
         "cwd": folder,

@@ -333,3 +333,58 @@ def test_a_mistake_gets_one_sentence_and_opens_nothing(workspace, words, code, s
     assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
     assert sentence in " ".join(re.sub(r"[│╭╮╰╯─]", " ", done.stderr).split())
     assert list_openings(workspace) == []
+
+
+def find_pictures(workspace) -> list[str]:
+    """Return every trace of a picture of the data set that a validation of the toy has left: its
+    panels, its map of thumbnails, files of images, sprites for TensorBoard, file names."""
+    toy, logs = workspace / "saved_models" / "toy", workspace / "logs" / "validation" / "toy"
+    page, _ = read_report(workspace)
+    found = re.findall(r'class="face"|src="data:image/jpeg|id="map-pictures"', page)
+    written = [path for part in ("report", "explainer") for path in (toy / part).rglob("*.*")]
+    written += [toy / "README.md", *logs.rglob("*.*")]
+    found += [path.name for path in written if path.suffix in (".png", ".jpg", ".jpeg")]
+    events = EventAccumulator(str(logs / "hold-out")).Reload()
+    found += [tag for tag in events.Tags()["images"] if "wrong" in tag or "pictures" in tag]
+    records = manifest.read_manifest(workspace / "data" / "faces")
+    names = {name for record in records for name in (record.file, record.id)}
+    texts = [path.read_text() for path in written if path.suffix in (".html", ".json", ".md")]
+    return found + [name for name in names if any(name in text for text in texts)]
+
+
+def test_a_report_without_pictures_shows_no_image_and_names_no_file(validated, workspace):
+    words = ("--model", "toy", "--distorted", 0, "--explained", 12)
+    assert validated(*words).returncode == 0
+    shown = find_pictures(workspace)
+    assert {'class="face"', 'id="map-pictures"', "hold-out/map-pictures"} <= set(shown)
+    assert [name for name in shown if name.startswith("face 0")]
+    assert validated(*words, "--no-pictures").returncode == 0
+    assert find_pictures(workspace) == []
+    page, metrics = read_report(workspace)
+    assert "this report was written without pictures of the data set" in page
+    assert 'id="map-label"' in page and 'id="roc"' in page  # charts stay
+    assert metrics["command"].endswith("--explained 12 --no-pictures")
+
+
+def test_a_report_without_pictures_counts_files_that_could_not_be_scored(validated, workspace):
+    photos = new_faces(workspace / "photos")
+    (photos / "real" / "ann smith.png").write_bytes(b"no image")
+    words = ("--model", "toy", "--data", "photos", *QUICK)
+    assert validated(*words).returncode == 0
+    assert "ann smith" in read_report(workspace, "report-photos")[0]
+    assert validated(*words, "--no-pictures").returncode == 0
+    page, metrics = read_report(workspace, "report-photos")
+    assert "ann smith" not in page and "<b>1</b> files could not be scored" in page
+    assert [entry["file"] for entry in metrics["evaluation_set"]["rejected"]] == ["a file"]
+
+
+def test_without_the_data_set_of_the_training_a_sentence_names_what_can_be_tested(
+    validated, workspace
+):
+    (workspace / "data").rename(workspace / "elsewhere")
+    refused = validated("--model", "toy", *QUICK)
+    assert refused.returncode == console.EXIT_USAGE
+    assert "which toy was trained on, is not here. Name it with --dataset" in refused.stderr
+    new_faces(workspace / "photos")
+    tested = validated("--model", "toy", "--data", "photos", *QUICK)
+    assert tested.returncode == 0 and "may have been trained on some" in tested.stderr

@@ -21,6 +21,11 @@ def choose_evaluation_set(settings: ValidationSettings, card: Card) -> Evaluatio
     """
     training_folder = find_training_dataset(settings, card)
     if settings.data is None:
+        if settings.dataset is None and not manifest.manifest_path(training_folder).is_file():
+            raise console.PlainError(
+                f"{training_folder}, which {card.name} was trained on, is not here. Name it with "
+                "--dataset, or test on other images with --data."
+            )
         return load_hold_out(
             datasets.find_dataset_folder(training_folder.parent, training_folder), card
         )

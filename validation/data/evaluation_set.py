@@ -1,6 +1,6 @@
 """EvaluationSet: the hold-out, another data set, or any folder of images."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from data_collection.dataset.manifest import FaceRecord
@@ -30,6 +30,11 @@ class TrainingOverlap:
     def pairs(self) -> list[tuple[str, str]]:
         return [*self.files, *self.groups, *self.near_duplicates]
 
+    def without_file_names(self) -> "TrainingOverlap":
+        """Return the same counts, with empty file names."""
+        lists = {name: getattr(self, name) for name in ("files", "groups", "near_duplicates")}
+        return replace(self, **{name: [("", "")] * len(pairs) for name, pairs in lists.items()})
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSet:
@@ -58,3 +63,11 @@ class EvaluationSet:
         """Whether each class has one source, so that class and source cannot be distinguished."""
         labels = {record.label for record in self.records}
         return len(labels) == len({(record.label, record.source) for record in self.records})
+
+    def without_file_names(self) -> "EvaluationSet":
+        """Return the set for a report that names no file of it."""
+        return replace(
+            self,
+            rejected=[("a file", reason) for _, reason in self.rejected],
+            overlap=self.overlap and self.overlap.without_file_names(),
+        )

@@ -63,7 +63,7 @@ class Explanations:
         unavailable: reason why there are none; empty otherwise.
         samples: images drawn at random.
         embedding: for TensorBoard's projector: reduced features (n, width), names, and thumbnails,
-            uint8 (n, side, side, 3).
+            uint8 (n, side, side, 3), or None for a report without pictures.
     """
 
     unavailable: str = ""
@@ -72,7 +72,7 @@ class Explanations:
     purities: Sequence[NeighbourPurity] = ()
     shuffled: ShuffledLabelsControl | None = None
     feature_maps: Sequence[ReportFigure] = ()
-    embedding: tuple[np.ndarray, list[str], np.ndarray] | None = None
+    embedding: tuple[np.ndarray, list[str], np.ndarray | None] | None = None
 
 
 def explain_detector(
@@ -131,12 +131,14 @@ def _compute_explanations(
         image_panels.build_image_panels(
             data.folder, data.records, scored, sample_indices, scorer, maps
         )
-        if maps
+        if maps and settings.pictures
         else []
     )
     training = _compute_training_image_features(settings, card, scorer, load_detector)
     if data.hold_out_openings:
-        explainer_export.write_explainer(scorer.folder, card, load_detector, checks, training)
+        explainer_export.write_explainer(
+            scorer.folder, card, load_detector, checks, training if settings.pictures else None
+        )
     explanations = Explanations(checks=checks, samples=panels)
     return _add_feature_space(settings, data, scorer, load_detector, training, explanations), maps
 
@@ -181,6 +183,7 @@ def _add_feature_space(
     values, thumbnails = feature_space.compute_features_and_thumbnails(
         data.folder, mapped, load_detector, scorer, "features of the validated images"
     )
+    shown = thumbnails if settings.pictures else None
     standardised = feature_space.standardise_features(values, values)
     key = [
         feature_space.FEATURE_SPACE_VERSION,
@@ -199,12 +202,12 @@ def _add_feature_space(
         purities=feature_space.compute_neighbour_purities(standardised, mapped),
         shuffled=_evaluate_shuffled_control(training, mapped, values),
         feature_maps=feature_map_figure.plot_feature_maps(
-            arrays["points"], mapped, thumbnails, PROJECTION_NAMES[settings.projection]
+            arrays["points"], mapped, shown, PROJECTION_NAMES[settings.projection]
         ),
         embedding=(
             arrays["reduced"],
             [f"{record.label}: {record.source}" for record in mapped],
-            thumbnails,
+            shown,
         ),
     )
 

@@ -17,18 +17,21 @@ from runtime.plotting import (
 
 
 def plot_feature_maps(
-    points: np.ndarray, records: Sequence[FaceRecord], thumbnails: np.ndarray, projection: str
+    points: np.ndarray,
+    records: Sequence[FaceRecord],
+    thumbnails: np.ndarray | None,
+    projection: str,
 ) -> list[ReportFigure]:
     """Plot the feature map three times: by label, by source, and as thumbnails.
 
     Args:
         points: (n, 2).
-        thumbnails: uint8 (n, side, side, 3).
+        thumbnails: uint8 (n, side, side, 3); without them, the map is not plotted as thumbnails.
         projection: name of the projection, for the titles.
     """
     sources = [f"{record.label}: {record.source}" for record in records]
     colours = dict(zip(sorted(set(sources)), itertools.cycle(SERIES_COLOURS[1:]), strict=False))
-    return [
+    figures = [
         ReportFigure(
             "map-label",
             f"{projection}, by label",
@@ -53,13 +56,26 @@ def plot_feature_maps(
                 [r.label for r in records],
             ),
         ),
+    ]
+    return figures + _plot_picture_map(points, records, thumbnails, projection)
+
+
+def _plot_picture_map(
+    points: np.ndarray,
+    records: Sequence[FaceRecord],
+    thumbnails: np.ndarray | None,
+    projection: str,
+) -> list[ReportFigure]:
+    if thumbnails is None:
+        return []
+    return [
         ReportFigure(
             "map-pictures",
             f"{projection}, as pictures",
             "The same map with as many of the images as fit without overlap. What do neighbours "
             "share?",
             _render_collage(points, records, thumbnails),
-        ),
+        )
     ]
 
 
