@@ -7,7 +7,13 @@ import numpy as np
 from data_collection.dataset import manifest, stored_images
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import decode
-from data_collection.sources import inpainting, reconstruction, self_blend, stable_diffusion
+from data_collection.sources import (
+    inpainting,
+    matched_reconstruction,
+    reconstruction,
+    self_blend,
+    stable_diffusion,
+)
 from runtime import atomic_files, console
 
 
@@ -42,7 +48,10 @@ def _regenerate_bytes(record: FaceRecord, records: list[FaceRecord], folder: Pat
         return self_blend.blend_photograph(original, record.crop, record.seed)
     if "part" in record.drawn_with:
         return inpainting.regenerate_inpainting(record, original)
-    return reconstruction.regenerate_reconstruction(record, original)
+    reconstructed = reconstruction.regenerate_reconstruction(record, original)
+    if "spectrum" in record.drawn_with:
+        return matched_reconstruction.match_photograph(reconstructed, original)
+    return reconstructed
 
 
 def _find_record(records: list[FaceRecord], file: str, folder: Path) -> FaceRecord:

@@ -98,7 +98,8 @@ the option for more sources. Default: kaggle:700."""
 
     generated: SourceOptions = ()
     """Generated faces: `stable-diffusion:COUNT`, `stable-diffusion:COUNT@MODEL`, \
-`reconstruction:COUNT`, `image-to-image:COUNT` (photographs redrawn with strengths of .1 to .6), \
+`reconstruction:COUNT`, `matched-reconstruction:COUNT` (with the photograph's spectrum), \
+`image-to-image:COUNT` (photographs redrawn with strengths of .1 to .6), \
 `inpainting:COUNT` (eyes, mouth or face of a photograph generated anew), `self-blend:COUNT` (a \
 photograph's face blended with itself; needs no model), `openai-images:COUNT`, \
 `openai-images:edit:COUNT` (edits of the photographs), `dcgan:COUNT`, or `folder:PATH`. Repeat \

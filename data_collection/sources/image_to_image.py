@@ -11,11 +11,11 @@ from dataclasses import replace
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.generation import diffusion_request, diffusion_requirements
 from data_collection.generation.reconstruction_generator import count_reconstruction_passes
+from data_collection.generation.redrawn_photographs import list_redrawn_candidates
 from data_collection.requirement import Requirement
 from data_collection.settings import CollectionSettings
 from data_collection.source_types import CandidateFace, Source, SourceRequest
 from data_collection.sources import reconstruction
-from data_collection.sources.redrawn_photographs import list_redrawn_candidates
 from runtime import console, hashing
 
 KIND = "image-to-image"

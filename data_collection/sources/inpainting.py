@@ -20,6 +20,7 @@ from data_collection.generation.reconstruction_generator import (
     compute_reconstruction_side,
     decode_square,
 )
+from data_collection.generation.redrawn_photographs import list_redrawn_candidates
 from data_collection.images import face_detector, face_region
 from data_collection.images.errors import NoSingleFace
 from data_collection.requirement import Requirement
@@ -30,7 +31,6 @@ from data_collection.source_types import (
     SourceRequest,
     UnavailableImage,
 )
-from data_collection.sources.redrawn_photographs import list_redrawn_candidates
 from runtime import console, hashing
 
 KIND = "inpainting"

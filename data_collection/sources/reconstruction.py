@@ -25,10 +25,10 @@ from data_collection.generation.reconstruction_generator import (
     load_reconstruction_pipeline,
     reconstruct_images,
 )
+from data_collection.generation.redrawn_photographs import list_redrawn_candidates
 from data_collection.requirement import Requirement
 from data_collection.settings import CollectionSettings, GenerationSettings
 from data_collection.source_types import CandidateFace, Source, SourceRequest
-from data_collection.sources.redrawn_photographs import list_redrawn_candidates
 from runtime import console
 
 

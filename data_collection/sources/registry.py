@@ -11,6 +11,7 @@ from data_collection.sources.image_to_image import IMAGE_TO_IMAGE
 from data_collection.sources.inpainting import INPAINTING
 from data_collection.sources.kaggle import KAGGLE
 from data_collection.sources.local_folder import list_folder_candidates
+from data_collection.sources.matched_reconstruction import MATCHED_RECONSTRUCTION
 from data_collection.sources.openai_images import OPENAI_IMAGES
 from data_collection.sources.reconstruction import RECONSTRUCTION
 from data_collection.sources.sample import DCGAN, SAMPLE_PHOTOGRAPHS
@@ -47,6 +48,7 @@ REAL_SOURCES: dict[str, Source] = {
 GENERATORS: dict[str, Source] = {
     "stable-diffusion": STABLE_DIFFUSION,
     "reconstruction": RECONSTRUCTION,
+    "matched-reconstruction": MATCHED_RECONSTRUCTION,
     "image-to-image": IMAGE_TO_IMAGE,
     "inpainting": INPAINTING,
     "self-blend": SELF_BLEND,
