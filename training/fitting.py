@@ -1,5 +1,6 @@
 """Train a Keras model with early stopping, label smoothing and balanced classes."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,4 +73,16 @@ def compute_balanced_weights(targets: np.ndarray) -> np.ndarray:
     for label in (0, 1):
         is_class = targets == label
         weights += is_class * (0.5 * len(targets) / np.maximum(is_class.sum(axis=0), 1))
+    return weights
+
+
+def compute_source_weights(labels: np.ndarray, sources: Sequence[str]) -> np.ndarray:
+    """Return sample weights, shape (rows,): both classes get equal total weight, and so does every
+    source within its class."""
+    weights = np.zeros(len(labels), dtype=np.float32)
+    for label in (0, 1):
+        names, numbers, counts = np.unique(
+            np.asarray(sources)[labels == label], return_inverse=True, return_counts=True
+        )
+        weights[labels == label] = 0.5 * len(labels) / max(1, len(names)) / counts[numbers]
     return weights

@@ -14,6 +14,7 @@ SignalName = Literal[*SIGNALS]
 ScratchModelName = Literal["logistic", "two-layer", "cnn", "srm-cnn"]
 TunerName = Literal["hyperband", "random", "bayesian"]
 TrainerName = Literal["batched", "keras"]
+HeadKind = Literal["auto", "networks"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +70,16 @@ mirroring."""
     """Search method of KerasTuner."""
 
     trainer: TrainerName = "batched"
-    """How trials are trained: batched trains many at once in NumPy; keras trains one after the \
+    """How networks are trained: batched trains many at once in NumPy; keras trains one after the \
 other. Both train the same heads."""
 
+    heads: HeadKind = "auto"
+    """Heads to choose from. `auto`: with four or more sources of each class, logistic regressions \
+on all features, ranked by sources left out; otherwise linear heads and small networks on chosen \
+features, ranked by the validation loss. `networks`: always the latter."""
+
     trials: int = 30
-    """Number of heads to try."""
+    """Number of heads to try; with logistic regressions alone there are eight for each base."""
 
     epochs: int = 20
     """Maximum epochs of one trial; the final detector and models from scratch may take twice as \
@@ -85,11 +91,12 @@ and a two-layer net on pixels, a small CNN, and the CNN with style-based attenti
 
     ensemble: int = 5
     """Number of heads in the final detector: the best ones on the best base; their calibrated \
-logits are averaged. 1: the best head alone."""
+logits are averaged. 1: the best head alone, as always with four or more sources of each class."""
 
     repeats: int = 1
     """Number of seeds to train the final detector with; the first is saved. With 4 or more, the \
-others, which the search has not used, are tested against the best baseline."""
+others, which the search has not used, are tested against the best baseline. Logistic regressions \
+have no seed."""
 
     batch_size: int = 64
     """Images per training step."""

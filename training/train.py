@@ -4,21 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from data_collection.dataset import manifest
-from data_collection.images import canonical
 from data_collection.sources import sample
 from runtime import console
-from training import audit_gate, calibration, dataset
+from training import audit_gate, calibration, dataset, run_features
 from training.baselines import linear, scratch_training
 from training.baselines.linear import Baseline
-from training.bases import weights as base_weights
-from training.bases.base_models import BASE_MODELS
 from training.calibration import sigmoid
-from training.dataset import Dataset
 from training.detectors import costs, saved_models
 from training.detectors.card import Card
-from training.features import feature_cache
 from training.features.extractor import Extractor
-from training.features.training_features import SplitFeatures, TrainingFeatures
+from training.features.training_features import TrainingFeatures
 from training.final_detector import (
     detector_cuts,
     detector_leaderboard,
@@ -43,7 +38,7 @@ def train_detector(settings: TrainingSettings) -> None:
             be found.
     """
     run = prepare_run(settings)
-    extractors, features = extract_features(run)
+    extractors, features = run_features.extract_features(run)
     baselines = fit_baselines(run, features)
     trials = search_heads(run, extractors, features)
     if tuner_runs.is_worker():
@@ -64,7 +59,7 @@ def prepare_run(settings: TrainingSettings) -> TrainingRun:
     practice = sample.is_practice_data(data.records)
     pictures = audit_gate.TrainingPictures(
         side=data.choose_side(settings.sizes),
-        open_extractor=lambda: open_extractor(settings, data, settings.bases[0]),
+        open_extractor=lambda: run_features.open_extractor(settings, data, settings.bases[0]),
     )
     # The sample is RED by nature, and says more than that about itself.
     accept_shortcuts = settings.accept_shortcuts or practice
@@ -81,60 +76,6 @@ def prepare_run(settings: TrainingSettings) -> TrainingRun:
     )
     detector_cuts.announce_cuts(data.train + data.validation, run.cut_targets)
     return run
-
-
-def extract_features(
-    run: TrainingRun,
-) -> tuple[dict[str, Extractor], dict[str, TrainingFeatures]]:
-    """Return extractor and features of the train and validation images, both by base."""
-    console.print_heading("Features of the frozen bases")
-    extractors = {}
-    features = {}
-    for base in run.settings.bases:
-        extractors[base], features[base] = extract_base_features(run, base)
-    generators = next(iter(features.values())).generators
-    if generators:
-        console.print_message(
-            f"Every head has one output per generator ({', '.join(generators)}); "
-            "they are combined by log-sum-exp."
-        )
-    return extractors, features
-
-
-def open_extractor(settings: TrainingSettings, data: Dataset, base: str) -> Extractor:
-    weights = base_weights.find_base_weights(base, settings.weights)
-    side = data.choose_side(settings.sizes)
-    signals = BASE_MODELS[base].select_signals(settings.signals)
-    return Extractor(weights, settings.sizes, side, settings.engine, signals)
-
-
-def extract_base_features(run: TrainingRun, base: str) -> tuple[Extractor, TrainingFeatures]:
-    """Compute the features of one base, and print how many forward passes that took."""
-    settings, data = run.settings, run.data
-    extractor = open_extractor(settings, data, base)
-    console.print_message(f"{base}: {extractor.weights.note}.")
-    records = data.train + data.validation
-    table = feature_cache.load_or_compute_features(
-        data.folder, records, extractor, range(settings.views)
-    )
-    judged = feature_cache.load_or_compute_features(
-        data.folder, data.validation, extractor, canonical.list_judgement_views()
-    )
-    n_views = len(records) * settings.views
-    console.print_message(
-        f"{base}: {table.forward_passes} forward passes ({len(records)} images x "
-        f"{settings.views} views = {n_views}, {n_views - table.forward_passes} of them cached), "
-        f"{table.values.shape[2]} features per image."
-    )
-    n_train = len(data.train)
-    train, validation = (
-        SplitFeatures(values, data.encode_labels(part), [record.source for record in part], judged)
-        for values, part, judged in (
-            (table.values[:n_train], data.train, None),
-            (table.values[n_train:], data.validation, judged.values),
-        )
-    )
-    return extractor, TrainingFeatures(table.columns, train, validation, table.values)
 
 
 def fit_baselines(run: TrainingRun, features: Mapping[str, TrainingFeatures]) -> list[Baseline]:
@@ -174,6 +115,7 @@ def search_heads(
     dataset_key = [
         manifest.compute_fingerprint(run.data.records),
         run.settings.views,
+        run.settings.heads,
         [extractor.name for extractor in extractors.values()],
     ]
     return search.search_heads(features, run.settings.search_config, dataset_key, run.folders)
@@ -201,6 +143,12 @@ def train_final_detectors(
     console.print_heading("Final detector")
     settings, labels = run.settings, run.validation_labels
     log_folder = run.folders.run_logs(run.name)
+    repeats = settings.repeats
+    if repeats > 1 and trials[0].spec.l2_penalty:
+        console.print_message(
+            "Logistic regression gives the same heads with every seed: --repeats is 1."
+        )
+        repeats = 1
     first, *others = [
         ensemble.train_final_detector(
             trials,
@@ -210,7 +158,7 @@ def train_final_detectors(
             settings,
             log_folder / f"seed{number}" if number else log_folder,
         )
-        for number in range(settings.repeats)
+        for number in range(repeats)
     ]
     if not others:
         return first

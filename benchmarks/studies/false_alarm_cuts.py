@@ -144,6 +144,7 @@ def draw_images(random: np.random.Generator, photographs: int, group_size: int) 
         labels=labels,
         sources=np.where(labels == 1, "generator", "camera"),
         groups=np.array(names),
+        many_sources=False,
     )
 
 

@@ -19,7 +19,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from data_collection.images import canonical
 from runtime import console
-from training import train
+from training import run_features
 from training.calibration import sigmoid
 from training.cuts.choose_cuts import CutTargets
 from training.cuts.cut import choose_cut
@@ -167,7 +167,7 @@ def load_images(settings: TrainingSettings) -> RefitImages:
     """Load or compute the features of the train and validation images."""
     dataset = load_dataset(settings.data, settings.dataset)
     (base,) = settings.bases
-    extractor = train.open_extractor(settings, dataset, base)
+    extractor = run_features.open_extractor(settings, dataset, base)
     records = dataset.train + dataset.validation
     values, judged = (
         feature_cache.load_or_compute_features(dataset.folder, records, extractor, views).values
@@ -180,6 +180,7 @@ def load_images(settings: TrainingSettings) -> RefitImages:
         labels=dataset.encode_labels(records),
         sources=np.array([record.source for record in records]),
         groups=np.array([record.group for record in records]),
+        many_sources=False,
     )
 
 

@@ -1,6 +1,6 @@
 """Hold the cached features of the train and validation splits, with the targets of every output.
 
-A head has one output, or one per generator where the generated images come from several.
+A head has one output, or one per generator where the generated images come from a few.
 """
 
 import functools
@@ -54,12 +54,14 @@ class SplitFeatures:
         sources: the source of each image; empty to treat all generated images as one source.
         judged: of the views in which images are judged, shape (images, qualities, width); None
             where nothing is judged.
+        groups: the group of each image; empty where no source is left out.
     """
 
     values: np.ndarray | SelectedRows
     labels: np.ndarray
     sources: Sequence[str] = ()
     judged: np.ndarray | None = None
+    groups: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -70,19 +72,24 @@ class TrainingFeatures:
         columns: describe the numbers of the feature vector, in order.
         values: of both splits, train first, shape (images, views, width); None where no head is
             trained on both.
+        many_sources: whether there are enough sources to rank heads by sources left out; heads are
+            then linear and have one output, which finds more of generators that it has not met.
     """
 
     columns: list[Column]
     train: SplitFeatures
     validation: SplitFeatures
     values: np.ndarray | None = None
+    many_sources: bool = False
 
     @functools.cached_property
     def generators(self) -> list[str]:
-        """The generated sources of the train split if there are several, else none.
+        """The generated sources of the train split if heads tell several apart, else none.
 
-        A head has one output per generator listed here.
+        A head has one output per generator listed here, or a single one.
         """
+        if self.many_sources:
+            return []
         pairs = zip(self.train.sources, self.train.labels, strict=False)
         names = sorted({source for source, label in pairs if label == 1})
         return names if len(names) > 1 else []

@@ -18,7 +18,11 @@ from training.head_search import batched_training, leaderboard
 from training.head_search.batched_tuner import log_training_curves
 from training.head_search.head_spec import HeadSpec, HeadTrial
 from training.head_search.head_trainer import HeadTrainingPlan, TrainedHead
-from training.head_search.heads import build_uncompiled_head, combine_generator_outputs
+from training.head_search.heads import (
+    build_uncompiled_head,
+    combine_generator_outputs,
+    set_dense_weights,
+)
 from training.refits.refit_heads import RefitEnsemble
 from training.settings import TrainingSettings
 
@@ -109,6 +113,8 @@ def train_final_detector(
     """
     base = trials[0].spec.base
     on_base = [trial for trial in leaderboard.deduplicate_trials(trials) if trial.spec.base == base]
+    # Straight lines gain nothing from an ensemble.
+    n_heads = 1 if features[base].many_sources else settings.ensemble
     plans = [
         HeadTrainingPlan(
             spec=trial.spec,
@@ -117,7 +123,7 @@ def train_final_detector(
             patience=FINAL_PATIENCE_EPOCHS,
             seed=(seed, number),
         )
-        for number, trial in enumerate(on_base[: settings.ensemble], 1)
+        for number, trial in enumerate(on_base[:n_heads], 1)
     ]
     heads = []
     trained_heads = batched_training.train_heads(features[base], plans, settings.batch_size, seed)
@@ -145,7 +151,7 @@ def _report_final_head(title: str, spec: HeadSpec, trained: TrainedHead, log_fol
     loss, auc = (trained.history[name][trained.best_epoch] for name in ("val_loss", "val_auc"))
     console.print_message(
         f"{title}: {spec.describe()}: epoch {trained.best_epoch + 1} of "
-        f"{len(trained.history['loss'])}, val_loss {loss:.4f}, val_auc {auc:.4f}"
+        f"{len(trained.history['val_loss'])}, val_loss {loss:.4f}, val_auc {auc:.4f}"
     )
 
 
@@ -158,9 +164,7 @@ def _build_final_head(
 ) -> FinalHead:
     """Return the trained head in Keras, with its temperature."""
     head = build_uncompiled_head(features, plan.columns, plan.spec, name)
-    dense_layers = [layer for layer in head.layers if type(layer).__name__ == "Dense"]
-    for number, layer in enumerate(dense_layers):
-        layer.set_weights(trained.weights[2 * number : 2 * number + 2])
+    set_dense_weights(head, trained.weights)
     model = combine_generator_outputs(head)
     logits = _compute_model_logits(model, plan.columns, features.validation.judged).mean(axis=1)
     temperature = fit_temperature(logits, labels)

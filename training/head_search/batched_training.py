@@ -9,7 +9,7 @@ import concurrent.futures
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -21,6 +21,7 @@ from training.features.training_features import (
 )
 from training.fitting import compute_balanced_weights
 from training.head_search.head_trainer import HeadTrainer, HeadTrainingPlan, TrainedHead
+from training.head_search.logistic_head import fit_logistic_head
 
 
 def train_heads(
@@ -34,6 +35,7 @@ def train_heads(
         seed: of the order of the images and of the input dropout.
     """
     features.precompute_statistics()
+    plans = [_fit_if_logistic(features, plan) for plan in plans]
     trainers = [HeadTrainer(features, plan) for plan in plans]
     groups = _group_by_core(trainers, os.cpu_count() or 1)
     stop = threading.Event()
@@ -48,6 +50,19 @@ def train_heads(
             stop.set()
             raise
     return [trainer.trained for trainer in trainers]
+
+
+def _fit_if_logistic(features: TrainingFeatures, plan: HeadTrainingPlan) -> HeadTrainingPlan:
+    """Return the plan of a linear head with its fitted weights; another plan as it is.
+
+    Its training then is one epoch, in which only the validation images are scored.
+    """
+    if not plan.is_logistic:
+        return plan
+    weights = fit_logistic_head(features, plan)
+    return replace(
+        plan, initial_weights=weights, epochs=plan.first_epoch + 1, patience=plan.first_epoch + 1
+    )
 
 
 def _group_by_core(trainers: Sequence[HeadTrainer], n_cores: int) -> list[list[HeadTrainer]]:
@@ -78,14 +93,15 @@ def _train_group(
         active = [trainer for trainer in trainers if trainer.continues(epoch)]
         if not active:
             return
-        rates = {trainer.plan.spec.dropout for trainer in active}
+        in_training = [trainer for trainer in active if not trainer.plan.is_logistic]
+        rates = {trainer.plan.spec.dropout for trainer in in_training}
         order = np.random.default_rng([seed, epoch]).permutation(len(train.targets))
-        for step, start in enumerate(range(0, len(order), batch_size)):
+        for step, start in enumerate(range(0, len(order) if in_training else 0, batch_size)):
             if stop.is_set():
                 return
             x, targets, weights = train.make_batch(order[start : start + batch_size])
             dropped = _apply_dropout(x, rates, np.random.default_rng([seed, epoch, step]))
-            for trainer in active:
+            for trainer in in_training:
                 trainer.train_step(dropped[trainer.plan.spec.dropout], targets, weights)
         for start in range(0, len(validation.targets), FEATURE_BLOCK_IMAGES):
             stop_row = min(start + FEATURE_BLOCK_IMAGES, len(validation.targets))

@@ -6,6 +6,7 @@ and `end_trial` differs.
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras_tuner
@@ -15,7 +16,8 @@ from keras_tuner.src.distribute import utils as roles
 
 from runtime import console, npz_files
 from training import tensorboard_logs
-from training.head_search import batched_training, tuner_runs
+from training.features.training_features import TrainingFeatures
+from training.head_search import batched_training, source_folds, tuner_runs
 from training.head_search.head_spec import HeadSpec
 from training.head_search.head_trainer import HeadTrainingPlan, TrainedHead
 from training.head_search.heads import TRIAL_PATIENCE_EPOCHS, HeadHyperModel
@@ -95,11 +97,19 @@ class BatchedTuner(LoggedTuner, keras_tuner.Tuner):
             on_base = [trial for trial in trials if trial.hyperparameters.get("base") == base]
             plans = [self._make_plan(trial, epochs) for trial in on_base]
             with console.err.status(f"{len(plans)} heads on {base} at once"):
-                heads = batched_training.train_heads(
-                    self.hypermodel.features[base], plans, self.hypermodel.batch_size, self._seed
-                )
+                heads = self._train_plans(self.hypermodel.features[base], plans)
             trained |= {trial.trial_id: head for trial, head in zip(on_base, heads, strict=True)}
         return trained
+
+    def _train_plans(
+        self, features: TrainingFeatures, plans: Sequence[HeadTrainingPlan]
+    ) -> list[TrainedHead]:
+        """Train heads on the same features, or score them on sources left out."""
+        if not features.many_sources:
+            return batched_training.train_heads(
+                features, plans, self.hypermodel.batch_size, self._seed
+            )
+        return source_folds.score_on_source_folds(features, plans)
 
     def _make_plan(self, trial: Trial, epochs: int) -> HeadTrainingPlan:
         values = trial.hyperparameters.values
@@ -141,8 +151,7 @@ class BatchedTuner(LoggedTuner, keras_tuner.Tuner):
             Path(self.get_trial_dir(trial.trial_id)) / CHECKPOINT_FILE,
             **{str(number): array for number, array in enumerate(head.weights)},
         )
-        metrics = {name: curve[head.best_epoch] for name, curve in head.history.items()}
-        self.oracle.update_trial(trial.trial_id, metrics, step=head.best_epoch)
+        self.oracle.update_trial(trial.trial_id, head.get_metrics(), step=head.best_epoch)
         trial.status = TrialStatus.COMPLETED
 
 
@@ -150,10 +159,9 @@ def log_training_curves(
     run: tensorboard_logs.RunLog, head: TrainedHead, first_epoch: int = 0
 ) -> None:
     """Write the head's losses and AUCs, epoch by epoch."""
-    for epoch in range(len(head.history["loss"])):
-        run.add_scalars(
-            {name: curve[epoch] for name, curve in head.history.items()}, first_epoch + epoch
-        )
+    for epoch in range(len(head.history["val_loss"])):
+        scalars = {name: curve[epoch] for name, curve in head.history.items() if curve}
+        run.add_scalars(scalars, first_epoch + epoch)
 
 
 class _NoTrialReady(Exception):

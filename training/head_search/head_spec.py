@@ -10,6 +10,9 @@ from typing import Any
 from training.features.column_selection import select_columns
 from training.features.layout import Column
 
+ADAMW_VALUES = ("dropout", "weight_decay", "learning_rate")
+"""KerasTuner's values of heads that AdamW trains; logistic regression has an L2 penalty instead."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSpec:
@@ -20,6 +23,9 @@ class HeadSpec:
         taps: name in TAP_SETS; which layers that means depends on the base.
         sizes: input sizes in pixels.
         layers, units: number of hidden layers and their width; a linear head has 0 of both.
+        dropout, weight_decay, learning_rate: of training by AdamW; 0 for logistic regression.
+        l2_penalty: times the number of features, of logistic regression fitted to the end; 0 for a
+            head that AdamW trains.
     """
 
     base: str
@@ -32,6 +38,7 @@ class HeadSpec:
     dropout: float
     weight_decay: float
     learning_rate: float
+    l2_penalty: float = 0.0
 
     @classmethod
     def from_hp(cls, values: Mapping[str, Any]) -> "HeadSpec":
@@ -45,17 +52,17 @@ class HeadSpec:
             statistics=tuple(values["statistics"].split("+")),
             layers=layers,
             units=values.get("units", 0) if layers else 0,
-            dropout=values["dropout"],
-            weight_decay=values["weight_decay"],
-            learning_rate=values["learning_rate"],
+            dropout=values.get("dropout", 0.0),
+            weight_decay=values.get("weight_decay", 0.0),
+            learning_rate=values.get("learning_rate", 0.0),
+            l2_penalty=values.get("l2_penalty", 0.0),
         )
 
     def to_hp(self) -> dict[str, Any]:
-        """Return KerasTuner's values, which lack `units` for a linear head."""
-        values = self.to_hparams()
-        if not self.layers:
-            del values["units"]
-        return values
+        """Return KerasTuner's values, which lack those that the head does not have."""
+        unused = ADAMW_VALUES if self.l2_penalty else ("l2_penalty",)
+        unused = unused if self.layers else (*unused, "units")
+        return {name: value for name, value in self.to_hparams().items() if name not in unused}
 
     def to_hparams(self) -> dict[str, str | float]:
         """Return one text or number per hyperparameter, for TensorBoard's HParams tab."""
@@ -70,12 +77,14 @@ class HeadSpec:
             "dropout": self.dropout,
             "weight_decay": self.weight_decay,
             "learning_rate": self.learning_rate,
+            "l2_penalty": self.l2_penalty,
         }
 
     def describe(self) -> str:
         """Return the features and the shape of the head in a few words."""
         values = self.to_hparams()
-        shape = f"{self.layers} x {self.units}" if self.layers else "linear"
+        linear = "logistic regression" if self.l2_penalty else "linear"
+        shape = f"{self.layers} x {self.units}" if self.layers else linear
         signals = "" if self.signals == ("picture",) else f"{values['signals']} "
         features = f"{self.base} {signals}{self.taps} {values['statistics']} at {values['sizes']}"
         return f"{features}, {shape}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import keras_tuner
+import numpy as np
 
 from training import tensorboard_logs
 from training.features.column_selection import (
@@ -22,11 +23,14 @@ from training.head_search.head_spec import HeadSpec
 if TYPE_CHECKING:
     import keras
 
-HEAD_SPACE_VERSION = 5
+HEAD_SPACE_VERSION = 6
 """Part of a search's key, so that an old search is never continued with new rules.
 
 Raise it with every change to the search space or to how heads are trained.
 """
+
+L2_PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2)
+"""Offered to logistic regression on features of many sources, times the number of features."""
 
 TRIAL_PATIENCE_EPOCHS = 5
 """Epochs without a lower validation loss after which a trial ends."""
@@ -52,6 +56,25 @@ class HeadHyperModel(keras_tuner.HyperModel):
     def build(self, hp: keras_tuner.HyperParameters) -> "keras.Model":
         base = hp.Choice("base", list(self.features))
         features = self.features[base]
+        if features.many_sources:
+            self._choose_logistic_head(hp, features)
+        else:
+            self._choose_network(hp, features)
+        spec = HeadSpec.from_hp(hp.values)
+        return build_head(features, spec.select_columns(features.columns), spec)
+
+    def _choose_logistic_head(
+        self, hp: keras_tuner.HyperParameters, features: TrainingFeatures
+    ) -> None:
+        """Offer logistic regression on every tap: choices between taps are won by chance."""
+        self._choose_per_base(hp, "signals", together=True)
+        hp.Fixed("taps", "all")
+        hp.Fixed("sizes", list_choices(column.size for column in features.columns)[0])
+        hp.Choice("statistics", ["+".join(statistics) for statistics in STATISTIC_SETS])
+        hp.Fixed("layers", 0)
+        hp.Choice("l2_penalty", list(L2_PENALTIES))
+
+    def _choose_network(self, hp: keras_tuner.HyperParameters, features: TrainingFeatures) -> None:
         self._choose_per_base(hp, "signals")
         hp.Choice("taps", list(TAP_SETS))
         hp.Choice("sizes", list_choices(column.size for column in features.columns))
@@ -64,15 +87,20 @@ class HeadHyperModel(keras_tuner.HyperModel):
         # Little regularisation often wins on these features, so the range goes down to almost none.
         hp.Float("weight_decay", 1e-6, 1e-1, sampling="log")
         hp.Float("learning_rate", 1e-4, 3e-3, sampling="log")
-        spec = HeadSpec.from_hp(hp.values)
-        return build_head(features, spec.select_columns(features.columns), spec)
 
-    def _choose_per_base(self, hp: keras_tuner.HyperParameters, name: str) -> None:
-        """Offer every base what its columns have; one hyperparameter where all have the same."""
+    def _choose_per_base(
+        self, hp: keras_tuner.HyperParameters, name: str, *, together: bool = False
+    ) -> None:
+        """Offer every base what its columns have; one hyperparameter where all have the same.
+
+        Args:
+            together: whether to offer nothing but all that the columns have.
+        """
         bases_by_choices: dict[tuple[str, ...], list[str]] = {}
         for base, features in self.features.items():
             values = (getattr(column, name.removesuffix("s")) for column in features.columns)
-            bases_by_choices.setdefault(tuple(list_choices(values)), []).append(base)
+            choices = list_choices(values)[: 1 if together else None]
+            bases_by_choices.setdefault(tuple(choices), []).append(base)
         for choices, bases in bases_by_choices.items():
             if len(bases_by_choices) == 1:
                 hp.Choice(name, list(choices))
@@ -130,7 +158,8 @@ def build_uncompiled_head(
     standardise = keras.layers.BatchNormalization(
         center=False, scale=False, epsilon=1e-6, trainable=False, name="standardise"
     )
-    index, n_generators = compute_column_indices(columns), len(features.generators)
+    index = compute_column_indices(columns)
+    n_generators = len(features.generators)
     layers = [keras.Input((len(index),)), standardise, keras.layers.Dropout(spec.dropout)]
     for _ in range(spec.layers):
         layers += [
@@ -147,6 +176,13 @@ def build_uncompiled_head(
     head = keras.Sequential(layers, name=name)
     standardise.set_weights([values[index] for values in features.mean_and_variance])
     return head
+
+
+def set_dense_weights(model: "keras.Model", weights: Sequence[np.ndarray]) -> None:
+    """Set kernel and bias of every dense layer, in order."""
+    dense_layers = [layer for layer in model.layers if type(layer).__name__ == "Dense"]
+    for number, layer in enumerate(dense_layers):
+        layer.set_weights(weights[2 * number : 2 * number + 2])
 
 
 def combine_generator_outputs(head: "keras.Model") -> "keras.Model":

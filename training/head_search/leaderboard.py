@@ -1,4 +1,4 @@
-"""Rank the trials of a search by their validation loss over all training views."""
+"""Show the trials of a search, best first: scored over all training views."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ MAX_HEADS_SHOWN = 10
 
 
 def print_trials(trials: Sequence[HeadTrial]) -> None:
-    """Print the best heads of the search, ranked by validation loss."""
+    """Print the best heads of the search."""
     heads = deduplicate_trials(trials)
     console.print_table(
         f"Trials of the search ({len(trials)} trials of {len(heads)} heads)",
@@ -24,6 +24,7 @@ def print_trials(trials: Sequence[HeadTrial]) -> None:
             "dropout",
             "weight decay",
             "learning rate",
+            "L2 penalty",
             "head",
         ],
         [_format_head(trial) for trial in heads[:MAX_HEADS_SHOWN]],
@@ -31,9 +32,13 @@ def print_trials(trials: Sequence[HeadTrial]) -> None:
 
 
 def deduplicate_trials(trials: Sequence[HeadTrial]) -> list[HeadTrial]:
-    """Return the best trial of every head, best first: Hyperband trains a head several times."""
+    """Return the best trial of every head: Hyperband trains a head several times.
+
+    Args:
+        trials: best first.
+    """
     best: dict[HeadSpec, HeadTrial] = {}
-    for trial in sorted(trials, key=lambda trial: trial.loss):
+    for trial in trials:
         best.setdefault(trial.spec, trial)
     return list(best.values())
 
@@ -44,9 +49,16 @@ def _format_head(trial: HeadTrial) -> list[str]:
         f"{trial.loss:.4f}",
         f"{trial.auc:.4f}",
         str(trial.epochs),
-        f"{spec.dropout:.1f}",
-        f"{spec.weight_decay:.0e}",
-        f"{spec.learning_rate:.0e}",
+        *(
+            ["", "", "", f"{spec.l2_penalty:.0e}"]
+            if spec.l2_penalty
+            else [
+                f"{spec.dropout:.1f}",
+                f"{spec.weight_decay:.0e}",
+                f"{spec.learning_rate:.0e}",
+                "",
+            ]
+        ),
         spec.describe(),
     ]
 

@@ -24,7 +24,9 @@ from training.head_search.tuner_runs import LoggedTuner, TrialLog
 from training.run_folders import RunFolders
 from training.settings import SearchConfig
 
-HEAD_OBJECTIVE = "val_loss"
+KNOWN_SOURCES_OBJECTIVE = keras_tuner.Objective("val_loss", "min")
+LEFT_OUT_OBJECTIVE = keras_tuner.Objective("val_auc", "max")
+"""For trials that are scored on sources left out; see source_folds.py."""
 
 
 class LoggedHyperband(LoggedTuner, keras_tuner.Hyperband):
@@ -151,14 +153,17 @@ def _make_search_name(config: SearchConfig, dataset_key: object) -> str:
 def _make_tuner(
     config: SearchConfig, hypermodel: HeadHyperModel, log_folder: Path, *, seed: int, **project
 ) -> keras_tuner.Tuner:
-    method = SEARCH_METHODS[config.tuner]
+    ranks_left_out = any(table.many_sources for table in hypermodel.features.values())
+    # Hyperband saves epochs, which logistic regression does not have.
+    uses_hyperband = config.tuner == "hyperband"
+    method = SEARCH_METHODS["random" if ranks_left_out and uses_hyperband else config.tuner]
     options = {
-        "objective": keras_tuner.Objective(HEAD_OBJECTIVE, "min"),
+        "objective": LEFT_OUT_OBJECTIVE if ranks_left_out else KNOWN_SOURCES_OBJECTIVE,
         "seed": seed,
         **method.make_limits(config),
     }
     trial_log = TrialLog(config.trials, log_folder, describe_hp_values)
-    if config.trainer == "keras":
+    if config.trainer == "keras" and not ranks_left_out:
         tuner = method.tuner_class(hypermodel, trial_log=trial_log, **options, **project)
     else:
         limit = method.max_trials_per_batch
@@ -191,14 +196,16 @@ def _freeze_garbage_collector() -> Iterator[None]:
 
 
 def _make_head_trial(trial: Trial) -> HeadTrial:
-    has_auc = trial.metrics.exists("val_auc")
-    auc = trial.metrics.get_best_value("val_auc") if has_auc else float("nan")
+    loss, auc = (
+        trial.metrics.get_best_value(name) if trial.metrics.exists(name) else float("nan")
+        for name in ("val_loss", "val_auc")
+    )
     values = dict(trial.hyperparameters.values)
     # KerasTuner counts epochs from where Hyperband continued the head.
     epochs = values.get("tuner/initial_epoch", 0) + int(trial.best_step) + 1
     return HeadTrial(
         spec=HeadSpec.from_hp(values),
-        loss=float(trial.score),
+        loss=float(loss),
         auc=float(auc),
         epochs=epochs,
         hyperband={name: value for name, value in values.items() if name.startswith("tuner/")},

@@ -14,7 +14,7 @@ from data_collection.dataset import manifest, splits
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import canonical
 from runtime import console
-from training import dataset, train
+from training import dataset, run_features, train
 from training.dataset import Dataset
 from training.features import feature_cache
 from training.final_detector import detector_cuts
@@ -72,7 +72,7 @@ def load_judged_features(settings: TrainingSettings, data: Dataset) -> JudgedFea
     accepted = manifest.select_accepted(data.records, *splits.SPLITS)
     judged = {}
     for base in settings.bases:
-        extractor = train.open_extractor(settings, data, base)
+        extractor = run_features.open_extractor(settings, data, base)
         console.print_message(f"{base}: {extractor.weights.note}.")
         feature_cache.load_or_compute_features(
             data.folder, data.train + data.validation, extractor, range(settings.views)
@@ -101,7 +101,7 @@ def score_source(
                 name=source_plan.source.name,
                 banner="",
             )
-            extractors, features = train.extract_features(run)
+            extractors, features = run_features.extract_features(run)
             trials = train.search_heads(run, extractors, features)
             detector = train.train_final_detectors(run, features, trials, ())
             base = detector.base

@@ -107,14 +107,23 @@ def test_every_base_is_offered_its_own_signals():
             assert all(spec.select_columns(features[base].columns) for spec in chosen)
 
 
-@pytest.mark.parametrize("layers", [0, 2])
-def test_a_spec_survives_the_way_through_keras_tuners_values(layers):
-    spec = make_toy_spec(signals=("picture", "residual"), layers=layers, units=32 if layers else 0)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"layers": 2, "units": 32},
+        {"weight_decay": 0.0, "learning_rate": 0.0, "l2_penalty": 1e-4},
+    ],
+    ids=["linear", "two layers", "logistic regression"],
+)
+def test_a_spec_survives_the_way_through_keras_tuners_values(changes):
+    spec = make_toy_spec(signals=("picture", "residual"), **changes)
     values = spec.to_hp()
     assert HeadSpec.from_hp({**values, "tuner/epochs": 3}) == spec
     assert values["sizes"] == "32+64" and values["signals"] == "picture+residual"
-    assert ("units" in values) == (layers > 0)
-    shape = "2 x 32" if layers else "linear"
+    assert ("units" in values) == ("units" in changes)
+    assert ("learning_rate" in values) != ("l2_penalty" in values)
+    shape = "2 x 32" if spec.layers else "logistic regression" if spec.l2_penalty else "linear"
     features = "mobilenet_v2 picture+residual all mean+std at 32+64"
     assert spec.describe() == f"{features}, {shape}"
 
@@ -159,16 +168,28 @@ def test_a_head_learns_and_keeps_its_best_epoch(layers):
 
 
 def test_every_hyperparameter_that_is_logged_is_in_the_space():
-    model = HeadHyperModel(
-        {"mobilenet_v2": make_toy_features(), "xception": make_toy_features()}, 16
-    )
     hp = keras_tuner.HyperParameters()
-    model.build(hp)
-    hp.values["layers"] = 2
-    model.build(hp)
+    for many_sources in (False, True):
+        table = dataclasses.replace(make_toy_features(), many_sources=many_sources)
+        model = HeadHyperModel({"mobilenet_v2": table, "xception": table}, 16)
+        model.build(hp)
+        hp.values["layers"] = 0 if many_sources else 2
+        model.build(hp)
+        hp.values["layers"] = 0
     names = {field.name for field in dataclasses.fields(HeadSpec)}
     assert names == set(hp.values) == set(HeadSpec.from_hp(hp.values).to_hparams())
     assert hp.space[0].values == ["mobilenet_v2", "xception"]
+
+
+def test_with_many_sources_only_penalty_and_statistics_are_searched():
+    table = dataclasses.replace(make_toy_features(), many_sources=True)
+    hp = keras_tuner.HyperParameters()
+    HeadHyperModel({"mobilenet_v2": table}, 16).build(hp)
+    choices = {value.name: value.values for value in hp.space if hasattr(value, "values")}
+    searched = {name for name, values in choices.items() if len(values) > 1}
+    assert searched == {"statistics", "l2_penalty"}
+    spec = HeadSpec.from_hp(hp.values)
+    assert (spec.layers, spec.taps, spec.sizes) == (0, "all", (32, 64))
 
 
 def test_every_generator_has_an_output_that_ignores_the_others():

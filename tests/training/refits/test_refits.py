@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from toys.features import FEATURE_COLUMNS, FEATURE_WIDTH, make_toy_spec
 from training.cuts.choose_cuts import CutTargets
@@ -49,6 +50,7 @@ def make_images(count: int = 240, group_size: int = 2, gap: float = 2.0) -> Refi
         labels=labels,
         sources=np.array(names),
         groups=groups.astype(str),
+        many_sources=False,
     )
 
 
@@ -77,6 +79,24 @@ def test_a_refit_does_not_see_the_groups_that_it_scores():
     assert np.array_equal(
         compute_held_out_logits(replace(images, values=altered), ENSEMBLE, held_out), before
     )
+
+
+def test_a_refit_with_many_sources_is_one_logistic_regression_on_the_other_images():
+    images = replace(make_images(gap=0.5), many_sources=True)
+    spec = make_toy_spec(learning_rate=0.0, l2_penalty=1e-3)
+    plan = HeadTrainingPlan(spec=spec, columns=FEATURE_COLUMNS, epochs=1, patience=1)
+    ensemble = replace(ENSEMBLE, plans=[plan], temperatures=[1.0])
+    held_out = np.flatnonzero(images.groups == "4")
+    logits = compute_held_out_logits(images, ensemble, held_out)
+    rows = np.flatnonzero(images.groups != "4")
+    x = images.values[rows].reshape(-1, FEATURE_WIDTH)
+    mean, scale = x.mean(axis=0), x.std(axis=0)
+    model = LogisticRegression(
+        C=1 / (1e-3 * FEATURE_WIDTH * len(x)), class_weight="balanced", max_iter=1000
+    ).fit((x - mean) / scale, np.repeat(images.labels[rows], 2))
+    expected = model.decision_function((images.judged[held_out, 0] - mean) / scale)
+    expected += model.decision_function((images.judged[held_out, 1] - mean) / scale)
+    assert logits == pytest.approx(expected / 2, abs=0.05)
 
 
 def test_scores_of_random_labels_are_those_of_chance():

@@ -12,7 +12,7 @@ from runtime import console
 from toys import face_records
 from toys.datasets import collect_records
 from toys.extractor import ToyExtractor
-from training import dataset, train
+from training import dataset, run_features
 from validation.leave_source_out import evaluate, plan
 from validation.leave_source_out.evaluate import evaluate_left_out_sources
 from validation.leave_source_out.results import read_scores
@@ -25,7 +25,7 @@ SOURCES = {"camera": "real", "scanner": "real", "gan": "generated", "net": "gene
 @pytest.fixture(scope="module", autouse=True)
 def quick():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "Extractor", ToyExtractor)
+        patch.setattr(run_features, "Extractor", ToyExtractor)
         yield
 
 
