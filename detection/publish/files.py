@@ -13,7 +13,12 @@ from training.detectors import costs, saved_models
 from training.detectors.card import CARD_FILE, Card
 from training.detectors.detector_files import BASELINES_FOLDER, LEADERBOARD_FILE
 from training.detectors.saved_models import KERAS_FILE, ONNX_FILE
-from validation.explanations.explainer import EXPLAINER_FOLDER
+from validation.explanations.explainer import (
+    EXPLAINER_ARRAYS_FILE,
+    EXPLAINER_FOLDER,
+    EXPLAINER_JSON_FILE,
+    read_explainer_json,
+)
 from validation.report.report_files import (
     METRICS_FILE,
     MODEL_CARD_FILE,
@@ -60,9 +65,9 @@ PUBLISHED_EVALUATION_SET_KEYS = (
 )
 
 EXCLUSION_REASONS = {
-    REPORT_PAGE_FILE: "shows photographs of people and file names; --with-report publishes it",
+    REPORT_PAGE_FILE: "may show photographs of people; --with-report publishes it",
     BASELINES_FOLDER: "the detector does not need them",
-    EXPLAINER_FOLDER: "names training images; python -m validation creates it again",
+    EXPLAINER_FOLDER: "names training images; python -m validation --no-pictures does not",
     RESULT_CACHE_FOLDER: "results for single images, for a second validation here",
 }
 DEFAULT_EXCLUSION_REASON = "is not on the list of published files"
@@ -131,8 +136,14 @@ def choose_published_files(folder: Path, card: Card, with_report: bool) -> list[
     return [
         PublishedFile(name, PUBLISHED_FILES[name][0](source, name), PUBLISHED_FILES[name][1])
         for name in existing
-        if with_report or name != REPORT_PAGE_FILE
+        if (with_report or name != REPORT_PAGE_FILE)
+        and not (name.startswith(EXPLAINER_FOLDER) and _names_training_images(folder))
     ]
+
+
+def _names_training_images(folder: Path) -> bool:
+    content = read_explainer_json(folder / EXPLAINER_FOLDER)
+    return not content or content.get("training_images") != {}
 
 
 def list_excluded_files(folder: Path, published: list[PublishedFile]) -> list[ExcludedFile]:
@@ -227,10 +238,13 @@ PUBLISHED_FILES: dict[str, tuple[Callable[[PublishSource, str], Path | bytes], s
     ),
     REPORT_PAGE_FILE: (
         _redact_page,
-        "copy WITH PHOTOGRAPHS OF PEOPLE and their file names",
+        "copy, WITH PHOTOGRAPHS OF PEOPLE and their file names if it has any",
     ),
     costs.COST_FIGURE_FILE: (_locate_file, "unchanged"),
     LEADERBOARD_FILE: (_redact_text_file, "copy without folders of this machine"),
+    f"{EXPLAINER_FOLDER}/{EXPLAINER_JSON_FILE}": (_locate_file, "heat maps alone"),
+    f"{EXPLAINER_FOLDER}/{EXPLAINER_ARRAYS_FILE}": (_locate_file, "heat maps alone"),
+    "LICENSE.md": (_locate_file, "unchanged"),
 }
 """Files that may be published: how each is read, and the note of the table. Models and card are
 always published, the page with --with-report, the rest if present."""

@@ -12,7 +12,7 @@ from detection.publish.files import ExcludedFile, PublishedFile
 from detection.publish.settings import PublishSettings
 from runtime import console
 from training.detectors import card as detector_card
-from training.detectors import ready_detectors
+from training.detectors import ready_detectors, saved_models
 
 if TYPE_CHECKING:
     import huggingface_hub
@@ -56,13 +56,34 @@ def publish_detector(settings: PublishSettings) -> None:
         )
     published = files.choose_published_files(folder, card, settings.with_report)
     excluded = files.list_excluded_files(folder, published)
-    print_publish_plan(published, excluded, folder, settings.repo)
+    print_publish_plan(published, excluded, folder, settings.repo or str(settings.out))
     if settings.dry_run:
         console.print_message("Nothing was sent: --dry-run.")
+        return
+    if settings.out:
+        write_files(published, settings.out)
         return
     token = find_hub_token()
     with hub_errors.translate_hub_errors(settings.repo, token):
         print(upload_files(settings, card.name, published, token))
+
+
+def write_files(published: list[PublishedFile], out: Path) -> None:
+    """Write the files into a new folder, which gets its name once all are written.
+
+    Raises:
+        PlainError: the folder is there already.
+    """
+    if out.exists():
+        raise console.PlainError(f"{out} exists. Give --out the path of a new folder.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with saved_models.create_model_folder(out.parent, out.name) as folder:
+        for file in published:
+            path = folder / file.name
+            path.parent.mkdir(exist_ok=True)
+            content = file.content
+            path.write_bytes(content if isinstance(content, bytes) else content.read_bytes())
+    console.print_message(f"Wrote {len(published)} files to {out}.")
 
 
 def print_publish_plan(

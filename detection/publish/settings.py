@@ -13,14 +13,18 @@ HUB_NAME_PATTERN = r"(?!.*(?:--|\.\.))\w(?:[\w.-]{0,94}\w)?"
 @dataclass(frozen=True, kw_only=True)
 class PublishSettings:
     """Publish a saved detector on the Hugging Face Hub in one commit, after a table of its files.
+    --out writes the same files into a folder instead.
 
     Only listed files are published: the model, its card and the validation results, never the data.
     Log in with `hf auth login`, or set HF_TOKEN. Exit code 7: the Hub cannot be reached or refuses.
     8: the detector is missing, was altered, or was trained on the sample data set.
     """
 
-    repo: tyro.conf.Positional[str]
+    repo: tyro.conf.Positional[str | None] = None
     """Name on the Hub, such as ann/telltale-faces; created if missing."""
+
+    out: Path | None = None
+    """New folder to write the files into, instead of sending them: no network, no token."""
 
     model: Path | None = None
     """Name or folder of a saved detector, or of a data set for the newest detector trained on it; \
@@ -30,7 +34,8 @@ default: the one that `python -m detection models` says answers."""
     """Make the repository private; a public one is refused."""
 
     with_report: bool = False
-    """Also publish report/index.html: it shows photographs of people, with their file names."""
+    """Also publish report/index.html: it shows photographs of people, with their file names, \
+unless `python -m validation --no-pictures` wrote it."""
 
     dry_run: bool = False
     """Print the table and stop: no network, no token."""
@@ -42,9 +47,12 @@ default: the one that `python -m detection models` says answers."""
     """Folder of all saved detectors."""
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(
-            f"{HUB_NAME_PATTERN}/{HUB_NAME_PATTERN}", self.repo, re.ASCII
-        ) or self.repo.endswith(".git"):
+        if (self.repo is None) == (self.out is None):
+            raise ValueError("Give a name on the Hub, such as ann/faces, or a folder with --out.")
+        if self.repo is not None and (
+            not re.fullmatch(f"{HUB_NAME_PATTERN}/{HUB_NAME_PATTERN}", self.repo, re.ASCII)
+            or self.repo.endswith(".git")
+        ):
             raise ValueError(
                 f"{self.repo} is not a name on the Hub. Give OWNER/NAME, such as ann/faces."
             )

@@ -1,9 +1,9 @@
 """Explainer: heat maps and similar training faces without Keras.
 
-Validation writes saved_models/<name>/explainer/ after checking the detector's maps; detection reads
-it in a tenth of a second. `taps.onnx` computes the activations that the heads use, `explainer.npz`
-holds the heads and the embeddings of training images, `explainer.json` the results of the checks
-and the hash of the detector.
+Validation writes saved_models/<name>/explainer/ after checking the detector's maps.
+`explainer.json` has the results of the checks, the hash of the detector, and which tensors inside
+detector.onnx are the activations that the heads use; `explainer.npz` holds the heads and the
+embeddings of training images.
 """
 
 import re
@@ -22,13 +22,12 @@ from training.features.layout import Column
 from validation.explanations.attribution import Attribution, Attributor, NumpyHead, TapActivations
 from validation.explanations.heat_maps import HeatMapChecks
 
-EXPLAINER_FOLDER, EXPLAINER_JSON_FILE, EXPLAINER_TAPS_FILE, EXPLAINER_ARRAYS_FILE = (
+EXPLAINER_FOLDER, EXPLAINER_JSON_FILE, EXPLAINER_ARRAYS_FILE = (
     "explainer",
     "explainer.json",
-    "taps.onnx",
     "explainer.npz",
 )
-EXPLAINER_VERSION = 3
+EXPLAINER_VERSION = 4
 
 CANONICAL_PATH_PATTERN = re.compile(r"images/(real|generated)/[0-9a-f]{2}/[0-9a-f]{64}\.jpg")
 """Paths of a data set's canonical pictures: a stranger's explainer must not make the page show
@@ -107,10 +106,10 @@ class Explainer:
             _unpack_head(number, description, arrays)
             for number, description in enumerate(content["heads"])
         ]
-        run, tap_keys = (
-            onnx_models.open_onnx_outputs(folder / EXPLAINER_FOLDER / EXPLAINER_TAPS_FILE),
-            [tuple(key) for key in content["taps"]],
-        )
+        model = saved_models.read_verified_model(folder, card, saved_models.ONNX_FILE)
+        tensors = [onnx_models.InnerTensor(*fields) for fields in content["tensors"]]
+        run = onnx_models.open_inner_tensors(model, tensors)
+        tap_keys = [tuple(key) for key in content["taps"]]
 
         def compute_taps(pixels: np.ndarray) -> TapActivations:
             return dict(zip(tap_keys, run(pixels.astype(np.float32)), strict=True))

@@ -11,20 +11,21 @@ import numpy as np
 
 from data_collection.dataset.manifest import FaceRecord
 from runtime import atomic_files, console, hashing
-from training import onnx_models
+from training import accelerators, onnx_models
 from training.detectors import saved_models
 from training.detectors.card import Card
+from training.onnx_models import InnerTensor
 from validation.explanations.attribution import NumpyHead
 from validation.explanations.explainer import (
     EXPLAINER_ARRAYS_FILE,
     EXPLAINER_FOLDER,
     EXPLAINER_JSON_FILE,
-    EXPLAINER_TAPS_FILE,
     EXPLAINER_VERSION,
     read_explainer_json,
 )
 from validation.explanations.feature_space import FEATURE_SPACE_COMPONENTS
 from validation.explanations.heat_maps import DetectorLoader, HeatMapChecks
+from validation.explanations.tapped_detector import TappedDetector
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def write_explainer(
         return
     shutil.rmtree(path, ignore_errors=True)
     content = (
-        _export_explainer(path, load_detector, training)
+        _export_explainer(folder, card, load_detector, training)
         if checks.passed
         else {"training_images": {}}
     )
@@ -67,12 +68,12 @@ def write_explainer(
 
 
 def _export_explainer(
-    path: Path, load_detector: DetectorLoader, training: TrainingImageFeatures | None
+    folder: Path, card: Card, load_detector: DetectorLoader, training: TrainingImageFeatures | None
 ) -> dict[str, object]:
+    path = folder / EXPLAINER_FOLDER
     path.mkdir(parents=True)
     detector = load_detector()
-    with console.err.status("exporting the model for heat maps"):
-        onnx_models.export_onnx(detector.activations, path / EXPLAINER_TAPS_FILE)
+    model = saved_models.read_verified_model(folder, card, saved_models.ONNX_FILE)
     heads = detector.attributor.heads
     arrays = {
         name: array
@@ -86,6 +87,7 @@ def _export_explainer(
     )
     return {
         "taps": detector.tap_keys,
+        "tensors": [dataclasses.astuple(tensor) for tensor in _find_tensors(detector, model)],
         "heads": [_describe_head(head) for head in heads],
         "training_images": {
             "folder": str(training.folder),
@@ -93,11 +95,23 @@ def _export_explainer(
         }
         if training
         else {},
-        "sha256": {
-            name: hashing.hash_file(path / name)
-            for name in (EXPLAINER_TAPS_FILE, EXPLAINER_ARRAYS_FILE)
-        },
+        "sha256": {EXPLAINER_ARRAYS_FILE: hashing.hash_file(path / EXPLAINER_ARRAYS_FILE)},
     }
+
+
+def _find_tensors(detector: TappedDetector, model: bytes) -> list[InnerTensor]:
+    """Return the detector's activations inside its ONNX model."""
+    shape = (1, detector.side, detector.side, 3)
+    noise = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
+    activations = accelerators.predict_on_batch(detector.activations, noise)
+    try:
+        return onnx_models.find_inner_tensors(model, noise, list(map(np.asarray, activations)))
+    except ValueError:
+        raise console.PlainError(
+            f"{saved_models.ONNX_FILE} does not compute what its heat maps need, so there are none."
+            " Train the detector again.",
+            console.EXIT_BAD_MODEL,
+        ) from None
 
 
 def _pack_head_arrays(number: int, head: NumpyHead) -> dict[str, np.ndarray]:

@@ -23,6 +23,7 @@ from detection.publish.settings import PublishSettings
 from runtime import console
 from toys.commands import run_command
 from toys.images import encode_image, make_image
+from training.detectors import ready_detectors
 
 TOKEN = "hf_secretOfTheTests"
 REPO = "ann/telltale-faces"
@@ -316,6 +317,43 @@ def test_the_page_with_peoples_pictures_goes_only_if_asked_for(hub, model, capsy
     send(model, with_report=True)
     page = hub.files["main"]["report/index.html"].decode()
     assert page == "<p>faces/one.jpg</p><img src='data:image/png;base64,AA//srv/ann/BB'>"
+
+
+def test_the_same_files_are_written_into_a_new_folder_and_judge_alike(model, tmp_path, capsys):
+    (model / "LICENSE.md").write_text("For research.")
+    out = tmp_path / "shelf" / "toy"
+    publish_detector(PublishSettings(out=out, model=model))
+    written = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert written == LISTED | {"LICENSE.md"}
+    assert f"Wrote 8 files to {out}." in capsys.readouterr().err
+    assert "/ann" not in (out / "card.json").read_text()
+    (tmp_path / "a.png").write_bytes(encode_image(make_image(1)))
+    first, second = (
+        Detector.load(folder, any_picture=True).predict(tmp_path / "a.png")
+        for folder in (out, model)
+    )
+    assert first == second
+    with pytest.raises(console.PlainError, match="exists. Give --out the path of a new folder"):
+        publish_detector(PublishSettings(out=out, model=model))
+    for wrong in ({}, {"repo": REPO, "out": out}):
+        with pytest.raises(ValueError, match="Give a name on the Hub"):
+            PublishSettings(**wrong)
+
+
+def test_heat_maps_without_training_images_are_published(hub, model):
+    path = model / "explainer" / "explainer.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "training_images": {}}))
+    send(model)
+    published = {name for name in hub.files["main"] if name.startswith("explainer")}
+    assert published == {"explainer/explainer.json", "explainer/explainer.npz"}
+
+
+def test_a_ready_detector_is_published_only_by_name(model, monkeypatch):
+    monkeypatch.setattr(ready_detectors, "READY_FOLDER", model.parent)
+    monkeypatch.setattr(ready_detectors, "READY_DETECTORS", ("toy",))
+    with pytest.raises(console.PlainError, match="comes with Telltale and is not published"):
+        publish_detector(PublishSettings(repo=REPO, saved_models=model.parent, dry_run=True))
+    publish_detector(PublishSettings(repo=REPO, model=model, dry_run=True))
 
 
 def test_a_second_run_sends_nothing_and_says_so(hub, model, capsys):

@@ -54,12 +54,33 @@ def test_a_training_image_is_nearest_to_itself(toy, workplace):
         assert first.file == Path("data/faces") / record.image and first.distance < second.distance
 
 
-@pytest.mark.parametrize("name", [explainer.EXPLAINER_TAPS_FILE, explainer.EXPLAINER_ARRAYS_FILE])
-def test_an_altered_file_is_not_opened(toy, name):
-    with (toy / explainer.EXPLAINER_FOLDER / name).open("ab") as file:
-        file.write(b"x")
-    with pytest.raises(console.PlainError, match="was altered or is missing"):
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("explainer/explainer.npz", "was altered or is missing"),
+        ("detector.onnx", "was altered since it was saved"),
+    ],
+)
+def test_an_altered_file_is_not_opened(toy, file, message):
+    with (toy / file).open("ab") as opened:
+        opened.write(b"x")
+    with pytest.raises(console.PlainError, match=message):
         load(toy)
+
+
+def test_the_folder_holds_no_second_copy_of_the_network(toy):
+    sizes = [path.stat().st_size for path in (toy / explainer.EXPLAINER_FOLDER).iterdir()]
+    assert sum(sizes) < 0.5 * (toy / "detector.onnx").stat().st_size
+
+
+def test_a_detector_that_computes_other_activations_gets_no_maps(toy, workplace):
+    detector = TappedDetector(detector_parts.load_detector_parts(toy))
+    kernel = detector.activations.weights[0]
+    kernel.assign(2 * kernel.numpy())
+    with pytest.raises(console.PlainError, match="does not compute what its heat maps need"):
+        explainer_export.write_explainer(
+            toy, card.read_card(toy), lambda: detector, HeatMapChecks(30, 0.8, 0.1), None
+        )
 
 
 def test_another_detectors_explainer_is_not_used(toy):
@@ -107,6 +128,7 @@ def test_what_is_there_already_is_not_exported_again(toy):
         {"training_images": 3},
         {"training_images": {"folder": "x", "images": []}},
         {"heads": [{}]},
+        {"tensors": [["nowhere", False]]},
         {"sha256": []},
     ],
     ids=str,

@@ -1,0 +1,113 @@
+"""A detector that comes with Telltale answers, explains, is exported, tested and adapted where none
+of its pictures are."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from data_collection.dataset import manifest
+from detection.calibrate.calibrate import calibrate_with_photographs
+from detection.calibrate.settings import CalibrateSettings
+from detection.detect import detect
+from detection.export.export import export_detector
+from detection.export.settings import ExportSettings
+from detection.publish.publish import publish_detector
+from detection.publish.settings import PublishSettings
+from detection.settings import DetectionSettings
+from finetuning.finetune import finetune_detector
+from finetuning.settings import FinetuningSettings
+from toys.commands import build_collect_words, run_command
+from toys.images import write_face_folders
+from toys.saved_detectors import copy_detector
+from training.detectors import detector_parts
+from training.detectors.card import read_card
+from training.gain_test import GainTest
+from validation.explanations import explainer_export
+from validation.explanations.heat_maps import HeatMapChecks
+from validation.explanations.tapped_detector import TappedDetector
+from validation.settings import ValidationSettings
+from validation.validate import validate_detector
+
+NAME = Path("telltale-faces")
+
+
+@pytest.fixture
+def made(workplace, toy, ready, tmp_path, monkeypatch) -> Path:
+    """Make the toy a ready detector, as the README of saved_models says; return the user's empty
+    folder, which is the current one."""
+    shutil.copytree(workplace / "data", tmp_path / "maker" / "data")
+    monkeypatch.chdir(tmp_path / "maker")
+    saved = copy_detector(toy, Path("saved_models") / NAME)
+    validate_detector(ValidationSettings(model=NAME, distorted=0, explained=12, pictures=False))
+    parts = detector_parts.load_detector_parts(Path("saved_models") / NAME)
+    checks = HeatMapChecks(30, 0.9, 0.1)  # the toy's hold-out is too small to check its maps
+    explainer_export.write_explainer(
+        Path("saved_models") / NAME, saved, lambda: TappedDetector(parts), checks, None
+    )
+    publish_detector(PublishSettings(out=ready, model=NAME, with_report=True))
+    user = tmp_path / "user"
+    user.mkdir()
+    monkeypatch.chdir(user)
+    write_face_folders(user / "photos", 24)
+    return user
+
+
+@pytest.mark.slow
+def test_what_is_published_shows_no_picture_and_names_no_file_of_the_data_set(
+    made, ready, workplace
+):
+    written = {path.relative_to(ready).as_posix() for path in ready.rglob("*") if path.is_file()}
+    assert written >= {"card.json", "detector.keras", "detector.onnx", "report/index.html"}
+    assert not [name for name in written if name.endswith((".jpg", ".jpeg"))]
+    page = (ready / "report" / "index.html").read_text()
+    assert not re.findall(r'class="face"|src="data:image/jpeg|id="map-pictures"', page)
+    records = manifest.read_manifest(workplace / "data" / "faces")
+    names = {name for record in records for name in (record.file, record.id)}
+    for name in written:
+        if name.endswith((".html", ".json", ".jsonl", ".md")):
+            text = (ready / name).read_text()
+            assert not [known for known in names if known in text], name
+            assert str(made.parent) not in text, name
+
+
+@pytest.mark.slow
+def test_it_answers_explains_calibrates_exports_and_is_tested_where_its_pictures_are_not(
+    made, ready, capsys
+):
+    photo = next((made / "photos" / "real").iterdir())
+    assert detect(DetectionSettings(paths=(str(photo),), any_picture=True, explain=True)) == 0
+    assert "Judged by telltale-faces (it comes with Telltale" in capsys.readouterr().err
+    assert photo.with_name(f"{photo.name}.heatmap.png").is_file()
+    export_detector(ExportSettings(out=made / "exported"))
+    assert (made / "exported" / "detector.onnx").is_file()
+    calibrate_with_photographs(CalibrateSettings(real="folder:photos/real", any_picture=True))
+    assert (ready / "calibrations" / "real.json").is_file()
+    tested = {"distorted": 0, "explained": 0, "report": made / "report"}
+    validate_detector(ValidationSettings(model=NAME, data=Path("photos"), **tested))
+    metrics = json.loads((made / "report" / "metrics.json").read_text())
+    assert metrics["model"] == "telltale-faces"
+
+
+@pytest.mark.slow
+def test_it_is_adapted_to_a_data_set_of_ones_own(made, monkeypatch, capsys):
+    words = build_collect_words(made / "photos", "--dataset", "mine")
+    assert run_command(*words, cwd=made).returncode == 0
+    monkeypatch.setattr(GainTest, "is_gain", True)  # so that the new detector is saved
+    finetune_detector(
+        FinetuningSettings(
+            model=NAME, dataset=Path("mine"), name="tuned", trials=1, epochs=1, repeats=1
+        )
+    )
+    tuned = read_card(made / "saved_models" / "tuned")
+    assert tuned.search.source_detector == "telltale-faces"
+    assert "may have seen images that are held out here" in tuned.banner
+    assert set(tuned.baselines) == {"before fine-tuning: telltale-faces"}
+    capsys.readouterr()
+    validate_detector(ValidationSettings(distorted=0, explained=0))  # one's own newest
+    assert "tuned on the hold-out of data/mine" in capsys.readouterr().err
+    photo = next((made / "photos" / "real").iterdir())
+    detect(DetectionSettings(paths=(str(photo),), any_picture=True))
+    assert "Judged by tuned (the newest of your validated detectors)" in capsys.readouterr().err
