@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_collection.dataset.manifest import FaceRecord
+from data_collection.generation import diffusion_requirements
+from data_collection.requirement import Requirement
 from data_collection.source_types import RequestedSource, SourceArgument
 from runtime import console
 
@@ -26,6 +28,11 @@ def check_requirements(
     ]
     if not requirements:
         return
+    # Two sources may share a model, which is downloaded once.
+    downloads = {row.name: row.download_bytes for _, row in requirements if row.download_bytes}
+    if len(downloads) > 1:
+        together = diffusion_requirements.check_disk_for_models(sum(downloads.values()))
+        requirements.append(("all", together))
     rows = [
         [
             source_name,
@@ -37,12 +44,27 @@ def check_requirements(
     ]
     headings = ["source", "requirement", "status", "alternative"]
     console.print_table(f"Requirements of {folder}", headings, rows)
+    _print_duration([requirement for _, requirement in requirements])
     missing = [requirement.name for _, requirement in requirements if not requirement.met]
     if missing:
         raise console.PlainError(
             f"Missing: {', '.join(dict.fromkeys(missing))}. Nothing was started; the last column "
             "of the table names an alternative."
         )
+
+
+def _print_duration(requirements: Sequence[Requirement]) -> None:
+    """Print how long several sources generate together."""
+    costly = [row for row in requirements if row.seconds is None or row.seconds > 0]
+    if len(costly) < 2:
+        return
+    seconds = sum(row.seconds or 0 for row in costly)
+    n_unknown = sum(row.seconds is None for row in costly)
+    more = f", and the unknown time of {n_unknown} sources" if n_unknown else ""
+    console.print_message(
+        f"Together: very roughly {diffusion_requirements.format_rough_duration(seconds)} of "
+        f"generation{more}."
+    )
 
 
 def _is_complete(requested: RequestedSource, known_counts: Counter) -> bool:

@@ -39,7 +39,8 @@ class GenerationSettings:
 
     model: str = "SG161222/Realistic_Vision_V1.4"
     """Model on the Hugging Face hub, or a folder; a source may name another: \
-`stable-diffusion:300@stabilityai/sd-turbo`."""
+`stable-diffusion:300@stabilityai/sd-turbo`, or a family with settings of its own: \
+`stable-diffusion:300@flux-schnell`."""
 
     steps: int = 25
     """Denoising steps; 1 to 8 for few-step models (`--scheduler lcm`, or a turbo model with \
@@ -88,8 +89,8 @@ nothing, and adds new images.
 
     recipe: str | None = None
     """`sample` (400 laboratory photographs and 400 faces of a small GAN, from the package index; \
-use it to check an installation), or a TOML file of options; every run leaves one in its data \
-set. Options given beside it win."""
+use it to check an installation), `many` (seven families of models; takes a GPU), or a TOML file \
+of options; every run leaves one in its data set. Options given beside it win."""
 
     real: SourceOptions = ()
     """Photographs: `kaggle:COUNT`, `kaggle:COUNT@OWNER/NAME/versions/N`, `folder:PATH` (also \

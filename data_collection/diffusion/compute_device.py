@@ -1,5 +1,6 @@
 """Choose the GPU or CPU that generates, measure its speed, and estimate its batch size."""
 
+import functools
 import os
 import time
 
@@ -21,6 +22,7 @@ def choose_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+@functools.cache
 def measure_flop_per_second(device: str) -> float:
     """Measure a matrix product in floating-point operations per second; takes 0.1 s."""
     import torch

@@ -1,17 +1,30 @@
-"""Locate a Stable Diffusion model: in a folder, in the hub's cache, or on the hub."""
+"""Locate a model of diffusers: in a folder, in the hub's cache, or on the hub."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtime import checked_json
 
-SUPPORTED_PIPELINES = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
+STABLE_DIFFUSION_PIPELINES = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
 
-PARTS_WITH_WEIGHTS = ("unet", "vae", "text_encoder", "text_encoder_2", "safety_checker")
+SUPPORTED_PIPELINES = (
+    *STABLE_DIFFUSION_PIPELINES,
+    "StableDiffusion3Pipeline",
+    "FluxPipeline",
+    "PixArtSigmaPipeline",
+    "KandinskyV22Pipeline",
+    "KandinskyV22PriorPipeline",
+)
+
+PARTS_WITH_WEIGHTS = (
+    *("unet", "transformer", "prior", "vae", "movq", "image_encoder", "safety_checker"),
+    *("text_encoder", "text_encoder_2", "text_encoder_3"),
+)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelLocation:
     """The location of a model.
 
@@ -20,12 +33,14 @@ class ModelLocation:
         status: a phrase that follows the model's name in a message.
         folder: its folder; None if it has to be downloaded.
         download_bytes: the approximate size of the download.
+        pipeline: the class of diffusers that loads it; empty if unknown.
     """
 
     available: bool
     status: str
     folder: Path | None = None
     download_bytes: int = 0
+    pipeline: str = ""
 
     @property
     def revision(self) -> str:
@@ -50,21 +65,40 @@ def locate_model(
     local = Path(model).expanduser()
     if local.is_dir():
         problem = _explain_unusable_folder(local, checker, only)
-        return ModelLocation(not problem, problem or "is a folder", local)
+        return ModelLocation(
+            available=not problem,
+            status=problem or "is a folder",
+            folder=local,
+            pipeline=_read_pipeline_class(local),
+        )
     if local.is_file() or model.count("/") > 1 or model.startswith((".", "/", "~")):
         return ModelLocation(
-            False, "is not a folder; give one in the layout of diffusers, or a name on the hub"
+            available=False,
+            status="is not a folder; give one in the layout of diffusers, or a name on the hub",
         )
     try:
         index = try_to_load_from_cache(
             model, f"{only}/config.json" if only else "model_index.json", revision=revision or None
         )
     except ValueError:
-        return ModelLocation(False, "is neither a folder nor a name on the hub")
+        return ModelLocation(available=False, status="is neither a folder nor a name on the hub")
     folder = Path(index).parents[1 if only else 0] if isinstance(index, str) else None
     if folder and not _explain_unusable_folder(folder, checker, only):
-        return ModelLocation(True, "is in the cache", folder)
+        return ModelLocation(
+            available=True,
+            status="is in the cache",
+            folder=folder,
+            pipeline=_read_pipeline_class(folder),
+        )
     return _locate_on_hub(model, revision, checker, only)
+
+
+def _read_pipeline_class(folder: Path) -> str:
+    try:
+        index = checked_json.parse_json((folder / "model_index.json").read_bytes())
+        return str(index.get("_class_name", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def _explain_unusable_folder(folder: Path, checker: bool, only: str) -> str:
@@ -130,30 +164,38 @@ def _locate_on_hub(model: str, revision: str, checker: bool, only: str) -> Model
         # First, because from_pretrained retries for 23 s, then reports a missing file (0.42).
         info = HfApi().model_info(model, revision=revision or None, timeout=5, files_metadata=True)
     except tuple(problems) as error:
-        return ModelLocation(
-            False, next(problem for kind, problem in problems.items() if isinstance(error, kind))
-        )
-    unsupported = _explain_unsupported_pipeline(
-        (info.config or {}).get("diffusers", {"_class_name": SUPPORTED_PIPELINES[0]}), only
-    )
+        problem = next(text for kind, text in problems.items() if isinstance(error, kind))
+        return ModelLocation(available=False, status=problem)
+    index = (info.config or {}).get("diffusers", {"_class_name": SUPPORTED_PIPELINES[0]})
+    unsupported = _explain_unsupported_pipeline(index, only)
     if unsupported:
-        return ModelLocation(False, unsupported)
+        return ModelLocation(available=False, status=unsupported)
     parts = [
         part
         for part in PARTS_WITH_WEIGHTS
         if part == (only or part) and (checker or part != "safety_checker")
     ]
-    sizes = [
-        max(
-            [file.size or 0 for file in info.siblings if file.rfilename.startswith(f"{part}/")],
-            default=0,
-        )
-        for part in parts
-    ]
+    files = {file.rfilename: file.size or 0 for file in info.siblings}
+    sizes = [_estimate_part_bytes(part, files) for part in parts]
     size = format_byte_count(sum(sizes))
     unfinished = _describe_unfinished_downloads(model)
     status = f"is not in the cache; the hub has it, about {size}{unfinished}"
-    return ModelLocation(True, status, download_bytes=sum(sizes))
+    return ModelLocation(
+        available=True,
+        status=status,
+        download_bytes=sum(sizes),
+        pipeline=str(index.get("_class_name", "")),
+    )
+
+
+def _estimate_part_bytes(part: str, files: Mapping[str, int]) -> int:
+    """Return the bytes of a part's largest variant; files that were split count together."""
+    variants: dict[str, int] = {}
+    for name, size in files.items():
+        if name.startswith(f"{part}/"):
+            variant = re.sub(r"-\d{5}-of-\d{5}", "", name)
+            variants[variant] = variants.get(variant, 0) + size
+    return max(variants.values(), default=0)
 
 
 def _describe_unfinished_downloads(model: str) -> str:

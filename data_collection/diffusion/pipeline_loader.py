@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from data_collection.diffusion import compute_device, model_location
 from data_collection.diffusion.model_location import ModelLocation
 from data_collection.diffusion.pipeline_cache import PIPELINE_CACHE, LoadedPipeline
+from data_collection.diffusion.prompt_embeddings import encode_prompt
 from data_collection.settings import GenerationSettings
 from runtime import console
 
@@ -22,17 +23,16 @@ SCHEDULERS = {
     "own": None,
 }
 
-# The results of a pipeline's `encode_prompt`, by the keywords under which the pipeline takes them.
-PROMPT_EMBEDDING_NAMES = (
-    "prompt_embeds",
-    "negative_prompt_embeds",
-    "pooled_prompt_embeds",
-    "negative_pooled_prompt_embeds",
-)
-
 # The smaller half-precision files where the model has them; for single precision only if it has no
 # others.
-WEIGHT_VARIANTS = {"float16": ("fp16", None), "float32": (None, "fp16")}
+WEIGHT_VARIANTS = {
+    "float16": ("fp16", None),
+    "bfloat16": (None, "fp16"),
+    "float32": (None, "fp16"),
+}
+
+BFLOAT16_PIPELINES = ("StableDiffusion3Pipeline", "FluxPipeline")
+"""Pipelines whose numbers outgrow half precision; on a GPU they run in bfloat16."""
 
 
 def load_pipeline(generation: GenerationSettings, revision: str = "") -> LoadedPipeline:
@@ -56,26 +56,43 @@ def _load_text_to_image_pipeline(generation: GenerationSettings, revision: str) 
         if generation.safety_checker
         else {"safety_checker": None, "requires_safety_checker": False}
     )
+    location = model_location.locate_model(generation.model, revision, generation.safety_checker)
+    _check_own_scheduler(generation, location.pipeline)
     dtype = compute_device.DTYPE_BY_DEVICE[compute_device.choose_device().partition(":")[0]]
+    if dtype == "float16" and location.pipeline in BFLOAT16_PIPELINES:
+        dtype = "bfloat16"
     loaded = load_pretrained(
         diffusers.AutoPipelineForText2Image, generation, revision, dtype, options
     )
     pipeline = loaded.pipeline
-    if generation.generation_size % pipeline.vae_scale_factor:
+    stride = getattr(pipeline, "vae_scale_factor", 8)
+    if generation.generation_size % stride:
         raise console.PlainError(
             f"--generation-size is {generation.generation_size}; give a multiple of "
-            f"{pipeline.vae_scale_factor}, as {generation.model} needs."
+            f"{stride}, as {generation.model} needs."
         )
     pipeline.set_progress_bar_config(disable=True)
     if SCHEDULERS[generation.scheduler]:
         pipeline.scheduler = getattr(diffusers, SCHEDULERS[generation.scheduler]).from_config(
             pipeline.scheduler.config
         )
-    pipeline.vae.enable_slicing()  # decoding a whole batch needs more memory than generating it
-    loaded.encode_prompt = functools.lru_cache(1024)(
-        functools.partial(_encode_prompt, pipeline, generation)
-    )
+    if hasattr(pipeline, "vae"):
+        # Decoding a whole batch needs more memory than generating it.
+        pipeline.vae.enable_slicing()
+    if type(pipeline).__name__ in model_location.STABLE_DIFFUSION_PIPELINES:
+        loaded.encode_prompt = functools.lru_cache(1024)(
+            functools.partial(encode_prompt, pipeline, generation)
+        )
     return loaded
+
+
+def _check_own_scheduler(generation: GenerationSettings, pipeline: str) -> None:
+    others = set(model_location.SUPPORTED_PIPELINES) - {*model_location.STABLE_DIFFUSION_PIPELINES}
+    if pipeline in others and generation.scheduler != "own":
+        raise console.PlainError(
+            f"{generation.model} is a {pipeline}, which works with its own scheduler alone; give "
+            "--scheduler own."
+        )
 
 
 def silence_libraries() -> None:
@@ -211,28 +228,4 @@ def _describe_environment(location: ModelLocation, dtype: str, device: str) -> d
         "dtype": dtype,
         "device": device.partition(":")[0],
         **versions,
-    }
-
-
-def _encode_prompt(pipeline, generation: GenerationSettings, text: str) -> dict[str, object]:
-    """Return the embeddings of one prompt and of the negative prompt.
-
-    Their shapes are (1, 77, width) and, with SDXL, (1, width).
-    """
-    import torch
-
-    is_guided = generation.guidance > 1 and pipeline.unet.config.time_cond_proj_dim is None
-    # None and "" differ for SDXL, which was trained with zeros for no prompt.
-    with torch.inference_mode():
-        embeddings = pipeline.encode_prompt(
-            prompt=text,
-            negative_prompt=generation.negative_prompt or None,
-            device=pipeline.device,
-            num_images_per_prompt=1,
-            do_classifier_free_guidance=is_guided,
-        )
-    return {
-        name: embedding
-        for name, embedding in zip(PROMPT_EMBEDDING_NAMES, embeddings, strict=False)
-        if embedding is not None
     }

@@ -1,11 +1,13 @@
 """Generate images with a loaded pipeline; encode images as PNG files."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from PIL import Image
 
 from data_collection.diffusion.pipeline_cache import LoadedPipeline
+from data_collection.diffusion.prompt_embeddings import build_prompt_options
 from data_collection.images import encode
 from data_collection.settings import GenerationSettings
 
@@ -30,20 +32,17 @@ def sample_images(
     import numpy as np
     import torch
 
-    encoded = [loaded.encode_prompt(text) for text in prompts]
-    embeddings = {key: torch.cat([prompt[key] for prompt in encoded]) for key in encoded[0]}
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
     options = pipeline_options or {
         "height": generation.generation_size,
         "width": generation.generation_size,
     }
     # Half precision may end in NaN; those pixels become black, and ingesting rejects the image.
-    with torch.inference_mode(), np.errstate(invalid="ignore"):
+    with torch.inference_mode(), np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # deprecations inside diffusers
         return loaded.pipeline(
-            **embeddings,
+            **build_prompt_options(loaded, generation, prompts),
             generator=generators,
-            num_inference_steps=generation.steps,
-            guidance_scale=generation.guidance,
             **options,
         ).images
 

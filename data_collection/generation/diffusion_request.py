@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from data_collection.dataset.manifest import FaceRecord
+from data_collection.diffusion.model_families import MODEL_FAMILIES
 from data_collection.diffusion.pipeline_loader import SCHEDULERS
 from data_collection.settings import CollectionSettings, GenerationSettings
 from data_collection.source_types import SourceArgument, SourceRequest
@@ -24,9 +25,22 @@ RECORDED_SETTINGS |= {"size": "generation_size"}
 
 
 def parse_generation_settings(argument: str, settings: CollectionSettings) -> GenerationSettings:
-    """Return the settings with the model of COUNT@MODEL, if it names one."""
+    """Return the settings with the model of COUNT@MODEL, if it names one.
+
+    A name of MODEL_FAMILIES stands for its model with the settings of that family.
+    """
     model = SourceArgument.parse(argument).model or settings.generation.model
-    return replace(settings.generation, model=model)
+    family = MODEL_FAMILIES.get(model)
+    if family is None:
+        return replace(settings.generation, model=model)
+    return replace(
+        settings.generation,
+        model=family.model,
+        steps=family.steps,
+        guidance=family.guidance,
+        generation_size=family.size,
+        scheduler="own",
+    )
 
 
 def make_model_source_name(argument: str, settings: CollectionSettings) -> str:

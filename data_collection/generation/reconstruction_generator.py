@@ -139,6 +139,11 @@ def redraw_images(
         kind: the automatic pipeline of diffusers for the task.
         options: keywords of the pipeline, such as `image` and `strength`.
     """
+    if loaded.encode_prompt is None:
+        raise console.PlainError(
+            f"{generation.model} generates from prompts alone here; to redraw photographs, give a "
+            "model of Stable Diffusion 1, 2 or XL."
+        )
     pipeline = kind.from_pipe(loaded.pipeline)
     pipeline.set_progress_bar_config(disable=True)
     return sampling.sample_images(

@@ -89,5 +89,12 @@ def list_prompt_requirements(settings: PromptSettings, folder: Path) -> list[Req
     try:
         next(PROMPT_WRITERS[kind](request))
     except console.PlainError as error:
-        return [Requirement(argument, False, str(error), "--prompts template")]
-    return [Requirement(argument, True, "available")]
+        return [
+            Requirement(
+                name=argument,
+                met=False,
+                status=str(error),
+                alternative="--prompts template",
+            )
+        ]
+    return [Requirement(name=argument, met=True, status="available")]

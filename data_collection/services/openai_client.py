@@ -100,16 +100,15 @@ class OpenAICall:
 
 def check_api_key(alternative: str) -> Requirement:
     """Check the package and the key's form; send nothing."""
+    name, key, is_met = "OPENAI_API_KEY", _read_api_key(), False
     if importlib.util.find_spec("openai") is None:
-        status = "not installed (pip install openai)"
-        return Requirement("the package openai", False, status, alternative)
-    if not _read_api_key():
-        return Requirement("OPENAI_API_KEY", False, "not set", alternative)
-    is_valid = (
-        _read_api_key().isascii() and _read_api_key().isprintable() and " " not in _read_api_key()
-    )
-    status = "set" if is_valid else "set, but not to a key"
-    return Requirement("OPENAI_API_KEY", is_valid, status, alternative)
+        name, status = "the package openai", "not installed (pip install openai)"
+    elif not key:
+        status = "not set"
+    else:
+        is_met = key.isascii() and key.isprintable() and " " not in key
+        status = "set" if is_met else "set, but not to a key"
+    return Requirement(name=name, met=is_met, status=status, alternative=alternative)
 
 
 def call_openai(work: "Callable[[openai.OpenAI], Answer]", call: OpenAICall) -> Answer:

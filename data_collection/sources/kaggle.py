@@ -95,13 +95,15 @@ def list_kaggle_requirements(request: SourceRequest) -> list[Requirement]:
 
     def require_dataset(met: bool, status: str) -> Requirement:
         name = f"the Kaggle data set {kaggle_request.handle}"
-        return Requirement(name, met, status, KAGGLE_ALTERNATIVE)
+        return Requirement(name=name, met=met, status=status, alternative=KAGGLE_ALTERNATIVE)
 
     if kaggle_request.version in cached:
         return [require_dataset(True, "in the cache")]
     is_installed = importlib.util.find_spec("kagglehub") is not None
     status = "installed" if is_installed else "missing: pip install -r requirements.txt"
-    package = Requirement("kagglehub", is_installed, status, KAGGLE_ALTERNATIVE)
+    package = Requirement(
+        name="kagglehub", met=is_installed, status=status, alternative=KAGGLE_ALTERNATIVE
+    )
     if is_installed and is_kaggle_reachable():
         prefix = "not in the cache, " if kaggle_request.version else ""
         return [package, require_dataset(True, f"{prefix}Kaggle answers")]

@@ -79,10 +79,10 @@ def list_openai_requirements(request: SourceRequest) -> list[Requirement]:
         request.settings.prompt_settings, request.settings.folder
     )
     paid = Requirement(
-        "credit",
-        True,
-        f"not checked; up to {parsed.count} images by {parsed.model}, each paid for",
-        OPENAI_IMAGES_ALTERNATIVE,
+        name="credit",
+        met=True,
+        status=f"not checked; up to {parsed.count} images by {parsed.model}, each paid for",
+        alternative=OPENAI_IMAGES_ALTERNATIVE,
     )
     others = [requirement for requirement in prompt_requirements if requirement.name != key.name]
     return [key, *others, paid]

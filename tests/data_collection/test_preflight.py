@@ -11,8 +11,15 @@ from data_collection.settings import CollectionSettings
 from data_collection.source_types import RequestedSource, Source, SourceRequest
 from runtime import console
 
-KEY = Requirement("OPENAI_API_KEY", False, "not set", "--prompts template")
-GPU = Requirement("a GPU", True, "no GPU; about 40 hours on this CPU", "--generated folder:PATH")
+KEY = Requirement(
+    name="OPENAI_API_KEY", met=False, status="not set", alternative="--prompts template"
+)
+GPU = Requirement(
+    name="a GPU",
+    met=True,
+    status="no GPU; about 40 hours on this CPU",
+    alternative="--generated folder:PATH",
+)
 
 
 def make_source(argument: str, *requirements: Requirement) -> RequestedSource:

@@ -61,7 +61,7 @@ def save_pipeline(folder: Path, flagged: str = "") -> Path:
     from diffusers import PNDMScheduler, StableDiffusionPipeline
 
     torch.manual_seed(0)
-    tokenizer, text_encoder = _build_text_encoder(folder)
+    tokenizer, text_encoder = build_text_encoder(folder)
     checker, extractor = _build_safety_checker(flagged) if flagged else (None, None)
     noise = {
         "beta_start": 0.00085,
@@ -70,7 +70,7 @@ def save_pipeline(folder: Path, flagged: str = "") -> Path:
         "steps_offset": 1,
     }
     StableDiffusionPipeline(
-        vae=_build_autoencoder(),
+        vae=build_autoencoder(),
         text_encoder=text_encoder,
         tokenizer=tokenizer,
         unet=_build_unet(),
@@ -82,9 +82,10 @@ def save_pipeline(folder: Path, flagged: str = "") -> Path:
     return folder
 
 
-def _build_text_encoder(folder: Path):
-    """Build a tokenizer that spells every word, and its encoder."""
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+def build_text_encoder(folder: Path, kind: str = "CLIPTextModel"):
+    """Build a tokenizer that spells every word, and its encoder, a class of transformers."""
+    import transformers
+    from transformers import CLIPTextConfig, CLIPTokenizer
 
     letters = [
         chr(code)
@@ -109,9 +110,14 @@ def _build_text_encoder(folder: Path):
         "num_hidden_layers": 1,
     }
     config = CLIPTextConfig(
-        vocab_size=len(words), bos_token_id=start, eos_token_id=end, pad_token_id=end, **layers
+        vocab_size=len(words),
+        bos_token_id=start,
+        eos_token_id=end,
+        pad_token_id=end,
+        projection_dim=16,
+        **layers,
     )
-    return tokenizer, CLIPTextModel(config)
+    return tokenizer, getattr(transformers, kind)(config)
 
 
 def _build_unet():
@@ -129,7 +135,7 @@ def _build_unet():
     )
 
 
-def _build_autoencoder():
+def build_autoencoder(**changes):
     """Build one that downsamples by eight; a scaled last layer gives its images contrast."""
     import torch
     from diffusers import AutoencoderKL
@@ -140,6 +146,7 @@ def _build_autoencoder():
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         sample_size=GENERATED_SIDE_PX,
+        **changes,
     )
     with torch.no_grad():
         autoencoder.decoder.conv_out.weight *= 4

@@ -62,6 +62,8 @@ def serve_hub(
                     {"rfilename": path, "size": file.stat().st_size} for path, file in files
                 ]
                 answer = {"id": name, "sha": HUB_COMMIT, "siblings": siblings}
+                index = json.loads((folder / "model_index.json").read_text())
+                answer["config"] = {"diffusers": {"_class_name": index["_class_name"]}}
             self._answer(200, {"Content-Type": "application/json"}, json.dumps(answer).encode())
 
         def _answer(self, status: int, headers: dict[str, str], data: bytes = b"") -> None:

@@ -134,5 +134,7 @@ def test_a_folder_that_is_no_model_is_refused_with_the_reason(tmp_path, model):
     shutil.copytree(model, broken, dirs_exist_ok=True)
     index = json.loads((broken / "model_index.json").read_text())
     shutil.copytree(model, broken, dirs_exist_ok=True)
-    (broken / "model_index.json").write_text(json.dumps(index | {"_class_name": "FluxPipeline"}))
-    assert "is a FluxPipeline" in explain_problem(broken)
+    (broken / "model_index.json").write_text(
+        json.dumps(index | {"_class_name": "AnimateDiffPipeline"})
+    )
+    assert "is a AnimateDiffPipeline" in explain_problem(broken)
