@@ -25,16 +25,21 @@ RECORDED_SETTINGS |= {"size": "generation_size"}
 
 
 def parse_generation_settings(argument: str, settings: CollectionSettings) -> GenerationSettings:
-    """Return the settings with the model of COUNT@MODEL, if it names one.
+    """Return the settings with the model of COUNT@MODEL, if it names one."""
+    model = SourceArgument.parse(argument).model or settings.generation.model
+    return choose_model(settings.generation, model)
+
+
+def choose_model(generation: GenerationSettings, model: str) -> GenerationSettings:
+    """Return the settings with another model.
 
     A name of MODEL_FAMILIES stands for its model with the settings of that family.
     """
-    model = SourceArgument.parse(argument).model or settings.generation.model
     family = MODEL_FAMILIES.get(model)
     if family is None:
-        return replace(settings.generation, model=model)
+        return replace(generation, model=model)
     return replace(
-        settings.generation,
+        generation,
         model=family.model,
         steps=family.steps,
         guidance=family.guidance,

@@ -59,10 +59,9 @@ def list_model_requirements(
     models = [_locate(generation.model, generation.safety_checker, only)]
     if family and family.prior:
         models.append(_locate(family.prior, generation.safety_checker))
-    flop = passes * pixels / 512**2 * UNET_PASS_FLOP
-    if family:
-        flop = family.flop_per_pass and passes * count * family.flop_per_pass
-    requirements = [*models, *_describe_licence(family), _check_gpu(flop)]
+    flop = estimate_flop_per_image(generation, passes, only)
+    work = None if flop is None else count * flop
+    requirements = [*models, *_describe_licence(family), _check_gpu(work)]
     image_bytes = pixels * STORED_BYTES_PER_PIXEL
     download_bytes = sum(model.download_bytes for model in models)
     if download_bytes:
@@ -73,6 +72,19 @@ def list_model_requirements(
         )
     requirements.append(_check_free_disk("the images", request.settings.folder, image_bytes))
     return requirements
+
+
+def estimate_flop_per_image(
+    generation: GenerationSettings, passes: float, only: str = ""
+) -> float | None:
+    """Return the floating-point operations of one image; None if they are unknown.
+
+    A model of no family counts as Stable Diffusion 1.5.
+    """
+    family = None if only else model_families.find_family(generation.model)
+    if family is None:
+        return passes * (generation.generation_size / 512) ** 2 * UNET_PASS_FLOP
+    return None if family.flop_per_pass is None else passes * family.flop_per_pass
 
 
 def check_disk_for_models(download_bytes: int) -> Requirement:

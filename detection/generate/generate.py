@@ -5,7 +5,7 @@ import re
 import threading
 from dataclasses import replace
 
-from data_collection.generation.diffusion_request import RETRY_SEED_STEP
+from data_collection.generation.diffusion_request import RETRY_SEED_STEP, choose_model
 from data_collection.images import decode, quality
 from data_collection.services import openai_client
 from data_collection.settings import GenerationSettings
@@ -71,8 +71,11 @@ class PageGenerator:
             raise console.PlainError(
                 f"{source[:80]!r} is not a generator of the page; write one of {examples}."
             )
-        changes = {spec.model_setting: parsed.model} if parsed.model else {}
-        generation = replace(generation or GenerationSettings(), **changes)
+        generation = generation or GenerationSettings()
+        if spec.model_setting == "model":
+            generation = choose_model(generation, parsed.model or generation.model)
+        elif parsed.model:
+            generation = replace(generation, **{spec.model_setting: parsed.model})
         spec.make(generation).check()
         return cls(source, spec, generation)
 

@@ -35,10 +35,12 @@ def describe_model_obstacles(generation: GenerationSettings, passes: float, only
         size = model_location.format_byte_count(location.download_bytes)
         notes.append(f"The first image waits for the download of {generation.model}, about {size}.")
     if not _has_likely_gpu():
-        flop_per_pass = diffusion_requirements.UNET_PASS_FLOP["cpu"]
-        flop = passes * (generation.generation_size / 512) ** 2 * flop_per_pass
-        duration = diffusion_requirements.format_rough_duration(flop / _measure_cpu_flops())
-        notes.append(f"There is no GPU here; an image takes very roughly {duration}.")
+        flop = diffusion_requirements.estimate_flop_per_image(generation, passes, only)
+        duration = "an unknown time"
+        if flop is not None:
+            seconds = flop / _measure_cpu_flops()
+            duration = f"very roughly {diffusion_requirements.format_rough_duration(seconds)}"
+        notes.append(f"There is no GPU here; an image takes {duration}.")
     return " ".join(notes)
 
 

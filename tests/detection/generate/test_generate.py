@@ -459,3 +459,9 @@ def test_another_fault_names_itself_and_frees_the_lock(model):
     finally:
         hook.remove()
     assert generator.generate(PROMPT, None, 2).png
+
+
+def test_a_family_of_models_brings_its_own_settings():
+    generator = PageGenerator.from_source("stable-diffusion@flux-schnell")
+    assert generator._generation.model == "black-forest-labs/FLUX.1-schnell"
+    assert (generator._generation.steps, generator._generation.scheduler) == (4, "own")
