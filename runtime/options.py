@@ -37,6 +37,9 @@ def format_command_line(program: str, settings: object) -> str:
         if value != field.default:
             option = field.name.replace("_", "-")
             flags = {True: f"--{option}", False: f"--no-{option}"}
-            is_flag = isinstance(value, bool)
-            arguments += [flags[value]] if is_flag else [f"--{option}", str(value)]
+            if isinstance(value, bool):
+                arguments += [flags[value]]
+            else:
+                values = value if isinstance(value, tuple) else (value,)
+                arguments += [f"--{option}", *map(str, values)]
     return shlex.join(arguments)

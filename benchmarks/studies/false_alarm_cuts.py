@@ -144,7 +144,6 @@ def draw_images(random: np.random.Generator, photographs: int, group_size: int) 
         labels=labels,
         sources=np.where(labels == 1, "generator", "camera"),
         groups=np.array(names),
-        many_sources=False,
     )
 
 

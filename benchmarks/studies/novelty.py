@@ -180,7 +180,6 @@ def load_images(settings: TrainingSettings) -> RefitImages:
         labels=dataset.encode_labels(records),
         sources=np.array([record.source for record in records]),
         groups=np.array([record.group for record in records]),
-        many_sources=False,
     )
 
 

@@ -51,7 +51,6 @@ def set_detector_cuts(
         labels=run.data.encode_labels(records),
         sources=np.array([record.source for record in records]),
         groups=np.array([record.group for record in records]),
-        many_sources=features.many_sources,
     )
     ensemble = detector.make_refit_ensemble(run.settings)
     threshold = choose_threshold(

@@ -21,6 +21,7 @@ from training.features.extractor import Extractor
 from training.final_detector.ensemble import FinalDetector
 from training.head_search import leaderboard
 from training.head_search.head_spec import HeadTrial
+from training.head_search.search import choose_method
 from training.refits.refit_cuts import RefitCuts
 from training.run_folders import TrainingRun
 from training.settings import TrainingSettings
@@ -89,7 +90,7 @@ def _describe_search(
     n_trials: int,
 ) -> SearchDescription:
     return SearchDescription(
-        tuner=settings.tuner,
+        tuner=choose_method(settings.tuner, is_logistic=bool(detector.heads[0].spec.l2_penalty)),
         trials=n_trials,
         heads=tuple(head.spec for head in detector.heads),
         weights=tuple(member.weight for member in members),

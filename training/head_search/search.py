@@ -22,7 +22,7 @@ from training.head_search.head_spec import HeadSpec, HeadTrial, describe_hp_valu
 from training.head_search.heads import HEAD_SPACE_VERSION, HeadHyperModel
 from training.head_search.tuner_runs import LoggedTuner, TrialLog
 from training.run_folders import RunFolders
-from training.settings import SearchConfig
+from training.settings import SearchConfig, TunerName
 
 KNOWN_SOURCES_OBJECTIVE = keras_tuner.Objective("val_loss", "min")
 LEFT_OUT_OBJECTIVE = keras_tuner.Objective("val_auc", "max")
@@ -94,6 +94,14 @@ SEARCH_METHODS = {
 }
 
 
+def choose_method(tuner: TunerName, *, is_logistic: bool) -> TunerName:
+    """Return the search method for `--tuner`.
+
+    Hyperband saves epochs, which logistic regression does not have: a random search replaces it.
+    """
+    return "random" if is_logistic and tuner == "hyperband" else tuner
+
+
 def search_heads(
     features: Mapping[str, TrainingFeatures],
     config: SearchConfig,
@@ -154,9 +162,7 @@ def _make_tuner(
     config: SearchConfig, hypermodel: HeadHyperModel, log_folder: Path, *, seed: int, **project
 ) -> keras_tuner.Tuner:
     ranks_left_out = any(table.many_sources for table in hypermodel.features.values())
-    # Hyperband saves epochs, which logistic regression does not have.
-    uses_hyperband = config.tuner == "hyperband"
-    method = SEARCH_METHODS["random" if ranks_left_out and uses_hyperband else config.tuner]
+    method = SEARCH_METHODS[choose_method(config.tuner, is_logistic=ranks_left_out)]
     options = {
         "objective": LEFT_OUT_OBJECTIVE if ranks_left_out else KNOWN_SOURCES_OBJECTIVE,
         "seed": seed,

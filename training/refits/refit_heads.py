@@ -38,7 +38,6 @@ class RefitImages:
         judged: of the views in which images are judged, float32 (images, qualities, width).
         labels: 1 for generated, shape (images,).
         sources, groups: of every image, shape (images,).
-        many_sources: as in the features of the heads that are trained again.
     """
 
     columns: list[Column]
@@ -47,7 +46,6 @@ class RefitImages:
     labels: np.ndarray
     sources: np.ndarray
     groups: np.ndarray
-    many_sources: bool
 
     def list_sources(self, label: int) -> list[str]:
         """Return the sources of a class, sorted."""
@@ -111,7 +109,7 @@ def compute_held_out_logits(
             SelectedRows(images.values, rows), images.labels[rows], images.sources[rows].tolist()
         ),
         SplitFeatures(images.values[:0], images.labels[:0]),
-        many_sources=images.many_sources,
+        many_sources=ensemble.plans[0].is_logistic,
     )
     heads = batched_training.train_heads(
         features, ensemble.plans, ensemble.batch_size, ensemble.seed

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from data_collection.dataset import manifest
 from runtime import atomic_files, console, library_versions, options
 from training.dataset import Dataset
@@ -110,6 +112,6 @@ def describe_summary(rows: Sequence[SourceFigures]) -> Iterator[str]:
 
 def _join_by_target(shares: Sequence[float]) -> str:
     return " and ".join(
-        f"{share:.1%} at the {target:.0%} cut"
+        f"{'n/a' if np.isnan(share) else f'{share:.1%}'} at the {target:.0%} cut"
         for share, target in zip(shares, REPORTED_TARGETS, strict=True)
     )

@@ -23,7 +23,6 @@ def make_images(groups: Sequence[int], shift: float) -> RefitImages:
         labels=np.zeros(2 * KNOWN, int),
         sources=np.array(["known"] * KNOWN + ["others"] * KNOWN),
         groups=np.array([f"group {number}" for number in (*groups, *range(500, 500 + KNOWN))]),
-        many_sources=False,
     )
 
 

@@ -50,7 +50,6 @@ def make_images(count: int = 240, group_size: int = 2, gap: float = 2.0) -> Refi
         labels=labels,
         sources=np.array(names),
         groups=groups.astype(str),
-        many_sources=False,
     )
 
 
@@ -82,7 +81,7 @@ def test_a_refit_does_not_see_the_groups_that_it_scores():
 
 
 def test_a_refit_with_many_sources_is_one_logistic_regression_on_the_other_images():
-    images = replace(make_images(gap=0.5), many_sources=True)
+    images = make_images(gap=0.5)
     spec = make_toy_spec(learning_rate=0.0, l2_penalty=1e-3)
     plan = HeadTrainingPlan(spec=spec, columns=FEATURE_COLUMNS, epochs=1, patience=1)
     ensemble = replace(ENSEMBLE, plans=[plan], temperatures=[1.0])

@@ -1,6 +1,7 @@
 """Each source is scored by a detector that has not met any image of its groups."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,10 +30,15 @@ def quick():
         yield
 
 
-def make_records(folder: Path, count: int = 24) -> list[FaceRecord]:
+MANY_SOURCES = {f"camera{n}": "real" for n in range(5)} | {f"gan{n}": "generated" for n in range(5)}
+
+
+def make_records(
+    folder: Path, count: int = 24, sources: Mapping[str, str] = SOURCES
+) -> list[FaceRecord]:
     """Four sources: the net's images look like photographs."""
     records = []
-    for index, (source, label) in enumerate(SOURCES.items()):
+    for index, (source, label) in enumerate(sources.items()):
         for number in range(count):
             split = face_records.SPLIT_CYCLE[number % 6]
             looks = "real" if source == "net" else label
@@ -81,6 +87,27 @@ def test_shares_are_those_of_the_answers_at_the_cuts_of_training(evaluated):
         assert row["generated_shares"][0]["value"] == pytest.approx(expected, abs=1e-6)
         # 24 photographs of known sources at most are too few for the cut of 1%.
         assert row["generated_shares"][1]["value"] is None
+
+
+@pytest.mark.parametrize("heads", ["auto", "networks"])
+def test_detectors_of_many_sources_are_logistic_regressions_unless_networks_are_asked_for(
+    tmp_path, heads
+):
+    folder = tmp_path / "many"
+    collect_records(folder, make_records(folder, sources=MANY_SOURCES))
+    evaluate_left_out_sources(make_settings(folder, heads=heads, sources=("camera0", "gan0")))
+    report = read_report(folder)
+    described = [head for of_source in report["heads"].values() for head in of_source]
+    is_logistic = ["logistic regression" in head for head in described]
+    assert is_logistic == ([True, True] if heads == "auto" else [False] * 4)
+    for path in folder.glob("leave_source_out/[0-9a-f]*.json"):
+        scores = read_scores(path)
+        limit = scores.calibration.select_point(false_alarms=0.05).generated_above
+        probabilities = 1 / (1 + np.exp(-np.array(scores.hold_out_logits).min(axis=1)))
+        known_photographs = probabilities[np.array(scores.hold_out_labels) == 0]
+        # The cut is on the scale of the head that answers.
+        assert scores.calibration.origin == "sources left out"
+        assert np.mean(known_photographs >= limit) <= 0.2
 
 
 def test_no_group_of_the_source_left_out_is_trained_on_or_in_the_known_hold_out(tmp_path):
