@@ -11,7 +11,10 @@ from data_collection.requirement import Requirement
 from data_collection.settings import GenerationSettings
 from data_collection.source_types import SourceArgument, SourceRequest
 
-DIFFUSION_PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "accelerate")
+DIFFUSION_PACKAGES = (
+    *("torch", "diffusers", "transformers", "safetensors", "accelerate"),
+    "sentencepiece",  # tokenizers of T5
+)
 
 DIFFUSION_ALTERNATIVE = "--generated folder:PATH, or --model FOLDER"
 
