@@ -13,6 +13,7 @@ from runtime import console
 from training import audit_gate, dataset
 from training.dataset import Dataset
 from training.detectors import ready_detectors, saved_models
+from training.detectors.card import read_card
 from training.detectors.detector_parts import DetectorParts, load_detector_parts
 from training.run_folders import RunFolders
 
@@ -64,10 +65,11 @@ def accept_own_data(settings: FinetuningSettings, folder: Path) -> FinetuningSet
         PlainError: no data set is named.
     """
     if settings.dataset is None:
+        collect = f"python -m data_collection --crop {read_card(folder).crop} --dataset mine"
         raise console.PlainError(
             f"{folder.name} comes with Telltale, without its pictures. Collect some of your own "
-            "(python -m data_collection --dataset mine), then name them: python -m finetuning "
-            f"--model {folder.name} --dataset data/mine."
+            f"({collect}), then name them: python -m finetuning --model {folder.name} --dataset "
+            "data/mine."
         )
     return replace(settings, accept_other_data=True)
 

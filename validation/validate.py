@@ -9,7 +9,7 @@ from pathlib import Path
 from data_collection.audit.audit_file import read_audit
 from runtime import atomic_files, console, options
 from training.detectors import card as detector_card
-from training.detectors import saved_models
+from training.detectors import ready_detectors, saved_models
 from training.detectors.card import Card
 from training.final_detector.next_steps import find_next_steps, print_next_steps
 from validation import predictions
@@ -191,7 +191,7 @@ def build_report(
         robustness=robustness,
         comparison=_compare_with_last(results) if compared else None,
         audit=audit,
-        next_steps=find_next_steps(card),
+        next_steps=find_next_steps(card, ready_detectors.is_ready_detector(scorer.folder)),
         figures=figures.plot_report_figures(results, scorer.calibration),
     )
 

@@ -14,6 +14,7 @@ from detection.predictor import Detector
 from detection.provenance import claims
 from runtime import console, html_pages
 from training.cuts.operating_point import ABSTAIN
+from training.detectors import ready_detectors
 from training.detectors.card_fields import DatasetDescription
 from training.final_detector.next_steps import find_next_steps
 from validation.explanations import image_panels
@@ -45,6 +46,7 @@ class PageAnswers:
 
     def __init__(self, detector: Detector):
         self.detector = detector
+        self._is_ready = ready_detectors.is_ready_detector(detector.folder)
         try:
             self.explainer = Explainer.load(detector.folder, detector.card)
             self.no_heat_maps_reason = ""
@@ -67,7 +69,7 @@ class PageAnswers:
             "trained_on": _describe_training_data(card.dataset),
             "banner": card.banner,
             "limits": report_files.load_limits(self.detector.folder),
-            "next_steps": [asdict(step) for step in find_next_steps(card)],
+            "next_steps": [asdict(step) for step in find_next_steps(card, self._is_ready)],
             "no_heat_maps": self.no_heat_maps_reason,
         }
 

@@ -31,8 +31,15 @@ class NextStep:
         return f"{self.reason} {self.command}"
 
 
-def find_next_steps(card: Card) -> list[NextStep]:
-    """Return what to do about the weaknesses that the card shows, the most important first."""
+def find_next_steps(card: Card, is_ready: bool = False) -> list[NextStep]:
+    """Return what to do about the weaknesses that the card shows, the most important first.
+
+    Args:
+        is_ready: whether the detector comes with Telltale, so that its user can add no images to
+            its training.
+    """
+    if is_ready:
+        return list(_make_own_use_steps(card))
     if card.practice:
         command = "python -m data_collection"
         return [NextStep("A practice detector has no further use. Collect faces:", command)]
@@ -43,6 +50,19 @@ def find_next_steps(card: Card) -> list[NextStep]:
         *_check_strangers(card),
         *_check_hold_out(card),
     ]
+
+
+def _make_own_use_steps(card: Card) -> Iterator[NextStep]:
+    yield NextStep(
+        f"{count_needed_groups(card.calibration.false_alarms):,} photographs of yours set its "
+        "false-alarm cut for photographs like them:",
+        "python -m detection calibrate --real folder:mine",
+    )
+    yield NextStep(
+        f"Pictures of yours (python -m data_collection --crop {card.crop} --dataset mine) adapt it "
+        "to them:",
+        f"python -m finetuning --model {card.name} --dataset data/mine",
+    )
 
 
 def print_next_steps(steps: Sequence[NextStep]) -> None:

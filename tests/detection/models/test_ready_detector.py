@@ -14,9 +14,12 @@ from detection.calibrate.settings import CalibrateSettings
 from detection.detect import detect
 from detection.export.export import export_detector
 from detection.export.settings import ExportSettings
+from detection.models.answering import find_answering_detector
+from detection.predictor import Detector
 from detection.publish.publish import publish_detector
 from detection.publish.settings import PublishSettings
 from detection.settings import DetectionSettings
+from detection.web.answers import PageAnswers
 from finetuning.finetune import finetune_detector
 from finetuning.settings import FinetuningSettings
 from toys.commands import build_collect_words, run_command
@@ -77,6 +80,9 @@ def test_what_is_published_shows_no_picture_and_names_no_file_of_the_data_set(
 def test_it_answers_explains_calibrates_exports_and_is_tested_where_its_pictures_are_not(
     made, ready, capsys
 ):
+    page = PageAnswers(Detector.load(find_answering_detector(made).folder)).describe_detector()
+    assert "python -m finetuning --model telltale-faces" in page["next_steps"][1]["command"]
+    assert page["no_heat_maps"] == ""
     photo = next((made / "photos" / "real").iterdir())
     assert detect(DetectionSettings(paths=(str(photo),), any_picture=True, explain=True)) == 0
     assert "Judged by telltale-faces (it comes with Telltale" in capsys.readouterr().err

@@ -49,6 +49,12 @@ def test_one_source_a_class_asks_for_a_second(card):
     assert "python -m data_collection --real folder:PATH --dataset faces" in reasons
 
 
+def test_a_ready_detector_is_fitted_to_ones_own_pictures_and_not_trained_again(card):
+    calibrate, adapt = find_next_steps(replace(card, name="telltale-faces"), is_ready=True)
+    assert calibrate.reason.startswith("19 photographs of yours set its false-alarm cut")
+    assert adapt.command == "python -m finetuning --model telltale-faces --dataset data/mine"
+
+
 def test_false_alarms_and_misses_on_sources_left_out_are_named_with_their_share(card):
     reasons = list_reasons(add_sources(card, alarms=5, found=-5))
     assert "Of 40 photographs from “phones”, left out of training, it called 100%" in reasons

@@ -1,0 +1,106 @@
+"""A detector that comes with Telltale is small, whole, licensed, and shows no person; its name is
+taken."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from runtime import console, hashing
+from training.detectors import ready_detectors, saved_models
+from training.detectors.card import CARD_FILE, read_card
+
+MAX_BYTES = 24_000_000
+TEXTS = (".html", ".json", ".jsonl", ".md")
+NEEDED = {CARD_FILE, "LICENSE.md", *(saved_models.KERAS_FILE, saved_models.ONNX_FILE)}
+
+
+def find_faults(folder: Path) -> list[str]:
+    """Return what must not be in the repository, of the files that git does not ignore."""
+    ignored = ("cache", "calibrations", "export")
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    files = [path for path in files if path.relative_to(folder).parts[0] not in ignored]
+    names = {path.relative_to(folder).as_posix() for path in files}
+    faults = [f"{name} is missing" for name in NEEDED - names]
+    if sum(path.stat().st_size for path in files) > MAX_BYTES:
+        faults.append("too large")
+    faults += [path.name for path in files if path.suffix in (".jpg", ".jpeg")]
+    for path in files:
+        text = path.read_text() if path.suffix in TEXTS else ""
+        if re.search(r'class="face"|data:image/jpeg|id="map-pictures"', text):
+            faults.append(f"{path.name} shows pictures")
+        if re.search(r"[\"' (]/(home|root|tmp|Users|work|mnt)/|[A-Z]:\\\\", text):
+            faults.append(f"{path.name} names a path")
+    if not faults:
+        card = read_card(folder)
+        faults = [
+            f"{name} is not the card's"
+            for name in (saved_models.KERAS_FILE, saved_models.ONNX_FILE)
+            if hashing.hash_file(folder / name) != card.sha256[name]
+        ]
+        faults += [name for name, baseline in card.baselines.items() if baseline.file]
+    return faults
+
+
+@pytest.fixture
+def ready(workplace, tmp_path, monkeypatch) -> Path:
+    """The toy as a ready detector, without what must not come with it."""
+    monkeypatch.setattr(ready_detectors, "READY_FOLDER", tmp_path)
+    folder = tmp_path / "telltale-faces"
+    folder.mkdir()
+    for name in (saved_models.KERAS_FILE, saved_models.ONNX_FILE):
+        shutil.copyfile(workplace / "saved_models" / "toy" / name, folder / name)
+    text = (workplace / "saved_models" / "toy" / CARD_FILE).read_text()
+    (folder / CARD_FILE).write_text(re.sub(r'"file": ".*?"', '"file": ""', text))
+    (folder / "LICENSE.md").write_text("For research.")
+    return folder
+
+
+def test_every_detector_in_the_repository_may_be_there():
+    assert {path.name: find_faults(path) for path in ready_detectors.find_ready_detectors()} == {
+        path.name: [] for path in ready_detectors.find_ready_detectors()
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("report/index.html", b'<figure class="face">'),
+        ("report/index.html", b'<img src="data:image/jpeg;base64,AA">'),
+        ("report/one.jpg", b"picture"),
+        ("README.md", b"Made from /home/ann/faces"),
+        ("explainer/explainer.npz", b"0" * MAX_BYTES),
+        ("detector.onnx", b"another"),
+        ("card.json", b"{}"),
+    ],
+)
+def test_a_planted_fault_is_found(ready, name, content):
+    assert find_faults(ready) == []
+    (ready / name).parent.mkdir(exist_ok=True)
+    (ready / name).write_bytes(content)
+    if name == CARD_FILE:
+        with pytest.raises(console.PlainError, match="is damaged"):
+            find_faults(ready)
+    else:
+        assert len(find_faults(ready)) == 1
+
+
+def test_a_missing_licence_is_found(ready):
+    (ready / "LICENSE.md").unlink()
+    assert find_faults(ready) == ["LICENSE.md is missing"]
+
+
+def test_the_name_of_a_ready_detector_is_taken_in_every_folder(ready, tmp_path):
+    with pytest.raises(console.PlainError, match=r"comes with Telltale\. Choose another --name"):
+        saved_models.choose_free_name(tmp_path / "models", "telltale-faces", "faces")
+    shutil.rmtree(ready)  # whoever makes it may give it its name
+    assert saved_models.choose_free_name(tmp_path / "models", "telltale-faces", "faces")
+
+
+def test_the_newest_and_the_best_of_ones_own_are_never_a_ready_detector(ready):
+    with pytest.raises(console.PlainError, match="holds no detector"):
+        saved_models.find_detector(ready.parent, None)
+    with pytest.raises(console.PlainError, match="holds no detector"):
+        saved_models.find_best_detector(ready.parent, None)
+    assert saved_models.find_best_detector(ready.parent, Path("telltale-faces")) == ready
