@@ -107,7 +107,11 @@ def test_every_command_in_the_documents_exists():
     ("words", "code", "sentence"),
     [
         (["data_collection", "--real", "folder:"], 2, "folder: lacks a path"),
-        (["data_collection", "--recipe", "simple"], 2, "There is no recipe simple; give many, sample"),
+        (
+            ["data_collection", "--recipe", "simple"],
+            2,
+            "There is no recipe simple; give many, sample",
+        ),
         (["data_collection", "audit", "nowhere"], 2, "nowhere holds no data set"),
         (["data_collection", "regenerate", "nowhere", "1"], 2, "nowhere holds no data set"),
         (
