@@ -43,7 +43,9 @@ def choose_detector(folder: Path, named: Path | None) -> AnsweringDetector:
     return answering
 
 
-def find_answering_detector(folder: Path, named: Path | None = None) -> AnsweringDetector:
+def find_answering_detector(
+    folder: Path, named: Path | None = None, own: Mapping[str, Card] | None = None
+) -> AnsweringDetector:
     """Return the detector that answers.
 
     It is the named one; else the one chosen by `models use`; else the newest of the user's own that
@@ -52,6 +54,7 @@ def find_answering_detector(folder: Path, named: Path | None = None) -> Answerin
     Args:
         folder: of all saved detectors.
         named: by --model.
+        own: the user's own cards by name, if they were read before.
 
     Raises:
         PlainError: none answers, or the one that was named or chosen cannot.
@@ -60,7 +63,7 @@ def find_answering_detector(folder: Path, named: Path | None = None) -> Answerin
         return _take_named_detector(folder, named)
     if chosen := read_choice(folder):
         return _take_chosen_detector(folder, chosen)
-    own = saved_models.read_own_cards(folder)
+    own = saved_models.read_own_cards(folder) if own is None else own
     validated = {name: card for name, card in own.items() if is_validated(folder / name, card)}
     ready = ready_detectors.find_ready_detectors()
     if validated:

@@ -28,7 +28,7 @@ def list_detectors(settings: ModelsSettings) -> None:
     cards = {folder / name: own[name] for name in _sort_by_age(own)}
     cards |= {path: read_card(path) for path in ready_detectors.find_ready_detectors()}
     try:
-        answer, fault = answering.find_answering_detector(folder), ""
+        answer, fault = answering.find_answering_detector(folder, own=own), ""
     except console.PlainError as error:
         if not cards:
             raise

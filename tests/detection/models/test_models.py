@@ -64,6 +64,16 @@ def test_a_broken_choice_does_not_hide_the_table(toy, models, capsys):
     assert "chosen.json is damaged" in output.err
 
 
+def test_a_damaged_detector_is_skipped_with_one_warning(toy, models, capsys):
+    copy_detector(toy, models / "faces")
+    copy_detector(toy, models / "damaged")
+    (models / "damaged" / "card.json").write_text("{")
+    list_detectors(ModelsSettings(saved_models=models))
+    output = capsys.readouterr()
+    assert list(list_rows(output.out)) == ["faces"]
+    assert output.err.count("Skipping damaged: ") == 1
+
+
 def test_without_any_detector_there_is_a_sentence_and_no_table(models, capsys):
     with pytest.raises(console.PlainError, match="holds no detector"):
         list_detectors(ModelsSettings(saved_models=models))
