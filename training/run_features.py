@@ -32,10 +32,9 @@ def extract_features(
             f"Every head has one output per generator ({', '.join(generators)}); "
             "they are combined by log-sum-exp."
         )
-    if any(table.many_sources for table in features.values()):
+    if any(table.is_logistic for table in features.values()):
         console.print_message(
-            f"With {MIN_RANKED_SOURCES} or more sources of each class, heads are logistic "
-            f"regressions, ranked by sources left out in {SOURCE_FOLDS} folds."
+            f"Heads are logistic regressions, ranked by sources left out in {SOURCE_FOLDS} folds."
         )
     return extractors, features
 
@@ -48,7 +47,11 @@ def open_extractor(settings: TrainingSettings, data: Dataset, base: str) -> Extr
 
 
 def extract_base_features(run: TrainingRun, base: str) -> tuple[Extractor, TrainingFeatures]:
-    """Compute the features of one base, and print how many forward passes that took."""
+    """Compute the features of one base, and print how many forward passes that took.
+
+    Raises:
+        PlainError: too few sources for `--heads logistic`.
+    """
     settings, data = run.settings, run.data
     extractor = open_extractor(settings, data, base)
     console.print_message(f"{base}: {extractor.weights.note}.")
@@ -79,5 +82,10 @@ def extract_base_features(run: TrainingRun, base: str) -> tuple[Extractor, Train
             (table.values[n_train:], data.validation, judged.values),
         )
     )
-    many_sources = settings.heads == "auto" and has_many_sources(train.labels, train.sources)
-    return extractor, TrainingFeatures(table.columns, train, validation, table.values, many_sources)
+    is_logistic = settings.heads == "logistic"
+    if is_logistic and not has_many_sources(train.labels, train.sources):
+        raise console.PlainError(
+            f"--heads logistic ranks heads by sources left out: it needs {MIN_RANKED_SOURCES} "
+            "sources of photographs and of generated images. Use --heads networks."
+        )
+    return extractor, TrainingFeatures(table.columns, train, validation, table.values, is_logistic)

@@ -14,7 +14,7 @@ SignalName = Literal[*SIGNALS]
 ScratchModelName = Literal["logistic", "two-layer", "cnn", "srm-cnn"]
 TunerName = Literal["hyperband", "random", "bayesian"]
 TrainerName = Literal["batched", "keras"]
-HeadKind = Literal["auto", "networks"]
+HeadKind = Literal["networks", "logistic"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +73,10 @@ mirroring."""
     """How networks are trained: batched trains many at once in NumPy; keras trains one after the \
 other. Both train the same heads."""
 
-    heads: HeadKind = "auto"
-    """Heads to choose from. `auto`: with four or more sources of each class, logistic regressions \
-on all features, ranked by sources left out; otherwise linear heads and small networks on chosen \
-features, ranked by the validation loss. `networks`: always the latter."""
+    heads: HeadKind = "networks"
+    """Heads to choose from. `networks`: linear heads and small networks on chosen features, by \
+validation loss. `logistic`: logistic regressions on all features, ranked by sources left out, of \
+which it needs four of each class."""
 
     trials: int = 30
     """Number of heads to try; with logistic regressions alone there are eight for each base."""
@@ -91,7 +91,7 @@ and a two-layer net on pixels, a small CNN, and the CNN with style-based attenti
 
     ensemble: int = 5
     """Number of heads in the final detector: the best ones on the best base; their calibrated \
-logits are averaged. 1: the best head alone, as always with four or more sources of each class."""
+logits are averaged. 1: the best head alone, as always with `--heads logistic`."""
 
     repeats: int = 1
     """Number of seeds to train the final detector with; the first is saved. With 4 or more, the \

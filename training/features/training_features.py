@@ -72,15 +72,15 @@ class TrainingFeatures:
         columns: describe the numbers of the feature vector, in order.
         values: of both splits, train first, shape (images, views, width); None where no head is
             trained on both.
-        many_sources: whether there are enough sources to rank heads by sources left out; heads are
-            then linear and have one output, which finds more of generators that it has not met.
+        is_logistic: whether heads are logistic regressions with a single output, ranked by sources
+            left out.
     """
 
     columns: list[Column]
     train: SplitFeatures
     validation: SplitFeatures
     values: np.ndarray | None = None
-    many_sources: bool = False
+    is_logistic: bool = False
 
     @functools.cached_property
     def generators(self) -> list[str]:
@@ -88,7 +88,7 @@ class TrainingFeatures:
 
         A head has one output per generator listed here, or a single one.
         """
-        if self.many_sources:
+        if self.is_logistic:
             return []
         pairs = zip(self.train.sources, self.train.labels, strict=False)
         names = sorted({source for source, label in pairs if label == 1})

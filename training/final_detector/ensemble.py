@@ -114,7 +114,7 @@ def train_final_detector(
     base = trials[0].spec.base
     on_base = [trial for trial in leaderboard.deduplicate_trials(trials) if trial.spec.base == base]
     # Straight lines gain nothing from an ensemble.
-    n_heads = 1 if features[base].many_sources else settings.ensemble
+    n_heads = 1 if features[base].is_logistic else settings.ensemble
     plans = [
         HeadTrainingPlan(
             spec=trial.spec,

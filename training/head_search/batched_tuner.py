@@ -105,7 +105,7 @@ class BatchedTuner(LoggedTuner, keras_tuner.Tuner):
         self, features: TrainingFeatures, plans: Sequence[HeadTrainingPlan]
     ) -> list[TrainedHead]:
         """Train heads on the same features, or score them on sources left out."""
-        if not features.many_sources:
+        if not features.is_logistic:
             return batched_training.train_heads(
                 features, plans, self.hypermodel.batch_size, self._seed
             )

@@ -56,7 +56,7 @@ class HeadHyperModel(keras_tuner.HyperModel):
     def build(self, hp: keras_tuner.HyperParameters) -> "keras.Model":
         base = hp.Choice("base", list(self.features))
         features = self.features[base]
-        if features.many_sources:
+        if features.is_logistic:
             self._choose_logistic_head(hp, features)
         else:
             self._choose_network(hp, features)

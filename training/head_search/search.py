@@ -161,7 +161,7 @@ def _make_search_name(config: SearchConfig, dataset_key: object) -> str:
 def _make_tuner(
     config: SearchConfig, hypermodel: HeadHyperModel, log_folder: Path, *, seed: int, **project
 ) -> keras_tuner.Tuner:
-    ranks_left_out = any(table.many_sources for table in hypermodel.features.values())
+    ranks_left_out = any(table.is_logistic for table in hypermodel.features.values())
     method = SEARCH_METHODS[choose_method(config.tuner, is_logistic=ranks_left_out)]
     options = {
         "objective": LEFT_OUT_OBJECTIVE if ranks_left_out else KNOWN_SOURCES_OBJECTIVE,

@@ -1,9 +1,7 @@
-"""Fit and score heads without some sources: trials of data sets of many sources are ranked so.
+"""Fit and score heads without some sources: `--heads logistic` ranks its trials so.
 
-A head that is ranked by images of the sources it has met wins by what it knows of them, and pays
-for it on sources that it has not met. The AUC ranks, not the loss: on unknown sources the lowest
-loss is that of a head that is sure of nothing. It is of all sources together, which all weigh the
-same, since one cut serves them all.
+The AUC ranks, not the loss: on unknown sources the lowest loss is that of a head that is sure of
+nothing. It is of all sources together, which all weigh the same, since one cut serves them all.
 """
 
 from collections.abc import Sequence
@@ -62,7 +60,7 @@ def make_source_folds(features: TrainingFeatures) -> list[TrainingFeatures]:
                 np.flatnonzero(left_out),
             )
         )
-        folds.append(TrainingFeatures(features.columns, train, validation, many_sources=True))
+        folds.append(TrainingFeatures(features.columns, train, validation, is_logistic=True))
     return folds
 
 

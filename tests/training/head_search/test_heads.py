@@ -169,11 +169,11 @@ def test_a_head_learns_and_keeps_its_best_epoch(layers):
 
 def test_every_hyperparameter_that_is_logged_is_in_the_space():
     hp = keras_tuner.HyperParameters()
-    for many_sources in (False, True):
-        table = dataclasses.replace(make_toy_features(), many_sources=many_sources)
+    for is_logistic in (False, True):
+        table = dataclasses.replace(make_toy_features(), is_logistic=is_logistic)
         model = HeadHyperModel({"mobilenet_v2": table, "xception": table}, 16)
         model.build(hp)
-        hp.values["layers"] = 0 if many_sources else 2
+        hp.values["layers"] = 0 if is_logistic else 2
         model.build(hp)
         hp.values["layers"] = 0
     names = {field.name for field in dataclasses.fields(HeadSpec)}
@@ -182,7 +182,7 @@ def test_every_hyperparameter_that_is_logged_is_in_the_space():
 
 
 def test_with_many_sources_only_penalty_and_statistics_are_searched():
-    table = dataclasses.replace(make_toy_features(), many_sources=True)
+    table = dataclasses.replace(make_toy_features(), is_logistic=True)
     hp = keras_tuner.HyperParameters()
     HeadHyperModel({"mobilenet_v2": table}, 16).build(hp)
     choices = {value.name: value.values for value in hp.space if hasattr(value, "values")}

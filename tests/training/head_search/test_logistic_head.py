@@ -55,7 +55,7 @@ def test_every_generator_has_an_output_against_all_photographs_unless_there_are_
     # Standardised by other images, so only nearly the same.
     alone, _ = fit_logistic_head(dataclasses.replace(features, train=train), make_plan())
     assert np.corrcoef(kernel[:, 0], alone[:, 0])[0, 1] > 0.95
-    many = dataclasses.replace(features, many_sources=True)
+    many = dataclasses.replace(features, is_logistic=True)
     one, bias = fit_logistic_head(many, make_plan())
     assert one.shape[1] == len(bias) == 1
 

@@ -44,7 +44,7 @@ def make_features(images_per_source: int = 24) -> TrainingFeatures:
         )
         for part in (slice(0, half), slice(half, None))
     )
-    return TrainingFeatures(FEATURE_COLUMNS, train, validation, values, many_sources=True)
+    return TrainingFeatures(FEATURE_COLUMNS, train, validation, values, is_logistic=True)
 
 
 def make_plan(**changes) -> HeadTrainingPlan:

@@ -89,17 +89,15 @@ def test_shares_are_those_of_the_answers_at_the_cuts_of_training(evaluated):
         assert row["generated_shares"][1]["value"] is None
 
 
-@pytest.mark.parametrize("heads", ["auto", "networks"])
-def test_detectors_of_many_sources_are_logistic_regressions_unless_networks_are_asked_for(
-    tmp_path, heads
-):
+@pytest.mark.parametrize("heads", ["logistic", "networks"])
+def test_detectors_of_many_sources_are_logistic_regressions_where_asked_for(tmp_path, heads):
     folder = tmp_path / "many"
     collect_records(folder, make_records(folder, sources=MANY_SOURCES))
     evaluate_left_out_sources(make_settings(folder, heads=heads, sources=("camera0", "gan0")))
     report = read_report(folder)
     described = [head for of_source in report["heads"].values() for head in of_source]
     is_logistic = ["logistic regression" in head for head in described]
-    assert is_logistic == ([True, True] if heads == "auto" else [False] * 4)
+    assert is_logistic == ([True, True] if heads == "logistic" else [False] * 4)
     for path in folder.glob("leave_source_out/[0-9a-f]*.json"):
         scores = read_scores(path)
         limit = scores.calibration.select_point(false_alarms=0.05).generated_above
@@ -165,3 +163,8 @@ def test_a_data_set_of_two_sources_has_none_to_leave_out(tmp_path):
     collect_records(folder, records)
     with pytest.raises(console.PlainError, match="a class needs two sources"):
         evaluate_left_out_sources(make_settings(folder))
+
+
+def test_too_few_sources_for_logistic_heads_are_refused_in_one_sentence(evaluated):
+    with pytest.raises(console.PlainError, match="needs 4 sources .* Use --heads networks"):
+        evaluate_left_out_sources(make_settings(evaluated, heads="logistic"))
