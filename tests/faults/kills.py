@@ -142,7 +142,7 @@ def kill_saving(workplace: Path, folder: Path, max_kills: int, generator: random
 
 
 def check_models(folder: Path) -> None:
-    names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+    names = [path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != "."]
     assert "toy" in names
     for name in names:
         card = detector_card.read_card(folder / name)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from detection.models.choice import write_choice
 from faults import fuzzing, soak
 from runtime import hashing
 from toys.commands import run_command
@@ -166,6 +167,7 @@ def replace_by_nan_model(folder: Path) -> None:
 def test_a_detector_that_gives_no_number_gives_no_verdict(workplace, tmp_path):
     folder = tmp_path / "nan"
     shutil.copytree(workplace / "saved_models" / "toy", folder / "saved_models" / "toy")
+    write_choice(folder / "saved_models", "toy")
     replace_by_nan_model(folder / "saved_models" / "toy")
     (folder / "face.png").write_bytes(encode_image(make_image(1)))
     done = run_command("detection", "face.png", "--any-picture", "--json", cwd=folder)

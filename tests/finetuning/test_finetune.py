@@ -188,6 +188,7 @@ def test_a_data_set_other_than_the_detectors_own_must_be_accepted(workplace, toy
 def test_a_ready_detector_asks_for_a_data_set_of_ones_own_and_accepts_it(
     workplace, toy, tmp_path, monkeypatch
 ):
+    monkeypatch.chdir(tmp_path)  # the repository has a detector of this name
     monkeypatch.setattr(ready_detectors, "READY_FOLDER", tmp_path)
     folder = shutil.copytree(workplace / "saved_models" / "toy", tmp_path / "telltale-faces")
     settings = FinetuningSettings(model=Path("telltale-faces"), data=tmp_path / "data")

@@ -29,7 +29,7 @@ from training.bases.loaded_base import LoadedBase
 from training.calibration import Scores
 from training.cuts.cut import Cut
 from training.cuts.operating_point import Calibration
-from training.detectors import assembly, saved_models
+from training.detectors import assembly, ready_detectors, saved_models
 from training.detectors import card as detector_card
 from training.detectors.card import Card
 from training.detectors.card_fields import BaseDescription, DatasetDescription, SearchDescription
@@ -321,7 +321,8 @@ def copy_detector(shelf: Path, folder: Path, **changes: object) -> Card:
     return card
 
 
-def test_without_a_detector_or_with_an_altered_one_nothing_is_written(shelf, tmp_path):
+def test_without_a_detector_or_with_an_altered_one_nothing_is_written(shelf, tmp_path, monkeypatch):
+    monkeypatch.setattr(ready_detectors, "READY_FOLDER", tmp_path / "none")
     with pytest.raises(console.PlainError, match="holds no detector") as caught:
         export_detector(ExportSettings(saved_models=tmp_path))
     assert caught.value.exit_code == console.EXIT_BAD_MODEL
