@@ -79,10 +79,7 @@ class HeadTrainer:
     """A head in training: its weights, its optimizer state and its history so far."""
 
     def __init__(self, features: TrainingFeatures, plan: HeadTrainingPlan):
-        self.plan, self.trained = (
-            plan,
-            TrainedHead(),
-        )
+        self.plan, self.trained = plan, TrainedHead()
         self._index = compute_column_indices(plan.columns)
         self._uses_all_columns = len(self._index) == features.train.values.shape[2]
         self._generator = np.random.default_rng([*plan.seed, plan.first_epoch])
