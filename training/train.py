@@ -144,7 +144,7 @@ def train_final_detectors(
     settings, labels = run.settings, run.validation_labels
     log_folder = run.folders.run_logs(run.name)
     repeats = settings.repeats
-    if repeats > 1 and trials[0].spec.l2_penalty:
+    if repeats > 1 and trials[0].spec.is_logistic:
         console.print_message(
             "Logistic regression gives the same heads with every seed: --repeats is 1."
         )

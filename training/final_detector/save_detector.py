@@ -90,7 +90,7 @@ def _describe_search(
     n_trials: int,
 ) -> SearchDescription:
     return SearchDescription(
-        tuner=choose_method(settings.tuner, is_logistic=bool(detector.heads[0].spec.l2_penalty)),
+        tuner=choose_method(settings.tuner, is_logistic=detector.heads[0].spec.is_logistic),
         trials=n_trials,
         heads=tuple(head.spec for head in detector.heads),
         weights=tuple(member.weight for member in members),

@@ -57,7 +57,7 @@ def _fit_if_logistic(features: TrainingFeatures, plan: HeadTrainingPlan) -> Head
 
     Its training then is one epoch, in which only the validation images are scored.
     """
-    if not plan.is_logistic:
+    if not plan.spec.is_logistic:
         return plan
     weights = fit_logistic_head(features, plan)
     return replace(
@@ -93,7 +93,7 @@ def _train_group(
         active = [trainer for trainer in trainers if trainer.continues(epoch)]
         if not active:
             return
-        in_training = [trainer for trainer in active if not trainer.plan.is_logistic]
+        in_training = [trainer for trainer in active if not trainer.plan.spec.is_logistic]
         rates = {trainer.plan.spec.dropout for trainer in in_training}
         order = np.random.default_rng([seed, epoch]).permutation(len(train.targets))
         for step, start in enumerate(range(0, len(order) if in_training else 0, batch_size)):

@@ -40,6 +40,11 @@ class HeadSpec:
     learning_rate: float
     l2_penalty: float = 0.0
 
+    @property
+    def is_logistic(self) -> bool:
+        """Whether the head is logistic regression, which has neither epochs nor a seed."""
+        return self.l2_penalty > 0
+
     @classmethod
     def from_hp(cls, values: Mapping[str, Any]) -> "HeadSpec":
         """Read KerasTuner's values, in which sizes, signals and statistics are joined by "+"."""
@@ -60,7 +65,7 @@ class HeadSpec:
 
     def to_hp(self) -> dict[str, Any]:
         """Return KerasTuner's values, which lack those that the head does not have."""
-        unused = ADAMW_VALUES if self.l2_penalty else ("l2_penalty",)
+        unused = ADAMW_VALUES if self.is_logistic else ("l2_penalty",)
         unused = unused if self.layers else (*unused, "units")
         return {name: value for name, value in self.to_hparams().items() if name not in unused}
 
@@ -83,7 +88,7 @@ class HeadSpec:
     def describe(self) -> str:
         """Return the features and the shape of the head in a few words."""
         values = self.to_hparams()
-        linear = "logistic regression" if self.l2_penalty else "linear"
+        linear = "logistic regression" if self.is_logistic else "linear"
         shape = f"{self.layers} x {self.units}" if self.layers else linear
         signals = "" if self.signals == ("picture",) else f"{values['signals']} "
         features = f"{self.base} {signals}{self.taps} {values['statistics']} at {values['sizes']}"

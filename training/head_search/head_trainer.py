@@ -39,11 +39,6 @@ class HeadTrainingPlan:
     initial_weights: Sequence[np.ndarray] | None = None
     seed: tuple[int, ...] = ()
 
-    @property
-    def is_logistic(self) -> bool:
-        """Whether the head is logistic regression, which has no epochs."""
-        return self.spec.l2_penalty > 0
-
 
 @dataclass
 class TrainedHead:

@@ -51,7 +51,7 @@ def _format_head(trial: HeadTrial) -> list[str]:
         str(trial.epochs),
         *(
             ["", "", "", f"{spec.l2_penalty:.0e}"]
-            if spec.l2_penalty
+            if spec.is_logistic
             else [
                 f"{spec.dropout:.1f}",
                 f"{spec.weight_decay:.0e}",

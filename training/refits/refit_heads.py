@@ -109,7 +109,7 @@ def compute_held_out_logits(
             SelectedRows(images.values, rows), images.labels[rows], images.sources[rows].tolist()
         ),
         SplitFeatures(images.values[:0], images.labels[:0]),
-        is_logistic=ensemble.plans[0].is_logistic,
+        is_logistic=ensemble.plans[0].spec.is_logistic,
     )
     heads = batched_training.train_heads(
         features, ensemble.plans, ensemble.batch_size, ensemble.seed
