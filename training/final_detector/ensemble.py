@@ -93,6 +93,7 @@ class FinalDetector:
             temperatures=[head.temperature * self.temperature for head in self.heads],
             batch_size=settings.batch_size,
             seed=settings.seed,
+            single_output=not self.generators,
         )
 
 

@@ -59,6 +59,7 @@ class RefitEnsemble:
     Attributes:
         plans: one for each head, with the epochs of the final head.
         temperatures: divide each head's logits; they contain that of the ensemble.
+        single_output: whether heads have one output, however many generators there are.
         seed: of the order of the images and of the input dropout.
     """
 
@@ -66,6 +67,7 @@ class RefitEnsemble:
     temperatures: Sequence[float]
     batch_size: int
     seed: int
+    single_output: bool = False
 
 
 def compute_fold_logits(images: RefitImages, ensemble: RefitEnsemble) -> np.ndarray:
@@ -109,7 +111,7 @@ def compute_held_out_logits(
             SelectedRows(images.values, rows), images.labels[rows], images.sources[rows].tolist()
         ),
         SplitFeatures(images.values[:0], images.labels[:0]),
-        is_logistic=ensemble.plans[0].spec.is_logistic,
+        is_logistic=ensemble.single_output,
     )
     heads = batched_training.train_heads(
         features, ensemble.plans, ensemble.batch_size, ensemble.seed

@@ -4,7 +4,7 @@ import hashlib
 import json
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -17,7 +17,10 @@ from runtime import console
 from training import dataset, run_features, train
 from training.dataset import Dataset
 from training.features import feature_cache
+from training.features.extractor import Extractor
+from training.features.training_features import TrainingFeatures
 from training.final_detector import detector_cuts
+from training.head_search.head_spec import HeadTrial
 from training.head_search.heads import HEAD_SPACE_VERSION
 from training.run_folders import RunFolders, TrainingRun
 from training.settings import TrainingSettings
@@ -33,6 +36,11 @@ RESULT_VERSION = 1
 UNUSED_SETTINGS = ("dataset", "data", "logs", "saved_models", "name", "sources", "engine")
 """Settings that change no score."""
 
+HeadChooser = Callable[
+    [TrainingRun, Mapping[str, Extractor], Mapping[str, TrainingFeatures]], list[HeadTrial]
+]
+"""Chooses heads as train.search_heads does, best first."""
+
 JudgedFeatures = Mapping[str, Mapping[str, np.ndarray]]
 """Features by base and image, each of shape (qualities, width)."""
 
@@ -44,10 +52,24 @@ def evaluate_left_out_sources(settings: LeaveSourceOutSettings) -> None:
         PlainError: no data set, an altered one, or no source that can be left out.
     """
     data = dataset.load_dataset(settings.data, settings.dataset)
+    rows = score_left_out_sources(settings, data)
+    report.write_report(settings, data, rows)
+    report.print_report(rows)
+
+
+def score_left_out_sources(
+    settings: LeaveSourceOutSettings, data: Dataset, choose_heads: HeadChooser | None = None
+) -> list[SourceScores]:
+    """Return the scores of every source by a detector that had not met it; stored ones are read.
+
+    Args:
+        choose_heads: replaces the search; its name is part of the key of the stored scores.
+    """
     plans = plan.plan_sources(data, settings.sources)
     folder = data.folder / report.LEAVE_SOURCE_OUT_FOLDER
     files = {
-        source_plan.source: folder / _name_file(settings, source_plan) for source_plan in plans
+        source_plan.source: folder / _name_file(settings, source_plan, choose_heads)
+        for source_plan in plans
     }
     missing = [source_plan for source_plan in plans if not files[source_plan.source].is_file()]
     if missing:
@@ -56,12 +78,10 @@ def evaluate_left_out_sources(settings: LeaveSourceOutSettings) -> None:
         splits.record_hold_out_opening(data.folder, "leave-source-out")
         console.print_heading(f"{len(missing)} detectors, each without a source")
         for source_plan in console.track_progress(missing, "detectors", len(missing)):
-            scores = score_source(settings, source_plan, judged)
+            scores = score_source(settings, source_plan, judged, choose_heads)
             plain_json.write_plain_json(files[source_plan.source], scores)
             console.print_message(report.describe_scores(scores))
-    rows = [read_scores(files[source_plan.source]) for source_plan in plans]
-    report.write_report(settings, data, rows)
-    report.print_report(rows)
+    return [read_scores(files[source_plan.source]) for source_plan in plans]
 
 
 def load_judged_features(settings: TrainingSettings, data: Dataset) -> JudgedFeatures:
@@ -87,9 +107,13 @@ def load_judged_features(settings: TrainingSettings, data: Dataset) -> JudgedFea
 
 
 def score_source(
-    settings: TrainingSettings, source_plan: SourcePlan, judged: JudgedFeatures
+    settings: TrainingSettings,
+    source_plan: SourcePlan,
+    judged: JudgedFeatures,
+    choose_heads: HeadChooser | None = None,
 ) -> SourceScores:
     """Train a detector without the source; score the source and the hold-out of the others."""
+    choose_heads = choose_heads or train.search_heads
     started = time.monotonic()
     was_quiet, console.err.quiet = console.err.quiet, True
     try:
@@ -102,7 +126,7 @@ def score_source(
                 banner="",
             )
             extractors, features = run_features.extract_features(run)
-            trials = train.search_heads(run, extractors, features)
+            trials = choose_heads(run, extractors, features)
             detector = train.train_final_detectors(run, features, trials, ())
             base = detector.base
             cuts = detector_cuts.set_detector_cuts(run, extractors[base], features[base], detector)
@@ -136,7 +160,9 @@ def _number_groups(records: Sequence[FaceRecord]) -> tuple[int, ...]:
     return tuple(numbers.tolist())
 
 
-def _name_file(settings: LeaveSourceOutSettings, source_plan: SourcePlan) -> str:
+def _name_file(
+    settings: LeaveSourceOutSettings, source_plan: SourcePlan, choose_heads: HeadChooser | None
+) -> str:
     """Return a name that changes with everything that the scores depend on."""
     options = {
         field.name: getattr(settings, field.name)
@@ -151,5 +177,6 @@ def _name_file(settings: LeaveSourceOutSettings, source_plan: SourcePlan) -> str
         source_plan.source.name,
         options,
     ]
+    key += [choose_heads.__qualname__] if choose_heads else []
     text = json.dumps(plain_json.convert_to_plain(key), sort_keys=True)
     return f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 
 from toys.features import FEATURE_COLUMNS, FEATURE_WIDTH, make_toy_spec
@@ -80,22 +81,28 @@ def test_a_refit_does_not_see_the_groups_that_it_scores():
     )
 
 
-def test_a_refit_with_many_sources_is_one_logistic_regression_on_the_other_images():
+@pytest.mark.parametrize("single_output", [True, False])
+def test_a_refit_is_logistic_regression_on_the_other_images_with_as_many_outputs(single_output):
     images = make_images(gap=0.5)
     spec = make_toy_spec(learning_rate=0.0, l2_penalty=1e-3)
     plan = HeadTrainingPlan(spec=spec, columns=FEATURE_COLUMNS, epochs=1, patience=1)
-    ensemble = replace(ENSEMBLE, plans=[plan], temperatures=[1.0])
+    ensemble = replace(ENSEMBLE, plans=[plan], temperatures=[1.0], single_output=single_output)
     held_out = np.flatnonzero(images.groups == "4")
     logits = compute_held_out_logits(images, ensemble, held_out)
     rows = np.flatnonzero(images.groups != "4")
     x = images.values[rows].reshape(-1, FEATURE_WIDTH)
     mean, scale = x.mean(axis=0), x.std(axis=0)
-    model = LogisticRegression(
-        C=1 / (1e-3 * FEATURE_WIDTH * len(x)), class_weight="balanced", max_iter=1000
-    ).fit((x - mean) / scale, np.repeat(images.labels[rows], 2))
-    expected = model.decision_function((images.judged[held_out, 0] - mean) / scale)
-    expected += model.decision_function((images.judged[held_out, 1] - mean) / scale)
-    assert logits == pytest.approx(expected / 2, abs=0.05)
+    outputs = []
+    for generators in (SOURCES[1],) if single_output else [[name] for name in SOURCES[1]]:
+        used = (images.labels[rows] == 0) | np.isin(images.sources[rows], generators)
+        rows_x = (x[np.repeat(used, 2)] - mean) / scale
+        model = LogisticRegression(
+            C=1 / (1e-3 * FEATURE_WIDTH * len(rows_x)), class_weight="balanced", max_iter=1000
+        ).fit(rows_x, np.repeat(images.labels[rows][used], 2))
+        judged = (images.judged[held_out] - mean) / scale
+        outputs.append(judged @ model.coef_[0] + model.intercept_)
+    expected = logsumexp(outputs, axis=0) - np.log(len(outputs))
+    assert logits == pytest.approx(expected.mean(axis=1), abs=0.05)
 
 
 def test_scores_of_random_labels_are_those_of_chance():

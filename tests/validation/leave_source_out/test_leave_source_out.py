@@ -1,18 +1,17 @@
 """Each source is scored by a detector that has not met any image of its groups."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from data_collection.dataset.manifest import FaceRecord
 from runtime import console
 from toys import face_records
 from toys.datasets import collect_records
 from toys.extractor import ToyExtractor
+from toys.source_records import SOURCES, make_source_records
 from training import dataset, run_features
 from validation.leave_source_out import evaluate, plan
 from validation.leave_source_out.evaluate import evaluate_left_out_sources
@@ -20,7 +19,6 @@ from validation.leave_source_out.results import read_scores
 from validation.leave_source_out.settings import LeaveSourceOutSettings
 
 SIDE = face_records.RECORD_SIDE_PX
-SOURCES = {"camera": "real", "scanner": "real", "gan": "generated", "net": "generated"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -33,20 +31,6 @@ def quick():
 MANY_SOURCES = {f"camera{n}": "real" for n in range(5)} | {f"gan{n}": "generated" for n in range(5)}
 
 
-def make_records(
-    folder: Path, count: int = 24, sources: Mapping[str, str] = SOURCES
-) -> list[FaceRecord]:
-    """Four sources: the net's images look like photographs."""
-    records = []
-    for index, (source, label) in enumerate(sources.items()):
-        for number in range(count):
-            split = face_records.SPLIT_CYCLE[number % 6]
-            looks = "real" if source == "net" else label
-            record = face_records.write_toy_record(folder, 1000 * index + number, looks, split)
-            records.append(replace(record, source=source, label=label))
-    return records
-
-
 def make_settings(folder: Path, **changes: object) -> LeaveSourceOutSettings:
     values = {"bases": ("mobilenet_v2",), "sizes": (SIDE,), "signals": ("picture",), "trials": 4}
     common = {"dataset": folder, "weights": "random", "epochs": 8, "ensemble": 2}
@@ -56,7 +40,7 @@ def make_settings(folder: Path, **changes: object) -> LeaveSourceOutSettings:
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "many"
-    collect_records(folder, make_records(folder))
+    collect_records(folder, make_source_records(folder))
     evaluate_left_out_sources(make_settings(folder))
     return folder
 
@@ -92,7 +76,7 @@ def test_shares_are_those_of_the_answers_at_the_cuts_of_training(evaluated):
 @pytest.mark.parametrize("heads", ["logistic", "networks"])
 def test_detectors_of_many_sources_are_logistic_regressions_where_asked_for(tmp_path, heads):
     folder = tmp_path / "many"
-    collect_records(folder, make_records(folder, sources=MANY_SOURCES))
+    collect_records(folder, make_source_records(folder, sources=MANY_SOURCES))
     evaluate_left_out_sources(make_settings(folder, heads=heads, sources=("camera0", "gan0")))
     report = read_report(folder)
     described = [head for of_source in report["heads"].values() for head in of_source]
@@ -110,7 +94,7 @@ def test_detectors_of_many_sources_are_logistic_regressions_where_asked_for(tmp_
 
 def test_no_group_of_the_source_left_out_is_trained_on_or_in_the_known_hold_out(tmp_path):
     folder = tmp_path / "many"
-    records = make_records(folder)
+    records = make_source_records(folder)
     # The net's images are reconstructions of the camera's photographs.
     records = [
         replace(record, group=records[number % 24].group) if record.source == "net" else record
@@ -129,14 +113,14 @@ def test_an_interrupted_run_goes_on_where_it_stopped_with_the_same_figures(
     evaluated, tmp_path, monkeypatch, capsys
 ):
     folder = tmp_path / "many"
-    collect_records(folder, make_records(folder))
+    collect_records(folder, make_source_records(folder))
     trained = []
 
-    def count(settings, source_plan, judged):
+    def count(settings, source_plan, *others):
         trained.append(source_plan.source.name)
         if len(trained) == 3:
             raise KeyboardInterrupt
-        return score_source(settings, source_plan, judged)
+        return score_source(settings, source_plan, *others)
 
     score_source = evaluate.score_source
     monkeypatch.setattr(evaluate, "score_source", count)
@@ -159,7 +143,9 @@ def test_some_sources_can_be_named(evaluated):
 
 def test_a_data_set_of_two_sources_has_none_to_leave_out(tmp_path):
     folder = tmp_path / "few"
-    records = [record for record in make_records(folder) if record.source in ("camera", "gan")]
+    records = [
+        record for record in make_source_records(folder) if record.source in ("camera", "gan")
+    ]
     collect_records(folder, records)
     with pytest.raises(console.PlainError, match="a class needs two sources"):
         evaluate_left_out_sources(make_settings(folder))

@@ -1,0 +1,1 @@
+"""Ways of training, compared on sources that they have not met."""
