@@ -23,7 +23,7 @@ from training.features.training_features import SplitFeatures, TrainingFeatures
 from training.head_search import batched_training
 from training.head_search.head_spec import HeadSpec
 from training.head_search.head_trainer import HeadTrainingPlan, compute_head_logits
-from training.refits.refit_cuts import set_refit_cuts
+from training.refits.refit_cuts import score_by_refits, set_refit_cuts
 from training.refits.refit_heads import RefitEnsemble, RefitImages
 
 WIDTH, INFORMATIVE, GAP = 40, 6, 1.2
@@ -106,9 +106,8 @@ def simulate_run(photographs: int, group_size: int, run: int) -> tuple[float, fl
     features = make_features(images, is_validation)
     heads = train_ensemble(features)
     ensemble, logits = calibrate_ensemble(features, heads)
-    cuts = set_refit_cuts(
-        images, ensemble, CutTargets(false_alarms=TARGET, misses=TARGET), 0.5, 1.0
-    )
+    scores = score_by_refits(images, ensemble)
+    cuts = set_refit_cuts(images, scores, CutTargets(false_alarms=TARGET, misses=TARGET), 0.5, 1.0)
     new = [draw_values(random, NEW_PHOTOGRAPHS // 4, 4, label)[0] for label in (0, 1)]
     scores = [sigmoid(score(features, heads, ensemble, values)) for values in new]
     limit = cuts.calibration.false_alarm_cuts[0].limit

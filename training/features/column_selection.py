@@ -78,3 +78,12 @@ def _check_offered(requested: Collection | None, offered: Iterable) -> set:
 def compute_column_indices(columns: Sequence[Column]) -> np.ndarray:
     """Return the indices of these columns in the feature vector, int (width,)."""
     return np.concatenate([np.arange(column.start, column.stop) for column in columns])
+
+
+def compute_column_slices(columns: Sequence[Column]) -> list[slice]:
+    """Return slices of the feature vector that hold these columns in order, as few as possible."""
+    slices: list[slice] = []
+    for column in columns:
+        start = slices.pop().start if slices and slices[-1].stop == column.start else column.start
+        slices.append(slice(start, column.stop))
+    return slices

@@ -15,6 +15,9 @@ from training.features.layout import Column
 FEATURE_BLOCK_IMAGES = 512
 """Images that are processed at a time, so that intermediate arrays stay small."""
 
+STATISTICS_BLOCK_IMAGES = 16
+"""Images whose means and variances are added up at a time: they stay in a core's cache."""
+
 OTHER_GENERATOR_TARGET = -1.0
 """Target of a per-generator output for another generator's image: such images get weight 0."""
 
@@ -100,14 +103,14 @@ class TrainingFeatures:
         values = self.train.values
         images, views, width = values.shape
         mean, variance = np.zeros(width), np.zeros(width)
-        for block in iterate_blocks(values):
-            mean += block.sum(axis=(0, 1), dtype=np.float64) / (images * views)
-        centre = mean.astype(np.float32)
-        for block in iterate_blocks(values):
-            variance += np.square(block - centre).sum(axis=(0, 1), dtype=np.float64) / (
-                images * views
-            )
-        return centre, variance.astype(np.float32)
+        for block in iterate_blocks(values, STATISTICS_BLOCK_IMAGES):
+            mean += block.sum(axis=(0, 1), dtype=np.float64)
+        centre = (mean / (images * views)).astype(np.float32)
+        for block in iterate_blocks(values, STATISTICS_BLOCK_IMAGES):
+            distance = block - centre
+            distance *= distance
+            variance += distance.sum(axis=(0, 1), dtype=np.float64)
+        return centre, (variance / (images * views)).astype(np.float32)
 
     def precompute_statistics(self) -> None:
         """Compute and cache the generators and statistics, before threads ask for them."""
@@ -144,10 +147,12 @@ class TrainingFeatures:
         return np.stack(targets, axis=1)[..., None].astype(np.float32)
 
 
-def iterate_blocks(values: np.ndarray | SelectedRows) -> Iterator[np.ndarray]:
-    """Yield the array in blocks of FEATURE_BLOCK_IMAGES along its first axis."""
-    for start in range(0, len(values), FEATURE_BLOCK_IMAGES):
-        yield values[start : start + FEATURE_BLOCK_IMAGES]
+def iterate_blocks(
+    values: np.ndarray | SelectedRows, block_images: int = FEATURE_BLOCK_IMAGES
+) -> Iterator[np.ndarray]:
+    """Yield the array in blocks along its first axis."""
+    for start in range(0, len(values), block_images):
+        yield values[start : start + block_images]
 
 
 def _stack_views(values: np.ndarray, index: np.ndarray) -> np.ndarray:

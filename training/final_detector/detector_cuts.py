@@ -14,7 +14,7 @@ from training.features import feature_cache
 from training.features.extractor import Extractor
 from training.features.training_features import TrainingFeatures
 from training.final_detector.ensemble import FinalDetector
-from training.refits.refit_cuts import RefitCuts, set_refit_cuts
+from training.refits.refit_cuts import RefitCuts, score_by_refits, set_refit_cuts
 from training.refits.refit_heads import RefitImages
 from training.run_folders import TrainingRun
 
@@ -52,8 +52,8 @@ def set_detector_cuts(
         sources=np.array([record.source for record in records]),
         groups=np.array([record.group for record in records]),
     )
-    ensemble = detector.make_refit_ensemble(run.settings)
+    scores = score_by_refits(images, detector.make_refit_ensemble(run.settings))
     threshold = choose_threshold(
         sigmoid(detector.logits), run.validation_labels, run.settings.false_alarms
     )
-    return set_refit_cuts(images, ensemble, run.cut_targets, threshold, detector.temperature)
+    return set_refit_cuts(images, scores, run.cut_targets, threshold, detector.temperature)

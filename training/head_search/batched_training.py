@@ -6,22 +6,23 @@ same, AdamW, and early stopping on the validation loss.
 """
 
 import concurrent.futures
+import functools
 import os
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from training.features.training_features import (
-    FEATURE_BLOCK_IMAGES,
-    SplitFeatures,
-    TrainingFeatures,
-)
-from training.fitting import compute_balanced_weights
+from training.features.training_features import FEATURE_BLOCK_IMAGES, TrainingFeatures
+from training.head_search.head_batches import SplitRows
 from training.head_search.head_trainer import HeadTrainer, HeadTrainingPlan, TrainedHead
 from training.head_search.logistic_head import fit_logistic_head
+
+
+Result = TypeVar("Result")
 
 
 def train_heads(
@@ -37,19 +38,41 @@ def train_heads(
     features.precompute_statistics()
     plans = [_fit_if_logistic(features, plan) for plan in plans]
     trainers = [HeadTrainer(features, plan) for plan in plans]
-    groups = _group_by_core(trainers, os.cpu_count() or 1)
+    jobs = [
+        functools.partial(_train_group, features, group, batch_size, seed)
+        for group in _group_by_core(trainers, os.cpu_count() or 1)
+    ]
+    list(run_in_threads(jobs))
+    return [trainer.trained for trainer in trainers]
+
+
+def train_networks_in_one_thread(
+    features: TrainingFeatures,
+    plans: Sequence[HeadTrainingPlan],
+    batch_size: int,
+    seed: int,
+    stop: threading.Event,
+) -> list[TrainedHead]:
+    """Train heads that all begin with the first epoch, as train_heads does, in a job of
+    run_in_threads."""
+    trainers = [HeadTrainer(features, plan) for plan in plans]
+    _train_group(features, trainers, batch_size, seed, stop)
+    return [trainer.trained for trainer in trainers]
+
+
+def run_in_threads(jobs: Sequence[Callable[[threading.Event], Result]]) -> Iterator[Result]:
+    """Yield the results of all jobs in order; every core runs one job at a time.
+
+    Where one fails or the user interrupts, the event that all were given is set: they end soon.
+    """
     stop = threading.Event()
-    with threadpool_limits(1), concurrent.futures.ThreadPoolExecutor(len(groups)) as pool:
+    n_threads = min(len(jobs), os.cpu_count() or 1)
+    with threadpool_limits(1), concurrent.futures.ThreadPoolExecutor(n_threads) as pool:
         try:
-            list(
-                pool.map(
-                    lambda group: _train_group(features, group, batch_size, seed, stop), groups
-                )
-            )
+            yield from pool.map(lambda job: job(stop), jobs)
         except BaseException:
             stop.set()
             raise
-    return [trainer.trained for trainer in trainers]
 
 
 def _fit_if_logistic(features: TrainingFeatures, plan: HeadTrainingPlan) -> HeadTrainingPlan:
@@ -86,84 +109,28 @@ def _train_group(
     seed: int,
     stop: threading.Event,
 ) -> None:
-    train = _SplitRows.from_split(features, features.train, is_training=True)
-    validation = _SplitRows.from_split(features, features.validation, is_training=False)
+    train = SplitRows.from_split(features, features.train, is_training=True)
+    validation = SplitRows.from_split(features, features.validation, is_training=False)
     last_epoch = max(trainer.plan.epochs for trainer in trainers)
     for epoch in range(trainers[0].plan.first_epoch, last_epoch):
         active = [trainer for trainer in trainers if trainer.continues(epoch)]
         if not active:
             return
         in_training = [trainer for trainer in active if not trainer.plan.spec.is_logistic]
-        rates = {trainer.plan.spec.dropout for trainer in in_training}
+        drops_inputs = any(trainer.plan.spec.dropout for trainer in in_training)
         order = np.random.default_rng([seed, epoch]).permutation(len(train.targets))
         for step, start in enumerate(range(0, len(order) if in_training else 0, batch_size)):
             if stop.is_set():
                 return
-            x, targets, weights = train.make_batch(order[start : start + batch_size])
-            dropped = _apply_dropout(x, rates, np.random.default_rng([seed, epoch, step]))
+            batch = train.make_batch(order[start : start + batch_size])
+            generator = np.random.default_rng([seed, epoch, step])
+            noise = batch.draw_noise(generator) if drops_inputs else None
             for trainer in in_training:
-                trainer.train_step(dropped[trainer.plan.spec.dropout], targets, weights)
+                trainer.train_step(batch, noise)
         for start in range(0, len(validation.targets), FEATURE_BLOCK_IMAGES):
             stop_row = min(start + FEATURE_BLOCK_IMAGES, len(validation.targets))
-            x, targets, weights = validation.make_batch(np.arange(start, stop_row))
+            batch = validation.make_batch(np.arange(start, stop_row))
             for trainer in active:
-                trainer.evaluate_batch(x, targets, weights)
+                trainer.evaluate_batch(batch)
         for trainer in active:
             trainer.end_epoch()
-
-
-@dataclass(frozen=True, kw_only=True)
-class _SplitRows:
-    """Images times views: row `view * images + image`.
-
-    Attributes:
-        values: (images, views, width), as cached.
-        targets, weights: (rows, outputs).
-        mean, scale: (width,), of the train split.
-    """
-
-    values: np.ndarray
-    targets: np.ndarray
-    weights: np.ndarray
-    mean: np.ndarray
-    scale: np.ndarray
-
-    @classmethod
-    def from_split(
-        cls, features: TrainingFeatures, split: SplitFeatures, *, is_training: bool
-    ) -> "_SplitRows":
-        n_outputs = max(1, len(features.generators))
-        targets = features.make_targets(split).reshape(len(split.labels), n_outputs)
-        is_weighted = features.generators or is_training
-        weights = compute_balanced_weights(targets) if is_weighted else np.ones_like(targets)
-        mean, variance = features.mean_and_variance
-        views = split.values.shape[1]
-        return cls(
-            values=split.values,
-            targets=np.concatenate([np.maximum(targets, 0)] * views),
-            weights=np.concatenate([weights] * views),
-            mean=mean,
-            scale=(1 / np.sqrt(variance + 1e-6)).astype(np.float32),
-        )
-
-    def make_batch(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return standardised features, targets and weights of these rows."""
-        x = np.asarray(self.values[rows % len(self.values), rows // len(self.values)])
-        x -= self.mean
-        x *= self.scale
-        return x, self.targets[rows], self.weights[rows]
-
-
-def _apply_dropout(
-    x: np.ndarray, rates: set[float], generator: np.random.Generator
-) -> dict[float, np.ndarray]:
-    """Return the batch at every dropout rate, from the same noise."""
-    if rates == {0.0}:
-        return {0.0: x}
-    noise = generator.integers(0, 1 << 16, x.shape, dtype=np.uint16)
-    dropped = {}
-    for rate in rates:
-        dropped[rate] = x * (noise >= rate * (1 << 16)) if rate else x
-        if rate:
-            dropped[rate] *= np.float32(1 / (1 - rate))
-    return dropped

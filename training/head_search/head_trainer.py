@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from training.calibration import sigmoid
-from training.features.column_selection import compute_column_indices
 from training.features.layout import Column
 from training.features.training_features import TrainingFeatures
 from training.fitting import smooth_labels
+from training.head_search.head_batches import HeadBatch, HeadInputs, drop_inputs
 from training.head_search.head_metrics import compute_weighted_auc
 from training.head_search.head_spec import HeadSpec
 
@@ -75,11 +75,10 @@ class HeadTrainer:
 
     def __init__(self, features: TrainingFeatures, plan: HeadTrainingPlan):
         self.plan, self.trained = plan, TrainedHead()
-        self._index = compute_column_indices(plan.columns)
-        self._uses_all_columns = len(self._index) == features.train.values.shape[2]
+        self._inputs = HeadInputs(features, plan.columns)
         self._generator = np.random.default_rng([*plan.seed, plan.first_epoch])
         hidden = [plan.spec.units] * plan.spec.layers
-        widths = [len(self._index), *hidden, max(1, len(features.generators))]
+        widths = [self._inputs.width, *hidden, max(1, len(features.generators))]
         weights = plan.initial_weights or self._draw_weights(widths)
         # One vector each, so that a step of small layers is not many passes over little.
         self._all_weights = np.concatenate([np.ravel(weight) for weight in weights])
@@ -117,17 +116,17 @@ class HeadTrainer:
             and not self.trained.diverged
         )
 
-    def _select(self, x: np.ndarray) -> np.ndarray:
-        return x if self._uses_all_columns else x[:, self._index]
-
-    def train_step(self, x: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
-        """Take one step of AdamW on a batch whose input dropout is already applied.
+    def train_step(self, batch: HeadBatch, noise: np.ndarray | None) -> None:
+        """Take one step of AdamW.
 
         Args:
-            x: all standardised features, (rows, width).
-            targets, weights: (rows, outputs).
+            noise: of the input dropout, uint16 (rows, width of all features); unused without it.
         """
-        inputs, gates = [self._select(x)], []
+        targets, weights = batch.targets, batch.weights
+        x = batch.read(self._inputs)
+        if rate := self.plan.spec.dropout:
+            drop_inputs(x, self._inputs.select(noise, slice(None)), rate)
+        inputs, gates = [x], []
         *hidden, (kernel, bias) = zip(self._weights[::2], self._weights[1::2], strict=True)
         for hidden_kernel, hidden_bias in hidden:
             values = inputs[-1] @ hidden_kernel + hidden_bias
@@ -182,13 +181,14 @@ class HeadTrainer:
             change += epsilon
             np.divide(m, change, out=change)
             change *= pace
-            w *= shrink
+            if shrink != 1:
+                w *= shrink
             w -= change
 
-    def evaluate_batch(self, x: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
+    def evaluate_batch(self, batch: HeadBatch) -> None:
         """Predict a validation batch; end_epoch() computes the metrics."""
-        logits = compute_head_logits(self._weights, self._select(x))
-        self._predictions["val_"].append((logits, targets, weights))
+        logits = compute_head_logits(self._weights, batch.read(self._inputs))
+        self._predictions["val_"].append((logits, batch.targets, batch.weights))
 
     def end_epoch(self) -> None:
         """Record losses and AUCs, and save the weights if they are the best so far.

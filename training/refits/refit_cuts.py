@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from runtime import console
 from training.cuts.choose_cuts import CutScores, CutTargets, calibrate
 from training.cuts.cut import Cut, choose_cut
 from training.cuts.left_out import MAX_STORED_IMAGES, LeftOutSource
@@ -14,8 +13,8 @@ from training.cuts.operating_point import Calibration
 from training.refits.refit_heads import (
     RefitEnsemble,
     RefitImages,
-    compute_fold_logits,
     compute_held_out_logits,
+    split_into_folds,
 )
 
 MIN_SOURCES_TO_SET_CUT = 3
@@ -37,14 +36,50 @@ class RefitCuts:
     left_out: tuple[LeftOutSource, ...]
 
 
+@dataclass(frozen=True)
+class RefitScores:
+    """Calibrated logits of images by heads that had not met them.
+
+    Attributes:
+        folds: of every image, by heads without its group; NaN where the other folds lack a class.
+        sources: of the images of each source, by heads without it. A class of a single source has
+            none; neither has a source without which a class is missing.
+    """
+
+    folds: np.ndarray
+    sources: dict[SourceKey, np.ndarray]
+
+
+def score_by_refits(images: RefitImages, ensemble: RefitEnsemble) -> RefitScores:
+    """Train the heads again without each fold and without each source, and score these."""
+    folds = list(split_into_folds(images))
+    sources = [
+        [_find_source_rows(images, key) for key in keys] for keys in list_sources_left_out(images)
+    ]
+    held_out = [*folds, *map(np.concatenate, sources)]
+    scores = compute_held_out_logits(images, ensemble, held_out)
+    fold_logits = np.full(len(images.labels), np.nan)
+    for fold, logits in zip(folds, scores, strict=False):
+        fold_logits[fold] = logits
+    source_logits = {}
+    for keys, rows, logits in zip(
+        list_sources_left_out(images), sources, scores[len(folds) :], strict=True
+    ):
+        parts = np.split(logits, np.cumsum([len(part) for part in rows])[:-1])
+        source_logits |= {
+            key: part for key, part in zip(keys, parts, strict=True) if not np.isnan(part).any()
+        }
+    return RefitScores(fold_logits, dict(sorted(source_logits.items())))
+
+
 def set_refit_cuts(
     images: RefitImages,
-    ensemble: RefitEnsemble,
+    scores: RefitScores,
     targets: CutTargets,
     threshold: float,
     temperature: float,
 ) -> RefitCuts:
-    """Score every image and every source by heads that had not met it, and set the cuts.
+    """Set the cuts on scores of heads that had not met the images.
 
     The miss cuts come from the folds. With three or more sources of photographs, false-alarm cuts
     are raised until sources left out keep to them, too.
@@ -52,36 +87,12 @@ def set_refit_cuts(
     Args:
         threshold, temperature: of the detector.
     """
-    fold_logits = compute_fold_logits(images, ensemble)
-    source_logits = score_left_out_sources(images, ensemble)
-    known = _select_scores(images, fold_logits, np.flatnonzero(~np.isnan(fold_logits)))
+    known = _select_scores(images, scores.folds, np.flatnonzero(~np.isnan(scores.folds)))
     calibration = calibrate(known, threshold, targets, "folds", temperature)
-    raised = _raise_cuts(calibration.false_alarm_cuts, images, source_logits)
+    raised = _raise_cuts(calibration.false_alarm_cuts, images, scores.sources)
     if raised:
         calibration = replace(calibration, false_alarm_cuts=raised, origin="sources left out")
-    left_out = _describe_left_out(images, fold_logits, source_logits, targets)
-    return RefitCuts(calibration, left_out)
-
-
-def score_left_out_sources(
-    images: RefitImages, ensemble: RefitEnsemble
-) -> dict[SourceKey, np.ndarray]:
-    """Return the logits of every source by heads that had not met it.
-
-    A class of a single source has none; neither has a source without which a class is missing.
-    """
-    left_out = list_sources_left_out(images)
-    if not left_out:
-        return {}
-    logits = {}
-    for keys in console.track_progress(left_out, "heads without a source", len(left_out)):
-        rows = [_find_source_rows(images, key) for key in keys]
-        scores = compute_held_out_logits(images, ensemble, np.concatenate(rows))
-        parts = np.split(scores, np.cumsum([len(part) for part in rows])[:-1])
-        logits |= {
-            key: part for key, part in zip(keys, parts, strict=True) if not np.isnan(part).any()
-        }
-    return dict(sorted(logits.items()))
+    return RefitCuts(calibration, _describe_left_out(images, scores, targets))
 
 
 def list_sources_left_out(images: RefitImages) -> list[list[SourceKey]]:
@@ -134,22 +145,19 @@ def _raise_limit(cut: Cut, limit: float) -> Cut:
 
 
 def _describe_left_out(
-    images: RefitImages,
-    fold_logits: np.ndarray,
-    source_logits: Mapping[SourceKey, np.ndarray],
-    targets: CutTargets,
+    images: RefitImages, scores: RefitScores, targets: CutTargets
 ) -> tuple[LeftOutSource, ...]:
     """Return every source left out, with the cuts that the other sources of its class set."""
     described = []
-    for key, logits in source_logits.items():
+    for key, logits in scores.sources.items():
         rows = _find_source_rows(images, key)
-        others = np.setdiff1d(np.flatnonzero(~np.isnan(fold_logits)), rows)
-        known = _select_scores(images, fold_logits, others)
+        others = np.setdiff1d(np.flatnonzero(~np.isnan(scores.folds)), rows)
+        known = _select_scores(images, scores.folds, others)
         if key[0]:
             cuts = known.choose_miss_cuts(targets.list_misses())
         else:
             cuts = known.choose_false_alarm_cuts(targets.list_false_alarms())
-            remaining = {other: source_logits[other] for other in source_logits if other != key}
+            remaining = {other: part for other, part in scores.sources.items() if other != key}
             cuts = _raise_cuts(cuts, images, remaining) or cuts
         _, group_numbers = np.unique(images.groups[rows], return_inverse=True)
         stored = np.linspace(0, len(rows) - 1, min(len(rows), MAX_STORED_IMAGES)).astype(int)

@@ -4,6 +4,8 @@ A refit has the configuration, seeds and numbers of epochs of the final heads an
 that it scores, so its scores had no part in search, early stopping or temperature.
 """
 
+import functools
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +13,6 @@ import numpy as np
 from scipy.special import logsumexp
 
 from runtime import console
-from training.features.column_selection import compute_column_indices
 from training.features.layout import Column
 from training.features.training_features import (
     SelectedRows,
@@ -20,6 +21,7 @@ from training.features.training_features import (
     iterate_blocks,
 )
 from training.head_search import batched_training
+from training.head_search.head_batches import HeadInputs
 from training.head_search.head_trainer import (
     HeadTrainingPlan,
     TrainedHead,
@@ -69,20 +71,13 @@ class RefitEnsemble:
     seed: int
     single_output: bool = False
 
-
-def compute_fold_logits(images: RefitImages, ensemble: RefitEnsemble) -> np.ndarray:
-    """Return the calibrated logit of every image by heads that had not met its group.
-
-    NaN where no heads could be trained, because the other folds lack a class.
-    """
-    logits = np.full(len(images.labels), np.nan)
-    folds = list(_split_into_folds(images))
-    for fold in console.track_progress(folds, "heads for the cuts", len(folds)):
-        logits[fold] = compute_held_out_logits(images, ensemble, fold)
-    return logits
+    @property
+    def is_logistic(self) -> bool:
+        """Whether a head is logistic regression."""
+        return any(plan.spec.is_logistic for plan in self.plans)
 
 
-def _split_into_folds(images: RefitImages) -> Iterator[np.ndarray]:
+def split_into_folds(images: RefitImages) -> Iterator[np.ndarray]:
     """Yield the rows of every fold; none if a class has a single group."""
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -96,12 +91,27 @@ def _split_into_folds(images: RefitImages) -> Iterator[np.ndarray]:
 
 
 def compute_held_out_logits(
-    images: RefitImages, ensemble: RefitEnsemble, held_out: np.ndarray
-) -> np.ndarray:
-    """Return the calibrated logits of these rows by heads trained without their groups.
+    images: RefitImages, ensemble: RefitEnsemble, held_out: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """Return for each set of rows their calibrated logits by heads trained without their groups.
 
     NaN if the other images lack a class.
     """
+    if ensemble.is_logistic:  # its matrix products are large: they use all cores, and the memory
+        logits = (_score_held_out(images, ensemble, rows) for rows in held_out)
+    else:
+        logits = batched_training.run_in_threads(
+            [functools.partial(_score_held_out, images, ensemble, rows) for rows in held_out]
+        )
+    return list(console.track_progress(logits, "heads for the cuts", len(held_out)))
+
+
+def _score_held_out(
+    images: RefitImages,
+    ensemble: RefitEnsemble,
+    held_out: np.ndarray,
+    stop: threading.Event | None = None,
+) -> np.ndarray:
     rows = np.flatnonzero(~np.isin(images.groups, images.groups[held_out]))
     if len(set(images.labels[rows].tolist())) < 2:
         return np.full(len(held_out), np.nan)
@@ -113,8 +123,11 @@ def compute_held_out_logits(
         SplitFeatures(images.values[:0], images.labels[:0]),
         is_logistic=ensemble.single_output,
     )
-    heads = batched_training.train_heads(
-        features, ensemble.plans, ensemble.batch_size, ensemble.seed
+    training = features, ensemble.plans, ensemble.batch_size, ensemble.seed
+    heads = (
+        batched_training.train_networks_in_one_thread(*training, stop)
+        if stop
+        else batched_training.train_heads(*training)
     )
     return np.mean(
         [
@@ -135,12 +148,11 @@ def _compute_logits(
     rows: np.ndarray,
 ) -> np.ndarray:
     """Return the head's logit of these rows, the mean over all qualities."""
-    index = compute_column_indices(plan.columns)
-    mean, variance = (values[index] for values in features.mean_and_variance)
-    scale = (1 / np.sqrt(variance + 1e-6)).astype(np.float32)
+    inputs = HeadInputs(features, plan.columns)
     blocks = []
     for block in iterate_blocks(SelectedRows(judged, rows)):
-        outputs = compute_head_logits(head.weights, (block[:, :, index] - mean) * scale)
-        combined = logsumexp(outputs.astype(np.float64), axis=2) - np.log(outputs.shape[2])
-        blocks.append(combined.mean(axis=1))
+        x = inputs.read(block.reshape(-1, block.shape[2]), slice(None))
+        outputs = compute_head_logits(head.weights, x)
+        combined = logsumexp(outputs.astype(np.float64), axis=1) - np.log(outputs.shape[1])
+        blocks.append(combined.reshape(block.shape[:2]).mean(axis=1))
     return np.concatenate(blocks)

@@ -7,13 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from toys.features import (
-    FEATURE_COLUMNS,
-    FEATURE_WIDTH,
-    assign_generators,
-    make_toy_features,
-    make_toy_spec,
-)
+from toys.features import FEATURE_COLUMNS, assign_generators, make_toy_features, make_toy_spec
 from training import fitting
 from training.features.training_features import TrainingFeatures
 from training.head_search import batched_training, head_trainer, heads
@@ -114,15 +108,6 @@ def test_it_learns_and_keeps_the_weights_of_its_best_epoch():
         features, [make_plan(still, epochs=1, initial_weights=head.weights)], 16, seed=0
     )
     assert again.history["val_loss"][0] == pytest.approx(min(curve), rel=1e-5)
-
-
-def test_dropout_takes_its_share_and_keeps_the_mean():
-    x = np.ones((64, FEATURE_WIDTH * 8), dtype=np.float32)
-    dropped = batched_training._apply_dropout(x, {0.0, 0.2, 0.6}, np.random.default_rng(0))
-    assert dropped[0.0] is x
-    for rate in (0.2, 0.6):
-        assert np.mean(dropped[rate] == 0) == pytest.approx(rate, abs=0.02)
-        assert dropped[rate].mean() == pytest.approx(1, abs=0.03)
 
 
 def test_a_head_whose_loss_is_no_number_ends_and_the_others_go_on():

@@ -16,16 +16,12 @@ from training.cuts.left_out import (
 )
 from training.head_search.head_trainer import HeadTrainingPlan
 from training.refits.refit_cuts import (
+    RefitCuts,
     list_sources_left_out,
-    score_left_out_sources,
+    score_by_refits,
     set_refit_cuts,
 )
-from training.refits.refit_heads import (
-    RefitEnsemble,
-    RefitImages,
-    compute_fold_logits,
-    compute_held_out_logits,
-)
+from training.refits.refit_heads import RefitEnsemble, RefitImages, compute_held_out_logits
 
 TARGETS = CutTargets(false_alarms=0.05, misses=0.05)
 SOURCES = {0: ("camera", "phone", "archive"), 1: ("gan", "diffusion")}
@@ -70,15 +66,20 @@ ENSEMBLE = RefitEnsemble(
 )
 
 
+def set_cuts(images: RefitImages) -> RefitCuts:
+    return set_refit_cuts(images, score_by_refits(images, ENSEMBLE), TARGETS, 0.5, 2.0)
+
+
 def test_a_refit_does_not_see_the_groups_that_it_scores():
     images = make_images()
     held_out = np.flatnonzero(np.isin(images.groups, ["4", "7"]))[:1]
-    before = compute_held_out_logits(images, ENSEMBLE, held_out)
+    (before,) = compute_held_out_logits(images, ENSEMBLE, [held_out])
     altered = images.values.copy()
     altered[np.isin(images.groups, images.groups[held_out])] = 1e3  # also its other image
-    assert np.array_equal(
-        compute_held_out_logits(replace(images, values=altered), ENSEMBLE, held_out), before
+    _, after = compute_held_out_logits(
+        replace(images, values=altered), ENSEMBLE, [np.array([0]), held_out]
     )
+    assert np.array_equal(after, before)
 
 
 @pytest.mark.parametrize("single_output", [True, False])
@@ -88,7 +89,7 @@ def test_a_refit_is_logistic_regression_on_the_other_images_with_as_many_outputs
     plan = HeadTrainingPlan(spec=spec, columns=FEATURE_COLUMNS, epochs=1, patience=1)
     ensemble = replace(ENSEMBLE, plans=[plan], temperatures=[1.0], single_output=single_output)
     held_out = np.flatnonzero(images.groups == "4")
-    logits = compute_held_out_logits(images, ensemble, held_out)
+    (logits,) = compute_held_out_logits(images, ensemble, [held_out])
     rows = np.flatnonzero(images.groups != "4")
     x = images.values[rows].reshape(-1, FEATURE_WIDTH)
     mean, scale = x.mean(axis=0), x.std(axis=0)
@@ -107,7 +108,7 @@ def test_a_refit_is_logistic_regression_on_the_other_images_with_as_many_outputs
 
 def test_scores_of_random_labels_are_those_of_chance():
     images = make_images(gap=0.0)
-    logits = compute_fold_logits(images, ENSEMBLE)
+    logits = score_by_refits(images, ENSEMBLE).folds
     real, generated = logits[images.labels == 0], logits[images.labels == 1]
     assert abs(np.mean(real[:, None] < generated) - 0.5) < 0.12
 
@@ -115,14 +116,14 @@ def test_scores_of_random_labels_are_those_of_chance():
 def test_too_few_groups_for_folds_have_no_scores_and_no_cuts():
     images = make_images(60)
     images = replace(images, groups=np.where(images.labels == 0, "one person", images.groups))
-    assert np.isnan(compute_fold_logits(images, ENSEMBLE)).all()
-    cuts = set_refit_cuts(images, ENSEMBLE, TARGETS, 0.5, 1.0)
+    assert np.isnan(score_by_refits(images, ENSEMBLE).folds).all()
+    cuts = set_cuts(images)
     assert cuts.calibration.point.limits == (None, None)
 
 
 @pytest.fixture(scope="module")
 def cuts():
-    return set_refit_cuts(make_images(), ENSEMBLE, TARGETS, 0.5, 2.0)
+    return set_cuts(make_images())
 
 
 def test_every_source_is_scored_by_heads_that_had_not_met_it(cuts):
@@ -159,7 +160,7 @@ def test_with_three_sources_of_photographs_those_left_out_set_the_false_alarm_cu
     assert cuts.calibration.origin == "sources left out"
     images = make_images()
     two = replace(images, sources=np.where(images.sources == "phone", "camera", images.sources))
-    folds = set_refit_cuts(two, ENSEMBLE, TARGETS, 0.5, 2.0).calibration
+    folds = set_cuts(two).calibration
     assert folds.origin == "folds"
     assert folds.false_alarm_cuts[0].limit <= cuts.calibration.false_alarm_cuts[0].limit
     assert folds.miss_cuts == cuts.calibration.miss_cuts
@@ -171,7 +172,7 @@ def test_the_cut_for_a_source_left_out_is_set_without_it(cuts):
     values = images.values.copy()
     values[images.sources == "phone", :, :8] += 2.0
     odd = replace(images, values=values, judged=values)
-    result = set_refit_cuts(odd, ENSEMBLE, TARGETS, 0.5, 2.0)
+    result = set_cuts(odd)
     counts = {
         row.source: row
         for row in count_left_out_answers(
@@ -199,10 +200,10 @@ def test_many_sources_are_left_out_one_of_each_class_at_a_time():
         [(0, "d"), (1, "h")],
         [(1, "i")],
     ]
-    logits = score_left_out_sources(many, ENSEMBLE)
+    logits = score_by_refits(many, ENSEMBLE).sources
     altered = many.values.copy()
     altered[(many.sources == "b") | (many.sources == "f")] = 1e3
-    again = score_left_out_sources(replace(many, values=altered), ENSEMBLE)
+    again = score_by_refits(replace(many, values=altered), ENSEMBLE).sources
     for key in ((0, "b"), (1, "f")):
         assert np.array_equal(again[key], logits[key]), key  # it had met neither of them
     assert not np.array_equal(again[0, "a"], logits[0, "a"])
@@ -214,7 +215,7 @@ def test_many_sources_are_left_out_one_of_each_class_at_a_time():
 def test_a_class_of_one_source_was_never_measured_on_strangers():
     images = make_images(80)
     single = replace(images, sources=np.where(images.labels == 0, "camera", "gan"))
-    cuts = set_refit_cuts(single, ENSEMBLE, TARGETS, 0.5, 1.0)
+    cuts = set_cuts(single)
     assert cuts.left_out == ()
     assert describe_strangers([]) == [
         "It was never measured on sources that it had not met: an opinion only."
