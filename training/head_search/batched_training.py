@@ -21,7 +21,6 @@ from training.head_search.head_batches import SplitRows
 from training.head_search.head_trainer import HeadTrainer, HeadTrainingPlan, TrainedHead
 from training.head_search.logistic_head import fit_logistic_head
 
-
 Result = TypeVar("Result")
 
 
