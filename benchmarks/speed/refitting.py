@@ -77,7 +77,8 @@ def time_training(settings: TrainingSettings, folder: Path) -> dict[str, tuple[f
     from training.final_detector import detector_cuts, save_detector
     from training.run_folders import RunFolders
 
-    run = replace(train.prepare_run(settings), folders=RunFolders(folder, folder, folder))
+    folders = RunFolders(folder, folder / "logs", folder / "saved_models")
+    run = replace(train.prepare_run(settings), folders=folders)
     run_features.extract_features(run)
     timer = StepTimer()
     with timer.time_step("loading the features"):
