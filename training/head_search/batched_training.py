@@ -65,7 +65,7 @@ def run_in_threads(jobs: Sequence[Callable[[threading.Event], Result]]) -> Itera
     Where one fails or the user interrupts, the event that all were given is set: they end soon.
     """
     stop = threading.Event()
-    n_threads = min(len(jobs), os.cpu_count() or 1)
+    n_threads = max(1, min(len(jobs), os.cpu_count() or 1))
     with threadpool_limits(1), concurrent.futures.ThreadPoolExecutor(n_threads) as pool:
         try:
             yield from pool.map(lambda job: job(stop), jobs)

@@ -113,9 +113,12 @@ def test_scores_of_random_labels_are_those_of_chance():
     assert abs(np.mean(real[:, None] < generated) - 0.5) < 0.12
 
 
-def test_too_few_groups_for_folds_have_no_scores_and_no_cuts():
+@pytest.mark.parametrize("one_source", [False, True])
+def test_too_few_groups_for_folds_have_no_scores_and_no_cuts(one_source):
     images = make_images(60)
     images = replace(images, groups=np.where(images.labels == 0, "one person", images.groups))
+    if one_source:
+        images = replace(images, sources=np.where(images.labels == 0, "camera", "gan"))
     assert np.isnan(score_by_refits(images, ENSEMBLE).folds).all()
     cuts = set_cuts(images)
     assert cuts.calibration.point.limits == (None, None)
