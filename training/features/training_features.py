@@ -15,8 +15,8 @@ from training.features.layout import Column
 FEATURE_BLOCK_IMAGES = 512
 """Images that are processed at a time, so that intermediate arrays stay small."""
 
-STATISTICS_BLOCK_IMAGES = 16
-"""Images whose means and variances are added up at a time: they stay in a core's cache."""
+VARIANCE_BLOCK_IMAGES = 16
+"""Images whose squared distances are added up at a time: they stay in a core's cache."""
 
 OTHER_GENERATOR_TARGET = -1.0
 """Target of a per-generator output for another generator's image: such images get weight 0."""
@@ -103,10 +103,10 @@ class TrainingFeatures:
         values = self.train.values
         images, views, width = values.shape
         mean, variance = np.zeros(width), np.zeros(width)
-        for block in iterate_blocks(values, STATISTICS_BLOCK_IMAGES):
-            mean += block.sum(axis=(0, 1), dtype=np.float64)
-        centre = (mean / (images * views)).astype(np.float32)
-        for block in iterate_blocks(values, STATISTICS_BLOCK_IMAGES):
+        for block in iterate_blocks(values):
+            mean += block.sum(axis=(0, 1), dtype=np.float64) / (images * views)
+        centre = mean.astype(np.float32)
+        for block in iterate_blocks(values, VARIANCE_BLOCK_IMAGES):
             distance = block - centre
             distance *= distance
             variance += distance.sum(axis=(0, 1), dtype=np.float64)
