@@ -11,6 +11,7 @@ from training.fitting import LABEL_SMOOTHING
 
 DEPTH_TABLE_COLUMNS = (
     "depth",
+    "method",
     "learning rate",
     "schedule",
     "weight decay",
@@ -56,6 +57,7 @@ def _format_depth_trial(trial: DepthTrial, blocks: Sequence[Block]) -> list[str]
     values = trial.values
     return [
         f"{trial.depth}: down to {blocks[trial.depth - 1].name}",
+        values["method"],
         f"{values['learning_rate']:.1e}",
         values["schedule"],
         f"{values['weight_decay']:.0e}",

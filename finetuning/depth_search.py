@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import keras_tuner
 import numpy as np
+from keras_tuner.engine.trial import Trial
 
 from data_collection.dataset import manifest
 from finetuning.calibrated_loss import CALIBRATED_LOSS_NAME
@@ -28,21 +29,27 @@ DEPTH_ORACLES: dict[str, type[keras_tuner.Oracle]] = {
 }
 
 
-def make_depth_oracle(name: str, max_depth: int, trials: int, seed: int) -> keras_tuner.Oracle:
-    """Propose every depth once, from the top down, then search as the named oracle does."""
+def make_depth_oracle(
+    name: str, max_depth: int, methods: Sequence[str], trials: int, seed: int
+) -> keras_tuner.Oracle:
+    """Propose every depth once, from the top down, and the methods in turns until each had one;
+    then search as the named oracle does."""
     oracle_class = DEPTH_ORACLES[name]
+    n_first = max(max_depth, len(methods))
 
     class EachDepthFirst(oracle_class):
         def populate_space(self, trial_id: str) -> dict:
             proposed = super().populate_space(trial_id)
-            depth = len(self.start_order) + 1
-            if "values" in proposed and depth <= max_depth:
-                proposed["values"]["depth"] = depth
+            number = len(self.start_order)
+            if "values" in proposed and number < n_first:
+                proposed["values"]["depth"] = number % max_depth + 1
+                if len(methods) > 1:
+                    proposed["values"]["method"] = methods[number % len(methods)]
             return proposed
 
     # KerasTuner's default, three random trials for each hyperparameter, would leave none for the
     # Bayesian part
-    options = {"num_initial_points": max(max_depth, trials // 2)} if name == "bayesian" else {}
+    options = {"num_initial_points": max(n_first, trials // 2)} if name == "bayesian" else {}
     return EachDepthFirst(
         objective=keras_tuner.Objective(CALIBRATED_LOSS_NAME, "min"),
         max_trials=trials,
@@ -94,22 +101,15 @@ def search_depths(hypermodel: DepthHyperModel, folder: Path, log_folder: Path) -
     """
     if tuner_runs.get_chief_address():
         raise console.PlainError("Fine-tuning searches in one process; unset KERASTUNER_ORACLE_IP.")
-    settings, data = hypermodel.settings, hypermodel.data
-    key_settings = {
-        name: value for name, value in asdict(settings).items() if name in _SEARCH_KEY_SETTINGS
-    }
-    key = [
-        hypermodel.parts.card.sha256,
-        manifest.compute_fingerprint(data.records),
-        hypermodel.max_depth,
-        key_settings,
-        DEPTH_SPACE_VERSION,
-    ]
-    name = f"finetuning-{hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]}"
+    settings, name = hypermodel.settings, _make_search_name(hypermodel)
 
     def make_tuner() -> keras_tuner.Tuner:
         oracle = make_depth_oracle(
-            settings.tuner, hypermodel.max_depth, settings.trials, settings.seed
+            settings.tuner,
+            hypermodel.max_depth,
+            hypermodel.methods,
+            settings.trials,
+            settings.seed,
         )
         return DepthTuner(
             oracle,
@@ -121,15 +121,30 @@ def search_depths(hypermodel: DepthHyperModel, folder: Path, log_folder: Path) -
 
     with tuner_runs.hold_search(folder / name):
         tuner = tuner_runs.start_tuner(make_tuner, settings.trials)
-        return [_make_depth_trial(trial) for trial in tuner_runs.run_tuner(tuner, folder / name)]
+        trials = tuner_runs.run_tuner(tuner, folder / name)
+    return [_make_depth_trial(trial, hypermodel) for trial in trials]
 
 
 _SEARCH_KEY_SETTINGS = ("trials", "epochs", "warmup", "views", "tuner", "precision", "seed")
 
 
-def _make_depth_trial(trial) -> DepthTrial:
+def _make_search_name(hypermodel: DepthHyperModel) -> str:
+    settings = asdict(hypermodel.settings)
+    key = [
+        hypermodel.parts.card.sha256,
+        manifest.compute_fingerprint(hypermodel.data.records),
+        hypermodel.max_depth,
+        hypermodel.methods,
+        {name: value for name, value in settings.items() if name in _SEARCH_KEY_SETTINGS},
+        DEPTH_SPACE_VERSION,
+    ]
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    return f"finetuning-{digest[:12]}"
+
+
+def _make_depth_trial(trial: Trial, hypermodel: DepthHyperModel) -> DepthTrial:
     best = {name: trial.metrics.get_best_value(name) for name in ("auc", "epochs", "trainable")}
-    values = dict(trial.hyperparameters.values)
+    values = hypermodel.complete_values(trial.hyperparameters.values)
     return DepthTrial(
         depth=values["depth"],
         values=values,
@@ -142,8 +157,9 @@ def _make_depth_trial(trial) -> DepthTrial:
 
 def describe_depth_trial(values: Mapping[str, Any]) -> str:
     """Return the hyperparameters of a trial in a few words."""
+    method = f" {values['method']}" if "method" in values else ""
     return (
-        f"depth {values['depth']}, "
+        f"depth {values['depth']}{method}, "
         f"learning rate {values['learning_rate']:.1e} {values['schedule']}, "
         f"weight decay {values['weight_decay']:.0e}, batch {values['batch_size']}, "
         f"smoothing {values['label_smoothing']:g}, augmentation: {values['augmentation']}"

@@ -1,7 +1,6 @@
 """DepthHyperModel: unfreeze the blocks above a boundary, train in two phases, run the guard."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +8,10 @@ import keras_tuner
 import numpy as np
 
 from data_collection.images import canonical
-from finetuning import boundary_cache, boundary_models
+from finetuning import boundary_models, tuning_methods
 from finetuning.boundary_batches import make_row_batches
 from finetuning.boundary_cache import BoundaryRows
-from finetuning.boundary_models import Boundary
+from finetuning.boundary_data import BoundaryLoader
 from finetuning.calibrated_loss import CALIBRATED_LOSS_NAME
 from finetuning.depth_training import (
     VALIDATION_BATCH_IMAGES,
@@ -24,6 +23,7 @@ from finetuning.depth_training import (
     warm_up,
 )
 from finetuning.settings import FinetuningSettings
+from finetuning.tuning_methods import TUNING_METHODS
 from finetuning.unfreezing import Block, Guard, unfreeze_blocks
 from runtime import console
 from training import accelerators
@@ -35,23 +35,9 @@ from training.head_search import tuner_runs
 if TYPE_CHECKING:
     import keras
 
-DEPTH_SPACE_VERSION = 4
+DEPTH_SPACE_VERSION = 5
 """Part of the search key. Raise it with every change to the search space or to how trials are
 trained, so that no older search is resumed."""
-
-
-@dataclass(frozen=True)
-class BoundaryData:
-    """The boundary of one depth, and its rows of both splits.
-
-    Attributes:
-        judged: of the validation images, in the views in which images are judged.
-    """
-
-    boundary: Boundary
-    train: BoundaryRows
-    validation: BoundaryRows
-    judged: BoundaryRows
 
 
 class DepthHyperModel(keras_tuner.HyperModel):
@@ -63,8 +49,12 @@ class DepthHyperModel(keras_tuner.HyperModel):
         max_depth: largest number of blocks that a trial unfreezes.
 
     Attributes:
-        forward_passes: number of forward passes through frozen blocks so far.
+        methods: names of the tuning methods to choose from.
+        boundaries: their rows, by depth.
         log_folder: TensorBoard run of the next trial; None for no logs.
+
+    Raises:
+        PlainError: the base does not take a tuning method of the settings.
     """
 
     def __init__(
@@ -78,13 +68,16 @@ class DepthHyperModel(keras_tuner.HyperModel):
         super().__init__()
         self.parts, self.data, self.blocks, self.settings = parts, data, blocks, settings
         self.max_depth = max_depth
-        self.forward_passes = 0
+        methods = tuning_methods.select_methods(parts.base.spec.name, settings.methods)
+        self.methods = [method.name for method in methods]
+        self.boundaries = BoundaryLoader(parts, data, blocks, settings)
         self.log_folder: Path | None = None
-        self._boundary_data: dict[int, BoundaryData] = {}
 
     def build(self, hp: keras_tuner.HyperParameters) -> "keras.Model":
         """Register the hyperparameters and build the tail of the proposed depth."""
         hp.Int("depth", 1, self.max_depth)
+        if len(self.methods) > 1:
+            hp.Choice("method", self.methods)
         hp.Float("learning_rate", 1e-5, 1e-3, sampling="log")
         hp.Choice("schedule", ["constant", "cosine"])
         hp.Float("weight_decay", 1e-6, 1e-2, sampling="log")
@@ -108,40 +101,9 @@ class DepthHyperModel(keras_tuner.HyperModel):
             "trainable": trial.trainable_parameters,
         }
 
-    def load_boundary_data(self, depth: int) -> BoundaryData:
-        """Return the boundary's rows at a depth, from the saved weights; computed on first use."""
-        if depth not in self._boundary_data:
-            current_weights = self.parts.copy_weights()
-            self.parts.restore_weights()
-            self._boundary_data[depth] = self._compute_boundary_data(depth)
-            self.parts.restore_weights(current_weights)
-        return self._boundary_data[depth]
-
-    def _compute_boundary_data(self, depth: int) -> BoundaryData:
-        data, views = self.data, self.settings.views
-        n_rows = (len(data.train) + len(data.validation)) * views
-        boundary = boundary_models.choose_boundary(
-            self.parts, self.blocks[:depth], n_rows, self.settings.disk
-        )
-        if boundary.pixels_reason:
-            reason = f"{boundary.pixels_reason[0].upper()}{boundary.pixels_reason[1:]}"
-            console.print_warning(f"{reason}; depth {depth} starts from the pixels.")
-        splits = []
-        for records, numbers in (
-            (data.train, range(views)),
-            (data.validation, range(views)),
-            (data.validation, canonical.list_judgement_views()),
-        ):
-            rows, forward_passes = boundary_cache.load_or_compute_rows(
-                self.parts, boundary, data.folder, records, numbers
-            )
-            self.forward_passes += forward_passes if boundary.tap else 0
-            splits.append(rows)
-        return BoundaryData(boundary, *splits)
-
     def build_tail(self, depth: int) -> "keras.Model":
         """Build the tail above the boundary of a depth, with the saved weights."""
-        boundary = self.load_boundary_data(depth).boundary
+        boundary = self.boundaries.load(depth).boundary
         self.parts.restore_weights()
         return boundary_models.build_tail(self.parts, boundary)
 
@@ -149,6 +111,8 @@ class DepthHyperModel(keras_tuner.HyperModel):
         self, model: "keras.Model", values: Mapping[str, Any], seed: int, log_folder: Path | None
     ) -> DepthTrial:
         """Train the heads, then heads and unfrozen blocks; leave the weights of the best epoch.
+
+        A trial without a method takes the only one.
 
         Raises:
             FailedTrialError: the loss became NaN.
@@ -159,35 +123,41 @@ class DepthHyperModel(keras_tuner.HyperModel):
         keras.utils.set_random_seed(seed)
         self.parts.restore_weights()
         self.parts.reseed_dropout(seed)
-        depth = values["depth"]
-        guard = Guard(self.blocks, depth)
-        history = self._fit_tail(model, values, seed, log_folder)
-        losses = get_validation_losses(history, values["learning_rate"])
-        changes = guard.check(model)
+        values = self.complete_values(values)
+        method, unfrozen = TUNING_METHODS[values["method"]], self.blocks[: values["depth"]]
+        with method.add_matrices(layer for block in unfrozen for layer in block.layers):
+            guard = Guard(self.blocks, len(unfrozen), method)
+            history = self._fit_tail(model, values, seed, log_folder)
+            losses = get_validation_losses(history, values["learning_rate"])
+            changes = guard.check(model)
+            sizes = [int(np.prod(weight.shape)) for weight in model.trainable_weights]
         best = int(np.argmin(losses))
         return DepthTrial(
-            depth=depth,
-            values=dict(values),
+            depth=values["depth"],
+            values=values,
             loss=float(losses[best]),
             auc=float(history["val_auc"][best]),
             epochs=best + 1,
-            trainable_parameters=sum(
-                int(np.prod(weight.shape)) for weight in model.trainable_weights
-            ),
+            trainable_parameters=sum(sizes),
             changes=tuple(changes),
         )
+
+    def complete_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the hyperparameters of a trial with its method, which a search of one method does
+        not propose."""
+        return {"method": self.methods[0], **values}
 
     def _fit_tail(
         self, model: "keras.Model", values: Mapping[str, Any], seed: int, log_folder: Path | None
     ) -> dict[str, list[float]]:
         """Train the heads, then heads and unfrozen blocks; return the history of the latter."""
-        boundary_data = self.load_boundary_data(values["depth"])
+        boundary_data = self.boundaries.load(values["depth"])
         train_batches = self._make_train_batches(boundary_data.train, values, seed)
         unfrozen = self.blocks[: values["depth"]]
         if self.settings.warmup:
             unfreeze_blocks(self.parts.base, [])
             warm_up(model, train_batches, self.settings.warmup, values)
-        unfreeze_blocks(self.parts.base, unfrozen)
+        unfreeze_blocks(self.parts.base, unfrozen, TUNING_METHODS[values["method"]])
         n_steps = len(train_batches) * self.settings.epochs
         compile_tail(model, make_learning_rate(values, n_steps), values)
         layers = [layer for block in unfrozen for layer in block.layers]
@@ -214,7 +184,7 @@ class DepthHyperModel(keras_tuner.HyperModel):
 
     def evaluate_source(self) -> DepthTrial:
         """Score the unchanged source detector like a trial."""
-        boundary_data = self.load_boundary_data(1)
+        boundary_data = self.boundaries.load(1)
         model = self.build_tail(1)
         compile_tail(model, 0.0, {"weight_decay": 0.0, "label_smoothing": 0.0})
         batches = self._make_validation_batches(boundary_data.validation)
@@ -238,7 +208,7 @@ class DepthHyperModel(keras_tuner.HyperModel):
         Args:
             depth: the depth that the current weights were trained with.
         """
-        boundary_data = self.load_boundary_data(depth)
+        boundary_data = self.boundaries.load(depth)
         model = boundary_models.build_tail(self.parts, boundary_data.boundary)
         n_views = len(canonical.JUDGEMENT_QUALITIES)
         rows = np.arange(len(self.data.validation) * n_views)

@@ -22,8 +22,8 @@ def finetune_detector(settings: FinetuningSettings) -> None:
     """Run all steps of fine-tuning without reading the hold-out.
 
     Raises:
-        PlainError: there is no such detector or block, the data set is not the detector's own, or
-            the search failed.
+        PlainError: there is no such detector or block, the base does not take a tuning method, the
+            data set is not the detector's own, or the search failed.
     """
     folder = saved_models.find_best_detector(settings.saved_models, settings.model)
     if ready_detectors.is_ready_detector(folder):
@@ -32,15 +32,16 @@ def finetune_detector(settings: FinetuningSettings) -> None:
     data = load_detector_dataset(parts, settings)
     blocks = unfreezing.split_into_blocks(parts.base)
     max_depth = unfreezing.parse_max_depth(settings.max_depth, blocks)
+    hypermodel = DepthHyperModel(parts, data, blocks, max_depth, settings)
     banner = _make_banner(parts, data, settings)
     name = saved_models.choose_free_name(
         settings.saved_models, settings.name, f"{parts.card.name}-tuned"
     )
     block_names = ", ".join(block.name for block in blocks[:max_depth])
     console.print_message(
-        f"{parts.card.name}: {parts.base.spec.name}, from the top: {block_names}."
+        f"{parts.card.name}: {parts.base.spec.name}, from the top: {block_names}. "
+        f"Tuned by: {', '.join(hypermodel.methods)}."
     )
-    hypermodel = DepthHyperModel(parts, data, blocks, max_depth, settings)
     folders = RunFolders(data.folder, settings.logs / "finetuning", settings.saved_models)
     result = _search(hypermodel, folders, name)
     depth_leaderboard.print_depth_leaderboard(result, blocks)
@@ -101,7 +102,7 @@ def _search(hypermodel: DepthHyperModel, folders: RunFolders, name: str) -> Dept
     repeats, gain = depth_search.train_with_seeds(hypermodel, trials[0], folders.run_logs(name))
     n_images = len(hypermodel.data.train) + len(hypermodel.data.validation)
     console.print_message(
-        f"{hypermodel.forward_passes} forward passes through frozen blocks "
+        f"{hypermodel.boundaries.forward_passes} forward passes through frozen blocks "
         f"({n_images} images x {hypermodel.settings.views} views, and the validation images as "
         "judged, each depth)."
     )

@@ -13,6 +13,7 @@ from data_collection.images import canonical
 from data_collection.sources import sample
 from finetuning.depth_search import DepthSearchResult
 from finetuning.depth_trials import DepthHyperModel
+from finetuning.tuning_methods import TUNING_METHODS
 from runtime import atomic_files
 from training import calibration, tensorboard_logs
 from training.calibration import fit_temperature, sigmoid
@@ -85,6 +86,7 @@ def _describe_finetuning(
     """Return the source detector's card with data set, base, search and settings of this run."""
     card, data, saved = hypermodel.parts.card, hypermodel.data, result.saved
     blocks = tuple(block.name for block in hypermodel.blocks[: saved.depth])
+    tuned = TUNING_METHODS[saved.values["method"]].verb
     finetuning = FinetuningDescription(
         depth=saved.depth,
         blocks=blocks,
@@ -104,7 +106,7 @@ def _describe_finetuning(
     return replace(
         card,
         dataset=detector_files.describe_dataset(data.folder, data.records),
-        base=replace(card.base, note=f"{card.base.note}; {', '.join(blocks)} fine-tuned"),
+        base=replace(card.base, note=f"{card.base.note}; {', '.join(blocks)} {tuned}"),
         search=search,
         settings={**card.settings, "finetuning": settings},
         practice=card.practice or sample.is_practice_data(data.records),

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from finetuning.tuning_methods import TUNING_METHODS
 from runtime import options
 from training.accelerators import Precision
+
+MethodName = Literal[*TUNING_METHODS]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +34,14 @@ detector that comes with Telltale needs one of yours."""
     """How deep the search may unfreeze the base: a number of blocks from the top, or the name of \
 the lowest block."""
 
+    methods: tuple[MethodName, ...] = ()
+    """Which weights of unfrozen blocks the search may tune: `blocks` (all), `norms` (gains and \
+offsets of the normalisations), `lora` (small matrices beside those of the dense layers). Default: \
+all that the base takes; norms and lora need a vision transformer."""
+
     trials: int = 8
-    """Number of trials: every depth once, then the most promising depths, learning rates and \
-their schedules, weight decays, batch sizes, label smoothing and augmentation."""
+    """Number of trials: every depth and method once, then the most promising ones, with their \
+learning rates and schedules, weight decays, batch sizes, label smoothing and augmentation."""
 
     epochs: int = 8
     """Largest number of epochs of one trial after the warm-up."""
@@ -91,4 +99,6 @@ the time."""
         options.check_ranges(self, repeats=(1, 100), seed=(0, 2**31 - 1))
         if not self.disk >= 0:
             raise ValueError(f"--disk is {self.disk}; give a number of gigabytes, 0 or more.")
+        if self.methods:
+            options.check_unique_values("methods", self.methods, "method")
         options.check_plain_name("name", self.name, such_as="faces-2")

@@ -6,13 +6,14 @@ not enough: inside a functional model `fit` calls it with training=True all the 
 statistics drift (Keras 3.15).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import keras_tuner
 import numpy as np
 
+from finetuning.tuning_methods import ALL_WEIGHTS, TuningMethod
 from runtime import console
 from runtime.suggestions import find_close_names
 from training.bases.loaded_base import LoadedBase
@@ -81,17 +82,20 @@ def parse_max_depth(text: str, blocks: Sequence[Block]) -> int:
     )
 
 
-def unfreeze_blocks(base: LoadedBase, blocks: Iterable[Block]) -> None:
-    """Freeze the base except for these blocks, but freeze their BatchNormalization."""
-    import keras
-
+def unfreeze_blocks(
+    base: LoadedBase, blocks: Iterable[Block], method: TuningMethod = ALL_WEIGHTS
+) -> None:
+    """Freeze the base except for the weights of these blocks that the method trains."""
     base.model.trainable = True
     # every layer by itself: `base.model.trainable = False` misses layers of a base loaded from file
     for layer in base.model.layers:
         layer.trainable = False
     for block in blocks:
         for layer in block.layers:
-            layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+            layer.trainable = method.tunes_layer(layer)  # of all its weights: also a LoRA's kernel
+            tuned = {id(weight) for weight in method.list_tuned_weights(layer)}
+            for weight in layer.weights:
+                weight.trainable = weight.trainable and id(weight) in tuned
 
 
 def copy_weight(weight: "keras.Variable") -> np.ndarray:
@@ -107,70 +111,66 @@ class Guard:
     Args:
         blocks: all blocks of the base, from the top down.
         n_unfrozen: number of blocks, from the top, that will be trained.
+        method: how they will be trained; its matrices must have been added.
     """
 
-    def __init__(self, blocks: Sequence[Block], n_unfrozen: int):
+    def __init__(
+        self, blocks: Sequence[Block], n_unfrozen: int, method: TuningMethod = ALL_WEIGHTS
+    ):
         self._blocks = blocks
         self._n_unfrozen = n_unfrozen
+        self._method = method
         self._before = [
             [copy_weight(weight) for layer in block.layers for weight in layer.weights]
             for block in blocks
         ]
 
     def check(self, model: "keras.Model") -> list[BlockChange]:
-        """Return the largest weight change of every unfrozen block.
+        """Return the largest change of a trained weight of every unfrozen block.
 
         Raises:
-            GuardError: an unfrozen block did not change, or is not among the model's trainable
-                weights; or a frozen block, or any BatchNormalization, changed.
+            GuardError: no weight of an unfrozen block changed, or is among the model's trainable
+                weights; or a frozen block changed, or a weight that the method does not train.
         """
         trainable = {id(weight) for weight in model.trainable_weights}
         block_changes = []
         for number, (block, before) in enumerate(zip(self._blocks, self._before, strict=True)):
             weights = [weight for layer in block.layers for weight in layer.weights]
-            changes = [
-                float(np.abs(copy_weight(weight) - old).max())
+            changes = {
+                id(weight): float(np.abs(copy_weight(weight) - old).max())
                 for weight, old in zip(weights, before, strict=True)
-            ]
+            }
             trained = [weight for weight in weights if id(weight) in trainable]
             if number >= self._n_unfrozen:
-                _check_frozen_block(block, changes, trained)
+                _check_frozen_block(block, changes, len(trained))
             elif weights:
-                _check_unfrozen_block(block, weights, changes, trained)
+                self._check_unfrozen_block(block, changes, trainable)
                 n_parameters = sum(int(np.prod(weight.shape)) for weight in trained)
-                block_changes.append(BlockChange(block.name, n_parameters, max(changes)))
+                largest = max(changes.values())
+                block_changes.append(BlockChange(block.name, n_parameters, largest))
         return block_changes
 
+    def _check_unfrozen_block(
+        self, block: Block, changes: Mapping[int, float], trainable: Set[int]
+    ) -> None:
+        n_trained, n_changed = len(changes.keys() & trainable), sum(map(bool, changes.values()))
+        if not n_trained or not n_changed:
+            raise GuardError(
+                f"{block.name} was unfrozen, but this model trains {n_trained} of its "
+                f"{len(changes)} weights and {n_changed} changed. Was another model compiled than "
+                "the one that was unfrozen?"
+            )
+        for layer in block.layers:
+            tuned = {id(weight) for weight in self._method.list_tuned_weights(layer)}
+            for weight in layer.weights:
+                if id(weight) not in tuned and (changes[id(weight)] or id(weight) in trainable):
+                    raise GuardError(
+                        f"{type(layer).__name__} of {block.name} must keep its {weight.name} with "
+                        f"the method {self._method.name}, but it was trained or changed."
+                    )
 
-def _check_frozen_block(block: Block, changes: Sequence[float], trained: Sequence) -> None:
-    if any(changes) or trained:
-        raise GuardError(
-            f"{block.name} must stay frozen, but {sum(map(bool, changes))} of its weights changed."
-        )
 
-
-def _check_unfrozen_block(
-    block: Block, weights: Sequence, changes: Sequence[float], trained: Sequence
-) -> None:
-    import keras
-
-    if not trained or not any(changes):
-        raise GuardError(
-            f"{block.name} was unfrozen, but this model trains {len(trained)} of its "
-            f"{len(weights)} weights and {sum(map(bool, changes))} changed. Was another model "
-            "compiled than the one that was unfrozen?"
-        )
-    batch_normalisation = {
-        id(weight)
-        for layer in block.layers
-        if isinstance(layer, keras.layers.BatchNormalization)
-        for weight in layer.weights
-    }
-    if any(
-        change
-        for weight, change in zip(weights, changes, strict=True)
-        if id(weight) in batch_normalisation
-    ):
-        raise GuardError(
-            f"BatchNormalization of {block.name} must stay in inference mode, but changed."
-        )
+def _check_frozen_block(block: Block, changes: Mapping[int, float], n_trained: int) -> None:
+    n_changed = sum(map(bool, changes.values()))
+    if n_changed or n_trained:
+        raise GuardError(f"{block.name} must stay frozen, but {n_changed} of its weights changed.")

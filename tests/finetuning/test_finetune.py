@@ -213,7 +213,7 @@ def test_on_another_data_set_the_sources_baselines_are_left_out_and_the_source_i
         data, records=data.records[1:], validation=data.validation[:8] + data.validation[-8:]
     )
     hypermodel = DepthHyperModel(toy, other, toy_blocks, 1, FinetuningSettings())
-    hypermodel.load_boundary_data(1)
+    hypermodel.boundaries.load(1)
     toy.restore_weights([[weight * 2 for weight in weights] for weights in toy.saved_weights])
     labels = other.encode_labels(other.validation)
     ((name, baseline),) = save_detector.copy_baselines(hypermodel, labels, tmp_path).items()
@@ -308,7 +308,7 @@ def test_the_guard_runs_in_every_trial(data, toy, toy_blocks, monkeypatch):
     hypermodel.build(hp)
     monkeypatch.setattr(
         "finetuning.depth_trials.unfreeze_blocks",
-        lambda base, blocks: unfreezing.unfreeze_blocks(base, []),
+        lambda base, *_: unfreezing.unfreeze_blocks(base, []),
     )
     with pytest.raises(unfreezing.GuardError, match="top was unfrozen"):
         hypermodel.train_trial(hypermodel.build_tail(1), {**hp.values, "depth": 1}, 0, None)
@@ -352,26 +352,34 @@ def test_mixed_precision_gives_a_similar_loss_and_the_detector_stays_in_float32(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["bayesian", "random"])
-def test_every_depth_is_tried_before_any_is_tried_twice(name, tmp_path):
+def test_every_depth_and_every_method_is_tried_before_any_is_tried_twice(name, tmp_path):
+    methods = ["blocks", "norms", "lora"]
+
     class Depths(keras_tuner.HyperModel):
         def build(self, hp):
             hp.Int("depth", 1, 4)
+            hp.Choice("method", methods)
             for name in ("learning_rate", "weight_decay", "dropout"):
                 hp.Float(name, 1e-5, 1e-3, sampling="log")
             return keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
 
         def fit(self, hp, model, *args, **kwargs):
-            tried_depths.append(hp.get("depth"))
+            tried.append((hp.get("depth"), hp.get("method")))
             return {"calibrated_loss": abs(hp.get("depth") - 3) + hp.get("learning_rate")}
 
-    tried_depths: list[int] = []
-    tuner = keras_tuner.Tuner(
-        depth_search.make_depth_oracle(name, 4, 12, 0),
-        Depths(),
-        directory=tmp_path,
-        project_name="search",
-    )
-    tuner_runs.run_tuner(tuner, tmp_path / "search")
-    assert tried_depths[:4] == [1, 2, 3, 4] and len(tried_depths) == 12
+    def search(max_depth: int) -> keras_tuner.Tuner:
+        tried.clear()
+        oracle = depth_search.make_depth_oracle(name, max_depth, methods, 12, 0)
+        folder = f"search{max_depth}"
+        tuner = keras_tuner.Tuner(oracle, Depths(), directory=tmp_path, project_name=folder)
+        tuner_runs.run_tuner(tuner, tmp_path / folder)
+        return tuner
+
+    tried: list[tuple[int, str]] = []
+    search(1)
+    assert tried[:3] == [(1, "blocks"), (1, "norms"), (1, "lora")]
+    tuner = search(4)
+    assert tried[:4] == [(1, "blocks"), (2, "norms"), (3, "lora"), (4, "blocks")]
+    assert len(tried) == 12
     if name == "bayesian":  # KerasTuner's default would propose all twelve at random
         assert len(tuner.oracle.gpr.X_train_) >= 6
