@@ -55,6 +55,8 @@ def publish_detector(settings: PublishSettings) -> None:
             console.EXIT_BAD_MODEL,
         )
     published = files.choose_published_files(folder, card, settings.with_report)
+    if settings.without_base:
+        published = files.leave_out_base(published, folder)
     excluded = files.list_excluded_files(folder, published)
     print_publish_plan(published, excluded, folder, settings.repo or str(settings.out))
     if settings.dry_run:
@@ -187,7 +189,7 @@ def check_repository(
             "private in its settings on the Hub, or give another name."
         )
     existing = {file.rfilename for file in info.siblings or []}
-    foreign = sorted(existing - ALLOWED_FOREIGN_FILES - set(files.PUBLISHED_FILES))
+    foreign = sorted(existing - ALLOWED_FOREIGN_FILES - files.list_publishable_names())
     if foreign and detector_card.CARD_FILE not in existing:
         raise console.PlainError(
             f"{settings.repo} contains something else than a detector ({foreign[0]}, but no "

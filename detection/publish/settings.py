@@ -37,6 +37,10 @@ default: the one that `python -m detection models` says answers."""
     """Also publish report/index.html: it shows photographs of people, with their file names, \
 unless `python -m validation --no-pictures` wrote it."""
 
+    without_base: bool = False
+    """Leave out the weights of a vision transformer, as saved detectors do: Telltale fetches them \
+by their hash, other programs cannot open the files."""
+
     dry_run: bool = False
     """Print the table and stop: no network, no token."""
 

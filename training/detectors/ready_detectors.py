@@ -4,7 +4,7 @@ from pathlib import Path
 
 from training.detectors.card import CARD_FILE
 
-READY_DETECTORS = ("telltale-faces",)
+READY_DETECTORS = ("telltale-faces", "telltale-faces-clip")
 """Their names; the first answers where nobody has a detector of their own."""
 
 READY_FOLDER = Path(__file__).resolve().parents[2] / "saved_models"

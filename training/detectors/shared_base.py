@@ -1,8 +1,8 @@
 """Keep the weights of a large base once on disk: the files of its detectors leave them out.
 
 `detector.onnx` becomes `detector.onnx.parts`: where in the file each of the base's arrays lies, and
-the bytes between them. Restored, the file is the same, bit for bit, and has the hash in the card.
-The base is found by the hash of its weights, fetched again if it must be.
+the bytes between them, compressed. Restored, the file is the same, bit for bit, and has the hash in
+the card. The base is found by the hash of its weights, fetched again if it must be.
 """
 
 import functools
@@ -11,6 +11,7 @@ import json
 import math
 import os
 import tempfile
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,9 @@ SOURCES = {"keras": "imagenet", "package": "package", "random": "random"}
 """Where to look for weights, by their origin."""
 
 MAX_HEADER_BYTES = 1_000_000
+
+MAX_REST_BYTES = 1 << 30
+"""Of a model file without its base; a damaged file must not fill the memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +81,12 @@ def detach_base(folder: Path, base: "BaseDescription") -> None:
                 size=len(data),
                 shared=shared,
             )
-            atomic_files.write_atomically(_name_parts(path), _encode_parts(header, data))
+            atomic_files.write_atomically(name_parts(path), _encode_parts(header, data))
             path.unlink()
 
 
-def _name_parts(path: Path) -> Path:
+def name_parts(path: Path) -> Path:
+    """Return the path of the file of parts that replaces a model file."""
     return path.with_name(path.name + PARTS_SUFFIX)
 
 
@@ -110,12 +115,47 @@ def _encode_parts(header: PartsHeader, data: bytes) -> bytes:
     ends = [0, *(position + length for position, _, length in header.shared)]
     starts = [*(position for position, _, _ in header.shared), header.size]
     rest = (data[end:start] for end, start in zip(ends, starts, strict=True))
-    return b"\n".join([json.dumps(asdict(header)).encode(), b"".join(rest)])
+    return b"\n".join([json.dumps(asdict(header)).encode(), zlib.compress(b"".join(rest), 9)])
 
 
 def has_parts(path: Path) -> bool:
     """Return whether a model file was replaced by a file of parts."""
-    return not path.is_file() and _name_parts(path).is_file()
+    return not path.is_file() and name_parts(path).is_file()
+
+
+def read_parts(path: Path) -> tuple[PartsHeader, bytes]:
+    """Return header and remaining bytes of a model file that was replaced by a file of parts.
+
+    Raises:
+        PlainError: the parts are damaged.
+    """
+    parts_path = name_parts(path)
+    content = parts_path.read_bytes()
+    try:
+        line, _, rest = content[:MAX_HEADER_BYTES].partition(b"\n")
+        header = checked_json.convert_to(checked_json.parse_json(line), PartsHeader)
+        rest = _decompress(content[len(line) + 1 :])
+        if header.base not in TOWER_PRESETS or header.origin not in SOURCES:
+            raise ValueError
+        if not header.weights_sha256.replace("-", "").isalnum():
+            raise ValueError
+        if header.size != len(rest) + sum(length for _, _, length in header.shared):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, zlib.error):
+        raise console.PlainError(
+            f"{parts_path} is damaged. Restore it, or train the detector again.",
+            console.EXIT_BAD_MODEL,
+        ) from None
+    return header, rest
+
+
+def _decompress(data: bytes) -> bytes:
+    """Return the decompressed bytes; ValueError or zlib.error if they are not whole."""
+    decompressor = zlib.decompressobj()
+    rest = decompressor.decompress(data, MAX_REST_BYTES)
+    if not decompressor.eof:
+        raise ValueError
+    return rest
 
 
 def restore_bytes(path: Path) -> bytes:
@@ -124,23 +164,7 @@ def restore_bytes(path: Path) -> bytes:
     Raises:
         PlainError: the parts are damaged, or the weights of the base cannot be found.
     """
-    parts_path = _name_parts(path)
-    content = parts_path.read_bytes()
-    try:
-        line, _, rest = content[:MAX_HEADER_BYTES].partition(b"\n")
-        header = checked_json.convert_to(checked_json.parse_json(line), PartsHeader)
-        rest = content[len(line) + 1 :]
-        if header.base not in TOWER_PRESETS or header.origin not in SOURCES:
-            raise ValueError
-        if not header.weights_sha256.replace("-", "").isalnum():
-            raise ValueError
-        if header.size != len(rest) + sum(length for _, _, length in header.shared):
-            raise ValueError
-    except (ValueError, KeyError, TypeError):
-        raise console.PlainError(
-            f"{parts_path} is damaged. Restore it, or train the detector again.",
-            console.EXIT_BAD_MODEL,
-        ) from None
+    header, rest = read_parts(path)
     weights = _load_shared_weights(header.base, header.origin, header.weights_sha256)
     raw, pieces, end, used = memoryview(weights).cast("B"), [], 0, 0
     for position, start, length in header.shared:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from detection.predictor import Detector
-from detection.publish import hub_errors, path_redaction
+from detection.publish import files, hub_errors, path_redaction
 from detection.publish.publish import publish_detector
 from detection.publish.settings import PublishSettings
 from runtime import console
@@ -588,3 +588,18 @@ def test_the_command_publishes_with_the_token_of_the_environment(hub, model, tmp
         and "is already public" in process.stderr
         and "Traceback" not in process.stderr
     )
+
+
+def test_a_model_is_published_without_its_base_where_that_lies_apart(tmp_path):
+    (tmp_path / "detector.keras.parts").write_bytes(b"parts")
+    (tmp_path / "detector.onnx").write_bytes(b"whole")
+    chosen = [
+        files.PublishedFile("detector.keras", tmp_path / "restored.keras", "verified"),
+        files.PublishedFile("detector.onnx", tmp_path / "detector.onnx", "verified"),
+        files.PublishedFile("card.json", b"{}", "copy"),
+    ]
+    keras_file, *others = files.leave_out_base(chosen, tmp_path)
+    assert keras_file.name == "detector.keras.parts"
+    assert keras_file.content.read_bytes() == b"parts"
+    assert others == chosen[1:]
+    assert keras_file.name in files.list_publishable_names()

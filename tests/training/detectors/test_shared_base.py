@@ -126,6 +126,13 @@ def test_what_is_altered_damaged_or_of_other_weights_is_refused(detached, tmp_pa
         saved_models.read_verified_model(folder, card, "detector.onnx")
 
 
+def test_parts_that_would_fill_the_memory_are_refused(detached, monkeypatch):
+    folder, card = detached
+    monkeypatch.setattr(shared_base, "MAX_REST_BYTES", 1000)
+    with pytest.raises(console.PlainError, match=r"detector\.onnx\.parts is damaged"):
+        saved_models.read_verified_model(folder, card, "detector.onnx")
+
+
 def test_small_bases_and_weights_that_a_user_named_stay_in_their_files(whole, tmp_path):
     shutil.copytree(whole, tmp_path / "detector")
     for base in (
