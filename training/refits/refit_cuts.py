@@ -53,22 +53,17 @@ class RefitScores:
 def score_by_refits(images: RefitImages, ensemble: RefitEnsemble) -> RefitScores:
     """Train the heads again without each fold and without each source, and score these."""
     folds = list(split_into_folds(images))
-    sources = [
-        [_find_source_rows(images, key) for key in keys] for keys in list_sources_left_out(images)
-    ]
-    held_out = [*folds, *map(np.concatenate, sources)]
-    scores = compute_held_out_logits(images, ensemble, held_out)
+    left_out = list_sources_left_out(images)
+    rows = [[_find_source_rows(images, key) for key in keys] for keys in left_out]
+    scores = compute_held_out_logits(images, ensemble, [*folds, *map(np.concatenate, rows)])
     fold_logits = np.full(len(images.labels), np.nan)
     for fold, logits in zip(folds, scores, strict=False):
         fold_logits[fold] = logits
     source_logits = {}
-    for keys, rows, logits in zip(
-        list_sources_left_out(images), sources, scores[len(folds) :], strict=True
-    ):
-        parts = np.split(logits, np.cumsum([len(part) for part in rows])[:-1])
-        source_logits |= {
-            key: part for key, part in zip(keys, parts, strict=True) if not np.isnan(part).any()
-        }
+    for keys, parts, logits in zip(left_out, rows, scores[len(folds) :], strict=True):
+        ends = np.cumsum([len(part) for part in parts])
+        of_sources = zip(keys, np.split(logits, ends[:-1]), strict=True)
+        source_logits |= {key: part for key, part in of_sources if not np.isnan(part).any()}
     return RefitScores(fold_logits, dict(sorted(source_logits.items())))
 
 
