@@ -10,6 +10,7 @@ import numpy as np
 from runtime import console
 from training.bases import base_models
 from training.bases.base_models import BASE_MODELS, PREPROCESSING, BaseSpec
+from training.bases.memory_check import check_memory
 from training.bases.weight_packages import read_packaged_weights
 from training.bases.weights import BaseWeights
 
@@ -66,8 +67,9 @@ def load_base(weights: BaseWeights) -> LoadedBase:
     """Build a base and load these weights.
 
     Raises:
-        PlainError: the file does not fit the base.
+        PlainError: the file does not fit the base, or the base not the memory.
     """
+    check_memory(weights.base)
     return LoadedBase(_load_model(weights), BASE_MODELS[weights.base], weights)
 
 

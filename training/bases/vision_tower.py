@@ -46,6 +46,11 @@ class VisionTower:
     def tokens(self) -> int:
         return self.patches + self.class_token
 
+    def count_weights(self) -> int:
+        """Return the number of weights in all products; normalisations have few."""
+        of_block = 4 * self.width**2 + 2 * self.width * self.hidden
+        return self.blocks * of_block + (3 * self.patch**2 + self.tokens) * self.width
+
 
 def _compute_gate(gate: "keras.KerasTensor", values: "keras.KerasTensor") -> "keras.KerasTensor":
     import keras

@@ -134,6 +134,22 @@ def test_an_interrupted_run_goes_on_where_it_stopped_with_the_same_figures(
     assert "On generators left out, the mean AUC is" in capsys.readouterr().err
 
 
+def test_a_source_of_one_image_has_a_share_of_which_the_interval_says_nothing(tmp_path):
+    folder = tmp_path / "many"
+    records = make_source_records(folder)
+    records = [record for record in records if record.source != "net"] + [
+        record for record in records if record.source == "net" and record.split == "hold-out"
+    ][:1]
+    collect_records(folder, records)
+    evaluate_left_out_sources(make_settings(folder, sources=("net",)))
+    (row,) = read_report(folder)["sources"]
+    assert (row["images"], row["groups"]) == (1, 1)
+    assert row["auc"]["low"] is None
+    assert row["auc"]["reason"] == "1 group of generated images, 20 needed"
+    share = row["generated_shares"][0]
+    assert share["high"] - share["low"] > 0.97
+
+
 def test_some_sources_can_be_named(evaluated):
     evaluate_left_out_sources(make_settings(evaluated, sources=("camera",)))
     assert [row["source"] for row in read_report(evaluated)["sources"]] == ["camera"]
