@@ -71,11 +71,6 @@ out-of-distribution images get *can't tell*; and the share of the hold-out's kno
 get no verdict as a result.
 """
 
-STRANGERS_TEXT = """
-Photographs of the source left out that are called generated outside the abstention band, before and
-after the same rule, and the share of them that is out of distribution.
-"""
-
 
 @dataclass(frozen=True)
 class PageSections:
@@ -124,8 +119,6 @@ def render_generalisation_page(
         _render_history(rows),
         ABSTENTION_TEXT,
         _render_abstention(rows, compared, generators),
-        STRANGERS_TEXT,
-        render_strangers(rows, compared),
     ]
     return "\n".join(parts)
 
@@ -315,32 +308,6 @@ def _render_abstention(
             "called real",
             "called real, in distribution",
             "photographs out of distribution",
-        ],
-        lines,
-    )
-
-
-def render_strangers(rows: Mapping[str, dict], names: Sequence[str]) -> str:
-    """Return a table of the photographs of every source left out, alone, by these recipes."""
-    shares = ("wrong", "wrong_in_distribution", "out_of_distribution")
-    lines = [
-        [
-            name,
-            outcome["name"],
-            *(format_estimate(alarms["confident_errors"][share], 2) for share in shares),
-        ]
-        for name in names
-        for outcome in rows[name]["outcomes"]
-        for alarms in outcome["false_alarms"]
-        if not alarms["seen"] and alarms["source"] == outcome["name"]
-    ]
-    return measuring.render_markdown_table(
-        [
-            "recipe",
-            "left out",
-            "called generated",
-            "called generated, in distribution",
-            "out of distribution",
         ],
         lines,
     )

@@ -123,20 +123,3 @@ def test_numbers_are_formatted_as_in_the_tables():
         == ".500 (.25 to 1.00)"
     )
     assert render_page.format_estimate({"value": 0.5, "low": None, "high": None}, 2) == ".50"
-
-
-def test_photographs_of_every_source_left_out_alone_have_a_row():
-    errors = {"wrong": 0.25, "wrong_in_distribution": 0.125, "out_of_distribution": 0.5}
-    estimates = {name: {"value": value, "low": 0, "high": 1} for name, value in errors.items()}
-
-    def make_alarms(source: str, seen: bool) -> dict:
-        return {"source": source, "seen": seen, "confident_errors": estimates}
-
-    outcomes = [
-        {"name": "FFHQ", "false_alarms": [make_alarms("FFHQ", False), make_alarms("web", True)]},
-        {"name": "GAN and FFHQ", "false_alarms": [make_alarms("FFHQ", False)]},
-    ]
-    table = render_page.render_strangers({"plain": {"outcomes": outcomes}}, ["plain"])
-    (row,) = [line for line in table.splitlines() if "plain" in line]
-    assert row.split(" | ")[1] == "FFHQ"
-    assert [cell.split()[0] for cell in row.strip("| ").split(" | ")[2:]] == [".25", ".12", ".50"]
