@@ -260,9 +260,9 @@ def test_a_search_proposes_every_method_logs_it_and_resumes(make_hypermodel, tmp
     assert depth_search.search_depths(hypermodel, *folders) == trials
     events = list(folders[1].rglob("events.*"))
     assert any(b"norms" in path.read_bytes() for path in events)
-    one = make_hypermodel(trials=1, methods=("lora",))
-    (trial,) = depth_search.search_depths(one, *folders)  # another search
-    assert (trial.values["method"], trial.depth) == ("lora", 1)
+    chosen = ((), ("norms",), ("lora",))
+    hypermodels = [make_hypermodel(trials=3, methods=methods) for methods in chosen]
+    assert len({depth_search._make_search_name(hypermodel) for hypermodel in hypermodels}) == 3
 
 
 def test_a_base_takes_the_methods_that_it_has_layers_for():
