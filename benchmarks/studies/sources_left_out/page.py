@@ -20,12 +20,12 @@ INTRODUCTION_TEXT = """# Sources left out
 
 wrote this page. A row trains a detector without each source in turn, photographs included, with
 the options of `python -m training` that its name says, and tests it on that source; `python -m
-validation leave-source-out` does so for one way. `logistic` is `--heads logistic`; three sizes are
-`--sizes 224 320 448`. The AUC of a generator is against the photographs of the hold-out. In a mean
-every source weighs the same; its 95% interval is for images like those of these sources, not for
-other sources. Cuts are those that training set without the source. Where one detector is chosen
-from two bases, milliseconds and megabytes are those of the dearer one; a picture is judged at two
-qualities, and milliseconds are for one of them.
+validation leave-source-out` does so for one way. The AUC of a generator is against the photographs
+of the hold-out. In a mean every source weighs the same; its 95% interval is for images like those
+of these sources, not for other sources. Cuts are those that training set without the source; a mean
+of two detectors has none. Where one detector is chosen from two bases, milliseconds and megabytes
+are those of the dearer one; a picture is judged at two qualities, and milliseconds are for one of
+them, on the machine that wrote the page.
 """
 
 CROP_TITLES = {"centre": "Centre squares", "face": "Face crops"}

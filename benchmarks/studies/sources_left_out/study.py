@@ -35,8 +35,19 @@ class StudySettings:
     face: Path | None = None
     """Data set of face crops, of the same files."""
 
+    ways: tuple[str, ...] = ()
+    """Keys of the ways to measure; without them, all."""
+
     out: Path = Path("docs/sources-left-out.md")
     """Page to write."""
+
+    def __post_init__(self) -> None:
+        known = list(dict.fromkeys(way.key for way in TRAINING_WAYS))
+        unknown = [key for key in self.ways if key not in known]
+        if unknown:
+            raise ValueError(f"--ways has {unknown[0]}; there are {', '.join(known)}.")
+        if not self.datasets:
+            raise ValueError("Name a data set with --centre or --face.")
 
     @property
     def datasets(self) -> dict[str, Path]:
@@ -49,12 +60,18 @@ def main(settings: StudySettings) -> None:
     by_crop = {}
     for crop, folder in settings.datasets.items():
         data = dataset.load_dataset(folder.parent, folder)
-        measured = [measure_way(way, data) for way in TRAINING_WAYS if way.crop == crop]
-        by_name = {way.name: way for way in measured}
-        by_crop[crop] = measured + [
-            combine_ways(by_name[first], by_name[second])
-            for pair_crop, first, second in COMBINED_WAYS
-            if pair_crop == crop
+        measured = {
+            way.key: measure_way(way, data)
+            for way in TRAINING_WAYS
+            if way.crop == crop and (way.key in settings.ways or not settings.ways)
+        }
+        by_crop[crop] = [
+            *measured.values(),
+            *(
+                combine_ways(measured[first], measured[second])
+                for first, second in COMBINED_WAYS
+                if {first, second} <= measured.keys()
+            ),
         ]
     command = options.format_command_line("python -m benchmarks.studies.sources_left_out", settings)
     text = page.render_page(command, by_crop)

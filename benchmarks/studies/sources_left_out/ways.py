@@ -41,53 +41,72 @@ class TrainingWay:
     """One way to train.
 
     Attributes:
+        key: names the way on the command line, for both crops.
+        name: in the tables.
         crop: of the data set: centre or face.
         options: of `python -m training`, beside its defaults.
         choose_heads: replaces the search; None for training's own.
     """
 
+    key: str
     name: str
     crop: str
     options: Mapping[str, Any] = field(default_factory=dict)
     choose_heads: HeadChooser | None = None
 
 
+def list_ways(crop: str, mobilenet: Mapping[str, Any]) -> list[TrainingWay]:
+    """Return the ways that both crops have.
+
+    Args:
+        mobilenet: options for MobileNetV2 on this crop.
+    """
+    clip = {"bases": ("clip_vit_b16",)}
+    logistic = {"heads": "logistic"}
+    return [
+        TrainingWay(key="mobilenet", name="MobileNetV2", crop=crop, options=mobilenet),
+        TrainingWay(
+            key="mobilenet-plain",
+            name="MobileNetV2, plain logistic regression, an output per generator",
+            crop=crop,
+            options=mobilenet,
+            choose_heads=choose_plain_regression,
+        ),
+        TrainingWay(
+            key="mobilenet-logistic",
+            name="MobileNetV2, `--heads logistic`",
+            crop=crop,
+            options={**mobilenet, **logistic},
+        ),
+        TrainingWay(key="clip", name="CLIP ViT-B/16", crop=crop, options=clip),
+        TrainingWay(
+            key="clip-logistic",
+            name="CLIP ViT-B/16, `--heads logistic`",
+            crop=crop,
+            options={**clip, **logistic},
+        ),
+    ]
+
+
 MOBILENET: Mapping[str, Any] = {"bases": ("mobilenet_v2",)}
-CLIP: Mapping[str, Any] = {"bases": ("clip_vit_b16",)}
-LOGISTIC: Mapping[str, Any] = {"heads": "logistic"}
-THREE_SIZES: Mapping[str, Any] = {"sizes": (224, 320, 448)}
-SMALL: Mapping[str, Any] = {"sizes": (128,)}
 
 TRAINING_WAYS = (
-    TrainingWay(name="the default: MobileNetV2, Xception", crop="centre"),
-    TrainingWay(name="MobileNetV2", crop="centre", options=MOBILENET),
+    TrainingWay(key="default", name="the default: MobileNetV2, Xception", crop="centre"),
+    *list_ways("centre", MOBILENET),
     TrainingWay(
-        name="MobileNetV2, plain logistic regression, an output per generator",
+        key="mobilenet-sizes",
+        name="MobileNetV2, `--sizes 224 320 448`",
         crop="centre",
-        options=MOBILENET,
-        choose_heads=choose_plain_regression,
+        options={**MOBILENET, "sizes": (224, 320, 448)},
     ),
-    TrainingWay(name="MobileNetV2, logistic", crop="centre", options=MOBILENET | LOGISTIC),
-    TrainingWay(name="MobileNetV2, three sizes", crop="centre", options=MOBILENET | THREE_SIZES),
-    TrainingWay(name="CLIP ViT-B/16", crop="centre", options=CLIP),
-    TrainingWay(name="CLIP ViT-B/16, logistic", crop="centre", options=CLIP | LOGISTIC),
-    TrainingWay(name="MobileNetV2, 128 px", crop="face", options=MOBILENET | SMALL),
+    *list_ways("face", {**MOBILENET, "sizes": (128,)}),
     TrainingWay(
-        name="MobileNetV2, 128 px, plain logistic regression, an output per generator",
+        key="mobilenet-three",
+        name="MobileNetV2, `--ensemble 3` (telltale-faces)",
         crop="face",
-        options=MOBILENET | SMALL,
-        choose_heads=choose_plain_regression,
+        options={**MOBILENET, "sizes": (128,), "ensemble": 3},
     ),
-    TrainingWay(
-        name="MobileNetV2, 128 px, logistic", crop="face", options=MOBILENET | SMALL | LOGISTIC
-    ),
-    TrainingWay(name="CLIP ViT-B/16", crop="face", options=CLIP),
-    TrainingWay(name="CLIP ViT-B/16, logistic", crop="face", options=CLIP | LOGISTIC),
 )
 
-COMBINED_WAYS = (
-    ("centre", "MobileNetV2", "CLIP ViT-B/16"),
-    ("face", "MobileNetV2, 128 px", "CLIP ViT-B/16"),
-    ("face", "MobileNetV2, 128 px", "CLIP ViT-B/16, logistic"),
-)
-"""Crop and names of two ways whose calibrated logits are averaged."""
+COMBINED_WAYS = (("mobilenet", "clip"), ("mobilenet", "clip-logistic"))
+"""Keys of two ways whose calibrated logits are averaged."""

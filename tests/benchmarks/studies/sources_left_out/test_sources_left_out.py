@@ -1,6 +1,7 @@
 """Ways of training are compared on the same sources left out."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,10 +26,15 @@ TOY = {
     "epochs": 8,
     "ensemble": 2,
 }
-SEARCHED = TrainingWay(name="searched", crop="centre", options=TOY)
+SEARCHED = TrainingWay(key="searched", name="searched", crop="centre", options=TOY)
 PLAIN = TrainingWay(
-    name="plain", crop="centre", options=TOY, choose_heads=ways.choose_plain_regression
+    key="plain",
+    name="plain",
+    crop="centre",
+    options=TOY,
+    choose_heads=ways.choose_plain_regression,
 )
+UNUSED = TrainingWay(key="unused", name="unused", crop="centre", options={"bases": ("missing",)})
 COST = InferenceCost(1000, 14.0, 10.0)
 
 
@@ -37,12 +43,14 @@ def written(tmp_path_factory):
     """The folder of a data set, and the page of two ways and of their mean."""
     folder = tmp_path_factory.mktemp("data") / "many"
     collect_records(folder, make_source_records(folder))
-    settings = study.StudySettings(centre=folder, out=folder / "page.md")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_features, "Extractor", ToyExtractor)
         patch.setattr(study, "measure_costs", lambda *_: [COST])
-        patch.setattr(study, "TRAINING_WAYS", (SEARCHED, PLAIN))
-        patch.setattr(study, "COMBINED_WAYS", (("centre", "searched", "plain"),))
+        patch.setattr(study, "TRAINING_WAYS", (SEARCHED, UNUSED, PLAIN))
+        patch.setattr(study, "COMBINED_WAYS", (("searched", "plain"), ("searched", "unused")))
+        settings = study.StudySettings(
+            centre=folder, ways=("searched", "plain"), out=folder / "page.md"
+        )
         study.main(settings)
         yield folder, settings.out.read_text()
 
@@ -88,3 +96,10 @@ def test_a_mean_of_estimates_has_the_interval_of_independent_or_shared_images():
     # The standard error of a mean of two is that of one over the root of two.
     assert independent.high - 0.6 == pytest.approx(0.1 / np.sqrt(2))
     assert page.average_estimates(estimates, shared=True).high == pytest.approx(0.7)
+
+
+def test_an_unknown_way_or_no_data_set_is_told():
+    with pytest.raises(ValueError, match="--ways has clop; there are [a-z]"):
+        study.StudySettings(centre=Path("data/twelve"), ways=("clop",))
+    with pytest.raises(ValueError, match="Name a data set with --centre or --face"):
+        study.StudySettings()
