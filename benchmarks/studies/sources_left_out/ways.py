@@ -41,7 +41,7 @@ class TrainingWay:
     """One way to train.
 
     Attributes:
-        key: names the way on the command line, for both crops.
+        key: names the way on the command line.
         name: in the tables.
         crop: of the data set: centre or face.
         options: of `python -m training`, beside its defaults.
@@ -64,23 +64,23 @@ def list_ways(crop: str, mobilenet: Mapping[str, Any]) -> list[TrainingWay]:
     clip = {"bases": ("clip_vit_b16",)}
     logistic = {"heads": "logistic"}
     return [
-        TrainingWay(key="mobilenet", name="MobileNetV2", crop=crop, options=mobilenet),
+        TrainingWay(key=f"{crop}-mobilenet", name="MobileNetV2", crop=crop, options=mobilenet),
         TrainingWay(
-            key="mobilenet-plain",
+            key=f"{crop}-mobilenet-plain",
             name="MobileNetV2, plain logistic regression, an output per generator",
             crop=crop,
             options=mobilenet,
             choose_heads=choose_plain_regression,
         ),
         TrainingWay(
-            key="mobilenet-logistic",
+            key=f"{crop}-mobilenet-logistic",
             name="MobileNetV2, `--heads logistic`",
             crop=crop,
             options={**mobilenet, **logistic},
         ),
-        TrainingWay(key="clip", name="CLIP ViT-B/16", crop=crop, options=clip),
+        TrainingWay(key=f"{crop}-clip", name="CLIP ViT-B/16", crop=crop, options=clip),
         TrainingWay(
-            key="clip-logistic",
+            key=f"{crop}-clip-logistic",
             name="CLIP ViT-B/16, `--heads logistic`",
             crop=crop,
             options={**clip, **logistic},
@@ -91,22 +91,26 @@ def list_ways(crop: str, mobilenet: Mapping[str, Any]) -> list[TrainingWay]:
 MOBILENET: Mapping[str, Any] = {"bases": ("mobilenet_v2",)}
 
 TRAINING_WAYS = (
-    TrainingWay(key="default", name="the default: MobileNetV2, Xception", crop="centre"),
+    TrainingWay(key="centre-default", name="the default: MobileNetV2, Xception", crop="centre"),
     *list_ways("centre", MOBILENET),
     TrainingWay(
-        key="mobilenet-sizes",
+        key="centre-mobilenet-sizes",
         name="MobileNetV2, `--sizes 224 320 448`",
         crop="centre",
         options={**MOBILENET, "sizes": (224, 320, 448)},
     ),
     *list_ways("face", {**MOBILENET, "sizes": (128,)}),
     TrainingWay(
-        key="mobilenet-three",
+        key="face-mobilenet-three",
         name="MobileNetV2, `--ensemble 3` (telltale-faces)",
         crop="face",
         options={**MOBILENET, "sizes": (128,), "ensemble": 3},
     ),
 )
 
-COMBINED_WAYS = (("mobilenet", "clip"), ("mobilenet", "clip-logistic"))
+COMBINED_WAYS = (
+    ("centre-mobilenet", "centre-clip"),
+    ("face-mobilenet", "face-clip"),
+    ("face-mobilenet", "face-clip-logistic"),
+)
 """Keys of two ways whose calibrated logits are averaged."""
