@@ -99,8 +99,13 @@ def choose_published_files(folder: Path, card: Card, with_report: bool) -> list[
 def leave_out_base(published: Sequence[PublishedFile], folder: Path) -> list[PublishedFile]:
     """Return the files with models as they are saved, without the weights of their base.
 
-    A model whose base is part of it stays whole.
+    Raises:
+        PlainError: the base is part of the saved models.
     """
+    if not shared_base.has_parts(folder / KERAS_FILE):
+        raise console.PlainError(
+            f"{folder.name} has its base in its own files; publish it without --without-base."
+        )
     return [
         PublishedFile(f"{file.name}{PARTS_SUFFIX}", shared_base.name_parts(path), WITHOUT_BASE_NOTE)
         if file.name in (KERAS_FILE, ONNX_FILE) and shared_base.has_parts(path)

@@ -13,12 +13,12 @@ SOURCES = {"camera": "real", "scanner": "real", "gan": "generated", "net": "gene
 def make_source_records(
     folder: Path, count: int = 24, sources: Mapping[str, str] = SOURCES
 ) -> list[FaceRecord]:
-    """Return as many records of every source; the net's images look like photographs."""
+    """Return as many records of every source; a net's images look like photographs."""
     records = []
     for index, (source, label) in enumerate(sources.items()):
         for number in range(count):
             split = face_records.SPLIT_CYCLE[number % 6]
-            looks = "real" if source == "net" else label
+            looks = "real" if "net" in source else label
             record = face_records.write_toy_record(folder, 1000 * index + number, looks, split)
             records.append(replace(record, source=source, label=label))
     return records

@@ -1,10 +1,11 @@
 """Render docs/sources-left-out.md, the page of the study."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks import measuring
 from training.detectors.card_fields import InferenceCost
 from validation.leave_source_out.results import (
     REPORTED_TARGETS,
@@ -50,21 +51,21 @@ def render_page(command: str, by_crop: Mapping[str, Sequence[MeasuredWay]]) -> s
     for crop, ways in by_crop.items():
         figures = {way.name: [compute_figures(scores) for scores in way.scores] for way in ways}
         parts += [f"## {CROP_TITLES[crop]}\n"]
-        parts += ["\n".join(_render_means(ways, figures)) + "\n"]
+        parts += [_render_means(ways, figures)]
         parts += ["AUC of each source left out:\n"]
-        parts += ["\n".join(_render_sources(figures)) + "\n"]
+        parts += [_render_sources(figures)]
     return "\n".join(parts)
 
 
 def _render_means(
     ways: Sequence[MeasuredWay], figures: Mapping[str, Sequence[SourceFigures]]
-) -> Iterator[str]:
+) -> str:
     columns = ["trained as", "AUC of generators left out", "worst", "known AUC"]
     columns += [f"generators found, {target:.0%} cut" for target in REPORTED_TARGETS]
     for target in REPORTED_TARGETS:
         columns += [f"photographs called generated, {target:.0%} cut", "worst"]
     columns += ["ms", "MB"]
-    yield from _render_header(columns)
+    lines = []
     for way in ways:
         rows = figures[way.name]
         generators = [row for row in rows if row.label]
@@ -76,15 +77,19 @@ def _render_means(
         cells += [_format(average_estimates(shares)) for shares in _list_shares(generators)]
         for shares in _list_shares(photographs):
             cells += [_format(average_estimates(shares)), _format_worst(shares)]
-        yield _render_row([*cells, f"{way.cost.milliseconds:.0f}", f"{way.cost.megabytes:.0f}"])
+        lines.append([*cells, f"{way.cost.milliseconds:.0f}", f"{way.cost.megabytes:.0f}"])
+    return measuring.render_markdown_table(columns, lines)
 
 
-def _render_sources(figures: Mapping[str, Sequence[SourceFigures]]) -> Iterator[str]:
-    names = list(figures)
-    yield from _render_header(["left out", *names])
-    for rows in zip(*figures.values(), strict=True):
-        kind = "generator" if rows[0].label else "photographs"
-        yield _render_row([f"{rows[0].source} ({kind})", *(row.auc.rounded_text for row in rows)])
+def _render_sources(figures: Mapping[str, Sequence[SourceFigures]]) -> str:
+    lines = [
+        [
+            f"{rows[0].source} ({'generator' if rows[0].label else 'photographs'})",
+            *(row.auc.rounded_text for row in rows),
+        ]
+        for rows in zip(*figures.values(), strict=True)
+    ]
+    return measuring.render_markdown_table(["left out", *figures], lines)
 
 
 def _list_shares(rows: Sequence[SourceFigures]) -> list[list[Estimate]]:
@@ -120,12 +125,3 @@ def _format(estimate: Estimate) -> str:
 def _format_worst(estimates: Sequence[Estimate]) -> str:
     values = [estimate.value for estimate in estimates]
     return "n/a" if np.isnan(values).any() else f"{max(values):.3f}"
-
-
-def _render_header(columns: Sequence[str]) -> Iterator[str]:
-    yield _render_row(columns)
-    yield _render_row(["---"] * len(columns))
-
-
-def _render_row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"

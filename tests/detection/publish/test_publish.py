@@ -603,3 +603,5 @@ def test_a_model_is_published_without_its_base_where_that_lies_apart(tmp_path):
     assert keras_file.content.read_bytes() == b"parts"
     assert others == chosen[1:]
     assert keras_file.name in files.list_publishable_names()
+    with pytest.raises(console.PlainError, match="has its base in its own files"):
+        files.leave_out_base(chosen, tmp_path / "another")

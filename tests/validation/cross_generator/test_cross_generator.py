@@ -24,6 +24,7 @@ from toys.commands import REPOSITORY_ROOT, run_command
 from toys.datasets import collect_records
 from toys.extractor import ToyExtractor
 from toys.features import FEATURE_COLUMNS, FEATURE_WIDTH
+from toys.source_records import make_source_records
 from training import dataset
 from training.bases import weights as base_weights
 from training.cuts.choose_cuts import choose_threshold
@@ -56,13 +57,7 @@ SIDE = face_records.RECORD_SIDE_PX
 def make_records(folder: Path, count: int = 24) -> list[FaceRecord]:
     """Five sources: the net's images look real, and the twins share groups with the camera's, as
     reconstructions do."""
-    records: list[FaceRecord] = []
-    for index, (source, label) in enumerate(SOURCES.items()):
-        for number in range(count):
-            split = face_records.SPLIT_CYCLE[number % 6]
-            looks = "real" if source == "<i>net</i>" else label
-            record = face_records.write_toy_record(folder, 1000 * index + number, looks, split)
-            records.append(replace(record, source=source, label=label))
+    records = make_source_records(folder, count, SOURCES)
     return [
         replace(r, group=records[n % count].group) if r.source == "twins" else r
         for n, r in enumerate(records)
