@@ -1,5 +1,7 @@
 """Extract the features that a training run uses, and say what that took."""
 
+import functools
+
 from data_collection.images import canonical
 from runtime import console
 from training.bases import weights as base_weights
@@ -56,17 +58,20 @@ def extract_base_features(run: TrainingRun, base: str) -> tuple[Extractor, Train
     extractor = open_extractor(settings, data, base)
     console.print_message(f"{base}: {extractor.weights.note}.")
     records = data.train + data.validation
-    table = feature_cache.load_or_compute_features(
-        data.folder, records, extractor, range(settings.views)
+    load_features = functools.partial(
+        feature_cache.load_or_compute_features, data.folder, extractor=extractor
     )
-    judged = feature_cache.load_or_compute_features(
-        data.folder, data.validation, extractor, canonical.list_judgement_views()
-    )
-    n_views = len(records) * settings.views
+    views, judgement_views = range(settings.views), canonical.list_judgement_views()
+    n_passes = 0
+    if len(settings.bases) == 1:
+        # The cuts need the train images as judged, too: every image is decoded once for all.
+        n_passes += load_features(records, views=[*views, *judgement_views]).forward_passes
+    table = load_features(records, views=views)
+    judged = load_features(data.validation, views=judgement_views)
+    n_passes += table.forward_passes + judged.forward_passes
     console.print_message(
-        f"{base}: {table.forward_passes} forward passes ({len(records)} images x "
-        f"{settings.views} views = {n_views}, {n_views - table.forward_passes} of them cached), "
-        f"{table.values.shape[2]} features per image."
+        f"{base}: {n_passes} forward passes for {len(records)} images ({len(views)} views to train "
+        f"on, {len(judgement_views)} to judge), {table.values.shape[2]} features per image."
     )
     n_train = len(data.train)
     train, validation = (

@@ -22,7 +22,7 @@ from training.detectors import card, saved_models
 
 def test_the_summary_counts_the_forward_passes_and_compares_with_the_baselines(workplace):
     output = (workplace / "training.txt").read_text()
-    assert "136 forward passes (68 images x 2 views = 136, 0 of them cached)" in output
+    assert "272 forward passes for 68 images (2 views to train on, 2 to judge)" in output
     for name in (
         "majority class",
         "file metadata only",
@@ -40,7 +40,7 @@ def test_a_second_search_performs_no_forward_pass_and_repeats_show_the_spread(wo
         *TRAIN_WORDS, "--trials", 2, "--epochs", 3, "--repeats", 3, "--name", "again", cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
-    assert "0 forward passes (68 images x 2 views = 136, 136 of them cached)" in done.stderr
+    assert "mobilenet_v2: 0 forward passes for 68 images" in done.stderr
     # and the three seeds of the final detector are compared with the best baseline
     assert re.search(
         r"Final detector with 3 seeds: loss \d.\d{4} \(standard deviation \d.\d{4}\), AUC",
@@ -97,7 +97,7 @@ def test_trained_again_from_the_pictures_it_is_the_same_detector_bit_for_bit(wor
         workplace / "data", tmp_path / "data", ignore=shutil.ignore_patterns("features", "searches")
     )
     done = run_command(*TRAIN_WORDS, "--trials", 4, "--epochs", 6, "--name", "toy", cwd=tmp_path)
-    assert done.returncode == 0 and "0 of them cached" in done.stderr, done.stderr
+    assert done.returncode == 0 and "mobilenet_v2: 272 forward passes" in done.stderr, done.stderr
     folders = [root / "saved_models" / "toy" for root in (workplace, tmp_path)]
     first, second = ((folder / "leaderboard.jsonl").read_bytes() for folder in folders)
     assert first == second

@@ -14,7 +14,7 @@ from training.features.extractor import Extractor
 from training.features.pixels import load_view_batches, make_view_batches
 
 VIEWS_PER_CHUNK = 64
-"""Views of images in one chunk file; an interrupted run loses at most so many."""
+"""Views of images that are saved at a time; an interrupted run loses at most so many."""
 
 
 def read_feature_chunks(cache: Path, width: int) -> Iterator[tuple[list[str], int, np.ndarray]]:
@@ -45,10 +45,8 @@ def compute_missing_features(
 ) -> Iterator[tuple[FaceRecord, int, np.ndarray]]:
     """Compute features, save every full chunk, and yield its records, views and features.
 
-    A chunk holds a single view.
-
     Args:
-        missing: records with views, view by view.
+        missing: records with views; an image is decoded once for views that follow each other.
         cache: folder of the chunk files.
     """
     if not missing:
@@ -75,14 +73,15 @@ def compute_missing_features(
         chunk += [
             (record, view, vector) for (record, view), vector in zip(batch, vectors, strict=True)
         ]
-        is_last = number == len(batches)
-        if is_last or len(chunk) >= VIEWS_PER_CHUNK or batches[number][0][1] != chunk[0][1]:
-            _save_feature_chunk(cache, chunk)
+        if number == len(batches) or len(chunk) >= VIEWS_PER_CHUNK:
+            for view in dict.fromkeys(view for _, view, _ in chunk):
+                _save_feature_chunk(cache, [row for row in chunk if row[1] == view])
             yield from chunk
             chunk = []
 
 
 def _save_feature_chunk(cache: Path, chunk: Sequence[tuple[FaceRecord, int, np.ndarray]]) -> None:
+    """Write the features of a single view."""
     ids, view = [record.id for record, _, _ in chunk], chunk[0][1]
     buffer = io.BytesIO()
     np.savez(

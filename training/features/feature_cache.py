@@ -84,7 +84,7 @@ def load_or_compute_features(
 def _read_cached_features(
     cache: Path, records: Sequence[FaceRecord], views: Sequence[int], values: np.ndarray
 ) -> list[tuple[FaceRecord, int]]:
-    """Copy cached features into `values`; return the missing records with views, view by view."""
+    """Copy cached features into `values`; return the missing records with views, image by image."""
     rows = {record.id: row for row, record in enumerate(records)}
     is_cached = np.zeros((len(records), len(views)), dtype=bool)
     for ids, view, chunk in read_feature_chunks(cache, values.shape[2]):
@@ -97,8 +97,8 @@ def _read_cached_features(
                 is_cached[rows[record_id], column] = True
     return [
         (record, view)
-        for column, view in enumerate(views)
         for row, record in enumerate(records)
+        for column, view in enumerate(views)
         if not is_cached[row, column]
     ]
 

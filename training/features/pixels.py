@@ -17,14 +17,20 @@ from data_collection.images import canonical, decode
 def make_view_batches(
     records_and_views: Sequence[tuple[FaceRecord, int]], batch_size: int
 ) -> list[list[tuple[FaceRecord, int]]]:
-    """Split records with views into batches of at most `batch_size`, each of a single view."""
-    groups = itertools.groupby(records_and_views, key=lambda pair: pair[1])
-    by_view = (list(pairs) for _, pairs in groups)
-    return [
-        pairs[start : start + batch_size]
-        for pairs in by_view
-        for start in range(0, len(pairs), batch_size)
-    ]
+    """Split records with views into batches of at most `batch_size`.
+
+    The views of an image that follow each other stay together, where they fit into a batch: there
+    it is decoded once for all of them.
+    """
+    batches: list[list[tuple[FaceRecord, int]]] = []
+    for _, views_of_image in itertools.groupby(records_and_views, key=lambda pair: pair[0].id):
+        pairs = list(views_of_image)
+        for start in range(0, len(pairs), batch_size):
+            part = pairs[start : start + batch_size]
+            if not batches or len(batches[-1]) + len(part) > batch_size:
+                batches.append([])
+            batches[-1] += part
+    return batches
 
 
 def load_view_batches(
@@ -43,9 +49,7 @@ def load_view_batches(
     """
 
     def load_batch(batch: Sequence[tuple[FaceRecord, int]]) -> np.ndarray:
-        pixels = np.stack(
-            [load_canonical_view(folder, record, side, view, processing) for record, view in batch]
-        )
+        pixels = np.stack(list(_load_canonical_views(folder, batch, side, processing)))
         return transform(pixels) if transform else pixels
 
     n_cores = n_cores or os.cpu_count() or 1
@@ -72,15 +76,27 @@ def load_judgement_pixels(
     return canonical.compute_judgement_pixels(face, side, qualities)
 
 
-def load_canonical_view(
-    folder: Path,
-    record: FaceRecord,
-    side: int,
-    view: int,
-    processing: SourceProcessing | None = None,
-) -> np.ndarray:
+def load_canonical_view(folder: Path, record: FaceRecord, side: int, view: int) -> np.ndarray:
     """Return the pixels of one view of one collected image, uint8 (side, side, 3)."""
+    return next(_load_canonical_views(folder, [(record, view)], side))
+
+
+def _load_canonical_views(
+    folder: Path,
+    records_and_views: Sequence[tuple[FaceRecord, int]],
+    side: int,
+    processing: SourceProcessing | None = None,
+) -> Iterator[np.ndarray]:
+    """Yield the pixels of every view; an image is decoded once for views that follow each other."""
+    for _, pairs in itertools.groupby(records_and_views, key=lambda pair: pair[0].id):
+        face = None
+        for record, view in pairs:
+            face = face or _load_face(folder, record, processing)
+            yield canonical.compute_canonical_pixels(face, record.id, side, view)
+
+
+def _load_face(
+    folder: Path, record: FaceRecord, processing: SourceProcessing | None
+) -> decode.DecodedFace:
     face = decode.decode_face(stored_images.read_original(folder, record), record.crop)
-    if processing:
-        face = processing.apply(face)
-    return canonical.compute_canonical_pixels(face, record.id, side, view)
+    return processing.apply(face) if processing else face

@@ -65,6 +65,23 @@ def test_each_image_and_view_passes_once_and_never_again(records, tmp_path, extr
     assert (sum(passes), third.forward_passes) == (60, 20)
 
 
+def test_an_image_is_decoded_once_for_all_its_views(records, tmp_path, extractor, monkeypatch):
+    decoded, decode_face = [], feature_pixels.decode.decode_face
+
+    def decode_and_count(data, *arguments):
+        decoded.append(data)
+        return decode_face(data, *arguments)
+
+    monkeypatch.setattr(feature_pixels.decode, "decode_face", decode_and_count)
+    views = [0, 1, 2, -65]
+    table = feature_cache.load_or_compute_features(tmp_path, records, extractor, views)
+    assert len(decoded) == len(records) == len(set(decoded))
+    for column, view in enumerate(views):
+        shutil.rmtree(tmp_path / "features")
+        alone = feature_cache.load_or_compute_features(tmp_path, records, extractor, [view])
+        assert np.allclose(table.values[:, column], alone.values[:, 0], atol=1e-5)
+
+
 def test_more_images_cost_only_themselves(records, tmp_path, extractor):
     feature_cache.load_or_compute_features(tmp_path, records[:15], extractor, range(2))
     table = feature_cache.load_or_compute_features(tmp_path, records[::-1], extractor, range(2))
