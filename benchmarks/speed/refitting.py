@@ -3,8 +3,8 @@ benchmarks.speed.refitting DATASET`.
 
 It takes the steps of `python -m training`, with a search of its own in a temporary folder. Features
 are extracted, or only loaded where the data set has them from before: then the refits are compared
-with what is left, and a larger share. CPU seconds are those of all cores: on a busy machine they say
-more than seconds.
+with what is left, and a larger share. CPU seconds are those of all cores: on a busy machine they
+say more than seconds.
 """
 
 import contextlib
