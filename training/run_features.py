@@ -9,6 +9,7 @@ from training.bases.base_models import BASE_MODELS
 from training.dataset import Dataset
 from training.features import feature_cache
 from training.features.extractor import Extractor
+from training.features.feature_cache import FeatureTable
 from training.features.training_features import SplitFeatures, TrainingFeatures
 from training.head_search.source_folds import (
     MIN_RANKED_SOURCES,
@@ -57,22 +58,7 @@ def extract_base_features(run: TrainingRun, base: str) -> tuple[Extractor, Train
     settings, data = run.settings, run.data
     extractor = open_extractor(settings, data, base)
     console.print_message(f"{base}: {extractor.weights.note}.")
-    records = data.train + data.validation
-    load_features = functools.partial(
-        feature_cache.load_or_compute_features, data.folder, extractor=extractor
-    )
-    views, judgement_views = range(settings.views), canonical.list_judgement_views()
-    n_passes = 0
-    if len(settings.bases) == 1:
-        # The cuts need the train images as judged, too: every image is decoded once for all.
-        n_passes += load_features(records, views=[*views, *judgement_views]).forward_passes
-    table = load_features(records, views=views)
-    judged = load_features(data.validation, views=judgement_views)
-    n_passes += table.forward_passes + judged.forward_passes
-    console.print_message(
-        f"{base}: {n_passes} forward passes for {len(records)} images ({len(views)} views to train "
-        f"on, {len(judgement_views)} to judge), {table.values.shape[2]} features per image."
-    )
+    table, judged = _load_features(run, extractor)
     n_train = len(data.train)
     train, validation = (
         SplitFeatures(
@@ -94,3 +80,25 @@ def extract_base_features(run: TrainingRun, base: str) -> tuple[Extractor, Train
             "sources of photographs and of generated images. Use --heads networks."
         )
     return extractor, TrainingFeatures(table.columns, train, validation, table.values, is_logistic)
+
+
+def _load_features(run: TrainingRun, extractor: Extractor) -> tuple[FeatureTable, FeatureTable]:
+    """Return the views of both splits to train on, and those in which validation is judged."""
+    data, settings = run.data, run.settings
+    records = data.train + data.validation
+    load_features = functools.partial(
+        feature_cache.load_or_compute_features, data.folder, extractor=extractor
+    )
+    views, judgement_views = range(settings.views), canonical.list_judgement_views()
+    n_passes = 0
+    if len(settings.bases) == 1:
+        # The cuts need the train images as judged, too: every image is decoded once for all.
+        n_passes += load_features(records, views=[*views, *judgement_views]).forward_passes
+    table = load_features(records, views=views)
+    judged = load_features(data.validation, views=judgement_views)
+    n_passes += table.forward_passes + judged.forward_passes
+    console.print_message(
+        f"{table.base}: {n_passes} forward passes for {len(records)} images ({len(views)} views to "
+        f"train on, {len(judgement_views)} to judge), {table.values.shape[2]} features per image."
+    )
+    return table, judged
