@@ -44,9 +44,9 @@ def extract_features(
 
 def open_extractor(settings: TrainingSettings, data: Dataset, base: str) -> Extractor:
     weights = base_weights.find_base_weights(base, settings.weights)
-    side = data.choose_side(settings.sizes)
+    side = data.choose_side(settings.all_sizes)
     signals = BASE_MODELS[base].select_signals(settings.signals)
-    return Extractor(weights, settings.sizes, side, settings.engine, signals)
+    return Extractor(weights, settings.select_sizes(base), side, settings.engine, signals)
 
 
 def extract_base_features(run: TrainingRun, base: str) -> tuple[Extractor, TrainingFeatures]:

@@ -56,7 +56,7 @@ requirements-keras-hub.txt."""
 
     sizes: tuple[int, ...] = DEFAULT_TRAINING_SIZES
     """Input sizes in pixels, such as 224 320 448. The search may use one or all of them; more \
-sizes show finer traces and take longer."""
+sizes show finer traces and take longer. Beside other bases, vision transformers keep their own."""
 
     signals: tuple[SignalName, ...] = ("picture", "residual")
     """Input of the bases: the picture, its noise residual (what blurring removes), or both, of \
@@ -134,6 +134,15 @@ with a warning."""
     logs: Path = Path("logs")
     """Folder of TensorBoard runs."""
 
+    def select_sizes(self, base: str) -> tuple[int, ...]:
+        """Return the input sizes of a base."""
+        return BASE_MODELS[base].select_sizes(self.sizes)
+
+    @property
+    def all_sizes(self) -> tuple[int, ...]:
+        """The input sizes of all bases, which are given the same pictures."""
+        return tuple(size for base in self.bases for size in self.select_sizes(base))
+
     @property
     def search_config(self) -> SearchConfig:
         """The settings that determine the search."""
@@ -152,9 +161,8 @@ with a warning."""
         options.check_unique_values("signals", self.signals, "signal")
         if self.models:
             options.check_unique_values("models", self.models, "model")
+        self._check_sizes()
         for base in self.bases:
-            for size in self.sizes:
-                BASE_MODELS[base].check_size("--sizes has", size)
             BASE_MODELS[base].select_signals(self.signals)
         options.check_ranges(
             self, views=(1, 32), trials=(1, 10_000), epochs=(2, 10_000), ensemble=(1, 100)
@@ -164,3 +172,13 @@ with a warning."""
             if not 0 < share < 0.5:
                 raise ValueError(f"{option} is {share}; choose a share between 0 and 0.5.")
         options.check_plain_name("name", self.name, such_as="faces-1")
+
+    def _check_sizes(self) -> None:
+        """Raise ValueError for a size that a base does not take.
+
+        Beside other bases, one that takes a single size keeps it.
+        """
+        specs = [BASE_MODELS[base] for base in self.bases]
+        for spec in [spec for spec in specs if not spec.takes_one_size] or specs:
+            for size in self.sizes:
+                spec.check_size("--sizes has", size)

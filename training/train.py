@@ -58,7 +58,7 @@ def prepare_run(settings: TrainingSettings) -> TrainingRun:
     name = saved_models.choose_free_name(settings.saved_models, settings.name, data.folder.name)
     practice = sample.is_practice_data(data.records)
     pictures = audit_gate.TrainingPictures(
-        side=data.choose_side(settings.sizes),
+        side=data.choose_side(settings.all_sizes),
         open_extractor=lambda: run_features.open_extractor(settings, data, settings.bases[0]),
     )
     # The sample is RED by nature, and says more than that about itself.
@@ -82,7 +82,8 @@ def fit_baselines(run: TrainingRun, features: Mapping[str, TrainingFeatures]) ->
     """Fit the baselines on the same split; logistic regression on the first base and size."""
     data = run.data
     labels = data.encode_labels(data.train)
-    base, size = run.settings.bases[0], run.settings.sizes[0]
+    base = run.settings.bases[0]
+    size = run.settings.select_sizes(base)[0]
     top_layer, all_taps = (
         linear.fit_logistic_baseline(
             f"logistic regression, {title}",

@@ -101,6 +101,15 @@ class BaseSpec:
         sizes = f"multiples of {multiple} from {low} to {high}" if low < high else f"{low} only"
         raise ValueError(f"{subject} {size}; {self.name} takes {sizes}.")
 
+    @property
+    def takes_one_size(self) -> bool:
+        """Whether it has positions for one input side alone, as vision transformers have."""
+        return self.min_size_px == self.max_size_px
+
+    def select_sizes(self, sizes: Sequence[int]) -> tuple[int, ...]:
+        """Return its own size for a base that takes no other, else these."""
+        return (self.min_size_px,) if self.takes_one_size else tuple(sizes)
+
     def select_signals(self, signals: Sequence[str]) -> tuple[str, ...]:
         """Return those signals that the base takes.
 

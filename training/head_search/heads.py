@@ -57,27 +57,25 @@ class HeadHyperModel(keras_tuner.HyperModel):
         base = hp.Choice("base", list(self.features))
         features = self.features[base]
         if features.is_logistic:
-            self._choose_logistic_head(hp, features)
+            self._choose_logistic_head(hp)
         else:
-            self._choose_network(hp, features)
+            self._choose_network(hp)
         spec = HeadSpec.from_hp(hp.values)
         return build_head(features, spec.select_columns(features.columns), spec)
 
-    def _choose_logistic_head(
-        self, hp: keras_tuner.HyperParameters, features: TrainingFeatures
-    ) -> None:
+    def _choose_logistic_head(self, hp: keras_tuner.HyperParameters) -> None:
         """Offer logistic regression on every tap: choices between taps are won by chance."""
         self._choose_per_base(hp, "signals", together=True)
         hp.Fixed("taps", "all")
-        hp.Fixed("sizes", list_choices(column.size for column in features.columns)[0])
+        self._choose_per_base(hp, "sizes", together=True)
         hp.Choice("statistics", ["+".join(statistics) for statistics in STATISTIC_SETS])
         hp.Fixed("layers", 0)
         hp.Choice("l2_penalty", list(L2_PENALTIES))
 
-    def _choose_network(self, hp: keras_tuner.HyperParameters, features: TrainingFeatures) -> None:
+    def _choose_network(self, hp: keras_tuner.HyperParameters) -> None:
         self._choose_per_base(hp, "signals")
         hp.Choice("taps", list(TAP_SETS))
-        hp.Choice("sizes", list_choices(column.size for column in features.columns))
+        self._choose_per_base(hp, "sizes")
         hp.Choice("statistics", ["+".join(statistics) for statistics in STATISTIC_SETS])
         layers = hp.Int("layers", 0, 2)
         with hp.conditional_scope("layers", [1, 2]):

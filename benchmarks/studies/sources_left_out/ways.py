@@ -24,7 +24,7 @@ def choose_plain_regression(
         base=base,
         signals=tuple(dict.fromkeys(column.signal for column in columns)),
         taps="all",
-        sizes=run.settings.sizes,
+        sizes=run.settings.select_sizes(base),
         statistics=tuple(dict.fromkeys(column.statistic for column in columns)),
         layers=0,
         units=0,

@@ -154,8 +154,11 @@ def test_settings_offer_every_row_and_choose_two():
 
 def test_sizes_and_signals_that_a_base_does_not_take_are_refused_in_one_sentence():
     clip = {"bases": ("mobilenet_v2", "clip_vit_b16")}
-    with pytest.raises(ValueError, match=r"^--sizes has 320; clip_vit_b16 takes 224 only\.$"):
-        settings.TrainingSettings(**clip, sizes=(224, 320))
+    for alone in (("clip_vit_b16",), ("clip_vit_b16", "dinov2_small")):
+        with pytest.raises(ValueError, match=r"^--sizes has 320; clip_vit_b16 takes 224 only\.$"):
+            settings.TrainingSettings(bases=alone, sizes=(224, 320))
+    with pytest.raises(ValueError, match=r"^--sizes has 200; mobilenet_v2 takes multiples of 32"):
+        settings.TrainingSettings(**clip, sizes=(200,))
     with pytest.raises(ValueError, match=r"^--sizes has 200; xception takes multiples of 32 from"):
         settings.TrainingSettings(bases=("xception",), sizes=(200,))
     with pytest.raises(ValueError, match=r"^--signals is residual; clip_vit_b16 takes picture\.$"):
@@ -163,6 +166,13 @@ def test_sizes_and_signals_that_a_base_does_not_take_are_refused_in_one_sentence
     both = settings.TrainingSettings(**clip).signals
     assert BASE_MODELS["clip_vit_b16"].select_signals(both) == ("picture",)
     assert BASE_MODELS["mobilenet_v2"].select_signals(both) == ("picture", "residual")
+
+
+def test_a_base_of_one_size_keeps_it_beside_others_and_all_are_given_the_same_pictures():
+    chosen = settings.TrainingSettings(bases=("mobilenet_v2", "clip_vit_b16"), sizes=(128, 160))
+    assert chosen.select_sizes("mobilenet_v2") == (128, 160)
+    assert chosen.select_sizes("clip_vit_b16") == (224,)
+    assert max(chosen.all_sizes) == 224
 
 
 def test_taps_stand_at_every_block_boundary(named_base):

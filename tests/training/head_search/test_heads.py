@@ -86,23 +86,31 @@ def test_signals_are_offered_alone_and_together():
     assert both == select_columns(columns, taps="all", statistics=("mean", "std"))
 
 
-def test_every_base_is_offered_its_own_signals():
+def test_every_base_is_offered_its_own_signals_and_sizes():
     """KerasTuner would otherwise keep the choices of the base that it built first."""
     plain = make_toy_features()
     columns = [
         dataclasses.replace(column, signal="residual" if column.size == 64 else "picture")
         for column in FEATURE_COLUMNS
     ]
-    features = {"both": dataclasses.replace(plain, columns=columns), "picture alone": plain}
+    large = [column for column in FEATURE_COLUMNS if column.size == 64]
+    features = {
+        "both": dataclasses.replace(plain, columns=columns),
+        "picture alone": dataclasses.replace(plain, columns=large),
+    }
     oracle = keras_tuner.oracles.RandomSearchOracle("val_loss", max_trials=40, seed=1)
     space = keras_tuner.HyperParameters()
     HeadHyperModel(features, 8).build(space)
     oracle.update_space(space)
     specs = [HeadSpec.from_hp(oracle.populate_space(str(number))["values"]) for number in range(40)]
-    offered = {"both": {"picture+residual", "picture", "residual"}, "picture alone": {"picture"}}
-    for base, signals in offered.items():
+    offered = {
+        "both": ({"picture+residual", "picture", "residual"}, {(32, 64), (32,), (64,)}),
+        "picture alone": ({"picture"}, {(64,)}),
+    }
+    for base, (signals, sizes) in offered.items():
         chosen = [spec for spec in specs if spec.base == base]
         assert {"+".join(spec.signals) for spec in chosen} == signals
+        assert {spec.sizes for spec in chosen} == sizes
         if base == "picture alone":
             assert all(spec.select_columns(features[base].columns) for spec in chosen)
 
