@@ -8,7 +8,13 @@ from pathlib import PurePosixPath
 from data_collection import preflight, recipes
 from data_collection.audit_dataset import audit_dataset
 from data_collection.collection_summary import print_collection_summary
-from data_collection.dataset import frozen_settings, manifest, splits, thumbnails
+from data_collection.dataset import (
+    frozen_settings,
+    manifest,
+    source_names,
+    splits,
+    thumbnails,
+)
 from data_collection.dataset.frozen_settings import FrozenSettings
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.examination import SINGLE_COLOUR_REASON
@@ -42,6 +48,12 @@ def collect_dataset(settings: CollectionSettings) -> None:
         for requested in requested_sources:
             requested.source.check_request(requested.request, known)
         preflight.check_requirements(requested_sources, known, settings.folder)
+        source_names.warn_of_similar_names(
+            [
+                *((record.label, record.source) for record in known if record.accepted),
+                *((source.label, source.request.source_name) for source in requested_sources),
+            ]
+        )
         known = ensure_frozen_settings(settings, known)
         remove_temp_files(settings.folder)
         records, n_offered = collect_sources(requested_sources, known, settings)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_collection.dataset import manifest, splits
+from data_collection.dataset import manifest, source_names, splits
 from data_collection.dataset.frozen_settings import read_frozen_settings
 from data_collection.dataset.manifest import FaceRecord
 from runtime import console
@@ -76,31 +76,13 @@ def load_dataset(data: Path, named: Path | None) -> Dataset:
             raise console.PlainError(
                 f"The {name} split of {folder} lacks a class. Collect more images."
             )
-    _warn_of_similar_names(records)
+    accepted = manifest.select_accepted(records, *splits.SPLITS)
+    source_names.warn_of_similar_names((record.label, record.source) for record in accepted)
     console.print_message(
         f"{folder}: {len(dataset.train)} images for training, {len(dataset.validation)} for "
         "validation."
     )
     return dataset
-
-
-def _warn_of_similar_names(records: Sequence[FaceRecord]) -> None:
-    """Print a warning for sources of a class whose names differ in case and punctuation alone.
-
-    A detector without one of them is said not to have met it, but would know the other.
-    """
-    accepted = manifest.select_accepted(records, *splits.SPLITS)
-    names_by_letters: dict[tuple[str, str], set[str]] = {}
-    for record in accepted:
-        letters = "".join(filter(str.isalnum, record.source.casefold()))
-        names_by_letters.setdefault((record.label, letters), set()).add(record.source)
-    for names in names_by_letters.values():
-        if len(names) > 1:
-            console.print_warning(
-                f"{' and '.join(sorted(names))} count as different sources. If they are one, "
-                "collect them under one name, or what is said of sources that a detector has not "
-                "met will be wrong."
-            )
 
 
 def _find_newest_dataset(data: Path) -> Path:

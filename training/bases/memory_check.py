@@ -8,6 +8,9 @@ from training.bases.tower_presets import TOWER_PRESETS
 BYTES_PER_WEIGHT = 20
 """Float32 weights, five times: as read, in Keras, and while they are exported and opened again."""
 
+COPIES_OF_DETECTOR = 3
+"""A detector of 345 MB on a vision transformer judges a photo in 1.1 GB."""
+
 MEMORY_FILE = Path("/proc/meminfo")
 """Only Linux has it; elsewhere nothing is refused."""
 
@@ -17,14 +20,26 @@ def check_memory(base: str) -> None:
 
     The other bases need less than the program around them.
     """
+    if base in TOWER_PRESETS:
+        needed = BYTES_PER_WEIGHT * TOWER_PRESETS[base].tower.count_weights()
+        _check_free_bytes(base, needed, "choose a smaller one: --bases mobilenet_v2")
+
+
+def check_detector_memory(name: str, size: int) -> None:
+    """Raise PlainError if the free memory cannot hold a detector.
+
+    Args:
+        size: of its model file, in bytes.
+    """
+    _check_free_bytes(name, COPIES_OF_DETECTOR * size, "use a smaller one: --model telltale-faces")
+
+
+def _check_free_bytes(name: str, needed: int, alternative: str) -> None:
     free = _read_free_bytes()
-    if base not in TOWER_PRESETS or free is None:
-        return
-    needed = BYTES_PER_WEIGHT * TOWER_PRESETS[base].tower.count_weights()
-    if needed > free:
+    if free is not None and needed > free:
         raise console.PlainError(
-            f"{base} needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are "
-            "free. Close other programs, or choose a smaller one: --bases mobilenet_v2."
+            f"{name} needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are "
+            f"free. Close other programs, or {alternative}."
         )
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from runtime import atomic_files, checked_json, console, package_index
 from training.bases import loaded_base
 from training.bases import weights as base_weights
+from training.bases.memory_check import check_detector_memory
 from training.bases.tower_presets import TOWER_PRESETS
 
 if TYPE_CHECKING:
@@ -162,9 +163,11 @@ def restore_bytes(path: Path) -> bytes:
     """Return the bytes of a model file that was replaced by a file of parts.
 
     Raises:
-        PlainError: the parts are damaged, or the weights of the base cannot be found.
+        PlainError: the parts are damaged, the weights of the base cannot be found, or the free
+            memory cannot hold them.
     """
     header, rest = read_parts(path)
+    check_detector_memory(path.parent.name, header.size)
     weights = _load_shared_weights(header.base, header.origin, header.weights_sha256)
     raw, pieces, end, used = memoryview(weights).cast("B"), [], 0, 0
     for position, start, length in header.shared:

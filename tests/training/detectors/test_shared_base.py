@@ -11,7 +11,7 @@ import pytest
 
 from runtime import console, hashing
 from toys import bases
-from training.bases import loaded_base
+from training.bases import loaded_base, memory_check
 from training.bases import weights as base_weights
 from training.bases.tower_presets import TOWER_PRESETS
 from training.detectors import assembly, detector_files, safe_keras, saved_models, shared_base
@@ -130,6 +130,14 @@ def test_parts_that_would_fill_the_memory_are_refused(detached, monkeypatch):
     folder, card = detached
     monkeypatch.setattr(shared_base, "MAX_REST_BYTES", 1000)
     with pytest.raises(console.PlainError, match=r"detector\.onnx\.parts is damaged"):
+        saved_models.read_verified_model(folder, card, "detector.onnx")
+
+
+def test_a_detector_that_the_free_memory_cannot_hold_is_refused(detached, tmp_path, monkeypatch):
+    folder, card = detached
+    monkeypatch.setattr(memory_check, "MEMORY_FILE", tmp_path / "meminfo")
+    (tmp_path / "meminfo").write_text("MemAvailable: 1 kB\n")
+    with pytest.raises(console.PlainError, match=r"^detector needs about .* --model telltale-faces"):
         saved_models.read_verified_model(folder, card, "detector.onnx")
 
 
