@@ -137,7 +137,9 @@ def test_a_detector_that_the_free_memory_cannot_hold_is_refused(detached, tmp_pa
     folder, card = detached
     monkeypatch.setattr(memory_check, "MEMORY_FILE", tmp_path / "meminfo")
     (tmp_path / "meminfo").write_text("MemAvailable: 1 kB\n")
-    with pytest.raises(console.PlainError, match=r"^detector needs about .* --model telltale-faces"):
+    with pytest.raises(
+        console.PlainError, match=r"^detector needs about .* --model telltale-faces"
+    ):
         saved_models.read_verified_model(folder, card, "detector.onnx")
 
 
