@@ -26,6 +26,7 @@ from training.run_folders import RunFolders, TrainingRun
 from training.settings import TrainingSettings
 from validation import plain_json
 from validation.leave_source_out import plan, report
+from validation.leave_source_out.history_control import load_reprocessed_features
 from validation.leave_source_out.plan import SourcePlan
 from validation.leave_source_out.results import SourceScores, read_scores
 from validation.leave_source_out.settings import LeaveSourceOutSettings
@@ -35,6 +36,9 @@ RESULT_VERSION = 1
 
 UNUSED_SETTINGS = ("dataset", "data", "logs", "saved_models", "name", "sources", "engine")
 """Settings that change no score."""
+
+LATER_SETTINGS = ("history_control",)
+"""Settings younger than stored scores, whose key has them only if they differ from the default."""
 
 HeadChooser = Callable[
     [TrainingRun, Mapping[str, Extractor], Mapping[str, TrainingFeatures]], list[HeadTrial]
@@ -75,10 +79,11 @@ def score_left_out_sources(
     if missing:
         console.print_heading("Features of the frozen bases")
         judged = load_judged_features(settings, data)
+        reprocessed = load_reprocessed_features(settings, data) if settings.history_control else {}
         splits.record_hold_out_opening(data.folder, "leave-source-out")
         console.print_heading(f"{len(missing)} detectors, each without a source")
         for source_plan in console.track_progress(missing, "detectors", len(missing)):
-            scores = score_source(settings, source_plan, judged, choose_heads)
+            scores = score_source(settings, source_plan, judged, reprocessed, choose_heads)
             plain_json.write_plain_json(files[source_plan.source], scores)
             console.print_message(report.describe_scores(scores))
     return [read_scores(files[source_plan.source]) for source_plan in plans]
@@ -110,9 +115,14 @@ def score_source(
     settings: TrainingSettings,
     source_plan: SourcePlan,
     judged: JudgedFeatures,
+    reprocessed: JudgedFeatures,
     choose_heads: HeadChooser | None = None,
 ) -> SourceScores:
-    """Train a detector without the source; score the source and the hold-out of the others."""
+    """Train a detector without the source; score the source and the hold-out of the others.
+
+    Args:
+        reprocessed: of the history control; empty without it.
+    """
     choose_heads = choose_heads or train.search_heads
     started = time.monotonic()
     was_quiet, console.err.quiet = console.err.quiet, True
@@ -132,10 +142,13 @@ def score_source(
             cuts = detector_cuts.set_detector_cuts(run, extractors[base], features[base], detector)
     finally:
         console.err.quiet = was_quiet
-    unseen, hold_out = (
-        np.stack([judged[base][record.id] for record in records])
-        for records in (source_plan.unseen, source_plan.hold_out)
-    )
+
+    def compute_logits(
+        features: JudgedFeatures, records: Sequence[FaceRecord]
+    ) -> tuple[tuple[float, ...], ...]:
+        values = np.stack([features[base][record.id] for record in records])
+        return tuple(map(tuple, detector.compute_logits(values).tolist()))
+
     return SourceScores(
         source=source_plan.source.name,
         label=Dataset.encode_labels(source_plan.unseen[:1]).item(),
@@ -143,16 +156,13 @@ def score_source(
         heads=tuple(head.spec.describe() for head in detector.heads),
         seconds=time.monotonic() - started,
         calibration=cuts.calibration,
-        unseen_logits=_list_rows(detector.compute_logits(unseen)),
+        unseen_logits=compute_logits(judged, source_plan.unseen),
         unseen_groups=_number_groups(source_plan.unseen),
-        hold_out_logits=_list_rows(detector.compute_logits(hold_out)),
+        hold_out_logits=compute_logits(judged, source_plan.hold_out),
         hold_out_labels=tuple(Dataset.encode_labels(source_plan.hold_out).tolist()),
         hold_out_groups=_number_groups(source_plan.hold_out),
+        reprocessed_logits=compute_logits(reprocessed, source_plan.unseen) if reprocessed else (),
     )
-
-
-def _list_rows(logits: np.ndarray) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(row) for row in logits.tolist())
 
 
 def _number_groups(records: Sequence[FaceRecord]) -> tuple[int, ...]:
@@ -168,6 +178,7 @@ def _name_file(
         field.name: getattr(settings, field.name)
         for field in fields(settings)
         if field.name not in UNUSED_SETTINGS
+        and not (field.name in LATER_SETTINGS and getattr(settings, field.name) == field.default)
     }
     key = [
         RESULT_VERSION,

@@ -22,6 +22,8 @@ LEAVE_SOURCE_OUT_FOLDER = "leave_source_out"
 
 JSON_FILE, TABLE_FILE = "leave_source_out.json", "leave_source_out.md"
 
+HISTORY_COLUMN = "AUC with the other class's history"
+
 COLUMNS = (
     "left out",
     "images",
@@ -67,18 +69,29 @@ def write_report(
 def print_report(scores: Sequence[SourceScores]) -> None:
     """Print a row for each source left out, then the means."""
     rows = [compute_figures(row) for row in scores]
+    columns, *cells = _list_rows(rows)
     console.print_table(
         "Each source left out: a detector that had not met it, against the known sources' hold-out",
-        COLUMNS,
-        [_list_cells(row) for row in rows],
+        columns,
+        cells,
     )
     for sentence in describe_summary(rows):
         console.print_message(sentence)
 
 
 def _render_table(rows: Sequence[SourceFigures]) -> Iterator[str]:
-    for cells in (COLUMNS, ["---"] * len(COLUMNS), *map(_list_cells, rows)):
+    columns, *others = _list_rows(rows)
+    for cells in (columns, ["---"] * len(columns), *others):
         yield f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+
+def _list_rows(rows: Sequence[SourceFigures]) -> Iterator[list[str]]:
+    """Yield the names of the columns, then the cells of every row."""
+    has_history = not all(np.isnan(row.reprocessed_auc.value) for row in rows)
+    yield [*COLUMNS, *([HISTORY_COLUMN] if has_history else [])]
+    for row in rows:
+        history = [row.reprocessed_auc.rounded_text] if has_history else []
+        yield [*_list_cells(row), *history]
 
 
 def _list_cells(row: SourceFigures) -> list[str]:
@@ -101,6 +114,11 @@ def describe_summary(rows: Sequence[SourceFigures]) -> Iterator[str]:
         yield (
             f"On generators left out, the mean AUC is {summary.generator_auc:.3f}, the worst "
             f"{summary.worst_generator_auc:.2f}; found are {found}."
+        )
+    if not np.isnan(summary.reprocessed_auc):
+        yield (
+            "With the sizes and JPEG qualities of photographs' files, the mean AUC of generators "
+            f"left out is {summary.reprocessed_auc:.3f}."
         )
     if any(not row.label for row in rows):
         yield (

@@ -29,6 +29,8 @@ class SourceScores:
         unseen_logits: of the source's images, one for each quality at which images are judged.
         unseen_groups: number of each image's group.
         hold_out_logits, hold_out_labels, hold_out_groups: of the hold-out of all other sources.
+        reprocessed_logits: of the source's images with the other class's file history; empty
+            without the history control.
     """
 
     source: str
@@ -42,6 +44,7 @@ class SourceScores:
     hold_out_logits: tuple[tuple[float, ...], ...]
     hold_out_labels: tuple[int, ...]
     hold_out_groups: tuple[int, ...]
+    reprocessed_logits: tuple[tuple[float, ...], ...] = ()
 
     def estimate_known_auc(self) -> Estimate:
         """Estimate the AUC on the hold-out of the sources that the detector was trained on."""
@@ -50,6 +53,15 @@ class SourceScores:
 
     def estimate_unseen_auc(self) -> Estimate:
         """Estimate the AUC of the source against the other class's hold-out images."""
+        return self._estimate_source_auc(self.unseen_logits)
+
+    def estimate_reprocessed_auc(self) -> Estimate:
+        """Estimate the same AUC of the source's images with the other class's file history."""
+        if not self.reprocessed_logits:
+            return UNKNOWN_ESTIMATE
+        return self._estimate_source_auc(self.reprocessed_logits)
+
+    def _estimate_source_auc(self, source_logits: Sequence[Sequence[float]]) -> Estimate:
         known = np.array(self.hold_out_labels) != self.label
         known_groups = np.array(self.hold_out_groups)[known]
         groups = np.concatenate(
@@ -58,7 +70,7 @@ class SourceScores:
         labels = np.concatenate(
             [np.full(known.sum(), 1 - self.label), np.full(len(self.unseen_groups), self.label)]
         )
-        logits = np.concatenate([np.array(self.hold_out_logits)[known], self.unseen_logits])
+        logits = np.concatenate([np.array(self.hold_out_logits)[known], source_logits])
         return _estimate_auc(logits, labels, groups)
 
     def estimate_generated_share(self, target: float) -> Estimate:
@@ -109,6 +121,8 @@ class SourceFigures:
         auc: against the other class's hold-out images.
         generated_shares: answered "generated" at each of REPORTED_TARGETS.
         known_auc: of the same detector on the hold-out of the sources that it was trained on.
+        reprocessed_auc: of the source with the other class's file history; unknown without the
+            history control.
     """
 
     source: str
@@ -118,6 +132,7 @@ class SourceFigures:
     auc: Estimate
     generated_shares: tuple[Estimate, ...]
     known_auc: Estimate
+    reprocessed_auc: Estimate = UNKNOWN_ESTIMATE
 
 
 def compute_figures(scores: SourceScores) -> SourceFigures:
@@ -131,6 +146,7 @@ def compute_figures(scores: SourceScores) -> SourceFigures:
             scores.estimate_generated_share(target) for target in REPORTED_TARGETS
         ),
         known_auc=scores.estimate_known_auc(),
+        reprocessed_auc=scores.estimate_reprocessed_auc(),
     )
 
 
@@ -141,6 +157,7 @@ class Summary:
     Attributes:
         known_auc: mean AUC on the hold-out of known sources, over all detectors.
         generator_auc, worst_generator_auc: of generators left out.
+        reprocessed_auc: mean AUC of generators left out with photographs' file history.
         found: mean share of generators left out that is answered "generated", by target.
         false_alarms, worst_false_alarms: the same of photographs left out, by target.
     """
@@ -151,6 +168,7 @@ class Summary:
     found: tuple[float, ...]
     false_alarms: tuple[float, ...]
     worst_false_alarms: tuple[float, ...]
+    reprocessed_auc: float = float("nan")
 
 
 def summarise(rows: Sequence[SourceFigures]) -> Summary:
@@ -164,6 +182,7 @@ def summarise(rows: Sequence[SourceFigures]) -> Summary:
         found=_combine_shares(generators, _compute_mean),
         false_alarms=_combine_shares(photographs, _compute_mean),
         worst_false_alarms=_combine_shares(photographs, lambda values: max(values, default=np.nan)),
+        reprocessed_auc=_compute_mean([row.reprocessed_auc.value for row in generators]),
     )
 
 

@@ -21,6 +21,10 @@ class LeaveSourceOutSettings(TrainingSettings):
     sources: tuple[str, ...] = ()
     """Names of the sources to leave out. Default: all."""
 
+    history_control: bool = False
+    """Also score every source as if the other class had published it, with the usual sizes and \
+JPEG qualities of its sources: a detector that goes by a file's history then ranks it otherwise."""
+
     name: Annotated[str, tyro.conf.Suppress] = ""
     models: Annotated[tuple[ScratchModelName, ...], tyro.conf.Suppress] = ()
     repeats: Annotated[int, tyro.conf.Suppress] = 1

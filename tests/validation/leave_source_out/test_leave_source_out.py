@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from runtime import console
+from data_collection.dataset.manifest import FaceRecord
+from runtime import console, hashing
 from toys import face_records
 from toys.datasets import collect_records
 from toys.extractor import ToyExtractor
+from toys.images import encode_image
 from toys.source_records import SOURCES, make_source_records
 from training import dataset, run_features
 from validation.leave_source_out import evaluate, plan
@@ -148,6 +151,52 @@ def test_a_source_of_one_image_has_a_share_of_which_the_interval_says_nothing(tm
     assert row["auc"]["reason"] == "1 group of generated images, 20 needed"
     share = row["generated_shares"][0]
     assert share["high"] - share["low"] > 0.97
+
+
+def replace_picture(folder: Path, record: FaceRecord) -> FaceRecord:
+    """Return the record with another picture: grey, and noise if it is generated."""
+    generator = np.random.default_rng(int(record.id[:8], 16))
+    pixels = generator.normal(generator.uniform(100, 150), 2, (96, 96, 3))
+    if record.label == "generated":
+        pixels += generator.normal(0, 40, pixels.shape)
+    data = encode_image(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)))
+    name = hashing.hash_bytes(data)
+    (folder / "originals" / name).write_bytes(data)
+    return replace(record, id=name, group=name, original=f"originals/{name}", bytes=len(data))
+
+
+@pytest.mark.parametrize(("side", "is_seen"), [(96, True), (16, False)])
+def test_the_history_control_gives_a_source_the_processing_of_the_other_class(
+    tmp_path, side, is_seen, capsys
+):
+    """Where files of photographs are small, their processing takes the noise away."""
+    folder = tmp_path / "many"
+    sources = {"camera": "real", "scanner": "real", "net1": "generated", "net2": "generated"}
+    records = [
+        replace_picture(folder, replace(record, width=side, height=side))
+        for record in make_source_records(folder, sources=sources)
+    ]
+    collect_records(folder, records)
+    evaluate_left_out_sources(make_settings(folder, sources=("net1",), history_control=True))
+    report = read_report(folder)
+    (row,) = report["sources"]
+    assert row["auc"]["value"] > 0.9
+    assert (row["reprocessed_auc"]["value"] > 0.9) == is_seen
+    assert report["summary"]["reprocessed_auc"] == row["reprocessed_auc"]["value"]
+    table = (folder / "leave_source_out" / "leave_source_out.md").read_text()
+    assert "| AUC with the other class's history |" in table
+    assert "With the sizes and JPEG qualities of photographs' files" in capsys.readouterr().err
+
+
+def test_scores_without_the_history_control_are_not_mixed_with_those_that_have_it(evaluated):
+    assert all(row["reprocessed_auc"]["value"] is None for row in read_report(evaluated)["sources"])
+    plans = plan.plan_sources(dataset.load_dataset(evaluated.parent, evaluated), ())
+    with_control, without = (
+        evaluate._name_file(make_settings(evaluated, **changes), plans[0], None)
+        for changes in ({"history_control": True}, {})
+    )
+    stored = {path.name for path in (evaluated / "leave_source_out").iterdir()}
+    assert without in stored and with_control not in stored
 
 
 def test_some_sources_can_be_named(evaluated):
