@@ -20,8 +20,10 @@ from training.features import feature_cache
 from training.features.extractor import Extractor
 from training.features.training_features import TrainingFeatures
 from training.final_detector import detector_cuts
+from training.final_detector.ensemble import FinalDetector
 from training.head_search.head_spec import HeadTrial
 from training.head_search.heads import HEAD_SPACE_VERSION
+from training.refits.refit_cuts import RefitCuts
 from training.run_folders import RunFolders, TrainingRun
 from training.settings import TrainingSettings
 from validation import plain_json
@@ -123,25 +125,9 @@ def score_source(
     Args:
         reprocessed: of the history control; empty without it.
     """
-    choose_heads = choose_heads or train.search_heads
     started = time.monotonic()
-    was_quiet, console.err.quiet = console.err.quiet, True
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            run = TrainingRun(
-                settings=settings,
-                data=source_plan.data,
-                folders=RunFolders(Path(folder), Path(folder) / "logs", Path(folder)),
-                name=source_plan.source.name,
-                banner="",
-            )
-            extractors, features = run_features.extract_features(run)
-            trials = choose_heads(run, extractors, features)
-            detector = train.train_final_detectors(run, features, trials, ())
-            base = detector.base
-            cuts = detector_cuts.set_detector_cuts(run, extractors[base], features[base], detector)
-    finally:
-        console.err.quiet = was_quiet
+    detector, cuts = _train_detector(settings, source_plan, choose_heads or train.search_heads)
+    base = detector.base
 
     def compute_logits(
         features: JudgedFeatures, records: Sequence[FaceRecord]
@@ -163,6 +149,30 @@ def score_source(
         hold_out_groups=_number_groups(source_plan.hold_out),
         reprocessed_logits=compute_logits(reprocessed, source_plan.unseen) if reprocessed else (),
     )
+
+
+def _train_detector(
+    settings: TrainingSettings, source_plan: SourcePlan, choose_heads: HeadChooser
+) -> tuple[FinalDetector, RefitCuts]:
+    """Train a detector without the source, and set its cuts; nothing is printed or kept."""
+    was_quiet, console.err.quiet = console.err.quiet, True
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            run = TrainingRun(
+                settings=settings,
+                data=source_plan.data,
+                folders=RunFolders(Path(folder), Path(folder) / "logs", Path(folder)),
+                name=source_plan.source.name,
+                banner="",
+            )
+            extractors, features = run_features.extract_features(run)
+            trials = choose_heads(run, extractors, features)
+            detector = train.train_final_detectors(run, features, trials, ())
+            base = detector.base
+            cuts = detector_cuts.set_detector_cuts(run, extractors[base], features[base], detector)
+    finally:
+        console.err.quiet = was_quiet
+    return detector, cuts
 
 
 def _number_groups(records: Sequence[FaceRecord]) -> tuple[int, ...]:
