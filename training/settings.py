@@ -14,7 +14,7 @@ SignalName = Literal[*SIGNALS]
 ScratchModelName = Literal["logistic", "two-layer", "cnn", "srm-cnn"]
 TunerName = Literal["hyperband", "random", "bayesian"]
 TrainerName = Literal["batched", "keras"]
-HeadKind = Literal["networks", "logistic"]
+HeadKind = Literal["networks", "linear", "logistic"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,7 @@ class SearchConfig:
         epochs: maximum of one trial.
         batch_size: rows of one training step.
         seed: of the proposed trials and of their training.
+        linear_only: whether heads have no hidden layer.
     """
 
     tuner: TunerName
@@ -34,6 +35,7 @@ class SearchConfig:
     epochs: int
     batch_size: int
     seed: int
+    linear_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +77,8 @@ other. Both train the same heads."""
 
     heads: HeadKind = "networks"
     """Heads to choose from. `networks`: linear heads and small networks on chosen features, by \
-validation loss. `logistic`: logistic regressions on all features, ranked by sources left out, of \
-which it needs four of each class."""
+validation loss. `linear`: the linear ones alone, whose files are small. `logistic`: logistic \
+regressions on all features, ranked by sources left out, of which it needs four of each class."""
 
     trials: int = 30
     """Number of heads to try; with logistic regressions alone there are eight for each base."""
@@ -153,6 +155,7 @@ with a warning."""
             epochs=self.epochs,
             batch_size=self.batch_size,
             seed=self.seed,
+            linear_only=self.heads == "linear",
         )
 
     def __post_init__(self) -> None:

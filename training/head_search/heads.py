@@ -42,15 +42,23 @@ class HeadHyperModel(keras_tuner.HyperModel):
     Args:
         features: by base.
         batch_size: rows of a training step.
+        linear_only: whether heads have no hidden layer.
 
     Attributes:
         log_folder: TensorBoard run of the next trial; set by the tuner before each trial.
     """
 
-    def __init__(self, features: Mapping[str, TrainingFeatures], batch_size: int):
+    def __init__(
+        self,
+        features: Mapping[str, TrainingFeatures],
+        batch_size: int,
+        *,
+        linear_only: bool = False,
+    ):
         super().__init__()
         self.features = features
         self.batch_size = batch_size
+        self.linear_only = linear_only
         self.log_folder: Path | None = None
 
     def build(self, hp: keras_tuner.HyperParameters) -> "keras.Model":
@@ -77,10 +85,13 @@ class HeadHyperModel(keras_tuner.HyperModel):
         hp.Choice("taps", list(TAP_SETS))
         self._choose_per_base(hp, "sizes")
         hp.Choice("statistics", ["+".join(statistics) for statistics in STATISTIC_SETS])
-        layers = hp.Int("layers", 0, 2)
-        with hp.conditional_scope("layers", [1, 2]):
-            if layers:
-                hp.Choice("units", [32, 64, 128])
+        if self.linear_only:
+            hp.Fixed("layers", 0)
+        else:
+            layers = hp.Int("layers", 0, 2)
+            with hp.conditional_scope("layers", [1, 2]):
+                if layers:
+                    hp.Choice("units", [32, 64, 128])
         hp.Float("dropout", 0, 0.6, step=0.1)
         # Little regularisation often wins on these features, so the range goes down to almost none.
         hp.Float("weight_decay", 1e-6, 1e-1, sampling="log")

@@ -125,7 +125,7 @@ def search_heads(
     make_tuner = functools.partial(
         _make_tuner,
         config,
-        HeadHyperModel(features, config.batch_size),
+        HeadHyperModel(features, config.batch_size, linear_only=config.linear_only),
         folders.search_logs / name,
         seed=oracle_seed,
         directory=folders.searches,

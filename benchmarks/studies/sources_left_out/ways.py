@@ -62,7 +62,7 @@ def list_ways(crop: str, mobilenet: Mapping[str, Any]) -> list[TrainingWay]:
         mobilenet: options for MobileNetV2 on this crop.
     """
     clip = {"bases": ("clip_vit_b16",)}
-    logistic = {"heads": "logistic"}
+    linear, logistic = {"heads": "linear"}, {"heads": "logistic"}
     return [
         TrainingWay(key=f"{crop}-mobilenet", name="MobileNetV2", crop=crop, options=mobilenet),
         TrainingWay(
@@ -78,7 +78,19 @@ def list_ways(crop: str, mobilenet: Mapping[str, Any]) -> list[TrainingWay]:
             crop=crop,
             options={**mobilenet, **logistic},
         ),
+        TrainingWay(
+            key=f"{crop}-mobilenet-linear",
+            name="MobileNetV2, `--heads linear`",
+            crop=crop,
+            options={**mobilenet, **linear},
+        ),
         TrainingWay(key=f"{crop}-clip", name="CLIP ViT-B/16", crop=crop, options=clip),
+        TrainingWay(
+            key=f"{crop}-clip-linear",
+            name="CLIP ViT-B/16, `--heads linear`",
+            crop=crop,
+            options={**clip, **linear},
+        ),
         TrainingWay(
             key=f"{crop}-clip-logistic",
             name="CLIP ViT-B/16, `--heads logistic`",
@@ -111,6 +123,7 @@ TRAINING_WAYS = (
 COMBINED_WAYS = (
     ("centre-mobilenet", "centre-clip"),
     ("face-mobilenet", "face-clip"),
+    ("face-mobilenet", "face-clip-linear"),
     ("face-mobilenet", "face-clip-logistic"),
 )
 """Keys of two ways whose calibrated logits are averaged."""

@@ -189,6 +189,19 @@ def test_every_hyperparameter_that_is_logged_is_in_the_space():
     assert hp.space[0].values == ["mobilenet_v2", "xception"]
 
 
+def test_linear_heads_alone_have_no_hidden_layer_and_all_else_to_choose_from():
+    networks, linear = (keras_tuner.HyperParameters() for _ in range(2))
+    HeadHyperModel({"mobilenet_v2": make_toy_features()}, 16).build(networks)
+    HeadHyperModel({"mobilenet_v2": make_toy_features()}, 16, linear_only=True).build(linear)
+    assert HeadSpec.from_hp(linear.values).layers == 0
+    choices, of_networks = (
+        {value.name: value.get_config() for value in hp.space} for hp in (linear, networks)
+    )
+    assert choices.pop("layers")["value"] == 0
+    assert {name: of_networks[name] for name in choices} == choices
+    assert of_networks.keys() - choices.keys() == {"layers"}
+
+
 def test_with_many_sources_only_penalty_and_statistics_are_searched():
     table = dataclasses.replace(make_toy_features(), is_logistic=True)
     hp = keras_tuner.HyperParameters()

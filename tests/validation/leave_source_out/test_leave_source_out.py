@@ -76,8 +76,8 @@ def test_shares_are_those_of_the_answers_at_the_cuts_of_training(evaluated):
         assert row["generated_shares"][1]["value"] is None
 
 
-@pytest.mark.parametrize("heads", ["logistic", "networks"])
-def test_detectors_of_many_sources_are_logistic_regressions_where_asked_for(tmp_path, heads):
+@pytest.mark.parametrize("heads", ["logistic", "linear", "networks"])
+def test_heads_are_linear_or_logistic_regressions_where_asked_for(tmp_path, heads):
     folder = tmp_path / "many"
     collect_records(folder, make_source_records(folder, sources=MANY_SOURCES))
     evaluate_left_out_sources(make_settings(folder, heads=heads, sources=("camera0", "gan0")))
@@ -85,6 +85,7 @@ def test_detectors_of_many_sources_are_logistic_regressions_where_asked_for(tmp_
     described = [head for of_source in report["heads"].values() for head in of_source]
     is_logistic = ["logistic regression" in head for head in described]
     assert is_logistic == ([True, True] if heads == "logistic" else [False] * 4)
+    assert all(head.endswith(", linear") for head in described) or heads != "linear"
     for path in folder.glob("leave_source_out/[0-9a-f]*.json"):
         scores = read_scores(path)
         limit = scores.calibration.select_point(false_alarms=0.05).generated_above
