@@ -13,7 +13,7 @@ from runtime import console
 from training import audit_gate, dataset
 from training.dataset import Dataset
 from training.detectors import ready_detectors, saved_models
-from training.detectors.card import read_card
+from training.detectors.card import Card, read_card
 from training.detectors.detector_parts import DetectorParts, load_detector_parts
 from training.run_folders import RunFolders
 
@@ -28,6 +28,7 @@ def finetune_detector(settings: FinetuningSettings) -> None:
     folder = saved_models.find_best_detector(settings.saved_models, settings.model)
     if ready_detectors.is_ready_detector(folder):
         settings = accept_own_data(settings, folder)
+    check_single_base(read_card(folder))
     parts = load_detector_parts(folder)
     data = load_detector_dataset(parts, settings)
     blocks = unfreezing.split_into_blocks(parts.base)
@@ -57,6 +58,15 @@ def finetune_detector(settings: FinetuningSettings) -> None:
         f"python -m validation --model {name}. "
         f"Curves: tensorboard --logdir {settings.logs}"
     )
+
+
+def check_single_base(card: Card) -> None:
+    """Raise PlainError for a detector on several bases."""
+    if card.more_bases:
+        raise console.PlainError(
+            f"{card.name} spans {card.base_names}; a detector on one base alone can be fine-tuned. "
+            "Name one with --model, or train one without --span-bases."
+        )
 
 
 def accept_own_data(settings: FinetuningSettings, folder: Path) -> FinetuningSettings:

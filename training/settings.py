@@ -58,7 +58,7 @@ requirements-keras-hub.txt."""
 
     sizes: tuple[int, ...] = DEFAULT_TRAINING_SIZES
     """Input sizes in pixels, such as 224 320 448. The search may use one or all of them; more \
-sizes show finer traces and take longer. Beside other bases, vision transformers keep their own."""
+sizes show finer traces and take longer. Vision transformers keep their own beside other bases."""
 
     signals: tuple[SignalName, ...] = ("picture", "residual")
     """Input of the bases: the picture, its noise residual (what blurring removes), or both, of \
@@ -94,6 +94,11 @@ and a two-layer net on pixels, a small CNN, and the CNN with style-based attenti
     ensemble: int = 5
     """Number of heads in the final detector: the best ones on the best base; their calibrated \
 logits are averaged. 1: the best head alone, as always with `--heads logistic`."""
+
+    span_bases: bool = False
+    """Train one detector on all bases instead of the best one: the mean of a detector on each. \
+Each has a search of --trials and heads of its own. An image costs the milliseconds of all bases: \
+see the printed table."""
 
     repeats: int = 1
     """Number of seeds to train the final detector with; the first is saved. With 4 or more, the \
@@ -165,6 +170,10 @@ with a warning."""
         if self.models:
             options.check_unique_values("models", self.models, "model")
         self._check_sizes()
+        if self.span_bases and len(self.bases) == 1:
+            raise ValueError(
+                f"--span-bases has {self.bases[0]} alone; name two bases with --bases."
+            )
         for base in self.bases:
             BASE_MODELS[base].select_signals(self.signals)
         options.check_ranges(

@@ -23,7 +23,7 @@ from training.final_detector import (
     save_detector,
     seed_comparison,
 )
-from training.final_detector.ensemble import FinalDetector
+from training.final_detector.final_detector import FinalDetector
 from training.head_search import leaderboard, search, tuner_runs
 from training.head_search.head_spec import HeadTrial
 from training.run_folders import RunFolders, TrainingRun
@@ -46,14 +46,14 @@ def train_detector(settings: TrainingSettings) -> None:
         return
     baselines += train_scratch_baselines(run, extractors)
     detector = train_final_detectors(run, features, trials, baselines)
-    base = detector.base
-    cuts = detector_cuts.set_detector_cuts(run, extractors[base], features[base], detector)
+    cuts = detector_cuts.set_detector_cuts(run, extractors, features, detector)
     card = save_detector.save_final_detector(run, extractors, detector, trials, baselines, cuts)
     report_detector(run, card, detector, trials, baselines)
 
 
 def prepare_run(settings: TrainingSettings) -> TrainingRun:
     """Load the data set, check its audit, and reserve a name for the detector."""
+    check_search_is_alone(settings)
     data = dataset.load_dataset(settings.data, settings.dataset)
     name = saved_models.choose_free_name(settings.saved_models, settings.name, data.folder.name)
     practice = sample.is_practice_data(data.records)
@@ -76,6 +76,15 @@ def prepare_run(settings: TrainingSettings) -> TrainingRun:
     )
     detector_cuts.announce_cuts(data.train + data.validation, run.cut_targets)
     return run
+
+
+def check_search_is_alone(settings: TrainingSettings) -> None:
+    """Raise PlainError if several processes would share what are several searches."""
+    if settings.span_bases and tuner_runs.get_chief_address():
+        raise console.PlainError(
+            "--span-bases has a search for each base, which a chief does not share with workers. "
+            "Unset KERASTUNER_ORACLE_IP, KERASTUNER_ORACLE_PORT and KERASTUNER_TUNER_ID."
+        )
 
 
 def fit_baselines(run: TrainingRun, features: Mapping[str, TrainingFeatures]) -> list[Baseline]:
@@ -111,8 +120,24 @@ def search_heads(
     extractors: Mapping[str, Extractor],
     features: Mapping[str, TrainingFeatures],
 ) -> list[HeadTrial]:
-    """Run or resume the search over heads; a worker gets no trials."""
+    """Run or resume the search over heads; a worker gets no trials.
+
+    A detector on several bases has a search for each, as a detector on that base alone has it.
+    """
     console.print_heading("Search")
+    if not run.settings.span_bases:
+        return _search_bases(run, extractors, features)
+    trials: list[HeadTrial] = []
+    for base, extractor in extractors.items():
+        trials += _search_bases(run, {base: extractor}, {base: features[base]})
+    return leaderboard.sort_trials(trials)
+
+
+def _search_bases(
+    run: TrainingRun,
+    extractors: Mapping[str, Extractor],
+    features: Mapping[str, TrainingFeatures],
+) -> list[HeadTrial]:
     dataset_key = [
         manifest.compute_fingerprint(run.data.records),
         run.settings.views,

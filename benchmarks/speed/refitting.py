@@ -90,9 +90,7 @@ def time_training(settings: TrainingSettings, folder: Path) -> dict[str, tuple[f
     with timer.time_step("final detector"):
         detector = train.train_final_detectors(run, features, trials, baselines)
     with timer.time_step("refits"):
-        cuts = detector_cuts.set_detector_cuts(
-            run, extractors[detector.base], features[detector.base], detector
-        )
+        cuts = detector_cuts.set_detector_cuts(run, extractors, features, detector)
     with timer.time_step("saving"):
         save_detector.save_final_detector(run, extractors, detector, trials, baselines, cuts)
     return timer.seconds

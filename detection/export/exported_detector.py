@@ -58,7 +58,7 @@ def build_export_metadata(card: Card) -> dict[str, Any]:
         "canonicaliser": card.canonicaliser,
         "crop": card.crop,
         "image_size": side,
-        "base": card.base.name,
+        "base": card.base_names,
         "banner": card.banner,
     }
 

@@ -51,7 +51,7 @@ def _make_row(path: Path, card: Card, answer: AnsweringDetector | None) -> list[
     answers = answer is not None and answer.folder.resolve() == path.resolve()
     return [
         path.name,
-        card.base.name,
+        card.base_names,
         card.created[:10],
         _describe_state(path, card),
         *(_format_share([row for row in counts if row.label == label]) for label in (0, 1)),

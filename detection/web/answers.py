@@ -61,7 +61,7 @@ class PageAnswers:
             "detector_reason": statement.detector_reason,
             "calibration": statement.calibration,
             "created": card.created[:10],
-            "base": card.base.name,
+            "base": card.base_names,
             "image_size": card.image_size,
             "real_below": statement.real_below,
             "generated_above": statement.generated_above,

@@ -42,6 +42,7 @@ class Card:
         metrics: scores on the validation split.
         baselines: every baseline by name.
         parity: largest difference between detector.keras and detector.onnx.
+        more_bases: those of a detector on several bases after its first.
         sha256: hash of every model file, by its path inside the folder.
         versions: version of every library involved in the training.
         settings: of the command, for documentation only.
@@ -76,7 +77,18 @@ class Card:
     qualities: tuple[int, ...] = canonical.JUDGEMENT_QUALITIES
     left_out: tuple[LeftOutSource, ...] = ()
     cost: InferenceCost | None = None
+    more_bases: tuple[BaseDescription, ...] = ()
     card_version: int = CARD_VERSION
+
+    @property
+    def bases(self) -> tuple[BaseDescription, ...]:
+        """Every base of the detector."""
+        return self.base, *self.more_bases
+
+    @property
+    def base_names(self) -> str:
+        """The names of its bases, in words."""
+        return " and ".join(base.name for base in self.bases)
 
     def make_statement(
         self, point: OperatingPoint | None = None, prevalence: float = DEFAULT_PREVALENCE

@@ -66,7 +66,8 @@ def hash_model_files(folder: Path) -> dict[str, str]:
 
 def write_card_and_figure(folder: Path, card: Card) -> None:
     """Write the figure of accuracy and costs, and the card last; a large base is not kept twice."""
-    shared_base.detach_base(folder, card.base)
+    for base in card.bases:
+        shared_base.detach_base(folder, base)
     figure = costs.plot_costs(costs.rank_costs(card))
     atomic_files.write_atomically(folder / costs.COST_FIGURE_FILE, figure)
     write_card(folder, card)

@@ -1,5 +1,6 @@
-"""Split a saved detector into its base, its heads, and the columns that they use."""
+"""Split a saved detector into its bases, its heads, and the columns that they use."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +10,11 @@ import numpy as np
 from runtime import console
 from training.bases.base_models import BASE_MODELS, build_base
 from training.bases.loaded_base import LoadedBase
+from training.detectors import assembly, safe_keras, saved_models
 from training.detectors import card as detector_card
-from training.detectors import safe_keras, saved_models
-from training.detectors.assembly import EnsembleMember
+from training.detectors.assembly import DetectorPart, EnsembleMember
 from training.detectors.card import Card
+from training.detectors.card_fields import BaseDescription, SearchDescription
 from training.features import layout as feature_layout
 
 if TYPE_CHECKING:
@@ -27,9 +29,11 @@ class DetectorParts:
 
     Attributes:
         folder: of the saved detector.
-        base: with the weights of the saved detector, cut above the last tap that a head uses.
-        members: its heads, with their columns and the weights of their logits.
-        saved_weights: of the base and of every head, as they were loaded.
+        base: with the weights of the saved detector, cut above the last tap that a head uses; the
+            first one, if there are several.
+        members: the heads on it, with their columns and the weights of their logits.
+        saved_weights: of every base and of its heads, as they were loaded.
+        more: the other bases with their heads.
     """
 
     folder: Path
@@ -37,10 +41,18 @@ class DetectorParts:
     base: LoadedBase
     members: list[EnsembleMember]
     saved_weights: list[list[np.ndarray]]
+    more: Sequence[DetectorPart] = ()
+
+    @property
+    def parts(self) -> list[DetectorPart]:
+        """Every base with its heads."""
+        return [DetectorPart(self.base, self.members), *self.more]
 
     def restore_weights(self, weights: list[list[np.ndarray]] | None = None) -> None:
-        """Set the weights of base and heads, by default to the saved ones."""
-        for model, arrays in zip(self._list_models(), weights or self.saved_weights, strict=True):
+        """Set the weights of bases and heads, by default to the saved ones."""
+        for model, arrays in zip(
+            _list_models(self.parts), weights or self.saved_weights, strict=True
+        ):
             model.set_weights(arrays)
 
     def reseed_dropout(self, seed: int) -> None:
@@ -52,20 +64,27 @@ class DetectorParts:
                 layer.seed_generator.state.assign(keras.random.SeedGenerator(seed).state)
 
     def copy_weights(self) -> list[list[np.ndarray]]:
-        """Return copies of the current weights of base and heads."""
-        return [
-            [np.copy(weight) for weight in model.get_weights()] for model in self._list_models()
-        ]
+        """Return copies of the current weights of bases and heads."""
+        return _copy_weights(self.parts)
 
-    def _list_models(self) -> list["keras.Model"]:
-        return [self.base.model, *(member.head for member in self.members)]
+
+def _list_models(parts: Sequence[DetectorPart]) -> list["keras.Model"]:
+    return [
+        model
+        for part in parts
+        for model in (part.base.model, *(member.head for member in part.members))
+    ]
+
+
+def _copy_weights(parts: Sequence[DetectorPart]) -> list[list[np.ndarray]]:
+    return [[np.copy(weight) for weight in model.get_weights()] for model in _list_models(parts)]
 
 
 def load_detector_parts(folder: Path) -> DetectorParts:
     """Open detector.keras after comparing its hash with the card.
 
     Raises:
-        PlainError: a file is missing or altered, or the detector does not consist of a base and
+        PlainError: a file is missing or altered, or the detector does not consist of bases and
             heads.
     """
     card = detector_card.read_card(folder)
@@ -73,35 +92,51 @@ def load_detector_parts(folder: Path) -> DetectorParts:
         saved_models.verify_model_file(folder, card, saved_models.KERAS_FILE)
     )
     try:
-        name = card.base.name
-        base = LoadedBase(model.get_layer(name), BASE_MODELS[name])
-        layout = feature_layout.list_columns(
-            LoadedBase.from_model(build_base(name)), card.base.sizes, card.base.signals
-        )
-        members = [
-            EnsembleMember(
-                spec.select_columns(layout),
-                model.get_layer(f"head{number}"),
-                weight,
+        first, *more = [
+            _find_part(
+                model.get_layer(assembly.name_part(base.name)) if card.more_bases else model,
+                base,
+                card.search,
             )
-            for number, (spec, weight) in enumerate(
-                zip(card.search.heads, card.search.weights, strict=True), 1
-            )
+            for base in card.bases
         ]
     except (KeyError, ValueError, TypeError):
         raise console.PlainError(
-            f"{folder} does not consist of a base and heads as its card says. Name another "
+            f"{folder} does not consist of bases and heads as its card says. Name another "
             "detector, or train one.",
             console.EXIT_BAD_MODEL,
         ) from None
-    disable_dropout(base.model)
-    saved_weights = [
-        [np.copy(weight) for weight in part.get_weights()]
-        for part in (base.model, *(member.head for member in members))
-    ]
+    for part in (first, *more):
+        disable_dropout(part.base.model)
     return DetectorParts(
-        folder=folder, card=card, base=base, members=members, saved_weights=saved_weights
+        folder=folder,
+        card=card,
+        base=first.base,
+        members=first.members,
+        saved_weights=_copy_weights([first, *more]),
+        more=more,
     )
+
+
+def _find_part(
+    model: "keras.Model", description: BaseDescription, search: SearchDescription
+) -> DetectorPart:
+    """Return a base and its heads out of the model that holds them.
+
+    Raises:
+        KeyError, ValueError, TypeError: the model lacks them.
+    """
+    name = description.name
+    layout = feature_layout.list_columns(
+        LoadedBase.from_model(build_base(name)), description.sizes, description.signals
+    )
+    heads = zip(search.heads, search.weights, strict=True)
+    on_base = [(spec, weight) for spec, weight in heads if spec.base == name]
+    members = [
+        EnsembleMember(spec.select_columns(layout), model.get_layer(f"head{number}"), weight)
+        for number, (spec, weight) in enumerate(on_base, 1)
+    ]
+    return DetectorPart(LoadedBase(model.get_layer(name), BASE_MODELS[name]), members)
 
 
 def disable_dropout(base: "keras.Model") -> None:

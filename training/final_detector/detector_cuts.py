@@ -1,6 +1,6 @@
 """Say which cuts the data allow, and set those of the final detector."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,8 +13,13 @@ from training.cuts.cut import Cut, count_needed_groups, format_share
 from training.features import feature_cache
 from training.features.extractor import Extractor
 from training.features.training_features import TrainingFeatures
-from training.final_detector.ensemble import FinalDetector
-from training.refits.refit_cuts import RefitCuts, score_by_refits, set_refit_cuts
+from training.final_detector.final_detector import FinalDetector
+from training.refits.refit_cuts import (
+    RefitCuts,
+    average_scores,
+    score_by_refits,
+    set_refit_cuts,
+)
 from training.refits.refit_heads import RefitImages
 from training.run_folders import TrainingRun
 
@@ -37,14 +42,36 @@ def announce_cuts(records: Sequence[FaceRecord], targets: CutTargets) -> None:
 
 
 def set_detector_cuts(
-    run: TrainingRun, extractor: Extractor, features: TrainingFeatures, detector: FinalDetector
+    run: TrainingRun,
+    extractors: Mapping[str, Extractor],
+    features: Mapping[str, TrainingFeatures],
+    detector: FinalDetector,
 ) -> RefitCuts:
-    """Train the heads again in folds and without each source, and set the detector's cuts."""
+    """Train the heads again in folds and without each source, and set the detector's cuts.
+
+    Args:
+        extractors, features: by base.
+    """
+    scores = []
+    for base, ensemble in detector.make_refit_ensembles(run.settings).items():
+        images = _load_refit_images(run, extractors[base], features[base])
+        scores.append(score_by_refits(images, ensemble))
+    threshold = choose_threshold(
+        sigmoid(detector.logits), run.validation_labels, run.settings.false_alarms
+    )
+    return set_refit_cuts(
+        images, average_scores(scores), run.cut_targets, threshold, detector.temperature
+    )
+
+
+def _load_refit_images(
+    run: TrainingRun, extractor: Extractor, features: TrainingFeatures
+) -> RefitImages:
     records = run.data.train + run.data.validation
     judged = feature_cache.load_or_compute_features(
         run.data.folder, records, extractor, canonical.list_judgement_views()
     )
-    images = RefitImages(
+    return RefitImages(
         columns=features.columns,
         values=features.values,
         judged=judged.values,
@@ -52,8 +79,3 @@ def set_detector_cuts(
         sources=np.array([record.source for record in records]),
         groups=np.array([record.group for record in records]),
     )
-    scores = score_by_refits(images, detector.make_refit_ensemble(run.settings))
-    threshold = choose_threshold(
-        sigmoid(detector.logits), run.validation_labels, run.settings.false_alarms
-    )
-    return set_refit_cuts(images, scores, run.cut_targets, threshold, detector.temperature)

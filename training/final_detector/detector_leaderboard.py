@@ -15,7 +15,7 @@ from training import gain_test
 from training.baselines.linear import Baseline
 from training.calibration import compute_scores, sigmoid
 from training.dataset import Dataset
-from training.final_detector.ensemble import FinalDetector
+from training.final_detector.final_detector import FinalDetector
 from training.fitting import LABEL_SMOOTHING
 
 INTERVAL_TAIL = 0.025

@@ -8,7 +8,7 @@ from training.calibration import sigmoid
 from training.detectors import costs
 from training.detectors.card import CARD_FILE, Card
 from training.features import pixels
-from training.final_detector.ensemble import FinalDetector
+from training.final_detector.final_detector import FinalDetector
 from training.run_folders import TrainingRun
 
 SAMPLE_FACES_PER_CLASS = 8

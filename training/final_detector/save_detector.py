@@ -13,12 +13,12 @@ from training.bases import loaded_base
 from training.calibration import sigmoid
 from training.detectors import assembly, costs, detector_files, saved_models
 from training.detectors import card as detector_card
-from training.detectors.assembly import EnsembleMember
+from training.detectors.assembly import DetectorPart, EnsembleMember
 from training.detectors.card import Card
 from training.detectors.card_fields import BaseDescription, SearchDescription
 from training.detectors.detector_files import LEADERBOARD_FILE
 from training.features.extractor import Extractor
-from training.final_detector.ensemble import FinalDetector
+from training.final_detector.final_detector import BaseEnsemble, FinalDetector
 from training.head_search import leaderboard
 from training.head_search.head_spec import HeadTrial
 from training.head_search.search import choose_method
@@ -36,11 +36,9 @@ def save_final_detector(
     cuts: RefitCuts,
 ) -> Card:
     """Save both model files, the baselines, the leaderboard, and the card, which it returns."""
-    extractor = extractors[detector.base]
-    members = _make_ensemble_members(detector)
-    model = assembly.build_detector_model(
-        loaded_base.load_base(extractor.weights), extractor.side, members
-    )
+    first, *others = (extractors[ensemble.base] for ensemble in detector.ensembles)
+    parts = _make_parts(detector, extractors)
+    model = assembly.build_joint_model(parts, first.side)
     with saved_models.create_model_folder(run.folders.saved_models, run.name) as folder:
         parity = detector_files.write_model_files(model, folder)
         baseline_rows = detector_files.write_baseline_files(
@@ -50,11 +48,12 @@ def save_final_detector(
         card = Card(
             name=run.name,
             created=detector_card.make_timestamp(),
-            image_size=extractor.side,
+            image_size=first.side,
             canonicaliser=canonical.CANONICALISER_VERSION,
             dataset=detector_files.describe_dataset(run.data.folder, run.data.records),
-            base=_describe_base(extractor),
-            search=_describe_search(run.settings, detector, members, len(trials)),
+            base=_describe_base(first),
+            more_bases=tuple(map(_describe_base, others)),
+            search=_describe_search(run.settings, detector, parts, len(trials)),
             qualities=canonical.JUDGEMENT_QUALITIES,
             calibration=cuts.calibration,
             left_out=cuts.left_out,
@@ -66,7 +65,7 @@ def save_final_detector(
             settings=json.loads(json.dumps(dataclasses.asdict(run.settings), default=str)),
             banner=run.banner,
             practice=run.practice,
-            audit_status=read_audit_status(run.data.folder, extractor.side),
+            audit_status=read_audit_status(run.data.folder, first.side),
             crop=run.data.train[0].crop,
             cost=costs.measure_cost(folder / saved_models.ONNX_FILE),
         )
@@ -74,26 +73,37 @@ def save_final_detector(
     return card
 
 
-def _make_ensemble_members(detector: FinalDetector) -> list[EnsembleMember]:
-    """Return the heads with the weights of their logits, which contain both temperatures."""
-    divisor = detector.temperature * len(detector.heads)
+def _make_parts(detector: FinalDetector, extractors: Mapping[str, Extractor]) -> list[DetectorPart]:
+    return [
+        DetectorPart(
+            loaded_base.load_base(extractors[ensemble.base].weights),
+            _make_ensemble_members(detector, ensemble),
+        )
+        for ensemble in detector.ensembles
+    ]
+
+
+def _make_ensemble_members(detector: FinalDetector, ensemble: BaseEnsemble) -> list[EnsembleMember]:
+    """Return a base's heads with the weights of their logits, which contain all temperatures."""
+    divisor = detector.temperature * ensemble.temperature
+    divisor *= len(ensemble.heads) * len(detector.ensembles)
     return [
         EnsembleMember(head.columns, head.model, 1 / (head.temperature * divisor))
-        for head in detector.heads
+        for head in ensemble.heads
     ]
 
 
 def _describe_search(
     settings: TrainingSettings,
     detector: FinalDetector,
-    members: Sequence[EnsembleMember],
+    parts: Sequence[DetectorPart],
     n_trials: int,
 ) -> SearchDescription:
     return SearchDescription(
         tuner=choose_method(settings.tuner, is_logistic=detector.heads[0].spec.is_logistic),
         trials=n_trials,
         heads=tuple(head.spec for head in detector.heads),
-        weights=tuple(member.weight for member in members),
+        weights=tuple(member.weight for part in parts for member in part.members),
         generators=tuple(detector.generators),
         repeats=tuple(detector.repeats),
     )

@@ -10,7 +10,7 @@ from training import calibration, gain_test
 from training.baselines.linear import Baseline
 from training.calibration import sigmoid
 from training.detectors.card_fields import SeedScores
-from training.final_detector.ensemble import FinalDetector
+from training.final_detector.final_detector import FinalDetector
 
 
 @dataclass(frozen=True)

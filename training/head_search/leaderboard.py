@@ -43,6 +43,11 @@ def deduplicate_trials(trials: Sequence[HeadTrial]) -> list[HeadTrial]:
     return list(best.values())
 
 
+def sort_trials(trials: Sequence[HeadTrial]) -> list[HeadTrial]:
+    """Return the trials of several searches, best first by what each search ranks them by."""
+    return sorted(trials, key=lambda trial: -trial.auc if trial.spec.is_logistic else trial.loss)
+
+
 def _format_head(trial: HeadTrial) -> list[str]:
     spec = trial.spec
     return [

@@ -67,6 +67,14 @@ def score_by_refits(images: RefitImages, ensemble: RefitEnsemble) -> RefitScores
     return RefitScores(fold_logits, dict(sorted(source_logits.items())))
 
 
+def average_scores(scores: Sequence[RefitScores]) -> RefitScores:
+    """Return the mean scores of ensembles that were trained without the same images."""
+    return RefitScores(
+        np.mean([part.folds for part in scores], axis=0),
+        {key: np.mean([part.sources[key] for part in scores], axis=0) for key in scores[0].sources},
+    )
+
+
 def set_refit_cuts(
     images: RefitImages,
     scores: RefitScores,

@@ -12,11 +12,10 @@ from training.cuts.choose_cuts import CutTargets, calibrate_on_validation
 from training.cuts.operating_point import Calibration
 from training.features.column_selection import compute_column_indices, select_columns
 from training.features.layout import POOLING_STATISTICS
-from training.final_detector.ensemble import FinalDetector
 from validation.cross_generator import distance
 from validation.cross_generator.distance import TrainingDistribution
 from validation.cross_generator.plan import Experiment, SourceImages
-from validation.cross_generator.searched_head import search_ensemble
+from validation.cross_generator.searched_head import SearchedEnsemble, search_ensemble
 from validation.cross_generator.settings import CrossGeneratorSettings
 from validation.cross_generator.task import BaseFeatures, TrainingTask
 
@@ -55,7 +54,7 @@ class CalibratedHead:
         training_distribution: where its training images lie in feature space.
     """
 
-    scorer: LinearOutputs | FinalDetector
+    scorer: LinearOutputs | SearchedEnsemble
     calibration: Calibration
     training_distribution: TrainingDistribution
 
@@ -68,7 +67,9 @@ class CalibratedHead:
         return compute_probabilities(self.scorer, judged)
 
 
-def compute_probabilities(scorer: LinearOutputs | FinalDetector, judged: np.ndarray) -> np.ndarray:
+def compute_probabilities(
+    scorer: LinearOutputs | SearchedEnsemble, judged: np.ndarray
+) -> np.ndarray:
     """Return the sigmoid of the mean logit over all views, shape (images,), as detection does."""
     return calibration.sigmoid(scorer.compute_logits(judged).mean(axis=1))
 
@@ -225,7 +226,7 @@ def compute_sample_weights(task: TrainingTask, rows: np.ndarray) -> np.ndarray:
     return weights[index] * len(rows)
 
 
-HEAD_FITTERS: dict[str, Callable[[TrainingTask], LinearOutputs | FinalDetector]] = {
+HEAD_FITTERS: dict[str, Callable[[TrainingTask], LinearOutputs | SearchedEnsemble]] = {
     "logistic": _fit_logistic,
     "ridge": _fit_ridge,
     "ridge-per-generator": _fit_ridge_per_generator,

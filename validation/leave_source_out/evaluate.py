@@ -20,7 +20,7 @@ from training.features import feature_cache
 from training.features.extractor import Extractor
 from training.features.training_features import TrainingFeatures
 from training.final_detector import detector_cuts
-from training.final_detector.ensemble import FinalDetector
+from training.final_detector.final_detector import FinalDetector
 from training.head_search.head_spec import HeadTrial
 from training.head_search.heads import HEAD_SPACE_VERSION
 from training.refits.refit_cuts import RefitCuts
@@ -39,7 +39,7 @@ RESULT_VERSION = 1
 UNUSED_SETTINGS = ("dataset", "data", "logs", "saved_models", "name", "sources", "engine")
 """Settings that change no score."""
 
-LATER_SETTINGS = ("history_control",)
+LATER_SETTINGS = ("history_control", "span_bases")
 """Settings younger than stored scores, whose key has them only if they differ from the default."""
 
 HeadChooser = Callable[
@@ -127,18 +127,20 @@ def score_source(
     """
     started = time.monotonic()
     detector, cuts = _train_detector(settings, source_plan, choose_heads or train.search_heads)
-    base = detector.base
+    bases = [ensemble.base for ensemble in detector.ensembles]
 
     def compute_logits(
         features: JudgedFeatures, records: Sequence[FaceRecord]
     ) -> tuple[tuple[float, ...], ...]:
-        values = np.stack([features[base][record.id] for record in records])
+        values = {
+            base: np.stack([features[base][record.id] for record in records]) for base in bases
+        }
         return tuple(map(tuple, detector.compute_logits(values).tolist()))
 
     return SourceScores(
         source=source_plan.source.name,
         label=Dataset.encode_labels(source_plan.unseen[:1]).item(),
-        base=base,
+        base=" and ".join(bases),
         heads=tuple(head.spec.describe() for head in detector.heads),
         seconds=time.monotonic() - started,
         calibration=cuts.calibration,
@@ -168,8 +170,7 @@ def _train_detector(
             extractors, features = run_features.extract_features(run)
             trials = choose_heads(run, extractors, features)
             detector = train.train_final_detectors(run, features, trials, ())
-            base = detector.base
-            cuts = detector_cuts.set_detector_cuts(run, extractors[base], features[base], detector)
+            cuts = detector_cuts.set_detector_cuts(run, extractors, features, detector)
     finally:
         console.err.quiet = was_quiet
     return detector, cuts

@@ -3,6 +3,7 @@
 import json
 
 from data_collection.dataset.manifest import LABELS
+from training.detectors.card import Card
 from validation.data.evaluation_set import EvaluationSet
 from validation.metrics.metrics import FALSE_ALARMS, FOUND
 from validation.report.report import ValidationReport
@@ -91,7 +92,7 @@ def _render_provenance(report: ValidationReport) -> list[str]:
     return [
         "## How it was made",
         "",
-        f"- Base: {card.base.name}, {card.base.note}.",
+        *(f"- Base: {base.name}, {base.note}." for base in card.bases),
         f"- Search: {card.search.trials} trials of {card.search.tuner}.",
         f"- Images: {counts}. Fingerprint of the data set: `{card.dataset.fingerprint[:16]}`.",
         *_describe_hold_out(report.data),
@@ -118,7 +119,7 @@ def _render_front_matter(report: ValidationReport) -> list[str]:
         "library_name: keras",
         "pipeline_tag: image-classification",
         "tags: [deepfake-detection, ai-generated-image-detection, faces, telltale]",
-        f"base_model: {json.dumps(report.card.base.name)}",
+        f"base_model: {_render_base_names(report.card)}",
         "model-index:",
         f"- name: {json.dumps(report.card.name)}",
         "  results:",
@@ -133,3 +134,8 @@ def _render_front_matter(report: ValidationReport) -> list[str]:
         "---",
         "",
     ]
+
+
+def _render_base_names(card: Card) -> str:
+    names = [base.name for base in card.bases]
+    return json.dumps(names if card.more_bases else names[0])

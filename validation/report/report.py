@@ -95,6 +95,7 @@ def build_metrics_json(report: ValidationReport) -> dict[str, Any]:
         "next_steps": report.next_steps,
         "training_data": card.dataset,
         "base": card.base,
+        "more_bases": card.more_bases,
         "canonicaliser": card.canonicaliser,
         "bootstrap": {
             "replicates": BOOTSTRAP_REPLICATES,

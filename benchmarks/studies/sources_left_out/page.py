@@ -25,8 +25,8 @@ validation leave-source-out` does so for one way. The AUC of a generator is agai
 of the hold-out. In a mean every source weighs the same; its 95% interval is for images like those
 of these sources, not for other sources. Cuts are those that training set without the source; a mean
 of two detectors has none. Where one detector is chosen from two bases, milliseconds and megabytes
-are those of the dearer one; a picture is judged at two qualities, and milliseconds are for one of
-them, on the machine that wrote the page.
+are those of the dearer one; where it spans both, their sums. A picture is judged at two qualities,
+and milliseconds are for one of them, on the machine that wrote the page.
 """
 
 CROP_TITLES = {"centre": "Centre squares", "face": "Face crops"}

@@ -6,6 +6,7 @@ files: centre squares and face crops. Scores are kept in the data sets, so that 
 resumes and a new way costs itself alone. The tables go to docs/sources-left-out.md.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,12 +81,19 @@ def main(settings: StudySettings) -> None:
 
 
 def measure_way(way: TrainingWay, data: Dataset) -> MeasuredWay:
-    """Return the scores of every source left out, and what the dearest base costs."""
+    """Return the scores of every source left out, and the costs of the base.
+
+    Of several bases the dearest one counts, or all that a detector spans.
+    """
     console.print_heading(f"{way.name}, {way.crop}")
     settings = make_settings(way, data)
     scores = evaluate.score_left_out_sources(settings, data, way.choose_heads)
-    dearest = max(measure_costs(settings, data), key=lambda cost: cost.milliseconds)
-    return MeasuredWay(name=way.name, scores=scores, cost=dearest)
+    by_base = measure_costs(settings, data)
+    if settings.span_bases:
+        cost = functools.reduce(add_costs, by_base)
+    else:
+        cost = max(by_base, key=lambda cost: cost.milliseconds)
+    return MeasuredWay(name=way.name, scores=scores, cost=cost)
 
 
 def make_settings(way: TrainingWay, data: Dataset) -> LeaveSourceOutSettings:
@@ -104,13 +112,20 @@ def measure_costs(settings: LeaveSourceOutSettings, data: Dataset) -> list[Infer
 def combine_ways(first: MeasuredWay, second: MeasuredWay) -> MeasuredWay:
     """Return the mean of two ways' calibrated logits; it has no cuts of its own."""
     scores = [combine_scores(*pair) for pair in zip(first.scores, second.scores, strict=True)]
-    milliseconds = first.cost.milliseconds + second.cost.milliseconds
-    cost = InferenceCost(
-        first.cost.parameters + second.cost.parameters,
-        first.cost.megabytes + second.cost.megabytes,
-        milliseconds,
+    return MeasuredWay(
+        name=f"mean of {first.name} and {second.name}",
+        scores=scores,
+        cost=add_costs(first.cost, second.cost),
     )
-    return MeasuredWay(name=f"mean of {first.name} and {second.name}", scores=scores, cost=cost)
+
+
+def add_costs(first: InferenceCost, second: InferenceCost) -> InferenceCost:
+    """Return the cost of two networks that both run."""
+    return InferenceCost(
+        first.parameters + second.parameters,
+        first.megabytes + second.megabytes,
+        first.milliseconds + second.milliseconds,
+    )
 
 
 def combine_scores(first: SourceScores, second: SourceScores) -> SourceScores:

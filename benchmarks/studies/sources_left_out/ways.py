@@ -100,6 +100,21 @@ def list_ways(crop: str, mobilenet: Mapping[str, Any]) -> list[TrainingWay]:
     ]
 
 
+def make_span_way(crop: str, size: int) -> TrainingWay:
+    """Return the way of one detector on two bases, with logistic regression on each."""
+    return TrainingWay(
+        key=f"{crop}-span",
+        name="MobileNetV2 and CLIP ViT-B/16, `--span-bases --heads logistic`",
+        crop=crop,
+        options={
+            "bases": ("mobilenet_v2", "clip_vit_b16"),
+            "sizes": (size,),
+            "span_bases": True,
+            "heads": "logistic",
+        },
+    )
+
+
 MOBILENET: Mapping[str, Any] = {"bases": ("mobilenet_v2",)}
 
 TRAINING_WAYS = (
@@ -111,6 +126,7 @@ TRAINING_WAYS = (
         crop="centre",
         options={**MOBILENET, "sizes": (224, 320, 448)},
     ),
+    make_span_way("centre", 224),
     *list_ways("face", {**MOBILENET, "sizes": (128,)}),
     TrainingWay(
         key="face-mobilenet-three",
@@ -118,6 +134,7 @@ TRAINING_WAYS = (
         crop="face",
         options={**MOBILENET, "sizes": (128,), "ensemble": 3},
     ),
+    make_span_way("face", 128),
 )
 
 COMBINED_WAYS = (

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,8 +17,10 @@ from toys.extractor import ToyExtractor
 from toys.images import encode_image
 from toys.source_records import SOURCES, make_source_records
 from training import dataset, run_features
+from validation.cross_generator.plan import ImageSource
 from validation.leave_source_out import evaluate, plan
 from validation.leave_source_out.evaluate import evaluate_left_out_sources
+from validation.leave_source_out.plan import SourcePlan
 from validation.leave_source_out.results import read_scores
 from validation.leave_source_out.settings import LeaveSourceOutSettings
 
@@ -94,6 +97,46 @@ def test_heads_are_linear_or_logistic_regressions_where_asked_for(tmp_path, head
         # The cut is on the scale of the head that answers.
         assert scores.calibration.origin == "sources left out"
         assert np.mean(known_photographs >= limit) <= 0.2
+
+
+@pytest.mark.parametrize("heads", ["logistic", "networks"])
+def test_a_detector_that_spans_bases_answers_with_their_mean(tmp_path, heads):
+    """The toy's features are the same on every base, so the mean is what each says alone."""
+    folder = tmp_path / "many"
+    collect_records(folder, make_source_records(folder, sources=MANY_SOURCES))
+    common = {"heads": heads, "sources": ("gan0",)}
+    evaluate_left_out_sources(make_settings(folder, **common))
+    (path,) = folder.glob("leave_source_out/[0-9a-f]*.json")
+    alone = read_scores(path)
+    bases = ("mobilenet_v2", "resnet50")
+    evaluate_left_out_sources(make_settings(folder, **common, bases=bases, span_bases=True))
+    (other,) = set(folder.glob("leave_source_out/[0-9a-f]*.json")) - {path}
+    both = read_scores(other)
+    assert both.base == "mobilenet_v2 and resnet50" and len(both.heads) == 2 * len(alone.heads)
+    for name in ("unseen_logits", "hold_out_logits"):
+        assert np.allclose(getattr(both, name), getattr(alone, name), rtol=0.05, atol=0.05)
+    limits = [
+        scores.calibration.select_point(false_alarms=0.05).generated_above
+        for scores in (alone, both)
+    ]
+    assert limits[0] == pytest.approx(limits[1], abs=0.02)
+
+
+def test_a_new_setting_at_its_default_leaves_the_names_of_stored_scores(monkeypatch):
+    """Give it a row in LATER_SETTINGS; other scores would have to be measured again."""
+    for name in ("RESULT_VERSION", "HEAD_SPACE_VERSION"):
+        monkeypatch.setattr(evaluate, name, 1)
+    source_plan = SourcePlan(
+        source=ImageSource("real", "camera"),
+        data=SimpleNamespace(records=[]),
+        unseen=[],
+        hold_out=[],
+    )
+    files = [
+        evaluate._name_file(LeaveSourceOutSettings(seed=3, span_bases=spans), source_plan, None)
+        for spans in (False, True)
+    ]
+    assert files[0] == "be357bb6bc665f8b.json" != files[1]
 
 
 def test_no_group_of_the_source_left_out_is_trained_on_or_in_the_known_hold_out(tmp_path):

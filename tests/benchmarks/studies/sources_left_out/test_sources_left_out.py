@@ -34,6 +34,12 @@ PLAIN = TrainingWay(
     options=TOY,
     choose_heads=ways.choose_plain_regression,
 )
+SPANNING = TrainingWay(
+    key="spanning",
+    name="spanning",
+    crop="centre",
+    options={**TOY, "bases": ("mobilenet_v2", "resnet50"), "span_bases": True},
+)
 UNUSED = TrainingWay(key="unused", name="unused", crop="centre", options={"bases": ("missing",)})
 COST = InferenceCost(1000, 14.0, 10.0)
 
@@ -45,11 +51,11 @@ def written(tmp_path_factory):
     collect_records(folder, make_source_records(folder))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_features, "Extractor", ToyExtractor)
-        patch.setattr(study, "measure_costs", lambda *_: [COST])
-        patch.setattr(study, "TRAINING_WAYS", (SEARCHED, UNUSED, PLAIN))
+        patch.setattr(study, "measure_costs", lambda settings, _: [COST for _ in settings.bases])
+        patch.setattr(study, "TRAINING_WAYS", (SEARCHED, UNUSED, PLAIN, SPANNING))
         patch.setattr(study, "COMBINED_WAYS", (("searched", "plain"), ("searched", "unused")))
         settings = study.StudySettings(
-            centre=folder, ways=("searched", "plain"), out=folder / "page.md"
+            centre=folder, ways=("searched", "plain", "spanning"), out=folder / "page.md"
         )
         study.main(settings)
         yield folder, settings.out.read_text()
@@ -66,9 +72,9 @@ def test_every_way_has_a_row_of_means_and_every_source_a_row_of_aucs(written):
     _, text = written
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
     names = [row[0].removeprefix("| ") for row in rows]
-    assert names[2:5] == ["searched", "plain", "mean of searched and plain"]
+    assert names[2:6] == ["searched", "plain", "spanning", "mean of searched and plain"]
     assert [name.split(" (")[0] for name in names[-4:]] == list(SOURCES)
-    assert rows[2][-2:] == ["10", "14 |"] and rows[4][-2:] == ["20", "28 |"]
+    assert rows[2][-2:] == ["10", "14 |"] and rows[4][-2:] == rows[5][-2:] == ["20", "28 |"]
 
 
 def test_a_way_may_replace_the_search_by_one_plain_regression(written):
