@@ -25,8 +25,10 @@ from runtime import console
 from toys.commands import build_environment, run_command
 from toys.datasets import write_toy_audit
 from toys.images import encode_image, make_image
+from toys.saved_detectors import copy_detector
 from training import calibration, onnx_models
 from training.detectors import detector_parts, ready_detectors
+from training.detectors.card import read_card
 from training.features import pixels
 from training.gain_test import GainTest
 from training.head_search import tuner_runs
@@ -383,3 +385,14 @@ def test_every_depth_and_every_method_is_tried_before_any_is_tried_twice(name, t
     assert len(tried) == 12
     if name == "bayesian":  # KerasTuner's default would propose all twelve at random
         assert len(tuner.oracle.gpr.X_train_) >= 6
+
+
+def test_a_detector_on_several_bases_is_refused_in_one_sentence(workplace, tmp_path):
+    toy = workplace / "saved_models" / "toy"
+    more = (replace(read_card(toy).base, name="clip_vit_b16"),)
+    copy_detector(toy, tmp_path / "both", more_bases=more)
+    settings = FinetuningSettings(model=Path("both"), saved_models=tmp_path)
+    with pytest.raises(
+        console.PlainError, match=r"both spans mobilenet_v2 and clip_vit_b16; .* --span-bases\.$"
+    ):
+        finetune.finetune_detector(settings)

@@ -12,11 +12,11 @@ class ToyExtractor:
     """Extract means and deviations of bands of rows."""
 
     columns = [Column(SIDE, "rows", "mean", 0, 32), Column(SIDE, "rows", "std", 32, 64)]
-    width, name, engine, batch_size, n_cores = 64, "toy", "toy", 8, None
+    width, engine, batch_size, n_cores = 64, "toy", 8, None
     sizes, signals = (SIDE,), ("picture",)
 
     def __init__(self, weights, sizes, side, engine="auto", signals=("picture",)):
-        self.weights, self.side = weights, side
+        self.weights, self.side, self.name = weights, side, f"{weights.base}-toy"
 
     def run(self, pixels: np.ndarray) -> np.ndarray:
         bands = pixels.reshape(len(pixels), 32, -1)

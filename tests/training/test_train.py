@@ -16,8 +16,9 @@ from runtime import console
 from toys.commands import TRAIN_WORDS, build_environment, run_command
 from toys.datasets import write_toy_audit
 from toys.images import encode_image, make_image
-from training import onnx_models
+from training import onnx_models, train
 from training.detectors import card, saved_models
+from training.settings import TrainingSettings
 
 
 def test_the_summary_counts_the_forward_passes_and_compares_with_the_baselines(workplace):
@@ -155,6 +156,19 @@ def test_models_from_scratch_join_the_leaderboard_and_are_judged_on_the_hold_out
         (tmp_path / "saved_models" / "more" / "report" / "metrics.json").read_text()
     )
     assert set(names) <= set(report["detectors"])
+
+
+def test_spanning_a_single_base_or_sharing_its_searches_is_refused_in_one_sentence(monkeypatch):
+    with pytest.raises(ValueError, match=r"^--span-bases has xception alone; name two bases"):
+        TrainingSettings(bases=("xception",), span_bases=True)
+    for name, value in (
+        ("KERASTUNER_ORACLE_IP", "127.0.0.1"),
+        ("KERASTUNER_ORACLE_PORT", "9"),
+        ("KERASTUNER_TUNER_ID", "chief"),
+    ):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(console.PlainError, match=r"does not share with workers\. Unset KERASTUNER"):
+        train.train_detector(TrainingSettings(span_bases=True))
 
 
 def test_a_model_that_is_not_on_offer_is_refused_in_one_sentence(tmp_path):

@@ -15,9 +15,6 @@ import pytest
 from data_collection.dataset import manifest
 from detection.models.models import list_detectors
 from detection.models.settings import ModelsSettings
-from finetuning.finetune import finetune_detector
-from finetuning.settings import FinetuningSettings
-from runtime import console
 from toys import bases
 from toys.commands import build_environment, run_command
 from toys.saved_detectors import copy_detector
@@ -25,13 +22,14 @@ from training import onnx_models, train
 from training.bases.tower_presets import TOWER_PRESETS
 from training.detectors import assembly, detector_parts, saved_models, shared_base
 from training.detectors.card import Card, read_card
-from training.head_search.tuner_runs import get_chief_address
 from training.settings import TrainingSettings
 from validation import predictions
 from validation.explanations import explainer_export, heat_maps
 from validation.explanations.explainer import Explainer
 from validation.explanations.heat_maps import HeatMapChecks
 from validation.explanations.tapped_detector import TappedDetector
+
+pytestmark = pytest.mark.slow
 
 BASES = ("mobilenet_v2", "clip_vit_b16")
 
@@ -52,15 +50,19 @@ def place(workplace, cache, tmp_path_factory) -> Iterator[Path]:
         patch.setenv("TELLTALE_CACHE", str(folder / "cache"))
         patch.chdir(folder)
         shared_base._list_array_bytes.cache_clear()
-        train.train_detector(make_settings(name="both"))
+        train.train_detector(
+            TrainingSettings(
+                name="both",
+                bases=BASES,
+                sizes=(64,),
+                weights="random",
+                trials=4,
+                epochs=6,
+                span_bases=True,
+            )
+        )
         yield folder
     shared_base._list_array_bytes.cache_clear()
-
-
-def make_settings(**changes: object) -> TrainingSettings:
-    """Return the settings that the toy was trained with, for two bases."""
-    settings = {"bases": BASES, "sizes": (64,), "weights": "random", "trials": 4, "epochs": 6}
-    return TrainingSettings(**{**settings, "span_bases": True, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -169,23 +171,3 @@ def copy_whole(both: Path, card: Card, folder: Path) -> Path:
     for name in (saved_models.KERAS_FILE, saved_models.ONNX_FILE):
         shutil.copyfile(saved_models.verify_model_file(both, card, name), folder / name)
     return folder
-
-
-def test_it_is_not_fine_tuned_and_one_sentence_says_what_to_do(place):
-    models = place / "saved_models"
-    settings = FinetuningSettings(model=Path("both"), saved_models=models)
-    with pytest.raises(
-        console.PlainError, match=r"both spans mobilenet_v2 and clip_vit_b16; .* --span-bases\.$"
-    ):
-        finetune_detector(settings)
-
-
-def test_a_single_base_and_a_shared_search_are_refused_in_one_sentence(monkeypatch):
-    with pytest.raises(ValueError, match=r"^--span-bases has xception alone; name two bases"):
-        make_settings(bases=("xception",), sizes=(96,))
-    for name, value in (("IP", "127.0.0.1"), ("PORT", "9"), ("ID", "chief")):
-        prefix = "KERASTUNER_TUNER" if name == "ID" else "KERASTUNER_ORACLE"
-        monkeypatch.setenv(f"{prefix}_{name}", value)
-    assert get_chief_address()
-    with pytest.raises(console.PlainError, match=r"does not share with workers\. Unset"):
-        train.check_search_is_alone(make_settings())

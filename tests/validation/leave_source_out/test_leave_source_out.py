@@ -99,12 +99,11 @@ def test_heads_are_linear_or_logistic_regressions_where_asked_for(tmp_path, head
         assert np.mean(known_photographs >= limit) <= 0.2
 
 
-@pytest.mark.parametrize("heads", ["logistic", "networks"])
-def test_a_detector_that_spans_bases_answers_with_their_mean(tmp_path, heads):
+def test_a_detector_that_spans_bases_answers_with_their_mean(tmp_path):
     """The toy's features are the same on every base, so the mean is what each says alone."""
     folder = tmp_path / "many"
     collect_records(folder, make_source_records(folder, sources=MANY_SOURCES))
-    common = {"heads": heads, "sources": ("gan0",)}
+    common = {"heads": "logistic", "sources": ("gan0",)}
     evaluate_left_out_sources(make_settings(folder, **common))
     (path,) = folder.glob("leave_source_out/[0-9a-f]*.json")
     alone = read_scores(path)
