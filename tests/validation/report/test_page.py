@@ -63,6 +63,19 @@ HALF = np.arange(40) % 2
 NOISE = np.random.default_rng(0).random(40)
 
 
+def test_page_and_model_card_name_every_base(card):
+    more = dataclasses.replace(card.base, name="clip_vit_b16", note="rounded to int8")
+    report = make_report(dataclasses.replace(card, more_bases=(more,)), NOISE, HALF)
+    text = model_card.render_model_card(report)
+    assert 'base_model: ["mobilenet_v2", "clip_vit_b16"]' in text
+    assert "- Base: clip_vit_b16, rounded to int8." in text
+    page = report_page.render_report_page(report)
+    assert "<dd>mobilenet_v2: " in page and "<dd>clip_vit_b16: rounded to int8</dd>" in page
+    assert 'base_model: "mobilenet_v2"\n' in model_card.render_model_card(
+        make_report(card, NOISE, HALF)
+    )
+
+
 def test_nothing_that_strangers_wrote_becomes_part_of_the_page(card):
     panel = ImagePanel(
         label="real",
