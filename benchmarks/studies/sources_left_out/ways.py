@@ -87,9 +87,9 @@ def list_ways(crop: str, mobilenet: Mapping[str, Any]) -> list[TrainingWay]:
         TrainingWay(key=f"{crop}-clip", name="CLIP ViT-B/16", crop=crop, options=clip),
         TrainingWay(
             key=f"{crop}-clip-linear",
-            name="CLIP ViT-B/16, `--heads linear`",
+            name="CLIP ViT-B/16, `--heads linear --ensemble 3`",
             crop=crop,
-            options={**clip, **linear},
+            options={**clip, **linear, "ensemble": 3},
         ),
         TrainingWay(
             key=f"{crop}-clip-logistic",
@@ -101,16 +101,16 @@ def list_ways(crop: str, mobilenet: Mapping[str, Any]) -> list[TrainingWay]:
 
 
 def make_span_way(crop: str, size: int) -> TrainingWay:
-    """Return the way of one detector on two bases, with logistic regression on each."""
+    """Return the way of one detector on two bases, with three heads on each."""
     return TrainingWay(
         key=f"{crop}-span",
-        name="MobileNetV2 and CLIP ViT-B/16, `--span-bases --heads logistic`",
+        name="MobileNetV2 and CLIP ViT-B/16, `--span-bases --ensemble 3`",
         crop=crop,
         options={
             "bases": ("mobilenet_v2", "clip_vit_b16"),
             "sizes": (size,),
             "span_bases": True,
-            "heads": "logistic",
+            "ensemble": 3,
         },
     )
 
