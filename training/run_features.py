@@ -91,7 +91,7 @@ def _load_features(run: TrainingRun, extractor: Extractor) -> tuple[FeatureTable
     )
     views, judgement_views = range(settings.views), canonical.list_judgement_views()
     n_passes = 0
-    if len(settings.bases) == 1:
+    if len(settings.bases) == 1 or settings.span_bases:
         # The cuts need the train images as judged, too: every image is decoded once for all.
         n_passes += load_features(records, views=[*views, *judgement_views]).forward_passes
     table = load_features(records, views=views)

@@ -47,6 +47,8 @@ def main(settings: StudySettings) -> None:
     generators = parts.card.search.generators
     if not generators:
         raise console.PlainError(f"The heads of {settings.model} do not tell generators apart.")
+    if parts.more:
+        raise console.PlainError(f"{settings.model} spans bases. Name a detector on one base.")
     data = dataset.load_dataset(settings.dataset.parent, settings.dataset)
     records = list_hold_out(data, parts.card)
     features = load_judged_features(data, parts.card, records)
