@@ -62,7 +62,7 @@ def list_ways(crop: str, mobilenet: Mapping[str, Any]) -> list[TrainingWay]:
         mobilenet: options for MobileNetV2 on this crop.
     """
     clip = {"bases": ("clip_vit_b16",)}
-    linear, logistic = {"heads": "linear"}, {"heads": "logistic"}
+    linear, logistic = {"heads": "linear", "ensemble": 3}, {"heads": "logistic"}
     return [
         TrainingWay(key=f"{crop}-mobilenet", name="MobileNetV2", crop=crop, options=mobilenet),
         TrainingWay(
@@ -80,7 +80,7 @@ def list_ways(crop: str, mobilenet: Mapping[str, Any]) -> list[TrainingWay]:
         ),
         TrainingWay(
             key=f"{crop}-mobilenet-linear",
-            name="MobileNetV2, `--heads linear`",
+            name="MobileNetV2, `--heads linear --ensemble 3`",
             crop=crop,
             options={**mobilenet, **linear},
         ),
@@ -89,7 +89,7 @@ def list_ways(crop: str, mobilenet: Mapping[str, Any]) -> list[TrainingWay]:
             key=f"{crop}-clip-linear",
             name="CLIP ViT-B/16, `--heads linear --ensemble 3`",
             crop=crop,
-            options={**clip, **linear, "ensemble": 3},
+            options={**clip, **linear},
         ),
         TrainingWay(
             key=f"{crop}-clip-logistic",
