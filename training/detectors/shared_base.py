@@ -8,10 +8,10 @@ the card. The base is found by the hash of its weights, fetched again if it must
 import functools
 import itertools
 import json
+import lzma
 import math
 import os
 import tempfile
-import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +36,12 @@ PROBE_BYTES = 64
 
 SOURCES = {"keras": "imagenet", "package": "package", "random": "random"}
 """Where to look for weights, by their origin."""
+
+COMPRESSION_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6, "lc": 0, "lp": 2, "pb": 2}]
+"""For numbers of four bytes each, a sixth smaller than with the defaults of zlib."""
+
+MAX_COMPRESSION_BYTES = 64 << 20
+"""Memory of a decompressor; a damaged file must not ask for more."""
 
 MAX_HEADER_BYTES = 1_000_000
 
@@ -116,7 +122,8 @@ def _encode_parts(header: PartsHeader, data: bytes) -> bytes:
     ends = [0, *(position + length for position, _, length in header.shared)]
     starts = [*(position for position, _, _ in header.shared), header.size]
     rest = (data[end:start] for end, start in zip(ends, starts, strict=True))
-    return b"\n".join([json.dumps(asdict(header)).encode(), zlib.compress(b"".join(rest), 9)])
+    compressed = lzma.compress(b"".join(rest), filters=COMPRESSION_FILTERS)
+    return b"\n".join([json.dumps(asdict(header)).encode(), compressed])
 
 
 def has_parts(path: Path) -> bool:
@@ -142,7 +149,7 @@ def read_parts(path: Path) -> tuple[PartsHeader, bytes]:
             raise ValueError
         if header.size != len(rest) + sum(length for _, _, length in header.shared):
             raise ValueError
-    except (ValueError, KeyError, TypeError, zlib.error):
+    except (ValueError, KeyError, TypeError, EOFError, lzma.LZMAError):
         raise console.PlainError(
             f"{parts_path} is damaged. Restore it, or train the detector again.",
             console.EXIT_BAD_MODEL,
@@ -151,8 +158,8 @@ def read_parts(path: Path) -> tuple[PartsHeader, bytes]:
 
 
 def _decompress(data: bytes) -> bytes:
-    """Return the decompressed bytes; ValueError or zlib.error if they are not whole."""
-    decompressor = zlib.decompressobj()
+    """Return the decompressed bytes; ValueError or LZMAError if they are not whole."""
+    decompressor = lzma.LZMADecompressor(memlimit=MAX_COMPRESSION_BYTES)
     rest = decompressor.decompress(data, MAX_REST_BYTES)
     if not decompressor.eof:
         raise ValueError

@@ -2,9 +2,9 @@
 taken."""
 
 import json
+import lzma
 import re
 import shutil
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -133,7 +133,7 @@ def test_a_detector_without_its_base_is_small_and_names_the_weights_of_its_card(
             "shared": [],
         }
         rest = np.random.default_rng(0).bytes(size)
-        content = json.dumps(header).encode() + b"\n" + zlib.compress(rest)
+        content = json.dumps(header).encode() + b"\n" + lzma.compress(rest)
         (ready / f"{name}{shared_base.PARTS_SUFFIX}").write_bytes(content)
     assert find_faults(ready) == faults
 
