@@ -4,6 +4,7 @@ Keras' safe_mode is no sandbox: it looks names up and calls them, and it builds 
 asks for.
 """
 
+import concurrent.futures
 import contextlib
 import io
 import math
@@ -141,19 +142,26 @@ def _count_dataset_values(file, name: str, link: Any, file_bytes: int) -> int:
 
 def _check_weight_count(config: Any, n_values: int) -> None:
     """Build the model without allocating memory: one line can ask for a layer of a terabyte."""
-    import keras
-
-    try:
-        with keras.StatelessScope(initialize_variables=False):
-            model = keras.saving.deserialize_keras_object(
-                allowed_layers.strip_compile_config(config), safe_mode=True
-            )
-        # Not the seed states, which are not saved.
-        n_weights = sum(math.prod(variable.shape) for variable in model.weights)
-    except Exception as error:  # an invalid config can raise anything
-        raise UnsafeModelError(f"cannot be built ({type(error).__name__})") from None
+    # Keras keeps a thread's uninitialised variables and allocates them at the end of its next
+    # StatelessScope, so these have a thread of their own.
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        try:
+            n_weights = pool.submit(_count_weights, config).result()
+        except Exception as error:  # an invalid config can raise anything
+            raise UnsafeModelError(f"cannot be built ({type(error).__name__})") from None
     if n_weights > n_values:
         raise UnsafeModelError(f"asks for {n_weights:,} weights and holds {n_values:,} numbers")
+
+
+def _count_weights(config: Any) -> int:
+    import keras
+
+    with keras.StatelessScope(initialize_variables=False):
+        model = keras.saving.deserialize_keras_object(
+            allowed_layers.strip_compile_config(config), safe_mode=True
+        )
+    # Not the seed states, which are not saved.
+    return sum(math.prod(variable.shape) for variable in model.weights)
 
 
 def _open_checked_model(path: Path) -> "keras.Model":

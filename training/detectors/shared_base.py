@@ -210,12 +210,10 @@ def locate_shared_weights() -> Path:
 @functools.cache
 def _list_array_bytes(base: str) -> list[int]:
     """Return the length in bytes of every array of a base, in its order."""
-    import keras
-
     from training.bases.base_models import build_base
 
-    with keras.StatelessScope(initialize_variables=False):
-        return [4 * math.prod(weight.shape) for weight in build_base(base).weights]
+    # Not in a StatelessScope: Keras would allocate all these weights at the end of the next one.
+    return [4 * math.prod(weight.shape) for weight in build_base(base).weights]
 
 
 def _load_shared_weights(base: str, origin: str, sha256: str) -> np.ndarray:

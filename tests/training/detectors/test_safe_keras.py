@@ -3,6 +3,7 @@
 import copy
 import io
 import json
+import resource
 import zipfile
 from pathlib import Path
 
@@ -341,6 +342,11 @@ def test_a_layer_of_a_terabyte_is_not_built(saved, tmp_path):
         ),
         "asks for [0-9,]+ weights and holds [0-9,]+ numbers|cannot be built",
     )
+    # nor later, when Keras initialises what it had left uninitialised
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with keras.StatelessScope():
+        pass
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before_kb + 500_000
 
 
 def first_dataset(file: h5py.File) -> str:
