@@ -101,15 +101,16 @@ def list_ways(crop: str, mobilenet: Mapping[str, Any]) -> list[TrainingWay]:
 
 
 def make_span_way(crop: str, size: int) -> TrainingWay:
-    """Return the way of one detector on two bases, with three heads on each."""
+    """Return the way of one detector on two bases, with three linear heads on each."""
     return TrainingWay(
         key=f"{crop}-span",
-        name="MobileNetV2 and CLIP ViT-B/16, `--span-bases --ensemble 3`",
+        name="MobileNetV2 and CLIP ViT-B/16, `--span-bases --heads linear --ensemble 3`",
         crop=crop,
         options={
             "bases": ("mobilenet_v2", "clip_vit_b16"),
             "sizes": (size,),
             "span_bases": True,
+            "heads": "linear",
             "ensemble": 3,
         },
     )
@@ -141,6 +142,7 @@ COMBINED_WAYS = (
     ("centre-mobilenet", "centre-clip"),
     ("face-mobilenet", "face-clip"),
     ("face-mobilenet", "face-clip-linear"),
+    ("face-mobilenet-linear", "face-clip-linear"),
     ("face-mobilenet", "face-clip-logistic"),
 )
 """Keys of two ways whose calibrated logits are averaged."""
