@@ -1,6 +1,6 @@
 """Extract the features that a training run uses, and say what that took."""
 
-import functools
+import numpy as np
 
 from data_collection.images import canonical
 from runtime import console
@@ -9,7 +9,6 @@ from training.bases.base_models import BASE_MODELS
 from training.dataset import Dataset
 from training.features import feature_cache
 from training.features.extractor import Extractor
-from training.features.feature_cache import FeatureTable
 from training.features.training_features import SplitFeatures, TrainingFeatures
 from training.head_search.source_folds import (
     MIN_RANKED_SOURCES,
@@ -58,8 +57,8 @@ def extract_base_features(run: TrainingRun, base: str) -> tuple[Extractor, Train
     settings, data = run.settings, run.data
     extractor = open_extractor(settings, data, base)
     console.print_message(f"{base}: {extractor.weights.note}.")
-    table, judged = _load_features(run, extractor)
-    n_train = len(data.train)
+    values, judged = _load_features(run, extractor)
+    n_train, n_validation = len(data.train), len(data.validation)
     train, validation = (
         SplitFeatures(
             values,
@@ -69,8 +68,8 @@ def extract_base_features(run: TrainingRun, base: str) -> tuple[Extractor, Train
             [record.group for record in part],
         )
         for values, part, judged in (
-            (table.values[:n_train], data.train, None),
-            (table.values[n_train:], data.validation, judged.values),
+            (values[:n_train], data.train, None),
+            (values[n_train:], data.validation, judged[-n_validation:]),
         )
     )
     is_logistic = settings.heads == "logistic"
@@ -79,26 +78,42 @@ def extract_base_features(run: TrainingRun, base: str) -> tuple[Extractor, Train
             f"--heads logistic ranks heads by sources left out: it needs {MIN_RANKED_SOURCES} "
             "sources of photographs and of generated images. Use --heads networks."
         )
-    return extractor, TrainingFeatures(table.columns, train, validation, table.values, is_logistic)
+    return extractor, TrainingFeatures(
+        extractor.columns,
+        train,
+        validation,
+        values,
+        judged if len(judged) == len(values) else None,
+        is_logistic=is_logistic,
+    )
 
 
-def _load_features(run: TrainingRun, extractor: Extractor) -> tuple[FeatureTable, FeatureTable]:
-    """Return the views of both splits to train on, and those in which validation is judged."""
+def _load_features(run: TrainingRun, extractor: Extractor) -> tuple[np.ndarray, np.ndarray]:
+    """Return the features of both splits to train on, and as images are judged.
+
+    The latter are those of validation alone where several bases compete: only the best one's cuts
+    need the train images as judged.
+    """
     data, settings = run.data, run.settings
     records = data.train + data.validation
-    load_features = functools.partial(
-        feature_cache.load_or_compute_features, data.folder, extractor=extractor
-    )
-    views, judgement_views = range(settings.views), canonical.list_judgement_views()
-    n_passes = 0
+    views, judgement_views = list(range(settings.views)), canonical.list_judgement_views()
     if len(settings.bases) == 1 or settings.span_bases:
-        # The cuts need the train images as judged, too: every image is decoded once for all.
-        n_passes += load_features(records, views=[*views, *judgement_views]).forward_passes
-    table = load_features(records, views=views)
-    judged = load_features(data.validation, views=judgement_views)
-    n_passes += table.forward_passes + judged.forward_passes
+        # Every image is decoded once for all views.
+        table = feature_cache.load_or_compute_features(
+            data.folder, records, extractor, views + judgement_views
+        )
+        n_passes = table.forward_passes
+        values, judged = np.split(table.values, [len(views)], axis=1)
+    else:
+        tables = [
+            feature_cache.load_or_compute_features(data.folder, of_split, extractor, of_views)
+            for of_split, of_views in ((records, views), (data.validation, judgement_views))
+        ]
+        n_passes = sum(table.forward_passes for table in tables)
+        values, judged = (table.values for table in tables)
     console.print_message(
-        f"{table.base}: {n_passes} forward passes for {len(records)} images ({len(views)} views to "
-        f"train on, {len(judgement_views)} to judge), {table.values.shape[2]} features per image."
+        f"{extractor.weights.base}: {n_passes} forward passes for {len(records)} images "
+        f"({len(views)} views to train on, {len(judgement_views)} to judge), {extractor.width} "
+        "features per image."
     )
-    return table, judged
+    return values, judged

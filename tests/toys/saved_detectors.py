@@ -1,10 +1,15 @@
-"""Copies of the toy detector under other names: of another age, validated or not, of the sample."""
+"""Copies of the toy detector under other names, and a detector's answers by Keras alone."""
 
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
+
+from toys.commands import build_environment
 from training.detectors.card import Card, read_card, write_card
 from validation.report.report_files import METRICS_FILE, REPORT_FOLDER
 
@@ -22,3 +27,26 @@ def mark_as_validated(folder: Path) -> None:
     report = {"model_sha256": read_card(folder).sha256}
     (folder / REPORT_FOLDER).mkdir()
     (folder / REPORT_FOLDER / METRICS_FILE).write_text(json.dumps(report))
+
+
+def predict_in_plain_keras(path: Path, pixels: np.ndarray, folder: Path) -> np.ndarray:
+    """Return the probabilities of a .keras file, (images,), opened where our packages are not on
+    the path.
+
+    Args:
+        folder: for the pixels.
+    """
+    np.save(folder / "pixels.npy", pixels)
+    program = (
+        f"import keras, numpy\nmodel = keras.saving.load_model({str(path)!r})\n"
+        "print(numpy.asarray(model.predict_on_batch(numpy.load('pixels.npy'))).ravel().tolist())"
+    )
+    process = subprocess.run(
+        [sys.executable, "-I", "-c", program],
+        cwd=folder,
+        env=build_environment(PYTHONPATH=""),
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    return np.array(json.loads(process.stdout))

@@ -149,7 +149,7 @@ def read_parts(path: Path) -> tuple[PartsHeader, bytes]:
             raise ValueError
         if header.size != len(rest) + sum(length for _, _, length in header.shared):
             raise ValueError
-    except (ValueError, KeyError, TypeError, EOFError, lzma.LZMAError):
+    except (ValueError, KeyError, TypeError, lzma.LZMAError):
         raise console.PlainError(
             f"{parts_path} is damaged. Restore it, or train the detector again.",
             console.EXIT_BAD_MODEL,

@@ -75,6 +75,8 @@ class TrainingFeatures:
         columns: describe the numbers of the feature vector, in order.
         values: of both splits, train first, shape (images, views, width); None where no head is
             trained on both.
+        judged: of both splits, in the views in which images are judged; None where the train images
+            are not judged, or not yet.
         is_logistic: whether heads are logistic regressions with a single output, ranked by sources
             left out.
     """
@@ -83,6 +85,7 @@ class TrainingFeatures:
     train: SplitFeatures
     validation: SplitFeatures
     values: np.ndarray | None = None
+    judged: np.ndarray | None = None
     is_logistic: bool = False
 
     @functools.cached_property

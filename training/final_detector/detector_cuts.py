@@ -67,14 +67,15 @@ def set_detector_cuts(
 def _load_refit_images(
     run: TrainingRun, extractor: Extractor, features: TrainingFeatures
 ) -> RefitImages:
-    records = run.data.train + run.data.validation
-    judged = feature_cache.load_or_compute_features(
-        run.data.folder, records, extractor, canonical.list_judgement_views()
-    )
+    records, judged = run.data.train + run.data.validation, features.judged
+    if judged is None:
+        judged = feature_cache.load_or_compute_features(
+            run.data.folder, records, extractor, canonical.list_judgement_views()
+        ).values
     return RefitImages(
         columns=features.columns,
         values=features.values,
-        judged=judged.values,
+        judged=judged,
         labels=run.data.encode_labels(records),
         sources=np.array([record.source for record in records]),
         groups=np.array([record.group for record in records]),

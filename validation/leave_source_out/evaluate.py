@@ -101,11 +101,16 @@ def load_judged_features(settings: TrainingSettings, data: Dataset) -> JudgedFea
     for base in settings.bases:
         extractor = run_features.open_extractor(settings, data, base)
         console.print_message(f"{base}: {extractor.weights.note}.")
+        judgement_views = canonical.list_judgement_views()
+        # Every image is decoded once for all views.
         feature_cache.load_or_compute_features(
-            data.folder, data.train + data.validation, extractor, range(settings.views)
+            data.folder,
+            data.train + data.validation,
+            extractor,
+            [*range(settings.views), *judgement_views],
         )
         table = feature_cache.load_or_compute_features(
-            data.folder, accepted, extractor, canonical.list_judgement_views()
+            data.folder, accepted, extractor, judgement_views
         )
         judged[base] = {
             record.id: values for record, values in zip(accepted, table.values, strict=True)

@@ -1,16 +1,13 @@
 """Resizing, features and the joined detector survive export and open without Telltale's code."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-from toys.commands import build_environment
 from toys.features import make_toy_spec
 from toys.images import make_image
+from toys.saved_detectors import predict_in_plain_keras
 from training import onnx_models
 from training.bases import input_signals
 from training.bases.base_models import build_base
@@ -127,18 +124,5 @@ def test_the_joined_detector_equals_head_on_features_in_keras_and_in_onnx(base, 
         onnx_models.measure_parity(joined, tmp_path / "detector.onnx")
         < onnx_models.MAX_PARITY_ERROR
     )
-    np.save(tmp_path / "x.npy", x)
-    program = (
-        "import keras, numpy\nmodel = keras.saving.load_model('detector.keras')\n"
-        "print(numpy.asarray(model.predict_on_batch(numpy.load('x.npy'))).ravel().tolist())"
-    )
-    # From a folder where our packages are not on the path.
-    process = subprocess.run(
-        [sys.executable, "-I", "-c", program],
-        cwd=tmp_path,
-        env=build_environment(PYTHONPATH=""),
-        capture_output=True,
-        text=True,
-    )
-    assert process.returncode == 0, process.stderr
-    assert np.allclose(eval(process.stdout), joined.predict_on_batch(x).ravel(), atol=1e-6)
+    alone = predict_in_plain_keras(tmp_path / "detector.keras", x, tmp_path)
+    assert np.allclose(alone, joined.predict_on_batch(x).ravel(), atol=1e-6)

@@ -4,8 +4,6 @@ small vision transformer, saved, opened, explained, and used."""
 import dataclasses
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +14,8 @@ from data_collection.dataset import manifest
 from detection.models.models import list_detectors
 from detection.models.settings import ModelsSettings
 from toys import bases
-from toys.commands import build_environment, run_command
-from toys.saved_detectors import copy_detector
+from toys.commands import run_command
+from toys.saved_detectors import copy_detector, predict_in_plain_keras
 from training import onnx_models, train
 from training.bases.tower_presets import TOWER_PRESETS
 from training.detectors import assembly, detector_parts, saved_models, shared_base
@@ -118,20 +116,7 @@ def test_its_logit_is_the_mean_of_that_of_the_detector_on_each_base(both, card, 
 
 def test_plain_keras_opens_it(both, card, pixels, tmp_path):
     path = saved_models.verify_model_file(both, card, saved_models.KERAS_FILE)
-    np.save(tmp_path / "x.npy", pixels)
-    program = (
-        f"import keras, numpy\nmodel = keras.saving.load_model({str(path)!r})\n"
-        "print(numpy.asarray(model.predict_on_batch(numpy.load('x.npy'))).ravel().tolist())"
-    )
-    process = subprocess.run(
-        [sys.executable, "-I", "-c", program],
-        cwd=tmp_path,
-        env=build_environment(PYTHONPATH=""),
-        capture_output=True,
-        text=True,
-    )
-    assert process.returncode == 0, process.stderr
-    logits = compute_logits(np.array(eval(process.stdout)))
+    logits = compute_logits(predict_in_plain_keras(path, pixels, tmp_path))
     assert logits == pytest.approx(run_onnx(both, pixels), abs=1e-3)
 
 
