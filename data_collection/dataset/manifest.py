@@ -26,12 +26,17 @@ Split = Literal["train", "validation", "hold-out", "quarantine"]
 
 LABELS: tuple[ImageClass, ...] = ("real", "generated")
 
-_HASH_PATTERN = "/[0-9a-f]{16}/[0-9a-f]{16}"
+_LABEL_PATTERN = "|".join(LABELS)
+_HASH_PATTERN = ":[0-9a-f]{16}:[0-9a-f]{16}"
+_FILE_PATTERN = rf"/(?:{_LABEL_PATTERN})/[0-9a-f]{{2}}/(?P=id)\."
 _match_valid_row = re.compile(
-    rf"(?:{'|'.join(LABELS)})/[0-9a-f]{{64}}/(?:accepted{_HASH_PATTERN}|rejected(?:{_HASH_PATTERN}|//))"
+    rf"(?:{_LABEL_PATTERN}):(?P<id>[0-9a-f]{{64}})"
+    rf":(?:accepted{_HASH_PATTERN}|rejected(?:{_HASH_PATTERN}|::))"
+    rf":(?:originals{_FILE_PATTERN}[a-z0-9]{{1,10}})?:(?:images{_FILE_PATTERN}jpg)?"
 ).fullmatch
-"""Match label, id, status and perceptual hashes of a row, joined by "/"; a single pattern, because
-it is matched a million times."""
+"""Match label, id, status, perceptual hashes and files of a row, joined by ":"; a single pattern,
+because it is matched a million times. A manifest may be a stranger's, and must name no other
+files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +169,8 @@ def _parse_row(line: bytes, decoder: msgspec.json.Decoder, number: int, path: Pa
             # Only the standard library reads file names that are not UTF-8.
             record = checked_json.parse_json_as(line, FaceRecord)
         if not _match_valid_row(
-            f"{record.label}/{record.id}/{record.status}/{record.phash}/{record.phash_mirrored}"
+            f"{record.label}:{record.id}:{record.status}:{record.phash}:{record.phash_mirrored}"
+            f":{record.original}:{record.image}"
         ):
             raise ValueError
         return record

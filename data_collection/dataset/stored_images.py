@@ -5,6 +5,7 @@ from pathlib import Path
 from PIL import Image
 
 from data_collection.dataset.manifest import FaceRecord
+from data_collection.images import decode
 from runtime import console, hashing
 
 
@@ -27,10 +28,13 @@ def read_original(folder: Path, record: FaceRecord) -> bytes:
 def read_original_with_fault(folder: Path, record: FaceRecord) -> tuple[bytes, str]:
     """Return the original bytes of a row and their fault; an empty string if they are
     unchanged."""
-    try:
-        data = (folder / record.original).read_bytes()
-    except FileNotFoundError:
-        return b"", "is missing"
+    path = folder / record.original
+    if not path.is_file():
+        return b"", "is no file" if path.exists() else "is missing"
+    # A collection takes no larger file, so this one is not read into the memory.
+    if path.stat().st_size > decode.MAX_IMAGE_BYTES:
+        return b"", "was altered since it was collected"
+    data = path.read_bytes()
     is_unchanged = hashing.hash_bytes(data) == record.id
     return data, "" if is_unchanged else "was altered since it was collected"
 
@@ -41,12 +45,14 @@ def read_canonical_image(folder: Path, record: FaceRecord) -> Image.Image:
     Raises:
         PlainError: it is missing or damaged.
     """
+    path = folder / record.image
     try:
-        with Image.open(folder / record.image, formats=("JPEG",)) as image:
+        if not path.is_file():  # opening a pipe waits for its writer
+            raise FileNotFoundError
+        with Image.open(path, formats=("JPEG",)) as image:
             return image.convert("RGB")
     except OSError:
         raise console.PlainError(
-            f"{folder / record.image} is missing or damaged; restore it, or collect the data set "
-            "again.",
+            f"{path} is missing or damaged; restore it, or collect the data set again.",
             console.EXIT_DISK,
         ) from None

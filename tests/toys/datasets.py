@@ -11,7 +11,7 @@ from data_collection.dataset.frozen_settings import FrozenSettings, write_frozen
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import decode
 from data_collection.settings import CollectionSettings
-from runtime import hashing
+from runtime import atomic_files, hashing
 from toys import face_records
 
 
@@ -20,17 +20,19 @@ def write_originals(folder: Path, faces: Sequence[tuple[str, bytes]]) -> list[Fa
     rows = []
     for number, (label, data) in enumerate(faces):
         face = decode.decode_face(data)
-        (folder / str(number)).write_bytes(data)
+        name = hashing.hash_bytes(data)
+        original = f"originals/{label}/{name[:2]}/{name}.{face.format.lower()}"
+        atomic_files.write_atomically(folder / original, data)
         facts = {
             name: getattr(face, name) for name in ("format", "mode", "width", "height", "quality")
         }
         row = FaceRecord(
-            id=hashing.hash_bytes(data),
+            id=name,
             label=label,
             source="toy",
             file=str(number),
             status="accepted",
-            original=str(number),
+            original=original,
             **facts,
         )
         rows.append(

@@ -24,7 +24,8 @@ def write_toy_record(
         make_image(number + 10_000 * generated, 96, generated), "PNG" if generated else "JPEG"
     )
     decoded, name = decode.decode_face(data), hashing.hash_bytes(data)
-    paths = {"original": f"originals/{name}", "image": f"images/{name}.jpg"}
+    stem, suffix = f"{label}/{name[:2]}/{name}", "png" if generated else "jpg"
+    paths = {"original": f"originals/{stem}.{suffix}", "image": f"images/{stem}.jpg"}
     atomic_files.write_atomically(folder / paths["original"], data)
     atomic_files.write_atomically(
         folder / paths["image"], canonical.encode_canonical_jpeg(decoded, name, RECORD_SIDE_PX)

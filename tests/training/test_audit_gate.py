@@ -35,9 +35,10 @@ def write_dataset(folder, framed: bool) -> Dataset:
     for row in write_originals(folder, faces):
         face = decode.decode_face((folder / row.original).read_bytes())
         picture = canonical.encode_canonical_jpeg(face, row.id, IMAGE_SIZE)
-        atomic_files.write_atomically(folder / f"{row.file}.jpg", picture)
+        image = f"images/{row.label}/{row.id[:2]}/{row.id}.jpg"
+        atomic_files.write_atomically(folder / image, picture)
         hashes = {"phash": row.id[:16], "phash_mirrored": row.id[16:32]}
-        rows.append(dataclasses.replace(row, image=f"{row.file}.jpg", **hashes))
+        rows.append(dataclasses.replace(row, image=image, **hashes))
     manifest.append_records(folder, rows)
     frozen = FrozenSettings(
         image_size=IMAGE_SIZE,

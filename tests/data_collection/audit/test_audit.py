@@ -110,7 +110,7 @@ def test_the_same_images_give_the_same_audit(audited):
 
 def test_an_altered_original_stops_the_audit(tmp_path):
     rows = write_originals(tmp_path, jpeg_and_png(85, 2))
-    (tmp_path / "1").write_bytes(b"something else")
+    (tmp_path / rows[1].original).write_bytes(b"something else")
     with pytest.raises(console.PlainError, match="was altered"):
         audit.run_audit(tmp_path, rows, (48,))
 

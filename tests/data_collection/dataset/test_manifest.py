@@ -2,6 +2,7 @@
 training."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 
@@ -115,6 +116,54 @@ def test_the_fingerprint_follows_what_decides_a_training():
         assert manifest.compute_fingerprint(rows) != manifest.compute_fingerprint(
             [row(1), row(2, **changes)]
         )
+
+
+OWN = f"{1:064x}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/dev/zero",
+        "/etc/passwd",
+        "../other/secret.jpg",
+        f"originals/real/00/../../../{OWN}.png",
+        f"originals/real/00/{2:064x}.png",
+        f"originals/real/00/{OWN}.png\0b",
+        f"originals/real/00/{OWN}.png\n",
+        f"/originals/real/00/{OWN}.png",
+        f"originals\\real\\00\\{OWN}.png",
+        f"features/real/00/{OWN}.png",
+        "manifest.jsonl",
+    ],
+)
+@pytest.mark.parametrize("field", ["original", "image"])
+def test_a_row_that_names_a_file_of_somebody_else_is_damaged(tmp_path, field, path):
+    own = {"original": f"originals/real/00/{OWN}.png", "image": f"images/generated/00/{OWN}.jpg"}
+    manifest.append_records(tmp_path, [row(1, **own), row(2)])
+    assert len(manifest.read_manifest(tmp_path)) == 2
+    named = path.replace("originals", "images").replace(".png", ".jpg")
+    path = path if field == "original" else named
+    manifest.replace_records(tmp_path, [row(2), row(1, **own | {field: path})])
+    with pytest.raises(console.PlainError, match=r"Line 2 of .* is damaged") as caught:
+        manifest.read_manifest(tmp_path)
+    assert caught.value.exit_code == console.EXIT_DISK
+
+
+def test_an_original_that_is_a_pipe_a_device_or_enormous_is_not_read(tmp_path):
+    path = tmp_path / "a.jpg"
+    for make, fault in (
+        (lambda: os.mkfifo(path), "is no file"),
+        (lambda: path.symlink_to("/dev/zero"), "is no file"),
+        (lambda: (path.touch(), os.truncate(path, 10**12)), "was altered since"),
+    ):
+        make()
+        record = row(1, original="a.jpg", image="a.jpg")
+        with pytest.raises(console.PlainError, match=fault):
+            stored_images.read_original(tmp_path, record)
+        with pytest.raises(console.PlainError, match="missing or damaged"):
+            stored_images.read_canonical_image(tmp_path, record)
+        path.unlink()
 
 
 def test_an_altered_or_missing_original_is_named(tmp_path):

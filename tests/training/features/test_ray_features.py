@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from data_collection.dataset import manifest
-from runtime import console, hashing, ray_cluster
+from runtime import atomic_files, console, hashing, ray_cluster
 from toys.commands import REPOSITORY_ROOT, build_environment
 from toys.images import encode_image, make_image
 from training.bases import weights
@@ -61,8 +61,9 @@ def folder(tmp_path) -> Path:
     records = []
     for number in range(N_IMAGES):
         data = encode_image(make_image(number, 64))
-        (tmp_path / f"{number}.png").write_bytes(data)
         name = hashing.hash_bytes(data)
+        original = f"originals/real/{name[:2]}/{name}.png"
+        atomic_files.write_atomically(tmp_path / original, data)
         records.append(
             manifest.FaceRecord(
                 id=name,
@@ -70,7 +71,7 @@ def folder(tmp_path) -> Path:
                 source="toys",
                 file=f"{number}",
                 status="accepted",
-                original=f"{number}.png",
+                original=original,
                 phash=name[:16],
                 phash_mirrored=name[16:32],
             )
