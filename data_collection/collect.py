@@ -3,9 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
 
-from data_collection import preflight, recipes
+from data_collection import file_sources, preflight, recipes
 from data_collection.audit_dataset import audit_dataset
 from data_collection.collection_summary import print_collection_summary
 from data_collection.dataset import (
@@ -18,6 +17,7 @@ from data_collection.dataset import (
 from data_collection.dataset.frozen_settings import FrozenSettings
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.examination import SINGLE_COLOUR_REASON
+from data_collection.facts.facts_csv import read_facts
 from data_collection.generation import pregenerated, ray_generation
 from data_collection.ingest import ingest_images, reject_conflicting_labels
 from data_collection.settings import CollectionSettings
@@ -107,25 +107,27 @@ def collect_sources(
     known: Sequence[FaceRecord],
     settings: CollectionSettings,
 ) -> tuple[list[FaceRecord], int]:
-    """Ingest one source after the other; return all rows and the number of images offered."""
-    records, n_offered, file_names = list(known), 0, set()
-    for requested in requested_sources:
+    """Ingest one source after the other; return all rows and the number of images offered.
+
+    Raises:
+        PlainError: a source fails, or its files do not fit its label or the facts; then nothing is
+            collected.
+    """
+    listings = file_sources.list_files(requested_sources, read_facts(settings.facts), known)
+    records, n_offered = list(known), 0
+    for requested, listing in zip(requested_sources, listings, strict=True):
         photographs = [record for record in records if record.accepted and record.label == "real"]
-        candidates = requested.source.list_candidates(
-            replace(requested.request, photographs=photographs)
+        candidates = (
+            requested.source.list_candidates(replace(requested.request, photographs=photographs))
+            if listing is None
+            else listing
         )
         if not candidates:
             console.print_warning(f"{requested.request.source_name} holds no files.")
         n_offered += len(candidates)
-        file_names |= {PurePosixPath(face.file).name for face in candidates}
         while candidates:
             records += ingest_images(candidates, records, settings)
             candidates = _retry_blank_images(candidates, records)
-    unmatched = requested_sources[0].request.facts.keys() - file_names
-    if unmatched:
-        console.print_warning(
-            f"{len(unmatched)} rows of --facts match no file, for example {min(unmatched)}."
-        )
     return records, n_offered
 
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 from data_collection.dataset import near_duplicates
 from data_collection.dataset.manifest import FaceRecord
+from data_collection.facts.facts_csv import FACT_COLUMNS
 from data_collection.images import canonical as image_canonical
 from data_collection.images import decode, errors, quality
 from data_collection.settings import CollectionSettings
 from data_collection.source_types import CandidateFace, UnavailableImage
-from data_collection.sources.facts_csv import FACT_COLUMNS
 from runtime import hashing
 
 SINGLE_COLOUR_REASON = "single colour"

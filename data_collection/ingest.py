@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 from data_collection.dataset import manifest
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.examination import SINGLE_COLOUR_REASON, ExaminedImage, examine_image
+from data_collection.facts.facts_csv import FACT_COLUMNS
 from data_collection.settings import CollectionSettings
 from data_collection.source_types import CandidateFace
-from data_collection.sources.facts_csv import FACT_COLUMNS
 from runtime import atomic_files, console
 
 INGEST_BATCH_IMAGES = 32

@@ -22,6 +22,7 @@ class CandidateFace:
 
     Attributes:
         load: returns the original bytes; raises UnavailableImage or OSError if there are none.
+        path: the whole path or address of a file, by which --facts finds it; empty if it is none.
         stable: whether `file` always means the same bytes, so that a known one is not loaded again.
         load_many: loads many faces of one source at once, where that is much faster than one by
             one. Yields every face with its bytes, or with the UnavailableImage or OSError instead.
@@ -35,6 +36,7 @@ class CandidateFace:
     source: str
     file: str
     load: Callable[[], bytes]
+    path: str = ""
     stable: bool = False
     may_be_soft: bool = False
     person: str = ""
@@ -97,7 +99,6 @@ class SourceRequest:
         argument: the text after the colon; empty if there is none.
         source_name: the name that its rows get.
         settings: settings of the whole run.
-        facts: the facts of the CSV files, by file name.
         photographs: the accepted photographs of the data set; they are collected before any
             generator starts.
     """
@@ -105,7 +106,6 @@ class SourceRequest:
     argument: str
     source_name: str
     settings: CollectionSettings
-    facts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     photographs: Sequence[FaceRecord] = ()
 
     def select_photographs(self, count: int) -> Sequence[FaceRecord]:
@@ -131,6 +131,8 @@ class Source:
             result goes to `candidates`.
         candidates: lists all faces in a fixed order, from the request and the result of `prepare`.
             It generates, downloads and pays for nothing; that happens in each face's `load`.
+        select_files: chooses among the files that `candidates` lists; None if it lists no files.
+            Files are listed and checked before anything is collected.
         list_requirements: what must be available before the source can start.
         make_name: the source name of its rows, made from the argument but not from the count;
             None if the name of the kind is used.
@@ -141,15 +143,21 @@ class Source:
     example: str
     candidates: Callable[[SourceRequest, object], list[CandidateFace]]
     prepare: Callable[[SourceRequest], object] = lambda request: None
+    select_files: Callable[[SourceRequest, list[CandidateFace]], list[CandidateFace]] | None = None
     list_requirements: Callable[[SourceRequest], list[Requirement]] = lambda request: []
     make_name: Callable[[str, CollectionSettings], str] | None = None
     check_request: Callable[[SourceRequest, Sequence[FaceRecord]], None] = lambda request, known: (
         None
     )
 
+    def list_all_files(self, request: SourceRequest) -> list[CandidateFace]:
+        """Prepare the source, which may be slow, and list its files before any is chosen."""
+        return self.candidates(request, self.prepare(request))
+
     def list_candidates(self, request: SourceRequest) -> list[CandidateFace]:
         """Prepare the source, which may be slow or paid for, and list its candidates."""
-        return self.candidates(request, self.prepare(request))
+        faces = self.candidates(request, self.prepare(request))
+        return self.select_files(request, faces) if self.select_files else faces
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def read_pictures(folders: Sequence[Path], max_images: int) -> list[Picture]:
     """Read all pictures once; leave out exact copies and those of a single colour."""
     pictures: dict[str, Picture] = {}
     for folder in folders:
-        faces = local_folder.list_folder_candidates(folder, "real", folder.name, {})[:max_images]
+        faces = local_folder.list_folder_candidates(folder, "real", folder.name)[:max_images]
         for face in console.track_progress(faces, folder.name, len(faces)):
             data = face.load()
             try:

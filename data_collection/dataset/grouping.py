@@ -3,39 +3,78 @@ source image."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import PurePosixPath
 
 import numpy as np
 import scipy.sparse
 from scipy.sparse.csgraph import connected_components
 
-from data_collection.dataset import near_duplicates
+from data_collection.dataset import manifest, near_duplicates
 from data_collection.dataset.manifest import FaceRecord
+from data_collection.facts.path_index import IndexedFile, PathIndex
 
 
 def find_related_pairs(records: Sequence[FaceRecord]) -> Iterator[tuple[int, int]]:
     """Yield index pairs that share a person, a prompt, a (generator, seed) or a source image."""
     first_by_key: dict[tuple, int] = {}
-    originals = {record.source_image for record in records if record.source_image}
     for index, record in enumerate(records):
-        for key in _find_relation_keys(record, originals):
+        for key in _list_relation_keys(record):
             first = first_by_key.setdefault(key, index)
             if first != index:
                 yield first, index
+    yield from _find_pairs_with_originals(records)
 
 
-def _find_relation_keys(record: FaceRecord, originals: set[str]) -> Iterator[tuple]:
+def _list_relation_keys(record: FaceRecord) -> Iterator[tuple]:
     if record.person:
         yield "person", record.person
     if record.prompt:
         yield "prompt", record.prompt
     if record.seed is not None:
         yield "seed", record.generator or record.source, record.seed
-    # A reconstruction names its original by id or by file, so the original yields all its names.
     if record.source_image:
         yield "image", record.source_image
-    for name in {record.id, record.file, PurePosixPath(record.file).name} & originals:
-        yield "image", name
+
+
+def _find_pairs_with_originals(records: Sequence[FaceRecord]) -> Iterator[tuple[int, int]]:
+    """Yield an image and its original, which it names by id or by path.
+
+    A path that means several images ties all of them: too large a group leaks nothing.
+    """
+    index_by_id = {record.id: index for index, record in enumerate(records)}
+    by_path = []
+    for index, record in enumerate(records):
+        if record.source_image in index_by_id:
+            yield index_by_id[record.source_image], index
+        elif record.source_image:
+            by_path.append(index)
+    if not by_path:
+        return
+    finder = OriginalFinder(records)
+    for index in by_path:
+        for original in finder.find(records[index].source_image):
+            if original != index:
+                yield original, index
+
+
+class OriginalFinder:
+    """Find the images that a `source_image` means: photographs, or else generated images."""
+
+    def __init__(self, records: Sequence[FaceRecord]) -> None:
+        self._classes = []
+        for label in manifest.LABELS:
+            indices = [index for index, record in enumerate(records) if record.label == label]
+            files = [
+                IndexedFile(f"{records[index].source}/{records[index].file}", records[index].file)
+                for index in indices
+            ]
+            self._classes.append((indices, PathIndex(files)))
+
+    def find(self, source_image: str) -> list[int]:
+        """Return the indices of the images that share the longest end with it."""
+        for indices, path_index in self._classes:
+            if found := path_index.find(source_image).files:
+                return [indices[number] for number in found]
+        return []
 
 
 def label_components(count: int, pairs: Iterable[tuple[int, int]]) -> np.ndarray:

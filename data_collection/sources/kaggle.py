@@ -57,24 +57,31 @@ def fetch_kaggle_folder(request: SourceRequest) -> Path:
 
 
 def list_kaggle_candidates(request: SourceRequest, folder: Path) -> list[CandidateFace]:
-    """List the first photographs by name, or a random choice by the seed.
+    """List the photographs by name, or at random by the seed.
 
     They are stable: a name that was collected from one version is not loaded again from another.
     """
-    kaggle_request = parse_kaggle_argument(request.argument)
-    count = kaggle_request.count
-    faces = list_folder_candidates(folder, "real", request.source_name, request.facts)
-    if count and count > len(faces):
-        console.print_warning(
-            f"kaggle:{request.argument} asks for {count} files, but {kaggle_request.handle} holds "
-            f"{len(faces)}."
-        )
+    faces = list_folder_candidates(folder, "real", request.source_name)
     sort_keys = {
         "first": lambda face: compute_natural_sort_key(face.file),
         "random": lambda face: compute_random_sort_key(face.file, request.settings.seed),
     }
     sorted_faces = sorted(faces, key=sort_keys[request.settings.kaggle_draw])
-    return [replace(face, stable=True) for face in sorted_faces[:count]]
+    return [replace(face, stable=True) for face in sorted_faces]
+
+
+def select_kaggle_candidates(
+    request: SourceRequest, faces: list[CandidateFace]
+) -> list[CandidateFace]:
+    """Return the first photographs, as many as the argument asks for."""
+    kaggle_request = parse_kaggle_argument(request.argument)
+    count = kaggle_request.count
+    if count and count > len(faces):
+        console.print_warning(
+            f"kaggle:{request.argument} asks for {count} files, but {kaggle_request.handle} holds "
+            f"{len(faces)}."
+        )
+    return faces[:count]
 
 
 def compute_natural_sort_key(name: str) -> tuple[list[object], str]:
@@ -122,6 +129,7 @@ KAGGLE = Source(
     example="kaggle:COUNT",
     prepare=fetch_kaggle_folder,
     candidates=list_kaggle_candidates,
+    select_files=select_kaggle_candidates,
     list_requirements=list_kaggle_requirements,
     make_name=make_kaggle_source_name,
 )

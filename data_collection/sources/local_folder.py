@@ -3,32 +3,26 @@
 import functools
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from data_collection.dataset.manifest import ImageClass
 from data_collection.images import decode
 from data_collection.source_types import CandidateFace, UnavailableImage
-from data_collection.sources.facts_csv import FACT_COLUMNS
 
 IGNORED_FILE_NAMES = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 
-def list_folder_candidates(
-    path: Path, label: ImageClass, source: str, facts: Mapping[str, Mapping[str, object]]
-) -> list[CandidateFace]:
-    """List every file under a folder, in a fixed order; skip hidden files, do not follow links.
-
-    Photographs have no prompt, seed or generator, so only `person` of their facts is used.
-    """
-    allowed = FACT_COLUMNS if label == "generated" else ("person",)
+def list_folder_candidates(path: Path, label: ImageClass, source: str) -> list[CandidateFace]:
+    """List every file under a folder, in a fixed order; skip hidden files, do not follow links."""
+    whole = Path(os.path.abspath(path))
     return [
         CandidateFace(
             label=label,
             source=source,
             file=file.relative_to(path).as_posix(),
+            path=(whole / file.relative_to(path)).as_posix(),
             load=functools.partial(_read_regular_file, file),
-            **{name: fact for name, fact in facts.get(file.name, {}).items() if name in allowed},
         )
         for file in _iterate_visible_files(path)
     ]

@@ -2,15 +2,13 @@
 
 import errno
 import functools
-from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from data_collection.dataset.manifest import ImageClass
 from data_collection.images import decode
 from data_collection.services.object_store import explain_store_error, open_object_store
 from data_collection.source_types import CandidateFace, UnavailableImage
-from data_collection.sources.facts_csv import FACT_COLUMNS
 from data_collection.sources.local_folder import IGNORED_FILE_NAMES
 from runtime import console
 
@@ -18,33 +16,24 @@ if TYPE_CHECKING:
     import fsspec
 
 
-def list_object_store_candidates(
-    url: str, label: ImageClass, source: str, facts: Mapping[str, Mapping[str, object]]
-) -> list[CandidateFace]:
+def list_object_store_candidates(url: str, label: ImageClass, source: str) -> list[CandidateFace]:
     """List every file under an address that fsspec opens, in a fixed order; skip hidden files.
 
     The faces are stable, or every run would download all of them again, so an object that was
-    overwritten under its old name is not noticed. Photographs have no prompt, seed or generator,
-    so only `person` of their facts is used.
+    overwritten under its old name is not noticed.
 
     Raises:
         PlainError: no such store, bucket or folder, no access, or no network.
     """
     store, root = open_object_store(url)
-    allowed = FACT_COLUMNS if label == "generated" else ("person",)
-
-    def select_facts(name: str) -> dict[str, object]:
-        known = facts.get(PurePosixPath(name).name, {})
-        return {column: value for column, value in known.items() if column in allowed}
-
     return [
         CandidateFace(
             label=label,
             source=source,
             file=name,
             load=functools.partial(_download_object, store, root + name, size),
+            path=f"{url.rstrip('/')}/{name}",
             stable=True,
-            **select_facts(name),
         )
         for name, size in sorted(_iterate_objects(store, root, url))
     ]

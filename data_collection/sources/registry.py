@@ -25,17 +25,16 @@ def list_path_or_url_candidates(
     """List the files of folder:PATH, which may be the address of an object store."""
     if object_store.is_object_store_url(request.argument):
         return object_store_folder.list_object_store_candidates(
-            request.argument, label, request.source_name, request.facts
+            request.argument, label, request.source_name
         )
-    return list_folder_candidates(
-        Path(request.argument).expanduser(), label, request.source_name, request.facts
-    )
+    return list_folder_candidates(Path(request.argument).expanduser(), label, request.source_name)
 
 
 def _make_folder_source(label: ImageClass) -> Source:
     return Source(
         example="folder:PATH",
         candidates=functools.partial(list_path_or_url_candidates, label=label),
+        select_files=lambda request, faces: faces,
     )
 
 

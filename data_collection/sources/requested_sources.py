@@ -8,7 +8,6 @@ from data_collection.dataset.manifest import ImageClass
 from data_collection.services import object_store
 from data_collection.settings import CollectionSettings
 from data_collection.source_types import RequestedSource, Source, SourceRequest
-from data_collection.sources.facts_csv import read_facts
 from data_collection.sources.registry import GENERATORS, REAL_SOURCES
 from runtime import console
 from runtime.suggestions import find_close_names, suggest_folder
@@ -27,7 +26,6 @@ def parse_requested_sources(settings: CollectionSettings) -> list[RequestedSourc
     real, generated = settings.real, settings.generated
     if not real and not generated:
         real, generated = DEFAULT_REAL_SOURCES, DEFAULT_GENERATED_SOURCES
-    facts = read_facts(settings.facts)
     identities: dict[str, tuple[str, str, str]] = {}
     requested_sources = []
     for label, table, texts in (("real", REAL_SOURCES, real), ("generated", GENERATORS, generated)):
@@ -42,9 +40,7 @@ def parse_requested_sources(settings: CollectionSettings) -> list[RequestedSourc
             source_name = _take_free_name(
                 names, (label, *_remove_count(kind, argument)), identities
             )
-            request = SourceRequest(
-                argument=argument, source_name=source_name, settings=settings, facts=facts
-            )
+            request = SourceRequest(argument=argument, source_name=source_name, settings=settings)
             requested_sources.append(RequestedSource(label, source, request))
     return requested_sources
 

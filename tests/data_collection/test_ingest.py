@@ -64,7 +64,7 @@ def make_candidates(
 
 
 def test_files_that_were_deleted_from_the_data_set_come_back_with_their_source(faces, settings):
-    candidates = list_folder_candidates(faces, "real", "faces", {})
+    candidates = list_folder_candidates(faces, "real", "faces")
     rows = ingest.ingest_images(candidates, [], settings)
     lost = [settings.folder / rows[0].original, settings.folder / rows[1].image]
     before = [path.read_bytes() for path in lost]
@@ -79,8 +79,8 @@ def test_files_that_were_deleted_from_the_data_set_come_back_with_their_source(f
 def test_facts_that_come_too_late_are_refused_and_new_images_are_kept(faces, settings, stable):
     def list_candidates(facts: dict) -> list[CandidateFace]:
         return [
-            replace(face, stable=stable)
-            for face in list_folder_candidates(faces, "generated", "faces", facts)
+            replace(face, stable=stable, **facts.get(face.file, {}))
+            for face in list_folder_candidates(faces, "generated", "faces")
         ]
 
     rows = ingest.ingest_images(list_candidates({"0.png": {"prompt": "a face"}}), [], settings)

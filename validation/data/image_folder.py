@@ -51,12 +51,12 @@ def read_image_folder(
             file=str(path.relative_to(folder) / face.file),
         )
         for path, path_label in _label_subfolders(folder, label).items()
-        for face in local_folder.list_folder_candidates(path, path_label, path.name, {})
+        for face in local_folder.list_folder_candidates(path, path_label, path.name)
     ]
     labelled = {face.file for face in candidates}
     unlabelled = [
         face.file
-        for face in local_folder.list_folder_candidates(folder, "real", "", {})
+        for face in local_folder.list_folder_candidates(folder, "real", "")
         if face.file not in labelled
     ]
     records, rejected = examine_images(candidates, crop, any_picture)

@@ -18,9 +18,9 @@ def record(number: int, image: Image.Image | None = None, **facts) -> FaceRecord
     name = f"{number:064x}"
     return FaceRecord(
         id=name,
-        label="real",
+        label=facts.pop("label", "real"),
         source=source,
-        file=str(number),
+        file=facts.pop("file", str(number)),
         status="accepted",
         **fingerprints,
         **facts,
@@ -55,12 +55,23 @@ def test_different_pictures_stay_apart():
         ({"source_image": f"{9:064x}"}, {"source_image": f"{9:064x}"}),
         ({"source_image": f"{2:064x}"}, {}),
         ({"source_image": "2"}, {}),
+        ({"source_image": "C:\\pictures\\n1\\2.jpg"}, {"file": "n1/2.jpg"}),
         ({"person": "s1", "source": "one"}, {"person": "s1", "source": "other"}),
     ],
 )
 def test_a_shared_fact_ties_two_images(ties):
     records = [record(1, **ties[0]), record(2, **ties[1]), record(3)]
     assert sorted(map(sorted, grouping.group_records(records))) == [[0, 1], [2]]
+
+
+def test_of_photographs_with_one_name_in_several_folders_the_one_at_the_path_is_the_original():
+    records = [
+        record(1, file="n1/1.jpg"),
+        record(2, file="n2/1.jpg"),
+        record(3, label="generated", file="a.png", source_image="n2/1.jpg"),
+        record(4, label="generated", file="1.jpg", source_image="persons/n1/1.jpg"),
+    ]
+    assert sorted(map(sorted, grouping.group_records(records))) == [[0, 3], [1, 2]]
 
 
 def test_facts_of_different_kinds_do_not_tie():

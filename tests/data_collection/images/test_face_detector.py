@@ -161,7 +161,7 @@ def test_a_collection_takes_the_square_around_the_only_face_and_says_why_it_refu
     settings = CollectionSettings(crop="face", image_size=64, min_side=48, keep_upscaled=True)
     examined = {
         face.file: examine_image(face, None, settings)
-        for face in list_folder_candidates(tmp_path / "toys", "real", "toys", {})
+        for face in list_folder_candidates(tmp_path / "toys", "real", "toys")
     }
     assert {
         file: image.record.reason for file, image in examined.items() if not image.record.accepted

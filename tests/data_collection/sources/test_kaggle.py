@@ -20,9 +20,11 @@ from pathlib import Path
 
 import pytest
 
+from data_collection import file_sources
+from data_collection.facts.facts_csv import FactRow
 from data_collection.services import kaggle_client
 from data_collection.settings import CollectionSettings
-from data_collection.source_types import CandidateFace, SourceRequest, UnavailableImage
+from data_collection.source_types import RequestedSource, SourceRequest, UnavailableImage
 from data_collection.sources import kaggle as kaggle_source
 from data_collection.sources.kaggle import KAGGLE
 from runtime import console
@@ -199,14 +201,17 @@ def test_a_longer_draw_begins_with_the_shorter_one(cache):
 
 def test_persons_of_a_csv_reach_the_photographs(cache):
     cache_dataset(cache, "a/1.jpg")
-    request = SourceRequest(
-        argument="1",
-        source_name="humans",
-        settings=CollectionSettings(),
-        facts={"1.jpg": {"person": "p1", "prompt": "a face"}},
-    )
-    face: CandidateFace = KAGGLE.list_candidates(request)[0]
+    rows = [FactRow("a/1.jpg", {"person": "p1", "prompt": "a face"}, "line 2 of facts.csv")]
+    request = make_request("1")
+    [[face]] = file_sources.list_files([RequestedSource("real", KAGGLE, request)], rows, [])
     assert (face.person, face.prompt) == ("p1", "")
+
+
+def test_a_name_is_ambiguous_even_if_the_draw_leaves_the_other_file_out(cache):
+    cache_dataset(cache, "a/1.jpg", "b/1.jpg")
+    rows = [FactRow("1.jpg", {"person": "p1"}, "line 2 of facts.csv")]
+    with pytest.raises(console.PlainError, match=r"means 2 files, a/1\.jpg, b/1\.jpg"):
+        file_sources.list_files([RequestedSource("real", KAGGLE, make_request("1"))], rows, [])
 
 
 def test_more_than_there_is_warns_with_both_numbers(cache, capsys):

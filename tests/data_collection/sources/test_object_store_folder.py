@@ -7,6 +7,9 @@ import traceback
 
 import pytest
 
+from data_collection import file_sources
+from data_collection.dataset import manifest
+from data_collection.facts.facts_csv import FactRow
 from data_collection.images import decode
 from data_collection.services.object_store import is_object_store_url
 from data_collection.source_types import UnavailableImage
@@ -55,14 +58,14 @@ def deny_access(monkeypatch) -> None:
 
 def catch_store_error(url: str) -> console.PlainError:
     with pytest.raises(console.PlainError) as caught:
-        list_object_store_candidates(url, "real", "faces", {})
+        list_object_store_candidates(url, "real", "faces")
     assert CANARY_SECRET not in "".join(traceback.format_exception(caught.value))
     return caught.value
 
 
 @pytest.mark.parametrize("url", ["s3://photos/faces", "s3://photos/faces/"])
 def test_a_bucket_is_listed_like_a_folder_and_read_one_by_one(bucket, url):
-    faces = list_object_store_candidates(url, "real", "faces", {})
+    faces = list_object_store_candidates(url, "real", "faces")
     assert [face.file for face in faces] == NAMES
     assert [face.load() for face in faces] == [b"first", b"brackets", b"deep"]
     assert {(face.label, face.source, face.stable) for face in faces} == {("real", "faces", True)}
@@ -70,7 +73,7 @@ def test_a_bucket_is_listed_like_a_folder_and_read_one_by_one(bucket, url):
 
 def test_a_whole_bucket_is_a_folder_too(bucket):
     assert [
-        face.file for face in list_object_store_candidates("s3://photos", "real", "photos", {})
+        face.file for face in list_object_store_candidates("s3://photos", "real", "photos")
     ] == [
         *(f"faces/{name}" for name in NAMES),
         "faces2/other.jpg",
@@ -78,24 +81,27 @@ def test_a_whole_bucket_is_a_folder_too(bucket):
 
 
 def test_a_second_listing_sees_what_has_come_since(bucket):
-    list_object_store_candidates("s3://photos/faces", "real", "faces", {})
+    list_object_store_candidates("s3://photos/faces", "real", "faces")
     bucket.put_object(Bucket="photos", Key="faces/new.jpg", Body=b"new")
     assert "new.jpg" in [
-        face.file for face in list_object_store_candidates("s3://photos/faces", "real", "faces", {})
+        face.file for face in list_object_store_candidates("s3://photos/faces", "real", "faces")
     ]
 
 
-def test_facts_go_by_file_name_and_a_photograph_keeps_only_its_person(in_memory):
-    facts = {"b.jpg": {"person": "p1", "prompt": "a face", "seed": 4}}
-    _, real = list_object_store_candidates("memory://faces", "real", "faces", facts)
-    _, generated = list_object_store_candidates("memory://faces", "generated", "faces", facts)
+def test_facts_go_by_path_and_a_photograph_keeps_only_its_person(in_memory):
+    facts = {"person": "p1", "prompt": "a face", "seed": 4}
+    rows = [FactRow("deep/b.jpg", facts, "line 2 of facts.csv")]
+    listings = [
+        list_object_store_candidates("memory://faces", label, "faces") for label in manifest.LABELS
+    ]
+    (_, real), (_, generated) = file_sources.add_facts(listings, rows)
     assert (real.file, real.person, real.prompt, real.seed) == ("deep/b.jpg", "p1", "", None)
     assert (generated.person, generated.prompt, generated.seed) == ("p1", "a face", 4)
 
 
 def test_what_is_too_large_is_not_even_fetched(bucket, monkeypatch):
     monkeypatch.setattr(decode, "MAX_IMAGE_BYTES", 5)
-    first, brackets, _ = list_object_store_candidates("s3://photos/faces", "real", "faces", {})
+    first, brackets, _ = list_object_store_candidates("s3://photos/faces", "real", "faces")
     bucket.delete_object(Bucket="photos", Key="faces/b [1]*?.jpg")
     with pytest.raises(UnavailableImage, match="larger than"):
         brackets.load()
@@ -103,7 +109,7 @@ def test_what_is_too_large_is_not_even_fetched(bucket, monkeypatch):
 
 
 def test_an_object_that_went_away_is_the_only_one_that_fails(bucket):
-    first, brackets, _ = list_object_store_candidates("s3://photos/faces", "real", "faces", {})
+    first, brackets, _ = list_object_store_candidates("s3://photos/faces", "real", "faces")
     bucket.delete_object(Bucket="photos", Key="faces/a.jpg")
     with pytest.raises(OSError) as caught:
         first.load()
@@ -119,7 +125,7 @@ def test_a_store_that_does_not_answer_is_one_sentence(bucket, monkeypatch):
 
 
 def test_access_lost_on_the_way_stops_the_run_without_a_row(bucket, monkeypatch):
-    face = list_object_store_candidates("s3://photos/faces", "real", "faces", {})[0]
+    face = list_object_store_candidates("s3://photos/faces", "real", "faces")[0]
     deny_access(monkeypatch)
     with pytest.raises(
         console.PlainError, match="s3://photos/faces/a.jpg cannot be used: access is denied"
@@ -153,7 +159,7 @@ def test_the_setting_for_public_buckets_does_without_credentials(bucket, monkeyp
     monkeypatch.setenv("FSSPEC_S3_ANON", "true")
     fsspec.config.set_conf_env(fsspec.config.conf)
     assert [
-        face.file for face in list_object_store_candidates("s3://photos/faces", "real", "faces", {})
+        face.file for face in list_object_store_candidates("s3://photos/faces", "real", "faces")
     ] == NAMES
 
 

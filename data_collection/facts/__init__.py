@@ -1,0 +1,1 @@
+"""Facts that CSV files state about images, and the search for the files that their paths mean."""
