@@ -9,6 +9,12 @@ from data_collection.facts.facts_csv import FACT_COLUMNS, FactRow
 from data_collection.facts.matching import match_facts
 from data_collection.facts.path_index import IndexedFile
 from data_collection.source_types import CandidateFace, RequestedSource
+from data_collection.sources.class_folders import (
+    classify_files,
+    find_largest_part,
+    list_contradicting_files,
+    name_examples,
+)
 from runtime import console
 
 
@@ -20,7 +26,8 @@ def list_files(
     """Return the candidates of every source with their facts; None for a source without files.
 
     Raises:
-        PlainError: rows of facts are ambiguous or disagree; a source cannot be listed.
+        PlainError: rows of facts are ambiguous or disagree; a source cannot be listed, or its
+            folders contradict its label.
     """
     listings = [
         requested.source.list_all_files(requested.request)
@@ -31,10 +38,37 @@ def list_files(
     if rows:
         listings = add_facts(listings, rows)
         _check_source_images(listings, known)
-    return [
+    selected = [
         None if faces is None else requested.source.select_files(requested.request, faces)
         for requested, faces in zip(requested_sources, listings, strict=True)
     ]
+    for requested, faces in zip(requested_sources, selected, strict=True):
+        check_folder_names(requested, faces or [])
+    return selected
+
+
+def check_folder_names(requested: RequestedSource, faces: Sequence[CandidateFace]) -> None:
+    """Check that no folder below the given one names the other class.
+
+    Raises:
+        PlainError: one does; the message says how to take a part.
+    """
+    label, argument = requested.label, requested.request.argument
+    classes = classify_files(face.file for face in faces)
+    contradicting = list_contradicting_files(classes, label)
+    if not contradicting:
+        return
+    part = find_largest_part(classes, label)
+    advice = "Give it under the other label, or name the folders to take one by one"
+    if part:
+        advice = (
+            f"Name the part to take, as in --{label} {requested.source.name_part(argument, part)}"
+        )
+    raise console.PlainError(
+        f"{len(contradicting)} of {len(faces)} files of {requested.request.source_name} contradict "
+        f"--{label} by the names of their folders: {name_examples(contradicting)}. {advice}; names "
+        "above the folder that you give do not count."
+    )
 
 
 def add_facts(

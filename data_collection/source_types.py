@@ -133,6 +133,8 @@ class Source:
             It generates, downloads and pays for nothing; that happens in each face's `load`.
         select_files: chooses among the files that `candidates` lists; None if it lists no files.
             Files are listed and checked before anything is collected.
+        name_part: returns how one folder of the files is written on the command line, from the
+            argument and the folder's path below.
         list_requirements: what must be available before the source can start.
         make_name: the source name of its rows, made from the argument but not from the count;
             None if the name of the kind is used.
@@ -144,6 +146,7 @@ class Source:
     candidates: Callable[[SourceRequest, object], list[CandidateFace]]
     prepare: Callable[[SourceRequest], object] = lambda request: None
     select_files: Callable[[SourceRequest, list[CandidateFace]], list[CandidateFace]] | None = None
+    name_part: Callable[[str, str], str] | None = None
     list_requirements: Callable[[SourceRequest], list[Requirement]] = lambda request: []
     make_name: Callable[[str, CollectionSettings], str] | None = None
     check_request: Callable[[SourceRequest, Sequence[FaceRecord]], None] = lambda request, known: (

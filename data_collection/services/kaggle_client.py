@@ -44,17 +44,19 @@ class KaggleUnreachable(Exception):
 
 @dataclass(frozen=True)
 class KaggleRequest:
-    """Parsed argument COUNT@OWNER/NAME/versions/N.
+    """Parsed argument COUNT@OWNER/NAME/versions/N:path/inside.
 
     Attributes:
         count: number of photographs; None for all.
         version: None for the newest.
+        inside: folder of the data set to take; empty for all of it.
     """
 
     count: int | None
     owner: str
     name: str
     version: int | None
+    inside: str = ""
 
     @property
     def handle(self) -> str:

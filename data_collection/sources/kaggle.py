@@ -4,7 +4,7 @@ import hashlib
 import importlib.util
 import re
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from data_collection.requirement import Requirement
 from data_collection.services.kaggle_client import (
@@ -24,7 +24,9 @@ DEFAULT_KAGGLE_VERSION = 1
 
 
 def parse_kaggle_argument(argument: str) -> KaggleRequest:
-    """Parse COUNT, COUNT@OWNER/NAME or COUNT@OWNER/NAME/versions/N; "" is all of the default set.
+    """Parse COUNT@OWNER/NAME/versions/N:path/inside, where every part may be missing.
+
+    An empty argument is all of the default set.
 
     The default set is pinned to DEFAULT_KAGGLE_VERSION: kagglehub calls Kaggle for a handle without
     a version even if its cache holds the data set, and another version may hold other photographs.
@@ -32,28 +34,43 @@ def parse_kaggle_argument(argument: str) -> KaggleRequest:
     Raises:
         PlainError: the argument has another form.
     """
-    pattern = r"([1-9]\d*)?(?:@([\w-]+)/([\w-]+)(?:/versions/([1-9]\d*))?)?"
+    pattern = r"([1-9]\d*)?(?:@([\w-]+)/([\w-]+)(?:/versions/([1-9]\d*))?)?(?::(.+))?"
     match = re.fullmatch(pattern, argument, re.ASCII)
-    if not match:
+    if not match or ".." in PurePosixPath(match[5] or "").parts:
         raise console.PlainError(
             f"kaggle:{argument} is not understood; write kaggle:700, or "
-            f"kaggle:700@{DEFAULT_KAGGLE_DATASET}/versions/{DEFAULT_KAGGLE_VERSION}."
+            f"kaggle:700@{DEFAULT_KAGGLE_DATASET}/versions/{DEFAULT_KAGGLE_VERSION}; a folder "
+            "inside follows a colon, as in @OWNER/NAME/versions/2:test/real."
         )
-    count, owner, name, version = match.groups()
+    count, owner, name, version, inside = match.groups()
     if not owner:
         owner, name, version = *DEFAULT_KAGGLE_DATASET.split("/"), DEFAULT_KAGGLE_VERSION
     return KaggleRequest(
-        int(count) if count else None, owner, name, int(version) if version else None
+        int(count) if count else None,
+        owner,
+        name,
+        int(version) if version else None,
+        (inside or "").strip("/"),
     )
 
 
 def fetch_kaggle_folder(request: SourceRequest) -> Path:
-    """Return the data set's folder, downloading it if the cache does not hold it.
+    """Return the data set's folder, or the one inside it that the request names; download the data
+    set if the cache does not hold it.
 
     Raises:
-        PlainError: the data set is neither in the cache nor available.
+        PlainError: the data set is neither in the cache nor available, or has no such folder.
     """
-    return ensure_kaggle_folder(parse_kaggle_argument(request.argument))
+    kaggle_request = parse_kaggle_argument(request.argument)
+    whole = ensure_kaggle_folder(kaggle_request)
+    folder = whole / kaggle_request.inside
+    if not folder.is_dir() or not folder.resolve().is_relative_to(whole.resolve()):
+        held = [path.relative_to(whole).as_posix() for path in whole.rglob("*") if path.is_dir()]
+        example = f"; it holds {', '.join(sorted(held)[:6])}" if held else ""
+        raise console.PlainError(
+            f"{kaggle_request.handle} has no folder {kaggle_request.inside}{example}."
+        )
+    return folder
 
 
 def list_kaggle_candidates(request: SourceRequest, folder: Path) -> list[CandidateFace]:
@@ -74,12 +91,11 @@ def select_kaggle_candidates(
     request: SourceRequest, faces: list[CandidateFace]
 ) -> list[CandidateFace]:
     """Return the first photographs, as many as the argument asks for."""
-    kaggle_request = parse_kaggle_argument(request.argument)
-    count = kaggle_request.count
+    count = parse_kaggle_argument(request.argument).count
     if count and count > len(faces):
         console.print_warning(
-            f"kaggle:{request.argument} asks for {count} files, but {kaggle_request.handle} holds "
-            f"{len(faces)}."
+            f"kaggle:{request.argument} asks for {count} files, but "
+            f"{make_kaggle_source_name(request.argument)} holds {len(faces)}."
         )
     return faces[:count]
 
@@ -120,9 +136,17 @@ def list_kaggle_requirements(request: SourceRequest) -> list[Requirement]:
     return [package, require_dataset(False, "not in the cache, and Kaggle does not answer")]
 
 
-def make_kaggle_source_name(argument: str, settings: CollectionSettings) -> str:
-    """Return the whole handle: another data set may have a file of the same name."""
-    return parse_kaggle_argument(argument).handle
+def make_kaggle_source_name(argument: str, settings: CollectionSettings | None = None) -> str:
+    """Return the whole handle and folder: another may have a file of the same name."""
+    request = parse_kaggle_argument(argument)
+    return f"{request.handle}/{request.inside}" if request.inside else request.handle
+
+
+def name_kaggle_part(argument: str, part: str) -> str:
+    """Return the argument for one folder of what another argument names."""
+    request = parse_kaggle_argument(argument)
+    inside = "/".join(filter(None, (request.inside, part)))
+    return f"kaggle:{request.count or ''}@{request.handle}:{inside}"
 
 
 KAGGLE = Source(
@@ -130,6 +154,7 @@ KAGGLE = Source(
     prepare=fetch_kaggle_folder,
     candidates=list_kaggle_candidates,
     select_files=select_kaggle_candidates,
+    name_part=name_kaggle_part,
     list_requirements=list_kaggle_requirements,
     make_name=make_kaggle_source_name,
 )

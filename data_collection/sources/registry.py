@@ -35,6 +35,7 @@ def _make_folder_source(label: ImageClass) -> Source:
         example="folder:PATH",
         candidates=functools.partial(list_path_or_url_candidates, label=label),
         select_files=lambda request, faces: faces,
+        name_part=lambda argument, part: f"folder:{argument.rstrip('/')}/{part}",
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from data_collection.dataset import thumbnails
 from data_collection.dataset.manifest import FaceRecord
+from data_collection.sources import class_folders, local_folder
 from detection.detections import Detection
 from detection.predictor import Detector
 from detection.provenance.iptc_source_types import GENERATED
@@ -63,7 +64,7 @@ def judge_photographs(folder: Path, detector: Detector) -> JudgedPhotographs:
     Raises:
         PlainError: the folder is missing, or has a subfolder of generated images.
     """
-    _refuse_generated_subfolder(folder)
+    _refuse_generated_folders(folder)
     records, rejected = image_folder.read_image_folder(
         folder, "real", detector.card.crop, detector.any_picture
     )
@@ -95,15 +96,18 @@ def judge_photographs(folder: Path, detector: Detector) -> JudgedPhotographs:
     )
 
 
-def _refuse_generated_subfolder(folder: Path) -> None:
+def _refuse_generated_folders(folder: Path) -> None:
     if not folder.is_dir():
         raise console.PlainError(f"{folder} is not a folder. Give a folder of photographs.")
-    for path in sorted(folder.iterdir()):
-        if image_folder.LABEL_BY_FOLDER_NAME.get(path.name.lower()) == "generated":
-            raise console.PlainError(
-                f"{folder} has a subfolder `{path.name}`, and only photographs set the cut. Give "
-                "the folder of the photographs alone."
-            )
+    faces = local_folder.list_folder_candidates(folder, "real", "")
+    classes = class_folders.classify_files(face.file for face in faces)
+    generated = class_folders.list_contradicting_files(classes, "real")
+    if generated:
+        raise console.PlainError(
+            f"{len(generated)} of {len(faces)} files of {folder} lie in folders of generated "
+            f"images, such as {class_folders.name_examples(generated)}, and only photographs set "
+            "the cut. Give the folder of the photographs alone."
+        )
 
 
 def _judge_records(

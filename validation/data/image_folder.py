@@ -3,25 +3,18 @@
 import concurrent.futures
 import functools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from data_collection import source_types
 from data_collection.dataset import grouping, near_duplicates
 from data_collection.dataset.manifest import FaceRecord, ImageClass
 from data_collection.images import decode, errors
 from data_collection.images.decode import DecodedFace
-from data_collection.sources import local_folder
+from data_collection.sources import class_folders, local_folder
+from data_collection.sources.class_folders import FileClass
 from runtime import console, hashing
-
-LABEL_BY_FOLDER_NAME: dict[str, ImageClass] = {
-    **dict.fromkeys(
-        ("real", "reals", "photo", "photos", "photographs", "0_real", "nature"), "real"
-    ),
-    **dict.fromkeys(("generated", "fake", "fakes", "ai", "synthetic", "1_fake"), "generated"),
-}
-"""Lower-case folder names that give the class of the images inside."""
 
 COPY_REASON = "the same file as"
 """The reason of an exact copy begins like this."""
@@ -36,68 +29,96 @@ def read_image_folder(
     """Return a record for every image under a folder, and (file, reason) for those rejected.
 
     Args:
-        label: class of all images; None if the subfolders `real` and `generated` give it.
+        label: class of all images; None if the names of their folders give it.
         crop: name in decode.CROPS.
         any_picture: whether an image that does not show exactly one face is cropped to its centre
             square where `crop` needs a face, as before a verdict; otherwise it is rejected.
 
     Raises:
-        PlainError: the folder is missing, has no label, or a subfolder contradicts `label`.
+        PlainError: the folder is missing, no folder gives a class, or one contradicts `label`.
     """
-    candidates = [
-        replace(
-            face,
-            source=_derive_source_name(path, face.file),
-            file=str(path.relative_to(folder) / face.file),
-        )
-        for path, path_label in _label_subfolders(folder, label).items()
-        for face in local_folder.list_folder_candidates(path, path_label, path.name)
-    ]
-    labelled = {face.file for face in candidates}
-    unlabelled = [
-        face.file
-        for face in local_folder.list_folder_candidates(folder, "real", "")
-        if face.file not in labelled
-    ]
-    records, rejected = examine_images(candidates, crop, any_picture)
-    return group_near_duplicates(records), rejected + [
-        (file, "no folder above it gives its class") for file in unlabelled
-    ]
-
-
-def _label_subfolders(folder: Path, label: ImageClass | None) -> dict[Path, ImageClass]:
-    """Return the class of the images below each folder: `label` for all, or by subfolder."""
     if not folder.is_dir():
         raise console.PlainError(
             f"{folder} is not a folder. Give a data set or a folder of images."
         )
-    labels = {
-        path: LABEL_BY_FOLDER_NAME[path.name.lower()]
-        for path in _list_subfolders(folder)
-        if path.name.lower() in LABEL_BY_FOLDER_NAME
-    }
-    if not labels and not label:
-        raise console.PlainError(
-            f"{folder} has no subfolder `real` or `generated`, so the class of its images is "
-            "unknown. Name its subfolders so, or give --label real or --label generated."
+    faces = local_folder.list_folder_candidates(folder, label or "real", "")
+    classes = class_folders.classify_files(face.file for face in faces)
+    _check_classes(folder, classes, label)
+    label_by_file = {file: label or found.label for file, found in classes.items()}
+    sources = _name_sources(folder, classes)
+    candidates = [
+        replace(face, label=label_by_file[face.file], source=sources[face.file])
+        for face in faces
+        if label_by_file[face.file]
+    ]
+    unlabelled = [
+        (
+            face.file,
+            "the folders above it name both classes"
+            if classes[face.file].contradictory
+            else "no folder above it gives its class",
         )
-    contradicting = [path.name for path in labels if label and labels[path] != label]
+        for face in faces
+        if not label_by_file[face.file]
+    ]
+    records, rejected = examine_images(candidates, crop, any_picture)
+    return group_near_duplicates(records), rejected + unlabelled
+
+
+def _check_classes(
+    folder: Path, classes: Mapping[str, FileClass], label: ImageClass | None
+) -> None:
+    """Raise PlainError if no folder gives a class, or one contradicts `label`; say which splits of
+    a public data set are taken together."""
+    if label is None and classes and not any(found.folder for found in classes.values()):
+        raise console.PlainError(
+            f"{folder} has no subfolder `real` or `generated`, at any depth, so the class of its "
+            f"images is unknown. Name its subfolders so ({class_folders.KNOWN_FOLDER_NAMES} are "
+            "understood, too), or give --label real or --label generated."
+        )
+    contradicting = class_folders.list_contradicting_files(classes, label) if label else []
     if contradicting:
+        found = classes[contradicting[0]]
         raise console.PlainError(
-            f"{folder} has a subfolder `{contradicting[0]}`, but --label is {label}. Leave out "
-            "--label, or validate on one subfolder."
+            f"{folder} has a subfolder `{found.folder}`, but --label is {label}: "
+            f"{len(contradicting)} of {len(classes)} files contradict it, such as "
+            f"{class_folders.name_examples(contradicting)}. Leave out --label, or name one "
+            "subfolder."
         )
-    return {folder: label} if label else labels
+    splits = sorted({file.partition("/")[0] for file in classes if "/" in file})
+    splits = [name for name in splits if class_folders.is_split_folder(name)]
+    if len(splits) > 1:
+        console.print_message(
+            f"The folders {', '.join(splits)} of {folder} are taken together; name one of them to "
+            "take it alone."
+        )
 
 
-def _list_subfolders(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.is_symlink()]
+def _name_sources(folder: Path, classes: Mapping[str, FileClass]) -> dict[str, str]:
+    """Return the source of every file: the folder below the one that gives its class, or else the
+    folders above that one if they differ (GenImage's generators), or else that one.
+
+    Folders of splits do not count.
+    """
+    above = {
+        file: _drop_splits(PurePosixPath(found.folder).parent.parts)
+        for file, found in classes.items()
+    }
+    n_shared = len(os.path.commonprefix([above[file] for file in above if classes[file].folder]))
+    names = {}
+    for file, found in classes.items():
+        below = _drop_splits(PurePosixPath(file).relative_to(found.folder).parent.parts)
+        names[file] = (
+            (below[0] if below else "")
+            or "/".join(above[file][n_shared:])
+            or PurePosixPath(found.folder).name
+            or folder.name
+        )
+    return names
 
 
-def _derive_source_name(folder: Path, file: str) -> str:
-    """Return the subfolder that an image lies in, or else the folder that gives its class."""
-    first, slash, _ = file.partition("/")
-    return first if slash else folder.name
+def _drop_splits(parts: Sequence[str]) -> list[str]:
+    return [part for part in parts if not class_folders.is_split_folder(part)]
 
 
 def examine_images(

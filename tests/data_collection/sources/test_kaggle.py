@@ -225,7 +225,17 @@ def test_more_than_there_is_warns_with_both_numbers(cache, capsys):
 
 @pytest.mark.parametrize(
     "argument",
-    ["0", "many", "700@faces", "7@../x", "7@a/b/versions/0", "7@a/b/versions/x", "a/b", "7@a/.."],
+    [
+        "0",
+        "many",
+        "700@faces",
+        "7@../x",
+        "7@a/b/versions/0",
+        "7@a/b/versions/x",
+        "a/b",
+        "7@a/..",
+        "7@a/b:../c",
+    ],
 )
 def test_an_argument_that_means_nothing_shows_how_to_write_it(argument):
     with pytest.raises(
@@ -233,6 +243,37 @@ def test_an_argument_that_means_nothing_shows_how_to_write_it(argument):
     ) as caught:
         KAGGLE.list_candidates(make_request(argument))
     assert caught.value.exit_code == console.EXIT_USAGE
+
+
+def test_a_data_set_of_both_classes_is_refused_and_one_folder_of_it_can_be_taken(cache):
+    folders = [f"a/{split}/{name}" for split in ("test", "train") for name in ("real", "fake")]
+    cache_dataset(cache, *(f"{folder}/{number}.jpg" for folder in folders for number in range(3)))
+
+    def collect(argument: str) -> list[str]:
+        requested = RequestedSource("real", KAGGLE, make_request(argument))
+        [faces] = file_sources.list_files([requested], [], [])
+        return [face.file for face in faces]
+
+    handle = "ashwingupta3012/human-faces/versions/1"
+    with pytest.raises(
+        console.PlainError,
+        match=rf"4 of 7 files of humans contradict --real .*, as in --real "
+        rf"kaggle:7@{handle}:a/test/real; names",
+    ):
+        collect(f"7@{handle}")
+    assert collect(f"2@{handle}:a/train/real/") == ["0.jpg", "1.jpg"]
+    name = KAGGLE.make_name(f"2@{handle}:a/train/real", CollectionSettings())
+    assert name == f"{handle}/a/train/real"
+
+
+@pytest.mark.parametrize("inside", ["train/none", "0.jpg", "link"])
+def test_a_folder_that_the_data_set_lacks_is_a_sentence_with_those_that_it_has(
+    cache, tmp_path, inside
+):
+    folder = cache_dataset(cache, "train/real/0.jpg", "0.jpg")
+    (folder / "link").symlink_to(tmp_path)
+    with pytest.raises(console.PlainError, match=rf"has no folder {inside}; it holds .*train/real"):
+        list_files(f"@ashwingupta3012/human-faces/versions/1:{inside}")
 
 
 def test_rows_are_named_after_the_data_set():
