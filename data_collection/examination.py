@@ -7,6 +7,7 @@ from data_collection.dataset.manifest import FaceRecord
 from data_collection.facts.facts_csv import FACT_COLUMNS
 from data_collection.images import canonical as image_canonical
 from data_collection.images import decode, errors, quality
+from data_collection.metadata.named_generator import find_named_generator
 from data_collection.settings import CollectionSettings
 from data_collection.source_types import CandidateFace, UnavailableImage
 from runtime import hashing
@@ -16,11 +17,16 @@ SINGLE_COLOUR_REASON = "single colour"
 
 @dataclass(frozen=True)
 class ExaminedImage:
-    """A row with its original bytes and its canonical picture; both are empty if it is rejected."""
+    """A row with its original bytes and its canonical picture; both are empty if it is rejected.
+
+    Attributes:
+        named_generator: generator that the metadata of an accepted photograph names; empty if none.
+    """
 
     record: FaceRecord
     original: bytes = b""
     canonical: bytes = b""
+    named_generator: str = ""
 
 
 def examine_image(
@@ -65,9 +71,9 @@ def examine_image(
         return ExaminedImage(replace(record, reason=reason))
     fingerprints = near_duplicates.compute_fingerprints(decoded.square)
     record = replace(record, status="accepted", **fingerprints)
-    return ExaminedImage(
-        record, data, image_canonical.encode_canonical_jpeg(decoded, record.id, settings.image_size)
-    )
+    canonical = image_canonical.encode_canonical_jpeg(decoded, record.id, settings.image_size)
+    generator = find_named_generator(data) if face.label == "real" else ""
+    return ExaminedImage(record, data, canonical, generator)
 
 
 def find_rejection_reason(

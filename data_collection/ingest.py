@@ -11,6 +11,7 @@ from data_collection.dataset import manifest
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.examination import SINGLE_COLOUR_REASON, ExaminedImage, examine_image
 from data_collection.facts.facts_csv import FACT_COLUMNS
+from data_collection.ingest_notes import IngestNotes
 from data_collection.settings import CollectionSettings
 from data_collection.source_types import CandidateFace
 from runtime import atomic_files, console
@@ -40,17 +41,17 @@ def ingest_images(
             already have a split.
     """
     record_by_name = {(record.label, record.source, record.file): record for record in known}
-    unseen, with_new_facts = [], []
+    unseen, notes = [], IngestNotes()
     for face in candidates:
         record = record_by_name.get((face.label, face.source, face.file))
         if not _is_already_ingested(face, record):
             unseen.append(face)
         if face.stable and _has_new_facts(face, record):
-            with_new_facts.append(face)
+            notes.with_new_facts.append(face)
     new: list[FaceRecord] = []
     if unseen:
         progress = console.track_progress(
-            _iterate_new_records(unseen, known, settings, with_new_facts),
+            _iterate_new_records(unseen, known, settings, notes),
             f"{unseen[0].source}: images",
             len(unseen),
         )
@@ -58,12 +59,7 @@ def ingest_images(
             if record is not None:
                 new.append(record)
                 _stop_if_all_blank(new, candidates)
-    if with_new_facts:
-        raise console.PlainError(
-            f"{len(with_new_facts)} images of {with_new_facts[0].source} were collected before "
-            f"without the facts that --facts gives now, for example {with_new_facts[0].file}. "
-            "Splits are frozen and cannot follow; collect again under another --dataset name."
-        )
+    notes.report(len(candidates))
     return new
 
 
@@ -105,15 +101,15 @@ def _iterate_new_records(
     unseen: Sequence[CandidateFace],
     known: Sequence[FaceRecord],
     settings: CollectionSettings,
-    with_new_facts: list[CandidateFace],
+    notes: IngestNotes,
 ) -> Iterator[FaceRecord | None]:
     """Yield every new row, or None for a known one; write one batch while the next is examined.
 
-    Append known candidates whose facts have changed to `with_new_facts`.
+    Append to `notes` what is told at the end.
     """
     known_by_key = {record.key: record for record in known}
     accepted_by_id = {record.id: record for record in known if record.accepted}
-    state = known_by_key, accepted_by_id, with_new_facts, settings.folder
+    state = known_by_key, accepted_by_id, notes, settings.folder
 
     with (
         concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as cores,
@@ -134,20 +130,22 @@ def _write_batch(
     batch: Sequence[tuple[CandidateFace, concurrent.futures.Future]],
     known_by_key: dict[tuple, FaceRecord],
     accepted_by_id: dict[str, FaceRecord],
-    with_new_facts: list[CandidateFace],
+    notes: IngestNotes,
     folder: Path,
 ) -> list[FaceRecord | None]:
     """Write the files of a batch, then its rows; see `_iterate_new_records`."""
     rows: list[FaceRecord | None] = []
     for face, examination in batch:
         examined = examination.result()
+        if examined.named_generator:
+            notes.named_generators.append((face, examined.named_generator))
         record = known_by_key.get(examined.record.key)
         if record is None:
             rows.append(_write_image_files(_reject_duplicate(examined, accepted_by_id), folder))
             continue
         rows.append(None)
         if _has_new_facts(face, record):
-            with_new_facts.append(face)
+            notes.with_new_facts.append(face)
         if record.original and not _has_image_files(record, folder):
             _write_image_files(examined, folder)
     new = [row for row in rows if row]

@@ -10,10 +10,10 @@ import numpy as np
 
 from data_collection.dataset import thumbnails
 from data_collection.dataset.manifest import FaceRecord
+from data_collection.metadata.iptc_source_types import GENERATED
 from data_collection.sources import class_folders, local_folder
 from detection.detections import Detection
 from detection.predictor import Detector
-from detection.provenance.iptc_source_types import GENERATED
 from runtime import console
 from training.calibration import convert_to_logits
 from validation.data import image_folder, overlap

@@ -10,21 +10,26 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from detection.provenance import content_credentials, generator_metadata
-from detection.provenance.generator_metadata import GeneratorMetadata
-from detection.provenance.iptc_source_types import (
+from data_collection.metadata import generator_metadata
+from data_collection.metadata.generator_metadata import GeneratorMetadata
+from data_collection.metadata.iptc_source_types import (
     EDITED,
     GENERATED,
     PHOTOGRAPH,
-    SOURCE_TYPE_MEANINGS,
+    SOURCE_TYPE_FIELDS,
     ClaimedOrigin,
+    get_source_type_meaning,
+    get_source_type_term,
 )
-from detection.provenance.metadata_fields import MetadataFields, read_metadata_fields
-from detection.provenance.software_names import (
+from data_collection.metadata.metadata_fields import MetadataFields, read_metadata_fields
+from data_collection.metadata.software_names import (
     EDITING_SOFTWARE,
     GENERATOR_SOFTWARE,
+    NAMING_FIELDS,
+    PROGRAM_FIELDS,
     find_software_name,
 )
+from detection.provenance import content_credentials
 
 CLAIMS_CAVEAT = (
     "Metadata is easily removed and easily forged: its absence proves nothing, a named generator "
@@ -84,8 +89,9 @@ def quote_text(text: str, max_chars: int = MAX_QUOTE_CHARS) -> str:
 
 def _describe_source_type(source_type: str) -> tuple[str, ClaimedOrigin]:
     """Describe a source type, given as a URI or as its last term alone."""
-    term = re.split("[/:]", source_type.strip().rstrip("/"))[-1]
-    return SOURCE_TYPE_MEANINGS.get(term, (f"of the source type {quote_text(term, 60)}", ""))
+    meaning = get_source_type_meaning(source_type)
+    term = get_source_type_term(source_type)
+    return meaning or (f"of the source type {quote_text(term, 60)}", "")
 
 
 SIGNATURE_STATE_SENTENCES = {
@@ -133,7 +139,7 @@ def _describe_credentials(credentials: content_credentials.ContentCredentials) -
 
 
 def _claim_declared_sources(metadata: MetadataFields) -> Iterator[Claim]:
-    for _, value in metadata.iterate_values("xmp:DigitalSourceType", "xmp:DigitalSourceFileType"):
+    for _, value in metadata.iterate_values(*SOURCE_TYPE_FIELDS):
         words, points_to = _describe_source_type(value)
         yield Claim("declared source", f"Its metadata declares that it was {words}.", points_to)
     for _, value in metadata.iterate_values("xmp:AISystemUsed"):
@@ -173,14 +179,6 @@ def _claim_cameras(metadata: MetadataFields) -> Iterator[Claim]:
         yield Claim("camera", f"Its metadata names a camera: {quote_text(name, 80)}.", PHOTOGRAPH)
 
 
-PROGRAM_FIELDS = (
-    "exif:Software",
-    "exif:ProcessingSoftware",
-    "xmp:CreatorTool",
-    "iptc:Program",
-    "text:Software",
-)
-NAMING_FIELDS = (*PROGRAM_FIELDS, "xmp:softwareAgent", "xmp:Credit", "iptc:Credit", "text:Source")
 DESCRIPTION_FIELDS = (
     "exif:ImageDescription",
     "exif:UserComment",

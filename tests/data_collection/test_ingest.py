@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from data_collection import ingest
 from data_collection.dataset import manifest
@@ -135,4 +135,26 @@ def test_black_images_are_generated_again_with_other_settings_only(settings):
             make_candidates(3, set(), loaded, checker=False), [*rows, *new], settings
         )
         == []
+    )
+
+
+def test_photographs_whose_metadata_names_a_generator_are_taken_and_told(
+    tmp_path, settings, capsys
+):
+    (tmp_path / "photos").mkdir()
+    for number in range(4):
+        text = PngImagePlugin.PngInfo()
+        if number:
+            text.add_text("parameters", "a face\nSteps: 20, Sampler: Euler a, Seed: 42")
+        make_image(number).save(tmp_path / "photos" / f"{number}.png", pnginfo=text)
+    for label in ("real", "generated"):
+        (tmp_path / "data" / label).mkdir()
+        candidates = list_folder_candidates(tmp_path / "photos", label, "photos")
+        rows = ingest.ingest_images(candidates, [], replace(settings, dataset=label))
+        assert all(row.accepted for row in rows) and len(rows) == 4
+    text = " ".join(capsys.readouterr().err.split())
+    assert text.count("names a generator") == 1
+    assert (
+        "3 of 4 photographs of photos have metadata that names a generator: "
+        "1.png (Stable Diffusion WebUI) and 3.png (Stable Diffusion WebUI)." in text
     )

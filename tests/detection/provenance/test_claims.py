@@ -12,8 +12,10 @@ import zlib
 import pytest
 from PIL import Image, PngImagePlugin
 
+from data_collection.metadata import metadata_blocks
+from data_collection.metadata.named_generator import find_named_generator
 from detection.provenance import claims as provenance
-from detection.provenance import content_credentials, metadata_blocks
+from detection.provenance import content_credentials
 from detection.provenance.claims import Claim
 from toys.images import encode_image, make_image
 
@@ -195,6 +197,7 @@ def test_a_generators_settings_are_told_in_one_sentence(generator):
     assert provenance.read_claims(GENERATORS[generator]) == [
         Claim("generator's metadata", f"Its metadata names {generator}: {settings}.", "generated")
     ]
+    assert find_named_generator(GENERATORS[generator]) == generator
 
 
 OLDER = {
@@ -279,6 +282,7 @@ def test_older_and_other_ways_of_saying_so_are_read(name):
     claims = provenance.read_claims(data)
     assert any(text in claim.text and claim.points_to == "generated" for claim in claims), claims
     assert not any(claim.kind == "camera" for claim in claims)
+    assert find_named_generator(data)
 
 
 def test_a_description_that_speaks_of_a_generator_points_to_nothing():
@@ -297,6 +301,7 @@ def test_a_description_that_speaks_of_a_generator_points_to_nothing():
             "",
         ),
     ]
+    assert find_named_generator(data) == ""
 
 
 # ---------------------------------------------------------------- cameras, editors, declared
@@ -358,6 +363,8 @@ def test_a_declared_source_is_read_in_every_container_and_both_ways_of_writing_i
     first, *others = (provenance.read_claims(data) for data in files)
     assert [(claim.kind, claim.points_to) for claim in first] == [("declared source", points_to)]
     assert others == [first] * 4
+    named = "a generator" if points_to == "generated" else ""
+    assert [find_named_generator(data) for data in files] == [named] * 5
 
 
 def test_texts_behind_the_pixels_and_imagemagicks_profiles_are_read():
@@ -376,6 +383,7 @@ def test_texts_behind_the_pixels_and_imagemagicks_profiles_are_read():
 def test_plain_pictures_and_other_bytes_say_nothing():
     for format in ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF"):
         assert provenance.read_claims(encode_image(TOY, format)) == []
+        assert find_named_generator(encode_image(TOY, format)) == ""
     for data in (b"", b"\xff\xd8\xff", b"RIFF", b"II*\0", b"no picture", b"\x89PNG\r\n\x1a\n"):
         assert provenance.read_claims(data) == []
     assert (

@@ -47,6 +47,17 @@ EDITING_SOFTWARE = {
 }
 
 
+PROGRAM_FIELDS = (
+    "exif:Software",
+    "exif:ProcessingSoftware",
+    "xmp:CreatorTool",
+    "iptc:Program",
+    "text:Software",
+)
+NAMING_FIELDS = (*PROGRAM_FIELDS, "xmp:softwareAgent", "xmp:Credit", "iptc:Credit", "text:Source")
+"""Fields in which a program names itself or its maker; the first are of programs alone."""
+
+
 def find_software_name(table: Mapping[str, str], text: str) -> str:
     """Return the first program of a table whose name is in the first 2,000 characters of a text, as
     whole words; empty if none is."""

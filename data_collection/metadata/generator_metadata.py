@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from detection.provenance.json_notations import JSON_NOTATIONS, SETTINGS_FIELDS
-from detection.provenance.metadata_fields import MetadataFields
+from data_collection.metadata.json_notations import JSON_NOTATIONS, SETTINGS_FIELDS
+from data_collection.metadata.metadata_fields import MetadataFields
 from runtime import checked_json
 
 WEBUI_NAME = "Stable Diffusion WebUI"

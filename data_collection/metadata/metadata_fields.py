@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element, XMLPullParser
 
 from PIL import Image
 
-from detection.provenance.metadata_blocks import (
+from data_collection.metadata.metadata_blocks import (
     MAX_BLOCK_BYTES,
     MetadataBlock,
     iterate_metadata_blocks,

@@ -3,6 +3,7 @@
 Source: IPTC's NewsCodes "Digital Source Type" (of 2024-10-23).
 """
 
+import re
 from typing import Literal
 
 ClaimedOrigin = Literal["generated", "photograph", "edited", ""]
@@ -36,3 +37,15 @@ SOURCE_TYPE_MEANINGS: dict[str, tuple[str, ClaimedOrigin]] = {
     "virtualRecording": ("recorded of a virtual scene", ""),
 }
 """Term of IPTC's vocabulary -> meaning, and the origin it points to."""
+
+SOURCE_TYPE_FIELDS = ("xmp:DigitalSourceType", "xmp:DigitalSourceFileType")
+
+
+def get_source_type_term(source_type: str) -> str:
+    """Return the last term of a source type, which may be a URI."""
+    return re.split("[/:]", source_type.strip().rstrip("/"))[-1]
+
+
+def get_source_type_meaning(source_type: str) -> tuple[str, ClaimedOrigin] | None:
+    """Return the meaning of a source type and the origin it points to; None if it is unknown."""
+    return SOURCE_TYPE_MEANINGS.get(get_source_type_term(source_type))

@@ -1,0 +1,1 @@
+"""Metadata of image files, and the generators that it names."""
