@@ -1,7 +1,7 @@
 """Say a prompt to a pipeline, in the way that its class takes prompts and settings."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from data_collection.diffusion.pipeline_cache import LoadedPipeline
 from data_collection.settings import GenerationSettings
@@ -40,6 +40,25 @@ def encode_prompt(pipeline, generation: GenerationSettings, text: str) -> dict[s
         for name, embedding in zip(PROMPT_EMBEDDING_NAMES, embeddings, strict=False)
         if embedding is not None
     }
+
+
+def count_cut_prompts(loaded: LoadedPipeline, prompts: Collection[str]) -> int:
+    """Return how many prompts are longer than what Stable Diffusion's CLIP reads.
+
+    0 for other pipelines, whose T5 reads more than an accepted prompt has.
+    """
+    if not loaded.encode_prompt:
+        return 0
+    names = ("tokenizer", "tokenizer_2")
+    tokenizers = [getattr(loaded.pipeline, name, None) for name in names]
+    return sum(
+        any(
+            len(tokenizer(text).input_ids) > tokenizer.model_max_length
+            for tokenizer in tokenizers
+            if tokenizer
+        )
+        for text in prompts
+    )
 
 
 def build_prompt_options(

@@ -1,15 +1,17 @@
 """Generate faces from prompts and seeds with Stable Diffusion."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from data_collection.diffusion import pipeline_loader
 from data_collection.diffusion.batching import generate_in_batches
+from data_collection.diffusion.prompt_embeddings import count_cut_prompts
 from data_collection.diffusion.sampling import encode_pngs, sample_images
 from data_collection.generation import diffusion_request
 from data_collection.generation.diffusion_requirements import DECODER_COST_IN_PASSES
 from data_collection.generation.face_generator import GeneratorInput
 from data_collection.settings import GenerationSettings
+from runtime import console
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,15 @@ class StableDiffusionGenerator:
                 )
             ),
         )
+
+    def warn_of_cut_prompts(self, prompts: Collection[str]) -> None:
+        """Say how many prompts are longer than the model reads; loads it."""
+        loaded = pipeline_loader.load_pipeline(self.generation, self.revision)
+        if n_cut := count_cut_prompts(loaded, prompts):
+            console.print_warning(
+                f"{n_cut} of {len(prompts)} prompts are longer than CLIP reads; the end is not "
+                "drawn. Shorten them to about 50 words, or give --prompt-style short."
+            )
 
     @property
     def environment(self) -> Mapping[str, object]:

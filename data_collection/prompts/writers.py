@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from data_collection.prompts import model_answers
 from data_collection.prompts.prompt_file import Prompt, PromptRequest, select_new_prompts
 from data_collection.prompts.templates import PROMPT_ATTRIBUTES, write_template_prompts
 from data_collection.services import openai_client
@@ -63,33 +64,21 @@ def _write_gpt_prompts(request: PromptRequest) -> Iterator[list[Prompt]]:
 
 
 def _request_gpt_prompts(request: PromptRequest) -> list[Prompt]:
-    import pydantic
-
-    face = pydantic.create_model(
-        "Face", prompt=(str, ...), **{name: (str, ...) for name in PROMPT_ATTRIBUTES}
-    )
-    faces = pydantic.create_model("Faces", faces=(list[face], ...))
-
     def work(client) -> list[Prompt]:
-        answer = client.chat.completions.parse(
+        answer = client.chat.completions.create(
             model=request.settings.prompt_model,
             messages=_build_messages(request),
-            response_format=faces,
+            response_format=model_answers.build_response_format(),
         )
-        message = answer.choices[0].message
-        if message.refusal:
-            raise UnusableAnswer(f"refused: {remove_keys(message.refusal)[:100]}")
         return [
             Prompt(
                 number=0,
-                text=remove_keys(draft.prompt),
-                attributes={
-                    name: remove_keys(getattr(draft, name))[:60] for name in PROMPT_ATTRIBUTES
-                },
+                text=remove_keys(face["prompt"]),
+                attributes={name: remove_keys(face[name])[:60] for name in PROMPT_ATTRIBUTES},
                 writer="gpt",
                 model=remove_keys(answer.model),
             )
-            for draft in message.parsed.faces
+            for face in model_answers.read_faces(answer.choices[0])
         ]
 
     call = OpenAICall(

@@ -125,10 +125,6 @@ def call_openai(work: "Callable[[openai.OpenAI], Answer]", call: OpenAICall) -> 
     try:
         with _make_client(openai, call) as client:
             return work(client)
-    except openai.LengthFinishReasonError:
-        failure = UnusableAnswer("the answer was cut at the model's limit")
-    except openai.ContentFilterFinishReasonError:
-        failure = ModerationRefusal("held back by the service's moderation")
     except openai.OpenAIError as error:
         failure = _convert_openai_error(error, call)
     except (ValueError, TypeError, AttributeError, LookupError):

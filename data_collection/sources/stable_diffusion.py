@@ -106,6 +106,7 @@ def generate_candidates(
     pregenerated.warn_about_outdated(folder, missing)
     inputs = [GeneratorInput(face.prompt, face.seed) for face in missing]
     if missing:
+        generator.warn_of_cut_prompts({face.prompt for face in missing})
         for face, png in zip(missing, generator.generate(inputs), strict=True):
             yield replace(face, drawn_with={**face.drawn_with, **generator.environment}), png
 

@@ -1,5 +1,6 @@
 """Prompts by GPT and from a file are topped up, cut, checked and rejected."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,13 @@ from data_collection.prompts import prompt_file, prompts
 from data_collection.prompts.templates import PROMPT_ATTRIBUTES
 from data_collection.settings import PromptSettings
 from runtime import console
-from toys.openai_server import ScriptedReply, make_chat_reply, make_error_reply, make_faces_reply
+from toys.openai_server import (
+    FACE_ATTRIBUTES,
+    ScriptedReply,
+    make_chat_reply,
+    make_error_reply,
+    make_faces_reply,
+)
 from toys.prompt_settings import GPT_SETTINGS, catch_refusal, list_texts
 
 
@@ -149,11 +156,18 @@ def test_a_model_that_brings_nothing_new_is_given_up_and_what_it_wrote_is_kept(t
 UNUSABLE = {
     "refusal": (make_chat_reply(None, refusal="I can't help with that."), "refused: I can't help"),
     "no choices": (make_chat_reply("", choices=0), "not what the API documents"),
-    "no content": (make_chat_reply(None), "not what the API documents"),
-    "cut content": (make_chat_reply('{"faces": [{"prompt": "a pho'), "not what the API documents"),
+    "no content": (make_chat_reply(None), "its answer was empty; turn its thinking off"),
+    "cut content": (
+        make_chat_reply('{"faces": [{"prompt": "a pho'),
+        'in text, not in the JSON asked for: \'{"faces": [{"prompt": "a pho\'',
+    ),
     "too few attributes": (
         make_chat_reply('{"faces": [{"prompt": "a photo"}]}'),
-        "not what the API documents",
+        'in JSON without the fields asked for: \'{"faces"',
+    ),
+    "thoughts alone": (
+        make_chat_reply("<think>\nThe user wants\x1b[31m ten faces, so " + "well " * 99),
+        "in text, not in the JSON asked for: '<think> The user wants [31m ten faces",
     ),
     "token limit": (make_chat_reply('{"faces": [', finish="length"), "cut at the model's limit"),
     "filtered": (make_chat_reply(None, finish="content_filter"), "moderation"),
@@ -186,3 +200,43 @@ def test_unusable_answers_end_in_a_sentence(tmp_path, service, name):
         and error.exit_code == console.EXIT_REMOTE
     )
     assert len(service.received) == 3
+
+
+FACES = [{"prompt": f"a face of number {number}", **FACE_ATTRIBUTES} for number in range(10)]
+GOOD = json.dumps({"faces": FACES})
+THOUGHTS = '<think>\nTen faces [or more]? {"faces": []} A draft: ' + GOOD.replace("face of", "no")
+
+MANNERS = {
+    "plain": GOOD,
+    "thoughts": f"{THOUGHTS}\n</think>\n\n{GOOD}",
+    "a fence": f"Here you are:\n```json\n{GOOD}\n```\nAnything else?",
+    "thoughts and a fence": f"<THINK>hm</THINK>```json\n{GOOD}\n```",
+    "a bare list": json.dumps(FACES),
+    "one object a line": "\n".join(map(json.dumps, FACES)),
+    "numbers for words": GOOD.replace('"34"', "34"),
+    "thoughts that never end": f"<think>I answer {GOOD}",
+}
+
+
+@pytest.mark.parametrize("manner", MANNERS)
+def test_prompts_are_taken_wherever_the_answer_holds_them(tmp_path, service, manner):
+    service.script += [make_chat_reply(MANNERS[manner])]
+    written = prompts.ensure_prompts(tmp_path, GPT_SETTINGS, 0)
+    assert list_texts(written) == [face["prompt"] for face in FACES]
+    assert written[0].attributes == FACE_ATTRIBUTES
+    assert len(service.received) == 1
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_prompts_in_the_field_of_the_reasoning_are_taken(tmp_path, service, field):
+    reply = make_chat_reply("")
+    reply.body["choices"][0]["message"][field] = GOOD
+    service.script += [reply]
+    assert len(prompts.ensure_prompts(tmp_path, GPT_SETTINGS, 0)) == 10
+    assert len(service.received) == 1
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "<think>" * 50_000])
+def test_an_answer_without_end_is_searched_for_a_moment_only(tmp_path, service, text):
+    service.script += [make_chat_reply(text)] * 3
+    assert "answered in" in str(catch_refusal(tmp_path))

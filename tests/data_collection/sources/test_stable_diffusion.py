@@ -67,6 +67,16 @@ def test_a_face_generated_alone_from_its_row_is_the_one_of_its_batch(tmp_path, m
         stable_diffusion.regenerate_from_prompt(replace(row, drawn_with={}))
 
 
+def test_prompts_longer_than_clip_reads_are_told(tmp_path, model, capsys):
+    faces = STABLE_DIFFUSION.list_candidates(make_request(tmp_path, model, 3))
+    # The toy's vocabulary is letters: "a face" has 5 tokens, and two stand around it.
+    texts = ("a face", "x" * 75, "x" * 76)
+    faces = [replace(face, prompt=text) for face, text in zip(faces, texts, strict=True)]
+    list(faces[0].load_many(faces))
+    text = " ".join(capsys.readouterr().err.split())
+    assert "1 of 3 prompts are longer than CLIP reads; the end is not drawn" in text
+
+
 def test_a_face_records_the_settings_it_was_generated_with(tmp_path, model):
     face, _ = generate_faces(make_request(tmp_path, model, 1, negative_prompt="hat"))[0]
     recorded = dict(face.drawn_with)
