@@ -19,7 +19,7 @@ from data_collection.audit.conclusions import (
     decide_audit_status,
     explain_audit_status,
 )
-from data_collection.audit.file_differences import find_file_differences
+from data_collection.audit.file_differences import find_file_differences, find_grey_class
 from data_collection.audit.file_features import FeatureValues
 from data_collection.audit.placebo import FileHistory
 from data_collection.audit.probes import (
@@ -142,7 +142,10 @@ def audit_files(
     return Audit(
         sizes=[],
         as_collected=evaluate_probes(originals, rows, seed),
-        file_differences=find_file_differences([values["container"] for values in originals], rows),
+        file_differences=[
+            *find_grey_class([values["colour"] for values in originals], rows),
+            *find_file_differences([values["container"] for values in originals], rows),
+        ],
         images={label: sum(row.label == label for row in rows) for label in manifest.LABELS},
         groups={
             label: len({row.group for row in rows if row.label == label})

@@ -1,4 +1,4 @@
-"""Find facts of the files that one class has and the other lacks."""
+"""Find facts of the files that one class has and the other lacks, colour among them."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -29,6 +29,32 @@ ABSENT_FACT_VALUES = ("no", "none")
 MIN_SHARE_DIFFERENCE, MIN_EXCLUSIVE_SHARE = 0.5, 0.05
 """A fact is reported if its shares in the two classes differ by at least the first, or if only one
 class has it and its share exceeds the second."""
+
+
+COLOUR_DIFFERENCE = "difference between channels"
+MAX_GREY_DIFFERENCE = 0.5
+"""Mean difference between the channels of a grey image, in levels; rounding leaves some."""
+
+
+def find_grey_class(colours: Sequence[FeatureValues], rows: Sequence[FaceRecord]) -> list[str]:
+    """Return a sentence if all images of one class are grey and not all of the other.
+
+    Args:
+        colours: features of the originals by `pixel_features.measure_colour`.
+    """
+    grey, total = Counter(), Counter(row.label for row in rows)
+    for values, row in zip(colours, rows, strict=True):
+        grey[row.label] += values[COLOUR_DIFFERENCE] <= MAX_GREY_DIFFERENCE
+    wholly = [label for label in manifest.LABELS if total[label] and grey[label] == total[label]]
+    if len(wholly) != 1 or len(total) < len(manifest.LABELS):
+        return []
+    label = wholly[0]
+    other = next(name for name in manifest.LABELS if name != label)
+    rest = f"{grey[other]} of {total[other]}" if grey[other] else "none"
+    return [
+        f"All {total[label]} {CLASS_PLURALS[label]} are grey, {rest} of the "
+        f"{CLASS_PLURALS[other]}: colour alone tells them apart."
+    ]
 
 
 def find_file_differences(

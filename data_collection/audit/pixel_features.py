@@ -5,6 +5,7 @@ import functools
 import numpy as np
 from PIL import Image
 
+from data_collection.audit.file_differences import COLOUR_DIFFERENCE
 from data_collection.audit.file_features import FeatureValues
 
 MAX_MEASURED_SIDE_PX = 512
@@ -67,7 +68,7 @@ def measure_colour(square: Image.Image) -> FeatureValues:
         },
         "saturation": float(saturation.mean()),
         "spread of saturation": float(saturation.std()),
-        "difference between channels": float(np.ptp(rgb, axis=2).mean()),
+        COLOUR_DIFFERENCE: float(np.ptp(rgb, axis=2).mean()),
         "share of black": float((grey < 4).mean()),
         "share of white": float((grey > 251).mean()),
     }

@@ -1,5 +1,6 @@
 """Shortcuts planted in one class of toys are found, named, and given the right colour."""
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import Image, ImageFilter
 
 from benchmarks.studies import planted_shortcuts
 from data_collection.audit import audit, conclusions
-from data_collection.audit.probes import ProbeResult
+from data_collection.audit.probes import HISTORY_TIER, ProbeResult
 from toys.datasets import write_originals
 from toys.images import encode_image, make_image
 
@@ -49,6 +50,53 @@ def test_processing_of_one_class_is_named_and_never_green(tmp_path, treat, name,
     counts = {"real": COUNT, "generated": COUNT}
     assert found[0].name in conclusions.explain_audit_status([], probes, counts, counts)
     assert conclusions.decide_audit_status(probes) != "GREEN"
+
+
+def put_on_white(image: Image.Image) -> Image.Image:
+    page = Image.new("RGB", image.size, "white")
+    page.paste(image.resize((72, 72)), (28, 28))
+    return page
+
+
+@pytest.mark.parametrize(
+    ("treat", "name"),
+    [
+        (treat_with(planted_shortcuts.take_colour_away), "colour"),
+        (treat_with(planted_shortcuts.add_black_border), "border"),
+        (put_on_white, "thumbnail"),
+    ],
+)
+def test_one_property_that_nearly_decides_the_label_is_in_the_first_sentence(tmp_path, treat, name):
+    # As if there were enough images for a verdict: without it nothing is GREEN anyway.
+    probes = [
+        dataclasses.replace(probe, status="GREEN") if probe.tier == HISTORY_TIER else probe
+        for probe in audit_toys(tmp_path, treat)
+    ]
+    assert conclusions.decide_audit_status(probes) == "AMBER"
+    counts = {"real": 335, "generated": 367}
+    first, *_ = conclusions.explain_audit_status([], probes, counts, counts).split(". ")
+    assert first.startswith("One simple property nearly decides the label")
+    assert f"{name} (AUC 1.00" in first
+
+
+def test_a_class_that_is_grey_throughout_is_told_in_a_sentence_of_its_own(tmp_path):
+    images = [make_image(number, FILE_SIDE_PX) for number in range(8)]
+    for n_grey, rest in ((0, "none"), (1, "1 of 4"), (4, "")):
+        folder = tmp_path / str(n_grey)
+        folder.mkdir()
+        rows = write_originals(
+            folder,
+            [
+                *(("real", encode_image(image.convert("L"))) for image in images[:4]),
+                *(
+                    ("generated", encode_image(image.convert("L" if number < n_grey else "RGB")))
+                    for number, image in enumerate(images[4:])
+                ),
+            ],
+        )
+        told = audit.audit_files(folder, rows, rows, 0).file_differences
+        sentence = f"All 4 photographs are grey, {rest} of the generated images"
+        assert told[:1] and told[0].startswith(sentence) if rest else "grey" not in str(told)
 
 
 def test_a_class_without_colour_is_red_by_the_placebo(tmp_path):
