@@ -93,7 +93,8 @@ use it to check an installation), `many` (seven families of models; takes a GPU)
 of options; every run leaves one in its data set. Options given beside it win."""
 
     real: SourceOptions = ()
-    """Photographs: `kaggle:COUNT`, `kaggle:COUNT@OWNER/NAME/versions/N`, `folder:PATH` (also \
+    """Photographs: `kaggle:COUNT`, `kaggle:COUNT@OWNER/NAME/versions/N`, the same with `:path/inside` \
+for one folder of it, `folder:PATH` (also \
 `folder:s3://...`, where a file that was fetched once is not fetched again), or `sample`. Repeat \
 the option for more sources. Default: kaggle:700."""
 
@@ -111,7 +112,8 @@ the option for more. Default: stable-diffusion:700."""
 
     facts: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = ()
     """CSV about files in folders: a column `file` and any of `prompt`, `person`, `seed`, \
-`generator`, `source_image`. Images that share one of these never end up in different splits."""
+`generator`, `source_image`. A row finds its file by the end of its path. Images that share one of \
+these never end up in different splits."""
 
     prompt_settings: tyro.conf.OmitArgPrefixes[PromptSettings] = field(
         default_factory=PromptSettings

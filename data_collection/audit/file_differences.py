@@ -53,7 +53,7 @@ def find_grey_class(colours: Sequence[FeatureValues], rows: Sequence[FaceRecord]
     rest = f"{grey[other]} of {total[other]}" if grey[other] else "none"
     return [
         f"All {total[label]} {CLASS_PLURALS[label]} are grey, {rest} of the "
-        f"{CLASS_PLURALS[other]}: colour alone tells them apart."
+        f"{CLASS_PLURALS[other]}: colour alone tells them apart, also in what training sees."
     ]
 
 
