@@ -57,10 +57,10 @@ def test_layouts_of_public_data_sets_are_understood(tmp_path, name):
 def test_splits_are_taken_together_said_so_and_can_be_taken_alone(tmp_path, capsys):
     root = write_layout(tmp_path / "set", "train/real", "train/fake", "test/real", "test/fake")
     assert len(read_classes(root)) == 4
-    output = " ".join(capsys.readouterr().out.split())
+    output = " ".join(capsys.readouterr().err.split())
     assert "The folders test, train of" in output and "name one of them" in output
     assert set(read_classes(root / "test")) == {"real", "fake"}
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().err == ""
 
 
 def test_a_label_that_a_folder_contradicts_is_refused(tmp_path):
