@@ -94,8 +94,8 @@ of options; every run leaves one in its data set. Options given beside it win.""
 
     real: SourceOptions = ()
     """Photographs: `kaggle:COUNT`, `kaggle:COUNT@OWNER/NAME/versions/N` (with `:path/inside` for \
-one folder of it), `folder:PATH` (also `folder:s3://...`, where a file that was fetched once is not \
-fetched again), or `sample`. Repeat the option for more sources. Default: kaggle:700."""
+one folder of it), `folder:PATH` (also `folder:s3://...`, where a file that was fetched once is \
+not fetched again), or `sample`. Repeat the option for more sources. Default: kaggle:700."""
 
     generated: SourceOptions = ()
     """Generated faces: `stable-diffusion:COUNT`, `stable-diffusion:COUNT@MODEL`, \
