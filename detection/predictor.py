@@ -217,7 +217,8 @@ class Detector:
     ) -> list[ProbabilityRange]:
         if not pixels:
             return []
-        outputs = run(np.concatenate(pixels).astype(np.float32))[:, 0]
+        batch = np.concatenate(pixels).astype(np.float32)
+        outputs = onnx_models.select_probabilities(run(batch), len(batch))
         combined = combine_qualities(outputs.reshape(len(pixels), -1))
         return [ProbabilityRange(*map(float, row)) for row in zip(*combined, strict=True)]
 

@@ -111,6 +111,17 @@ def open_onnx(path: Path | bytes, threads: int = 0) -> OnnxRunner:
     return lambda batch: run(batch)[0]
 
 
+def select_probabilities(answers: np.ndarray, n_images: int) -> np.ndarray:
+    """Return the probabilities in a detector's answers, (n,); NaN for what is none.
+
+    Answers of another shape or type than float32 (n, 1) could be those of other images.
+    """
+    if answers.shape != (n_images, 1) or answers.dtype != np.float32:
+        return np.full(n_images, np.nan, np.float32)
+    column = answers[:, 0]
+    return np.where((column >= 0) & (column <= 1), column, np.float32(np.nan))
+
+
 def open_onnx_outputs(
     path: Path | bytes, threads: int = 0
 ) -> Callable[[np.ndarray], list[np.ndarray]]:

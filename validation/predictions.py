@@ -57,7 +57,8 @@ class Scorer:
         run_onnx = onnx_models.open_onnx_streams(self.onnx_file)
 
         def score_pixels(pixels: np.ndarray) -> np.ndarray:
-            return run_onnx(pixels.astype(np.float32))[:, 0]
+            answers = run_onnx(pixels.astype(np.float32))
+            return onnx_models.select_probabilities(answers, len(pixels))
 
         return score_pixels
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_collection.dataset import manifest
-from training.detectors import safe_keras, saved_models
+from training.detectors import saved_models
 from training.detectors.card import Card
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class ExportSource:
             saved_models.verify_model_file(folder, card, file)
             for file in (saved_models.KERAS_FILE, saved_models.ONNX_FILE)
         ]
-        return cls(card, *files, safe_keras.load_keras_model(files[0]))
+        return cls(card, *files, saved_models.load_verified_keras(folder, card))
 
 
 def build_export_metadata(card: Card) -> dict[str, Any]:

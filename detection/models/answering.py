@@ -68,7 +68,8 @@ def find_answering_detector(
     ready = ready_detectors.find_ready_detectors()
     if validated:
         newest = saved_models.find_newest(validated)
-        later = {name: card for name, card in own.items() if card.created > own[newest].created}
+        age = saved_models.rank_by_age(own[newest])
+        later = {name: card for name, card in own.items() if saved_models.rank_by_age(card) > age}
         reason = "the newest of your validated detectors"
         return AnsweringDetector(folder / newest, reason, _describe_unvalidated(later))
     if ready:

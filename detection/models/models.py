@@ -42,7 +42,7 @@ def list_detectors(settings: ModelsSettings) -> None:
 
 
 def _sort_by_age(cards: dict[str, Card]) -> list[str]:
-    return sorted(cards, key=lambda name: cards[name].created, reverse=True)
+    return sorted(cards, key=lambda name: saved_models.rank_by_age(cards[name]), reverse=True)
 
 
 def _make_row(path: Path, card: Card, answer: AnsweringDetector | None) -> list[str]:

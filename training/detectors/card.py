@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data_collection.dataset import manifest
 from data_collection.images import canonical, decode
 from runtime import atomic_files, checked_json, console
 from training.calibration import Scores
 from training.cuts.left_out import LeftOutSource
 from training.cuts.operating_point import Calibration, OperatingPoint
 from training.cuts.statement import DEFAULT_PREVALENCE, DetectorStatement, make_statement
+from training.detectors import card_values
 from training.detectors.card_fields import (
     BaseDescription,
     BaselineDescription,
@@ -81,6 +81,12 @@ class Card:
     card_version: int = CARD_VERSION
 
     @property
+    def created_at(self) -> datetime.datetime:
+        """The time of `created`."""
+        moment = datetime.datetime.fromisoformat(self.created)
+        return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+
+    @property
     def bases(self) -> tuple[BaseDescription, ...]:
         """Every base of the detector."""
         return self.base, *self.more_bases
@@ -134,7 +140,7 @@ def _encode_card(card: Card) -> str:
 
 
 def read_card(folder: Path) -> Card:
-    """Read card.json.
+    """Read card.json; the card has the name of the folder.
 
     Raises:
         PlainError: it is damaged, or of another version.
@@ -151,7 +157,8 @@ def read_card(folder: Path) -> Card:
         raise console.PlainError(
             f"{path} is damaged. Restore it, or train the detector again.", console.EXIT_BAD_MODEL
         ) from None
-    return card
+    # A folder may be a stranger's or may have been renamed; the name in its card decides nothing.
+    return dataclasses.replace(card, name=folder.absolute().name)
 
 
 def _refuse_other_version(path: Path, version: tuple[object, object]) -> None:
@@ -166,19 +173,20 @@ def _refuse_other_version(path: Path, version: tuple[object, object]) -> None:
 
 def _validate_card(card: Card) -> None:
     """Raise ValueError or KeyError for values that would cause unexplained errors later."""
-    calibration = card.calibration
-    cuts = (*calibration.false_alarm_cuts, *calibration.miss_cuts)
+    calibrations = [card.calibration, *(row.calibration for row in card.baselines.values())]
+    scores = [card.metrics, *(row.metrics for row in card.baselines.values())]
     if not (
-        all(0 <= (cut.limit or 0) <= 1 and 0 < cut.target < 1 for cut in cuts)
-        and calibration.point
-        and 0 <= calibration.threshold <= 1
-        and 0 < calibration.temperature < math.inf
+        card.created_at
+        and card_values.are_image_counts(card.dataset.images)
+        and all(card_values.is_calibration(row) for row in calibrations if row is not None)
+        and card.calibration.point
+        and all(map(card_values.are_scores, scores))
+        and all(map(card_values.is_left_out_source, card.left_out))
+        and 0 <= card.parity < math.inf
         and card.qualities
         and all(1 <= quality <= 100 for quality in card.qualities)
+        and 16 <= card.image_size <= 4096
+        and card.crop in decode.CROPS
+        and all(map(str.isalnum, card.sha256.values()))
     ):
         raise ValueError
-    if not 16 <= card.image_size <= 4096:
-        raise ValueError
-    if card.crop not in decode.CROPS or not all(map(str.isalnum, card.sha256.values())):
-        raise ValueError
-    sum(card.dataset.images["train"][label] for label in manifest.LABELS)

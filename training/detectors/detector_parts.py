@@ -10,7 +10,7 @@ import numpy as np
 from runtime import console
 from training.bases.base_models import BASE_MODELS, build_base
 from training.bases.loaded_base import LoadedBase
-from training.detectors import assembly, safe_keras, saved_models
+from training.detectors import assembly, saved_models
 from training.detectors import card as detector_card
 from training.detectors.assembly import DetectorPart, EnsembleMember
 from training.detectors.card import Card
@@ -88,9 +88,7 @@ def load_detector_parts(folder: Path) -> DetectorParts:
             heads.
     """
     card = detector_card.read_card(folder)
-    model = safe_keras.load_keras_model(
-        saved_models.verify_model_file(folder, card, saved_models.KERAS_FILE)
-    )
+    model = saved_models.load_verified_keras(folder, card)
     try:
         first, *more = [
             _find_part(

@@ -5,16 +5,16 @@ asks for.
 """
 
 import concurrent.futures
-import contextlib
 import io
 import math
+import tempfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtime import checked_json, console
+from runtime import checked_json
 from training.detectors import allowed_layers
+from training.model_checks.unsafe_model import UnsafeModelError, report_unsafe_model
 
 if TYPE_CHECKING:
     import keras
@@ -29,42 +29,53 @@ MAX_MEMBER_BYTES = {
 million bytes."""
 
 
-class UnsafeModelError(Exception):
-    """The reason why a file is not opened, as the end of a sentence that begins with its name."""
+MAX_TENSOR_VALUES = 200_000_000
+"""Numbers of one tensor inside a model, for one image. An image of 4096 px has 50 million."""
+
+MAX_ACTIVATION_VALUES = 5_000_000_000
+"""Numbers of all tensors together, for one image. They are not all in memory at once; those of the
+deepest base have 3 billion at 1024 px."""
 
 
 def load_keras_model(path: Path) -> "keras.Model":
     """Open a detector or a baseline that Keras saved, uncompiled.
 
     Raises:
-        PlainError: it is damaged, or contains anything that Telltale's models do not. Nothing in it
-            was executed.
+        PlainError: it is missing, or as load_keras_bytes.
     """
-    with _report_unsafe_model(path):
-        config, n_values = _inspect_archive(path)
+    with report_unsafe_model(path):
+        if not path.is_file():
+            raise UnsafeModelError("is missing")
+    return load_keras_bytes(path.read_bytes(), path)
+
+
+def load_keras_bytes(data: bytes, path: Path, side: int | None = None) -> "keras.Model":
+    """Open the bytes of a detector or a baseline, uncompiled.
+
+    Keras opens a copy that nobody else can write to: the file could be exchanged after the check.
+
+    Args:
+        path: that they were read from, for messages.
+        side: in pixels, of the images that it must take; None for any.
+
+    Raises:
+        PlainError: they are damaged, or contain anything that Telltale's models do not. Nothing in
+            them was executed.
+    """
+    with report_unsafe_model(path):
+        config, n_values = _inspect_archive(data)
         _check_weight_count(config, n_values)
-        return _open_checked_model(path)
+        model = _open_checked_model(data)
+        _check_activations(model, side)
+        return model
 
 
-@contextlib.contextmanager
-def _report_unsafe_model(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except UnsafeModelError as error:
-        raise console.PlainError(
-            f"{path} {error}. It was not opened. Restore it, or train the detector again.",
-            console.EXIT_BAD_MODEL,
-        ) from None
-
-
-def _inspect_archive(path: Path) -> tuple[Any, int]:
+def _inspect_archive(data: bytes) -> tuple[Any, int]:
     """Check every member; return the parsed config and the number of weights."""
-    if not path.is_file():
-        raise UnsafeModelError("is missing")
-    if not zipfile.is_zipfile(path):
+    if not zipfile.is_zipfile(io.BytesIO(data)):
         raise UnsafeModelError("is not a .keras archive, or is truncated")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _check_members(archive.infolist())
             contents = {name: archive.read(name) for name in MAX_MEMBER_BYTES}
         parsed = {
@@ -164,10 +175,38 @@ def _count_weights(config: Any) -> int:
     return sum(math.prod(variable.shape) for variable in model.weights)
 
 
-def _open_checked_model(path: Path) -> "keras.Model":
+def _open_checked_model(data: bytes) -> "keras.Model":
     import keras
 
+    with tempfile.TemporaryDirectory(prefix="telltale-") as private:
+        copy = Path(private, "detector.keras")
+        copy.write_bytes(data)
+        try:
+            return keras.saving.load_model(copy, compile=False, safe_mode=True)
+        except Exception as error:  # the weights may not fit the layers
+            raise UnsafeModelError(f"cannot be opened by Keras ({type(error).__name__})") from None
+
+
+def _check_activations(model: "keras.Model", side: int | None) -> None:
+    """Raise UnsafeModelError for another input, or if one image would fill the memory.
+
+    A layer of padding has no weights and can ask for any memory. TensorFlow's tracing computes the
+    shapes, as those in the file may be wrong; it computes no image.
+    """
+    import tensorflow as tf
+
+    shape = model.input_shape
+    if not isinstance(shape, tuple) or (side and shape != (None, side, side, 3)):
+        expected = f"images of {side} x {side} x 3, as its card says" if side else "one image"
+        raise UnsafeModelError(f"does not take {expected}")
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # the weights may not fit the layers
-        raise UnsafeModelError(f"cannot be opened by Keras ({type(error).__name__})") from None
+        trace = tf.function(lambda pixels: model(pixels, training=False), autograph=False)
+        image = tf.TensorSpec((1, *shape[1:]), tf.float32)
+        operations = trace.get_concrete_function(image).graph.get_operations()
+        sizes = [tensor.shape.num_elements() for op in operations for tensor in op.outputs]
+    except Exception as error:  # layers that do not fit together
+        raise UnsafeModelError(f"cannot be run ({type(error).__name__})") from None
+    if None in sizes:
+        raise UnsafeModelError("has a layer of a size that is not known")
+    if max(sizes, default=0) > MAX_TENSOR_VALUES or sum(sizes) > MAX_ACTIVATION_VALUES:
+        raise UnsafeModelError(f"asks for the memory of {sum(sizes):,} numbers per image")

@@ -7,11 +7,16 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runtime import atomic_files, console, hashing
 from runtime.suggestions import find_close_names
-from training.detectors import ready_detectors, shared_base
+from training.detectors import ready_detectors, safe_keras, shared_base
 from training.detectors.card import CARD_FILE, Card, read_card
+from training.model_checks import safe_onnx
+
+if TYPE_CHECKING:
+    import keras
 
 KERAS_FILE, ONNX_FILE = "detector.keras", "detector.onnx"
 
@@ -79,7 +84,15 @@ def _was_trained_on(card: Card, dataset: Path) -> bool:
 
 def find_newest(cards: Mapping[str, Card]) -> str:
     """Return the name of the newest of these detectors."""
-    return max(cards, key=lambda name: cards[name].created)
+    return max(cards, key=lambda name: rank_by_age(cards[name]))
+
+
+def rank_by_age(card: Card) -> tuple[bool, datetime.datetime]:
+    """Return the key that sorts detectors, the newest last.
+
+    One with a date in the future comes first: its clock was wrong, or its date was made up.
+    """
+    return card.created_at <= datetime.datetime.now(datetime.UTC), card.created_at
 
 
 def load_cards(folder: Path) -> dict[str, Card]:
@@ -123,26 +136,30 @@ def _list_own_names(folder: Path) -> list[str]:
 def verify_model_file(folder: Path, card: Card, file: str) -> Path:
     """Return the path of a model file, after comparing its hash with the card.
 
-    A file without the weights of its base is restored to a temporary one.
+    A file without the weights of its base is restored to a temporary one. An ONNX file is looked
+    into.
 
     Raises:
-        PlainError: the file is missing or was altered.
+        PlainError: the file is missing or was altered, or holds what Telltale does not write.
     """
     path = whole = folder / file
     if shared_base.has_parts(path):
         whole = shared_base.restore_file(path, card.sha256.get(file, ""))
     if not whole.is_file() or hashing.hash_file(whole) != card.sha256.get(file):
         raise _make_altered_error(path)
+    if path.suffix == ".onnx":
+        safe_onnx.check_onnx_file(whole, card.sha256[file], card.image_size, path)
     return whole
 
 
 def read_verified_model(folder: Path, card: Card, file: str) -> bytes:
     """Return the bytes of a model file, after comparing their hash with the card.
 
-    Unlike a file, bytes cannot be altered between the check and their use.
+    Unlike a file, bytes cannot be altered between the check and their use. Those of an ONNX file
+    are looked into.
 
     Raises:
-        PlainError: the file is missing or was altered.
+        PlainError: the file is missing or was altered, or holds what Telltale does not write.
     """
     path = folder / file
     if shared_base.has_parts(path):
@@ -151,7 +168,19 @@ def read_verified_model(folder: Path, card: Card, file: str) -> bytes:
         data = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(data).hexdigest() != card.sha256.get(file):
         raise _make_altered_error(path)
+    if path.suffix == ".onnx":
+        safe_onnx.check_onnx_file(data, card.sha256[file], card.image_size, path)
     return data
+
+
+def load_verified_keras(folder: Path, card: Card) -> "keras.Model":
+    """Open detector.keras from bytes that have the hash in the card, and were looked into.
+
+    Raises:
+        PlainError: it is missing or was altered, or holds what Telltale does not write.
+    """
+    data = read_verified_model(folder, card, KERAS_FILE)
+    return safe_keras.load_keras_bytes(data, folder / KERAS_FILE, card.image_size)
 
 
 def _make_altered_error(path: Path) -> console.PlainError:

@@ -4,6 +4,7 @@ import copy
 import io
 import json
 import resource
+import stat
 import zipfile
 from pathlib import Path
 
@@ -347,6 +348,57 @@ def test_a_layer_of_a_terabyte_is_not_built(saved, tmp_path):
     with keras.StatelessScope():
         pass
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before_kb + 500_000
+
+
+@pytest.mark.parametrize("padding", [8000, 2**22])
+def test_a_layer_without_weights_that_asks_for_any_memory_is_refused(padding, tmp_path):
+    pixels = keras.Input((SIDE, SIDE, 3))
+    wide = keras.layers.ZeroPadding2D(padding)(pixels)
+    means = keras.layers.GlobalAveragePooling2D()(wide)
+    path = tmp_path / "detector.keras"
+    keras.Model(pixels, keras.layers.Dense(1, activation="sigmoid")(means)).save(path)
+    assert path.stat().st_size < 30_000
+    contents = read_members(path)
+    # the shapes in the file are the attacker's own words
+    config = contents[CONFIG_MEMBER].replace(f"{SIDE + 2 * padding}".encode(), f"{SIDE}".encode())
+    write_archive(path, {**contents, CONFIG_MEMBER: config})
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert_refused(path, "asks for the memory of [0-9,]+ numbers per image")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before_kb + 500_000
+
+
+def test_a_model_for_images_of_another_side_than_the_card_says_is_refused(saved):
+    assert safe_keras.load_keras_bytes(saved.read_bytes(), saved, SIDE + 32)
+    with pytest.raises(console.PlainError, match="does not take images of 64 x 64 x 3") as caught:
+        safe_keras.load_keras_bytes(saved.read_bytes(), saved, SIDE)
+    assert caught.value.exit_code == console.EXIT_BAD_MODEL
+
+
+def test_a_file_that_is_exchanged_after_the_check_is_not_what_keras_opens(
+    saved, tmp_path, monkeypatch
+):
+    path = tmp_path / "detector.keras"
+    path.write_bytes(saved.read_bytes())
+    find_fault, load_model, opened = (
+        allowed_layers.find_config_fault,
+        keras.saving.load_model,
+        [],
+    )
+
+    def exchange(config) -> str:
+        path.write_bytes(b"something else")
+        return find_fault(config)
+
+    def note_file(file, **options):
+        opened.append((file, file.read_bytes(), stat.S_IMODE(file.parent.stat().st_mode)))
+        return load_model(file, **options)
+
+    monkeypatch.setattr(allowed_layers, "find_config_fault", exchange)
+    monkeypatch.setattr(keras.saving, "load_model", note_file)
+    safe_keras.load_keras_model(path)
+    ((file, data, mode),) = opened
+    assert data == saved.read_bytes() and path.read_bytes() == b"something else"
+    assert mode == 0o700 and not file.parent.exists()
 
 
 def first_dataset(file: h5py.File) -> str:

@@ -1,0 +1,56 @@
+"""Check the values of a card that would cause unexplained errors later, or false sentences."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from data_collection.dataset import manifest, splits
+from training.calibration import Scores
+from training.cuts.cut import Cut
+from training.cuts.left_out import LeftOutSource
+from training.cuts.operating_point import Calibration
+
+MAX_COUNT = 10**9
+"""Of images or groups."""
+
+
+def are_image_counts(images: Mapping[str, Mapping[str, int]]) -> bool:
+    """Return whether every split has a possible number of images of each class.
+
+    Raises:
+        KeyError: one is missing.
+    """
+    counts = [images[split][label] for split in splits.SPLITS for label in manifest.LABELS]
+    return all(0 <= count <= MAX_COUNT for count in counts)
+
+
+def is_calibration(calibration: Calibration) -> bool:
+    """Return whether cuts and threshold are probabilities, and the temperature is a number."""
+    return (
+        all(map(_is_cut, (*calibration.false_alarm_cuts, *calibration.miss_cuts)))
+        and 0 <= calibration.threshold <= 1
+        and 0 < calibration.temperature < math.inf
+    )
+
+
+def _is_cut(cut: Cut) -> bool:
+    shares = (cut.limit or 0, cut.expected, cut.low, cut.high)
+    return _are_shares(shares) and 0 < cut.target < 1 and 0 <= cut.groups <= MAX_COUNT
+
+
+def is_left_out_source(source: LeftOutSource) -> bool:
+    """Return whether every score of a source has its group, and all are numbers."""
+    return (
+        source.label in (0, 1)
+        and len(source.groups) == len(source.logits)
+        and all(map(math.isfinite, source.logits))
+        and _are_shares(limit or 0 for limit in source.limits)
+    )
+
+
+def are_scores(scores: Scores) -> bool:
+    """Return whether the scores are within their ranges."""
+    return 0 <= scores.auc <= 1 and 0 <= scores.log_loss < math.inf
+
+
+def _are_shares(values: Iterable[float]) -> bool:
+    return all(0 <= value <= 1 for value in values)

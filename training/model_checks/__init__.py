@@ -1,0 +1,1 @@
+"""Looks into model files before they are opened: operators, values, memory, answers."""
