@@ -76,22 +76,39 @@ def _check_classes(
             f"images is unknown. Name its subfolders so ({class_folders.KNOWN_FOLDER_NAMES} are "
             "understood, too), or give --label real or --label generated."
         )
-    contradicting = class_folders.list_contradicting_files(classes, label) if label else []
-    if contradicting:
-        found = classes[contradicting[0]]
-        raise console.PlainError(
-            f"{folder} has a subfolder `{found.folder}`, but --label is {label}: "
-            f"{len(contradicting)} of {len(classes)} files contradict it, such as "
-            f"{class_folders.name_examples(contradicting)}. Leave out --label, or name one "
-            "subfolder."
-        )
-    splits = sorted({file.partition("/")[0] for file in classes if "/" in file})
-    splits = [name for name in splits if class_folders.is_split_folder(name)]
+    if label:
+        _check_label(folder, classes, label)
+    folders = {PurePosixPath(file).parent for file in classes}
+    splits = {
+        name for path in folders for name in path.parts if class_folders.is_split_folder(name)
+    }
     if len(splits) > 1:
         console.print_message(
-            f"The folders {', '.join(splits)} of {folder} are taken together; name one of them to "
-            "take it alone."
+            f"The folders {', '.join(sorted(splits))} of {folder} are taken together; name one of "
+            "them to take it alone."
         )
+
+
+def _check_label(folder: Path, classes: Mapping[str, FileClass], label: ImageClass) -> None:
+    """Raise PlainError if a subfolder contradicts the label, be it empty."""
+    contradicting = class_folders.list_contradicting_files(classes, label)
+    names = [classes[file].folder for file in contradicting[:1]] or [
+        path.name
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and class_folders.find_folder_class(path.name) not in (None, label)
+    ]
+    if not names:
+        return
+    examples = (
+        f": {len(contradicting)} of {len(classes)} files contradict it, such as "
+        f"{class_folders.name_examples(contradicting)}"
+        if contradicting
+        else ""
+    )
+    raise console.PlainError(
+        f"{folder} has a subfolder `{names[0]}`, but --label is {label}{examples}. Leave out "
+        "--label, or name one subfolder."
+    )
 
 
 def _name_sources(folder: Path, classes: Mapping[str, FileClass]) -> dict[str, str]:

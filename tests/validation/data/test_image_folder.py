@@ -48,6 +48,9 @@ LAYOUTS = {
 }
 
 
+SPLIT_FOLDERS = ("train/real", "train/fake", "test/real", "test/fake")
+
+
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_layouts_of_public_data_sets_are_understood(tmp_path, name):
     root = write_layout(tmp_path / "set", *LAYOUTS[name])
@@ -55,11 +58,11 @@ def test_layouts_of_public_data_sets_are_understood(tmp_path, name):
 
 
 def test_splits_are_taken_together_said_so_and_can_be_taken_alone(tmp_path, capsys):
-    root = write_layout(tmp_path / "set", "train/real", "train/fake", "test/real", "test/fake")
+    root = write_layout(tmp_path / "set", *(f"a/{name}" for name in SPLIT_FOLDERS))
     assert len(read_classes(root)) == 4
     output = " ".join(capsys.readouterr().err.split())
     assert "The folders test, train of" in output and "name one of them" in output
-    assert set(read_classes(root / "test")) == {"real", "fake"}
+    assert set(read_classes(root / "a/test")) == {"real", "fake"}
     assert capsys.readouterr().err == ""
 
 
@@ -73,6 +76,12 @@ def test_a_label_that_a_folder_contradicts_is_refused(tmp_path):
         read_image_folder(root, "real", "centre")
     (row,), _ = read_image_folder(root / "a/training_real", "real", "centre")
     assert (row.label, row.source) == ("real", "training_real")
+
+
+def test_an_empty_folder_contradicts_a_label_too(tmp_path):
+    (tmp_path / "generated").mkdir()
+    with pytest.raises(console.PlainError, match="subfolder `generated`, but --label is real"):
+        read_image_folder(tmp_path, "real", "centre")
 
 
 def test_folders_that_say_nothing_are_a_sentence_with_the_names_that_are_known(tmp_path):
