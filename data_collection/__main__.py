@@ -5,8 +5,6 @@ import inspect
 import sys
 from collections.abc import Callable
 
-import tyro
-
 from data_collection.command_settings import (
     AuditSettings,
     DownloadSettings,
@@ -15,7 +13,7 @@ from data_collection.command_settings import (
     VerifySettings,
 )
 from data_collection.settings import CollectionSettings
-from runtime import console
+from runtime import command_line, console
 
 COLLECT_HELP = f"""{inspect.getdoc(CollectionSettings)}
 
@@ -47,7 +45,7 @@ def run_collect_command(arguments: list[str]) -> None:
 
 
 def run_audit_command(arguments: list[str]) -> int:
-    settings = tyro.cli(AuditSettings, prog="python -m data_collection audit", args=arguments)
+    settings = command_line.parse_settings(AuditSettings, "data_collection audit", arguments)
 
     from data_collection.audit_dataset import audit_dataset
 
@@ -56,7 +54,7 @@ def run_audit_command(arguments: list[str]) -> int:
 
 
 def run_verify_command(arguments: list[str]) -> int:
-    settings = tyro.cli(VerifySettings, prog="python -m data_collection verify", args=arguments)
+    settings = command_line.parse_settings(VerifySettings, "data_collection verify", arguments)
 
     from data_collection.dataset.verification import verify_dataset
 
@@ -64,8 +62,8 @@ def run_verify_command(arguments: list[str]) -> int:
 
 
 def run_regenerate_command(arguments: list[str]) -> None:
-    settings = tyro.cli(
-        RegenerateSettings, prog="python -m data_collection regenerate", args=arguments
+    settings = command_line.parse_settings(
+        RegenerateSettings, "data_collection regenerate", arguments
     )
 
     from data_collection.regenerate import regenerate_image
@@ -74,7 +72,7 @@ def run_regenerate_command(arguments: list[str]) -> None:
 
 
 def run_upload_command(arguments: list[str]) -> None:
-    settings = tyro.cli(UploadSettings, prog="python -m data_collection upload", args=arguments)
+    settings = command_line.parse_settings(UploadSettings, "data_collection upload", arguments)
 
     from data_collection.dataset.transfer import upload_dataset
 
@@ -82,7 +80,7 @@ def run_upload_command(arguments: list[str]) -> None:
 
 
 def run_download_command(arguments: list[str]) -> None:
-    settings = tyro.cli(DownloadSettings, prog="python -m data_collection download", args=arguments)
+    settings = command_line.parse_settings(DownloadSettings, "data_collection download", arguments)
 
     from data_collection.dataset.transfer import download_dataset
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from runtime import options
+from runtime import options, workspace
 
 DEFAULT_TRAINING_SIZES = (224,)
 """Input sizes in pixels that training uses by default; the audit measures images of the same."""
@@ -27,7 +27,7 @@ class AuditSettings:
     """Sides in pixels of the images that training will see; the largest of its --sizes counts. \
 Training audits further sizes by itself."""
 
-    logs: Path = Path("logs")
+    logs: Path = workspace.LOGS_FOLDER
     """Folder of TensorBoard logs."""
 
     seed: int = 0

@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import tyro
-
 from data_collection.settings import CollectionSettings
-from runtime import atomic_files, console
+from runtime import atomic_files, command_line, console
 
 RECIPES_FOLDER = Path(__file__).parent / "recipes"
 """Recipes that come with the project, by name."""
@@ -34,11 +32,8 @@ def parse_collection_settings(
     finder.add_argument("--recipe")
     recipe = finder.parse_known_args(arguments)[0].recipe
     recipe_options = _format_options(read_recipe(recipe), recipe) if recipe else []
-    return tyro.cli(
-        CollectionSettings,
-        prog=f"python -m {command}",
-        description=about,
-        args=[*recipe_options, *arguments],
+    return command_line.parse_settings(
+        CollectionSettings, command, [*recipe_options, *arguments], about
     )
 
 

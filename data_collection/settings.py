@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from runtime import options
+from runtime import options, workspace
 
 SourceOptions = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
@@ -128,10 +128,10 @@ these never end up in different splits."""
     dataset: str = "faces"
     """Name of the data set; its folder is DATA/DATASET."""
 
-    data: Path = Path("data")
+    data: Path = workspace.DATA_FOLDER
     """Folder of all data sets."""
 
-    logs: Path = Path("logs")
+    logs: Path = workspace.LOGS_FOLDER
     """Folder of TensorBoard's logs."""
 
     audit: bool = True

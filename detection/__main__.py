@@ -4,10 +4,8 @@ import inspect
 import sys
 from collections.abc import Callable
 
-import tyro
-
 from detection.settings import DetectionSettings
-from runtime import console
+from runtime import command_line, console
 
 DETECT_HELP = f"""{inspect.cleandoc(DetectionSettings.__doc__)}
 
@@ -17,9 +15,7 @@ other runtimes, `publish` uploads it to the Hugging Face Hub. Write ./web for a 
 
 
 def run_detect_command(arguments: list[str]) -> int:
-    settings = tyro.cli(
-        DetectionSettings, prog="python -m detection", description=DETECT_HELP, args=arguments
-    )
+    settings = command_line.parse_settings(DetectionSettings, "detection", arguments, DETECT_HELP)
 
     from detection.detect import detect
 
@@ -29,7 +25,7 @@ def run_detect_command(arguments: list[str]) -> int:
 def run_web_command(arguments: list[str]) -> None:
     from detection.web.settings import WebSettings
 
-    settings = tyro.cli(WebSettings, prog="python -m detection web", args=arguments)
+    settings = command_line.parse_settings(WebSettings, "detection web", arguments)
 
     from detection.web.server import serve_page
 
@@ -39,14 +35,13 @@ def run_web_command(arguments: list[str]) -> None:
 def run_models_command(arguments: list[str]) -> None:
     from detection.models.settings import ModelsSettings, UseSettings
 
-    prog = "python -m detection models"
     if arguments[:1] == ["use"]:
-        choice = tyro.cli(UseSettings, prog=f"{prog} use", args=arguments[1:])
+        choice = command_line.parse_settings(UseSettings, "detection models use", arguments[1:])
 
         from detection.models.models import use_detector
 
         return use_detector(choice)
-    settings = tyro.cli(ModelsSettings, prog=prog, args=arguments)
+    settings = command_line.parse_settings(ModelsSettings, "detection models", arguments)
 
     from detection.models.models import list_detectors
 
@@ -56,7 +51,7 @@ def run_models_command(arguments: list[str]) -> None:
 def run_calibrate_command(arguments: list[str]) -> int:
     from detection.calibrate.settings import CalibrateSettings
 
-    settings = tyro.cli(CalibrateSettings, prog="python -m detection calibrate", args=arguments)
+    settings = command_line.parse_settings(CalibrateSettings, "detection calibrate", arguments)
 
     from detection.calibrate.calibrate import calibrate_with_photographs
 
@@ -66,7 +61,7 @@ def run_calibrate_command(arguments: list[str]) -> int:
 def run_export_command(arguments: list[str]) -> None:
     from detection.export.settings import ExportSettings
 
-    settings = tyro.cli(ExportSettings, prog="python -m detection export", args=arguments)
+    settings = command_line.parse_settings(ExportSettings, "detection export", arguments)
 
     from detection.export.export import export_detector
 
@@ -76,7 +71,7 @@ def run_export_command(arguments: list[str]) -> None:
 def run_publish_command(arguments: list[str]) -> None:
     from detection.publish.settings import PublishSettings
 
-    settings = tyro.cli(PublishSettings, prog="python -m detection publish", args=arguments)
+    settings = command_line.parse_settings(PublishSettings, "detection publish", arguments)
 
     from detection.publish.publish import publish_detector
 

@@ -8,7 +8,7 @@ from data_collection.images import canonical
 from runtime import atomic_files, checked_json, console
 from runtime.suggestions import find_close_names
 from training.cuts.cut import Cut, OwnCut
-from training.detectors import saved_models
+from training.detectors import ready_detectors, saved_models
 from training.detectors.card import Card
 
 CALIBRATIONS_FOLDER = "calibrations"
@@ -55,10 +55,14 @@ def choose_free_path(detector_folder: Path, name: str) -> Path:
     Raises:
         PlainError: the name is taken.
     """
-    path = detector_folder / CALIBRATIONS_FOLDER / f"{name}.json"
+    path = _find_calibrations(detector_folder) / f"{name}.json"
     if path.exists():
         raise console.PlainError(f"{path} exists. Choose another --name, or delete it first.")
     return path
+
+
+def _find_calibrations(detector_folder: Path) -> Path:
+    return ready_detectors.find_writable_folder(detector_folder) / CALIBRATIONS_FOLDER
 
 
 def write_own_calibration(path: Path, calibration: OwnCalibration) -> None:
@@ -72,7 +76,7 @@ def read_own_calibration(detector_folder: Path, card: Card, name: str) -> OwnCal
         PlainError: there is none of that name, it is damaged, or it was made with another model
             file or another preparation of images.
     """
-    paths = {path.stem: path for path in (detector_folder / CALIBRATIONS_FOLDER).glob("*.json")}
+    paths = {path.stem: path for path in _find_calibrations(detector_folder).glob("*.json")}
     if name not in paths:
         raise _make_missing_error(card.name, name, sorted(paths))
     try:

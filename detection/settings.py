@@ -5,6 +5,8 @@ from pathlib import Path
 
 import tyro
 
+from runtime import workspace
+
 
 @dataclass(frozen=True, kw_only=True)
 class DetectionSettings:
@@ -56,7 +58,7 @@ has the probability at that prevalence; without it, probabilities are for equal 
     """Judge images whatever they show. Otherwise images without a face, or with several, are not \
 judged."""
 
-    saved_models: Path = Path("saved_models")
+    saved_models: Path = workspace.SAVED_MODELS_FOLDER
     """Folder of all saved detectors."""
 
     @property

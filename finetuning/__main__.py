@@ -1,13 +1,11 @@
 """`python -m finetuning`: search how deep to fine-tune a saved detector, and report if it helps."""
 
-import tyro
-
 from finetuning.settings import FinetuningSettings
-from runtime import console
+from runtime import command_line, console
 
 
 def main() -> None:
-    settings = tyro.cli(FinetuningSettings, prog="python -m finetuning")
+    settings = command_line.parse_settings(FinetuningSettings, "finetuning")
 
     from training import keras_startup
 

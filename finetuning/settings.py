@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from finetuning.tuning_methods import TUNING_METHODS
-from runtime import options
+from runtime import options, workspace
 from training.accelerators import Precision
 
 MethodName = Literal[*TUNING_METHODS]
@@ -83,13 +83,13 @@ the time."""
     seed: int = 0
     """Seed of the search; the repeats take the seeds that follow."""
 
-    data: Path = Path("data")
+    data: Path = workspace.DATA_FOLDER
     """Folder of all data sets."""
 
-    saved_models: Path = Path("saved_models")
+    saved_models: Path = workspace.SAVED_MODELS_FOLDER
     """Folder of all saved detectors."""
 
-    logs: Path = Path("logs")
+    logs: Path = workspace.LOGS_FOLDER
     """Folder for TensorBoard."""
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TypeVar
 
 import rich.box
@@ -12,6 +13,8 @@ import rich.console
 import rich.progress
 import rich.table
 import rich.text
+
+from runtime import command_names
 
 Item = TypeVar("Item")
 
@@ -70,16 +73,21 @@ def print_heading(text: str) -> None:
 
 
 def print_message(text: str) -> None:
-    err.print(sanitise_text(text), markup=False)
+    err.print(format_message(text), markup=False)
 
 
 def print_warning(text: str) -> None:
-    err.print(f"warning: {sanitise_text(text)}", style="yellow", markup=False)
+    err.print(f"warning: {format_message(text)}", style="yellow", markup=False)
 
 
 def sanitise_text(text: str) -> str:
     """Replace characters that control a terminal; file names come from strangers."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def format_message(text: str) -> str:
+    """Return a message as the terminal shows it, with commands named as the user calls them."""
+    return sanitise_text(command_names.translate_commands(text))
 
 
 def sanitise_line(text: str) -> str:
@@ -157,6 +165,8 @@ def run_command(command: Callable[[], int | None]) -> None:
             "run the command again.",
             EXIT_DISK,
         )
+    except ModuleNotFoundError as error:
+        _exit_with_error(explain_missing_package(error), EXIT_USAGE)
     except Exception as error:
         plain = explain_os_error_or_raise(error)
         _exit_with_error(str(plain), plain.exit_code)
@@ -195,6 +205,22 @@ def explain_os_error(error: Exception) -> PlainError | None:
     )
 
 
+def explain_missing_package(error: ModuleNotFoundError) -> str:
+    """Return how to install the package that an import did not find.
+
+    Raises:
+        ModuleNotFoundError: the module is one of ours.
+    """
+    package = (error.name or "").partition(".")[0]
+    if not package or (Path(__file__).parents[1] / package).exists():
+        raise error
+    return (
+        f"{package} is not installed, and this command needs it. In Telltale's folder run `pip "
+        "install -r requirements.txt`, or `pip install '.[train,generate]'` for the command "
+        "`telltale`; judging images alone needs less."
+    )
+
+
 def _exit_with_error(sentence: str, exit_code: int) -> None:
-    err.print(f"error: {sanitise_text(sentence)}", style="bold red", markup=False)
+    err.print(f"error: {format_message(sentence)}", style="bold red", markup=False)
     sys.exit(exit_code)

@@ -9,7 +9,15 @@ import pytest
 
 from toys.commands import REPOSITORY_ROOT
 
-ROOMS = ("runtime", "data_collection", "training", "finetuning", "validation", "detection")
+ROOMS = (
+    "runtime",
+    "data_collection",
+    "training",
+    "finetuning",
+    "validation",
+    "detection",
+    "telltale",
+)
 DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",

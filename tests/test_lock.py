@@ -19,15 +19,21 @@ def locked() -> dict[str, list[str]]:
     return versions
 
 
+def read_requirements(file: str) -> list[str]:
+    """Return the lines of a requirements file, with those of the files that it names."""
+    lines = []
+    for line in (REPOSITORY_ROOT / file).read_text().splitlines():
+        text = line.partition("#")[0].strip()
+        other = text.removeprefix("-r ")
+        lines += read_requirements(other) if other != text else [text] if text else []
+    return lines
+
+
 def test_every_requirement_but_torch_is_locked_in_its_range():
     versions = locked()
-    lines = [
-        line.partition("#")[0].strip()
-        for line in (REPOSITORY_ROOT / "requirements.txt").read_text().splitlines()
-    ]
     specifiers = {
         requirement.name.lower(): requirement.specifier
-        for requirement in map(Requirement, filter(None, lines))
+        for requirement in map(Requirement, read_requirements("requirements.txt"))
     }
     assert specifiers.pop("torch") and "torch" not in versions
     assert not {

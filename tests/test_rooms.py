@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("data_collection", "training", "finetuning", "validation", "detection")
+ROOMS = ("data_collection", "training", "finetuning", "validation", "detection", "telltale")
 GROUND_FLOOR = "runtime"
 
 

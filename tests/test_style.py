@@ -6,7 +6,15 @@ from pathlib import Path
 
 from toys.commands import REPOSITORY_ROOT
 
-ROOMS = ("runtime", "data_collection", "training", "finetuning", "validation", "detection")
+ROOMS = (
+    "runtime",
+    "data_collection",
+    "training",
+    "finetuning",
+    "validation",
+    "detection",
+    "telltale",
+)
 MAX_FILE_LINES = 250
 MAX_FUNCTION_LINES = 45
 """Docstring included."""

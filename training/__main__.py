@@ -1,13 +1,11 @@
 """`python -m training`: search heads on pretrained bases and save the best as a detector."""
 
-import tyro
-
-from runtime import console
+from runtime import command_line, console
 from training.settings import TrainingSettings
 
 
 def main() -> None:
-    settings = tyro.cli(TrainingSettings, prog="python -m training")
+    settings = command_line.parse_settings(TrainingSettings, "training")
 
     from training import keras_startup
 

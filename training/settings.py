@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from data_collection.command_settings import DEFAULT_TRAINING_SIZES
-from runtime import options
+from runtime import options, workspace
 from training.bases.base_models import BASE_MODELS
 from training.bases.input_signals import SIGNALS
 
@@ -49,7 +49,7 @@ class TrainingSettings:
     dataset: Path | None = None
     """Folder or name of the data set, such as data/faces. Default: the one collected last."""
 
-    data: Path = Path("data")
+    data: Path = workspace.DATA_FOLDER
     """Folder of all data sets."""
 
     bases: tuple[BaseName, ...] = ("mobilenet_v2", "xception")
@@ -135,10 +135,10 @@ with a warning."""
     seed: int = 0
     """Seed of the search and of the training."""
 
-    saved_models: Path = Path("saved_models")
+    saved_models: Path = workspace.SAVED_MODELS_FOLDER
     """Folder of all saved detectors."""
 
-    logs: Path = Path("logs")
+    logs: Path = workspace.LOGS_FOLDER
     """Folder of TensorBoard runs."""
 
     def select_sizes(self, base: str) -> tuple[int, ...]:

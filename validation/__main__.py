@@ -4,16 +4,14 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
-import tyro
-
-from runtime import console
+from runtime import command_line, console
 from validation.settings import ValidationSettings
 
 SettingsType = TypeVar("SettingsType")
 
 
 def run_validate_command(arguments: list[str]) -> None:
-    settings = tyro.cli(ValidationSettings, prog="python -m validation", args=arguments)
+    settings = command_line.parse_settings(ValidationSettings, "validation", arguments)
 
     from validation.validate import validate_detector
 
@@ -44,7 +42,7 @@ def parse_and_start_keras(
     settings_class: type[SettingsType], name: str, arguments: list[str]
 ) -> SettingsType:
     """Parse the settings of the command of this name; start Keras if they are right."""
-    settings = tyro.cli(settings_class, prog=f"python -m validation {name}", args=arguments)
+    settings = command_line.parse_settings(settings_class, f"validation {name}", arguments)
 
     from training import keras_startup
 

@@ -14,7 +14,7 @@ from data_collection.images import canonical
 from runtime import console
 from training import onnx_models
 from training.cuts.operating_point import Calibration
-from training.detectors import saved_models
+from training.detectors import ready_detectors, saved_models
 from training.detectors.card import Card
 from training.features import extractor
 from training.features import pixels as feature_pixels
@@ -49,7 +49,7 @@ class Scorer:
 
     @property
     def cache_folder(self) -> Path:
-        return self.folder / RESULT_CACHE_FOLDER
+        return ready_detectors.find_writable_folder(self.folder) / RESULT_CACHE_FOLDER
 
     @functools.cached_property
     def score(self) -> onnx_models.OnnxRunner:

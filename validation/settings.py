@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from data_collection.dataset.manifest import ImageClass
-from runtime import options
+from runtime import options, workspace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +58,10 @@ TensorBoard and the heat-map data without any picture of it and without the name
     report: Path | None = None
     """Folder of the report; without it, `report` beside the model, or `report-NAME` for --data."""
 
-    saved_models: Path = Path("saved_models")
+    saved_models: Path = workspace.SAVED_MODELS_FOLDER
     """Folder of all saved detectors."""
 
-    logs: Path = Path("logs")
+    logs: Path = workspace.LOGS_FOLDER
     """Folder for TensorBoard."""
 
     def __post_init__(self) -> None:

@@ -76,6 +76,7 @@ def write_outputs(report: ValidationReport, settings: ValidationSettings, folder
         The path of the page.
     """
     data = report.data
+    folder = ready_detectors.find_writable_folder(folder)
     report_folder = settings.report or folder / (
         REPORT_FOLDER if data.hold_out_openings else f"report-{make_short_name(data)}"
     )

@@ -16,7 +16,7 @@ from runtime import console
 from training.cuts.cut import Cut, choose_cut, format_share
 from training.cuts.left_out import count_left_out_answers, pool_generated_share
 from training.cuts.operating_point import OperatingPoint
-from training.detectors import saved_models
+from training.detectors import ready_detectors, saved_models
 from training.detectors.card import Card, make_timestamp
 
 EXIT_SOME_UNUSED = 1
@@ -49,8 +49,9 @@ def calibrate_with_photographs(settings: CalibrateSettings) -> int:
     calibration = _describe_calibration(settings, detector.card, photographs, cuts)
     own_calibration.write_own_calibration(path, calibration)
     _print_calibration(calibration, detector.card)
+    model = folder.name if ready_detectors.is_ready_detector(folder) else folder
     console.print_message(
-        f"Saved {path}. To use it: python -m detection photo.jpg --model {folder} --calibration "
+        f"Saved {path}. To use it: python -m detection photo.jpg --model {model} --calibration "
         f"{calibration.name}"
     )
     kinds = photographs.count_unused().keys()

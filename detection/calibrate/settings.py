@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime import options
+from runtime import options, workspace
 
 FOLDER_PREFIX = "folder:"
 
@@ -34,7 +34,7 @@ default: the one that `python -m detection models` says answers."""
     """Use images whatever they show. Otherwise images without a face, or with several, are not \
 used, because they are not judged either."""
 
-    saved_models: Path = Path("saved_models")
+    saved_models: Path = workspace.SAVED_MODELS_FOLDER
     """Folder of all saved detectors."""
 
     @property

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from runtime import options
+from runtime import options, workspace
 
 FormatName = Literal["onnx", "litert", "savedmodel", "openvino", "keras"]
 
@@ -34,7 +34,7 @@ requirements-export.txt`."""
     """Folder to write to; default: `export` in the detector's folder. Earlier exports in it are \
 replaced, other files are not."""
 
-    saved_models: Path = Path("saved_models")
+    saved_models: Path = workspace.SAVED_MODELS_FOLDER
     """Folder of all saved detectors."""
 
     def __post_init__(self) -> None:

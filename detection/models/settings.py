@@ -5,6 +5,8 @@ from pathlib import Path
 
 import tyro
 
+from runtime import workspace
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelsSettings:
@@ -16,7 +18,7 @@ class ModelsSettings:
     once it comes with Telltale.
     """
 
-    saved_models: Path = Path("saved_models")
+    saved_models: Path = workspace.SAVED_MODELS_FOLDER
     """Folder of all saved detectors."""
 
 
@@ -33,7 +35,7 @@ class UseSettings:
     none: bool = False
     """Choose none: the newest validated detector of yours answers again."""
 
-    saved_models: Path = Path("saved_models")
+    saved_models: Path = workspace.SAVED_MODELS_FOLDER
     """Folder of all saved detectors."""
 
     def __post_init__(self) -> None:

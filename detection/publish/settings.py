@@ -6,6 +6,8 @@ from pathlib import Path
 
 import tyro
 
+from runtime import workspace
+
 HUB_NAME_PATTERN = r"(?!.*(?:--|\.\.))\w(?:[\w.-]{0,94}\w)?"
 """The Hub's rule for names of owners and repositories."""
 
@@ -47,7 +49,7 @@ by their hash, other programs cannot open the files."""
     revision: str = ""
     """Branch to publish to, created if missing; default: the main branch."""
 
-    saved_models: Path = Path("saved_models")
+    saved_models: Path = workspace.SAVED_MODELS_FOLDER
     """Folder of all saved detectors."""
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime import options
+from runtime import options, workspace
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
@@ -50,7 +50,7 @@ unencrypted and without a password."""
     """Judge images whatever they show. Otherwise the page asks before it judges an image without \
 a face, or with several."""
 
-    saved_models: Path = Path("saved_models")
+    saved_models: Path = workspace.SAVED_MODELS_FOLDER
     """Folder of all saved detectors."""
 
     @property

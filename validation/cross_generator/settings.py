@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from data_collection.images import canonical
-from runtime import options
+from runtime import options, workspace
 from training.bases.base_models import BASE_MODELS
 from training.bases.input_signals import SIGNALS
 
@@ -88,10 +88,10 @@ every core of a Ray cluster."""
     seed: int = 0
     """Random seed of the bootstrap behind the intervals."""
 
-    data: Path = Path("data")
+    data: Path = workspace.DATA_FOLDER
     """Folder of all data sets."""
 
-    logs: Path = Path("logs")
+    logs: Path = workspace.LOGS_FOLDER
     """Folder for TensorBoard."""
 
     def list_tested_views(self) -> Sequence[int]:

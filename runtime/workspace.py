@@ -1,0 +1,9 @@
+"""Define where data sets, detectors and logs lie: in the current folder, or in $TELLTALE_HOME."""
+
+import os
+from pathlib import Path
+
+HOME_FOLDER = Path(os.environ.get("TELLTALE_HOME", "")).expanduser()
+DATA_FOLDER = HOME_FOLDER / "data"
+SAVED_MODELS_FOLDER = HOME_FOLDER / "saved_models"
+LOGS_FOLDER = HOME_FOLDER / "logs"
