@@ -13,7 +13,8 @@ from data_collection.command_settings import (
     VerifySettings,
 )
 from data_collection.settings import CollectionSettings
-from runtime import command_line, console
+from runtime import console
+from runtime.commands import parsing
 
 COLLECT_HELP = f"""{inspect.getdoc(CollectionSettings)}
 
@@ -45,7 +46,7 @@ def run_collect_command(arguments: list[str]) -> None:
 
 
 def run_audit_command(arguments: list[str]) -> int:
-    settings = command_line.parse_settings(AuditSettings, "data_collection audit", arguments)
+    settings = parsing.parse_settings(AuditSettings, "data_collection audit", arguments)
 
     from data_collection.audit_dataset import audit_dataset
 
@@ -54,7 +55,7 @@ def run_audit_command(arguments: list[str]) -> int:
 
 
 def run_verify_command(arguments: list[str]) -> int:
-    settings = command_line.parse_settings(VerifySettings, "data_collection verify", arguments)
+    settings = parsing.parse_settings(VerifySettings, "data_collection verify", arguments)
 
     from data_collection.dataset.verification import verify_dataset
 
@@ -62,9 +63,7 @@ def run_verify_command(arguments: list[str]) -> int:
 
 
 def run_regenerate_command(arguments: list[str]) -> None:
-    settings = command_line.parse_settings(
-        RegenerateSettings, "data_collection regenerate", arguments
-    )
+    settings = parsing.parse_settings(RegenerateSettings, "data_collection regenerate", arguments)
 
     from data_collection.regenerate import regenerate_image
 
@@ -72,7 +71,7 @@ def run_regenerate_command(arguments: list[str]) -> None:
 
 
 def run_upload_command(arguments: list[str]) -> None:
-    settings = command_line.parse_settings(UploadSettings, "data_collection upload", arguments)
+    settings = parsing.parse_settings(UploadSettings, "data_collection upload", arguments)
 
     from data_collection.dataset.transfer import upload_dataset
 
@@ -80,7 +79,7 @@ def run_upload_command(arguments: list[str]) -> None:
 
 
 def run_download_command(arguments: list[str]) -> None:
-    settings = command_line.parse_settings(DownloadSettings, "data_collection download", arguments)
+    settings = parsing.parse_settings(DownloadSettings, "data_collection download", arguments)
 
     from data_collection.dataset.transfer import download_dataset
 

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import tyro
 
-from runtime import options, workspace
+from runtime import options
+from runtime.commands import workspace
 
 DEFAULT_TRAINING_SIZES = (224,)
 """Input sizes in pixels that training uses by default; the audit measures images of the same."""

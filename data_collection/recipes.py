@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from data_collection.settings import CollectionSettings
-from runtime import atomic_files, command_line, console
+from runtime import atomic_files, console
+from runtime.commands import parsing
 
 RECIPES_FOLDER = Path(__file__).parent / "recipes"
 """Recipes that come with the project, by name."""
@@ -32,9 +33,7 @@ def parse_collection_settings(
     finder.add_argument("--recipe")
     recipe = finder.parse_known_args(arguments)[0].recipe
     recipe_options = _format_options(read_recipe(recipe), recipe) if recipe else []
-    return command_line.parse_settings(
-        CollectionSettings, command, [*recipe_options, *arguments], about
-    )
+    return parsing.parse_settings(CollectionSettings, command, [*recipe_options, *arguments], about)
 
 
 def read_recipe(recipe: str) -> dict[str, Any]:

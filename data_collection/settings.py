@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from runtime import options, workspace
+from runtime import options
+from runtime.commands import workspace
 
 SourceOptions = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Callable
 
 from detection.settings import DetectionSettings
-from runtime import command_line, console
+from runtime import console
+from runtime.commands import parsing
 
 DETECT_HELP = f"""{inspect.cleandoc(DetectionSettings.__doc__)}
 
@@ -15,7 +16,7 @@ other runtimes, `publish` uploads it to the Hugging Face Hub. Write ./web for a 
 
 
 def run_detect_command(arguments: list[str]) -> int:
-    settings = command_line.parse_settings(DetectionSettings, "detection", arguments, DETECT_HELP)
+    settings = parsing.parse_settings(DetectionSettings, "detection", arguments, DETECT_HELP)
 
     from detection.detect import detect
 
@@ -25,7 +26,7 @@ def run_detect_command(arguments: list[str]) -> int:
 def run_web_command(arguments: list[str]) -> None:
     from detection.web.settings import WebSettings
 
-    settings = command_line.parse_settings(WebSettings, "detection web", arguments)
+    settings = parsing.parse_settings(WebSettings, "detection web", arguments)
 
     from detection.web.server import serve_page
 
@@ -36,12 +37,12 @@ def run_models_command(arguments: list[str]) -> None:
     from detection.models.settings import ModelsSettings, UseSettings
 
     if arguments[:1] == ["use"]:
-        choice = command_line.parse_settings(UseSettings, "detection models use", arguments[1:])
+        choice = parsing.parse_settings(UseSettings, "detection models use", arguments[1:])
 
         from detection.models.models import use_detector
 
         return use_detector(choice)
-    settings = command_line.parse_settings(ModelsSettings, "detection models", arguments)
+    settings = parsing.parse_settings(ModelsSettings, "detection models", arguments)
 
     from detection.models.models import list_detectors
 
@@ -51,7 +52,7 @@ def run_models_command(arguments: list[str]) -> None:
 def run_calibrate_command(arguments: list[str]) -> int:
     from detection.calibrate.settings import CalibrateSettings
 
-    settings = command_line.parse_settings(CalibrateSettings, "detection calibrate", arguments)
+    settings = parsing.parse_settings(CalibrateSettings, "detection calibrate", arguments)
 
     from detection.calibrate.calibrate import calibrate_with_photographs
 
@@ -61,7 +62,7 @@ def run_calibrate_command(arguments: list[str]) -> int:
 def run_export_command(arguments: list[str]) -> None:
     from detection.export.settings import ExportSettings
 
-    settings = command_line.parse_settings(ExportSettings, "detection export", arguments)
+    settings = parsing.parse_settings(ExportSettings, "detection export", arguments)
 
     from detection.export.export import export_detector
 
@@ -71,7 +72,7 @@ def run_export_command(arguments: list[str]) -> None:
 def run_publish_command(arguments: list[str]) -> None:
     from detection.publish.settings import PublishSettings
 
-    settings = command_line.parse_settings(PublishSettings, "detection publish", arguments)
+    settings = parsing.parse_settings(PublishSettings, "detection publish", arguments)
 
     from detection.publish.publish import publish_detector
 

@@ -1,11 +1,12 @@
 """`python -m finetuning`: search how deep to fine-tune a saved detector, and report if it helps."""
 
 from finetuning.settings import FinetuningSettings
-from runtime import command_line, console
+from runtime import console
+from runtime.commands import parsing
 
 
 def main() -> None:
-    settings = command_line.parse_settings(FinetuningSettings, "finetuning")
+    settings = parsing.parse_settings(FinetuningSettings, "finetuning")
 
     from training import keras_startup
 

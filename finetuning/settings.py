@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from finetuning.tuning_methods import TUNING_METHODS
-from runtime import options, workspace
+from runtime import options
+from runtime.commands import workspace
 from training.accelerators import Precision
 
 MethodName = Literal[*TUNING_METHODS]

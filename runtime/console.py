@@ -14,7 +14,7 @@ import rich.progress
 import rich.table
 import rich.text
 
-from runtime import command_names
+from runtime.commands import names
 
 Item = TypeVar("Item")
 
@@ -87,7 +87,7 @@ def sanitise_text(text: str) -> str:
 
 def format_message(text: str) -> str:
     """Return a message as the terminal shows it, with commands named as the user calls them."""
-    return sanitise_text(command_names.translate_commands(text))
+    return sanitise_text(names.translate_commands(text))
 
 
 def sanitise_line(text: str) -> str:

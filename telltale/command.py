@@ -4,7 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from runtime.command_names import MODULE_COMMANDS, show_as_telltale
+from runtime.commands.names import MODULE_COMMANDS, show_as_telltale
 
 OVERVIEW = """usage: telltale COMMAND [OPTIONS]; telltale COMMAND --help lists the options
 

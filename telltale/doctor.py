@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from detection.models import answering
-from runtime import command_line, console, package_index, workspace
+from runtime import console, package_index
+from runtime.commands import parsing
+from telltale.settings import DoctorSettings
 
 PACKAGES = {
     "onnxruntime": "judging",
@@ -44,20 +45,9 @@ SYSTEM_QUERY_TIMEOUT_S = 10
 BYTES_PER_GB = 1e9
 
 
-@dataclass(frozen=True)
-class DoctorSettings:
-    """Print what is installed, what is fetched, and what is free."""
-
-    saved_models: Path = workspace.SAVED_MODELS_FOLDER
-    """Folder with your detectors."""
-
-    clear_cache: bool = False
-    """Delete what Telltale has fetched and exported; it is fetched again when it is needed."""
-
-
 def run_doctor_command(arguments: Sequence[str]) -> int:
     """Run `telltale doctor` and return its exit code."""
-    settings = command_line.parse_settings(DoctorSettings, "telltale doctor", arguments)
+    settings = parsing.parse_settings(DoctorSettings, "telltale doctor", arguments)
     cache = package_index.cache_folder()
     if settings.clear_cache:
         size = measure_folder_bytes(cache)

@@ -1,11 +1,12 @@
 """`python -m training`: search heads on pretrained bases and save the best as a detector."""
 
-from runtime import command_line, console
+from runtime import console
+from runtime.commands import parsing
 from training.settings import TrainingSettings
 
 
 def main() -> None:
-    settings = command_line.parse_settings(TrainingSettings, "training")
+    settings = parsing.parse_settings(TrainingSettings, "training")
 
     from training import keras_startup
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from data_collection.command_settings import DEFAULT_TRAINING_SIZES
-from runtime import options, workspace
+from runtime import options
+from runtime.commands import workspace
 from training.bases.base_models import BASE_MODELS
 from training.bases.input_signals import SIGNALS
 

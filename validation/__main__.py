@@ -4,14 +4,15 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
-from runtime import command_line, console
+from runtime import console
+from runtime.commands import parsing
 from validation.settings import ValidationSettings
 
 SettingsType = TypeVar("SettingsType")
 
 
 def run_validate_command(arguments: list[str]) -> None:
-    settings = command_line.parse_settings(ValidationSettings, "validation", arguments)
+    settings = parsing.parse_settings(ValidationSettings, "validation", arguments)
 
     from validation.validate import validate_detector
 
@@ -42,7 +43,7 @@ def parse_and_start_keras(
     settings_class: type[SettingsType], name: str, arguments: list[str]
 ) -> SettingsType:
     """Parse the settings of the command of this name; start Keras if they are right."""
-    settings = command_line.parse_settings(settings_class, f"validation {name}", arguments)
+    settings = parsing.parse_settings(settings_class, f"validation {name}", arguments)
 
     from training import keras_startup
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from data_collection.dataset.manifest import ImageClass
-from runtime import options, workspace
+from runtime import options
+from runtime.commands import workspace
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime import options, workspace
+from runtime import options
+from runtime.commands import workspace
 
 FOLDER_PREFIX = "folder:"
 

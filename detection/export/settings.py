@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from runtime import options, workspace
+from runtime import options
+from runtime.commands import workspace
 
 FormatName = Literal["onnx", "litert", "savedmodel", "openvino", "keras"]
 

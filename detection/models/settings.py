@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from runtime import workspace
+from runtime.commands import workspace
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tyro
 
-from runtime import workspace
+from runtime.commands import workspace
 
 HUB_NAME_PATTERN = r"(?!.*(?:--|\.\.))\w(?:[\w.-]{0,94}\w)?"
 """The Hub's rule for names of owners and repositories."""

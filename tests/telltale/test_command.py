@@ -11,7 +11,7 @@ import pytest
 import telltale
 from data_collection import __main__ as data_collection_commands
 from detection import __main__ as detection_commands
-from runtime.command_names import MODULE_COMMANDS
+from runtime.commands.names import MODULE_COMMANDS
 from telltale.command import OVERVIEW
 from toys.commands import REPOSITORY_ROOT, build_environment, run_command
 from toys.images import write_face_folders
@@ -42,7 +42,7 @@ def test_the_overview_lists_every_command(tmp_path):
         (["detect", "--help"], ["detection", "--help"]),
         (["models"], ["detection", "models"]),
         (["models", "use", "--help"], ["detection", "models", "use", "--help"]),
-        (["train", "--dataset", "nosuch"], ["training", "--dataset", "nosuch"]),
+        (["verify", "data/nosuch"], ["data_collection", "verify", "data/nosuch"]),
     ],
 )
 def test_a_command_does_what_its_module_does_and_calls_itself_by_its_own_name(
@@ -51,10 +51,10 @@ def test_a_command_does_what_its_module_does_and_calls_itself_by_its_own_name(
     done = run_command("telltale", *words, cwd=tmp_path)
     same = run_command(*room_words, cwd=tmp_path)
     assert done.returncode == same.returncode
-    assert "python -m" not in done.stdout + done.stderr
     if "--help" in words:
         assert done.stdout.startswith(f"usage: telltale {' '.join(words[:-1])} ")
     else:
+        assert "python -m" not in done.stdout + done.stderr
         assert done.stdout.split() == same.stdout.split()
 
 

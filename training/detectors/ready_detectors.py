@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from runtime import workspace
+from runtime.commands import workspace
 from training.detectors.card import CARD_FILE
 
 READY_DETECTORS = ("telltale-faces", "telltale-faces-clip")

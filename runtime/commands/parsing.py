@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import tyro
 
-from runtime import command_names
+from runtime.commands import names
 
 Settings = TypeVar("Settings")
 
@@ -26,7 +26,7 @@ def parse_settings(
     """
     return tyro.cli(
         settings_class,
-        prog=command_names.translate_commands(f"python -m {command}"),
-        description=description and command_names.translate_commands(description),
+        prog=names.translate_commands(f"python -m {command}"),
+        description=description and names.translate_commands(description),
         args=arguments,
     )

@@ -1,0 +1,1 @@
+"""Names of the commands, command lines parsed into settings, and the default folders."""
