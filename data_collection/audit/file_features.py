@@ -1,12 +1,10 @@
 """Measure the file around the pixels, from its header: format, metadata, compression, size."""
 
 import hashlib
-import io
-
-from PIL import Image
 
 from data_collection.dataset.manifest import FaceRecord
-from data_collection.images import decode
+from data_collection.images import opening
+from data_collection.images.containers import png
 
 FeatureValues = dict[str, float | str]
 """Features of one image for one probe, by name; a string is a category."""
@@ -14,7 +12,7 @@ FeatureValues = dict[str, float | str]
 
 def measure_container(data: bytes, record: FaceRecord) -> FeatureValues:
     """Return facts of an image file, from its header."""
-    with Image.open(io.BytesIO(data), formats=decode.IMAGE_FORMATS) as image:
+    with opening.open_image(data) as image:
         info, chunks = image.info, _list_png_chunk_types(data)
         tables = getattr(image, "quantization", None) or {}
         layers = [(layer[1], layer[2]) for layer in getattr(image, "layer", None) or ()]
@@ -30,7 +28,7 @@ def measure_container(data: bytes, record: FaceRecord) -> FeatureValues:
                 "progressive" in info or "interlace" in info and bool(info["interlace"])
             ),
             "exif": _format_yes_no(bool(info.get("exif")) or b"eXIf" in chunks),
-            "icc": _format_yes_no("icc_profile" in info),
+            "icc": _format_yes_no("icc_profile" in info or b"iCCP" in chunks),
             "xmp": _format_yes_no("xmp" in info or "XML:com.adobe.xmp" in info),
             "c2pa": _format_yes_no(b"c2pa" in data),
             "text": _format_yes_no(bool(chunks & {b"tEXt", b"zTXt", b"iTXt"}) or "comment" in info),
@@ -47,11 +45,9 @@ def measure_container(data: bytes, record: FaceRecord) -> FeatureValues:
 def _list_png_chunk_types(data: bytes) -> set[bytes]:
     """Return the types of a PNG's chunks, including those after the pixels, for which Pillow
     would have to decode it."""
-    types, offset = set(), 8
-    while data.startswith(b"\x89PNG") and offset + 8 <= len(data):
-        types.add(data[offset + 4 : offset + 8])
-        offset += 12 + int.from_bytes(data[offset : offset + 4])
-    return types
+    if not data.startswith(png.SIGNATURE):
+        return set()
+    return {kind for _, _, kind in png.iterate_chunks(data)}
 
 
 def _format_yes_no(fact: bool) -> str:

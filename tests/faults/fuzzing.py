@@ -160,6 +160,11 @@ def make_traps() -> dict[str, bytes]:
         "fits": b"SIMPLE  =                    T".ljust(2880),
         "heic": struct.pack(">I", 24) + b"ftypheic" + bytes(40),
         "jpeg and page": good + page,
+        "jpeg and video": good + b"\0\0\0\x18ftypmp42" + b"\xff\xda" * 101,
+        "jpeg of markers": good[:2] + b"\xff\xe3\0\2" * 20_000 + good[2:],
+        "ppm of comments": b"P3 300 300 255\n" + b"#\n" * 200_000 + b"1 2 3 " * 100,
+        "pgm on another scale": b"P5 32 32 100\n" + bytes(range(100)) * 11,
+        "bmp with run lengths": make_bmp_with_run_lengths(),
         "page in jpeg": good[:2] + b"\xff\xfe" + struct.pack(">H", len(page) + 2) + page + good[2:],
         "png of 60,000 x 60,000": make_png(60_000, 60_000, b""),
         "png of 4,999 x 4,999, all there": make_png(4999, 4999, bytes(5000 * 4999)),
@@ -175,6 +180,12 @@ def make_traps() -> dict[str, bytes]:
         "png that says less than it holds": make_png(8, 8, bytes(10_000_000)),
         "png that says more than it holds": make_png(800, 800, bytes(72)),
     }
+
+
+def make_bmp_with_run_lengths() -> bytes:
+    """Return a BMP whose header says so; its pixels are not."""
+    data = encode_image(make_image(1, 32).convert("P"), "BMP")
+    return data[:30] + b"\1" + data[31:]
 
 
 def make_png(width: int, height: int, rows: bytes, *chunks: tuple[bytes, bytes]) -> bytes:

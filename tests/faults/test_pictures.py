@@ -143,7 +143,7 @@ def test_metadata_that_grows_without_end_costs_neither_time_nor_memory(tmp_path)
     result = decode_in_process(tmp_path / "files", bombs | exif)
     assert len(bombs) == 2 and result.reasons.pop("a few parts") == ""
     assert "EXIF in more than 100 parts" in result.reasons.pop("parts")
-    assert all("too large" in reason for reason in result.reasons.values()), result.reasons
+    assert not any(result.reasons.values()), result.reasons  # the pixels are read without it
     assert result.slowest < 0.5 and result.growth < 50e6, (result.slowest, result.growth)
 
 
