@@ -119,6 +119,7 @@ def _make_cache_key(
         [record.id for record in records],
         records[0].crop,
         canonical.CANONICALISER_VERSION,
+        canonical.DECODER_VERSION,
         BOUNDARY_LAYOUT_VERSION,
         *extractor.list_engine_versions("keras"),
     ]

@@ -68,7 +68,13 @@ class Scorer:
             *extractor.list_engine_versions("onnxruntime"),
             *extractor.list_engine_versions("keras"),
         ]
-        inputs = [self.sha256, canonical.CANONICALISER_VERSION, self.image_size, self.crop]
+        inputs = [
+            self.sha256,
+            canonical.CANONICALISER_VERSION,
+            canonical.DECODER_VERSION,
+            self.image_size,
+            self.crop,
+        ]
         inputs += self.qualities
         return [*inputs, libraries, [record.id for record in records]]
 

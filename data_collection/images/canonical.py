@@ -16,6 +16,10 @@ CANONICALISER_VERSION = 2
 .891)."""
 
 
+DECODER_VERSION = 2
+"""Part of the caches' keys only: colours of a few files changed since 1 (profiles of pictures with
+alpha, palettes and in grey, TIFFs of 9 to 15 bits). Detectors of both versions are the same."""
+
 FINAL_JPEG_QUALITY_RANGE = (60, 95)
 HISTORY_JPEG_QUALITY_RANGE = (35, 85)
 HISTORY_SCALE_RANGE = (0.4, 0.9)

@@ -7,33 +7,60 @@ from PIL import Image, ImageCms
 
 from data_collection.images.errors import UnreadableImage
 
+BITS_PER_SAMPLE_TAG = 258
+
 
 def convert_to_srgb(image: Image.Image) -> Image.Image:
-    """Convert any mode to sRGB; scale 16-bit data (Pillow's convert would clip it) and compose
-    transparent images on mid-grey."""
+    """Convert any mode to sRGB: apply a colour profile to the colours, scale 16-bit data (Pillow's
+    convert would clip it), and compose transparent images on mid-grey."""
     image.load()  # Pillow turns a TIFF upright while it loads it, and then drops the tag
     orientation = image.getexif().get(0x0112)
-    if image.mode.startswith("I"):
-        levels = np.asarray(image).astype(np.int64)
-        levels = levels >> 8 if levels.max() > 255 else levels
-        rgb = Image.fromarray(levels.clip(0, 255).astype(np.uint8)).convert("RGB")
-    elif image.mode == "F":
+    if image.mode == "F":
         raise UnreadableImage("floating-point pixels are not opened; save it as 8-bit JPEG or PNG")
-    elif "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
+    profile = image.info.get("icc_profile")
+    if image.mode.startswith("I"):
+        rgb = _apply_colour_profile(_scale_to_8_bits(image), profile)
+    elif _is_transparent(image):
         rgba = image.convert("RGBA")
-        rgb = Image.alpha_composite(
-            Image.new("RGBA", rgba.size, (128, 128, 128, 255)), rgba
-        ).convert("RGB")
+        rgba_on_grey = Image.new("RGBA", rgba.size, (128, 128, 128, 255))
+        if profile:
+            # The profile is one of the colours alone: of a grey image, of grey.
+            colours = rgba.convert("L" if image.mode in ("L", "LA", "La") else "RGB")
+            alpha = rgba.getchannel("A")
+            rgba = _apply_colour_profile(colours, profile).convert("RGBA")
+            rgba.putalpha(alpha)
+        rgb = Image.alpha_composite(rgba_on_grey, rgba).convert("RGB")
+    elif image.mode in ("RGB", "CMYK", "L"):
+        rgb = _apply_colour_profile(image, profile)
+    elif image.mode in ("P", "YCbCr", "RGBX"):
+        rgb = _apply_colour_profile(image.convert("RGB"), profile)
     else:
-        rgb = _apply_colour_profile(image)
+        rgb = image.convert("RGB")
     if orientation:
         rgb.getexif()[0x0112] = orientation
     return rgb
 
 
-def _apply_colour_profile(image: Image.Image) -> Image.Image:
-    profile = image.info.get("icc_profile")
-    if profile and image.mode in ("RGB", "CMYK"):
+def _is_transparent(image: Image.Image) -> bool:
+    bands = image.getbands()
+    return "A" in bands or "a" in bands or "transparency" in image.info
+
+
+def _scale_to_8_bits(image: Image.Image) -> Image.Image:
+    """Scale a grey image of up to 16 bits: by the bits of a TIFF's tag; one whose values are all
+    under 256 is taken as it is."""
+    levels = np.asarray(image).astype(np.int64)
+    bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE_TAG, (16,))[0]
+    if 8 < bits < 16:
+        levels = levels >> (bits - 8)
+    elif levels.max() > 255:
+        levels = levels >> 8
+    return Image.fromarray(levels.clip(0, 255).astype(np.uint8))
+
+
+def _apply_colour_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Convert an image of the mode RGB, CMYK or L."""
+    if profile:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             return ImageCms.profileToProfile(

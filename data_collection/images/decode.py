@@ -11,9 +11,16 @@ from PIL import Image, ImageOps
 
 from data_collection.images import face_detector
 from data_collection.images.colour import convert_to_srgb
+from data_collection.images.containers import jpeg
 from data_collection.images.errors import UnknownImageFormat, UnreadableImage
 from data_collection.images.jpeg_quality import estimate_jpeg_quality
-from data_collection.images.opening import IMAGE_FORMATS, MAX_IMAGE_PIXELS, open_image
+from data_collection.images.opening import (
+    IMAGE_FORMATS,
+    MAX_IMAGE_PIXELS,
+    MAX_JPEG_PIXELS,
+    STORED_SIZE,
+    open_image,
+)
 
 MAX_IMAGE_BYTES = 200_000_000
 
@@ -50,7 +57,7 @@ def decode_face(data: bytes, crop: str = "centre") -> DecodedFace:
 
     Raises:
         UnreadableImage: the bytes are not an image, damaged, of an unsupported format, or larger
-            than 25 megapixels (read from the header, before any pixel is decoded).
+            than the limits (read from the header, before any pixel is decoded).
         NoSingleFace: `crop` is "face", and the image does not show exactly one.
     """
     whole = decode_whole(data)
@@ -66,7 +73,7 @@ def decode_whole(data: bytes) -> DecodedFace:
     try:
         return _decode_upright(data)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise UnreadableImage(f"larger than {MAX_IMAGE_PIXELS // 1_000_000} megapixels") from None
+        raise UnreadableImage(_explain_too_large(data)) from None
     except UnreadableImage:
         raise
     # Pillow's decoders raise a dozen types on damaged data; each means the same here.
@@ -80,14 +87,15 @@ def _decode_upright(data: bytes) -> DecodedFace:
     with open_image(data) as image:
         quality = estimate_jpeg_quality(image)
         mode, frames = image.mode, _count_frames(image)
+        width, height = image.info.get(STORED_SIZE, image.size)
         upright = convert_to_srgb(image)
         ImageOps.exif_transpose(upright, in_place=True)
         return DecodedFace(
             square=upright,
             format=image.format,
             mode=mode,
-            width=image.width,
-            height=image.height,
+            width=width,
+            height=height,
             quality=quality,
             frames=frames,
         )
@@ -99,6 +107,18 @@ def _count_frames(image: Image.Image) -> int:
     if image.format == "TIFF":
         return 2 if getattr(image, "is_animated", False) else 1
     return getattr(image, "n_frames", 1)
+
+
+def _explain_too_large(data: bytes) -> str:
+    if data.startswith(jpeg.SIGNATURE):
+        return (
+            f"a JPEG larger than {MAX_JPEG_PIXELS // 1_000_000} megapixels, or of a kind that is "
+            "not decoded at a part of its size; save it smaller"
+        )
+    return (
+        f"larger than {MAX_IMAGE_PIXELS // 1_000_000} megapixels; save it with the long side "
+        "under 5,000 pixels, or as a JPEG"
+    )
 
 
 def _explain_unreadable(data: bytes, error: Exception) -> str:

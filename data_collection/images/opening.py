@@ -3,7 +3,7 @@
 import io
 import warnings
 
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
 from data_collection.images.containers import bitmaps, jpeg, png
 from data_collection.images.errors import UnreadableImage
@@ -12,6 +12,17 @@ from data_collection.images.errors import UnreadableImage
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 
 MAX_IMAGE_PIXELS = 25_000_000
+"""Of a picture as it is decoded."""
+
+MAX_JPEG_PIXELS = 200_000_000
+"""Of a JPEG as it is stored: larger than MAX_IMAGE_PIXELS, it is decoded at a half or a quarter."""
+
+MAX_COEFFICIENT_BYTES = 8 * MAX_IMAGE_PIXELS
+"""libjpeg holds all coefficients of a progressive JPEG, two bytes a sample; a CMYK picture of
+MAX_IMAGE_PIXELS needs as many. A colour photograph of 66 megapixels (4:2:0) has fewer."""
+
+STORED_SIZE = "stored size"
+"""Key of `info` in an image that is decoded at a part of its size."""
 
 # Pillow warns at this size and decodes all the same; here the warning is an error.
 Image.MAX_IMAGE_PIXELS = MAX_IMAGE_PIXELS
@@ -28,7 +39,9 @@ def open_image(data: bytes) -> Image.Image:
         Exception: Pillow's own, a dozen types, on damaged data.
     """
     if data.startswith(jpeg.SIGNATURE):
-        jpeg.check_header(data)
+        header = jpeg.check_header(data)
+        if header and MAX_IMAGE_PIXELS < header.width * header.height <= MAX_JPEG_PIXELS:
+            return _open_at_part_of_its_size(data, header)
     elif data.startswith(png.SIGNATURE):
         data = png.drop_large_metadata(data)
     elif data.startswith(bitmaps.BMP_SIGNATURE):
@@ -40,6 +53,37 @@ def open_image(data: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
     if image.width * image.height > MAX_IMAGE_PIXELS:
         raise Image.DecompressionBombError
+    _refuse_strip(image)
+    return image
+
+
+def _open_at_part_of_its_size(data: bytes, header: jpeg.JpegHeader) -> Image.Image:
+    """Open a large JPEG at the largest part of its size that is within MAX_IMAGE_PIXELS."""
+    if not header.is_scalable:
+        raise Image.DecompressionBombError
+    if header.is_buffered and 2 * header.samples > MAX_COEFFICIENT_BYTES:
+        raise UnreadableImage(
+            f"a progressive JPEG of {header.width}x{header.height} pixels takes too much memory; "
+            "save it as a JPEG that is not progressive, or smaller"
+        )
+    # Image.open would refuse it by the stored size.
+    image = JpegImagePlugin.jpeg_factory(io.BytesIO(data))
+    if image.size != (header.width, header.height):
+        raise Image.DecompressionBombError
+    _refuse_strip(image)
+    parts = (part for part in (2, 4, 8) if _count_pixels(image, part) <= MAX_IMAGE_PIXELS)
+    part = next(parts)
+    image.info[STORED_SIZE] = image.size
+    image.draft(image.mode, (image.width // part, image.height // part))
+    if image.width * image.height > MAX_IMAGE_PIXELS:
+        raise Image.DecompressionBombError
+    return image
+
+
+def _count_pixels(image: Image.Image, part: int) -> int:
+    return -(-image.width // part) * -(-image.height // part)
+
+
+def _refuse_strip(image: Image.Image) -> None:
     if max(image.size) > 20 * min(image.size):
         raise UnreadableImage(f"{image.width}x{image.height} pixels is a strip, not a face")
-    return image

@@ -96,7 +96,7 @@ def _load_or_train(
         own_side,
         side,
         manifest.compute_fingerprint(data.records),
-        canonical.CANONICALISER_VERSION,
+        f"{canonical.CANONICALISER_VERSION}.{canonical.DECODER_VERSION}",
     ]
     key += [settings.views, settings.epochs, settings.batch_size, settings.seed]
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]

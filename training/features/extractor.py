@@ -75,7 +75,13 @@ class Extractor:
         A change of any of it makes a new key, so old features are not read.
         """
         key = [self.weights.base, self.weights.sha256, self.sizes, self.side]
-        return [*key, canonical.CANONICALISER_VERSION, FEATURE_LAYOUT_VERSION, self.signals]
+        return [
+            *key,
+            canonical.CANONICALISER_VERSION,
+            canonical.DECODER_VERSION,
+            FEATURE_LAYOUT_VERSION,
+            self.signals,
+        ]
 
     def _make_name(self, key: list) -> str:
         digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]

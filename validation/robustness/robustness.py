@@ -111,6 +111,7 @@ def score_distorted(
         scorer.image_size,
         scorer.qualities,
         canonical.CANONICALISER_VERSION,
+        canonical.DECODER_VERSION,
         DISTORTIONS_VERSION,
         [distortion.name for distortion in conditions],
     ]
