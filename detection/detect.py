@@ -1,14 +1,19 @@
 """Judge images and print the results as a table, JSON or CSV."""
 
+import contextlib
+import os
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from data_collection.images import decode
-from detection import answer_log, image_paths, output
+from detection import answer_log, image_paths
 from detection.detections import Detection, KnownAnswer
 from detection.models.answering import choose_detector
+from detection.output import summary
+from detection.output.printers import PRINTERS
+from detection.output.progress import MAX_TABLE_ROWS
 from detection.predictor import Detector
 from detection.settings import DetectionSettings
 from runtime import console
@@ -25,24 +30,27 @@ def detect(settings: DetectionSettings) -> int:
     Raises:
         PlainError: there is no detector, it was altered, or there are no images.
     """
-    total = sum(1 for _ in image_paths.find_image_paths(settings.paths))
+    is_output = _make_output_check(settings.keep)
+    total = sum(1 for _ in image_paths.find_images(settings.paths, is_output))
     if not total:
         raise console.PlainError(
             f"There are no images in {' '.join(settings.paths)}. Give image files, folders or "
             "patterns."
         )
     detector = _load_detector(settings)
-    printer = output.PRINTERS[settings.format]
+    printer = PRINTERS[settings.format]
     counts: Counter[str] = Counter()
+    not_judged = summary.NotJudged()
     n_without_single_face = 0
     try:
         with answer_log.open_answer_log(
             settings.keep, detector.card, settings.any_picture
         ) as answers:
-            detections = _iterate_detections(settings, detector, answers.known_answers)
+            detections = _iterate_detections(settings, detector, answers.known_answers, is_output)
             for detection in printer(detections, total, detector.statement):
                 answers.add(detection)
                 counts[detection.verdict] += 1
+                not_judged.add(detection)
                 n_without_single_face += detection.faces not in (None, 1)
     except KeyboardInterrupt:
         if settings.keep:
@@ -51,10 +59,12 @@ def detect(settings: DetectionSettings) -> int:
             "Interrupted; no answers were saved. With --keep FILE, the same command resumes.",
             console.EXIT_INTERRUPTED,
         ) from None
+    if settings.format != "table" or not_judged.total > MAX_TABLE_ROWS:
+        not_judged.print_list()
     if settings.format == "table":
-        output.print_summary(counts, detector.statement)
+        summary.print_summary(counts, detector.statement)
     if n_without_single_face and not settings.any_picture:
-        output.print_any_picture_hint(n_without_single_face)
+        summary.print_any_picture_hint(n_without_single_face)
     if detector.card.banner:
         console.print_warning(detector.card.banner)
     return EXIT_SOME_FAILED if counts[""] else 0
@@ -74,21 +84,40 @@ def _load_detector(settings: DetectionSettings) -> Detector:
     return detector
 
 
+def _make_output_check(keep: Path | None) -> Callable[[Path], bool]:
+    """Return a function that tells whether this command writes a file: that of --keep and its
+    lock, or the one that standard output or error goes to."""
+    names = {os.path.realpath(f"{keep}{suffix}") for suffix in ("", ".lock") if keep}
+    states = []
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            states.append(os.fstat(stream.fileno()))
+
+    def is_output(path: Path) -> bool:
+        with contextlib.suppress(OSError):
+            if any(os.path.samestat(os.lstat(path), state) for state in states):
+                return True
+        return bool(names) and os.path.realpath(path) in names
+
+    return is_output
+
+
 def _iterate_detections(
     settings: DetectionSettings,
     detector: Detector,
     known_answers: dict[str, KnownAnswer],
+    is_output: Callable[[Path], bool],
 ) -> Iterable[Detection]:
     if image_paths.STDIN_PATH in settings.paths:
         data = sys.stdin.buffer.read(decode.MAX_IMAGE_BYTES + 1)
         return detector.detect_batch([detector.decode_image(data, Path(image_paths.STDIN_PATH))])
-    paths = image_paths.find_image_paths(settings.paths)
+    images = image_paths.find_images(settings.paths, is_output)
     if not settings.explain:
-        return detector.predict_all(paths, known_answers)
+        return detector.predict_located(images, known_answers)
 
     from detection import heat_map_files
     from validation.explanations.explainer import Explainer
 
     return heat_map_files.detect_with_heat_maps(
-        detector, Explainer.load(detector.folder, detector.card), paths
+        detector, Explainer.load(detector.folder, detector.card), images
     )

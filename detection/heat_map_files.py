@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from data_collection.images.decode import DecodedFace
+from data_collection.sources.local_folder import HEAT_MAP_SUFFIX
 from detection.detections import Detection
-from detection.image_paths import HEAT_MAP_SUFFIX
+from detection.image_paths import LocatedImage
 from detection.predictor import Detector
 from runtime import atomic_files, console
 from validation.explanations import image_panels
@@ -23,11 +24,11 @@ HEAT_MAP_LEGEND = (
 
 
 def detect_with_heat_maps(
-    detector: Detector, explainer: Explainer, paths: Iterable[Path]
+    detector: Detector, explainer: Explainer, images: Iterable[LocatedImage]
 ) -> Iterator[Detection]:
     """Judge files in order and write a heat map beside each judged one."""
-    for path in paths:
-        image = detector.read_image(path)
+    for located in images:
+        path, image = located.path, detector.read_image(located)
         (detection,) = detector.detect_batch([image])
         if detection.error:
             yield detection

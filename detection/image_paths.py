@@ -1,90 +1,76 @@
-"""Find the images to judge: named files, and the images in folders and patterns."""
+"""Find the images to judge: named files, and the files in folders and patterns."""
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from data_collection.source_types import UnavailableImage
+from data_collection.sources import local_folder
 from data_collection.sources.local_folder import IGNORED_FILE_NAMES
-
-IMAGE_SUFFIXES = {
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".jfif",
-    ".png",
-    ".webp",
-    ".bmp",
-    ".tif",
-    ".tiff",
-    ".pgm",
-    ".ppm",
-    ".pnm",
-    ".gif",
-    ".heic",
-    ".heif",
-    ".avif",
-    ".jxl",
-    ".jp2",
-}
-"""Suffixes of images. In a folder, other files are skipped silently; these are judged, or reported
-with the reason why not."""
-
-HEAT_MAP_SUFFIX = ".heatmap.png"
-"""Suffix of the heat maps that --explain writes; they are not judged."""
 
 STDIN_PATH = "-"
 
 
-def find_image_paths(arguments: Sequence[str]) -> Iterator[Path]:
-    """Yield the path of every image; only the names of one folder are in memory at a time.
+@dataclass(frozen=True)
+class LocatedImage:
+    """A file to judge.
 
-    Named files are yielded as given. In a folder, images are chosen by suffix and sorted; hidden
-    files, links and heat maps are skipped. An argument with *, ? or [ that is not the name of a
-    file is a pattern; ** matches nested folders.
+    Attributes:
+        named: whether somebody named it, or a pattern did; a link is then followed.
+    """
+
+    path: Path
+    named: bool = True
+
+    def read(self) -> bytes:
+        """Return its bytes.
+
+        Raises:
+            UnavailableImage: it does not exist, is a link in a folder, of another kind than a
+                file, or too large.
+            OSError: it cannot be read.
+        """
+        if self.named and not self.path.is_file():
+            raise UnavailableImage(_explain_missing_file(self.path))
+        return local_folder.read_regular_file(self.path, follow_links=self.named)
+
+
+def find_images(
+    arguments: Sequence[str], is_output: Callable[[Path], bool] = lambda path: False
+) -> Iterator[LocatedImage]:
+    """Yield every file to judge; only the names of one folder are in memory at a time.
+
+    Named files are yielded as given. A folder gives what `local_folder.iterate_folder_files` lists
+    of it: collection and validation count the same files. An argument with *, ? or [ that is not
+    the name of a file is a pattern; ** matches nested folders.
+
+    Args:
+        is_output: whether the command itself writes this file; a folder's is passed over.
     """
     for argument in arguments:
         if os.path.isdir(argument):
-            yield from _find_in_folder(argument)
+            for path in local_folder.iterate_folder_files(Path(argument)):
+                if not is_output(path):
+                    yield LocatedImage(path, named=False)
         elif glob.has_magic(argument) and not os.path.lexists(argument):
             yield from _find_by_pattern(argument)
-        elif not _is_heat_map(argument):
-            yield Path(argument)
+        elif not local_folder.is_heat_map(Path(argument)):
+            yield LocatedImage(Path(argument))
 
 
-def _find_in_folder(folder: str) -> Iterator[Path]:
-    unreadable: list[str] = []
-    for current, folders, files in os.walk(
-        folder, onerror=lambda error: unreadable.append(error.filename)
-    ):
-        folders[:] = sorted(name for name in folders if not _is_ignored(name))
-        for name in sorted(files):
-            if _is_image(name) and not os.path.islink(os.path.join(current, name)):
-                yield Path(current, name)
-    yield from map(Path, unreadable)  # their answer is an error
-
-
-def _find_by_pattern(pattern: str) -> Iterator[Path]:
+def _find_by_pattern(pattern: str) -> Iterator[LocatedImage]:
     matches = glob.glob(pattern, recursive=True)
     if not matches:
-        yield Path(pattern)
+        yield LocatedImage(Path(pattern))
     for name in sorted(matches):
-        if os.path.isfile(name) and _is_image(name):
-            yield Path(name)
+        path = Path(name)
+        if not (path.is_dir() or path.name in IGNORED_FILE_NAMES or local_folder.is_heat_map(path)):
+            yield LocatedImage(path)
 
 
-def _is_image(name: str) -> bool:
-    return (
-        Path(name).suffix.lower() in IMAGE_SUFFIXES
-        and not _is_ignored(Path(name).name)
-        and not name.endswith(HEAT_MAP_SUFFIX)
-    )
-
-
-def _is_heat_map(name: str) -> bool:
-    """Return whether --explain wrote the file: its image stands beside it."""
-    return name.endswith(HEAT_MAP_SUFFIX) and os.path.exists(name.removesuffix(HEAT_MAP_SUFFIX))
-
-
-def _is_ignored(name: str) -> bool:
-    return name.startswith(".") or name in IGNORED_FILE_NAMES
+def _explain_missing_file(path: Path) -> str:
+    if path.is_dir():
+        return "this folder cannot be read"
+    return "not a file" if path.exists() else "no such file"

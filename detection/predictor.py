@@ -14,6 +14,8 @@ import numpy as np
 from data_collection.images import canonical, errors, quality
 from data_collection.images import decode as image_decode
 from data_collection.images.decode import DecodedFace
+from data_collection.source_types import UnavailableImage
+from data_collection.sources import local_folder
 from detection import face_check, own_calibration
 from detection.detections import (
     NO_KNOWN_ANSWERS,
@@ -22,6 +24,7 @@ from detection.detections import (
     PreparedImage,
     ProbabilityRange,
 )
+from detection.image_paths import LocatedImage
 from detection.image_warnings import find_warnings
 from detection.provenance import claims as provenance
 from runtime import hashing
@@ -32,8 +35,6 @@ from training.cuts.statement import DEFAULT_PREVALENCE
 from training.detectors import card as detector_card
 from training.detectors import saved_models
 from training.detectors.card import Card
-
-TOO_LARGE_MESSAGE = f"larger than {image_decode.MAX_IMAGE_BYTES // 1_000_000} MB"
 
 MIN_SQUARE_SIDE_PX = 32
 """Side of the smallest square that is judged."""
@@ -106,10 +107,16 @@ class Detector:
 
     def predict(self, path: str | Path) -> Detection:
         """Judge one file; if it cannot be read, the Detection says why."""
-        return self.detect_batch([self.read_image(Path(path))])[0]
+        return self.detect_batch([self.read_image(LocatedImage(Path(path)))])[0]
 
     def predict_all(
         self, paths: Iterable[Path], known: Mapping[str, KnownAnswer] = NO_KNOWN_ANSWERS
+    ) -> Iterator[Detection]:
+        """Judge files as `predict` does, many at a time; see `predict_located`."""
+        return self.predict_located(map(LocatedImage, paths), known)
+
+    def predict_located(
+        self, images: Iterable[LocatedImage], known: Mapping[str, KnownAnswer] = NO_KNOWN_ANSWERS
     ) -> Iterator[Detection]:
         """Judge files in order, a few per core at a time; only these are in memory.
 
@@ -117,20 +124,20 @@ class Detector:
             known: answers by sha256 of the file; these files are not decoded.
         """
         single_core_runner = onnx_models.open_onnx(self._model, threads=1)
-        cores, paths = os.cpu_count() or 1, iter(paths)
+        cores, images = os.cpu_count() or 1, iter(images)
 
-        def detect_paths(batch: Sequence[Path]) -> list[Detection]:
+        def detect_files(batch: Sequence[LocatedImage]) -> list[Detection]:
             # Drop the decoded images: four of 25 megapixels on every core are gigabytes.
             return self.detect_batch(
-                [replace(self.read_image(path, known), face=None) for path in batch],
+                [replace(self.read_image(image, known), face=None) for image in batch],
                 single_core_runner,
             )
 
         pending: collections.deque[concurrent.futures.Future] = collections.deque()
         with concurrent.futures.ThreadPoolExecutor(cores) as pool:
             try:
-                while batch := list(itertools.islice(paths, onnx_models.IMAGES_PER_CORE)):
-                    pending.append(pool.submit(detect_paths, batch))
+                while batch := list(itertools.islice(images, onnx_models.IMAGES_PER_CORE)):
+                    pending.append(pool.submit(detect_files, batch))
                     if len(pending) > 2 * cores:
                         yield from pending.popleft().result()
                 while pending:
@@ -145,18 +152,17 @@ class Detector:
         return onnx_models.open_onnx(self._model)
 
     def read_image(
-        self, path: Path, known: Mapping[str, KnownAnswer] = NO_KNOWN_ANSWERS
+        self, image: LocatedImage, known: Mapping[str, KnownAnswer] = NO_KNOWN_ANSWERS
     ) -> PreparedImage:
         """Read a file and decode it as in training; if it cannot be judged, its Detection has an
         error."""
         try:
-            if not path.is_file():
-                return PreparedImage(Detection(path=path, error=_explain_missing_file(path)))
-            if path.stat().st_size > image_decode.MAX_IMAGE_BYTES:
-                return PreparedImage(Detection(path=path, error=TOO_LARGE_MESSAGE))
-            return self.decode_image(path.read_bytes(), path, known)
+            return self.decode_image(image.read(), image.path, known)
+        except UnavailableImage as error:
+            return PreparedImage(Detection(path=image.path, error=str(error)))
         except OSError as error:
-            return PreparedImage(Detection(path=path, error=f"cannot be read: {error.strerror}"))
+            reason = f"cannot be read: {error.strerror}"
+            return PreparedImage(Detection(path=image.path, error=reason))
 
     def decode_image(
         self,
@@ -172,7 +178,7 @@ class Detector:
                 `any_picture` does with every image.
         """
         if len(data) > image_decode.MAX_IMAGE_BYTES:
-            return PreparedImage(Detection(path=path, error=TOO_LARGE_MESSAGE))
+            return PreparedImage(Detection(path=path, error=local_folder.TOO_LARGE_MESSAGE))
         detection = Detection(
             path=path, sha256=hashing.hash_bytes(data), claims=tuple(provenance.read_claims(data))
         )
@@ -242,9 +248,3 @@ def _check_judgeable(face: DecodedFace) -> None:
         raise errors.UnreadableImage(f"its square has {side} pixels a side, too few to judge")
     if quality.is_single_colour(face):
         raise errors.UnreadableImage("it is one flat colour; there is nothing to judge")
-
-
-def _explain_missing_file(path: Path) -> str:
-    if path.is_dir():
-        return "this folder cannot be read"
-    return "not a file" if path.exists() else "no such file"

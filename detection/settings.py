@@ -63,7 +63,7 @@ judged."""
 
     @property
     def format(self) -> str:
-        """Name of the output format, a key of output.PRINTERS."""
+        """Name of the output format, a key of PRINTERS."""
         return {(True, False): "json", (False, True): "csv"}.get((self.json, self.csv), "table")
 
     def __post_init__(self) -> None:

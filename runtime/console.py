@@ -69,7 +69,7 @@ class PlainError(Exception):
 
 
 def print_heading(text: str) -> None:
-    err.print(f"\n[bold]{text}[/bold]")
+    err.print(f"\n{sanitise_text(text)}", style="bold", markup=False)
 
 
 def print_message(text: str) -> None:
@@ -99,7 +99,7 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[obje
     """Print a table; columns of numbers are aligned to the right."""
     texts = [[sanitise_text(str(cell)) for cell in row] for row in rows]
     table = rich.table.Table(
-        title=title,
+        title=rich.text.Text(sanitise_text(title)) if title else None,
         title_justify="left",
         title_style="bold",
         box=rich.box.SIMPLE_HEAD,
@@ -109,7 +109,11 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[obje
         is_numeric = index and all(
             row[index] == "n/a" or row[index][:1] in NUMBER_START_CHARACTERS for row in texts
         )
-        table.add_column(column, justify="right" if is_numeric else "left", overflow="fold")
+        table.add_column(
+            rich.text.Text(sanitise_text(column)),
+            justify="right" if is_numeric else "left",
+            overflow="fold",
+        )
     for row in texts:
         table.add_row(*map(rich.text.Text, row))
     out.print(table)
@@ -124,7 +128,7 @@ def track_progress(items: Iterable[Item], description: str, total: int) -> Itera
     """Yield the items while a bar on standard error shows how many of `total` are done, the
     speed, and the time left."""
     columns = (
-        rich.progress.TextColumn("{task.description}"),
+        rich.progress.TextColumn("{task.description}", markup=False),
         rich.progress.BarColumn(),
         rich.progress.MofNCompleteColumn(),
         _SpeedColumn(),

@@ -58,7 +58,9 @@ def main(
 
 def measure_detection(model: Path, images: Path) -> list[Measurement]:
     detector = Detector.load(model, any_picture=True)
-    candidates = list(itertools.islice(image_paths.find_image_paths([str(images)]), 200))
+    candidates = [
+        image.path for image in itertools.islice(image_paths.find_images([str(images)]), 200)
+    ]
     paths = [
         detection.path for detection in detector.predict_all(candidates) if not detection.error
     ]

@@ -67,7 +67,7 @@ def main(folders: Annotated[tuple[Path, ...], tyro.conf.Positional], seed: int =
 
 def count_folder(folder: Path, random: np.random.Generator) -> FolderCounts:
     counts = FolderCounts()
-    for path in image_paths.find_image_paths([str(folder)]):
+    for path in (image.path for image in image_paths.find_images([str(folder)])):
         started = time.perf_counter()
         try:
             square = decode.decode_face(path.read_bytes()).square

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 from PIL import Image, ImageOps
 
-from data_collection.images import face_detector
+from data_collection.images import archives, face_detector
 from data_collection.images.colour import convert_to_srgb
 from data_collection.images.containers import jpeg
-from data_collection.images.errors import UnknownImageFormat, UnreadableImage
+from data_collection.images.errors import NotEnoughMemory, UnknownImageFormat, UnreadableImage
 from data_collection.images.jpeg_quality import estimate_jpeg_quality
 from data_collection.images.opening import (
     IMAGE_FORMATS,
@@ -80,6 +80,7 @@ def decode_whole(data: bytes) -> DecodedFace:
     except Exception as error:
         is_unknown = isinstance(error, Image.UnidentifiedImageError)
         error_class = UnknownImageFormat if is_unknown else UnreadableImage
+        error_class = NotEnoughMemory if isinstance(error, MemoryError) else error_class
         raise error_class(_explain_unreadable(data, error)) from None
 
 
@@ -124,6 +125,8 @@ def _explain_too_large(data: bytes) -> str:
 def _explain_unreadable(data: bytes, error: Exception) -> str:
     if not data:
         return "empty file"
+    if reason := archives.explain_archive(data[: archives.HEAD_BYTES]):
+        return reason
     if data[4:8] == b"ftyp":
         return "HEIC, AVIF and video files are not opened; save it as JPEG or PNG"
     if data[:4] == b"GIF8":

@@ -9,6 +9,10 @@ class UnknownImageFormat(UnreadableImage):
     """The bytes are not an image of a supported format."""
 
 
+class NotEnoughMemory(UnreadableImage):
+    """Decoding takes more memory than there is, which need not be the image's fault."""
+
+
 class NoSingleFace(UnreadableImage):
     """The image does not show exactly one face; the message says how many were found.
 

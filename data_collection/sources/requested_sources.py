@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from data_collection.dataset.manifest import ImageClass
+from data_collection.images import archives
 from data_collection.services import object_store
 from data_collection.settings import CollectionSettings
 from data_collection.source_types import RequestedSource, Source, SourceRequest
@@ -114,6 +115,7 @@ def check_folder_source(argument: str) -> None:
     if object_store.is_object_store_url(argument):
         object_store.open_object_store(argument)
     elif not path.is_dir():
+        archives.refuse_archive(path)
         raise console.PlainError(
             f"{path} is not a folder{suggest_folder(path)}; give a folder of images."
         )

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,18 @@ import pytest
 from PIL import Image
 
 from data_collection.dataset import manifest
-from detection import output
+from data_collection.sources import local_folder
+from detection import image_paths
 from detection.detections import Detection
+from detection.output.progress import MAX_TABLE_ROWS
+from detection.output.table import print_table
 from detection.predictor import Detector
 from runtime import console
 from toys.commands import build_environment, run_command
 from toys.images import encode_image, make_image
 from training.calibration import combine_qualities
 from training.features import pixels as feature_pixels
+from validation.data import image_folder
 
 
 @pytest.fixture
@@ -29,12 +34,12 @@ def detector(workplace) -> Detector:
     return Detector.load(workplace / "saved_models" / "toy", any_picture=True)
 
 
-@pytest.mark.parametrize("total", [1, output.MAX_TABLE_ROWS + 1])
+@pytest.mark.parametrize("total", [1, MAX_TABLE_ROWS + 1])
 def test_a_name_of_several_lines_stays_on_its_own(capsys, total, detector):
     detection = Detection(
         path=Path("a\nreal        0.010  b.jpg"), verdict="generated", probability=0.9
     )
-    list(output.print_table([detection], total, detector.statement))
+    list(print_table([detection], total, detector.statement))
     assert not [
         line for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["real"]
     ]
@@ -69,16 +74,87 @@ def test_json_has_one_element_per_file_in_order(workplace, tmp_path):
     assert detect(workplace, *paths[:2])[0] == 0
 
 
-def test_a_folder_is_looked_through_and_only_its_images(workplace, tmp_path):
-    (tmp_path / "deep").mkdir()
-    for name in ("a.png", "deep/b.JPG", ".hidden.png", "notes.txt", "old.gif", "a.png.heatmap.png"):
-        (tmp_path / name).write_bytes(encode_image(make_image(902)))
-    (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
-    code, answers = detect(workplace, tmp_path)
-    assert (code, [answer["path"] for answer in answers]) == (
-        0,
-        [str(tmp_path / n) for n in ("a.png", "old.gif", "deep/b.JPG")],
+IMAGE_NAMES = (
+    *("2a9f13bc77", "a.png", "old.gif", "photo.jpg?w=640", "x.jpg_large", "y.jpg.1"),
+    "deep/b.JPG",
+)
+
+
+@pytest.fixture
+def motley_folder(tmp_path) -> Path:
+    """Create a folder of IMAGE_NAMES, a text, a link to a file and one to a folder; and of files
+    that are nobody's images: hidden ones and a heat map."""
+    folder = tmp_path / "motley"
+    (folder / "deep").mkdir(parents=True)
+    for number, name in enumerate((*IMAGE_NAMES, ".hidden.png", "a.png.heatmap.png")):
+        (folder / name).write_bytes(encode_image(make_image(902 + number)))
+    (folder / "notes.txt").write_text("of the holidays")
+    (folder / "link.png").symlink_to(folder / "a.png")
+    (folder / "linked").symlink_to(tmp_path)
+    return folder
+
+
+def test_every_file_of_a_folder_is_judged_or_named_whatever_it_is_called(workplace, motley_folder):
+    process = run_command("detection", "--any-picture", "--json", motley_folder, cwd=workplace)
+    answers = {
+        str(Path(answer["path"]).relative_to(motley_folder)): answer.get("error", "")
+        for answer in json.loads(process.stdout)
+    }
+    assert process.returncode == 1
+    assert {name for name, error in answers.items() if not error} == set(IMAGE_NAMES)
+    assert answers.keys() - set(IMAGE_NAMES) == {"notes.txt", "link.png", "linked"}
+    assert answers["link.png"] == answers["linked"] == "symbolic link, not followed"
+    assert answers["notes.txt"].startswith("not an image of a known format")
+    told = " ".join(process.stderr.split())
+    assert f"3 of {len(answers)} files were not judged." in told and "notes.txt" in told
+    (row,) = [row for row in rows(run_csv(workplace, motley_folder)) if "linked" in row["path"]]
+    assert row["error"] == "symbolic link, not followed"
+    assert detect(workplace, motley_folder / "link.png")[0] == 0  # somebody named it
+
+
+def run_csv(workplace, folder) -> str:
+    return run_command("detection", "--any-picture", "--csv", folder, cwd=workplace).stdout
+
+
+def test_a_folder_of_links_is_not_called_empty(workplace, tmp_path):
+    (tmp_path / "links").mkdir()
+    (tmp_path / "a.png").write_bytes(encode_image(make_image(1)))
+    (tmp_path / "links" / "a.png").symlink_to(tmp_path / "a.png")
+    code, (answer,) = detect(workplace, tmp_path / "links")
+    assert (code, answer["error"]) == (1, "symbolic link, not followed")
+
+
+def test_collection_validation_and_detection_count_a_folder_alike(motley_folder):
+    located = {image.path for image in image_paths.find_images([str(motley_folder)])}
+    candidates = local_folder.list_folder_candidates(motley_folder, "real", "motley", {})
+    assert {motley_folder / face.file for face in candidates} == located
+    records, rejected = image_folder.read_image_folder(motley_folder, "real", "centre")
+    names = {record.file for record in records} | {name for name, _ in rejected}
+    assert {motley_folder / name for name in names} == located
+
+
+def test_files_that_the_command_itself_writes_are_not_judged(workplace, tmp_path):
+    (tmp_path / "a.png").write_bytes(encode_image(make_image(1)))
+    line = f'exec "{sys.executable}" -m detection "$0" --model toy --any-picture --csv > "$0/a.csv"'
+    done = subprocess.run(
+        ["bash", "-c", line, tmp_path], cwd=workplace, env=build_environment(), capture_output=True
     )
+    assert done.returncode == 0, done.stderr
+    assert len(rows((tmp_path / "a.csv").read_text())) == 1
+
+
+def test_an_archive_is_called_one_with_a_way_to_unpack_it(workplace, tmp_path):
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.writestr("a.png", encode_image(make_image(1)))
+    code, (answer,) = detect(workplace, tmp_path / "photos.zip")
+    assert code == 1 and "python -m zipfile -e" in answer["error"]
+    for words in (
+        ("validation", "--model", "toy", "--label", "real", "--data"),
+        ("detection", "calibrate", "--model", "toy", "--name", "x"),
+    ):
+        process = run_command(*words, tmp_path / "photos.zip", cwd=workplace)
+        assert process.returncode == 2, process.stderr
+        assert "is a ZIP archive, not an image; unpack it" in " ".join(process.stderr.split())
 
 
 def test_the_table_names_verdict_probability_and_limits(workplace, tmp_path):

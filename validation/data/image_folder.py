@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from data_collection import source_types
 from data_collection.dataset import grouping, near_duplicates
 from data_collection.dataset.manifest import FaceRecord, ImageClass
-from data_collection.images import decode, errors
+from data_collection.images import archives, decode, errors
 from data_collection.images.decode import DecodedFace
 from data_collection.sources import class_folders, local_folder
 from data_collection.sources.class_folders import FileClass
@@ -38,6 +38,7 @@ def read_image_folder(
         PlainError: the folder is missing, no folder gives a class, or one contradicts `label`.
     """
     if not folder.is_dir():
+        archives.refuse_archive(folder)
         raise console.PlainError(
             f"{folder} is not a folder. Give a data set or a folder of images."
         )

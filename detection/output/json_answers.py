@@ -1,0 +1,57 @@
+"""Print results as one JSON array."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+
+from detection.detections import Detection
+from detection.output.progress import show_progress
+from training.cuts.statement import REAL_EXPLANATION, DetectorStatement
+
+
+def build_json_answer(detection: Detection, statement: DetectorStatement) -> dict[str, object]:
+    """Return the path, either the verdict with all that it is worth or the error, and sha256,
+    claims and the number of faces if known."""
+    details = {"sha256": detection.sha256, "claims": [asdict(claim) for claim in detection.claims]}
+    return {
+        "path": str(detection.path),
+        **({"error": detection.error} if detection.error else _build_verdict(detection, statement)),
+        **{name: value for name, value in details.items() if value},
+        **({} if detection.faces is None else {"faces": detection.faces}),
+    }
+
+
+def _build_verdict(detection: Detection, statement: DetectorStatement) -> dict[str, object]:
+    return {
+        "verdict": detection.verdict,
+        **{
+            name: round(getattr(detection, name) or 0, 6) for name in ("probability", "low", "high")
+        },
+        **(
+            {}
+            if detection.at_prevalence is None
+            else {"at_prevalence": round(detection.at_prevalence, 6)}
+        ),
+        "warnings": list(detection.warnings),
+        "detector": statement.detector,
+        "detector_reason": statement.detector_reason,
+        "calibration": statement.calibration,
+        "real_below": statement.real_below,
+        "generated_above": statement.generated_above,
+        "promise": list(statement.promise),
+        "strangers": list(statement.strangers),
+        "real_means": REAL_EXPLANATION,
+        "banner": statement.banner,
+    }
+
+
+def print_json(
+    detections: Iterable[Detection], total: int, statement: DetectorStatement
+) -> Iterator[Detection]:
+    separator = "[\n"
+    for detection in show_progress(detections, total):
+        answer = build_json_answer(detection, statement)
+        print(separator + json.dumps(answer), end="", flush=True)
+        separator = ",\n"
+        yield detection
+    print("\n]", flush=True)

@@ -1,0 +1,38 @@
+"""Archives are told from images by their first bytes."""
+
+import io
+import tarfile
+import zipfile
+
+import pytest
+
+from data_collection.images import archives, decode, errors
+from toys.images import encode_image, make_image
+
+
+def make_archives() -> dict[str, bytes]:
+    zipped, tarred = io.BytesIO(), {}
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("a.txt", "x")
+    for mode in ("w", "w:gz", "w:bz2", "w:xz"):
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode=mode) as archive:
+            archive.addfile(tarfile.TarInfo("a.txt"))
+        tarred[mode] = buffer.getvalue()
+    return {
+        "zip": zipped.getvalue(),
+        **tarred,
+        "7z": b"7z\xbc\xaf\x27\x1c\0\4",
+        "rar": b"Rar!\x1a\7\1",
+    }
+
+
+@pytest.mark.parametrize(("name", "data"), make_archives().items())
+def test_an_archive_is_refused_with_a_way_to_unpack_it(name, data):
+    with pytest.raises(errors.UnknownImageFormat, match=r"archive, not an image; unpack it \("):
+        decode.decode_face(data)
+
+
+def test_an_image_is_no_archive():
+    for kind in ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM"):
+        assert archives.explain_archive(encode_image(make_image(1), kind)[:512]) == ""
