@@ -7,6 +7,7 @@ from data_collection.dataset.manifest import FaceRecord
 from data_collection.facts.facts_csv import FACT_COLUMNS
 from data_collection.images import canonical as image_canonical
 from data_collection.images import decode, errors, quality
+from data_collection.images.decoding_pool import COMMAND_POOL
 from data_collection.metadata.named_generator import find_named_generator
 from data_collection.settings import CollectionSettings
 from data_collection.source_types import CandidateFace, UnavailableImage
@@ -54,9 +55,9 @@ def examine_image(
         return ExaminedImage(FaceRecord(id=row_id, reason=reason, **facts))
     record = FaceRecord(id=hashing.hash_bytes(data), bytes=len(data), crop=settings.crop, **facts)
     try:
-        decoded = decode.decode_face(data, settings.crop)
+        decoded = COMMAND_POOL.decode_face(data, settings.crop)
     except errors.NoSingleFace as error:
-        blank = quality.is_single_colour(decode.decode_face(data))
+        blank = quality.is_single_colour(COMMAND_POOL.decode_face(data))
         return ExaminedImage(
             replace(record, reason=SINGLE_COLOUR_REASON if blank else f"not one face: {error}")
         )

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import itertools
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -11,6 +10,7 @@ from data_collection.dataset import manifest
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.examination import SINGLE_COLOUR_REASON, ExaminedImage, examine_image
 from data_collection.facts.facts_csv import FACT_COLUMNS
+from data_collection.images.decoding_pool import open_decoding_threads
 from data_collection.ingest_notes import IngestNotes
 from data_collection.settings import CollectionSettings
 from data_collection.source_types import CandidateFace
@@ -112,7 +112,7 @@ def _iterate_new_records(
     state = known_by_key, accepted_by_id, notes, settings.folder
 
     with (
-        concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as cores,
+        open_decoding_threads() as cores,
         concurrent.futures.ThreadPoolExecutor(1) as writer,
     ):
         pending: concurrent.futures.Future | None = None

@@ -1,9 +1,13 @@
 """Look for the only face of an image before it is judged."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from PIL import Image
 
 from data_collection.images import decode, face_detector
 from data_collection.images.decode import DecodedFace
+from data_collection.images.decoding_pool import COMMAND_POOL
 from data_collection.images.errors import NoSingleFace
 
 MIN_FACE_SHARE = 0.1
@@ -15,7 +19,9 @@ MIN_SECOND_FACE_SCORE = 0.7
 portraits score up to .65, second persons .73 and more."""
 
 
-def decode_and_count_faces(data: bytes, crop: str) -> tuple[DecodedFace, int]:
+def decode_and_count_faces(
+    data: bytes, crop: str, decode_whole: Callable[[bytes], DecodedFace] = COMMAND_POOL.decode_whole
+) -> tuple[DecodedFace, int]:
     """Decode the square that a detector judges, and count the faces in it.
 
     Faces in the background do not count. A detector of face crops gets the centre square of an
@@ -23,14 +29,16 @@ def decode_and_count_faces(data: bytes, crop: str) -> tuple[DecodedFace, int]:
 
     Args:
         crop: the detector's, a name in decode.CROPS.
+        decode_whole: decodes as `decode.decode_whole` does, within a limit of time.
 
     Raises:
         UnreadableImage: the image cannot be decoded.
     """
+    whole = decode_whole(data)
     try:
-        face = decode.decode_face(data, crop)
+        face = replace(whole, square=decode.CROPS[crop](whole.square))
     except NoSingleFace as error:
-        return decode.decode_face(data), error.count
+        return replace(whole, square=decode.CROPS["centre"](whole.square)), error.count
     return face, 1 if crop == "face" else count_faces(face.square)
 
 

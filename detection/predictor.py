@@ -5,7 +5,7 @@ import concurrent.futures
 import functools
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy as np
 from data_collection.images import canonical, errors, quality
 from data_collection.images import decode as image_decode
 from data_collection.images.decode import DecodedFace
+from data_collection.images.decoding_pool import COMMAND_POOL, open_decoding_threads
 from data_collection.source_types import UnavailableImage
 from data_collection.sources import local_folder
 from detection import face_check, own_calibration
@@ -134,16 +135,13 @@ class Detector:
             )
 
         pending: collections.deque[concurrent.futures.Future] = collections.deque()
-        with concurrent.futures.ThreadPoolExecutor(cores) as pool:
-            try:
-                while batch := list(itertools.islice(images, onnx_models.IMAGES_PER_CORE)):
-                    pending.append(pool.submit(detect_files, batch))
-                    if len(pending) > 2 * cores:
-                        yield from pending.popleft().result()
-                while pending:
+        with open_decoding_threads() as threads:
+            while batch := list(itertools.islice(images, onnx_models.IMAGES_PER_CORE)):
+                pending.append(threads.submit(detect_files, batch))
+                if len(pending) > 2 * cores:
                     yield from pending.popleft().result()
-            finally:
-                pool.shutdown(cancel_futures=True)  # the caller may stop before the end
+            while pending:
+                yield from pending.popleft().result()
 
     @functools.cached_property
     def _all_cores_runner(self) -> onnx_models.OnnxRunner:
@@ -170,10 +168,12 @@ class Detector:
         path: Path,
         known: Mapping[str, KnownAnswer] = NO_KNOWN_ANSWERS,
         any_picture: bool = False,
+        decode_whole: Callable[[bytes], DecodedFace] = COMMAND_POOL.decode_whole,
     ) -> PreparedImage:
         """Decode the bytes of an image as in training; see `read_image`.
 
         Args:
+            decode_whole: decodes within a limit of time.
             any_picture: whether to accept this image whatever it shows, as the detector's own
                 `any_picture` does with every image.
         """
@@ -186,7 +186,7 @@ class Detector:
             detection = replace(detection, warnings=answer.warnings)
             return PreparedImage(self._add_verdict(detection, answer.probability))
         try:
-            face, face_count = face_check.decode_and_count_faces(data, self.card.crop)
+            face, face_count = face_check.decode_and_count_faces(data, self.card.crop, decode_whole)
             _check_judgeable(face)
         except errors.UnreadableImage as error:
             return PreparedImage(replace(detection, error=str(error)), rejection=type(error))

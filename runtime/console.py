@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -34,6 +35,9 @@ EXIT_DISK = 6
 EXIT_REMOTE = 7
 EXIT_BAD_MODEL = 8
 EXIT_INTERRUPTED = 130
+
+EXIT_SECONDS = 1
+"""Seconds that threads have to end after an interruption."""
 
 
 ERRNO_ADVICE = {
@@ -155,6 +159,7 @@ def run_command(command: Callable[[], int | None]) -> None:
         # CPython notes an interrupt that leaves exec() and ends with SIGINT instead of our exit
         # code; another exec() clears the note.
         exec("")
+        _limit_exit_time(EXIT_INTERRUPTED)
         _exit_with_error(
             "Interrupted. Finished work is saved; run the same command to continue.",
             EXIT_INTERRUPTED,
@@ -174,6 +179,14 @@ def run_command(command: Callable[[], int | None]) -> None:
     except Exception as error:
         plain = explain_os_error_or_raise(error)
         _exit_with_error(str(plain), plain.exit_code)
+
+
+def _limit_exit_time(exit_code: int) -> None:
+    """End the process after EXIT_SECONDS even if threads are still at work: Python waits for them,
+    and every file that they write is complete or absent at any moment."""
+    timer = threading.Timer(EXIT_SECONDS, os._exit, [exit_code])
+    timer.daemon = True
+    timer.start()
 
 
 def _harden_output_streams() -> None:

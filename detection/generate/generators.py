@@ -15,6 +15,7 @@ from data_collection.generation.stable_diffusion_generator import (
     count_sampling_passes,
 )
 from data_collection.images import decode, errors
+from data_collection.images.decoding_pool import COMMAND_POOL
 from data_collection.settings import CollectionSettings, GenerationSettings
 from data_collection.sources.sample import DcganGenerator
 from detection.generate import generator_requirements
@@ -117,7 +118,7 @@ def _parse_photo(request: GenerationRequest, photo: bytes | None) -> GenerationR
             f"The photo is larger than {decode.MAX_IMAGE_BYTES // 1_000_000} MB."
         )
     try:
-        return replace(request, photo=decode.decode_face(photo).square)
+        return replace(request, photo=COMMAND_POOL.decode_face(photo).square)
     except errors.UnreadableImage as error:
         raise console.PlainError(f"The photo cannot be used: {error}.") from None
 

@@ -1,6 +1,5 @@
 """Read any folder of images as records: labels from its subfolders, sources from theirs."""
 
-import concurrent.futures
 import functools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,8 +9,9 @@ from pathlib import Path, PurePosixPath
 from data_collection import source_types
 from data_collection.dataset import grouping, near_duplicates
 from data_collection.dataset.manifest import FaceRecord, ImageClass
-from data_collection.images import archives, decode, errors
+from data_collection.images import archives, errors
 from data_collection.images.decode import DecodedFace
+from data_collection.images.decoding_pool import COMMAND_POOL, open_decoding_threads
 from data_collection.sources import class_folders, local_folder
 from data_collection.sources.class_folders import FileClass
 from runtime import console, hashing
@@ -170,7 +170,7 @@ def _examine_in_chunks(
     candidates: Sequence[source_types.CandidateFace], crop: str, any_picture: bool
 ) -> Iterator[FaceRecord]:
     examine = functools.partial(_examine_image, crop=crop, any_picture=any_picture)
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with open_decoding_threads() as pool:
         for start in range(0, len(candidates), EXAMINED_CHUNK_IMAGES):
             chunk = candidates[start : start + EXAMINED_CHUNK_IMAGES]
             yield from pool.map(examine, chunk)
@@ -211,11 +211,11 @@ def _examine_image(face: source_types.CandidateFace, crop: str, any_picture: boo
 def _decode_face(data: bytes, crop: str, any_picture: bool) -> tuple[DecodedFace, str]:
     """Return the square of an image, and how it was cropped."""
     try:
-        return decode.decode_face(data, crop), crop
+        return COMMAND_POOL.decode_face(data, crop), crop
     except errors.NoSingleFace:
         if not any_picture:
             raise
-        return decode.decode_face(data), "centre"
+        return COMMAND_POOL.decode_face(data), "centre"
 
 
 def group_near_duplicates(records: Iterable[FaceRecord]) -> list[FaceRecord]:

@@ -1,0 +1,203 @@
+"""Decode images within a limit of seconds: whatever may take long is decoded in a process that can
+be ended, is reused, and is replaced when it was ended."""
+
+import concurrent.futures
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image
+
+from data_collection.images import decode, errors
+from data_collection.images.decode import DecodedFace
+from data_collection.images.decoding_messages import read_message, write_message
+from data_collection.images.quick_files import is_quick_to_decode
+
+COMMAND_LIMIT_S = 15
+"""Seconds of computing for one image in commands; the slowest honest ones, of 25 megapixels, take
+two."""
+
+WALL_SECONDS_PER_CPU_SECOND = 4
+"""A decoding process is ended after so many times its limit on the clock, too: on a busy machine it
+computes for a part of the time only."""
+
+_PROGRAM = """
+import sys
+sys.path.insert(0, {root!r})
+from data_collection.images.decoding_process import main
+main()
+"""
+
+
+class TookTooLong(errors.UnreadableImage):
+    """Decoding took longer than it may."""
+
+
+class DecodingProcess:
+    """One process; it decodes one image at a time.
+
+    Attributes:
+        ended_by: the error of the image that it decodes, if it is ended.
+    """
+
+    def __init__(self) -> None:
+        self.ended_by: type[Exception] = TookTooLong
+        # Not multiprocessing: it would import the user's own program once more. Not fork: threads
+        # and ONNX Runtime do not survive it. -P: the current folder may hold a stranger's PIL.py.
+        program = _PROGRAM.format(root=str(Path(__file__).parents[2]))
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+        )
+
+    def decode_whole(self, data: bytes, limit_s: float) -> DecodedFace:
+        """Decode as `decode.decode_whole` does.
+
+        Raises:
+            UnreadableImage: as there.
+            EOFError: the process has ended, or was ended.
+        """
+        try:
+            write_message(self._process.stdin, {"limit_s": limit_s}, data)
+            header, pixels = read_message(self._process.stdout)
+        except OSError:
+            raise EOFError from None
+        if "error" in header:
+            raise getattr(errors, header["error"])(header["message"])
+        square = Image.frombuffer("RGB", tuple(header["size"]), pixels, "raw", "RGB", 0, 1)
+        return DecodedFace(square=square, **header["facts"])
+
+    def end(self, error: type[Exception] | None = None) -> None:
+        """End the process at once, whatever it does."""
+        self.ended_by = error or self.ended_by
+        with contextlib.suppress(OSError):
+            self._process.kill()
+
+    def close(self) -> None:
+        """End the process and free its pipes; nobody may be using it."""
+        self.end()
+        self._process.wait()
+        self._process.stdin.close()
+        self._process.stdout.close()
+
+
+class DecodingPool:
+    """Processes that decode images within a limit of seconds; each waiting thread has its own.
+
+    Args:
+        limit_s: seconds of computing for one image.
+        isolate_all: whether even images that are quick to decode are decoded in a process, where
+            a fault of a decoder can harm nobody and any image can be ended.
+    """
+
+    def __init__(self, limit_s: float = COMMAND_LIMIT_S, isolate_all: bool = False):
+        self.limit_s, self.isolate_all = limit_s, isolate_all
+        self._lock = threading.Lock()
+        self._idle: list[DecodingProcess] = []
+        self._busy: set[DecodingProcess] = set()
+
+    def start_ahead(self, count: int) -> None:
+        """Start processes before the first image needs them."""
+        self._idle += [DecodingProcess() for _ in range(count)]
+
+    def decode_face(self, data: bytes, crop: str = "centre") -> DecodedFace:
+        """Decode as `decode.decode_face` does, within the limit.
+
+        Raises:
+            UnreadableImage: as there; TookTooLong beyond the limit.
+        """
+        whole = self.decode_whole(data)
+        return replace(whole, square=decode.CROPS[crop](whole.square))
+
+    def decode_whole(
+        self, data: bytes, announce: Callable[[DecodingProcess], None] | None = None
+    ) -> DecodedFace:
+        """Decode as `decode.decode_whole` does, within the limit.
+
+        Args:
+            announce: called with the process that decodes it, which may be ended.
+
+        Raises:
+            UnreadableImage: as there; TookTooLong beyond the limit.
+            Exception: the one with which somebody ended the process.
+        """
+        if not self.isolate_all and is_quick_to_decode(data):
+            return decode.decode_whole(data)
+        process = self._take()
+        if announce:
+            announce(process)
+        timer = threading.Timer(WALL_SECONDS_PER_CPU_SECOND * self.limit_s, process.end)
+        timer.daemon = True
+        timer.start()
+        try:
+            whole = process.decode_whole(data, self.limit_s)
+        except errors.UnreadableImage:
+            self._give_back(process)
+            raise
+        except BaseException as error:
+            self._drop(process)
+            if isinstance(error, EOFError):
+                raise process.ended_by(
+                    f"decoding it takes longer than {self.limit_s:g} seconds; save it again as JPEG"
+                ) from None
+            raise
+        finally:
+            timer.cancel()
+        self._give_back(process)
+        return whole
+
+    def end_all(self) -> None:
+        """End all images that are being decoded; nobody waits for them any more."""
+        with self._lock:
+            processes = [*self._busy]
+        for process in processes:
+            process.end(concurrent.futures.CancelledError)
+
+    def close(self) -> None:
+        """End the idle processes."""
+        with self._lock:
+            processes, self._idle = self._idle, []
+        for process in processes:
+            process.close()
+
+    def _take(self) -> DecodingProcess:
+        with self._lock:
+            process = self._idle.pop() if self._idle else DecodingProcess()
+            self._busy.add(process)
+            return process
+
+    def _give_back(self, process: DecodingProcess) -> None:
+        with self._lock:
+            self._busy.discard(process)
+            self._idle.append(process)
+
+    def _drop(self, process: DecodingProcess) -> None:
+        with self._lock:
+            self._busy.discard(process)
+        process.close()
+
+
+COMMAND_POOL = DecodingPool()
+"""The pool of collection, validation and detection at the command line."""
+
+
+@contextlib.contextmanager
+def open_decoding_threads() -> Iterator[concurrent.futures.ThreadPoolExecutor]:
+    """Open a thread per core to decode in with COMMAND_POOL. After an interruption nothing waits
+    for the images under way."""
+    threads = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
+    try:
+        yield threads
+    except BaseException:
+        threads.shutdown(wait=False, cancel_futures=True)
+        COMMAND_POOL.end_all()
+        raise
+    threads.shutdown()
