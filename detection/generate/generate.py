@@ -4,6 +4,7 @@ import os
 import re
 import threading
 from dataclasses import replace
+from pathlib import PureWindowsPath
 
 from data_collection.generation.diffusion_request import RETRY_SEED_STEP, choose_model
 from data_collection.images import decode, quality
@@ -17,6 +18,7 @@ from detection.generate.generators import (
     GenerationRequest,
     GeneratorSpec,
 )
+from detection.publish import path_redaction
 from runtime import console
 
 SEED_COUNT = 2**31
@@ -44,6 +46,17 @@ class PageGenerator:
     def __init__(self, source: str, spec: GeneratorSpec, generation: GenerationSettings):
         self.source, self.kind = source, spec.kind
         self._spec, self._generation = spec, generation
+
+    @property
+    def public_source(self) -> str:
+        """The generator as strangers may see it: of a folder on this computer its name alone."""
+        kind, at, model = self.source.partition("@")
+        return f"{kind}{at}{PureWindowsPath(model).name if is_local_folder(model) else model}"
+
+    @property
+    def costs_money(self) -> bool:
+        """Whether each image is paid for."""
+        return self._spec.costs_money
 
     @classmethod
     def from_source(
@@ -85,7 +98,7 @@ class PageGenerator:
         Nothing is loaded. For a model that is not on this machine, the hub is asked, which takes
         five seconds at most.
         """
-        return _redact_secrets(self._spec.describe_obstacles(self._generation))
+        return _redact(self._spec.describe_obstacles(self._generation))
 
     def generate(self, prompt: str, photo: bytes | None, seed: int) -> GeneratedFace:
         """Generate one face; arguments that its `kind` does not use are ignored.
@@ -137,15 +150,14 @@ class PageGenerator:
 
 def _convert_to_plain_error(error: Exception) -> console.PlainError:
     if isinstance(error, console.PlainError):
-        return console.PlainError(_redact_secrets(str(error)), error.exit_code)
+        return console.PlainError(_redact(str(error)), error.exit_code)
     disk_error = console.explain_os_error(error)
     if disk_error is not None:
-        return console.PlainError(_redact_secrets(str(disk_error)), disk_error.exit_code)
+        return console.PlainError(_redact(str(disk_error)), disk_error.exit_code)
     if isinstance(error, UnavailableImage):
-        return console.PlainError(f"{_redact_secrets(str(error)).capitalize()}.")
+        return console.PlainError(f"{_redact(str(error)).capitalize()}.")
     return console.PlainError(
-        f"The face could not be generated: {type(error).__name__}, "
-        f"{_redact_secrets(str(error))[:200]}.",
+        f"The face could not be generated: {type(error).__name__}, {_redact(str(error))[:200]}.",
         console.EXIT_BAD_MODEL,
     )
 
@@ -153,9 +165,15 @@ def _convert_to_plain_error(error: Exception) -> console.PlainError:
 SECRET_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "KAGGLE_KEY", "KAGGLE_API_TOKEN")
 
 
-def _redact_secrets(text: str) -> str:
-    """Return one line without keys, tokens and the passwords of addresses."""
-    line = openai_client.remove_keys(text)
+def is_local_folder(model: str) -> bool:
+    """Return whether a model is a folder of this computer and no name on the hub."""
+    return os.path.isdir(os.path.expanduser(model)) or path_redaction.is_outside_path(model)
+
+
+def _redact(text: str) -> str:
+    """Return one line without keys, tokens, the passwords of addresses, and the paths of this
+    computer."""
+    line = path_redaction.redact_paths(openai_client.remove_keys(text))
     for name in SECRET_VARIABLES:
         value = os.environ.get(name, "").strip()
         line = line.replace(value, "(token)") if len(value) >= 8 else line

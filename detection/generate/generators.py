@@ -66,6 +66,7 @@ class GeneratorSpec:
         describe_obstacles: why it cannot generate here, or what the first image waits for; imports
             nothing heavy.
         describe: how an image was generated, in words.
+        costs_money: whether each image is paid for.
         varies_with_seed: whether another seed gives another image and costs nothing but time.
     """
 
@@ -76,6 +77,7 @@ class GeneratorSpec:
     describe_obstacles: Callable[[GenerationSettings], str]
     describe: Callable[[GenerationSettings, GenerationRequest], str]
     varies_with_seed: Callable[[GenerationSettings], bool]
+    costs_money: bool = False
 
     def generate(self, generation: GenerationSettings, request: GenerationRequest) -> GeneratedFace:
         """Generate one face, in a batch of its own."""
@@ -191,6 +193,7 @@ PAGE_GENERATORS: Mapping[str, GeneratorSpec] = {
             f"{generation.image_model} of an OpenAI service, which takes no seed"
         ),
         varies_with_seed=lambda generation: False,
+        costs_money=True,
     ),
     "dcgan": GeneratorSpec(
         kind="nothing",

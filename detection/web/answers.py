@@ -1,5 +1,7 @@
 """Build the page's answer to an image: the verdict in words, and what helps to interpret it."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,11 @@ from PIL import Image
 
 from data_collection.images import errors
 from data_collection.images.decode import DecodedFace
+from data_collection.images.decoding_pool import DecodingPool, DecodingProcess, TookTooLong
 from detection.detections import Detection, PreparedImage
 from detection.predictor import Detector
 from detection.provenance import claims
+from detection.web.turns import EndedForOthers
 from runtime import console, html_pages
 from training.cuts.operating_point import ABSTAIN
 from training.detectors import ready_detectors
@@ -27,6 +31,9 @@ HTTP_STATUS_BY_ERROR = {
     errors.UnknownImageFormat: 415,
     errors.NoSingleFace: 422,
     errors.UnreadableImage: 422,
+    errors.NotEnoughMemory: 503,
+    TookTooLong: 422,
+    EndedForOthers: 503,
 }
 """HTTP status for images that cannot be judged, by error."""
 
@@ -44,8 +51,8 @@ class NoProbabilityError(Exception):
 class PageAnswers:
     """Judge images for the page with one detector, with heat maps if it has an explainer."""
 
-    def __init__(self, detector: Detector):
-        self.detector = detector
+    def __init__(self, detector: Detector, pool: DecodingPool):
+        self.detector, self._pool = detector, pool
         self._is_ready = ready_detectors.is_ready_detector(detector.folder)
         try:
             self.explainer = Explainer.load(detector.folder, detector.card)
@@ -73,8 +80,17 @@ class PageAnswers:
             "no_heat_maps": self.no_heat_maps_reason,
         }
 
-    def decode_image(self, data: bytes, any_picture: bool = False) -> PreparedImage:
-        return self.detector.decode_image(data, Path(), any_picture=any_picture)
+    def decode_image(
+        self,
+        data: bytes,
+        any_picture: bool = False,
+        announce: Callable[[DecodingProcess], None] | None = None,
+    ) -> PreparedImage:
+        """Decode an image; `announce` is called with the process that does it."""
+        decode_whole = functools.partial(self._pool.decode_whole, announce=announce)
+        return self.detector.decode_image(
+            data, Path(), any_picture=any_picture, decode_whole=decode_whole
+        )
 
     def build_answer(self, image: PreparedImage, explain: bool = True) -> dict[str, Any]:
         """Return the answer to a decoded image, ready for JSON.

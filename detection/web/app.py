@@ -3,24 +3,27 @@
 import asyncio
 import concurrent.futures
 import functools
-import re
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
+from data_collection.images.decoding_pool import DecodingProcess
 from detection.generate.generate import PageGenerator
 from detection.web import error_responses, uploads
+from detection.web.admission import Admission, Admissions
 from detection.web.answers import HTTP_STATUS_BY_ERROR, PageAnswers
+from detection.web.origins import CROSS_SITE_MESSAGE, HostGuard, is_cross_site
+from detection.web.turns import MAX_SLOW_IMAGES, MAX_TURNS, Turns
 from detection.web.uploads import RequestRefused, Upload
+from detection.web.visitors import name_visitor
 from runtime import console
 
 PAGE_FOLDER = Path(__file__).parent / "page"
@@ -30,23 +33,6 @@ STATIC_FILES = {
     "/page.js": ("page.js", "text/javascript"),
     "/api": ("api.html", "text/html"),
     "/openapi.json": ("openapi.json", "application/json"),
-}
-
-MAX_ADMITTED_REQUESTS, MAX_ADMITTED_BYTES = 64, 400_000_000
-"""Limits on the number of requests in progress, and on the total bytes of their images; further
-requests are answered with 503."""
-
-DECODING_THREADS = 2
-"""Images decoded at the same time: one of 25 megapixels needs 0.2 to 0.6 GB."""
-
-SECURITY_HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; "
-    "frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-    "cache-control": "no-store",
 }
 
 
@@ -65,8 +51,10 @@ class WebApp:
     ):
         self.answers, self.generator = answers, generator
         self.max_upload_bytes, self.local = max_upload_bytes, local
-        self._admitted_sizes: list[int] = []  # bytes of each request in progress
-        self._detection_pool = concurrent.futures.ThreadPoolExecutor(DECODING_THREADS, "detection")
+        self._admissions, self._turns = Admissions(), Turns()
+        self._detection_pool = concurrent.futures.ThreadPoolExecutor(
+            MAX_TURNS + MAX_SLOW_IMAGES + 1, "detection"
+        )
         # one thread generates, one answers that it is busy
         self._generation_pool = concurrent.futures.ThreadPoolExecutor(2, "generation")
 
@@ -90,7 +78,7 @@ class WebApp:
         }
         return Starlette(
             routes=routes,
-            middleware=[Middleware(_HostGuard, hosts=hosts)],
+            middleware=[Middleware(HostGuard, hosts=hosts)],
             exception_handlers=failures,
         )
 
@@ -103,72 +91,75 @@ class WebApp:
 
     async def describe_generator(self, request: Request) -> Response:
         """Handle GET: describe the generator; if its model is not cached, this may take seconds."""
+        if is_cross_site(request):
+            return error_responses.make_error_response(403, CROSS_SITE_MESSAGE)
         obstacles = await asyncio.to_thread(self.generator.describe_obstacles)
         return JSONResponse(
-            {"source": self.generator.source, "kind": self.generator.kind, "obstacles": obstacles}
+            {
+                "source": self.generator.public_source,
+                "kind": self.generator.kind,
+                "obstacles": obstacles,
+            }
         )
 
     async def detect(self, request: Request) -> Response:
         """Handle POST of an image: judge it."""
         options = [_is_set(request, name) for name in ("explain", "any_picture")]
-        return await self._answer_if_admitted(
-            request,
-            lambda upload: self._run(
-                self._detection_pool, self._detect_image, upload.image, *options
-            ),
-        )
+
+        async def detect_in_turn(upload: Upload, admission: Admission) -> dict[str, Any]:
+            async with self._turns.take(admission.visitor) as turn:
+                admission.is_judging = True
+                work = functools.partial(self._detect_image, announce=turn.set_process)
+                return await self._run(self._detection_pool, work, upload.image, *options)
+
+        return await self._answer_if_admitted(request, detect_in_turn)
 
     async def generate(self, request: Request) -> Response:
         """Handle POST of a form with a prompt or an image: generate a face and judge it."""
-        return await self._answer_if_admitted(
-            request, lambda upload: self._run(self._generation_pool, self._generate_face, upload)
-        )
+
+        async def generate(upload: Upload, admission: Admission) -> dict[str, Any]:
+            admission.is_judging = True
+            return await self._run(self._generation_pool, self._generate_face, upload)
+
+        return await self._answer_if_admitted(request, generate)
 
     async def _answer_if_admitted(
-        self, request: Request, work: Callable[[Upload], Any]
+        self, request: Request, work: Callable[[Upload, Admission], Awaitable[dict[str, Any]]]
     ) -> Response:
-        if _is_cross_site(request):
-            return error_responses.make_error_response(
-                403, "Requests from pages of other sites are not allowed."
-            )
-        size = min(
-            uploads.read_declared_size(request) or self.max_upload_bytes, self.max_upload_bytes
-        )
-        if (
-            len(self._admitted_sizes) >= MAX_ADMITTED_REQUESTS
-            or sum(self._admitted_sizes) + size > MAX_ADMITTED_BYTES
-        ):
-            return error_responses.make_error_response(
-                503,
-                "Too many images are being judged; try again in a moment.",
-                {"retry-after": "2"},
-            )
-        self._admitted_sizes.append(size)
+        if is_cross_site(request):
+            return error_responses.make_error_response(403, CROSS_SITE_MESSAGE)
+        visitor = name_visitor(request.client and request.client.host)
         try:
-            return JSONResponse(
-                await work(await uploads.read_upload(request, self.max_upload_bytes))
-            )
+            with self._admissions.admit(visitor) as admission:
+                count = functools.partial(self._admissions.add_bytes, admission)
+                upload = await uploads.read_upload(request, self.max_upload_bytes, count)
+                return JSONResponse(await work(upload, admission))
         except RequestRefused as refusal:
+            headers = {"retry-after": "2"} if refusal.status == 503 else None
             return error_responses.make_error_response(
-                refusal.status, refusal.message, details=refusal.details
+                refusal.status, refusal.message, headers, refusal.details
             )
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception as error:  # images and models can raise anything
             return await error_responses.handle_failure(request, error)
-        finally:
-            self._admitted_sizes.remove(size)
 
     async def _run(self, pool: concurrent.futures.Executor, work: Callable, *args: object) -> Any:
         return await asyncio.get_running_loop().run_in_executor(pool, work, *args)
 
-    def _detect_image(self, data: bytes, explain: bool, any_picture: bool) -> dict[str, Any]:
+    def _detect_image(
+        self,
+        data: bytes,
+        explain: bool,
+        any_picture: bool,
+        announce: Callable[[DecodingProcess], None] | None = None,
+    ) -> dict[str, Any]:
         if not data:
             raise RequestRefused(
                 400,
                 "Nothing was sent; send one image as the body, or in the form's field `file`.",
             )
-        image = self.answers.decode_image(data, any_picture)
+        image = self.answers.decode_image(data, any_picture, announce)
         if image.rejection:
             message, faces = image.detection.error, image.detection.faces
             raise RequestRefused(
@@ -201,44 +192,5 @@ def _is_set(request: Request, option: str) -> bool:
     return request.query_params.get(option, "0") not in ("0", "", "false")
 
 
-def _is_cross_site(request: Request) -> bool:
-    """Return whether a browser sends this request for a page of another site, which must not be
-    able to use this server."""
-    origin = request.headers.get("origin")
-    return bool(origin) and origin.partition("://")[2] != request.headers.get("host")
-
-
 async def _serve_file(name: str, kind: str, request: Request) -> Response:
     return FileResponse(PAGE_FOLDER / name, media_type=kind)
-
-
-class _HostGuard:
-    """Answer to the own host names only, and add SECURITY_HEADERS to every response."""
-
-    def __init__(self, app: ASGIApp, hosts: Collection[str]):
-        self.app, self.hosts = app, hosts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                extra_headers = [
-                    (name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()
-                ]
-                message = {**message, "headers": [*message["headers"], *extra_headers]}
-            await send(message)
-
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
-        is_known = self._is_own_host(Headers(scope=scope).get("host", ""))
-        response = (
-            self.app
-            if is_known
-            else error_responses.make_error_response(
-                400, "This page has another name; use its IP address."
-            )
-        )
-        await response(scope, receive, send_with_headers)
-
-    def _is_own_host(self, host: str) -> bool:
-        name = re.sub(r":[0-9]+$", "", host).strip("[]")
-        return name in self.hosts or bool(re.fullmatch(r"[0-9.]+|[0-9a-f:]*:[0-9a-f:.]+", name))

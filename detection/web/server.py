@@ -7,16 +7,21 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
+from data_collection.images.decoding_pool import DecodingPool
 from detection.models.answering import choose_detector
 from detection.predictor import Detector
+from detection.web import connections
 from detection.web.settings import LOCAL_HOSTS, WebSettings
 from runtime import console
 
 if TYPE_CHECKING:
     import uvicorn
 
-HEADER_TIMEOUT_S = 10
-"""A connection without a complete request header by then is closed."""
+DECODING_LIMIT_S = 5
+"""Seconds of computing for one image; one of 25 megapixels takes two at most."""
+
+ACCEPTED_AT_ONCE = 64
+"""Connections that wait to be accepted; see connections.RESERVED_DESCRIPTORS."""
 
 ANY_ADDRESS_HOSTS = ("0.0.0.0", "::")
 
@@ -51,8 +56,13 @@ def serve_page(settings: WebSettings) -> None:
             "without a password."
         )
     with contextlib.suppress(KeyboardInterrupt):  # the way to stop it
-        asyncio.run(uvicorn.Server(config).serve([listening]))
+        asyncio.run(_serve(uvicorn.Server(config), listening))
     os._exit(0)  # nothing needs saving, and a face being generated would delay the exit
+
+
+async def _serve(server: "uvicorn.Server", listening: socket.socket) -> None:
+    connections.quieten_loop(asyncio.get_running_loop())
+    await server.serve([listening])
 
 
 def _make_server_config(detector: Detector, settings: WebSettings) -> "uvicorn.Config":
@@ -62,10 +72,21 @@ def _make_server_config(detector: Detector, settings: WebSettings) -> "uvicorn.C
     from detection.generate.generate import PageGenerator
     from detection.web.answers import PageAnswers
     from detection.web.app import WebApp
+    from detection.web.http_protocol import make_http_protocol
+    from detection.web.turns import MAX_TURNS
 
+    generator = PageGenerator.from_source(settings.generator)
+    if generator.costs_money and not (settings.local or settings.pay_for_visitors):
+        raise console.PlainError(
+            f"Everybody who can reach {settings.host} would draw with {generator.source} at your "
+            "expense. Give --pay-for-visitors if that is meant, or another --generator."
+        )
+    pool = DecodingPool(DECODING_LIMIT_S, isolate_all=True)
+    pool.start_ahead(MAX_TURNS)
+    max_connections = connections.choose_max_connections()
     app = WebApp(
-        PageAnswers(detector),
-        PageGenerator.from_source(settings.generator),
+        PageAnswers(detector, pool),
+        generator,
         settings.max_upload_mb * 1_000_000,
         settings.local,
     )
@@ -73,14 +94,17 @@ def _make_server_config(detector: Detector, settings: WebSettings) -> "uvicorn.C
         app.asgi(
             {*LOCAL_HOSTS, settings.host, socket.gethostname(), f"{socket.gethostname()}.local"}
         ),
-        http=make_http_protocol(),
+        http=make_http_protocol(max_connections),
         ws="none",
         log_level="critical",
         access_log=False,
         server_header=False,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=2,
-        limit_concurrency=500,
+        # our protocol closes a connection before there are so many; this is the wall behind it
+        limit_concurrency=max_connections + ACCEPTED_AT_ONCE,
+        # so many are accepted before any of them is counted
+        backlog=min(ACCEPTED_AT_ONCE, max_connections // 4),
         h11_max_incomplete_event_size=16_384,
     )
 
@@ -113,40 +137,3 @@ def bind_socket(settings: WebSettings) -> socket.socket:
         code = console.EXIT_BUSY if in_use else console.EXIT_USAGE
         raise console.PlainError(f"{settings.host}:{settings.port} {reason}.", code) from None
     return listening
-
-
-def make_http_protocol() -> type:
-    """Return uvicorn's HTTP protocol, extended to close connections that send no request."""
-    from uvicorn.protocols.http.h11_impl import H11Protocol
-
-    class ProtocolWithHeaderTimeout(H11Protocol):
-        timer = None
-
-        def connection_made(self, transport) -> None:
-            super().connection_made(transport)
-            self._watch()
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            self._watch()
-
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            self._watch()
-
-        def _watch(self) -> None:
-            """Run the timer while there is no request; more bytes of an incomplete one do not stop
-            it."""
-            has_request = self.cycle is not None and not self.cycle.response_complete
-            if self.timer and has_request:
-                self.timer.cancel()
-                self.timer = None
-            elif not self.timer and not has_request:
-                self.timer = self.loop.call_later(HEADER_TIMEOUT_S, self.transport.close)
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            if self.timer:
-                self.timer.cancel()
-            super().connection_lost(exc)
-
-    return ProtocolWithHeaderTimeout

@@ -47,6 +47,10 @@ unencrypted and without a password."""
     """Generator of faces on the page, as `python -m data_collection --generated` names it: \
 `stable-diffusion@MODEL`, `reconstruction@MODEL`, `openai-images`, `dcgan`."""
 
+    pay_for_visitors: bool = False
+    """Offer a generator that costs money, such as openai-images, to everybody who can reach the \
+page. With a --host that other computers reach, it is refused otherwise."""
+
     any_picture: bool = False
     """Judge images whatever they show. Otherwise the page asks before it judges an image without \
 a face, or with several."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from starlette.datastructures import UploadFile
@@ -44,11 +45,14 @@ class _InMemoryParser(MultiPartParser):
     spool_max_size = 2**31
 
 
-async def read_upload(request: Request, max_bytes: int) -> Upload:
+async def read_upload(
+    request: Request, max_bytes: int, count_bytes: Callable[[int], None] = lambda count: None
+) -> Upload:
     """Read a body: the image itself, or a form with the image in the field `file`.
 
     Args:
         max_bytes: size limit of the image.
+        count_bytes: called with the number of bytes that have arrived; may refuse them.
 
     Raises:
         RequestRefused: 413 if it is larger, 408 if it takes longer than UPLOAD_TIMEOUT_S, 400 if
@@ -57,7 +61,7 @@ async def read_upload(request: Request, max_bytes: int) -> Upload:
     """
     try:
         async with asyncio.timeout(UPLOAD_TIMEOUT_S):
-            body = await _read_body(request, max_bytes + MAX_FORM_OVERHEAD_BYTES)
+            body = await _read_body(request, max_bytes + MAX_FORM_OVERHEAD_BYTES, count_bytes)
     except TimeoutError:
         raise RequestRefused(
             408, f"The image did not arrive within {UPLOAD_TIMEOUT_S} seconds; send it again."
@@ -76,7 +80,7 @@ def read_declared_size(request: Request) -> int:
     return int(length) if length.isdecimal() else 0
 
 
-async def _read_body(request: Request, max_bytes: int) -> bytes:
+async def _read_body(request: Request, max_bytes: int, count_bytes: Callable[[int], None]) -> bytes:
     if read_declared_size(request) > max_bytes:
         raise _make_too_large_error(max_bytes - MAX_FORM_OVERHEAD_BYTES)
     parts, size = [], 0
@@ -84,6 +88,7 @@ async def _read_body(request: Request, max_bytes: int) -> bytes:
         size += len(part)
         if size > max_bytes:
             raise _make_too_large_error(max_bytes - MAX_FORM_OVERHEAD_BYTES)
+        count_bytes(len(part))
         parts.append(part)
     return b"".join(parts)
 

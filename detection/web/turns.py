@@ -1,0 +1,126 @@
+"""Let visitors take turns at decoding and judging, so that none waits long for another's images."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from data_collection.images.decoding_pool import DecodingProcess
+from data_collection.images.errors import UnreadableImage
+
+MAX_TURNS = 2
+"""Images in turns at the same time: one of 25 megapixels needs 0.2 to 0.6 GB."""
+
+SLOW_AFTER_S = 0.5
+"""An image that takes longer goes on beside the turns, which others take meanwhile."""
+
+MAX_SLOW_IMAGES = 3
+"""Images beside the turns; of more, the one that has taken longest is ended."""
+
+USE_HALF_LIFE_S = 10
+"""The time that a visitor used counts half after this."""
+
+EXPECTED_S = 0.1
+"""What an image is taken to use before it is known."""
+
+
+class EndedForOthers(UnreadableImage):
+    """An image was ended because it takes long and others wait."""
+
+    def __init__(self, message: str = ""):
+        super().__init__("it takes long to decode while others are waiting; try again later")
+
+
+@dataclass(eq=False)
+class Turn:
+    """One image on its way.
+
+    Attributes:
+        process: the process that decodes it, as soon as it is known.
+    """
+
+    visitor: str
+    started: float = 0.0
+    is_slow: bool = False
+    process: DecodingProcess | None = None
+
+    def set_process(self, process: DecodingProcess) -> None:
+        """Note which process decodes it."""
+        self.process = process
+
+    def end(self) -> None:
+        """End it if it is still being decoded."""
+        if self.process:
+            self.process.end(EndedForOthers)
+
+
+@dataclass
+class Turns:
+    """The turns of a page. The next one is of the visitor who used least time of late."""
+
+    _running: list[Turn] = field(default_factory=list)
+    _waiting: list[tuple[Turn, asyncio.Future]] = field(default_factory=list)
+    _used: dict[str, tuple[float, float]] = field(default_factory=dict)  # seconds, when
+
+    @contextlib.asynccontextmanager
+    async def take(self, visitor: str) -> AsyncIterator[Turn]:
+        """Wait for a turn, and hold it."""
+        turn = Turn(visitor)
+        await self._wait_for(turn)
+        timer = asyncio.get_running_loop().call_later(SLOW_AFTER_S, self._let_others_by, turn)
+        try:
+            yield turn
+        finally:
+            timer.cancel()
+            self._running.remove(turn)
+            self._add_use(visitor, time.monotonic() - turn.started)
+            self._start_next()
+
+    async def _wait_for(self, turn: Turn) -> None:
+        ready = asyncio.get_running_loop().create_future()
+        self._waiting.append((turn, ready))
+        self._start_next()
+        try:
+            await ready
+        except asyncio.CancelledError:
+            if turn in self._running:
+                self._running.remove(turn)
+            else:
+                self._waiting.remove((turn, ready))
+            self._start_next()
+            raise
+
+    def _start_next(self) -> None:
+        while self._waiting and sum(not turn.is_slow for turn in self._running) < MAX_TURNS:
+            turn, ready = min(self._waiting, key=lambda row: self._estimate_use(row[0].visitor))
+            self._waiting.remove((turn, ready))
+            turn.started = time.monotonic()
+            self._running.append(turn)
+            if not ready.done():
+                ready.set_result(None)
+
+    def _let_others_by(self, turn: Turn) -> None:
+        turn.is_slow = True
+        slow = [other for other in self._running if other.is_slow]
+        if len(slow) > MAX_SLOW_IMAGES:
+            min(slow, key=lambda other: other.started).end()
+        self._start_next()
+
+    def _estimate_use(self, visitor: str) -> float:
+        running = [turn for turn in self._running if turn.visitor == visitor]
+        now = time.monotonic()
+        return self._read_use(visitor) + sum(
+            max(EXPECTED_S, now - turn.started) for turn in running
+        )
+
+    def _read_use(self, visitor: str) -> float:
+        seconds, when = self._used.get(visitor, (0.0, 0.0))
+        return seconds * 0.5 ** ((time.monotonic() - when) / USE_HALF_LIFE_S)
+
+    def _add_use(self, visitor: str, seconds: float) -> None:
+        self._used[visitor] = (self._read_use(visitor) + seconds, time.monotonic())
+        if len(self._used) > 1000:
+            self._used = {
+                name: use for name, use in self._used.items() if self._read_use(name) > 0.01
+            }
