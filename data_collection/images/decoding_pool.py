@@ -34,6 +34,13 @@ main()
 """
 
 
+TIME_LIMIT_EXIT_CODE = -24
+"""Exit code of a process that has computed for longer than it may: SIGXCPU, which Windows lacks."""
+
+MEMORY_LIMIT_EXIT_CODE = -9
+"""Exit code of a process that the system ended for its memory: SIGKILL."""
+
+
 class TookTooLong(errors.UnreadableImage):
     """Decoding took longer than it may."""
 
@@ -42,11 +49,13 @@ class DecodingProcess:
     """One process; it decodes one image at a time.
 
     Attributes:
-        ended_by: the error of the image that it decodes, if it is ended.
+        ended_by: the error of the image that it decodes, once the process was ended.
+        is_slowed: whether it computes only when nothing else does.
     """
 
     def __init__(self) -> None:
-        self.ended_by: type[Exception] = TookTooLong
+        self.ended_by: type[Exception] | None = None
+        self.is_slowed = False
         # Not multiprocessing: it would import the user's own program once more. Not fork: threads
         # and ONNX Runtime do not survive it. -P: the current folder may hold a stranger's PIL.py.
         program = _PROGRAM.format(root=str(Path(__file__).parents[2]))
@@ -75,18 +84,36 @@ class DecodingProcess:
         square = Image.frombuffer("RGB", tuple(header["size"]), pixels, "raw", "RGB", 0, 1)
         return DecodedFace(square=square, **header["facts"])
 
-    def end(self, error: type[Exception] | None = None) -> None:
+    def end(self, error: type[Exception] = TookTooLong) -> None:
         """End the process at once, whatever it does."""
-        self.ended_by = error or self.ended_by
+        self.ended_by = self.ended_by or error
         with contextlib.suppress(OSError):
             self._process.kill()
 
+    def slow_down(self) -> None:
+        """Let it compute only when nothing else does, for as long as it lives."""
+        self.is_slowed = True
+        with contextlib.suppress(OSError, AttributeError):  # there is no such call on Windows
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, 19)
+
     def close(self) -> None:
         """End the process and free its pipes; nobody may be using it."""
-        self.end()
+        with contextlib.suppress(OSError):
+            self._process.kill()
         self._process.wait()
         self._process.stdin.close()
         self._process.stdout.close()
+
+    def explain_end(self, limit_s: float) -> Exception:
+        """Return the error of the image with which the process ended."""
+        if self.ended_by or self._process.wait() == TIME_LIMIT_EXIT_CODE:
+            error_class = self.ended_by or TookTooLong
+            return error_class(
+                f"decoding it takes longer than {limit_s:g} seconds; save it again as JPEG"
+            )
+        if self._process.wait() == MEMORY_LIMIT_EXIT_CODE:
+            return errors.NotEnoughMemory("opening it takes more memory than there is")
+        return errors.UnreadableImage("damaged: it makes its decoder fail")
 
 
 class DecodingPool:
@@ -118,12 +145,15 @@ class DecodingPool:
         return replace(whole, square=decode.CROPS[crop](whole.square))
 
     def decode_whole(
-        self, data: bytes, announce: Callable[[DecodingProcess], None] | None = None
+        self,
+        data: bytes,
+        announce: Callable[[DecodingProcess | None], None] = lambda process: None,
     ) -> DecodedFace:
         """Decode as `decode.decode_whole` does, within the limit.
 
         Args:
-            announce: called with the process that decodes it, which may be ended.
+            announce: called with the process that decodes it, which may then be ended, and with
+                None when it has.
 
         Raises:
             UnreadableImage: as there; TookTooLong beyond the limit.
@@ -132,27 +162,24 @@ class DecodingPool:
         if not self.isolate_all and is_quick_to_decode(data):
             return decode.decode_whole(data)
         process = self._take()
-        if announce:
-            announce(process)
+        announce(process)
         timer = threading.Timer(WALL_SECONDS_PER_CPU_SECOND * self.limit_s, process.end)
         timer.daemon = True
         timer.start()
+        is_usable = False
         try:
             whole = process.decode_whole(data, self.limit_s)
+            is_usable = True
+            return whole
         except errors.UnreadableImage:
-            self._give_back(process)
+            is_usable = True
             raise
-        except BaseException as error:
-            self._drop(process)
-            if isinstance(error, EOFError):
-                raise process.ended_by(
-                    f"decoding it takes longer than {self.limit_s:g} seconds; save it again as JPEG"
-                ) from None
-            raise
+        except EOFError:
+            raise process.explain_end(self.limit_s) from None
         finally:
             timer.cancel()
-        self._give_back(process)
-        return whole
+            announce(None)
+            self._give_back(process, is_usable)
 
     def end_all(self) -> None:
         """End all images that are being decoded; nobody waits for them any more."""
@@ -174,15 +201,14 @@ class DecodingPool:
             self._busy.add(process)
             return process
 
-    def _give_back(self, process: DecodingProcess) -> None:
+    def _give_back(self, process: DecodingProcess, is_usable: bool) -> None:
+        is_usable = is_usable and not (process.is_slowed or process.ended_by)
         with self._lock:
             self._busy.discard(process)
-            self._idle.append(process)
-
-    def _drop(self, process: DecodingProcess) -> None:
-        with self._lock:
-            self._busy.discard(process)
-        process.close()
+            if is_usable:
+                self._idle.append(process)
+        if not is_usable:
+            process.close()
 
 
 COMMAND_POOL = DecodingPool()

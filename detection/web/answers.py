@@ -84,7 +84,7 @@ class PageAnswers:
         self,
         data: bytes,
         any_picture: bool = False,
-        announce: Callable[[DecodingProcess], None] | None = None,
+        announce: Callable[[DecodingProcess | None], None] = lambda process: None,
     ) -> PreparedImage:
         """Decode an image; `announce` is called with the process that does it."""
         decode_whole = functools.partial(self._pool.decode_whole, announce=announce)

@@ -152,7 +152,7 @@ class WebApp:
         data: bytes,
         explain: bool,
         any_picture: bool,
-        announce: Callable[[DecodingProcess], None] | None = None,
+        announce: Callable[[DecodingProcess | None], None] = lambda process: None,
     ) -> dict[str, Any]:
         if not data:
             raise RequestRefused(

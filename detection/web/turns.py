@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -16,7 +17,10 @@ SLOW_AFTER_S = 0.5
 """An image that takes longer goes on beside the turns, which others take meanwhile."""
 
 MAX_SLOW_IMAGES = 3
-"""Images beside the turns; of more, the one that has taken longest is ended."""
+"""Images beside the turns; of more, one of the visitor who used most time is ended."""
+
+RETRY_S = 0.05
+"""Time between two looks for a place beside the turns."""
 
 USE_HALF_LIFE_S = 10
 """The time that a visitor used counts half after this."""
@@ -34,25 +38,32 @@ class EndedForOthers(UnreadableImage):
 
 @dataclass(eq=False)
 class Turn:
-    """One image on its way.
-
-    Attributes:
-        process: the process that decodes it, as soon as it is known.
-    """
+    """One image on its way."""
 
     visitor: str
     started: float = 0.0
     is_slow: bool = False
-    process: DecodingProcess | None = None
+    timer: asyncio.TimerHandle | None = None
+    _process: DecodingProcess | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def set_process(self, process: DecodingProcess) -> None:
-        """Note which process decodes it."""
-        self.process = process
+    def set_process(self, process: DecodingProcess | None) -> None:
+        """Note which process decodes it, or that none does any more; called in its thread."""
+        with self._lock:
+            self._process = process
 
     def end(self) -> None:
         """End it if it is still being decoded."""
-        if self.process:
-            self.process.end(EndedForOthers)
+        with self._lock:
+            if self._process:
+                self._process.end(EndedForOthers)
+
+    def let_others_by(self) -> None:
+        """Let it go on as one of the slow ones."""
+        self.is_slow = True
+        with self._lock:
+            if self._process:
+                self._process.slow_down()
 
 
 @dataclass
@@ -68,11 +79,11 @@ class Turns:
         """Wait for a turn, and hold it."""
         turn = Turn(visitor)
         await self._wait_for(turn)
-        timer = asyncio.get_running_loop().call_later(SLOW_AFTER_S, self._let_others_by, turn)
+        self._watch(turn, SLOW_AFTER_S)
         try:
             yield turn
         finally:
-            timer.cancel()
+            turn.timer.cancel()
             self._running.remove(turn)
             self._add_use(visitor, time.monotonic() - turn.started)
             self._start_next()
@@ -100,12 +111,18 @@ class Turns:
             if not ready.done():
                 ready.set_result(None)
 
+    def _watch(self, turn: Turn, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        turn.timer = loop.call_later(seconds, self._let_others_by, turn)
+
     def _let_others_by(self, turn: Turn) -> None:
-        turn.is_slow = True
         slow = [other for other in self._running if other.is_slow]
-        if len(slow) > MAX_SLOW_IMAGES:
-            min(slow, key=lambda other: other.started).end()
-        self._start_next()
+        if len(slow) < MAX_SLOW_IMAGES:
+            turn.let_others_by()
+            self._start_next()
+            return
+        max([*slow, turn], key=lambda other: self._estimate_use(other.visitor)).end()
+        self._watch(turn, RETRY_S)  # one that is no longer being decoded ends by itself
 
     def _estimate_use(self, visitor: str) -> float:
         running = [turn for turn in self._running if turn.visitor == visitor]

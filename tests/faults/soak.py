@@ -1,5 +1,8 @@
 """`python tests/faults/soak.py --process PID --minutes 30`: send good and bad uploads to a page,
-and measure their effect on it."""
+and measure their effect on it.
+
+`--attack` lets one attacker of each kind (attackers.py) attack it instead, each from an address of
+its own, and measures how long an honest visitor waits beside them."""
 
 import argparse
 import collections
@@ -16,7 +19,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
-from faults import fuzzing
+from faults import attackers, fuzzing
 from toys.images import encode_image, make_image
 
 
@@ -104,6 +107,35 @@ def send_upload(port: int, data: bytes, explain: bool) -> tuple[int, float]:
         connection.close()
 
 
+@dataclass
+class HonestVisits:
+    """Answers to an honest visitor by status, and the seconds of each."""
+
+    statuses: collections.Counter = field(default_factory=collections.Counter)
+    seconds: list[float] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        answers = ", ".join(
+            f"{count} x {status}" for status, count in sorted(self.statuses.items())
+        )
+        return (
+            f"honest visitor: {len(self.seconds)} images: {answers}; median "
+            f"{statistics.median(self.seconds):.2f} s, slowest {max(self.seconds):.2f} s"
+        )
+
+
+def visit_honestly(port: int, seconds: float, pause: float = 1) -> HonestVisits:
+    """Send one image after the other, with pauses, as a person does."""
+    visits, end = HonestVisits(), time.monotonic() + seconds
+    images = [encode_image(make_image(number, 400), "JPEG") for number in range(8)]
+    while time.monotonic() < end:
+        status, waited = send_upload(port, images[len(visits.seconds) % 8], explain=False)
+        visits.statuses[status] += 1
+        visits.seconds.append(waited)
+        time.sleep(pause)
+    return visits
+
+
 def measure_memory(process: int) -> int:
     """Return the resident memory, in bytes."""
     pages = Path(f"/proc/{process}/statm").read_text().split()[1]
@@ -118,11 +150,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8420)
     parser.add_argument("--process", type=int, required=True, help="the page's process id")
-    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--minutes", type=float, help="30, or 10 with --attack")
     parser.add_argument("--rate", type=float, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--attack", action="store_true", help="measure an honest visitor's wait")
     options = parser.parse_args()
-    seconds = 60 * options.minutes
+    seconds = 60 * (options.minutes or (10 if options.attack else 30))
+    if options.attack:
+        print("alone:", visit_honestly(options.port, min(30, seconds)))
+        with attackers.attack(options.port):
+            print("attacked:", visit_honestly(options.port, seconds))
+        print(f"page: {measure_memory(options.process) / 1e6:.0f} MB afterwards")
+        return
     print(run_soak(options.port, options.process, seconds, options.rate, options.seed))
 
 
