@@ -55,6 +55,9 @@ ERRNOS_MATCHED_BY_MESSAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 message in the text."""
 
 
+LOADER_MEMORY_MESSAGES = ("failed to map segment", "cannot allocate memory")
+"""What the loader of libraries says in lower case if one does not fit into memory."""
+
 NUMBER_START_CHARACTERS = "0123456789.-+\N{MINUS SIGN}\N{EN DASH}"
 """First characters of a number, an interval or a gap in a column of numbers."""
 
@@ -168,17 +171,26 @@ def run_command(command: Callable[[], int | None]) -> None:
         # The reader of the pipe, such as `head`, has closed it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_DISK)
-    except MemoryError:
-        _exit_with_error(
-            "Out of memory. Finished work is saved; close other programs or reduce the task, then "
-            "run the command again.",
-            EXIT_DISK,
-        )
     except ModuleNotFoundError as error:
         _exit_with_error(explain_missing_package(error), EXIT_USAGE)
     except Exception as error:
+        if _is_out_of_memory(error):
+            _exit_with_error(
+                "Out of memory. Finished work is saved; close other programs or reduce the task, "
+                "then run the command again.",
+                EXIT_DISK,
+            )
         plain = explain_os_error_or_raise(error)
         _exit_with_error(str(plain), plain.exit_code)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Return whether memory ran out; of a library that does not fit, the loader says so in the
+    text of an ImportError."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, ImportError)
+        and any(words in str(error).lower() for words in LOADER_MEMORY_MESSAGES)
+    )
 
 
 def _limit_exit_time(exit_code: int) -> None:

@@ -11,7 +11,12 @@ from PIL import Image
 
 from data_collection.images import errors
 from data_collection.images.decode import DecodedFace
-from data_collection.images.decoding_pool import DecodingPool, DecodingProcess, TookTooLong
+from data_collection.images.decoding_pool import (
+    COMMAND_POOL,
+    DecodingPool,
+    DecodingProcess,
+    TookTooLong,
+)
 from detection.detections import Detection, PreparedImage
 from detection.predictor import Detector
 from detection.provenance import claims
@@ -51,7 +56,7 @@ class NoProbabilityError(Exception):
 class PageAnswers:
     """Judge images for the page with one detector, with heat maps if it has an explainer."""
 
-    def __init__(self, detector: Detector, pool: DecodingPool):
+    def __init__(self, detector: Detector, pool: DecodingPool = COMMAND_POOL):
         self.detector, self._pool = detector, pool
         self._is_ready = ready_detectors.is_ready_detector(detector.folder)
         try:

@@ -150,7 +150,7 @@ def test_an_archive_is_called_one_with_a_way_to_unpack_it(workplace, tmp_path):
     assert code == 1 and "python -m zipfile -e" in answer["error"]
     for words in (
         ("validation", "--model", "toy", "--label", "real", "--data"),
-        ("detection", "calibrate", "--model", "toy", "--name", "x"),
+        ("detection", "calibrate", "--model", "toy", "--real"),
     ):
         process = run_command(*words, tmp_path / "photos.zip", cwd=workplace)
         assert process.returncode == 2, process.stderr

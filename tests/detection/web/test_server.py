@@ -18,7 +18,9 @@ from PIL import Image
 from starlette.requests import Request
 
 from data_collection.dataset import manifest
+from data_collection.images import errors
 from data_collection.settings import GenerationSettings
+from detection.detections import Detection, PreparedImage
 from detection.generate.generate import PageGenerator
 from detection.generate.generators import PAGE_GENERATORS
 from detection.predictor import Detector
@@ -190,6 +192,57 @@ def test_a_page_of_another_site_cannot_ask(served):
         )[0]
         == 200
     )
+
+
+def test_the_generator_is_described_to_the_pages_own_scripts_only(served):
+    own = f"http://127.0.0.1:{served.port}"
+    for headers, status in (
+        ({}, 200),
+        ({"Origin": own, "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Host": f"LOCALHOST:{served.port}"}, 200),
+    ):
+        assert send_get(served, "/api/generator", **headers)[0] == status, headers
+    twice = f"Origin: {own}\r\nOrigin: https://evil.example\r\n".encode()
+    request = b"GET /api/generator HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s\r\n"
+    assert b" 403 " in send_raw(served, request % (served.port, twice))
+
+
+def test_a_generator_that_costs_money_is_not_offered_to_strangers_unasked(workplace):
+    words = ("detection", "web", "--port", 0, "--host", "0.0.0.0", "--generator", "openai-images")
+    process = run_command(*words, cwd=workplace)
+    assert process.returncode == console.EXIT_USAGE, process.stderr
+    assert "at your expense. Give --pay-for-visitors" in " ".join(process.stderr.split())
+
+
+@pytest.mark.parametrize("folder", ["/home/me/private/model", "~/private/model", "C:\\me\\model"])
+def test_of_a_generators_folder_only_the_name_is_told(folder):
+    generator = PageGenerator.from_source(f"stable-diffusion@{folder}")
+    assert generator.public_source == "stable-diffusion@model"
+    told = generator.describe_obstacles()
+    assert "private" not in told and "home" not in told and "C:" not in told
+    hub = PageGenerator.from_source("stable-diffusion@some/model")
+    assert hub.public_source == "stable-diffusion@some/model"
+
+
+class LittleMemory:
+    """The page's answers on a computer that cannot hold the image."""
+
+    def decode_image(self, *_):
+        message = "opening it takes more memory than there is"
+        return PreparedImage(
+            Detection(path=Path(), error=message), rejection=errors.NotEnoughMemory
+        )
+
+
+def test_too_little_memory_is_not_the_fault_of_the_image():
+    generator = PageGenerator.from_source("dcgan")
+    app = WebApp(LittleMemory(), generator, max_upload_bytes=1_000_000, local=True)
+    status, answer = post_to_app(app, "/api/detect", encode_image(make_image(3)))
+    assert (status, answer["error"]) == (503, "Opening it takes more memory than there is.")
 
 
 def test_a_broken_form_is_told_so(served):
