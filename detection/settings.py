@@ -20,7 +20,7 @@ class DetectionSettings:
 
     paths: tyro.conf.Positional[tuple[str, ...]]
     """Image files, folders, patterns such as 'photos/**/*.jpg', or - for one image on standard \
-input."""
+input. Of a folder every file is judged or named with the reason, whatever it is called."""
 
     model: Path | None = None
     """Name or folder of a saved detector, or of a data set for the newest detector trained on it; \
