@@ -153,7 +153,8 @@ def _convert_to_plain_error(error: Exception) -> console.PlainError:
         return console.PlainError(_redact(str(error)), error.exit_code)
     disk_error = console.explain_os_error(error)
     if disk_error is not None:
-        return console.PlainError(_redact(str(disk_error)), disk_error.exit_code)
+        # only the terminal shows this one, where its path is of use
+        return console.PlainError(_redact_secrets(str(disk_error)), disk_error.exit_code)
     if isinstance(error, UnavailableImage):
         return console.PlainError(f"{_redact(str(error)).capitalize()}.")
     return console.PlainError(
@@ -171,9 +172,13 @@ def is_local_folder(model: str) -> bool:
 
 
 def _redact(text: str) -> str:
-    """Return one line without keys, tokens, the passwords of addresses, and the paths of this
-    computer."""
-    line = path_redaction.redact_paths(openai_client.remove_keys(text))
+    """Return one line without secrets and without the paths of this computer."""
+    return path_redaction.redact_paths(_redact_secrets(text))
+
+
+def _redact_secrets(text: str) -> str:
+    """Return one line without keys, tokens and the passwords of addresses."""
+    line = openai_client.remove_keys(text)
     for name in SECRET_VARIABLES:
         value = os.environ.get(name, "").strip()
         line = line.replace(value, "(token)") if len(value) >= 8 else line
