@@ -55,7 +55,7 @@ class DecodingProcess:
 
     def __init__(self) -> None:
         self.ended_by: type[Exception] | None = None
-        self.is_slowed = False
+        self.is_slowed = self._is_ready = False
         # Not multiprocessing: it would import the user's own program once more. Not fork: threads
         # and ONNX Runtime do not survive it. -P: the current folder may hold a stranger's PIL.py.
         program = _PROGRAM.format(root=str(Path(__file__).parents[2]))
@@ -66,6 +66,17 @@ class DecodingProcess:
             stderr=subprocess.DEVNULL,
             bufsize=0,
         )
+
+    def wait_until_ready(self) -> None:
+        """Return once the process has started, which no image can help: on a busy machine it takes
+        seconds.
+
+        Raises:
+            EOFError: it was ended meanwhile.
+        """
+        if not self._is_ready:
+            read_message(self._process.stdout)
+            self._is_ready = True
 
     def decode_whole(self, data: bytes, limit_s: float) -> DecodedFace:
         """Decode as `decode.decode_whole` does.
@@ -165,9 +176,10 @@ class DecodingPool:
         announce(process)
         timer = threading.Timer(WALL_SECONDS_PER_CPU_SECOND * self.limit_s, process.end)
         timer.daemon = True
-        timer.start()
         is_usable = False
         try:
+            process.wait_until_ready()
+            timer.start()
             whole = process.decode_whole(data, self.limit_s)
             is_usable = True
             return whole

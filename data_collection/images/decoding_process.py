@@ -27,6 +27,7 @@ def main() -> None:
     images: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
     requests = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
     threading.Thread(target=_receive_images, args=(requests, images), daemon=True).start()
+    write_message(answers, {"ready": True})
     while True:
         limit_s, data = images.get()
         _limit_cpu_time(limit_s)
