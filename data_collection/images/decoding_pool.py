@@ -1,6 +1,7 @@
 """Decode images within a limit of seconds: whatever may take long is decoded in a process that can
 be ended, is reused, and is replaced when it was ended."""
 
+import atexit
 import concurrent.futures
 import contextlib
 import os
@@ -225,6 +226,7 @@ class DecodingPool:
 
 COMMAND_POOL = DecodingPool()
 """The pool of collection, validation and detection at the command line."""
+atexit.register(COMMAND_POOL.close)
 
 
 @contextlib.contextmanager

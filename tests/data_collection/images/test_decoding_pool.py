@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from data_collection.images import decode, errors
-from data_collection.images.decoding_pool import DecodingPool, TookTooLong
+from data_collection.images.decoding_pool import DecodingPool, DecodingProcess, TookTooLong
 from data_collection.images.quick_files import MAX_JPEG_SEGMENTS, is_quick_to_decode
 from toys.images import encode_image, make_image
 
@@ -65,10 +65,12 @@ def test_an_image_that_takes_too_long_is_ended_and_the_next_is_decoded():
 
 
 def test_an_image_can_be_ended_with_an_error_of_ones_own(pool):
+    def end(process: DecodingProcess | None) -> None:
+        if process:
+            process.end(concurrent.futures.CancelledError)
+
     with pytest.raises(concurrent.futures.CancelledError):
-        pool.decode_whole(
-            IMAGES["tiff"], lambda process: process.end(concurrent.futures.CancelledError)
-        )
+        pool.decode_whole(IMAGES["tiff"], end)
     assert pool.decode_whole(IMAGES["tiff"])
 
 
