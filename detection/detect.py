@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from data_collection.images import decode
@@ -31,12 +31,7 @@ def detect(settings: DetectionSettings) -> int:
         PlainError: there is no detector, it was altered, or there are no images.
     """
     is_output = _make_output_check(settings.keep)
-    total = sum(1 for _ in image_paths.find_images(settings.paths, is_output))
-    if not total:
-        raise console.PlainError(
-            f"There are no images in {' '.join(settings.paths)}. Give image files, folders or "
-            "patterns."
-        )
+    total = _count_files(settings.paths, is_output)
     detector = _load_detector(settings)
     printer = PRINTERS[settings.format]
     counts: Counter[str] = Counter()
@@ -68,6 +63,15 @@ def detect(settings: DetectionSettings) -> int:
     if detector.card.banner:
         console.print_warning(detector.card.banner)
     return EXIT_SOME_FAILED if counts[""] else 0
+
+
+def _count_files(paths: Sequence[str], is_output: Callable[[Path], bool]) -> int:
+    total = sum(1 for _ in image_paths.find_images(paths, is_output))
+    if not total:
+        raise console.PlainError(
+            f"There are no images in {' '.join(paths)}. Give image files, folders or patterns."
+        )
+    return total
 
 
 def _load_detector(settings: DetectionSettings) -> Detector:

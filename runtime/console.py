@@ -157,6 +157,8 @@ def run_command(command: Callable[[], int | None]) -> None:
         sys.stdout.flush()  # raises BrokenPipeError here, where it is handled
         sys.exit(code)
     except PlainError as error:
+        if error.exit_code == EXIT_INTERRUPTED:
+            _limit_exit_time(EXIT_INTERRUPTED)
         _exit_with_error(str(error), error.exit_code)
     except KeyboardInterrupt:
         # CPython notes an interrupt that leaves exec() and ends with SIGINT instead of our exit

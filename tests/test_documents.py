@@ -37,7 +37,17 @@ FILE_ENDINGS = {
 
 OPTIONS_OF_OTHER_PROGRAMS = {
     *("--logdir", "--nproc-per-node", "--require-hashes", "--disable-pip", "--data-binary"),
-    *("--full", "--again", "--kills", "--images", "--process", "--minutes", "--check", "--help"),
+    *(
+        "--full",
+        "--again",
+        "--kills",
+        "--images",
+        "--process",
+        "--attack",
+        "--minutes",
+        "--check",
+        "--help",
+    ),
 }
 """Options of pip, torchrun, TensorBoard, curl, ruff, benchmarks and long tests."""
 
