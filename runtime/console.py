@@ -15,6 +15,7 @@ import rich.progress
 import rich.table
 import rich.text
 
+import runtime.telemetry  # noqa: F401  (before any library that reports its use)
 from runtime.commands import names
 
 Item = TypeVar("Item")

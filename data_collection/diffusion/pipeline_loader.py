@@ -1,7 +1,6 @@
 """Load a Stable Diffusion model for generation; one at a time."""
 
 import functools
-import os
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
@@ -96,9 +95,7 @@ def _check_own_scheduler(generation: GenerationSettings, pipeline: str) -> None:
 
 
 def silence_libraries() -> None:
-    """Silence the libraries and their telemetry; keep the hub's progress bars of long downloads."""
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-
+    """Silence the libraries; keep the hub's progress bars of long downloads."""
     import transformers  # before diffusers, whose import makes it print
 
     transformers.utils.logging.set_verbosity_error()

@@ -1,7 +1,6 @@
 """Publish a saved detector on the Hugging Face Hub: a table of its files, then one commit."""
 
 import contextlib
-import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,8 +119,6 @@ def find_hub_token() -> str:
     Raises:
         PlainError: there is none.
     """
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-
     from huggingface_hub import errors, get_token
 
     with contextlib.suppress(errors.OIDCError, errors.HTTPError):

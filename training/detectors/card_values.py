@@ -3,11 +3,14 @@
 import math
 from collections.abc import Iterable, Mapping
 
-from data_collection.dataset import manifest, splits
+from data_collection.dataset import manifest
 from training.calibration import Scores
 from training.cuts.cut import Cut
 from training.cuts.left_out import LeftOutSource
 from training.cuts.operating_point import Calibration
+
+SPLITS: tuple[manifest.Split, ...] = ("train", "validation", "hold-out")
+"""Not taken from `splits`, whose import of SciPy would slow down every answer."""
 
 MAX_COUNT = 10**9
 """Of images or groups."""
@@ -19,7 +22,7 @@ def are_image_counts(images: Mapping[str, Mapping[str, int]]) -> bool:
     Raises:
         KeyError: one is missing.
     """
-    counts = [images[split][label] for split in splits.SPLITS for label in manifest.LABELS]
+    counts = [images[split][label] for split in SPLITS for label in manifest.LABELS]
     return all(0 <= count <= MAX_COUNT for count in counts)
 
 
