@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data_collection.images import canonical
 from runtime import atomic_files, checked_json, console
-from runtime.suggestions import find_close_names
+from runtime.commands.suggestions import find_close_names
 from training.cuts.cut import Cut, OwnCut
 from training.detectors import ready_detectors, saved_models
 from training.detectors.card import Card

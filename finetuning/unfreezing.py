@@ -15,7 +15,7 @@ import numpy as np
 
 from finetuning.tuning_methods import ALL_WEIGHTS, TuningMethod
 from runtime import console
-from runtime.suggestions import find_close_names
+from runtime.commands.suggestions import find_close_names
 from training.bases.loaded_base import LoadedBase
 from training.detectors.card_fields import BlockChange
 

@@ -51,7 +51,8 @@ def run_words(words: Sequence[str]) -> int | None:
     Raises:
         PlainError: there is no such command.
     """
-    from runtime import console, suggestions
+    from runtime import console
+    from runtime.commands import suggestions
 
     name, *arguments = words or ["--help"]
     if name in ("--help", "-h", "help"):

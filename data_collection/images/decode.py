@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 from PIL import Image, ImageOps
 
-from data_collection.images import archives, face_detector
+from data_collection.images import face_detector
 from data_collection.images.colour import convert_to_srgb
-from data_collection.images.containers import jpeg
+from data_collection.images.containers import archives, jpeg
 from data_collection.images.errors import NotEnoughMemory, UnknownImageFormat, UnreadableImage
 from data_collection.images.jpeg_quality import estimate_jpeg_quality
 from data_collection.images.opening import (

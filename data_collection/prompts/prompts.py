@@ -17,7 +17,7 @@ from data_collection.requirement import Requirement
 from data_collection.services import openai_client
 from data_collection.settings import PromptSettings
 from runtime import atomic_files, console
-from runtime.suggestions import find_close_names
+from runtime.commands.suggestions import find_close_names
 
 
 def ensure_prompts(folder: Path, settings: PromptSettings, seed: int) -> list[Prompt]:

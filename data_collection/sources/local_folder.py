@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_collection.dataset.manifest import ImageClass
-from data_collection.images import archives, decode
+from data_collection.images import decode
+from data_collection.images.containers import archives
 from data_collection.source_types import CandidateFace, UnavailableImage
 
 IGNORED_FILE_NAMES = ("__MACOSX", "Thumbs.db", "desktop.ini")

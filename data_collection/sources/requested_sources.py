@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from data_collection.dataset.manifest import ImageClass
-from data_collection.images import archives
+from data_collection.images.containers import archives
 from data_collection.services import object_store
 from data_collection.settings import CollectionSettings
 from data_collection.source_types import RequestedSource, Source, SourceRequest
 from data_collection.sources.registry import GENERATORS, REAL_SOURCES
 from runtime import console
-from runtime.suggestions import find_close_names, suggest_folder
+from runtime.commands.suggestions import find_close_names, suggest_folder
 
 # The default collection is that of a student's project.
 DEFAULT_REAL_SOURCES = ("kaggle:700",)

@@ -10,7 +10,7 @@ import numpy as np
 
 from data_collection.dataset import thumbnails
 from data_collection.dataset.manifest import FaceRecord
-from data_collection.images import archives
+from data_collection.images.containers import archives
 from data_collection.metadata.iptc_source_types import GENERATED
 from data_collection.sources import class_folders, local_folder
 from detection.detections import Detection

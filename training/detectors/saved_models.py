@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime import atomic_files, console, hashing
-from runtime.suggestions import find_close_names
+from runtime.commands.suggestions import find_close_names
 from training.detectors import ready_detectors, safe_keras, shared_base
 from training.detectors.card import CARD_FILE, Card, read_card
 from training.model_checks import safe_onnx

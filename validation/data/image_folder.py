@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 from data_collection import source_types
 from data_collection.dataset import grouping, near_duplicates
 from data_collection.dataset.manifest import FaceRecord, ImageClass
-from data_collection.images import archives, errors
+from data_collection.images import errors
+from data_collection.images.containers import archives
 from data_collection.images.decode import DecodedFace
 from data_collection.images.decoding_pool import COMMAND_POOL, open_decoding_threads
 from data_collection.sources import class_folders, local_folder

@@ -6,7 +6,8 @@ import zipfile
 
 import pytest
 
-from data_collection.images import archives, decode, errors
+from data_collection.images import decode, errors
+from data_collection.images.containers import archives
 from toys.images import encode_image, make_image
 
 
