@@ -6,7 +6,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TypeVar
 
 import rich.box
@@ -16,7 +15,7 @@ import rich.table
 import rich.text
 
 import runtime.telemetry  # noqa: F401  (before any library that reports its use)
-from runtime.commands import names
+from runtime.commands import missing_packages, names
 
 Item = TypeVar("Item")
 
@@ -175,7 +174,7 @@ def run_command(command: Callable[[], int | None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_DISK)
     except ModuleNotFoundError as error:
-        _exit_with_error(explain_missing_package(error), EXIT_USAGE)
+        _exit_with_error(missing_packages.explain_missing_package(error), EXIT_USAGE)
     except Exception as error:
         if _is_out_of_memory(error):
             _exit_with_error(
@@ -234,22 +233,6 @@ def explain_os_error(error: Exception) -> PlainError | None:
         f"{os.strerror(code)}{path}. Finished work is saved; {ERRNO_ADVICE[code]}, then run the "
         "command again.",
         EXIT_DISK,
-    )
-
-
-def explain_missing_package(error: ModuleNotFoundError) -> str:
-    """Return how to install the package that an import did not find.
-
-    Raises:
-        ModuleNotFoundError: the module is one of ours.
-    """
-    package = (error.name or "").partition(".")[0]
-    if not package or (Path(__file__).parents[1] / package).exists():
-        raise error
-    return (
-        f"{package} is not installed, and this command needs it. In Telltale's folder run `pip "
-        "install -r requirements.txt`, or `pip install '.[train,generate]'` for the command "
-        "`telltale`; judging images alone needs less."
     )
 
 
