@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from data_collection.dataset import manifest
+from data_collection.dataset import manifest, splits
 from data_collection.images import canonical
 from detection.export import formats as export_formats
 from detection.export import output_folder, readers, reference_images
@@ -65,7 +65,7 @@ def save_detector(folder: Path, name: str, seed: int, dataset: Path) -> Card:
                 folder=str(dataset),
                 fingerprint="",
                 hold_out_sha256="",
-                images={"train": {"real": 1, "generated": 1}},
+                images=dict.fromkeys(splits.SPLITS, {"real": 1, "generated": 1}),
             ),
             base=BaseDescription(
                 name="mobilenet_v2",
