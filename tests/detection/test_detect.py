@@ -126,7 +126,7 @@ def test_a_folder_of_links_is_not_called_empty(workplace, tmp_path):
 
 def test_collection_validation_and_detection_count_a_folder_alike(motley_folder):
     located = {image.path for image in image_paths.find_images([str(motley_folder)])}
-    candidates = local_folder.list_folder_candidates(motley_folder, "real", "motley", {})
+    candidates = local_folder.list_folder_candidates(motley_folder, "real", "motley")
     assert {motley_folder / face.file for face in candidates} == located
     records, rejected = image_folder.read_image_folder(motley_folder, "real", "centre")
     names = {record.file for record in records} | {name for name, _ in rejected}

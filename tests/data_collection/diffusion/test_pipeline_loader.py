@@ -60,8 +60,11 @@ def test_pickled_weights_of_2022_give_the_same_quietly(tmp_path, checked, capfd)
         make_request(tmp_path / "c", old, 1)
     )
     printed = capfd.readouterr()
+    told = ("prompts by", "longer than CLIP reads")  # the toy's tokenizer reads few tokens
     assert not [
-        line for line in (printed.out + printed.err).splitlines() if "prompts by" not in line
+        line
+        for line in (printed.out + printed.err).splitlines()
+        if not any(words in line for words in told)
     ]
 
 

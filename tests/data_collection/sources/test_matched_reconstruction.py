@@ -52,7 +52,8 @@ def test_it_is_made_again_from_its_row(request_of_two, tmp_path):
     row = replace(build_row(face), id="a" * 64, original="originals/matched.png")
     atomic_files.write_atomically(folder / row.original, data)
     made_again = regenerate._regenerate_bytes(row, [row, *request_of_two.photographs], folder)
-    assert np.array_equal(decode_pixels(made_again), decode_pixels(data))
+    difference = decode_pixels(made_again).astype(int) - decode_pixels(data)
+    assert np.abs(difference).max() <= 1  # sums of several threads round in any order
 
 
 def test_a_strength_is_refused(tmp_path, model):
