@@ -205,7 +205,7 @@ def _damage_file(path: Path, generator: random.Random, record: manifest.FaceReco
         path.unlink()
         return "is missing"
     data = bytearray(path.read_bytes())
-    if path.name == Path(record.image).name:
+    if path.as_posix().endswith(record.image):
         path.write_bytes(data[: len(data) // 2])
         return "is damaged"
     data[generator.randrange(len(data))] ^= generator.randrange(1, 256)
