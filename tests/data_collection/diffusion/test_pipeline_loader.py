@@ -47,24 +47,31 @@ def test_without_the_safety_checker_the_same_seeds_are_seen(tmp_path, checked):
     )
 
 
+def make_short_request(folder, model, count, **generation):
+    """Make a request whose prompt the toy's tokenizer, which spells, does not cut."""
+    folder.mkdir(exist_ok=True)
+    (folder / "short.txt").write_text("a face\n")
+    request = make_request(folder, model, count, **generation)
+    prompts = replace(
+        request.settings.prompt_settings, prompts=f"file:{folder / 'short.txt'}", prompt_count=1
+    )
+    return replace(request, settings=replace(request.settings, prompt_settings=prompts))
+
+
 def test_pickled_weights_of_2022_give_the_same_quietly(tmp_path, checked, capfd):
     old = tmp_path / "old"
     shutil.copytree(checked, old)
     convert_to_old_layout(old)
     new_png, old_png = (
-        generate_faces(make_request(tmp_path / name, folder, 1, safety_checker=False))[0][1]
+        generate_faces(make_short_request(tmp_path / name, folder, 1, safety_checker=False))[0][1]
         for name, folder in (("a", checked), ("b", old))
     )
     assert np.array_equal(decode_pixels(new_png), decode_pixels(old_png))
-    assert STABLE_DIFFUSION.list_candidates(make_request(tmp_path, old, 1)) and generate_faces(
-        make_request(tmp_path / "c", old, 1)
-    )
+    assert STABLE_DIFFUSION.list_candidates(make_short_request(tmp_path, old, 1))
+    assert generate_faces(make_short_request(tmp_path / "c", old, 1))
     printed = capfd.readouterr()
-    told = ("prompts by", "longer than CLIP reads")  # the toy's tokenizer reads few tokens
     assert not [
-        line
-        for line in (printed.out + printed.err).splitlines()
-        if not any(words in line for words in told)
+        line for line in (printed.out + printed.err).splitlines() if "prompts by" not in line
     ]
 
 

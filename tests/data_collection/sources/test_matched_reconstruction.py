@@ -46,14 +46,15 @@ def test_its_spectrum_is_the_photographs_and_the_plain_reconstructions_is_not(re
         assert face.drawn_with["spectrum"] and face.seed is None and face.retry is None
 
 
-def test_it_is_made_again_from_its_row(request_of_two, tmp_path):
-    folder = request_of_two.settings.folder
-    face, data = redraw(MATCHED_RECONSTRUCTION, request_of_two)[0]
+def test_it_is_made_again_from_its_row(tmp_path, model):
+    # One photograph: in a batch of two the autoencoder's sums may round otherwise.
+    request = make_redrawn_request(tmp_path, model, [make_image(1)])
+    folder = request.settings.folder
+    ((face, data),) = redraw(MATCHED_RECONSTRUCTION, request)
     row = replace(build_row(face), id="a" * 64, original="originals/matched.png")
     atomic_files.write_atomically(folder / row.original, data)
-    made_again = regenerate._regenerate_bytes(row, [row, *request_of_two.photographs], folder)
-    difference = decode_pixels(made_again).astype(int) - decode_pixels(data)
-    assert np.abs(difference).max() <= 1  # sums of several threads round in any order
+    made_again = regenerate._regenerate_bytes(row, [row, *request.photographs], folder)
+    assert np.array_equal(decode_pixels(made_again), decode_pixels(data))
 
 
 def test_a_strength_is_refused(tmp_path, model):
