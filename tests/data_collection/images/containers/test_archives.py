@@ -28,8 +28,9 @@ def make_archives() -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize(("name", "data"), make_archives().items())
-def test_an_archive_is_refused_with_a_way_to_unpack_it(name, data):
+@pytest.mark.parametrize("name", make_archives())
+def test_an_archive_is_refused_with_a_way_to_unpack_it(name):
+    data = make_archives()[name]  # gzip writes the time, so the bytes may not be in the test's name
     with pytest.raises(errors.UnknownImageFormat, match=r"archive, not an image; unpack it \("):
         decode.decode_face(data)
 
