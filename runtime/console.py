@@ -56,7 +56,7 @@ message in the text."""
 
 
 LOADER_MEMORY_MESSAGES = ("failed to map segment", "cannot allocate memory")
-"""What the loader of libraries says in lower case if one does not fit into memory."""
+"""Texts of the loader, in lower case, for a library that does not fit into memory."""
 
 NUMBER_START_CHARACTERS = "0123456789.-+\N{MINUS SIGN}\N{EN DASH}"
 """First characters of a number, an interval or a gap in a column of numbers."""

@@ -59,7 +59,7 @@ def run_words(words: Sequence[str]) -> int | None:
         console.out.print(OVERVIEW, markup=False, end="")
         return 0
     if name == "--version":
-        from telltale.doctor import read_version
+        from telltale.version import read_version
 
         console.out.print(f"telltale {read_version()}", markup=False)
         return 0

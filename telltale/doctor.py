@@ -5,7 +5,6 @@ import os
 import platform
 import shutil
 import subprocess
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from detection.models import answering
 from runtime import console, package_index
 from runtime.commands import parsing
 from telltale.settings import DoctorSettings
+from telltale.version import read_version
 
 PACKAGES = {
     "onnxruntime": "judging",
@@ -56,14 +56,6 @@ def run_doctor_command(arguments: Sequence[str]) -> int:
     rows = [*list_system_rows(cache), *list_package_rows(), *list_detector_rows(settings)]
     console.print_table(f"telltale {read_version()}", ("", "found", ""), rows)
     return 0
-
-
-def read_version() -> str:
-    """Return Telltale's version: that of the source folder, or of the installed package."""
-    source = Path(__file__).parents[1] / "pyproject.toml"
-    if source.is_file():
-        return tomllib.loads(source.read_text(encoding="utf-8"))["project"]["version"]
-    return importlib.metadata.version("telltale")
 
 
 def list_system_rows(cache: Path) -> Iterator[tuple[str, str, str]]:

@@ -7,17 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from toys.commands import REPOSITORY_ROOT
+from toys.commands import PRODUCT_FOLDERS, REPOSITORY_ROOT
 
-ROOMS = (
-    "runtime",
-    "data_collection",
-    "training",
-    "finetuning",
-    "validation",
-    "detection",
-    "telltale",
-)
 DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
@@ -55,7 +46,7 @@ OPTIONS_OF_OTHER_PROGRAMS = {
 @functools.cache
 def product_files() -> dict[str, Path]:
     """Return the product's Python files by their path from the root."""
-    files = [path for room in ROOMS for path in (REPOSITORY_ROOT / room).rglob("*.py")]
+    files = [path for room in PRODUCT_FOLDERS for path in (REPOSITORY_ROOT / room).rglob("*.py")]
     files += (REPOSITORY_ROOT / "benchmarks").rglob("*.py")
     return {path.relative_to(REPOSITORY_ROOT).as_posix(): path for path in files}
 
@@ -116,7 +107,7 @@ def spans(document: str) -> list[str]:
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_path_exists(document):
     paths = [span.partition("::")[0] for span in spans(document)]
-    roots = (*ROOMS, "tests", "benchmarks", "docs")
+    roots = (*PRODUCT_FOLDERS, "tests", "benchmarks", "docs")
     named = [path for path in paths if re.fullmatch(rf"({'|'.join(roots)})/[\w./-]*", path)]
     assert [path for path in named if not (REPOSITORY_ROOT / path).exists()] == []
 
@@ -192,7 +183,11 @@ def subcommands(room: str) -> set[str]:
 def test_the_map_has_a_line_for_every_package():
     text = (REPOSITORY_ROOT / "docs" / "architecture.md").read_text()
     packages = {path.rpartition("/")[0] for path in product_files() if path.endswith("__init__.py")}
-    inside = {package for package in packages if "/" in package and package.split("/")[0] in ROOMS}
+    inside = {
+        package
+        for package in packages
+        if "/" in package and package.split("/")[0] in PRODUCT_FOLDERS
+    }
     assert [package for package in sorted(inside) if f"| `{package}/` |" not in text] == []
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from toys.commands import ROOMS
+
 ROOT = Path(__file__).parent.parent
-ROOMS = ("data_collection", "training", "finetuning", "validation", "detection", "telltale")
 GROUND_FLOOR = "runtime"
 
 

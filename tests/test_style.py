@@ -4,17 +4,8 @@ import ast
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from toys.commands import REPOSITORY_ROOT
+from toys.commands import PRODUCT_FOLDERS, REPOSITORY_ROOT
 
-ROOMS = (
-    "runtime",
-    "data_collection",
-    "training",
-    "finetuning",
-    "validation",
-    "detection",
-    "telltale",
-)
 MAX_FILE_LINES = 250
 MAX_FUNCTION_LINES = 45
 """Docstring included."""
@@ -26,7 +17,9 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def product_files() -> list[Path]:
-    return sorted(path for room in ROOMS for path in (REPOSITORY_ROOT / room).rglob("*.py"))
+    return sorted(
+        path for room in PRODUCT_FOLDERS for path in (REPOSITORY_ROOT / room).rglob("*.py")
+    )
 
 
 def all_files() -> list[Path]:

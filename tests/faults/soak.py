@@ -23,6 +23,10 @@ from faults import attackers, fuzzing
 from toys.images import encode_image, make_image
 
 
+def format_statuses(statuses: collections.Counter) -> str:
+    return ", ".join(f"{count} x {status}" for status, count in sorted(statuses.items()))
+
+
 @dataclass
 class SoakResult:
     """Answers by status, seconds of the slowest, and the page's memory (bytes) and open files in
@@ -43,9 +47,7 @@ class SoakResult:
         )
 
     def __str__(self) -> str:
-        answers = ", ".join(
-            f"{count} x {status}" for status, count in sorted(self.statuses.items())
-        )
+        answers = format_statuses(self.statuses)
         return (
             f"{self.requests} requests: {answers}; slowest {self.slowest:.2f} s; "
             f"{min(self.memory) / 1e6:.0f} to {max(self.memory) / 1e6:.0f} MB, "
@@ -115,9 +117,7 @@ class HonestVisits:
     seconds: list[float] = field(default_factory=list)
 
     def __str__(self) -> str:
-        answers = ", ".join(
-            f"{count} x {status}" for status, count in sorted(self.statuses.items())
-        )
+        answers = format_statuses(self.statuses)
         return (
             f"honest visitor: {len(self.seconds)} images: {answers}; median "
             f"{statistics.median(self.seconds):.2f} s, slowest {max(self.seconds):.2f} s"

@@ -13,6 +13,10 @@ from runtime import console, package_index
 from runtime.package_index import PackageFile
 
 REPOSITORY_ROOT = Path(__file__).parents[2]
+ROOMS = ("data_collection", "training", "finetuning", "validation", "detection", "telltale")
+"""In the order in which they may import each other."""
+
+PRODUCT_FOLDERS = ("runtime", *ROOMS)
 
 CANARY_SECRET = "canary-secret-51c7"
 """A key that must never be printed or saved."""
