@@ -26,7 +26,7 @@ USE_HALF_LIFE_S = 10
 """The time that a visitor used counts half after this."""
 
 EXPECTED_S = 0.1
-"""What an image is taken to use before it is known."""
+"""Use that is assumed of an image until it is known."""
 
 
 class EndedForOthers(UnreadableImage):
