@@ -74,9 +74,9 @@ def list_openings(workspace) -> list[str]:
 
 
 def test_the_whole_report_says_what_a_reader_needs_and_a_second_run_uses_the_cache(workspace):
-    shutil.copytree(workspace / "saved_models" / "toy", workspace / "saved_models" / "twin")
+    shutil.copytree(workspace / "saved_models" / "toy", workspace / "others" / "toy")
     done = run_command(
-        "validation", "--model", "toy", "--distorted", 12, "--against", "twin", cwd=workspace
+        "validation", "--model", "toy", "--distorted", 12, "--against", "others/toy", cwd=workspace
     )
     assert done.returncode == 0, done.stderr
     page, metrics = read_report(workspace)
@@ -88,7 +88,7 @@ def test_the_whole_report_says_what_a_reader_needs_and_a_second_run_uses_the_cac
     assert list(metrics["detectors"]) == [
         "toy",
         *baselines,
-        "saved_models/twin",  # a name that is taken becomes a path
+        "others/toy",  # a name that is taken becomes a path
     ]
     toy = metrics["detectors"]["toy"]
     assert toy["threshold"] == pytest.approx(card["calibration"]["threshold"], abs=1e-6)
@@ -103,8 +103,7 @@ def test_the_whole_report_says_what_a_reader_needs_and_a_second_run_uses_the_cac
     # Six groups of a class are too few.
     assert metrics["negative_controls"]["shuffled_labels"] is None
     assert (
-        metrics["command"]
-        == "python -m validation --model saved_models/toy --against saved_models/twin "
+        metrics["command"] == "python -m validation --model saved_models/toy --against others/toy "
         "--distorted 12"
     )
     assert all(
@@ -144,7 +143,7 @@ def test_the_whole_report_says_what_a_reader_needs_and_a_second_run_uses_the_cac
         "--distorted",
         12,
         "--against",
-        "twin",
+        "others/toy",
         cwd=workspace,
         TELLTALE_CACHE="/nowhere",
     )

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from data_collection.dataset.manifest import FaceRecord
-from runtime import console, hashing
+from runtime import atomic_files, console, hashing
 from toys import face_records
 from toys.datasets import collect_records
 from toys.extractor import ToyExtractor
@@ -204,8 +204,9 @@ def replace_picture(folder: Path, record: FaceRecord) -> FaceRecord:
         pixels += generator.normal(0, 40, pixels.shape)
     data = encode_image(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)))
     name = hashing.hash_bytes(data)
-    (folder / "originals" / name).write_bytes(data)
-    return replace(record, id=name, group=name, original=f"originals/{name}", bytes=len(data))
+    original = f"originals/{record.label}/{name[:2]}/{name}.png"
+    atomic_files.write_atomically(folder / original, data)
+    return replace(record, id=name, group=name, original=original, image="", bytes=len(data))
 
 
 @pytest.mark.parametrize(("side", "is_seen"), [(96, True), (16, False)])
