@@ -64,8 +64,6 @@ def detached(whole, tmp_path, monkeypatch):
     shutil.copytree(whole, folder)
     hashes = detector_files.hash_model_files(folder)
     shared_base.detach_base(folder, BASE)
-    # These are toys, not whole detectors; tests/training/model_checks looks into detectors.
-    monkeypatch.setattr(saved_models.safe_onnx, "check_onnx_file", lambda *_: None)
     yield folder, types.SimpleNamespace(sha256=hashes, image_size=224)
     shared_base.restore_file.cache_clear()
 
