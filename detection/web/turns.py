@@ -116,13 +116,21 @@ class Turns:
         turn.timer = loop.call_later(seconds, self._let_others_by, turn)
 
     def _let_others_by(self, turn: Turn) -> None:
+        """Make way for another visitor; who waits for images of their own only waits."""
         slow = [other for other in self._running if other.is_slow]
-        if len(slow) < MAX_SLOW_IMAGES:
+        if not self._do_others_wait(turn.visitor):
+            self._watch(turn, RETRY_S)
+        elif len(slow) < MAX_SLOW_IMAGES:
             turn.let_others_by()
             self._start_next()
-            return
-        max([*slow, turn], key=lambda other: self._estimate_use(other.visitor)).end()
-        self._watch(turn, RETRY_S)  # one that is no longer being decoded ends by itself
+        else:
+            heaviest = max([*slow, turn], key=lambda other: self._estimate_use(other.visitor))
+            if self._do_others_wait(heaviest.visitor):
+                heaviest.end()
+            self._watch(turn, RETRY_S)  # one that is no longer being decoded ends by itself
+
+    def _do_others_wait(self, visitor: str) -> bool:
+        return any(turn.visitor != visitor for turn, _ in self._waiting)
 
     def _estimate_use(self, visitor: str) -> float:
         running = [turn for turn in self._running if turn.visitor == visitor]

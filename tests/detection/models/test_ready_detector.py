@@ -90,7 +90,10 @@ def test_it_answers_explains_calibrates_exports_and_is_tested_where_its_pictures
     export_detector(ExportSettings(out=made / "exported"))
     assert (made / "exported" / "detector.onnx").is_file()
     calibrate_with_photographs(CalibrateSettings(real="folder:photos/real", any_picture=True))
-    assert (ready / "calibrations" / "real.json").is_file()
+    assert (made / "saved_models" / NAME / "calibrations" / "real.json").is_file()
+    assert not (ready / "calibrations").exists()  # nothing is written to a ready detector
+    photos = DetectionSettings(paths=(str(photo),), any_picture=True, calibration="real")
+    assert detect(photos) == 0
     tested = {"distorted": 0, "explained": 0, "report": made / "report"}
     validate_detector(ValidationSettings(model=NAME, data=Path("photos"), **tested))
     metrics = json.loads((made / "report" / "metrics.json").read_text())

@@ -127,10 +127,11 @@ def test_a_killed_worker_loses_nothing_and_the_features_are_those_of_one_process
 
 @pytest.mark.slow
 def test_an_error_of_a_worker_is_reported_in_its_own_sentence(folder, cache):
-    (folder / "3.png").write_bytes(encode_image(make_image(99, 64)))
+    original = manifest.read_manifest(folder)[3].original
+    (folder / original).write_bytes(encode_image(make_image(99, 64)))
     process = run_on_cluster(folder)
     assert process.returncode == console.EXIT_DISK and "Traceback" not in process.stderr
-    assert "3.png was altered since it was collected" in process.stderr.splitlines()[-1]
+    assert f"{original} was altered since it was collected" in process.stderr.splitlines()[-1]
 
 
 def test_without_ray_one_sentence_says_how_to_install_it(monkeypatch):
