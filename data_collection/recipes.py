@@ -15,7 +15,10 @@ from runtime.commands import parsing
 RECIPES_FOLDER = Path(__file__).parent / "recipes"
 """Recipes that come with the project, by name."""
 
-OMITTED_OPTIONS = ("recipe", "data", "logs", "audit")
+FOLDER_OPTIONS = ("data", "logs")
+"""Options of folders that are written to. A recipe may be a stranger's, so these are told."""
+
+OMITTED_OPTIONS = ("recipe", *FOLDER_OPTIONS, "audit")
 """Options that say where a recipe is run, not what it collects."""
 
 
@@ -32,8 +35,15 @@ def parse_collection_settings(
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--recipe")
     recipe = finder.parse_known_args(arguments)[0].recipe
-    recipe_options = _format_options(read_recipe(recipe), recipe) if recipe else []
-    return parsing.parse_settings(CollectionSettings, command, [*recipe_options, *arguments], about)
+    values = read_recipe(recipe) if recipe else {}
+    words = [*_format_options(values, recipe), *arguments]
+    settings = parsing.parse_settings(CollectionSettings, command, words, about)
+    if not values.keys().isdisjoint(FOLDER_OPTIONS):
+        console.print_warning(
+            f"{recipe} says where to write: to {settings.folder}, logs to {settings.logs}. Give "
+            "--data and --logs for other folders."
+        )
+    return settings
 
 
 def read_recipe(recipe: str) -> dict[str, Any]:

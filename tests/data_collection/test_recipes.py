@@ -24,6 +24,19 @@ def test_options_typed_beside_a_recipe_win_and_sources_add_up(tmp_path):
     assert (more.dataset, more.image_size, more.real) == ("mine", 448, ("sample", "folder:x"))
 
 
+def test_a_recipe_that_says_where_to_write_is_told_with_the_folder(tmp_path, capsys):
+    recipe = tmp_path / "handed-on.toml"
+    for line, folder, logs in (
+        ('data = "/elsewhere"', "/elsewhere/faces", "logs"),
+        ('logs = "/elsewhere"', "data/faces", "/elsewhere"),
+    ):
+        recipe.write_text(line)
+        recipes.parse_collection_settings(["--recipe", str(recipe)])
+        assert f"says where to write: to {folder}, logs to {logs}." in capsys.readouterr().err
+    recipes.parse_collection_settings(["--recipe", "sample"])
+    assert capsys.readouterr().err == ""
+
+
 def test_a_run_leaves_a_recipe_that_means_the_same_options(tmp_path):
     settings = CollectionSettings(
         real=('folder:my "photos"',),

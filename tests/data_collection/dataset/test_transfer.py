@@ -1,15 +1,25 @@
 """Data sets are copied to a bucket and back: whole, resumable, and only what is missing."""
 
+import shutil
 import traceback
 
 import pytest
 
-from data_collection.dataset import transfer
+from data_collection.dataset import transfer, transferred_files
 from runtime import atomic_files, console
 from toys.commands import CANARY_SECRET, run_command
 from toys.images import write_face_folders
 
 URL = "s3://photos/sets/faces"
+ORIGINAL, GENERATED, LATER = (
+    f"originals/{label}/{letter * 2}/{letter * 64}.{suffix}"
+    for label, letter, suffix in (
+        ("real", "a", "jpg"),
+        ("generated", "b", "png"),
+        ("real", "c", "jpg"),
+    )
+)
+FEATURES = f"features/base-64-{'d' * 12}/view0-{'e' * 16}.npz"
 
 
 @pytest.fixture
@@ -17,9 +27,9 @@ def collected(tmp_path):
     """Write a data set with features, and with files that are not copied."""
     folder = tmp_path / "data" / "faces"
     for name in (
-        "originals/real/a ü.jpg",
-        "originals/generated/b.png",
-        "features/base/view0.npz",
+        ORIGINAL,
+        GENERATED,
+        FEATURES,
         "boundaries/x.npy",
     ):
         atomic_files.write_atomically(folder / name, name.encode() * 3)
@@ -59,17 +69,16 @@ def test_an_uploaded_data_set_comes_back_byte_for_byte(collected, store, tmp_pat
 
 def test_a_second_time_only_what_may_have_changed_is_copied(collected, store, tmp_path, capsys):
     transfer.upload_dataset(collected, URL)
-    atomic_files.write_atomically(collected / "originals/real/c.jpg", b"new")
+    atomic_files.write_atomically(collected / LATER, b"new")
     transfer.upload_dataset(collected, URL)
     # The new original, and the three files whose name and size say nothing about their content.
     assert read_copied_count(capsys) == 4
     transfer.download_dataset(URL, tmp_path / "elsewhere")
-    atomic_files.write_atomically(tmp_path / "elsewhere/originals/real/c.jpg", b"broken off")
+    atomic_files.write_atomically(tmp_path / "elsewhere" / LATER, b"broken off")
     capsys.readouterr()
     transfer.download_dataset(URL, tmp_path / "elsewhere")
     assert (
-        read_copied_count(capsys) == 4
-        and (tmp_path / "elsewhere/originals/real/c.jpg").read_bytes() == b"new"
+        read_copied_count(capsys) == 4 and (tmp_path / "elsewhere" / LATER).read_bytes() == b"new"
     )
 
 
@@ -92,15 +101,46 @@ def test_a_broken_copy_has_no_manifest_and_goes_on(collected, store, tmp_path, m
     assert len(contents(tmp_path / "elsewhere")) == 7  # and the lock
 
 
-def test_a_name_that_leads_out_of_the_folder_is_refused(collected, store, tmp_path):
+def test_files_that_no_data_set_has_are_left_where_they_are(collected, store, tmp_path, capsys):
     transfer.upload_dataset(collected, URL)
-    store.put_object(Bucket="photos", Key="sets/faces/originals/../../../evil.jpg", Body=b"x")
-    with pytest.raises(
-        console.PlainError,
-        match=r"has a file originals/\.\./\.\./\.\./evil\.jpg, which would lie outside",
-    ):
-        transfer.download_dataset(URL, tmp_path / "a" / "b" / "c")
-    assert not list(tmp_path.rglob("evil*"))
+    strange = ("evil.py", "audit.html", "originals/../../../evil.jpg", "originals/real/evil.jpg")
+    for name in (*strange, "a\0b", "/etc/evil", f"{ORIGINAL}/evil", "searches/evil.json"):
+        store.put_object(Bucket="photos", Key=f"sets/faces/{name}", Body=b"<script>")
+    capsys.readouterr()
+    transfer.download_dataset(URL, tmp_path / "a" / "b" / "c")
+    assert len(contents(tmp_path)) == len(contents(collected)) + 7  # six, and the lock
+    assert not list(tmp_path.rglob("*evil*")) and not list(tmp_path.rglob("audit.html"))
+    assert "other files were left there" in capsys.readouterr().err
+
+
+def test_a_link_in_the_folder_is_not_written_through(collected, store, tmp_path):
+    transfer.upload_dataset(collected, URL)
+    outside, target = tmp_path / "outside", tmp_path / "target"
+    for link in ("originals", "originals/real", "features"):
+        outside.mkdir(exist_ok=True)
+        (target / link).parent.mkdir(parents=True, exist_ok=True)
+        (target / link).symlink_to(outside)
+        with pytest.raises(console.PlainError, match=f"{link} is a link, so files would be"):
+            transfer.download_dataset(URL, target)
+        assert not contents(outside)
+        (target / link).unlink()
+
+
+def test_what_is_larger_than_it_can_be_or_than_the_disk_is_not_fetched(
+    collected, store, tmp_path, monkeypatch
+):
+    transfer.upload_dataset(collected, URL)
+    usage = shutil.disk_usage(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
+        with pytest.raises(console.PlainError, match="GB left; free some space") as caught:
+            transfer.download_dataset(URL, tmp_path / "full")
+        assert caught.value.exit_code == console.EXIT_DISK
+    limits = {row: 10 for row in transferred_files.MAX_BYTES_BY_NAME}
+    monkeypatch.setattr(transferred_files, "MAX_BYTES_BY_NAME", limits)
+    with pytest.raises(console.PlainError, match="bytes and may have 10;"):
+        transfer.download_dataset(URL, tmp_path / "large")
+    assert not (tmp_path / "full" / "manifest.jsonl").exists() and not (tmp_path / "large").exists()
 
 
 @pytest.mark.parametrize(
