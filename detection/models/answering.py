@@ -44,17 +44,17 @@ def choose_detector(folder: Path, named: Path | None) -> AnsweringDetector:
 
 
 def find_answering_detector(
-    folder: Path, named: Path | None = None, own: Mapping[str, Card] | None = None
+    folder: Path, named: Path | None = None, cards: Mapping[str, Card] | None = None
 ) -> AnsweringDetector:
     """Return the detector that answers.
 
-    It is the named one; else the one chosen by `models use`; else the newest of the user's own that
-    is validated and not of the sample; else the one that comes with Telltale.
+    It is the named one; else the one chosen by `models use`; else the newest that was trained in
+    the folder, is validated and not of the sample; else the one that comes with Telltale.
 
     Args:
         folder: of all saved detectors.
         named: by --model.
-        own: the user's own cards by name, if they were read before.
+        cards: of the folder by name, if they were read before.
 
     Raises:
         PlainError: none answers, or the one that was named or chosen cannot.
@@ -63,18 +63,19 @@ def find_answering_detector(
         return _take_named_detector(folder, named)
     if chosen := read_choice(folder):
         return _take_chosen_detector(folder, chosen)
-    own = saved_models.read_own_cards(folder) if own is None else own
+    cards = saved_models.read_cards(folder) if cards is None else cards
+    own = saved_models.select_own(folder, cards)
     validated = {name: card for name, card in own.items() if is_validated(folder / name, card)}
     ready = ready_detectors.find_ready_detectors()
     if validated:
         newest = saved_models.find_newest(validated)
         age = saved_models.rank_by_age(own[newest])
-        later = {name: card for name, card in own.items() if saved_models.rank_by_age(card) > age}
+        later = {name: card for name, card in cards.items() if saved_models.rank_by_age(card) > age}
         reason = "the newest of your validated detectors"
-        return AnsweringDetector(folder / newest, reason, _describe_unvalidated(later))
+        return AnsweringDetector(folder / newest, reason, _describe_silent(later, own))
     if ready:
-        return AnsweringDetector(ready[0], READY_REASON, _describe_unvalidated(own))
-    raise _make_no_answer_error(folder, own)
+        return AnsweringDetector(ready[0], READY_REASON, _describe_silent(cards, own))
+    raise _make_no_answer_error(folder, cards, own)
 
 
 def is_validated(folder: Path, card: Card) -> bool:
@@ -104,7 +105,7 @@ def _take_chosen_detector(folder: Path, name: str) -> AnsweringDetector:
     )
 
 
-def _describe_unvalidated(cards: Mapping[str, Card]) -> str:
+def _describe_silent(cards: Mapping[str, Card], own: Mapping[str, Card]) -> str:
     """Return why the newest of these detectors does not answer; empty without one.
 
     Those of the sample are left out: they are for practice.
@@ -113,20 +114,27 @@ def _describe_unvalidated(cards: Mapping[str, Card]) -> str:
     if not serious:
         return ""
     name = saved_models.find_newest(serious)
+    if name not in own:
+        return (
+            f"{name} was not trained in this folder and does not answer unasked; choose it with "
+            f"{USE_COMMAND} {name}, or name it with --model."
+        )
     return (
         f"{name} is not validated yet and does not answer; run python -m validation --model "
         f"{name}, or name it with --model."
     )
 
 
-def _make_no_answer_error(folder: Path, own: Mapping[str, Card]) -> console.PlainError:
-    if not own:
+def _make_no_answer_error(
+    folder: Path, cards: Mapping[str, Card], own: Mapping[str, Card]
+) -> console.PlainError:
+    if not cards:
         sentence = (
             f"{folder} holds no detector. Run python -m training first, or name one with --model."
         )
     else:
-        newest = saved_models.find_newest(own)
-        sentence = _describe_unvalidated(own) or (
+        newest = saved_models.find_newest(cards)
+        sentence = _describe_silent(cards, own) or (
             f"{newest} is for practice and does not answer unasked; name it with --model {newest}."
         )
     return console.PlainError(sentence, console.EXIT_BAD_MODEL)

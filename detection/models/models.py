@@ -8,7 +8,7 @@ from detection.models.answering import AnsweringDetector
 from detection.models.settings import ModelsSettings, UseSettings
 from runtime import console
 from training.cuts.left_out import AnswerCounts, count_left_out_answers, pool_generated_share
-from training.detectors import ready_detectors, saved_models
+from training.detectors import own_detectors, ready_detectors, saved_models
 from training.detectors.card import Card, read_card
 
 TABLE_COLUMNS = (
@@ -24,11 +24,11 @@ def list_detectors(settings: ModelsSettings) -> None:
         PlainError: there is none.
     """
     folder = settings.saved_models
-    own = saved_models.read_own_cards(folder)
-    cards = {folder / name: own[name] for name in _sort_by_age(own)}
+    saved = saved_models.read_cards(folder)
+    cards = {folder / name: saved[name] for name in _sort_by_age(saved)}
     cards |= {path: read_card(path) for path in ready_detectors.find_ready_detectors()}
     try:
-        answer, fault = answering.find_answering_detector(folder, own=own), ""
+        answer, fault = answering.find_answering_detector(folder, cards=saved), ""
     except console.PlainError as error:
         if not cards:
             raise
@@ -64,6 +64,8 @@ def _describe_state(path: Path, card: Card) -> str:
         return "practice"
     if ready_detectors.is_ready_detector(path):
         return "comes with Telltale"
+    if not own_detectors.was_trained_here(path):
+        return "from elsewhere"
     return "validated" if answering.is_validated(path, card) else "not validated"
 
 

@@ -10,15 +10,20 @@ from pathlib import Path
 import numpy as np
 
 from toys.commands import build_environment
+from training.detectors import own_detectors
 from training.detectors.card import Card, read_card, write_card
 from validation.report.report_files import METRICS_FILE, REPORT_FOLDER
 
 
 def copy_detector(toy: Path, folder: Path, created: str = "2026-01-01", **changes: object) -> Card:
-    """Copy a detector, without its report, to a folder that names it; change fields of its card."""
+    """Copy a detector, without its report, to a folder that names it; change fields of its card.
+
+    It counts as trained in the folder of saved detectors.
+    """
     shutil.copytree(toy, folder, ignore=shutil.ignore_patterns(REPORT_FOLDER, "cache"))
     card = dataclasses.replace(read_card(toy), name=folder.name, created=created, **changes)
     write_card(folder, card)
+    own_detectors.mark_as_trained_here(folder)
     return card
 
 

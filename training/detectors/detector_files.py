@@ -16,7 +16,7 @@ from training.baselines import linear
 from training.baselines.linear import Baseline
 from training.cuts.choose_cuts import CutTargets, calibrate_on_validation
 from training.dataset import Dataset
-from training.detectors import costs, saved_models, shared_base
+from training.detectors import costs, own_detectors, saved_models, shared_base
 from training.detectors.card import Card, write_card
 from training.detectors.card_fields import BaselineDescription, DatasetDescription
 from training.features.extractor import Extractor
@@ -71,6 +71,7 @@ def write_card_and_figure(folder: Path, card: Card) -> None:
     figure = costs.plot_costs(costs.rank_costs(card))
     atomic_files.write_atomically(folder / costs.COST_FIGURE_FILE, figure)
     write_card(folder, card)
+    own_detectors.mark_as_trained_here(folder)
 
 
 def write_baseline_files(

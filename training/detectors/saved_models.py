@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from runtime import atomic_files, console, hashing
 from runtime.commands.suggestions import find_close_names
-from training.detectors import ready_detectors, safe_keras, shared_base
+from training.detectors import own_detectors, ready_detectors, safe_keras, shared_base
 from training.detectors.card import CARD_FILE, Card, read_card
 from training.model_checks import safe_onnx
 
@@ -70,7 +70,7 @@ def find_detector(folder: Path, named: Path | None) -> Path:
     trained = {name: card for name, card in cards.items() if _was_trained_on(card, named)}
     if trained:
         return folder / find_newest(trained)
-    known = {name: str(folder / name) for name in _list_own_names(folder)}
+    known = {name: str(folder / name) for name in _list_names(folder)}
     known |= {path.name: path.name for path in ready_detectors.find_ready_detectors()}
     close = find_close_names(named.name, known)
     hint = f"Did you mean {known[close[0]]}?" if close else "python -m detection models lists them."
@@ -96,27 +96,40 @@ def rank_by_age(card: Card) -> tuple[bool, datetime.datetime]:
 
 
 def load_cards(folder: Path) -> dict[str, Card]:
-    """Return the card of every detector of one's own in a folder, by name.
+    """Return the card of every detector that was trained in a folder, by name.
 
     Raises:
         PlainError: there is none.
     """
     cards = read_own_cards(folder)
     if not cards:
+        holds = "no detector that was trained there" if _list_names(folder) else "no detector"
         raise console.PlainError(
-            f"{folder} holds no detector. Run python -m training first, or name one with --model.",
+            f"{folder} holds {holds}. Run python -m training first, or name one with --model.",
             console.EXIT_BAD_MODEL,
         )
     return cards
 
 
 def read_own_cards(folder: Path) -> dict[str, Card]:
+    """Return the card of every detector that was trained in a folder, by name."""
+    return select_own(folder, read_cards(folder))
+
+
+def select_own(folder: Path, cards: Mapping[str, Card]) -> dict[str, Card]:
+    """Return those cards of a folder whose detectors were trained in it."""
+    return {
+        name: card for name, card in cards.items() if own_detectors.was_trained_here(folder / name)
+    }
+
+
+def read_cards(folder: Path) -> dict[str, Card]:
     """Return the card of every detector in a folder but the ready ones, by name.
 
     Damaged ones are skipped with a warning.
     """
     cards = {}
-    for name in _list_own_names(folder):
+    for name in _list_names(folder):
         try:
             cards[name] = read_card(folder / name)
         except console.PlainError as error:
@@ -124,7 +137,7 @@ def read_own_cards(folder: Path) -> dict[str, Card]:
     return cards
 
 
-def _list_own_names(folder: Path) -> list[str]:
+def _list_names(folder: Path) -> list[str]:
     return sorted(
         path.parent.name
         for path in folder.glob(f"*/{CARD_FILE}")

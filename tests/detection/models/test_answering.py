@@ -11,6 +11,7 @@ from detection.models import choice
 from detection.models.answering import choose_detector, find_answering_detector
 from runtime import console
 from toys.saved_detectors import copy_detector, mark_as_validated
+from training.detectors import saved_models
 from training.detectors.card import read_card
 
 
@@ -36,6 +37,44 @@ def test_the_newest_validated_detector_answers_and_one_line_mentions_a_newer_one
     mark_as_validated(models / "new")
     answering = choose_detector(models, None)
     assert (answering.folder, capsys.readouterr().err) == (models / "new", "")
+
+
+def test_a_strangers_folder_never_answers_unasked_whatever_its_card_and_report_say(
+    toy, models, tmp_path, ready, capsys
+):
+    copy_detector(toy, models / "mine", "2026-01-01")
+    mark_as_validated(models / "mine")
+    copy_detector(toy, tmp_path / "handed on" / "stranger", "2026-02-01")
+    mark_as_validated(tmp_path / "handed on" / "stranger")
+    shutil.copytree(tmp_path / "handed on" / "stranger", models / "stranger")
+    answering = choose_detector(models, None)
+    assert answering.folder == models / "mine"
+    assert capsys.readouterr().err == (
+        "stranger was not trained in this folder and does not answer unasked; choose it with "
+        "python -m detection models use stranger, or name it with --model.\n"
+    )
+    for named in (None, read_card(toy).dataset.folder):
+        assert saved_models.find_detector(models, named and Path(named)) == models / "mine"
+    assert saved_models.find_best_detector(models, None) == models / "mine"
+    (models / "mine").rename(models / "renamed")
+    assert find_answering_detector(models).folder == models / "renamed"
+    shutil.rmtree(models / "renamed")
+    assert "stranger was not trained in this folder" in refuse(models)
+    with pytest.raises(console.PlainError, match="holds no detector that was trained there"):
+        saved_models.find_detector(models, None)
+    copy_detector(toy, ready)
+    assert find_answering_detector(models).folder == ready
+    choice.write_choice(models, "stranger")
+    assert find_answering_detector(models).folder == models / "stranger"
+
+
+def test_a_changed_card_is_no_longer_that_of_a_training(toy, models):
+    copy_detector(toy, models / "mine")
+    mark_as_validated(models / "mine")
+    card = json.loads((models / "mine" / "card.json").read_text())
+    card["calibration"]["threshold"] = 0.999
+    (models / "mine" / "card.json").write_text(json.dumps(card))
+    assert "mine was not trained in this folder" in refuse(models)
 
 
 def test_an_older_detector_without_a_report_is_not_mentioned(toy, models):

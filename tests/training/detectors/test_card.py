@@ -76,4 +76,4 @@ def test_a_date_in_the_future_is_not_the_newest(tmp_path):
         (tmp_path / name).mkdir()
         created = (now + datetime.timedelta(days)).isoformat()
         write_card(tmp_path / name, dataclasses.replace(read_card(READY), created=created))
-    assert saved_models.find_newest(saved_models.read_own_cards(tmp_path)) == "mine"
+    assert saved_models.find_newest(saved_models.read_cards(tmp_path)) == "mine"

@@ -10,7 +10,7 @@ import pytest
 from runtime import console
 from training.bases import weights
 from training.detectors import card as detector_card
-from training.detectors import saved_models
+from training.detectors import own_detectors, saved_models
 from training.detectors.card_fields import BaseDescription
 
 
@@ -53,6 +53,7 @@ def test_the_newest_is_found_without_a_name_and_any_with_one(models):
         models / "later",
         dataclasses.replace(card, name="later", created=detector_card.make_timestamp()),
     )
+    own_detectors.mark_as_trained_here(models / "later")
     assert saved_models.find_detector(models, None) == models / "later"
     assert saved_models.find_detector(models, Path("toy")) == models / "toy"
     assert saved_models.find_detector(models, models / "toy") == models / "toy"
