@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from data_collection.images import canonical, errors, quality
 from data_collection.images import decode as image_decode
 from data_collection.images.decode import DecodedFace
 from data_collection.images.decoding_pool import COMMAND_POOL, open_decoding_threads
 from data_collection.source_types import UnavailableImage
 from data_collection.sources import local_folder
-from detection import face_check, own_calibration
+from detection import own_calibration
 from detection.detections import (
     NO_KNOWN_ANSWERS,
     Detection,
@@ -26,7 +25,7 @@ from detection.detections import (
     ProbabilityRange,
 )
 from detection.image_paths import LocatedImage
-from detection.image_warnings import find_warnings
+from detection.prepare import prepare_image
 from detection.provenance import claims as provenance
 from runtime import hashing
 from training import onnx_models
@@ -36,9 +35,6 @@ from training.cuts.statement import DEFAULT_PREVALENCE
 from training.detectors import card as detector_card
 from training.detectors import saved_models
 from training.detectors.card import Card
-
-MIN_SQUARE_SIDE_PX = 32
-"""Side of the smallest square that is judged."""
 
 
 class Detector:
@@ -185,21 +181,8 @@ class Detector:
         if answer := known.get(detection.sha256):
             detection = replace(detection, warnings=answer.warnings)
             return PreparedImage(self._add_verdict(detection, answer.probability))
-        try:
-            face, face_count = face_check.decode_and_count_faces(data, self.card.crop, decode_whole)
-            _check_judgeable(face)
-        except errors.UnreadableImage as error:
-            return PreparedImage(replace(detection, error=str(error)), rejection=type(error))
-        detection = replace(detection, faces=face_count)
-        if face_count != 1 and not (any_picture or self.any_picture):
-            refusal = face_check.explain_refusal(face, face_count)
-            return PreparedImage(replace(detection, error=refusal), rejection=errors.NoSingleFace)
-        warnings = find_warnings(face, self.card.image_size, face_count)
-        return PreparedImage(
-            replace(detection, warnings=warnings),
-            face,
-            canonical.compute_judgement_pixels(face, self.card.image_size, self.card.qualities),
-        )
+        accepts_any = any_picture or self.any_picture
+        return prepare_image(data, detection, self.card, accepts_any, decode_whole)
 
     def detect_batch(
         self, images: Sequence[PreparedImage], run: onnx_models.OnnxRunner | None = None
@@ -240,11 +223,3 @@ class Detector:
             high=high,
             at_prevalence=self.prevalence and turn_to_prevalence(value, self.prevalence),
         )
-
-
-def _check_judgeable(face: DecodedFace) -> None:
-    side = face.square.width
-    if side < MIN_SQUARE_SIDE_PX:
-        raise errors.UnreadableImage(f"its square has {side} pixels a side, too few to judge")
-    if quality.is_single_colour(face):
-        raise errors.UnreadableImage("it is one flat colour; there is nothing to judge")

@@ -8,6 +8,7 @@ from typing import Any
 
 PUBLIC_NAMES = {
     "Detector": "detection.predictor",
+    "prepare": "detection.prepare",
     "CollectionSettings": "data_collection.settings",
     "collect_dataset": "data_collection.collect",
     "TrainingSettings": "training.settings",

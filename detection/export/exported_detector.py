@@ -45,10 +45,11 @@ def build_export_metadata(card: Card) -> dict[str, Any]:
         "created": card.created,
         "sha256_of_detector_keras": card.sha256.get(saved_models.KERAS_FILE, ""),
         "sha256_of_detector_onnx": card.sha256.get(saved_models.ONNX_FILE, ""),
-        "input": "RGB pixels of 0 to 255 from Telltale's canonicaliser, float32, "
-        f"(n, {side}, {side}, 3)",
-        "output": "probability of generated, float32, (n, 1); the temperature is applied inside; a "
-        "verdict needs the mean logit of the image at all qualities",
+        "input": f"RGB pixels of 0 to 255, float32, (n, {side}, {side}, 3), as "
+        "telltale.prepare(file, folder of the detector) returns them: crop, resizing and JPEG at "
+        "each quality happen there, only scaling happens inside",
+        "output": "probability of generated, float32, (n, 1); the temperature is applied inside; "
+        "the answer for an image is the sigmoid of its mean logit over all qualities",
         "classes": list(manifest.LABELS),
         "threshold": calibration.threshold,
         "real_below": real_below,

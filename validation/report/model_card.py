@@ -66,18 +66,28 @@ def _render_performance(report: ValidationReport) -> list[str]:
 
 
 def _render_usage(report: ValidationReport) -> list[str]:
-    point = report.card.calibration.point
+    card = report.card
+    qualities, side = len(card.qualities), card.image_size
     return [
         "## How to use it",
         "",
-        f"Pixels of 0 to 255, {report.card.image_size} px square, in; the probability of "
+        f"Pixels of 0 to 255, {side} px square, in; the probability of "
         f"*generated* out, if half of all images were. An image is judged at the JPEG qualities "
-        f"{', '.join(map(str, report.card.qualities))}, and the mean of their logits decides: "
-        f"{point.describe()}",
+        f"{', '.join(map(str, card.qualities))}, and the mean of their logits decides: "
+        f"{card.calibration.point.describe()}",
+        "",
+        "The model scales pixels, and does nothing else to an image. Cut, resized and compressed "
+        "in another way than `prepare` does it, an image gets another answer. `prepare` is part of "
+        "Telltale (`pip install .` in its repository) and needs no TensorFlow; in this folder:",
         "",
         "```python",
         "import keras",
-        'detector = keras.saving.load_model("detector.keras")',
+        "from scipy.special import expit, logit",
+        "from telltale import prepare",
+        "",
+        f'pixels = prepare("photo.jpg", ".")  # float32 ({qualities}, {side}, {side}, 3), 0 to 255',
+        'answers = keras.saving.load_model("detector.keras").predict(pixels)',
+        'print(expit(logit(answers.clip(1e-7, 1 - 1e-7)).mean()))  # probability of "generated"',
         "```",
         "",
     ]
