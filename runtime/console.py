@@ -15,7 +15,7 @@ import rich.table
 import rich.text
 
 import runtime.telemetry  # noqa: F401  (before any library that reports its use)
-from runtime.commands import missing_packages, names
+from runtime.commands import missing_packages, names, secret_masking
 
 Item = TypeVar("Item")
 
@@ -93,8 +93,8 @@ def sanitise_text(text: str) -> str:
 
 
 def format_message(text: str) -> str:
-    """Return a message as the terminal shows it, with commands named as the user calls them."""
-    return sanitise_text(names.translate_commands(text))
+    """Return a message as the terminal shows it: commands as the user calls them, no secrets."""
+    return sanitise_text(secret_masking.mask_secrets(names.translate_commands(text)))
 
 
 def sanitise_line(text: str) -> str:
@@ -151,6 +151,7 @@ def run_command(command: Callable[[], int | None]) -> None:
     SIGTERM, as schedulers send it, is treated like Ctrl+C.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    secret_masking.mask_everywhere()
     _harden_output_streams()
     try:
         code = command() or 0

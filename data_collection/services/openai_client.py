@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from data_collection.requirement import Requirement
 from runtime import console
+from runtime.commands import secret_masking
 
 if TYPE_CHECKING:
     import httpx2
@@ -139,9 +140,7 @@ def call_openai(work: "Callable[[openai.OpenAI], Answer]", call: OpenAICall) -> 
 def remove_keys(text: object) -> str:
     """Return the service's text as one line, without keys; servers echo the key they were sent."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
-    if len(_read_api_key()) >= 8:
-        line = line.replace(_read_api_key(), "(key)")
-    return re.sub(r"\b(sk|sess)-[\w*.-]{6,}", "(key)", line)
+    return secret_masking.mask_server_text(line)
 
 
 def _read_api_key() -> str:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 from runtime import console
+from runtime.commands import secret_masking
 
 TOKENS_URL = "https://huggingface.co/settings/tokens"
 
@@ -49,7 +50,8 @@ def translate_hub_errors(repo: str, token: str) -> Iterator[None]:
         if _is_disk_failure(cause):
             raise cause from None
         raise console.PlainError(
-            describe_hub_error(cause, repo).replace(token, "..."), console.EXIT_REMOTE
+            secret_masking.mask_server_text(describe_hub_error(cause, repo), token),
+            console.EXIT_REMOTE,
         ) from None
 
 

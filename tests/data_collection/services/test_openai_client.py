@@ -1,5 +1,6 @@
 """Every fault of the service, connection or key becomes a sentence; no key is ever shown."""
 
+import base64
 import socket
 import time
 import traceback
@@ -180,6 +181,13 @@ ECHOES = {
         * 9
         for status in (400, 401, 403, 429, 500)
     },
+    "capitals": [make_error_reply(400, None, f"no {API_KEY.upper()}")] * 9,
+    "a header": [
+        make_error_reply(
+            400, None, f"bad Basic {base64.b64encode(f'me:{API_KEY}'.encode()).decode()}"
+        )
+    ]
+    * 9,
     "a code": [make_error_reply(400, API_KEY, API_KEY)],
     "quota": [make_error_reply(429, "insufficient_quota", API_KEY)],
     "moderation": [make_error_reply(400, "moderation_blocked", API_KEY)] * 3,
@@ -207,4 +215,6 @@ def test_the_key_is_in_no_output_no_file_and_no_exception(
     output = capfd.readouterr()
     everything = message + files + output.out + output.err + caplog.text
     assert service.received[0].headers["authorization"] == f"Bearer {API_KEY}"
-    assert "canary" not in everything and "9c51d2" not in everything
+    coded = base64.b64encode(f"me:{API_KEY}".encode()).decode()
+    assert not any(part in everything for part in ("canary", "9c51d2", "CANARY", "9C51D2"))
+    assert coded[8:16] not in everything
