@@ -1,6 +1,7 @@
 """Convert the colours of a decoded image to 8-bit sRGB."""
 
 import io
+import struct
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -8,6 +9,13 @@ from PIL import Image, ImageCms
 from data_collection.images.errors import UnreadableImage
 
 BITS_PER_SAMPLE_TAG = 258
+
+WIDE_PRIMARIES_D50 = {
+    9: ((0.67348, 0.27904, -0.00194), (0.16566, 0.67534, 0.02998), (0.12505, 0.04561, 0.79686)),
+    12: ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407)),
+}
+"""Red, green and blue as XYZ under D50 (Bradford), by their number in ITU-T H.273: those of BT.2020
+and of Display P3."""
 
 
 def convert_to_srgb(image: Image.Image) -> Image.Image:
@@ -39,6 +47,17 @@ def convert_to_srgb(image: Image.Image) -> Image.Image:
     if orientation:
         rgb.getexif()[0x0112] = orientation
     return rgb
+
+
+def build_wide_profile(primaries: int) -> bytes:
+    """Return a colour profile with these primaries, a key of WIDE_PRIMARIES_D50, and the curve of
+    sRGB, which AVIF and HEIC files without a profile mean."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    for name, xyz in zip((b"rXYZ", b"gXYZ", b"bXYZ"), WIDE_PRIMARIES_D50[primaries], strict=True):
+        entry = profile.index(name, 128)
+        start = int.from_bytes(profile[entry + 4 : entry + 8]) + 8
+        profile[start : start + 12] = struct.pack(">3i", *(round(65536 * part) for part in xyz))
+    return bytes(profile)
 
 
 def _is_transparent(image: Image.Image) -> bool:

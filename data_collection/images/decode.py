@@ -127,8 +127,6 @@ def _explain_unreadable(data: bytes, error: Exception) -> str:
         return "empty file"
     if reason := archives.explain_archive(data[: archives.HEAD_BYTES]):
         return reason
-    if data[4:8] == b"ftyp":
-        return "HEIC, AVIF and video files are not opened; save it as JPEG or PNG"
     if data[:4] == b"GIF8":
         return "GIF is not opened; save it as JPEG or PNG"
     if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
@@ -136,7 +134,7 @@ def _explain_unreadable(data: bytes, error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "opening it takes more memory than there is"
     if isinstance(error, Image.UnidentifiedImageError):
-        return f"not an image of a known format ({', '.join(IMAGE_FORMATS)})"
+        return f"not an image of a known format ({', '.join(IMAGE_FORMATS)}, AVIF, HEIC)"
     return "damaged: " + " ".join(str(error).split())[:100]
 
 

@@ -9,10 +9,17 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 from data_collection.images import decode, errors
+from data_collection.images.containers import heif
 from data_collection.images.decoding_messages import read_message, write_message
+
+MAX_HEIF_MEMORY_BYTES = 1_500_000_000
+"""Memory for one AVIF or HEIC file, whose frames may be larger than any header says; pictures of 25
+megapixels take a third."""
 
 with contextlib.suppress(ImportError):  # there is none on Windows: see decoding_pool's wall limit
     import resource
@@ -31,7 +38,8 @@ def main() -> None:
     while True:
         limit_s, data = images.get()
         _limit_cpu_time(limit_s)
-        _answer(answers, data)
+        with _limit_memory(MAX_HEIF_MEMORY_BYTES if heif.is_heif(data) else None):
+            _answer(answers, data)
 
 
 def _receive_images(requests: BinaryIO, images: queue.SimpleQueue) -> None:
@@ -52,6 +60,23 @@ def _limit_cpu_time(seconds: float) -> None:
         limit = math.ceil(time.process_time() + seconds)
         with contextlib.suppress(ValueError):  # above the limit that this computer sets
             resource.setrlimit(resource.RLIMIT_CPU, (limit, hard))
+
+
+@contextlib.contextmanager
+def _limit_memory(limit_bytes: int | None) -> Iterator[None]:
+    """Limit the memory that this process takes inside the block, beyond what it has; on Linux."""
+    statistics = Path("/proc/self/statm")
+    if limit_bytes is None or "resource" not in globals() or not statistics.exists():
+        yield
+        return
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    held = int(statistics.read_text().split()[5]) * resource.getpagesize()
+    with contextlib.suppress(ValueError):  # above the limit that this computer sets
+        resource.setrlimit(resource.RLIMIT_DATA, (held + limit_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
 def _answer(answers: BinaryIO, data: bytes) -> None:

@@ -5,11 +5,15 @@ import warnings
 
 from PIL import Image, JpegImagePlugin
 
-from data_collection.images.containers import bitmaps, jpeg, png
+from data_collection.images import colour
+from data_collection.images.containers import bitmaps, heif, jpeg, png
 from data_collection.images.errors import UnreadableImage
 
 # Pillow opens no other decoder: those of PSD, FITS, PDF, EPS and JPEG 2000 had most of its CVEs.
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
+
+MAX_AVIF_THREADS = 4
+"""Pillow would start one on every core, each with memory of its own."""
 
 MAX_IMAGE_PIXELS = 25_000_000
 """Of a picture as it is decoded."""
@@ -50,11 +54,46 @@ def open_image(data: bytes) -> Image.Image:
         bitmaps.check_tiff(data)
     elif data[:1] == b"P":
         data = bitmaps.check_ppm(data)
+    elif heif.is_heif(data):
+        return _open_heif(data)
     image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
     if image.width * image.height > MAX_IMAGE_PIXELS:
         raise Image.DecompressionBombError
     _refuse_strip(image)
     return image
+
+
+def _open_heif(data: bytes) -> Image.Image:
+    """Open an AVIF or HEIC file: its still picture, also of one that holds a sequence."""
+    header = heif.check_heif(data, MAX_IMAGE_PIXELS)
+    image = _HEIF_OPENERS[header.kind](data)
+    if image.width * image.height > MAX_IMAGE_PIXELS:
+        raise Image.DecompressionBombError
+    _refuse_strip(image)
+    if "icc_profile" not in image.info and header.primaries in colour.WIDE_PRIMARIES_D50:
+        image.info["icc_profile"] = colour.build_wide_profile(header.primaries)
+    return image
+
+
+def _open_avif(data: bytes) -> Image.Image:
+    from PIL import AvifImagePlugin  # imported, like pi-heif, when such a file comes
+
+    AvifImagePlugin.DEFAULT_MAX_THREADS = MAX_AVIF_THREADS
+    # Of the brand avis, the sequence would be opened, whose headers were not checked.
+    return AvifImagePlugin.AvifImageFile(io.BytesIO(data[:8] + b"avif" + data[12:]))
+
+
+def _open_heic(data: bytes) -> Image.Image:
+    try:
+        import pi_heif
+    except ImportError:
+        raise UnreadableImage(
+            "HEIC is opened once pi-heif is installed (pip install pi-heif); or save it as JPEG"
+        ) from None
+    return pi_heif.HeifImageFile(io.BytesIO(data))
+
+
+_HEIF_OPENERS = {"AVIF": _open_avif, "HEIC": _open_heic}
 
 
 def _open_at_part_of_its_size(data: bytes, header: jpeg.JpegHeader) -> Image.Image:

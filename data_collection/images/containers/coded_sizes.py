@@ -1,0 +1,138 @@
+"""Read the size of pictures from the headers of AV1 and HEVC, whatever their container says.
+
+Sources: AV1 bitstream specification, sections 5.3 and 5.5; ITU-T H.265, sections 7.3.1 and 7.3.2.2.
+"""
+
+from collections.abc import Iterator
+
+MAX_UNITS = 10_000
+"""Units of one item that are looked at; a still picture has a handful."""
+
+_AV1_SEQUENCE_HEADER = 1
+_HEVC_SEQUENCE_PARAMETERS = 33
+
+
+class BitReader:
+    """Read numbers bit by bit; IndexError behind the end."""
+
+    def __init__(self, data: bytes):
+        self._bits, self._left = int.from_bytes(data), 8 * len(data)
+
+    def read(self, count: int) -> int:
+        self._left -= count
+        if self._left < 0:
+            raise IndexError
+        return self._bits >> self._left & ((1 << count) - 1)
+
+    def read_exp_golomb(self) -> int:
+        """Read an unsigned number of variable length: `ue(v)` of HEVC, `uvlc()` of AV1."""
+        zeros = 0
+        while not self.read(1):
+            zeros += 1
+            if zeros > 32:
+                raise IndexError
+        return (1 << zeros) - 1 + self.read(zeros)
+
+
+def iterate_av1_sizes(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the largest width and height of every sequence header in AV1 data.
+
+    Raises:
+        IndexError: the data ends too soon, or has more than MAX_UNITS units.
+    """
+    position = 0
+    for _ in range(MAX_UNITS):
+        if position >= len(data):
+            return
+        head = data[position]
+        position += 2 if head & 4 else 1
+        size = len(data) - position
+        if head & 2:
+            size, position = _read_leb128(data, position)
+        if head >> 3 & 15 == _AV1_SEQUENCE_HEADER:
+            yield _read_av1_size(BitReader(data[position : position + min(size, 1000)]))
+        position += size
+    raise IndexError
+
+
+def _read_leb128(data: bytes, position: int) -> tuple[int, int]:
+    """Return a number of variable length, and the position behind it."""
+    value = 0
+    for number in range(8):
+        byte = data[position + number]
+        value |= (byte & 127) << 7 * number
+        if byte < 128:
+            return value, position + number + 1
+    raise IndexError
+
+
+def _read_av1_size(bits: BitReader) -> tuple[int, int]:
+    bits.read(4)  # profile, still picture
+    if bits.read(1):  # reduced header of a still picture
+        bits.read(5)
+    else:
+        _skip_av1_operating_points(bits)
+    width_bits, height_bits = bits.read(4) + 1, bits.read(4) + 1
+    return bits.read(width_bits) + 1, bits.read(height_bits) + 1
+
+
+def _skip_av1_operating_points(bits: BitReader) -> None:
+    delay_bits = 0
+    if bits.read(1):  # timing
+        bits.read(64)
+        if bits.read(1):
+            bits.read_exp_golomb()
+        if bits.read(1):  # decoder model
+            delay_bits = bits.read(5) + 1
+            bits.read(42)
+    has_display_delay = bits.read(1)
+    for _ in range(bits.read(5) + 1):
+        bits.read(12)
+        if bits.read(5) > 7:
+            bits.read(1)
+        if delay_bits and bits.read(1):
+            bits.read(2 * delay_bits + 1)
+        if has_display_delay and bits.read(1):
+            bits.read(4)
+
+
+def iterate_hevc_sizes(data: bytes, length_size: int) -> Iterator[tuple[int, int]]:
+    """Yield width and height of every set of sequence parameters in HEVC data.
+
+    Args:
+        length_size: bytes of the length before each unit.
+
+    Raises:
+        IndexError: the data ends too soon, or has more than MAX_UNITS units.
+    """
+    position = 0
+    for _ in range(MAX_UNITS):
+        if position >= len(data):
+            return
+        size = int.from_bytes(data[position : position + length_size])
+        position += length_size
+        yield from read_hevc_sizes(data[position : position + min(size, 1000)])
+        position += size
+    raise IndexError
+
+
+def read_hevc_sizes(unit: bytes) -> list[tuple[int, int]]:
+    """Return width and height if a unit is a set of sequence parameters; else nothing.
+
+    Raises:
+        IndexError: it ends too soon.
+    """
+    if len(unit) < 3 or unit[0] >> 1 & 63 != _HEVC_SEQUENCE_PARAMETERS:
+        return []
+    # A byte of 3 keeps two zeros from looking like the beginning of a unit.
+    bits = BitReader(unit[2:].replace(b"\0\0\3", b"\0\0"))
+    bits.read(4)
+    sub_layers = bits.read(3)
+    bits.read(1 + 88 + 8)  # profile, tier and level
+    present = [(bits.read(1), bits.read(1)) for _ in range(8 if sub_layers else 0)][:sub_layers]
+    for has_profile, has_level in present:
+        bits.read(88 * has_profile + 8 * has_level)
+    bits.read_exp_golomb()
+    if bits.read_exp_golomb() == 3:  # 4:4:4
+        bits.read(1)
+    return [(bits.read_exp_golomb(), bits.read_exp_golomb())]
