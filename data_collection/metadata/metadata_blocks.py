@@ -1,4 +1,4 @@
-"""Find the metadata blocks of JPEG, PNG, WEBP and TIFF files.
+"""Find the metadata blocks of JPEG, PNG, WEBP, TIFF, AVIF and HEIC files.
 
 Pixels are skipped and nothing is decoded. Pillow stops at the first pixel and rejects a damaged
 file entirely; this module also finds blocks before the damage and behind the pixels.
@@ -12,6 +12,9 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+from data_collection.images.containers import heif_boxes
+from data_collection.images.errors import UnreadableImage
 
 MAX_FILE_PARTS = 50_000
 """Limit for segments or chunks: a PNG file of 200 MB in libpng's pieces of 8 KB has 25,000."""
@@ -41,8 +44,8 @@ class MetadataBlock:
 
 def iterate_metadata_blocks(data: bytes) -> Iterator[MetadataBlock]:
     """Yield the metadata blocks in the order of the file; none for other formats."""
-    for magic, format_at_8, walk in CONTAINER_WALKERS:
-        if data.startswith(magic) and data[8 : 8 + len(format_at_8)] == format_at_8:
+    for signatures, walk in CONTAINER_WALKERS:
+        if all(data.startswith(signature, at) for at, signature in signatures.items()):
             count = Counter()
             for block in walk(data):
                 count[block.kind] += 1
@@ -151,6 +154,8 @@ RAW_PROFILE_KINDS = {
     b"8BIM": "photoshop",
 }
 
+C2PA_BOX_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+
 WEBP_CHUNKS = {b"EXIF": "exif", b"XMP ": "xmp", b"C2PA": "credentials"}
 
 
@@ -181,10 +186,34 @@ def _iterate_tiff_blocks(data: bytes) -> Iterator[MetadataBlock]:
     yield MetadataBlock("exif", data)
 
 
-CONTAINER_WALKERS: tuple[tuple[bytes, bytes, Callable[[bytes], Iterator[MetadataBlock]]], ...] = (
-    (b"\xff\xd8\xff", b"", _iterate_jpeg_blocks),
-    (b"\x89PNG\r\n\x1a\n", b"", _iterate_png_blocks),
-    (b"RIFF", b"WEBP", _iterate_webp_blocks),
-    (b"II*\0", b"", _iterate_tiff_blocks),
-    (b"MM\0*", b"", _iterate_tiff_blocks),
+def _iterate_heif_blocks(data: bytes) -> Iterator[MetadataBlock]:
+    """Yield EXIF and XMP, which are items, and credentials, in a box of their own; nothing of a
+    file whose boxes are damaged."""
+    try:
+        _, items = heif_boxes.read_items(data)
+        boxes = list(heif_boxes.iterate_file_boxes(data))
+    except (IndexError, UnreadableImage):
+        return
+    metadata = [item for item in items.values() if item.coding in (b"Exif", b"mime")]
+    for item in metadata[: 2 * MAX_BLOCKS_PER_KIND]:
+        content = item.read(data, MAX_BLOCK_BYTES)
+        if item.coding == b"Exif":
+            yield MetadataBlock("exif", content[4 + int.from_bytes(content[:4]) :])
+        elif b"<x:xmpmeta" in content or b"<?xpacket" in content:
+            yield MetadataBlock("xmp", content)
+    for kind, box in boxes:
+        if kind == b"uuid" and data.startswith(C2PA_BOX_UUID, box.position):
+            yield from _make_blocks("credentials", data[box.position : box.position + 4096])
+
+
+CONTAINER_WALKERS: tuple[
+    tuple[dict[int, bytes], Callable[[bytes], Iterator[MetadataBlock]]], ...
+] = (
+    ({0: b"\xff\xd8\xff"}, _iterate_jpeg_blocks),
+    ({0: b"\x89PNG\r\n\x1a\n"}, _iterate_png_blocks),
+    ({0: b"RIFF", 8: b"WEBP"}, _iterate_webp_blocks),
+    ({0: b"II*\0"}, _iterate_tiff_blocks),
+    ({0: b"MM\0*"}, _iterate_tiff_blocks),
+    ({4: b"ftyp"}, _iterate_heif_blocks),
 )
+"""Signatures of a format, by their place in the file, and the function that walks through it."""

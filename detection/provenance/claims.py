@@ -59,7 +59,7 @@ class Claim:
 
 def read_claims(data: bytes) -> list[Claim]:
     """Read the claims of an image file, the strongest first; none for other formats than JPEG, PNG,
-    WEBP and TIFF.
+    WEBP, TIFF, AVIF and HEIC.
 
     Never raises: a damaged file is read as far as possible.
     """

@@ -24,6 +24,7 @@ if __name__ == "__main__":
 from data_collection.dataset import manifest
 from data_collection.images import canonical, decode, errors, quality
 from runtime import console, hashing
+from toys.heif_files import make_coded_item, make_grid_item, turn, write_heic, write_heif
 from toys.images import encode_image, make_image
 
 SIDE = 48
@@ -122,7 +123,7 @@ def list_seeds(door: str) -> list[bytes]:
 @functools.cache
 def _make_images() -> list[bytes]:
     face = make_image(1, 32)
-    plain = [encode_image(face, kind) for kind in decode.IMAGE_FORMATS]
+    plain = [encode_image(face, kind) for kind in (*decode.IMAGE_FORMATS, "AVIF")]
     modes = [encode_image(face.convert(mode)) for mode in ("1", "L", "P", "LA", "RGBA", "I;16")]
     others = [
         encode_image(face, "JPEG", progressive=True, exif=_make_orientation_exif()),
@@ -133,6 +134,12 @@ def _make_images() -> list[bytes]:
         encode_image(face, "WEBP", lossless=True),
         encode_image(face, "PNG", save_all=True, append_images=[make_image(2, 32)]),
         encode_image(face, "GIF"),
+        encode_image(face.convert("RGBA"), "AVIF", exif=_make_orientation_exif()),
+        encode_image(face, "AVIF", save_all=True, append_images=[make_image(2, 32)]),
+        write_heic(),
+        write_heic("10 bits", turn(1)),
+        write_heif(make_grid_item(2, 1, (128, 64), [2, 2]), make_coded_item("8 bits")),
+        write_heif(make_coded_item("8 bits"), make_coded_item("alpha", auxl=[1])),
     ]
     return [*plain, *modes, *others, *make_traps().values()]
 
@@ -159,6 +166,12 @@ def make_traps() -> dict[str, bytes]:
         "psd": b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, 9, 9, 8, 3) + bytes(40),
         "fits": b"SIMPLE  =                    T".ljust(2880),
         "heic": struct.pack(">I", 24) + b"ftypheic" + bytes(40),
+        "avif that states less than it holds": make_restated_avif(1, 1),
+        "avif that states more than it holds": make_restated_avif(4000, 4000),
+        "heic grid of its own": write_heif(make_grid_item(1, 1, (64, 64), [1])),
+        "heic of 4,096 tiles": write_heif(
+            make_grid_item(64, 64, (4096, 4096), [2] * 4096), make_coded_item("8 bits")
+        ),
         "jpeg and page": good + page,
         "jpeg and video": good + b"\0\0\0\x18ftypmp42" + b"\xff\xda" * 101,
         "jpeg of markers": good[:2] + b"\xff\xe3\0\2" * 20_000 + good[2:],
@@ -180,6 +193,13 @@ def make_traps() -> dict[str, bytes]:
         "png that says less than it holds": make_png(8, 8, bytes(10_000_000)),
         "png that says more than it holds": make_png(800, 800, bytes(72)),
     }
+
+
+def make_restated_avif(width: int, height: int) -> bytes:
+    """Return an AVIF whose container states another size than its picture has."""
+    data = encode_image(make_image(1, 300), "AVIF")
+    at = data.index(b"ispe") + 8
+    return data[:at] + struct.pack(">II", width, height) + data[at + 8 :]
 
 
 def make_bmp_with_run_lengths() -> bytes:

@@ -107,9 +107,9 @@ def _iterate_coded_sizes(data: bytes, item: Item) -> Iterator[tuple[int, int]]:
         if kind == b"hvcC" and item.coding == b"hvc1":
             yield from _iterate_hevc_sizes(data, item, content)
     if item.coding == b"av01":
-        yield from coded_sizes.iterate_av1_sizes(_join_extents(data, item))
+        yield from coded_sizes.iterate_av1_sizes(item.read(data))
     elif item.coding == _TILES:
-        grid = _join_extents(data, item)
+        grid = item.read(data)
         size = 4 if grid[1] & 1 else 2
         yield int.from_bytes(grid[4 : 4 + size]), int.from_bytes(grid[4 + size : 4 + 2 * size])
 
@@ -122,11 +122,7 @@ def _iterate_hevc_sizes(data: bytes, item: Item, setup: bytes) -> Iterator[tuple
         for _ in range(reader.read(2)):
             yield from coded_sizes.read_hevc_sizes(reader.take(reader.read(2)))
     length_size = (setup[21] & 3) + 1
-    yield from coded_sizes.iterate_hevc_sizes(_join_extents(data, item), length_size)
-
-
-def _join_extents(data: bytes, item: Item) -> bytes:
-    return b"".join(data[start : start + size] for start, size in item.extents)
+    yield from coded_sizes.iterate_hevc_sizes(item.read(data), length_size)
 
 
 def _read_primaries(picture: Item) -> int:

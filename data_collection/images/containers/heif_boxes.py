@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from data_collection.images.errors import UnreadableImage
 
-MAX_READS = 500_000
+MAX_READS = 200_000
 """Numbers that are read from a file's boxes; a picture of 200 tiles takes some thousand."""
 
 MAX_ITEM_PARTS = 1000
@@ -27,6 +27,11 @@ class Item:
     properties: list[tuple[bytes, bytes]] = field(default_factory=list)
     parts: list[int] = field(default_factory=list)
     layer_of: list[int] = field(default_factory=list)
+
+    def read(self, data: bytes, limit: int | None = None) -> bytes:
+        """Return the item's content in a file, its first `limit` bytes."""
+        parts = (data[start : start + size][:limit] for start, size in self.extents)
+        return b"".join(parts)[:limit]
 
 
 class BoxReader:
@@ -81,6 +86,11 @@ def read_items(data: bytes) -> tuple[int, dict[int, Item]]:
             storage = boxes[b"idat"].position if b"idat" in boxes else len(data)
             read(boxes[kind], items, storage)
     return primary, items
+
+
+def iterate_file_boxes(data: bytes) -> Iterator[tuple[bytes, BoxReader]]:
+    """Yield the type and the content of every box of a file; errors as `read_items` raises them."""
+    return BoxReader(data, 0, len(data), [MAX_READS]).iterate_boxes()
 
 
 def _read_once(box: BoxReader, kinds: Collection[bytes]) -> dict[bytes, BoxReader]:

@@ -223,7 +223,7 @@ async function loadDetector() {
     : "Images go, unencrypted, to the computer that serves this page, and are not saved there.";
   const maxMegabytes = detector.max_upload_bytes / 1e6;
   element("file-limits").textContent =
-    `JPEG, PNG, WebP, BMP or TIFF, up to ${maxMegabytes} MB and 25 megapixels (JPEG: 200)`;
+    `JPEG, PNG, WebP, AVIF, HEIC, BMP or TIFF, up to ${maxMegabytes} MB and 25 megapixels (JPEG: 200)`;
   element("banner").textContent = detector.banner;
   setVisible("banner", Boolean(detector.banner));
   fillList("worth", detector.worth);

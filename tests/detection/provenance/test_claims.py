@@ -17,6 +17,7 @@ from data_collection.metadata.named_generator import find_named_generator
 from detection.provenance import claims as provenance
 from detection.provenance import content_credentials
 from detection.provenance.claims import Claim
+from toys.heif_files import HeifItem, make_coded_item, pack_box, write_heif
 from toys.images import encode_image, make_image
 
 TOY = make_image(1, 32)
@@ -336,6 +337,18 @@ def test_cameras_editors_and_other_programs_are_told_apart():
     )
 
 
+def test_a_heic_and_an_avif_tell_what_a_jpeg_does():
+    tags = exif(Make="Apple", Model="iPhone 15")
+    declared = xmp(f'Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}trainedAlgorithmicMedia"')
+    expected = provenance.read_claims(encode_image(TOY, "JPEG", exif=tags, xmp=declared))
+    assert [claim.points_to for claim in expected] == ["generated", "photograph"]
+    assert provenance.read_claims(encode_image(TOY, "AVIF", exif=tags, xmp=declared)) == expected
+    head = b"Exif\0\0"
+    block = struct.pack(">I", len(head)) + head + tags.tobytes()[len(head) :]
+    items = HeifItem(b"Exif", block), HeifItem(b"mime", declared)
+    assert provenance.read_claims(write_heif(make_coded_item("8 bits"), *items)) == expected
+
+
 @pytest.mark.parametrize(
     ("term", "points_to"),
     [
@@ -381,7 +394,7 @@ def test_texts_behind_the_pixels_and_imagemagicks_profiles_are_read():
 
 
 def test_plain_pictures_and_other_bytes_say_nothing():
-    for format in ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF"):
+    for format in ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF"):
         assert provenance.read_claims(encode_image(TOY, format)) == []
         assert find_named_generator(encode_image(TOY, format)) == ""
     for data in (b"", b"\xff\xd8\xff", b"RIFF", b"II*\0", b"no picture", b"\x89PNG\r\n\x1a\n"):
@@ -406,6 +419,10 @@ CARRYING = {
     + struct.pack("<I", len(JUMBF))
     + JUMBF,
     "TIFF": encode_image(TOY, "TIFF", tiffinfo={0xCD41: JUMBF}),
+    "AVIF": encode_image(TOY, "AVIF")
+    + pack_box(
+        b"uuid", metadata_blocks.C2PA_BOX_UUID + bytes(4) + b"manifest\0" + bytes(8) + JUMBF
+    ),
 }
 
 
@@ -613,6 +630,7 @@ BOMBS = {
         TOY, "TIFF", tiffinfo={700: xmp("", "<rdf:li>" * 15_000 + "</rdf:li>" * 15_000)}
     ),
     "empty segments": b"\xff\xd8" + b"\xff\xfe\0\2" * 1_000_000,
+    "boxes and boxes": encode_image(TOY, "AVIF") + pack_box(b"uuid", b"") * 2_000_000,
     "no chunks": b"\x89PNG\r\n\x1a\n" + bytes(20_000_000),
     "a number without end": png(parameters='{"sui_image_params": {"seed": ' + "9" * 200_000 + "}}"),
 }
