@@ -13,6 +13,7 @@ from data_collection.settings import CollectionSettings
 from data_collection.source_types import CandidateFace
 from data_collection.sources.local_folder import list_folder_candidates
 from runtime import console
+from toys.heif_files import write_heic
 from toys.images import encode_image, make_image
 
 
@@ -73,6 +74,24 @@ def test_files_that_were_deleted_from_the_data_set_come_back_with_their_source(f
     assert ingest.ingest_images(candidates, rows, settings) == []
     assert [path.read_bytes() for path in lost] == before
     assert manifest.read_manifest(settings.folder) == rows
+
+
+def test_avif_and_heic_are_accepted_and_canonical(tmp_path, settings):
+    pytest.importorskip("pi_heif")
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    (folder / "a.avif").write_bytes(encode_image(make_image(1), "AVIF", quality=95))
+    (folder / "b.heic").write_bytes(write_heic())
+    candidates = list_folder_candidates(folder, "real", "phone")
+    rows = ingest.ingest_images(candidates, [], settings)
+    assert [(row.status, row.format, row.width) for row in rows] == [
+        ("accepted", "AVIF", 96),
+        ("accepted", "HEIF", 64),
+    ]
+    assert [Path(row.original).suffix for row in rows] == [".avif", ".heif"]
+    for row in rows:
+        with Image.open(settings.folder / row.image) as image:
+            assert (image.format, image.size) == ("JPEG", (64, 64))
 
 
 @pytest.mark.parametrize("stable", [False, True])

@@ -23,6 +23,7 @@ from detection.output.table import print_table
 from detection.predictor import Detector
 from runtime import console
 from toys.commands import build_environment, run_command
+from toys.heif_files import make_gradient, write_heic
 from toys.images import encode_image, make_image
 from training.calibration import combine_qualities
 from training.features import pixels as feature_pixels
@@ -110,6 +111,18 @@ def test_every_file_of_a_folder_is_judged_or_named_whatever_it_is_called(workpla
     (row,) = [row for row in rows(run_csv(workplace, motley_folder)) if "linked" in row["path"]]
     assert row["error"] == "symbolic link, not followed"
     assert detect(workplace, motley_folder / "link.png")[0] == 0  # somebody named it
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIC"])
+def test_avif_and_heic_get_about_the_verdict_of_a_png(detector, tmp_path, kind):
+    if kind == "HEIC":
+        pytest.importorskip("pi_heif")
+    data = write_heic() if kind == "HEIC" else encode_image(make_gradient(), "AVIF", quality=95)
+    (tmp_path / "photo").write_bytes(data)
+    (tmp_path / "photo.png").write_bytes(encode_image(make_gradient()))
+    judged, expected = map(detector.predict, (tmp_path / "photo", tmp_path / "photo.png"))
+    assert judged.error == expected.error == ""
+    assert judged.probability == pytest.approx(expected.probability, abs=0.1)
 
 
 def run_csv(workplace, folder) -> str:
