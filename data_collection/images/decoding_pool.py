@@ -133,12 +133,16 @@ class DecodingPool:
 
     Args:
         limit_s: seconds of computing for one image.
-        isolate_all: whether even images that are quick to decode are decoded in a process, where
-            a fault of a decoder can harm nobody and any image can be ended.
+        is_decoded_here: tells of a file's bytes whether it is decoded in the thread that asks for
+            it: without a limit, and without the time that sending its pixels takes.
     """
 
-    def __init__(self, limit_s: float = COMMAND_LIMIT_S, isolate_all: bool = False):
-        self.limit_s, self.isolate_all = limit_s, isolate_all
+    def __init__(
+        self,
+        limit_s: float = COMMAND_LIMIT_S,
+        is_decoded_here: Callable[[bytes], bool] = is_quick_to_decode,
+    ):
+        self.limit_s, self._is_decoded_here = limit_s, is_decoded_here
         self._lock = threading.Lock()
         self._idle: list[DecodingProcess] = []
         self._busy: set[DecodingProcess] = set()
@@ -171,7 +175,7 @@ class DecodingPool:
             UnreadableImage: as there; TookTooLong beyond the limit.
             Exception: the one with which somebody ended the process.
         """
-        if not self.isolate_all and is_quick_to_decode(data):
+        if self._is_decoded_here(data):
             return decode.decode_whole(data)
         process = self._take()
         announce(process)

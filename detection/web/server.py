@@ -8,6 +8,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from data_collection.images.decoding_pool import DecodingPool
+from data_collection.images.quick_files import is_decoded_in_half_a_second
 from detection.models.answering import choose_detector
 from detection.predictor import Detector
 from detection.web import connections
@@ -81,7 +82,7 @@ def _make_server_config(detector: Detector, settings: WebSettings) -> "uvicorn.C
             f"Everybody who can reach {settings.host} would draw with {generator.source} at your "
             "expense. Give --pay-for-visitors if that is meant, or another --generator."
         )
-    pool = DecodingPool(DECODING_LIMIT_S, isolate_all=True)
+    pool = DecodingPool(DECODING_LIMIT_S, is_decoded_in_half_a_second)
     pool.start_ahead(MAX_TURNS)
     max_connections = connections.choose_max_connections()
     app = WebApp(

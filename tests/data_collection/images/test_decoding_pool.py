@@ -9,7 +9,11 @@ from PIL import Image
 
 from data_collection.images import decode, errors
 from data_collection.images.decoding_pool import DecodingPool, DecodingProcess, TookTooLong
-from data_collection.images.quick_files import MAX_JPEG_SEGMENTS, is_quick_to_decode
+from data_collection.images.quick_files import (
+    MAX_JPEG_SEGMENTS,
+    is_decoded_in_half_a_second,
+    is_quick_to_decode,
+)
 from toys.images import encode_image, make_image
 
 IMAGES = {
@@ -29,7 +33,7 @@ IMAGES = {
 
 @pytest.fixture
 def pool():
-    pool = DecodingPool(isolate_all=True)
+    pool = DecodingPool(is_decoded_here=lambda data: False)
     yield pool
     pool.close()
 
@@ -56,7 +60,7 @@ def test_why_an_image_is_refused_comes_through(pool):
 
 def test_an_image_that_takes_too_long_is_ended_and_the_next_is_decoded():
     large = encode_image(Image.effect_noise((3000, 3000), 90), "TIFF", compression="tiff_lzw")
-    pool = DecodingPool(limit_s=0.001, isolate_all=True)
+    pool = DecodingPool(limit_s=0.001, is_decoded_here=lambda data: False)
     with pytest.raises(TookTooLong, match="longer than 0.001 seconds"):
         pool.decode_whole(large)
     pool.limit_s = 60
@@ -115,3 +119,16 @@ def test_only_kinds_whose_decoding_is_bounded_are_decoded_in_the_command_itself(
         *(IMAGES["jpeg"][:length] for length in range(30)),
     ]
     assert not any(map(is_quick_to_decode, slow))
+    assert not any(map(is_decoded_in_half_a_second, slow))
+
+
+def test_the_page_decodes_itself_only_kinds_that_need_less_than_half_a_second():
+    large = Image.new("RGB", (3000, 3000))
+    in_time = [IMAGES["png"], IMAGES["jpeg"], encode_image(large, "JPEG")]
+    assert all(map(is_decoded_in_half_a_second, in_time))
+    slower = [
+        encode_image(large, "JPEG", progressive=True),
+        encode_image(large, "PNG"),
+        encode_image(make_image(8), "WEBP"),
+    ]
+    assert not any(map(is_decoded_in_half_a_second, slower))
