@@ -30,7 +30,7 @@ def run_command(*words: object, cwd: Path, **environment: str) -> subprocess.Com
         env=build_environment(**environment),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
 
 
