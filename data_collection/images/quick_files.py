@@ -4,9 +4,11 @@ Time then grows with pixels and bytes alone: libjpeg, libpng and libwebp need at
 second for 25 megapixels. Other kinds have decoders written in Python (BMP with run lengths, PPM of
 odd depth), or structures that Pillow walks through in Python (TIFF)."""
 
+import itertools
 import struct
 
 from data_collection.images.containers import jpeg, png
+from data_collection.images.errors import UnreadableImage
 
 MAX_QUICK_PIXELS = 25_000_000
 MAX_PIXELS_IN_HALF_A_SECOND = 7_000_000
@@ -26,8 +28,7 @@ MAX_PNG_CHUNKS = 20_000
 def is_quick_to_decode(data: bytes) -> bool:
     """Return whether a file is a JPEG, PNG or WEBP without anything that only wastes time."""
     if data.startswith(jpeg.SIGNATURE):
-        pixels, _ = _measure_quick_jpeg(data)
-        return 0 < pixels <= MAX_QUICK_PIXELS
+        return _read_quick_jpeg(data) is not None
     if data.startswith(png.SIGNATURE):
         return _is_quick_png(data)
     # an animation's frames are counted by walking through them
@@ -36,41 +37,37 @@ def is_quick_to_decode(data: bytes) -> bool:
 
 def is_decoded_in_half_a_second(data: bytes) -> bool:
     """Return whether a quick file is a baseline JPEG, or another JPEG or a PNG that is small."""
-    if not is_quick_to_decode(data):
-        return False
     if data.startswith(png.SIGNATURE):
-        return _count_png_pixels(data) <= MAX_PIXELS_IN_HALF_A_SECOND
-    pixels, is_baseline = _measure_quick_jpeg(data)
-    return is_baseline or 0 < pixels <= MAX_PIXELS_IN_HALF_A_SECOND
+        return _is_quick_png(data) and _count_png_pixels(data) <= MAX_PIXELS_IN_HALF_A_SECOND
+    header = _read_quick_jpeg(data) if data.startswith(jpeg.SIGNATURE) else None
+    return header is not None and (
+        not header.is_buffered or header.width * header.height <= MAX_PIXELS_IN_HALF_A_SECOND
+    )
 
 
-def _measure_quick_jpeg(data: bytes) -> tuple[int, bool]:
-    """Return the pixels of a JPEG, 0 if it wastes time, and whether it is a baseline one."""
-    position, pixels, is_baseline = 2, 0, False
-    for _ in range(MAX_JPEG_SEGMENTS):
-        marker, length = data[position : position + 2], data[position + 2 : position + 4]
-        if len(length) < 2 or marker[0] != 0xFF:
-            break
-        if marker[1] == 0xDA:
-            is_quick = data.count(b"\xff\xda") <= MAX_JPEG_SCANS
-            return (pixels if is_quick else 0), is_baseline
-        if 0xC0 <= marker[1] <= 0xC2:
-            height, width = struct.unpack(">HH", data[position + 5 : position + 9].ljust(4, b"\0"))
-            pixels, is_baseline = height * width, marker[1] != 0xC2
-        position += 2 + int.from_bytes(length, "big")
-    return 0, False
+def _read_quick_jpeg(data: bytes) -> jpeg.JpegHeader | None:
+    """Return the header of a JPEG; None if it wastes time, or is to be refused."""
+    try:
+        header = jpeg.check_header(data)
+    except UnreadableImage:
+        return None
+    is_quick = (
+        header is not None
+        and header.is_scalable
+        and not header.is_arithmetic
+        and header.segments <= MAX_JPEG_SEGMENTS
+        and 0 < header.width * header.height <= MAX_QUICK_PIXELS
+        and header.scans <= MAX_JPEG_SCANS
+    )
+    return header if is_quick else None
 
 
 def _is_quick_png(data: bytes) -> bool:
     if _count_png_pixels(data) > MAX_QUICK_PIXELS:
         return True  # refused from its header
-    position = 8
-    for _ in range(MAX_PNG_CHUNKS):
-        length, kind = data[position : position + 4], data[position + 4 : position + 8]
-        if kind in (b"IEND", b""):
-            return True
-        position += 12 + int.from_bytes(length, "big")
-    return False
+    chunks = itertools.islice(png.iterate_chunks(data), MAX_PNG_CHUNKS + 1)
+    before_end = itertools.takewhile(lambda chunk: chunk[2] != b"IEND", chunks)
+    return sum(1 for _ in before_end) < MAX_PNG_CHUNKS
 
 
 def _count_png_pixels(data: bytes) -> int:

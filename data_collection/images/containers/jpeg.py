@@ -43,7 +43,10 @@ class JpegHeader:
 
     Attributes:
         width, height: in pixels, as stored.
+        segments: number of segments up to the first scan.
+        scans: number of scans, at most: a mark of one may lie behind the end of the picture.
         samples: number of samples of all components, as libjpeg holds them.
+        is_arithmetic: whether it is coded arithmetically, which is slow to decode.
         is_scalable: whether it can be decoded at a part of its size.
         is_buffered: whether libjpeg holds all coefficients, two bytes a sample, before it writes
             the first pixel: progressive, or components in scans of their own.
@@ -51,7 +54,10 @@ class JpegHeader:
 
     width: int
     height: int
+    segments: int
+    scans: int
     samples: int
+    is_arithmetic: bool
     is_scalable: bool
     is_buffered: bool
 
@@ -63,7 +69,7 @@ def check_header(data: bytes) -> JpegHeader | None:
         UnreadableImage: the file only serves to waste time.
     """
     metadata_parts, frame = 0, None
-    for marker, content in _iterate_header(data):
+    for number, (marker, content) in enumerate(_iterate_header(data), 1):
         beginning = _SPLIT_METADATA.get(marker)
         metadata_parts += bool(beginning) and data.startswith(beginning, content)
         if metadata_parts > MAX_METADATA_PARTS:
@@ -71,10 +77,10 @@ def check_header(data: bytes) -> JpegHeader | None:
         if marker in _START_OF_FRAME:
             frame = marker, content
         elif marker == _START_OF_SCAN:
-            # As libjpeg does, a whole file's scans are only counted where it could have too many.
-            if data.count(b"\xff\xda", content) >= MAX_SCANS:
+            scans = data.count(b"\xff\xda", content - 4)
+            if scans > MAX_SCANS:
                 _check_scans(data, content)
-            return _read_frame(data, *frame, scan=content) if frame else None
+            return _read_frame(data, *frame, content, number, scans) if frame else None
     return None
 
 
@@ -122,7 +128,9 @@ def _check_scans(data: bytes, position: int) -> None:
     raise _refuse_as_waste(f"a JPEG of more than {MAX_SEGMENTS:,} segments")
 
 
-def _read_frame(data: bytes, marker: int, content: int, scan: int) -> JpegHeader | None:
+def _read_frame(
+    data: bytes, marker: int, content: int, scan: int, segments: int, scans: int
+) -> JpegHeader | None:
     height, width = (int.from_bytes(data[content + at : content + at + 2]) for at in (1, 3))
     components = data[content + 6 : content + 6 + 3 * data[content + 5 : content + 6][0]]
     factors = [(factor >> 4, factor & 15) for factor in components[1::3]]
@@ -133,7 +141,10 @@ def _read_frame(data: bytes, marker: int, content: int, scan: int) -> JpegHeader
     return JpegHeader(
         width=width,
         height=height,
+        segments=segments,
+        scans=scans,
         samples=round(width * height * share),
+        is_arithmetic=marker > 0xC8,
         is_scalable=marker in _SCALABLE_FRAMES,
         is_buffered=marker in _PROGRESSIVE_FRAMES or data[scan] < len(factors),
     )
