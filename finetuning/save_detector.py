@@ -143,9 +143,8 @@ def copy_baselines(
         shutil.copytree(parts.folder / BASELINES_FOLDER, baselines)
     else:
         baselines.mkdir()
-    shutil.copyfile(
-        saved_models.verify_model_file(parts.folder, card, saved_models.ONNX_FILE),
-        baselines / SOURCE_DETECTOR_FILE,
+    (baselines / SOURCE_DETECTOR_FILE).write_bytes(
+        saved_models.read_verified_model(parts.folder, card, saved_models.ONNX_FILE)
     )
     source = BaselineDescription(
         metrics=calibration.compute_scores(sigmoid(hypermodel.compute_source_logits()), labels),

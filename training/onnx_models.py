@@ -198,8 +198,8 @@ def open_inner_tensors(
     ]
 
 
-def open_onnx_streams(path: Path, n_cores: int | None = None) -> OnnxRunner:
-    """Open an ONNX file for many images.
+def open_onnx_streams(path: Path | bytes, n_cores: int | None = None) -> OnnxRunner:
+    """Open an ONNX file, or its bytes, for many images.
 
     Every core runs single-threaded batches of IMAGES_PER_CORE, a tenth faster than together. Up to
     IMAGES_PER_CORE images run in the calling thread, so several threads may call at the same time.

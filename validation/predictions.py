@@ -33,14 +33,14 @@ class Scorer:
 
     Attributes:
         folder: folder of the saved detector.
-        onnx_file: its ONNX file, checked against the card.
+        read_model: returns the bytes of its ONNX file, checked against the card.
         sha256: hash of that file.
         qualities: JPEG qualities at which it judges an image.
     """
 
     name: str
     folder: Path
-    onnx_file: Path
+    read_model: Callable[[], bytes]
     sha256: str
     image_size: int
     crop: str
@@ -54,7 +54,7 @@ class Scorer:
     @functools.cached_property
     def score(self) -> onnx_models.OnnxRunner:
         """From pixels (n, image_size, image_size, 3), 0..255, to probabilities (n,)."""
-        run_onnx = onnx_models.open_onnx_streams(self.onnx_file)
+        run_onnx = onnx_models.open_onnx_streams(self.read_model())
 
         def score_pixels(pixels: np.ndarray) -> np.ndarray:
             answers = run_onnx(pixels.astype(np.float32))
@@ -91,11 +91,13 @@ def load_scorers(folder: Path, card: Card) -> list[Scorer]:
         for name, baseline in card.baselines.items()
         if baseline.file and baseline.calibration
     }
+    for file, _ in files.values():
+        saved_models.verify_model_file(folder, card, file)  # told before hours of work
     return [
         Scorer(
             name=name,
             folder=folder,
-            onnx_file=saved_models.verify_model_file(folder, card, file),
+            read_model=functools.partial(saved_models.read_verified_model, folder, card, file),
             sha256=card.sha256[file],
             image_size=card.image_size,
             crop=card.crop,

@@ -84,7 +84,7 @@ class ReferenceOutputs:
     @classmethod
     def compute(cls, source: ExportSource) -> "ReferenceOutputs":
         images = reference_images.load_reference_images(source.card)
-        runners = readers.make_keras_runner(source.model), onnx_models.open_onnx(source.onnx_file)
+        runners = readers.make_keras_runner(source.model), onnx_models.open_onnx(source.onnx_data)
         return cls(
             images.pixels,
             images.origin,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_collection.dataset import manifest
-from training.detectors import saved_models
+from training.detectors import safe_keras, saved_models
 from training.detectors.card import Card
 
 if TYPE_CHECKING:
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ExportSource:
-    """A verified and loaded detector: its card, the paths of its two files, and the model."""
+    """A verified and loaded detector: its card, the bytes of its two files, and the model."""
 
     card: Card
-    keras_file: Path
-    onnx_file: Path
+    keras_data: bytes
+    onnx_data: bytes
     model: "keras.Model"
 
     @classmethod
@@ -29,11 +29,14 @@ class ExportSource:
         Raises:
             PlainError: a file is missing or altered, or was not written by Telltale.
         """
-        files = [
-            saved_models.verify_model_file(folder, card, file)
+        keras_data, onnx_data = (
+            saved_models.read_verified_model(folder, card, file)
             for file in (saved_models.KERAS_FILE, saved_models.ONNX_FILE)
-        ]
-        return cls(card, *files, saved_models.load_verified_keras(folder, card))
+        )
+        model = safe_keras.load_keras_bytes(
+            keras_data, folder / saved_models.KERAS_FILE, card.image_size
+        )
+        return cls(card, keras_data, onnx_data, model)
 
 
 def build_export_metadata(card: Card) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 Every writer gets the detector and the path of the file or folder, in an empty folder.
 """
 
-import shutil
 import zipfile
 from pathlib import Path
 
@@ -21,7 +20,7 @@ METADATA_FILE = "telltale.json"
 def write_onnx(source: ExportSource, path: Path) -> None:
     import onnx
 
-    proto = onnx.load(str(source.onnx_file))
+    proto = onnx.load_model_from_string(source.onnx_data)
     onnx.helper.set_model_props(proto, build_text_metadata(source.card))
     onnx.save(proto, str(path))
 
@@ -62,12 +61,12 @@ def write_savedmodel(source: ExportSource, path: Path) -> None:
 
 def write_openvino(source: ExportSource, path: Path) -> None:
     openvino = import_openvino()
-    model = openvino.Core().read_model(source.onnx_file)
+    model = openvino.Core().read_model(source.onnx_data)
     for name, text in build_text_metadata(source.card).items():
         model.set_rt_info(text, ["telltale", name])
     openvino.save_model(model, path, compress_to_fp16=False)
 
 
 def write_keras(source: ExportSource, path: Path) -> None:
-    shutil.copyfile(source.keras_file, path)
+    path.write_bytes(source.keras_data)
     path.with_suffix(".json").write_text(build_json_metadata(source.card))

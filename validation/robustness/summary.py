@@ -56,7 +56,7 @@ def measure_robustness(
     sample = [
         replace(record, crop=scorer.crop) for record in sampling.sample_records(records, max_images)
     ]
-    run_onnx = onnx_models.open_onnx(scorer.onnx_file, threads=1)
+    run_onnx = onnx_models.open_onnx(scorer.read_model(), threads=1)
     detector = DistortionScorer(
         score=lambda pixels: run_onnx(pixels.astype("float32"))[:, 0],
         image_size=scorer.image_size,

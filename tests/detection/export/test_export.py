@@ -4,6 +4,7 @@ is overwritten."""
 import dataclasses
 import json
 import os
+import shutil
 import sys
 import typing
 import zipfile
@@ -17,8 +18,9 @@ import pytest
 from data_collection.dataset import manifest, splits
 from data_collection.images import canonical
 from detection.export import formats as export_formats
-from detection.export import output_folder, readers, reference_images
+from detection.export import output_folder, readers, reference_images, writers
 from detection.export.export import MAX_PROBABILITY_DIFFERENCE, export_detector
+from detection.export.exported_detector import ExportSource
 from detection.export.formats import EXPORT_FORMATS
 from detection.export.settings import ExportSettings, FormatName
 from runtime import atomic_files, console, hashing
@@ -36,6 +38,7 @@ from training.detectors.card_fields import BaseDescription, DatasetDescription, 
 from training.features import layout
 
 SIDE, SIZE = 96, 64
+FILES = saved_models.KERAS_FILE, saved_models.ONNX_FILE
 INSTALLED = [
     name for name, row in EXPORT_FORMATS.items() if export_formats.is_format_installed(row)
 ]
@@ -410,3 +413,20 @@ def test_a_broken_picture_of_the_data_set_is_passed_over(shelf, tmp_path):
     assert (
         reference_images.load_reference_images(card).origin == "64 images made of noise and shapes"
     )
+
+
+def test_files_that_are_exchanged_after_the_check_are_not_exported(shelf, tmp_path):
+    folder = shutil.copytree(shelf / "first", tmp_path / "first")
+    checked = {name: (folder / name).read_bytes() for name in FILES}
+    source = ExportSource.open(folder, detector_card.read_card(folder))
+    for name in FILES:
+        (folder / name).write_bytes((shelf / "second" / name).read_bytes())
+    writers.write_keras(source, tmp_path / "out.keras")
+    assert (tmp_path / "out.keras").read_bytes() == checked[saved_models.KERAS_FILE]
+    writers.write_onnx(source, tmp_path / "out.onnx")
+    pixels = np.random.default_rng(0).uniform(0, 255, (1, SIDE, SIDE, 3)).astype(np.float32)
+    expected, written = (
+        onnx_models.open_onnx(model)(pixels)
+        for model in (checked[saved_models.ONNX_FILE], (tmp_path / "out.onnx").read_bytes())
+    )
+    assert np.array_equal(expected, written)

@@ -145,7 +145,7 @@ def test_a_map_that_points_at_the_evidence_wins_and_one_that_points_elsewhere_lo
     by_grain = predictions.Scorer(
         name="",
         folder=toy,
-        onnx_file=toy,
+        read_model=bytes,
         sha256="",
         image_size=64,
         crop="centre",
