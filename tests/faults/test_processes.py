@@ -8,7 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from runtime import console
 from toys.commands import (
@@ -41,6 +43,45 @@ def test_a_collection_that_is_told_to_end_does_so_at_once_and_carries_on(tmp_pat
     assert time.monotonic() - start < 2
     assert "run the same command to continue" in output and "Traceback" not in output
     assert run_command(*build_collect_words(faces), cwd=tmp_path).returncode == 0
+
+
+def count_child_cpu_seconds(process_id: int) -> float:
+    """Return what the child of a process that has computed most has computed."""
+    children = Path(f"/proc/{process_id}/task").glob("*/children")
+    stats = [
+        Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+        for path in children
+        for child in path.read_text().split()
+    ]
+    ticks = max((int(stat[11]) + int(stat[12]) for stat in stats), default=0)
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="no /proc here")
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_a_detection_amid_slow_images_ends_within_two_seconds(tmp_path, signal_number):
+    lines = np.zeros((4990, 4990), np.uint16)
+    lines[::7] = 40_000
+    for number in range(20):
+        lines[number] = number
+        Image.fromarray(lines).save(tmp_path / f"{number}.tif", compression="tiff_adobe_deflate")
+    words = ("detection", tmp_path, "--model", "telltale-faces", "--any-picture")
+    process = subprocess.Popen(
+        [sys.executable, "-m", *map(str, words)],
+        cwd=tmp_path,
+        env=build_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while count_child_cpu_seconds(process.pid) < 1:  # its decoding processes are at work
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal_number)
+    start = time.monotonic()
+    _, output = process.communicate()
+    assert time.monotonic() - start < 2
+    assert process.returncode == console.EXIT_INTERRUPTED and "Traceback" not in output, output
 
 
 def test_a_training_that_is_told_to_end_while_keras_starts_says_so(workplace):
