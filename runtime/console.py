@@ -58,6 +58,9 @@ message in the text."""
 LOADER_MEMORY_MESSAGES = ("failed to map segment", "cannot allocate memory")
 """Texts of the loader, in lower case, for a library that does not fit into memory."""
 
+NATIVE_MEMORY_MESSAGES = ("std::bad_alloc", "Failed to allocate memory", "OOM when allocating")
+"""Texts of native libraries (ONNX Runtime, TensorFlow), in types of their own."""
+
 NUMBER_START_CHARACTERS = "0123456789.-+\N{MINUS SIGN}\N{EN DASH}"
 """First characters of a number, an interval or a gap in a column of numbers."""
 
@@ -188,11 +191,14 @@ def run_command(command: Callable[[], int | None]) -> None:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Return whether memory ran out; of a library that does not fit, the loader says so in the
-    text of an ImportError."""
-    return isinstance(error, MemoryError) or (
-        isinstance(error, ImportError)
-        and any(words in str(error).lower() for words in LOADER_MEMORY_MESSAGES)
+    """Return whether memory ran out; libraries and the loader say so in texts of their own."""
+    text = str(error)
+    return (
+        isinstance(error, MemoryError)
+        or getattr(error, "errno", None) == errno.ENOMEM
+        or any(words in text for words in NATIVE_MEMORY_MESSAGES)
+        or isinstance(error, ImportError)
+        and any(words in text.lower() for words in LOADER_MEMORY_MESSAGES)
     )
 
 

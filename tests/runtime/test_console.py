@@ -35,6 +35,32 @@ def test_a_disk_that_refuses_is_one_sentence(capsys, number):
     assert f"{os.strerror(number)} (somewhere). Finished work is saved" in capsys.readouterr().err
 
 
+class RuntimeException(Exception):
+    """As ONNX Runtime calls its own."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), "a package"),
+        ImportError("libx.so: failed to map segment from shared object"),
+        RuntimeException(
+            "[ONNXRuntimeError] : 6 : Exception during initialization: std::bad_alloc"
+        ),
+        RuntimeException("{{node x}} OOM when allocating tensor with shape[8,16000,16000,3]"),
+    ],
+)
+def test_too_little_memory_is_one_sentence_whichever_library_says_so(capsys, error):
+    def command() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as end:
+        console.run_command(command)
+    assert end.value.code == console.EXIT_DISK
+    assert "Out of memory. Finished work is saved" in capsys.readouterr().err
+
+
 def test_an_interrupt_has_its_exit_code_wherever_it_arrives(tmp_path):
     """Interrupt inside exec(), which runs whenever a module with dataclasses is loaded."""
     (tmp_path / "interrupted.py").write_text(

@@ -1,6 +1,8 @@
 """README.md beside a saved detector: a model card for the Hugging Face hub, without pictures."""
 
+import html
 import json
+import re
 
 from data_collection.dataset.manifest import LABELS
 from training.detectors.card import Card
@@ -26,20 +28,23 @@ HUB_METRIC_NAMES = {
 }
 
 
+_MARKUP = re.compile(r"[\\`\[\]|]|[&<>]|\s+")
+
+
 def render_model_card(report: ValidationReport) -> str:
     """Render README.md, the model card of the Hugging Face hub."""
     card = report.card
     lines = [
         *_render_front_matter(report),
-        f"# {card.name}",
+        f"# {escape_markdown(card.name)}",
         "",
-        *([f"> **{card.banner}**", ""] if card.banner else []),
+        *([f"> **{escape_markdown(card.banner)}**", ""] if card.banner else []),
         "Tells AI-generated faces from photographs. Made with Telltale.",
         "",
         *_render_performance(report),
         "## Do not use it for",
         "",
-        *(f"- {limit}" for limit in report.limits),
+        *(f"- {escape_markdown(limit)}" for limit in report.limits),
         "",
         *_render_usage(report),
         *_render_provenance(report),
@@ -47,18 +52,34 @@ def render_model_card(report: ValidationReport) -> str:
     return "\n".join(lines)
 
 
+def escape_markdown(text: str) -> str:
+    """Return text of a card for one line of Markdown: no HTML, link, code, column or line break.
+
+    A card may be a stranger's, and the page is published.
+    """
+
+    def escape(match: re.Match[str]) -> str:
+        character = match[0]
+        if character.isspace():
+            return " "
+        return html.escape(character) if character in "&<>" else f"\\{character}"
+
+    return _MARKUP.sub(escape, text)
+
+
 def _render_performance(report: ValidationReport) -> list[str]:
     results = report.results
-    names = " | ".join(result.name for result in results)
+    names = " | ".join(escape_markdown(result.name) for result in results)
     rows = (
         f"| {name} | {' | '.join(str(result.estimates[name]) for result in results)} |"
         for name in MODEL_CARD_METRICS
     )
+    sentences = (*report.summary, *report.statement.list_sentences())
     return [
         "## What it can do",
         "",
-        *(f"{sentence}\n" for sentence in (*report.summary, *report.statement.list_sentences())),
-        f"| metric on {report.data.name}, 95% interval | {names} |",
+        *(f"{escape_markdown(sentence)}\n" for sentence in sentences),
+        f"| metric on {escape_markdown(report.data.name)}, 95% interval | {names} |",
         "|---|" + "---|" * len(results),
         *rows,
         "",
@@ -102,11 +123,11 @@ def _render_provenance(report: ValidationReport) -> list[str]:
     return [
         "## How it was made",
         "",
-        *(f"- Base: {base.name}, {base.note}." for base in card.bases),
-        f"- Search: {card.search.trials} trials of {card.search.tuner}.",
+        *(f"- Base: {base.name}, {escape_markdown(base.note)}." for base in card.bases),
+        f"- Search: {card.search.trials} trials of {escape_markdown(card.search.tuner)}.",
         f"- Images: {counts}. Fingerprint of the data set: `{card.dataset.fingerprint[:16]}`.",
         *_describe_hold_out(report.data),
-        f"- Libraries: {', '.join(map(' '.join, card.versions.items()))}.",
+        f"- Libraries: {escape_markdown(', '.join(map(' '.join, card.versions.items())))}.",
         "",
     ]
 

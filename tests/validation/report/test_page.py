@@ -238,6 +238,19 @@ def test_limits_are_read_back_from_the_file_that_holds_them(card, tmp_path):
     assert report_files.load_limits(tmp_path) == [EVIL]
 
 
+def test_nothing_of_a_strangers_card_becomes_markup_of_the_model_card(card):
+    evil = f"{EVIL} [click](javascript:x) ![a](http://h/p.png)\n# a `b` | c"
+    strange = dataclasses.replace(
+        card, name=evil, banner=evil, base=dataclasses.replace(card.base, note=evil)
+    )
+    report = make_report(strange, np.linspace(0, 1, 8), np.tile([0, 1], 4))
+    text = model_card.render_model_card(dataclasses.replace(report, limits=[evil]))
+    body = text.partition("---\n")[2].partition("---\n")[2]
+    assert "<" not in body and body.count("&lt;script&gt;") >= 4
+    assert not re.search(r"(?<!\\)\](\(|:)", body) and "\n# a" not in body
+    assert f"- {model_card.escape_markdown(evil)}" in body
+
+
 def test_the_model_card_is_yaml_in_front_and_holds_no_picture(card):
     import yaml
 
