@@ -59,6 +59,15 @@ def test_verdicts_are_the_command_lines(served, workplace, tmp_path):
             assert answer["probability"] == pytest.approx(detection.probability, abs=1e-6)
 
 
+def test_an_avif_is_judged_and_one_that_lies_about_its_size_is_refused(served):
+    data = encode_image(make_image(7, 300), "AVIF", quality=95)
+    status, answer = post_image(served, data)
+    assert status == 200 and answer["verdict"]
+    at = data.index(b"ispe") + 8
+    status, answer = post_image(served, data[:at] + b"\0\0\0\x09" * 2 + data[at + 8 :])
+    assert status == 422 and "states another size" in answer["error"]
+
+
 def test_an_explained_answer_brings_a_map_and_training_faces(served):
     status, answer = post_image(served, encode_image(make_image(7)), "/api/detect?explain=1")
     assert status == 200
