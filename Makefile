@@ -3,7 +3,7 @@ PYTHON ?= python3
 PY = .venv/bin/python
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow benchmark lock
+.PHONY: demo test test-slow benchmark lock clean
 
 demo: .venv/running
 	$(PY) -m data_collection --recipe sample
@@ -43,3 +43,14 @@ lock:
 	$(PYTHON) -m venv .venv/locking
 	.venv/locking/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
 	.venv/locking/bin/uv pip compile requirements.txt --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --custom-compile-command "make lock" --output-file requirements.lock --quiet
+
+# Deletes what demo and test have made. Other data sets, detectors and logs stay, and what was
+# downloaded (`telltale doctor --clear-cache`); so does a sample to which pictures were added.
+clean:
+	rm -rf .venv build telltale.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@for card in $$(grep -ls '"practice": true' saved_models/sample-[0-9]*/card.json); do \
+		folder=$${card%/card.json}; rm -rf $$folder logs/*/$${folder#saved_models/}; \
+		echo "deleted $$folder"; done
+	@if grep -qsxF 'real = ["sample"]' data/sample/recipe.toml && [ ! -e data/sample/recipe-2.toml ]; \
+		then rm -rf data/sample logs/*/sample; echo "deleted data/sample"; fi

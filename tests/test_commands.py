@@ -1,5 +1,4 @@
-"""The commands of the README parse, answer --help at once, and answer mistakes with one
-sentence."""
+"""Commands answer --help at once, and mistakes with one sentence; those of the documents exist."""
 
 import ast
 import re
@@ -43,32 +42,6 @@ def test_a_misspelt_option_is_named_with_a_suggestion(room, tmp_path):
     assert done.returncode == 2
     assert right in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def options_of(room: str) -> set[str]:
-    files = [
-        *(REPOSITORY_ROOT / room).rglob("*settings.py"),
-        REPOSITORY_ROOT / room / "__main__.py",
-    ]
-    trees = [ast.parse(file.read_text()) for file in files]
-    classes = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
-    fields = [
-        item.target.id for node in classes for item in node.body if isinstance(item, ast.AnnAssign)
-    ]
-    return {"--" + field.replace("_", "-") for field in fields}
-
-
-def test_the_readme_names_only_options_that_exist():
-    text = (REPOSITORY_ROOT / "README.md").read_text()
-    lines = re.findall(r"python -m (\w+)((?: [^\n`#]+)?)", text)
-    mentioned = [
-        (room, option)
-        for room, rest in lines
-        if room in ROOMS
-        for option in re.findall(r"--[a-z-]+", rest)
-    ]
-    assert {room for room, _ in lines} >= set(ROOMS)
-    assert [pair for pair in mentioned if pair[1] not in options_of(pair[0])] == []
 
 
 def subcommands_of(room: str) -> set[str]:

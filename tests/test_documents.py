@@ -12,13 +12,24 @@ from toys.commands import PRODUCT_FOLDERS, REPOSITORY_ROOT
 DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "docs/architecture.md",
-    "docs/commands.md",
+    "docs/collect.md",
+    "docs/detect.md",
+    "docs/finetune.md",
     "docs/glossary.md",
     "docs/promises.md",
+    "docs/quickstart.md",
+    "docs/recipes.md",
     "docs/scale.md",
     "docs/speed.md",
+    "docs/train.md",
+    "docs/troubleshooting.md",
+    "docs/validate.md",
 )
+MAX_README_LINES = 180
+MAX_COMMENTED_LINE_CHARACTERS = 60
+
 CODE_SPAN = re.compile(r"`([^`]+)`")
 OTHER_PACKAGES = {"keras", "detector", "pytest", "random"}
 FILE_ENDINGS = {
@@ -144,6 +155,20 @@ def test_every_link_leads_to_a_file(document):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_to_a_heading_leads_to_one(document):
+    text = (REPOSITORY_ROOT / document).read_text()
+    folder = (REPOSITORY_ROOT / document).parent
+    links = re.findall(r"\]\(([\w./-]*\.md)#([\w-]+)\)", text)
+    assert [link for link in links if link[1] not in anchors(folder / link[0])] == []
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_option_exists(document):
     options = set(re.findall(r"--[a-z][a-z-]+", "\n".join(commands(document))))
     own = {option for option in options if option not in OPTIONS_OF_OTHER_PROGRAMS}
@@ -192,4 +217,9 @@ def test_the_map_has_a_line_for_every_package():
 
 
 def test_the_readme_is_short():
-    assert len((REPOSITORY_ROOT / "README.md").read_text().splitlines()) < 200
+    assert len((REPOSITORY_ROOT / "README.md").read_text().splitlines()) <= MAX_README_LINES
+
+
+def test_comments_in_the_readmes_code_are_short_enough_for_a_narrow_page():
+    lines = re.findall(r"^    .*#.*$", (REPOSITORY_ROOT / "README.md").read_text(), re.MULTILINE)
+    assert [line for line in lines if len(line.strip()) > MAX_COMMENTED_LINE_CHARACTERS] == []

@@ -1,5 +1,5 @@
-"""`prepare` gives the pixels that a detector sees: the lines of README and of the model card give
-detection's answers."""
+"""`prepare` gives the pixels that a detector sees: the lines of docs/detect.md and of model cards
+give detection's answers."""
 
 import contextlib
 import functools
@@ -56,11 +56,10 @@ PICTURES = {
 }
 
 
-def read_lines_of_readme() -> str:
-    """Return README's lines for Keras and ONNX Runtime."""
-    blocks = re.findall(
-        r"(?:^    .*\n)+", (REPOSITORY_ROOT / "README.md").read_text(), re.MULTILINE
-    )
+def read_lines_of_documents() -> str:
+    """Return the lines of docs/detect.md for Keras and ONNX Runtime."""
+    text = (REPOSITORY_ROOT / "docs" / "detect.md").read_text()
+    blocks = re.findall(r"(?:^    .*\n)+", text, re.MULTILINE)
     (block,) = [block for block in blocks if "telltale.prepare(" in block]
     return re.sub("^    ", "", block, flags=re.MULTILINE)
 
@@ -101,9 +100,9 @@ def load_once():
 
 @pytest.mark.parametrize("name", PICTURES)
 @pytest.mark.parametrize("detector", ["toy", "ready"])
-def test_the_lines_of_readme_give_detections_answer(detector, name, detectors, monkeypatch):
+def test_the_lines_of_the_documents_give_detections_answer(detector, name, detectors, monkeypatch):
     monkeypatch.chdir(detectors)
-    lines = read_lines_of_readme().replace("<name>", detector)
+    lines = read_lines_of_documents().replace("<name>", detector)
     verdict, *printed = run_lines(lines, PICTURES[name])
     by_keras, by_onnx = map(float, filter(re.compile(r"[\d.e-]+$").match, printed))
     expected = Detector.load(f"saved_models/{detector}").predict("photo.jpg")

@@ -1,0 +1,71 @@
+"""`make clean` deletes what `make demo` and `make test` have made, and nothing of the user's."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from toys.commands import REPOSITORY_ROOT
+
+MADE = (
+    ".venv/running",
+    ".ruff_cache/x",
+    "training/__pycache__/x.pyc",
+    "data/sample/manifest.jsonl",
+    "logs/data_collection/sample/x",
+    "saved_models/sample-20260101-120000/detector.keras",
+    "logs/training/sample-20260101-120000/x",
+)
+KEPT = (
+    "data/faces/manifest.jsonl",
+    "logs/data_collection/faces/x",
+    "logs/training/faces-20260101-120000/x",
+    "saved_models/README.md",
+    "saved_models/faces-20260101-120000/detector.keras",
+    "saved_models/sample-20260102-120000/detector.keras",
+    "saved_models/sample-of-mine/detector.keras",
+    "saved_models/telltale-faces/detector.keras",
+)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A folder with the Makefile, with what its commands have made, and with files of a user."""
+    shutil.copy(REPOSITORY_ROOT / "Makefile", tmp_path)
+    for name in (*MADE, *KEPT):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        if path.parent.parent.name == "saved_models":
+            practice = "true" if name in MADE or "of-mine" in name else "false"
+            (path.parent / "card.json").write_text(f'{{\n "practice": {practice}\n}}')
+    (tmp_path / "data" / "sample" / "recipe.toml").write_text('real = ["sample"]\n')
+    return tmp_path
+
+
+def clean(folder):
+    subprocess.run(["make", "clean"], cwd=folder, check=True, capture_output=True)
+
+
+def test_what_demo_and_test_have_made_goes_and_the_rest_stays(checkout):
+    clean(checkout)
+    assert [name for name in MADE if (checkout / name).exists()] == []
+    assert [name for name in KEPT if not (checkout / name).exists()] == []
+
+
+@pytest.mark.parametrize("recipe", ['real = ["folder:mine"]\n', 'real = ["sample", "folder:x"]\n'])
+def test_a_data_set_of_ones_own_that_is_called_sample_stays(recipe, checkout):
+    (checkout / "data" / "sample" / "recipe.toml").write_text(recipe)
+    clean(checkout)
+    assert (checkout / "data" / "sample" / "manifest.jsonl").exists()
+
+
+def test_a_sample_to_which_something_was_added_stays(checkout):
+    (checkout / "data" / "sample" / "recipe-2.toml").write_text('real = ["folder:mine"]\n')
+    clean(checkout)
+    assert (checkout / "data" / "sample" / "manifest.jsonl").exists()
+
+
+def test_it_may_be_given_again(checkout):
+    clean(checkout)
+    clean(checkout)
