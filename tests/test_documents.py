@@ -17,6 +17,7 @@ DOCUMENTS = (
     "docs/collect.md",
     "docs/detect.md",
     "docs/finetune.md",
+    "docs/generalisation.md",
     "docs/glossary.md",
     "docs/promises.md",
     "docs/quickstart.md",

@@ -1,4 +1,4 @@
-"""Render docs/generalisation.md, the tables of `python -m benchmarks.studies.generalisation`."""
+"""Render docs/generalisation-tables.md for `python -m benchmarks.studies.generalisation`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from benchmarks import measuring
 from validation.cross_generator.plan import NOTHING_LEFT_OUT
 
-INTRODUCTION_TEXT = """# Unseen generators
+INTRODUCTION_TEXT = """# Unseen generators: the tables
+
+[The page](generalisation.md) says in short what they show.
 
     {command}
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.studies.generalisation import methods, render_page
+from benchmarks.studies.generalisation import dot_plot, methods, render_page
 from data_collection.dataset import manifest, splits
 from runtime import atomic_files, console
 from training import dataset
@@ -181,7 +181,7 @@ def main(
     out: Path = Path("logs/generalisation"),
     docs: Path = Path("docs"),
 ) -> None:
-    """Measure all recipes and write docs/generalisation.md.
+    """Measure all recipes and write docs/generalisation-tables.md and the plot of it.
 
     Args:
         centre: data set of centre squares.
@@ -189,7 +189,7 @@ def main(
         small: data set of 64 px, with the sample's sources too.
         names: names of sources on the page, such as real=Kaggle.
         out: folder for cached results.
-        docs: folder for the page.
+        docs: folder for the tables and the plot.
     """
     folders = {"centre": centre, "face": face}
     started = time.monotonic()
@@ -221,8 +221,10 @@ def main(
     page = render_page.render_generalisation_page(
         command, rows, sections, small_rows, choose_recipes(rows)
     )
-    atomic_files.write_atomically(docs / "generalisation.md", page.encode())
-    console.print_message(f"{docs / 'generalisation.md'}, {time.monotonic() - started:.0f} s.")
+    tables = docs / dot_plot.TABLES_FILE
+    atomic_files.write_atomically(tables, page.encode())
+    dot_plot.draw_plot(docs)
+    console.print_message(f"{tables}, {time.monotonic() - started:.0f} s.")
 
 
 def measure_recipe(recipe: Recipe, folder: Path, out: Path) -> dict:
