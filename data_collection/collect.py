@@ -39,15 +39,17 @@ def collect_dataset(settings: CollectionSettings) -> None:
             differ from the data set's.
     """
     requested_sources = parse_requested_sources(settings)
+    is_new = not settings.folder.exists()
+    if is_new:  # a collection that cannot start leaves no folder
+        preflight.check_start(requested_sources, [], settings.folder)
     with atomic_files.lock_folder(settings.folder):
         known = (
             manifest.read_manifest(settings.folder)
             if manifest.manifest_path(settings.folder).exists()
             else []
         )
-        for requested in requested_sources:
-            requested.source.check_request(requested.request, known)
-        preflight.check_requirements(requested_sources, known, settings.folder)
+        if not is_new:
+            preflight.check_start(requested_sources, known, settings.folder)
         source_names.warn_of_similar_names(
             [
                 *((record.label, record.source) for record in known if record.accepted),

@@ -1,14 +1,42 @@
-"""Check what every source needs, and print it as one table before anything starts."""
+"""Check the requested classes and what every source needs, before anything starts."""
 
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_collection.dataset.manifest import FaceRecord
+from data_collection.dataset.manifest import LABELS, FaceRecord
 from data_collection.generation import diffusion_requirements
 from data_collection.requirement import Requirement
 from data_collection.source_types import RequestedSource, SourceArgument
 from runtime import console
+
+
+def check_start(
+    requested_sources: Sequence[RequestedSource], known: Sequence[FaceRecord], folder: Path
+) -> None:
+    """Check that a collection has both classes and that its sources can start.
+
+    Raises:
+        PlainError: a class has neither a source nor known images, a source cannot serve its
+            request, or a requirement is not met; nothing was started.
+    """
+    _check_classes(requested_sources, known, folder)
+    for requested in requested_sources:
+        requested.source.check_request(requested.request, known)
+    check_requirements(requested_sources, known, folder)
+
+
+def _check_classes(
+    requested_sources: Sequence[RequestedSource], known: Sequence[FaceRecord], folder: Path
+) -> None:
+    labels = {requested.label for requested in requested_sources}
+    labels |= {record.label for record in known if record.accepted}
+    for label in LABELS:
+        if label not in labels:
+            raise console.PlainError(
+                f"{folder} has no {label} images, and no --{label} source is given. Nothing was "
+                f"started; name one, as in --{label} folder:PATH."
+            )
 
 
 def check_requirements(

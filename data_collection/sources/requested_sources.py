@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from data_collection.dataset.manifest import ImageClass
-from data_collection.images.containers import archives
+from data_collection.images.containers import other_files
 from data_collection.services import object_store
 from data_collection.settings import CollectionSettings
 from data_collection.source_types import RequestedSource, Source, SourceRequest
@@ -31,9 +31,7 @@ def parse_requested_sources(settings: CollectionSettings) -> list[RequestedSourc
     requested_sources = []
     for label, table, texts in (("real", REAL_SOURCES, real), ("generated", GENERATORS, generated)):
         for text in texts:
-            kind, _, argument = text.partition(":")
-            if kind not in table:
-                raise _build_unknown_source_error(label, text, table)
+            kind, argument = _split_source(label, text, table)
             if kind == "folder":
                 check_folder_source(argument)  # before another source takes hours
             source = table[kind]
@@ -46,11 +44,22 @@ def parse_requested_sources(settings: CollectionSettings) -> list[RequestedSourc
     return requested_sources
 
 
+def _split_source(label: ImageClass, text: str, table: Mapping[str, Source]) -> tuple[str, str]:
+    """Return kind and argument of a source; a path or an address alone is that of a folder."""
+    kind, _, argument = text.partition(":")
+    if kind in table:
+        return kind, argument
+    is_path = "/" in text and ":" not in text or Path(text).expanduser().exists()
+    if (text and is_path) or object_store.is_object_store_url(text):
+        return "folder", text
+    raise _build_unknown_source_error(label, text, table)
+
+
 def _build_unknown_source_error(
     label: ImageClass, text: str, table: Mapping[str, Source]
 ) -> console.PlainError:
     close_kinds = find_close_names(text.partition(":")[0], table)
-    hint = f" Did you mean {close_kinds[0]}?" if close_kinds else ""
+    hint = f" Did you mean {close_kinds[0]}?" if close_kinds else suggest_folder(Path(text))
     examples = ", ".join(source.example for source in table.values())
     return console.PlainError(
         f"Unknown source {text!r} for --{label}.{hint} Available: {examples}."
@@ -115,7 +124,7 @@ def check_folder_source(argument: str) -> None:
     if object_store.is_object_store_url(argument):
         object_store.open_object_store(argument)
     elif not path.is_dir():
-        archives.refuse_archive(path)
+        other_files.refuse_other_path(path)
         raise console.PlainError(
             f"{path} is not a folder{suggest_folder(path)}; give a folder of images."
         )

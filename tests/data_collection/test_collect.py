@@ -169,10 +169,11 @@ def test_an_image_under_both_labels_is_rejected_twice_and_warned_of(faces, tmp_p
 
 
 def test_a_folder_collected_under_the_wrong_label_is_not_left_there(faces, tmp_path):
-    wrong = [*build_collect_words(faces)[:-4], "--real", f"folder:{faces / 'generated'}"]
+    wrong = build_collect_words(faces)
+    wrong[-3], wrong[-1] = wrong[-1], wrong[-3]
     run_command(*wrong, cwd=tmp_path)
     done = run_command(*build_collect_words(faces), cwd=tmp_path)
-    assert "40 images have both labels and are left out" in done.stderr
+    assert "80 images have both labels and are left out" in done.stderr
     assert not any(
         record.accepted for record in read_rows(tmp_path) if record.source == "generated"
     )
@@ -221,6 +222,21 @@ def test_too_few_images_of_a_class_stop_with_the_count(faces, tmp_path, left):
             encode_image(make_image(800 + number, generated=True))
         )
     assert run_command(*build_collect_words(faces), cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--real", "folder:{}/real"), "has no generated images"),
+        (("--generated", "folder:{}/generated"), "has no real images"),
+        (("--real", "{}/real", "--generated", "openai-images:9"), "Missing: OPENAI_API_KEY"),
+    ],
+)
+def test_a_collection_that_cannot_start_leaves_no_folder(faces, tmp_path, words, sentence):
+    words = [word.format(faces) for word in words]
+    done = run_command("data_collection", *words, cwd=tmp_path, OPENAI_API_KEY="")
+    assert done.returncode == 2 and sentence in done.stderr, done.stderr
+    assert not (tmp_path / "data").exists()
 
 
 def test_other_settings_are_not_mixed_into_a_data_set(faces, tmp_path):

@@ -65,3 +65,10 @@ def test_a_complete_source_requires_nothing_more(tmp_path, capsys):
     assert capsys.readouterr().out == ""
     with pytest.raises(console.PlainError):
         preflight.check_requirements([make_source("4", KEY)], known, tmp_path)
+
+
+def test_a_class_without_source_and_images_stops_before_anything_is_read(tmp_path):
+    with pytest.raises(console.PlainError, match="no --real source is given. Nothing was started"):
+        preflight.check_start([make_source("3")], [], tmp_path)
+    photograph = FaceRecord(id="1", label="real", source="a", file="1.png", status="accepted")
+    preflight.check_start([make_source("3")], [photograph], tmp_path)

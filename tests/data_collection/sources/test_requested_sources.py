@@ -66,3 +66,21 @@ def test_a_store_is_named_by_its_whole_address():
 def test_what_is_no_source_is_answered_with_examples(text):
     with pytest.raises(console.PlainError, match="Unknown source .* Available: .*folder:PATH"):
         list_names(generated=(text,))
+
+
+def test_a_path_alone_is_a_folder_and_a_mistyped_one_is_suggested(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my photos").mkdir()
+    for text in ("my photos", "./my photos", str(tmp_path / "my photos")):
+        assert list_names(real=(text,)) == ["my photos"]
+    with pytest.raises(console.PlainError, match="did you mean my photos"):
+        list_names(real=("my fotos",))
+    with pytest.raises(console.PlainError, match="did you mean my photos"):
+        list_names(generated=("./my fotos",))
+    with pytest.raises(console.PlainError, match="Did you mean kaggle?"):
+        list_names(real=("kagle:9@a/people",))
+
+
+def test_the_address_of_a_web_page_is_told_to_be_one():
+    with pytest.raises(console.PlainError, match="a web page cannot be listed"):
+        list_names(real=("https://example.com/faces",))
