@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from data_collection.images import face_detector
 from data_collection.images.colour import convert_to_srgb
-from data_collection.images.containers import archives, jpeg
+from data_collection.images.containers import jpeg, other_files
 from data_collection.images.errors import NotEnoughMemory, UnknownImageFormat, UnreadableImage
 from data_collection.images.jpeg_quality import estimate_jpeg_quality
 from data_collection.images.opening import (
@@ -70,6 +70,8 @@ def decode_whole(data: bytes) -> DecodedFace:
     Raises:
         UnreadableImage: as `decode_face` raises it.
     """
+    if reason := other_files.explain_other_file(data):
+        raise UnknownImageFormat(reason)
     try:
         return _decode_upright(data)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -125,8 +127,6 @@ def _explain_too_large(data: bytes) -> str:
 def _explain_unreadable(data: bytes, error: Exception) -> str:
     if not data:
         return "empty file"
-    if reason := archives.explain_archive(data[: archives.HEAD_BYTES]):
-        return reason
     if data[:4] == b"GIF8":
         return "GIF is not opened; save it as JPEG or PNG"
     if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):

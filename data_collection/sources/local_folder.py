@@ -9,7 +9,7 @@ from pathlib import Path
 
 from data_collection.dataset.manifest import ImageClass
 from data_collection.images import decode
-from data_collection.images.containers import archives
+from data_collection.images.containers import other_files
 from data_collection.source_types import CandidateFace, UnavailableImage
 
 IGNORED_FILE_NAMES = ("__MACOSX", "Thumbs.db", "desktop.ini")
@@ -87,5 +87,5 @@ def read_regular_file(file: Path, follow_links: bool = False) -> bytes:
     if not stat.S_ISREG(state.st_mode):
         raise UnavailableImage("not a regular file")
     if state.st_size > decode.MAX_IMAGE_BYTES:
-        raise UnavailableImage(archives.explain_archive_file(file) or TOO_LARGE_MESSAGE)
+        raise UnavailableImage(other_files.explain_other_path(file) or TOO_LARGE_MESSAGE)
     return file.read_bytes()

@@ -10,7 +10,7 @@ import numpy as np
 
 from data_collection.dataset import thumbnails
 from data_collection.dataset.manifest import FaceRecord
-from data_collection.images.containers import archives
+from data_collection.images.containers import other_files
 from data_collection.metadata.iptc_source_types import GENERATED
 from data_collection.sources import class_folders, local_folder
 from detection.detections import Detection
@@ -99,7 +99,7 @@ def judge_photographs(folder: Path, detector: Detector) -> JudgedPhotographs:
 
 def _refuse_generated_folders(folder: Path) -> None:
     if not folder.is_dir():
-        archives.refuse_archive(folder)
+        other_files.refuse_other_path(folder)
         raise console.PlainError(f"{folder} is not a folder. Give a folder of photographs.")
     faces = local_folder.list_folder_candidates(folder, "real", "")
     classes = class_folders.classify_files(face.file for face in faces)

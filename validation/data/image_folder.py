@@ -10,7 +10,7 @@ from data_collection import source_types
 from data_collection.dataset import grouping, near_duplicates
 from data_collection.dataset.manifest import FaceRecord, ImageClass
 from data_collection.images import errors
-from data_collection.images.containers import archives
+from data_collection.images.containers import other_files
 from data_collection.images.decode import DecodedFace
 from data_collection.images.decoding_pool import COMMAND_POOL, open_decoding_threads
 from data_collection.sources import class_folders, local_folder
@@ -39,7 +39,7 @@ def read_image_folder(
         PlainError: the folder is missing, no folder gives a class, or one contradicts `label`.
     """
     if not folder.is_dir():
-        archives.refuse_archive(folder)
+        other_files.refuse_other_path(folder)
         raise console.PlainError(
             f"{folder} is not a folder. Give a data set or a folder of images."
         )

@@ -1,12 +1,6 @@
 """Recognise archives by their first bytes: people give them where images are expected."""
 
 from dataclasses import dataclass
-from pathlib import Path
-
-from runtime import console
-
-HEAD_BYTES = 512
-"""First bytes of a file that tell whether it is an archive; a tar file says so at byte 257."""
 
 
 @dataclass(frozen=True)
@@ -44,24 +38,3 @@ def explain_archive(head: bytes) -> str:
         if head.startswith(kind.signature, kind.offset):
             return f"{kind.name}, not an image; unpack it ({kind.unpack}) and give the folder"
     return ""
-
-
-def explain_archive_file(path: Path) -> str:
-    """Return as `explain_archive` does for a file; "" also for what is no readable file."""
-    try:
-        if not path.is_file():
-            return ""
-        with path.open("rb") as file:
-            return explain_archive(file.read(HEAD_BYTES))
-    except OSError:
-        return ""
-
-
-def refuse_archive(path: Path) -> None:
-    """Refuse an archive that was given in the place of a folder.
-
-    Raises:
-        PlainError: it is one.
-    """
-    if reason := explain_archive_file(path):
-        raise console.PlainError(f"{path} is {reason}.")

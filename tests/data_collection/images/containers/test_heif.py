@@ -211,7 +211,7 @@ def test_very_many_boxes_are_refused():
 
 def test_videos_are_named():
     video = pack_box(b"ftyp", b"isom" + bytes(4)) + pack_box(b"moov", bytes(90))
-    with pytest.raises(UnreadableImage, match="videos, and sequences without a still picture"):
+    with pytest.raises(UnreadableImage, match="an MP4 video, not an image"):
         decode.decode_whole(video)
 
 
