@@ -28,6 +28,7 @@ from detection.image_paths import LocatedImage
 from detection.prepare import prepare_image
 from detection.provenance import claims as provenance
 from runtime import hashing
+from runtime.commands import workspace
 from training import onnx_models
 from training.calibration import combine_qualities, turn_to_prevalence
 from training.cuts.operating_point import OperatingPoint
@@ -48,7 +49,7 @@ class Detector:
         statement: what the answers are worth.
 
     Example:
-        >>> Detector.load("saved_models/faces-1").predict("photo.jpg").verdict
+        >>> Detector.load("telltale-faces").predict("photo.jpg").verdict
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Detector:
         """Open a saved detector.
 
         Args:
+            folder: of the detector; or its name, or that of a data set, as `--model` takes it.
             any_picture: whether to judge images, too, that do not show exactly one face.
             false_alarms, misses: largest shares of photographs called generated, and of generated
                 images called real, that its cuts were set for; None for its own.
@@ -89,7 +91,7 @@ class Detector:
             PlainError: the detector is missing or was altered since it was saved, or has no such
                 cut or calibration.
         """
-        folder = Path(folder)
+        folder = saved_models.find_detector(workspace.SAVED_MODELS_FOLDER, Path(folder))
         card = detector_card.read_card(folder)
         shipped = card.calibration
         if calibration:

@@ -70,11 +70,18 @@ def find_detector(folder: Path, named: Path | None) -> Path:
     trained = {name: card for name, card in cards.items() if _was_trained_on(card, named)}
     if trained:
         return folder / find_newest(trained)
+    raise _make_unknown_detector_error(folder, named)
+
+
+def _make_unknown_detector_error(folder: Path, named: Path) -> console.PlainError:
     known = {name: str(folder / name) for name in _list_names(folder)}
     known |= {path.name: path.name for path in ready_detectors.find_ready_detectors()}
     close = find_close_names(named.name, known)
-    hint = f"Did you mean {known[close[0]]}?" if close else "python -m detection models lists them."
-    raise console.PlainError(f"{named} is not a saved detector. {hint}", console.EXIT_BAD_MODEL)
+    if close:
+        hint = f"Did you mean {known[close[0]]}?"
+    else:
+        hint = f"Saved detectors are {', '.join(known)}." if known else f"{folder} holds none."
+    return console.PlainError(f"{named} is not a saved detector. {hint}", console.EXIT_BAD_MODEL)
 
 
 def _was_trained_on(card: Card, dataset: Path) -> bool:
