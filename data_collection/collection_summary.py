@@ -13,9 +13,8 @@ from runtime import console
 def print_collection_summary(
     records: Sequence[FaceRecord], n_new: int, n_offered: int, settings: CollectionSettings
 ) -> None:
-    """Print, per source: images found, accepted, rejected by reason, groups, split sizes."""
-    reason_counts = Counter(record.rejection_kind for record in records if not record.accepted)
-    reasons = [reason for reason, _ in reason_counts.most_common()]
+    """Print, per source: images found, accepted, rejected, groups, split sizes; below, the reasons
+    of the rejections."""
     used_splits: list[str] = list(splits.SPLITS)
     if any(record.split == splits.QUARANTINE for record in records):
         used_splits.append(splits.QUARANTINE)
@@ -24,17 +23,25 @@ def print_collection_summary(
             source,
             label,
             *_count_images(
-                [r for r in records if (r.label, r.source) == (label, source)], reasons, used_splits
+                [r for r in records if (r.label, r.source) == (label, source)], used_splits
             ),
         ]
         for label, source in sorted({(r.label, r.source) for r in records}, reverse=True)
     ]
-    rows.append(["all", "", *_count_images(records, reasons, used_splits)])
+    rows.append(["all", "", *_count_images(records, used_splits)])
     console.print_table(
         f"{settings.folder}: {n_new} new of {n_offered} images offered",
-        ["source", "label", "found", "accepted", *reasons, "groups", *used_splits],
+        ["source", "label", "found", "accepted", "rejected", "groups", *used_splits],
         rows,
     )
+    for label, source in sorted({(r.label, r.source) for r in records if not r.accepted})[::-1]:
+        reasons = Counter(
+            r.rejection_kind
+            for r in records
+            if (r.label, r.source) == (label, source) and not r.accepted
+        )
+        counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        console.print_message(f"Rejected of {source} ({label}): {counts}.")
     console.print_message(
         f"The reason for every rejection is in {manifest.manifest_path(settings.folder)}."
     )
@@ -43,15 +50,12 @@ def print_collection_summary(
         console.print_message(note)
 
 
-def _count_images(
-    records: Sequence[FaceRecord], reasons: Sequence[str], used_splits: Sequence[str]
-) -> list[int]:
+def _count_images(records: Sequence[FaceRecord], used_splits: Sequence[str]) -> list[int]:
     accepted = [record for record in records if record.accepted]
-    rejections = Counter(record.rejection_kind for record in records if not record.accepted)
     return [
         len(records),
         len(accepted),
-        *(rejections[reason] for reason in reasons),
+        len(records) - len(accepted),
         len({record.group for record in accepted}),
         *(sum(record.split == split for record in accepted) for split in used_splits),
     ]

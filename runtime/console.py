@@ -8,13 +8,12 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-import rich.box
 import rich.console
 import rich.progress
-import rich.table
 import rich.text
 
 import runtime.telemetry  # noqa: F401  (before any library that reports its use)
+from runtime import tables
 from runtime.commands import missing_packages, names, secret_masking
 
 Item = TypeVar("Item")
@@ -61,9 +60,6 @@ LOADER_MEMORY_MESSAGES = ("failed to map segment", "cannot allocate memory")
 NATIVE_MEMORY_MESSAGES = ("std::bad_alloc", "Failed to allocate memory", "OOM when allocating")
 """Texts of native libraries (ONNX Runtime, TensorFlow), in types of their own."""
 
-NUMBER_START_CHARACTERS = "0123456789.-+\N{MINUS SIGN}\N{EN DASH}"
-"""First characters of a number, an interval or a gap in a column of numbers."""
-
 
 class PlainError(Exception):
     """An error that the user can fix; printed as one sentence, without a traceback.
@@ -106,27 +102,10 @@ def sanitise_line(text: str) -> str:
 
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Print a table; columns of numbers are aligned to the right."""
+    """Print a table that fits the terminal; see `tables.build_table`."""
     texts = [[sanitise_text(str(cell)) for cell in row] for row in rows]
-    table = rich.table.Table(
-        title=rich.text.Text(sanitise_text(title)) if title else None,
-        title_justify="left",
-        title_style="bold",
-        box=rich.box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    for index, column in enumerate(columns):
-        is_numeric = index and all(
-            row[index] == "n/a" or row[index][:1] in NUMBER_START_CHARACTERS for row in texts
-        )
-        table.add_column(
-            rich.text.Text(sanitise_text(column)),
-            justify="right" if is_numeric else "left",
-            overflow="fold",
-        )
-    for row in texts:
-        table.add_row(*map(rich.text.Text, row))
-    out.print(table)
+    headings = list(map(sanitise_text, columns))
+    out.print(tables.build_table(sanitise_text(title), headings, texts, out.width))
 
 
 class _SpeedColumn(rich.progress.ProgressColumn):

@@ -4,7 +4,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from detection.detections import Detection
-from detection.output.progress import MAX_TABLE_ROWS
 from runtime import console
 from training.cuts.operating_point import ABSTAIN
 from training.cuts.statement import DetectorStatement
@@ -41,8 +40,8 @@ class NotJudged:
 
 
 def print_summary(counts: Counter[str], statement: DetectorStatement) -> None:
-    """Print the counts by verdict if there are many, and what the verdicts are worth."""
-    if counts.total() > MAX_TABLE_ROWS:
+    """Print the counts by verdict if there are several, and what the verdicts are worth."""
+    if counts.total() > 1:
         parts = [
             f"{counts[verdict]:,} {verdict or 'not judged'}"
             for verdict in ("generated", "real", ABSTAIN, "")

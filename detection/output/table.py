@@ -1,7 +1,9 @@
 """Print results as a table, or as lines if there are many."""
 
+import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from detection.detections import Detection
 from detection.output.progress import MAX_TABLE_ROWS, show_progress
@@ -20,28 +22,40 @@ def print_table(
     for detection in detections:
         printed.append(detection)
         yield detection
+    folder = _find_common_folder(printed)
     columns = [
-        "image",
         "verdict",
         "probability of generated",
+        "image",
         *(["why not"] if any(detection.error for detection in printed) else []),
     ]
-    console.print_table(
-        "", columns, [_format_cells(detection)[: len(columns)] for detection in printed]
-    )
+    rows = [
+        [*cells[1:3], _shorten(detection, folder), *cells[3:]][: len(columns)]
+        for detection, cells in zip(printed, map(_format_cells, printed), strict=True)
+    ]
+    console.print_table(f"Images in {folder}" if folder else "", columns, rows)
     for detection in printed:
-        for claim in detection.claims:
-            console.out.print(
-                console.sanitise_line(f"{detection.path} ({claim.kind}): {claim.text}"),
-                markup=False,
-                soft_wrap=True,
-            )
-        for warning in detection.warnings:
-            console.out.print(
-                console.sanitise_line(f"{detection.path}: {warning}"), markup=False, soft_wrap=True
-            )
+        name = _shorten(detection, folder)
+        for note in [
+            *(f" ({claim.kind}): {claim.text}" for claim in detection.claims),
+            *(f": {warning}" for warning in detection.warnings),
+        ]:
+            console.out.print(console.sanitise_line(name + note), markup=False, soft_wrap=True)
     if any(detection.claims for detection in printed):
         console.print_message(provenance.CLAIMS_CAVEAT)
+
+
+def _find_common_folder(detections: Sequence[Detection]) -> str:
+    """Return the folder that several images lie below; empty if there is none."""
+    parents = {str(detection.path.parent) for detection in detections}
+    if len(detections) < 2 or len({Path(parent).is_absolute() for parent in parents}) > 1:
+        return ""
+    return os.path.commonpath(parents).removesuffix(".")
+
+
+def _shorten(detection: Detection, folder: str) -> str:
+    path = detection.path.relative_to(folder) if folder else detection.path
+    return console.sanitise_line(str(path))
 
 
 def _print_lines(detections: Iterable[Detection], total: int) -> Iterator[Detection]:

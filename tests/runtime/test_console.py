@@ -69,3 +69,14 @@ def test_an_interrupt_has_its_exit_code_wherever_it_arrives(tmp_path):
     )
     done = run_command("interrupted", cwd=tmp_path)
     assert done.returncode == console.EXIT_INTERRUPTED, done.stderr
+
+
+def test_a_table_wider_than_the_terminal_breaks_no_heading_and_no_number(monkeypatch, capsys):
+    monkeypatch.setattr(console.out, "_width", 60)
+    columns = ["image of it", "accepted", "validation", "hold-out", "probability of generated"]
+    row = ["a very long name of a file that has to be broken.png", 1000, 100, "real", "0.123"]
+    console.print_table("", columns, [row])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 60
+    words = set(" ".join(lines).split())
+    assert {"accepted", "validation", "hold-out", "probability", "generated", "1000"} <= words
