@@ -1,6 +1,7 @@
 """Run KerasTuner for head and depth search: seeds, logging, locks, chief and worker roles."""
 
 import contextlib
+import io
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -137,7 +138,8 @@ def start_tuner(make: Callable[[], keras_tuner.Tuner], n_trials: int) -> keras_t
         PlainError: the search on disk is damaged.
     """
     chief = get_chief_address()
-    tuner = make()
+    with contextlib.redirect_stdout(io.StringIO()):  # KerasTuner prints "Reloading Tuner from"
+        tuner = make()
     if is_worker():
         console.print_message(f"{tuner.tuner_id} works for the chief at {chief}.")
         return tuner

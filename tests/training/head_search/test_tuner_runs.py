@@ -101,3 +101,10 @@ def test_keras_tuner_is_as_it_was_before_and_after_a_search(tmp_path):
         assert read_attributes()[:4] != original[:4]
         _ = 1 / 0
     assert read_attributes() == original
+
+
+def test_a_search_that_carries_on_prints_no_line_of_keras_tuner(tmp_path, capsys):
+    for _ in range(2):
+        run_search(Failing(range(0), ValueError()), tmp_path, trials=2)
+    printed = capsys.readouterr()
+    assert "2 trials, 2 of them done before." in printed.err and "Reloading" not in printed.out
