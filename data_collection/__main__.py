@@ -4,23 +4,27 @@ around it."""
 import inspect
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
+import runtime.commands.interpreter  # noqa: F401  (before all others)
 from data_collection.command_settings import (
     AuditSettings,
     DownloadSettings,
     RegenerateSettings,
+    RemoveSettings,
     UploadSettings,
     VerifySettings,
 )
 from data_collection.settings import CollectionSettings
 from runtime import console
-from runtime.commands import parsing
+from runtime.commands import parsing, sub_commands
 
 COLLECT_HELP = f"""{inspect.getdoc(CollectionSettings)}
 
 More commands: `python -m data_collection audit DATASET` tests whether anything but the face gives \
 the label away; `python -m data_collection verify DATASET` checks that no file has changed since \
 it was collected; `python -m data_collection regenerate DATASET FILE` generates one image again; \
+`python -m data_collection remove DATASET SOURCE` removes a source; \
 `torchrun --nproc-per-node 2 -m data_collection pregenerate`, with the options of the collection, \
 lets each of two GPUs generate its share for the next collection, and \
 `python -m data_collection pregenerate-on-ray` does so on a Ray cluster; `upload` and `download` \
@@ -33,6 +37,15 @@ options of the collection; the next collection uses the generated images."""
 PREGENERATE_ON_RAY_HELP = """Generate the faces of `stable-diffusion` sources before a collection, \
 on the Ray cluster that RAY_ADDRESS names, or on this machine. Give the options of the collection; \
 the next collection uses the generated images."""
+
+
+def find_folder(
+    settings: AuditSettings | VerifySettings | RegenerateSettings | RemoveSettings | UploadSettings,
+) -> Path:
+    """Return the folder of the data set that a command names."""
+    from data_collection.dataset import location
+
+    return location.find_dataset_folder(settings.data, settings.dataset)
 
 
 def run_collect_command(arguments: list[str]) -> None:
@@ -50,7 +63,8 @@ def run_audit_command(arguments: list[str]) -> int:
 
     from data_collection.audit_dataset import audit_dataset
 
-    audit = audit_dataset(settings.dataset, settings.logs, settings.seed, sizes=settings.sizes)
+    folder = find_folder(settings)
+    audit = audit_dataset(folder, settings.logs, settings.seed, sizes=settings.sizes)
     return console.EXIT_SHORTCUT if audit.status == "RED" else 0
 
 
@@ -59,7 +73,7 @@ def run_verify_command(arguments: list[str]) -> int:
 
     from data_collection.dataset.verification import verify_dataset
 
-    return 0 if verify_dataset(settings.dataset) else console.EXIT_DISK
+    return 0 if verify_dataset(find_folder(settings)) else console.EXIT_DISK
 
 
 def run_regenerate_command(arguments: list[str]) -> None:
@@ -67,7 +81,15 @@ def run_regenerate_command(arguments: list[str]) -> None:
 
     from data_collection.regenerate import regenerate_image
 
-    regenerate_image(settings.dataset, settings.file, settings.out)
+    regenerate_image(find_folder(settings), settings.file, settings.out)
+
+
+def run_remove_command(arguments: list[str]) -> None:
+    settings = parsing.parse_settings(RemoveSettings, "data_collection remove", arguments)
+
+    from data_collection.dataset.removal import remove_and_print
+
+    remove_and_print(find_folder(settings), settings.source)
 
 
 def run_upload_command(arguments: list[str]) -> None:
@@ -75,7 +97,7 @@ def run_upload_command(arguments: list[str]) -> None:
 
     from data_collection.dataset.transfer import upload_dataset
 
-    upload_dataset(settings.dataset, settings.url)
+    upload_dataset(find_folder(settings), settings.url)
 
 
 def run_download_command(arguments: list[str]) -> None:
@@ -83,7 +105,7 @@ def run_download_command(arguments: list[str]) -> None:
 
     from data_collection.dataset.transfer import download_dataset
 
-    download_dataset(settings.url, settings.dataset)
+    download_dataset(settings.url, settings.folder)
 
 
 def run_pregenerate_command(arguments: list[str]) -> None:
@@ -114,6 +136,7 @@ COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "audit": run_audit_command,
     "verify": run_verify_command,
     "regenerate": run_regenerate_command,
+    "remove": run_remove_command,
     "pregenerate": run_pregenerate_command,
     "pregenerate-on-ray": run_pregenerate_on_ray_command,
     "upload": run_upload_command,
@@ -122,10 +145,9 @@ COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
 
 
 def main() -> int | None:
-    command, *arguments = sys.argv[1:] or [""]
-    if command in COMMANDS:
-        return COMMANDS[command](arguments)
-    return run_collect_command(sys.argv[1:])
+    return sub_commands.run_sub_command(
+        "data_collection", COMMANDS, run_collect_command, sys.argv[1:]
+    )
 
 
 if __name__ == "__main__":

@@ -22,11 +22,14 @@ class AuditSettings:
     something does (RED)."""
 
     dataset: Annotated[Path, tyro.conf.Positional]
-    """Folder of the data set, such as data/faces."""
+    """Folder or name of the data set, such as data/faces."""
 
     sizes: tuple[int, ...] = DEFAULT_TRAINING_SIZES
     """Sides in pixels of the images that training will see; the largest of its --sizes counts. \
 Training audits further sizes by itself."""
+
+    data: Path = workspace.DATA_FOLDER
+    """Folder of all data sets."""
 
     logs: Path = workspace.LOGS_FOLDER
     """Folder of TensorBoard logs."""
@@ -47,7 +50,10 @@ class VerifySettings:
     have. Exit code 6 if there are any."""
 
     dataset: Annotated[Path, tyro.conf.Positional]
-    """Folder of the data set, such as data/faces."""
+    """Folder or name of the data set, such as data/faces."""
+
+    data: Path = workspace.DATA_FOLDER
+    """Folder of all data sets."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +62,13 @@ class UploadSettings:
     already there are not copied again."""
 
     dataset: Annotated[Path, tyro.conf.Positional]
-    """Folder of the data set, such as data/faces."""
+    """Folder or name of the data set, such as data/faces."""
 
     url: Annotated[str, tyro.conf.Positional]
     """Destination, such as s3://bucket/faces (`pip install -r requirements-s3.txt`)."""
+
+    data: Path = workspace.DATA_FOLDER
+    """Folder of all data sets."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +78,17 @@ class DownloadSettings:
     url: Annotated[str, tyro.conf.Positional]
     """Origin, such as s3://bucket/faces (`pip install -r requirements-s3.txt`)."""
 
-    dataset: Annotated[Path, tyro.conf.Positional]
-    """Folder of the data set, such as data/faces."""
+    dataset: Annotated[str, tyro.conf.Positional]
+    """Folder or name of the data set, such as data/faces."""
+
+    data: Path = workspace.DATA_FOLDER
+    """Folder of all data sets."""
+
+    @property
+    def folder(self) -> Path:
+        """Folder to copy into: the path, or for a name one in the folder of all data sets."""
+        path = Path(self.dataset)
+        return path if "/" in self.dataset or path.exists() else self.data / path
 
 
 @dataclass(frozen=True)
@@ -78,10 +96,28 @@ class RegenerateSettings:
     """Generate one image again, alone, from its row in the manifest."""
 
     dataset: Annotated[Path, tyro.conf.Positional]
-    """Folder of the data set, such as data/faces."""
+    """Folder or name of the data set, such as data/faces."""
 
     file: Annotated[str, tyro.conf.Positional]
     """The image's `file` in manifest.jsonl, or the beginning of its `id`."""
 
     out: Path = Path("regenerated.png")
     """Path of the new image."""
+
+    data: Path = workspace.DATA_FOLDER
+    """Folder of all data sets."""
+
+
+@dataclass(frozen=True)
+class RemoveSettings:
+    """Remove a source from a data set: its rows, then its files. Nothing is asked. The splits of
+    the other sources stay, and so does the count of how often the hold-out was opened."""
+
+    dataset: Annotated[Path, tyro.conf.Positional]
+    """Folder or name of the data set, such as data/faces."""
+
+    source: Annotated[str, tyro.conf.Positional]
+    """Name of the source, as in the table of the collection."""
+
+    data: Path = workspace.DATA_FOLDER
+    """Folder of all data sets."""

@@ -197,7 +197,8 @@ def reject_conflicting_labels(records: Sequence[FaceRecord], folder: Path) -> li
     console.print_warning(
         f"{len(conflicting)} images have both labels and are left out, for example "
         f"{first.source}/{first.file} and {copy.source}/{copy.file}. If a folder was given under "
-        "the wrong label, collect again under another --dataset name."
+        "the wrong label, remove it (python -m data_collection remove "
+        f"{folder} SOURCE) and collect again."
     )
 
     def reject(record: FaceRecord) -> FaceRecord:

@@ -11,6 +11,7 @@ from typing import Any
 from data_collection.settings import CollectionSettings
 from runtime import atomic_files, console
 from runtime.commands import parsing
+from runtime.commands.suggestions import find_close_names
 
 RECIPES_FOLDER = Path(__file__).parent / "recipes"
 """Recipes that come with the project, by name."""
@@ -38,10 +39,10 @@ def parse_collection_settings(
     values = read_recipe(recipe) if recipe else {}
     words = [*_format_options(values, recipe), *arguments]
     settings = parsing.parse_settings(CollectionSettings, command, words, about)
-    if not values.keys().isdisjoint(FOLDER_OPTIONS):
+    if not values.keys().isdisjoint(FOLDER_OPTIONS) or "/" in str(values.get("dataset", "")):
         console.print_warning(
             f"{recipe} says where to write: to {settings.folder}, logs to {settings.logs}. Give "
-            "--data and --logs for other folders."
+            "--dataset, --data and --logs for other folders."
         )
     return settings
 
@@ -60,9 +61,12 @@ def read_recipe(recipe: str) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError:
-        names = ", ".join(sorted(path.stem for path in RECIPES_FOLDER.glob("*.toml")))
+        names = sorted(path.stem for path in RECIPES_FOLDER.glob("*.toml"))
+        files = (file.name for file in path.parent.glob("*.toml"))
+        close = find_close_names(path.name, [*names, *files])
+        advice = f"did you mean {close[0]}? Give" if close else "give"
         raise console.PlainError(
-            f"There is no recipe {recipe}; give {names}, or the path of a TOML file."
+            f"There is no recipe {recipe}; {advice} {', '.join(names)}, or the path of a TOML file."
         ) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise console.PlainError(f"{path} is not a TOML file: {error}.") from None
@@ -95,7 +99,7 @@ def write_recipe(settings: CollectionSettings, something_new: bool = True) -> No
     # A JSON string, number, boolean or list of strings is TOML, too.
     lines = (
         f"{name} = {json.dumps(value, ensure_ascii=False)}\n"
-        for name, value in _flatten_settings(settings).items()
+        for name, value in (_flatten_settings(settings) | {"dataset": settings.folder.name}).items()
     )
     text = "".join(lines).encode(errors="replace")
     paths = list(settings.folder.glob("recipe*.toml"))

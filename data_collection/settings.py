@@ -127,7 +127,7 @@ these never end up in different splits."""
     """Random seed; the i-th image of a generator uses SEED + i."""
 
     dataset: str = "faces"
-    """Name of the data set; its folder is DATA/DATASET."""
+    """Name of the data set, whose folder is then DATA/DATASET, or the path of its folder."""
 
     data: Path = workspace.DATA_FOLDER
     """Folder of all data sets."""
@@ -176,13 +176,14 @@ source."""
             raise ValueError(
                 "--validation-share and --hold-out-share leave less than a tenth for training."
             )
-        if not self.dataset:
+        name = self.folder.name if "/" in self.dataset else self.dataset
+        if not name:
             raise ValueError("--dataset is ''; give a plain name, such as faces.")
-        options.check_plain_name("dataset", self.dataset, such_as="faces")
+        options.check_plain_name("dataset", name, such_as="faces")
 
     @property
     def folder(self) -> Path:
-        return self.data / self.dataset
+        return Path(self.dataset) if "/" in self.dataset else self.data / self.dataset
 
     @property
     def shares(self) -> dict[str, float]:

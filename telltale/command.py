@@ -4,6 +4,9 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+import runtime.commands.interpreter  # noqa: F401  (before all others)
+from runtime import console
+from runtime.commands import suggestions
 from runtime.commands.names import MODULE_COMMANDS, show_as_telltale
 
 OVERVIEW = """usage: telltale COMMAND [OPTIONS]; telltale COMMAND --help lists the options
@@ -12,6 +15,7 @@ OVERVIEW = """usage: telltale COMMAND [OPTIONS]; telltale COMMAND --help lists t
   audit              test whether anything but the face gives the label away
   verify             check that no file of a data set has changed
   regenerate         generate one image again
+  remove             remove a source from a data set
   pregenerate        generate on several GPUs before a collection
   pregenerate-on-ray the same on a Ray cluster
   upload, download   copy a data set to an object store and back
@@ -38,10 +42,6 @@ OVERVIEW = """usage: telltale COMMAND [OPTIONS]; telltale COMMAND --help lists t
 def main() -> None:
     """Run the command that the words of the command line name."""
     show_as_telltale()
-    try:
-        from runtime import console
-    except ModuleNotFoundError as error:
-        sys.exit(f"error: {error.name} is not installed; install Telltale again.")
     console.run_command(lambda: run_words(sys.argv[1:]))
 
 
@@ -51,9 +51,6 @@ def run_words(words: Sequence[str]) -> int | None:
     Raises:
         PlainError: there is no such command.
     """
-    from runtime import console
-    from runtime.commands import suggestions
-
     name, *arguments = words or ["--help"]
     if name in ("--help", "-h", "help"):
         console.out.print(OVERVIEW, markup=False, end="")

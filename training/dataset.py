@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_collection.dataset import manifest, source_names, splits
+from data_collection.dataset import location, manifest, source_names, splits
 from data_collection.dataset.frozen_settings import read_frozen_settings
 from data_collection.dataset.manifest import FaceRecord
 from runtime import console
@@ -41,27 +41,15 @@ class Dataset:
         return np.array([record.label == "generated" for record in records], dtype=np.int64)
 
 
-def find_dataset_folder(data: Path, named: Path) -> Path:
-    """Return the folder of the data set that is named by path, or by name inside `data`.
-
-    Raises:
-        PlainError: there is none.
-    """
-    for folder in (named, data / named):
-        if manifest.manifest_path(folder).is_file():
-            return folder
-    raise console.PlainError(
-        f"{named} holds no data set. Name the folder of its manifest.jsonl with --dataset."
-    )
-
-
 def load_dataset(data: Path, named: Path | None) -> Dataset:
     """Load the named data set, or the one collected last.
 
     Raises:
         PlainError: there is none, it was altered, or one of its splits lacks a class.
     """
-    folder = _find_newest_dataset(data) if named is None else find_dataset_folder(data, named)
+    folder = (
+        _find_newest_dataset(data) if named is None else location.find_dataset_folder(data, named)
+    )
     records = manifest.read_manifest(folder)
     splits.check_splits(records, splits.read_splits(folder))
     dataset = Dataset(

@@ -7,6 +7,7 @@ MODULE_COMMANDS = {
     "audit": "data_collection audit",
     "verify": "data_collection verify",
     "regenerate": "data_collection regenerate",
+    "remove": "data_collection remove",
     "pregenerate": "data_collection pregenerate",
     "pregenerate-on-ray": "data_collection pregenerate-on-ray",
     "upload": "data_collection upload",

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from data_collection.dataset import manifest, splits
+from data_collection.dataset import location, manifest, splits
 from runtime import console
-from training import dataset as datasets
+from runtime.commands import workspace
 from training.detectors.card import Card
 from validation.data import image_folder, overlap
 from validation.data.evaluation_set import EvaluationSet
@@ -27,10 +27,11 @@ def choose_evaluation_set(settings: ValidationSettings, card: Card) -> Evaluatio
                 "--dataset, or test on other images with --data."
             )
         return load_hold_out(
-            datasets.find_dataset_folder(training_folder.parent, training_folder), card
+            location.find_dataset_folder(training_folder.parent, training_folder), card
         )
-    if manifest.manifest_path(settings.data).is_file():
-        return load_other_dataset(settings.data, card, training_folder, settings.drop_known)
+    for folder in (settings.data, workspace.DATA_FOLDER / settings.data):
+        if manifest.manifest_path(folder).is_file():
+            return load_other_dataset(folder, card, training_folder, settings.drop_known)
     records, rejected = image_folder.read_image_folder(settings.data, settings.label, card.crop)
     if not records:
         example = f" ({rejected[0][0]}: {rejected[0][1]})" if rejected else ""
@@ -46,11 +47,10 @@ def find_training_dataset(settings: ValidationSettings, card: Card) -> Path:
     original_folder = Path(card.dataset.folder)
     if settings.dataset is None:
         return original_folder
-    return (
-        settings.dataset
-        if manifest.manifest_path(settings.dataset).is_file()
-        else original_folder.parent / settings.dataset
-    )
+    beside = original_folder.parent / settings.dataset
+    if manifest.manifest_path(beside).is_file():
+        return beside
+    return location.find_dataset_folder(workspace.DATA_FOLDER, settings.dataset)
 
 
 def load_hold_out(folder: Path, card: Card) -> EvaluationSet:
