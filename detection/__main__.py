@@ -4,9 +4,10 @@ import inspect
 import sys
 from collections.abc import Callable
 
+import runtime.commands.interpreter  # noqa: F401  (before all others)
 from detection.settings import DetectionSettings
 from runtime import console
-from runtime.commands import parsing
+from runtime.commands import parsing, sub_commands
 
 DETECT_HELP = f"""{inspect.cleandoc(DetectionSettings.__doc__)}
 
@@ -33,15 +34,25 @@ def run_web_command(arguments: list[str]) -> None:
     serve_page(settings)
 
 
-def run_models_command(arguments: list[str]) -> None:
-    from detection.models.settings import ModelsSettings, UseSettings
+def run_models_command(arguments: list[str]) -> int | None:
+    return sub_commands.run_sub_command(
+        "detection models", {"use": run_use_command}, run_list_command, arguments
+    )
 
-    if arguments[:1] == ["use"]:
-        choice = parsing.parse_settings(UseSettings, "detection models use", arguments[1:])
 
-        from detection.models.models import use_detector
+def run_use_command(arguments: list[str]) -> None:
+    from detection.models.settings import UseSettings
 
-        return use_detector(choice)
+    choice = parsing.parse_settings(UseSettings, "detection models use", arguments)
+
+    from detection.models.models import use_detector
+
+    use_detector(choice)
+
+
+def run_list_command(arguments: list[str]) -> None:
+    from detection.models.settings import ModelsSettings
+
     settings = parsing.parse_settings(ModelsSettings, "detection models", arguments)
 
     from detection.models.models import list_detectors
@@ -89,8 +100,9 @@ COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
 
 
 def main() -> int | None:
-    name, *arguments = sys.argv[1:] or [""]
-    return COMMANDS[name](arguments) if name in COMMANDS else run_detect_command(sys.argv[1:])
+    return sub_commands.run_sub_command(
+        "detection", COMMANDS, run_detect_command, sys.argv[1:], takes_paths=True
+    )
 
 
 if __name__ == "__main__":

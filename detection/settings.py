@@ -1,5 +1,7 @@
 """Settings of `python -m detection`; the docstrings are the `--help` texts."""
 
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +71,12 @@ judged."""
     def __post_init__(self) -> None:
         if not self.paths:
             raise ValueError("Name an image or a folder: python -m detection photo.jpg")
+        for path in self.paths:
+            if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path) and not os.path.lexists(path):
+                raise ValueError(
+                    f"{path} is an address, and addresses are not fetched; save the picture, then "
+                    "name its file."
+                )
         if "-" in self.paths and len(self.paths) > 1:
             raise ValueError(
                 "- reads one image from standard input and must stand alone. Name files without it."

@@ -1,12 +1,20 @@
 """`python -m finetuning`: search how deep to fine-tune a saved detector, and report if it helps."""
 
+import sys
+
+import runtime.commands.interpreter  # noqa: F401  (before all others)
 from finetuning.settings import FinetuningSettings
 from runtime import console
-from runtime.commands import parsing
+from runtime.commands import parsing, sub_commands
 
 
-def main() -> None:
-    settings = parsing.parse_settings(FinetuningSettings, "finetuning")
+def run_finetune_command(arguments: list[str]) -> None:
+    settings = parsing.parse_settings(FinetuningSettings, "finetuning", arguments)
+
+    if settings.model is not None:  # before Keras takes seconds to start
+        from training.detectors import saved_models
+
+        saved_models.find_detector(settings.saved_models, settings.model)
 
     from training import keras_startup
 
@@ -18,6 +26,10 @@ def main() -> None:
 
     with accelerators.distribute_over_gpus():
         finetune_detector(settings)
+
+
+def main() -> None:
+    sub_commands.run_sub_command("finetuning", {}, run_finetune_command, sys.argv[1:])
 
 
 if __name__ == "__main__":

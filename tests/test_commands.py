@@ -68,8 +68,9 @@ def test_every_module_that_a_document_runs_exists():
         (
             ["data_collection", "--recipe", "simple"],
             2,
-            "There is no recipe simple; give many, sample",
+            "There is no recipe simple; did you mean sample? Give many, sample",
         ),
+        (["data_collection", "audti", "x"], 2, "did you mean `python -m data_collection audit`?"),
         (["data_collection", "audit", "nowhere"], 2, "nowhere holds no data set"),
         (["data_collection", "regenerate", "nowhere", "1"], 2, "nowhere holds no data set"),
         (
@@ -85,10 +86,14 @@ def test_every_module_that_a_document_runs_exists():
         (["data_collection", "--generated", "dcgan:many"], 2, "asks for 'many' faces"),
         (["data_collection", "--image-size", "5"], 2, "--image-size is 5"),
         (["training"], 2, "holds no data set"),
+        (["training", "--dataset", "nowhere"], 2, "nowhere holds no data set"),
+        (["finetuning", "--model", "nothing"], 8, "nothing is not a saved detector"),
         (["training", "--sizes", "100"], 2, "multiples of 32"),
         (["training", "--trials", "0"], 2, "--trials is 0"),
         (["validation"], 8, "holds no detector"),
-        (["detection"], 2, "python -m detection photo.jpg"),
+        (["training", "--trials", "many"], 2, "error: --trials is 'many'; give a whole number"),
+        (["detection"], 2, "error: Name an image or a folder: python -m detection photo.jpg"),
+        (["detection", "https://example.com/a.jpg"], 2, "addresses are not fetched; save the"),
         (["detection", "photo.png", "--model", "none"], 8, "none is not a saved detector"),
     ],
 )

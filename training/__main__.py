@@ -1,12 +1,20 @@
 """`python -m training`: search heads on pretrained bases and save the best as a detector."""
 
+import sys
+
+import runtime.commands.interpreter  # noqa: F401  (before all others)
 from runtime import console
-from runtime.commands import parsing
+from runtime.commands import parsing, sub_commands
 from training.settings import TrainingSettings
 
 
-def main() -> None:
-    settings = parsing.parse_settings(TrainingSettings, "training")
+def run_train_command(arguments: list[str]) -> None:
+    settings = parsing.parse_settings(TrainingSettings, "training", arguments)
+
+    if settings.dataset is not None:  # before Keras takes seconds to start
+        from data_collection.dataset import location
+
+        location.find_dataset_folder(settings.data, settings.dataset)
 
     from training import keras_startup
 
@@ -16,6 +24,10 @@ def main() -> None:
     from training.train import train_detector
 
     train_detector(settings)
+
+
+def main() -> None:
+    sub_commands.run_sub_command("training", {}, run_train_command, sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
+import runtime.commands.interpreter  # noqa: F401  (before all others)
 from runtime import console
-from runtime.commands import parsing
+from runtime.commands import parsing, sub_commands
 from validation.settings import ValidationSettings
 
 SettingsType = TypeVar("SettingsType")
@@ -59,8 +60,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 
 
 def main() -> None:
-    first, *rest = sys.argv[1:] or [""]
-    return COMMANDS[first](rest) if first in COMMANDS else run_validate_command(sys.argv[1:])
+    sub_commands.run_sub_command("validation", COMMANDS, run_validate_command, sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
 """Parse the options of a command into its settings."""
 
+import contextlib
+import io
+import sys
 from collections.abc import Sequence
 from typing import TypeVar
 
 import tyro
 
-from runtime.commands import names
+from runtime import console
+from runtime.commands import names, option_values
 
 Settings = TypeVar("Settings")
 
@@ -23,10 +27,26 @@ def parse_settings(
         command: module and sub-command, such as "detection web".
         arguments: words of the command line; those of this process without it.
         description: for --help; the docstring of the class without it.
+
+    Raises:
+        PlainError: an option has a value that it does not take.
     """
-    return tyro.cli(
-        settings_class,
-        prog=names.translate_commands(f"python -m {command}"),
-        description=description and names.translate_commands(description),
-        args=arguments,
-    )
+    words = sys.argv[1:] if arguments is None else arguments
+    printed = io.StringIO()
+    try:
+        option_values.check_option_values(settings_class, words)
+        with contextlib.redirect_stderr(printed):
+            return tyro.cli(
+                settings_class,
+                prog=names.translate_commands(f"python -m {command}"),
+                description=description and names.translate_commands(description),
+                args=words,
+            )
+    except ValueError as error:
+        raise console.PlainError(str(error)) from None
+    except SystemExit as end:
+        # tyro exits while it handles the error of a settings class, and calls it by that name.
+        if isinstance(end.__context__, ValueError):
+            raise console.PlainError(str(end.__context__)) from None
+        sys.stderr.write(printed.getvalue())
+        raise

@@ -1,0 +1,96 @@
+"""Check the values of options before they are parsed: numbers and choices, in plain words."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from runtime.commands import suggestions
+
+NUMBER_NOUNS = {int: "whole number", float: "number"}
+
+
+@dataclass(frozen=True)
+class OptionValues:
+    """Values that an option takes.
+
+    Attributes:
+        kind: int or float, for numbers; str for choices.
+        choices: the valid values; empty for numbers.
+        is_list: whether the option takes several values, separated by spaces.
+        default: of the option.
+    """
+
+    kind: Callable
+    choices: tuple[str, ...]
+    is_list: bool
+    default: object
+
+    def accepts(self, value: str) -> bool:
+        """Return whether the option takes this value."""
+        if self.choices:
+            return value in self.choices
+        try:
+            self.kind(value)
+        except ValueError:
+            return False
+        return True
+
+    def explain(self, option: str, value: str) -> str:
+        """Return what is wrong with a value that the option does not take, and what to give."""
+        parts = value.replace(",", " ").split()
+        if self.is_list and len(parts) > 1 and all(map(self.accepts, parts)):
+            return f"separate the values by spaces: {option} {' '.join(parts)}."
+        if not self.choices:
+            such_as = self.default[0] if isinstance(self.default, tuple) else self.default
+            example = f", such as {such_as}" if self.accepts(str(such_as)) else ""
+            return f"give a {NUMBER_NOUNS[self.kind]}{example}."
+        close = suggestions.find_close_names(value, self.choices)
+        hint = f"did you mean {close[0]}? Choose" if close else "choose"
+        return f"{hint} {', '.join(self.choices[:-1])} or {self.choices[-1]}."
+
+
+def check_option_values(settings_class: type, words: Sequence[str]) -> None:
+    """Check the words of a command line that follow options for numbers or choices.
+
+    Raises:
+        ValueError: the first that is none, with what to give.
+    """
+    options = dict(_list_options(settings_class))
+    option, is_first = "", False
+    for word in words:
+        if word.startswith("--"):
+            option, equals, value = word.partition("=")
+            option, is_first = option.replace("_", "-"), True
+            if not equals:
+                continue
+        else:
+            value = word
+        values = options.get(option)
+        if values and (is_first or values.is_list) and not values.accepts(value):
+            raise ValueError(f"{option} is {value!r}; {values.explain(option, value)}")
+        is_first = False
+
+
+def _list_options(settings_class: type) -> Iterator[tuple[str, OptionValues]]:
+    hints = typing.get_type_hints(settings_class)
+    for field in dataclasses.fields(settings_class):
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from _list_options(hints[field.name])
+        elif values := _read_values(hints[field.name], field.default):
+            yield f"--{field.name.replace('_', '-')}", values
+
+
+def _read_values(hint: object, default: object) -> OptionValues | None:
+    """Return the values that a type stands for; None if any text will do."""
+    is_list = typing.get_origin(hint) is tuple
+    if is_list:
+        hint = typing.get_args(hint)[0]
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
+    if hint in NUMBER_NOUNS:
+        return OptionValues(hint, (), is_list, default)
+    if typing.get_origin(hint) is typing.Literal:
+        return OptionValues(str, typing.get_args(hint), is_list, default)
+    return None
