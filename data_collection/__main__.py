@@ -17,7 +17,7 @@ from data_collection.command_settings import (
 )
 from data_collection.settings import CollectionSettings
 from runtime import console
-from runtime.commands import parsing, sub_commands
+from runtime.command_lines import parsing, sub_commands
 
 COLLECT_HELP = f"""{inspect.getdoc(CollectionSettings)}
 
@@ -43,7 +43,7 @@ def find_folder(
     settings: AuditSettings | VerifySettings | RegenerateSettings | RemoveSettings | UploadSettings,
 ) -> Path:
     """Return the folder of the data set that a command names."""
-    from data_collection.dataset import location
+    from data_collection.stored_datasets import location
 
     return location.find_dataset_folder(settings.data, settings.dataset)
 
@@ -87,7 +87,7 @@ def run_regenerate_command(arguments: list[str]) -> None:
 def run_remove_command(arguments: list[str]) -> None:
     settings = parsing.parse_settings(RemoveSettings, "data_collection remove", arguments)
 
-    from data_collection.dataset.removal import remove_and_print
+    from data_collection.stored_datasets.removal import remove_and_print
 
     remove_and_print(find_folder(settings), settings.source)
 

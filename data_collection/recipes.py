@@ -10,7 +10,7 @@ from typing import Any
 
 from data_collection.settings import CollectionSettings
 from runtime import atomic_files, console
-from runtime.commands import parsing
+from runtime.command_lines import parsing
 from runtime.commands.suggestions import find_close_names
 
 RECIPES_FOLDER = Path(__file__).parent / "recipes"

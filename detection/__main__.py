@@ -7,7 +7,7 @@ from collections.abc import Callable
 import runtime.commands.interpreter  # noqa: F401  (before all others)
 from detection.settings import DetectionSettings
 from runtime import console
-from runtime.commands import parsing, sub_commands
+from runtime.command_lines import parsing, sub_commands
 
 DETECT_HELP = f"""{inspect.cleandoc(DetectionSettings.__doc__)}
 

@@ -5,7 +5,7 @@ import sys
 import runtime.commands.interpreter  # noqa: F401  (before all others)
 from finetuning.settings import FinetuningSettings
 from runtime import console
-from runtime.commands import parsing, sub_commands
+from runtime.command_lines import parsing, sub_commands
 
 
 def run_finetune_command(arguments: list[str]) -> None:

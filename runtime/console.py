@@ -13,8 +13,7 @@ import rich.progress
 import rich.text
 
 import runtime.telemetry  # noqa: F401  (before any library that reports its use)
-from runtime import tables
-from runtime.commands import missing_packages, names, secret_masking
+from runtime.commands import missing_packages, names, secret_masking, tables
 
 Item = TypeVar("Item")
 

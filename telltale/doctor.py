@@ -10,7 +10,7 @@ from pathlib import Path
 
 from detection.models import answering
 from runtime import console, package_index
-from runtime.commands import parsing
+from runtime.command_lines import parsing
 from telltale.settings import DoctorSettings
 from telltale.version import read_version
 

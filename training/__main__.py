@@ -4,7 +4,7 @@ import sys
 
 import runtime.commands.interpreter  # noqa: F401  (before all others)
 from runtime import console
-from runtime.commands import parsing, sub_commands
+from runtime.command_lines import parsing, sub_commands
 from training.settings import TrainingSettings
 
 
@@ -12,7 +12,7 @@ def run_train_command(arguments: list[str]) -> None:
     settings = parsing.parse_settings(TrainingSettings, "training", arguments)
 
     if settings.dataset is not None:  # before Keras takes seconds to start
-        from data_collection.dataset import location
+        from data_collection.stored_datasets import location
 
         location.find_dataset_folder(settings.data, settings.dataset)
 

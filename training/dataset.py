@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from data_collection.dataset import location, manifest, source_names, splits
+from data_collection.dataset import manifest, source_names, splits
 from data_collection.dataset.frozen_settings import read_frozen_settings
 from data_collection.dataset.manifest import FaceRecord
+from data_collection.stored_datasets import location
 from runtime import console
 
 

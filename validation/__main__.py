@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import runtime.commands.interpreter  # noqa: F401  (before all others)
 from runtime import console
-from runtime.commands import parsing, sub_commands
+from runtime.command_lines import parsing, sub_commands
 from validation.settings import ValidationSettings
 
 SettingsType = TypeVar("SettingsType")

@@ -1,1 +1,1 @@
-"""Names of the commands, command lines parsed into settings, and the default folders."""
+"""Names of the commands, default folders, suggestions, and what the terminal may show."""

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from data_collection.dataset import location, manifest, splits
+from data_collection.dataset import manifest, splits
+from data_collection.stored_datasets import location
 from runtime import console
 from runtime.commands import workspace
 from training.detectors.card import Card

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from runtime import console
-from runtime.commands import parsing
+from runtime.command_lines import parsing
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from data_collection.__main__ import run_remove_command
-from data_collection.dataset import manifest, removal, splits, verification
+from data_collection.dataset import manifest, splits, verification
 from data_collection.dataset.manifest import FaceRecord
+from data_collection.stored_datasets import removal
 from runtime import console
 from toys.datasets import collect_records
 from toys.face_records import write_toy_record, write_toy_records

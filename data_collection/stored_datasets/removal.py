@@ -21,7 +21,7 @@ AUDIT_FILES = ("audit.json", "audit.html")
 
 @dataclass(frozen=True)
 class Removal:
-    """What a removal took from a data set.
+    """Counts of a removal.
 
     Attributes:
         images: accepted images of the source.

@@ -3,7 +3,7 @@
 import pytest
 
 from runtime import console
-from runtime.commands import sub_commands
+from runtime.command_lines import sub_commands
 
 
 def run(words: list[str], takes_paths: bool = False) -> tuple[str, list[str]]:

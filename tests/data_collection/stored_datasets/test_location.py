@@ -13,10 +13,10 @@ from data_collection.command_settings import (
     UploadSettings,
     VerifySettings,
 )
-from data_collection.dataset import location
 from data_collection.settings import CollectionSettings
+from data_collection.stored_datasets import location
 from runtime import console
-from runtime.commands import parsing
+from runtime.command_lines import parsing
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from typing import TypeVar
 import tyro
 
 from runtime import console
-from runtime.commands import names, option_values
+from runtime.command_lines import option_values
+from runtime.commands import names
 
 Settings = TypeVar("Settings")
 
