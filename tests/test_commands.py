@@ -83,7 +83,11 @@ def test_every_module_that_a_document_runs_exists():
             2,
             "Unknown source 'kagle:x' for --real. Did you mean kaggle?",
         ),
-        (["data_collection", "--generated", "dcgan:many"], 2, "asks for 'many' faces"),
+        (
+            ["data_collection", "--real", "faces", "--generated", "dcgan:many"],
+            2,
+            "asks for 'many' faces",
+        ),
         (["data_collection", "--image-size", "5"], 2, "--image-size is 5"),
         (["training"], 2, "holds no data set"),
         (["training", "--dataset", "nowhere"], 2, "nowhere holds no data set"),

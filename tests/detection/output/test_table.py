@@ -31,7 +31,7 @@ def test_verdicts_come_first_and_the_common_folder_is_named_once(statement, caps
 def test_one_image_keeps_its_path_and_mixed_paths_stay(statement, capsys):
     one = [Detection(path=Path("photos/a.jpg"), verdict="real", probability=0.01)]
     list(table.print_table(one, 1, statement))
-    mixed = [*one, Detection(path=Path("/tmp/b.jpg"), verdict="real", probability=0.01)]
+    mixed = [*one, Detection(path=Path("b.jpg").absolute(), verdict="real", probability=0.01)]
     list(table.print_table(mixed, 2, statement))
     assert capsys.readouterr().out.count("photos/a.jpg") == 2
 
