@@ -18,6 +18,7 @@ from validation.data.evaluation_set import EvaluationSet
 from validation.explanations import explain, image_panels, negative_controls
 from validation.explanations.image_panels import ImagePanel
 from validation.metrics import abstention, breakdowns, comparison
+from validation.metrics.baseline_comparison import compare_with_baselines
 from validation.metrics.comparison import DetectorComparison, DetectorResult
 from validation.metrics.estimates import count_groups, estimate_metrics
 from validation.metrics.intervals import MIN_INTERVAL_GROUPS
@@ -175,10 +176,12 @@ def build_report(
     explanations, heat_maps = explain.explain_detector(settings, card, data, scored, scorer)
     whole_audit = read_audit(data.folder) if data.hold_out_openings else None
     audit = whole_audit and whole_audit.find_size(card.image_size)
+    comparisons = compare_with_baselines(results)
     return ValidationReport(
         card=card,
         data=data if settings.pictures else data.without_file_names(),
-        summary=summarise_validation(data, results, abstentions, audit, robustness),
+        summary=summarise_validation(data, results[0], comparisons, abstentions, audit, robustness),
+        comparisons=comparisons,
         results=results,
         breakdowns=breakdowns.compute_breakdowns(records, scored),
         abstentions=abstentions,

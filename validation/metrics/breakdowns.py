@@ -16,7 +16,10 @@ from validation.metrics.estimates import Estimate, estimate_metrics
 from validation.metrics.scored_images import ScoredImages
 
 MIN_IMAGES_PER_SUBGROUP = 20
-"""Smaller subgroups are not shown: their intervals would cover almost everything."""
+"""Smaller subgroups are marked as small: their intervals cover almost everything."""
+
+MIN_SHOWN_IMAGES_PER_SUBGROUP = 5
+"""Smaller subgroups are counted and not shown."""
 
 BREAKDOWN_REPLICATES = 1000
 
@@ -41,6 +44,10 @@ class Subgroup:
     auc: Estimate
     probability: float
 
+    @property
+    def is_small(self) -> bool:
+        return self.images < MIN_IMAGES_PER_SUBGROUP
+
 
 @dataclass(frozen=True)
 class Breakdown:
@@ -58,7 +65,9 @@ class Breakdown:
 
     @property
     def worst(self) -> Subgroup | None:
-        return max(self.subgroups, key=lambda subgroup: subgroup.wrong.value, default=None)
+        """The subgroup with the largest share of wrong answers, of those that are not small."""
+        large = [subgroup for subgroup in self.subgroups if not subgroup.is_small]
+        return max(large, key=lambda subgroup: subgroup.wrong.value, default=None)
 
 
 def _make_value_ranges(*edges: int) -> list[tuple[int, str]]:
@@ -101,24 +110,24 @@ BREAKDOWN_KEYS: dict[str, Callable[[FaceRecord], dict[str, str]]] = {
 
 
 def compute_breakdowns(records: Sequence[FaceRecord], scored: ScoredImages) -> list[Breakdown]:
-    """Compute every breakdown with a large enough subgroup that no earlier breakdown shows."""
+    """Compute every breakdown with a subgroup to show that no earlier breakdown shows."""
     breakdowns: list[Breakdown] = []
     earlier_partitions: list[set[frozenset[int]]] = []
     for name, get_values in BREAKDOWN_KEYS.items():
         subgroups = _index_subgroups(records, get_values)
-        large = {
+        shown = {
             key: indices
             for key, indices in subgroups.items()
-            if len(indices) >= MIN_IMAGES_PER_SUBGROUP
+            if len(indices) >= MIN_SHOWN_IMAGES_PER_SUBGROUP
         }
-        small = [indices for key, indices in subgroups.items() if key not in large]
-        partition = {frozenset(indices) for indices in large.values()}
-        if large and not any(partition <= earlier for earlier in earlier_partitions):
+        hidden = [indices for key, indices in subgroups.items() if key not in shown]
+        partition = {frozenset(indices) for indices in shown.values()}
+        if shown and not any(partition <= earlier for earlier in earlier_partitions):
             evaluated = [
                 _evaluate_subgroup(*key, np.array(indices), scored)
-                for key, indices in large.items()
+                for key, indices in shown.items()
             ]
-            breakdowns.append(Breakdown(name, evaluated, len(small), sum(map(len, small))))
+            breakdowns.append(Breakdown(name, evaluated, len(hidden), sum(map(len, hidden))))
         earlier_partitions.append(partition)
     return breakdowns
 

@@ -21,6 +21,7 @@ from validation.metrics.intervals import (
 )
 from validation.metrics.metrics import METRICS
 from validation.metrics.reliability import compute_chance_calibration_error
+from validation.report.first_screen import build_tiles, choose_state
 from validation.report.report import ValidationReport, build_metrics_json
 from validation.report.report_files import METRICS_FILE, PAGE_FILE
 
@@ -51,6 +52,8 @@ def render_report_page(report: ValidationReport) -> str:
         max_randomised_correlation=MAX_RANDOMISED_CORRELATION,
         near_duplicate_definition=near_duplicates.DEFINITION,
         figures={figure.name: figure for figure in report.figures},
+        tiles=build_tiles(report.results[0], report.abstentions[-1]),
+        state=choose_state(report.card.banner, report.results[0], report.comparisons),
     )
 
 

@@ -1,5 +1,6 @@
 """ValidationReport: all results of a validation, and their JSON."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from validation.explanations.explain import Explanations
 from validation.explanations.image_panels import ImagePanel
 from validation.explanations.negative_controls import SourcePairControl
 from validation.metrics.abstention import AbstentionStatistics
+from validation.metrics.baseline_comparison import BaselineComparison
 from validation.metrics.breakdowns import Breakdown
 from validation.metrics.comparison import DetectorComparison, DetectorResult
 from validation.metrics.estimates import Estimate
@@ -35,6 +37,7 @@ class ValidationReport:
 
     Attributes:
         summary: three sentences.
+        comparisons: with its baselines.
         results: of the detector, its baselines and the detector of --against, in this order.
         abstentions: of photographs, of generated images, and of all.
         most_wrong: the most wrong images of each class.
@@ -48,6 +51,7 @@ class ValidationReport:
     card: Card
     data: EvaluationSet
     summary: list[str]
+    comparisons: Sequence[BaselineComparison]
     results: list[DetectorResult]
     breakdowns: list[Breakdown]
     abstentions: list[AbstentionStatistics]

@@ -9,16 +9,18 @@ from data_collection.audit.probes import NUISANCE_TIER
 from data_collection.dataset.manifest import LABELS, FaceRecord
 from validation.data.evaluation_set import EvaluationSet
 from validation.metrics.abstention import AbstentionStatistics
+from validation.metrics.baseline_comparison import BaselineComparison
 from validation.metrics.comparison import DetectorResult
 from validation.metrics.estimates import Estimate
 from validation.metrics.metrics import FALSE_ALARMS, FOUND
-from validation.metrics.paired_differences import estimate_paired_differences
 from validation.metrics.scored_images import ScoredImages
+from validation.report.first_screen import (
+    MIN_SUMMARY_GROUPS_PER_CLASS,
+    count_groups_of_smaller_class,
+    is_of_little_use,
+)
 from validation.robustness.robustness import DistortionResult
 from validation.robustness.summary import RobustnessSummary
-
-MIN_SUMMARY_GROUPS_PER_CLASS = 30
-"""With fewer groups in a class, the first sentence says that they are too few."""
 
 SUMMARY_PREVALENCES = (0.01, 0.1)
 
@@ -32,15 +34,16 @@ ONE_SOURCE_WARNING = (
 
 def summarise_validation(
     data: EvaluationSet,
-    results: Sequence[DetectorResult],
+    result: DetectorResult,
+    comparisons: Sequence[BaselineComparison],
     abstentions: Sequence[AbstentionStatistics],
     audit: SizeAudit | None,
     robustness: RobustnessSummary | None,
 ) -> list[str]:
     """Return three sentences: performance, comparison with baselines, weakest condition."""
     return [
-        _describe_performance(data, results[0], abstentions[-1]),
-        _describe_comparison(data, results, audit),
+        _describe_performance(data, result, abstentions[-1]),
+        _describe_comparison(data, result, comparisons, audit),
         _describe_weakness(robustness),
     ]
 
@@ -76,10 +79,7 @@ def _describe_performance(
 
 
 def _describe_few_groups(scored: ScoredImages) -> str:
-    groups = min(
-        len(np.unique(scored.groups[scored.labels == label]))
-        for label in set(scored.labels.tolist())
-    )
+    groups = count_groups_of_smaller_class(scored)
     if groups >= MIN_SUMMARY_GROUPS_PER_CLASS:
         return ""
     return (
@@ -91,31 +91,36 @@ def _format_count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' if number != 1 else ''}"
 
 
+_OUTCOME_WORDS = {
+    "better": "clearly better than",
+    "unclear": "not clearly different from",
+    "worse": "clearly worse than",
+}
+
+
 def _describe_comparison(
-    data: EvaluationSet, results: Sequence[DetectorResult], audit: SizeAudit | None
+    data: EvaluationSet,
+    result: DetectorResult,
+    comparisons: Sequence[BaselineComparison],
+    audit: SizeAudit | None,
 ) -> str:
-    first, others = results[0], results[1:]
-    auc = first.estimates["ROC AUC"]
+    auc = result.estimates["ROC AUC"]
     if np.isnan(auc.value):
         return "Only one class is present, so nothing is known of how well it tells the two apart."
-    if np.ptp(first.scored.probabilities) == 0:
+    if np.ptp(result.scored.probabilities) == 0:
         return (
             "It gives every image the same probability: it tells nothing apart, and all its "
             "figures are at chance level."
         )
-    names: dict[bool, list[str]] = {True: [], False: []}
-    for other in others:
-        pair = estimate_paired_differences(first.scored, other.scored, ["ROC AUC"])["ROC AUC"]
-        names[bool(pair.difference.low > 0)].append(
-            f"“{other.name}” ({other.estimates['ROC AUC'].value:.3f})"
-        )
-    comparisons = [
-        f"{clearly} better than {' and '.join(names[is_better])}"
-        for is_better, clearly in ((True, "clearly"), (False, "not clearly"))
-        if names[is_better]
-    ]
+    clauses = [str(auc)]
+    for outcome, words in _OUTCOME_WORDS.items():
+        names = [
+            f"“{each.name}” ({each.auc:.3f})" for each in comparisons if each.outcome == outcome
+        ]
+        if names:
+            clauses.append(f"{words} {' and '.join(names)}")
     sentences = [
-        f"Its ROC AUC is {', '.join([str(auc), *comparisons])}.",
+        f"Its ROC AUC is {', '.join(clauses)}.",
         _describe_audit_probe(audit),
         ONE_SOURCE_WARNING if data.one_source_per_class else "",
     ]
@@ -167,7 +172,7 @@ def _compute_mean_accuracy(condition: DistortionResult) -> float:
 
 
 def _is_useless(condition: DistortionResult) -> bool:
-    return condition.found.value < 0.5 or condition.false_alarms.value > 0.2
+    return is_of_little_use(condition.found.value, condition.false_alarms.value)
 
 
 def list_limits(

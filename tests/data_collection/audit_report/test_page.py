@@ -20,6 +20,7 @@ from data_collection.dataset import manifest
 from data_collection.dataset.manifest import FaceRecord
 from runtime import console
 from runtime.plotting import ReportFigure
+from toys.accessibility import find_accessibility_faults
 from toys.face_records import write_toy_record, write_toy_records
 
 HOSTILE = "<script>alert(1)</script>"
@@ -145,6 +146,7 @@ def test_a_browser_shows_every_picture_and_a_phone_needs_no_sideways_scrolling(p
     tab.goto(page_path.as_uri())
     widths = tab.evaluate("[...document.images].map(image => image.naturalWidth)")
     page_width = tab.evaluate("document.documentElement.scrollWidth")
+    assert find_accessibility_faults(tab) == []
     tab.close()
     assert len(widths) == len(Page(page_path).pngs) and min(widths) > 0
     assert page_width <= 360 and messages == []

@@ -5,6 +5,7 @@ import base64
 
 import pytest
 
+from toys.accessibility import find_accessibility_faults
 from toys.diffusion import save_pipeline
 from toys.images import encode_image, make_image
 from training.detectors.card import read_card
@@ -195,3 +196,14 @@ def test_a_face_is_generated_from_a_prompt_and_judged(browser, serve, tmp_path):
         assert "seed 7" in page.locator("#picture-caption").inner_text()
         assert page.locator("#picture").evaluate("image => image.naturalWidth") == 448
         page.close()
+
+
+def test_axe_finds_nothing_serious_on_the_page_before_and_after_an_answer(page):
+    assert find_accessibility_faults(page) == []
+    page.set_input_files("#file", file())
+    headline(page)
+    assert find_accessibility_faults(page) == []
+    page.locator("#tab-generate").click()
+    assert find_accessibility_faults(page) == []
+    page.goto(page.url.rstrip("/") + "/api")
+    assert find_accessibility_faults(page) == []

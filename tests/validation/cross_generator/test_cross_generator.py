@@ -19,6 +19,7 @@ from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import canonical
 from runtime import console
 from toys import face_records
+from toys.accessibility import find_accessibility_faults
 from toys.commands import REPOSITORY_ROOT, run_command
 from toys.datasets import collect_records
 from toys.extractor import ToyExtractor
@@ -366,6 +367,13 @@ def test_the_page_is_complete_in_itself_and_escapes_what_strangers_wrote(evaluat
             assert f"{cell['auc']['value']:.3f}" in text
     assert result["base"]["sha256"] in text and result["fingerprint"] in text
     assert f"--dataset {evaluated} --leave-one-source-out --size 64" in text
+
+
+def test_axe_finds_nothing_serious_on_the_page(evaluated, browser):
+    tab = browser.new_page()
+    tab.goto((evaluated / "cross_generator" / "cross_generator.html").as_uri())
+    assert find_accessibility_faults(tab) == []
+    tab.close()
 
 
 def test_what_cannot_be_computed_reads_n_a(plan):

@@ -33,6 +33,7 @@ RECORDS = [
     *make_records("generated", "sd", 25, generator="sd-1.5", attributes={"age": "old"}),
     *make_records("generated", "gan", 20, generator="dcgan", attributes={"age": "young"}),
     *make_records("generated", "rare", 5, generator="rare", attributes={"age": "young"}),
+    *make_records("generated", "odd", 4, generator="odd", attributes={"age": "young"}),
 ]
 
 
@@ -46,7 +47,10 @@ def score_by_source(probability_by_source: dict[str, float]) -> ScoredImages:
 BREAKDOWNS = {
     breakdown.name: breakdown
     for breakdown in compute_breakdowns(
-        RECORDS, score_by_source({"kaggle": 0.1, "own": 0.7, "sd": 0.9, "gan": 0.3, "rare": 0.9})
+        RECORDS,
+        score_by_source(
+            {"kaggle": 0.1, "own": 0.7, "sd": 0.9, "gan": 0.3, "rare": 0.2, "odd": 0.9}
+        ),
     )
 }
 
@@ -60,6 +64,7 @@ def test_each_source_has_the_rate_of_its_class_and_an_auc_against_the_whole_othe
         "own": (20, 0.0),
         "sd": (25, 1.0),
         "gan": (20, 0.0),
+        "rare": (5, 0.0),
     }
     assert subgroups["sd"].auc.value == 1 and subgroups["gan"].auc.value == pytest.approx(30 / 50)
     assert subgroups["own"].probability == pytest.approx(0.7)
@@ -69,9 +74,10 @@ def test_each_source_has_the_rate_of_its_class_and_an_auc_against_the_whole_othe
     assert BREAKDOWNS["source"].worst.name in ("own", "gan")
 
 
-def test_a_subgroup_with_few_images_is_counted_and_not_shown():
-    assert (BREAKDOWNS["source"].hidden_subgroups, BREAKDOWNS["source"].hidden_images) == (1, 5)
-    assert "rare" not in {subgroup.name for subgroup in BREAKDOWNS["source"].subgroups}
+def test_a_subgroup_with_few_images_is_marked_and_one_with_hardly_any_is_counted():
+    breakdown = BREAKDOWNS["source"]
+    assert [each.name for each in breakdown.subgroups if each.is_small] == ["rare"]
+    assert (breakdown.hidden_subgroups, breakdown.hidden_images) == (1, 4)
 
 
 def test_prompts_qualities_and_sizes_are_breakdowns_and_the_same_subgroups_come_only_once():

@@ -10,6 +10,7 @@ import pytest
 
 from data_collection.audit.audit import SizeAudit
 from data_collection.dataset.manifest import FaceRecord
+from toys.accessibility import find_accessibility_faults
 from training.detectors import card as detector_card
 from validation.data.evaluation_set import EvaluationSet, TrainingOverlap
 from validation.explanations.explain import Explanations
@@ -46,7 +47,8 @@ def make_report(card, probabilities: np.ndarray, labels: np.ndarray, **more) -> 
     )
     abstentions = abstention.compute_abstention_statistics(scored)
     fields = {
-        "summary": summary.summarise_validation(data, results, abstentions, None, None),
+        "summary": summary.summarise_validation(data, results[0], [], abstentions, None, None),
+        "comparisons": [],
         "breakdowns": [],
         "abstentions": abstentions,
         "most_wrong": {},
@@ -188,7 +190,7 @@ def test_a_report_of_few_groups_says_why_a_figure_has_no_interval(card, tmp_path
     assert metrics["MCC"]["reason"] == "19 groups of photographs, 20 needed"
 
 
-def test_a_breakdown_shows_large_subgroups_and_counts_small_ones(card):
+def make_report_with_breakdowns(card) -> ValidationReport:
     records = [
         FaceRecord(
             id=str(number),
@@ -206,16 +208,26 @@ def test_a_breakdown_shows_large_subgroups_and_counts_small_ones(card):
     ]
     labels = np.arange(200) % 2
     scored = ScoredImages(np.random.default_rng(0).random(200), labels, np.arange(200), 0.5)
-    page = report_page.render_report_page(
-        make_report(
-            card,
-            scored.probabilities,
-            labels,
-            breakdowns=breakdowns.compute_breakdowns(records, scored),
-        )
-    )
+    shown = breakdowns.compute_breakdowns(records, scored)
+    return make_report(card, scored.probabilities, labels, breakdowns=shown)
+
+
+def test_a_breakdown_shows_large_subgroups_and_counts_small_ones(card):
+    page = report_page.render_report_page(make_report_with_breakdowns(card))
     assert "By source: worst is" in page and "&lt;i&gt;kaggle" in page
     assert "1 more subgroup with 2 images in all is too small." in page
+
+
+def test_axe_finds_nothing_serious_on_the_page_and_the_figures_come_first(card, browser, tmp_path):
+    path = report_page.write_report(make_report_with_breakdowns(card), tmp_path)
+    tab = browser.new_page(viewport={"width": 390, "height": 844})
+    tab.goto(path.as_uri())
+    tab.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
+    assert find_accessibility_faults(tab) == []
+    tiles = [tile.split("\n")[0] for tile in tab.locator(".tiles li").all_inner_texts()]
+    assert len(tiles) == 4 and all(re.fullmatch(r"[0-9.]+%?", tile) for tile in tiles)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    tab.close()
 
 
 def test_a_comparison_is_described_in_words(card):

@@ -13,6 +13,7 @@ from training.cuts.cut import Cut
 from training.cuts.operating_point import OperatingPoint
 from validation.data.evaluation_set import EvaluationSet, TrainingOverlap
 from validation.metrics.abstention import compute_abstention_statistics
+from validation.metrics.baseline_comparison import compare_with_baselines
 from validation.metrics.comparison import DetectorResult
 from validation.metrics.estimates import Estimate, estimate_metrics
 from validation.metrics.metrics import FALSE_ALARMS, FOUND
@@ -59,7 +60,10 @@ def summarise(
 ) -> list[str]:
     scored = results[0].scored
     abstentions = compute_abstention_statistics(scored)
-    return summary.summarise_validation(data(**more), results, abstentions, audit, robustness)
+    comparisons = compare_with_baselines(results)
+    return summary.summarise_validation(
+        data(**more), results[0], comparisons, abstentions, audit, robustness
+    )
 
 
 def make_robustness(result: DetectorResult) -> RobustnessSummary:
@@ -125,7 +129,7 @@ def test_three_sentences_with_the_figures_and_what_has_to_be_beaten():
 
 def test_a_baseline_that_is_not_clearly_beaten_is_said_to_be():
     _, second, _ = summarise([make_result("faces", 4), make_result("baseline", 4.1)])
-    assert "not clearly better than “baseline”" in second
+    assert "not clearly different from “baseline”" in second
 
 
 def test_one_source_for_each_class_is_said_in_the_summary():
