@@ -81,7 +81,7 @@ def test_every_module_that_a_document_runs_exists():
         (
             ["data_collection", "--real", "kagle:x"],
             2,
-            "Unknown source 'kagle:x' for --real. Did you mean kaggle?",
+            "Unknown source 'kagle:x' for --real (did you mean kaggle?).",
         ),
         (
             ["data_collection", "--real", "faces", "--generated", "dcgan:many"],

@@ -59,10 +59,10 @@ def _build_unknown_source_error(
     label: ImageClass, text: str, table: Mapping[str, Source]
 ) -> console.PlainError:
     close_kinds = find_close_names(text.partition(":")[0], table)
-    hint = f" Did you mean {close_kinds[0]}?" if close_kinds else suggest_folder(Path(text))
+    hint = f" (did you mean {close_kinds[0]}?)" if close_kinds else suggest_folder(Path(text))
     examples = ", ".join(source.example for source in table.values())
     return console.PlainError(
-        f"Unknown source {text!r} for --{label}.{hint} Available: {examples}."
+        f"Unknown source {text!r} for --{label}{hint}. Available: {examples}."
     )
 
 

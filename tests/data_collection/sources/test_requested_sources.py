@@ -77,7 +77,7 @@ def test_a_path_alone_is_a_folder_and_a_mistyped_one_is_suggested(tmp_path, monk
         list_names(real=("my fotos",))
     with pytest.raises(console.PlainError, match="did you mean my photos"):
         list_names(generated=("./my fotos",))
-    with pytest.raises(console.PlainError, match="Did you mean kaggle?"):
+    with pytest.raises(console.PlainError, match="did you mean kaggle"):
         list_names(real=("kagle:9@a/people",))
 
 
