@@ -3,19 +3,23 @@ PYTHON ?= python3
 PY = .venv/bin/python
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow benchmark lock clean
+.PHONY: demo train-sample test test-slow benchmark lock clean
 
-demo: .venv/running
-	$(PY) -m data_collection --recipe sample
-	$(PY) -m training --dataset data/sample --sizes 96 --trials 12
-	$(PY) -m finetuning --trials 2 --epochs 2 --repeats 3 --max-depth 2
-	$(PY) -m validation
+# Trains on the sample unless a validated detector of it is there.
+demo: .venv/running $(if $(wildcard saved_models/sample-*/report/index.html),,train-sample)
 	$(PY) -m detection --model sample --any-picture $$(find data/sample/originals -name "*.p*" | sort | sed -n "1,3p;798,800p")
 	@echo
 	@echo "Look at the report:   saved_models/sample-*/report/index.html"
 	@echo "Look at the curves:   $(PY) -m tensorboard.main --logdir logs"
-	@echo "Look at the page:     $(PY) -m detection web --model sample"
+	@echo "Look at the page:     $(PY) -m detection web --model sample, then http://127.0.0.1:8420"
 	@echo "This detector knows the sample only. For your own photos: $(PY) -m data_collection"
+	@echo "To run all of it again: make clean, then make demo."
+
+train-sample: .venv/running
+	$(PY) -m data_collection --recipe sample
+	$(PY) -m training --dataset data/sample --sizes 96 --trials 12
+	$(PY) -m finetuning --trials 2 --epochs 2 --repeats 3 --max-depth 2
+	$(PY) -m validation
 
 test: .venv/testing
 	$(PY) -m ruff check .

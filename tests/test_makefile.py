@@ -1,4 +1,5 @@
-"""`make clean` deletes what `make demo` and `make test` have made, and nothing of the user's."""
+"""`make demo` trains once; `make clean` deletes what `make demo` and `make test` have made, and
+nothing of the user's."""
 
 import shutil
 import subprocess
@@ -69,3 +70,26 @@ def test_a_sample_to_which_something_was_added_stays(checkout):
 def test_it_may_be_given_again(checkout):
     clean(checkout)
     clean(checkout)
+
+
+def list_demo_commands(folder):
+    """Return what `make demo` would run."""
+    made = subprocess.run(
+        ["make", "--dry-run", "demo"], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return made.stdout
+
+
+def test_the_demo_trains_once_and_judges_every_time(checkout):
+    for name in ("requirements.txt", "requirements.lock"):
+        (checkout / name).touch()
+    (checkout / ".venv" / "running").touch()
+    first = list_demo_commands(checkout)
+    order = ["-m data_collection", "-m training", "-m finetuning", "-m validation", "-m detection"]
+    places = [first.index(words) for words in order]
+    assert places == sorted(places)
+    report = checkout / "saved_models" / "sample-20260101-120000" / "report" / "index.html"
+    report.parent.mkdir()
+    report.touch()
+    second = list_demo_commands(checkout)
+    assert "-m training" not in second and "-m detection --model sample" in second
