@@ -38,7 +38,13 @@ def list_files(tmp_path: Path, facts: str = "", **sources: tuple[str, ...]) -> l
 
 def test_a_folder_of_both_classes_stops_before_anything_is_taken_and_the_part_is_named(tmp_path):
     root = write_pictures(tmp_path / "set", *FOLDERS)
-    settings = CollectionSettings(real=(f"folder:{root}",), data=tmp_path / "data", audit=False)
+    generated = write_pictures(tmp_path / "generated", "ann")
+    settings = CollectionSettings(
+        real=(f"folder:{root}",),
+        generated=(f"folder:{generated}",),
+        data=tmp_path / "data",
+        audit=False,
+    )
     with pytest.raises(console.PlainError) as caught:
         collect_dataset(settings)
     assert caught.value.exit_code == console.EXIT_USAGE

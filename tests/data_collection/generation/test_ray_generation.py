@@ -58,7 +58,7 @@ def test_a_killed_worker_loses_nothing_and_nothing_is_generated_twice(tmp_path, 
     }
     script = [sys.executable, "-c", PROGRAM, str(shared), str(model)]
     done = subprocess.run(
-        script, capture_output=True, text=True, timeout=300, env=environment, cwd=tmp_path
+        script, capture_output=True, text=True, timeout=900, env=environment, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
     assert (shared / "died").exists() and int(done.stdout.splitlines()[-1]) == N_FACES - 3

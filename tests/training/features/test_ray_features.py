@@ -90,7 +90,7 @@ def run_on_cluster(folder: Path, *words: str) -> subprocess.CompletedProcess:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
 
 
