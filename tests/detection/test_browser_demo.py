@@ -40,7 +40,7 @@ def install_runtime(folder: Path) -> None:
         pytest.skip("no npm here")
     words = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
     try:
-        process = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300)
+        process = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=900)
     except subprocess.TimeoutExpired:
         pytest.skip("npm does not come to an end")
     if process.returncode:

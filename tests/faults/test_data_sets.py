@@ -115,7 +115,7 @@ def test_of_two_collections_at_once_one_is_turned_away_and_the_other_unharmed(tm
         )
     finally:
         first.send_signal(signal.SIGCONT)
-    _, output = first.communicate(timeout=120)
+    _, output = first.communicate(timeout=600)
     assert first.returncode == 0, output
     rows = read_rows(tmp_path)
     assert max(Counter(record.key for record in rows).values()) == 1 and len(rows) == 160

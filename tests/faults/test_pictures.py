@@ -62,7 +62,7 @@ def decode_in_process(folder: Path, files: dict[str, bytes]) -> DecodingResult:
         (folder / name).write_bytes(data)
     words = [sys.executable, "-c", DECODING_PROGRAM, str(folder)]
     done = subprocess.run(
-        words, env=build_environment(), capture_output=True, text=True, timeout=300
+        words, env=build_environment(), capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stderr
     result = DecodingResult(**json.loads(done.stdout))

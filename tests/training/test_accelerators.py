@@ -42,7 +42,7 @@ print(json.dumps({"losses": history, "devices": n_devices, "answers": answers.to
 def train_on_devices(n_devices: int) -> dict:
     words = [sys.executable, "-c", TRAINING_SCRIPT, str(n_devices)]
     done = subprocess.run(
-        words, env=build_environment(), capture_output=True, text=True, timeout=300
+        words, env=build_environment(), capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
