@@ -30,9 +30,10 @@ def choose_evaluation_set(settings: ValidationSettings, card: Card) -> Evaluatio
         return load_hold_out(
             location.find_dataset_folder(training_folder.parent, training_folder), card
         )
-    for folder in (settings.data, workspace.DATA_FOLDER / settings.data):
-        if manifest.manifest_path(folder).is_file():
-            return load_other_dataset(folder, card, training_folder, settings.drop_known)
+    # A folder of images that is there comes before a data set of its name.
+    folder = settings.data if settings.data.exists() else workspace.DATA_FOLDER / settings.data
+    if manifest.manifest_path(folder).is_file():
+        return load_other_dataset(folder, card, training_folder, settings.drop_known)
     records, rejected = image_folder.read_image_folder(settings.data, settings.label, card.crop)
     if not records:
         example = f" ({rejected[0][0]}: {rejected[0][1]})" if rejected else ""

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from validation.metrics.comparison import DetectorResult
 from validation.metrics.paired_differences import estimate_paired_differences
 
@@ -36,6 +38,8 @@ def compare_with_baselines(results: Sequence[DetectorResult]) -> list[BaselineCo
 
 
 def _find_outcome(first: DetectorResult, other: DetectorResult) -> Outcome:
+    if np.isnan(first.estimates["ROC AUC"].value):
+        return "unclear"  # of one class alone
     pair = estimate_paired_differences(first.scored, other.scored, ["ROC AUC"])["ROC AUC"]
     if pair.difference.low > 0:
         return "better"

@@ -50,7 +50,7 @@ def test_a_class_that_is_missing_has_no_figures():
     ("banner", "results", "words", "tone"),
     [
         ("Practice.", [make_result(4), make_result(1)], "red", "bad"),
-        ("", [make_result(4, labels=(0,))], "one class", "unknown"),
+        ("", [make_result(4, labels=(0,)), make_result(1, labels=(0,))], "one class", "unknown"),
         ("", [make_result(4, n=40), make_result(1, n=40)], "too few", "unknown"),
         ("", [make_result(0), make_result(0, seed=1)], "weak", "bad"),
         ("", [make_result(4)], "no baseline", "unknown"),
