@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from accelerate import PartialState
 
 PREGENERATED_FOLDER = "pregenerated"
-"""Subfolder of a data set, left out of transfers (`dataset.transfer.SKIPPED_FOLDERS`)."""
+"""Subfolder of a data set, left out of transfers (`dataset/transferred_files.py`)."""
 
 
 @dataclass(frozen=True)
