@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from runtime.commands import names, parsing
+from runtime.command_lines import parsing
+from runtime.commands import names
 from telltale import command
 from toys.commands import REPOSITORY_ROOT
 from toys.documents import list_documents, read_commands
