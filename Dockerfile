@@ -4,8 +4,7 @@
 #   docker run --rm -v "$PWD:/work:ro" telltale telltale detect photo.jpg
 FROM python:3.12-slim
 COPY . /opt/telltale
-RUN pip install --no-cache-dir /opt/telltale && rm -r /opt/telltale \
-    && useradd --create-home --uid 1000 telltale
+RUN pip install --no-cache-dir /opt/telltale && useradd --create-home --uid 1000 telltale
 USER 1000
 WORKDIR /work
 EXPOSE 8420

@@ -14,7 +14,9 @@ from detection import face_check
 from detection.detections import Detection, PreparedImage
 from detection.image_paths import LocatedImage
 from detection.image_warnings import find_warnings
+from runtime.commands import workspace
 from training.detectors import card as detector_card
+from training.detectors import saved_models
 from training.detectors.card import Card
 
 MIN_SQUARE_SIDE_PX = 32
@@ -29,7 +31,7 @@ def prepare(file: str | Path, detector: str | Path, any_picture: bool = False) -
 
     Args:
         file: an image.
-        detector: folder of a saved detector, with its card.json.
+        detector: folder or name of a saved detector, as `Detector.load` takes it.
         any_picture: whether to prepare images, too, that do not show exactly one face.
 
     Returns:
@@ -38,13 +40,15 @@ def prepare(file: str | Path, detector: str | Path, any_picture: bool = False) -
     Raises:
         ValueError: detection would not judge the image; the message says why.
         OSError: the file cannot be read.
-        PlainError: the card is missing or damaged.
+        PlainError: there is no such detector, or its card is damaged.
 
     Example:
         >>> prepare("photo.jpg", "saved_models/faces-1").shape
         (2, 224, 224, 3)
     """
-    path, card = Path(file), detector_card.read_card(Path(detector))
+    path = Path(file)
+    folder = saved_models.find_detector(workspace.SAVED_MODELS_FOLDER, Path(detector))
+    card = detector_card.read_card(folder)
     try:
         data = LocatedImage(path).read()
     except UnavailableImage as error:

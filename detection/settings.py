@@ -1,12 +1,12 @@
 """Settings of `python -m detection`; the docstrings are the `--help` texts."""
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
+from data_collection.services import object_store
 from runtime.commands import workspace
 
 
@@ -72,7 +72,7 @@ judged."""
         if not self.paths:
             raise ValueError("Name an image or a folder: python -m detection photo.jpg")
         for path in self.paths:
-            if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path) and not os.path.lexists(path):
+            if object_store.is_object_store_url(path) and not os.path.lexists(path):
                 raise ValueError(
                     f"{path} is an address, and addresses are not fetched; save the picture, then "
                     "name its file."

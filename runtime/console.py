@@ -13,7 +13,8 @@ import rich.progress
 import rich.text
 
 import runtime.telemetry  # noqa: F401  (before any library that reports its use)
-from runtime.commands import missing_packages, names, secret_masking, tables
+from runtime.commands import missing_packages, names
+from runtime.terminal import secret_masking, tables
 
 Item = TypeVar("Item")
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from data_collection.requirement import Requirement
 from runtime import console
-from runtime.commands import secret_masking
+from runtime.terminal import secret_masking
 
 if TYPE_CHECKING:
     import httpx2

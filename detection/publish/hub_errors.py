@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from runtime import console
-from runtime.commands import secret_masking
+from runtime.terminal import secret_masking
 
 TOKENS_URL = "https://huggingface.co/settings/tokens"
 

@@ -1,1 +1,1 @@
-"""Names of the commands, default folders, suggestions, and what the terminal may show."""
+"""Names of the commands, default folders and suggestions."""

@@ -18,6 +18,7 @@ from PIL import Image, ImageCms
 
 from detection.predictor import Detector
 from detection.prepare import prepare
+from runtime import console
 from toys.commands import REPOSITORY_ROOT, build_environment
 from toys.face_detector import draw_photograph
 from toys.images import encode_image
@@ -127,6 +128,15 @@ def test_pixels_are_those_of_the_card(workplace, tmp_path):
     assert pixels.shape == (len(card.qualities), card.image_size, card.image_size, 3)
     assert pixels.dtype == np.float32 and 200 < pixels.max() <= 255
     assert not np.array_equal(*pixels)  # the qualities differ
+
+
+def test_a_detector_is_named_as_the_command_line_takes_it(tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(PICTURES["wide"])
+    photo = tmp_path / "photo.jpg"
+    named, by_path = (prepare(photo, each, any_picture=True) for each in ("telltale-faces", READY))
+    assert np.array_equal(named, by_path)
+    with pytest.raises(console.PlainError, match="Did you mean telltale-faces"):
+        prepare(photo, "telltale-face")
 
 
 def test_an_image_without_a_verdict_has_no_pixels(workplace, tmp_path):

@@ -56,7 +56,8 @@ class SoakResult:
 
 
 def run_soak(port: int, process: int, seconds: float, rate: float, seed: int) -> SoakResult:
-    """Send `rate` requests a second; half of them are good images."""
+    """Send `rate` requests a second, as many as that makes in `seconds`, and longer where the
+    machine is too busy; half of them are good images."""
     generator = random.Random(seed)
     good = [
         encode_image(make_image(number, 200), kind)
@@ -69,8 +70,8 @@ def run_soak(port: int, process: int, seconds: float, rate: float, seed: int) ->
     result, start = SoakResult(), time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(16) as senders:
         pending: collections.deque[concurrent.futures.Future] = collections.deque()
-        while (now := time.monotonic() - start) < seconds:
-            if now > len(result.memory):
+        while result.requests < seconds * rate:
+            if time.monotonic() - start > len(result.memory):
                 result.memory.append(measure_memory(process))
                 result.files.append(count_open_files(process))
             data = generator.choice(good if generator.random() < 0.5 else bad)

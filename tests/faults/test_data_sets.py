@@ -20,7 +20,7 @@ from data_collection.settings import CollectionSettings
 from data_collection.sources import requested_sources
 from runtime import console
 from toys import face_records
-from toys.commands import build_collect_words, build_environment, run_command
+from toys.commands import build_collect_words, build_environment, run_command, run_program
 from toys.images import encode_image, make_image, write_face_folders
 from training import dataset
 
@@ -252,13 +252,7 @@ resource.setrlimit(resource.RLIMIT_AS, (used + 200_000_000,) * 2)
 sys.argv = ["data_collection", "verify", "."]
 console.run_command(__main__.main)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env=build_environment(),
-        capture_output=True,
-        text=True,
-    )
+    done = run_program(program, tmp_path)
     assert done.returncode == console.EXIT_DISK
     assert "Out of memory" in done.stderr and "Traceback" not in done.stderr
 

@@ -110,7 +110,7 @@ def test_a_minute_of_good_and_bad_uploads_leaves_the_page_as_it_was(served):
         list(clients.map(lambda _: post_image(served, large), range(16)))
     result = soak.run_soak(served.port, served.process.pid, seconds=60, rate=20, seed=seed)
     print(result)
-    assert result.requests >= 300  # a busy machine answers fewer than the 1,200 that are meant
+    assert sum(result.statuses.values()) == 60 * 20
     assert set(result.statuses) <= {200, 400, 413, 415, 422, 503} and result.statuses[200] > 100
     assert result.growth < 50e6
     assert max(result.files) <= 7 + 64  # one for each request that may be under way

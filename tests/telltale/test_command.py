@@ -13,7 +13,7 @@ from data_collection import __main__ as data_collection_commands
 from detection import __main__ as detection_commands
 from runtime.commands.names import MODULE_COMMANDS
 from telltale.command import OVERVIEW
-from toys.commands import REPOSITORY_ROOT, build_environment, run_command
+from toys.commands import REPOSITORY_ROOT, run_command, run_program
 from toys.images import write_face_folders
 from validation import __main__ as validation_commands
 
@@ -90,13 +90,7 @@ def test_a_missing_package_is_one_sentence(tmp_path):
         "sys.argv = ['telltale', 'verify', 'data/nosuch']\n"
         "from telltale.command import main; main()"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env=build_environment(),
-        capture_output=True,
-        text=True,
-    )
+    done = run_program(program, tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("error: scipy is not installed")
     assert "Traceback" not in done.stderr

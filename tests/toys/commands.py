@@ -34,6 +34,18 @@ def run_command(*words: object, cwd: Path, **environment: str) -> subprocess.Com
     )
 
 
+def run_program(program: str, cwd: Path) -> subprocess.CompletedProcess:
+    """Run lines of Python in a process of its own, with the repository on the path."""
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=cwd,
+        env=build_environment(),
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+
+
 def build_environment(**environment: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(REPOSITORY_ROOT), "COLUMNS": "160", **environment}
 

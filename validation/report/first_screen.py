@@ -93,12 +93,7 @@ def choose_state(
             f"Fewer than {MIN_SUMMARY_GROUPS_PER_CLASS} independent images in a class say little.",
         )
     if is_of_little_use(found, false_alarms):
-        return State(
-            "weak",
-            "bad",
-            f"It finds fewer than {MIN_USEFUL_RECALL:.0%} of the generated images, or calls more "
-            f"than {MAX_USEFUL_FALSE_ALARMS:.0%} of the photographs generated.",
-        )
+        return State("weak", "bad", f"It {' and '.join(_list_weaknesses(found, false_alarms))}.")
     if not comparisons:
         return State("no baseline", "unknown", "Nothing was scored beside it.")
     if not_better:
@@ -111,7 +106,19 @@ def choose_state(
 
 
 def is_of_little_use(found: float, false_alarms: float) -> bool:
-    return found < MIN_USEFUL_RECALL or false_alarms > MAX_USEFUL_FALSE_ALARMS
+    """Return whether these shares of both classes make the answers useless."""
+    return bool(_list_weaknesses(found, false_alarms))
+
+
+def _list_weaknesses(found: float, false_alarms: float) -> list[str]:
+    weaknesses = []
+    if found < MIN_USEFUL_RECALL:
+        weaknesses.append(f"finds fewer than {MIN_USEFUL_RECALL:.0%} of the generated images")
+    if false_alarms > MAX_USEFUL_FALSE_ALARMS:
+        weaknesses.append(
+            f"calls more than {MAX_USEFUL_FALSE_ALARMS:.0%} of the photographs generated"
+        )
+    return weaknesses
 
 
 def count_groups_of_smaller_class(scored: ScoredImages) -> int:

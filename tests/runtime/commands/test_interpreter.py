@@ -1,12 +1,10 @@
 """A Python that is too old, or without the packages, is told in one sentence."""
 
 import ast
-import subprocess
-import sys
 
 import pytest
 
-from toys.commands import REPOSITORY_ROOT, ROOMS, build_environment
+from toys.commands import REPOSITORY_ROOT, ROOMS, run_program
 
 START = "import runpy, sys; {setup}; sys.argv = ['x', '--help']; runpy.run_module('{room}', "
 START += "run_name='__main__')"
@@ -25,13 +23,7 @@ START += "run_name='__main__')"
 )
 def test_what_python_lacks_is_told_in_one_sentence(room, setup, sentence, tmp_path):
     program = START.format(setup=setup, room=room)
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env=build_environment(),
-        capture_output=True,
-        text=True,
-    )
+    done = run_program(program, tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert done.stderr.startswith("error: ") and sentence in done.stderr
 

@@ -499,8 +499,10 @@ def test_mistakes_are_answered_in_one_sentence(words, sentence, tmp_path):
     assert "Traceback" not in completed.stderr
 
 
-def test_a_data_set_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(console.PlainError, match=r"nowhere holds no data set\. "):
+def test_a_data_set_that_is_not_there_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = r"nowhere holds no data set\. data holds none; run python -m data_collection first"
+    with pytest.raises(console.PlainError, match=told):
         evaluate_cross_generator(settings(tmp_path / "nowhere"))
 
 

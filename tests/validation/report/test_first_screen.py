@@ -63,6 +63,16 @@ def test_the_state_is_a_word_with_a_reason(banner, results, words, tone):
     assert (state.words, state.tone) == (words, tone) and state.reason.endswith(".")
 
 
+def test_a_weak_detector_is_told_its_own_weakness_alone():
+    cautious, rash = make_result(0), make_result(0)
+    for result, shift in ((cautious, -0.6), (rash, 0.6)):
+        moved = np.clip(result.scored.probabilities + shift, 0, 1)
+        scored = dataclasses.replace(result.scored, probabilities=moved)
+        estimates = estimate_metrics(scored, replicates=100)
+        reason = choose_state("", DetectorResult("moved", scored, estimates), []).reason
+        assert ("finds fewer" in reason, "calls more" in reason) == (shift < 0, shift > 0)
+
+
 def test_a_detector_that_is_worse_than_a_baseline_is_told_so():
     strong, weak = make_result(4), dataclasses.replace(make_result(1), name="weak")
     assert [each.outcome for each in compare_with_baselines([weak, strong])] == ["worse"]

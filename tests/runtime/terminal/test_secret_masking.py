@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from runtime.commands.secret_masking import mask_secrets, mask_server_text
+from runtime.terminal.secret_masking import mask_secrets, mask_server_text
 from toys.commands import build_environment
 
 SECRET = "pX7/+q=9Zk&w_Rt-4uV\N{LATIN SMALL LETTER E WITH ACUTE}%~b"
