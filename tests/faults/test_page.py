@@ -104,10 +104,11 @@ def test_a_minute_of_good_and_bad_uploads_leaves_the_page_as_it_was(served):
     """`python tests/faults/soak.py` does the same for any time."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    large = fuzzing.make_traps()["png of 4,999 x 4,999, all there"]
+    png = fuzzing.make_traps()["png of 4,999 x 4,999, all there"]
+    jpeg = encode_image(make_image(5, 4990), "JPEG", quality=30)
     # The allocator keeps the memory of such images, so it is taken before the measurement.
     with concurrent.futures.ThreadPoolExecutor(8) as clients:
-        list(clients.map(lambda _: post_image(served, large), range(16)))
+        list(clients.map(lambda large: post_image(served, large), [png, jpeg] * 8))
     result = soak.run_soak(served.port, served.process.pid, seconds=60, rate=20, seed=seed)
     print(result)
     assert sum(result.statuses.values()) == 60 * 20

@@ -1,0 +1,89 @@
+"""Take docs/page.png, report.png and audit.png: `python -m benchmarks.document_pictures`, after
+`make demo` and with requirements-dev.txt.
+
+The page shows a face by the sample's generator, the report and the audit figures only: nobody's
+picture is in them. docs/tensorboard.png is taken by hand.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import measuring
+from runtime import console
+from training.detectors import saved_models
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+WIDTH_PX = 1000
+FIRST_SCREEN_PX = {"report": 930, "audit": 1370}
+SEED = "12"
+"""Of the face on the page."""
+
+SAMPLE = Path("data/sample")
+
+
+def take_pictures(docs: Path = measuring.REPOSITORY_ROOT / "docs") -> None:
+    """Write the pictures into `docs`.
+
+    Raises:
+        PlainError: the sample's detector, its report, or Chromium is missing.
+    """
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if not chromium:
+        raise console.PlainError("There is no Chromium here; install it to take pictures.")
+    folder = saved_models.find_detector(Path("saved_models"), SAMPLE)
+    pages = {"report": folder / "report" / "index.html", "audit": SAMPLE / "audit.html"}
+    for path in pages.values():
+        if not path.is_file():
+            raise console.PlainError(f"{path} is not there; run make demo first.")
+    with sync_playwright() as session:
+        browser = session.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for name, path in pages.items():
+            tab = browser.new_page(viewport={"width": WIDTH_PX, "height": FIRST_SCREEN_PX[name]})
+            tab.goto(path.resolve().as_uri())
+            tab.screenshot(path=docs / f"{name}.png")
+        with _serve_page(folder) as address:
+            tab = browser.new_page(viewport={"width": WIDTH_PX, "height": 900})
+            tab.goto(address)
+            _generate_face(tab)
+            tab.screenshot(path=docs / "page.png", full_page=True)
+    console.print_message(f"{docs}: page.png, report.png and audit.png.")
+
+
+def _generate_face(tab: "Page") -> None:
+    tab.locator("#tab-generate").click()
+    tab.locator("#seed").fill(SEED)
+    tab.get_by_role("button", name="Generate and judge").click()
+    tab.locator("#result").wait_for(timeout=300_000)
+    tab.wait_for_function("[...document.images].every(image => image.complete)")
+
+
+@contextmanager
+def _serve_page(folder: Path) -> Iterator[str]:
+    """Serve the page with a detector and the sample's generator; yield its address."""
+    words = ["--model", folder, "--generator", "dcgan", "--port", "0"]
+    command = [sys.executable, "-m", "detection", "web", *map(str, words)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            for line in process.stdout:
+                if address := re.search(r"http://127\.0\.0\.1:\d+", line):
+                    yield address[0]
+                    return
+            raise console.PlainError("The page did not start.")
+        finally:
+            process.terminate()
+
+
+if __name__ == "__main__":
+    console.run_command(take_pictures)

@@ -1,0 +1,1 @@
+"""Output on a terminal: tables that fit it, and texts without secrets."""
