@@ -11,7 +11,7 @@ from data_collection.images.decoding_pool import DecodingPool
 from data_collection.images.quick_files import is_decoded_in_half_a_second
 from detection.models.answering import choose_detector
 from detection.predictor import Detector
-from detection.web import connections
+from detection.web import connections, memory
 from detection.web.settings import LOCAL_HOSTS, WebSettings
 from runtime import console
 
@@ -33,6 +33,7 @@ def serve_page(settings: WebSettings) -> None:
     Raises:
         PlainError: the detector is missing or was altered, or the port is in use.
     """
+    memory.return_large_blocks()
     answering = choose_detector(settings.saved_models, settings.model)
     detector = Detector.load(
         answering.folder,

@@ -3,6 +3,7 @@
 import concurrent.futures
 import dataclasses
 import os
+import platform
 import random
 import shutil
 import time
@@ -99,16 +100,32 @@ def is_quiet(served) -> bool:
     return not list((served.log.parent / "tmp").iterdir())
 
 
+def send_large_images(served) -> None:
+    """Send sixteen images of 25 megapixels, eight at a time."""
+    png = fuzzing.make_traps()["png of 4,999 x 4,999, all there"]
+    jpeg = encode_image(make_image(5, 4990), "JPEG", quality=30)
+    with concurrent.futures.ThreadPoolExecutor(8) as clients:
+        list(clients.map(lambda large: post_image(served, large), [png, jpeg] * 8))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="set for glibc alone")
+def test_the_memory_of_large_images_is_given_back(workplace, tmp_path):
+    with run_page_server(workplace, tmp_path) as served:
+        post_image(served, encode_image(make_image(1, 200), "JPEG"))
+        before = soak.measure_memory(served.process.pid)
+        send_large_images(served)
+        after = soak.measure_memory(served.process.pid)
+    print(f"{before / 1e6:.0f} MB before, {after / 1e6:.0f} MB after")
+    assert after < before + 150e6
+
+
 @pytest.mark.slow
 def test_a_minute_of_good_and_bad_uploads_leaves_the_page_as_it_was(served):
     """`python tests/faults/soak.py` does the same for any time."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    png = fuzzing.make_traps()["png of 4,999 x 4,999, all there"]
-    jpeg = encode_image(make_image(5, 4990), "JPEG", quality=30)
-    # The allocator keeps the memory of such images, so it is taken before the measurement.
-    with concurrent.futures.ThreadPoolExecutor(8) as clients:
-        list(clients.map(lambda large: post_image(served, large), [png, jpeg] * 8))
+    send_large_images(served)  # each thread keeps a little memory for images of its own
     result = soak.run_soak(served.port, served.process.pid, seconds=60, rate=20, seed=seed)
     print(result)
     assert sum(result.statuses.values()) == 60 * 20
