@@ -1,7 +1,6 @@
 """`python -m data_collection`: collect real and generated faces into one data set; commands
 around it."""
 
-import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,28 +14,25 @@ from data_collection.command_settings import (
     UploadSettings,
     VerifySettings,
 )
-from data_collection.settings import CollectionSettings
 from runtime import console
 from runtime.command_lines import parsing, sub_commands
 
-COLLECT_HELP = f"""{inspect.getdoc(CollectionSettings)}
+PREGENERATE_HELP = """Generate the faces of `stable-diffusion` sources before a collection, on
+several GPUs, with one process per GPU started by torchrun or `accelerate launch`. Give the
+options of the collection; the next collection uses the generated images.
 
-More commands: `python -m data_collection audit DATASET` tests whether anything but the face gives \
-the label away; `python -m data_collection verify DATASET` checks that no file has changed since \
-it was collected; `python -m data_collection regenerate DATASET FILE` generates one image again; \
-`python -m data_collection remove DATASET SOURCE` removes a source; \
-`torchrun --nproc-per-node 2 -m data_collection pregenerate`, with the options of the collection, \
-lets each of two GPUs generate its share for the next collection, and \
-`python -m data_collection pregenerate-on-ray` does so on a Ray cluster; `upload` and `download` \
-copy a data set to an object store and back."""
+Examples:
+    torchrun --nproc-per-node 2 -m data_collection pregenerate
+"""
 
-PREGENERATE_HELP = """Generate the faces of `stable-diffusion` sources before a collection, on \
-several GPUs, with one process per GPU started by torchrun or `accelerate launch`. Give the \
-options of the collection; the next collection uses the generated images."""
+PREGENERATE_ON_RAY_HELP = """Generate the faces of `stable-diffusion` sources before a collection,
+on the Ray cluster that RAY_ADDRESS names, or on this machine. Give the options of the collection;
+the next collection uses the generated images.
 
-PREGENERATE_ON_RAY_HELP = """Generate the faces of `stable-diffusion` sources before a collection, \
-on the Ray cluster that RAY_ADDRESS names, or on this machine. Give the options of the collection; \
-the next collection uses the generated images."""
+Examples:
+    python -m data_collection pregenerate-on-ray
+    python -m data_collection pregenerate-on-ray --generated stable-diffusion:5000
+"""
 
 
 def find_folder(
@@ -51,7 +47,7 @@ def find_folder(
 def run_collect_command(arguments: list[str]) -> None:
     from data_collection import recipes
 
-    settings = recipes.parse_collection_settings(arguments, about=COLLECT_HELP)
+    settings = recipes.parse_collection_settings(arguments)
 
     from data_collection.collect import collect_dataset
 

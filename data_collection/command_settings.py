@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from runtime import options
+from runtime.command_lines.option_groups import Advanced, Basic, Folders
 from runtime.commands import workspace
 
 DEFAULT_TRAINING_SIZES = (224,)
@@ -19,22 +20,27 @@ DEFAULT_TRAINING_SIZES = (224,)
 @dataclass(frozen=True)
 class AuditSettings:
     """Audit a data set again: does anything but the face give the label away? Exit code 4 if
-    something does (RED)."""
+    something does (RED).
+
+    Examples:
+        python -m data_collection audit data/faces
+        python -m data_collection audit data/faces --sizes 224 448
+    """
 
     dataset: Annotated[Path, tyro.conf.Positional]
     """Folder or name of the data set, such as data/faces."""
 
-    sizes: tuple[int, ...] = DEFAULT_TRAINING_SIZES
+    sizes: Basic[tuple[int, ...]] = DEFAULT_TRAINING_SIZES
     """Sides in pixels of the images that training will see; the largest of its --sizes counts. \
 Training audits further sizes by itself."""
 
-    data: Path = workspace.DATA_FOLDER
+    data: Folders[Path] = workspace.DATA_FOLDER
     """Folder of all data sets."""
 
-    logs: Path = workspace.LOGS_FOLDER
+    logs: Folders[Path] = workspace.LOGS_FOLDER
     """Folder of TensorBoard logs."""
 
-    seed: int = 0
+    seed: Advanced[int] = 0
     """Random seed of the cross-validation and the bootstrap."""
 
     def __post_init__(self) -> None:
@@ -47,19 +53,27 @@ Training audits further sizes by itself."""
 @dataclass(frozen=True)
 class VerifySettings:
     """Check that no file of a data set has changed since it was collected, and list those that
-    have. Exit code 6 if there are any."""
+    have. Exit code 6 if there are any.
+
+    Examples:
+        python -m data_collection verify data/faces
+    """
 
     dataset: Annotated[Path, tyro.conf.Positional]
     """Folder or name of the data set, such as data/faces."""
 
-    data: Path = workspace.DATA_FOLDER
+    data: Folders[Path] = workspace.DATA_FOLDER
     """Folder of all data sets."""
 
 
 @dataclass(frozen=True)
 class UploadSettings:
     """Copy a data set, with the features of frozen bases, to an object store. Files that are
-    already there are not copied again."""
+    already there are not copied again.
+
+    Examples:
+        python -m data_collection upload data/faces s3://bucket/faces
+    """
 
     dataset: Annotated[Path, tyro.conf.Positional]
     """Folder or name of the data set, such as data/faces."""
@@ -67,13 +81,17 @@ class UploadSettings:
     url: Annotated[str, tyro.conf.Positional]
     """Destination, such as s3://bucket/faces (`pip install -r requirements-s3.txt`)."""
 
-    data: Path = workspace.DATA_FOLDER
+    data: Folders[Path] = workspace.DATA_FOLDER
     """Folder of all data sets."""
 
 
 @dataclass(frozen=True)
 class DownloadSettings:
-    """Copy a data set from an object store. Files that are already here are not copied again."""
+    """Copy a data set from an object store. Files that are already here are not copied again.
+
+    Examples:
+        python -m data_collection download s3://bucket/faces data/faces
+    """
 
     url: Annotated[str, tyro.conf.Positional]
     """Origin, such as s3://bucket/faces (`pip install -r requirements-s3.txt`)."""
@@ -81,7 +99,7 @@ class DownloadSettings:
     dataset: Annotated[str, tyro.conf.Positional]
     """Folder or name of the data set, such as data/faces."""
 
-    data: Path = workspace.DATA_FOLDER
+    data: Folders[Path] = workspace.DATA_FOLDER
     """Folder of all data sets."""
 
     @property
@@ -93,7 +111,11 @@ class DownloadSettings:
 
 @dataclass(frozen=True)
 class RegenerateSettings:
-    """Generate one image again, alone, from its row in the manifest."""
+    """Generate one image again, alone, from its row in the manifest.
+
+    Examples:
+        python -m data_collection regenerate data/faces 3f9a1c --out again.png
+    """
 
     dataset: Annotated[Path, tyro.conf.Positional]
     """Folder or name of the data set, such as data/faces."""
@@ -101,17 +123,21 @@ class RegenerateSettings:
     file: Annotated[str, tyro.conf.Positional]
     """The image's `file` in manifest.jsonl, or the beginning of its `id`."""
 
-    out: Path = Path("regenerated.png")
+    out: Basic[Path] = Path("regenerated.png")
     """Path of the new image."""
 
-    data: Path = workspace.DATA_FOLDER
+    data: Folders[Path] = workspace.DATA_FOLDER
     """Folder of all data sets."""
 
 
 @dataclass(frozen=True)
 class RemoveSettings:
     """Remove a source from a data set: its rows, then its files. Nothing is asked. The splits of
-    the other sources stay, and so does the count of how often the hold-out was opened."""
+    the other sources stay, and so does the count of how often the hold-out was opened.
+
+    Examples:
+        python -m data_collection remove data/faces sd-turbo
+    """
 
     dataset: Annotated[Path, tyro.conf.Positional]
     """Folder or name of the data set, such as data/faces."""
@@ -119,5 +145,5 @@ class RemoveSettings:
     source: Annotated[str, tyro.conf.Positional]
     """Name of the source, as in the table of the collection."""
 
-    data: Path = workspace.DATA_FOLDER
+    data: Folders[Path] = workspace.DATA_FOLDER
     """Folder of all data sets."""

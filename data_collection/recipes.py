@@ -24,14 +24,15 @@ OMITTED_OPTIONS = ("recipe", *FOLDER_OPTIONS, "audit")
 
 
 def parse_collection_settings(
-    arguments: Sequence[str], command: str = "data_collection", about: str = ""
+    arguments: Sequence[str], command: str = "data_collection", about: str | None = None
 ) -> CollectionSettings:
     """Parse a command line; options of its --recipe come first, so that typed ones override or
     extend them.
 
     Args:
         arguments: the words of the command line.
-        command, about: name and description for --help.
+        command, about: name and description for --help; the latter is that of the settings
+            without it.
     """
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--recipe")

@@ -1,6 +1,5 @@
 """Command line of detection: judge images, or run `web`, `models` and other commands."""
 
-import inspect
 import sys
 from collections.abc import Callable
 
@@ -9,15 +8,9 @@ from detection.settings import DetectionSettings
 from runtime import console
 from runtime.command_lines import parsing, sub_commands
 
-DETECT_HELP = f"""{inspect.cleandoc(DetectionSettings.__doc__)}
-
-More commands: `python -m detection web` opens a page, `models` lists the detectors and says which
-one answers, `calibrate` sets the cut with photographs of yours, `export` writes the detector for
-other runtimes, `publish` uploads it to the Hugging Face Hub. Write ./web for a file called web."""
-
 
 def run_detect_command(arguments: list[str]) -> int:
-    settings = parsing.parse_settings(DetectionSettings, "detection", arguments, DETECT_HELP)
+    settings = parsing.parse_settings(DetectionSettings, "detection", arguments)
 
     from detection.detect import detect
 

@@ -3,10 +3,12 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
 from data_collection.services import object_store
+from runtime.command_lines.option_groups import Basic, Folders, Metavar, Output, Verdict
 from runtime.commands import workspace
 
 
@@ -18,49 +20,55 @@ class DetectionSettings:
     credentials, a generator, a camera) is shown beside it and does not change it. Exit code 0: all
     images were judged. 1: some were not; the answer says why (no face, for one). 8: the detector
     is missing or was altered.
+
+    Examples:
+        python -m detection photo.jpg
+        python -m detection photos --csv
+        python -m detection photos --model faces-1 --keep answers.jsonl
     """
 
-    paths: tyro.conf.Positional[tuple[str, ...]]
+    paths: Annotated[tuple[str, ...], tyro.conf.Positional, Metavar("PATH")]
     """Image files, folders, patterns such as 'photos/**/*.jpg', or - for one image on standard \
-input. Of a folder every file is judged or named with the reason, whatever it is called."""
+input. Of a folder every file is judged or named with the reason, whatever it is called. \
+Write ./web for a file called web."""
 
-    model: Path | None = None
+    model: Basic[Path | None] = None
     """Name or folder of a saved detector, or of a data set for the newest detector trained on it; \
 default: the one that `python -m detection models` says answers."""
 
-    json: bool = False
+    json: Output[bool] = False
     """Print one JSON array instead of a table."""
 
-    csv: bool = False
+    csv: Output[bool] = False
     """Print comma-separated values instead of a table."""
 
-    explain: bool = False
+    explain: Basic[bool] = False
     """Write a heat map beside every image, IMAGE.heatmap.png; run python -m validation on the \
 detector first."""
 
-    keep: Path | None = None
+    keep: Output[Path | None] = None
     """Save answers in this file: after an interruption, the same command judges only the rest."""
 
-    false_alarms: float | None = None
+    false_alarms: Verdict[float | None] = None
     """Largest share of photographs that may be called generated, one that the detector has a cut \
 for, such as 0.01; default: its own."""
 
-    misses: float | None = None
+    misses: Verdict[float | None] = None
     """Largest share of generated images that may be called real, in the same way."""
 
-    calibration: str = ""
+    calibration: Verdict[str] = ""
     """Name of a calibration that `python -m detection calibrate` has made of your photographs; \
 its false-alarm cuts replace the detector's own."""
 
-    prevalence: float | None = None
+    prevalence: Verdict[float | None] = None
     """Share of the images that are generated where you look, such as 0.01. Each answer then also \
 has the probability at that prevalence; without it, probabilities are for equal shares."""
 
-    any_picture: bool = False
+    any_picture: Basic[bool] = False
     """Judge images whatever they show. Otherwise images without a face, or with several, are not \
 judged."""
 
-    saved_models: Path = workspace.SAVED_MODELS_FOLDER
+    saved_models: Folders[Path] = workspace.SAVED_MODELS_FOLDER
     """Folder of all saved detectors."""
 
     @property

@@ -3,10 +3,11 @@ are the `--help` texts."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from finetuning.tuning_methods import TUNING_METHODS
 from runtime import options
+from runtime.command_lines.option_groups import Advanced, Basic, Cluster, Folders, Metavar
 from runtime.commands import workspace
 from training.accelerators import Precision
 
@@ -20,77 +21,81 @@ class FinetuningSettings:
 
     The frozen part of the base runs once per image, view and depth; trials train on the activations
     at its upper end. An interrupted search resumes when the same command is given again.
+
+    Examples:
+        python -m finetuning
+        python -m finetuning --model faces-1 --max-depth 2 --trials 4
     """
 
-    model: Path | None = None
+    model: Basic[Path | None] = None
     """Name or folder of the saved detector to start from, or of a data set for the newest \
 detector trained on it; without it, the one with the lowest validation loss on the data set of \
 your newest."""
 
-    dataset: Path | None = None
+    dataset: Basic[Path | None] = None
     """Folder or name of the data set; without it, the one that the detector was trained on. A \
 detector that comes with Telltale needs one of yours."""
 
-    max_depth: str = "4"
+    max_depth: Basic[Annotated[str, Metavar("DEPTH")]] = "4"
     """How deep the search may unfreeze the base: a number of blocks from the top, or the name of \
 the lowest block."""
 
-    methods: tuple[MethodName, ...] = ()
+    methods: Advanced[tuple[MethodName, ...]] = ()
     """Which weights of unfrozen blocks the search may tune: `blocks` (all), `norms` (gains and \
 offsets of the normalisations), `lora` (small matrices beside those of the dense layers). Default: \
 all that the base takes; norms and lora need a vision transformer."""
 
-    trials: int = 8
+    trials: Basic[int] = 8
     """Number of trials: every depth and method once, then the most promising ones, with their \
 learning rates and schedules, weight decays, batch sizes, label smoothing and augmentation."""
 
-    epochs: int = 8
+    epochs: Advanced[int] = 8
     """Largest number of epochs of one trial after the warm-up."""
 
-    warmup: int = 1
+    warmup: Advanced[int] = 1
     """Epochs in which only the heads are trained, before blocks are unfrozen."""
 
-    views: int = 2
+    views: Advanced[int] = 2
     """Views of every image: the plain one, and others with a random JPEG or rescaling history and \
 mirroring."""
 
-    tuner: Literal["bayesian", "random"] = "bayesian"
+    tuner: Advanced[Literal["bayesian", "random"]] = "bayesian"
     """How KerasTuner searches."""
 
-    repeats: int = 3
+    repeats: Advanced[int] = 3
     """Number of fresh seeds that the best trial is trained with. A detector is saved if there are \
 at least 3, and tests over seeds and over images both find a gain (one-sided 5%)."""
 
-    precision: Precision = "auto"
+    precision: Cluster[Precision] = "auto"
     """Number format of unfrozen blocks during training: auto is mixed_bfloat16 on GPUs that are \
 fast with it."""
 
-    disk: float = 10
+    disk: Cluster[float] = 10
     """Largest size of the activations of one depth, in gigabytes; above it, training starts from \
 the pixels."""
 
-    accept_other_data: bool = False
+    accept_other_data: Advanced[bool] = False
     """Fine-tune on a data set other than the one that the detector was trained on; not needed for \
 a detector that comes with Telltale."""
 
-    accept_shortcuts: bool = False
+    accept_shortcuts: Advanced[bool] = False
     """Continue although the audit of the data set is RED; every report on the detector then \
 begins with that warning."""
 
-    name: str = ""
+    name: Basic[str] = ""
     """Name of the fine-tuned detector; without it, the source detector's name with "-tuned" and \
 the time."""
 
-    seed: int = 0
+    seed: Advanced[int] = 0
     """Seed of the search; the repeats take the seeds that follow."""
 
-    data: Path = workspace.DATA_FOLDER
+    data: Folders[Path] = workspace.DATA_FOLDER
     """Folder of all data sets."""
 
-    saved_models: Path = workspace.SAVED_MODELS_FOLDER
+    saved_models: Folders[Path] = workspace.SAVED_MODELS_FOLDER
     """Folder of all saved detectors."""
 
-    logs: Path = workspace.LOGS_FOLDER
+    logs: Folders[Path] = workspace.LOGS_FOLDER
     """Folder for TensorBoard."""
 
     def __post_init__(self) -> None:

@@ -6,37 +6,11 @@ from collections.abc import Sequence
 
 import runtime.commands.interpreter  # noqa: F401  (before all others)
 from runtime import console
+from runtime.command_lines import help_text
 from runtime.commands import suggestions
-from runtime.commands.names import MODULE_COMMANDS, show_as_telltale
+from runtime.commands.names import COMMAND_SECTIONS, MODULE_COMMANDS, show_as_telltale
 
-OVERVIEW = """usage: telltale COMMAND [OPTIONS]; telltale COMMAND --help lists the options
-
-  collect            collect photographs and generated faces into a data set
-  audit              test whether anything but the face gives the label away
-  verify             check that no file of a data set has changed
-  regenerate         generate one image again
-  remove             remove a source from a data set
-  pregenerate        generate on several GPUs before a collection
-  pregenerate-on-ray the same on a Ray cluster
-  upload, download   copy a data set to an object store and back
-
-  train              search heads on pretrained bases and save a detector
-  finetune           search how deep to fine-tune it
-  validate           test it on the hold-out and write the report
-  cross-generator    train on one generator, test on every other
-  leave-source-out   train without each source, test on it
-
-  detect             judge images
-  web                judge images on a page
-  models             list the detectors, or choose which one answers
-  calibrate          set the cut with photographs of your own
-  export             write the detector for other runtimes
-  publish            upload it to the Hugging Face Hub
-
-  doctor             what is installed, what is fetched, what is free
-
-  telltale --version prints the version.
-"""
+EXAMPLES = ("telltale detect photo.jpg", "telltale web", "telltale collect --recipe sample")
 
 
 def main() -> None:
@@ -53,7 +27,7 @@ def run_words(words: Sequence[str]) -> int | None:
     """
     name, *arguments = words or ["--help"]
     if name in ("--help", "-h", "help"):
-        console.out.print(OVERVIEW, markup=False, end="")
+        print_overview()
         return 0
     if name == "--version":
         from telltale.version import read_version
@@ -65,9 +39,21 @@ def run_words(words: Sequence[str]) -> int | None:
 
         return run_doctor_command(arguments)
     if name not in MODULE_COMMANDS:
-        close = suggestions.find_close_names(name, [*MODULE_COMMANDS, "doctor"])
+        close = suggestions.find_close_names(name, MODULE_COMMANDS)
         meant = f"did you mean `telltale {close[0]}`?" if close else "`telltale` lists all."
         raise console.PlainError(f"There is no command {name}; {meant}")
     module, *sub_command = MODULE_COMMANDS[name].split()
     sys.argv[1:] = [*sub_command, *arguments]
     return importlib.import_module(f"{module}.__main__").main()
+
+
+def print_overview() -> None:
+    """Print all commands, in sections, and examples."""
+    help_text.print_line("usage: telltale COMMAND [OPTIONS]", style="bold")
+    help_text.print_line(
+        "`telltale COMMAND --help` lists its options, `telltale --version` tells the version."
+    )
+    for title, commands in COMMAND_SECTIONS.items():
+        summaries = {name: command.summary for name, command in commands.items()}
+        help_text.print_labelled_texts(title, summaries)
+    help_text.print_examples(EXAMPLES)

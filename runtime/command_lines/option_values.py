@@ -1,9 +1,8 @@
-"""Check the values of options before they are parsed: numbers and choices, in plain words."""
+"""Values that options take: numbers and choices, explained in plain words."""
 
-import dataclasses
 import types
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from runtime.commands import suggestions
@@ -37,52 +36,27 @@ class OptionValues:
             return False
         return True
 
+    def describe(self) -> str:
+        """Return which value to give: "a whole number, such as 30"; "a, b or c"."""
+        if self.choices:
+            return " or ".join(filter(None, (", ".join(self.choices[:-1]), self.choices[-1])))
+        such_as = self.default[0] if isinstance(self.default, tuple) else self.default
+        example = f", such as {such_as}" if self.accepts(str(such_as)) else ""
+        return f"a {NUMBER_NOUNS[self.kind]}{example}"
+
     def explain(self, option: str, value: str) -> str:
         """Return what is wrong with a value that the option does not take, and what to give."""
         parts = value.replace(",", " ").split()
         if self.is_list and len(parts) > 1 and all(map(self.accepts, parts)):
             return f"separate the values by spaces: {option} {' '.join(parts)}."
         if not self.choices:
-            such_as = self.default[0] if isinstance(self.default, tuple) else self.default
-            example = f", such as {such_as}" if self.accepts(str(such_as)) else ""
-            return f"give a {NUMBER_NOUNS[self.kind]}{example}."
+            return f"give {self.describe()}."
         close = suggestions.find_close_names(value, self.choices)
         hint = f"did you mean {close[0]}? Choose" if close else "choose"
-        return f"{hint} {', '.join(self.choices[:-1])} or {self.choices[-1]}."
+        return f"{hint} {self.describe()}."
 
 
-def check_option_values(settings_class: type, words: Sequence[str]) -> None:
-    """Check the words of a command line that follow options for numbers or choices.
-
-    Raises:
-        ValueError: the first that is none, with what to give.
-    """
-    options = dict(_list_options(settings_class))
-    option, is_first = "", False
-    for word in words:
-        if word.startswith("--"):
-            option, equals, value = word.partition("=")
-            option, is_first = option.replace("_", "-"), True
-            if not equals:
-                continue
-        else:
-            value = word
-        values = options.get(option)
-        if values and (is_first or values.is_list) and not values.accepts(value):
-            raise ValueError(f"{option} is {value!r}; {values.explain(option, value)}")
-        is_first = False
-
-
-def _list_options(settings_class: type) -> Iterator[tuple[str, OptionValues]]:
-    hints = typing.get_type_hints(settings_class)
-    for field in dataclasses.fields(settings_class):
-        if dataclasses.is_dataclass(hints[field.name]):
-            yield from _list_options(hints[field.name])
-        elif values := _read_values(hints[field.name], field.default):
-            yield f"--{field.name.replace('_', '-')}", values
-
-
-def _read_values(hint: object, default: object) -> OptionValues | None:
+def read_values(hint: object, default: object) -> OptionValues | None:
     """Return the values that a type stands for; None if any text will do."""
     is_list = typing.get_origin(hint) is tuple
     if is_list:

@@ -1,6 +1,7 @@
 """Parse the options of a command into its settings."""
 
 import contextlib
+import inspect
 import io
 import sys
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import TypeVar
 import tyro
 
 from runtime import console
-from runtime.command_lines import option_values
+from runtime.command_lines import command_words, help_text
 from runtime.commands import names
 
 Settings = TypeVar("Settings")
@@ -27,21 +28,22 @@ def parse_settings(
         settings_class: dataclass whose fields are the options.
         command: module and sub-command, such as "detection web".
         arguments: words of the command line; those of this process without it.
-        description: for --help; the docstring of the class without it.
+        description: for --help, with examples in indented lines; the docstring of the class
+            without it.
 
     Raises:
-        PlainError: an option has a value that it does not take.
+        PlainError: an option does not exist or lacks its value, or does not take it.
     """
     words = sys.argv[1:] if arguments is None else arguments
+    if {"--help", "-h"} & set(words):
+        help_text.print_help(settings_class, command, description or inspect.getdoc(settings_class))
+        sys.exit(0)
     printed = io.StringIO()
     try:
-        option_values.check_option_values(settings_class, words)
+        command_words.check_words(settings_class, command, words)
         with contextlib.redirect_stderr(printed):
             return tyro.cli(
-                settings_class,
-                prog=names.translate_commands(f"python -m {command}"),
-                description=description and names.translate_commands(description),
-                args=words,
+                settings_class, prog=names.translate_commands(f"python -m {command}"), args=words
             )
     except ValueError as error:
         raise console.PlainError(str(error)) from None

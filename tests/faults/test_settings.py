@@ -9,8 +9,9 @@ import typing
 from collections.abc import Iterator
 
 import pytest
-import tyro
 
+from runtime import console
+from runtime.command_lines import parsing
 from toys.commands import REPOSITORY_ROOT
 
 MODULES = [
@@ -89,7 +90,10 @@ def is_accepted(settings: type, words: list[str]) -> bool:
     output = io.StringIO()
     try:
         with contextlib.redirect_stderr(output), contextlib.redirect_stdout(output):
-            tyro.cli(settings, args=words)
+            parsing.parse_settings(settings, "toy", words)
+    except console.PlainError as error:
+        assert error.exit_code == 2
+        return False
     except SystemExit as end:
         assert end.code == 2 and "Traceback" not in output.getvalue(), words
         return False

@@ -1,5 +1,6 @@
 """The command `telltale`, from a clone and installed."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -12,7 +13,6 @@ import telltale
 from data_collection import __main__ as data_collection_commands
 from detection import __main__ as detection_commands
 from runtime.commands.names import MODULE_COMMANDS
-from telltale.command import OVERVIEW
 from toys.commands import REPOSITORY_ROOT, run_command, run_program
 from toys.images import write_face_folders
 from validation import __main__ as validation_commands
@@ -25,15 +25,15 @@ def test_every_command_of_the_rooms_has_a_name():
         "detection": detection_commands,
     }
     named = {f"{room} {name}" for room, module in rooms.items() for name in module.COMMANDS}
-    assert set(MODULE_COMMANDS.values()) == named | {*rooms, "training", "finetuning"}
+    rest = {*rooms, "training", "finetuning", "detection models use", "telltale doctor"}
+    assert set(MODULE_COMMANDS.values()) == named | rest
 
 
 def test_the_overview_lists_every_command(tmp_path):
     done = run_command("telltale", cwd=tmp_path)
     assert done.returncode == 0
-    assert done.stdout == OVERVIEW
-    words = OVERVIEW.replace(",", " ").split()
-    assert {*MODULE_COMMANDS, "doctor"} <= set(words)
+    lines = re.findall(r"^  (\S+(?: \S+)?)  +\S", done.stdout, re.MULTILINE)
+    assert lines == list(MODULE_COMMANDS)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Literal
 
 from data_collection.images import canonical
 from runtime import options
+from runtime.command_lines.option_groups import Advanced, Basic, Cluster, Folders
 from runtime.commands import workspace
 from training.bases.base_models import BASE_MODELS
 from training.bases.input_signals import SIGNALS
@@ -24,75 +25,79 @@ class CrossGeneratorSettings:
 
     The base runs once per image; the heads work on its cached features. An interrupted run resumes
     when the same command is given again. It opens the hold-out, and counts it.
+
+    Examples:
+        python -m validation cross-generator --dataset data/faces
+        python -m validation cross-generator --base clip_vit_b16 --head ridge
     """
 
-    dataset: Path | None = None
+    dataset: Basic[Path | None] = None
     """Folder or name of the data set, such as data/faces; by default, the one collected last."""
 
-    leave_one_source_out: bool = False
+    leave_one_source_out: Basic[bool] = False
     """Also leave out each source in turn, photographs included, train on all the others, and test \
 on it."""
 
-    base: BaseName = "mobilenet_v2"
+    base: Basic[BaseName] = "mobilenet_v2"
     """Pretrained base whose features the heads use."""
 
-    size: int = 224
+    size: Basic[int] = 224
     """Input size in pixels."""
 
-    views: int = 1
+    views: Advanced[int] = 1
     """Views of every training image: a plain one, and others with a random JPEG or rescaling \
 history and a mirror."""
 
-    test_views: int = 0
+    test_views: Advanced[int] = 0
     """Views of every tested image, whose logits are averaged: so many of those that training \
 draws, the plain one first. 0: the JPEG qualities at which detection judges an image."""
 
-    signals: tuple[SignalName, ...] = ("picture",)
+    signals: Advanced[tuple[SignalName, ...]] = ("picture",)
     """Input of the base: the picture, its noise residual (the picture minus a blurred copy), or \
 both, one after the other."""
 
-    taps: TapSetName = "all"
+    taps: Advanced[TapSetName] = "all"
     """Layers of the base that the heads use."""
 
-    head: HeadKind = "logistic"
+    head: Basic[HeadKind] = "logistic"
     """Logistic regression; ridge regression; one ridge regression per generator, of which the \
 most confident decides; or the search and ensemble of `python -m training`."""
 
-    strength: float = 1.0
+    strength: Advanced[float] = 1.0
     """Ridge penalty multiplier; 10 regularises more, 0.1 less."""
 
-    balance: Literal["class", "source"] = "source"
+    balance: Advanced[Literal["class", "source"]] = "source"
     """Sample weights of ridge regression: equal per class, or per source within each class."""
 
-    folds: int = 0
+    folds: Advanced[int] = 0
     """Folds of the training and validation images, by group: each fold is scored by a head that \
 was not trained on it, and all scores together set the threshold. 0: the validation images alone \
 set it."""
 
-    history_control: bool = False
+    history_control: Advanced[bool] = False
     """Also reprocess photographs to the size and JPEG quality of each generated source, and \
 generated images to those of each real one: a head that recognises faces and not files gives the \
 same answers. Needs --leave-one-source-out."""
 
-    target_fpr: float = 0.05
+    target_fpr: Advanced[float] = 0.05
     """False-positive rate that sets each head's threshold on validation photographs."""
 
-    weights: str = "auto"
+    weights: Advanced[str] = "auto"
     """`auto`: from this machine's caches, else Keras' download, else the package index. \
 `imagenet`: Keras only. `package`: package index only. `random`: none, for tests. Or a path to a \
 file or a folder."""
 
-    engine: Literal["auto", "onnxruntime", "keras", "ray"] = "auto"
+    engine: Cluster[Literal["auto", "onnxruntime", "keras", "ray"]] = "auto"
     """Runtime of the base. `auto`: ONNX Runtime on a CPU, Keras on a GPU; `ray`: ONNX Runtime on \
 every core of a Ray cluster."""
 
-    seed: int = 0
+    seed: Advanced[int] = 0
     """Random seed of the bootstrap behind the intervals."""
 
-    data: Path = workspace.DATA_FOLDER
+    data: Folders[Path] = workspace.DATA_FOLDER
     """Folder of all data sets."""
 
-    logs: Path = workspace.LOGS_FOLDER
+    logs: Folders[Path] = workspace.LOGS_FOLDER
     """Folder for TensorBoard."""
 
     def list_tested_views(self) -> Sequence[int]:

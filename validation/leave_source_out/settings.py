@@ -5,6 +5,7 @@ from typing import Annotated
 
 import tyro
 
+from runtime.command_lines.option_groups import Advanced, Basic
 from training.settings import ScratchModelName, TrainingSettings
 
 
@@ -16,12 +17,16 @@ class LeaveSourceOutSettings(TrainingSettings):
     Every detector is searched, trained and given its cuts as `python -m training` does it with the
     same options, on the same cached features; none is saved. An interrupted run resumes when the
     same command is given again. It opens the hold-out, and counts it.
+
+    Examples:
+        python -m validation leave-source-out --dataset data/faces
+        python -m validation leave-source-out --sources kaggle sd-turbo
     """
 
-    sources: tuple[str, ...] = ()
+    sources: Basic[tuple[str, ...]] = ()
     """Names of the sources to leave out. Default: all."""
 
-    history_control: bool = False
+    history_control: Advanced[bool] = False
     """Also score every source as if the other class had published it, with the usual sizes and \
 JPEG qualities of its sources: a detector that goes by a file's history then ranks it otherwise."""
 

@@ -1,12 +1,15 @@
 """Values that an option does not take are answered in words that say what to give."""
 
+import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
+import tyro
 
 from runtime import console
 from runtime.command_lines import parsing
+from runtime.command_lines.option_groups import Metavar
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,28 @@ class ToySettings:
     name: str = ""
     """Name."""
 
-    inner: InnerSettings = field(default_factory=InnerSettings)
+    inner: tyro.conf.OmitArgPrefixes[InnerSettings] = field(default_factory=InnerSettings)
+
+    verbose: bool = False
+    """Verbose."""
 
     def __post_init__(self) -> None:
         if self.trials < 1:
             raise ValueError(f"--trials is {self.trials}; choose 1 to 10000.")
+
+
+@dataclass(frozen=True)
+class CopySettings:
+    """Toy."""
+
+    file: tyro.conf.Positional[str]
+    """File."""
+
+    to: Annotated[str, Metavar("PLACE")]
+    """Place."""
+
+    check: bool = True
+    """Check."""
 
 
 def parse(words: str) -> ToySettings:
@@ -64,6 +84,20 @@ def parse(words: str) -> ToySettings:
         ("--bases xception,mobilenet", "by spaces: --bases xception mobilenet."),
         ("--label photo", "--label is 'photo'; choose real or generated."),
         ("--trials 0", "--trials is 0; choose 1 to 10000."),
+        ("--steps x", "--steps is 'x'; give a whole number, such as 25."),
+        ("--trails 3", "There is no option --trails; did you mean --trials?"),
+        ("--zzz", "There is no option --zzz; --help lists the options."),
+        ("--trials", "--trials has no value; give --trials N: a whole number, such as 30."),
+        ("--name --trials 3", "--name has no value; give --name NAME."),
+        ("--label", "--label has no value; give --label NAME: real or generated."),
+        (
+            "--trials 3 4",
+            "4 is no option and no value of one; `python -m toy --help` lists the options.",
+        ),
+        (
+            "--verbose yes",
+            "yes is no option and no value of one; `python -m toy --help` lists the options.",
+        ),
     ],
 )
 def test_a_wrong_value_is_answered_without_the_words_of_the_parser(words, answer):
@@ -75,7 +109,7 @@ def test_a_wrong_value_is_answered_without_the_words_of_the_parser(words, answer
 
 def test_right_values_are_parsed():
     settings = parse(
-        "--sizes 96 128 --cut -0.5 --bases mobilenet --label real --name a,b --inner.steps 3"
+        "--sizes 96 128 --cut -0.5 --bases mobilenet --label real --name a,b --steps 3"
     )
     assert settings == ToySettings(
         sizes=(96, 128),
@@ -87,9 +121,19 @@ def test_right_values_are_parsed():
     )
 
 
-def test_help_and_unknown_options_are_left_to_the_parser(capsys):
-    for words, code, text in (("--help", 0, "--trials INT"), ("--trails 3", 2, "--trials INT")):
-        with pytest.raises(SystemExit) as ended:
-            parse(words)
-        printed = capsys.readouterr()
-        assert ended.value.code == code and text in printed.out + printed.err
+def test_words_that_must_be_given_are_named():
+    for words, answer in (
+        ("", "FILE is missing; give it: python -m toy [OPTIONS] FILE --to PLACE"),
+        ("a.png", "--to is missing; give it: python -m toy [OPTIONS] FILE --to PLACE"),
+    ):
+        with pytest.raises(console.PlainError, match=re.escape(answer)):
+            parsing.parse_settings(CopySettings, "toy", words.split())
+    settings = parsing.parse_settings(CopySettings, "toy", ["a.png", "--to", "b", "--no-check"])
+    assert settings == CopySettings("a.png", "b", check=False)
+
+
+def test_help_wins_over_mistakes(capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse("--trails 3 --help")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: python -m toy [OPTIONS]\n\nToy.\n")
