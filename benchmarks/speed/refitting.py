@@ -1,4 +1,4 @@
-"""Measure what calibration and strangers' figures add to a training: `python -m
+"""Measure what calibration and sources left out add to a training: `python -m
 benchmarks.speed.refitting DATASET`.
 
 It takes the steps of `python -m training`, with a search of its own in a temporary folder. Features

@@ -1,4 +1,4 @@
-"""Measure whether novelty helps on sources that a detector has not met: `python -m
+"""Measure whether novelty helps on sources left out of training: `python -m
 benchmarks.studies.novelty DATASET`.
 
 A picture is novel if its conformal p-value among the photographs known to the detector is under
@@ -124,7 +124,7 @@ METHODS = [NoveltyMethod(features, name) for features in FEATURE_SETS for name i
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """Images of one source, scored by heads that had not met them.
+    """Images of one source, scored by heads that were not trained on them.
 
     Attributes:
         rows: in the RefitImages.
@@ -267,7 +267,7 @@ def print_novel_shares(
         ]
         for method, (met, left_out) in p_values.items()
     ]
-    columns = ["features", "distance", "photographs, source met", "not met", "generated images"]
+    columns = ["features", "distance", "photographs, known source", "left out", "generated images"]
     console.print_table(f"Called novel, p under {NOVEL_BELOW}", columns, rows)
 
 

@@ -8,7 +8,7 @@ from runtime import console
 def warn_of_similar_names(sources: Iterable[tuple[str, str]]) -> None:
     """Print a warning for sources of a class whose names differ in case and punctuation alone.
 
-    A detector without one of them is said not to have met it, but would know the other.
+    A detector without one of them is said not to be trained on it, but knows the other.
 
     Args:
         sources: label and name of each.
@@ -21,6 +21,6 @@ def warn_of_similar_names(sources: Iterable[tuple[str, str]]) -> None:
         if len(names) > 1:
             console.print_warning(
                 f"{' and '.join(sorted(names))} count as different sources. If they are one, "
-                "collect them under one name, or what is said of sources that a detector has not "
-                "met will be wrong."
+                "collect them under one name, or the figures on sources left out of training will "
+                "be wrong."
             )

@@ -152,6 +152,6 @@ def describe_price(card: Card, before: OperatingPoint, after: OperatingPoint) ->
         for point in (before, after)
     )
     return (
-        f"Of generators it had not met it then finds {new:.0%} instead of {old:.0%} (cut at "
+        f"Of generators it was not trained on it then finds {new:.0%} instead of {old:.0%} (cut at "
         f"{format_share(after.false_alarm_cut.target)})."
     )

@@ -13,7 +13,7 @@ from training.detectors.card import Card, read_card
 
 TABLE_COLUMNS = (
     *("detector", "base", "created", "state"),
-    *("false alarms on strangers", "found of strangers", "answers"),
+    *("false alarms, left out", "found, left out", "answers"),
 )
 
 

@@ -11,7 +11,7 @@ from runtime.commands import workspace
 
 @dataclass(frozen=True, kw_only=True)
 class ModelsSettings:
-    """List the saved detectors: how they did on sources that they had not met, which one answers,
+    """List the saved detectors: how they did on sources left out of training, which one answers,
     and why.
 
     Without --model, the one that answers is the one chosen with `python -m detection models use

@@ -178,7 +178,7 @@ def test_the_table_names_verdict_probability_and_limits(workplace, tmp_path):
     notes = " ".join(process.stderr.split())
     assert "Judged by toy (chosen with python -m detection models use). This is an opinion" in notes
     assert "Of photographs like those of its training, on average" in notes
-    assert "never measured on sources that it had not met" in notes
+    assert "never measured on sources that it was not trained on" in notes
     assert "no known trace of a generator was found" in notes
 
 
@@ -195,7 +195,7 @@ def test_every_json_and_csv_answer_says_what_it_is_worth(workplace, tmp_path, de
     )
     assert answer["promise"] == list(detector.statement.promise)
     assert answer["strangers"] == [
-        "It was never measured on sources that it had not met: an opinion only."
+        "It was never measured on sources that it was not trained on: an opinion only."
     ]
     assert answer["warnings"][0].startswith("No face was found in it")
     assert answer["warnings"][1:] == [

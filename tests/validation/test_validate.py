@@ -299,7 +299,7 @@ def test_a_detector_whose_training_is_not_here_may_know_the_images_and_the_repor
     page, _ = read_report(workspace, "report-new")
     assert (
         "it may have been trained on some of these images" in done.stderr
-        and "which it may have learnt from" in page
+        and "which it may have been trained on" in page
     )
 
 

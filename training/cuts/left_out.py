@@ -1,4 +1,4 @@
-"""Count the answers to sources that a detector's heads had not met."""
+"""Count the answers to sources left out: those that the scoring heads were not trained on."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ WILSON_Z = 1.96
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOutSource:
-    """A source, scored by heads of the detector's configuration that had not met it.
+    """A source, scored by heads of the detector's configuration that were not trained on it.
 
     Attributes:
         label: 1 for a generator, 0 for photographs.
@@ -96,18 +96,20 @@ def compute_wilson_interval(share: float, n: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def describe_strangers(counts: Sequence[AnswerCounts]) -> list[str]:
-    """Return what it answered on sources that it had not met, in sentences."""
+def describe_left_out_answers(counts: Sequence[AnswerCounts]) -> list[str]:
+    """Return what it answered on sources that it was not trained on, in sentences."""
     sentences = []
     for label, images, verb in (
-        (0, "photographs from {} that it had not met", "called generated"),
-        (1, "images of {} that it had not met", "found"),
+        (0, "photographs from {} that it was not trained on", "called generated"),
+        (1, "images of {} that it was not trained on", "found"),
     ):
         rows = [row for row in counts if row.label == label]
         if rows:
             kind = "generators" if label else "sources"
             sentences.append(_describe_class(rows, images.format(f"{len(rows)} {kind}"), verb))
-    return sentences or ["It was never measured on sources that it had not met: an opinion only."]
+    return sentences or [
+        "It was never measured on sources that it was not trained on: an opinion only."
+    ]
 
 
 def describe_precision(counts: Sequence[AnswerCounts], prevalence: float) -> list[str]:

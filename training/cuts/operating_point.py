@@ -15,9 +15,9 @@ Verdict = Literal["real", "generated", "can't tell"]
 CutOrigin = Literal["folds", "sources left out", "validation images"]
 """Where the scores that set a cut come from.
 
-"folds": heads of the same configuration that had not met the image's group, in folds of the train
-and validation images; "sources left out": those that had not met its source, where their cut is
-the higher one; "validation images": the detector itself.
+"folds": heads of the same configuration that were not trained on the image's group, in folds of
+the train and validation images; "sources left out": those that were not trained on its source,
+where their cut is the higher one; "validation images": the detector itself.
 """
 
 

@@ -1,5 +1,4 @@
-"""State what a detector's answers are worth: the cuts, what they promise, and sources it had not
-met."""
+"""State what a detector's answers are worth: the cuts, what they promise, sources left out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +7,8 @@ from training.cuts.cut import Cut, OwnCut, format_share
 from training.cuts.left_out import (
     LeftOutSource,
     count_left_out_answers,
+    describe_left_out_answers,
     describe_precision,
-    describe_strangers,
 )
 from training.cuts.operating_point import Calibration, CutOrigin, OperatingPoint
 
@@ -33,7 +32,7 @@ class DetectorStatement:
         real_below, generated_above: the cuts; None where an answer is never given.
         cuts: the same in a sentence.
         promise: what the cuts hold for images like the collected ones, in sentences.
-        strangers: its answers to sources that it had not met, in sentences.
+        strangers: its answers to sources that it was not trained on, in sentences.
         banner: first sentence of every report; empty if there is nothing to warn of.
     """
 
@@ -74,7 +73,7 @@ def make_statement(
         generated_above=point.generated_above,
         cuts=f"It answers {point.describe()}",
         promise=describe_promise(point, calibration.origin),
-        strangers=(*describe_strangers(counts), *describe_precision(counts, prevalence)),
+        strangers=(*describe_left_out_answers(counts), *describe_precision(counts, prevalence)),
         banner=banner,
     )
 

@@ -52,7 +52,7 @@ class Card:
         audit_status: of the data set at this image size when it was trained; empty if not known.
         crop: how images are cropped, in training and before a verdict: "centre" or "face".
         qualities: JPEG qualities at which an image is judged; the mean of their logits decides.
-        left_out: sources, scored by heads that had not met them; none for a fine-tuned detector.
+        left_out: sources, scored by heads not trained on them; none for a fine-tuned detector.
         cost: of detector.onnx.
     """
 

@@ -63,4 +63,4 @@ def print_detector_leaderboard(
         ["", f"loss (smoothing {LABEL_SMOOTHING})", "AUC", "loss more than yours, 95% interval"],
         rows,
     )
-    console.print_message("Controls see the file or nothing, not the image: they are no rivals.")
+    console.print_message("Controls see the file or nothing, not the image: they are no baselines.")

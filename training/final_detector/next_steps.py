@@ -47,7 +47,7 @@ def find_next_steps(card: Card, is_ready: bool = False) -> list[NextStep]:
         *_check_audit(card),
         *_check_baselines(card),
         *_check_cuts(card),
-        *_check_strangers(card),
+        *_check_left_out_sources(card),
         *_check_hold_out(card),
     ]
 
@@ -124,7 +124,7 @@ def _check_cuts(card: Card) -> Iterator[NextStep]:
             )
 
 
-def _check_strangers(card: Card) -> Iterator[NextStep]:
+def _check_left_out_sources(card: Card) -> Iterator[NextStep]:
     if card.search.finetuning:  # its refits would be fine-tunings; it has none
         return
     calibration = card.calibration
@@ -150,8 +150,8 @@ def _check_strangers(card: Card) -> Iterator[NextStep]:
     if worst and worst.generated_share < MIN_FOUND_SHARE:
         yield NextStep(
             f"Of {worst.images:,} images of “{worst.source}”, left out of training, it found "
-            f"{worst.generated_share:.0%}: it does not find generators that it has not met. Add "
-            "images of every generator that matters:",
+            f"{worst.generated_share:.0%}: it does not find generators that it was not trained "
+            "on. Add images of every generator that matters:",
             command,
         )
 

@@ -30,7 +30,7 @@ SourceKey = tuple[int, str]
 
 @dataclass(frozen=True)
 class RefitCuts:
-    """The cuts of a detector, and its refits' scores of sources that they had not met."""
+    """The cuts of a detector, and its refits' scores of sources that they were not trained on."""
 
     calibration: Calibration
     left_out: tuple[LeftOutSource, ...]
@@ -38,7 +38,7 @@ class RefitCuts:
 
 @dataclass(frozen=True)
 class RefitScores:
-    """Calibrated logits of images by heads that had not met them.
+    """Calibrated logits of images by heads that were not trained on them.
 
     Attributes:
         folds: of every image, by heads without its group; NaN where the other folds lack a class.
@@ -82,7 +82,7 @@ def set_refit_cuts(
     threshold: float,
     temperature: float,
 ) -> RefitCuts:
-    """Set the cuts on scores of heads that had not met the images.
+    """Set the cuts on scores of heads that were not trained on the images.
 
     The miss cuts come from the folds. With three or more sources of photographs, false-alarm cuts
     are raised until sources left out keep to them, too.

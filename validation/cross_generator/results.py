@@ -131,8 +131,8 @@ def _describe_next_steps(
         _, cell = summary.worst
         yield (
             f"What to do next: an AUC under {WEAK_AUC} on {cell.tested_on[0]} means that it is "
-            "hardly found unless it was learnt from. Collect images of every generator that "
-            f"matters: python -m data_collection --generated folder:PATH {collect}"
+            "hardly found unless a detector is trained on it. Collect images of every generator "
+            f"that matters: python -m data_collection --generated folder:PATH {collect}"
         )
     limit = MAX_ALARM_FACTOR * result.settings.target_fpr
     unseen = [

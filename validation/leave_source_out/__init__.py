@@ -1,1 +1,1 @@
-"""Leave every source out in turn: what a detector does on images of sources it has not met."""
+"""Leave every source out in turn: what a detector does on sources it was not trained on."""

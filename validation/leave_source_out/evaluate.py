@@ -66,7 +66,7 @@ def evaluate_left_out_sources(settings: LeaveSourceOutSettings) -> None:
 def score_left_out_sources(
     settings: LeaveSourceOutSettings, data: Dataset, choose_heads: HeadChooser | None = None
 ) -> list[SourceScores]:
-    """Return the scores of every source by a detector that had not met it; stored ones are read.
+    """Return the scores of every source by a detector not trained on it; stored ones are read.
 
     Args:
         choose_heads: replaces the search; its name is part of the key of the stored scores.

@@ -12,7 +12,7 @@ from validation.cross_generator.plan import ImageSource
 
 @dataclass(frozen=True, kw_only=True)
 class SourcePlan:
-    """Images of a detector that has not met one source.
+    """Images of a detector that is not trained on one source.
 
     Attributes:
         data: without every group that has an image of the source.

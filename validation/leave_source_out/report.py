@@ -71,7 +71,7 @@ def print_report(scores: Sequence[SourceScores]) -> None:
     rows = [compute_figures(row) for row in scores]
     columns, *cells = _list_rows(rows)
     console.print_table(
-        "Each source left out: a detector that had not met it, against the known sources' hold-out",
+        "Each source left out of training, and the hold-out of the known sources",
         columns,
         cells,
     )

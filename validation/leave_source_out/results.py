@@ -1,4 +1,4 @@
-"""Scores of detectors that had not met a source, and the figures that follow from them."""
+"""Scores of detectors not trained on a source, and the figures that follow from them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ REPORTED_TARGETS = (0.05, 0.01)
 
 @dataclass(frozen=True, kw_only=True)
 class SourceScores:
-    """Scores of a detector that had not met a source: of the source, and of known sources.
+    """Scores of a detector not trained on a source: of the source, and of known sources.
 
     Attributes:
         source, label: the source left out; label 1 for a generator.

@@ -12,7 +12,7 @@ from training.settings import ScratchModelName, TrainingSettings
 @dataclass(frozen=True, kw_only=True)
 class LeaveSourceOutSettings(TrainingSettings):
     """Train a detector without each source in turn, photographs included, and test it on that
-    source: what will it do on generators and photographs that it has not met?
+    source: what will it do on generators and photographs that it was not trained on?
 
     Every detector is searched, trained and given its cuts as `python -m training` does it with the
     same options, on the same cached features; none is saved. An interrupted run resumes when the

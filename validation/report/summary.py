@@ -70,7 +70,7 @@ def _describe_performance(
             rates.append(
                 f"calls {generated} of {_format_count(n_images, noun)} generated and {real} real"
             )
-    origin = "which it has not learnt from" if data.overlap else "which it may have learnt from"
+    origin = "which it was not trained on" if data.overlap else "which it may have been trained on"
     return (
         f"On {data.name}, {origin}, {result.name} {', and '.join(rates)} (in brackets 95% "
         f"intervals); it gives no answer on {abstention.abstained:,} of {abstention.images:,} "
@@ -194,8 +194,8 @@ def list_limits(
         f"Pictures of other kinds. These figures hold for images like those tested here "
         f"({description}). On another generator or another collection of photographs they can be "
         "anything, chance level and worse: test yours with --data.",
-        "Edited photographs. A swapped, retouched or partly redrawn face is neither of the two "
-        "things that it has learnt.",
+        "Edited photographs. A swapped, retouched or partly redrawn face is neither of its two "
+        "classes.",
         *([_describe_rare_prevalence(result)] if has_both_classes else []),
         *([_describe_useless_distortions(useless)] if useless else []),
         "Judging people. Unless a breakdown says so, nobody knows whether it errs more often on "

@@ -1,1 +1,1 @@
-"""Measure what helps against generators that a head has not met; write docs/generalisation.md."""
+"""Measure what helps against generators left out of training; write docs/generalisation.md."""

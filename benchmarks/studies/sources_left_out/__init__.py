@@ -1,1 +1,1 @@
-"""Ways of training, compared on sources that they have not met."""
+"""Ways of training, compared on sources that they were not trained on."""

@@ -1,4 +1,4 @@
-"""Compare ways of training on sources that they have not met: `python -m
+"""Compare ways of training on sources that they were not trained on: `python -m
 benchmarks.studies.sources_left_out --centre data/twelve --face data/twelve-faces`.
 
 Every way is measured as `python -m validation leave-source-out` does it, on data sets of the same
@@ -28,7 +28,7 @@ from validation.leave_source_out.settings import LeaveSourceOutSettings
 
 @dataclass(frozen=True, kw_only=True)
 class StudySettings:
-    """Compare ways of training on sources that they have not met."""
+    """Compare ways of training on sources that they were not trained on."""
 
     centre: Path | None = None
     """Data set of centre squares."""

@@ -204,7 +204,9 @@ def test_the_price_is_counted_on_generators_left_out(model):
         replace(point, false_alarm_cut=Cut(target=0.05, limit=limit)) for limit in (0.6, 0.99)
     )
     price = describe_price(replace(card, left_out=(source,)), before, after)
-    assert price == "Of generators it had not met it then finds 25% instead of 75% (cut at 5%)."
+    assert (
+        price == "Of generators it was not trained on it then finds 25% instead of 75% (cut at 5%)."
+    )
 
 
 @pytest.mark.parametrize("crop", ["centre", "face"])

@@ -25,7 +25,9 @@ def list_rows(output: str) -> dict[str, str]:
     return {row[0]: " ".join(row) for row in rows if row and "2026" in " ".join(row)}
 
 
-def test_the_table_has_state_figures_on_strangers_and_who_answers(toy, models, ready, capsys):
+def test_the_table_has_state_figures_on_sources_left_out_and_who_answers(
+    toy, models, ready, capsys
+):
     cut = read_card(toy).calibration.point.false_alarm_cut
     left_out = LeftOutSource(
         source="kaggle",

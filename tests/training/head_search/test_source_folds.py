@@ -1,4 +1,4 @@
-"""Heads of data sets of many sources are ranked by sources that they have not met."""
+"""Heads of data sets of many sources are ranked by sources that they were not trained on."""
 
 import dataclasses
 

@@ -11,8 +11,8 @@ from toys.features import FEATURE_COLUMNS, FEATURE_WIDTH, make_toy_spec
 from training.cuts.choose_cuts import CutTargets
 from training.cuts.left_out import (
     count_left_out_answers,
+    describe_left_out_answers,
     describe_precision,
-    describe_strangers,
 )
 from training.head_search.head_trainer import HeadTrainingPlan
 from training.refits.refit_cuts import (
@@ -141,9 +141,9 @@ def test_every_source_is_scored_by_heads_that_had_not_met_it(cuts):
     counts = count_left_out_answers(cuts.left_out, cuts.calibration, cuts.calibration.point)
     assert all(row.generated + row.real <= row.images for row in counts)
     assert sum(row.generated for row in counts if row.label) > 60
-    photographs, generators = describe_strangers(counts)
-    assert photographs.startswith("Of 120 photographs from 3 sources that it had not met, ")
-    assert generators.startswith("Of 120 images of 2 generators that it had not met, ")
+    photographs, generators = describe_left_out_answers(counts)
+    assert photographs.startswith("Of 120 photographs from 3 sources that it was not trained on, ")
+    assert generators.startswith("Of 120 images of 2 generators that it was not trained on, ")
 
 
 def test_what_an_alarm_is_worth_follows_from_the_sources_left_out(cuts):
@@ -215,11 +215,11 @@ def test_many_sources_are_left_out_one_of_each_class_at_a_time():
     }
 
 
-def test_a_class_of_one_source_was_never_measured_on_strangers():
+def test_a_class_of_one_source_was_never_measured_on_sources_left_out():
     images = make_images(80)
     single = replace(images, sources=np.where(images.labels == 0, "camera", "gan"))
     cuts = set_cuts(single)
     assert cuts.left_out == ()
-    assert describe_strangers([]) == [
-        "It was never measured on sources that it had not met: an opinion only."
+    assert describe_left_out_answers([]) == [
+        "It was never measured on sources that it was not trained on: an opinion only."
     ]

@@ -1,4 +1,4 @@
-"""Each source is scored by a detector that has not met any image of its groups."""
+"""Each source is scored by a detector that was not trained on any image of its groups."""
 
 import json
 from dataclasses import replace

@@ -109,7 +109,7 @@ def test_three_sentences_with_the_figures_and_what_has_to_be_beaten():
         in first
     )
     assert "of 100 generated faces" in first and "too little" not in first
-    assert "which it has not learnt from" in first
+    assert "which it was not trained on" in first
     assert (
         f"clearly better than “logistic regression” ({baseline.estimates['ROC AUC'].value:.3f})"
         in second
@@ -178,7 +178,7 @@ def test_a_useless_detector_has_no_worst_distortion():
 def test_few_images_and_unknown_training_are_said_in_the_first_sentence():
     first, *_ = summarise([make_result("faces", 4, 20)], overlap=None)
     assert (
-        "which it may have learnt from" in first
+        "which it may have been trained on" in first
         and "too little to say much: 10 independent images" in first
     )
 
