@@ -6,10 +6,10 @@ import { PlainError, canonicalise } from "./canonical.js";
 const RUNTIME = new URL("./node_modules/onnxruntime-web/dist/", import.meta.url).href;
 const CANONICALISER = 2; // the version that canonical.js repeats
 
-const HEADLINES = {
-  generated: "Looks generated",
-  real: "Looks like a photograph",
-  "can't tell": "Can’t tell",
+const VERDICT_HEADLINES = { // those of the page, detection/web/answers.py
+  "generated": "Looks generated",
+  "real": "No known trace of a generator",
+  "can't tell": "Can't tell",
 };
 const VERDICT_CLASSES = { generated: "generated", real: "real", "can't tell": "abstain" };
 
@@ -117,13 +117,13 @@ function showAnswer(card, name, picture, probabilities) {
   const limits = computeLimits(card.calibration), verdict = decide(limits, probabilities);
   const { realBelow, generatedAbove } = limits, probability = combine(probabilities);
   element("verdict").className = `banner ${VERDICT_CLASSES[verdict]}`;
-  element("headline").textContent = HEADLINES[verdict];
+  element("headline").textContent = VERDICT_HEADLINES[verdict];
   element("sentence").textContent =
     `Probability of generated: ${probability.toFixed(3)}, if half of all images were. ` +
     (generatedAbove === null ? "It never answers generated, "
       : `From ${generatedAbove.toFixed(3)} on the answer is generated, `) +
-    (realBelow === null ? "never photograph, otherwise “can’t tell”."
-      : `under ${realBelow.toFixed(3)} photograph, otherwise “can’t tell”.`);
+    (realBelow === null ? "never real, otherwise can't tell."
+      : `under ${realBelow.toFixed(3)} real, otherwise can't tell.`);
   element("abstention-band").style.left = `${100 * (realBelow ?? 0)}%`;
   element("abstention-band").style.right = `${100 * (1 - (generatedAbove ?? 1))}%`;
   element("needle").style.left = `${100 * probability}%`;
