@@ -31,7 +31,7 @@ def detect(settings: DetectionSettings) -> int:
         PlainError: there is no detector, it was altered, or there are no images.
     """
     is_output = _make_output_check(settings.keep)
-    total = _count_files(settings.paths, is_output)
+    listing = _list_files(settings.paths, is_output)
     detector = _load_detector(settings)
     printer = PRINTERS[settings.format]
     counts: Counter[str] = Counter()
@@ -42,7 +42,7 @@ def detect(settings: DetectionSettings) -> int:
             settings.keep, detector.card, settings.any_picture
         ) as answers:
             detections = _iterate_detections(settings, detector, answers.known_answers, is_output)
-            for detection in printer(detections, total, detector.statement):
+            for detection in printer(detections, listing, detector.statement):
                 answers.add(detection)
                 counts[detection.verdict] += 1
                 not_judged.add(detection)
@@ -56,8 +56,9 @@ def detect(settings: DetectionSettings) -> int:
         ) from None
     if settings.format != "table" or not_judged.total > MAX_TABLE_ROWS:
         not_judged.print_list()
+    summary.print_counts(counts)
     if settings.format == "table":
-        summary.print_summary(counts, detector.statement)
+        summary.print_statement(counts, detector.statement)
     if n_without_single_face and not settings.any_picture:
         summary.print_any_picture_hint(n_without_single_face)
     if detector.card.banner:
@@ -65,13 +66,15 @@ def detect(settings: DetectionSettings) -> int:
     return EXIT_SOME_FAILED if counts[""] else 0
 
 
-def _count_files(paths: Sequence[str], is_output: Callable[[Path], bool]) -> int:
-    total = sum(1 for _ in image_paths.find_images(paths, is_output))
-    if not total:
+def _list_files(
+    paths: Sequence[str], is_output: Callable[[Path], bool]
+) -> image_paths.ImageListing:
+    listing = image_paths.list_images(image_paths.find_images(paths, is_output))
+    if not listing.total:
         raise console.PlainError(
             f"There are no images in {' '.join(paths)}. Give image files, folders or patterns."
         )
-    return total
+    return listing
 
 
 def _load_detector(settings: DetectionSettings) -> Detector:

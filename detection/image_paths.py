@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,34 @@ class LocatedImage:
         if self.named and not self.path.is_file():
             raise UnavailableImage(_explain_missing_file(self.path))
         return local_folder.read_regular_file(self.path, follow_links=self.named)
+
+
+@dataclass(frozen=True)
+class ImageListing:
+    """How many files there are to judge, and the folder that all lie below; empty if there is
+    none, or one file only."""
+
+    total: int
+    folder: str = ""
+
+    def shorten(self, path: Path) -> Path:
+        """Return a path below the common folder."""
+        return path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
+
+
+def list_images(images: Iterable[LocatedImage]) -> ImageListing:
+    """Count files, and find the folder that they share; no paths are kept in memory."""
+    total, folder = 0, None
+    for image in images:
+        total += 1
+        parent = str(image.path.parent)
+        if folder is None:
+            folder = parent
+        elif os.path.isabs(folder) != os.path.isabs(parent):
+            folder = ""
+        else:
+            folder = os.path.commonpath([folder, parent])
+    return ImageListing(total, folder if total > 1 and folder not in (None, ".") else "")
 
 
 def find_images(

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from detection.detections import Detection
-from detection.image_paths import STDIN_PATH
+from detection.image_paths import STDIN_PATH, ImageListing
 from detection.output.json_answers import build_json_answer
 from detection.output.progress import show_progress
 from runtime import console
@@ -41,14 +41,14 @@ of Europe, whatever the quotation marks."""
 
 
 def print_csv(
-    detections: Iterable[Detection], total: int, statement: DetectorStatement
+    detections: Iterable[Detection], listing: ImageListing, statement: DetectorStatement
 ) -> Iterator[Detection]:
     # file names need not be text
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")
     is_terminal = sys.stdout.isatty()
     writer = csv.DictWriter(sys.stdout, CSV_COLUMNS, lineterminator="\r\n")
     writer.writeheader()
-    for detection in show_progress(detections, total):
+    for detection in show_progress(detections, listing.total):
         row = build_csv_row(detection, statement)
         if is_terminal:
             row = {name: console.sanitise_line(cell) for name, cell in row.items()}

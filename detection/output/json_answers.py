@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
 from detection.detections import Detection
+from detection.image_paths import ImageListing
 from detection.output.progress import show_progress
 from training.cuts.statement import REAL_EXPLANATION, DetectorStatement
 
@@ -46,10 +47,10 @@ def _build_verdict(detection: Detection, statement: DetectorStatement) -> dict[s
 
 
 def print_json(
-    detections: Iterable[Detection], total: int, statement: DetectorStatement
+    detections: Iterable[Detection], listing: ImageListing, statement: DetectorStatement
 ) -> Iterator[Detection]:
     separator = "[\n"
-    for detection in show_progress(detections, total):
+    for detection in show_progress(detections, listing.total):
         answer = build_json_answer(detection, statement)
         print(separator + json.dumps(answer), end="", flush=True)
         separator = ",\n"

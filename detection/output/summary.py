@@ -39,14 +39,18 @@ class NotJudged:
         )
 
 
-def print_summary(counts: Counter[str], statement: DetectorStatement) -> None:
-    """Print the counts by verdict if there are several, and what the verdicts are worth."""
+def print_counts(counts: Counter[str]) -> None:
+    """Print how many images got each verdict, if there are several."""
     if counts.total() > 1:
         parts = [
             f"{counts[verdict]:,} {verdict or 'not judged'}"
             for verdict in ("generated", "real", ABSTAIN, "")
         ]
         console.print_message(f"{counts.total():,} images:  {', '.join(parts)}.")
+
+
+def print_statement(counts: Counter[str], statement: DetectorStatement) -> None:
+    """Print what the verdicts are worth; nothing if there is none."""
     if counts.total() > counts[""]:
         reason = f" ({statement.detector_reason})" if statement.detector_reason else ""
         calibration = f", calibration {statement.calibration}" if statement.calibration else ""

@@ -1,11 +1,10 @@
 """Print results as a table, or as lines if there are many."""
 
-import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 from detection.detections import Detection
+from detection.image_paths import ImageListing
 from detection.output.progress import MAX_TABLE_ROWS, show_progress
 from detection.provenance import claims as provenance
 from runtime import console
@@ -13,16 +12,15 @@ from training.cuts.statement import DetectorStatement
 
 
 def print_table(
-    detections: Iterable[Detection], total: int, statement: DetectorStatement
+    detections: Iterable[Detection], listing: ImageListing, statement: DetectorStatement
 ) -> Iterator[Detection]:
-    if total > MAX_TABLE_ROWS:
-        yield from _print_lines(detections, total)
+    if listing.total > MAX_TABLE_ROWS:
+        yield from _print_lines(detections, listing)
         return
     printed: list[Detection] = []
     for detection in detections:
         printed.append(detection)
         yield detection
-    folder = _find_common_folder(printed)
     columns = [
         "verdict",
         "probability of generated",
@@ -30,12 +28,13 @@ def print_table(
         *(["why not"] if any(detection.error for detection in printed) else []),
     ]
     rows = [
-        [*cells[1:3], _shorten(detection, folder), *cells[3:]][: len(columns)]
-        for detection, cells in zip(printed, map(_format_cells, printed), strict=True)
+        [*_format_verdict(detection), _format_path(detection, listing), detection.error]
+        for detection in printed
     ]
-    console.print_table(f"Images in {folder}" if folder else "", columns, rows)
+    rows = [row[: len(columns)] for row in rows]
+    console.print_table(_format_title(listing), columns, rows)
     for detection in printed:
-        name = _shorten(detection, folder)
+        name = _format_path(detection, listing)
         for note in [
             *(f" ({claim.kind}): {claim.text}" for claim in detection.claims),
             *(f": {warning}" for warning in detection.warnings),
@@ -45,41 +44,32 @@ def print_table(
         console.print_message(provenance.CLAIMS_CAVEAT)
 
 
-def _find_common_folder(detections: Sequence[Detection]) -> str:
-    """Return the folder that several images lie below; empty if there is none."""
-    parents = {str(detection.path.parent) for detection in detections}
-    if len(detections) < 2 or len({Path(parent).is_absolute() for parent in parents}) > 1:
-        return ""
-    return os.path.commonpath(parents).removesuffix(".")
-
-
-def _shorten(detection: Detection, folder: str) -> str:
-    path = detection.path.relative_to(folder) if folder else detection.path
-    return console.sanitise_line(str(path))
-
-
-def _print_lines(detections: Iterable[Detection], total: int) -> Iterator[Detection]:
+def _print_lines(detections: Iterable[Detection], listing: ImageListing) -> Iterator[Detection]:
+    if listing.folder:
+        print(console.sanitise_line(f"{_format_title(listing)}:"), flush=True)
     # On a terminal the lines themselves show the progress; a bar would appear among them.
-    for detection in detections if sys.stdout.isatty() else show_progress(detections, total):
-        path, verdict, probability, error = _format_cells(detection)
+    for detection in (
+        detections if sys.stdout.isatty() else show_progress(detections, listing.total)
+    ):
+        verdict, probability = _format_verdict(detection)
         claims = [claim.text for claim in detection.claims]
-        notes = "; ".join([*filter(None, [error]), *detection.warnings, *claims])
-        print(
-            console.sanitise_line(
-                f"{verdict:<10}  {probability:<5}  {path}" + (f"  ({notes})" if notes else "")
-            ),
-            flush=True,
-        )
+        notes = "; ".join([*filter(None, [detection.error]), *detection.warnings, *claims])
+        line = f"{verdict:<10}  {probability:<5}  {_format_path(detection, listing)}"
+        print(console.sanitise_line(line + (f"  ({notes})" if notes else "")), flush=True)
         yield detection
 
 
-def _format_cells(detection: Detection) -> list[str]:
+def _format_title(listing: ImageListing) -> str:
+    return f"Images in {listing.folder}" if listing.folder else ""
+
+
+def _format_path(detection: Detection, listing: ImageListing) -> str:
+    return console.sanitise_line(str(listing.shorten(detection.path)))
+
+
+def _format_verdict(detection: Detection) -> list[str]:
+    """Return the verdict and the probability of one image."""
     probability = "-" if detection.probability is None else f"{detection.probability:.3f}"
     if detection.at_prevalence is not None:
         probability += f" (at the prevalence: {detection.at_prevalence:.3f})"
-    return [
-        console.sanitise_line(str(detection.path)),
-        detection.verdict or "-",
-        probability,
-        detection.error,
-    ]
+    return [detection.verdict or "-", probability]

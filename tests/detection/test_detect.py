@@ -18,6 +18,7 @@ from data_collection.dataset import manifest
 from data_collection.sources import local_folder
 from detection import image_paths
 from detection.detections import Detection
+from detection.image_paths import ImageListing
 from detection.output.progress import MAX_TABLE_ROWS
 from detection.output.table import print_table
 from detection.predictor import Detector
@@ -40,7 +41,7 @@ def test_a_name_of_several_lines_stays_on_its_own(capsys, total, detector):
     detection = Detection(
         path=Path("a\nreal        0.010  b.jpg"), verdict="generated", probability=0.9
     )
-    list(print_table([detection], total, detector.statement))
+    list(print_table([detection], ImageListing(total), detector.statement))
     assert not [
         line for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["real"]
     ]
@@ -381,9 +382,10 @@ def test_a_pattern_stands_for_what_it_matches(workplace, tmp_path):
 def test_many_pictures_are_printed_as_they_come_and_counted(workplace, tmp_path):
     put(tmp_path, 60)
     process = run_command("detection", "--any-picture", tmp_path, cwd=workplace)
-    lines = process.stdout.splitlines()
+    title, *lines = process.stdout.splitlines()
+    assert title == f"Images in {tmp_path}:"
     assert [line.split("  (")[0].split()[-1] for line in lines] == [
-        str(tmp_path / f"{number:03}.png") for number in range(60)
+        f"{number:03}.png" for number in range(60)
     ]
     assert "60 images: " in process.stderr
 
