@@ -202,7 +202,9 @@ def report_detector(
 ) -> None:
     """Log the detector for TensorBoard, print leaderboard and costs, and name the next steps."""
     detector_logs.log_final_detector(run, card, detector)
-    detector_leaderboard.print_detector_leaderboard(detector, baselines, run.data.validation)
+    detector_leaderboard.print_detector_leaderboard(
+        detector.logits, [head.logits for head in detector.heads], baselines, run.data.validation
+    )
     leaderboard.print_trials(trials)
     costs.print_cost_table(card)
     for sentence in card.make_statement().list_sentences():

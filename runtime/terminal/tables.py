@@ -30,7 +30,8 @@ def build_table(
     )
     columns = [[row[index] for row in rows] for index in range(len(headings))]
     lengths = [max(map(len, [name, *cells])) for name, cells in zip(headings, columns, strict=True)]
-    is_too_wide = sum(lengths) + len(lengths) > width
+    frame = 2 * len(lengths) + 1  # two edges, a divider between columns, and a space after each
+    is_too_wide = sum(lengths) + frame > width
     for index, (heading, cells) in enumerate(zip(headings, columns, strict=True)):
         is_short = is_too_wide and max(map(len, cells), default=0) <= MAX_UNBROKEN_CHARACTERS
         table.add_column(
