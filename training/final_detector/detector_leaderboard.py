@@ -77,7 +77,7 @@ def print_detector_leaderboard(
         return compare_with_own(name, probabilities, own, validation)
 
     heads = [compare(f"  head {number}", sigmoid(one)) for number, one in enumerate(head_logits, 1)]
-    rivals, controls = (
+    pixel_baselines, controls = (
         sorted(
             (
                 compare(row.name, row.probabilities)
@@ -88,11 +88,11 @@ def print_detector_leaderboard(
         )
         for is_rival in (True, False)
     )
-    if rivals:
-        console.print_message(describe_winner(rivals[0]))
+    if pixel_baselines:
+        console.print_message(describe_winner(pixel_baselines[0]))
     n_heads = len(heads)
     yours = compare(f"your detector, {n_heads} heads" if n_heads > 1 else "your detector", own)
-    baseline_rows = [replace(row, name=f"baseline: {row.name}") for row in rivals]
+    baseline_rows = [replace(row, name=f"baseline: {row.name}") for row in pixel_baselines]
     rows = [*(heads if n_heads > 1 else []), *baseline_rows]
     _print_rows(
         f"Your detector on {len(validation)} validation images, as images are judged",
