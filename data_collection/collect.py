@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from data_collection import file_sources, preflight, recipes
 from data_collection.audit_dataset import audit_dataset
@@ -31,8 +32,11 @@ MIN_IMAGES_PER_CLASS = 20
 """A class with fewer images than this cannot be split into three parts that mean anything."""
 
 
-def collect_dataset(settings: CollectionSettings) -> None:
+def collect_dataset(settings: CollectionSettings) -> Path:
     """Collect a data set, or continue one, then audit it.
+
+    Returns:
+        The data set's folder.
 
     Raises:
         PlainError: a source is unknown or cannot start, there are too few images, or the settings
@@ -67,6 +71,7 @@ def collect_dataset(settings: CollectionSettings) -> None:
     print_collection_summary(records, len(records) - len(known), n_offered, settings)
     if settings.audit:
         audit_dataset(settings.folder, settings.logs, settings.seed, force=False)
+    return settings.folder
 
 
 def pregenerate(settings: CollectionSettings) -> None:

@@ -18,8 +18,11 @@ from training.detectors.detector_parts import DetectorParts, load_detector_parts
 from training.run_folders import RunFolders
 
 
-def finetune_detector(settings: FinetuningSettings) -> None:
+def finetune_detector(settings: FinetuningSettings) -> Path | None:
     """Run all steps of fine-tuning without reading the hold-out.
+
+    Returns:
+        The new detector's folder; None if fine-tuning did not help, so that none was saved.
 
     Raises:
         PlainError: there is no such detector or block, the base does not take a tuning method, the
@@ -50,7 +53,7 @@ def finetune_detector(settings: FinetuningSettings) -> None:
         console.print_message(
             f"Fine-tuning did not help: {result.gain.describe()}. Keeping {parts.folder}."
         )
-        return
+        return None
     save_detector.save_finetuned_detector(name, result, hypermodel, banner)
     console.print_message(
         f"Fine-tuning helped: {result.gain.describe()}. Saved {folders.detector(name)}, of the "
@@ -58,6 +61,7 @@ def finetune_detector(settings: FinetuningSettings) -> None:
         f"python -m validation --model {name}. "
         f"Curves: tensorboard --logdir {settings.logs}"
     )
+    return folders.detector(name)
 
 
 def check_single_base(card: Card) -> None:

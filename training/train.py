@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from data_collection.dataset import manifest
 from data_collection.sources import sample
@@ -30,8 +31,11 @@ from training.run_folders import RunFolders, TrainingRun
 from training.settings import TrainingSettings
 
 
-def train_detector(settings: TrainingSettings) -> None:
+def train_detector(settings: TrainingSettings) -> Path | None:
     """Search, train and save a detector from a collected data set; the hold-out is not read.
+
+    Returns:
+        The saved detector's folder; None in a worker of a search, which saves none.
 
     Raises:
         PlainError: there is no data set, its audit is RED, images were altered, or weights cannot
@@ -43,12 +47,13 @@ def train_detector(settings: TrainingSettings) -> None:
     trials = search_heads(run, extractors, features)
     if tuner_runs.is_worker():
         console.print_message("This worker is finished; the chief goes on.")
-        return
+        return None
     baselines += train_scratch_baselines(run, extractors)
     detector = train_final_detectors(run, features, trials, baselines)
     cuts = detector_cuts.set_detector_cuts(run, extractors, features, detector)
     card = save_detector.save_final_detector(run, extractors, detector, trials, baselines, cuts)
     report_detector(run, card, detector, trials, baselines)
+    return run.folders.detector(run.name)
 
 
 def prepare_run(settings: TrainingSettings) -> TrainingRun:

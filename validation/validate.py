@@ -45,8 +45,8 @@ PRINTED_METRICS = (
 )
 
 
-def validate_detector(settings: ValidationSettings) -> None:
-    """Score the images with a detector and its baselines, and write the report.
+def validate_detector(settings: ValidationSettings) -> Path:
+    """Validate a detector and its baselines; return the report's page, beside metrics.json.
 
     Raises:
         PlainError: there is no detector or no image, or an image was altered or used for training.
@@ -65,6 +65,7 @@ def validate_detector(settings: ValidationSettings) -> None:
     page = write_outputs(report, settings, folder)
     print_report(report)
     console.print_message(f"Report: {page}. Curves: tensorboard --logdir {settings.logs}")
+    return page
 
 
 def write_outputs(report: ValidationReport, settings: ValidationSettings, folder: Path) -> Path:

@@ -95,8 +95,9 @@ def test_it_answers_explains_calibrates_exports_and_is_tested_where_its_pictures
     photos = DetectionSettings(paths=(str(photo),), any_picture=True, calibration="real")
     assert detect(photos) == 0
     tested = {"distorted": 0, "explained": 0, "report": made / "report"}
-    validate_detector(ValidationSettings(model=NAME, data=Path("photos"), **tested))
-    metrics = json.loads((made / "report" / "metrics.json").read_text())
+    page = validate_detector(ValidationSettings(model=NAME, data=Path("photos"), **tested))
+    assert page == made / "report" / "index.html"
+    metrics = json.loads((page.parent / "metrics.json").read_text())
     assert metrics["model"] == "telltale-faces"
 
 
@@ -105,12 +106,13 @@ def test_it_is_adapted_to_a_data_set_of_ones_own(made, monkeypatch, capsys):
     words = build_collect_words(made / "photos", "--dataset", "mine")
     assert run_command(*words, cwd=made).returncode == 0
     monkeypatch.setattr(GainTest, "is_gain", True)  # so that the new detector is saved
-    finetune_detector(
+    folder = finetune_detector(
         FinetuningSettings(
             model=NAME, dataset=Path("mine"), name="tuned", trials=1, epochs=1, repeats=1
         )
     )
-    tuned = read_card(made / "saved_models" / "tuned")
+    assert folder.resolve() == made / "saved_models" / "tuned"
+    tuned = read_card(folder)
     assert tuned.search.source_detector == "telltale-faces"
     assert "may have seen images that are held out here" in tuned.banner
     assert set(tuned.baselines) == {"before fine-tuning: telltale-faces"}
