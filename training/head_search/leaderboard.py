@@ -11,23 +11,21 @@ from training.head_search.head_spec import HeadSpec, HeadTrial
 MAX_HEADS_SHOWN = 10
 """Heads in the printed table; leaderboard.jsonl holds every trial."""
 
+TRIAL_COLUMNS = (
+    *(f"val loss (smoothing {LABEL_SMOOTHING})", "val AUC", "epochs", "dropout"),
+    *("weight decay", "learning rate", "L2 penalty", "head"),
+)
+
 
 def print_trials(trials: Sequence[HeadTrial]) -> None:
-    """Print the best heads of the search."""
+    """Print the best heads of the search, without the settings that none of them has."""
     heads = deduplicate_trials(trials)
+    rows = [_format_head(trial) for trial in heads[:MAX_HEADS_SHOWN]]
+    used = [index for index in range(len(TRIAL_COLUMNS)) if any(row[index] for row in rows)]
     console.print_table(
         f"Trials of the search ({len(trials)} trials of {len(heads)} heads)",
-        [
-            f"val loss (smoothing {LABEL_SMOOTHING})",
-            "val AUC",
-            "epochs",
-            "dropout",
-            "weight decay",
-            "learning rate",
-            "L2 penalty",
-            "head",
-        ],
-        [_format_head(trial) for trial in heads[:MAX_HEADS_SHOWN]],
+        [TRIAL_COLUMNS[index] for index in used],
+        [[row[index] for index in used] for row in rows],
     )
 
 
