@@ -82,11 +82,11 @@ def print_detector_leaderboard(
             (
                 compare(row.name, row.probabilities)
                 for row in baselines
-                if row.uses_pixels == is_rival
+                if row.uses_pixels == sees_pixels
             ),
             key=lambda row: row.loss,
         )
-        for is_rival in (True, False)
+        for sees_pixels in (True, False)
     )
     if pixel_baselines:
         console.print_message(describe_winner(pixel_baselines[0]))
