@@ -29,7 +29,9 @@ def run_finetune_command(arguments: list[str]) -> None:
 
 
 def main() -> None:
-    sub_commands.run_sub_command("finetuning", {}, run_finetune_command, sys.argv[1:])
+    sub_commands.run_sub_command(
+        "finetuning", {}, run_finetune_command, sys.argv[1:], named_option="--model"
+    )
 
 
 if __name__ == "__main__":

@@ -27,7 +27,9 @@ def run_train_command(arguments: list[str]) -> None:
 
 
 def main() -> None:
-    sub_commands.run_sub_command("training", {}, run_train_command, sys.argv[1:])
+    sub_commands.run_sub_command(
+        "training", {}, run_train_command, sys.argv[1:], named_option="--dataset"
+    )
 
 
 if __name__ == "__main__":

@@ -60,7 +60,9 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 
 
 def main() -> None:
-    sub_commands.run_sub_command("validation", COMMANDS, run_validate_command, sys.argv[1:])
+    sub_commands.run_sub_command(
+        "validation", COMMANDS, run_validate_command, sys.argv[1:], named_option="--model"
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Check the words of a command line before they are parsed; say in plain words what is wrong."""
 
+import re
 from collections.abc import Sequence
 
 from runtime.command_lines.command_options import CommandOption, list_command_options
@@ -36,7 +37,7 @@ def _check_options(
     rest: list[str] = []
     flag, option, count = "", None, 0
     for word in words:
-        if word.startswith("--"):
+        if _is_option(word):
             _check_has_value(flag, option, count)
             flag, equals, word = word.partition("=")
             flag, count = flag.replace("_", "-"), 0
@@ -56,6 +57,11 @@ def _check_options(
     return given, rest
 
 
+def _is_option(word: str) -> bool:
+    """Return whether a word is an option, well written or not: neither a number nor `-`."""
+    return word.startswith("-") and len(word) > 1 and not re.fullmatch(r"-[\d.]+(e-?\d+)?", word)
+
+
 def _check_has_value(flag: str, option: CommandOption | None, count: int) -> None:
     """Raise ValueError for an option whose value is missing; a list may be empty."""
     if option and not (count or option.is_switch or option.is_list):
@@ -64,6 +70,7 @@ def _check_has_value(flag: str, option: CommandOption | None, count: int) -> Non
 
 
 def _explain_unknown_option(flag: str, options: dict[str, CommandOption]) -> str:
-    close = suggestions.find_close_names(flag, options)
+    name = flag.lstrip("-")
+    close = suggestions.find_close_names(f"--{name}", options) if len(name) > 1 else []
     advice = f"did you mean {close[0]}?" if close else "--help lists the options."
     return f"There is no option {flag}; {advice}"

@@ -1,6 +1,7 @@
 """Run the sub-command that the first word of a command line names, or say that there is none."""
 
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 
 from runtime import console
@@ -15,6 +16,7 @@ def run_sub_command(
     run_default: Command,
     words: Sequence[str],
     takes_paths: bool = False,
+    named_option: str = "",
 ) -> int | None:
     """Run the sub-command that the first word names, or the default one, and return its exit code.
 
@@ -22,6 +24,7 @@ def run_sub_command(
         command: what stands before the words, such as "detection models".
         run_default: runs on all words if the first one is no sub-command.
         takes_paths: whether the default command takes files, which other words may name.
+        named_option: option of the default command that a first word without one may be meant for.
 
     Raises:
         PlainError: the first word is neither an option nor a sub-command.
@@ -39,10 +42,10 @@ def run_sub_command(
             f"{close[0]}`?"
         )
     if is_word and not takes_paths:
-        meant = (
-            f"did you mean `python -m {command} {close[0]}`?"
-            if close
-            else (f"`python -m {command} --help` lists the commands and options.")
-        )
-        raise console.PlainError(f"There is no command {first}; {meant}")
+        if close or named_option:
+            words = [close[0]] if close else [named_option, first]
+            advice = f"did you mean `python -m {shlex.join([*command.split(), *words])}`?"
+        else:
+            advice = f"`python -m {command} --help` lists the commands and options."
+        raise console.PlainError(f"There is no command {first}; {advice}")
     return run_default(list(words))

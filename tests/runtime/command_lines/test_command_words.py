@@ -86,6 +86,8 @@ def parse(words: str) -> ToySettings:
         ("--trials 0", "--trials is 0; choose 1 to 10000."),
         ("--steps x", "--steps is 'x'; give a whole number, such as 25."),
         ("--trails 3", "There is no option --trails; did you mean --trials?"),
+        ("-trials 3", "There is no option -trials; did you mean --trials?"),
+        ("-v", "There is no option -v; --help lists the options."),
         ("--zzz", "There is no option --zzz; --help lists the options."),
         ("--trials", "--trials has no value; give --trials N: a whole number, such as 30."),
         ("--name --trials 3", "--name has no value; give --name NAME."),

@@ -6,7 +6,9 @@ from runtime import console
 from runtime.command_lines import sub_commands
 
 
-def run(words: list[str], takes_paths: bool = False) -> tuple[str, list[str]]:
+def run(
+    words: list[str], takes_paths: bool = False, named_option: str = ""
+) -> tuple[str, list[str]]:
     """Return which command ran, and with which words."""
     ran = []
     sub_commands.run_sub_command(
@@ -15,6 +17,7 @@ def run(words: list[str], takes_paths: bool = False) -> tuple[str, list[str]]:
         lambda rest: ran.append(("default", rest)),
         words,
         takes_paths,
+        named_option,
     )
     return ran[0]
 
@@ -33,6 +36,13 @@ def test_a_mistyped_sub_command_is_suggested(tmp_path, monkeypatch):
             run(["modles"], takes_paths)
     with pytest.raises(console.PlainError, match="There is no command faces; .* lists"):
         run(["faces"])
+
+
+def test_a_name_without_its_option_is_told_the_option():
+    with pytest.raises(console.PlainError, match="mean `python -m detection --model my-1`"):
+        run(["my-1"], named_option="--model")
+    with pytest.raises(console.PlainError, match="did you mean `python -m detection models`"):
+        run(["modles"], named_option="--model")
 
 
 def test_a_file_is_no_mistyped_sub_command(tmp_path, monkeypatch):
