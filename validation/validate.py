@@ -11,7 +11,7 @@ from runtime import atomic_files, console, options
 from training.detectors import card as detector_card
 from training.detectors import ready_detectors, saved_models
 from training.detectors.card import Card
-from training.final_detector.next_steps import find_next_steps, print_next_steps
+from training.final_detector.next_steps import find_next_steps
 from validation import predictions
 from validation.data import choose_images, overlap
 from validation.data.evaluation_set import EvaluationSet
@@ -22,27 +22,16 @@ from validation.metrics.baseline_comparison import compare_with_baselines
 from validation.metrics.comparison import DetectorComparison, DetectorResult
 from validation.metrics.estimates import count_groups, estimate_metrics
 from validation.metrics.intervals import MIN_INTERVAL_GROUPS
-from validation.metrics.metrics import FALSE_ALARMS, FOUND
 from validation.metrics.scored_images import ScoredImages
 from validation.predictions import Scorer
 from validation.report import figures, model_card, tensorboard
 from validation.report import page as report_page
+from validation.report.printed_report import print_report
 from validation.report.report import ValidationReport
 from validation.report.report_files import MODEL_CARD_FILE, REPORT_FOLDER
 from validation.report.summary import list_limits, summarise_validation
 from validation.robustness.summary import measure_robustness
 from validation.settings import ValidationSettings
-
-PRINTED_METRICS = (
-    FALSE_ALARMS,
-    FOUND,
-    "ROC AUC",
-    "balanced accuracy",
-    "TPR",
-    "FPR",
-    "TPR at 5% FPR",
-    "ECE",
-)
 
 
 def validate_detector(settings: ValidationSettings) -> Path:
@@ -222,29 +211,3 @@ def _format_command(settings: ValidationSettings, scorers: Sequence[Scorer], com
 def _compare_with_last(results: Sequence[DetectorResult]) -> DetectorComparison:
     first, last = results[0], results[-1]
     return comparison.compare_detectors((first.name, last.name), first.scored, last.scored)
-
-
-def print_report(report: ValidationReport) -> None:
-    columns = ["metric, 95% interval", *(result.name for result in report.results)]
-    title = report.data.name[0].upper() + report.data.name[1:]
-    console.print_table(
-        title,
-        columns,
-        [
-            [name, *(result.estimates[name] for result in report.results)]
-            for name in PRINTED_METRICS
-        ],
-    )
-    for sentence in report.summary:
-        console.print_message(sentence)
-    for difference in report.comparison.differences[:4] if report.comparison else ():
-        console.print_message(difference.sentence)
-    print_next_steps(report.next_steps)
-    if report.data.rejected:
-        file, reason = report.data.rejected[0]
-        console.print_warning(
-            f"{len(report.data.rejected)} files could not be scored, for example {file}: {reason}. "
-            "The report lists all of them."
-        )
-    if report.card.banner:
-        console.print_warning(report.card.banner)

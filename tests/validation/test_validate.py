@@ -80,6 +80,9 @@ def test_the_whole_report_says_what_a_reader_needs_and_a_second_run_uses_the_cac
     )
     assert done.returncode == 0, done.stderr
     page, metrics = read_report(workspace)
+    printed = " ".join(done.stderr.split())
+    state = "toy: red. The warning above decides what the figures are worth."
+    assert printed.index("has not been audited") < printed.index(state)
     card = json.loads((workspace / "saved_models" / "toy" / "card.json").read_text())
     toy_folder = workspace / "saved_models" / "toy"
     assert has_report(toy_folder, read_card(toy_folder))

@@ -1,0 +1,48 @@
+"""Print a report on the terminal: the state that the page begins with, the figures, sentences."""
+
+from runtime import console
+from training.final_detector.next_steps import print_next_steps
+from validation.metrics.metrics import FALSE_ALARMS, FOUND
+from validation.report.first_screen import choose_state
+from validation.report.report import ValidationReport
+
+PRINTED_METRICS = (
+    FALSE_ALARMS,
+    FOUND,
+    "ROC AUC",
+    "balanced accuracy",
+    "TPR",
+    "FPR",
+    "TPR at 5% FPR",
+    "ECE",
+)
+
+
+def print_report(report: ValidationReport) -> None:
+    """Print the state that the page begins with, then the figures and the sentences."""
+    detector = report.results[0]
+    if report.card.banner:
+        console.print_warning(report.card.banner)
+    state = choose_state(report.card.banner, detector, report.comparisons)
+    console.print_message(f"{detector.name}: {state.words}. {state.reason}")
+    columns = ["metric, 95% interval", *(result.name for result in report.results)]
+    title = report.data.name[0].upper() + report.data.name[1:]
+    console.print_table(
+        title,
+        columns,
+        [
+            [name, *(result.estimates[name] for result in report.results)]
+            for name in PRINTED_METRICS
+        ],
+    )
+    for sentence in report.summary:
+        console.print_message(sentence)
+    for difference in report.comparison.differences[:4] if report.comparison else ():
+        console.print_message(difference.sentence)
+    print_next_steps(report.next_steps)
+    if report.data.rejected:
+        file, reason = report.data.rejected[0]
+        console.print_warning(
+            f"{len(report.data.rejected)} files could not be scored, for example {file}: {reason}. "
+            "The report lists all of them."
+        )
