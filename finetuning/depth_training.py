@@ -9,7 +9,7 @@ import keras_tuner
 import numpy as np
 
 from finetuning.calibrated_loss import CALIBRATED_LOSS_NAME, CalibratedLoss
-from training import tensorboard_logs
+from training import fitting, tensorboard_logs
 from training.detectors.card_fields import BlockChange
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class DepthTrial:
 
 
 def compile_tail(model: "keras.Model", learning_rate: object, values: Mapping[str, Any]) -> None:
-    """Compile a tail with the optimiser and the loss of a trial."""
+    """Compile a tail with the optimiser and the loss of a trial, for what is trainable now."""
     import keras
 
     model.compile(
@@ -57,6 +57,7 @@ def compile_tail(model: "keras.Model", learning_rate: object, values: Mapping[st
             keras.metrics.AUC(name="auc", from_logits=True),
         ],
     )
+    fitting.build_optimiser(model)
 
 
 def make_learning_rate(values: Mapping[str, Any], n_steps: int) -> object:

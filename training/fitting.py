@@ -50,6 +50,7 @@ def fit_head(model: "keras.Model", arrays, batch_size: int, patience: int, callb
             "sample_weight": weight,
             "validation_data": (x_val, y_val, weight_val),
         }
+    build_optimiser(model)
     return model.fit(
         **data,
         batch_size=batch_size,
@@ -57,6 +58,16 @@ def fit_head(model: "keras.Model", arrays, batch_size: int, patience: int, callb
         verbose=0,
         **{name: value for name, value in kwargs.items() if name in ("epochs", "initial_epoch")},
     )
+
+
+def build_optimiser(model: "keras.Model") -> None:
+    """Create the variables of a compiled model's optimiser for what is trainable now.
+
+    Where its first step creates them, TensorFlow traces the training step twice, which takes
+    seconds for the upper blocks of a base.
+    """
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
 
 
 def smooth_labels(labels: np.ndarray) -> np.ndarray:

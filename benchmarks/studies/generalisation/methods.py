@@ -10,6 +10,7 @@ import numpy as np
 
 from finetuning import boundary_models, unfreezing
 from finetuning.boundary_models import FROZEN_FEATURES_ARRAY, Boundary
+from training import fitting
 from training.bases import loaded_base, weights
 from training.bases.input_signals import resize_pixels
 from training.detectors.assembly import EnsembleMember
@@ -193,6 +194,7 @@ def train_unfrozen_detector(task: TrainingTask) -> UnfrozenDetector:
         keras.optimizers.AdamW(UNFROZEN_LEARNING_RATE, weight_decay=UNFROZEN_WEIGHT_DECAY),
         keras.losses.BinaryCrossentropy(from_logits=True),
     )
+    fitting.build_optimiser(detector.model)
     views = task.views(task.train)
     labels, sample_weights = (
         np.repeat(values, views.shape[1])
