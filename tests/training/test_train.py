@@ -24,13 +24,11 @@ from training.settings import TrainingSettings
 def test_the_summary_counts_the_forward_passes_and_compares_with_the_baselines(workplace):
     output = (workplace / "training.txt").read_text()
     assert "272 forward passes for 68 images (2 views to train on, 2 to judge)" in output
-    for name in (
-        "majority class",
-        "file metadata only",
-        "logistic regression, top layer",
-        "logistic regression, all taps",
-    ):
-        assert f": {name}" in output
+    baselines, controls = output.split("Controls see the file or nothing", 1)
+    for name in ("logistic regression, top layer", "logistic regression, all taps"):
+        assert f"baseline: {name}" in baselines
+    for name in ("majority class", "file metadata only"):
+        assert name in controls and name not in baselines
     assert len(re.findall(r"trial +\d/4 ", output)) == 4
     assert "RANDOM weights" in output
 
