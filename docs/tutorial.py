@@ -14,8 +14,8 @@
 # runs in. It may run again: the collection takes new pictures only, features are cached, and every
 # run saves a detector of its own.
 #
-# With 30 pictures of each class it takes two to three minutes of processor time, most of them for
-# the checks of validation. With 400 of each, allow a quarter of an hour on two cores.
+# With 30 pictures of each class it takes about three minutes of processor time, with more it takes
+# longer.
 
 # %% [markdown]
 # ## Your pictures

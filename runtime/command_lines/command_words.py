@@ -1,5 +1,6 @@
 """Check the words of a command line before they are parsed; say in plain words what is wrong."""
 
+import os
 import re
 from collections.abc import Sequence
 
@@ -70,6 +71,8 @@ def _check_has_value(flag: str, option: CommandOption | None, count: int) -> Non
 
 
 def _explain_unknown_option(flag: str, options: dict[str, CommandOption]) -> str:
+    if os.path.lexists(flag):
+        return f"There is no option {flag}; write ./{flag} for the file."
     name = flag.lstrip("-")
     close = suggestions.find_close_names(f"--{name}", options) if len(name) > 1 else []
     advice = f"did you mean {close[0]}?" if close else "--help lists the options."

@@ -194,7 +194,7 @@ def test_the_card_keeps_the_status_of_the_audit_for_the_next_steps(workplace, tm
     done = run_command(*TRAIN_WORDS, *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert card.read_card(tmp_path / "saved_models" / "audited").audit_status == "AMBER"
-    assert "The audit is AMBER" in " ".join((done.stdout + done.stderr).split())
+    assert "The audit says AMBER" in " ".join((done.stdout + done.stderr).split())
 
 
 def test_an_altered_image_or_split_stops_the_training(workplace, tmp_path):

@@ -139,3 +139,10 @@ def test_help_wins_over_mistakes(capsys):
         parse("--trails 3 --help")
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith("usage: python -m toy [OPTIONS]\n\nToy.\n")
+
+
+def test_a_file_that_looks_like_an_option_is_told_how_to_be_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-a.png").touch()
+    with pytest.raises(console.PlainError, match="There is no option -a.png; write ./-a.png for"):
+        parsing.parse_settings(CopySettings, "toy", ["-a.png", "--to", "b"])

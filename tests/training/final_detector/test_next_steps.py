@@ -69,7 +69,7 @@ def test_a_lost_comparison_a_bad_audit_and_a_small_hold_out_are_steps(card):
     losing = replace(card, metrics=worse, baselines={name: replace(baseline, metrics=card.metrics)})
     assert f"it loses to “{name}”" in list_reasons(losing)
     assert "loses to" not in list_reasons(replace(card, baselines={}))
-    assert "The audit is AMBER" in list_reasons(card, "AMBER")
+    assert "The audit says AMBER" in list_reasons(card, "AMBER")
     assert "The hold-out has 6 photographs" in list_reasons(card)
     assert "60 are needed to confirm 5%" in list_reasons(card)
 
