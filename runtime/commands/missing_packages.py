@@ -1,6 +1,11 @@
 """Say how to install a package that is missing."""
 
+import re
 from pathlib import Path
+
+REPOSITORY_ROOT = Path(__file__).parents[2]
+DEVELOPMENT_REQUIREMENTS = REPOSITORY_ROOT / "requirements-dev.txt"
+"""Packages for the tests and the documents' pictures; an installed Telltale lacks the file."""
 
 
 def explain_missing_package(error: ModuleNotFoundError) -> str:
@@ -10,10 +15,19 @@ def explain_missing_package(error: ModuleNotFoundError) -> str:
         ModuleNotFoundError: the module is one of ours.
     """
     package = (error.name or "").partition(".")[0]
-    if not package or (Path(__file__).parents[2] / package).exists():
+    if not package or (REPOSITORY_ROOT / package).exists():
         raise error
+    missing = f"{package} is not installed, and this command needs it."
+    if _is_for_development(package):
+        return f"{missing} Run `pip install -r {DEVELOPMENT_REQUIREMENTS.name}`."
     return (
-        f"{package} is not installed, and this command needs it. In Telltale's folder run `pip "
+        f"{missing} In Telltale's folder run `pip "
         "install -r requirements.txt`, or `pip install '.[train,generate]'` for the command "
         "`telltale`; judging images alone needs less."
+    )
+
+
+def _is_for_development(package: str) -> bool:
+    return DEVELOPMENT_REQUIREMENTS.is_file() and bool(
+        re.search(rf"^{package}\b", DEVELOPMENT_REQUIREMENTS.read_text(), re.MULTILINE)
     )

@@ -125,9 +125,9 @@ def compare_with_own(
 def describe_winner(best: Comparison) -> str:
     """Return whether your detector is ahead of the best baseline, with the paired interval."""
     return (
-        f"{OUTCOME_WORDS[best.outcome]} “{best.name}”, the best baseline that sees pixels: the "
-        f"baseline's loss is {best.interval} more than yours, 95% interval. These images have "
-        "chosen its heads; the hold-out of python -m validation decides."
+        f"{OUTCOME_WORDS[best.outcome]} “{best.name}”, the best baseline that sees pixels: its "
+        f"loss minus yours is {best.interval}, a 95% interval. These images have chosen your "
+        "heads; the hold-out decides: python -m validation."
     )
 
 

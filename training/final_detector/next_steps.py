@@ -87,8 +87,8 @@ def _check_audit(card: Card) -> Iterator[NextStep]:
         sum(part[label] for part in images.values()) for label in next(iter(images.values()))
     )
     yield NextStep(
-        f"The audit says {card.audit_status}, with {fewest:,} images in the smaller class. Read its "
-        "page, and collect again from other sources or more images:",
+        f"The audit says {card.audit_status}, with {fewest:,} images in the smaller class. Read "
+        "its page, and collect again from other sources or more images:",
         _make_collection_command(card, "--real folder:PATH", "--generated folder:PATH"),
     )
 
