@@ -11,7 +11,7 @@ import numpy as np
 from data_collection.images import errors
 from data_collection.images.decode import DecodedFace
 from detection.provenance.claims import Claim
-from training.cuts.operating_point import Verdict
+from training.cuts.verdicts import Verdict
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from PIL import Image
 from toys.commands import REPOSITORY_ROOT, build_environment
 from toys.face_detector import draw_schematic_face
 from toys.images import make_image
-from training.cuts.operating_point import ABSTAIN
+from training.cuts.verdicts import ABSTAIN
 
 QUICK_CONSTANTS = {
     "TRIALS": 3,

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from detection.detections import Detection
 from detection.image_paths import ImageListing
 from detection.output.progress import show_progress
-from training.cuts.statement import REAL_EXPLANATION, DetectorStatement
+from training.cuts.statement import DetectorStatement
+from training.cuts.verdicts import REAL_EXPLANATION
 
 
 def build_json_answer(detection: Detection, statement: DetectorStatement) -> dict[str, object]:

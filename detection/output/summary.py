@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from detection.detections import Detection
 from runtime import console
-from training.cuts.operating_point import ABSTAIN
 from training.cuts.statement import DetectorStatement
+from training.cuts.verdicts import NOT_JUDGED, VERDICTS
 
 MAX_NAMED_FILES = 5
 
@@ -34,7 +34,7 @@ class NotJudged:
             return
         more = [f"and {self.count - MAX_NAMED_FILES:,} more"] * (self.count > MAX_NAMED_FILES)
         console.print_warning(
-            f"{self.count:,} of {self.total:,} files were not judged. "
+            f"{self.count:,} of {self.total:,} files were {NOT_JUDGED}. "
             + "; ".join(map(console.sanitise_line, [*self.named, *more]))
         )
 
@@ -42,10 +42,7 @@ class NotJudged:
 def print_counts(counts: Counter[str]) -> None:
     """Print how many images got each verdict, if there are several."""
     if counts.total() > 1:
-        parts = [
-            f"{counts[verdict]:,} {verdict or 'not judged'}"
-            for verdict in ("generated", "real", ABSTAIN, "")
-        ]
+        parts = [f"{counts[verdict]:,} {verdict or NOT_JUDGED}" for verdict in (*VERDICTS, "")]
         console.print_message(f"{counts.total():,} images:  {', '.join(parts)}.")
 
 

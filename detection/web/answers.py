@@ -22,7 +22,7 @@ from detection.predictor import Detector
 from detection.provenance import claims
 from detection.web.turns import EndedForOthers
 from runtime import console, html_pages
-from training.cuts.operating_point import ABSTAIN
+from training.cuts.verdicts import ABSTAIN, GENERATED, REAL, VERDICTS
 from training.detectors import ready_detectors
 from training.detectors.card_fields import DatasetDescription
 from training.final_detector.next_steps import find_next_steps
@@ -42,11 +42,8 @@ HTTP_STATUS_BY_ERROR = {
 }
 """HTTP status for images that cannot be judged, by error."""
 
-VERDICT_HEADLINES = {
-    "generated": "Looks generated",
-    "real": "No known trace of a generator",
-    ABSTAIN: "Can't tell",
-}
+SCALE_ORDER = (REAL, ABSTAIN, GENERATED)
+"""Verdicts from the smallest probability to the largest."""
 
 
 class NoProbabilityError(Exception):
@@ -77,6 +74,9 @@ class PageAnswers:
             "image_size": card.image_size,
             "real_below": statement.real_below,
             "generated_above": statement.generated_above,
+            "verdicts": [
+                {"verdict": verdict, "tone": VERDICTS[verdict].tone} for verdict in SCALE_ORDER
+            ],
             "worth": statement.list_sentences(),
             "trained_on": _describe_training_data(card.dataset),
             "banner": card.banner,
@@ -108,7 +108,7 @@ class PageAnswers:
             raise NoProbabilityError(detection.error)
         answer = {
             "verdict": detection.verdict,
-            "headline": VERDICT_HEADLINES.get(detection.verdict, ""),
+            "headline": VERDICTS[detection.verdict].headline,
             "probability": detection.probability,
             "low": detection.low,
             "high": detection.high,
@@ -155,7 +155,7 @@ def describe_probability(detection: Detection) -> str:
     low, high = _format_percent(detection.low), _format_percent(detection.high)
     spread = "" if low == high else f" ({low} to {high} by JPEG quality)"
     probability = (
-        f"The probability of “generated” is {_format_percent(detection.probability)}, if half of "
+        f"The probability of “{GENERATED}” is {_format_percent(detection.probability)}, if half of "
         f"all images were{spread}."
     )
     if detection.verdict == ABSTAIN:

@@ -6,12 +6,12 @@ import { PlainError, canonicalise } from "./canonical.js";
 const RUNTIME = new URL("./node_modules/onnxruntime-web/dist/", import.meta.url).href;
 const CANONICALISER = 2; // the version that canonical.js repeats
 
-const VERDICT_HEADLINES = { // those of the page, detection/web/answers.py
-  "generated": "Looks generated",
-  "real": "No known trace of a generator",
-  "can't tell": "Can't tell",
+const GENERATED = "generated", REAL = "real", ABSTAIN = "can't tell";
+const VERDICTS = { // the table of training/cuts/verdicts.py; a test compares them
+  [GENERATED]: { headline: "Looks generated", tone: "generated" },
+  [REAL]: { headline: "Looks real: no known trace of a generator", tone: "real" },
+  [ABSTAIN]: { headline: "Can't tell", tone: "abstain" },
 };
-const VERDICT_CLASSES = { generated: "generated", real: "real", "can't tell": "abstain" };
 
 const element = (id) => document.getElementById(id);
 let newestRequest = 0; // its number; answers to older requests are dropped
@@ -84,8 +84,8 @@ function computeLimits({ false_alarm_cuts, miss_cuts, false_alarms, misses }) {
 
 /** Decide on the probabilities at all qualities; on both sides of a cut there is no answer. */
 function decide({ realBelow, generatedAbove }, probabilities) {
-  if (generatedAbove !== null && Math.min(...probabilities) >= generatedAbove) return "generated";
-  return realBelow !== null && Math.max(...probabilities) < realBelow ? "real" : "can't tell";
+  if (generatedAbove !== null && Math.min(...probabilities) >= generatedAbove) return GENERATED;
+  return realBelow !== null && Math.max(...probabilities) < realBelow ? REAL : ABSTAIN;
 }
 
 /** Return the probability of the mean logit. */
@@ -116,14 +116,14 @@ async function judgeFile(file) {
 function showAnswer(card, name, picture, probabilities) {
   const limits = computeLimits(card.calibration), verdict = decide(limits, probabilities);
   const { realBelow, generatedAbove } = limits, probability = combine(probabilities);
-  element("verdict").className = `banner ${VERDICT_CLASSES[verdict]}`;
-  element("headline").textContent = VERDICT_HEADLINES[verdict];
+  element("verdict").className = `banner ${VERDICTS[verdict].tone}`;
+  element("headline").textContent = VERDICTS[verdict].headline;
   element("sentence").textContent =
-    `Probability of generated: ${probability.toFixed(3)}, if half of all images were. ` +
-    (generatedAbove === null ? "It never answers generated, "
-      : `From ${generatedAbove.toFixed(3)} on the answer is generated, `) +
-    (realBelow === null ? "never real, otherwise can't tell."
-      : `under ${realBelow.toFixed(3)} real, otherwise can't tell.`);
+    `The probability of “${GENERATED}” is ${probability.toFixed(3)}, if half of all images were. ` +
+    (generatedAbove === null ? `It never answers ${GENERATED}, `
+      : `From ${generatedAbove.toFixed(3)} on the answer is ${GENERATED}, `) +
+    (realBelow === null ? "never " : `under ${realBelow.toFixed(3)} `) +
+    `${REAL}, otherwise ${ABSTAIN}.`;
   element("abstention-band").style.left = `${100 * (realBelow ?? 0)}%`;
   element("abstention-band").style.right = `${100 * (1 - (generatedAbove ?? 1))}%`;
   element("needle").style.left = `${100 * probability}%`;
@@ -175,6 +175,10 @@ document.addEventListener("drop", (event) => {
   if (file) judgeFile(file);
   else showError(new PlainError("That is not a file; save the image, then drop or choose it."));
 });
+
+for (const [verdict, { tone }] of Object.entries(VERDICTS)) {
+  for (const part of document.querySelectorAll(`[data-tone=${tone}]`)) part.textContent = verdict;
+}
 
 const detector = loadDetector();
 detector.then(({ card }) => {

@@ -64,7 +64,7 @@ def check_manifest_line(data: bytes) -> None:
 
 def check_card(data: bytes) -> None:
     """Read card.json of a saved detector: it is valid, or the error calls it damaged."""
-    from training.cuts.operating_point import ABSTAIN
+    from training.cuts.verdicts import ABSTAIN
     from training.detectors import card as detector_card
 
     with tempfile.TemporaryDirectory() as name:

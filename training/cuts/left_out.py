@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from training.cuts.cut import Cut
-from training.cuts.operating_point import ABSTAIN, Calibration, OperatingPoint
+from training.cuts.operating_point import Calibration, OperatingPoint
+from training.cuts.verdicts import ABSTAIN, GENERATED
 
 MAX_STORED_IMAGES = 1000
 """Images of one source whose scores the card keeps."""
@@ -83,8 +84,8 @@ def _count_answers(
         label=source.label,
         images=len(answers),
         groups=len(set(source.groups)),
-        generated=answers.count("generated"),
-        real=len(answers) - answers.count("generated") - answers.count(ABSTAIN),
+        generated=answers.count(GENERATED),
+        real=len(answers) - answers.count(GENERATED) - answers.count(ABSTAIN),
     )
 
 

@@ -7,10 +7,7 @@ from typing import Literal
 
 from runtime import console
 from training.cuts.cut import Cut, OwnCut, format_share
-
-ABSTAIN = "can't tell"
-
-Verdict = Literal["real", "generated", "can't tell"]
+from training.cuts.verdicts import ABSTAIN, GENERATED, REAL, Verdict
 
 CutOrigin = Literal["folds", "sources left out", "validation images"]
 """Where the scores that set a cut come from.
@@ -56,21 +53,21 @@ class OperatingPoint:
                 cut, the image gets no answer.
         """
         if self.generated_above is not None and min(probability, low) >= self.generated_above:
-            return "generated"
+            return GENERATED
         if self.real_below is not None and max(probability, high) < self.real_below:
-            return "real"
+            return REAL
         return ABSTAIN
 
     def describe(self) -> str:
         """Return the limits of the verdicts in a sentence."""
         parts = [
-            "never generated"
+            f"never {GENERATED}"
             if self.generated_above is None
-            else f"generated from {self.generated_above:.3f}",
-            "never real" if self.real_below is None else f"real under {self.real_below:.3f}",
+            else f"{GENERATED} from {self.generated_above:.3f}",
+            f"never {REAL}" if self.real_below is None else f"{REAL} under {self.real_below:.3f}",
         ]
         remaining = "otherwise" if None in self.limits else "between"
-        return f"{', '.join(parts)}, can't tell {remaining}."
+        return f"{', '.join(parts)}, {ABSTAIN} {remaining}."
 
     @property
     def own_calibration(self) -> str:

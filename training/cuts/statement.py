@@ -11,12 +11,11 @@ from training.cuts.left_out import (
     describe_precision,
 )
 from training.cuts.operating_point import Calibration, CutOrigin, OperatingPoint
+from training.cuts.verdicts import GENERATED, REAL, REAL_EXPLANATION
 
 DEFAULT_PREVALENCE = 0.01
 
 PROBABILITY_EXPLANATION = "Probabilities are as if half of all images were generated."
-
-REAL_EXPLANATION = "“Real” means that no known trace of a generator was found, not that it is one."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +81,8 @@ def describe_promise(point: OperatingPoint, origin: CutOrigin) -> tuple[str, ...
     """Return what the cuts hold for images like those that set them."""
     sentences = []
     for cut, images, answer, is_raised in (
-        (point.false_alarm_cut, "photographs", "generated", origin == "sources left out"),
-        (point.miss_cut, "generated images", "real", False),
+        (point.false_alarm_cut, "photographs", GENERATED, origin == "sources left out"),
+        (point.miss_cut, "generated images", REAL, False),
     ):
         if isinstance(cut, OwnCut):
             sentences.append(_describe_own_cut(cut, point))

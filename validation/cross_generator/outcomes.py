@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.cuts.operating_point import ABSTAIN
+from training.cuts.verdicts import ABSTAIN
 from validation.cross_generator import head_training, plan
 from validation.cross_generator.head_results import (
     ConfidentErrors,

@@ -11,6 +11,7 @@ from typing import Literal
 
 from data_collection.dataset.manifest import ImageClass
 from runtime import html_pages
+from training.cuts.verdicts import ABSTAIN
 from validation.cross_generator import results
 from validation.cross_generator.head_results import FalseAlarms, GeneratorResult, HeadOutcome
 from validation.cross_generator.results import CrossGeneratorResult
@@ -98,6 +99,7 @@ def render_cross_generator_page(result: CrossGeneratorResult) -> str:
     n_photographs = result.rows[0].threshold_photographs
     return html_pages.load_template(Path(__file__).parent, CROSS_GENERATOR_TEMPLATE).render(
         result=result,
+        abstain=ABSTAIN,
         name=result.data.folder.absolute().name,
         summary=summary,
         format_number=results.format_number,

@@ -10,7 +10,7 @@ from PIL import Image, ImageColor
 
 from data_collection.dataset.manifest import LABELS, FaceRecord, ImageClass
 from runtime.plotting import CLASS_COLOURS
-from training.cuts.operating_point import Verdict
+from training.cuts.verdicts import Verdict
 from validation.explanations.heat_maps import load_canonical_pixels
 from validation.metrics.scored_images import ScoredImages
 from validation.predictions import Scorer

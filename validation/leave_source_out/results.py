@@ -9,6 +9,7 @@ import numpy as np
 from runtime import checked_json, console
 from training.calibration import sigmoid
 from training.cuts.operating_point import Calibration
+from training.cuts.verdicts import GENERATED
 from validation.metrics.estimates import UNKNOWN_ESTIMATE, Estimate, estimate_metrics
 from validation.metrics.intervals import BOOTSTRAP_REPLICATES, CONFIDENCE_LEVEL
 from validation.metrics.scored_images import ScoredImages
@@ -88,7 +89,7 @@ class SourceScores:
         scored = ScoredImages(
             probabilities.mean(axis=1), labels, groups, self.calibration.threshold, point
         ).with_scores(probabilities)
-        is_generated = scored.answers == "generated"
+        is_generated = scored.answers == GENERATED
         interval = compute_share_interval(is_generated, groups, CONFIDENCE_LEVEL)
         return Estimate(float(is_generated.mean()), *interval)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from data_collection.dataset.manifest import LABELS
-from training.cuts.operating_point import ABSTAIN
+from training.cuts.verdicts import ABSTAIN
 from validation.metrics.estimates import UNKNOWN_ESTIMATE, Estimate
 from validation.metrics.intervals import CONFIDENCE_LEVEL
 from validation.metrics.scored_images import ScoredImages

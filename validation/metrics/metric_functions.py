@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from training.cuts.operating_point import Verdict
+from training.cuts.verdicts import Verdict
 from validation.metrics.reliability import RELIABILITY_BINS, assign_reliability_bins
 from validation.metrics.scored_images import WeightedImages, divide_or_nan
 

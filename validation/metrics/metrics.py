@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from training.cuts.operating_point import ABSTAIN, Verdict
+from training.cuts.verdicts import GENERATED, REAL, VERDICTS, Verdict
 from validation.metrics.intervals import MIN_INTERVAL_GROUPS
 from validation.metrics.metric_functions import (
     LOG_LOSS_CLIP,
@@ -71,21 +71,18 @@ class Metric:
         return float(self.compute(WeightedImages(scored, weights))[0])
 
 
-FALSE_ALARMS, FOUND = "photographs called generated", "generated images called generated"
+FALSE_ALARMS, FOUND = (
+    f"{images} {VERDICTS[GENERATED].predicate}" for images in ("photographs", "generated images")
+)
 """Names of the two shares by which the three answers are judged first."""
 
 
 def _list_answer_shares() -> list[Metric]:
     """Return the share of each class that gets each of the three answers."""
-    answers: tuple[tuple[Verdict, str], ...] = (
-        ("generated", "called generated"),
-        ("real", "called real"),
-        (ABSTAIN, "without an answer"),
-    )
     return [
         Metric(
-            name=f"{images} {phrase}",
-            description=f"share of {images} {phrase}, at the detector's cuts",
+            name=f"{images} {words.predicate}",
+            description=f"share of {images} {words.predicate}, at the detector's cuts",
             compute=make_answer_share(label, answer),
             classes=(label,),
             higher_is_better=answer == right_answer,
@@ -94,10 +91,10 @@ def _list_answer_shares() -> list[Metric]:
             answer=answer,
         )
         for label, images, right_answer in (
-            (0, "photographs", "real"),
-            (1, "generated images", "generated"),
+            (0, "photographs", REAL),
+            (1, "generated images", GENERATED),
         )
-        for answer, phrase in answers
+        for answer, words in VERDICTS.items()
     ]
 
 

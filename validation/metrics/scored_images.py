@@ -12,6 +12,7 @@ import numpy as np
 from data_collection.dataset.manifest import FaceRecord
 from training.calibration import combine_qualities
 from training.cuts.operating_point import OperatingPoint
+from training.cuts.verdicts import GENERATED, REAL
 from training.dataset import Dataset
 
 
@@ -67,7 +68,7 @@ class ScoredImages:
     def answers(self) -> np.ndarray:
         """The answer to every image, str (images,)."""
         if self.point is None:
-            return np.where(self.predicted_generated, "generated", "real")
+            return np.where(self.predicted_generated, GENERATED, REAL)
         low, high = (self.probabilities if row is None else row for row in (self.low, self.high))
         rows = zip(self.probabilities.tolist(), low.tolist(), high.tolist(), strict=True)
         return np.array([self.point.decide(*row) for row in rows])

@@ -14,6 +14,7 @@ from runtime.plotting import (
     render_png,
 )
 from training.cuts.operating_point import Calibration
+from training.cuts.verdicts import ABSTAIN
 from validation.metrics.comparison import DetectorResult
 from validation.metrics.reliability import compute_reliability_bins
 from validation.metrics.scored_images import ScoredImages
@@ -120,13 +121,13 @@ def plot_probabilities(scored: ScoredImages, calibration: Calibration) -> Report
         1.0 if generated_above is None else generated_above,
         color="0.9",
         zorder=0,
-        label="can't tell",
+        label=ABSTAIN,
     )
     axes.axvline(calibration.threshold, color="0.2", linestyle=":", label="threshold")
     axes.set(xlabel="probability of generated", xlim=(0, 1))
     axes.legend(fontsize=7.5, frameon=False)
     caption = (
-        "Probabilities from the detector. In the grey band it answers “can't tell”; threshold and "
+        f"Probabilities from the detector. In the grey band it answers “{ABSTAIN}”; threshold and "
         "band were set on other images."
     )
     return ReportFigure("probabilities", "Probabilities", caption, render_png(figure))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.cuts.verdicts import ABSTAIN, VERDICTS
 from validation.metrics.abstention import AbstentionStatistics
 from validation.metrics.baseline_comparison import BaselineComparison
 from validation.metrics.comparison import DetectorResult
@@ -63,7 +64,7 @@ def build_tiles(result: DetectorResult, abstention: AbstentionStatistics) -> lis
         Tile(
             f"{abstention.abstained / abstention.images:.1%}",
             f"{abstention.abstained:,} of {abstention.images:,}",
-            "of images get no answer: can't tell",
+            f"of images are {VERDICTS[ABSTAIN].predicate}",
         ),
     ]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from data_collection.dataset import near_duplicates
 from data_collection.dataset.manifest import LABELS
 from runtime import atomic_files, html_pages
+from training.cuts.verdicts import ABSTAIN
 from validation import plain_json
 from validation.explanations.heat_maps import (
     MAX_RANDOMISED_CORRELATION,
@@ -40,6 +41,7 @@ def render_report_page(report: ValidationReport) -> str:
         card=report.card,
         data=report.data,
         labels=LABELS,
+        abstain=ABSTAIN,
         metrics=METRICS,
         confusion=report.scored.confusion_counts,
         min_images_per_subgroup=MIN_IMAGES_PER_SUBGROUP,

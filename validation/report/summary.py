@@ -7,6 +7,7 @@ import numpy as np
 from data_collection.audit.audit import SizeAudit
 from data_collection.audit.probes import NUISANCE_TIER
 from data_collection.dataset.manifest import LABELS, FaceRecord
+from training.cuts.verdicts import ABSTAIN, GENERATED, REAL, VERDICTS
 from validation.data.evaluation_set import EvaluationSet
 from validation.metrics.abstention import AbstentionStatistics
 from validation.metrics.baseline_comparison import BaselineComparison
@@ -64,8 +65,8 @@ def _describe_performance(
         n_images = int(np.sum(scored.labels == label))
         if n_images:
             generated, real = (
-                format_percent_interval(estimates[f"{images} called {answer}"])
-                for answer in ("generated", "real")
+                format_percent_interval(estimates[f"{images} {VERDICTS[answer].predicate}"])
+                for answer in (GENERATED, REAL)
             )
             rates.append(
                 f"calls {generated} of {_format_count(n_images, noun)} generated and {real} real"
@@ -73,7 +74,7 @@ def _describe_performance(
     origin = "which it was not trained on" if data.overlap else "which it may have been trained on"
     return (
         f"On {data.name}, {origin}, {result.name} {', and '.join(rates)} (in brackets 95% "
-        f"intervals); it gives no answer on {abstention.abstained:,} of {abstention.images:,} "
+        f"intervals); it answers “{ABSTAIN}” on {abstention.abstained:,} of {abstention.images:,} "
         f"images.{_describe_few_groups(scored)}"
     )
 

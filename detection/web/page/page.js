@@ -68,8 +68,8 @@ async function sendAndShow(status, address, options) {
 }
 
 function showAnswer(answer) {
-  const verdictClass = { generated: "generated", real: "real" }[answer.verdict] || "abstain";
-  element("verdict").className = `verdict ${verdictClass}`;
+  const { tone } = detector.verdicts.find((words) => words.verdict === answer.verdict);
+  element("verdict").className = `verdict ${tone}`;
   element("headline").textContent = answer.headline;
   element("sentence").textContent = answer.sentence;
   showProbability(answer.probability);
@@ -224,6 +224,9 @@ async function loadDetector() {
   const maxMegabytes = detector.max_upload_bytes / 1e6;
   element("file-limits").textContent =
     `JPEG, PNG, WebP, AVIF, HEIC, BMP or TIFF, up to ${maxMegabytes} MB and 25 megapixels (JPEG: 200)`;
+  for (const { verdict, tone } of detector.verdicts) {
+    for (const part of document.querySelectorAll(`[data-tone=${tone}]`)) part.textContent = verdict;
+  }
   element("banner").textContent = detector.banner;
   setVisible("banner", Boolean(detector.banner));
   fillList("worth", detector.worth);

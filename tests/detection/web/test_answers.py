@@ -1,13 +1,11 @@
 """Sentences of the page about an image."""
 
-import re
 from pathlib import Path
 
 import pytest
 
 from detection.detections import Detection
-from detection.web.answers import VERDICT_HEADLINES, describe_probability
-from toys.commands import REPOSITORY_ROOT
+from detection.web.answers import describe_probability
 
 
 @pytest.mark.parametrize(
@@ -26,9 +24,3 @@ def test_the_spread_is_told_where_it_can_be_seen(low, high, spread):
         f"The probability of “generated” is 74%, if half of all images were{spread}. "
         "That is not enough for an answer."
     )
-
-
-def test_the_demo_in_the_browser_has_the_headlines_of_the_page():
-    program = (REPOSITORY_ROOT / "docs" / "browser-demo" / "demo.js").read_text()
-    table = re.search(r"^const VERDICT_HEADLINES = \{.*?^\};", program, re.MULTILINE | re.DOTALL)
-    assert dict(re.findall(r'^ *"(.*)": "(.*)",$', table[0], re.MULTILINE)) == VERDICT_HEADLINES

@@ -46,7 +46,7 @@ def expected(scored: ScoredImages, weights: np.ndarray | None = None) -> dict[st
         for phrase, called in (
             ("called generated", predicted),
             ("called real", ~predicted),
-            ("without an answer", np.zeros(len(y))),
+            ("answered can't tell", np.zeros(len(y))),
         )
     }
     return at_threshold | {
@@ -168,7 +168,7 @@ def test_one_class_alone_gives_its_own_rate_and_nothing_else():
     estimates = estimate_metrics(real, replicates=20)
     known = {name for name, estimate in estimates.items() if not np.isnan(estimate.value)}
     answers = {f"photographs {answer}" for answer in ("called generated", "called real")}
-    assert known == {"FPR", "photographs without an answer", *answers}
+    assert known == {"FPR", "photographs answered can't tell", *answers}
     assert estimates["FPR"].value == 0.5 and estimates["FPR"].known
     assert str(estimates["TPR"]) == str(estimates["ROC AUC"]) == "n/a (no generated images)"
 
@@ -184,7 +184,7 @@ def test_shares_of_the_three_answers_have_an_interval_however_few_images_there_a
     shares = {
         f"{images} {answer}": estimates[f"{images} {answer}"]
         for images in ("photographs", "generated images")
-        for answer in ("called generated", "called real", "without an answer")
+        for answer in ("called generated", "called real", "answered can't tell")
     }
     assert [share.value for share in shares.values()] == [0.25, 0.5, 0.25, 0.5, 0.25, 0.25]
     assert all(share.low < share.value < share.high for share in shares.values())

@@ -123,7 +123,7 @@ def test_three_sentences_with_the_figures_and_what_has_to_be_beaten():
     )
     probabilities = result.scored.probabilities
     abstained = np.sum((probabilities >= 0.4) & (probabilities < 0.6))
-    assert f"it gives no answer on {abstained} of 200 images" in first
+    assert f"it answers “can't tell” on {abstained} of 200 images" in first
     assert "one source" not in second
 
 
