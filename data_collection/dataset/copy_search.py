@@ -11,9 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.cluster.vq
-import scipy.fft
-import scipy.sparse
 
 from data_collection.dataset import registration
 from data_collection.dataset.thumbnails import THUMBNAIL_SIDE_PX
@@ -138,6 +135,8 @@ class MiddleIndex:
     def _choose_centres(self, n_cells: int) -> np.ndarray:
         if n_cells == 1:
             return self.middles[:1]
+        import scipy.cluster.vq
+
         sample = self.middles[:: max(1, len(self.middles) // (30 * n_cells))]
         centres, _ = scipy.cluster.vq.kmeans2(sample, n_cells, iter=5, minit="points", rng=0)
         return _normalise(centres)
@@ -192,6 +191,8 @@ def _normalise(vectors: np.ndarray) -> np.ndarray:
 def _make_descriptor_matrix(window: Window) -> np.ndarray:
     """Return the matrix from the pixels of half a thumbnail to low frequencies of a window: a
     cosine transform, weighted by the root of the frequency; shape (pixels, frequencies)."""
+    import scipy.fft
+
     points = registration.make_points(_WINDOW_SIDE)
     points = window.turn * (-points.conj() if window.mirrored else points) + window.shift
     pictures = _make_sampling_matrix(points).T.reshape(-1, _WINDOW_SIDE, _WINDOW_SIDE)
@@ -204,6 +205,8 @@ def _make_descriptor_matrix(window: Window) -> np.ndarray:
 def _make_sampling_matrix(points: np.ndarray) -> np.ndarray:
     """Return the matrix that interpolates a picture at points, those outside at the edge; shape
     (points, pixels)."""
+    import scipy.sparse
+
     x, y = (
         np.clip((part + 1) / 2 * _SIDE_PX - 0.5, 0, _SIDE_PX - 1.001)
         for part in (points.real, points.imag)

@@ -5,8 +5,6 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-import scipy.sparse
-from scipy.sparse.csgraph import connected_components
 
 from data_collection.dataset import manifest, near_duplicates
 from data_collection.dataset.manifest import FaceRecord
@@ -79,6 +77,9 @@ class OriginalFinder:
 
 def label_components(count: int, pairs: Iterable[tuple[int, int]]) -> np.ndarray:
     """Number the connected components of `count` items; shape (count,)."""
+    import scipy.sparse  # judging images imports this module and does not need scipy
+    from scipy.sparse.csgraph import connected_components
+
     edges = np.array(list(pairs), dtype=np.int64).reshape(-1, 2)
     graph = scipy.sparse.coo_matrix(
         (np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count)

@@ -10,7 +10,6 @@ import itertools
 import os
 from collections.abc import Iterator, Sequence
 
-import imagehash
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -46,6 +45,8 @@ MAX_COMPARED_HASHES = 4_000_000
 def compute_fingerprints(square: Image.Image) -> dict[str, str]:
     """Return the fields of a row by which copies are found: the 64-bit pHash of an image and of its
     mirror image, in hexadecimal, and the thumbnail."""
+    import imagehash  # judging images imports this module and does not need it
+
     small = square.convert("L").reduce(max(1, square.width // 128))
     return {
         "phash": str(imagehash.phash(small)),

@@ -13,6 +13,7 @@ from detection.models.answering import choose_detector
 from detection.own_calibration import OwnCalibration
 from detection.predictor import Detector
 from runtime import console
+from runtime.commands import missing_packages
 from training.cuts.cut import Cut, choose_cut, format_share
 from training.cuts.left_out import count_left_out_answers, pool_generated_share
 from training.cuts.operating_point import OperatingPoint
@@ -32,6 +33,7 @@ def calibrate_with_photographs(settings: CalibrateSettings) -> int:
         PlainError: there is no detector or no folder, the name is taken, or the photographs set no
             cut.
     """
+    missing_packages.require_packages("scipy", "imagehash")
     answering = choose_detector(settings.saved_models, settings.model)
     answering.announce()
     folder = answering.folder

@@ -1,5 +1,6 @@
 """The package that `pip install .` and the Dockerfiles build."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from toys.commands import build_environment
 from toys.images import encode_image, make_image
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +53,30 @@ def test_what_is_installed_judges_an_image_and_serves_the_page_without_the_repos
     assert run("web", "--port", "80420").returncode == 2
     assert (installed / "detection" / "web" / "page").is_dir()
     assert sorted(path.name for path in elsewhere.iterdir()) == ["photo.png"]
+
+
+def test_who_only_judges_needs_no_package_of_the_other_requirements(tmp_path):
+    """SciPy alone has 143 MB."""
+    (tmp_path / "photo.png").write_bytes(encode_image(make_image(1), "PNG"))
+    others = [
+        re.match(r"[\w-]+", line)[0].replace("-", "_").replace("scikit_learn", "sklearn")
+        for file in ("calibrate", "train")
+        for line in (ROOT / f"requirements-{file}.txt").read_text().splitlines()
+        if line[:1].isalpha() and "setuptools" not in line
+    ]
+    program = f"import sys; sys.modules.update(dict.fromkeys({others})); sys.argv[0] = 'telltale'; "
+    program += "from telltale.command import main; sys.exit(main())"
+    environment = build_environment(PYTHONPATH=str(ROOT))
+    for words in (["detect", "--any-picture", "--explain", "photo.png"], ["models"]):
+        process = subprocess.run(
+            [sys.executable, "-c", program, *words],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert process.returncode == 0, process.stderr
+    assert (tmp_path / "photo.png.heatmap.png").is_file()
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
