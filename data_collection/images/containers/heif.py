@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from data_collection.images.containers import coded_sizes
+from data_collection.images.containers import coded_headers
 from data_collection.images.containers.heif_boxes import (
     MAX_READS,
     OTHER_KIND,
@@ -25,6 +25,8 @@ KINDS_BY_CODING = {b"av01": "AVIF", b"hvc1": "HEIC"}
 MAX_PADDING_PX = 64
 """HEVC codes whole blocks: a side may be so much longer than the picture's."""
 
+SRGB_PRIMARIES = 1
+
 _TILES = b"grid"
 _HDR_TRANSFERS = (16, 18)
 _NO_PICTURE = (
@@ -38,11 +40,11 @@ class HeifHeader:
 
     Attributes:
         kind: "AVIF" or "HEIC".
-        primaries: number of its colour primaries (ITU-T H.273); 1, those of sRGB, if none is given.
+        primaries: number of its colour primaries (ITU-T H.273).
     """
 
     kind: str
-    primaries: int = 1
+    primaries: int
 
 
 def is_heif(data: bytes) -> bool:
@@ -80,7 +82,7 @@ def _check_items(data: bytes, max_pixels: int) -> HeifHeader:
     for item in items.values():
         if sum(pixels.get(part, 0) for part in item.parts) > 2 * max_pixels:
             raise Image.DecompressionBombError
-    return HeifHeader(kinds.pop(), _read_primaries(items[primary]))
+    return HeifHeader(kinds.pop(), _read_primaries(data, items[primary], items))
 
 
 def _count_pixels(data: bytes, item: Item, max_pixels: int) -> int:
@@ -107,7 +109,8 @@ def _iterate_coded_sizes(data: bytes, item: Item) -> Iterator[tuple[int, int]]:
         if kind == b"hvcC" and item.coding == b"hvc1":
             yield from _iterate_hevc_sizes(data, item, content)
     if item.coding == b"av01":
-        yield from coded_sizes.iterate_av1_sizes(item.read(data))
+        for sequence in coded_headers.iterate_av1_sequences(item.read(data)):
+            yield sequence.width, sequence.height
     elif item.coding == _TILES:
         grid = item.read(data)
         size = 4 if grid[1] & 1 else 2
@@ -120,18 +123,30 @@ def _iterate_hevc_sizes(data: bytes, item: Item, setup: bytes) -> Iterator[tuple
     for _ in range(reader.read(1)):
         reader.take(1)
         for _ in range(reader.read(2)):
-            yield from coded_sizes.read_hevc_sizes(reader.take(reader.read(2)))
+            yield from coded_headers.read_hevc_sizes(reader.take(reader.read(2)))
     length_size = (setup[21] & 3) + 1
-    yield from coded_sizes.iterate_hevc_sizes(item.read(data), length_size)
+    yield from coded_headers.iterate_hevc_sizes(item.read(data), length_size)
 
 
-def _read_primaries(picture: Item) -> int:
-    colours = [content for kind, content in picture.properties if kind == b"colr"]
-    if any(content[:4] in (b"prof", b"rICC") for content in colours):
-        return 1  # the profile decides
-    for content in colours:
-        if content[:4] == b"nclx":
-            if int.from_bytes(content[6:8]) in _HDR_TRANSFERS:
-                raise UnreadableImage("HDR (PQ or HLG) is not opened; save it as JPEG")
-            return int.from_bytes(content[4:6])
-    return 1
+def _read_primaries(data: bytes, picture: Item, items: dict[int, Item]) -> int:
+    """Return the number of a picture's primaries, by its profile, its box, or else its AV1 data."""
+    colours = [content for kind, content in reversed(picture.properties) if kind == b"colr"]
+    boxes = {content[:4]: content for content in colours}  # the first of each kind
+    if boxes.keys() & {b"prof", b"rICC"}:
+        return SRGB_PRIMARIES  # the profile decides
+    if b"nclx" in boxes:
+        primaries, transfer = (int.from_bytes(boxes[b"nclx"][at : at + 2]) for at in (4, 6))
+    else:
+        primaries, transfer = _read_coded_colours(data, picture, items)
+    if transfer in _HDR_TRANSFERS:
+        raise UnreadableImage("HDR (PQ or HLG) is not opened; save it as JPEG")
+    return primaries
+
+
+def _read_coded_colours(data: bytes, picture: Item, items: dict[int, Item]) -> tuple[int, int]:
+    """Return primaries and transfer from the AV1 data of a picture, or of its first tile."""
+    for item in (picture, *(items[part] for part in picture.parts if part in items)):
+        if item.coding == b"av01":
+            for sequence in coded_headers.iterate_av1_sequences(item.read(data)):
+                return sequence.primaries, sequence.transfer
+    return SRGB_PRIMARIES, coded_headers.UNKNOWN_COLOURS

@@ -54,6 +54,15 @@ def restate_colours(data: bytes, primaries: int, transfer: int) -> bytes:
     return data[:at] + struct.pack(">HH", primaries, transfer) + data[at + 4 :]
 
 
+def move_colours_into_data(data: bytes, primaries: int, transfer: int) -> bytes:
+    """Take away the boxes of colours; the AV1 data states these in their place."""
+    end = data.index(b"mdat") + 36
+    bits, written = int.from_bytes(data[:end]), int.from_bytes(bytes((1, 13, 6)))
+    place = next(place for place in range(256) if bits >> place & 0xFFFFFF == written)
+    bits ^= (written ^ int.from_bytes(bytes((primaries, transfer, 6)))) << place
+    return (bits.to_bytes(end) + data[end:]).replace(b"colr", b"free")
+
+
 def make_transparent() -> Image.Image:
     image = make_gradient()
     image.putalpha(Image.fromarray(GRADIENT[:, :, 1]))
@@ -93,6 +102,23 @@ def test_wide_colours_without_a_profile_are_those_of_their_profile(primaries):
     assert difference(wide, expected) < 3
 
 
+@pytest.mark.parametrize("primaries", [9, 12])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"subsampling": "4:4:4"},
+        {"save_all": True, "append_images": [Image.new("RGB", (64, 64))]},
+    ],
+)
+def test_colours_that_only_the_coded_picture_states_are_those_of_a_box(primaries, options):
+    data = make_avif(**options)
+    expected = decode_pixels(restate_colours(data, primaries, 13))
+    assert difference(move_colours_into_data(data, primaries, 13), expected) == 0
+    assert difference(move_colours_into_data(data, 1, 13), expected) > 3
+    assert difference(data, decode_pixels(move_colours_into_data(data, 1, 13))) == 0
+
+
 def test_wide_profiles_are_those_of_their_primaries():
     """White stays white, and red of Display P3 is a red that sRGB has not."""
     for primaries in colour.WIDE_PRIMARIES_D50:
@@ -111,8 +137,9 @@ def test_wide_profiles_are_those_of_their_primaries():
 
 @pytest.mark.parametrize("transfer", [16, 18])
 def test_hdr_is_refused_with_a_way_out(transfer):
-    with pytest.raises(UnreadableImage, match="HDR .* save it as JPEG"):
-        decode.decode_whole(restate_colours(make_avif(), 9, transfer))
+    for restate in (restate_colours, move_colours_into_data):
+        with pytest.raises(UnreadableImage, match="HDR .* save it as JPEG"):
+            decode.decode_whole(restate(make_avif(), 9, transfer))
 
 
 def test_of_a_sequence_the_still_picture_is_judged():

@@ -1,15 +1,34 @@
-"""Read the size of pictures from the headers of AV1 and HEVC, whatever their container says.
+"""Read sizes from the headers of AV1 and HEVC, whatever their container says, and colours of AV1.
 
 Sources: AV1 bitstream specification, sections 5.3 and 5.5; ITU-T H.265, sections 7.3.1 and 7.3.2.2.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 MAX_UNITS = 10_000
 """Units of one item that are looked at; a still picture has a handful."""
 
+UNKNOWN_COLOURS = 2
+"""In place of the number of primaries or of a transfer (ITU-T H.273)."""
+
 _AV1_SEQUENCE_HEADER = 1
 _HEVC_SEQUENCE_PARAMETERS = 33
+
+
+@dataclass(frozen=True)
+class Av1Sequence:
+    """The header of an AV1 sequence.
+
+    Attributes:
+        width, height: the largest of its pictures, in pixels.
+        primaries, transfer: numbers of its colours (ITU-T H.273), or UNKNOWN_COLOURS.
+    """
+
+    width: int
+    height: int
+    primaries: int
+    transfer: int
 
 
 class BitReader:
@@ -34,8 +53,8 @@ class BitReader:
         return (1 << zeros) - 1 + self.read(zeros)
 
 
-def iterate_av1_sizes(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the largest width and height of every sequence header in AV1 data.
+def iterate_av1_sequences(data: bytes) -> Iterator[Av1Sequence]:
+    """Yield every sequence header in AV1 data.
 
     Raises:
         IndexError: the data ends too soon, or has more than MAX_UNITS units.
@@ -50,7 +69,7 @@ def iterate_av1_sizes(data: bytes) -> Iterator[tuple[int, int]]:
         if head & 2:
             size, position = _read_leb128(data, position)
         if head >> 3 & 15 == _AV1_SEQUENCE_HEADER:
-            yield _read_av1_size(BitReader(data[position : position + min(size, 1000)]))
+            yield _read_av1_sequence(BitReader(data[position : position + min(size, 1000)]))
         position += size
     raise IndexError
 
@@ -66,14 +85,43 @@ def _read_leb128(data: bytes, position: int) -> tuple[int, int]:
     raise IndexError
 
 
-def _read_av1_size(bits: BitReader) -> tuple[int, int]:
-    bits.read(4)  # profile, still picture
-    if bits.read(1):  # reduced header of a still picture
+def _read_av1_sequence(bits: BitReader) -> Av1Sequence:
+    profile = bits.read(3)
+    bits.read(1)  # still picture
+    is_reduced = bits.read(1)  # as many still pictures are
+    if is_reduced:
         bits.read(5)
     else:
         _skip_av1_operating_points(bits)
     width_bits, height_bits = bits.read(4) + 1, bits.read(4) + 1
-    return bits.read(width_bits) + 1, bits.read(height_bits) + 1
+    width, height = bits.read(width_bits) + 1, bits.read(height_bits) + 1
+    if not is_reduced and bits.read(1):  # numbers of frames
+        bits.read(7)
+    bits.read(3)  # tools within a frame
+    if not is_reduced:
+        _skip_av1_tools(bits)
+    bits.read(3)  # filters
+    return Av1Sequence(width, height, *_read_av1_colours(bits, profile))
+
+
+def _skip_av1_tools(bits: BitReader) -> None:
+    """Skip the tools between frames, and those for screen content."""
+    bits.read(4)
+    has_order = bits.read(1)
+    bits.read(2 * has_order)
+    is_chosen_per_frame = bits.read(1)
+    if (is_chosen_per_frame or bits.read(1)) and not bits.read(1):
+        bits.read(1)
+    bits.read(3 * has_order)
+
+
+def _read_av1_colours(bits: BitReader, profile: int) -> tuple[int, int]:
+    """Return the numbers of primaries and transfer."""
+    if bits.read(1) and profile == 2:  # more than 8 bits
+        bits.read(1)
+    if profile != 1:
+        bits.read(1)  # grey
+    return (bits.read(8), bits.read(8)) if bits.read(1) else (UNKNOWN_COLOURS, UNKNOWN_COLOURS)
 
 
 def _skip_av1_operating_points(bits: BitReader) -> None:
