@@ -6,7 +6,7 @@ import warnings
 from PIL import Image, JpegImagePlugin
 
 from data_collection.images import colour
-from data_collection.images.containers import bitmaps, heif, jpeg, png
+from data_collection.images.containers import bitmaps, heif, jpeg, png, tiff
 from data_collection.images.errors import UnreadableImage
 
 # Pillow opens no other decoder: those of PSD, FITS, PDF, EPS and JPEG 2000 had most of its CVEs.
@@ -50,8 +50,8 @@ def open_image(data: bytes) -> Image.Image:
         data = png.drop_large_metadata(data)
     elif data.startswith(bitmaps.BMP_SIGNATURE):
         bitmaps.check_bmp(data)
-    elif data.startswith(bitmaps.TIFF_SIGNATURES):
-        bitmaps.check_tiff(data)
+    elif data.startswith(tiff.SIGNATURES):
+        tiff.check_tiff(data)
     elif data[:1] == b"P":
         data = bitmaps.check_ppm(data)
     elif heif.is_heif(data):

@@ -1,13 +1,14 @@
 """Tell from a file's headers whether decoding it is quick, whatever it contains.
 
 Time then grows with pixels and bytes alone: libjpeg, libpng and libwebp need at most about a
-second for 25 megapixels. Other kinds have decoders written in Python (BMP with run lengths, PPM of
-odd depth), or structures that Pillow walks through in Python (TIFF)."""
+second for 25 megapixels, and BMP, PPM and TIFF of plain kinds less. Others have decoders written in
+Python (BMP with run lengths), or structures that Pillow walks through in Python (TIFF)."""
 
 import itertools
 import struct
+from collections.abc import Callable
 
-from data_collection.images.containers import jpeg, png
+from data_collection.images.containers import bitmaps, jpeg, png, tiff
 from data_collection.images.errors import UnreadableImage
 
 MAX_QUICK_PIXELS = 25_000_000
@@ -24,13 +25,23 @@ MAX_JPEG_SCANS = 20
 MAX_PNG_CHUNKS = 20_000
 """Pillow reads each in Python; one of 25 megapixels has a few thousand."""
 
+_PLAIN_KINDS: dict[tuple[bytes, ...], Callable[[bytes], int]] = {
+    (bitmaps.BMP_SIGNATURE,): bitmaps.count_plain_bmp_pixels,
+    (b"P5", b"P6"): bitmaps.count_plain_ppm_pixels,
+    tiff.SIGNATURES: tiff.count_plain_pixels,
+}
+
 
 def is_quick_to_decode(data: bytes) -> bool:
-    """Return whether a file is a JPEG, PNG or WEBP without anything that only wastes time."""
+    """Return whether a file is a plain BMP, PPM or TIFF, or a JPEG, PNG or WEBP without anything
+    that only wastes time."""
     if data.startswith(jpeg.SIGNATURE):
         return _read_quick_jpeg(data) is not None
     if data.startswith(png.SIGNATURE):
         return _is_quick_png(data)
+    for signatures, count_plain_pixels in _PLAIN_KINDS.items():
+        if data.startswith(signatures):
+            return 0 < count_plain_pixels(data) <= MAX_QUICK_PIXELS
     # an animation's frames are counted by walking through them
     return data[:4] == b"RIFF" and data[8:12] == b"WEBP" and b"ANIM" not in data[:60]
 
