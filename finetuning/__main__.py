@@ -1,6 +1,7 @@
 """`python -m finetuning`: search how deep to fine-tune a saved detector, and report if it helps."""
 
 import sys
+from pathlib import Path
 
 import runtime.commands.interpreter  # noqa: F401  (before all others)
 from finetuning.settings import FinetuningSettings
@@ -11,14 +12,15 @@ from runtime.command_lines import parsing, sub_commands
 def run_finetune_command(arguments: list[str]) -> None:
     settings = parsing.parse_settings(FinetuningSettings, "finetuning", arguments)
 
-    if settings.model is not None:  # before Keras takes seconds to start
-        from training.detectors import saved_models
+    from training import dataset, keras_startup
+    from training.detectors import saved_models
+    from training.detectors.card import read_card
 
-        saved_models.find_detector(settings.saved_models, settings.model)
-
-    from training import keras_startup
-
-    console.print_message("Starting Keras.")
+    # Before Keras takes seconds to start.
+    folder = saved_models.find_best_detector(settings.saved_models, settings.model)
+    trained_on = Path(read_card(folder).dataset.folder)
+    dataset.find_dataset(settings.data, settings.dataset or trained_on)
+    saved_models.choose_free_name(settings.saved_models, settings.name, stem="")
     keras_startup.start_keras()
 
     from finetuning.finetune import finetune_detector

@@ -11,14 +11,13 @@ from training.settings import TrainingSettings
 def run_train_command(arguments: list[str]) -> None:
     settings = parsing.parse_settings(TrainingSettings, "training", arguments)
 
-    if settings.dataset is not None:  # before Keras takes seconds to start
-        from data_collection.stored_datasets import location
+    from training import dataset, keras_startup
+    from training.bases import weights
+    from training.detectors import saved_models
 
-        location.find_dataset_folder(settings.data, settings.dataset)
-
-    from training import keras_startup
-
-    console.print_message("Starting Keras.")
+    dataset.find_dataset(settings.data, settings.dataset)  # before Keras takes seconds to start
+    weights.check_named_path(settings.weights, settings.bases)
+    saved_models.choose_free_name(settings.saved_models, settings.name, stem="")
     keras_startup.start_keras()
 
     from training.train import train_detector

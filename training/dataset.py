@@ -48,9 +48,7 @@ def load_dataset(data: Path, named: Path | None) -> Dataset:
     Raises:
         PlainError: there is none, it was altered, or one of its splits lacks a class.
     """
-    folder = (
-        _find_newest_dataset(data) if named is None else location.find_dataset_folder(data, named)
-    )
+    folder = find_dataset(data, named)
     records = manifest.read_manifest(folder)
     splits.check_splits(records, splits.read_splits(folder))
     dataset = Dataset(
@@ -74,7 +72,14 @@ def load_dataset(data: Path, named: Path | None) -> Dataset:
     return dataset
 
 
-def _find_newest_dataset(data: Path) -> Path:
+def find_dataset(data: Path, named: Path | None) -> Path:
+    """Return the folder of the named data set, or of the one collected last.
+
+    Raises:
+        PlainError: there is none.
+    """
+    if named is not None:
+        return location.find_dataset_folder(data, named)
     folders = [path.parent for path in data.glob("*/manifest.jsonl")]
     if not folders:
         raise console.PlainError(f"{data} holds no data set. Run python -m data_collection first.")

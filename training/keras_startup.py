@@ -33,11 +33,13 @@ def silence_native_stderr() -> Iterator[None]:
 
 
 def start_keras() -> None:
-    """Import Keras, which takes seconds.
+    """Import Keras, and say so: check before whatever a person can have mistyped.
 
     Raises:
         PlainError: Telltale does not run on its version or on its backend.
     """
+    if "keras" not in sys.modules:
+        console.print_message("Starting TensorFlow and Keras, which takes 5 to 20 seconds.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     check_keras_backend(os.environ.get("KERAS_BACKEND", SUPPORTED_BACKENDS[0]))
     with silence_native_stderr():

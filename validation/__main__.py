@@ -1,7 +1,7 @@
 """`python -m validation`: validate a detector on the hold-out, or without a generator or source."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import runtime.commands.interpreter  # noqa: F401  (before all others)
@@ -23,7 +23,9 @@ def run_validate_command(arguments: list[str]) -> None:
 def run_cross_generator_command(arguments: list[str]) -> None:
     from validation.cross_generator.settings import CrossGeneratorSettings
 
-    settings = parse_and_start_keras(CrossGeneratorSettings, "cross-generator", arguments)
+    settings = parse_and_start_keras(
+        CrossGeneratorSettings, "cross-generator", arguments, lambda settings: [settings.base]
+    )
 
     from validation.cross_generator.cross_generator import evaluate_cross_generator
 
@@ -33,7 +35,9 @@ def run_cross_generator_command(arguments: list[str]) -> None:
 def run_leave_source_out_command(arguments: list[str]) -> None:
     from validation.leave_source_out.settings import LeaveSourceOutSettings
 
-    settings = parse_and_start_keras(LeaveSourceOutSettings, "leave-source-out", arguments)
+    settings = parse_and_start_keras(
+        LeaveSourceOutSettings, "leave-source-out", arguments, lambda settings: settings.bases
+    )
 
     from validation.leave_source_out.evaluate import evaluate_left_out_sources
 
@@ -41,14 +45,23 @@ def run_leave_source_out_command(arguments: list[str]) -> None:
 
 
 def parse_and_start_keras(
-    settings_class: type[SettingsType], name: str, arguments: list[str]
+    settings_class: type[SettingsType],
+    name: str,
+    arguments: list[str],
+    bases: Callable[[SettingsType], Iterable[str]],
 ) -> SettingsType:
-    """Parse the settings of the command of this name; start Keras if they are right."""
+    """Parse the settings of the command of this name; start Keras if they are right.
+
+    Args:
+        bases: returns the bases that the settings name.
+    """
     settings = parsing.parse_settings(settings_class, f"validation {name}", arguments)
 
-    from training import keras_startup
+    from training import dataset, keras_startup
+    from training.bases import weights
 
-    console.print_message("Starting Keras.")
+    dataset.find_dataset(settings.data, settings.dataset)  # before Keras takes seconds to start
+    weights.check_named_path(settings.weights, bases(settings))
     keras_startup.start_keras()
     return settings
 

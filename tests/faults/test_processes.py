@@ -89,7 +89,7 @@ def test_a_training_that_is_told_to_end_while_keras_starts_says_so(workplace):
     process = subprocess.Popen(
         words, cwd=workplace, env=build_environment(), stderr=subprocess.PIPE, text=True
     )
-    assert "Starting Keras" in process.stderr.readline()
+    assert "Starting TensorFlow and Keras" in process.stderr.readline()
     time.sleep(0.5)
     process.send_signal(signal.SIGTERM)
     _, output = process.communicate()

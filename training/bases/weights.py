@@ -10,6 +10,7 @@ import io
 import json
 import os
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +91,25 @@ def find_base_weights(base: str, source: str = "auto") -> BaseWeights:
     return _find_in_package(base)
 
 
+def check_named_path(source: str, bases: Iterable[str]) -> None:
+    """Raise PlainError if --weights names a path without the weights of one of the bases."""
+    if source not in (*WEIGHT_SOURCES, "random"):
+        for base in bases:
+            _find_file(base, Path(source).expanduser())
+
+
 def _find_in_path(base: str, path: Path) -> BaseWeights:
+    file = _find_file(base, path)
+    return BaseWeights(
+        base=base,
+        origin="file",
+        sha256=hashing.hash_file(file),
+        note=f"from {file.name}",
+        path=file,
+    )
+
+
+def _find_file(base: str, path: Path) -> Path:
     names = (f"{base}.weights.h5", BASE_MODELS[base].weights_file, f"{base}.h5")
     candidates = [path / name for name in names] if path.is_dir() else [path]
     file = next((candidate for candidate in candidates if candidate.is_file()), None)
@@ -99,13 +118,7 @@ def _find_in_path(base: str, path: Path) -> BaseWeights:
             f"--weights {path} holds no weights for {base}. Name a file, or a folder with "
             f"{' or '.join(names[:2])}."
         )
-    return BaseWeights(
-        base=base,
-        origin="file",
-        sha256=hashing.hash_file(file),
-        note=f"from {file.name}",
-        path=file,
-    )
+    return file
 
 
 def _locate_keras_file(base: str) -> Path:
