@@ -9,6 +9,7 @@ from data_collection.generation import diffusion_requirements
 from data_collection.requirement import Requirement
 from data_collection.source_types import RequestedSource, SourceArgument
 from runtime import console
+from runtime.terminal.time_left import format_duration
 
 
 def check_start(
@@ -89,10 +90,7 @@ def _print_duration(requirements: Sequence[Requirement]) -> None:
     seconds = sum(row.seconds or 0 for row in costly)
     n_unknown = sum(row.seconds is None for row in costly)
     more = f", and the unknown time of {n_unknown} sources" if n_unknown else ""
-    console.print_message(
-        f"Together: very roughly {diffusion_requirements.format_rough_duration(seconds)} of "
-        f"generation{more}."
-    )
+    console.print_message(f"Together: very roughly {format_duration(seconds)} of generation{more}.")
 
 
 def _is_complete(requested: RequestedSource, known_counts: Counter) -> bool:

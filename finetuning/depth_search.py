@@ -16,6 +16,7 @@ from finetuning.calibrated_loss import CALIBRATED_LOSS_NAME
 from finetuning.depth_training import DepthTrial
 from finetuning.depth_trials import DEPTH_SPACE_VERSION, DepthHyperModel
 from runtime import console
+from runtime.terminal.time_left import TimeLeft
 from training import gain_test
 from training.calibration import fit_temperature, sigmoid
 from training.final_detector.seed_comparison import SeedSpread
@@ -178,7 +179,10 @@ def train_with_seeds(
     source_losses = _compute_image_losses(hypermodel.compute_source_logits(), labels)
     repeats: list[DepthTrial] = []
     losses: list[np.ndarray] = []
+    time_left = TimeLeft(hypermodel.settings.repeats)
     for number in range(1, hypermodel.settings.repeats + 1):
+        if sentence := time_left.describe(number - 1):
+            console.print_message(sentence)
         seed = hypermodel.settings.seed + number
         model = hypermodel.build_tail(trial.depth)
         repeat = hypermodel.train_trial(model, trial.values, seed, log_folder / f"seed{seed}")

@@ -15,6 +15,7 @@ import rich.text
 import runtime.telemetry  # noqa: F401  (before any library that reports its use)
 from runtime.commands import missing_packages, names
 from runtime.terminal import secret_masking, tables
+from runtime.terminal.time_left import TimeLeft
 
 Item = TypeVar("Item")
 
@@ -115,7 +116,8 @@ class _SpeedColumn(rich.progress.ProgressColumn):
 
 def track_progress(items: Iterable[Item], description: str, total: int) -> Iterable[Item]:
     """Yield the items while a bar on standard error shows how many of `total` are done, the
-    speed, and the time left."""
+    speed, and the time left. Without a terminal, lines say the time left now and then."""
+    time_left = TimeLeft(total)
     columns = (
         rich.progress.TextColumn("{task.description}", markup=False),
         rich.progress.BarColumn(),
@@ -124,7 +126,11 @@ def track_progress(items: Iterable[Item], description: str, total: int) -> Itera
         rich.progress.TimeRemainingColumn(),
     )
     with rich.progress.Progress(*columns, console=err) as bar:
-        yield from bar.track(items, total=total, description=sanitise_text(description))
+        tracked = bar.track(items, total=total, description=sanitise_text(description))
+        for n_done, item in enumerate(tracked, 1):
+            yield item
+            if not err.is_terminal and (sentence := time_left.describe(n_done)):
+                print_message(f"{description}: {sentence}")
 
 
 def run_command(command: Callable[[], int | None]) -> None:

@@ -10,6 +10,7 @@ from data_collection.generation.diffusion_request import DEFAULT_GENERATED_COUNT
 from data_collection.requirement import Requirement
 from data_collection.settings import GenerationSettings
 from data_collection.source_types import SourceArgument, SourceRequest
+from runtime.terminal.time_left import format_duration
 
 DIFFUSION_PACKAGES = (
     *("torch", "diffusers", "transformers", "safetensors", "accelerate"),
@@ -130,9 +131,7 @@ def _check_gpu(flop: float | None) -> Requirement:
     if flop is not None:
         work = flop * (1 if device == "cpu" else GPU_EXTRA_WORK)
         seconds = work / compute_device.measure_flop_per_second(device)
-    duration = (
-        "unknown time" if seconds is None else f"very roughly {format_rough_duration(seconds)}"
-    )
+    duration = "unknown time" if seconds is None else f"very roughly {format_duration(seconds)}"
     if device.startswith("cuda"):
         status = f"{torch.cuda.get_device_name(device)}, {free / 1e9:.0f} GB free; {duration}"
     else:
@@ -144,10 +143,6 @@ def _check_gpu(flop: float | None) -> Requirement:
         alternative=DIFFUSION_ALTERNATIVE.partition(",")[0] if device == "cpu" else "",
         seconds=seconds,
     )
-
-
-def format_rough_duration(seconds: float) -> str:
-    return f"{seconds / 3600:.0f} hours" if seconds > 5400 else f"{max(seconds / 60, 1):.0f} min"
 
 
 def _check_free_disk(content: str, folder: Path, needed: float) -> Requirement:

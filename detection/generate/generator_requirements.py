@@ -13,6 +13,7 @@ from data_collection.diffusion import model_location
 from data_collection.generation import diffusion_requirements
 from data_collection.services import openai_client
 from data_collection.settings import GenerationSettings
+from runtime.terminal.time_left import format_duration
 
 
 def describe_model_obstacles(generation: GenerationSettings, passes: float, only: str = "") -> str:
@@ -39,7 +40,7 @@ def describe_model_obstacles(generation: GenerationSettings, passes: float, only
         duration = "an unknown time"
         if flop is not None:
             seconds = flop / _measure_cpu_flops()
-            duration = f"very roughly {diffusion_requirements.format_rough_duration(seconds)}"
+            duration = f"very roughly {format_duration(seconds)}"
         notes.append(f"There is no GPU here; an image takes {duration}.")
     return " ".join(notes)
 

@@ -15,6 +15,7 @@ from keras_tuner.src.distribute import utils as roles
 from sklearn.exceptions import ConvergenceWarning
 
 from runtime import atomic_files, console
+from runtime.terminal.time_left import TimeLeft
 from training.head_search import resume
 
 CHIEF_TIMEOUT_S = 60
@@ -58,7 +59,8 @@ class TrialLog:
 
 
 class LoggedTuner:
-    """A mixin in front of a KerasTuner tuner: one TensorBoard run and one printed line per trial.
+    """A mixin in front of a KerasTuner tuner: one TensorBoard run and one printed line per trial,
+    and the time left.
 
     The hypermodel finds the run of the current trial in its attribute `log_folder`. The tuner also
     repairs a search that it resumes, and stops at a full disk instead of counting a failed trial.
@@ -67,6 +69,8 @@ class LoggedTuner:
     def __init__(self, *args, trial_log: TrialLog, **kwargs):
         self.trial_log = trial_log  # first, because KerasTuner calls reload() in its __init__
         super().__init__(*args, **kwargs)
+        self._n_before = 0 if get_chief_address() else len(self.oracle.end_order)
+        self._time_left = TimeLeft(trial_log.n_trials - self._n_before)
 
     def reload(self) -> None:
         try:
@@ -85,6 +89,13 @@ class LoggedTuner:
             if explained:
                 raise SearchStopped(explained) from None
             raise
+
+    def on_trial_begin(self, trial: Trial) -> None:
+        super().on_trial_begin(trial)
+        if not get_chief_address():  # trials of other processes would have to be known
+            sentence = self._time_left.describe(len(self.oracle.end_order) - self._n_before)
+            if sentence:
+                console.print_message(sentence)
 
     def on_trial_end(self, trial: Trial) -> None:
         super().on_trial_end(trial)

@@ -402,7 +402,7 @@ def test_a_computer_without_a_gpu_is_told_how_long_it_takes(model):
     if torch.cuda.is_available():
         assert small == large == ""
     else:
-        assert small == "There is no GPU here; an image takes very roughly 1 min."
+        assert small == "There is no GPU here; an image takes very roughly 1 minute."
         assert (
             large.startswith("There is no GPU here; an image takes very roughly ")
             and large != small
