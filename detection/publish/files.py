@@ -6,8 +6,9 @@ from pathlib import Path
 
 from detection.publish import path_redaction, redacted_copies
 from runtime import console
-from training.detectors import costs, shared_base
+from training.detectors import shared_base
 from training.detectors.card import CARD_FILE, Card
+from training.detectors.cost_figure import COST_FIGURE_FILE
 from training.detectors.detector_files import BASELINES_FOLDER, LEADERBOARD_FILE
 from training.detectors.saved_models import KERAS_FILE, ONNX_FILE
 from training.detectors.shared_base import PARTS_SUFFIX
@@ -166,7 +167,7 @@ PUBLISHED_FILES: dict[
         redacted_copies.redact_page,
         "copy, WITH PHOTOGRAPHS OF PEOPLE and their file names if it has any",
     ),
-    costs.COST_FIGURE_FILE: (redacted_copies.locate_file, "unchanged"),
+    COST_FIGURE_FILE: (redacted_copies.locate_file, "unchanged"),
     LEADERBOARD_FILE: (redacted_copies.redact_text_file, "copy without folders of this machine"),
     f"{EXPLAINER_FOLDER}/{EXPLAINER_JSON_FILE}": (redacted_copies.locate_file, "heat maps alone"),
     f"{EXPLAINER_FOLDER}/{EXPLAINER_ARRAYS_FILE}": (redacted_copies.locate_file, "heat maps alone"),

@@ -1,6 +1,5 @@
 """Compare the accuracy of a card's ONNX files with their parameters, megabytes and milliseconds."""
 
-import io
 import math
 import statistics
 import time
@@ -13,8 +12,6 @@ from runtime import console
 from training import onnx_models
 from training.detectors.card import Card
 from training.detectors.card_fields import InferenceCost
-
-COST_FIGURE_FILE = "accuracy-latency.png"
 
 MIN_TIMED_RUNS, MAX_TIMED_RUNS, TIMING_BUDGET_S = 5, 50, 0.5
 """A latency is the median of as many runs as fit into the budget, within these limits."""
@@ -88,40 +85,3 @@ def find_pareto_front(rows: Mapping[str, tuple[float, InferenceCost]]) -> list[s
             best_auc = auc
             front.append(name)
     return front
-
-
-def plot_costs(rows: Mapping[str, tuple[float, InferenceCost]]) -> bytes:
-    """Plot AUC over latency with the Pareto front, as PNG."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    axes = figure.subplots()
-    front = [(rows[name][1].milliseconds, rows[name][0]) for name in find_pareto_front(rows)]
-    axes.plot(
-        *zip(*front, strict=True),
-        color="0.6",
-        drawstyle="steps-post",
-        zorder=1,
-        label="Pareto front",
-    )
-    for number, (name, (auc, cost)) in enumerate(rows.items()):
-        axes.scatter(
-            cost.milliseconds,
-            auc,
-            color=f"C{number % 10}",
-            marker="os^Dv"[number // 10 % 5],
-            label=name,
-            zorder=2,
-        )
-    axes.set(
-        xscale="log",
-        xlabel="ms per image",
-        ylabel="validation AUC",
-        title="Accuracy and cost",
-    )
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:.3g}")
-    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()

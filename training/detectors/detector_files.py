@@ -16,7 +16,7 @@ from training.baselines import linear
 from training.baselines.linear import Baseline
 from training.cuts.choose_cuts import CutTargets, calibrate_on_validation
 from training.dataset import Dataset
-from training.detectors import costs, own_detectors, saved_models, shared_base
+from training.detectors import cost_figure, costs, own_detectors, saved_models, shared_base
 from training.detectors.card import Card, write_card
 from training.detectors.card_fields import BaselineDescription, DatasetDescription
 from training.features.extractor import Extractor
@@ -68,8 +68,8 @@ def write_card_and_figure(folder: Path, card: Card) -> None:
     """Write the figure of accuracy and costs, and the card last; a large base is not kept twice."""
     for base in card.bases:
         shared_base.detach_base(folder, base)
-    figure = costs.plot_costs(costs.rank_costs(card))
-    atomic_files.write_atomically(folder / costs.COST_FIGURE_FILE, figure)
+    figure = cost_figure.plot_costs(costs.rank_costs(card), card.name)
+    atomic_files.write_atomically(folder / cost_figure.COST_FIGURE_FILE, figure)
     write_card(folder, card)
     own_detectors.mark_as_trained_here(folder)
 

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from data_collection.dataset import manifest
 from training import tensorboard_logs
 from training.calibration import sigmoid
-from training.detectors import costs
 from training.detectors.card import CARD_FILE, Card
+from training.detectors.cost_figure import COST_FIGURE_FILE
 from training.features import pixels
 from training.final_detector.final_detector import FinalDetector
 from training.run_folders import TrainingRun
@@ -29,7 +29,7 @@ def log_final_detector(run: TrainingRun, card: Card, detector: FinalDetector) ->
                 for record in records
             ]
             log.add_image(f"faces/{label}", tensorboard_logs.make_image_grid(images, len(records)))
-        cost_figure = (folder / costs.COST_FIGURE_FILE).read_bytes()
+        cost_figure = (folder / COST_FIGURE_FILE).read_bytes()
         log.add_image("accuracy_and_latency", tensorboard_logs.decode_image(cost_figure))
         log.add_pr_curve("validation/precision_recall", run.validation_labels, probabilities)
         log.add_scalars(

@@ -1,10 +1,7 @@
 """The cost of an answer, and the detectors that no other beats in accuracy and cost."""
 
-import io
-
 import keras
 import numpy as np
-from PIL import Image
 
 from training import onnx_models
 from training.detectors import costs
@@ -38,11 +35,3 @@ def test_the_front_is_what_nothing_else_beats():
         tied=(0.95, 11),
     )
     assert costs.find_pareto_front(rows) == ["fast", "middle", "slow"]
-
-
-def test_the_picture_is_drawn_for_one_and_for_many():
-    for rows in (
-        make_rows(only=(0.9, 1)),
-        make_rows(**{f"detector {n}": (0.5 + n / 50, 1 + n) for n in range(14)}),
-    ):
-        assert Image.open(io.BytesIO(costs.plot_costs(rows))).size[0] > 500
