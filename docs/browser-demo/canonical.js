@@ -7,18 +7,21 @@ export const MAX_BYTES = 200_000_000;
 const MIN_SIDE_PX = 32; // side of the smallest square that is judged
 const LANCZOS_SUPPORT = 3, WEIGHT_BITS = 22; // weights are integers in units of 1 / 2^22
 
-const GIF = "GIF is not opened; save it as JPEG or PNG.";
-const TIFF = "Browsers do not open TIFF; save it as JPEG or PNG.";
-const VIDEO = "HEIC, AVIF and video files are not opened; save it as JPEG or PNG.";
-const FILE_SIGNATURES = [
-  { name: "jpeg", bytes: [0xff, 0xd8, 0xff] },
-  { name: "png", bytes: [0x89, 0x50, 0x4e, 0x47] },
-  { name: "bmp", bytes: [0x42, 0x4d] },
-  { name: "webp", bytes: [0x52, 0x49, 0x46, 0x46] },
-  { name: "gif", bytes: [0x47, 0x49, 0x46, 0x38], advice: GIF },
-  { name: "tiff", bytes: [0x49, 0x49, 0x2a], advice: TIFF },
-  { name: "tiff", bytes: [0x4d, 0x4d, 0x00], advice: TIFF },
-  { name: "video", offset: 4, bytes: [0x66, 0x74, 0x79, 0x70], advice: VIDEO },
+const HEAD_BYTES = 256; // first bytes of a file that tell its format
+const SAVE = "save it as JPEG or PNG";
+const FORMATS = [ // by the first bytes as Latin-1; a format with advice is not opened
+  { pattern: /^(?:\xff\xd8\xff|\x89PNG|BM|RIFF....WEBP)/s },
+  { pattern: /^....ftyp(?:....){0,12}?avi[fs]/s, failure: "or this browser does not know AVIF" },
+  { pattern: /^....ftyp(?:....){0,12}?(?:hei[cmsx]|hev[cx]|mif1|msf1)/s,
+    advice: "Browsers do not open HEIC; save it as JPEG." },
+  { pattern: /^(?:....ftyp|\x1a\x45\xdf\xa3|RIFF....AVI )/s,
+    advice: "Videos are not opened; save a picture of it as JPEG or PNG." },
+  { pattern: /^GIF8/, advice: `GIF is not opened; ${SAVE}.` },
+  { pattern: /^(?:II\*\0|MM\0\*)/, advice: `Browsers do not open TIFF; ${SAVE}.` },
+  { pattern: /^%PDF/, advice: "PDF is not opened; save the picture in it as JPEG or PNG." },
+  { pattern: /<svg[\s>]/i, advice: "SVG is not opened, as it holds a drawing; give a photograph." },
+  { pattern: /^$/, advice: "This file is empty; choose another one." },
+  { pattern: /^/, advice: "Not an image of a known format; give a JPEG, PNG, WebP, AVIF or BMP." },
 ];
 
 /** An error that a person can fix; its message is a sentence. */
@@ -43,18 +46,15 @@ export async function canonicalise(file, side, qualities) {
 }
 
 async function decodeSquare(data) {
-  const head = new Uint8Array(data, 0, Math.min(12, data.byteLength));
-  const format = FILE_SIGNATURES.find(({ bytes, offset = 0 }) =>
-    bytes.every((byte, index) => head[offset + index] === byte));
-  if (!format) {
-    throw new PlainError("Not an image of a known format; give a JPEG, PNG, WebP or BMP.");
-  }
-  if (format.advice) throw new PlainError(format.advice);
+  const head = String.fromCharCode(...new Uint8Array(data.slice(0, HEAD_BYTES)));
+  const { advice, failure } = FORMATS.find(({ pattern }) => pattern.test(head));
+  if (advice) throw new PlainError(advice);
   let bitmap;
   try {
     bitmap = await createImageBitmap(new Blob([data]), { imageOrientation: "from-image" });
   } catch {
-    throw new PlainError("This image is damaged: the browser cannot open it.");
+    throw new PlainError(failure ? `This image is damaged, ${failure}; save it as JPEG.`
+      : "This image is damaged: the browser cannot open it.");
   }
   const { width, height } = bitmap;
   if (width * height > MAX_PIXELS) {

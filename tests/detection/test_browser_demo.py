@@ -16,6 +16,7 @@ import pytest
 from data_collection.images import canonical, decode
 from detection.predictor import Detector
 from toys.commands import REPOSITORY_ROOT
+from toys.heif_files import write_heic
 from toys.images import encode_image, make_image
 
 pytestmark = pytest.mark.slow
@@ -93,6 +94,7 @@ def make_images() -> dict[str, bytes]:
         "smaller.png": encode_image(make_image(4, 40)),
         "turned.jpg": encode_image(rotated, "JPEG", quality=95, exif=exif),
         "wide.webp": encode_image(wide, "WEBP", lossless=True),
+        "photo.avif": encode_image(make_image(10, 200), "AVIF", quality=90),
         "plain.bmp": encode_image(make_image(9, 128), "BMP"),
     }
 
@@ -143,10 +145,20 @@ def test_nothing_leaves_the_browser(tab, site):
     ("data", "sentence"),
     [
         (b"hello there, this is text", "Not an image of a known format"),
-        (b"", "Not an image of a known format"),
+        (b"", "This file is empty; choose another one."),
         (b"\xff\xd8\xff\xe0 and then nothing", "damaged"),
-        (b"\0\0\0\x18ftypheic0000", "HEIC, AVIF and video files are not opened"),
-        (b"GIF89a", "GIF is not opened"),
+        (encode_image(make_image(1), "AVIF")[:900], "damaged, or this browser does not know AVIF"),
+        (write_heic(), "Browsers do not open HEIC; save it as JPEG."),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "Browsers do not open HEIC; save it as JPEG."),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "Videos are not opened"),
+        (b"\x1a\x45\xdf\xa3\x9fB\x86\x81\x01", "Videos are not opened"),
+        (b"RIFF\x24\0\0\0AVI LIST", "Videos are not opened"),
+        (encode_image(make_image(1), "TIFF"), "Browsers do not open TIFF; save it as JPEG or PNG."),
+        (b"MM\0*\0\0\0\x08", "Browsers do not open TIFF; save it as JPEG or PNG."),
+        (encode_image(make_image(1), "GIF"), "GIF is not opened; save it as JPEG or PNG."),
+        (encode_image(make_image(1), "PDF"), "PDF is not opened; save the picture in it as JPEG"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="x"></svg>', "SVG is not opened"),
+        (b"RIFF\x24\0\0\0WAVEfmt ", "Not an image of a known format"),
         (encode_image(make_image(1, 24)), "24 pixels a side, too few"),
         (encode_image(make_image(1, 900).resize((900, 33))), "a strip, not a face"),
         (encode_image(make_image(1).point(lambda _: 90)), "one flat colour"),
