@@ -9,6 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from runtime import console
+from runtime.terminal import time_left
 from toys.features import make_toy_features
 from training.head_search import batched_training, leaderboard, search
 from training.head_search.search import SEARCH_METHODS
@@ -40,6 +41,17 @@ def test_a_finished_search_is_read_not_run(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(batched_training, "train_heads", lambda *_: pytest.fail("a trial was run"))
     assert run(tmp_path) == first
     assert "3 trials, 3 of them done before" in capsys.readouterr().err
+
+
+@BOTH
+def test_a_search_says_how_long_is_left_once_trials_have_ended(
+    tmp_path, trainer, capsys, monkeypatch
+):
+    monkeypatch.setattr(time_left, "MIN_ELAPSED_S", 0)
+    monkeypatch.setattr(time_left, "MIN_TIME_LEFT_S", 0)
+    run(tmp_path, trials=18, epochs=1, trainer=trainer)  # a batch has 16
+    n_done = {"batched": 16, "keras": 1}[trainer]
+    assert capsys.readouterr().err.count(f" left ({n_done} of 18 done).") == 1
 
 
 def test_a_batch_of_trials_that_died_is_trained_again_and_those_before_it_are_not(
