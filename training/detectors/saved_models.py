@@ -77,7 +77,9 @@ def _make_unknown_detector_error(folder: Path, named: Path) -> console.PlainErro
     known = {name: str(folder / name) for name in _list_names(folder)}
     known |= {path.name: path.name for path in ready_detectors.find_ready_detectors()}
     close = find_close_names(named.name, known)
-    if close:
+    if (named.parent / CARD_FILE).is_file():
+        hint = f"Give its folder: {named.parent}."
+    elif close:
         hint = f"Did you mean {known[close[0]]}?"
     else:
         hint = f"Saved detectors are {', '.join(known)}." if known else f"{folder} holds none."

@@ -99,7 +99,7 @@ def load_other_dataset(
     """Load all accepted images of another data set; count the opening of its hold-out.
 
     Raises:
-        PlainError: it is the data set that the detector was trained on.
+        PlainError: it is the data set that the detector was trained on, or empty.
     """
     records = manifest.read_manifest(folder)
     if manifest.compute_fingerprint(records) == card.dataset.fingerprint:
@@ -111,6 +111,11 @@ def load_other_dataset(
         (replace(record, crop=card.crop) for record in records if record.accepted),
         key=lambda record: record.id,
     )
+    if not accepted:
+        raise console.PlainError(
+            f"{folder} holds no accepted image. Run python -m data_collection to the end, or give "
+            "another data set or a folder of images."
+        )
     data = overlap.separate_from_training(
         EvaluationSet(name=str(folder), folder=folder, records=accepted),
         card,
