@@ -192,7 +192,8 @@ def train_with_seeds(
         if not repeats:
             first_weights = hypermodel.parts.copy_weights()
         repeats.append(repeat)
-        losses.append(_compute_image_losses(hypermodel.compute_logits(trial.depth), labels))
+        logits = hypermodel.compute_logits(trial.depth).mean(axis=1)
+        losses.append(_compute_image_losses(logits, labels))
     hypermodel.parts.restore_weights(first_weights)
     groups = [record.group for record in data.validation]
     return repeats, gain_test.compare_losses(source_losses, losses, labels, groups)

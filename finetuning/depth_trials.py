@@ -196,14 +196,13 @@ class DepthHyperModel(keras_tuner.HyperModel):
         """Return the logits of the source detector; base and heads keep their current weights."""
         current_weights = self.parts.copy_weights()
         self.parts.restore_weights()
-        logits = self.compute_logits(1)
+        logits = self.compute_logits(1).mean(axis=1)
         self.parts.restore_weights(current_weights)
         return logits
 
     def compute_logits(self, depth: int) -> np.ndarray:
-        """Return the logits of the validation images with the current weights, (images,).
-
-        They are the means over the views in which images are judged.
+        """Return the logits of the validation images as judged, shape (images, qualities), with the
+        current weights.
 
         Args:
             depth: the depth that the current weights were trained with.
@@ -217,4 +216,4 @@ class DepthHyperModel(keras_tuner.HyperModel):
             images, views = np.divmod(rows[start : start + VALIDATION_BATCH_IMAGES], n_views)
             inputs = boundary_data.judged[images, views]
             logits.append(accelerators.predict_on_batch(model, inputs)[0])
-        return np.concatenate(logits)[:, 0].astype(np.float64).reshape(-1, n_views).mean(axis=1)
+        return np.concatenate(logits)[:, 0].astype(np.float64).reshape(-1, n_views)

@@ -47,8 +47,9 @@ def save_finetuned_detector(
     parts, settings, data = hypermodel.parts, hypermodel.settings, hypermodel.data
     labels = data.encode_labels(data.validation)
     logits = hypermodel.compute_logits(result.saved.depth)
-    temperature = fit_temperature(logits, labels)
-    probabilities = sigmoid(logits / temperature)
+    temperature = fit_temperature(logits.mean(axis=1), labels)
+    logits = logits / temperature
+    probabilities = sigmoid(logits.mean(axis=1))
     members = [replace(member, weight=member.weight / temperature) for member in parts.members]
     model = assembly.build_detector_model(parts.base, parts.card.image_size, members)
     source = parts.card.calibration
@@ -63,9 +64,7 @@ def save_finetuned_detector(
             name=name,
             created=make_timestamp(),
             qualities=canonical.JUDGEMENT_QUALITIES,
-            calibration=calibrate_on_validation(
-                probabilities, labels, groups, targets, temperature
-            ),
+            calibration=calibrate_on_validation(logits, labels, groups, targets, temperature),
             left_out=(),
             metrics=calibration.compute_scores(probabilities, labels),
             baselines=baselines,

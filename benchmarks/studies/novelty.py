@@ -128,14 +128,15 @@ class Scored:
 
     Attributes:
         rows: in the RefitImages.
-        logits: of these rows.
+        lowest, highest: logits of these rows, at the quality where each is lowest and highest.
         cuts: the false-alarm cut as shipped, that of the folds alone, and the miss cut.
     """
 
     rows: np.ndarray
     label: int
     source: str
-    logits: np.ndarray
+    lowest: np.ndarray
+    highest: np.ndarray
     cuts: tuple[float, float, float]
 
 
@@ -221,12 +222,13 @@ def score_left_out(
     others = (images.labels == 0) & ~is_source
     shipped, miss = calibration.false_alarm_cuts[0].limit, calibration.miss_cuts[0].limit
     shipped, miss = (shipped, source.limits[0]) if source.label else (source.limits[0], miss)
-    by_folds = choose_cut(fold_logits[others], images.groups[others], TARGET).limit
+    by_folds = choose_cut(fold_logits[others].min(axis=1), images.groups[others], TARGET).limit
     return Scored(
         rows=np.flatnonzero(is_source),
         label=source.label,
         source=source.source,
-        logits=np.array(source.logits),
+        lowest=np.array(source.lowest),
+        highest=np.array(source.highest),
         cuts=(shipped, by_folds, miss),
     )
 
@@ -273,9 +275,10 @@ def print_novel_shares(
 
 def decide(scored: Scored, is_novel: np.ndarray, false_alarm_cut: float) -> np.ndarray:
     """Return 1 for generated, 0 for real and -1 for no answer."""
-    probabilities = sigmoid(scored.logits)
-    low, high = sorted((false_alarm_cut, scored.cuts[2]))
-    answers = np.where(probabilities >= high, 1, np.where(probabilities < low, 0, -1))
+    real_below, generated_above = sorted((false_alarm_cut, scored.cuts[2]))
+    is_generated = sigmoid(scored.lowest) >= generated_above
+    is_real = sigmoid(scored.highest) < real_below
+    answers = np.where(is_generated, 1, np.where(is_real, 0, -1))
     return np.where(is_novel, -1, answers)
 
 

@@ -43,7 +43,8 @@ class JudgedPhotographs:
     """Photographs that set a cut.
 
     Attributes:
-        logits: of the detector, shape (photographs,).
+        logits: of the detector at the quality where each is lowest, which decides whether it is
+            called generated; shape (photographs,).
         groups: near-duplicates share one.
         unused: the other files.
         unchecked_reason: why some may be known from training all the same; empty if none is.
@@ -90,7 +91,7 @@ def judge_photographs(folder: Path, detector: Detector) -> JudgedPhotographs:
     new = [record for record in records if record.id not in known_ids]
     used, refused = _judge_records(folder, new, detector)
     return JudgedPhotographs(
-        logits=convert_to_logits(np.array([detection.probability for _, detection in used])),
+        logits=convert_to_logits(np.array([detection.low for _, detection in used])),
         groups=tuple(record.group for record, _ in used),
         unused=(*unused, *refused),
         unchecked_reason=unchecked_reason,

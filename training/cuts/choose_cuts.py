@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.calibration import convert_to_logits
+from training.calibration import sigmoid
 from training.cuts.cut import CUT_TARGETS, Cut, choose_cut, mirror_cut
 from training.cuts.operating_point import Calibration, CutOrigin
 
@@ -35,8 +35,11 @@ class CutTargets:
 class CutScores:
     """Calibrated logits of images that set cuts.
 
+    An image is called generated if its logits at all qualities lie above the cut, and real if all
+    lie below. So its lowest logit sets the false-alarm cut, and its highest the miss cut.
+
     Attributes:
-        logits: divided by the temperature, shape (images,).
+        logits: divided by the temperature, shape (images, qualities).
         labels: 1 for generated, shape (images,).
         groups: images that share one are not independent, shape (images,).
     """
@@ -48,14 +51,15 @@ class CutScores:
     def choose_false_alarm_cuts(self, targets: Sequence[float]) -> list[Cut]:
         """Choose a cut for each target that so many photographs at most lie above."""
         real = self.labels == 0
-        return [choose_cut(self.logits[real], self.groups[real], target) for target in targets]
+        lowest = self.logits[real].min(axis=1)
+        return [choose_cut(lowest, self.groups[real], target) for target in targets]
 
     def choose_miss_cuts(self, targets: Sequence[float]) -> list[Cut]:
         """Choose a cut for each target that so many generated images at most lie below."""
         generated = self.labels == 1
+        highest = self.logits[generated].max(axis=1)
         return [
-            mirror_cut(choose_cut(-self.logits[generated], self.groups[generated], target))
-            for target in targets
+            mirror_cut(choose_cut(-highest, self.groups[generated], target)) for target in targets
         ]
 
 
@@ -79,7 +83,7 @@ def calibrate(
 
 
 def calibrate_on_validation(
-    probabilities: np.ndarray,
+    logits: np.ndarray,
     labels: np.ndarray,
     groups: Sequence[str],
     targets: CutTargets,
@@ -88,13 +92,11 @@ def calibrate_on_validation(
     """Set threshold and cuts on the scores of the validation images.
 
     Args:
-        probabilities: calibrated, shape (images,).
+        logits: calibrated, shape (images, qualities).
         labels, groups: of the same images; labels are 1 for generated.
     """
-    scores = CutScores(
-        logits=convert_to_logits(probabilities), labels=labels, groups=np.asarray(groups)
-    )
-    threshold = choose_threshold(probabilities, labels, targets.false_alarms)
+    scores = CutScores(logits=logits, labels=labels, groups=np.asarray(groups))
+    threshold = choose_threshold(sigmoid(logits.mean(axis=1)), labels, targets.false_alarms)
     return calibrate(scores, threshold, targets, "validation images", temperature)
 
 

@@ -22,7 +22,8 @@ class LeftOutSource:
 
     Attributes:
         label: 1 for a generator, 0 for photographs.
-        logits: calibrated, of at most MAX_STORED_IMAGES images.
+        lowest, highest: calibrated logits of at most MAX_STORED_IMAGES images, at the quality where
+            each is lowest and highest.
         groups: number of the group of each of them.
         limits: by target of its class's cuts, the largest first: the cut that the other sources
             set; None if they have too few groups.
@@ -30,7 +31,8 @@ class LeftOutSource:
 
     source: str
     label: int
-    logits: tuple[float, ...]
+    lowest: tuple[float, ...]
+    highest: tuple[float, ...]
     groups: tuple[int, ...]
     limits: tuple[float | None, ...]
 
@@ -77,8 +79,11 @@ def _count_answers(
     for offered, limit in zip(cuts, source.limits, strict=True):
         if math.isclose(offered.target, cut.target) and limit is not None and offered == cut:
             point = replace(point, **{name: replace(cut, limit=limit)})
-    probabilities = 1 / (1 + np.exp(-np.array(source.logits)))
-    answers = [point.decide(value, value, value) for value in probabilities.tolist()]
+    lowest, highest = (
+        (1 / (1 + np.exp(-np.array(logits)))).tolist() for logits in (source.lowest, source.highest)
+    )
+    # The probability of an image lies between both, and the answer depends on these alone.
+    answers = [point.decide(low, low, high) for low, high in zip(lowest, highest, strict=True)]
     return AnswerCounts(
         source=source.source,
         label=source.label,

@@ -26,7 +26,7 @@ from training.detectors.card_fields import (
 
 CARD_FILE = "card.json"
 
-CARD_VERSION = 3
+CARD_VERSION = 4
 """Raise it with every change to the fields of a card."""
 
 

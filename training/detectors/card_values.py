@@ -44,8 +44,9 @@ def is_left_out_source(source: LeftOutSource) -> bool:
     """Return whether every score of a source has its group, and all are numbers."""
     return (
         source.label in (0, 1)
-        and len(source.groups) == len(source.logits)
-        and all(map(math.isfinite, source.logits))
+        and len(source.groups) == len(source.lowest) == len(source.highest)
+        and all(map(math.isfinite, (*source.lowest, *source.highest)))
+        and all(low <= high for low, high in zip(source.lowest, source.highest, strict=True))
         and _are_shares(limit or 0 for limit in source.limits)
     )
 

@@ -103,7 +103,10 @@ def write_baseline_files(
                 metrics=scores,
                 file=path.relative_to(folder).as_posix(),
                 calibration=calibrate_on_validation(
-                    baseline.probabilities, labels, groups, targets
+                    calibration.convert_to_logits(baseline.probabilities)[:, None],
+                    labels,
+                    groups,
+                    targets,
                 ),
                 cost=costs.measure_cost(path),
             )

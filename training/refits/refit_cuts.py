@@ -41,9 +41,11 @@ class RefitScores:
     """Calibrated logits of images by heads that were not trained on them.
 
     Attributes:
-        folds: of every image, by heads without its group; NaN where the other folds lack a class.
-        sources: of the images of each source, by heads without it. A class of a single source has
-            none; neither has a source without which a class is missing.
+        folds: of every image, by heads without its group, shape (images, qualities); NaN where the
+            other folds lack a class.
+        sources: of the images of each source, by heads without it, shape (its images, qualities).
+            A class of a single source has none; neither has a source without which a class is
+            missing.
     """
 
     folds: np.ndarray
@@ -56,7 +58,7 @@ def score_by_refits(images: RefitImages, ensemble: RefitEnsemble) -> RefitScores
     left_out = list_sources_left_out(images)
     rows = [[_find_source_rows(images, key) for key in keys] for keys in left_out]
     scores = compute_held_out_logits(images, ensemble, [*folds, *map(np.concatenate, rows)])
-    fold_logits = np.full(len(images.labels), np.nan)
+    fold_logits = np.full(images.judged.shape[:2], np.nan)
     for fold, logits in zip(folds, scores, strict=False):
         fold_logits[fold] = logits
     source_logits = {}
@@ -90,7 +92,7 @@ def set_refit_cuts(
     Args:
         threshold, temperature: of the detector.
     """
-    known = _select_scores(images, scores.folds, np.flatnonzero(~np.isnan(scores.folds)))
+    known = _select_scores(images, scores.folds, _find_scored_rows(scores))
     calibration = calibrate(known, threshold, targets, "folds", temperature)
     raised = _raise_cuts(calibration.false_alarm_cuts, images, scores.sources)
     if raised:
@@ -108,6 +110,10 @@ def list_sources_left_out(images: RefitImages) -> list[list[SourceKey]]:
         return [[key] for key in (*real, *generated)]
     pairs = itertools.zip_longest(real, generated)
     return [[key for key in pair if key] for pair in pairs]
+
+
+def _find_scored_rows(scores: RefitScores) -> np.ndarray:
+    return np.flatnonzero(~np.isnan(scores.folds).any(axis=1))
 
 
 def _find_source_rows(images: RefitImages, key: SourceKey) -> np.ndarray:
@@ -135,10 +141,11 @@ def _raise_cuts(
     for source_groups in groups:
         _, index, sizes = np.unique(source_groups, return_inverse=True, return_counts=True)
         weights.append(n_groups / len(groups) / len(sizes) / sizes[index])
-    logits, groups, weights = map(np.concatenate, (list(real.values()), groups, weights))
+    lowest = np.concatenate([logits.min(axis=1) for logits in real.values()])
+    groups, weights = np.concatenate(groups), np.concatenate(weights)
     raised = []
     for cut in cuts:
-        limit = choose_cut(logits, groups, cut.target, weights).limit
+        limit = choose_cut(lowest, groups, cut.target, weights).limit
         raised.append(cut if None in (limit, cut.limit) else _raise_limit(cut, limit))
     return tuple(raised)
 
@@ -154,7 +161,7 @@ def _describe_left_out(
     described = []
     for key, logits in scores.sources.items():
         rows = _find_source_rows(images, key)
-        others = np.setdiff1d(np.flatnonzero(~np.isnan(scores.folds)), rows)
+        others = np.setdiff1d(_find_scored_rows(scores), rows)
         known = _select_scores(images, scores.folds, others)
         if key[0]:
             cuts = known.choose_miss_cuts(targets.list_misses())
@@ -168,9 +175,14 @@ def _describe_left_out(
             LeftOutSource(
                 source=key[1],
                 label=key[0],
-                logits=tuple(round(logit, 3) for logit in logits[stored].tolist()),
+                lowest=_round_logits(logits[stored].min(axis=1)),
+                highest=_round_logits(logits[stored].max(axis=1)),
                 groups=tuple(group_numbers[stored].tolist()),
                 limits=tuple(cut.limit for cut in cuts),
             )
         )
     return tuple(described)
+
+
+def _round_logits(logits: np.ndarray) -> tuple[float, ...]:
+    return tuple(round(logit, 3) for logit in logits.tolist())

@@ -95,7 +95,7 @@ def compute_held_out_logits(
 ) -> list[np.ndarray]:
     """Return for each set of rows their calibrated logits by heads trained without their groups.
 
-    NaN if the other images lack a class.
+    Each has the shape (rows, qualities); NaN if the other images lack a class.
     """
     if ensemble.is_logistic:  # its matrix products are large: they use all cores, and the memory
         logits = (_score_held_out(images, ensemble, rows) for rows in held_out)
@@ -114,7 +114,7 @@ def _score_held_out(
 ) -> np.ndarray:
     rows = np.flatnonzero(~np.isin(images.groups, images.groups[held_out]))
     if len(set(images.labels[rows].tolist())) < 2:
-        return np.full(len(held_out), np.nan)
+        return np.full((len(held_out), images.judged.shape[1]), np.nan)
     features = TrainingFeatures(
         images.columns,
         SplitFeatures(
@@ -147,12 +147,12 @@ def _compute_logits(
     judged: np.ndarray,
     rows: np.ndarray,
 ) -> np.ndarray:
-    """Return the head's logit of these rows, the mean over all qualities."""
+    """Return the head's logits of these rows, shape (rows, qualities)."""
     inputs = HeadInputs(features, plan.columns)
     blocks = []
     for block in iterate_blocks(SelectedRows(judged, rows)):
         x = inputs.read(block.reshape(-1, block.shape[2]), slice(None))
         outputs = compute_head_logits(head.weights, x)
         combined = logsumexp(outputs.astype(np.float64), axis=1) - np.log(outputs.shape[1])
-        blocks.append(combined.reshape(block.shape[:2]).mean(axis=1))
+        blocks.append(combined.reshape(block.shape[:2]))
     return np.concatenate(blocks)

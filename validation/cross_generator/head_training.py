@@ -106,7 +106,7 @@ def fit_calibrated_head(
         rows = validation
         probabilities = compute_probabilities(scorer, features.judged[validation])
     result = calibrate_on_validation(
-        probabilities,
+        calibration.convert_to_logits(probabilities)[:, None],
         images.label[rows],
         images.group[rows],
         CutTargets(false_alarms=settings.target_fpr, misses=settings.target_fpr),

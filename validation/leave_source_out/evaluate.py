@@ -33,7 +33,7 @@ from validation.leave_source_out.plan import SourcePlan
 from validation.leave_source_out.results import SourceScores, read_scores
 from validation.leave_source_out.settings import LeaveSourceOutSettings
 
-RESULT_VERSION = 1
+RESULT_VERSION = 2
 """Part of the key of stored scores; raise it when they mean something else."""
 
 UNUSED_SETTINGS = ("dataset", "data", "logs", "saved_models", "name", "sources", "engine")

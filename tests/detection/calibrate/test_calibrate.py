@@ -197,7 +197,12 @@ def test_the_price_is_counted_on_generators_left_out(model):
     card = detector_card.read_card(model)
     limits = tuple(None for _ in card.calibration.miss_cuts)
     source = LeftOutSource(
-        source="other", label=1, logits=(30.0, 2.0, 1.0, -30.0), groups=(0, 1, 2, 3), limits=limits
+        source="other",
+        label=1,
+        lowest=(30.0, 2.0, 1.0, -30.0),
+        highest=(30.0, 2.0, 1.0, -30.0),
+        groups=(0, 1, 2, 3),
+        limits=limits,
     )
     point = replace(card.calibration.point, miss_cut=Cut(target=0.05))
     before, after = (
@@ -224,7 +229,7 @@ def test_photographs_are_cropped_and_refused_as_before_a_verdict(
     detector = Detector(model, card, any_picture)
     judged = [detector.predict(path) for path in sorted(folder.iterdir())]
     photographs = judge_photographs(folder, detector)
-    expected = [detection.probability for detection in judged if detection.verdict]
+    expected = [detection.low for detection in judged if detection.verdict]
     assert len(expected) == (5 if any_picture else 3)
     assert sorted(sigmoid(photographs.logits)) == pytest.approx(sorted(expected), abs=1e-6)
     assert {unused.file for unused in photographs.unused} == {

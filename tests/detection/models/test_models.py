@@ -32,7 +32,8 @@ def test_the_table_has_state_figures_on_sources_left_out_and_who_answers(
     left_out = LeftOutSource(
         source="kaggle",
         label=0,
-        logits=(-9.0, -9.0, -9.0, 9.0),
+        lowest=(-9.0, -9.0, -9.0, 9.0),
+        highest=(-9.0, -9.0, -9.0, 9.0),
         groups=(0, 1, 2, 3),
         limits=tuple(cut.limit for _ in read_card(toy).calibration.false_alarm_cuts),
     )

@@ -14,8 +14,11 @@ GROUPS = np.arange(400).astype(str)
 TARGETS = CutTargets(false_alarms=0.05, misses=0.05)
 
 
-def probabilities(gap: float) -> np.ndarray:
-    return sigmoid(np.random.default_rng(0).normal(size=400) + gap * (LABELS - 0.5))
+def draw_logits(gap: float) -> np.ndarray:
+    """Return logits of 400 images at two qualities."""
+    random = np.random.default_rng(0)
+    images = random.normal(size=(400, 1)) + gap * (LABELS[:, None] - 0.5)
+    return images + random.normal(size=(400, 2))
 
 
 def make_point(false_alarm: float | None, miss: float | None) -> OperatingPoint:
@@ -54,25 +57,38 @@ def test_a_missing_cut_means_that_its_answer_is_never_given():
     )
 
 
-@pytest.mark.parametrize("gap", [2, 40])
-def test_no_more_of_a_class_than_promised_crosses_its_cut(gap):
-    scores = probabilities(gap)
-    point = calibrate_on_validation(scores, LABELS, GROUPS, TARGETS).point
-    answers = np.array([point.decide(p, p, p) for p in scores])
-    assert np.mean(answers[LABELS == 0] == "generated") <= 0.05
-    assert np.mean(answers[LABELS == 1] == "real") <= 0.05
+@pytest.mark.parametrize("gap", [1, 2])
+def test_as_many_of_a_class_as_promised_get_its_wrong_answer_where_qualities_differ(gap):
+    logits = draw_logits(gap)
+    point = calibrate_on_validation(logits, LABELS, GROUPS, TARGETS).point
+    qualities = sigmoid(logits)
+    rows = zip(
+        sigmoid(logits.mean(axis=1)), qualities.min(axis=1), qualities.max(axis=1), strict=True
+    )
+    answers = np.array([point.decide(*row) for row in rows])
+    n_allowed = np.floor(0.05 * 201 - 1)  # of 200 groups, with one more for the next image
+    assert np.sum(answers[LABELS == 0] == "generated") == n_allowed
+    assert np.sum(answers[LABELS == 1] == "real") == n_allowed
     assert point.real_below <= point.generated_above
 
 
+def test_classes_that_separate_leave_no_wrong_answer():
+    logits = draw_logits(40)
+    point = calibrate_on_validation(logits, LABELS, GROUPS, TARGETS).point
+    assert point.real_below <= point.generated_above
+    assert (sigmoid(logits[LABELS == 0]) < point.generated_above).all()
+    assert (sigmoid(logits[LABELS == 1]) >= point.real_below).all()
+
+
 def test_a_point_is_chosen_among_the_cuts_that_exist():
-    calibration = calibrate_on_validation(probabilities(2), LABELS, GROUPS, TARGETS)
+    calibration = calibrate_on_validation(draw_logits(2), LABELS, GROUPS, TARGETS)
     strict = calibration.select_point(false_alarms=0.01)
     assert strict.generated_above > calibration.point.generated_above
     assert strict.real_below == calibration.point.real_below
     with pytest.raises(console.PlainError, match=r"no cut at 3%. Choose one of 5%, 1%, 0.5%"):
         calibration.select_point(false_alarms=0.03)
     few = calibrate_on_validation(
-        probabilities(2)[150:250], LABELS[150:250], GROUPS[150:250], TARGETS
+        draw_logits(2)[150:250], LABELS[150:250], GROUPS[150:250], TARGETS
     )
     with pytest.raises(console.PlainError, match="99 groups of photographs needed, 50 found"):
         few.select_point(false_alarms=0.01)
@@ -80,7 +96,7 @@ def test_a_point_is_chosen_among_the_cuts_that_exist():
 
 @pytest.mark.parametrize("target", [0.01, 0.05, 0.2])
 def test_no_more_photographs_than_allowed_reach_the_threshold(target):
-    scores = probabilities(2)
+    scores = sigmoid(draw_logits(2).mean(axis=1))
     reached = np.mean(scores[LABELS == 0] >= choose_threshold(scores, LABELS, target))
     assert target - 1 / 200 <= reached <= target
 

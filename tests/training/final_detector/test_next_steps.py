@@ -23,7 +23,12 @@ def list_reasons(card: Card, audit_status: str = "GREEN") -> str:
 
 def leave_out(source: str, label: int, logit: float) -> LeftOutSource:
     return LeftOutSource(
-        source=source, label=label, logits=(logit,) * 40, groups=tuple(range(40)), limits=(None,)
+        source=source,
+        label=label,
+        lowest=(logit,) * 40,
+        highest=(logit,) * 40,
+        groups=tuple(range(40)),
+        limits=(None,),
     )
 
 

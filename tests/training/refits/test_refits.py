@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.special import logsumexp
+from scipy.special import logit, logsumexp
 from sklearn.linear_model import LogisticRegression
 
 from toys.features import FEATURE_COLUMNS, FEATURE_WIDTH, make_toy_spec
@@ -17,6 +17,7 @@ from training.cuts.left_out import (
 from training.head_search.head_trainer import HeadTrainingPlan
 from training.refits.refit_cuts import (
     RefitCuts,
+    RefitScores,
     list_sources_left_out,
     score_by_refits,
     set_refit_cuts,
@@ -103,12 +104,12 @@ def test_a_refit_is_logistic_regression_on_the_other_images_with_as_many_outputs
         judged = (images.judged[held_out] - mean) / scale
         outputs.append(judged @ model.coef_[0] + model.intercept_)
     expected = logsumexp(outputs, axis=0) - np.log(len(outputs))
-    assert logits == pytest.approx(expected.mean(axis=1), abs=0.05)
+    assert logits == pytest.approx(expected, abs=0.05)
 
 
 def test_scores_of_random_labels_are_those_of_chance():
     images = make_images(gap=0.0)
-    logits = score_by_refits(images, ENSEMBLE).folds
+    logits = score_by_refits(images, ENSEMBLE).folds.mean(axis=1)
     real, generated = logits[images.labels == 0], logits[images.labels == 1]
     assert abs(np.mean(real[:, None] < generated) - 0.5) < 0.12
 
@@ -137,7 +138,7 @@ def test_every_source_is_scored_by_heads_that_had_not_met_it(cuts):
         ("diffusion", 1),
         ("gan", 1),
     ]
-    assert sum(len(row.logits) for row in cuts.left_out) == 240
+    assert sum(len(row.lowest) for row in cuts.left_out) == 240
     counts = count_left_out_answers(cuts.left_out, cuts.calibration, cuts.calibration.point)
     assert all(row.generated + row.real <= row.images for row in counts)
     assert sum(row.generated for row in counts if row.label) > 60
@@ -167,6 +168,32 @@ def test_with_three_sources_of_photographs_those_left_out_set_the_false_alarm_cu
     assert folds.origin == "folds"
     assert folds.false_alarm_cuts[0].limit <= cuts.calibration.false_alarm_cuts[0].limit
     assert folds.miss_cuts == cuts.calibration.miss_cuts
+
+
+def test_the_quality_that_decides_an_answer_sets_the_cut():
+    """A photograph is called generated only if all its qualities are; so its lowest counts."""
+    images = make_images(gap=1.0)
+    scores = score_by_refits(images, ENSEMBLE)
+    raised = RefitScores(
+        np.stack([scores.folds.mean(axis=1), scores.folds.mean(axis=1) + 5], axis=1),
+        {
+            key: np.stack([part.mean(axis=1), part.mean(axis=1) + 5], axis=1)
+            for key, part in scores.sources.items()
+        },
+    )
+    single = RefitScores(
+        raised.folds[:, :1], {key: part[:, :1] for key, part in raised.sources.items()}
+    )
+    both, lowest = (set_refit_cuts(images, part, TARGETS, 0.5, 2.0) for part in (raised, single))
+    assert both.calibration.false_alarm_cuts == lowest.calibration.false_alarm_cuts
+    limits = [part.calibration.miss_cuts[0].limit for part in (both, lowest)]
+    assert logit(limits[0]) == pytest.approx(logit(limits[1]) + 5)
+    for counted, alone in zip(
+        count_left_out_answers(both.left_out, both.calibration, both.calibration.point),
+        count_left_out_answers(lowest.left_out, lowest.calibration, lowest.calibration.point),
+        strict=True,
+    ):
+        assert counted.generated <= alone.generated
 
 
 def test_the_cut_for_a_source_left_out_is_set_without_it(cuts):
