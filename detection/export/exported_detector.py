@@ -52,7 +52,9 @@ def build_export_metadata(card: Card) -> dict[str, Any]:
         "telltale.prepare(file, folder of the detector) returns them: crop, resizing and JPEG at "
         "each quality happen there, only scaling happens inside",
         "output": "probability of generated, float32, (n, 1); the temperature is applied inside; "
-        "the answer for an image is the sigmoid of its mean logit over all qualities",
+        "the probability for an image is the sigmoid of its mean logit over all qualities; it is "
+        "generated if every quality reaches generated_above, real if every one is under "
+        "real_below, and otherwise has no answer",
         "classes": list(manifest.LABELS),
         "threshold": calibration.threshold,
         "real_below": real_below,

@@ -18,8 +18,8 @@ class ExportSettings:
 
     Every file takes pixels as float32 of 0 to 255, (n, side, side, 3), and gives the calibrated
     probability of *generated*, (n, 1). Only the scaling of pixels is inside: `telltale.prepare`
-    makes an image's pixels, and its answer is the sigmoid of their mean logit. Each file contains
-    threshold, abstention band and classes, and export.json lists all files. A file whose
+    makes an image's pixels, and its probability is the sigmoid of their mean logit. Each file
+    contains threshold, abstention band and classes, and export.json lists all files. A file whose
     probabilities differ by more than 0.0001 on 64 images is not written. Exit code 8: the detector
     is missing or was altered, or a file differs.
 
