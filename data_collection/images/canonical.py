@@ -25,7 +25,7 @@ HISTORY_JPEG_QUALITY_RANGE = (35, 85)
 HISTORY_SCALE_RANGE = (0.4, 0.9)
 
 JUDGEMENT_QUALITIES = (65, 90)
-"""JPEG qualities at which an image is judged; the mean of their logits decides.
+"""JPEG qualities at which an image is judged; all must agree on an answer.
 
 They are the same for every image, so that nothing but its pixels decides. New detectors are
 calibrated with these; a saved one keeps those of its card.

@@ -51,7 +51,7 @@ class Card:
         practice: whether it was trained on the sample data set, so that its verdicts mean nothing.
         audit_status: of the data set at this image size when it was trained; empty if not known.
         crop: how images are cropped, in training and before a verdict: "centre" or "face".
-        qualities: JPEG qualities at which an image is judged; the mean of their logits decides.
+        qualities: JPEG qualities at which an image is judged; all must agree on an answer.
         left_out: sources, scored by heads not trained on them; none for a fine-tuned detector.
         cost: of detector.onnx.
     """

@@ -94,7 +94,7 @@ def _render_usage(report: ValidationReport) -> list[str]:
         "",
         f"Pixels of 0 to 255, {side} px square, in; the probability of "
         f"*generated* out, if half of all images were. An image is judged at the JPEG qualities "
-        f"{', '.join(map(str, card.qualities))}, and the mean of their logits decides: "
+        f"{', '.join(map(str, card.qualities))}, and has an answer if all agree on it: "
         f"{card.calibration.point.describe()}",
         "",
         "The model scales pixels, and does nothing else to an image. Cut, resized and compressed "
