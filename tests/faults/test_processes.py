@@ -62,9 +62,11 @@ def count_child_cpu_seconds(process_id: int) -> float:
 def test_a_detection_amid_slow_images_ends_within_two_seconds(tmp_path, signal_number):
     lines = np.zeros((4990, 4990), np.uint16)
     lines[::7] = 40_000
+    page = Image.new("L", (8, 8))  # files of several pages are decoded in processes of their own
     for number in range(20):
         lines[number] = number
-        Image.fromarray(lines).save(tmp_path / f"{number}.tif", compression="tiff_adobe_deflate")
+        image, options = Image.fromarray(lines), {"compression": "tiff_adobe_deflate"}
+        image.save(tmp_path / f"{number}.tif", save_all=True, append_images=[page], **options)
     words = ("detection", tmp_path, "--model", "telltale-faces", "--any-picture")
     process = subprocess.Popen(
         [sys.executable, "-m", *map(str, words)],
