@@ -133,6 +133,9 @@ def track_progress(items: Iterable[Item], description: str, total: int) -> Itera
                 print_message(f"{description}: {sentence}")
 
 
+INTERRUPTED_SENTENCE = "Interrupted. Finished work is saved; run the same command to continue."
+
+
 def run_command(command: Callable[[], int | None]) -> None:
     """Run a command's main function and turn expected errors into one sentence and an exit code.
 
@@ -154,10 +157,7 @@ def run_command(command: Callable[[], int | None]) -> None:
         # code; another exec() clears the note.
         exec("")
         _limit_exit_time(EXIT_INTERRUPTED)
-        _exit_with_error(
-            "Interrupted. Finished work is saved; run the same command to continue.",
-            EXIT_INTERRUPTED,
-        )
+        _exit_with_error(INTERRUPTED_SENTENCE, EXIT_INTERRUPTED)
     except BrokenPipeError:
         # The reader of the pipe, such as `head`, has closed it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

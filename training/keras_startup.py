@@ -4,7 +4,9 @@ import contextlib
 import logging
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 
 from runtime import console
@@ -32,6 +34,30 @@ def silence_native_stderr() -> Iterator[None]:
         os.close(original_stderr)
 
 
+@contextlib.contextmanager
+def _exit_at_once_when_interrupted() -> Iterator[None]:
+    """End a command at the signal itself: an exception that passes through TensorFlow's native
+    code while it starts aborts the process."""
+    is_command = signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    if not is_command or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    stderr = os.dup(2)  # the other one is silenced meanwhile
+
+    def exit_at_once(*_: object) -> None:
+        os.write(stderr, f"error: {console.INTERRUPTED_SENTENCE}\n".encode())
+        os._exit(console.EXIT_INTERRUPTED)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.signal(number, exit_at_once) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, handlers, strict=True):
+            signal.signal(number, handler)
+        os.close(stderr)
+
+
 def start_keras() -> None:
     """Import Keras, and say so: check before whatever a person can have mistyped.
 
@@ -42,7 +68,7 @@ def start_keras() -> None:
         console.print_message("Starting TensorFlow and Keras, which takes 5 to 20 seconds.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     check_keras_backend(os.environ.get("KERAS_BACKEND", SUPPORTED_BACKENDS[0]))
-    with silence_native_stderr():
+    with _exit_at_once_when_interrupted(), silence_native_stderr():
         import keras
     check_keras_backend(keras.config.backend())  # Keras' configuration file may name one, too
     check_keras_version(keras.__version__)
