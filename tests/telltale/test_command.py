@@ -87,7 +87,7 @@ def test_the_doctor_tells_what_is_there_and_clears_the_cache(tmp_path):
 def test_a_missing_package_is_one_sentence(tmp_path):
     program = (
         "import sys; sys.modules['scipy'] = sys.modules['scipy.sparse'] = None\n"
-        "sys.argv = ['telltale', 'verify', 'data/nosuch']\n"
+        "sys.argv = ['telltale', 'collect', '--real', 'folder:nosuch']\n"
         "from telltale.command import main; main()"
     )
     done = run_program(program, tmp_path)
