@@ -19,7 +19,7 @@ import numpy as np
 
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import canonical
-from finetuning.boundary_models import PIXELS_ARRAY, Boundary, build_front
+from finetuning.boundary.split_models import PIXELS_ARRAY, Boundary, build_front
 from runtime import atomic_files, checked_json, console
 from training import accelerators
 from training.detectors.detector_parts import DetectorParts

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from data_collection.images import canonical
-from finetuning import boundary_cache, boundary_models
-from finetuning.boundary_cache import BoundaryRows
-from finetuning.boundary_models import Boundary
+from finetuning.boundary import row_cache, split_models
+from finetuning.boundary.row_cache import BoundaryRows
+from finetuning.boundary.split_models import Boundary
 from finetuning.settings import FinetuningSettings
 from finetuning.unfreezing import Block
 from runtime import console
@@ -61,7 +61,7 @@ class BoundaryLoader:
     def _compute(self, depth: int) -> BoundaryData:
         data, views = self._data, self._settings.views
         n_rows = (len(data.train) + len(data.validation)) * views
-        boundary = boundary_models.choose_boundary(
+        boundary = split_models.choose_boundary(
             self._parts, self._blocks[:depth], n_rows, self._settings.disk
         )
         if boundary.pixels_reason:
@@ -73,7 +73,7 @@ class BoundaryLoader:
             (data.validation, range(views)),
             (data.validation, canonical.list_judgement_views()),
         ):
-            rows, forward_passes = boundary_cache.load_or_compute_rows(
+            rows, forward_passes = row_cache.load_or_compute_rows(
                 self._parts, boundary, data.folder, records, numbers
             )
             self.forward_passes += forward_passes if boundary.tap else 0

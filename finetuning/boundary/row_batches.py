@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from finetuning.boundary_cache import BoundaryRows
+from finetuning.boundary.row_cache import BoundaryRows
 
 if TYPE_CHECKING:
     import keras
