@@ -1,7 +1,6 @@
 """`python -m finetuning`: search how deep to fine-tune a saved detector, and report if it helps."""
 
 import sys
-from pathlib import Path
 
 import runtime.commands.interpreter  # noqa: F401  (before all others)
 from finetuning.settings import FinetuningSettings
@@ -12,15 +11,12 @@ from runtime.command_lines import parsing, sub_commands
 def run_finetune_command(arguments: list[str]) -> None:
     settings = parsing.parse_settings(FinetuningSettings, "finetuning", arguments)
 
-    from training import dataset, keras_startup
+    from finetuning.source_detector import choose_source
+    from training import keras_startup
     from training.detectors import saved_models
-    from training.detectors.card import read_card
 
-    # Before Keras takes seconds to start.
-    folder = saved_models.find_best_detector(settings.saved_models, settings.model)
-    trained_on = Path(read_card(folder).dataset.folder)
-    dataset.find_dataset(settings.data, settings.dataset or trained_on)
-    saved_models.choose_free_name(settings.saved_models, settings.name, stem="")
+    choose_source(settings)  # before Keras takes seconds to start
+    saved_models.check_name(settings.saved_models, settings.name)
     keras_startup.start_keras()
 
     from finetuning.finetune import finetune_detector

@@ -8,10 +8,11 @@ import keras_tuner
 import numpy as np
 
 from data_collection.images import canonical
-from finetuning import boundary_models, tuning_methods
-from finetuning.boundary_batches import make_row_batches
-from finetuning.boundary_cache import BoundaryRows
-from finetuning.boundary_data import BoundaryLoader
+from finetuning import tuning_methods
+from finetuning.boundary import split_models
+from finetuning.boundary.row_batches import make_row_batches
+from finetuning.boundary.row_cache import BoundaryRows
+from finetuning.boundary.row_loading import BoundaryLoader
 from finetuning.calibrated_loss import CALIBRATED_LOSS_NAME
 from finetuning.depth_training import (
     VALIDATION_BATCH_IMAGES,
@@ -105,7 +106,7 @@ class DepthHyperModel(keras_tuner.HyperModel):
         """Build the tail above the boundary of a depth, with the saved weights."""
         boundary = self.boundaries.load(depth).boundary
         self.parts.restore_weights()
-        return boundary_models.build_tail(self.parts, boundary)
+        return split_models.build_tail(self.parts, boundary)
 
     def train_trial(
         self, model: "keras.Model", values: Mapping[str, Any], seed: int, log_folder: Path | None
@@ -208,7 +209,7 @@ class DepthHyperModel(keras_tuner.HyperModel):
             depth: the depth that the current weights were trained with.
         """
         boundary_data = self.boundaries.load(depth)
-        model = boundary_models.build_tail(self.parts, boundary_data.boundary)
+        model = split_models.build_tail(self.parts, boundary_data.boundary)
         n_views = len(canonical.JUDGEMENT_QUALITIES)
         rows = np.arange(len(self.data.validation) * n_views)
         logits = []

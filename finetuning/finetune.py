@@ -1,6 +1,5 @@
 """Search how deep to fine-tune a saved detector, and save a new detector if that helps."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from data_collection.dataset import manifest
@@ -9,11 +8,11 @@ from finetuning import depth_leaderboard, depth_search, save_detector, unfreezin
 from finetuning.depth_search import DepthSearchResult
 from finetuning.depth_trials import DepthHyperModel
 from finetuning.settings import FinetuningSettings
+from finetuning.source_detector import choose_source, find_dataset
 from runtime import console
 from training import audit_gate, dataset
 from training.dataset import Dataset
-from training.detectors import ready_detectors, saved_models
-from training.detectors.card import Card, read_card
+from training.detectors import saved_models
 from training.detectors.detector_parts import DetectorParts, load_detector_parts
 from training.run_folders import RunFolders
 
@@ -28,10 +27,7 @@ def finetune_detector(settings: FinetuningSettings) -> Path | None:
         PlainError: there is no such detector or block, the base does not take a tuning method, the
             data set is not the detector's own, or the search failed.
     """
-    folder = saved_models.find_best_detector(settings.saved_models, settings.model)
-    if ready_detectors.is_ready_detector(folder):
-        settings = accept_own_data(settings, folder)
-    check_single_base(read_card(folder))
+    folder, settings = choose_source(settings)
     parts = load_detector_parts(folder)
     data = load_detector_dataset(parts, settings)
     blocks = unfreezing.split_into_blocks(parts.base)
@@ -62,31 +58,6 @@ def finetune_detector(settings: FinetuningSettings) -> Path | None:
         f"Curves: tensorboard --logdir {settings.logs}"
     )
     return folders.detector(name)
-
-
-def check_single_base(card: Card) -> None:
-    """Raise PlainError for a detector on several bases."""
-    if card.more_bases:
-        raise console.PlainError(
-            f"{card.name} spans {card.base_names}; a detector on one base alone can be fine-tuned. "
-            "Name one with --model, or train one without --span-bases."
-        )
-
-
-def accept_own_data(settings: FinetuningSettings, folder: Path) -> FinetuningSettings:
-    """Return the settings for a ready detector, which starts from pictures that are not here.
-
-    Raises:
-        PlainError: no data set is named.
-    """
-    if settings.dataset is None:
-        collect = f"python -m data_collection --crop {read_card(folder).crop} --dataset mine"
-        raise console.PlainError(
-            f"{folder.name} comes with Telltale, without its pictures. Collect some of your own "
-            f"({collect}), then name them: python -m finetuning --model {folder.name} --dataset "
-            "data/mine."
-        )
-    return replace(settings, accept_other_data=True)
 
 
 def _make_banner(parts: DetectorParts, data: Dataset, settings: FinetuningSettings) -> str:
@@ -130,7 +101,7 @@ def load_detector_dataset(parts: DetectorParts, settings: FinetuningSettings) ->
         PlainError: the detector was trained on another data set, and that is not accepted.
     """
     card = parts.card
-    data = dataset.load_dataset(settings.data, settings.dataset or Path(card.dataset.folder))
+    data = dataset.load_dataset(settings.data, find_dataset(settings, card))
     if describe_other_data(parts, data) and not settings.accept_other_data:
         raise console.PlainError(
             f"{data.folder} is not the data set that {card.name} was trained on, or has changed "

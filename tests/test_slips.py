@@ -15,10 +15,17 @@ READY = REPOSITORY_ROOT / "saved_models" / "telltale-faces"
             ["validation", "--data", "data/bare", "--model", READY],
             "data/bare holds no accepted im",
         ),
+        (["finetuning", "--model", "telltale-faces"], "Collect some of your own"),
         (["telltale", "telltale-faces", "detect"], "There is no command telltale-faces"),
         (["detection", "--models", "telltale-faces", "a.jpg"], "did you mean --model?"),
     ],
-    ids=["a file of a model", "an empty manifest", "wrong order", "a plural"],
+    ids=[
+        "a file of a model",
+        "an empty manifest",
+        "no pictures",
+        "wrong order",
+        "a plural",
+    ],
 )
 def test_the_sentence_says_what_to_do(command, sentence, tmp_path):
     (tmp_path / "data" / "bare").mkdir(parents=True)

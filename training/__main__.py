@@ -17,7 +17,7 @@ def run_train_command(arguments: list[str]) -> None:
 
     dataset.find_dataset(settings.data, settings.dataset)  # before Keras takes seconds to start
     weights.check_named_path(settings.weights, settings.bases)
-    saved_models.choose_free_name(settings.saved_models, settings.name, stem="")
+    saved_models.check_name(settings.saved_models, settings.name)
     keras_startup.start_keras()
 
     from training.train import train_detector

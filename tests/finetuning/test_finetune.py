@@ -21,6 +21,7 @@ from finetuning.depth_search import DepthSearchResult
 from finetuning.depth_training import DepthTrial
 from finetuning.depth_trials import DepthHyperModel
 from finetuning.settings import FinetuningSettings
+from finetuning.source_detector import choose_source
 from runtime import console
 from toys.commands import build_environment, run_command
 from toys.datasets import write_toy_audit
@@ -199,7 +200,8 @@ def test_a_ready_detector_asks_for_a_data_set_of_ones_own_and_accepts_it(
     mine = shutil.copytree(workplace / "data" / "faces", tmp_path / "data" / "mine")
     first, *others = manifest.read_manifest(mine)
     manifest.replace_records(mine, others)
-    accepted = finetune.accept_own_data(replace(settings, dataset=mine), folder)
+    source, accepted = choose_source(replace(settings, dataset=mine))
+    assert source.samefile(folder)
     assert accepted.accept_other_data  # the card says so, and validation with it
     data = finetune.load_detector_dataset(toy, accepted)
     assert first.id not in {record.id for record in data.records}

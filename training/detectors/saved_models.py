@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 KERAS_FILE, ONNX_FILE = "detector.keras", "detector.onnx"
 
 
-def choose_free_name(folder: Path, requested: str, stem: str) -> str:
-    """Return the requested name, or the stem and the time; create the folder of all models.
+def check_name(folder: Path, requested: str) -> None:
+    """Check that a model can be saved under this name; create the folder of all models.
 
     Raises:
         PlainError: the name is taken, or is that of a ready detector.
@@ -33,10 +33,18 @@ def choose_free_name(folder: Path, requested: str, stem: str) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         pass
-    name = requested or f"{stem}-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
-    if (folder / name).exists():
-        raise console.PlainError(f"{folder / name} exists. Choose another --name.")
-    return name
+    if requested and (folder / requested).exists():
+        raise console.PlainError(f"{folder / requested} exists. Choose another --name.")
+
+
+def choose_free_name(folder: Path, requested: str, stem: str) -> str:
+    """Return the requested name, or the stem and the time.
+
+    Raises:
+        PlainError, OSError: as check_name does.
+    """
+    check_name(folder, requested)
+    return requested or f"{stem}-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
 
 
 @contextlib.contextmanager

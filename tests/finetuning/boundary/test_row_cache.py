@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from finetuning import boundary_cache
-from finetuning.boundary_cache import load_or_compute_rows
-from finetuning.boundary_models import build_tail, choose_boundary
+from finetuning.boundary import row_cache
+from finetuning.boundary.row_cache import load_or_compute_rows
+from finetuning.boundary.split_models import build_tail, choose_boundary
 from finetuning.unfreezing import unfreeze_blocks
 from runtime import console
 from toys.commands import mount_small_disk
@@ -138,9 +138,9 @@ def test_a_head_of_two_signals_keeps_its_answer(toy, toy_blocks, data, tmp_path)
 def test_frozen_blocks_run_once_and_an_interrupted_run_is_resumed(
     toy, toy_blocks, data, tmp_path, monkeypatch
 ):
-    compute_rows = InterruptedRows(boundary_cache._compute_rows, 20)
-    monkeypatch.setattr(boundary_cache, "ROWS_PER_CHECKPOINT", 8)
-    monkeypatch.setattr(boundary_cache, "_compute_rows", compute_rows)
+    compute_rows = InterruptedRows(row_cache._compute_rows, 20)
+    monkeypatch.setattr(row_cache, "ROWS_PER_CHECKPOINT", 8)
+    monkeypatch.setattr(row_cache, "_compute_rows", compute_rows)
     folder = shutil.copytree(data.folder, tmp_path / "data")
     boundary = choose_boundary(toy, toy_blocks[:1], 24, max_gigabytes=1)
     with pytest.raises(KeyboardInterrupt):
@@ -186,7 +186,7 @@ def test_another_detector_or_other_images_are_another_cache(toy, toy_blocks, dat
     boundary = choose_boundary(toy, toy_blocks[:1], 4, max_gigabytes=1)
     other = replace(toy, card=replace(toy.card, sha256={"detector.keras": "0"}))
     keys = {
-        boundary_cache._make_cache_key(parts, boundary, records, views)
+        row_cache._make_cache_key(parts, boundary, records, views)
         for parts, records, views in (
             (toy, data.train, [0]),
             (other, data.train, [0]),
