@@ -3,11 +3,13 @@
 Sources: AV1 bitstream specification, sections 5.3 and 5.5; ITU-T H.265, sections 7.3.1 and 7.3.2.2.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 MAX_UNITS = 10_000
 """Units of one item that are looked at; a still picture has a handful."""
+
+MAX_HEADER_BYTES = 1000
 
 UNKNOWN_COLOURS = 2
 """In place of the number of primaries or of a transfer (ITU-T H.273)."""
@@ -59,19 +61,40 @@ def iterate_av1_sequences(data: bytes) -> Iterator[Av1Sequence]:
     Raises:
         IndexError: the data ends too soon, or has more than MAX_UNITS units.
     """
+    for start, end, head in _iterate_units(data, _locate_av1_unit):
+        if head >> 3 & 15 == _AV1_SEQUENCE_HEADER:
+            yield _read_av1_sequence(BitReader(data[start:end]))
+
+
+def _iterate_units(
+    data: bytes, locate: Callable[[bytes, int], tuple[int, int]]
+) -> Iterator[tuple[int, int, int]]:
+    """Yield where the content of every unit starts, where it ends or MAX_HEADER_BYTES do, and the
+    unit's first byte.
+
+    Args:
+        locate: returns start and size of the content of the unit at a position.
+
+    Raises:
+        IndexError: the data ends too soon, or has more than MAX_UNITS units.
+    """
     position = 0
     for _ in range(MAX_UNITS):
         if position >= len(data):
             return
-        head = data[position]
-        position += 2 if head & 4 else 1
-        size = len(data) - position
-        if head & 2:
-            size, position = _read_leb128(data, position)
-        if head >> 3 & 15 == _AV1_SEQUENCE_HEADER:
-            yield _read_av1_sequence(BitReader(data[position : position + min(size, 1000)]))
-        position += size
+        start, size = locate(data, position)
+        yield start, start + min(size, MAX_HEADER_BYTES), data[position]
+        position = start + size
     raise IndexError
+
+
+def _locate_av1_unit(data: bytes, position: int) -> tuple[int, int]:
+    head = data[position]
+    start = position + (2 if head & 4 else 1)
+    if not head & 2:
+        return start, len(data) - start
+    size, start = _read_leb128(data, start)
+    return start, size
 
 
 def _read_leb128(data: bytes, position: int) -> tuple[int, int]:
@@ -153,15 +176,13 @@ def iterate_hevc_sizes(data: bytes, length_size: int) -> Iterator[tuple[int, int
     Raises:
         IndexError: the data ends too soon, or has more than MAX_UNITS units.
     """
-    position = 0
-    for _ in range(MAX_UNITS):
-        if position >= len(data):
-            return
-        size = int.from_bytes(data[position : position + length_size])
-        position += length_size
-        yield from read_hevc_sizes(data[position : position + min(size, 1000)])
-        position += size
-    raise IndexError
+
+    def locate(data: bytes, position: int) -> tuple[int, int]:
+        start = position + length_size
+        return start, int.from_bytes(data[position:start])
+
+    for start, end, _ in _iterate_units(data, locate):
+        yield from read_hevc_sizes(data[start:end])
 
 
 def read_hevc_sizes(unit: bytes) -> list[tuple[int, int]]:

@@ -18,7 +18,7 @@ MAX_PLAIN_TAGS, MAX_PLAIN_NUMBERS = 100, 10_000
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _COLOURS = 256, 257, 258, 259, 262
 _STRIP_OFFSETS, _STRIP_SIZES, _TILE_OFFSETS = 273, 279, 324
-_UNCOMPRESSED, _DEFLATED = 1, (5, 8, 32946)
+_UNCOMPRESSED, _LZW_AND_DEFLATE = 1, (5, 8, 32946)
 _PLAIN_COLOURS = (0, 1, 2, 3)
 _TYPES_OF_TEXT, _SIZES_OF_NUMBERS = (1, 2, 6, 7), {3: 2, 4: 4}
 
@@ -102,6 +102,6 @@ def count_plain_pixels(data: bytes) -> int:
         and len(sizes) == tags[_STRIP_OFFSETS].count
         and min(sizes, default=0) > 0
         and sum(sizes) <= len(data)
-        and compression[0] in (_UNCOMPRESSED, *_DEFLATED)
+        and compression[0] in (_UNCOMPRESSED, *_LZW_AND_DEFLATE)
     )
     return values[_WIDTH][0] * values[_HEIGHT][0] if is_plain else 0
