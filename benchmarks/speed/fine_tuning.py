@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from benchmarks.measuring import Measurement, measure_seconds
-from finetuning import boundary_models, unfreezing
+from finetuning import unfreezing
+from finetuning.boundary import split_models
 from training.bases import loaded_base, weights
 from training.detectors.assembly import EnsembleMember
 from training.detectors.detector_parts import DetectorParts
@@ -67,13 +68,13 @@ def measure_speedup(
     depth = unfreezing.parse_max_depth(lowest_block, blocks)
     unfreezing.unfreeze_blocks(parts.base, blocks[:depth])
     boundaries = [
-        boundary_models.choose_boundary(parts, blocks[:depth], 1, max_gigabytes)
+        split_models.choose_boundary(parts, blocks[:depth], 1, max_gigabytes)
         for max_gigabytes in (1, 0)
     ]
     labels = (np.arange(TRAINING_BATCH_SIZE) % 2).astype(np.float32)[:, None]
     steps = []
     for boundary in boundaries:
-        model = boundary_models.build_tail(parts, boundary)
+        model = split_models.build_tail(parts, boundary)
         model.compile(
             keras.optimizers.Adam(1e-5), keras.losses.BinaryCrossentropy(from_logits=True)
         )

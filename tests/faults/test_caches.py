@@ -8,7 +8,8 @@ import pytest
 
 from data_collection.dataset.manifest import FaceRecord
 from faults import kills
-from finetuning import boundary_cache, boundary_models, unfreezing
+from finetuning import unfreezing
+from finetuning.boundary import row_cache, split_models
 from runtime import hashing, library_versions
 from toys.images import encode_image, make_image
 from training import dataset
@@ -88,7 +89,7 @@ def test_a_flipped_bit_of_a_model_from_scratch_is_noticed_or_changes_nothing(
         path,
         ScratchResult(
             weights=weights,
-            probabilities=np.array([0.25, 0.75]),
+            logits=np.array([[0.25], [0.75]]),
             curve=np.ones((2, 2)),
             history=history,
             seconds=3.0,
@@ -101,7 +102,7 @@ def test_a_flipped_bit_of_a_model_from_scratch_is_noticed_or_changes_nothing(
         n_trained += result is None
         if result:
             assert (
-                result.probabilities.tolist() == [0.25, 0.75]
+                result.logits.tolist() == [[0.25], [0.75]]
                 and result.history == history
                 and result.seconds == 3.0
             )
@@ -126,16 +127,14 @@ def test_a_flipped_bit_under_an_unfrozen_block_is_computed_again(
     )
     unfrozen = unfreezing.split_into_blocks(toy.base)[:1]
     # The boundary at the pixels, which takes no time.
-    boundary = boundary_models.choose_boundary(toy, unfrozen, 2, max_gigabytes=0)
-    fresh, _ = boundary_cache.load_or_compute_rows(toy, boundary, folder, data.train[:2], [0])
+    boundary = split_models.choose_boundary(toy, unfrozen, 2, max_gigabytes=0)
+    fresh, _ = row_cache.load_or_compute_rows(toy, boundary, folder, data.train[:2], [0])
     fresh = [np.array(array) for array in fresh.arrays]
     files, n_passes = sorted(next(folder.glob("boundaries/*/")).iterdir()), 0
     for _ in range(FLIPS // 2):
         path = generator.choice(files)
         path.write_bytes(flip_bit(path.read_bytes(), generator))
-        rows, passes = boundary_cache.load_or_compute_rows(
-            toy, boundary, folder, data.train[:2], [0]
-        )
+        rows, passes = row_cache.load_or_compute_rows(toy, boundary, folder, data.train[:2], [0])
         assert all(
             np.array_equal(read, computed)
             for read, computed in zip(rows.arrays, fresh, strict=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data_collection.dataset.manifest import FaceRecord
-from training.calibration import sigmoid
+from training.calibration import convert_to_logits, sigmoid
 from training.features.column_selection import compute_column_indices, select_columns
 from training.features.training_features import TrainingFeatures, iterate_blocks
 
@@ -24,11 +24,12 @@ MAX_LOGISTIC_IMAGES = 20_000
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """A baseline's probabilities, and its weights where it is linear in the features.
+    """A baseline's scores, and its weights where it is linear in the features.
 
     Attributes:
         name: as in the leaderboard.
-        probabilities: of *generated*, for the validation images as judged, shape (images,).
+        logits: of the validation images as judged, shape (images, qualities); one column for
+            baselines that do not look at pixels.
         weights, bias: of the logit over all of the base's features, shape (width,); None for
             baselines that are not linear in them.
         base: the base whose features it uses, for a linear baseline; else empty.
@@ -37,11 +38,16 @@ class Baseline:
     """
 
     name: str
-    probabilities: np.ndarray
+    logits: np.ndarray
     weights: np.ndarray | None = None
     bias: float = 0.0
     base: str = ""
     model: "keras.Model | None" = None
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Of *generated*, at the mean logit of each image, shape (images,)."""
+        return sigmoid(self.logits.mean(axis=1))
 
     @property
     def uses_pixels(self) -> bool:
@@ -51,8 +57,8 @@ class Baseline:
 
 def make_majority_baseline(train_labels: np.ndarray, count: int) -> Baseline:
     """Return the share of generated images in the train split as the probability of each image."""
-    probabilities = np.full(count, float(train_labels.mean()))
-    return Baseline(name="majority class", probabilities=probabilities)
+    probabilities = np.full((count, 1), float(train_labels.mean()))
+    return Baseline(name="majority class", logits=convert_to_logits(probabilities))
 
 
 def fit_metadata_baseline(
@@ -71,7 +77,7 @@ def fit_metadata_baseline(
     probabilities = model.predict_proba(
         [_extract_metadata_features(record) for record in validation]
     )
-    return Baseline(name="file metadata only", probabilities=probabilities[:, 1])
+    return Baseline(name="file metadata only", logits=convert_to_logits(probabilities[:, 1:]))
 
 
 def _extract_metadata_features(record: FaceRecord) -> dict[str, float | str]:
@@ -119,11 +125,11 @@ def fit_logistic_baseline(
     # In double precision: the bias is a difference of large sums.
     logits = np.concatenate(
         [
-            (block.astype(np.float64) @ weights + bias).mean(axis=1)
+            block.astype(np.float64) @ weights + bias
             for block in iterate_blocks(features.validation.judged)
         ]
     )
-    return Baseline(name=name, probabilities=sigmoid(logits), weights=weights, bias=bias, base=base)
+    return Baseline(name=name, logits=logits, weights=weights, bias=bias, base=base)
 
 
 def fit_logistic_regression(x: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:

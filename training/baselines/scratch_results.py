@@ -21,14 +21,14 @@ class ScratchResult:
 
     Attributes:
         weights: of the best epoch, in the model's order.
-        probabilities: of *generated*, for the validation images, shape (images,).
+        logits: of the validation images as judged, shape (images, qualities).
         curve: batches of the first epoch so far, and the validation accuracy, shape (points, 2).
         history: losses and AUCs of all epochs, by metric.
         seconds: duration of the training.
     """
 
     weights: list[np.ndarray]
-    probabilities: np.ndarray
+    logits: np.ndarray
     curve: np.ndarray
     history: dict[str, list[float]]
     seconds: float
@@ -44,9 +44,7 @@ def save_scratch_result(path: Path, result: ScratchResult) -> None:
     buffer = io.BytesIO()
     weights = {f"weight{number}": value for number, value in enumerate(result.weights)}
     history = json.dumps({"seconds": result.seconds, "history": result.history})
-    np.savez(
-        buffer, probabilities=result.probabilities, curve=result.curve, notes=history, **weights
-    )
+    np.savez(buffer, logits=result.logits, curve=result.curve, notes=history, **weights)
     atomic_files.write_atomically(path, buffer.getvalue())
 
 
@@ -65,12 +63,11 @@ def load_scratch_result(path: Path, model: "keras.Model", n_images: int) -> Scra
         weights = [arrays[f"weight{number}"] for number in range(len(model.get_weights()))]
         result = ScratchResult(
             weights=weights,
-            probabilities=arrays["probabilities"],
+            logits=arrays["logits"],
             curve=arrays["curve"],
             **checked_json.parse_json(str(arrays["notes"])),
         )
-        probabilities = result.probabilities
-        if probabilities.shape != (n_images,) or not np.isfinite(probabilities).all():
+        if len(result.logits) != n_images or not np.isfinite(result.logits).all():
             raise ValueError
         model.set_weights(weights)
     except (OSError, ValueError, KeyError, TypeError):

@@ -29,7 +29,7 @@ from training.settings import TrainingSettings
 if TYPE_CHECKING:
     import keras
 
-SCRATCH_TRAINING_VERSION = 2
+SCRATCH_TRAINING_VERSION = 3
 """Part of a result's key: raise it with every change to how these models are built or trained."""
 
 MAX_CURVE_POINTS = 12
@@ -62,7 +62,7 @@ def train_scratch_baselines(
             baselines.append(
                 Baseline(
                     name=f"{row.title}, {own_side} px",
-                    probabilities=result.probabilities,
+                    logits=result.logits,
                     model=detector,
                 )
             )
@@ -189,7 +189,7 @@ def _train_scratch_model(
     history = {name: [float(value) for value in values] for name, values in history.items()}
     return ScratchResult(
         weights=model.get_weights(),
-        probabilities=_judge_images(detector, judged, n_images),
+        logits=_judge_images(detector, judged, n_images),
         curve=np.array(first_epoch.curve, dtype=np.float64),
         history=history,
         seconds=seconds,
@@ -197,9 +197,9 @@ def _train_scratch_model(
 
 
 def _judge_images(detector: "keras.Model", judged: np.ndarray, n_images: int) -> np.ndarray:
-    """Return the probabilities of images that are given quality by quality, shape (images,)."""
+    """Return the logits of images that are given quality by quality, shape (images, qualities)."""
     outputs = _predict_outputs(detector, judged).reshape(-1, n_images).T
-    return calibration.combine_qualities(outputs)[0]
+    return calibration.convert_to_logits(outputs.astype(np.float64))
 
 
 def _resize_arrays(pixels: np.ndarray, side: int) -> np.ndarray:

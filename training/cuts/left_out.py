@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from training.calibration import sigmoid
 from training.cuts.cut import Cut
 from training.cuts.operating_point import Calibration, OperatingPoint
 from training.cuts.verdicts import ABSTAIN, GENERATED
@@ -80,7 +81,7 @@ def _count_answers(
         if math.isclose(offered.target, cut.target) and limit is not None and offered == cut:
             point = replace(point, **{name: replace(cut, limit=limit)})
     lowest, highest = (
-        (1 / (1 + np.exp(-np.array(logits)))).tolist() for logits in (source.lowest, source.highest)
+        sigmoid(np.array(logits)).tolist() for logits in (source.lowest, source.highest)
     )
     # The probability of an image lies between both, and the answer depends on these alone.
     answers = [point.decide(low, low, high) for low, high in zip(lowest, highest, strict=True)]

@@ -102,12 +102,7 @@ def write_baseline_files(
             descriptions[baseline.name] = BaselineDescription(
                 metrics=scores,
                 file=path.relative_to(folder).as_posix(),
-                calibration=calibrate_on_validation(
-                    calibration.convert_to_logits(baseline.probabilities)[:, None],
-                    labels,
-                    groups,
-                    targets,
-                ),
+                calibration=calibrate_on_validation(baseline.logits, labels, groups, targets),
                 cost=costs.measure_cost(path),
             )
     return descriptions

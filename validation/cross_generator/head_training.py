@@ -63,15 +63,9 @@ class CalibratedHead:
         return self.calibration.threshold
 
     def probabilities(self, judged: np.ndarray) -> np.ndarray:
-        """Return the probability of every image, shape (images,), from (images, views, width)."""
-        return compute_probabilities(self.scorer, judged)
-
-
-def compute_probabilities(
-    scorer: LinearOutputs | SearchedEnsemble, judged: np.ndarray
-) -> np.ndarray:
-    """Return the sigmoid of the mean logit over all views, shape (images,), as detection does."""
-    return calibration.sigmoid(scorer.compute_logits(judged).mean(axis=1))
+        """Return the probability of every image at its mean logit, shape (images,), from
+        (images, views, width)."""
+        return calibration.sigmoid(self.scorer.compute_logits(judged).mean(axis=1))
 
 
 def fit_calibrated_head(
@@ -101,12 +95,12 @@ def fit_calibrated_head(
     )
     scorer = HEAD_FITTERS[settings.head](task)
     if settings.folds:
-        rows, probabilities = _predict_cross_fitted(task)
+        rows, logits = _compute_cross_fitted_logits(task)
     else:
         rows = validation
-        probabilities = compute_probabilities(scorer, features.judged[validation])
+        logits = scorer.compute_logits(features.judged[validation])
     result = calibrate_on_validation(
-        calibration.convert_to_logits(probabilities)[:, None],
+        logits,
         images.label[rows],
         images.group[rows],
         CutTargets(false_alarms=settings.target_fpr, misses=settings.target_fpr),
@@ -120,8 +114,8 @@ def fit_calibrated_head(
     )
 
 
-def _predict_cross_fitted(task: TrainingTask) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of train and validation images, and their cross-fitted probabilities.
+def _compute_cross_fitted_logits(task: TrainingTask) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of train and validation images, and their logits, shape (rows, views).
 
     Each image is scored by a head that was not trained on its group.
 
@@ -131,7 +125,7 @@ def _predict_cross_fitted(task: TrainingTask) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.model_selection import StratifiedGroupKFold
 
     images, rows = task.images, np.concatenate([task.train, task.validation])
-    probabilities = np.empty(len(rows))
+    logits = np.empty((len(rows), task.features.judged.shape[1]))
     splitter = StratifiedGroupKFold(task.settings.folds, shuffle=True, random_state=0)
     for _, fold in splitter.split(rows, images.label[rows], images.group[rows]):
         fold_task = task.without(np.unique(images.group[rows[fold]]))
@@ -141,8 +135,8 @@ def _predict_cross_fitted(task: TrainingTask) -> tuple[np.ndarray, np.ndarray]:
                 "are of too few groups. Take fewer folds, or 0."
             )
         scorer = HEAD_FITTERS[task.settings.head](fold_task)
-        probabilities[fold] = compute_probabilities(scorer, task.features.judged[rows[fold]])
-    return rows, probabilities
+        logits[fold] = scorer.compute_logits(task.features.judged[rows[fold]])
+    return rows, logits
 
 
 def _fit_logistic(task: TrainingTask) -> LinearOutputs:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.calibration import sigmoid
 from training.cuts.verdicts import ABSTAIN
 from validation.cross_generator import head_training, plan
 from validation.cross_generator.head_results import (
@@ -46,14 +47,14 @@ class HeadEvaluation:
     def score(self, rows: np.ndarray, values: np.ndarray | None = None) -> ScoredImages:
         """Score images; `values` replace their own features."""
         features = (self.features.judged if values is None else values)[rows]
-        probabilities = self.head.probabilities(features)
+        probabilities = sigmoid(self.head.scorer.compute_logits(features))
         return ScoredImages(
-            probabilities,
+            probabilities.mean(axis=1),
             self.images.label[rows],
             self.images.group[rows],
             self.head.threshold,
             self.head.calibration.point,
-        )
+        ).with_scores(probabilities)
 
 
 def evaluate_experiment(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from finetuning import boundary_models, unfreezing
-from finetuning.boundary_models import FROZEN_FEATURES_ARRAY, Boundary
+from finetuning import unfreezing
+from finetuning.boundary import split_models
+from finetuning.boundary.split_models import FROZEN_FEATURES_ARRAY, Boundary
 from training import fitting
 from training.bases import loaded_base, weights
 from training.bases.input_signals import resize_pixels
@@ -258,5 +259,5 @@ def _build_unfrozen_detector(
         members=[EnsembleMember(taps, head, 1.0)],
         saved_weights=[],
     )
-    tail = boundary_models.build_tail(parts, boundary)
+    tail = split_models.build_tail(parts, boundary)
     return UnfrozenDetector(tail, boundary, frozen, activations)

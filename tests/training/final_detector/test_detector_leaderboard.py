@@ -8,7 +8,6 @@ import pytest
 from runtime import console
 from toys.face_records import write_toy_record
 from training.baselines.linear import Baseline
-from training.calibration import sigmoid
 from training.final_detector import detector_leaderboard
 
 N_IMAGES = 60
@@ -33,7 +32,7 @@ def make_logits(skill: float) -> np.ndarray:
 def make_baseline(name: str, skill: float, uses_pixels: bool = True) -> Baseline:
     return Baseline(
         name=name,
-        probabilities=sigmoid(make_logits(skill)),
+        logits=make_logits(skill)[:, None],
         weights=np.zeros(1) if uses_pixels else None,
     )
 
