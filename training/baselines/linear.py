@@ -46,7 +46,7 @@ class Baseline:
 
     @property
     def probabilities(self) -> np.ndarray:
-        """Of *generated*, at the mean logit of each image, shape (images,)."""
+        """Return the probabilities of *generated* at each image's mean logit, shape (images,)."""
         return sigmoid(self.logits.mean(axis=1))
 
     @property
