@@ -18,7 +18,7 @@ def measure_extraction(work_folder: Path, side: int = 160) -> list[Measurement]:
     """Measure MobileNetV2 in both engines: the base alone, with all taps, and from files."""
     import keras
 
-    from training import onnx_models
+    from training import onnx_export, onnx_models
     from training.bases import loaded_base
     from training.bases import weights as base_weights
     from training.features.extractor import Extractor
@@ -30,7 +30,7 @@ def measure_extraction(work_folder: Path, side: int = 160) -> list[Measurement]:
     base_model = keras.Model(
         pixels, keras.layers.GlobalAveragePooling2D()(base.model(scaled, training=False))
     )
-    onnx_models.export_onnx(base_model, work_folder / "alone.onnx")
+    onnx_export.export_onnx(base_model, work_folder / "alone.onnx")
     tapped = {
         engine: Extractor(weights, (side,), side, engine) for engine in ("keras", "onnxruntime")
     }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from data_collection.dataset import manifest, splits
 from data_collection.dataset.manifest import FaceRecord
 from runtime import atomic_files, console, hashing
-from training import calibration, onnx_models
+from training import calibration, onnx_export
 from training.baselines import linear
 from training.baselines.linear import Baseline
 from training.cuts.choose_cuts import CutTargets, calibrate_on_validation
@@ -49,7 +49,7 @@ def write_model_files(model: "keras.Model", folder: Path) -> float:
         PlainError: they differ too much.
     """
     model.save(folder / saved_models.KERAS_FILE)
-    parity = onnx_models.export_checked_onnx(model, folder / saved_models.ONNX_FILE)
+    parity = onnx_export.export_checked_onnx(model, folder / saved_models.ONNX_FILE)
     console.print_message(f"detector.keras and detector.onnx differ by {parity:.1e} at most.")
     return parity
 
@@ -115,7 +115,7 @@ def _write_baseline_model(
     path = folder / f"{baseline.name.replace(',', '').replace(' ', '-')}.onnx"
     if baseline.model is not None:
         baseline.model.save(path.with_suffix(".keras"))
-        onnx_models.export_checked_onnx(baseline.model, path)
+        onnx_export.export_checked_onnx(baseline.model, path)
         return path
     if baseline.weights is not None and extractors[baseline.base].engine != "keras":
         linear.export_linear_baseline(baseline, extractors[baseline.base].onnx_path, path)

@@ -12,7 +12,7 @@ import numpy as np
 
 from data_collection.images import canonical
 from runtime import atomic_files, checked_json, console, hashing, library_versions, package_index
-from training import accelerators, onnx_models
+from training import accelerators, onnx_export, onnx_models
 from training.bases import loaded_base
 from training.bases.weights import BaseWeights
 from training.features import layout
@@ -129,9 +129,9 @@ class Extractor:
         self.onnx_path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.onnx_path.with_name(f".{os.getpid()}-{self.onnx_path.name}")
         try:
-            onnx_models.export_onnx(model, temporary)
-            difference = onnx_models.measure_parity(model, temporary)
-            if difference > onnx_models.MAX_PARITY_ERROR:
+            onnx_export.export_onnx(model, temporary)
+            difference = onnx_export.measure_parity(model, temporary)
+            if difference > onnx_export.MAX_PARITY_ERROR:
                 raise console.PlainError(
                     f"ONNX Runtime and Keras differ by {difference:.1e} on {self.name}. "
                     "Use --engine keras."

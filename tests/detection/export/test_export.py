@@ -25,7 +25,7 @@ from detection.export.formats import EXPORT_FORMATS
 from detection.export.settings import ExportSettings, FormatName
 from runtime import atomic_files, console, hashing
 from toys import face_records
-from training import onnx_models
+from training import onnx_export, onnx_models
 from training.bases.base_models import build_base
 from training.bases.loaded_base import LoadedBase
 from training.calibration import Scores
@@ -58,7 +58,7 @@ def save_detector(folder: Path, name: str, seed: int, dataset: Path) -> Card:
     )
     with saved_models.create_model_folder(folder, name) as model_folder:
         model.save(model_folder / saved_models.KERAS_FILE)
-        parity = onnx_models.export_checked_onnx(model, model_folder / saved_models.ONNX_FILE)
+        parity = onnx_export.export_checked_onnx(model, model_folder / saved_models.ONNX_FILE)
         card = Card(
             name=name,
             created=detector_card.make_timestamp(),

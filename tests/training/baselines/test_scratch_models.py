@@ -14,7 +14,7 @@ from data_collection.dataset import manifest
 from data_collection.images import canonical
 from toys import face_records
 from toys.commands import build_environment
-from training import calibration, onnx_models, settings
+from training import calibration, onnx_export, settings
 from training.baselines import scratch_models, scratch_results, scratch_training
 from training.baselines.scratch_models import SCRATCH_MODELS
 from training.dataset import Dataset
@@ -209,10 +209,10 @@ def test_files_answer_alike_in_plain_keras_and_in_onnx_with_the_resize_inside(tm
         model.set_weights(
             [w if w.shape == (64, 48) else w + generator.normal(0, 0.03, w.shape) for w in weights]
         )
-        onnx_models.export_onnx(model, tmp_path / f"{name}.onnx")
+        onnx_export.export_onnx(model, tmp_path / f"{name}.onnx")
         assert (
-            onnx_models.measure_parity(model, tmp_path / f"{name}.onnx")
-            < onnx_models.MAX_PARITY_ERROR
+            onnx_export.measure_parity(model, tmp_path / f"{name}.onnx")
+            < onnx_export.MAX_PARITY_ERROR
         )
         model.save(tmp_path / f"{name}.keras")
         answers[name] = model.predict_on_batch(x).ravel()

@@ -14,7 +14,7 @@ from transformers import image_utils
 from runtime import console
 from toys import bases
 from toys.commands import build_environment
-from training import onnx_models, settings
+from training import onnx_export, settings
 from training.bases import base_models
 from training.bases.base_models import BASE_MODELS
 from training.bases.loaded_base import LoadedBase
@@ -297,8 +297,8 @@ def test_features_are_those_of_the_published_pipeline_in_keras_and_in_onnx(named
         first = published[:, 0]
     assert largest_difference(actual[:, : published.shape[-1]], first) <= 1e-5
 
-    onnx_models.export_onnx(model, saved / f"{name}.onnx")
-    assert onnx_models.measure_parity(model, saved / f"{name}.onnx") <= onnx_models.MAX_PARITY_ERROR
+    onnx_export.export_onnx(model, saved / f"{name}.onnx")
+    assert onnx_export.measure_parity(model, saved / f"{name}.onnx") <= onnx_export.MAX_PARITY_ERROR
     model.save(saved / f"{name}.keras")
     np.save(saved / f"{name}.npy", actual)
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from toys.images import make_image
-from training import onnx_models
+from training import onnx_export
 from training.bases import input_signals
 from training.bases import weights as base_weights
 from training.bases.base_models import build_base
@@ -51,8 +51,8 @@ def test_a_detector_that_looks_at_the_residual_survives_every_way_out(pixels, tm
     )
     model = assembly.build_detector_model(base, SIDE, [assembly.EnsembleMember(columns, head, 1.0)])
     assert (
-        onnx_models.export_checked_onnx(model, tmp_path / "detector.onnx")
-        < onnx_models.MAX_PARITY_ERROR
+        onnx_export.export_checked_onnx(model, tmp_path / "detector.onnx")
+        < onnx_export.MAX_PARITY_ERROR
     )
     model.save(tmp_path / "detector.keras")
     loaded = safe_keras.load_keras_model(tmp_path / "detector.keras")

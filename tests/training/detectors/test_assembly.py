@@ -8,7 +8,7 @@ from PIL import Image
 from toys.features import make_toy_spec
 from toys.images import make_image
 from toys.saved_detectors import predict_in_plain_keras
-from training import onnx_models
+from training import onnx_export
 from training.bases import input_signals
 from training.bases.base_models import build_base
 from training.bases.loaded_base import LoadedBase
@@ -119,10 +119,10 @@ def test_the_joined_detector_equals_head_on_features_in_keras_and_in_onnx(base, 
     assert np.allclose(joined.predict_on_batch(x), 1 / (1 + np.exp(-logits)), atol=1e-5)
 
     joined.save(tmp_path / "detector.keras")
-    onnx_models.export_onnx(joined, tmp_path / "detector.onnx")
+    onnx_export.export_onnx(joined, tmp_path / "detector.onnx")
     assert (
-        onnx_models.measure_parity(joined, tmp_path / "detector.onnx")
-        < onnx_models.MAX_PARITY_ERROR
+        onnx_export.measure_parity(joined, tmp_path / "detector.onnx")
+        < onnx_export.MAX_PARITY_ERROR
     )
     alone = predict_in_plain_keras(tmp_path / "detector.keras", x, tmp_path)
     assert np.allclose(alone, joined.predict_on_batch(x).ravel(), atol=1e-6)

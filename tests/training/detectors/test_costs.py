@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from training import onnx_models
+from training import onnx_export
 from training.detectors import costs
 from training.detectors.card_fields import InferenceCost
 
@@ -18,7 +18,7 @@ def make_rows(**rows: tuple[float, float]) -> dict[str, tuple[float, InferenceCo
 def test_an_onnx_file_is_counted_weighed_and_timed(tmp_path):
     pixels = keras.Input((16, 16, 3))
     model = keras.Model(pixels, keras.layers.Dense(1)(keras.layers.Flatten()(pixels)))
-    onnx_models.export_onnx(model, tmp_path / "model.onnx")
+    onnx_export.export_onnx(model, tmp_path / "model.onnx")
     cost = costs.measure_cost(tmp_path / "model.onnx")
     assert model.count_params() <= cost.parameters <= model.count_params() + 8  # and a shape or two
     assert np.isclose(cost.megabytes, (tmp_path / "model.onnx").stat().st_size / 1e6)

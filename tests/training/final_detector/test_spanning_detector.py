@@ -16,7 +16,7 @@ from detection.models.settings import ModelsSettings
 from toys import bases
 from toys.commands import run_command
 from toys.saved_detectors import copy_detector, predict_in_plain_keras
-from training import onnx_models, train
+from training import onnx_export, onnx_models, train
 from training.bases.tower_presets import TOWER_PRESETS
 from training.detectors import assembly, detector_parts, saved_models, shared_base
 from training.detectors.card import Card, read_card
@@ -97,7 +97,7 @@ def test_the_card_names_both_bases_each_with_its_size_and_heads(card, place, cap
     ]
     assert (card.image_size, card.settings["span_bases"]) == (64, True)
     assert {spec.base for spec in card.search.heads} == set(BASES)
-    assert card.parity < onnx_models.MAX_PARITY_ERROR
+    assert card.parity < onnx_export.MAX_PARITY_ERROR
     list_detectors(ModelsSettings(saved_models=place / "saved_models"))
     assert "both mobilenet_v2 and clip_vit_b16" in " ".join(capsys.readouterr().out.split())
 

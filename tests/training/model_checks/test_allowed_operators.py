@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 from toys.bases import use_narrow_towers
-from training import onnx_models
+from training import onnx_export
 from training.baselines import linear, scratch_models
 from training.bases.base_models import BASE_MODELS, build_base
 from training.bases.loaded_base import LoadedBase
@@ -107,7 +107,7 @@ def build_two_parts() -> list[assembly.DetectorPart]:
 
 
 def export_detector(parts, side: int, path) -> frozenset[str]:
-    onnx_models.export_onnx(assembly.build_joint_model(parts, side), path)
+    onnx_export.export_onnx(assembly.build_joint_model(parts, side), path)
     return read_operators(path, side)
 
 
@@ -115,7 +115,7 @@ def export_linear_baseline(folder) -> frozenset[str]:
     base = LoadedBase.from_model(build_base("resnet18"))
     base = LoadedBase.from_model(base.build_tapped(["stack0_block0"]))
     model = layout.build_extractor_model(base, (64,), SIDE)
-    onnx_models.export_onnx(model, folder / "features.onnx")
+    onnx_export.export_onnx(model, folder / "features.onnx")
     baseline = types.SimpleNamespace(weights=np.zeros(model.output_shape[1]), bias=0.0)
     linear.export_linear_baseline(baseline, folder / "features.onnx", folder / "linear.onnx")
     return read_operators(folder / "linear.onnx", SIDE)
@@ -131,7 +131,7 @@ def operators(tmp_path_factory) -> dict[str, frozenset[str]]:
     found["two bases"] = export_detector(build_two_parts(), SIDE, path)
     for name in scratch_models.SCRATCH_MODELS:
         model = scratch_models.wrap_as_detector(scratch_models.build_scratch_model(name, 32), SIDE)
-        onnx_models.export_onnx(model, path)
+        onnx_export.export_onnx(model, path)
         found[name] = read_operators(path, SIDE)
     found["linear"] = export_linear_baseline(folder)
     return found
