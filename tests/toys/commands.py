@@ -1,6 +1,7 @@
 """Commands run as users run them, and what they need around them."""
 
 import contextlib
+import functools
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from runtime import console, package_index
 from runtime.package_index import PackageFile
+from toys.warm_process import WarmProcess
 
 REPOSITORY_ROOT = Path(__file__).parents[2]
 ROOMS = ("data_collection", "training", "finetuning", "validation", "detection", "telltale")
@@ -22,8 +24,30 @@ CANARY_SECRET = "canary-secret-51c7"
 """A key that must never be printed or saved."""
 
 
+KERAS_ROOMS = ("training", "finetuning", "validation")
+
+
 def run_command(*words: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
-    """Run `python -m WORDS` in a process of its own, with the repository on the path."""
+    """Run `python -m WORDS` in a process of its own, with the repository on the path.
+
+    A command that imports Keras is a fork of a process that has done so, unless the environment
+    may change what is imported.
+    """
+    full_environment = build_environment(**environment)
+    if words[0] in KERAS_ROOMS:
+        warm_process = _start_warm_process()
+        if warm_process.takes(full_environment):
+            return warm_process.run(list(map(str, words)), cwd, full_environment, timeout_s=900)
+    return run_fresh_command(*words, cwd=cwd, **environment)
+
+
+@functools.cache
+def _start_warm_process() -> WarmProcess:
+    return WarmProcess(build_environment())
+
+
+def run_fresh_command(*words: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
+    """Run `python -m WORDS` in a new process that has imported nothing yet."""
     return subprocess.run(
         [sys.executable, "-m", *map(str, words)],
         cwd=cwd,
