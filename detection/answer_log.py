@@ -1,7 +1,8 @@
 """Save answers to the file of --keep, so that an interrupted run resumes and a second run is fast.
 
-The file has one JSON object per line: first the detector, then the sha256 and probabilities of
-each image. A line torn by a crash is dropped. The file contains no paths.
+The file has one JSON object per line: first the detector, then the sha256 of each image, and the
+probabilities and boxes of its faces; verdicts are decided anew. A line torn by a crash is dropped.
+The file contains no paths.
 """
 
 import contextlib
@@ -19,6 +20,9 @@ from runtime import checked_json, console
 from training.detectors import saved_models
 from training.detectors.card import Card
 
+ANSWER_LOG_VERSION = 2
+"""Raise it with every change to the rows, or to which squares of an image are judged."""
+
 
 @dataclass
 class AnswerLog:
@@ -33,12 +37,22 @@ class AnswerLog:
             and detection.probability is not None
             and detection.sha256 not in self.known_answers
         ):
-            probability = ProbabilityRange(detection.probability, detection.low, detection.high)
-            answer = KnownAnswer(probability, detection.warnings)
+            answer = _make_known_answer(detection)
             self.known_answers[detection.sha256] = answer
             row = {"sha256": detection.sha256, **asdict(answer)}
             self.file.write(json.dumps(row) + "\n")
             self.file.flush()
+
+
+def _make_known_answer(detection: Detection) -> KnownAnswer:
+    whole = ProbabilityRange(detection.probability, detection.low, detection.high)
+    faces = detection.faces or ()
+    return KnownAnswer(
+        probabilities=tuple(face.range for face in faces) or (whole,),
+        boxes=tuple(face.box for face in faces),
+        passed_over=detection.passed_over,
+        warnings=detection.warnings,
+    )
 
 
 @contextlib.contextmanager
@@ -76,6 +90,7 @@ def _read_known_answers(
         "canonicaliser": canonical.CANONICALISER_VERSION,
         "qualities": list(card.qualities),
         "any_picture": any_picture,
+        "version": ANSWER_LOG_VERSION,
     }
     file.seek(0)
     try:
@@ -85,10 +100,7 @@ def _read_known_answers(
             raise ValueError
         rows = [checked_json.parse_json(line) for line in complete.splitlines()] or [header]
         known_answers = {
-            row["sha256"]: checked_json.convert_to(
-                {name: row[name] for name in ("probability", "warnings")}, KnownAnswer
-            )
-            for row in rows[1:]
+            row["sha256"]: _read_known_answer(row) for row in rows[1:] if rows[0] == header
         }
     except (ValueError, KeyError, TypeError):
         raise console.PlainError(
@@ -96,7 +108,7 @@ def _read_known_answers(
         ) from None
     if rows[0] != header:
         raise console.PlainError(
-            f"{path} contains answers of another detector, or with another choice of "
+            f"{path} contains answers of another detector or version, or with another choice of "
             "--any-picture. Name another file with --keep."
         )
     if complete != text:
@@ -104,3 +116,12 @@ def _read_known_answers(
     if not complete:
         file.write(json.dumps(header) + "\n")
     return known_answers
+
+
+def _read_known_answer(row: dict) -> KnownAnswer:
+    """Raises ValueError, KeyError or TypeError for what is no answer."""
+    names = ("probabilities", "boxes", "passed_over", "warnings")
+    answer = checked_json.convert_to({name: row[name] for name in names}, KnownAnswer)
+    if len(answer.probabilities) != max(1, len(answer.boxes)):
+        raise ValueError
+    return answer

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -34,9 +33,7 @@ def detect(settings: DetectionSettings) -> int:
     listing = _list_files(settings.paths, is_output)
     detector = _load_detector(settings)
     printer = PRINTERS[settings.format]
-    counts: Counter[str] = Counter()
-    not_judged = summary.NotJudged()
-    n_without_single_face = 0
+    totals = summary.Totals()
     try:
         with answer_log.open_answer_log(
             settings.keep, detector.card, settings.any_picture
@@ -44,9 +41,7 @@ def detect(settings: DetectionSettings) -> int:
             detections = _iterate_detections(settings, detector, answers.known_answers, is_output)
             for detection in printer(detections, listing, detector.statement):
                 answers.add(detection)
-                counts[detection.verdict] += 1
-                not_judged.add(detection)
-                n_without_single_face += detection.faces not in (None, 1)
+                totals.add(detection)
     except KeyboardInterrupt:
         if settings.keep:
             raise
@@ -54,16 +49,17 @@ def detect(settings: DetectionSettings) -> int:
             "Interrupted; no answers were saved. With --keep FILE, the same command resumes.",
             console.EXIT_INTERRUPTED,
         ) from None
-    if settings.format != "table" or not_judged.total > MAX_TABLE_ROWS:
-        not_judged.print_list()
-    summary.print_counts(counts)
+    if settings.format != "table" or totals.not_judged.total > MAX_TABLE_ROWS:
+        totals.not_judged.print_list()
+    summary.print_counts(totals.verdicts)
     if settings.format == "table":
-        summary.print_statement(counts, detector.statement)
-    if n_without_single_face and not settings.any_picture:
-        summary.print_any_picture_hint(n_without_single_face)
+        summary.print_statement(totals.verdicts, detector.statement)
+        summary.print_statements_on_faces(totals.statements_on_faces, detector.statement)
+    if totals.without_face and not settings.any_picture:
+        summary.print_any_picture_hint(totals.without_face)
     if detector.card.banner:
         console.print_warning(detector.card.banner)
-    return EXIT_SOME_FAILED if counts[""] else 0
+    return EXIT_SOME_FAILED if totals.verdicts[""] else 0
 
 
 def _list_files(

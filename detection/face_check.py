@@ -1,14 +1,20 @@
-"""Look for the only face of an image before it is judged."""
+"""Find the squares of an image that are judged: around each of its faces, or in its centre."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from PIL import Image
 
 from data_collection.images import decode, face_detector
 from data_collection.images.decode import DecodedFace
-from data_collection.images.decoding_pool import COMMAND_POOL
-from data_collection.images.errors import NoSingleFace
+from data_collection.images.face_detector import CANVAS_SIDE_PX, FaceBox
+
+MIN_SQUARE_SIDE_PX = 32
+"""Side of the smallest square that is judged."""
+
+MAX_JUDGED_FACES = 16
+"""Faces of one image that are judged, the largest first: a crowd of 60 takes no longer than these,
+and each more would make every cut stricter."""
 
 MIN_FACE_SHARE = 0.1
 """Smallest side of a face, as a share of the judged square's. In a smaller one hardly any of the
@@ -19,44 +25,144 @@ MIN_SECOND_FACE_SCORE = 0.7
 portraits score up to .65, second persons .73 and more."""
 
 
-def decode_and_count_faces(
-    data: bytes, crop: str, decode_whole: Callable[[bytes], DecodedFace] = COMMAND_POOL.decode_whole
-) -> tuple[DecodedFace, int]:
-    """Decode the square that a detector judges, and count the faces in it.
+class Square(NamedTuple):
+    """Left, top, right and bottom of a square within a picture, in pixels."""
 
-    Faces in the background do not count. A detector of face crops gets the centre square of an
-    image without a face, or with several.
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def side(self) -> int:
+        """Its side in pixels."""
+        return self.right - self.left
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundSquares:
+    """The squares of a picture that are judged.
+
+    Attributes:
+        squares: the only square; or one around each of several faces, the largest first.
+        face_count: number of faces that count.
+        too_many, too_small: faces that are not judged: beyond MAX_JUDGED_FACES, and under
+            MIN_SQUARE_SIDE_PX.
+    """
+
+    squares: tuple[Square, ...]
+    face_count: int
+    too_many: int = 0
+    too_small: int = 0
+
+    @property
+    def passed_over(self) -> int:
+        """Number of faces that are not judged."""
+        return self.too_many + self.too_small
+
+
+def find_squares(picture: Image.Image, crop: str) -> FoundSquares:
+    """Find the squares of an upright picture that a detector judges.
+
+    The only face, beside which faces in the background do not count, is judged as in training. Of
+    several, every one is judged, each in a square of its own. Without a face it is the centre.
 
     Args:
         crop: the detector's, a name in decode.CROPS.
-        decode_whole: decodes as `decode.decode_whole` does, within a limit of time.
-
-    Raises:
-        UnreadableImage: the image cannot be decoded.
     """
-    whole = decode_whole(data)
-    try:
-        face = replace(whole, square=decode.CROPS[crop](whole.square))
-    except NoSingleFace as error:
-        return replace(whole, square=decode.CROPS["centre"](whole.square)), error.count
-    return face, 1 if crop == "face" else count_faces(face.square)
+    return _FINDERS[crop](picture)
+
+
+def _find_for_face_crops(picture: Image.Image) -> FoundSquares:
+    faces = face_detector.find_faces(picture)
+    large = face_detector.select_large_faces(faces)
+    counted = large if len(large) == 1 else _select_counted(large)
+    if len(counted) > 1:
+        return _place_squares(faces, picture.size)
+    if not counted:
+        return FoundSquares(squares=(_place_centre(picture),), face_count=0)
+    square = Square(*face_detector.place_crop(counted[0], picture.size))
+    return FoundSquares(squares=(square,), face_count=1)
+
+
+def _find_for_centre_squares(picture: Image.Image) -> FoundSquares:
+    centre = _place_centre(picture)
+    everywhere = Square(0, 0, *picture.size)
+    faces = _look_at(picture, everywhere)
+    if len(_select_counted(face_detector.select_large_faces(faces))) > 1:
+        return _place_squares(faces, picture.size)
+    count = _count_within([face for face in faces if _is_within(face, centre)], centre.side)
+    if count != 1 and centre != everywhere:
+        faces = _look_at(picture, centre)
+        count = _count_within(faces, centre.side)
+        if count > 1:
+            return _place_squares(faces, picture.size)
+    return FoundSquares(squares=(centre,), face_count=count)
+
+
+_FINDERS = {"face": _find_for_face_crops, "centre": _find_for_centre_squares}
 
 
 def count_faces(square: Image.Image) -> int:
     """Return the number of faces that are large and certain enough for a verdict about them."""
+    return _count_within(_look_at(square, Square(0, 0, *square.size)), square.width)
+
+
+def _look_at(picture: Image.Image, part: Square) -> list[FaceBox]:
+    """Return the faces in a part of a picture, the largest first, in pixels of the picture."""
     # averaging whole blocks first takes a fifth of the time that one resize takes
-    small = square.reduce(max(1, square.width // face_detector.CANVAS_SIDE_PX))
-    faces = [
-        face
-        for face in face_detector.find_large_faces(small)
-        if face.side >= MIN_FACE_SHARE * small.width
+    factor = max(1, max(part.side, part.bottom - part.top) // CANVAS_SIDE_PX)
+    return [
+        FaceBox(
+            left=part.left + factor * face.left,
+            top=part.top + factor * face.top,
+            side=factor * face.side,
+            score=face.score,
+            landmarks=tuple(
+                (part.left + factor * x, part.top + factor * y) for x, y in face.landmarks
+            ),
+        )
+        for face in face_detector.find_faces(picture.reduce(factor, part))
     ]
-    return sum(face.score >= MIN_SECOND_FACE_SCORE for face in faces) or min(1, len(faces))
 
 
-def explain_refusal(face: DecodedFace, face_count: int) -> str:
-    """Return why an image that does not show exactly one face was not judged."""
-    if face_count:
-        return f"{face_count} faces were found, so it was not judged; crop it to one of them"
-    place = "" if face.width == face.height else " in its centre square"
+def _count_within(faces: list[FaceBox], side: int) -> int:
+    large = [
+        face
+        for face in face_detector.select_large_faces(faces)
+        if face.side >= MIN_FACE_SHARE * side
+    ]
+    return len(_select_counted(large))
+
+
+def _select_counted(large: list[FaceBox]) -> list[FaceBox]:
+    """Return those of the large faces that are certain, or the largest if none is."""
+    return [face for face in large if face.score >= MIN_SECOND_FACE_SCORE] or large[:1]
+
+
+def _is_within(face: FaceBox, square: Square) -> bool:
+    x, y = face.left + face.side / 2, face.top + face.side / 2
+    return square.left <= x < square.right and square.top <= y < square.bottom
+
+
+def _place_centre(picture: Image.Image) -> Square:
+    return Square(*decode.place_centre_square(picture.size))
+
+
+def _place_squares(faces: list[FaceBox], size: tuple[int, int]) -> FoundSquares:
+    """Return a square around each of several faces, as for the only one, whatever its size."""
+    certain = [face for face in faces if face.score >= MIN_SECOND_FACE_SCORE]
+    placed = [Square(*face_detector.place_crop(face, size)) for face in certain]
+    large = [square for square in placed if square.side >= MIN_SQUARE_SIDE_PX]
+    return FoundSquares(
+        squares=tuple(large[:MAX_JUDGED_FACES]),
+        face_count=len(placed),
+        too_many=len(large[MAX_JUDGED_FACES:]),
+        too_small=len(placed) - len(large),
+    )
+
+
+def explain_refusal(whole: DecodedFace) -> str:
+    """Return why an image without a face was not judged."""
+    place = "" if whole.width == whole.height else " in its centre square"
     return f"no face was found{place}, so it was not judged"

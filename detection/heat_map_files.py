@@ -33,7 +33,9 @@ def detect_with_heat_maps(
         if detection.error:
             yield detection
             continue
-        maps = explainer.compute_attribution(image.pixels[:1]).maps
+        worst = detection.most_suspicious
+        face = image.cut_out_square(worst)
+        maps = explainer.compute_attribution(image.select_pixels(worst)[:1]).maps
         caption = (
             f"{detection.verdict}, probability of generated {detection.probability:.3f}, "
             f"according to {detector.card.name}"
@@ -41,7 +43,7 @@ def detect_with_heat_maps(
         try:
             _write_heat_map(
                 path.with_name(path.name + HEAT_MAP_SUFFIX),
-                render_heat_map_sheet(image.face, maps[0], caption),
+                render_heat_map_sheet(face, maps[0], caption),
             )
         except OSError as error:
             console.print_warning(

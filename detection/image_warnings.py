@@ -1,30 +1,53 @@
 """Say why a detector may be less reliable on an image."""
 
 from data_collection.images.decode import DecodedFace
+from detection.face_check import MAX_JUDGED_FACES, MIN_SQUARE_SIDE_PX, FoundSquares
+from training.detectors.card import Card
 
 POOR_JPEG_QUALITY = 50
 
 
-def find_warnings(face: DecodedFace, side: int, face_count: int) -> tuple[str, ...]:
+def find_warnings(whole: DecodedFace, found: FoundSquares, card: Card) -> tuple[str, ...]:
     """Return a sentence for everything that makes a verdict on this image worth less.
 
     Args:
-        side: of the detector's input, in pixels.
-        face_count: number of faces found in the image.
+        found: its judged squares.
+        card: of the detector.
     """
-    warnings = []
-    if face_count != 1:
-        found = f"{face_count} faces were" if face_count else "No face was"
+    warnings = [] if found.face_count == 1 else _explain_faces(found, card)
+    side = found.squares[-1].side
+    if side < card.image_size:
+        subject = "Its smallest judged face" if found.face_count > 1 else "It"
         warnings.append(
-            f"{found} found in it: the detector was trained on images of one face only, and a "
-            "verdict on others means little."
+            f"{subject} has fewer pixels than the detector's input: {side} instead of "
+            f"{card.image_size}."
         )
-    if face.square.width < side:
+    if whole.quality is not None and whole.quality < POOR_JPEG_QUALITY:
         warnings.append(
-            f"It has fewer pixels than the detector's input: {face.square.width} instead of {side}."
-        )
-    if face.quality is not None and face.quality < POOR_JPEG_QUALITY:
-        warnings.append(
-            f"It was saved as a poor JPEG (quality about {face.quality}), which hides traces."
+            f"It was saved as a poor JPEG (quality about {whole.quality}), which hides traces."
         )
     return tuple(warnings)
+
+
+def _explain_faces(found: FoundSquares, card: Card) -> list[str]:
+    if not found.face_count:
+        return [
+            "No face was found in it: the detector was trained on images of one face only, and a "
+            "verdict on others means little."
+        ]
+    warnings = []
+    reasons = [
+        *([f"more than {MAX_JUDGED_FACES} are not judged"] if found.too_many else []),
+        *([f"under {MIN_SQUARE_SIDE_PX} pixels a side are too few"] if found.too_small else []),
+    ]
+    if reasons:
+        warnings.append(
+            f"{found.passed_over} of its {found.face_count} faces were passed over "
+            f"({', '.join(reasons)}), so it is not called real."
+        )
+    if card.crop != "face":
+        warnings.append(
+            "The detector was trained on the centre squares of pictures: squares around single "
+            "faces are not what it knows, and a verdict on them means little."
+        )
+    return warnings

@@ -17,9 +17,11 @@ from data_collection.images.decoding_pool import COMMAND_POOL, open_decoding_thr
 from data_collection.source_types import UnavailableImage
 from data_collection.sources import local_folder
 from detection import own_calibration
+from detection.decision import DecisionRule
 from detection.detections import (
     NO_KNOWN_ANSWERS,
     Detection,
+    FaceDetection,
     KnownAnswer,
     PreparedImage,
     ProbabilityRange,
@@ -30,9 +32,9 @@ from detection.provenance import claims as provenance
 from runtime import hashing
 from runtime.commands import workspace
 from training import onnx_models
-from training.calibration import combine_qualities, turn_to_prevalence
-from training.cuts.operating_point import OperatingPoint
-from training.cuts.statement import DEFAULT_PREVALENCE
+from training.calibration import combine_qualities
+from training.cuts.operating_point import Calibration, OperatingPoint
+from training.cuts.statement import DetectorStatement
 from training.detectors import card as detector_card
 from training.detectors import saved_models
 from training.detectors.card import Card
@@ -45,8 +47,7 @@ class Detector:
     logits are averaged.
 
     Attributes:
-        point: the cuts that decide.
-        statement: what the answers are worth.
+        rule: the cuts that decide.
 
     Example:
         >>> Detector.load("telltale-faces").predict("photo.jpg").verdict
@@ -59,10 +60,11 @@ class Detector:
         any_picture: bool = False,
         point: OperatingPoint | None = None,
         prevalence: float | None = None,
+        calibration: Calibration | None = None,
     ):
         self.folder, self.card, self.any_picture = folder, card, any_picture
-        self.point, self.prevalence = point or card.calibration.point, prevalence
-        self.statement = card.make_statement(self.point, prevalence or DEFAULT_PREVALENCE)
+        calibration = calibration or card.calibration
+        self.rule = DecisionRule(card, calibration, point or calibration.point, prevalence)
         # held in memory: the file may change meanwhile
         self._model = saved_models.read_verified_model(folder, card, saved_models.ONNX_FILE)
 
@@ -80,7 +82,7 @@ class Detector:
 
         Args:
             folder: of the detector; or its name, or that of a data set, as `--model` takes it.
-            any_picture: whether to judge images, too, that do not show exactly one face.
+            any_picture: whether to judge images without a face, too.
             false_alarms, misses: largest shares of photographs called generated, and of generated
                 images called real, that its cuts were set for; None for its own.
             prevalence: share of generated images where it is used; every Detection then has the
@@ -98,11 +100,21 @@ class Detector:
             own = own_calibration.read_own_calibration(folder, card, calibration)
             shipped = replace(shipped, false_alarm_cuts=own.make_cuts())
         point = shipped.select_point(false_alarms, misses)
-        return cls(folder, card, any_picture, point, prevalence)
+        return cls(folder, card, any_picture, point, prevalence, shipped)
+
+    @property
+    def point(self) -> OperatingPoint:
+        """The cuts for an image of one face."""
+        return self.rule.point
+
+    @property
+    def statement(self) -> DetectorStatement:
+        """What the answers to images of one face are worth."""
+        return self.rule.find_statement()
 
     def give_reason(self, reason: str) -> None:
         """State in every answer why this detector was taken, in words."""
-        self.statement = replace(self.statement, detector_reason=reason)
+        self.rule.detector_reason = reason
 
     def predict(self, path: str | Path) -> Detection:
         """Judge one file; if it cannot be read, the Detection says why."""
@@ -172,7 +184,7 @@ class Detector:
 
         Args:
             decode_whole: decodes within a limit of time.
-            any_picture: whether to accept this image whatever it shows, as the detector's own
+            any_picture: whether to accept this image without a face, as the detector's own
                 `any_picture` does with every image.
         """
         if len(data) > image_decode.MAX_IMAGE_BYTES:
@@ -181,23 +193,24 @@ class Detector:
             path=path, sha256=hashing.hash_bytes(data), claims=tuple(provenance.read_claims(data))
         )
         if answer := known.get(detection.sha256):
-            detection = replace(detection, warnings=answer.warnings)
-            return PreparedImage(self._add_verdict(detection, answer.probability))
+            faces = tuple(FaceDetection(box=box) for box in answer.boxes)
+            detection = replace(
+                detection, faces=faces, passed_over=answer.passed_over, warnings=answer.warnings
+            )
+            return PreparedImage(self.rule.decide(detection, answer.probabilities))
         accepts_any = any_picture or self.any_picture
         return prepare_image(data, detection, self.card, accepts_any, decode_whole)
 
     def detect_batch(
         self, images: Sequence[PreparedImage], run: onnx_models.OnnxRunner | None = None
     ) -> list[Detection]:
-        """Judge images in one batch; `run` replaces the runner that uses all cores."""
-        ranges = iter(
-            self._compute_probabilities(
-                [image.pixels for image in images if image.pixels.size],
-                run or self._all_cores_runner,
-            )
-        )
+        """Judge images together; `run` replaces the runner that uses all cores."""
+        pixels = [image.pixels for image in images if image.pixels.size]
+        ranges = iter(self._compute_probabilities(pixels, run or self._all_cores_runner))
         return [
-            self._add_verdict(image.detection, next(ranges))
+            self.rule.decide(
+                image.detection, list(itertools.islice(ranges, max(1, len(image.squares))))
+            )
             if image.pixels.size
             else image.detection
             for image in images
@@ -206,22 +219,19 @@ class Detector:
     def _compute_probabilities(
         self, pixels: Sequence[np.ndarray], run: onnx_models.OnnxRunner
     ) -> list[ProbabilityRange]:
+        """Return the probabilities of every judged square.
+
+        A batch has no more squares than images, or than a core runs together: sixteen faces of
+        each image in one batch would be gigabytes in a large base.
+        """
         if not pixels:
             return []
-        batch = np.concatenate(pixels).astype(np.float32)
-        outputs = onnx_models.select_probabilities(run(batch), len(batch))
-        combined = combine_qualities(outputs.reshape(len(pixels), -1))
+        n_qualities = len(self.card.qualities)
+        size = n_qualities * max(len(pixels), onnx_models.IMAGES_PER_CORE)
+        views = np.concatenate(pixels)
+        outputs = []
+        for start in range(0, len(views), size):
+            batch = views[start : start + size].astype(np.float32)
+            outputs.append(onnx_models.select_probabilities(run(batch), len(batch)))
+        combined = combine_qualities(np.concatenate(outputs).reshape(-1, n_qualities))
         return [ProbabilityRange(*map(float, row)) for row in zip(*combined, strict=True)]
-
-    def _add_verdict(self, detection: Detection, probability: ProbabilityRange) -> Detection:
-        value, low, high = probability.value, probability.low, probability.high
-        if not np.isfinite([value, low, high]).all():
-            return replace(detection, error="the detector gave no number for it")
-        return replace(
-            detection,
-            verdict=self.point.decide(value, low, high),
-            probability=value,
-            low=low,
-            high=high,
-            at_prevalence=self.prevalence and turn_to_prevalence(value, self.prevalence),
-        )

@@ -6,21 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from data_collection.images import canonical, errors, quality
+from data_collection.images import canonical, decode, errors, quality
 from data_collection.images.decode import DecodedFace
 from data_collection.images.decoding_pool import COMMAND_POOL
 from data_collection.source_types import UnavailableImage
 from detection import face_check
-from detection.detections import Detection, PreparedImage
+from detection.detections import Detection, FaceBox, FaceDetection, PreparedImage
+from detection.face_check import MIN_SQUARE_SIDE_PX, FoundSquares, Square
 from detection.image_paths import LocatedImage
 from detection.image_warnings import find_warnings
 from runtime.commands import workspace
 from training.detectors import card as detector_card
 from training.detectors import saved_models
 from training.detectors.card import Card
-
-MIN_SQUARE_SIDE_PX = 32
-"""Side of the smallest square that is judged."""
 
 
 def prepare(file: str | Path, detector: str | Path, any_picture: bool = False) -> np.ndarray:
@@ -32,13 +30,14 @@ def prepare(file: str | Path, detector: str | Path, any_picture: bool = False) -
     Args:
         file: an image.
         detector: folder or name of a saved detector, as `Detector.load` takes it.
-        any_picture: whether to prepare images, too, that do not show exactly one face.
+        any_picture: whether to prepare images without a face, too.
 
     Returns:
         float32, shape (qualities, side, side, 3), values 0 to 255.
 
     Raises:
-        ValueError: detection would not judge the image; the message says why.
+        ValueError: detection would not judge the image, or judges several faces of it; the message
+            says why.
         OSError: the file cannot be read.
         PlainError: there is no such detector, or its card is damaged.
 
@@ -57,6 +56,9 @@ def prepare(file: str | Path, detector: str | Path, any_picture: bool = False) -
     image = prepare_image(data, Detection(path=path), card, any_picture)
     if image.detection.error:
         raise ValueError(f"{path}: {image.detection.error}")
+    if image.squares:
+        count = len(image.squares)
+        raise ValueError(f"{path}: {count} of its faces are judged; crop it to one of them")
     return image.pixels.astype(np.float32)
 
 
@@ -71,28 +73,63 @@ def prepare_image(
 
     Args:
         detection: everything known before.
+        any_picture: whether to judge the centre of an image without a face.
         decode_whole: decodes within a limit of time.
     """
     try:
-        face, face_count = face_check.decode_and_count_faces(data, card.crop, decode_whole)
-        _check_judgeable(face)
+        whole = decode_whole(data)
+        found = face_check.find_squares(whole.square, card.crop)
+        _check_judgeable(whole, found)
     except errors.UnreadableImage as error:
         return PreparedImage(replace(detection, error=str(error)), rejection=type(error))
-    detection = replace(detection, faces=face_count)
-    if face_count != 1 and not any_picture:
-        refusal = face_check.explain_refusal(face, face_count)
-        return PreparedImage(replace(detection, error=refusal), rejection=errors.NoSingleFace)
-    warnings = find_warnings(face, card.image_size, face_count)
-    return PreparedImage(
-        replace(detection, warnings=warnings),
-        face,
-        canonical.compute_judgement_pixels(face, card.image_size, card.qualities),
+    if not found.face_count and not any_picture:
+        refusal = face_check.explain_refusal(whole)
+        return PreparedImage(
+            replace(detection, faces=(), error=refusal), rejection=errors.NoSingleFace
+        )
+    boxes = [_measure_box(square, whole) for square in found.squares[: found.face_count]]
+    detection = replace(
+        detection,
+        faces=tuple(FaceDetection(box=box) for box in boxes),
+        passed_over=found.passed_over,
+        warnings=find_warnings(whole, found, card),
     )
+    return _cut_and_resize(PreparedImage(detection, whole), found.squares, card)
 
 
-def _check_judgeable(face: DecodedFace) -> None:
-    side = face.square.width
+def _check_judgeable(whole: DecodedFace, found: FoundSquares) -> None:
+    if not found.squares:
+        raise errors.UnreadableImage(
+            f"its {found.face_count} faces are under {MIN_SQUARE_SIDE_PX} pixels a side, too small "
+            "to judge"
+        )
+    side = found.squares[0].side
     if side < MIN_SQUARE_SIDE_PX:
         raise errors.UnreadableImage(f"its square has {side} pixels a side, too few to judge")
-    if quality.is_single_colour(face):
+    square = decode.cut_out(whole.square, found.squares[0])
+    if quality.is_single_colour(replace(whole, square=square)):
         raise errors.UnreadableImage("it is one flat colour; there is nothing to judge")
+
+
+def _measure_box(square: Square, whole: DecodedFace) -> FaceBox:
+    """Return a square in pixels of the image at its full size; very large JPEGs are decoded at a
+    part of it."""
+    scale = max(whole.width, whole.height) / max(whole.square.size)
+    left, top, right, bottom = (round(scale * edge) for edge in square)
+    return FaceBox(left, top, right - left, bottom - top)
+
+
+def _cut_and_resize(image: PreparedImage, squares: tuple[Square, ...], card: Card) -> PreparedImage:
+    """Add the pixels of all judged squares; a picture of one is cut to it."""
+    if len(squares) > 1:
+        image = replace(image, squares=squares)
+    else:
+        square = decode.cut_out(image.face.square, squares[0])
+        image = replace(image, face=replace(image.face, square=square))
+    pixels = [
+        canonical.compute_judgement_pixels(
+            image.cut_out_square(index), card.image_size, card.qualities
+        )
+        for index in range(len(squares))
+    ]
+    return replace(image, pixels=np.concatenate(pixels))

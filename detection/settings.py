@@ -44,7 +44,7 @@ default: the one that `python -m detection models` says answers."""
 
     explain: Basic[bool] = False
     """Write a heat map beside every image, IMAGE.heatmap.png; run python -m validation on the \
-detector first."""
+detector first. With several faces it is that of the most suspicious one."""
 
     keep: Output[Path | None] = None
     """Save answers in this file: after an interruption, the same command judges only the rest."""
@@ -65,8 +65,7 @@ its false-alarm cuts replace the detector's own."""
 has the probability at that prevalence; without it, probabilities are for equal shares."""
 
     any_picture: Basic[bool] = False
-    """Judge images whatever they show. Otherwise images without a face, or with several, are not \
-judged."""
+    """Judge images without a face, too. Of several faces, each is judged in any case."""
 
     saved_models: Folders[Path] = workspace.SAVED_MODELS_FOLDER
     """Folder of all saved detectors."""

@@ -139,11 +139,23 @@ def _explain_unreadable(data: bytes, error: Exception) -> str:
 
 
 def _crop_centre_square(image: Image.Image) -> Image.Image:
-    side = min(image.size)
-    if side == max(image.size):
-        return image
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    return image.crop((left, top, left + side, top + side))
+    return cut_out(image, place_centre_square(image.size))
+
+
+def place_centre_square(size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom of the largest square in the centre of a picture.
+
+    Args:
+        size: its width and height.
+    """
+    side = min(size)
+    left, top = ((length - side) // 2 for length in size)
+    return left, top, left + side, top + side
+
+
+def cut_out(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+    """Return a part of a picture, or the picture itself if it is all of it, not copied."""
+    return image if box == (0, 0, *image.size) else image.crop(box)
 
 
 CROPS: dict[str, Callable[[Image.Image], Image.Image]] = {

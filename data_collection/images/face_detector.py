@@ -66,11 +66,19 @@ def crop_to_face(picture: Image.Image) -> Image.Image:
     Raises:
         NoSingleFace: no face, or several.
     """
-    face = find_only_face(picture)
-    side = max(1, round(min(CROP_SIDE_PER_FACE_SIDE * face.side, *picture.size)))
-    left = _clamp_start(face.left + face.side / 2, side, picture.width)
-    top = _clamp_start(face.top + face.side / 2, side, picture.height)
-    return picture.crop((left, top, left + side, top + side))
+    return picture.crop(place_crop(find_only_face(picture), picture.size))
+
+
+def place_crop(face: FaceBox, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom of the square that `crop_to_face` cuts out around a face.
+
+    Args:
+        size: width and height of the picture.
+    """
+    side = max(1, round(min(CROP_SIDE_PER_FACE_SIDE * face.side, *size)))
+    left = _clamp_start(face.left + face.side / 2, side, size[0])
+    top = _clamp_start(face.top + face.side / 2, side, size[1])
+    return left, top, left + side, top + side
 
 
 def _clamp_start(centre: float, side: int, length: int) -> int:
@@ -92,7 +100,11 @@ def find_only_face(picture: Image.Image) -> FaceBox:
 def find_large_faces(picture: Image.Image) -> list[FaceBox]:
     """Return the largest face of an upright RGB image, and the others that are not much smaller
     (MIN_SECOND_FACE_RATIO)."""
-    faces = find_faces(picture)
+    return select_large_faces(find_faces(picture))
+
+
+def select_large_faces(faces: list[FaceBox]) -> list[FaceBox]:
+    """Return those of an image's faces, the largest first, that `find_large_faces` returns."""
     return [face for face in faces if face.side >= MIN_SECOND_FACE_RATIO * faces[0].side]
 
 

@@ -124,6 +124,9 @@ def _judge_records(
         claim = next((claim for claim in detection.claims if claim.points_to == GENERATED), None)
         if detection.error:
             refused.append(UnusedFile(record.file, "not judged", detection.error))
+        elif len(detection.faces or ()) > 1:
+            reason = f"it shows {len(detection.faces)} faces, and a cut is set by single ones"
+            refused.append(UnusedFile(record.file, "of several faces", reason))
         elif claim:
             refused.append(
                 UnusedFile(record.file, "by their metadata from a generator", claim.text)

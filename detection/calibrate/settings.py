@@ -38,8 +38,8 @@ count once."""
 default: the one that `python -m detection models` says answers."""
 
     any_picture: Basic[bool] = False
-    """Use images whatever they show. Otherwise images without a face, or with several, are not \
-used, because they are not judged either."""
+    """Use images without a face, too; they are not judged otherwise. Images of several faces are \
+never used: a cut is set by single ones."""
 
     saved_models: Folders[Path] = workspace.SAVED_MODELS_FOLDER
     """Folder of all saved detectors."""

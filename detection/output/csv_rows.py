@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from detection.detections import Detection
 from detection.image_paths import STDIN_PATH, ImageListing
+from detection.output.faces import describe_face
 from detection.output.json_answers import build_json_answer
 from detection.output.progress import show_progress
 from runtime import console
@@ -14,7 +15,7 @@ from training.cuts.statement import DetectorStatement
 
 CSV_COLUMNS = (
     *("path", "verdict", "probability", "low", "high", "at_prevalence", "error", "sha256"),
-    *("claims", "faces"),
+    *("claims", "faces", "boxes"),
     *(
         "warnings",
         "detector",
@@ -62,6 +63,9 @@ def build_csv_row(detection: Detection, statement: DetectorStatement) -> dict[st
     answer = build_json_answer(detection, statement)
     row = {name: _format_cell(answer.get(name)) for name in CSV_COLUMNS}
     row["claims"] = "; ".join(claim.text for claim in detection.claims)
+    if detection.faces is not None:
+        row["faces"] = str(len(detection.faces))
+        row["boxes"] = "; ".join(map(describe_face, detection.faces))
     if row["path"] != STDIN_PATH and starts_formula(row["path"]):
         row["path"] = f"./{row['path']}"  # still the name of the file
     numbers = {name for name in CSV_COLUMNS if isinstance(answer.get(name), float)}

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
-from detection.detections import Detection
+from detection.detections import Detection, FaceDetection
 from detection.image_paths import ImageListing
 from detection.output.progress import show_progress
 from training.cuts.statement import DetectorStatement
@@ -13,22 +13,40 @@ from training.cuts.verdicts import REAL_EXPLANATION
 
 def build_json_answer(detection: Detection, statement: DetectorStatement) -> dict[str, object]:
     """Return the path, either the verdict with all that it is worth or the error, and sha256,
-    claims and the number of faces if known."""
+    claims and the faces if known.
+
+    Args:
+        statement: on images of one face.
+    """
+    statement = detection.statement or statement
     details = {"sha256": detection.sha256, "claims": [asdict(claim) for claim in detection.claims]}
     return {
         "path": str(detection.path),
         **({"error": detection.error} if detection.error else _build_verdict(detection, statement)),
         **{name: value for name, value in details.items() if value},
-        **({} if detection.faces is None else {"faces": detection.faces}),
+        **({} if detection.faces is None else {"faces": list_faces(detection)}),
     }
+
+
+def list_faces(detection: Detection) -> list[dict[str, object]]:
+    """Return the box, verdict and probabilities of every judged face."""
+    return [
+        {
+            "box": asdict(face.box),
+            **({"verdict": face.verdict, **_round_probabilities(face)} if face.verdict else {}),
+        }
+        for face in detection.faces or ()
+    ]
+
+
+def _round_probabilities(answer: Detection | FaceDetection) -> dict[str, float]:
+    return {name: round(getattr(answer, name) or 0, 6) for name in ("probability", "low", "high")}
 
 
 def _build_verdict(detection: Detection, statement: DetectorStatement) -> dict[str, object]:
     return {
         "verdict": detection.verdict,
-        **{
-            name: round(getattr(detection, name) or 0, 6) for name in ("probability", "low", "high")
-        },
+        **_round_probabilities(detection),
         **(
             {}
             if detection.at_prevalence is None

@@ -1,6 +1,7 @@
 """Print what stands below the results: counts, files without a verdict, what verdicts are worth."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from detection.detections import Detection
@@ -39,6 +40,30 @@ class NotJudged:
         )
 
 
+@dataclass
+class Totals:
+    """What a run adds up over its images.
+
+    Attributes:
+        verdicts: number of images by verdict.
+        without_face: number of images in which no face was found.
+        statements_on_faces: what answers are worth, by the number of faces where it is several.
+    """
+
+    verdicts: Counter[str] = field(default_factory=Counter)
+    not_judged: NotJudged = field(default_factory=NotJudged)
+    without_face: int = 0
+    statements_on_faces: dict[int, DetectorStatement] = field(default_factory=dict)
+
+    def add(self, detection: Detection) -> None:
+        """Count a detection."""
+        self.verdicts[detection.verdict] += 1
+        self.not_judged.add(detection)
+        self.without_face += detection.faces == ()
+        if detection.statement:
+            self.statements_on_faces[len(detection.faces)] = detection.statement
+
+
 def print_counts(counts: Counter[str]) -> None:
     """Print how many images got each verdict, if there are several."""
     if counts.total() > 1:
@@ -58,10 +83,27 @@ def print_statement(counts: Counter[str], statement: DetectorStatement) -> None:
             console.print_message(sentence)
 
 
+def print_statements_on_faces(
+    statements: Mapping[int, DetectorStatement], statement: DetectorStatement
+) -> None:
+    """Print what is different for images of several faces.
+
+    Args:
+        statements: on them, by the number of their faces.
+        statement: on images of one face, printed already.
+    """
+    printed = {*statement.promise}
+    for n_faces in sorted(statements):
+        for sentence in (statements[n_faces].cuts, *statements[n_faces].promise):
+            if sentence not in printed:
+                console.print_message(sentence)
+                printed.add(sentence)
+
+
 def print_any_picture_hint(count: int) -> None:
-    """Print how to judge the images in which not exactly one face was found."""
+    """Print how to judge the images in which no face was found."""
     images = "1 image" if count == 1 else f"{count:,} images"
     console.print_message(
-        f"In {images} not exactly one face was found. Detectors are trained on single faces, so a "
-        "verdict on anything else means little; --any-picture gives one all the same."
+        f"In {images} no face was found. Detectors are trained on single faces, so a verdict on "
+        "anything else means little; --any-picture gives one all the same."
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from detection.detections import Detection
 from detection.image_paths import ImageListing
+from detection.output.faces import describe_box
 from detection.output.progress import MAX_TABLE_ROWS, show_progress
 from detection.provenance import claims as provenance
 from runtime import console
@@ -28,8 +29,12 @@ def print_table(
         *(["why not"] if any(detection.error for detection in printed) else []),
     ]
     rows = [
-        [*_format_verdict(detection), _format_path(detection, listing), detection.error]
+        row
         for detection in printed
+        for row in (
+            [*_format_verdict(detection), _format_path(detection, listing), detection.error],
+            *([*row, ""] for row in _list_face_rows(detection)),
+        )
     ]
     rows = [row[: len(columns)] for row in rows]
     console.print_table(_format_title(listing), columns, rows)
@@ -56,7 +61,24 @@ def _print_lines(detections: Iterable[Detection], listing: ImageListing) -> Iter
         notes = "; ".join([*filter(None, [detection.error]), *detection.warnings, *claims])
         line = f"{verdict:<10}  {probability:<5}  {_format_path(detection, listing)}"
         print(console.sanitise_line(line + (f"  ({notes})" if notes else "")), flush=True)
+        for face_verdict, face_probability, place in _list_face_rows(detection):
+            print(f"{face_verdict:<12}{face_probability:<5}  {place}", flush=True)
         yield detection
+
+
+def _list_face_rows(detection: Detection) -> list[list[str]]:
+    """Return an indented row for each of several faces: verdict, probability, place."""
+    faces = detection.faces or ()
+    if not detection.verdict or len(faces) + detection.passed_over < 2:
+        return []
+    return [
+        [
+            f"  {face.verdict}",
+            f"{face.probability:.3f}",
+            f"  face {number}: {describe_box(face.box)}",
+        ]
+        for number, face in enumerate(faces, 1)
+    ]
 
 
 def _format_title(listing: ImageListing) -> str:

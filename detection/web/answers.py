@@ -10,7 +10,6 @@ import numpy as np
 from PIL import Image
 
 from data_collection.images import errors
-from data_collection.images.decode import DecodedFace
 from data_collection.images.decoding_pool import (
     COMMAND_POOL,
     DecodingPool,
@@ -18,8 +17,10 @@ from data_collection.images.decoding_pool import (
     TookTooLong,
 )
 from detection.detections import Detection, PreparedImage
+from detection.output.json_answers import list_faces
 from detection.predictor import Detector
 from detection.provenance import claims
+from detection.web.preprocessing import describe_preprocessing
 from detection.web.turns import EndedForOthers
 from runtime import console, html_pages
 from training.cuts.verdicts import ABSTAIN, GENERATED, REAL, VERDICTS
@@ -30,7 +31,7 @@ from validation.explanations import image_panels
 from validation.explanations.explainer import Explainer, SimilarFace
 from validation.report import report_files
 
-SHOWN_SIDE_PX, THUMBNAIL_SIDE_PX = 448, 96
+SHOWN_SIDE_PX, MAX_PICTURE_SIDE_PX, THUMBNAIL_SIDE_PX = 448, 1200, 96
 
 HTTP_STATUS_BY_ERROR = {
     errors.UnknownImageFormat: 415,
@@ -106,6 +107,7 @@ class PageAnswers:
         detection = self.detector.detect_batch([image])[0]
         if detection.error:
             raise NoProbabilityError(detection.error)
+        statement = detection.statement or self.detector.statement
         answer = {
             "verdict": detection.verdict,
             "headline": VERDICTS[detection.verdict].headline,
@@ -113,30 +115,30 @@ class PageAnswers:
             "low": detection.low,
             "high": detection.high,
             "sentence": describe_probability(detection),
-            **asdict(self.detector.statement),
+            **asdict(statement),
+            "worth": statement.list_sentences(),
             "sha256": detection.sha256,
             "claims": [asdict(claim) for claim in detection.claims],
             "caveat": claims.CLAIMS_CAVEAT if detection.claims else "",
-            "faces": detection.faces,
-            "preprocessing": describe_preprocessing(
-                image.face,
-                self.detector.card.image_size,
-                self.detector.card.crop if detection.faces == 1 else "centre",
-            ),
+            "faces": list_faces(detection),
+            "preprocessing": describe_preprocessing(image, self.detector.card),
             "warnings": list(detection.warnings),
         }
-        return answer | (self._render_explanation(image) if explain else {})
+        return answer | (self._render_explanation(image, detection) if explain else {})
 
-    def _render_explanation(self, image: PreparedImage) -> dict[str, Any]:
-        square = image.face.square.resize((SHOWN_SIDE_PX, SHOWN_SIDE_PX), Image.Resampling.LANCZOS)
+    def _render_explanation(self, image: PreparedImage, detection: Detection) -> dict[str, Any]:
+        shown = image.cut_out_square(detection.most_suspicious).square
+        square = shown.resize((SHOWN_SIDE_PX, SHOWN_SIDE_PX), Image.Resampling.LANCZOS)
         answer = {
             "judged_square": _encode_data_uri(square),
+            "picture": render_faces_picture(image),
             "heat_map": "",
             "no_heat_map": self.no_heat_maps_reason,
             "similar": [],
         }
         if self.explainer:
-            explanation = self.explainer.compute_attribution(image.pixels[:1].astype(np.float32))
+            pixels = image.select_pixels(detection.most_suspicious)[:1]
+            explanation = self.explainer.compute_attribution(pixels.astype(np.float32))
             answer["heat_map"] = _encode_data_uri(
                 image_panels.overlay_heat_map(square, explanation.maps[0])
             )
@@ -149,13 +151,30 @@ class PageAnswers:
         return answer
 
 
+def render_faces_picture(image: PreparedImage) -> dict[str, Any] | None:
+    """Return a picture of several faces for the page, with the size in which their boxes are
+    given; None for a picture of one."""
+    if not image.squares:
+        return None
+    whole = image.face.square
+    shown = whole.copy()
+    shown.thumbnail((MAX_PICTURE_SIDE_PX, MAX_PICTURE_SIDE_PX), Image.Resampling.LANCZOS)
+    scale = max(image.face.width, image.face.height) / max(whole.size)
+    width, height = (round(scale * side) for side in whole.size)
+    return {"picture": _encode_data_uri(shown), "width": width, "height": height}
+
+
 def describe_probability(detection: Detection) -> str:
-    """Return the probability in a sentence, with its spread where that can be seen, and what the
-    answer is."""
+    """Return the probability in a sentence, with its spread where that can be seen, the faces it
+    is about where there are several, and what the answer is."""
     low, high = _format_percent(detection.low), _format_percent(detection.high)
     spread = "" if low == high else f" ({low} to {high} by JPEG quality)"
+    subject, count = "The probability of", len(detection.faces or ())
+    if count > 1:
+        subject = f"Of the {count} faces that were judged, face {detection.most_suspicious + 1} is "
+        subject += "the most suspicious one: its probability of"
     probability = (
-        f"The probability of “{GENERATED}” is {_format_percent(detection.probability)}, if half of "
+        f"{subject} “{GENERATED}” is {_format_percent(detection.probability)}, if half of "
         f"all images were{spread}."
     )
     if detection.verdict == ABSTAIN:
@@ -168,26 +187,6 @@ def _format_percent(probability: float) -> str:
     if probability > 0.99:
         return "over 99%"
     return "under 1%" if probability < 0.01 else f"{probability:.0%}"
-
-
-def describe_preprocessing(face: DecodedFace, side: int, crop: str) -> list[str]:
-    """Return the preprocessing steps of an image, in order."""
-    cut = {
-        "centre": "The centre square was cut out",
-        "face": "The square around its only face was cut out",
-    }[crop]
-    steps = [f"Decoded: {face.format}, {face.width} x {face.height} pixels, {face.mode}."]
-    if face.frames > 1:
-        steps.append("Only its first frame was used.")
-    if face.width != face.height or crop != "centre":
-        steps.append(f"{cut}: {face.square.width} x {face.square.width} pixels.")
-    change = "enlarged" if face.square.width < side else "shrunk"
-    resized = (
-        f"It was {change} to {side} x {side} pixels and saved"
-        if face.square.width != side
-        else "It was saved"
-    )
-    return [*steps, f"{resized} as JPEG without metadata, at the same qualities for every image."]
 
 
 def _describe_training_data(dataset: DatasetDescription) -> str:

@@ -165,7 +165,7 @@ class WebApp:
             raise RequestRefused(
                 HTTP_STATUS_BY_ERROR[image.rejection],
                 f"{message[0].upper()}{message[1:]}.",
-                {} if faces is None else {"faces": faces},
+                {} if faces is None else {"faces": list(faces)},
             )
         return self.answers.build_answer(image, explain)
 

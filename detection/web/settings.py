@@ -61,8 +61,7 @@ unencrypted and without a password."""
 page. With a --host that other computers reach, it is refused otherwise."""
 
     any_picture: Basic[bool] = False
-    """Judge images whatever they show. Otherwise the page asks before it judges an image without \
-a face, or with several."""
+    """Judge images without a face, too. Otherwise the page asks before it does."""
 
     saved_models: Folders[Path] = workspace.SAVED_MODELS_FOLDER
     """Folder of all saved detectors."""

@@ -397,7 +397,7 @@ def test_kept_answers_are_not_judged_again_and_a_torn_line_is(workplace, tmp_pat
     lines = keep.read_text().splitlines()
     assert len(lines) == 5 and str(tmp_path) not in keep.read_text()
     edited = json.loads(lines[1])
-    edited["probability"]["value"] = 0.123456
+    edited["probabilities"][0]["value"] = 0.123456
     keep.write_text("\n".join([lines[0], json.dumps(edited), *lines[2:4], lines[4][:20]]))
     code, second = detect(workplace, "--keep", keep, tmp_path)
     assert code == 0

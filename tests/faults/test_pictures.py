@@ -12,10 +12,13 @@ import pytest
 from PIL import Image, ImageCms, ImageFile
 
 from data_collection.images import decode, errors, quality
-from detection.web import answers
+from detection.detections import Detection, PreparedImage
+from detection.web.preprocessing import describe_preprocessing
 from faults import fuzzing
 from toys.commands import build_environment
 from toys.images import encode_image, make_image
+from training.detectors import ready_detectors
+from training.detectors.card import read_card
 
 RED = (200, 40, 30)
 DECODING_PROGRAM = """
@@ -214,7 +217,9 @@ def test_of_two_pictures_in_one_jpeg_the_first_is_used():
     data = encode_image(red, "MPO", save_all=True, append_images=[blue], quality=95)
     face = decode.decode_face(data)
     assert face.frames == 2 and np.abs(np.subtract(decode_centre_pixel(data), RED)).max() <= 3
-    assert "Only its first frame was used." in answers.describe_preprocessing(face, 64, "centre")
+    image = PreparedImage(Detection(path=Path("a.jpg")), face)
+    card = read_card(ready_detectors.find_ready_detectors()[0])
+    assert "Only its first frame was used." in describe_preprocessing(image, card)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

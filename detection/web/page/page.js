@@ -72,12 +72,15 @@ function showAnswer(answer) {
   element("verdict").className = `verdict ${tone}`;
   element("headline").textContent = answer.headline;
   element("sentence").textContent = answer.sentence;
-  showProbability(answer.probability);
+  showProbability(answer);
+  fillList("worth", answer.worth);
+  showFaces(answer);
   fillList("warnings", answer.warnings);
   setVisible("warnings", answer.warnings.length > 0);
   element("picture").src = answer.judged_square;
   element("picture-caption").textContent = answer.generated_with
-    ? `Generated with ${answer.generated_with}` : "The judged square.";
+    ? `Generated with ${answer.generated_with}`
+    : answer.picture ? "The square of the most suspicious face." : "The judged square.";
   element("map").src = answer.heat_map || "";
   setVisible("map-figure", Boolean(answer.heat_map));
   element("map-missing").textContent = answer.no_heat_map;
@@ -114,8 +117,55 @@ function renderNextStep(step) {
   return fragment;
 }
 
-function showProbability(probability) {
-  const low = (detector.real_below ?? 0) * 300, high = (detector.generated_above ?? 1) * 300;
+// Mark several faces in the whole picture, and list them as buttons, for whoever has no mouse.
+function showFaces({ picture, faces }) {
+  setVisible("faces-part", Boolean(picture));
+  element("boxes").replaceChildren();
+  element("face-list").replaceChildren();
+  if (!picture) return;
+  element("faces-heading").textContent = `${faces.length} faces, each judged`;
+  element("group").src = picture.picture;
+  faces.forEach((face, index) => addFace(face, index + 1, picture));
+}
+
+function addFace({ box, verdict, probability }, number, { width, height }) {
+  const { tone } = detector.verdicts.find((words) => words.verdict === verdict);
+  const mark = document.createElement("div"), label = document.createElement("span");
+  const word = document.createElement("b");
+  mark.className = `box ${tone}${box.width < 0.2 * width ? " narrow" : ""}`;
+  mark.style.left = `${100 * box.left / width}%`;
+  mark.style.top = `${100 * box.top / height}%`;
+  mark.style.width = `${100 * box.width / width}%`;
+  mark.style.height = `${100 * box.height / height}%`;
+  word.textContent = ` ${verdict}`;
+  label.append(`${number}`, word);
+  mark.append(label);
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = tone;
+  button.textContent = `Face ${number}: ${verdict}, probability ${formatPercent(probability)}`;
+  const select = (selected) => () => {
+    for (const part of [mark, button]) part.classList.toggle("selected", selected);
+  };
+  for (const part of [mark, button]) {
+    part.addEventListener("mouseenter", select(true));
+    part.addEventListener("mouseleave", select(false));
+  }
+  button.addEventListener("focus", select(true));
+  button.addEventListener("blur", select(false));
+  mark.addEventListener("click", () => button.focus());
+  const item = document.createElement("li");
+  item.append(button);
+  element("boxes").append(mark);
+  element("face-list").append(item);
+}
+
+function formatPercent(probability) {
+  return `${(100 * probability).toFixed(probability < 0.1 || probability > 0.9 ? 1 : 0)}%`;
+}
+
+function showProbability({ probability, real_below, generated_above }) {
+  const low = (real_below ?? 0) * 300, high = (generated_above ?? 1) * 300;
   const [real, abstain, generated] = document.querySelectorAll(".scale rect");
   real.setAttribute("width", low);
   abstain.setAttribute("x", low);
@@ -123,9 +173,8 @@ function showProbability(probability) {
   generated.setAttribute("x", high);
   generated.setAttribute("width", 300 - high);
   element("needle").setAttribute("d", `M${2 + probability * 296} 3v20`);
-  const decimals = probability < 0.1 || probability > 0.9 ? 1 : 0;
-  const percent = (100 * probability).toFixed(decimals);
-  element("probability-text").textContent = `probability of “generated”: ${percent}%`;
+  element("probability-text").textContent =
+    `probability of “generated”: ${formatPercent(probability)}`;
 }
 
 let judgedFile = null;
@@ -229,7 +278,6 @@ async function loadDetector() {
   }
   element("banner").textContent = detector.banner;
   setVisible("banner", Boolean(detector.banner));
-  fillList("worth", detector.worth);
   fillList("limits", detector.limits);
   setVisible("limits-part", detector.limits.length > 0);
   fillList("next", detector.next_steps, renderNextStep);
