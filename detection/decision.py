@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from detection.detections import Detection, FaceDetection, ProbabilityRange
+from detection.face_check import MIN_REAL_SIDE_SHARE
 from training.calibration import turn_to_prevalence
 from training.cuts.operating_point import Calibration, OperatingPoint
 from training.cuts.several_faces import correct_for_faces, state_for_faces
 from training.cuts.statement import DEFAULT_PREVALENCE, DetectorStatement
-from training.cuts.verdicts import ABSTAIN, GENERATED, REAL
+from training.cuts.verdicts import ABSTAIN, GENERATED, REAL, Verdict
 from training.detectors.card import Card
 
 SUSPICION = (REAL, ABSTAIN, GENERATED)
@@ -70,6 +71,8 @@ class DecisionRule:
             return replace(detection, error="the detector gave no number for it")
         point = self.find_point(len(ranges))
         judged = [(point.decide(*row), square) for row, square in zip(numbers, ranges, strict=True)]
+        if len(judged) + detection.passed_over > 1:
+            judged = self._doubt_small_faces(detection.faces, judged)
         verdict, worst = judged[find_most_suspicious(judged)]
         return replace(
             detection,
@@ -82,15 +85,24 @@ class DecisionRule:
             statement=self.find_statement(len(ranges)) if len(ranges) > 1 else None,
         )
 
+    def _doubt_small_faces(
+        self, faces: Sequence[FaceDetection], judged: Sequence[tuple[Verdict, ProbabilityRange]]
+    ) -> list[tuple[Verdict, ProbabilityRange]]:
+        min_side = MIN_REAL_SIDE_SHARE * self.card.image_size
+        return [
+            (ABSTAIN if verdict == REAL and face.box.width < min_side else verdict, square)
+            for face, (verdict, square) in zip(faces, judged, strict=True)
+        ]
 
-def find_most_suspicious(judged: Sequence[tuple[str, ProbabilityRange]]) -> int:
+
+def find_most_suspicious(judged: Sequence[tuple[Verdict, ProbabilityRange]]) -> int:
     """Return the index of the most suspicious verdict; of the most probable one if several are."""
     ranks = [(SUSPICION.index(verdict), square.value) for verdict, square in judged]
     return ranks.index(max(ranks))
 
 
 def _judge_faces(
-    faces: Sequence[FaceDetection], judged: Sequence[tuple[str, ProbabilityRange]]
+    faces: Sequence[FaceDetection], judged: Sequence[tuple[Verdict, ProbabilityRange]]
 ) -> tuple[FaceDetection, ...]:
     return tuple(
         replace(face, verdict=verdict, probability=square.value, low=square.low, high=square.high)

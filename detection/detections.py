@@ -60,7 +60,7 @@ class FaceDetection:
 
 @dataclass(frozen=True)
 class KnownAnswer:
-    """What decides the answer to an image that was judged before.
+    """Everything that decides the answer to an image that was judged before.
 
     Attributes:
         probabilities: of every judged square.

@@ -1,7 +1,12 @@
 """Say why a detector may be less reliable on an image."""
 
 from data_collection.images.decode import DecodedFace
-from detection.face_check import MAX_JUDGED_FACES, MIN_SQUARE_SIDE_PX, FoundSquares
+from detection.face_check import (
+    MAX_JUDGED_FACES,
+    MIN_REAL_SIDE_SHARE,
+    MIN_SQUARE_SIDE_PX,
+    FoundSquares,
+)
 from training.detectors.card import Card
 
 POOR_JPEG_QUALITY = 50
@@ -18,15 +23,20 @@ def find_warnings(whole: DecodedFace, found: FoundSquares, card: Card) -> tuple[
     side = found.squares[-1].side
     if side < card.image_size:
         subject = "Its smallest judged face" if found.face_count > 1 else "It"
+        never = ", so it is not called real" if _is_too_small(side, found, card) else ""
         warnings.append(
             f"{subject} has fewer pixels than the detector's input: {side} instead of "
-            f"{card.image_size}."
+            f"{card.image_size}{never}."
         )
     if whole.quality is not None and whole.quality < POOR_JPEG_QUALITY:
         warnings.append(
             f"It was saved as a poor JPEG (quality about {whole.quality}), which hides traces."
         )
     return tuple(warnings)
+
+
+def _is_too_small(side: int, found: FoundSquares, card: Card) -> bool:
+    return found.face_count > 1 and side < MIN_REAL_SIDE_SHARE * card.image_size
 
 
 def _explain_faces(found: FoundSquares, card: Card) -> list[str]:

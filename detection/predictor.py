@@ -109,7 +109,7 @@ class Detector:
 
     @property
     def statement(self) -> DetectorStatement:
-        """What the answers to images of one face are worth."""
+        """The worth of answers to images of one face."""
         return self.rule.find_statement()
 
     def give_reason(self, reason: str) -> None:

@@ -42,7 +42,7 @@ class NotJudged:
 
 @dataclass
 class Totals:
-    """What a run adds up over its images.
+    """Sums of a run over its images.
 
     Attributes:
         verdicts: number of images by verdict.

@@ -1,4 +1,4 @@
-"""Of several faces in a picture, each is found, cut out and judged; drawn faces, real detectors."""
+"""Each of several faces in a picture is found, cut out and judged; drawn faces, real detectors."""
 
 import csv
 import io
@@ -136,9 +136,10 @@ CERTAIN = {
 }
 
 
-def decide(*names: str, passed_over: int = 0, **options) -> Detection:
+def decide(*names: str, passed_over: int = 0, side: int = 90, **options) -> Detection:
     rule = Detector.load(READY, **options).rule
-    faces = tuple(FaceDetection(box=FaceBox(9 * i, 0, 9, 9)) for i in range(len(names)))
+    boxes = [FaceBox(side * number, 0, side, side) for number in range(len(names))]
+    faces = tuple(FaceDetection(box=box) for box in boxes)
     detection = Detection(path=Path("a.png"), faces=faces, passed_over=passed_over)
     return rule.decide(detection, [CERTAIN[name] for name in names])
 
@@ -164,6 +165,14 @@ def test_a_picture_with_a_face_that_was_passed_over_is_not_called_real():
     assert decide("real", "real", passed_over=1).verdict == "can't tell"
     assert decide("real", passed_over=1).verdict == "can't tell"
     assert decide("real", "generated", passed_over=1).verdict == "generated"
+
+
+def test_a_face_of_far_fewer_pixels_than_the_input_is_not_called_real():
+    assert detector_card.read_card(READY).image_size == 128
+    small = decide("real", "generated", "real", side=63)
+    assert [face.verdict for face in small.faces] == ["can't tell", "generated", "can't tell"]
+    assert decide("real", "real", side=64).verdict == "real"
+    assert decide("real", side=63).verdict == "real"  # the only face: as ever, with a warning
 
 
 def test_more_faces_need_a_stricter_cut_and_beyond_the_groups_there_is_none():

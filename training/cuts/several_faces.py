@@ -64,7 +64,10 @@ def state_for_faces(
             misses,
             "A picture of several faces is called real only if each of them is.",
         ),
-        strangers=tuple(f"Face by face: {sentence}" for sentence in statement.strangers),
+        # without a cut nothing is found, and nothing called generated
+        strangers=()
+        if corrected.generated_above is None
+        else tuple(f"Face by face: {sentence}" for sentence in statement.strangers),
     )
 
 

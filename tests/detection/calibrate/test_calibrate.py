@@ -137,6 +137,17 @@ def test_a_training_that_is_not_here_is_said_to_be_unchecked(model, tmp_path):
     assert "could not be checked" in " ".join(process.stderr.split())
 
 
+def test_photographs_of_several_faces_set_no_cut(workplace, model, tmp_path):
+    write_photographs(tmp_path / "mine", 2)
+    group = Image.new("RGB", (640, 320), (120, 140, 160))
+    for place in ((160, 160, 90), (480, 160, 80)):
+        group = draw_schematic_face(group, *place)
+    group.save(tmp_path / "mine" / "group.png")
+    judged = judge_photographs(tmp_path / "mine", Detector.load(model, any_picture=True))
+    assert judged.count_unused() == {"of several faces": 1} and len(judged.logits) == 2
+    assert judged.unused[0].file == "group.png"
+
+
 def test_files_whose_metadata_names_a_generator_are_refused(calibrate, model, tmp_path):
     folder = write_photographs(tmp_path / "mine", 20)
     notes = PngImagePlugin.PngInfo()

@@ -4,9 +4,11 @@ no network."""
 import base64
 
 import pytest
+from PIL import Image
 
 from toys.accessibility import find_accessibility_faults
 from toys.diffusion import save_pipeline
+from toys.face_detector import BACKGROUND_RGB, draw_schematic_face
 from toys.images import encode_image, make_image
 from training.cuts.verdicts import VERDICTS
 from training.detectors.card import read_card
@@ -207,4 +209,53 @@ def test_axe_finds_nothing_serious_on_the_page_before_and_after_an_answer(page):
     page.locator("#tab-generate").click()
     assert find_accessibility_faults(page) == []
     page.goto(page.url.rstrip("/") + "/api")
+    assert find_accessibility_faults(page) == []
+
+
+def draw_group() -> bytes:
+    picture = Image.new("RGB", (820, 420), BACKGROUND_RGB)
+    for place in ((150, 220, 100), (430, 200, 80), (680, 240, 90)):
+        picture = draw_schematic_face(picture, *place)
+    return encode_image(picture)
+
+
+def test_every_face_is_marked_in_the_picture_and_listed_for_the_keyboard(page):
+    page.set_input_files("#file", file(buffer=draw_group()))
+    assert headline(page)
+    assert page.get_by_role("heading", name="3 faces, each judged").is_visible()
+    names = page.locator("#face-list button").all_inner_texts()
+    assert [name.split(":")[0] for name in names] == ["Face 1", "Face 2", "Face 3"]
+    assert all(any(f": {verdict}," in name for verdict in VERDICTS) for name in names)
+    marks = page.locator("#boxes .box")
+    for index, name in enumerate(names):
+        assert marks.nth(index).inner_text().split()[0] == str(index + 1)
+        assert any(verdict in marks.nth(index).text_content() for verdict in VERDICTS), name
+    frame, first = page.locator(".frame").bounding_box(), marks.first.bounding_box()
+    assert abs((first["x"] + first["width"] / 2 - frame["x"]) / frame["width"] - 150 / 820) < 0.04
+    page.locator("#verdict").focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent").startswith("Face 1")
+    assert "selected" in marks.first.get_attribute("class")
+    marks.nth(1).click()
+    assert page.evaluate("document.activeElement.textContent").startswith("Face 2")
+    assert "selected" not in marks.first.get_attribute("class")
+    assert "face" in page.locator("#sentence").inner_text()
+    assert "Of pictures of 3 faces" in page.locator("#worth").inner_text() or (
+        "picture of" in page.locator("#worth").inner_text()
+    )
+
+
+def test_a_picture_of_one_face_has_no_list_of_faces(page):
+    page.set_input_files("#file", file(buffer=draw_group()))
+    headline(page)
+    page.set_input_files("#file", file())
+    page.locator("#faces-part").wait_for(state="hidden")
+    assert headline(page) and page.locator("#face-list button").count() == 0
+
+
+def test_several_faces_fit_a_phone_and_pass_the_checks_of_axe(page):
+    page.set_viewport_size({"width": 320, "height": 800})
+    page.set_input_files("#file", file(buffer=draw_group()))
+    headline(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
     assert find_accessibility_faults(page) == []
