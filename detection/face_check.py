@@ -18,8 +18,8 @@ and each more would make every cut stricter."""
 
 MIN_REAL_SIDE_SHARE = 0.5
 """Of several faces, one under this share of the detector's input, in pixels a side, is never called
-real: 18% of generated hold-out faces of 47 pixels are, by the cuts of telltale-faces (128), and 6%
-of 94 pixels (benchmarks/studies/faces_in_collages.py, `--tile 80 --cuts-alone` and `--tile 160`)."""
+real: 18% of generated hold-out faces of 47 pixels are, by the cuts of telltale-faces (128), 6% of
+94 pixels (benchmarks/studies/faces_in_collages.py, `--tile 80 --cuts-alone` and `--tile 160`)."""
 
 MIN_FACE_SHARE = 0.1
 """Smallest side of a face, as a share of the judged square's. In a smaller one hardly any of the
