@@ -1,5 +1,6 @@
 """DepthHyperModel: unfreeze the blocks above a boundary, train in two phases, run the guard."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,7 @@ class DepthHyperModel(keras_tuner.HyperModel):
         self.methods = [method.name for method in methods]
         self.boundaries = BoundaryLoader(parts, data, blocks, settings)
         self.log_folder: Path | None = None
+        self._get_judge = functools.cache(self._build_judge)
 
     def build(self, hp: keras_tuner.HyperParameters) -> "keras.Model":
         """Register the hyperparameters and build the tail of the proposed depth."""
@@ -107,6 +109,10 @@ class DepthHyperModel(keras_tuner.HyperModel):
         boundary = self.boundaries.load(depth).boundary
         self.parts.restore_weights()
         return split_models.build_tail(self.parts, boundary)
+
+    def _build_judge(self, depth: int) -> "keras.Model":
+        """Build a tail that predicts: it is traced once, and always has the current weights."""
+        return split_models.build_tail(self.parts, self.boundaries.load(depth).boundary)
 
     def train_trial(
         self, model: "keras.Model", values: Mapping[str, Any], seed: int, log_folder: Path | None
@@ -208,8 +214,7 @@ class DepthHyperModel(keras_tuner.HyperModel):
         Args:
             depth: the depth that the current weights were trained with.
         """
-        boundary_data = self.boundaries.load(depth)
-        model = split_models.build_tail(self.parts, boundary_data.boundary)
+        boundary_data, model = self.boundaries.load(depth), self._get_judge(depth)
         n_views = len(canonical.JUDGEMENT_QUALITIES)
         rows = np.arange(len(self.data.validation) * n_views)
         logits = []

@@ -30,8 +30,8 @@ def export_onnx(model: "keras.Model", path: Path) -> None:
 
     tf2onnx copies every constant in each of its thirty passes: `model.export` takes 26 s and 7 GB
     for Xception. So the weights are arguments of the function that is converted, which takes 5 s
-    and 0.5 GB, and become constants afterwards. Without its copies of the graph, which are for
-    passes that fail, it takes half of that.
+    and 0.5 GB, and become constants afterwards. Copies of the graph, in case that a pass fails,
+    would take as long again.
     """
     import logging
 

@@ -6,14 +6,16 @@ loss drifts from that of the whole model by up to 9e-3 within ten steps (measure
 at 160 px), with float32 by 5e-5.
 """
 
+import functools
 import hashlib
 import json
 import math
 import shutil
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,6 +28,9 @@ from training.detectors.detector_parts import DetectorParts
 from training.features import extractor, feature_cache
 from training.features import pixels as feature_pixels
 
+if TYPE_CHECKING:
+    import keras
+
 FORWARD_BATCH_IMAGES = 8
 ROWS_PER_CHECKPOINT = 64
 """Rows between two checkpoints; at most these are computed again after a crash."""
@@ -36,6 +41,8 @@ CHECKSUM_BLOCK_BYTES = 1 << 20
 BOUNDARIES_FOLDER = "boundaries"
 PROGRESS_FILE = "rows.json"
 BOUNDARY_LAYOUT_VERSION = 2
+
+FrontGetter = Callable[[], "keras.Model"]
 
 
 @dataclass(frozen=True)
@@ -63,19 +70,29 @@ def load_or_compute_rows(
     folder: Path,
     records: Sequence[FaceRecord],
     views: Sequence[int],
+    get_front: FrontGetter | None = None,
 ) -> tuple[BoundaryRows, int]:
     """Return the boundary's rows of these images, and the number of forward passes it took.
 
     Args:
         folder: the data set's folder.
         views: as `canonical.encode_canonical_jpeg` numbers them.
+        get_front: returns the model below the boundary, called if rows are missing; None to build
+            it for these rows alone.
 
     Raises:
         PlainError: an original is missing or was altered, the disk has no room, or another process
             is computing rows.
     """
     with atomic_files.lock_folder(folder / BOUNDARIES_FOLDER):
-        return _load_or_compute_locked(parts, boundary, folder, records, views)
+        return _load_or_compute_locked(
+            parts,
+            boundary,
+            folder,
+            records,
+            views,
+            get_front or functools.partial(build_front, parts, boundary.tap),
+        )
 
 
 def _load_or_compute_locked(
@@ -84,6 +101,7 @@ def _load_or_compute_locked(
     folder: Path,
     records: Sequence[FaceRecord],
     views: Sequence[int],
+    get_front: FrontGetter,
 ) -> tuple[BoundaryRows, int]:
     cache = folder / BOUNDARIES_FOLDER / _make_cache_key(parts, boundary, records, views)
     arrays = _open_arrays(cache, boundary, len(records), len(views))
@@ -91,7 +109,9 @@ def _load_or_compute_locked(
     n_views = len(views)
     n_rows, n_saved = len(records) * n_views, n_cached
     if n_cached < n_rows:
-        computed = _compute_rows(parts, boundary, folder, records, views, n_cached)
+        front = get_front() if boundary.tap else None
+        side = parts.card.image_size
+        computed = _compute_rows(front, side, folder, records, views, n_cached)
         title = f"activations at {boundary.tap}" if boundary.tap else "pixels"
         for row, values in console.track_progress(computed, title, n_rows - n_cached):
             for array, value in zip(arrays, values, strict=True):
@@ -186,15 +206,14 @@ def _open_arrays(cache: Path, boundary: Boundary, n_images: int, n_views: int) -
 
 
 def _compute_rows(
-    parts: DetectorParts,
-    boundary: Boundary,
+    front: "keras.Model | None",
+    image_size: int,
     folder: Path,
     records: Sequence[FaceRecord],
     views: Sequence[int],
     start_row: int,
 ) -> Iterator[tuple[int, tuple[np.ndarray, ...]]]:
     """Yield (row, values) from `start_row` on; a row is image * len(views) + index of the view."""
-    front = build_front(parts, boundary.tap) if boundary.tap else None
     n_views = len(views)
     n_rows = len(records) * n_views
     pending = [(records[row // n_views], views[row % n_views]) for row in range(start_row, n_rows)]
@@ -203,7 +222,7 @@ def _compute_rows(
         pending[start : start + FORWARD_BATCH_IMAGES]
         for start in range(0, len(pending), FORWARD_BATCH_IMAGES)
     ]
-    for _, pixels in feature_pixels.load_view_batches(folder, batches, parts.card.image_size):
+    for _, pixels in feature_pixels.load_view_batches(folder, batches, image_size):
         outputs = (
             accelerators.predict_on_batch(front, pixels.astype(np.float32)) if front else [pixels]
         )

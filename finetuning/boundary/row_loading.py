@@ -1,5 +1,6 @@
 """Load the boundary of every depth and its rows, computed once from the saved weights."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,6 +68,8 @@ class BoundaryLoader:
         if boundary.pixels_reason:
             reason = f"{boundary.pixels_reason[0].upper()}{boundary.pixels_reason[1:]}"
             console.print_warning(f"{reason}; depth {depth} starts from the pixels.")
+        # one model for all rows: TensorFlow traces each for seconds
+        get_front = functools.cache(lambda: split_models.build_front(self._parts, boundary.tap))
         splits = []
         for records, numbers in (
             (data.train, range(views)),
@@ -74,7 +77,7 @@ class BoundaryLoader:
             (data.validation, canonical.list_judgement_views()),
         ):
             rows, forward_passes = row_cache.load_or_compute_rows(
-                self._parts, boundary, data.folder, records, numbers
+                self._parts, boundary, data.folder, records, numbers, get_front
             )
             self.forward_passes += forward_passes if boundary.tap else 0
             splits.append(rows)
