@@ -9,6 +9,11 @@ SLOW_LIBRARIES = ("tensorflow", "keras", "torch", "jax")
 COMMANDS = [
     *("training --dataset data/nosuch", "training --data nosuch", "training --weights nosuch.h5"),
     *("finetuning --model nosuch", "finetuning --saved-models nosuch"),
+    *(
+        f"validation --model telltale-faces --against nosuch{end}"
+        for end in (".onnx", ".csv", ":f")
+    ),
+    "validation --model telltale-faces --facts nosuch.csv",
     *("validation --model nosuch", "validation --saved-models nosuch"),
     *(f"validation {name} --dataset nosuch" for name in ("cross-generator", "leave-source-out")),
     *(f"validation {name} --data nosuch" for name in ("cross-generator", "leave-source-out")),

@@ -1,5 +1,6 @@
 """Score images with saved detectors; scores are cached on disk beside each detector."""
 
+import abc
 import concurrent.futures
 import functools
 import os
@@ -28,39 +29,35 @@ SCORING_BATCH_IMAGES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scorer:
-    """A detector, or a baseline of one, that scores images.
+class ImageScorer(abc.ABC):
+    """Scores images by their pixels; its scores are cached beside a detector.
 
     Attributes:
-        folder: folder of the saved detector.
-        read_model: returns the bytes of its ONNX file, checked against the card.
-        sha256: hash of that file.
+        folder: folder of the saved detector that the cache lies beside.
+        sha256: hash of its ONNX file.
         qualities: JPEG qualities at which it judges an image.
     """
 
     name: str
     folder: Path
-    read_model: Callable[[], bytes]
     sha256: str
     image_size: int
     crop: str
     qualities: tuple[int, ...]
-    calibration: Calibration
 
     @property
     def cache_folder(self) -> Path:
         return ready_detectors.find_writable_folder(self.folder) / RESULT_CACHE_FOLDER
 
-    @functools.cached_property
+    @property
+    @abc.abstractmethod
     def score(self) -> onnx_models.OnnxRunner:
         """From pixels (n, image_size, image_size, 3), 0..255, to probabilities (n,)."""
-        run_onnx = onnx_models.open_onnx_streams(self.read_model())
 
-        def score_pixels(pixels: np.ndarray) -> np.ndarray:
-            answers = run_onnx(pixels.astype(np.float32))
-            return onnx_models.select_probabilities(answers, len(pixels))
-
-        return score_pixels
+    @property
+    @abc.abstractmethod
+    def advice(self) -> str:
+        """Advice for a score that is not a probability."""
 
     def compute_cache_key(self, records: Sequence[FaceRecord]) -> list[object]:
         """Return the cache key of this detector's scores for these images."""
@@ -77,6 +74,29 @@ class Scorer:
         ]
         inputs += self.qualities
         return [*inputs, libraries, [record.id for record in records]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scorer(ImageScorer):
+    """A detector, or a baseline of one, that scores images.
+
+    Attributes:
+        read_model: returns the bytes of its ONNX file, checked against the card.
+    """
+
+    read_model: Callable[[], bytes]
+    calibration: Calibration
+    advice = "Train again."
+
+    @functools.cached_property
+    def score(self) -> onnx_models.OnnxRunner:
+        run_onnx = onnx_models.open_onnx_streams(self.read_model())
+
+        def score_pixels(pixels: np.ndarray) -> np.ndarray:
+            answers = run_onnx(pixels.astype(np.float32))
+            return onnx_models.select_probabilities(answers, len(pixels))
+
+        return score_pixels
 
 
 def load_scorers(folder: Path, card: Card) -> list[Scorer]:
@@ -109,7 +129,7 @@ def load_scorers(folder: Path, card: Card) -> list[Scorer]:
 
 
 def score_images(
-    folder: Path, records: Sequence[FaceRecord], scorers: Sequence[Scorer]
+    folder: Path, records: Sequence[FaceRecord], scorers: Sequence[ImageScorer]
 ) -> list[np.ndarray]:
     """Return the probabilities of *generated* of every record, (images, qualities) per scorer.
 
@@ -160,7 +180,7 @@ def _load_pixels(
 
 
 def _score_chunk(
-    scorer: Scorer, load_pixels: Callable[[int, str, tuple[int, ...]], np.ndarray]
+    scorer: ImageScorer, load_pixels: Callable[[int, str, tuple[int, ...]], np.ndarray]
 ) -> ArraysByName:
     pixels = load_pixels(scorer.image_size, scorer.crop, scorer.qualities)
     batches = [
@@ -170,12 +190,12 @@ def _score_chunk(
     return {"probabilities": np.concatenate(batches).reshape(-1, len(scorer.qualities))}
 
 
-def _check_finite_scores(probabilities: np.ndarray, scorer: Scorer) -> np.ndarray:
+def _check_finite_scores(probabilities: np.ndarray, scorer: ImageScorer) -> np.ndarray:
     n_invalid = int(np.sum(~np.isfinite(probabilities).all(axis=1)))
     if n_invalid:
         raise console.PlainError(
             f"{scorer.name} gave no valid score for {n_invalid} of {len(probabilities)} images, "
-            "so it is broken. Train again.",
+            f"so it is broken. {scorer.advice}",
             console.EXIT_BAD_MODEL,
         )
     return probabilities.astype(np.float64)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from data_collection.audit.audit import SizeAudit
 from data_collection.audit.audit_file import read_audit
 from runtime import atomic_files, console, options
 from training.detectors import card as detector_card
@@ -13,24 +14,26 @@ from training.detectors import ready_detectors, saved_models
 from training.detectors.card import Card
 from training.final_detector.next_steps import find_next_steps
 from validation import predictions
-from validation.data import choose_images, overlap
+from validation.data import choose_images, image_facts, overlap
 from validation.data.evaluation_set import EvaluationSet
 from validation.explanations import explain, image_panels, negative_controls
 from validation.explanations.image_panels import ImagePanel
+from validation.gaps import gaps
 from validation.metrics import abstention, breakdowns, comparison
 from validation.metrics.baseline_comparison import compare_with_baselines
-from validation.metrics.comparison import DetectorComparison, DetectorResult
-from validation.metrics.estimates import count_groups, estimate_metrics
-from validation.metrics.intervals import MIN_INTERVAL_GROUPS
+from validation.metrics.comparison import DetectorComparison, DetectorResult, make_result
+from validation.metrics.estimates import estimate_metrics
 from validation.metrics.scored_images import ScoredImages
+from validation.outside import open_outside
+from validation.outside.outside_result import OutsideResult, score_outside_detector
 from validation.predictions import Scorer
-from validation.report import figures, model_card, tensorboard
+from validation.report import figures, model_card, predictions_csv, tensorboard
 from validation.report import page as report_page
 from validation.report.printed_report import print_report
 from validation.report.report import ValidationReport
 from validation.report.report_files import MODEL_CARD_FILE, REPORT_FOLDER
 from validation.report.summary import list_limits, summarise_validation
-from validation.robustness.summary import measure_robustness
+from validation.robustness.summary import RobustnessSummary, measure_robustness
 from validation.settings import ValidationSettings
 
 
@@ -38,22 +41,33 @@ def validate_detector(settings: ValidationSettings) -> Path:
     """Validate a detector and its baselines; return the report's page, beside metrics.json.
 
     Raises:
-        PlainError: there is no detector or no image, or an image was altered or used for training.
+        PlainError: there is no detector or no image, or an image was altered or used for training;
+            or, once all is written, the outside detector of --against failed.
     """
     folder = saved_models.find_detector(settings.saved_models, settings.model)
     card = detector_card.read_card(folder)
     scorers = predictions.load_scorers(folder, card)
     comparison_scorer = load_comparison_scorer(settings, folder)
-    data = choose_images.choose_evaluation_set(settings, card)
+    outside = open_outside.open_outside_detector(settings.against, folder, card)
+    facts = image_facts.read_facts(settings.facts)
+    data = image_facts.add_facts(choose_images.choose_evaluation_set(settings, card), facts)
     console.print_heading(f"{card.name} on {data.name}: {len(data.records)} images")
     if comparison_scorer:
         scorers.append(check_comparison_scorer(comparison_scorer, data, scorers))
 
     results = score_all(data, scorers)
-    report = build_report(settings, card, data, results, scorers, comparison_scorer is not None)
+    outside_result = None
+    if outside:
+        data = choose_images.record_second_opening(data, outside.name)
+        outside_result = score_outside_detector(outside, data, results[0])
+    if settings.predictions_out:
+        predictions_csv.write_predictions(settings, data, results, outside_result)
+    report = build_report(settings, card, data, results, scorers, outside_result)
     page = write_outputs(report, settings, folder)
     print_report(report)
     console.print_message(f"Report: {page}. Curves: tensorboard --logdir {settings.logs}")
+    if outside_result and outside_result.failure:
+        raise console.PlainError(outside_result.failure, outside_result.exit_code)
     return page
 
 
@@ -93,12 +107,12 @@ def make_short_name(data: EvaluationSet) -> str:
 
 
 def load_comparison_scorer(settings: ValidationSettings, folder: Path) -> Scorer | None:
-    """Load the detector of --against; None without that option.
+    """Load the saved detector of --against; None without one.
 
     Raises:
         PlainError: it is missing, or is the detector that is validated.
     """
-    if not settings.against:
+    if not settings.against or open_outside.is_outside(settings.against):
         return None
     other_folder = saved_models.find_detector(settings.saved_models, settings.against)
     if other_folder.resolve() == folder.resolve():
@@ -135,11 +149,7 @@ def score_all(data: EvaluationSet, scorers: Sequence[Scorer]) -> list[DetectorRe
         scored = ScoredImages.from_records(
             data.records, probabilities, calibration.threshold, calibration.point
         )
-        enough = min(count_groups(scored)) >= MIN_INTERVAL_GROUPS
-        delong = (
-            comparison.compute_delong_interval(scored) if scored.independent and enough else None
-        )
-        results.append(DetectorResult(scorer.name, scored, estimate_metrics(scored), delong))
+        results.append(make_result(scorer.name, scored, estimate_metrics(scored)))
     return results
 
 
@@ -149,31 +159,29 @@ def build_report(
     data: EvaluationSet,
     results: list[DetectorResult],
     scorers: Sequence[Scorer],
-    compared: bool,
+    outside: OutsideResult | None = None,
 ) -> ValidationReport:
     """Compute the rest of the report.
 
     Args:
-        compared: whether the last detector is the one of --against.
+        results: of Telltale's detectors; the last is that of --against, if that names one.
+        outside: of the outside detector of --against, if that names one.
     """
+    all_results = [*results, outside.result] if outside and outside.result else results
     scored, scorer, records = results[0].scored, scorers[0], data.records
     abstentions = abstention.compute_abstention_statistics(scored)
-    robustness = (
-        measure_robustness(data.folder, records, scored, scorer, settings.distorted)
-        if settings.distorted
-        else None
-    )
+    robustness = _measure_robustness(settings.distorted, data, scored, scorer)
     explanations, heat_maps = explain.explain_detector(settings, card, data, scored, scorer)
-    whole_audit = read_audit(data.folder) if data.hold_out_openings else None
-    audit = whole_audit and whole_audit.find_size(card.image_size)
+    audit = _find_audit(data, card)
     comparisons = compare_with_baselines(results)
     return ValidationReport(
         card=card,
         data=data if settings.pictures else data.without_file_names(),
         summary=summarise_validation(data, results[0], comparisons, abstentions, audit, robustness),
         comparisons=comparisons,
-        results=results,
+        results=all_results,
         breakdowns=breakdowns.compute_breakdowns(records, scored),
+        gaps=gaps.compute_gaps(records, scored),
         abstentions=abstentions,
         most_wrong=(
             _build_most_wrong_panels(data, scored, scorer, heat_maps) if settings.pictures else {}
@@ -181,13 +189,30 @@ def build_report(
         explanations=explanations,
         source_pairs=negative_controls.evaluate_source_pairs(records, scored),
         limits=list_limits(records, results[0], robustness),
-        command=_format_command(settings, scorers, compared),
+        command=_format_command(settings, scorers),
         robustness=robustness,
-        comparison=_compare_with_last(results) if compared else None,
+        comparison=_compare_with_last(settings, results, outside),
+        outside=outside,
         audit=audit,
         next_steps=find_next_steps(card, ready_detectors.is_ready_detector(scorer.folder)),
-        figures=figures.plot_report_figures(results, scorer.calibration),
+        figures=figures.plot_report_figures(all_results, scorer.calibration),
     )
+
+
+def _measure_robustness(
+    n_images: int, data: EvaluationSet, scored: ScoredImages, scorer: Scorer
+) -> RobustnessSummary | None:
+    return (
+        measure_robustness(data.folder, data.records, scored, scorer, n_images)
+        if n_images
+        else None
+    )
+
+
+def _find_audit(data: EvaluationSet, card: Card) -> SizeAudit | None:
+    """Return the audit of the hold-out's data set at the detector's size."""
+    audit = read_audit(data.folder) if data.hold_out_openings else None
+    return audit and audit.find_size(card.image_size)
 
 
 def _build_most_wrong_panels(
@@ -201,13 +226,20 @@ def _build_most_wrong_panels(
     }
 
 
-def _format_command(settings: ValidationSettings, scorers: Sequence[Scorer], compared: bool) -> str:
+def _format_command(settings: ValidationSettings, scorers: Sequence[Scorer]) -> str:
+    is_saved = settings.against and not open_outside.is_outside(settings.against)
     resolved = replace(
-        settings, model=scorers[0].folder, against=scorers[-1].folder if compared else None
+        settings,
+        model=scorers[0].folder,
+        against=scorers[-1].folder if is_saved else settings.against,
     )
     return options.format_command_line("python -m validation", resolved)
 
 
-def _compare_with_last(results: Sequence[DetectorResult]) -> DetectorComparison:
+def _compare_with_last(
+    settings: ValidationSettings, results: Sequence[DetectorResult], outside: OutsideResult | None
+) -> DetectorComparison | None:
+    if outside or not settings.against:
+        return outside and outside.comparison
     first, last = results[0], results[-1]
     return comparison.compare_detectors((first.name, last.name), first.scored, last.scored)

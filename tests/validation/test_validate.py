@@ -4,73 +4,17 @@ page."""
 import json
 import re
 import shutil
-from types import SimpleNamespace
 
 import pytest
-import tyro
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from data_collection.dataset import manifest, splits
 from runtime import console
 from toys.commands import run_command
 from toys.images import encode_image, make_image
+from toys.validations import QUICK, list_openings, new_faces, read_report
 from training.detectors.card import read_card
 from validation.report.report_files import has_report
-from validation.settings import ValidationSettings
-from validation.validate import validate_detector
-
-QUICK = ("--distorted", 0, "--explained", 0)
-
-
-@pytest.fixture
-def workspace(workplace, tmp_path):
-    for name in ("data", "saved_models"):
-        shutil.copytree(workplace / name, tmp_path / name)
-    return tmp_path
-
-
-@pytest.fixture
-def validated(workspace, monkeypatch, capsys):
-    """Run the command within this process, which saves its start; return what a process would."""
-    monkeypatch.chdir(workspace)
-
-    def run(*words: object) -> SimpleNamespace:
-        code, message = 0, ""
-        try:
-            validate_detector(tyro.cli(ValidationSettings, args=list(map(str, words))))
-        except console.PlainError as error:
-            code, message = error.exit_code, str(error)
-        output = capsys.readouterr()
-        return SimpleNamespace(returncode=code, stdout=output.out, stderr=output.err + message)
-
-    return run
-
-
-def new_faces(folder, real: int = 6, generated: int = 6, first: int = 500):
-    """Write images that are not in the toy data set, in subfolders that give their class."""
-    for name, count in (("real", real), ("fake", generated)):
-        for number in range(count):
-            path = folder / name / f"{number}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(
-                encode_image(
-                    make_image(first + number + 10_000 * (name == "fake"), generated=name == "fake")
-                )
-            )
-    return folder
-
-
-def read_report(workspace, report: str = "report") -> tuple[str, dict]:
-    """Return page and metrics of the report of the hold-out, or of the one named `report-...`."""
-    folder = workspace / "saved_models" / "toy" / report
-    (folder,) = [folder] if folder.is_dir() else folder.parent.glob(f"{report}-*")
-    return (folder / "index.html").read_text(), json.loads((folder / "metrics.json").read_text())
-
-
-def list_openings(workspace) -> list[str]:
-    return [
-        entry["model"] for entry in splits.read_splits(workspace / "data" / "faces").hold_out_opened
-    ]
 
 
 def test_the_whole_report_says_what_a_reader_needs_and_a_second_run_uses_the_cache(workspace):

@@ -5,7 +5,7 @@ claims are removed first.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from training.model_checks.unsafe_model import UnsafeModelError
@@ -56,31 +56,53 @@ def check_onnx_model(model: "onnx.ModelProto", side: int) -> None:
     from onnx import TensorProto
 
     graph = model.graph
+    check_parts(model, ALLOWED_OPERATORS)
+    inputs = list_inputs(graph)
+    if [describe_value(value) for value in inputs] != [(TensorProto.FLOAT, [side, side, 3])]:
+        raise UnsafeModelError(f"does not take images of {side} x {side} x 3, as its card says")
+    if [describe_value(value) for value in graph.output] != [(TensorProto.FLOAT, [1])]:
+        raise UnsafeModelError("does not give one probability per image")
+    check_costs(model, inputs[0])
+
+
+def check_parts(model: "onnx.ModelProto", operators: Collection[str]) -> None:
+    """Raise UnsafeModelError for other operators than these, and for odd names and constants."""
+    graph = model.graph
     if model.functions:
         raise UnsafeModelError("has functions of its own, which Telltale does not write")
-    _check_nodes(graph.node)
+    _check_nodes(graph.node, operators)
     _check_names(graph)
     for tensor in graph.initializer:
         _check_constant(tensor)
     if graph.sparse_initializer:
         raise UnsafeModelError("has sparse weights, which Telltale does not write")
+
+
+def check_costs(model: "onnx.ModelProto", image: "onnx.ValueInfoProto") -> None:
+    """Raise UnsafeModelError if an image would take too much memory or time, or that is unknown.
+
+    The model is changed: use a copy of its own.
+
+    Args:
+        image: the model's input, whose first dimension is the number of images.
+    """
+    sizes = _compute_sizes(model, image)
+    _check_memory(model.graph, sizes, image.name)
+
+
+def list_inputs(graph: "onnx.GraphProto") -> list["onnx.ValueInfoProto"]:
+    """Return the inputs that are no constants."""
     constants = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in constants]
-    if [_describe_value(value) for value in inputs] != [(TensorProto.FLOAT, [side, side, 3])]:
-        raise UnsafeModelError(f"does not take images of {side} x {side} x 3, as its card says")
-    if [_describe_value(value) for value in graph.output] != [(TensorProto.FLOAT, [1])]:
-        raise UnsafeModelError("does not give one probability per image")
-    sizes = _compute_sizes(model, inputs[0])
-    _check_memory(graph, sizes, inputs[0].name)
+    return [value for value in graph.input if value.name not in constants]
 
 
-def _check_nodes(nodes: Sequence["onnx.NodeProto"]) -> None:
+def _check_nodes(nodes: Sequence["onnx.NodeProto"], operators: Collection[str]) -> None:
     if len(nodes) > MAX_NODES:
         raise UnsafeModelError(f"has {len(nodes):,} operators")
     for node in nodes:
-        if node.domain or node.op_type not in ALLOWED_OPERATORS:
+        if node.domain or node.op_type not in operators:
             raise UnsafeModelError(
-                f"has the operator {node.op_type[:80]!r}, which Telltale's detectors do not contain"
+                f"has the operator {node.op_type[:80]!r}, which Telltale does not open"
             )
         for attribute in node.attribute:
             if attribute.ref_attr_name or attribute.type not in _list_plain_types(attribute):
@@ -117,7 +139,7 @@ def _check_constant(tensor: "onnx.TensorProto") -> None:
         raise UnsafeModelError(f"declares weights that it does not hold ({tensor.name[:80]})")
 
 
-def _describe_value(value: "onnx.ValueInfoProto") -> tuple[int, list[int]]:
+def describe_value(value: "onnx.ValueInfoProto") -> tuple[int, list[int]]:
     """Return type and shape of an input or output, without its first, free dimension."""
     dims = value.type.tensor_type.shape.dim
     free = bool(dims) and not dims[0].dim_value

@@ -69,7 +69,7 @@ def load_hold_out(folder: Path, card: Card) -> EvaluationSet:
         folder=folder,
         records=manifest.select_accepted(records, "hold-out"),
     )
-    return _record_hold_out_opening(_leave_out_copies(data, card), card)
+    return _record_hold_out_opening(_leave_out_copies(data, card), card.name)
 
 
 def _leave_out_copies(hold_out: EvaluationSet, card: Card) -> EvaluationSet:
@@ -86,8 +86,17 @@ def _leave_out_copies(hold_out: EvaluationSet, card: Card) -> EvaluationSet:
     return rest
 
 
-def _record_hold_out_opening(data: EvaluationSet, card: Card) -> EvaluationSet:
-    splits.record_hold_out_opening(data.folder, card.name)
+def record_second_opening(data: EvaluationSet, name: str) -> EvaluationSet:
+    """Record that hold-out images among these are scored by an outside detector, too."""
+    if not any(record.split == "hold-out" for record in data.records):
+        return data
+    recorded = _record_hold_out_opening(data, name)
+    return recorded if data.hold_out_openings else data
+
+
+def _record_hold_out_opening(data: EvaluationSet, name: str) -> EvaluationSet:
+    """Record the opening for the detector of this name."""
+    splits.record_hold_out_opening(data.folder, name)
     openings = splits.read_splits(data.folder).hold_out_opened
     names = {entry["model"] for entry in openings}
     return replace(data, hold_out_openings=(len(openings), len(names)))
@@ -123,5 +132,5 @@ def load_other_dataset(
         drop_overlap,
     )
     if any(record.split == "hold-out" for record in data.records):
-        _record_hold_out_opening(data, card)
+        _record_hold_out_opening(data, card.name)
     return data

@@ -1,4 +1,4 @@
-"""Metrics of subgroups of the images: per source, generator, prompt attribute, original size,
+"""Metrics of subgroups of the images: per source, generator, attribute, original size,
 JPEG quality.
 
 A subgroup holds one class only, so its row gives the shares of right and wrong answers,
@@ -91,7 +91,7 @@ def _find_value_range(value: int, ranges: list[tuple[int, str]]) -> str:
 BREAKDOWN_KEYS: dict[str, Callable[[FaceRecord], dict[str, str]]] = {
     "source": lambda record: {"": record.source},
     "generator": lambda record: {"": record.generator},
-    "prompt attribute": lambda record: (
+    "attribute of the generated image": lambda record: (
         dict(record.attributes) if record.label == "generated" else {}
     ),
     "attribute of the photograph": lambda record: (

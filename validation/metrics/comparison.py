@@ -6,8 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from validation.metrics.estimates import Estimate
-from validation.metrics.intervals import BOOTSTRAP_REPLICATES, CONFIDENCE_LEVEL
+from validation.metrics.estimates import Estimate, count_groups
+from validation.metrics.intervals import (
+    BOOTSTRAP_REPLICATES,
+    CONFIDENCE_LEVEL,
+    MIN_INTERVAL_GROUPS,
+)
 from validation.metrics.metrics import FALSE_ALARMS, FOUND, METRICS
 from validation.metrics.paired_differences import PairedEstimate, estimate_paired_differences
 from validation.metrics.scored_images import ScoredImages
@@ -38,6 +42,13 @@ class DetectorResult:
     scored: ScoredImages
     estimates: dict[str, Estimate]
     delong: Estimate | None = None
+
+
+def make_result(name: str, scored: ScoredImages, estimates: dict[str, Estimate]) -> DetectorResult:
+    """Return the result of a detector, with DeLong's interval where the images allow it."""
+    enough = min(count_groups(scored)) >= MIN_INTERVAL_GROUPS
+    delong = compute_delong_interval(scored) if scored.independent and enough else None
+    return DetectorResult(name, scored, estimates, delong)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +96,7 @@ def compare_detectors(
     second: ScoredImages,
     replicates: int = BOOTSTRAP_REPLICATES,
     seed: int = 0,
+    metrics: Sequence[str] = COMPARED_METRICS,
 ) -> DetectorComparison:
     """Compare two detectors on the same images, in the same order, with the same resampled groups.
 
@@ -100,7 +112,7 @@ def compare_detectors(
             sentence=_describe_difference(metric, names, pair),
         )
         for metric, pair in estimate_paired_differences(
-            first, second, COMPARED_METRICS, replicates, seed
+            first, second, metrics, replicates, seed
         ).items()
     ]
     only_first = int(np.sum(first.correct & ~second.correct))

@@ -96,7 +96,7 @@ def choose_state(
     if is_of_little_use(found, false_alarms):
         return State("weak", "bad", f"It {' and '.join(_list_weaknesses(found, false_alarms))}.")
     if not comparisons:
-        return State("no baseline", "unknown", "Nothing was scored beside it.")
+        return State("no baseline", "unknown", "No baseline was scored beside it.")
     if not_better:
         return State(
             "not better than its baselines",

@@ -68,7 +68,9 @@ def escape_markdown(text: str) -> str:
 
 
 def _render_performance(report: ValidationReport) -> list[str]:
-    results = report.results
+    # A card goes without the sentences that an outside detector's figures need beside them.
+    outside = report.outside and report.outside.result
+    results = [result for result in report.results if result is not outside]
     names = " | ".join(escape_markdown(result.name) for result in results)
     rows = (
         f"| {name} | {' | '.join(str(result.estimates[name]) for result in results)} |"

@@ -13,6 +13,8 @@ from validation.explanations.heat_maps import (
     MIN_CHECKED_IMAGES,
     MIN_MASKING_WIN_RATE,
 )
+from validation.gaps.gaps import MIN_GAP_GROUPS
+from validation.gaps.sentences import describe_gaps
 from validation.metrics.breakdowns import MIN_IMAGES_PER_SUBGROUP
 from validation.metrics.estimates import Estimate
 from validation.metrics.intervals import (
@@ -44,6 +46,8 @@ def render_report_page(report: ValidationReport) -> str:
         abstain=ABSTAIN,
         metrics=METRICS,
         confusion=report.scored.confusion_counts,
+        min_gap_groups=MIN_GAP_GROUPS,
+        describe_gaps=describe_gaps,
         min_images_per_subgroup=MIN_IMAGES_PER_SUBGROUP,
         confidence=CONFIDENCE_LEVEL,
         replicates=BOOTSTRAP_REPLICATES,

@@ -2,6 +2,7 @@
 
 from runtime import console
 from training.final_detector.next_steps import print_next_steps
+from validation.gaps import sentences
 from validation.metrics.metrics import FALSE_ALARMS, FOUND
 from validation.report.first_screen import choose_state
 from validation.report.report import ValidationReport
@@ -10,6 +11,7 @@ PRINTED_METRICS = (
     FALSE_ALARMS,
     FOUND,
     "ROC AUC",
+    "average precision",
     "balanced accuracy",
     "TPR",
     "FPR",
@@ -39,6 +41,12 @@ def print_report(report: ValidationReport) -> None:
         console.print_message(sentence)
     for difference in report.comparison.differences[:4] if report.comparison else ():
         console.print_message(difference.sentence)
+    if report.outside:
+        for note in report.outside.notes:
+            console.print_message(f"{report.outside.name}: {note}")
+    for column in report.gaps:
+        for sentence in sentences.describe_gaps(column):
+            console.print_message(sentence)
     print_next_steps(report.next_steps)
     if report.data.rejected:
         file, reason = report.data.rejected[0]

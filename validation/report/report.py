@@ -17,6 +17,7 @@ from validation.data.evaluation_set import EvaluationSet
 from validation.explanations.explain import Explanations
 from validation.explanations.image_panels import ImagePanel
 from validation.explanations.negative_controls import SourcePairControl
+from validation.gaps.gaps import ColumnGaps
 from validation.metrics.abstention import AbstentionStatistics
 from validation.metrics.baseline_comparison import BaselineComparison
 from validation.metrics.breakdowns import Breakdown
@@ -28,6 +29,7 @@ from validation.metrics.reliability import (
     compute_reliability_bins,
 )
 from validation.metrics.scored_images import ScoredImages
+from validation.outside.outside_result import OutsideResult, build_outside_json
 from validation.robustness.summary import RobustnessSummary
 
 
@@ -39,6 +41,8 @@ class ValidationReport:
         summary: three sentences.
         comparisons: with its baselines.
         results: of the detector, its baselines and the detector of --against, in this order.
+        outside: the detector of --against, if Telltale did not make it.
+        gaps: in false alarms, by attribute of the photographs.
         abstentions: of photographs, of generated images, and of all.
         most_wrong: the most wrong images of each class.
         source_pairs: negative controls, one for each pair of sources of photographs.
@@ -62,6 +66,8 @@ class ValidationReport:
     command: str
     robustness: RobustnessSummary | None = None
     comparison: DetectorComparison | None = None
+    outside: OutsideResult | None = None
+    gaps: list[ColumnGaps] = field(default_factory=list)
     audit: SizeAudit | None = None
     next_steps: list[NextStep] = field(default_factory=list)
     figures: list[ReportFigure] = field(default_factory=list)
@@ -132,6 +138,7 @@ def _build_result_json(report: ValidationReport) -> dict[str, Any]:
     return {
         "detectors": {result.name: _build_detector_json(result) for result in report.results},
         "breakdowns": report.breakdowns,
+        "false_alarm_gaps": report.gaps,
         "abstention": report.abstentions,
         "reliability": list(compute_reliability_bins(report.scored)),
         "chance_ece": compute_chance_calibration_error(report.scored),
@@ -149,6 +156,7 @@ def _build_result_json(report: ValidationReport) -> dict[str, Any]:
             "most_biased": robustness.most_biased and robustness.most_biased.name,
         },
         "comparison": report.comparison,
+        "outside": report.outside and build_outside_json(report.outside),
         **_build_explanations_json(report),
         "audit": report.audit and {"status": report.audit.status, "size": report.audit.size},
     }

@@ -81,7 +81,9 @@ def test_a_subgroup_with_few_images_is_marked_and_one_with_hardly_any_is_counted
 
 
 def test_prompts_qualities_and_sizes_are_breakdowns_and_the_same_subgroups_come_only_once():
-    assert [subgroup.name for subgroup in BREAKDOWNS["prompt attribute"].subgroups] == [
+    assert [
+        subgroup.name for subgroup in BREAKDOWNS["attribute of the generated image"].subgroups
+    ] == [
         "age: old",
         "age: young",
     ]

@@ -1,0 +1,1 @@
+"""Gaps in false alarms between the values of a column of facts."""

@@ -1,0 +1,1 @@
+"""Outside detectors of --against: ONNX files, Python functions and CSV files of probabilities."""
