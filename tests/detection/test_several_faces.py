@@ -20,6 +20,7 @@ from detection.detections import (
     ProbabilityRange,
 )
 from detection.face_check import MAX_JUDGED_FACES, MIN_SQUARE_SIDE_PX
+from detection.heat_map_files import MARGIN_PX, PANEL_SIDE_PX
 from detection.predictor import Detector
 from detection.prepare import prepare
 from toys.commands import run_command
@@ -83,6 +84,7 @@ def test_the_squares_are_prepared_as_in_training_from_the_original_pixels(detect
             replace(image.face, square=square), detector.card.image_size, detector.card.qualities
         )
         assert np.array_equal(image.select_pixels(index), expected)
+        assert np.array_equal(image.cut_out_square(index).square, square)
 
 
 @pytest.mark.parametrize("crop", ["face", "centre"])
@@ -291,6 +293,19 @@ def test_the_table_has_an_indented_line_for_each_of_several_faces(folder):
     assert [line.split("face ")[1][0] for line in lines] == ["1", "2", "3"]
     assert all(line.startswith("   ") and " x " in line for line in lines)
     assert "In a picture of 2 to 5 faces it answers for each of them" in done.stderr
+
+
+def test_the_heat_map_is_that_of_the_most_suspicious_face(detector, tmp_path):
+    GROUP.save(tmp_path / "group.png")
+    done = run(tmp_path, "group.png", "--explain")
+    sheet = Image.open(tmp_path / "group.png.heatmap.png")
+    assert done.returncode == 0, done.stderr
+    detection = judge(detector, GROUP)
+    box = detection.faces[detection.most_suspicious].box
+    square = GROUP.crop((box.left, box.top, box.left + box.width, box.top + box.height))
+    shown = square.resize((PANEL_SIDE_PX, PANEL_SIDE_PX), Image.Resampling.LANCZOS)
+    start, stop = MARGIN_PX, MARGIN_PX + PANEL_SIDE_PX
+    assert np.array_equal(sheet.crop((start, start, stop, stop)), shown)
 
 
 def test_kept_answers_of_several_faces_are_the_same_again(folder, tmp_path):

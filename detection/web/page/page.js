@@ -123,7 +123,7 @@ function showFaces({ picture, faces }) {
   element("boxes").replaceChildren();
   element("face-list").replaceChildren();
   if (!picture) return;
-  element("faces-heading").textContent = `${faces.length} faces, each judged`;
+  element("faces-heading").textContent = `${faces.length} faces were judged`;
   element("group").src = picture.picture;
   faces.forEach((face, index) => addFace(face, index + 1, picture));
 }
@@ -143,7 +143,8 @@ function addFace({ box, verdict, probability }, number, { width, height }) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = tone;
-  button.textContent = `Face ${number}: ${verdict}, probability ${formatPercent(probability)}`;
+  button.textContent =
+    `Face ${number}: ${verdict}, probability of “generated” ${formatPercent(probability)}`;
   const select = (selected) => () => {
     for (const part of [mark, button]) part.classList.toggle("selected", selected);
   };

@@ -222,7 +222,7 @@ def draw_group() -> bytes:
 def test_every_face_is_marked_in_the_picture_and_listed_for_the_keyboard(page):
     page.set_input_files("#file", file(buffer=draw_group()))
     assert headline(page)
-    assert page.get_by_role("heading", name="3 faces, each judged").is_visible()
+    assert page.get_by_role("heading", name="3 faces were judged").is_visible()
     names = page.locator("#face-list button").all_inner_texts()
     assert [name.split(":")[0] for name in names] == ["Face 1", "Face 2", "Face 3"]
     assert all(any(f": {verdict}," in name for verdict in VERDICTS) for name in names)
