@@ -2,6 +2,8 @@
 PYTHON ?= python3
 PY = .venv/bin/python
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check
+UV = $(PY) -m uv pip install --quiet --python $(PY) --compile-bytecode \
+	$(if $(PIP_INDEX_URL),--default-index $(PIP_INDEX_URL)) $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS))
 
 .PHONY: demo train-sample test test-slow benchmark lock clean
 
@@ -32,21 +34,25 @@ test-slow: .venv/testing
 benchmark: .venv/running
 	$(PY) -m benchmarks.run
 
-# Every package but torch by its hash; then torch, in the build that fits the machine.
-.venv/running: requirements.lock requirements.txt
+# Every package but torch by its hash; then torch, in the build that fits the machine. uv installs
+# in a minute what takes pip five; where it is not to be had or finds no index, pip installs.
+.venv/running: requirements.lock requirements.txt requirements-uv.lock
 	$(PYTHON) -m venv .venv
-	$(PIP) --require-hashes --no-deps -r requirements.lock
-	$(PIP) -r requirements.txt
+	-$(PIP) --require-hashes -r requirements-uv.lock
+	$(UV) --require-hashes --no-deps -r requirements.lock || $(PIP) --require-hashes --no-deps -r requirements.lock
+	$(UV) -r requirements.txt || $(PIP) -r requirements.txt
 	@touch $@
 
 .venv/testing: .venv/running requirements-dev.txt
-	$(PIP) -r requirements-dev.txt
+	$(UV) -r requirements-dev.txt || $(PIP) -r requirements-dev.txt
 	@touch $@
 
+LOCK = .venv/locking/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --custom-compile-command "make lock" --quiet
 lock:
 	$(PYTHON) -m venv .venv/locking
-	.venv/locking/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
-	.venv/locking/bin/uv pip compile requirements.txt --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --custom-compile-command "make lock" --output-file requirements.lock --quiet
+	.venv/locking/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-uv.txt
+	$(LOCK) requirements.txt --output-file requirements.lock
+	$(LOCK) requirements-uv.txt --output-file requirements-uv.lock
 
 # Deletes what demo and test have made. Other data sets, detectors and logs stay, and what was
 # downloaded (`telltale doctor --clear-cache`); so does a sample to which pictures were added.

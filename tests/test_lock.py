@@ -1,7 +1,8 @@
-"""`requirements.lock` satisfies `requirements.txt`, and gives the hashes of each package."""
+"""The lock files satisfy the requirements files, and give the hashes of each package."""
 
 import re
 
+import pytest
 from packaging.requirements import Requirement
 
 from toys.commands import REPOSITORY_ROOT
@@ -12,9 +13,9 @@ LINE = re.compile(
 )
 
 
-def locked() -> dict[str, list[str]]:
+def read_locked_versions(file: str = "requirements.lock") -> dict[str, list[str]]:
     versions: dict[str, list[str]] = {}
-    for name, version, _ in LINE.findall((REPOSITORY_ROOT / "requirements.lock").read_text()):
+    for name, version, _ in LINE.findall((REPOSITORY_ROOT / file).read_text()):
         versions.setdefault(name, []).append(version)
     return versions
 
@@ -30,7 +31,7 @@ def read_requirements(file: str) -> list[str]:
 
 
 def test_every_requirement_but_torch_is_locked_in_its_range():
-    versions = locked()
+    versions = read_locked_versions()
     specifiers = {
         requirement.name.lower(): requirement.specifier
         for requirement in map(Requirement, read_requirements("requirements.txt"))
@@ -43,6 +44,16 @@ def test_every_requirement_but_torch_is_locked_in_its_range():
     }
 
 
-def test_no_line_of_the_lock_is_without_a_hash():
-    text = (REPOSITORY_ROOT / "requirements.lock").read_text()
-    assert len(re.findall("^[a-z]", text, re.MULTILINE)) == sum(map(len, locked().values())) > 100
+@pytest.mark.parametrize(
+    ("file", "at_least"), [("requirements.lock", 100), ("requirements-uv.lock", 1)]
+)
+def test_no_line_of_a_lock_is_without_a_hash(file, at_least):
+    text = (REPOSITORY_ROOT / file).read_text()
+    n_locked = sum(map(len, read_locked_versions(file).values()))
+    assert len(re.findall("^[a-z]", text, re.MULTILINE)) == n_locked >= at_least
+
+
+def test_the_installer_is_locked_in_its_range():
+    (requirement,) = map(Requirement, read_requirements("requirements-uv.txt"))
+    (version,) = read_locked_versions("requirements-uv.lock")[requirement.name]
+    assert requirement.specifier.contains(version)

@@ -1,5 +1,5 @@
-"""`make demo` trains once; `make clean` deletes what `make demo` and `make test` have made, and
-nothing of the user's."""
+"""`make demo` trains once; packages are installed by uv or, where it fails, by pip; `make clean`
+deletes what `make demo` and `make test` have made, and nothing of the user's."""
 
 import shutil
 import subprocess
@@ -81,7 +81,7 @@ def list_demo_commands(folder):
 
 
 def test_the_demo_trains_once_and_judges_every_time(checkout):
-    for name in ("requirements.txt", "requirements.lock"):
+    for name in ("requirements.txt", "requirements.lock", "requirements-uv.lock"):
         (checkout / name).touch()
     (checkout / ".venv" / "running").touch()
     first = list_demo_commands(checkout)
@@ -93,3 +93,31 @@ def test_the_demo_trains_once_and_judges_every_time(checkout):
     report.touch()
     second = list_demo_commands(checkout)
     assert "-m training" not in second and "-m detection --model sample" in second
+
+
+PYTHON_WITHOUT_UV = """#!/bin/sh
+echo "$@" >> installed.txt
+[ "$2" != uv ]
+"""
+"""Notes its words, and fails as `python -m uv`."""
+
+
+def test_where_uv_does_not_install_pip_does(checkout):
+    (checkout / ".venv" / "running").unlink()
+    for name in ("requirements.txt", "requirements.lock", "requirements-uv.lock"):
+        (checkout / name).touch()
+    python = checkout / "python-without-uv"
+    python.write_text(PYTHON_WITHOUT_UV)
+    python.chmod(0o755)
+    words = [f"PYTHON={python}", f"PY={python}"]
+    subprocess.run(["make", ".venv/running", *words], cwd=checkout, check=True, capture_output=True)
+    calls = [line.split() for line in (checkout / "installed.txt").read_text().splitlines()]
+    installed = [(words[1], words[-1]) for words in calls if words[1] != "venv"]
+    assert installed == [
+        ("pip", "requirements-uv.lock"),
+        ("uv", "requirements.lock"),
+        ("pip", "requirements.lock"),
+        ("uv", "requirements.txt"),
+        ("pip", "requirements.txt"),
+    ]
+    assert all("--require-hashes" in words for words in calls if words[-1].endswith(".lock"))
