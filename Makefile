@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PY = .venv/bin/python
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check
-UV = $(PY) -m uv pip install --quiet --python $(PY) --compile-bytecode \
+UV = $(PY) -m uv pip install --no-config --quiet --python $(PY) --compile-bytecode \
 	$(if $(PIP_INDEX_URL),--default-index $(PIP_INDEX_URL)) $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS))
 
 .PHONY: demo train-sample test test-slow benchmark lock clean
@@ -36,6 +36,7 @@ benchmark: .venv/running
 
 # Every package but torch by its hash; then torch, in the build that fits the machine. uv installs
 # in a minute what takes pip five; where it is not to be had or finds no index, pip installs.
+# (--no-config: pyproject.toml leaves torch out for `make lock`.)
 .venv/running: requirements.lock requirements.txt requirements-uv.lock
 	$(PYTHON) -m venv .venv
 	-$(PIP) --require-hashes -r requirements-uv.lock
