@@ -8,8 +8,8 @@ import numpy as np
 
 from data_collection.facts.facts_csv import FACT_COLUMNS
 from runtime import console
-from validation.data.csv_rows import ImageRow, match_rows, read_image_rows
 from validation.data.evaluation_set import EvaluationSet
+from validation.data.image_rows import ImageRow, match_rows, read_image_rows
 
 MAX_PLAIN_NUMBERS = 12
 """A column with more different numbers (ages) is cut into ranges."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from runtime import console
-from validation.data.csv_rows import ImageRow, match_rows, read_image_rows
 from validation.data.evaluation_set import EvaluationSet
+from validation.data.image_rows import ImageRow, match_rows, read_image_rows
 from validation.outside.outside_detector import OutsideDetector, OutsideScores, format_name
 
 PROBABILITY_COLUMN = "probability"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from runtime import atomic_files, console
-from validation.data.csv_rows import HASH_COLUMN, PATH_COLUMNS
 from validation.data.evaluation_set import EvaluationSet
+from validation.data.image_rows import HASH_COLUMN, PATH_COLUMNS
 from validation.metrics.comparison import DetectorResult
 from validation.outside.outside_result import OutsideResult
 from validation.outside.probabilities_csv import PROBABILITY_COLUMN

@@ -19,6 +19,12 @@ def test_columns_are_taken_in_any_capitals_and_unknown_ones_are_passed_over(tmp_
     ]
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_other_separators_and_a_column_path_are_taken_too(tmp_path, separator):
+    text = "path,prompt\na.png,a face\n".replace(",", separator)
+    assert read_rows(tmp_path / "facts.csv", text) == [("a.png", {"prompt": "a face"})]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

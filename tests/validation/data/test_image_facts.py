@@ -6,9 +6,9 @@ import pytest
 
 from data_collection.dataset.manifest import FaceRecord
 from runtime import console
-from validation.data.csv_rows import match_rows, read_image_rows
 from validation.data.evaluation_set import EvaluationSet
 from validation.data.image_facts import add_facts, read_facts
+from validation.data.image_rows import match_rows, read_image_rows
 
 
 def make_set(names=("a/1.jpg", "b/1.jpg", "b/2.jpg")) -> EvaluationSet:

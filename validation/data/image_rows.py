@@ -1,12 +1,11 @@
-"""Read CSV files about images, and find the images that their rows mean: by hash or by path."""
+"""Find the images that the rows of CSV files mean: by hash or by path."""
 
-import csv
 import functools
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_collection.facts.csv_rows import CsvRow, read_csv_rows
 from data_collection.facts.path_index import IndexedFile, PathIndex
 from runtime import console
 from validation.data.evaluation_set import EvaluationSet
@@ -14,9 +13,6 @@ from validation.data.evaluation_set import EvaluationSet
 HASH_COLUMN = "sha256"
 PATH_COLUMNS = ("path", "file")
 KEY_COLUMNS = (HASH_COLUMN, *PATH_COLUMNS)
-
-SEPARATORS = ",;\t"
-"""Spreadsheets write the second where the comma is a decimal point."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,41 +38,25 @@ def read_image_rows(path: Path) -> list[ImageRow]:
     Raises:
         PlainError: the file cannot be read, lacks such a column, or has a column twice.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header = file.readline()
-            separator = max(SEPARATORS, key=header.count)
-            file.seek(0)
-            return list(_iterate_rows(csv.reader(file, delimiter=separator), path))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise console.PlainError(
-            f"Cannot read {path} ({reason}). Give a CSV file in UTF-8."
-        ) from None
 
-
-def _iterate_rows(reader: Iterator[list[str]], path: Path) -> Iterator[ImageRow]:
-    names = [name.strip().lower() for name in next(reader, [])]
-    twice = [name for name, count in Counter(names).items() if name and count > 1]
-    if twice:
-        raise console.PlainError(f"{path} has the column `{twice[0]}` twice. Keep one of them.")
-    if not set(names) & set(KEY_COLUMNS):
-        raise console.PlainError(
-            f"{path} has the columns {', '.join(names) or '(none)'}. It needs one that names the "
-            f"images: {', '.join(KEY_COLUMNS)}."
-        )
-    for cells in reader:
-        row = {name: cell.strip() for name, cell in zip(names, cells, strict=False)}
-        row = {name: cell for name, cell in row.items() if name and cell}
-        sha256 = row.pop(HASH_COLUMN, "").lower()
-        paths = [row.pop(name) for name in PATH_COLUMNS if name in row]
-        if sha256 or paths:
-            yield ImageRow(
-                sha256=sha256,
-                path=paths[0] if paths else "",
-                cells=row,
-                origin=f"line {reader.line_num} of {path.name}",
+    def check_columns(names: list[str]) -> None:
+        if not set(names) & set(KEY_COLUMNS):
+            raise console.PlainError(
+                f"{path} has the columns {', '.join(names) or '(none)'}. It needs one that names "
+                f"the images: {', '.join(KEY_COLUMNS)}."
             )
+
+    rows = read_csv_rows(path, check_columns)
+    return [_make_image_row(row) for row in rows if set(row.cells) & set(KEY_COLUMNS)]
+
+
+def _make_image_row(row: CsvRow) -> ImageRow:
+    return ImageRow(
+        sha256=row.cells.get(HASH_COLUMN, "").lower(),
+        path=next((row.cells[name] for name in PATH_COLUMNS if name in row.cells), ""),
+        cells={name: cell for name, cell in row.cells.items() if name not in KEY_COLUMNS},
+        origin=row.origin,
+    )
 
 
 @dataclass(frozen=True)
