@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PY = .venv/bin/python
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check
-UV = $(PY) -m uv pip install --no-config --quiet --python $(PY) --compile-bytecode \
+UV = $(PY) -m uv pip install --quiet --python $(PY) --compile-bytecode \
 	$(if $(PIP_INDEX_URL),--default-index $(PIP_INDEX_URL)) $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS))
 
 .PHONY: demo train-sample test test-slow benchmark lock clean
@@ -34,9 +34,8 @@ test-slow: .venv/testing
 benchmark: .venv/running
 	$(PY) -m benchmarks.run
 
-# Every package but torch by its hash; then torch, in the build that fits the machine. uv installs
-# in a minute what takes pip five; where it is not to be had or finds no index, pip installs.
-# (--no-config: pyproject.toml leaves torch out for `make lock`.)
+# Every package but torch by its hash; then torch, in the build that fits the machine. uv is
+# faster than pip; where it is not to be had or finds no index, pip installs.
 .venv/running: requirements.lock requirements.txt requirements-uv.lock
 	$(PYTHON) -m venv .venv
 	-$(PIP) --require-hashes -r requirements-uv.lock
@@ -52,7 +51,7 @@ LOCK = .venv/locking/bin/uv pip compile --universal --python-version 3.11 --gene
 lock:
 	$(PYTHON) -m venv .venv/locking
 	.venv/locking/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-uv.txt
-	$(LOCK) requirements.txt --output-file requirements.lock
+	$(LOCK) requirements.txt --override requirements-lock.txt --output-file requirements.lock
 	$(LOCK) requirements-uv.txt --output-file requirements-uv.lock
 
 # Deletes what demo and test have made. Other data sets, detectors and logs stay, and what was

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 WIDTH_PX = 1000
 FIRST_SCREEN_PX = {"report": 930, "audit": 1370}
 SEED = "12"
-"""Of the face on the page."""
+"""The seed of the face on the page."""
 
 SAMPLE = Path("data/sample")
 

@@ -26,7 +26,7 @@ class ProbabilityRange:
 
 
 @dataclass(frozen=True)
-class FaceBox:
+class Box:
     """The square of a face that was judged, in whole pixels of the upright image at its full size;
     it lies within the image."""
 
@@ -46,7 +46,7 @@ class FaceDetection:
             not be judged.
     """
 
-    box: FaceBox
+    box: Box
     verdict: Verdict | Literal[""] = ""
     probability: float | None = None
     low: float | None = None
@@ -69,7 +69,7 @@ class KnownAnswer:
     """
 
     probabilities: tuple[ProbabilityRange, ...]
-    boxes: tuple[FaceBox, ...] = ()
+    boxes: tuple[Box, ...] = ()
     passed_over: int = 0
     warnings: tuple[str, ...] = ()
 

@@ -17,7 +17,7 @@ MAX_JUDGED_FACES = 16
 and each more would make every cut stricter."""
 
 MIN_REAL_SIDE_SHARE = 0.5
-"""Of several faces, one under this share of the detector's input, in pixels a side, is never called
+"""One of several faces under this share of the detector's input, in pixels a side, is never called
 real: 18% of generated hold-out faces of 47 pixels are, by the cuts of telltale-faces (128), 6% of
 94 pixels (benchmarks/studies/faces_in_collages.py, `--tile 80 --cuts-alone` and `--tile 160`)."""
 

@@ -31,13 +31,13 @@ from detection.prepare import prepare_image
 from detection.provenance import claims as provenance
 from runtime import hashing
 from runtime.commands import workspace
-from training import onnx_models
 from training.calibration import combine_qualities
 from training.cuts.operating_point import Calibration, OperatingPoint
 from training.cuts.statement import DetectorStatement
 from training.detectors import card as detector_card
 from training.detectors import saved_models
 from training.detectors.card import Card
+from training.onnx_files import onnx_models
 
 
 class Detector:

@@ -11,7 +11,7 @@ from data_collection.images.decode import DecodedFace
 from data_collection.images.decoding_pool import COMMAND_POOL
 from data_collection.source_types import UnavailableImage
 from detection import face_check
-from detection.detections import Detection, FaceBox, FaceDetection, PreparedImage
+from detection.detections import Box, Detection, FaceDetection, PreparedImage
 from detection.face_check import MIN_SQUARE_SIDE_PX, FoundSquares, Square
 from detection.image_paths import LocatedImage
 from detection.image_warnings import find_warnings
@@ -111,12 +111,12 @@ def _check_judgeable(whole: DecodedFace, found: FoundSquares) -> None:
         raise errors.UnreadableImage("it is one flat colour; there is nothing to judge")
 
 
-def _measure_box(square: Square, whole: DecodedFace) -> FaceBox:
+def _measure_box(square: Square, whole: DecodedFace) -> Box:
     """Return a square in pixels of the image at its full size; very large JPEGs are decoded at a
     part of it."""
     scale = max(whole.width, whole.height) / max(whole.square.size)
     left, top, right, bottom = (round(scale * edge) for edge in square)
-    return FaceBox(left, top, right - left, bottom - top)
+    return Box(left, top, right - left, bottom - top)
 
 
 def _cut_and_resize(image: PreparedImage, squares: tuple[Square, ...], card: Card) -> PreparedImage:

@@ -52,18 +52,20 @@ class SynchronousEventWriter:
     def reopen(self) -> None: ...
 
 
+UNUSED_PACKAGES = ("torch", "boto3")
+"""Packages that tensorboardX imports if they are installed, for tensors and storage that it is not
+given here: torch alone takes two seconds and 190 MB."""
+
+
 @contextlib.contextmanager
-def _hide_torch() -> Iterator[None]:
-    """Keep tensorboardX from importing torch, for a type that it has no use for here: that takes
-    two seconds and 200 MB."""
-    if "torch" in sys.modules:
-        yield
-        return
-    sys.modules["torch"] = None
+def _hide_unused_packages() -> Iterator[None]:
+    hidden = [name for name in UNUSED_PACKAGES if name not in sys.modules]
+    sys.modules |= dict.fromkeys(hidden)
     try:
         yield
     finally:
-        del sys.modules["torch"]
+        for name in hidden:
+            del sys.modules[name]
 
 
 def open_summary_writer(folder: Path) -> "tensorboardX.SummaryWriter":
@@ -72,7 +74,7 @@ def open_summary_writer(folder: Path) -> "tensorboardX.SummaryWriter":
     Raises:
         OSError: writing fails; all methods of the writer raise it too.
     """
-    with _hide_torch():
+    with _hide_unused_packages():
         import tensorboardX.writer
 
     tensorboardX.writer.EventFileWriter = SynchronousEventWriter

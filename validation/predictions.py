@@ -13,12 +13,12 @@ import numpy as np
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import canonical
 from runtime import console
-from training import onnx_models
 from training.cuts.operating_point import Calibration
 from training.detectors import ready_detectors, saved_models
 from training.detectors.card import Card
 from training.features import extractor
 from training.features import pixels as feature_pixels
+from training.onnx_files import onnx_models
 from validation.result_cache import RESULT_CACHE_FOLDER, ArraysByName, load_or_compute
 
 SCORES_CHUNK_IMAGES = 64

@@ -58,7 +58,7 @@ def validate_detector(settings: ValidationSettings) -> Path:
     results = score_all(data, scorers)
     outside_result = None
     if outside:
-        data = choose_images.record_second_opening(data, outside.name)
+        data = choose_images.record_outside_opening(data, outside.name)
         outside_result = score_outside_detector(outside, data, results[0])
     if settings.predictions_out:
         predictions_csv.write_predictions(settings, data, results, outside_result)

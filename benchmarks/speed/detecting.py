@@ -36,8 +36,8 @@ from benchmarks.measuring import (
 from detection import image_paths
 from detection.predictor import Detector
 from runtime import console
-from training import onnx_models
 from training.detectors import saved_models
+from training.onnx_files import onnx_models
 
 CONCURRENT_CLIENTS = 100
 COLD_STARTS = 7

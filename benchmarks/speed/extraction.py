@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measuring import Measurement, measure_seconds, measure_sgemm_gflops
-from training.onnx_models import OnnxRunner
+from training.onnx_files.onnx_models import OnnxRunner
 
 MOBILENET_V2_MULTIPLICATIONS = 300e6
 """Multiplications of MobileNetV2 for one image of 224 px (Sandler et al. 2018, table 4); they grow
@@ -18,10 +18,10 @@ def measure_extraction(work_folder: Path, side: int = 160) -> list[Measurement]:
     """Measure MobileNetV2 in both engines: the base alone, with all taps, and from files."""
     import keras
 
-    from training import onnx_export, onnx_models
     from training.bases import loaded_base
     from training.bases import weights as base_weights
     from training.features.extractor import Extractor
+    from training.onnx_files import onnx_export, onnx_models
 
     weights = base_weights.find_base_weights("mobilenet_v2")
     base = loaded_base.load_base(weights)

@@ -211,7 +211,7 @@ def train_telltale(data: Dataset, deadline: float, work_folder: Path) -> Scorer:
         ["training", "--bases", "mobilenet_v2", "--accept-shortcuts", "--dataset", "data/faces"],
         work_folder,
     )
-    from training.onnx_models import open_onnx
+    from training.onnx_files.onnx_models import open_onnx
 
     run = open_onnx(
         saved_models.find_detector(work_folder / "saved_models", None) / saved_models.ONNX_FILE

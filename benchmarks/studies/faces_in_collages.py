@@ -55,7 +55,7 @@ class StudySettings:
     """Take the answers of the cuts alone, also real ones on faces too small to be called so."""
 
     seed: int = 0
-    """Of the choice of faces."""
+    """Seed of the choice of faces."""
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from data_collection.images import canonical, decode, errors
 from data_collection.images.encode import encode_jpeg
 from detection.predictor import Detector
 from runtime import console
-from training import onnx_models
 from training.calibration import combine_qualities
 from training.detectors import saved_models
+from training.onnx_files import onnx_models
 
 QUALITIES = tuple(range(60, 100, 5))
 SAVED_AGAIN_QUALITIES = (90, 75)

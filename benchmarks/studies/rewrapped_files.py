@@ -22,8 +22,8 @@ from data_collection.images.colour import convert_to_srgb
 from detection.detections import Detection
 from detection.predictor import Detector
 from runtime import console
-from training import onnx_models
 from training.detectors import saved_models
+from training.onnx_files import onnx_models
 
 ORIENTATION_TAG, MAKER_TAG, DATE_TAG = 0x0112, 0x010F, 0x0132
 COMMENT = b"Comment\0my holiday"

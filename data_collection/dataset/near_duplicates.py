@@ -25,8 +25,9 @@ of 1.2 million pairs of 1,557 faces, 39 are of different StyleGAN2 faces within 
 """
 
 MIN_CORRELATION = 0.98
-"""Of registered thumbnails of copies. Among 1,557 faces the most alike different pair reached .973,
-two pictures of one prompt; of 19 kinds of copies of 90 faces the least alike had .989."""
+"""Smallest correlation of registered thumbnails of copies. Among 1,557 faces the most alike
+different pair reached .973, two pictures of one prompt; of 19 kinds of copies of 90 faces the least
+alike had .989."""
 
 DEFINITION = (
     f"perceptual hashes at most {MAX_HASH_BITS} of 64 bits apart, or thumbnails that show the same "

@@ -25,7 +25,7 @@ FILES_PER_TRANSFER = 32
 """Files that are copied at the same time."""
 
 MAX_BYTES_PER_TRANSFER = 256 << 20
-"""Of files that are in memory at the same time, unless a single one is larger."""
+"""Most bytes of files that are in memory at the same time, unless a single one is larger."""
 
 MANIFEST_NAME = manifest.manifest_path(Path()).name
 

@@ -13,7 +13,7 @@ from runtime import console
 
 MAX_FEATURE_FILE_BYTES = 4 << 30
 MAX_TABLE_FILE_BYTES = 16 << 30
-"""Of a manifest; ten million rows need ten gigabytes."""
+"""Largest manifest; ten million rows need ten gigabytes."""
 
 _LABEL_FOLDER = rf"(?:{'|'.join(manifest.LABELS)})/[0-9a-f]{{2}}/[0-9a-f]{{64}}"
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"

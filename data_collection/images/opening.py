@@ -16,10 +16,10 @@ MAX_AVIF_THREADS = 4
 """Pillow would start one on every core, each with memory of its own."""
 
 MAX_IMAGE_PIXELS = 25_000_000
-"""Of a picture as it is decoded."""
+"""Largest picture that is decoded."""
 
 MAX_JPEG_PIXELS = 200_000_000
-"""Of a JPEG as it is stored: larger than MAX_IMAGE_PIXELS, it is decoded at a half or a quarter."""
+"""Largest JPEG as it is stored: over MAX_IMAGE_PIXELS, it is decoded at a half or a quarter."""
 
 MAX_COEFFICIENT_BYTES = 8 * MAX_IMAGE_PIXELS
 """libjpeg holds all coefficients of a progressive JPEG, two bytes a sample; a CMYK picture of

@@ -17,9 +17,10 @@ from detection.export.output_folder import ExportedModel
 from detection.export.settings import ExportSettings
 from detection.models.answering import choose_detector
 from runtime import console
-from training import keras_startup, onnx_models
+from training import keras_startup
 from training.detectors import card as detector_card
-from training.onnx_models import OnnxRunner
+from training.onnx_files import onnx_models
+from training.onnx_files.onnx_models import OnnxRunner
 
 DEFAULT_FOLDER_NAME = "export"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from detection.export import readers, writers
 from detection.export.exported_detector import ExportSource
 from runtime import console
-from training import onnx_models
-from training.onnx_models import OnnxRunner
+from training.onnx_files import onnx_models
+from training.onnx_files.onnx_models import OnnxRunner
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from training import accelerators
 from training.detectors import safe_keras
-from training.onnx_models import OnnxRunner
+from training.onnx_files.onnx_models import OnnxRunner
 
 if TYPE_CHECKING:
     import keras

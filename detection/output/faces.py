@@ -1,9 +1,9 @@
 """Describe the judged faces of an image in words."""
 
-from detection.detections import FaceBox, FaceDetection
+from detection.detections import Box, FaceDetection
 
 
-def describe_box(box: FaceBox) -> str:
+def describe_box(box: Box) -> str:
     """Return size and place of a face's square, in pixels from the left and from the top."""
     return f"{box.width} x {box.height} at {box.left}, {box.top}"
 

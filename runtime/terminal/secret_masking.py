@@ -26,7 +26,7 @@ _is_secret_name = re.compile(
 ).fullmatch
 
 _LINE_BREAK = r"(?:\s|\\[nrt]){0,9}"
-"""What may stand between two characters of a secret that was wrapped to lines."""
+"""Characters that may stand between two characters of a secret that was wrapped to lines."""
 
 _ADDRESS_CREDENTIALS = re.compile(r"(?<=://)[^\s/@\"']+:[^\s/@\"']*(?=@)")
 

@@ -13,8 +13,8 @@ from PIL import Image
 from data_collection.images import canonical, decode
 from detection.decision import DecisionRule
 from detection.detections import (
+    Box,
     Detection,
-    FaceBox,
     FaceDetection,
     PreparedImage,
     ProbabilityRange,
@@ -140,7 +140,7 @@ CERTAIN = {
 
 def decide(*names: str, passed_over: int = 0, side: int = 90, **options) -> Detection:
     rule = Detector.load(READY, **options).rule
-    boxes = [FaceBox(side * number, 0, side, side) for number in range(len(names))]
+    boxes = [Box(side * number, 0, side, side) for number in range(len(names))]
     faces = tuple(FaceDetection(box=box) for box in boxes)
     detection = Detection(path=Path("a.png"), faces=faces, passed_over=passed_over)
     return rule.decide(detection, [CERTAIN[name] for name in names])

@@ -27,12 +27,13 @@ from toys.commands import build_environment, run_command
 from toys.datasets import write_toy_audit
 from toys.images import encode_image, make_image
 from toys.saved_detectors import copy_detector
-from training import calibration, onnx_models
+from training import calibration
 from training.detectors import detector_parts, ready_detectors
 from training.detectors.card import read_card
 from training.features import pixels
 from training.gain_test import GainTest
 from training.head_search import tuner_runs
+from training.onnx_files import onnx_models
 
 COMMAND = (
     "finetuning",

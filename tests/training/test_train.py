@@ -16,8 +16,9 @@ from runtime import console
 from toys.commands import TRAIN_WORDS, build_environment, run_command, run_fresh_command
 from toys.datasets import write_toy_audit
 from toys.images import encode_image, make_image
-from training import onnx_models, train
+from training import train
 from training.detectors import card, saved_models
+from training.onnx_files import onnx_models
 from training.settings import TrainingSettings
 
 

@@ -13,7 +13,7 @@ SPLITS: tuple[manifest.Split, ...] = ("train", "validation", "hold-out")
 """Not taken from `splits`, whose import of SciPy would slow down every answer."""
 
 MAX_COUNT = 10**9
-"""Of images or groups."""
+"""Largest number of images or groups."""
 
 
 def are_image_counts(images: Mapping[str, Mapping[str, int]]) -> bool:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from runtime import console
-from training import onnx_models
 from training.detectors.card import Card
 from training.detectors.card_fields import InferenceCost
+from training.onnx_files import onnx_models
 
 MIN_TIMED_RUNS, MAX_TIMED_RUNS, TIMING_BUDGET_S = 5, 50, 0.5
 """A latency is the median of as many runs as fit into the budget, within these limits."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from data_collection.dataset import manifest, splits
 from data_collection.dataset.manifest import FaceRecord
 from runtime import atomic_files, console, hashing
-from training import calibration, onnx_export
+from training import calibration
 from training.baselines import linear
 from training.baselines.linear import Baseline
 from training.cuts.choose_cuts import CutTargets, calibrate_on_validation
@@ -20,6 +20,7 @@ from training.detectors import cost_figure, costs, own_detectors, saved_models, 
 from training.detectors.card import Card, write_card
 from training.detectors.card_fields import BaselineDescription, DatasetDescription
 from training.features.extractor import Extractor
+from training.onnx_files import onnx_export
 
 if TYPE_CHECKING:
     import keras

@@ -46,7 +46,7 @@ MAX_COMPRESSION_BYTES = 64 << 20
 MAX_HEADER_BYTES = 1_000_000
 
 MAX_REST_BYTES = 1 << 30
-"""Of a model file without its base; a damaged file must not fill the memory."""
+"""Largest size of a model file without its base; a damaged file must not fill the memory."""
 
 
 @dataclass(frozen=True, kw_only=True)

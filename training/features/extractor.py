@@ -12,11 +12,12 @@ import numpy as np
 
 from data_collection.images import canonical
 from runtime import atomic_files, checked_json, console, hashing, library_versions, package_index
-from training import accelerators, onnx_export, onnx_models
+from training import accelerators
 from training.bases import loaded_base
 from training.bases.weights import BaseWeights
 from training.features import layout
 from training.features.layout import Column
+from training.onnx_files import onnx_export, onnx_models
 
 if TYPE_CHECKING:
     import keras
@@ -129,13 +130,7 @@ class Extractor:
         self.onnx_path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.onnx_path.with_name(f".{os.getpid()}-{self.onnx_path.name}")
         try:
-            onnx_export.export_onnx(model, temporary)
-            difference = onnx_export.measure_parity(model, temporary)
-            if difference > onnx_export.MAX_PARITY_ERROR:
-                raise console.PlainError(
-                    f"ONNX Runtime and Keras differ by {difference:.1e} on {self.name}. "
-                    "Use --engine keras."
-                )
+            difference = onnx_export.export_checked_onnx(model, temporary, "Use --engine keras.")
             digest = hashing.hash_file(temporary)
             os.replace(temporary, self.onnx_path)
         finally:

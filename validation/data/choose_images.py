@@ -86,7 +86,7 @@ def _leave_out_copies(hold_out: EvaluationSet, card: Card) -> EvaluationSet:
     return rest
 
 
-def record_second_opening(data: EvaluationSet, name: str) -> EvaluationSet:
+def record_outside_opening(data: EvaluationSet, name: str) -> EvaluationSet:
     """Record that hold-out images among these are scored by an outside detector, too."""
     if not any(record.split == "hold-out" for record in data.records):
         return data

@@ -15,10 +15,10 @@ import numpy as np
 
 from data_collection.dataset.manifest import ImageClass
 from runtime import checked_json, console, hashing
-from training import onnx_models
 from training.detectors import saved_models
 from training.detectors.card import Card
 from training.features.layout import Column
+from training.onnx_files import onnx_models
 from validation.explanations.attribution import Attribution, Attributor, NumpyHead, TapActivations
 from validation.explanations.heat_maps import HeatMapChecks
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from data_collection.dataset.manifest import FaceRecord
 from runtime import atomic_files, console, hashing
-from training import accelerators, onnx_models
+from training import accelerators
 from training.detectors import saved_models
 from training.detectors.card import Card
-from training.onnx_models import InnerTensor
+from training.onnx_files import onnx_models
+from training.onnx_files.onnx_models import InnerTensor
 from validation.explanations.attribution import NumpyHead
 from validation.explanations.explainer import (
     EXPLAINER_ARRAYS_FILE,

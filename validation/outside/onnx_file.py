@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runtime import console, onnx_session
-from training import onnx_models
 from training.calibration import combine_qualities
 from training.detectors.card import Card
 from training.model_checks import allowed_operators
 from training.model_checks.unsafe_model import UnsafeModelError
+from training.onnx_files import onnx_models
 from validation import predictions
 from validation.data.evaluation_set import EvaluationSet
 from validation.outside.outside_detector import OutsideDetector, OutsideScores, format_name

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data_collection.dataset.manifest import FaceRecord
 from runtime.plotting import ReportFigure
-from training import onnx_models
+from training.onnx_files import onnx_models
 from validation.data import sampling
 from validation.metrics.scored_images import ScoredImages
 from validation.predictions import Scorer

@@ -13,7 +13,7 @@ from benchmarks.studies.faces_in_collages import (
     render_rows,
 )
 from data_collection.dataset.manifest import FaceRecord
-from detection.detections import Detection, FaceBox, FaceDetection
+from detection.detections import Box, Detection, FaceDetection
 
 
 def make_record(number: int, label: str) -> FaceRecord:
@@ -33,7 +33,7 @@ def test_pictures_lie_beside_each_other_unchanged():
 
 def test_a_face_has_the_verdict_whose_box_lies_in_its_columns():
     faces = tuple(
-        FaceDetection(box=FaceBox(left, 5, 20, 20), verdict=verdict)
+        FaceDetection(box=Box(left, 5, 20, 20), verdict=verdict)
         for left, verdict in ((60, "generated"), (5, "real"))
     )
     detection = Detection(path=Path("a"), faces=faces)

@@ -25,7 +25,6 @@ from detection.export.formats import EXPORT_FORMATS
 from detection.export.settings import ExportSettings, FormatName
 from runtime import atomic_files, console, hashing
 from toys import face_records
-from training import onnx_export, onnx_models
 from training.bases.base_models import build_base
 from training.bases.loaded_base import LoadedBase
 from training.calibration import Scores
@@ -36,6 +35,7 @@ from training.detectors import card as detector_card
 from training.detectors.card import Card
 from training.detectors.card_fields import BaseDescription, DatasetDescription, SearchDescription
 from training.features import layout
+from training.onnx_files import onnx_export, onnx_models
 
 SIDE, SIZE = 96, 64
 FILES = saved_models.KERAS_FILE, saved_models.ONNX_FILE

@@ -5,11 +5,11 @@ import pytest
 
 from data_collection.dataset.manifest import FaceRecord
 from toys.features import FEATURE_WIDTH, make_toy_features
-from training import onnx_models
 from training.baselines import linear
 from training.bases import weights
 from training.features.extractor import Extractor
 from training.features.training_features import SplitFeatures, TrainingFeatures
+from training.onnx_files import onnx_models
 
 
 def make_records(count: int) -> list[FaceRecord]:

@@ -14,11 +14,12 @@ from data_collection.dataset import manifest
 from data_collection.images import canonical
 from toys import face_records
 from toys.commands import build_environment
-from training import calibration, onnx_export, settings
+from training import calibration, settings
 from training.baselines import scratch_models, scratch_results, scratch_training
 from training.baselines.scratch_models import SCRATCH_MODELS
 from training.dataset import Dataset
 from training.features import pixels
+from training.onnx_files import onnx_export
 from training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(models=("logistic", "cnn", "srm-cnn"), epochs=5, batch_size=16)

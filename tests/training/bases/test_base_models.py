@@ -14,12 +14,13 @@ from transformers import image_utils
 from runtime import console
 from toys import bases
 from toys.commands import build_environment
-from training import onnx_export, settings
+from training import settings
 from training.bases import base_models
 from training.bases.base_models import BASE_MODELS
 from training.bases.loaded_base import LoadedBase
 from training.bases.tower_presets import TOWER_PRESETS
 from training.features import layout
+from training.onnx_files import onnx_export
 
 EFFICIENTNET_BLOCKS = [
     f"block{stage}{n}"

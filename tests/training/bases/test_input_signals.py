@@ -6,7 +6,6 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from toys.images import make_image
-from training import onnx_export
 from training.bases import input_signals
 from training.bases import weights as base_weights
 from training.bases.base_models import build_base
@@ -14,6 +13,7 @@ from training.bases.loaded_base import LoadedBase
 from training.detectors import assembly, safe_keras
 from training.features import layout
 from training.features.extractor import Extractor
+from training.onnx_files import onnx_export
 
 SIDE = 64
 

@@ -8,7 +8,6 @@ from PIL import Image
 from toys.features import make_toy_spec
 from toys.images import make_image
 from toys.saved_detectors import predict_in_plain_keras
-from training import onnx_export
 from training.bases import input_signals
 from training.bases.base_models import build_base
 from training.bases.loaded_base import LoadedBase
@@ -22,6 +21,7 @@ from training.features.column_selection import (
 )
 from training.features.training_features import SplitFeatures, TrainingFeatures
 from training.head_search.heads import build_uncompiled_head
+from training.onnx_files import onnx_export
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 
-from training import onnx_export
 from training.detectors import costs
 from training.detectors.card_fields import InferenceCost
+from training.onnx_files import onnx_export
 
 
 def make_rows(**rows: tuple[float, float]) -> dict[str, tuple[float, InferenceCost]]:

@@ -21,7 +21,7 @@ PARTS = tuple(f"{name}{shared_base.PARTS_SUFFIX}" for name in MODELS)
 COMMITTED = {CARD_FILE, "LICENSE.md", "README.md", "explainer", "report", *MODELS, *PARTS}
 
 MAX_BYTES_WITHOUT_BASE = 2_000_000
-"""Of the models of a detector whose base is fetched."""
+"""Largest size of the models of a detector whose base is fetched."""
 
 
 def find_faults(folder: Path) -> list[str]:

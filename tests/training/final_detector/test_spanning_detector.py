@@ -16,10 +16,11 @@ from detection.models.settings import ModelsSettings
 from toys import bases
 from toys.commands import run_command
 from toys.saved_detectors import copy_detector, predict_in_plain_keras
-from training import onnx_export, onnx_models, train
+from training import train
 from training.bases.tower_presets import TOWER_PRESETS
 from training.detectors import assembly, detector_parts, saved_models, shared_base
 from training.detectors.card import Card, read_card
+from training.onnx_files import onnx_export, onnx_models
 from training.settings import TrainingSettings
 from validation import predictions
 from validation.explanations import explainer_export, heat_maps

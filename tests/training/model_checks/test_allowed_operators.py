@@ -11,7 +11,6 @@ import onnx
 import pytest
 
 from toys.bases import use_narrow_towers
-from training import onnx_export
 from training.baselines import linear, scratch_models
 from training.bases.base_models import BASE_MODELS, build_base
 from training.bases.loaded_base import LoadedBase
@@ -21,6 +20,7 @@ from training.head_search import heads
 from training.head_search.head_spec import HeadSpec
 from training.model_checks import allowed_operators
 from training.model_checks.allowed_operators import ALLOWED_OPERATORS, UNUSED_OPERATORS
+from training.onnx_files import onnx_export
 
 pytestmark = pytest.mark.slow
 

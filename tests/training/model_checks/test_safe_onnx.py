@@ -13,6 +13,7 @@ from PIL import Image
 
 from detection.predictor import Detector
 from runtime import console, hashing, onnx_session
+from toys.endless_loops import make_endless_loop
 from training.detectors import ready_detectors, saved_models
 from training.detectors.card import read_card, write_card
 from training.model_checks import allowed_operators, safe_onnx
@@ -58,20 +59,7 @@ def build_model(
 
 def build_loop() -> bytes:
     """Return a detector that never answers."""
-    body = helper.make_graph(
-        [make_node("Identity", "going", "still"), make_node("Identity", "value", "same")],
-        "body",
-        [
-            helper.make_tensor_value_info("number", TensorProto.INT64, []),
-            helper.make_tensor_value_info("going", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("value", TensorProto.FLOAT, None),
-        ],
-        [
-            helper.make_tensor_value_info("still", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("same", TensorProto.FLOAT, None),
-        ],
-    )
-    loop = helper.make_node("Loop", ["", "true", "mean"], ["looped"], body=body)
+    loop = make_endless_loop("mean", "looped")
     nodes = (*MEAN, loop, make_node("Sigmoid", "looped", "generated"))
     return build_model(*nodes, true=np.array(True))
 

@@ -5,6 +5,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from runtime import console
+from toys.endless_loops import make_endless_loop
 from toys.outside_models import build_brightness_model, build_model
 from training.detectors import ready_detectors
 from training.detectors.card import read_card
@@ -108,25 +109,9 @@ def test_what_does_not_keep_to_the_contract_is_refused_in_a_sentence(tmp_path, m
 
 
 def test_a_file_with_a_loop_is_refused_before_it_is_run(tmp_path):
-    body = helper.make_graph(
-        [
-            helper.make_node("Identity", ["going"], ["still"]),
-            helper.make_node("Identity", ["value"], ["same"]),
-        ],
-        "body",
-        [
-            helper.make_tensor_value_info("number", TensorProto.INT64, []),
-            helper.make_tensor_value_info("going", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("value", TensorProto.FLOAT, None),
-        ],
-        [
-            helper.make_tensor_value_info("still", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("same", TensorProto.FLOAT, None),
-        ],
-    )
     nodes = [
         helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[1, 2, 3], keepdims=0),
-        helper.make_node("Loop", ["", "true", "mean"], ["looped"], body=body),
+        make_endless_loop("mean", "looped"),
         helper.make_node("Sigmoid", ["looped"], ["generated"]),
     ]
     model = build_model(

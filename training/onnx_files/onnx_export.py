@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runtime import console
-from training import onnx_models
+from training.onnx_files import onnx_models
 
 if TYPE_CHECKING:
     import keras
@@ -123,8 +123,13 @@ def measure_parity(model: "keras.Model", path: Path, n_images: int = 4) -> float
     return float(difference / max(1.0, np.abs(keras_output).max()))
 
 
-def export_checked_onnx(model: "keras.Model", path: Path) -> float:
+def export_checked_onnx(
+    model: "keras.Model", path: Path, advice: str = "It was not saved."
+) -> float:
     """Write a Keras model as ONNX and return by how much the two differ.
+
+    Args:
+        advice: ends the message of the error.
 
     Raises:
         PlainError: they differ by more than MAX_PARITY_ERROR.
@@ -135,6 +140,6 @@ def export_checked_onnx(model: "keras.Model", path: Path) -> float:
     if difference > MAX_PARITY_ERROR:
         raise console.PlainError(
             f"{path.name} differs from its Keras model by {difference:.1e}; at most "
-            f"{MAX_PARITY_ERROR:.0e} is allowed. It was not saved."
+            f"{MAX_PARITY_ERROR:.0e} is allowed. {advice}"
         )
     return difference

@@ -6,7 +6,7 @@ import keras
 import pytest
 import tf2onnx.optimizer
 
-from training import onnx_export
+from training.onnx_files import onnx_export
 
 
 class FailingPass:

@@ -1,0 +1,1 @@
+"""ONNX files of models: written from Keras, compared with it, and run without TensorFlow."""
