@@ -12,11 +12,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-import filelock
-
 from data_collection.images import canonical
 from detection.detections import Detection, KnownAnswer, ProbabilityRange
-from runtime import checked_json, console
+from runtime import atomic_files, checked_json, console
 from training.detectors import saved_models
 from training.detectors.card import Card
 
@@ -69,17 +67,10 @@ def open_answer_log(
         yield AnswerLog()
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with (
-            filelock.FileLock(f"{path}.lock", timeout=0),
-            path.open("a+", encoding="utf-8") as file,
-        ):
-            yield AnswerLog(_read_known_answers(path, file, card, any_picture), file)
-    except filelock.Timeout:
-        raise console.PlainError(
-            f"Another run is writing {path}. Wait until it ends, or give another file.",
-            console.EXIT_BUSY,
-        ) from None
+    message = f"Another run is writing {path}. Wait until it ends, or give another file."
+    lock = path.with_name(f"{path.name}.lock")
+    with atomic_files.lock_file(lock, message), path.open("a+", encoding="utf-8") as file:
+        yield AnswerLog(_read_known_answers(path, file, card, any_picture), file)
 
 
 def _read_known_answers(

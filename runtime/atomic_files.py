@@ -10,8 +10,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import filelock
-
 from runtime import console
 
 TEMPORARY_FOLDER_SUFFIX = ".telltale-tmp"
@@ -44,13 +42,25 @@ def flush_to_disk(path: Path) -> None:
 def lock_folder(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder; the system frees it when the process ends, whatever ends it."""
     folder.mkdir(parents=True, exist_ok=True)
+    message = f"Another command is writing {folder}; wait until it has ended."
+    with lock_file(folder / ".lock", message):
+        yield
+
+
+@contextlib.contextmanager
+def lock_file(lock: Path, busy_message: str) -> Iterator[None]:
+    """Hold a lock, as lock_folder does.
+
+    Raises:
+        PlainError: another process holds it; with `busy_message`.
+    """
+    import filelock  # imports asyncio and sqlite3: 50 ms of the start of a detection
+
     try:
-        with filelock.FileLock(folder / ".lock", timeout=0):
+        with filelock.FileLock(lock, timeout=0):
             yield
     except filelock.Timeout:
-        raise console.PlainError(
-            f"Another command is writing {folder}; wait until it has ended.", console.EXIT_BUSY
-        ) from None
+        raise console.PlainError(busy_message, console.EXIT_BUSY) from None
 
 
 def remove_temp_files(folder: Path) -> None:
@@ -67,6 +77,8 @@ def create_temporary_folder(folder: Path, name: str) -> Iterator[Path]:
     A lock beside it lasts as long as the process, on whatever machine it runs; a folder whose lock
     is free was left behind.
     """
+    import filelock
+
     folder.mkdir(parents=True, exist_ok=True)
     _remove_stale_folders(folder)
     path = folder / f".{name}.{secrets.token_hex(4)}{TEMPORARY_FOLDER_SUFFIX}"
@@ -81,6 +93,8 @@ def create_temporary_folder(folder: Path, name: str) -> Iterator[Path]:
 
 
 def _remove_stale_folders(folder: Path) -> None:
+    import filelock
+
     for lock in folder.glob(f".*{TEMPORARY_FOLDER_SUFFIX}.lock"):
         with contextlib.suppress(filelock.Timeout, OSError), filelock.FileLock(lock, timeout=0):
             shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
