@@ -1,8 +1,8 @@
 """Save answers to the file of --keep, so that an interrupted run resumes and a second run is fast.
 
 The file has one JSON object per line: first the detector, then the sha256 of each image, and the
-probabilities and boxes of its faces; verdicts are decided anew. A line torn by a crash is dropped.
-The file contains no paths.
+probabilities, boxes and generators of its faces; verdicts are decided anew. Of several lines on an
+image the last counts, and a line torn by a crash is dropped. The file contains no paths.
 """
 
 import contextlib
@@ -30,26 +30,33 @@ class AnswerLog:
     file: TextIO | None = None
 
     def add(self, detection: Detection) -> None:
-        if (
-            self.file
-            and detection.probability is not None
-            and detection.sha256 not in self.known_answers
-        ):
-            answer = _make_known_answer(detection)
+        if not self.file or detection.probability is None:
+            return
+        answer = _make_known_answer(detection)
+        known = self.known_answers.get(detection.sha256)
+        if known is None or _has_more_generators(answer, known):
             self.known_answers[detection.sha256] = answer
             row = {"sha256": detection.sha256, **asdict(answer)}
             self.file.write(json.dumps(row) + "\n")
             self.file.flush()
 
 
+def _has_more_generators(answer: KnownAnswer, known: KnownAnswer) -> bool:
+    """Return whether an answer has the generator of a square for which the known one lacks it."""
+    before = known.generators or (None,) * len(answer.generators)
+    return any(new and not old for new, old in zip(answer.generators, before, strict=True))
+
+
 def _make_known_answer(detection: Detection) -> KnownAnswer:
     whole = ProbabilityRange(detection.probability, detection.low, detection.high)
     faces = detection.faces or ()
+    generators = [row.generator and row.generator.nearest for row in faces or (detection,)]
     return KnownAnswer(
         probabilities=tuple(face.range for face in faces) or (whole,),
         boxes=tuple(face.box for face in faces),
         passed_over=detection.passed_over,
         warnings=detection.warnings,
+        generators=tuple(generators) if any(generators) else (),
     )
 
 
@@ -112,7 +119,9 @@ def _read_known_answers(
 def _read_known_answer(row: dict) -> KnownAnswer:
     """Raises ValueError, KeyError or TypeError for what is no answer."""
     names = ("probabilities", "boxes", "passed_over", "warnings")
-    answer = checked_json.convert_to({name: row[name] for name in names}, KnownAnswer)
-    if len(answer.probabilities) != max(1, len(answer.boxes)):
+    content = {name: row[name] for name in names} | {"generators": row.get("generators", [])}
+    answer = checked_json.convert_to(content, KnownAnswer)
+    n_squares = max(1, len(answer.boxes))
+    if len(answer.probabilities) != n_squares or len(answer.generators) not in (0, n_squares):
         raise ValueError
     return answer

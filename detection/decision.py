@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from detection.detections import Detection, FaceDetection, ProbabilityRange
+from detection.detections import Detection, FaceDetection, JudgedSquare, ProbabilityRange
 from detection.face_check import MIN_REAL_SIDE_SHARE
+from training.attribution.attribution import GeneratorAnswer
 from training.calibration import turn_to_prevalence
 from training.cuts.operating_point import Calibration, OperatingPoint
 from training.cuts.several_faces import correct_for_faces, state_for_faces
@@ -60,12 +61,13 @@ class DecisionRule:
             return statement
         return state_for_faces(statement, self.calibration, self.point, n_faces)
 
-    def decide(self, detection: Detection, ranges: Sequence[ProbabilityRange]) -> Detection:
+    def decide(self, detection: Detection, squares: Sequence[JudgedSquare]) -> Detection:
         """Add the verdicts to an image's Detection.
 
         Args:
-            ranges: of its judged squares: one of each of its faces, or one if it shows none.
+            squares: one for each of its faces, or one if it shows none.
         """
+        ranges = [square.range for square in squares]
         numbers = [(square.value, square.low, square.high) for square in ranges]
         if not np.isfinite(numbers).all():
             return replace(detection, error="the detector gave no number for it")
@@ -73,7 +75,12 @@ class DecisionRule:
         judged = [(point.decide(*row), square) for row, square in zip(numbers, ranges, strict=True)]
         if len(judged) + detection.passed_over > 1:
             judged = self._doubt_small_faces(detection.faces, judged)
-        verdict, worst = judged[find_most_suspicious(judged)]
+        generators = [
+            self._name_generator(verdict, square)
+            for (verdict, _), square in zip(judged, squares, strict=True)
+        ]
+        most_suspicious = find_most_suspicious(judged)
+        verdict, worst = judged[most_suspicious]
         return replace(
             detection,
             verdict=ABSTAIN if verdict == REAL and detection.passed_over else verdict,
@@ -81,9 +88,17 @@ class DecisionRule:
             low=worst.low,
             high=worst.high,
             at_prevalence=self.prevalence and turn_to_prevalence(worst.value, self.prevalence),
-            faces=detection.faces and _judge_faces(detection.faces, judged),
+            faces=detection.faces and _judge_faces(detection.faces, judged, generators),
+            generator=generators[most_suspicious],
             statement=self.find_statement(len(ranges)) if len(ranges) > 1 else None,
         )
+
+    def _name_generator(self, verdict: Verdict, square: JudgedSquare) -> GeneratorAnswer | None:
+        """Return the generator of a square that is called generated; None for any other."""
+        attribution, nearest = self.card.attribution, square.nearest
+        if verdict != GENERATED or attribution is None or nearest is None:
+            return None
+        return attribution.answer(nearest) if nearest.name in attribution.generators else None
 
     def _doubt_small_faces(
         self, faces: Sequence[FaceDetection], judged: Sequence[tuple[Verdict, ProbabilityRange]]
@@ -102,9 +117,18 @@ def find_most_suspicious(judged: Sequence[tuple[Verdict, ProbabilityRange]]) -> 
 
 
 def _judge_faces(
-    faces: Sequence[FaceDetection], judged: Sequence[tuple[Verdict, ProbabilityRange]]
+    faces: Sequence[FaceDetection],
+    judged: Sequence[tuple[Verdict, ProbabilityRange]],
+    generators: Sequence[GeneratorAnswer | None],
 ) -> tuple[FaceDetection, ...]:
     return tuple(
-        replace(face, verdict=verdict, probability=square.value, low=square.low, high=square.high)
-        for face, (verdict, square) in zip(faces, judged, strict=True)
+        replace(
+            face,
+            verdict=verdict,
+            probability=square.value,
+            low=square.low,
+            high=square.high,
+            generator=generator,
+        )
+        for face, (verdict, square), generator in zip(faces, judged, generators, strict=True)
     )

@@ -12,6 +12,7 @@ from data_collection.images import errors
 from data_collection.images.decode import DecodedFace
 from detection.face_check import Square
 from detection.provenance.claims import Claim
+from training.attribution.attribution import GeneratorAnswer, NearestGenerator
 from training.cuts.statement import DetectorStatement
 from training.cuts.verdicts import Verdict
 
@@ -23,6 +24,15 @@ class ProbabilityRange:
     value: float
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class JudgedSquare:
+    """The detector's answer to one square: its probabilities, and the nearest known generator if
+    the detector names generators."""
+
+    range: ProbabilityRange
+    nearest: NearestGenerator | None = None
 
 
 @dataclass(frozen=True)
@@ -42,8 +52,8 @@ class FaceDetection:
 
     Attributes:
         box: the square that was judged.
-        verdict, probability, low, high: as those of Detection; empty and None if the image could
-            not be judged.
+        verdict, probability, low, high, generator: as those of Detection; empty and None if the
+            image could not be judged.
     """
 
     box: Box
@@ -51,6 +61,7 @@ class FaceDetection:
     probability: float | None = None
     low: float | None = None
     high: float | None = None
+    generator: GeneratorAnswer | None = None
 
     @property
     def range(self) -> ProbabilityRange:
@@ -66,12 +77,15 @@ class KnownAnswer:
         probabilities: of every judged square.
         boxes: of its faces, each of which is a judged square; none if it shows no face.
         passed_over: as that of Detection.
+        generators: the nearest one of every judged square that was called generated, None for each
+            other; empty if there is none.
     """
 
     probabilities: tuple[ProbabilityRange, ...]
     boxes: tuple[Box, ...] = ()
     passed_over: int = 0
     warnings: tuple[str, ...] = ()
+    generators: tuple[NearestGenerator | None, ...] = ()
 
 
 NO_KNOWN_ANSWERS: Mapping[str, KnownAnswer] = MappingProxyType({})
@@ -93,6 +107,9 @@ class Detection:
         faces: the judged faces, the largest first; empty if none was found, None if the image was
             not looked at.
         passed_over: number of faces that were not judged, because they are too many or too small.
+        generator: the known generator that is closest, or none of them, of an image (with several
+            faces, of the most suspicious one) that is called generated; None otherwise, and by a
+            detector that names no generators.
         statement: what the answer is worth if it is about several faces, for which the cuts are
             stricter; None if what the detector states is true of it.
         warnings: why the detector may be less reliable on it, in sentences.
@@ -114,6 +131,7 @@ class Detection:
     passed_over: int = 0
     warnings: tuple[str, ...] = ()
     statement: DetectorStatement | None = None
+    generator: GeneratorAnswer | None = None
 
     @property
     def most_suspicious(self) -> int:

@@ -9,31 +9,30 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from data_collection.images import decode as image_decode
 from data_collection.images.decode import DecodedFace
 from data_collection.images.decoding_pool import COMMAND_POOL, open_decoding_threads
 from data_collection.source_types import UnavailableImage
 from data_collection.sources import local_folder
-from detection import own_calibration
+from detection import network, own_calibration
 from detection.decision import DecisionRule
 from detection.detections import (
     NO_KNOWN_ANSWERS,
     Detection,
     FaceDetection,
+    JudgedSquare,
     KnownAnswer,
     PreparedImage,
-    ProbabilityRange,
 )
 from detection.image_paths import LocatedImage
+from detection.network import NetworkRunner
 from detection.prepare import prepare_image
 from detection.provenance import claims as provenance
 from runtime import hashing
 from runtime.commands import workspace
-from training.calibration import combine_qualities
 from training.cuts.operating_point import Calibration, OperatingPoint
 from training.cuts.statement import DetectorStatement
+from training.cuts.verdicts import GENERATED
 from training.detectors import card as detector_card
 from training.detectors import saved_models
 from training.detectors.card import Card
@@ -65,8 +64,7 @@ class Detector:
         self.folder, self.card, self.any_picture = folder, card, any_picture
         calibration = calibration or card.calibration
         self.rule = DecisionRule(card, calibration, point or calibration.point, prevalence)
-        # held in memory: the file may change meanwhile
-        self._model = saved_models.read_verified_model(folder, card, saved_models.ONNX_FILE)
+        self._network = network.read_network(folder, card)
 
     @classmethod
     def load(
@@ -134,7 +132,7 @@ class Detector:
         Args:
             known: answers by sha256 of the file; these files are not decoded.
         """
-        single_core_runner = onnx_models.open_onnx(self._model, threads=1)
+        single_core_runner = network.open_network(self.folder, self._network, threads=1)
         cores, images = os.cpu_count() or 1, iter(images)
 
         def detect_files(batch: Sequence[LocatedImage]) -> list[Detection]:
@@ -154,10 +152,9 @@ class Detector:
                 yield from pending.popleft().result()
 
     @functools.cached_property
-    def _all_cores_runner(self) -> onnx_models.OnnxRunner:
-        """A function from pixels, float32 (n, side, side, 3), 0..255, to probabilities (n, 1); all
-        cores share a batch."""
-        return onnx_models.open_onnx(self._model)
+    def _all_cores_runner(self) -> NetworkRunner:
+        """All cores share a batch."""
+        return network.open_network(self.folder, self._network)
 
     def read_image(
         self, image: LocatedImage, known: Mapping[str, KnownAnswer] = NO_KNOWN_ANSWERS
@@ -193,45 +190,40 @@ class Detector:
             path=path, sha256=hashing.hash_bytes(data), claims=tuple(provenance.read_claims(data))
         )
         if answer := known.get(detection.sha256):
-            faces = tuple(FaceDetection(box=box) for box in answer.boxes)
-            detection = replace(
-                detection, faces=faces, passed_over=answer.passed_over, warnings=answer.warnings
-            )
-            return PreparedImage(self.rule.decide(detection, answer.probabilities))
+            known_detection = self._decide_known(detection, answer)
+            if known_detection:
+                return PreparedImage(known_detection)
         accepts_any = any_picture or self.any_picture
         return prepare_image(data, detection, self.card, accepts_any, decode_whole)
 
+    def _decide_known(self, detection: Detection, answer: KnownAnswer) -> Detection | None:
+        """Return the result for an image that was judged before; None if it would lack the
+        generator of a face."""
+        faces = tuple(FaceDetection(box=box) for box in answer.boxes)
+        detection = replace(
+            detection, faces=faces, passed_over=answer.passed_over, warnings=answer.warnings
+        )
+        nearest = answer.generators or [None] * len(answer.probabilities)
+        squares = list(map(JudgedSquare, answer.probabilities, nearest))
+        decided = self.rule.decide(detection, squares)
+        is_complete = self.card.attribution is None or all(
+            row.generator is not None
+            for row in decided.faces or (decided,)
+            if row.verdict == GENERATED
+        )
+        return decided if is_complete else None
+
     def detect_batch(
-        self, images: Sequence[PreparedImage], run: onnx_models.OnnxRunner | None = None
+        self, images: Sequence[PreparedImage], run: NetworkRunner | None = None
     ) -> list[Detection]:
         """Judge images together; `run` replaces the runner that uses all cores."""
         pixels = [image.pixels for image in images if image.pixels.size]
-        ranges = iter(self._compute_probabilities(pixels, run or self._all_cores_runner))
+        squares = iter(network.judge_squares(self.card, pixels, run or self._all_cores_runner))
         return [
             self.rule.decide(
-                image.detection, list(itertools.islice(ranges, max(1, len(image.squares))))
+                image.detection, list(itertools.islice(squares, max(1, len(image.squares))))
             )
             if image.pixels.size
             else image.detection
             for image in images
         ]
-
-    def _compute_probabilities(
-        self, pixels: Sequence[np.ndarray], run: onnx_models.OnnxRunner
-    ) -> list[ProbabilityRange]:
-        """Return the probabilities of every judged square.
-
-        A batch has no more squares than images, or than a core runs together: sixteen faces of
-        each image in one batch would be gigabytes in a large base.
-        """
-        if not pixels:
-            return []
-        n_qualities = len(self.card.qualities)
-        size = n_qualities * max(len(pixels), onnx_models.IMAGES_PER_CORE)
-        views = np.concatenate(pixels)
-        outputs = []
-        for start in range(0, len(views), size):
-            batch = views[start : start + size].astype(np.float32)
-            outputs.append(onnx_models.select_probabilities(run(batch), len(batch)))
-        combined = combine_qualities(np.concatenate(outputs).reshape(-1, n_qualities))
-        return [ProbabilityRange(*map(float, row)) for row in zip(*combined, strict=True)]

@@ -66,6 +66,7 @@ def save_finetuned_detector(
             qualities=canonical.JUDGEMENT_QUALITIES,
             calibration=calibrate_on_validation(logits, labels, groups, targets, temperature),
             left_out=(),
+            attribution=None,
             metrics=calibration.compute_scores(probabilities, labels),
             baselines=baselines,
             parity=parity,

@@ -19,6 +19,7 @@ from validation.data.evaluation_set import EvaluationSet
 from validation.explanations import explain, image_panels, negative_controls
 from validation.explanations.image_panels import ImagePanel
 from validation.gaps import gaps
+from validation.generators import confusion
 from validation.metrics import abstention, breakdowns, comparison
 from validation.metrics.baseline_comparison import compare_with_baselines
 from validation.metrics.comparison import DetectorComparison, DetectorResult, make_result
@@ -182,6 +183,7 @@ def build_report(
         results=all_results,
         breakdowns=breakdowns.compute_breakdowns(records, scored),
         gaps=gaps.compute_gaps(records, scored),
+        generators=confusion.count_named_images(card, data, scored, scorer),
         abstentions=abstentions,
         most_wrong=(
             _build_most_wrong_panels(data, scored, scorer, heat_maps) if settings.pictures else {}

@@ -23,8 +23,9 @@ from training.features.training_features import SplitFeatures, TrainingFeatures
 from training.head_search import batched_training
 from training.head_search.head_spec import HeadSpec
 from training.head_search.head_trainer import HeadTrainingPlan, compute_head_logits
-from training.refits.refit_cuts import score_by_refits, set_refit_cuts
+from training.refits.refit_cuts import set_refit_cuts
 from training.refits.refit_heads import RefitEnsemble, RefitImages
+from training.refits.refit_scores import score_by_refits
 
 WIDTH, INFORMATIVE, GAP = 40, 6, 1.2
 COLUMNS = [Column(32, "tap", "mean", 0, WIDTH)]

@@ -29,8 +29,9 @@ from training.features import feature_cache
 from training.features.column_selection import compute_column_indices, select_columns
 from training.head_search.head_spec import HeadSpec
 from training.head_search.head_trainer import HeadTrainingPlan
-from training.refits.refit_cuts import RefitCuts, score_by_refits, set_refit_cuts
+from training.refits.refit_cuts import RefitCuts, set_refit_cuts
 from training.refits.refit_heads import RefitEnsemble, RefitImages
+from training.refits.refit_scores import score_by_refits
 from training.settings import TrainingSettings
 
 NOVEL_BELOW = 0.05
@@ -155,7 +156,7 @@ def main(
     images = load_images(TrainingSettings(dataset=dataset, data=data, bases=(base,)))
     scores = score_by_refits(images, make_ensemble(images))
     cuts = set_refit_cuts(images, scores, CutTargets(false_alarms=TARGET, misses=TARGET), 0.5, 1)
-    scored = [score_left_out(images, scores.folds, cuts, source) for source in cuts.left_out]
+    scored = [score_left_out(images, scores.folds.logits, cuts, source) for source in cuts.left_out]
     p_values = {method: compute_all_p_values(images, method) for method in METHODS}
     left_out = {method: values for method, (_, values) in p_values.items()}
     print_novel_shares(images, p_values)

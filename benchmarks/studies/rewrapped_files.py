@@ -19,11 +19,10 @@ from PIL import Image, ImageOps
 from benchmarks.studies.judgement_qualities import list_images
 from data_collection.images import decode, errors
 from data_collection.images.colour import convert_to_srgb
+from detection import network
 from detection.detections import Detection
 from detection.predictor import Detector
 from runtime import console
-from training.detectors import saved_models
-from training.onnx_files import onnx_models
 
 ORIENTATION_TAG, MAKER_TAG, DATE_TAG = 0x0112, 0x010F, 0x0132
 COMMENT = b"Comment\0my holiday"
@@ -202,8 +201,8 @@ class Tally:
 def main() -> int:
     settings = tyro.cli(StudySettings, prog="python -m benchmarks.studies.rewrapped_files")
     detector = Detector.load(settings.model)
-    model = saved_models.read_verified_model(detector.folder, detector.card, saved_models.ONNX_FILE)
-    run = onnx_models.open_onnx(model, threads=1)
+    model = network.read_network(detector.folder, detector.card)
+    run = network.open_network(detector.folder, model, threads=1)
 
     def judge(data: bytes) -> Detection:
         return detector.detect_batch([detector.decode_image(data, Path("picture"))], run)[0]

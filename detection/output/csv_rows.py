@@ -11,11 +11,12 @@ from detection.output.faces import describe_face
 from detection.output.json_answers import build_json_answer
 from detection.output.progress import show_progress
 from runtime import console
+from training.attribution.attribution import NONE_OF_THE_KNOWN
 from training.cuts.statement import DetectorStatement
 
 CSV_COLUMNS = (
     *("path", "verdict", "probability", "low", "high", "at_prevalence", "error", "sha256"),
-    *("claims", "faces", "boxes"),
+    *("claims", "faces", "boxes", "generator", "generator_probability"),
     *(
         "warnings",
         "detector",
@@ -66,6 +67,10 @@ def build_csv_row(detection: Detection, statement: DetectorStatement) -> dict[st
     if detection.faces is not None:
         row["faces"] = str(len(detection.faces))
         row["boxes"] = "; ".join(map(describe_face, detection.faces))
+    row["generator"] = row["generator_probability"] = ""
+    if detection.generator:
+        row["generator"] = detection.generator.closest or NONE_OF_THE_KNOWN
+        row["generator_probability"] = _format_cell(detection.generator.probability)
     if row["path"] != STDIN_PATH and starts_formula(row["path"]):
         row["path"] = f"./{row['path']}"  # still the name of the file
     numbers = {name for name in CSV_COLUMNS if isinstance(answer.get(name), float)}

@@ -33,10 +33,32 @@ def list_faces(detection: Detection) -> list[dict[str, object]]:
     return [
         {
             "box": asdict(face.box),
-            **({"verdict": face.verdict, **_round_probabilities(face)} if face.verdict else {}),
+            **(
+                {
+                    "verdict": face.verdict,
+                    **_round_probabilities(face),
+                    **({"generator": build_generator_answer(face)} if face.generator else {}),
+                }
+                if face.verdict
+                else {}
+            ),
         }
         for face in detection.faces or ()
     ]
+
+
+def build_generator_answer(answer: Detection | FaceDetection) -> dict[str, object] | None:
+    """Return the closest generator, null for none of the known, and all known ones; None for what
+    is not called generated."""
+    generator = answer.generator
+    if generator is None:
+        return None
+    probability = generator.probability
+    return {
+        "closest": generator.closest,
+        "probability": None if probability is None else round(probability, 6),
+        "known": list(generator.known),
+    }
 
 
 def _round_probabilities(answer: Detection | FaceDetection) -> dict[str, float]:
@@ -52,6 +74,7 @@ def _build_verdict(detection: Detection, statement: DetectorStatement) -> dict[s
             if detection.at_prevalence is None
             else {"at_prevalence": round(detection.at_prevalence, 6)}
         ),
+        **({"generator": build_generator_answer(detection)} if statement.generator_means else {}),
         "warnings": list(detection.warnings),
         "detector": statement.detector,
         "detector_reason": statement.detector_reason,
@@ -60,6 +83,7 @@ def _build_verdict(detection: Detection, statement: DetectorStatement) -> dict[s
         "generated_above": statement.generated_above,
         "promise": list(statement.promise),
         "strangers": list(statement.strangers),
+        **({"generator_means": statement.generator_means} if statement.generator_means else {}),
         "real_means": REAL_EXPLANATION,
         "banner": statement.banner,
     }

@@ -41,6 +41,7 @@ def print_table(
     for detection in printed:
         name = _format_path(detection, listing)
         for note in [
+            *([f": {detection.generator.describe()}"] if detection.generator else []),
             *(f" ({claim.kind}): {claim.text}" for claim in detection.claims),
             *(f": {warning}" for warning in detection.warnings),
         ]:
@@ -58,7 +59,9 @@ def _print_lines(detections: Iterable[Detection], listing: ImageListing) -> Iter
     ):
         verdict, probability = _format_verdict(detection)
         claims = [claim.text for claim in detection.claims]
-        notes = "; ".join([*filter(None, [detection.error]), *detection.warnings, *claims])
+        generator = [detection.generator.describe()] if detection.generator else []
+        errors = filter(None, [detection.error])
+        notes = "; ".join([*errors, *generator, *detection.warnings, *claims])
         line = f"{verdict:<10}  {probability:<5}  {_format_path(detection, listing)}"
         print(console.sanitise_line(line + (f"  ({notes})" if notes else "")), flush=True)
         for face_verdict, face_probability, place in _list_face_rows(detection):

@@ -17,7 +17,7 @@ from data_collection.images.decoding_pool import (
     TookTooLong,
 )
 from detection.detections import Detection, PreparedImage
-from detection.output.json_answers import list_faces
+from detection.output.json_answers import build_generator_answer, list_faces
 from detection.predictor import Detector
 from detection.provenance import claims
 from detection.web.preprocessing import describe_preprocessing
@@ -118,6 +118,8 @@ class PageAnswers:
             **asdict(statement),
             "worth": statement.list_sentences(),
             "sha256": detection.sha256,
+            "generator": build_generator_answer(detection),
+            "generator_words": detection.generator.describe() if detection.generator else "",
             "claims": [asdict(claim) for claim in detection.claims],
             "caveat": claims.CLAIMS_CAVEAT if detection.claims else "",
             "faces": list_faces(detection),

@@ -16,6 +16,7 @@ from detection.detections import (
     Box,
     Detection,
     FaceDetection,
+    JudgedSquare,
     PreparedImage,
     ProbabilityRange,
 )
@@ -143,7 +144,7 @@ def decide(*names: str, passed_over: int = 0, side: int = 90, **options) -> Dete
     boxes = [Box(side * number, 0, side, side) for number in range(len(names))]
     faces = tuple(FaceDetection(box=box) for box in boxes)
     detection = Detection(path=Path("a.png"), faces=faces, passed_over=passed_over)
-    return rule.decide(detection, [CERTAIN[name] for name in names])
+    return rule.decide(detection, [JudgedSquare(CERTAIN[name]) for name in names])
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,8 @@ def state_for_faces(
             misses,
             "A picture of several faces is called real only if each of them is.",
         ),
-        # without a cut nothing is found, and nothing called generated
+        # without a cut nothing is found, and nothing called generated or named
+        generator_means=statement.generator_means if corrected.generated_above is not None else "",
         strangers=()
         if corrected.generated_above is None
         else tuple(f"Face by face: {sentence}" for sentence in statement.strangers),

@@ -33,6 +33,7 @@ class DetectorStatement:
         promise: what the cuts hold for images like the collected ones, in sentences.
         strangers: its answers to sources that it was not trained on, in sentences.
         banner: first sentence of every report; empty if there is nothing to warn of.
+        generator_means: what the name of a generator is worth; empty if it names none.
     """
 
     detector: str
@@ -44,11 +45,13 @@ class DetectorStatement:
     strangers: tuple[str, ...]
     banner: str
     detector_reason: str = ""
+    generator_means: str = ""
 
     def list_sentences(self) -> list[str]:
         """Return everything but the banner, in the order of reading."""
         explanations = PROBABILITY_EXPLANATION, REAL_EXPLANATION
-        return [self.cuts, *self.promise, *self.strangers, *explanations]
+        named = [self.generator_means] if self.generator_means else []
+        return [self.cuts, *self.promise, *self.strangers, *named, *explanations]
 
 
 def make_statement(

@@ -11,6 +11,7 @@ from typing import Any
 
 from data_collection.images import canonical, decode
 from runtime import atomic_files, checked_json, console
+from training.attribution.attribution import GeneratorAttribution
 from training.calibration import Scores
 from training.cuts.left_out import LeftOutSource
 from training.cuts.operating_point import Calibration, OperatingPoint
@@ -27,7 +28,7 @@ from training.detectors.card_fields import (
 CARD_FILE = "card.json"
 
 CARD_VERSION = 4
-"""Raise it with every change to the fields of a card."""
+"""Raise it with every change to the fields of a card that makes older cards useless."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,7 @@ class Card:
         crop: how images are cropped, in training and before a verdict: "centre" or "face".
         qualities: JPEG qualities at which an image is judged; all must agree on an answer.
         left_out: sources, scored by heads not trained on them; none for a fine-tuned detector.
+        attribution: how it names the generator of an image; None for a detector that names none.
         cost: of detector.onnx.
     """
 
@@ -76,6 +78,7 @@ class Card:
     crop: str = "centre"
     qualities: tuple[int, ...] = canonical.JUDGEMENT_QUALITIES
     left_out: tuple[LeftOutSource, ...] = ()
+    attribution: GeneratorAttribution | None = None
     cost: InferenceCost | None = None
     more_bases: tuple[BaseDescription, ...] = ()
     card_version: int = CARD_VERSION
@@ -104,14 +107,18 @@ class Card:
         Args:
             prevalence: share of generated images for which the worth of an alarm is stated.
         """
-        return make_statement(
+        point = point or self.calibration.point
+        statement = make_statement(
             self.name,
             self.calibration,
-            point or self.calibration.point,
+            point,
             self.left_out,
             self.banner,
             prevalence,
         )
+        if self.attribution is None or point.generated_above is None:
+            return statement
+        return dataclasses.replace(statement, generator_means=self.attribution.describe_worth())
 
     def to_public(self, files: Collection[str]) -> dict[str, Any]:
         """Return what may be published, with the hashes of these files alone.
@@ -182,6 +189,7 @@ def _validate_card(card: Card) -> None:
         and card.calibration.point
         and all(map(card_values.are_scores, scores))
         and all(map(card_values.is_left_out_source, card.left_out))
+        and (card.attribution is None or card_values.is_attribution(card.attribution, card.search))
         and 0 <= card.parity < math.inf
         and card.qualities
         and all(1 <= quality <= 100 for quality in card.qualities)

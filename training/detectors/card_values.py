@@ -4,10 +4,12 @@ import math
 from collections.abc import Iterable, Mapping
 
 from data_collection.dataset import manifest
+from training.attribution.attribution import AttributionCounts, GeneratorAttribution
 from training.calibration import Scores
 from training.cuts.cut import Cut
 from training.cuts.left_out import LeftOutSource
 from training.cuts.operating_point import Calibration
+from training.detectors.card_fields import SearchDescription
 
 SPLITS: tuple[manifest.Split, ...] = ("train", "validation", "hold-out")
 """Not taken from `splits`, whose import of SciPy would slow down every answer."""
@@ -48,6 +50,34 @@ def is_left_out_source(source: LeftOutSource) -> bool:
         and all(map(math.isfinite, (*source.lowest, *source.highest)))
         and all(low <= high for low, high in zip(source.lowest, source.highest, strict=True))
         and _are_shares(limit or 0 for limit in source.limits)
+    )
+
+
+def is_attribution(attribution: GeneratorAttribution, search: SearchDescription) -> bool:
+    """Return whether an attribution fits the heads, and all of its numbers can be used."""
+    n_generators = len(attribution.generators)
+    numbers = [*attribution.bias, *(value for row in attribution.kernel for value in row)]
+    counts = (*attribution.known, *attribution.left_out)
+    return (
+        n_generators > 1
+        and attribution.generators == search.generators
+        and len(attribution.tensors) == len(search.weights)
+        and all(attribution.tensors)
+        and len(attribution.bias) == len(attribution.kernel) == n_generators + 1
+        and all(len(row) == n_generators for row in attribution.kernel)
+        and all(map(math.isfinite, numbers))
+        and _are_shares([attribution.cut])
+        and bool(attribution.known)
+        and all(map(_are_attribution_counts, counts))
+        and all(map(math.isfinite, search.weights))
+    )
+
+
+def _are_attribution_counts(counts: AttributionCounts) -> bool:
+    return (
+        0 < counts.images <= MAX_COUNT
+        and 0 < counts.groups <= counts.images
+        and min(counts.own, counts.none, counts.images - counts.own - counts.none) >= 0
     )
 
 

@@ -14,13 +14,9 @@ from training.features import feature_cache
 from training.features.extractor import Extractor
 from training.features.training_features import TrainingFeatures
 from training.final_detector.final_detector import FinalDetector
-from training.refits.refit_cuts import (
-    RefitCuts,
-    average_scores,
-    score_by_refits,
-    set_refit_cuts,
-)
+from training.refits.refit_cuts import RefitCuts, set_refit_cuts
 from training.refits.refit_heads import RefitImages
+from training.refits.refit_scores import average_scores, score_by_refits
 from training.run_folders import TrainingRun
 
 
@@ -60,7 +56,12 @@ def set_detector_cuts(
         sigmoid(detector.logits), run.validation_labels, run.settings.false_alarms
     )
     return set_refit_cuts(
-        images, average_scores(scores), run.cut_targets, threshold, detector.temperature
+        images,
+        average_scores(scores),
+        run.cut_targets,
+        threshold,
+        detector.temperature,
+        detector.generators,
     )
 
 

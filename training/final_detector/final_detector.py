@@ -12,6 +12,7 @@ from training.features.layout import Column
 from training.features.training_features import iterate_blocks
 from training.head_search.head_spec import HeadSpec
 from training.head_search.head_trainer import HeadTrainingPlan
+from training.head_search.heads import select_generator_outputs
 from training.refits.refit_heads import RefitEnsemble
 from training.settings import TrainingSettings
 
@@ -104,6 +105,21 @@ class FinalDetector:
         logits = [part.compute_logits(judged[part.base]) for part in self.ensembles]
         return np.mean(logits, axis=0) / self.temperature
 
+    def compute_generator_logits(self, judged: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the calibrated logit of every generator, (images, generators), the mean over
+        qualities, of heads with an output for each.
+
+        Args:
+            judged: features by base, each of shape (images, qualities, width).
+        """
+        logits = [
+            compute_output_logits(head, judged[part.base]) / (head.temperature * part.temperature)
+            for part in self.ensembles
+            for head in part.heads
+        ]
+        weights = [1 / len(part.heads) for part in self.ensembles for _ in part.heads]
+        return np.average(logits, axis=0, weights=weights) / self.temperature
+
     def make_refit_ensembles(self, settings: TrainingSettings) -> dict[str, RefitEnsemble]:
         """Return by base how to train the same heads again on other images."""
         return {
@@ -118,6 +134,20 @@ class FinalDetector:
             )
             for part in self.ensembles
         }
+
+
+def compute_output_logits(head: FinalHead, judged: np.ndarray) -> np.ndarray:
+    """Return the head's logit of every output, (images, generators), the mean over qualities."""
+    index = compute_column_indices(head.columns)
+    model = select_generator_outputs(head.model)
+    blocks = [
+        np.asarray(model.predict_on_batch(block[:, :, index].reshape(-1, len(index))))
+        .astype(np.float64)
+        .reshape(*block.shape[:2], -1)
+        .mean(axis=1)
+        for block in iterate_blocks(judged)
+    ]
+    return np.concatenate(blocks)
 
 
 def compute_model_logits(

@@ -3,11 +3,14 @@
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from data_collection.audit.audit_file import read_audit_status
 from data_collection.images import canonical
-from runtime import library_versions
+from runtime import console, library_versions
 from training import calibration
+from training.attribution.attribution import GeneratorAttribution
 from training.baselines.linear import Baseline
 from training.bases import loaded_base
 from training.calibration import sigmoid
@@ -18,6 +21,7 @@ from training.detectors.card import Card
 from training.detectors.card_fields import BaseDescription, SearchDescription
 from training.detectors.detector_files import LEADERBOARD_FILE
 from training.features.extractor import Extractor
+from training.final_detector import output_tensors
 from training.final_detector.final_detector import BaseEnsemble, FinalDetector
 from training.head_search import leaderboard
 from training.head_search.head_spec import HeadTrial
@@ -57,6 +61,7 @@ def save_final_detector(
             qualities=canonical.JUDGEMENT_QUALITIES,
             calibration=cuts.calibration,
             left_out=cuts.left_out,
+            attribution=_locate_outputs(cuts.attribution, parts, first.side, folder),
             metrics=calibration.compute_scores(sigmoid(detector.logits), run.validation_labels),
             baselines=baseline_rows,
             parity=parity,
@@ -71,6 +76,26 @@ def save_final_detector(
         )
         detector_files.write_card_and_figure(folder, card)
     return card
+
+
+def _locate_outputs(
+    attribution: GeneratorAttribution | None,
+    parts: list[DetectorPart],
+    side: int,
+    folder: Path,
+) -> GeneratorAttribution | None:
+    """Return the attribution with the tensors of detector.onnx that it reads."""
+    if attribution is None:
+        return None
+    try:
+        model = (folder / saved_models.ONNX_FILE).read_bytes()
+        return replace(attribution, tensors=output_tensors.find_output_tensors(parts, side, model))
+    except ValueError:
+        console.print_warning(
+            f"{saved_models.ONNX_FILE} does not compute the heads' outputs for each generator, so "
+            "this detector names none."
+        )
+        return None
 
 
 def _make_parts(detector: FinalDetector, extractors: Mapping[str, Extractor]) -> list[DetectorPart]:

@@ -194,6 +194,13 @@ def set_dense_weights(model: "keras.Model", weights: Sequence[np.ndarray]) -> No
         layer.set_weights(weights[2 * number : 2 * number + 2])
 
 
+def select_generator_outputs(head: "keras.Model") -> "keras.Model":
+    """Return the same head with the logits of all of its outputs, (n, generators)."""
+    import keras
+
+    return keras.Model(head.inputs[0], head.get_layer("logit").output, name=f"{head.name}_outputs")
+
+
 def combine_generator_outputs(head: "keras.Model") -> "keras.Model":
     """Return the same head with one logit, (n, 1).
 

@@ -1,80 +1,31 @@
 """Set a detector's cuts on scores of its refits, and describe its answers to sources left out."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from training.attribution.attribution import GeneratorAttribution
 from training.cuts.choose_cuts import CutScores, CutTargets, calibrate
 from training.cuts.cut import Cut, choose_cut
 from training.cuts.left_out import MAX_STORED_IMAGES, LeftOutSource
 from training.cuts.operating_point import Calibration
-from training.refits.refit_heads import (
-    RefitEnsemble,
-    RefitImages,
-    compute_held_out_logits,
-    split_into_folds,
-)
+from training.refits.refit_attribution import fit_attribution
+from training.refits.refit_heads import HeldOutScores, RefitImages
+from training.refits.refit_scores import RefitScores, SourceKey, find_source_rows
 
 MIN_SOURCES_TO_SET_CUT = 3
 """Sources of photographs from which on those left out set the false-alarm cuts."""
 
-MIN_PAIRED_SOURCES = 4
-"""Sources of either class from which on one of each is left out at a time, which takes fewer heads;
-with less, too little would be left to train on."""
-
-SourceKey = tuple[int, str]
-"""Label and name of a source."""
-
 
 @dataclass(frozen=True)
 class RefitCuts:
-    """The cuts of a detector, and its refits' scores of sources that they were not trained on."""
+    """The cuts of a detector, its refits' scores of sources that they were not trained on, and how
+    it names generators, if it does."""
 
     calibration: Calibration
     left_out: tuple[LeftOutSource, ...]
-
-
-@dataclass(frozen=True)
-class RefitScores:
-    """Calibrated logits of images by heads that were not trained on them.
-
-    Attributes:
-        folds: of every image, by heads without its group, shape (images, qualities); NaN where the
-            other folds lack a class.
-        sources: of the images of each source, by heads without it, shape (its images, qualities).
-            A class of a single source has none; neither has a source without which a class is
-            missing.
-    """
-
-    folds: np.ndarray
-    sources: dict[SourceKey, np.ndarray]
-
-
-def score_by_refits(images: RefitImages, ensemble: RefitEnsemble) -> RefitScores:
-    """Train the heads again without each fold and without each source, and score these."""
-    folds = list(split_into_folds(images))
-    left_out = list_sources_left_out(images)
-    rows = [[_find_source_rows(images, key) for key in keys] for keys in left_out]
-    scores = compute_held_out_logits(images, ensemble, [*folds, *map(np.concatenate, rows)])
-    fold_logits = np.full(images.judged.shape[:2], np.nan)
-    for fold, logits in zip(folds, scores, strict=False):
-        fold_logits[fold] = logits
-    source_logits = {}
-    for keys, parts, logits in zip(left_out, rows, scores[len(folds) :], strict=True):
-        ends = np.cumsum([len(part) for part in parts])
-        of_sources = zip(keys, np.split(logits, ends[:-1]), strict=True)
-        source_logits |= {key: part for key, part in of_sources if not np.isnan(part).any()}
-    return RefitScores(fold_logits, dict(sorted(source_logits.items())))
-
-
-def average_scores(scores: Sequence[RefitScores]) -> RefitScores:
-    """Return the mean scores of ensembles that were trained without the same images."""
-    return RefitScores(
-        np.mean([part.folds for part in scores], axis=0),
-        {key: np.mean([part.sources[key] for part in scores], axis=0) for key in scores[0].sources},
-    )
+    attribution: GeneratorAttribution | None = None
 
 
 def set_refit_cuts(
@@ -83,6 +34,7 @@ def set_refit_cuts(
     targets: CutTargets,
     threshold: float,
     temperature: float,
+    generators: Sequence[str] = (),
 ) -> RefitCuts:
     """Set the cuts on scores of heads that were not trained on the images.
 
@@ -91,34 +43,19 @@ def set_refit_cuts(
 
     Args:
         threshold, temperature: of the detector.
+        generators: that its heads have an output for; none if they have a single one.
     """
-    known = _select_scores(images, scores.folds, _find_scored_rows(scores))
+    known = _select_scores(images, scores.folds.logits, _find_scored_rows(scores))
     calibration = calibrate(known, threshold, targets, "folds", temperature)
     raised = _raise_cuts(calibration.false_alarm_cuts, images, scores.sources)
     if raised:
         calibration = replace(calibration, false_alarm_cuts=raised, origin="sources left out")
-    return RefitCuts(calibration, _describe_left_out(images, scores, targets))
-
-
-def list_sources_left_out(images: RefitImages) -> list[list[SourceKey]]:
-    """Return the sources that are left out together: one, or one of each class."""
-    real, generated = (
-        [(label, source) for source in images.list_sources(label)] for label in (0, 1)
-    )
-    real, generated = (keys if len(keys) > 1 else [] for keys in (real, generated))
-    if min(len(real), len(generated)) < MIN_PAIRED_SOURCES:
-        return [[key] for key in (*real, *generated)]
-    pairs = itertools.zip_longest(real, generated)
-    return [[key for key in pair if key] for pair in pairs]
+    attribution = fit_attribution(images, scores, generators, calibration.point.generated_above)
+    return RefitCuts(calibration, _describe_left_out(images, scores, targets), attribution)
 
 
 def _find_scored_rows(scores: RefitScores) -> np.ndarray:
-    return np.flatnonzero(~np.isnan(scores.folds).any(axis=1))
-
-
-def _find_source_rows(images: RefitImages, key: SourceKey) -> np.ndarray:
-    label, source = key
-    return np.flatnonzero((images.labels == label) & (images.sources == source))
+    return np.flatnonzero(~np.isnan(scores.folds.logits).any(axis=1))
 
 
 def _select_scores(images: RefitImages, logits: np.ndarray, rows: np.ndarray) -> CutScores:
@@ -126,22 +63,22 @@ def _select_scores(images: RefitImages, logits: np.ndarray, rows: np.ndarray) ->
 
 
 def _raise_cuts(
-    cuts: Sequence[Cut], images: RefitImages, source_logits: Mapping[SourceKey, np.ndarray]
+    cuts: Sequence[Cut], images: RefitImages, of_sources: Mapping[SourceKey, HeldOutScores]
 ) -> tuple[Cut, ...]:
     """Return false-alarm cuts that photographs of sources left out keep to; none for too few.
 
     Every source weighs the same. A cut that lies higher already stays.
     """
-    real = {key: logits for key, logits in source_logits.items() if key[0] == 0}
+    real = {key: scores for key, scores in of_sources.items() if key[0] == 0}
     if len(real) < MIN_SOURCES_TO_SET_CUT:
         return ()
-    groups = [images.groups[_find_source_rows(images, key)] for key in real]
+    groups = [images.groups[find_source_rows(images, key)] for key in real]
     n_groups = len(np.unique(np.concatenate(groups)))
     weights = []
     for source_groups in groups:
         _, index, sizes = np.unique(source_groups, return_inverse=True, return_counts=True)
         weights.append(n_groups / len(groups) / len(sizes) / sizes[index])
-    lowest = np.concatenate([logits.min(axis=1) for logits in real.values()])
+    lowest = np.concatenate([scores.logits.min(axis=1) for scores in real.values()])
     groups, weights = np.concatenate(groups), np.concatenate(weights)
     raised = []
     for cut in cuts:
@@ -159,10 +96,10 @@ def _describe_left_out(
 ) -> tuple[LeftOutSource, ...]:
     """Return every source left out, with the cuts that the other sources of its class set."""
     described = []
-    for key, logits in scores.sources.items():
-        rows = _find_source_rows(images, key)
+    for key, of_source in scores.sources.items():
+        rows = find_source_rows(images, key)
         others = np.setdiff1d(_find_scored_rows(scores), rows)
-        known = _select_scores(images, scores.folds, others)
+        known = _select_scores(images, scores.folds.logits, others)
         if key[0]:
             cuts = known.choose_miss_cuts(targets.list_misses())
         else:
@@ -175,8 +112,8 @@ def _describe_left_out(
             LeftOutSource(
                 source=key[1],
                 label=key[0],
-                lowest=_round_logits(logits[stored].min(axis=1)),
-                highest=_round_logits(logits[stored].max(axis=1)),
+                lowest=_round_logits(of_source.logits[stored].min(axis=1)),
+                highest=_round_logits(of_source.logits[stored].max(axis=1)),
                 groups=tuple(group_numbers[stored].tolist()),
                 limits=tuple(cut.limit for cut in cuts),
             )

@@ -77,6 +77,32 @@ class RefitEnsemble:
         return any(plan.spec.is_logistic for plan in self.plans)
 
 
+@dataclass(frozen=True)
+class HeldOutScores:
+    """Calibrated logits of rows by heads that were not trained on their groups.
+
+    Attributes:
+        logits: shape (rows, qualities); NaN if the other images lack a class.
+        generator_logits: of the output for each generator of the images, shape (rows, qualities,
+            generators); NaN for one that the heads have no output for.
+    """
+
+    logits: np.ndarray
+    generator_logits: np.ndarray
+
+    def select(self, rows: slice) -> "HeldOutScores":
+        """Return the scores of some rows."""
+        return HeldOutScores(self.logits[rows], self.generator_logits[rows])
+
+
+def average_held_out(scores: Sequence[HeldOutScores]) -> HeldOutScores:
+    """Return the mean scores of the same rows by several ensembles."""
+    return HeldOutScores(
+        np.mean([part.logits for part in scores], axis=0),
+        np.mean([part.generator_logits for part in scores], axis=0),
+    )
+
+
 def split_into_folds(images: RefitImages) -> Iterator[np.ndarray]:
     """Yield the rows of every fold; none if a class has a single group."""
     from sklearn.model_selection import StratifiedGroupKFold
@@ -90,20 +116,17 @@ def split_into_folds(images: RefitImages) -> Iterator[np.ndarray]:
         yield fold
 
 
-def compute_held_out_logits(
+def score_held_out_rows(
     images: RefitImages, ensemble: RefitEnsemble, held_out: Sequence[np.ndarray]
-) -> list[np.ndarray]:
-    """Return for each set of rows their calibrated logits by heads trained without their groups.
-
-    Each has the shape (rows, qualities); NaN if the other images lack a class.
-    """
+) -> list[HeldOutScores]:
+    """Return for each set of rows their scores by heads trained without their groups."""
     if ensemble.is_logistic:  # its matrix products are large: they use all cores, and the memory
-        logits = (_score_held_out(images, ensemble, rows) for rows in held_out)
+        scores = (_score_held_out(images, ensemble, rows) for rows in held_out)
     else:
-        logits = batched_training.run_in_threads(
+        scores = batched_training.run_in_threads(
             [functools.partial(_score_held_out, images, ensemble, rows) for rows in held_out]
         )
-    return list(console.track_progress(logits, "heads for the cuts", len(held_out)))
+    return list(console.track_progress(scores, "heads for the cuts", len(held_out)))
 
 
 def _score_held_out(
@@ -111,10 +134,12 @@ def _score_held_out(
     ensemble: RefitEnsemble,
     held_out: np.ndarray,
     stop: threading.Event | None = None,
-) -> np.ndarray:
+) -> HeldOutScores:
+    n_qualities, generators = images.judged.shape[1], images.list_sources(1)
+    generator_logits = np.full((len(held_out), n_qualities, len(generators)), np.nan)
     rows = np.flatnonzero(~np.isin(images.groups, images.groups[held_out]))
     if len(set(images.labels[rows].tolist())) < 2:
-        return np.full((len(held_out), images.judged.shape[1]), np.nan)
+        return HeldOutScores(np.full((len(held_out), n_qualities), np.nan), generator_logits)
     features = TrainingFeatures(
         images.columns,
         SplitFeatures(
@@ -123,36 +148,45 @@ def _score_held_out(
         SplitFeatures(images.values[:0], images.labels[:0]),
         is_logistic=ensemble.single_output,
     )
+    outputs = [
+        _compute_outputs(features, plan, head, images.judged, held_out)
+        for plan, head in zip(ensemble.plans, _train_heads(features, ensemble, stop), strict=True)
+    ]
+    if not ensemble.single_output:
+        trained = set(images.sources[rows][images.labels[rows] == 1].tolist())
+        known = [number for number, name in enumerate(generators) if name in trained]
+        generator_logits[:, :, known] = _average_heads(outputs, ensemble)
+    logits = [logsumexp(values, axis=2) - np.log(values.shape[2]) for values in outputs]
+    return HeldOutScores(_average_heads(logits, ensemble), generator_logits)
+
+
+def _train_heads(
+    features: TrainingFeatures, ensemble: RefitEnsemble, stop: threading.Event | None
+) -> list[TrainedHead]:
     training = features, ensemble.plans, ensemble.batch_size, ensemble.seed
-    heads = (
-        batched_training.train_networks_in_one_thread(*training, stop)
-        if stop
-        else batched_training.train_heads(*training)
-    )
-    return np.mean(
-        [
-            _compute_logits(features, plan, head, images.judged, held_out) / temperature
-            for plan, head, temperature in zip(
-                ensemble.plans, heads, ensemble.temperatures, strict=True
-            )
-        ],
-        axis=0,
-    )
+    if stop:
+        return batched_training.train_networks_in_one_thread(*training, stop)
+    return batched_training.train_heads(*training)
 
 
-def _compute_logits(
+def _average_heads(logits: Sequence[np.ndarray], ensemble: RefitEnsemble) -> np.ndarray:
+    """Return the mean of every head's logits over its temperature."""
+    pairs = zip(logits, ensemble.temperatures, strict=True)
+    return np.mean([values / temperature for values, temperature in pairs], axis=0)
+
+
+def _compute_outputs(
     features: TrainingFeatures,
     plan: HeadTrainingPlan,
     head: TrainedHead,
     judged: np.ndarray,
     rows: np.ndarray,
 ) -> np.ndarray:
-    """Return the head's logits of these rows, shape (rows, qualities)."""
+    """Return the head's logits of these rows, shape (rows, qualities, outputs)."""
     inputs = HeadInputs(features, plan.columns)
     blocks = []
     for block in iterate_blocks(SelectedRows(judged, rows)):
         x = inputs.read(block.reshape(-1, block.shape[2]), slice(None))
-        outputs = compute_head_logits(head.weights, x)
-        combined = logsumexp(outputs.astype(np.float64), axis=1) - np.log(outputs.shape[1])
-        blocks.append(combined.reshape(block.shape[:2]))
+        outputs = compute_head_logits(head.weights, x).astype(np.float64)
+        blocks.append(outputs.reshape(*block.shape[:2], -1))
     return np.concatenate(blocks)

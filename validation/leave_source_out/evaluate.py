@@ -15,6 +15,7 @@ from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import canonical
 from runtime import console
 from training import dataset, run_features, train
+from training.calibration import sigmoid
 from training.dataset import Dataset
 from training.features import feature_cache
 from training.features.extractor import Extractor
@@ -27,13 +28,14 @@ from training.refits.refit_cuts import RefitCuts
 from training.run_folders import RunFolders, TrainingRun
 from training.settings import TrainingSettings
 from validation import plain_json
+from validation.generators.named_generators import NOT_NAMED, choose_names
 from validation.leave_source_out import plan, report
 from validation.leave_source_out.history_control import load_reprocessed_features
 from validation.leave_source_out.plan import SourcePlan
 from validation.leave_source_out.results import SourceScores, read_scores
 from validation.leave_source_out.settings import LeaveSourceOutSettings
 
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 """Part of the key of stored scores; raise it when they mean something else."""
 
 UNUSED_SETTINGS = ("dataset", "data", "logs", "saved_models", "name", "sources", "engine")
@@ -134,13 +136,16 @@ def score_source(
     detector, cuts = _train_detector(settings, source_plan, choose_heads or train.search_heads)
     bases = [ensemble.base for ensemble in detector.ensembles]
 
+    def stack(features: JudgedFeatures, records: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
+        return {base: np.stack([features[base][record.id] for record in records]) for base in bases}
+
     def compute_logits(
         features: JudgedFeatures, records: Sequence[FaceRecord]
     ) -> tuple[tuple[float, ...], ...]:
-        values = {
-            base: np.stack([features[base][record.id] for record in records]) for base in bases
-        }
-        return tuple(map(tuple, detector.compute_logits(values).tolist()))
+        return tuple(map(tuple, detector.compute_logits(stack(features, records)).tolist()))
+
+    def name_generators(records: Sequence[FaceRecord]) -> tuple[str, ...]:
+        return _name_generators(detector, cuts, stack(judged, records))
 
     return SourceScores(
         source=source_plan.source.name,
@@ -155,7 +160,27 @@ def score_source(
         hold_out_labels=tuple(Dataset.encode_labels(source_plan.hold_out).tolist()),
         hold_out_groups=_number_groups(source_plan.hold_out),
         reprocessed_logits=compute_logits(reprocessed, source_plan.unseen) if reprocessed else (),
+        generators=cuts.attribution.generators if cuts.attribution else (),
+        unseen_names=name_generators(source_plan.unseen),
+        hold_out_names=name_generators(source_plan.hold_out),
+        hold_out_sources=tuple(record.source for record in source_plan.hold_out),
     )
+
+
+def _name_generators(
+    detector: FinalDetector, cuts: RefitCuts, judged: Mapping[str, np.ndarray]
+) -> tuple[str, ...]:
+    """Return the generator that is named for every image; nothing if none is ever named.
+
+    Args:
+        judged: features of the images by base.
+    """
+    if cuts.attribution is None:
+        return ()
+    names = choose_names(cuts.attribution, detector.compute_generator_logits(judged))
+    lowest = sigmoid(detector.compute_logits(judged).min(axis=1))
+    is_generated = lowest >= cuts.calibration.point.generated_above
+    return tuple(np.where(is_generated, names, NOT_NAMED).tolist())
 
 
 def _train_detector(

@@ -1,6 +1,6 @@
 """Print the figures of sources left out, and write them as JSON and as a Markdown table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -8,6 +8,7 @@ from data_collection.dataset import manifest
 from runtime import atomic_files, console, library_versions, options
 from training.dataset import Dataset
 from validation import plain_json
+from validation.leave_source_out.named_generators import describe_named, list_named_rows
 from validation.leave_source_out.results import (
     REPORTED_TARGETS,
     SourceFigures,
@@ -62,7 +63,16 @@ def write_report(
         "seconds": sum(row.seconds for row in scores),
     }
     plain_json.write_plain_json(folder / JSON_FILE, content)
-    lines = [f"    {command}", "", *_render_table(rows), "", *describe_summary(rows), ""]
+    lines = [
+        f"    {command}",
+        "",
+        *_render_table(_list_rows(rows)),
+        "",
+        *describe_summary(rows),
+        "",
+    ]
+    if named := list(list_named_rows(rows)):
+        lines += [*_render_table(named), "", *describe_named(rows), ""]
     atomic_files.write_atomically(folder / TABLE_FILE, "\n".join(lines).encode(errors="replace"))
 
 
@@ -77,10 +87,15 @@ def print_report(scores: Sequence[SourceScores]) -> None:
     )
     for sentence in describe_summary(rows):
         console.print_message(sentence)
+    if named := list(list_named_rows(rows)):
+        columns, *cells = named
+        console.print_table("Generators left out, and the known one that was named", columns, cells)
+        for sentence in describe_named(rows):
+            console.print_message(sentence)
 
 
-def _render_table(rows: Sequence[SourceFigures]) -> Iterator[str]:
-    columns, *others = _list_rows(rows)
+def _render_table(rows: Iterable[list[str]]) -> Iterator[str]:
+    columns, *others = rows
     for cells in (columns, ["---"] * len(columns), *others):
         yield f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
 

@@ -10,6 +10,7 @@ from runtime import checked_json, console
 from training.calibration import sigmoid
 from training.cuts.operating_point import Calibration
 from training.cuts.verdicts import GENERATED
+from validation.generators.confusion import GeneratorConfusion, count_named_sources
 from validation.metrics.estimates import UNKNOWN_ESTIMATE, Estimate, estimate_metrics
 from validation.metrics.intervals import BOOTSTRAP_REPLICATES, CONFIDENCE_LEVEL
 from validation.metrics.scored_images import ScoredImages
@@ -32,6 +33,9 @@ class SourceScores:
         hold_out_logits, hold_out_labels, hold_out_groups: of the hold-out of all other sources.
         reprocessed_logits: of the source's images with the other class's file history; empty
             without the history control.
+        generators: those that the detector names; none if it names none.
+        unseen_names, hold_out_names: the answer to every image, as name_generators returns it.
+        hold_out_sources: of every image.
     """
 
     source: str
@@ -46,6 +50,35 @@ class SourceScores:
     hold_out_labels: tuple[int, ...]
     hold_out_groups: tuple[int, ...]
     reprocessed_logits: tuple[tuple[float, ...], ...] = ()
+    generators: tuple[str, ...] = ()
+    unseen_names: tuple[str, ...] = ()
+    hold_out_names: tuple[str, ...] = ()
+    hold_out_sources: tuple[str, ...] = ()
+
+    def count_unseen_names(self) -> GeneratorConfusion | None:
+        """Count the generators that are named for the source; None if none is ever named."""
+        if not self.generators:
+            return None
+        images = len(self.unseen_names)
+        return count_named_sources(
+            self.generators,
+            np.full(images, self.source, dtype=object),
+            np.full(images, self.label),
+            np.array(self.unseen_groups),
+            np.array(self.unseen_names, dtype=object),
+        )
+
+    def count_known_names(self) -> GeneratorConfusion | None:
+        """Count the generators that are named for the hold-out of all other sources."""
+        if not self.generators:
+            return None
+        return count_named_sources(
+            self.generators,
+            np.array(self.hold_out_sources, dtype=object),
+            np.array(self.hold_out_labels),
+            np.array(self.hold_out_groups),
+            np.array(self.hold_out_names, dtype=object),
+        )
 
     def estimate_known_auc(self) -> Estimate:
         """Estimate the AUC on the hold-out of the sources that the detector was trained on."""
@@ -124,6 +157,8 @@ class SourceFigures:
         known_auc: of the same detector on the hold-out of the sources that it was trained on.
         reprocessed_auc: of the source with the other class's file history; unknown without the
             history control.
+        unseen_named, known_named: generators that are named for its images, and for the hold-out
+            of the sources that the detector was trained on; None if it names none.
     """
 
     source: str
@@ -134,6 +169,8 @@ class SourceFigures:
     generated_shares: tuple[Estimate, ...]
     known_auc: Estimate
     reprocessed_auc: Estimate = UNKNOWN_ESTIMATE
+    unseen_named: GeneratorConfusion | None = None
+    known_named: GeneratorConfusion | None = None
 
 
 def compute_figures(scores: SourceScores) -> SourceFigures:
@@ -148,6 +185,8 @@ def compute_figures(scores: SourceScores) -> SourceFigures:
         ),
         known_auc=scores.estimate_known_auc(),
         reprocessed_auc=scores.estimate_reprocessed_auc(),
+        unseen_named=scores.count_unseen_names(),
+        known_named=scores.count_known_names(),
     )
 
 

@@ -47,6 +47,8 @@ def print_report(report: ValidationReport) -> None:
     for column in report.gaps:
         for sentence in sentences.describe_gaps(column):
             console.print_message(sentence)
+    for sentence in report.generators.list_sentences() if report.generators else ():
+        console.print_message(sentence)
     print_next_steps(report.next_steps)
     if report.data.rejected:
         file, reason = report.data.rejected[0]

@@ -18,6 +18,7 @@ from validation.explanations.explain import Explanations
 from validation.explanations.image_panels import ImagePanel
 from validation.explanations.negative_controls import SourcePairControl
 from validation.gaps.gaps import ColumnGaps
+from validation.generators.confusion import GeneratorConfusion
 from validation.metrics.abstention import AbstentionStatistics
 from validation.metrics.baseline_comparison import BaselineComparison
 from validation.metrics.breakdowns import Breakdown
@@ -46,6 +47,7 @@ class ValidationReport:
         abstentions: of photographs, of generated images, and of all.
         most_wrong: the most wrong images of each class.
         source_pairs: negative controls, one for each pair of sources of photographs.
+        generators: that are named, by source; None for a detector that names none.
         limits: what not to use the detector for.
         next_steps: what to do about its weaknesses.
         command: reproduces the report.
@@ -68,6 +70,7 @@ class ValidationReport:
     comparison: DetectorComparison | None = None
     outside: OutsideResult | None = None
     gaps: list[ColumnGaps] = field(default_factory=list)
+    generators: GeneratorConfusion | None = None
     audit: SizeAudit | None = None
     next_steps: list[NextStep] = field(default_factory=list)
     figures: list[ReportFigure] = field(default_factory=list)
@@ -139,6 +142,7 @@ def _build_result_json(report: ValidationReport) -> dict[str, Any]:
         "detectors": {result.name: _build_detector_json(result) for result in report.results},
         "breakdowns": report.breakdowns,
         "false_alarm_gaps": report.gaps,
+        "generators": report.generators,
         "abstention": report.abstentions,
         "reliability": list(compute_reliability_bins(report.scored)),
         "chance_ece": compute_chance_calibration_error(report.scored),

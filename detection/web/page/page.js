@@ -72,6 +72,8 @@ function showAnswer(answer) {
   element("verdict").className = `verdict ${tone}`;
   element("headline").textContent = answer.headline;
   element("sentence").textContent = answer.sentence;
+  element("generator").textContent = answer.generator_words;
+  setVisible("generator", Boolean(answer.generator_words));
   showProbability(answer);
   fillList("worth", answer.worth);
   showFaces(answer);

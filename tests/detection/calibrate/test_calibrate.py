@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from PIL import Image, PngImagePlugin
 
-from detection import own_calibration
+from detection import network, own_calibration
 from detection.calibrate.calibrate import calibrate_with_photographs, describe_price
 from detection.calibrate.photographs import judge_photographs
 from detection.calibrate.settings import CalibrateSettings
 from detection.detect import detect
-from detection.detections import ProbabilityRange
+from detection.detections import JudgedSquare, ProbabilityRange
 from detection.predictor import Detector
 from detection.settings import DetectionSettings
 from detection.web.answers import PageAnswers
@@ -177,9 +177,9 @@ def test_a_folder_without_photographs_is_one_sentence(calibrate, workplace, tmp_
 
 def test_equal_scores_set_no_cut(calibrate, model, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        Detector,
-        "_compute_probabilities",
-        lambda self, pixels, run: [ProbabilityRange(0.3, 0.3, 0.3) for _ in pixels],
+        network,
+        "judge_squares",
+        lambda card, pixels, run: [JudgedSquare(ProbabilityRange(0.3, 0.3, 0.3)) for _ in pixels],
     )
     code, text = calibrate(write_photographs(tmp_path / "mine", 20))
     assert code == 2 and "gives all 20 photographs" in text and "the same probability" in text

@@ -38,6 +38,16 @@ IMPOSSIBLE = {
     "left_out.0.lowest": [[float("inf")], []],
     "left_out.0.highest": [[float("-inf")], [], [-1e3] * 110],
     "crop": ["../x"],
+    "attribution.cut": [-0.1, 1.5, float("nan")],
+    "attribution.generators": [[], ["stylegan2"], ["one", "two"]],
+    "attribution.tensors": [[], ["head1_1/logit_1/BiasAdd:0"], ["", "", ""]],
+    "attribution.kernel": [[], [[0.0] * 7] * 7],
+    "attribution.kernel.0": [[], [float("inf")] * 7],
+    "attribution.bias.0": [float("nan")],
+    "attribution.known": [[]],
+    "attribution.known.0.images": [0, -1, 10**30],
+    "attribution.known.0.groups": [0, 10**6],
+    "attribution.left_out.0.none": [-1, 10**6],
 }
 
 

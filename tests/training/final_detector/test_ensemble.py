@@ -12,8 +12,8 @@ from training.final_detector.ensemble import train_final_detector
 from training.final_detector.final_detector import FinalDetector
 from training.head_search.head_spec import HeadTrial
 from training.head_search.leaderboard import sort_trials
-from training.refits.refit_cuts import average_scores, score_by_refits
 from training.refits.refit_heads import RefitImages
+from training.refits.refit_scores import average_scores, score_by_refits
 from training.settings import TrainingSettings
 
 BASES = ("mobilenet_v2", "xception")
@@ -100,11 +100,13 @@ def test_the_scores_that_set_its_cuts_are_the_means_of_those_of_each(detectors, 
     both = average_scores(score(detectors["both"]))
     (first,), (second,) = (score(detectors[base]) for base in BASES)
     temperature = detectors["both"].temperature
-    assert both.folds * temperature == pytest.approx((first.folds + second.folds) / 2, rel=1e-6)
+    assert both.folds.logits * temperature == pytest.approx(
+        (first.folds.logits + second.folds.logits) / 2, rel=1e-6
+    )
     assert set(both.sources) == {(0, "camera"), (0, "scanner"), (1, "gan"), (1, "net")}
-    for key, logits in both.sources.items():
-        expected = (first.sources[key] + second.sources[key]) / 2
-        assert logits * temperature == pytest.approx(expected, rel=1e-6)
+    for key, scores in both.sources.items():
+        expected = (first.sources[key].logits + second.sources[key].logits) / 2
+        assert scores.logits * temperature == pytest.approx(expected, rel=1e-6)
 
 
 def test_trials_of_several_searches_stand_in_one_order():

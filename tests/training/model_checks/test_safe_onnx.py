@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from detection import network
 from detection.predictor import Detector
 from runtime import console, hashing, onnx_session
 from toys.endless_loops import make_endless_loop
@@ -338,8 +339,9 @@ def test_numbers_that_are_no_probabilities_give_no_verdict(stranger, tmp_path):
 @pytest.mark.parametrize("answers", [np.ones((6, 1)), np.ones(2), np.ones((2, 1), int)])
 def test_answers_of_another_shape_give_no_verdict(answers, stranger):
     detector = Detector.load(stranger(build_model(side=128)))
-    values = detector._compute_probabilities([np.zeros((2, 128, 128, 3))], lambda _: answers)
-    assert len(values) == 1 and np.isnan(values[0].value)
+    pixels = [np.zeros((2, 128, 128, 3))]
+    squares = network.judge_squares(detector.card, pixels, lambda _: [answers])
+    assert len(squares) == 1 and np.isnan(squares[0].range.value)
 
 
 def test_the_ready_detectors_hold_nothing_that_is_refused():

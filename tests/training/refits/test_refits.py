@@ -15,14 +15,14 @@ from training.cuts.left_out import (
     describe_precision,
 )
 from training.head_search.head_trainer import HeadTrainingPlan
-from training.refits.refit_cuts import (
-    RefitCuts,
-    RefitScores,
-    list_sources_left_out,
-    score_by_refits,
-    set_refit_cuts,
+from training.refits.refit_cuts import RefitCuts, set_refit_cuts
+from training.refits.refit_heads import (
+    HeldOutScores,
+    RefitEnsemble,
+    RefitImages,
+    score_held_out_rows,
 )
-from training.refits.refit_heads import RefitEnsemble, RefitImages, compute_held_out_logits
+from training.refits.refit_scores import RefitScores, list_sources_left_out, score_by_refits
 
 TARGETS = CutTargets(false_alarms=0.05, misses=0.05)
 SOURCES = {0: ("camera", "phone", "archive"), 1: ("gan", "diffusion")}
@@ -74,13 +74,14 @@ def set_cuts(images: RefitImages) -> RefitCuts:
 def test_a_refit_does_not_see_the_groups_that_it_scores():
     images = make_images()
     held_out = np.flatnonzero(np.isin(images.groups, ["4", "7"]))[:1]
-    (before,) = compute_held_out_logits(images, ENSEMBLE, [held_out])
+    (before,) = score_held_out_rows(images, ENSEMBLE, [held_out])
     altered = images.values.copy()
     altered[np.isin(images.groups, images.groups[held_out])] = 1e3  # also its other image
-    _, after = compute_held_out_logits(
+    _, after = score_held_out_rows(
         replace(images, values=altered), ENSEMBLE, [np.array([0]), held_out]
     )
-    assert np.array_equal(after, before)
+    assert np.array_equal(after.logits, before.logits)
+    assert np.array_equal(after.generator_logits, before.generator_logits)
 
 
 @pytest.mark.parametrize("single_output", [True, False])
@@ -90,7 +91,7 @@ def test_a_refit_is_logistic_regression_on_the_other_images_with_as_many_outputs
     plan = HeadTrainingPlan(spec=spec, columns=FEATURE_COLUMNS, epochs=1, patience=1)
     ensemble = replace(ENSEMBLE, plans=[plan], temperatures=[1.0], single_output=single_output)
     held_out = np.flatnonzero(images.groups == "4")
-    (logits,) = compute_held_out_logits(images, ensemble, [held_out])
+    (scores,) = score_held_out_rows(images, ensemble, [held_out])
     rows = np.flatnonzero(images.groups != "4")
     x = images.values[rows].reshape(-1, FEATURE_WIDTH)
     mean, scale = x.mean(axis=0), x.std(axis=0)
@@ -104,12 +105,19 @@ def test_a_refit_is_logistic_regression_on_the_other_images_with_as_many_outputs
         judged = (images.judged[held_out] - mean) / scale
         outputs.append(judged @ model.coef_[0] + model.intercept_)
     expected = logsumexp(outputs, axis=0) - np.log(len(outputs))
-    assert logits == pytest.approx(expected, abs=0.05)
+    assert scores.logits == pytest.approx(expected, abs=0.05)
+    if single_output:
+        assert np.isnan(scores.generator_logits).all()
+    else:
+        by_name = dict(zip(SOURCES[1], outputs, strict=True))
+        for number, name in enumerate(images.list_sources(1)):
+            found = scores.generator_logits[:, :, number]
+            assert found == pytest.approx(by_name[name], abs=0.05), name
 
 
 def test_scores_of_random_labels_are_those_of_chance():
     images = make_images(gap=0.0)
-    logits = score_by_refits(images, ENSEMBLE).folds.mean(axis=1)
+    logits = score_by_refits(images, ENSEMBLE).folds.logits.mean(axis=1)
     real, generated = logits[images.labels == 0], logits[images.labels == 1]
     assert abs(np.mean(real[:, None] < generated) - 0.5) < 0.12
 
@@ -120,7 +128,7 @@ def test_too_few_groups_for_folds_have_no_scores_and_no_cuts(one_source):
     images = replace(images, groups=np.where(images.labels == 0, "one person", images.groups))
     if one_source:
         images = replace(images, sources=np.where(images.labels == 0, "camera", "gan"))
-    assert np.isnan(score_by_refits(images, ENSEMBLE).folds).all()
+    assert np.isnan(score_by_refits(images, ENSEMBLE).folds.logits).all()
     cuts = set_cuts(images)
     assert cuts.calibration.point.limits == (None, None)
 
@@ -174,15 +182,19 @@ def test_the_quality_that_decides_an_answer_sets_the_cut():
     """A photograph is called generated only if all its qualities are; so its lowest counts."""
     images = make_images(gap=1.0)
     scores = score_by_refits(images, ENSEMBLE)
-    raised = RefitScores(
-        np.stack([scores.folds.mean(axis=1), scores.folds.mean(axis=1) + 5], axis=1),
-        {
-            key: np.stack([part.mean(axis=1), part.mean(axis=1) + 5], axis=1)
-            for key, part in scores.sources.items()
-        },
-    )
-    single = RefitScores(
-        raised.folds[:, :1], {key: part[:, :1] for key, part in raised.sources.items()}
+
+    def raise_second(part: HeldOutScores) -> HeldOutScores:
+        mean = part.logits.mean(axis=1)
+        return replace(part, logits=np.stack([mean, mean + 5], axis=1))
+
+    def take_first(part: HeldOutScores) -> HeldOutScores:
+        return HeldOutScores(part.logits[:, :1], part.generator_logits[:, :1])
+
+    raised, single = (
+        RefitScores(
+            change(scores.folds), {key: change(part) for key, part in scores.sources.items()}
+        )
+        for change in (raise_second, lambda part: take_first(raise_second(part)))
     )
     both, lowest = (set_refit_cuts(images, part, TARGETS, 0.5, 2.0) for part in (raised, single))
     assert both.calibration.false_alarm_cuts == lowest.calibration.false_alarm_cuts
@@ -230,14 +242,15 @@ def test_many_sources_are_left_out_one_of_each_class_at_a_time():
         [(0, "d"), (1, "h")],
         [(1, "i")],
     ]
-    logits = score_by_refits(many, ENSEMBLE).sources
+    scores = score_by_refits(many, ENSEMBLE).sources
     altered = many.values.copy()
     altered[(many.sources == "b") | (many.sources == "f")] = 1e3
     again = score_by_refits(replace(many, values=altered), ENSEMBLE).sources
     for key in ((0, "b"), (1, "f")):
-        assert np.array_equal(again[key], logits[key]), key  # it had met neither of them
-    assert not np.array_equal(again[0, "a"], logits[0, "a"])
-    assert {key: len(part) for key, part in logits.items()} == {
+        # it had met neither of them
+        assert np.array_equal(again[key].logits, scores[key].logits), key
+    assert not np.array_equal(again[0, "a"].logits, scores[0, "a"].logits)
+    assert {key: len(part.logits) for key, part in scores.items()} == {
         (label, name): int(np.sum(many.sources == name)) for label in names for name in names[label]
     }
 

@@ -1,0 +1,1 @@
+"""Say which known generator made an image, or that none of them did."""

@@ -1,0 +1,1 @@
+"""How often a detector names the generator of an image rightly, wrongly, or not at all."""
