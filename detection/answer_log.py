@@ -80,16 +80,21 @@ def open_answer_log(
         yield AnswerLog(_read_known_answers(path, file, card, any_picture), file)
 
 
-def _read_known_answers(
-    path: Path, file: TextIO, card: Card, any_picture: bool
-) -> dict[str, KnownAnswer]:
-    header = {
+def make_header(card: Card, any_picture: bool) -> dict[str, object]:
+    """Return everything that answers depend on, apart from the image."""
+    return {
         "detector": card.sha256[saved_models.ONNX_FILE],
         "canonicaliser": canonical.CANONICALISER_VERSION,
         "qualities": list(card.qualities),
         "any_picture": any_picture,
         "version": ANSWER_LOG_VERSION,
     }
+
+
+def _read_known_answers(
+    path: Path, file: TextIO, card: Card, any_picture: bool
+) -> dict[str, KnownAnswer]:
+    header = make_header(card, any_picture)
     file.seek(0)
     try:
         text = file.read()

@@ -3,12 +3,15 @@
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from data_collection.images import decode
 from detection import answer_log, image_paths
-from detection.detections import Detection, KnownAnswer
+from detection.detections import Detection
+from detection.html_report import report as report_page
+from detection.html_report.report import HtmlReport
+from detection.html_report.unfinished_run import name_unfinished_folder
 from detection.models.answering import choose_detector
 from detection.output import summary
 from detection.output.printers import PRINTERS
@@ -18,6 +21,9 @@ from detection.settings import DetectionSettings
 from runtime import console
 
 EXIT_SOME_FAILED = 1
+
+MIN_IMAGES_OF_LONG_RUN = 500
+"""From so many on, which take half a minute or more, a run that saves nothing says how to."""
 
 
 def detect(settings: DetectionSettings) -> int:
@@ -29,48 +35,82 @@ def detect(settings: DetectionSettings) -> int:
     Raises:
         PlainError: there is no detector, it was altered, or there are no images.
     """
-    is_output = _make_output_check(settings.keep)
-    listing = _list_files(settings.paths, is_output)
+    is_output = _make_output_check(settings)
+    listing = _list_files(settings, is_output)
     detector = _load_detector(settings)
     printer = PRINTERS[settings.format]
     totals = summary.Totals()
     try:
-        with answer_log.open_answer_log(
-            settings.keep, detector.card, settings.any_picture
-        ) as answers:
-            detections = _iterate_detections(settings, detector, answers.known_answers, is_output)
+        with contextlib.ExitStack() as stack:
+            report = stack.enter_context(report_page.open_report(settings.html, detector, listing))
+            path = settings.keep or (report and report.answers_path)
+            answers = stack.enter_context(
+                answer_log.open_answer_log(path, detector.card, settings.any_picture)
+            )
+            if report and answers.known_answers:
+                _tell_resumed(len(answers.known_answers))
+            detections = _iterate_detections(settings, detector, answers, report, is_output)
             for detection in printer(detections, listing, detector.statement):
                 answers.add(detection)
                 totals.add(detection)
+                if report:
+                    report.add(detection)
+            if report:
+                report.write(totals)
     except KeyboardInterrupt:
-        if settings.keep:
-            raise
-        raise console.PlainError(
-            "Interrupted; no answers were saved. With --keep FILE, the same command resumes.",
-            console.EXIT_INTERRUPTED,
-        ) from None
-    if settings.format != "table" or totals.not_judged.total > MAX_TABLE_ROWS:
-        totals.not_judged.print_list()
-    summary.print_counts(totals.verdicts)
-    if settings.format == "table":
-        summary.print_statement(totals.verdicts, detector.statement)
-        summary.print_statements_on_faces(totals.statements_on_faces, detector.statement)
-    if totals.without_face and not settings.any_picture:
-        summary.print_any_picture_hint(totals.without_face)
-    if detector.card.banner:
-        console.print_warning(detector.card.banner)
+        raise _explain_interruption(settings) from None
+    _print_summary(settings, detector, totals)
     return EXIT_SOME_FAILED if totals.verdicts[""] else 0
 
 
 def _list_files(
-    paths: Sequence[str], is_output: Callable[[Path], bool]
+    settings: DetectionSettings, is_output: Callable[[Path], bool]
 ) -> image_paths.ImageListing:
-    listing = image_paths.list_images(image_paths.find_images(paths, is_output))
+    listing = image_paths.list_images(image_paths.find_images(settings.paths, is_output))
     if not listing.total:
+        paths = " ".join(settings.paths)
         raise console.PlainError(
-            f"There are no images in {' '.join(paths)}. Give image files, folders or patterns."
+            f"There are no images in {paths}. Give image files, folders or patterns."
+        )
+    if listing.total >= MIN_IMAGES_OF_LONG_RUN and not (settings.keep or settings.html):
+        console.print_message(
+            f"{listing.total:,} images; with --keep FILE or --html FILE, the same command would "
+            "resume after an interruption."
         )
     return listing
+
+
+def _tell_resumed(count: int) -> None:
+    images = "1 image was" if count == 1 else f"{count:,} images were"
+    console.print_message(f"Resuming: {images} judged by a run that was interrupted.")
+
+
+def _explain_interruption(settings: DetectionSettings) -> Exception:
+    if settings.html:
+        folder = name_unfinished_folder(settings.html)
+        sentence = (
+            f"Interrupted. The same command resumes with the answers and thumbnails in {folder}; "
+            "delete that folder to drop them."
+        )
+    elif settings.keep:
+        return KeyboardInterrupt()
+    else:
+        sentence = "Interrupted; no answers were saved. With --keep FILE, the same command resumes."
+    return console.PlainError(sentence, console.EXIT_INTERRUPTED)
+
+
+def _print_summary(settings: DetectionSettings, detector: Detector, totals: summary.Totals) -> None:
+    if settings.format != "table" or totals.not_judged.total > MAX_TABLE_ROWS:
+        totals.not_judged.print_list()
+    summary.print_counts(totals.verdicts)
+    if settings.format == "table":
+        summary.print_statement(totals, detector.statement)
+    if totals.without_face and not settings.any_picture:
+        console.print_message(summary.describe_any_picture_hint(totals.without_face))
+    if settings.html:
+        console.print_message(f"{settings.html} has all of them, the most suspicious first.")
+    if detector.card.banner:
+        console.print_warning(detector.card.banner)
 
 
 def _load_detector(settings: DetectionSettings) -> Detector:
@@ -87,10 +127,15 @@ def _load_detector(settings: DetectionSettings) -> Detector:
     return detector
 
 
-def _make_output_check(keep: Path | None) -> Callable[[Path], bool]:
+def _make_output_check(settings: DetectionSettings) -> Callable[[Path], bool]:
     """Return a function that tells whether this command writes a file: that of --keep and its
-    lock, or the one that standard output or error goes to."""
+    lock, that of --html and those of its unfinished run, or the one that standard output or error
+    goes to."""
+    keep, html = settings.keep, settings.html
     names = {os.path.realpath(f"{keep}{suffix}") for suffix in ("", ".lock") if keep}
+    names |= {
+        os.path.realpath(path) for path in (html and (html, name_unfinished_folder(html))) or ()
+    }
     states = []
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
@@ -100,7 +145,9 @@ def _make_output_check(keep: Path | None) -> Callable[[Path], bool]:
         with contextlib.suppress(OSError):
             if any(os.path.samestat(os.lstat(path), state) for state in states):
                 return True
-        return bool(names) and os.path.realpath(path) in names
+        return bool(names) and not names.isdisjoint(
+            (os.path.realpath(path), os.path.realpath(path.parent))
+        )
 
     return is_output
 
@@ -108,7 +155,8 @@ def _make_output_check(keep: Path | None) -> Callable[[Path], bool]:
 def _iterate_detections(
     settings: DetectionSettings,
     detector: Detector,
-    known_answers: dict[str, KnownAnswer],
+    answers: answer_log.AnswerLog,
+    report: HtmlReport | None,
     is_output: Callable[[Path], bool],
 ) -> Iterable[Detection]:
     if image_paths.STDIN_PATH in settings.paths:
@@ -116,7 +164,8 @@ def _iterate_detections(
         return detector.detect_batch([detector.decode_image(data, Path(image_paths.STDIN_PATH))])
     images = image_paths.find_images(settings.paths, is_output)
     if not settings.explain:
-        return detector.predict_located(images, known_answers)
+        read_image = report.read_image if report else None
+        return detector.predict_located(images, answers.known_answers, read_image)
 
     from detection import heat_map_files
     from validation.explanations.explainer import Explainer

@@ -38,6 +38,8 @@ from training.detectors import saved_models
 from training.detectors.card import Card
 from training.onnx_files import onnx_models
 
+ImageReader = Callable[[LocatedImage, Mapping[str, KnownAnswer]], PreparedImage]
+
 
 class Detector:
     """A loaded detector.
@@ -125,20 +127,25 @@ class Detector:
         return self.predict_located(map(LocatedImage, paths), known)
 
     def predict_located(
-        self, images: Iterable[LocatedImage], known: Mapping[str, KnownAnswer] = NO_KNOWN_ANSWERS
+        self,
+        images: Iterable[LocatedImage],
+        known: Mapping[str, KnownAnswer] = NO_KNOWN_ANSWERS,
+        read_image: ImageReader | None = None,
     ) -> Iterator[Detection]:
         """Judge files in order, a few per core at a time; only these are in memory.
 
         Args:
             known: answers by sha256 of the file; these files are not decoded.
+            read_image: replaces the method of that name; called in several threads.
         """
         single_core_runner = network.open_network(self.folder, self._network, threads=1)
+        read_image = read_image or self.read_image
         cores, images = os.cpu_count() or 1, iter(images)
 
         def detect_files(batch: Sequence[LocatedImage]) -> list[Detection]:
             # Drop the decoded images: four of 25 megapixels on every core are gigabytes.
             return self.detect_batch(
-                [replace(self.read_image(image, known), face=None) for image in batch],
+                [replace(read_image(image, known), face=None) for image in batch],
                 single_core_runner,
             )
 
@@ -157,12 +164,15 @@ class Detector:
         return network.open_network(self.folder, self._network)
 
     def read_image(
-        self, image: LocatedImage, known: Mapping[str, KnownAnswer] = NO_KNOWN_ANSWERS
+        self,
+        image: LocatedImage,
+        known: Mapping[str, KnownAnswer] = NO_KNOWN_ANSWERS,
+        decode_whole: Callable[[bytes], DecodedFace] = COMMAND_POOL.decode_whole,
     ) -> PreparedImage:
         """Read a file and decode it as in training; if it cannot be judged, its Detection has an
         error."""
         try:
-            return self.decode_image(image.read(), image.path, known)
+            return self.decode_image(image.read(), image.path, known, decode_whole=decode_whole)
         except UnavailableImage as error:
             return PreparedImage(Detection(path=image.path, error=str(error)))
         except OSError as error:

@@ -49,6 +49,10 @@ detector first. With several faces it is that of the most suspicious one."""
     keep: Output[Path | None] = None
     """Save answers in this file: after an interruption, the same command judges only the rest."""
 
+    html: Output[Path | None] = None
+    """Write a page into this file, one that needs no network: all images as thumbnails, the most \
+suspicious first, with a filter and a CSV file. An interrupted run resumes, as with --keep."""
+
     false_alarms: Verdict[float | None] = None
     """Largest share of photographs that may be called generated, one that the detector has a cut \
 for, such as 0.01; default: its own."""
@@ -90,10 +94,14 @@ has the probability at that prevalence; without it, probabilities are for equal 
             )
         if "-" in self.paths and self.explain:
             raise ValueError("--explain writes beside a file. Name a file instead of -.")
-        if self.explain and self.keep:
-            raise ValueError(
-                "--explain judges every image anew, and --keep skips judged ones. Give one of them."
-            )
+        if "-" in self.paths and self.html:
+            raise ValueError("--html is about files. Name a file or a folder instead of -.")
+        for option, value in (("--keep", self.keep), ("--html", self.html)):
+            if self.explain and value:
+                raise ValueError(
+                    f"--explain judges every image anew, and {option} skips judged ones. Give one "
+                    "of them."
+                )
         if self.prevalence is not None and not 0 < self.prevalence < 1:
             raise ValueError(f"--prevalence is {self.prevalence}; choose a share between 0 and 1.")
         if self.json and self.csv:

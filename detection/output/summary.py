@@ -1,7 +1,6 @@
 """Print what stands below the results: counts, files without a verdict, what verdicts are worth."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from detection.detections import Detection
@@ -63,47 +62,51 @@ class Totals:
         if detection.statement:
             self.statements_on_faces[len(detection.faces)] = detection.statement
 
+    def list_statements_on_faces(self) -> list[DetectorStatement]:
+        """Return what answers to images of several faces are worth, the fewest faces first."""
+        return [self.statements_on_faces[count] for count in sorted(self.statements_on_faces)]
+
+
+def list_counts(counts: Counter[str]) -> list[tuple[str, int]]:
+    """Return the number of images by verdict, those that were not judged last."""
+    return [(verdict or NOT_JUDGED, counts[verdict]) for verdict in (*VERDICTS, "")]
+
 
 def print_counts(counts: Counter[str]) -> None:
     """Print how many images got each verdict, if there are several."""
     if counts.total() > 1:
-        parts = [f"{counts[verdict]:,} {verdict or NOT_JUDGED}" for verdict in (*VERDICTS, "")]
+        parts = [f"{count:,} {name}" for name, count in list_counts(counts)]
         console.print_message(f"{counts.total():,} images:  {', '.join(parts)}.")
 
 
-def print_statement(counts: Counter[str], statement: DetectorStatement) -> None:
-    """Print what the verdicts are worth; nothing if there is none."""
-    if counts.total() > counts[""]:
-        reason = f" ({statement.detector_reason})" if statement.detector_reason else ""
-        calibration = f", calibration {statement.calibration}" if statement.calibration else ""
-        console.print_message(
-            f"Judged by {statement.detector}{reason}{calibration}. This is an opinion, not proof."
-        )
-        for sentence in statement.list_sentences():
-            console.print_message(sentence)
-
-
-def print_statements_on_faces(
-    statements: Mapping[int, DetectorStatement], statement: DetectorStatement
-) -> None:
-    """Print what is different for images of several faces.
+def print_statement(totals: Totals, statement: DetectorStatement) -> None:
+    """Print what the verdicts are worth, and what is different for images of several faces;
+    nothing if there is no verdict.
 
     Args:
-        statements: on them, by the number of their faces.
-        statement: on images of one face, printed already.
+        statement: on images of one face.
     """
-    printed = {*statement.promise}
-    for n_faces in sorted(statements):
-        for sentence in (statements[n_faces].cuts, *statements[n_faces].promise):
-            if sentence not in printed:
-                console.print_message(sentence)
-                printed.add(sentence)
+    if totals.verdicts.total() == totals.verdicts[""]:
+        return
+    console.print_message(f"{describe_detector(statement)} This is an opinion, not proof.")
+    sentences = dict.fromkeys(statement.list_sentences())
+    for several in totals.list_statements_on_faces():
+        sentences |= dict.fromkeys((several.cuts, *several.promise))
+    for sentence in sentences:
+        console.print_message(sentence)
 
 
-def print_any_picture_hint(count: int) -> None:
-    """Print how to judge the images in which no face was found."""
+def describe_detector(statement: DetectorStatement) -> str:
+    """Return which detector has judged, and why it was taken, in a sentence."""
+    reason = f" ({statement.detector_reason})" if statement.detector_reason else ""
+    calibration = f", calibration {statement.calibration}" if statement.calibration else ""
+    return f"Judged by {statement.detector}{reason}{calibration}."
+
+
+def describe_any_picture_hint(count: int) -> str:
+    """Return how to judge the images in which no face was found."""
     images = "1 image" if count == 1 else f"{count:,} images"
-    console.print_message(
+    return (
         f"In {images} no face was found. Detectors are trained on single faces, so a verdict on "
         "anything else means little; --any-picture gives one all the same."
     )

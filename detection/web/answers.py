@@ -17,6 +17,7 @@ from data_collection.images.decoding_pool import (
     TookTooLong,
 )
 from detection.detections import Detection, PreparedImage
+from detection.html_report.thumbnails import draw_while_decoding
 from detection.output.json_answers import build_generator_answer, list_faces
 from detection.predictor import Detector
 from detection.provenance import claims
@@ -91,9 +92,17 @@ class PageAnswers:
         data: bytes,
         any_picture: bool = False,
         announce: Callable[[DecodingProcess | None], None] = lambda process: None,
+        drawn: list[bytes] | None = None,
     ) -> PreparedImage:
-        """Decode an image; `announce` is called with the process that does it."""
+        """Decode an image.
+
+        Args:
+            announce: called with the process that does it.
+            drawn: gets a thumbnail of the whole picture, a JPEG, if it can be decoded.
+        """
         decode_whole = functools.partial(self._pool.decode_whole, announce=announce)
+        if drawn is not None:
+            decode_whole = draw_while_decoding(decode_whole, drawn)
         return self.detector.decode_image(
             data, Path(), any_picture=any_picture, decode_whole=decode_whole
         )

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from data_collection.images.decoding_pool import DecodingProcess
+from detection import html_report
 from detection.generate.generate import PageGenerator
 from detection.web import error_responses, uploads
 from detection.web.admission import Admission, Admissions
@@ -24,16 +25,26 @@ from detection.web.origins import CROSS_SITE_MESSAGE, HostGuard, is_cross_site
 from detection.web.turns import MAX_SLOW_IMAGES, MAX_TURNS, Turns
 from detection.web.uploads import RequestRefused, Upload
 from detection.web.visitors import name_visitor
-from runtime import console
+from runtime import console, html_pages
 
 PAGE_FOLDER = Path(__file__).parent / "page"
+SHARED_FOLDER = Path(html_report.__file__).parent
+"""Folder of what this page shares with that of `--html`."""
+
 STATIC_FILES = {
-    "/": ("index.html", "text/html"),
-    "/page.css": ("page.css", "text/css"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/api": ("api.html", "text/html"),
-    "/openapi.json": ("openapi.json", "application/json"),
+    "/": (PAGE_FOLDER / "index.html", "text/html"),
+    "/page.css": (PAGE_FOLDER / "page.css", "text/css"),
+    "/page.js": (PAGE_FOLDER / "page.js", "text/javascript"),
+    "/many_pictures.js": (PAGE_FOLDER / "many_pictures.js", "text/javascript"),
+    "/picture_rows.js": (PAGE_FOLDER / "picture_rows.js", "text/javascript"),
+    "/picture_table.css": (SHARED_FOLDER / "picture_table.css", "text/css"),
+    "/picture_filter.js": (SHARED_FOLDER / "picture_filter.js", "text/javascript"),
+    "/api": (PAGE_FOLDER / "api.html", "text/html"),
+    "/openapi.json": (PAGE_FOLDER / "openapi.json", "application/json"),
 }
+
+DETECT_OPTIONS = ("explain", "any_picture", "thumbnail")
+"""Options of /api/detect, in the order in which `WebApp._detect_image` takes them."""
 
 
 class WebApp:
@@ -104,7 +115,7 @@ class WebApp:
 
     async def detect(self, request: Request) -> Response:
         """Handle POST of an image: judge it."""
-        options = [_is_set(request, name) for name in ("explain", "any_picture")]
+        options = [_is_set(request, name) for name in DETECT_OPTIONS]
 
         async def detect_in_turn(upload: Upload, admission: Admission) -> dict[str, Any]:
             async with self._turns.take(admission.visitor) as turn:
@@ -152,6 +163,7 @@ class WebApp:
         data: bytes,
         explain: bool,
         any_picture: bool,
+        thumbnail: bool = False,
         announce: Callable[[DecodingProcess | None], None] = lambda process: None,
     ) -> dict[str, Any]:
         if not data:
@@ -159,15 +171,17 @@ class WebApp:
                 400,
                 "Nothing was sent; send one image as the body, or in the form's field `file`.",
             )
-        image = self.answers.decode_image(data, any_picture, announce)
+        drawn: list[bytes] = []
+        image = self.answers.decode_image(data, any_picture, announce, drawn if thumbnail else None)
+        shown = {"thumbnail": html_pages.encode_data_uri(drawn[0])} if drawn else {}
         if image.rejection:
             message, faces = image.detection.error, image.detection.faces
             raise RequestRefused(
                 HTTP_STATUS_BY_ERROR[image.rejection],
                 f"{message[0].upper()}{message[1:]}.",
-                {} if faces is None else {"faces": list(faces)},
+                ({} if faces is None else {"faces": list(faces)}) | shown,
             )
-        return self.answers.build_answer(image, explain)
+        return self.answers.build_answer(image, explain) | shown
 
     def _generate_face(self, upload: Upload) -> dict[str, Any]:
         try:
@@ -192,5 +206,5 @@ def _is_set(request: Request, option: str) -> bool:
     return request.query_params.get(option, "0") not in ("0", "", "false")
 
 
-async def _serve_file(name: str, kind: str, request: Request) -> Response:
-    return FileResponse(PAGE_FOLDER / name, media_type=kind)
+async def _serve_file(path: Path, kind: str, request: Request) -> Response:
+    return FileResponse(path, media_type=kind)

@@ -27,7 +27,8 @@ async function fetchAnswer(address, options) {
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) {
     const message = answer.error || `The program answered with an error (${response.status}).`;
-    throw Object.assign(new Error(message), { faces: answer.faces });
+    const { faces, thumbnail } = answer;
+    throw Object.assign(new Error(message), { faces, thumbnail, status: response.status });
   }
   return answer;
 }
@@ -186,6 +187,7 @@ function judgeFile(file, anyPicture = false) {
   if (!file) return;
   judgedFile = file;
   selectTab("judge");
+  hidePictureTable();
   if (detector && file.size > detector.max_upload_bytes) {
     ++newestRequest;
     setVisible("working", false);
@@ -205,6 +207,7 @@ function selectTab(name) {
     setVisible(tab.getAttribute("aria-controls"), selected);
   }
   hideAnswer();
+  showPictureTable();
   if (name === "generate") loadGenerator().catch(() => { generatorRequest = null; });
 }
 
@@ -220,8 +223,13 @@ for (const tab of document.querySelectorAll("[role=tab]")) {
 
 element("judge-anyway-button").addEventListener("click", () => judgeFile(judgedFile, true));
 
+function judgeFiles(files) {
+  if (files.length > 1) judgeMany(files.map((file) => ({ file, name: file.name })));
+  else judgeFile(files[0]);
+}
+
 element("file").addEventListener("change", (event) => {
-  judgeFile(event.target.files[0]);
+  judgeFiles([...event.target.files]);
   event.target.value = ""; // the same file may be chosen again
 });
 
@@ -238,13 +246,14 @@ document.addEventListener("drop", (event) => {
   event.preventDefault();
   element("drop").classList.remove("over");
   const { files } = event.dataTransfer;
+  const folders = findFolders(event.dataTransfer);
   if (files[0] && event.target.closest("#photo-field")) element("photo").files = files;
-  else if (files[0]) judgeFile(files[0]);
+  else if (folders.length) judgeFolders(folders);
+  else if (files[0]) judgeFiles([...files]);
   else showError("That was not a file. Save the image first, then drop the file.");
 });
 document.addEventListener("paste", (event) => {
-  const file = [...event.clipboardData.files][0];
-  if (file) judgeFile(file);
+  judgeFiles([...event.clipboardData.files]);
 });
 
 element("generator-form").addEventListener("submit", (event) => {

@@ -65,5 +65,5 @@ def test_a_file_that_appears_later_keeps_its_path(statement, capsys):
 def test_several_images_are_counted_and_nothing_is_claimed_of_none_judged(statement, capsys):
     summary.print_counts(Counter({"generated": 1, "real": 2}))
     assert "3 images:  1 generated, 2 real" in capsys.readouterr().err
-    summary.print_statement(Counter({"": 2}), statement)
+    summary.print_statement(summary.Totals(Counter({"": 2})), statement)
     assert "Judged by" not in capsys.readouterr().err

@@ -33,6 +33,7 @@ from toys.face_detector import BACKGROUND_RGB, draw_schematic_face
 from toys.images import encode_image, make_image
 from toys.page_server import build_form, post_image, send_get, send_raw
 
+EVERYTHING = "/api/detect?explain=1&thumbnail=1"
 START = b"POST /api/detect HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 
@@ -90,7 +91,7 @@ def test_a_training_face_resembles_itself_most(served, workplace):
 def test_answers_are_as_the_openapi_page_describes_them(served):
     schemas = json.loads(send_get(served, "/openapi.json")[2])["components"]["schemas"]
     answers = {
-        "Detection": post_image(served, encode_image(make_image(8)), "/api/detect?explain=1")[1],
+        "Detection": post_image(served, encode_image(make_image(8)), EVERYTHING)[1],
         "Detector": json.loads(send_get(served, "/api/detector")[2]),
         "Error": post_image(served, b"no")[1],
     }
