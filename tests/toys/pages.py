@@ -11,7 +11,7 @@ CSV_LINK = re.compile(r'href="data:text/csv;charset=utf-8;base64,([^"]*)"')
 
 @dataclass
 class ShownPage:
-    """What a page of `--html` says.
+    """The content of a page of `--html`.
 
     Attributes:
         rows: the cells of each row: picture, file, verdict, probability, notes.
