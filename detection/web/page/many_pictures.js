@@ -4,10 +4,12 @@
 const MAX_IN_FLIGHT = 2; // as many as the program judges at once
 const BUSY_WAIT_MS = 2000; // as its Retry-After says
 const MAX_ATTEMPTS = 3; // at a picture for which no answer comes
+const REST_PER_RENDER = 5; // so many times as long as drawing took, the page is left for all else
 
 let pictures = []; // in the order given: file, name, number; once judged also summary and row
 let sortedPictures = []; // the judged ones, the most suspicious first
 let waitingPictures = [];
+let undrawnPictures = []; // judged, but not in the table yet
 let controller = new AbortController(); // ends the requests in flight
 let workerCount = 0, startedAt = 0, judgedAtStart = 0, openedPicture = null;
 
@@ -102,18 +104,28 @@ const isProgramThere = () => fetch("api/detector").then(() => true, () => false)
 
 function addRow(picture, summary) {
   picture.summary = Object.assign(summary, { number: picture.number });
-  picture.row = renderRow(summary);
   let [low, high] = [0, sortedPictures.length];
   while (low < high) {
     const middle = (low + high) >> 1;
     if (isMoreSuspicious(sortedPictures[middle].summary, summary)) low = middle + 1;
     else high = middle;
   }
-  const next = sortedPictures[low];
-  element("pictures").tBodies[0].insertBefore(picture.row, next ? next.row : null);
   sortedPictures.splice(low, 0, picture);
-  const shown = document.querySelector("#filter input:checked").value;
-  picture.row.hidden = shown !== "" && shown !== summary.verdict;
+  undrawnPictures.push(picture);
+}
+
+function drawRows() {
+  const undrawn = new Set(undrawnPictures), shown = document.querySelector("#filter input:checked");
+  undrawnPictures = [];
+  let next = null; // the row below
+  for (const picture of [...sortedPictures].reverse()) {
+    if (undrawn.has(picture)) {
+      picture.row = renderRow(picture.summary);
+      picture.row.hidden = shown.value !== "" && shown.value !== picture.summary.verdict;
+      element("pictures").tBodies[0].insertBefore(picture.row, next);
+    }
+    next = picture.row;
+  }
 }
 
 const shownSentences = new Set();
@@ -135,18 +147,26 @@ function showWorth({ worth, caveat }) {
 const countPictures = (count) =>
   `${count.toLocaleString("en")} ${count === 1 ? "picture" : "pictures"}`;
 
-let isProgressDue = false;
+let isRendering = false, isChanged = false;
 
 function showProgress() {
-  if (isProgressDue) return;
-  isProgressDue = true;
+  isChanged = true;
+  if (isRendering) return;
+  isRendering = true;
   requestAnimationFrame(() => {
-    isProgressDue = false;
+    const start = performance.now();
+    isChanged = false;
     renderProgress();
+    // the first runs after the frame, whose drawing takes long where there are thousands of rows
+    setTimeout(() => setTimeout(() => {
+      isRendering = false;
+      if (isChanged) showProgress();
+    }, REST_PER_RENDER * (performance.now() - start)));
   });
 }
 
 function renderProgress() {
+  if (undrawnPictures.length) drawRows();
   const done = sortedPictures.length, total = pictures.length;
   element("progress").max = total;
   element("progress").value = done;
@@ -171,12 +191,12 @@ function describeTimeLeft(done, total) {
 }
 
 function finishJudging() {
+  renderProgress();
   const left = waitingPictures.length;
   element("many-status").textContent = left
     ? `Stopped; ${countPictures(left)} ${left === 1 ? "is" : "are"} not judged yet.`
     : `${countPictures(sortedPictures.length)}: all are done.`;
   applyPictureFilter(); // its count
-  showProgress();
 }
 
 element("stop").addEventListener("click", () => {
@@ -188,6 +208,7 @@ element("clear").addEventListener("click", () => {
   pictures = [];
   sortedPictures = [];
   waitingPictures = [];
+  undrawnPictures = [];
   shownSentences.clear();
   element("many-worth").replaceChildren();
   element("pictures").tBodies[0].replaceChildren();
@@ -218,6 +239,7 @@ function showPictureTable() {
 }
 
 element("back-button").addEventListener("click", () => {
+  renderProgress();
   const { row } = openedPicture;
   newestRequest += 1; // its answer is no longer waited for
   setVisible("working", false);

@@ -64,8 +64,10 @@ function isMoreSuspicious(one, other) {
 
 function renderRow({ name, verdict, tone, probabilityText, notes, thumbnail }) {
   const row = document.createElement("tr");
+  row.role = "row"; // of a table that is laid out as a grid
   row.dataset.verdict = verdict;
   const cells = ["td", "th", "td", "td", "td"].map((tag) => document.createElement(tag));
+  for (const cell of cells) cell.role = cell.tagName === "TH" ? "rowheader" : "cell";
   cells[0].className = "thumb";
   if (thumbnail) cells[0].append(renderThumbnail(thumbnail));
   cells[1].scope = "row";

@@ -104,7 +104,8 @@ def wait_until_done(page) -> list[list[str]]:
 def read_rows(page) -> list[list[str]]:
     """Return name, verdict, probability and notes of every row."""
     rows = page.locator("#pictures tbody tr").all()
-    return [[cell.inner_text() for cell in row.locator("th, td").all()][1:] for row in rows]
+    # rows outside the screen are not laid out, and have no inner text
+    return [[cell.text_content() for cell in row.locator("th, td").all()][1:] for row in rows]
 
 
 def test_many_files_become_a_table_with_the_most_suspicious_one_first(page, ready, pictures):
