@@ -72,6 +72,7 @@ class RowSpool:
         several = faces if len(faces) + detection.passed_over > 1 and detection.verdict else ()
         notes = [
             *filter(None, [detection.error]),
+            *([detection.generator.describe()] if detection.generator else []),
             *detection.warnings,
             *(_describe_face(number, face) for number, face in enumerate(several, 1)),
             *(f"{claim.kind}: {claim.text}" for claim in detection.claims),

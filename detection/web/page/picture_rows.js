@@ -9,8 +9,9 @@ const listVerdicts = () =>
 
 const CSV_COLUMNS = [
   "path", "verdict", "probability", "low", "high", "at_prevalence", "error", "sha256", "claims",
-  "faces", "boxes", "warnings", "detector", "detector_reason", "calibration", "real_below",
-  "generated_above", "promise", "strangers", "banner",
+  "faces", "boxes", "generator", "generator_probability", "warnings", "detector",
+  "detector_reason", "calibration", "real_below", "generated_above", "promise", "strangers",
+  "banner",
 ]; // those of `python -m detection --csv`
 
 // Names come from strangers: what controls text or reverses its direction is replaced.
@@ -44,9 +45,10 @@ function summariseAnswer(name, answer, error, thumbnail) {
   };
 }
 
-function listNotes({ faces, warnings, claims }) {
+function listNotes({ generator_words, faces, warnings, claims }) {
   const several = faces.length > 1 ? faces : [];
   return [
+    ...(generator_words ? [generator_words] : []),
     ...warnings,
     ...several.map(({ box, verdict, probability }, index) =>
       `face ${index + 1}: ${verdict} ${formatShort(probability)}, ${describeBox(box)}`),
@@ -135,6 +137,8 @@ function buildCsvCells(answer) {
     faces: `${answer.faces.length}`,
     boxes: answer.faces.map(({ box, verdict, probability }) =>
       `${describeBox(box)}: ${verdict} ${probability.toFixed(6)}`).join("; "),
+    generator: answer.generator ? answer.generator.closest ?? answer.generator_words : "",
+    generator_probability: answer.generator?.probability,
     warnings: answer.warnings.join("; "),
     promise: answer.promise.join("; "),
     strangers: answer.strangers.join("; "),
