@@ -8,6 +8,7 @@ from pathlib import Path
 import runtime.commands.interpreter  # noqa: F401  (before all others)
 from data_collection.command_settings import (
     AuditSettings,
+    CorrectSettings,
     DownloadSettings,
     RegenerateSettings,
     RemoveSettings,
@@ -35,9 +36,17 @@ Examples:
 """
 
 
-def find_folder(
-    settings: AuditSettings | VerifySettings | RegenerateSettings | RemoveSettings | UploadSettings,
-) -> Path:
+DatasetSettings = (
+    AuditSettings
+    | CorrectSettings
+    | RegenerateSettings
+    | RemoveSettings
+    | UploadSettings
+    | VerifySettings
+)
+
+
+def find_folder(settings: DatasetSettings) -> Path:
     """Return the folder of the data set that a command names."""
     from data_collection.stored_datasets import location
 
@@ -88,6 +97,14 @@ def run_remove_command(arguments: list[str]) -> None:
     remove_and_print(find_folder(settings), settings.source)
 
 
+def run_correct_command(arguments: list[str]) -> None:
+    settings = parsing.parse_settings(CorrectSettings, "data_collection correct", arguments)
+
+    from data_collection.stored_datasets.correct import correct_dataset
+
+    correct_dataset(find_folder(settings), settings)
+
+
 def run_upload_command(arguments: list[str]) -> None:
     settings = parsing.parse_settings(UploadSettings, "data_collection upload", arguments)
 
@@ -133,6 +150,7 @@ COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "verify": run_verify_command,
     "regenerate": run_regenerate_command,
     "remove": run_remove_command,
+    "correct": run_correct_command,
     "pregenerate": run_pregenerate_command,
     "pregenerate-on-ray": run_pregenerate_on_ray_command,
     "upload": run_upload_command,

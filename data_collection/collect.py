@@ -25,6 +25,7 @@ from data_collection.settings import CollectionSettings
 from data_collection.source_types import CandidateFace, RequestedSource
 from data_collection.sources.requested_sources import parse_requested_sources
 from data_collection.sources.stable_diffusion import STABLE_DIFFUSION
+from data_collection.stored_datasets import corrections
 from runtime import atomic_files, console
 from runtime.atomic_files import remove_temp_files
 
@@ -63,6 +64,7 @@ def collect_dataset(settings: CollectionSettings) -> Path:
         known = ensure_frozen_settings(settings, known)
         remove_temp_files(settings.folder)
         records, n_offered = collect_sources(requested_sources, known, settings)
+        records = corrections.reapply_corrections(settings.folder, records)
         records = reject_conflicting_labels(records, settings.folder)
         check_class_sizes(records)
         records = freeze_splits(records, settings)

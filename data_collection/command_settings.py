@@ -1,4 +1,4 @@
-"""Settings of `python -m data_collection audit, verify, upload, download, regenerate`.
+"""Settings of `python -m data_collection audit, verify, correct, upload` and others.
 
 The docstrings are the `--help` texts.
 """
@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from data_collection.dataset.manifest import ImageClass
 from runtime import options
 from runtime.command_lines.option_groups import Advanced, Basic, Folders
 from runtime.commands import workspace
@@ -147,3 +148,69 @@ class RemoveSettings:
 
     data: Folders[Path] = workspace.DATA_FOLDER
     """Folder of all data sets."""
+
+
+@dataclass(frozen=True)
+class CorrectSettings:
+    """Drop or relabel one image of a data set, or undo that. No file is deleted, the history is
+    kept in corrections.jsonl, and collections do not take the image back. Splits stay.
+
+    An image of the hold-out is changed only with --change-hold-out, and every later report says so.
+    Detectors that were trained before can still be validated.
+
+    Examples:
+        python -m data_collection correct data/faces 3f9a1c --drop --because "a painting"
+        python -m data_collection correct data/faces 3f9a1c --label real --because "retouched"
+        python -m data_collection correct data/faces 3f9a1c --undo --because "it was right"
+        python -m data_collection correct data/faces --history
+    """
+
+    dataset: Annotated[Path, tyro.conf.Positional]
+    """Folder or name of the data set, such as data/faces."""
+
+    image: Annotated[str, tyro.conf.Positional] = ""
+    """The image's `file` in manifest.jsonl, SOURCE/FILE, or the beginning of its `id`."""
+
+    drop: Basic[bool] = False
+    """Take the image out of the data set."""
+
+    label: Basic[ImageClass | None] = None
+    """Give the image this label."""
+
+    source: Basic[str] = ""
+    """Source of its new class that a relabelled image joins; default: the one of the same name."""
+
+    undo: Basic[bool] = False
+    """Make the image again what it was when it was collected."""
+
+    because: Basic[str] = ""
+    """The reason, for the history and the reports."""
+
+    with_copies: Basic[bool] = False
+    """Do the same with the near-duplicates that have its label."""
+
+    change_hold_out: Basic[bool] = False
+    """Change an image of the hold-out; every later report says so."""
+
+    history: Basic[bool] = False
+    """Print all corrections of the data set."""
+
+    data: Folders[Path] = workspace.DATA_FOLDER
+    """Folder of all data sets."""
+
+    def __post_init__(self) -> None:
+        changes = [self.drop, bool(self.label), self.undo]
+        if self.history:
+            if self.image or any(changes):
+                raise ValueError("--history stands alone: it is about the whole data set.")
+            return
+        if not self.image:
+            raise ValueError("Name an image of the data set, or give --history.")
+        if sum(changes) != 1:
+            raise ValueError(
+                "Say what to do with the image: --drop, --label or --undo, one of these."
+            )
+        if not self.because.strip():
+            raise ValueError('Say why, for the history: --because "a painting"')
+        if self.source and not self.label:
+            raise ValueError("--source is for an image that is relabelled. Give --label, too.")

@@ -63,6 +63,16 @@ def run_calibrate_command(arguments: list[str]) -> int:
     return calibrate_with_photographs(settings)
 
 
+def run_feedback_command(arguments: list[str]) -> int:
+    from detection.feedback.settings import FeedbackSettings
+
+    settings = parsing.parse_settings(FeedbackSettings, "detection feedback", arguments)
+
+    from detection.feedback.feedback import give_feedback
+
+    return give_feedback(settings)
+
+
 def run_export_command(arguments: list[str]) -> None:
     from detection.export.settings import ExportSettings
 
@@ -87,6 +97,7 @@ COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "web": run_web_command,
     "models": run_models_command,
     "calibrate": run_calibrate_command,
+    "feedback": run_feedback_command,
     "export": run_export_command,
     "publish": run_publish_command,
 }

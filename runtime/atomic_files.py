@@ -39,16 +39,20 @@ def flush_to_disk(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def lock_folder(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder; the system frees it when the process ends, whatever ends it."""
+def lock_folder(folder: Path, wait_s: float = 0) -> Iterator[None]:
+    """Hold the lock of a folder; the system frees it when the process ends, whatever ends it.
+
+    Args:
+        wait_s: seconds to wait while another process holds it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     message = f"Another command is writing {folder}; wait until it has ended."
-    with lock_file(folder / ".lock", message):
+    with lock_file(folder / ".lock", message, wait_s):
         yield
 
 
 @contextlib.contextmanager
-def lock_file(lock: Path, busy_message: str) -> Iterator[None]:
+def lock_file(lock: Path, busy_message: str, wait_s: float = 0) -> Iterator[None]:
     """Hold a lock, as lock_folder does.
 
     Raises:
@@ -57,7 +61,7 @@ def lock_file(lock: Path, busy_message: str) -> Iterator[None]:
     import filelock  # imports asyncio and sqlite3: 50 ms of the start of a detection
 
     try:
-        with filelock.FileLock(lock, timeout=0):
+        with filelock.FileLock(lock, timeout=wait_s):
             yield
     except filelock.Timeout:
         raise console.PlainError(busy_message, console.EXIT_BUSY) from None

@@ -24,6 +24,7 @@ COMMANDS = [
     "data_collection --real folder:nosuch --generated folder:nosuch2",
     *(f"data_collection {name} data/nosuch" for name in ("audit", "verify")),
     "data_collection remove data/nosuch source",
+    "data_collection correct data/nosuch --history",
     "data_collection regenerate data/nosuch file",
 ]
 

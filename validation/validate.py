@@ -1,7 +1,6 @@
 """Validate a detector: images -> probabilities -> metrics with intervals -> breakdowns,
 distortions, explanations -> one page."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,11 +27,13 @@ from validation.metrics.scored_images import ScoredImages
 from validation.outside import open_outside
 from validation.outside.outside_result import OutsideResult, score_outside_detector
 from validation.predictions import Scorer
+from validation.regression_set.scoring import rescore_pictures
+from validation.regression_set.stored_pictures import RegressionSet
 from validation.report import figures, model_card, predictions_csv, tensorboard
 from validation.report import page as report_page
 from validation.report.printed_report import print_report
 from validation.report.report import ValidationReport
-from validation.report.report_files import MODEL_CARD_FILE, REPORT_FOLDER
+from validation.report.report_files import MODEL_CARD_FILE, REPORT_FOLDER, make_short_name
 from validation.report.summary import list_limits, summarise_validation
 from validation.robustness.summary import RobustnessSummary, measure_robustness
 from validation.settings import ValidationSettings
@@ -63,7 +64,12 @@ def validate_detector(settings: ValidationSettings) -> Path:
         outside_result = score_outside_detector(outside, data, results[0])
     if settings.predictions_out:
         predictions_csv.write_predictions(settings, data, results, outside_result)
-    report = build_report(settings, card, data, results, scorers, outside_result)
+    report = replace(
+        build_report(settings, card, data, results, scorers, outside_result),
+        came_back=rescore_pictures(
+            RegressionSet(), card, scorers[0], choose_images.find_training_dataset(settings, card)
+        ),
+    )
     page = write_outputs(report, settings, folder)
     print_report(report)
     console.print_message(f"Report: {page}. Curves: tensorboard --logdir {settings.logs}")
@@ -84,7 +90,7 @@ def write_outputs(report: ValidationReport, settings: ValidationSettings, folder
     data = report.data
     folder = ready_detectors.find_writable_folder(folder)
     report_folder = settings.report or folder / (
-        REPORT_FOLDER if data.hold_out_openings else f"report-{make_short_name(data)}"
+        REPORT_FOLDER if data.hold_out_openings else f"report-{make_short_name(data.folder)}"
     )
     page = report_page.write_report(report, report_folder)
     if data.hold_out_openings:
@@ -96,15 +102,9 @@ def write_outputs(report: ValidationReport, settings: ValidationSettings, folder
         settings.logs
         / "validation"
         / folder.name
-        / ("hold-out" if data.hold_out_openings else make_short_name(data)),
+        / ("hold-out" if data.hold_out_openings else make_short_name(data.folder)),
     )
     return page
-
-
-def make_short_name(data: EvaluationSet) -> str:
-    """Return the folder's name and four digits of a hash of its path, against equal names."""
-    path = data.folder.absolute()
-    return f"{path.name}-{hashlib.sha256(str(path).encode()).hexdigest()[:4]}"
 
 
 def load_comparison_scorer(settings: ValidationSettings, folder: Path) -> Scorer | None:

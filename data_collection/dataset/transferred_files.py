@@ -24,7 +24,8 @@ MAX_BYTES_BY_NAME = {
     rf"features/{_PART}(?:/{_PART})?/view-?[0-9]{{1,9}}-[0-9a-f]{{16}}\.npz": (
         MAX_FEATURE_FILE_BYTES
     ),
-    r"(?:manifest|prompts)\.jsonl|(?:splits|settings|audit)\.json": MAX_TABLE_FILE_BYTES,
+    r"(?:manifest|prompts|corrections)\.jsonl": MAX_TABLE_FILE_BYTES,
+    r"(?:splits|settings|audit)\.json": MAX_TABLE_FILE_BYTES,
     r"recipe(?:-[0-9]{1,9})?\.toml": decode.MAX_IMAGE_BYTES,
 }
 """Patterns of the names that a data set has, with a limit each. audit.html is not among them:

@@ -1,1 +1,1 @@
-"""Collected data sets: found by name or path, and sources removed from them."""
+"""Collected data sets: found by name or path, sources removed, images corrected by hand."""

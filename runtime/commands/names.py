@@ -26,6 +26,9 @@ COMMAND_SECTIONS = {
         "verify": Command("data_collection verify", "check that no file of a data set has changed"),
         "regenerate": Command("data_collection regenerate", "generate one image again"),
         "remove": Command("data_collection remove", "remove a source from a data set"),
+        "correct": Command(
+            "data_collection correct", "drop or relabel an image of a data set, history kept"
+        ),
         "pregenerate": Command(
             "data_collection pregenerate", "generate on several GPUs before a collection"
         ),
@@ -52,6 +55,9 @@ COMMAND_SECTIONS = {
         "models": Command("detection models", "list the detectors, say which one answers"),
         "models use": Command("detection models use", "choose which detector answers"),
         "calibrate": Command("detection calibrate", "set the cut with photographs of your own"),
+        "feedback": Command(
+            "detection feedback", "keep pictures that were judged wrongly, for every report"
+        ),
         "export": Command("detection export", "write the detector for other runtimes"),
         "publish": Command("detection publish", "upload the detector to the Hugging Face Hub"),
     },

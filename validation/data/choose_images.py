@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from data_collection.dataset import manifest, splits
-from data_collection.stored_datasets import location
+from data_collection.stored_datasets import corrections, location
 from runtime import console
 from runtime.commands import workspace
 from training.detectors.card import Card
@@ -58,7 +58,9 @@ def find_training_dataset(settings: ValidationSettings, card: Card) -> Path:
 def load_hold_out(folder: Path, card: Card) -> EvaluationSet:
     records = manifest.read_manifest(folder)
     splits.check_splits(records, splits.read_splits(folder))
-    if splits.compute_hold_out_sha256(records) != card.dataset.hold_out_sha256:
+    trained_without = card.dataset.hold_out_sha256
+    corrected_since = splits.compute_hold_out_sha256(records) != trained_without
+    if corrected_since and not corrections.had_hold_out(folder, records, trained_without):
         raise console.PlainError(
             f"The hold-out of {folder} is not the one that {card.name} was trained without. Train "
             f"again, then validate, or give --data {folder} to validate on all of its images.",
@@ -68,6 +70,8 @@ def load_hold_out(folder: Path, card: Card) -> EvaluationSet:
         name=f"the hold-out of {folder}",
         folder=folder,
         records=manifest.select_accepted(records, "hold-out"),
+        corrections=corrections.find_hold_out_corrections(folder),
+        corrected_since_training=corrected_since,
     )
     return _record_hold_out_opening(_leave_out_copies(data, card), card.name)
 
@@ -126,7 +130,12 @@ def load_other_dataset(
             "another data set or a folder of images."
         )
     data = overlap.separate_from_training(
-        EvaluationSet(name=str(folder), folder=folder, records=accepted),
+        EvaluationSet(
+            name=str(folder),
+            folder=folder,
+            records=accepted,
+            corrections=corrections.find_hold_out_corrections(folder),
+        ),
         card,
         training_folder,
         drop_overlap,

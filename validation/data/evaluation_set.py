@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from data_collection.dataset import manifest
 from data_collection.dataset.manifest import FaceRecord
+from data_collection.stored_datasets.corrections import Correction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,8 @@ class EvaluationSet:
         overlap_unknown_reason: why the overlap is unknown; empty if it is known.
         hold_out_openings: number of openings of the hold-out, this one included, and of names of
             detectors that it was opened for; None if this is not the hold-out.
+        corrections: images of the hold-out that were dropped or relabelled by hand.
+        corrected_since_training: whether that happened after the detector was trained.
     """
 
     name: str
@@ -57,6 +61,13 @@ class EvaluationSet:
     overlap: TrainingOverlap | None = None
     overlap_unknown_reason: str = ""
     hold_out_openings: tuple[int, int] | None = None
+    corrections: list[Correction] = field(default_factory=list)
+    corrected_since_training: bool = False
+
+    @property
+    def is_dataset(self) -> bool:
+        """Whether the images are those of a collected data set."""
+        return manifest.manifest_path(self.folder).is_file()
 
     @property
     def one_source_per_class(self) -> bool:
@@ -70,4 +81,5 @@ class EvaluationSet:
             self,
             rejected=[("a file", reason) for _, reason in self.rejected],
             overlap=self.overlap and self.overlap.without_file_names(),
+            corrections=[replace(row, file="") for row in self.corrections],
         )

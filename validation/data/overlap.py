@@ -6,6 +6,7 @@ from pathlib import Path
 
 from data_collection.dataset import manifest, near_duplicates, thumbnails
 from data_collection.dataset.manifest import FaceRecord
+from data_collection.stored_datasets import corrections
 from runtime import console
 from training.detectors.card import Card
 from validation.data.evaluation_set import EvaluationSet, TrainingOverlap
@@ -37,7 +38,8 @@ def find_overlap(
 
 
 def load_training_records(card: Card, training_folder: Path) -> tuple[list[FaceRecord], str]:
-    """Load the training and validation images of a detector that are here.
+    """Load the training and validation images of a detector that are here, with those that were
+    dropped or relabelled since as they were.
 
     Returns:
         The records, and the reason why others may be missing; empty if none is.
@@ -45,9 +47,15 @@ def load_training_records(card: Card, training_folder: Path) -> tuple[list[FaceR
     if not manifest.manifest_path(training_folder).is_file():
         return [], f"{training_folder}, which {card.name} was trained on, is not here"
     records = manifest.read_manifest(training_folder)
-    training_records = manifest.select_accepted(records, "train", "validation")
+    is_same = manifest.compute_fingerprint(records) == card.dataset.fingerprint
+    earlier = (
+        None
+        if is_same
+        else corrections.restore_trained_records(training_folder, records, card.dataset.fingerprint)
+    )
+    training_records = manifest.select_accepted(earlier or records, "train", "validation")
     reason = ""
-    if manifest.compute_fingerprint(records) != card.dataset.fingerprint:
+    if not (is_same or earlier):
         reason = f"{training_folder} is not, or is no longer, what {card.name} was trained on"
     elif card.search.finetuning and card.search.finetuning.accept_other_data:
         reason = f"{card.name} was trained on other data before it was fine-tuned"

@@ -26,11 +26,13 @@ class ImagePanel:
     """One image of the report.
 
     Attributes:
+        id: of its row.
         wrong: whether it is on the wrong side of the threshold.
         jpeg: the image as the detector sees it.
         heat_map_jpeg: the same image under its heat map; empty without one.
     """
 
+    id: str
     label: ImageClass
     source: str
     file: str
@@ -78,6 +80,7 @@ def build_image_panels(
         )
         panels.append(
             ImagePanel(
+                id=record.id,
                 label=record.label,
                 source=record.source,
                 file=record.file,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from data_collection.dataset import near_duplicates
 from data_collection.dataset.manifest import LABELS
+from data_collection.stored_datasets.corrections import describe_change
 from runtime import atomic_files, html_pages
 from training.cuts.verdicts import ABSTAIN
 from validation import plain_json
@@ -24,11 +25,18 @@ from validation.metrics.intervals import (
 )
 from validation.metrics.metrics import METRICS
 from validation.metrics.reliability import compute_chance_calibration_error
+from validation.regression_set.sentences import describe_rescored
+from validation.report.corrections import describe_corrections, format_correct_command
 from validation.report.first_screen import build_tiles, choose_state
 from validation.report.report import ValidationReport, build_metrics_json
 from validation.report.report_files import METRICS_FILE, PAGE_FILE
 
 REPORT_TEMPLATE = "page.html.jinja"
+
+MAX_LISTED_CORRECTIONS = 20
+
+MAX_CAME_BACK_ROWS = 200
+"""Pictures that came back, in the table of every one."""
 
 
 def render_report_page(report: ValidationReport) -> str:
@@ -48,6 +56,11 @@ def render_report_page(report: ValidationReport) -> str:
         confusion=report.scored.confusion_counts,
         min_gap_groups=MIN_GAP_GROUPS,
         describe_gaps=describe_gaps,
+        describe_rescored=describe_rescored,
+        describe_change=describe_change,
+        describe_corrections=describe_corrections,
+        max_corrections=MAX_LISTED_CORRECTIONS,
+        correct_command=format_correct_command(report),
         min_images_per_subgroup=MIN_IMAGES_PER_SUBGROUP,
         confidence=CONFIDENCE_LEVEL,
         replicates=BOOTSTRAP_REPLICATES,
@@ -57,6 +70,7 @@ def render_report_page(report: ValidationReport) -> str:
         chance_ece=compute_chance_calibration_error(report.scored),
         max_randomised_correlation=MAX_RANDOMISED_CORRELATION,
         near_duplicate_definition=near_duplicates.DEFINITION,
+        max_came_back=MAX_CAME_BACK_ROWS,
         figures={figure.name: figure for figure in report.figures},
         tiles=build_tiles(report.results[0], report.abstentions[-1]),
         state=choose_state(report.card.banner, report.results[0], report.comparisons),

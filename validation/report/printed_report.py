@@ -4,6 +4,8 @@ from runtime import console
 from training.final_detector.next_steps import print_next_steps
 from validation.gaps import sentences
 from validation.metrics.metrics import FALSE_ALARMS, FOUND
+from validation.regression_set.sentences import describe_rescored
+from validation.report.corrections import describe_corrections
 from validation.report.first_screen import choose_state
 from validation.report.report import ValidationReport
 
@@ -48,6 +50,10 @@ def print_report(report: ValidationReport) -> None:
         for sentence in sentences.describe_gaps(column):
             console.print_message(sentence)
     for sentence in report.generators.list_sentences() if report.generators else ():
+        console.print_message(sentence)
+    if report.data.corrections:
+        console.print_warning(describe_corrections(report.data.corrections))
+    for sentence in describe_rescored(report.came_back) if report.came_back else ():
         console.print_message(sentence)
     print_next_steps(report.next_steps)
     if report.data.rejected:

@@ -9,6 +9,7 @@ import numpy as np
 from data_collection.audit.audit import SizeAudit
 from data_collection.dataset import manifest
 from data_collection.dataset.manifest import ImageClass
+from data_collection.stored_datasets.corrections import describe_change
 from runtime.plotting import ReportFigure
 from training.cuts.statement import DetectorStatement
 from training.detectors.card import Card
@@ -31,6 +32,8 @@ from validation.metrics.reliability import (
 )
 from validation.metrics.scored_images import ScoredImages
 from validation.outside.outside_result import OutsideResult, build_outside_json
+from validation.regression_set.report_json import build_came_back_json
+from validation.regression_set.scoring import RescoredSet
 from validation.robustness.summary import RobustnessSummary
 
 
@@ -52,6 +55,7 @@ class ValidationReport:
         next_steps: what to do about its weaknesses.
         command: reproduces the report.
         audit: of the data set at the detector's size, if there is one.
+        came_back: pictures that were judged wrongly before, if any were kept.
     """
 
     card: Card
@@ -74,6 +78,7 @@ class ValidationReport:
     audit: SizeAudit | None = None
     next_steps: list[NextStep] = field(default_factory=list)
     figures: list[ReportFigure] = field(default_factory=list)
+    came_back: RescoredSet | None = None
 
     @property
     def scored(self) -> ScoredImages:
@@ -132,6 +137,11 @@ def _build_data_json(report: ValidationReport) -> dict[str, Any]:
         "one_source_per_class": data.one_source_per_class,
         "overlap_with_training": data.overlap,
         "overlap_unknown_reason": data.overlap_unknown_reason,
+        "corrections": [
+            {"file": row.file, "because": row.because, "change": describe_change(row)}
+            | {"time": row.time, "openings_before": row.hold_out_openings}
+            for row in data.corrections
+        ],
         "hold_out_sha256": report.card.dataset.hold_out_sha256 if data.hold_out_openings else None,
     }
 
@@ -148,7 +158,12 @@ def _build_result_json(report: ValidationReport) -> dict[str, Any]:
         "chance_ece": compute_chance_calibration_error(report.scored),
         "most_wrong": {
             label: [
-                {"file": panel.file, "source": panel.source, "probability": panel.probability}
+                {
+                    "id": panel.id,
+                    "file": panel.file,
+                    "source": panel.source,
+                    "probability": panel.probability,
+                }
                 for panel in panels
             ]
             for label, panels in report.most_wrong.items()
@@ -161,6 +176,7 @@ def _build_result_json(report: ValidationReport) -> dict[str, Any]:
         },
         "comparison": report.comparison,
         "outside": report.outside and build_outside_json(report.outside),
+        "came_back": report.came_back and build_came_back_json(report.came_back),
         **_build_explanations_json(report),
         "audit": report.audit and {"status": report.audit.status, "size": report.audit.size},
     }

@@ -1,5 +1,6 @@
 """Where a report lies, and how other rooms read its numbers, metrics.json."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,12 @@ PAGE_FILE = "index.html"
 
 MODEL_CARD_FILE = "README.md"
 """File beside a detector: its model card for the Hugging Face Hub."""
+
+
+def make_short_name(folder: Path) -> str:
+    """Return a folder's name and four digits of a hash of its path, against equal names."""
+    path = folder.absolute()
+    return f"{path.name}-{hashlib.sha256(str(path).encode()).hexdigest()[:4]}"
 
 
 def load_limits(folder: Path) -> list[str]:

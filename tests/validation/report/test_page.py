@@ -80,6 +80,7 @@ def test_page_and_model_card_name_every_base(card):
 
 def test_nothing_that_strangers_wrote_becomes_part_of_the_page(card):
     panel = ImagePanel(
+        id="0" * 64,
         label="real",
         source=EVIL,
         file=EVIL,

@@ -1,0 +1,1 @@
+"""Keep pictures that were judged wrongly, with their true label."""
