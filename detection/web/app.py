@@ -17,6 +17,8 @@ from starlette.types import ASGIApp
 
 from data_collection.images.decoding_pool import DecodingProcess
 from detection import html_report
+from detection.feedback.keep import PictureRefused
+from detection.feedback.page_feedback import FeedbackIsFull, PageFeedback
 from detection.generate.generate import PageGenerator
 from detection.web import error_responses, uploads
 from detection.web.admission import Admission, Admissions
@@ -35,6 +37,7 @@ STATIC_FILES = {
     "/": (PAGE_FOLDER / "index.html", "text/html"),
     "/page.css": (PAGE_FOLDER / "page.css", "text/css"),
     "/page.js": (PAGE_FOLDER / "page.js", "text/javascript"),
+    "/feedback.js": (PAGE_FOLDER / "feedback.js", "text/javascript"),
     "/many_pictures.js": (PAGE_FOLDER / "many_pictures.js", "text/javascript"),
     "/picture_rows.js": (PAGE_FOLDER / "picture_rows.js", "text/javascript"),
     "/picture_table.css": (SHARED_FOLDER / "picture_table.css", "text/css"),
@@ -55,12 +58,18 @@ class WebApp:
         generator: generates faces.
         max_upload_bytes: size limit of an uploaded image.
         local: whether only this computer can reach the page.
+        feedback: keeps wrongly judged pictures; None if the page offers no button for it.
     """
 
     def __init__(
-        self, answers: PageAnswers, generator: PageGenerator, max_upload_bytes: int, local: bool
+        self,
+        answers: PageAnswers,
+        generator: PageGenerator,
+        max_upload_bytes: int,
+        local: bool,
+        feedback: PageFeedback | None = None,
     ):
-        self.answers, self.generator = answers, generator
+        self.answers, self.generator, self.feedback = answers, generator, feedback
         self.max_upload_bytes, self.local = max_upload_bytes, local
         self._admissions, self._turns = Admissions(), Turns()
         self._detection_pool = concurrent.futures.ThreadPoolExecutor(
@@ -82,6 +91,8 @@ class WebApp:
             Route("/api/detect", self.detect, methods=["POST"]),
             Route("/api/generate", self.generate, methods=["POST"]),
         ]
+        if self.feedback:
+            routes.append(Route("/api/feedback", self.keep_feedback, methods=["POST"]))
         failures = {
             404: error_responses.handle_not_found,
             405: error_responses.handle_not_allowed,
@@ -98,6 +109,7 @@ class WebApp:
         return JSONResponse(
             self.answers.describe_detector()
             | {"max_upload_bytes": self.max_upload_bytes, "local": self.local}
+            | {"keeps_feedback": self.feedback is not None}
         )
 
     async def describe_generator(self, request: Request) -> Response:
@@ -124,6 +136,19 @@ class WebApp:
                 return await self._run(self._detection_pool, work, upload.image, *options)
 
         return await self._answer_if_admitted(request, detect_in_turn)
+
+    async def keep_feedback(self, request: Request) -> Response:
+        """Handle POST of a form with an image and its true label: judge it again and keep it."""
+        any_picture = _is_set(request, "any_picture")
+
+        async def keep_in_turn(upload: Upload, admission: Admission) -> dict[str, Any]:
+            async with self._turns.take(admission.visitor) as turn:
+                admission.is_judging = True
+                work = functools.partial(self._keep_picture, announce=turn.set_process)
+                kept = await self._run(self._detection_pool, work, upload, any_picture)
+            return kept
+
+        return await self._answer_if_admitted(request, keep_in_turn)
 
     async def generate(self, request: Request) -> Response:
         """Handle POST of a form with a prompt or an image: generate a face and judge it."""
@@ -182,6 +207,20 @@ class WebApp:
                 ({} if faces is None else {"faces": list(faces)}) | shown,
             )
         return self.answers.build_answer(image, explain) | shown
+
+    def _keep_picture(
+        self,
+        upload: Upload,
+        any_picture: bool,
+        announce: Callable[[DecodingProcess | None], None],
+    ) -> dict[str, Any]:
+        image = self.answers.decode_image(upload.image, any_picture, announce)
+        try:
+            return self.feedback.keep(self.answers.detector, image, upload.image, upload.fields)
+        except PictureRefused as refusal:
+            raise RequestRefused(422, f"The picture was not kept: {refusal}.") from None
+        except FeedbackIsFull as error:
+            raise RequestRefused(507, str(error)) from None
 
     def _generate_face(self, upload: Upload) -> dict[str, Any]:
         try:

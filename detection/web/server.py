@@ -71,6 +71,7 @@ def _make_server_config(detector: Detector, settings: WebSettings) -> "uvicorn.C
     """Return uvicorn's configuration for the page, with limits against slow and many clients."""
     import uvicorn
 
+    from detection.feedback.page_feedback import PageFeedback
     from detection.generate.generate import PageGenerator
     from detection.web.answers import PageAnswers
     from detection.web.app import WebApp
@@ -91,6 +92,7 @@ def _make_server_config(detector: Detector, settings: WebSettings) -> "uvicorn.C
         generator,
         settings.max_upload_mb * 1_000_000,
         settings.local,
+        PageFeedback() if settings.keep_feedback else None,
     )
     return uvicorn.Config(
         app.asgi(

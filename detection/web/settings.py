@@ -17,7 +17,7 @@ LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 @dataclass(frozen=True, kw_only=True)
 class WebSettings:
     """Serve a page on this computer that judges images. It needs no network and neither saves nor
-    logs the images.
+    logs the images, unless --keep-feedback is given and somebody asks it to.
 
     Exit code 3: the port is in use. 8: the detector is missing or was altered. Programs use
     /api/detect, which /api describes.
@@ -60,6 +60,11 @@ unencrypted and without a password."""
     """Offer a generator that costs money, such as openai-images, to everybody who can reach the \
 page. With a --host that other computers reach, it is refused otherwise."""
 
+    keep_feedback: Server[bool] = False
+    """Offer a button that keeps a wrongly judged picture with its true label, as `python -m \
+detection feedback` does: on this computer's disk, 1,000 at most. Not with a --host that other \
+computers reach."""
+
     any_picture: Basic[bool] = False
     """Judge images without a face, too. Otherwise the page asks before it does."""
 
@@ -73,3 +78,8 @@ page. With a --host that other computers reach, it is refused otherwise."""
 
     def __post_init__(self) -> None:
         options.check_ranges(self, port=(0, 65_535), max_upload_mb=(1, 200))
+        if self.keep_feedback and not self.local:
+            raise ValueError(
+                f"With --keep-feedback everybody who can reach {self.host} could fill this "
+                "computer's disk; leave out one of the two."
+            )

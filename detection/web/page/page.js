@@ -96,6 +96,7 @@ function showAnswer(answer) {
   fillList("preprocessing", answer.preprocessing);
   element("detector").textContent = answer.detector;
   element("sha256").textContent = answer.sha256;
+  document.dispatchEvent(new CustomEvent("answer", { detail: answer }));
   setVisible("result", true);
   element("verdict").focus({ preventScroll: true });
   element("verdict").scrollIntoView({ block: "nearest" });
@@ -280,7 +281,7 @@ async function loadDetector() {
     `: ${detector.base}, trained on ${detector.trained_on}` +
     (detector.calibration ? `, calibration ${detector.calibration}.` : ".");
   element("privacy").textContent = detector.local
-    ? "Images stay on this computer and are not saved."
+    ? `Images stay on this computer and are not saved${detector.keeps_feedback ? ", unless you ask for it" : ""}.`
     : "Images go, unencrypted, to the computer that serves this page, and are not saved there.";
   const maxMegabytes = detector.max_upload_bytes / 1e6;
   element("file-limits").textContent =
