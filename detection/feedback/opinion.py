@@ -1,4 +1,4 @@
-"""What somebody says about a picture: its true label, its kind and a note."""
+"""Opinion: the true label, the kind and the note that somebody gives a picture."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _is_kind = re.compile(rf"[a-z0-9][a-z0-9 _-]{{0,{MAX_KIND_CHARACTERS - 1}}}").fu
 
 @dataclass
 class Opinion:
-    """What a picture is in truth.
+    """The true label of a picture, with its kind and a note.
 
     Attributes:
         kind: in small letters; empty if none is given.
