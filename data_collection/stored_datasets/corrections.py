@@ -26,7 +26,7 @@ DROPPED = "dropped"
 
 @dataclass(frozen=True)
 class ImageState:
-    """What an image of a data set is: of a class and a source, or dropped from its source."""
+    """State of an image of a data set: its class and source, or that it was dropped."""
 
     label: Literal["real", "generated", "dropped"]
     source: str

@@ -31,7 +31,7 @@ class FeedbackSettings:
     """Image files, folders or patterns, all of one true label; one face in each."""
 
     truth: Basic[ImageClass | None] = None
-    """What the pictures are in truth: a photograph is real, however much it was edited."""
+    """True label of the pictures; a retouched photograph is real."""
 
     kind: Basic[str] = ""
     """Kind of picture, a word of your own: retouched, night, press, small, ... Reports count each \
@@ -77,7 +77,7 @@ folder feedback."""
 
     @property
     def opinion(self) -> Opinion:
-        """What was said about the pictures.
+        """The true label, the kind and the note that were given.
 
         Raises:
             ValueError: the kind or the note cannot be taken.
