@@ -25,7 +25,7 @@ def describe_rescored(rescored: RescoredSet) -> list[str]:
         sentences.append(
             f"{_count(rescored.from_training, 'picture')} that came back "
             f"{_was(rescored.from_training)} left out: the detector was trained on "
-            "them or on near-duplicates."
+            f"{'it' if rescored.from_training == 1 else 'them'} or on near-duplicates."
         )
     if rescored.from_training_unknown:
         sentences.append(
