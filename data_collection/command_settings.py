@@ -159,10 +159,10 @@ class CorrectSettings:
     Detectors that were trained before can still be validated.
 
     Examples:
-        python -m data_collection correct data/faces 3f9a1c --drop --because "a painting"
-        python -m data_collection correct data/faces 3f9a1c --label real --because "retouched"
-        python -m data_collection correct data/faces 3f9a1c --undo --because "it was right"
-        python -m data_collection correct data/faces --history
+        python -m data_collection correct faces 3f9a --drop --because painting
+        python -m data_collection correct faces 3f9a --label real --because edited
+        python -m data_collection correct faces 3f9a --undo --because "a face"
+        python -m data_collection correct faces --history
     """
 
     dataset: Annotated[Path, tyro.conf.Positional]
