@@ -161,7 +161,6 @@ class CorrectSettings:
     Examples:
         python -m data_collection correct faces 3f9a --drop --because painting
         python -m data_collection correct faces 3f9a --label real --because edited
-        python -m data_collection correct faces 3f9a --undo --because "a face"
         python -m data_collection correct faces --history
     """
 
