@@ -167,7 +167,9 @@ def _place_squares(faces: list[FaceBox], size: tuple[int, int]) -> FoundSquares:
     )
 
 
-def explain_refusal(whole: DecodedFace) -> str:
-    """Return why an image without a face was not judged."""
-    place = "" if whole.width == whole.height else " in its centre square"
+def explain_refusal(whole: DecodedFace, crop: str) -> str:
+    """Return why an image without a face was not judged; a detector of face crops looked for one
+    everywhere."""
+    is_whole = crop == "face" or whole.width == whole.height
+    place = "" if is_whole else " in its centre square"
     return f"no face was found{place}, so it was not judged"

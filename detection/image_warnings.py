@@ -22,7 +22,7 @@ def find_warnings(whole: DecodedFace, found: FoundSquares, card: Card) -> tuple[
     warnings = [] if found.face_count == 1 else _explain_faces(found, card)
     side = found.squares[-1].side
     if side < card.image_size:
-        subject = "Its smallest judged face" if found.face_count > 1 else "It"
+        subject = _name_square(found, card)
         never = ", so it is not called real" if _is_too_small(side, found, card) else ""
         warnings.append(
             f"{subject} has fewer pixels than the detector's input: {side} instead of "
@@ -33,6 +33,13 @@ def find_warnings(whole: DecodedFace, found: FoundSquares, card: Card) -> tuple[
             f"It was saved as a poor JPEG (quality about {whole.quality}), which hides traces."
         )
     return tuple(warnings)
+
+
+def _name_square(found: FoundSquares, card: Card) -> str:
+    """Name the smallest judged square."""
+    if found.face_count > 1:
+        return "Its smallest judged face"
+    return "Its face" if found.face_count and card.crop == "face" else "It"
 
 
 def _is_too_small(side: int, found: FoundSquares, card: Card) -> bool:
@@ -52,8 +59,9 @@ def _explain_faces(found: FoundSquares, card: Card) -> list[str]:
     ]
     if reasons:
         warnings.append(
-            f"{found.passed_over} of its {found.face_count} faces were passed over "
-            f"({', '.join(reasons)}), so it is not called real."
+            f"{found.passed_over} of the {found.face_count} faces found in it "
+            f"{'was' if found.passed_over == 1 else 'were'} passed over ({', '.join(reasons)}), so "
+            "it is not called real."
         )
     if card.crop != "face":
         warnings.append(

@@ -79,11 +79,11 @@ def prepare_image(
     try:
         whole = decode_whole(data)
         found = face_check.find_squares(whole.square, card.crop)
-        _check_judgeable(whole, found)
+        _check_judgeable(whole, found, card.crop)
     except errors.UnreadableImage as error:
         return PreparedImage(replace(detection, error=str(error)), rejection=type(error))
     if not found.face_count and not any_picture:
-        refusal = face_check.explain_refusal(whole)
+        refusal = face_check.explain_refusal(whole, card.crop)
         return PreparedImage(
             replace(detection, faces=(), error=refusal), rejection=errors.NoSingleFace
         )
@@ -97,7 +97,7 @@ def prepare_image(
     return _cut_and_resize(PreparedImage(detection, whole), found.squares, card)
 
 
-def _check_judgeable(whole: DecodedFace, found: FoundSquares) -> None:
+def _check_judgeable(whole: DecodedFace, found: FoundSquares, crop: str) -> None:
     if not found.squares:
         raise errors.UnreadableImage(
             f"its {found.face_count} faces are under {MIN_SQUARE_SIDE_PX} pixels a side, too small "
@@ -105,7 +105,8 @@ def _check_judgeable(whole: DecodedFace, found: FoundSquares) -> None:
         )
     side = found.squares[0].side
     if side < MIN_SQUARE_SIDE_PX:
-        raise errors.UnreadableImage(f"its square has {side} pixels a side, too few to judge")
+        part = "face" if crop == "face" and found.face_count else "centre square"
+        raise errors.UnreadableImage(f"its {part} has {side} pixels a side, too few to judge")
     square = decode.cut_out(whole.square, found.squares[0])
     if quality.is_single_colour(replace(whole, square=square)):
         raise errors.UnreadableImage("it is one flat colour; there is nothing to judge")

@@ -31,12 +31,14 @@ from validation.regression_set.scoring import rescore_pictures
 from validation.regression_set.stored_pictures import RegressionSet
 from validation.report import figures, model_card, predictions_csv, tensorboard
 from validation.report import page as report_page
+from validation.report.limits import list_limits
 from validation.report.printed_report import print_report
 from validation.report.report import ValidationReport
 from validation.report.report_files import MODEL_CARD_FILE, REPORT_FOLDER, make_short_name
-from validation.report.summary import list_limits, summarise_validation
+from validation.report.summary import summarise_validation
 from validation.robustness.summary import RobustnessSummary, measure_robustness
 from validation.settings import ValidationSettings
+from validation.sharing.results import SharingSummary, measure_sharing
 
 
 def validate_detector(settings: ValidationSettings) -> Path:
@@ -171,7 +173,7 @@ def build_report(
     all_results = [*results, outside.result] if outside and outside.result else results
     scored, scorer, records = results[0].scored, scorers[0], data.records
     abstentions = abstention.compute_abstention_statistics(scored)
-    robustness = _measure_robustness(settings.distorted, data, scored, scorer)
+    robustness, sharing = _measure_robustness(settings.distorted, data, scored, scorer)
     explanations, heat_maps = explain.explain_detector(settings, card, data, scored, scorer)
     audit = _find_audit(data, card)
     comparisons = compare_with_baselines(results)
@@ -190,9 +192,10 @@ def build_report(
         ),
         explanations=explanations,
         source_pairs=negative_controls.evaluate_source_pairs(records, scored),
-        limits=list_limits(records, results[0], robustness),
+        limits=list_limits(records, results[0], robustness, sharing),
         command=_format_command(settings, scorers),
         robustness=robustness,
+        sharing=sharing,
         comparison=_compare_with_last(settings, results, outside),
         outside=outside,
         audit=audit,
@@ -203,12 +206,11 @@ def build_report(
 
 def _measure_robustness(
     n_images: int, data: EvaluationSet, scored: ScoredImages, scorer: Scorer
-) -> RobustnessSummary | None:
-    return (
-        measure_robustness(data.folder, data.records, scored, scorer, n_images)
-        if n_images
-        else None
-    )
+) -> tuple[RobustnessSummary | None, SharingSummary | None]:
+    if not n_images:
+        return None, None
+    inputs = (data.folder, data.records, scored, scorer, n_images)
+    return measure_robustness(*inputs), measure_sharing(*inputs)
 
 
 def _find_audit(data: EvaluationSet, card: Card) -> SizeAudit | None:

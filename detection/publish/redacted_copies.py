@@ -29,6 +29,7 @@ PUBLISHED_METRICS_KEYS = (
     "reliability",
     "chance_ece",
     "robustness",
+    "sharing",
     "comparison",
     "explanations",
     "negative_controls",

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
+from data_collection.images import decode
 from detection import face_check
+from detection.image_warnings import find_warnings
 from detection.predictor import Detector
 from toys.commands import run_command
 from toys.face_detector import (
@@ -113,6 +115,54 @@ def test_an_image_without_a_face_is_judged_only_if_any_picture_is_asked_for(
     assert judged.verdict and (judged.error, judged.faces) == ("", ())
     centre = load(workplace, any_picture=True).predict(tmp_path / "a.png")
     assert judged.probability == pytest.approx(centre.probability, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("crop", "reason"),
+    [
+        ("face", "no face was found, so it was not judged"),
+        ("centre", "no face was found in its centre square, so it was not judged"),
+    ],
+)
+def test_a_refusal_says_where_a_face_was_looked_for(workplace, crop, reason):
+    wide = encode_image(draw_tree().resize((640, 400)))
+    assert load(workplace, crop=crop).decode_image(wide, Path("a")).detection.error == reason
+
+
+@pytest.mark.parametrize(
+    ("crop", "reason"),
+    [
+        ("face", "its face has 26 pixels a side, too few to judge"),
+        ("centre", "its centre square has 30 pixels a side, too few to judge"),
+    ],
+)
+def test_a_face_of_some_twenty_pixels_is_not_judged_and_the_reason_names_it(
+    workplace, crop, reason
+):
+    tiny = encode_image(draw_faces(320, 320, ONE_FACE).resize((30, 30)))
+    assert load(workplace, crop=crop).decode_image(tiny, Path("a")).detection.error == reason
+
+
+@pytest.mark.parametrize(("crop", "subject"), [("face", "Its face"), ("centre", "It")])
+def test_a_warning_of_few_pixels_names_what_has_them(workplace, crop, subject):
+    small = encode_image(draw_faces(320, 320, ONE_FACE).resize((60, 60)))
+    (warning,) = load(workplace, crop=crop).decode_image(small, Path("a")).detection.warnings
+    assert warning.startswith(f"{subject} has fewer pixels than the detector's input: ")
+
+
+@pytest.mark.parametrize(
+    ("too_many", "words"),
+    [(1, "1 of the 17 faces found in it was passed"), (2, "2 of the 18 faces found in it were")],
+)
+def test_passed_over_faces_are_counted_among_those_that_were_found(workplace, too_many, words):
+    whole = decode.decode_whole(JUDGED["one face"])
+    found = face_check.FoundSquares(
+        squares=(face_check.Square(0, 0, 99, 99),) * 16,
+        face_count=16 + too_many,
+        too_many=too_many,
+    )
+    card = replace(load(workplace).card, crop="face")
+    assert find_warnings(whole, found, card)[0].startswith(words)
 
 
 @pytest.mark.parametrize(

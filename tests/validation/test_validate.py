@@ -47,6 +47,12 @@ def test_the_whole_report_says_what_a_reader_needs_and_a_second_run_uses_the_cac
     assert metrics["evaluation_set"]["images"] == {"real": 6, "generated": 6}
     assert metrics["evaluation_set"]["overlap_with_training"]["compared"] == 68
     assert len(metrics["robustness"]["conditions"]) > 40
+    chains = metrics["sharing"]["chains"]
+    assert len(chains) == 8 and all(chain["name"] in page for chain in chains)
+    assert all(chain["shrunk"] == 0 <= chain["changes"]["any"]["high"] for chain in chains)
+    card_text = (toy_folder / "README.md").read_text()
+    for text in (printed, card_text):
+        assert "Passed on, 12 images" in text or "None of 8 ways of passing pictures on" in text
     # Six groups of a class are too few.
     assert metrics["negative_controls"]["shuffled_labels"] is None
     assert (

@@ -111,8 +111,9 @@ def _explain_no_cut(
     reason = cut.describe_missing("photographs")
     if cut not in calibration.false_alarm_cuts and strictest.limit is not None:
         reason = (
-            f"its strictest cut, {format_share(strictest.target)} of faces, keeps false alarms at "
-            f"{format_share(point.false_alarm_cut.target)} of pictures for no more"
+            f"one of so many photographs may cross a cut by chance, and for "
+            f"{format_share(point.false_alarm_cut.target)} of such pictures the strictest cut that "
+            f"is stored, {format_share(strictest.target)} of faces, is not strict enough"
         )
     counts = _describe_counts(calibration, point, n_faces)
-    return f"It never answers {GENERATED} for a picture of {counts} faces: {reason}."
+    return f"It never answers {GENERATED} for a picture of {counts} faces, whatever they are: {reason}."

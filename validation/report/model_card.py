@@ -9,6 +9,7 @@ from training.detectors.card import Card
 from validation.data.evaluation_set import EvaluationSet
 from validation.metrics.metrics import FALSE_ALARMS, FOUND
 from validation.report.report import ValidationReport
+from validation.sharing.sentences import describe_sharing
 
 MODEL_CARD_METRICS = (
     FALSE_ALARMS,
@@ -76,7 +77,8 @@ def _render_performance(report: ValidationReport) -> list[str]:
         f"| {name} | {' | '.join(str(result.estimates[name]) for result in results)} |"
         for name in MODEL_CARD_METRICS
     )
-    sentences = (*report.summary, *report.statement.list_sentences())
+    shared = describe_sharing(report.sharing) if report.sharing else []
+    sentences = (*report.summary, *shared, *report.statement.list_sentences())
     return [
         "## What it can do",
         "",

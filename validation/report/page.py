@@ -30,6 +30,7 @@ from validation.report.corrections import describe_corrections, format_correct_c
 from validation.report.first_screen import build_tiles, choose_state
 from validation.report.report import ValidationReport, build_metrics_json
 from validation.report.report_files import METRICS_FILE, PAGE_FILE
+from validation.sharing import sentences
 
 REPORT_TEMPLATE = "page.html.jinja"
 
@@ -53,6 +54,10 @@ def render_report_page(report: ValidationReport) -> str:
         labels=LABELS,
         abstain=ABSTAIN,
         metrics=METRICS,
+        describe_sharing=sentences.describe_sharing,
+        describe_sizes=sentences.describe_sizes,
+        format_share=sentences.format_share,
+        sharing_directions=sentences.DIRECTIONS,
         confusion=report.scored.confusion_counts,
         min_gap_groups=MIN_GAP_GROUPS,
         describe_gaps=describe_gaps,

@@ -8,6 +8,7 @@ from validation.regression_set.sentences import describe_rescored
 from validation.report.corrections import describe_corrections
 from validation.report.first_screen import choose_state
 from validation.report.report import ValidationReport
+from validation.sharing.sentences import describe_sharing
 
 PRINTED_METRICS = (
     FALSE_ALARMS,
@@ -40,6 +41,8 @@ def print_report(report: ValidationReport) -> None:
         ],
     )
     for sentence in report.summary:
+        console.print_message(sentence)
+    for sentence in describe_sharing(report.sharing) if report.sharing else ():
         console.print_message(sentence)
     for difference in report.comparison.differences[:4] if report.comparison else ():
         console.print_message(difference.sentence)

@@ -35,6 +35,7 @@ from validation.outside.outside_result import OutsideResult, build_outside_json
 from validation.regression_set.report_json import build_came_back_json
 from validation.regression_set.scoring import RescoredSet
 from validation.robustness.summary import RobustnessSummary
+from validation.sharing.results import SharingSummary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,7 @@ class ValidationReport:
         comparisons: with its baselines.
         results: of the detector, its baselines and the detector of --against, in this order.
         outside: the detector of --against, if Telltale did not make it.
+        sharing: what passing on changes, if images are distorted at all.
         gaps: in false alarms, by attribute of the photographs.
         abstentions: of photographs, of generated images, and of all.
         most_wrong: the most wrong images of each class.
@@ -71,6 +73,7 @@ class ValidationReport:
     limits: list[str]
     command: str
     robustness: RobustnessSummary | None = None
+    sharing: SharingSummary | None = None
     comparison: DetectorComparison | None = None
     outside: OutsideResult | None = None
     gaps: list[ColumnGaps] = field(default_factory=list)
@@ -174,6 +177,7 @@ def _build_result_json(report: ValidationReport) -> dict[str, Any]:
             "conditions": [robustness.undistorted, *robustness.conditions],
             "most_biased": robustness.most_biased and robustness.most_biased.name,
         },
+        "sharing": report.sharing,
         "comparison": report.comparison,
         "outside": report.outside and build_outside_json(report.outside),
         "came_back": report.came_back and build_came_back_json(report.came_back),

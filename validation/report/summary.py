@@ -1,4 +1,4 @@
-"""The three sentences at the top of a report, and what the detector must not be used for."""
+"""The three sentences at the top of a report."""
 
 from collections.abc import Sequence
 
@@ -6,26 +6,20 @@ import numpy as np
 
 from data_collection.audit.audit import SizeAudit
 from data_collection.audit.probes import NUISANCE_TIER
-from data_collection.dataset.manifest import LABELS, FaceRecord
 from training.cuts.verdicts import ABSTAIN, GENERATED, REAL, VERDICTS
 from validation.data.evaluation_set import EvaluationSet
 from validation.metrics.abstention import AbstentionStatistics
 from validation.metrics.baseline_comparison import BaselineComparison
 from validation.metrics.comparison import DetectorResult
 from validation.metrics.estimates import Estimate
-from validation.metrics.metrics import FALSE_ALARMS, FOUND
 from validation.metrics.scored_images import ScoredImages
 from validation.report.first_screen import (
     MIN_SUMMARY_GROUPS_PER_CLASS,
     count_groups_of_smaller_class,
-    is_of_little_use,
 )
+from validation.report.limits import is_useless
 from validation.robustness.robustness import DistortionResult
 from validation.robustness.summary import RobustnessSummary
-
-SUMMARY_PREVALENCES = (0.01, 0.1)
-
-MAX_NAMED_DISTORTIONS = 8
 
 ONE_SOURCE_WARNING = (
     "Each class comes from one source here, so nobody can say whether it knows a generator or only "
@@ -142,7 +136,7 @@ def _describe_audit_probe(audit: SizeAudit | None) -> str:
 
 def _describe_weakness(robustness: RobustnessSummary | None) -> str:
     warning = "A generator, a camera or an edit that it has not seen may pass unnoticed."
-    if not robustness or not robustness.conditions or _is_useless(robustness.undistorted):
+    if not robustness or not robustness.conditions or is_useless(robustness.undistorted):
         return warning
     worst, undistorted = (
         min(robustness.conditions, key=_compute_mean_accuracy),
@@ -170,69 +164,3 @@ def _describe_weakness(robustness: RobustnessSummary | None) -> str:
 def _compute_mean_accuracy(condition: DistortionResult) -> float:
     """Return the mean of both classes' shares that are not called the other class's name."""
     return float(np.nanmean([condition.found.value, 1 - condition.false_alarms.value]))
-
-
-def _is_useless(condition: DistortionResult) -> bool:
-    return is_of_little_use(condition.found.value, condition.false_alarms.value)
-
-
-def list_limits(
-    records: Sequence[FaceRecord], result: DetectorResult, robustness: RobustnessSummary | None
-) -> list[str]:
-    """List what not to use the detector for, given the images it was validated on."""
-    sources = {
-        label: sorted({record.source for record in records if record.label == label})
-        for label in LABELS
-    }
-    description = "; ".join(
-        f"{label}: {', '.join(names)}" for label, names in sources.items() if names
-    )
-    has_both_classes = np.isfinite(result.estimates["ROC AUC"].value)
-    useless = _list_useless_distortions(robustness)
-    return [
-        "Proof of anything. A verdict is a probability about one picture, and every call can be "
-        "wrong.",
-        f"Pictures of other kinds. These figures hold for images like those tested here "
-        f"({description}). On another generator or another collection of photographs they can be "
-        "anything, chance level and worse: test yours with --data.",
-        "Edited photographs. A swapped, retouched or partly redrawn face is neither of its two "
-        "classes.",
-        *([_describe_rare_prevalence(result)] if has_both_classes else []),
-        *([_describe_useless_distortions(useless)] if useless else []),
-        "Judging people. Unless a breakdown says so, nobody knows whether it errs more often on "
-        "some people's faces.",
-    ]
-
-
-def _list_useless_distortions(robustness: RobustnessSummary | None) -> list[str]:
-    """List the distortions under which it is useless; none if it is useless without them."""
-    if not robustness or _is_useless(robustness.undistorted):
-        return []
-    return [condition.name for condition in robustness.conditions if _is_useless(condition)]
-
-
-def _describe_useless_distortions(names: list[str]) -> str:
-    more = " and others" if len(names) > MAX_NAMED_DISTORTIONS else ""
-    return (
-        "Pictures that have been passed on. Under "
-        f"{', '.join(names[:MAX_NAMED_DISTORTIONS])}{more} it misses more than half "
-        "of the generated faces or calls more than a fifth of the photographs generated."
-    )
-
-
-def _describe_rare_prevalence(result: DetectorResult) -> str:
-    """Describe the precision where generated images are rare, at the upper bound of the alarms."""
-    found, max_alarms = result.estimates[FOUND].value, result.estimates[FALSE_ALARMS].high
-    precisions = [
-        found * share / max(found * share + max_alarms * (1 - share), 1e-9)
-        for share in SUMMARY_PREVALENCES
-    ]
-    description = " and ".join(
-        f"{100 * value:.0f} where {100 * share:.0f} in 100 pictures are generated"
-        for value, share in zip(precisions, SUMMARY_PREVALENCES, strict=True)
-    )
-    return (
-        f"Sifting through many pictures without a second look. If its false alarms are at the "
-        f"upper end of their interval ({max_alarms:.1%}), of 100 alarms so many are "
-        f"right: {description}."
-    )

@@ -171,17 +171,26 @@ def compute_distortion_results(
     """
     undistorted = scored.with_scores(probabilities[UNDISTORTED.name])
     return [
-        _compute_distortion_result(
-            distortion, probabilities[distortion.name], undistorted, replicates
+        compare_with_undistorted(
+            undistorted,
+            undistorted.with_scores(probabilities[distortion.name]),
+            family=distortion.family,
+            value=distortion.value,
+            replicates=replicates,
         )
         for distortion in (UNDISTORTED, *distortions)
     ]
 
 
-def _compute_distortion_result(
-    distortion: Distortion, probabilities: np.ndarray, undistorted: ScoredImages, replicates: int
+def compare_with_undistorted(
+    undistorted: ScoredImages,
+    distorted: ScoredImages,
+    *,
+    family: str,
+    value: str = "",
+    replicates: int = intervals.BOOTSTRAP_REPLICATES,
 ) -> DistortionResult:
-    distorted = undistorted.with_scores(probabilities)
+    """Compute the result of a distortion from the scores of the same images without and with it."""
     metrics = estimates.estimate_metrics(
         distorted, ("ROC AUC", FOUND, FALSE_ALARMS, "ECE"), replicates
     )
@@ -189,8 +198,8 @@ def _compute_distortion_result(
         undistorted, distorted, replicates
     )
     return DistortionResult(
-        family=distortion.family,
-        value=distortion.value,
+        family=family,
+        value=value,
         auc=metrics["ROC AUC"],
         found=metrics[FOUND],
         false_alarms=metrics[FALSE_ALARMS],

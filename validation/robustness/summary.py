@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from data_collection.dataset.manifest import FaceRecord
 from runtime.plotting import ReportFigure
 from training.onnx_files import onnx_models
@@ -52,20 +54,9 @@ def measure_robustness(
         folder: base of the records' paths.
         scored: scores of the same records, in the same order.
     """
-    index_by_id = {record.id: index for index, record in enumerate(records)}
-    sample = [
-        replace(record, crop=scorer.crop) for record in sampling.sample_records(records, max_images)
-    ]
-    run_onnx = onnx_models.open_onnx(scorer.read_model(), threads=1)
-    detector = DistortionScorer(
-        score=lambda pixels: run_onnx(pixels.astype("float32"))[:, 0],
-        image_size=scorer.image_size,
-        cache_folder=scorer.cache_folder,
-        cache_key=[scorer.sha256],
-        qualities=scorer.qualities,
-    )
-    probabilities = robustness.score_distorted(folder, sample, detector)
-    scored_sample = scored.select([index_by_id[record.id] for record in sample])
+    sample = select_sample(records, scorer, max_images)
+    probabilities = robustness.score_distorted(folder, sample, open_distortion_scorer(scorer))
+    scored_sample = select_scored_sample(records, scored, sample)
     undistorted, *conditions = robustness.compute_distortion_results(
         probabilities, scored_sample, replicates=ROBUSTNESS_REPLICATES
     )
@@ -80,4 +71,33 @@ def measure_robustness(
             ROBUSTNESS_CAPTION,
             curves.plot_robustness_curves([undistorted, *conditions]),
         ),
+    )
+
+
+def select_sample(
+    records: Sequence[FaceRecord], scorer: Scorer, max_images: int
+) -> list[FaceRecord]:
+    """Return at most `max_images` of the images, half of each class if possible, with the crop of
+    the detector."""
+    return [
+        replace(record, crop=scorer.crop) for record in sampling.sample_records(records, max_images)
+    ]
+
+
+def select_scored_sample(
+    records: Sequence[FaceRecord], scored: ScoredImages, sample: Sequence[FaceRecord]
+) -> ScoredImages:
+    """Return the scores of a sample of the records, in the order of the sample."""
+    index_by_id = {record.id: index for index, record in enumerate(records)}
+    return scored.select(np.array([index_by_id[record.id] for record in sample], int))
+
+
+def open_distortion_scorer(scorer: Scorer) -> DistortionScorer:
+    run_onnx = onnx_models.open_onnx(scorer.read_model(), threads=1)
+    return DistortionScorer(
+        score=lambda pixels: run_onnx(pixels.astype("float32"))[:, 0],
+        image_size=scorer.image_size,
+        cache_folder=scorer.cache_folder,
+        cache_key=[scorer.sha256],
+        qualities=scorer.qualities,
     )

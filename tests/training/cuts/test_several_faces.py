@@ -47,8 +47,9 @@ def test_more_faces_than_the_cuts_reach_are_never_called_generated():
     statement = state(calibration, 11)
     assert statement.generated_above is None
     assert statement.promise[0] == (
-        "It never answers generated for a picture of over 10 faces: its strictest cut, 0.5% of "
-        "faces, keeps false alarms at 5% of pictures for no more."
+        "It never answers generated for a picture of over 10 faces, whatever they are: one of so "
+        "many photographs may cross a cut by chance, and for 5% of such pictures the strictest cut "
+        "that is stored, 0.5% of faces, is not strict enough."
     )
 
 

@@ -19,6 +19,7 @@ from validation.metrics.estimates import Estimate, estimate_metrics
 from validation.metrics.metrics import FALSE_ALARMS, FOUND
 from validation.metrics.scored_images import ScoredImages
 from validation.report import summary
+from validation.report.limits import list_limits
 from validation.robustness.distortions import DISTORTIONS
 from validation.robustness.robustness import DistortionResult, compute_distortion_results
 from validation.robustness.summary import RobustnessSummary
@@ -202,7 +203,7 @@ def test_limits_name_the_sources_the_lost_distortions_and_what_an_alarm_is_worth
         FaceRecord(id="", label="real", source="kaggle", file="", status=""),
         FaceRecord(id="", label="generated", source="sd-1.5", file="", status=""),
     ]
-    limits = " ".join(summary.list_limits(records, result, make_robustness(result)))
+    limits = " ".join(list_limits(records, result, make_robustness(result)))
     assert "real: kaggle; generated: sd-1.5" in limits and "Under JPEG 100 it misses" in limits
     found, max_alarms = result.estimates[FOUND].value, result.estimates[FALSE_ALARMS].high
     precision = found * 0.01 / (found * 0.01 + max_alarms * 0.99)
@@ -211,4 +212,4 @@ def test_limits_name_the_sources_the_lost_distortions_and_what_an_alarm_is_worth
 
 @pytest.mark.parametrize("gap", [0, 8])
 def test_limits_of_any_detector_can_be_listed(gap):
-    assert len(summary.list_limits([], make_result("faces", gap), None)) >= 5
+    assert len(list_limits([], make_result("faces", gap), None)) >= 5
