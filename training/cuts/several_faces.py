@@ -116,4 +116,5 @@ def _explain_no_cut(
             f"is stored, {format_share(strictest.target)} of faces, is not strict enough"
         )
     counts = _describe_counts(calibration, point, n_faces)
-    return f"It never answers {GENERATED} for a picture of {counts} faces, whatever they are: {reason}."
+    picture = f"a picture of {counts} faces, whatever they are"
+    return f"It never answers {GENERATED} for {picture}: {reason}."
