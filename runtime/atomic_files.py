@@ -16,7 +16,13 @@ TEMPORARY_FOLDER_SUFFIX = ".telltale-tmp"
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it is complete or absent: temporary name, fsync, rename."""
+    """Write a file so that it is complete or absent: temporary name, fsync, rename.
+
+    A device or a pipe is written to: the rename would put a file in its place.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        path.write_bytes(data)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

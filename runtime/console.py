@@ -50,6 +50,10 @@ ERRNO_ADVICE = {
 }
 """Advice for each failure of the file system."""
 
+KERNEL_FOLDERS = ("/proc/", "/sys/", "/dev/")
+"""Whoever creates something there is told that it does not exist; anywhere else that is a missing
+input, which no advice about an output would explain."""
+
 ERRNOS_MATCHED_BY_MESSAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """Failures that native code (TensorFlow, HDF5) raises in types of its own, with the system's
 message in the text."""
@@ -214,16 +218,21 @@ def explain_os_error_or_raise(error: Exception) -> PlainError:
 def explain_os_error(error: Exception) -> PlainError | None:
     """Return a PlainError that says what to do about a file system error; None for any other."""
     code = error.errno if isinstance(error, OSError) else None
+    if code == errno.ENOENT and str(error.filename).startswith(KERNEL_FOLDERS):
+        return _explain_disk_error(error, code, "give another path")
     if code not in ERRNO_ADVICE:
         code = next(
             (code for code in ERRNOS_MATCHED_BY_MESSAGE if os.strerror(code) in str(error)), None
         )
     if code is None:
         return None
+    return _explain_disk_error(error, code, ERRNO_ADVICE[code])
+
+
+def _explain_disk_error(error: Exception, code: int, advice: str) -> PlainError:
     path = f" ({error.filename})" if getattr(error, "filename", None) else ""
     return PlainError(
-        f"{os.strerror(code)}{path}. Finished work is saved; {ERRNO_ADVICE[code]}, then run the "
-        "command again.",
+        f"{os.strerror(code)}{path}. Finished work is saved; {advice}, then run the command again.",
         EXIT_DISK,
     )
 
