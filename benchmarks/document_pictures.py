@@ -1,16 +1,16 @@
-"""Take docs/page.png, report.png and audit.png: `python -m benchmarks.document_pictures`, after
-`make demo` and with requirements-dev.txt.
+"""Take docs/page.png, report.png, audit.png and tensorboard.png: `python -m
+benchmarks.document_pictures`, after `make demo` and with requirements-dev.txt.
 
-The page shows a face by the sample's generator, the report and the audit figures only: nobody's
-picture is in them. docs/tensorboard.png is taken by hand.
+The page shows a face by the sample's generator, the report, the audit and TensorBoard figures only:
+nobody's picture is in them.
 """
 
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from runtime import console
 from training.detectors import saved_models
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 WIDTH_PX = 1000
 FIRST_SCREEN_PX = {"report": 930, "audit": 1370}
@@ -27,6 +27,14 @@ SEED = "12"
 """The seed of the face on the page."""
 
 SAMPLE = Path("data/sample")
+
+TENSORBOARD_SIZE_PX = {"width": 1500, "height": 820}
+SHOWN_IN_TENSORBOARD = (
+    *("base", "layers", "learning_rate", "statistics", "taps"),
+    *("val_loss", "val_auc"),  # the first of these gives the lines their colour
+)
+HIDDEN_IN_TENSORBOARD = ("dropout", "l2_penalty", "signals", "sizes", "units", "weight_decay")
+"""They would crowd the axes of the others."""
 
 
 def take_pictures(docs: Path = measuring.REPOSITORY_ROOT / "docs") -> None:
@@ -56,7 +64,24 @@ def take_pictures(docs: Path = measuring.REPOSITORY_ROOT / "docs") -> None:
             tab.goto(address)
             _generate_face(tab)
             tab.screenshot(path=docs / "page.png", full_page=True)
-    console.print_message(f"{docs}: page.png, report.png and audit.png.")
+        take_tensorboard(browser, Path("logs"), docs / "tensorboard.png")
+    console.print_message(f"{docs}: page.png, report.png, audit.png and tensorboard.png.")
+
+
+def take_tensorboard(browser: "Browser", logs: Path, path: Path) -> None:
+    """Write a picture of the trials in TensorBoard's parallel coordinates."""
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logs), "--port", "0"]
+    with _serve([*command, "--host", "127.0.0.1"]) as address:
+        tab = browser.new_page(viewport=TENSORBOARD_SIZE_PX)
+        tab.goto(f"{address}/#hparams")
+        tab.get_by_text("Parallel Coordinates View").click(timeout=120_000)
+        for name in (*SHOWN_IN_TENSORBOARD, *HIDDEN_IN_TENSORBOARD):
+            box = tab.locator("paper-checkbox").filter(has_text=re.compile(rf"^\s*{name}\s*$"))
+            is_shown = str(name in SHOWN_IN_TENSORBOARD).lower()
+            if box.count() and box.first.get_attribute("aria-checked") != is_shown:
+                box.first.click()
+        tab.wait_for_timeout(3_000)  # the lines move to their places
+        tab.screenshot(path=path)
 
 
 def _generate_face(tab: "Page") -> None:
@@ -67,11 +92,15 @@ def _generate_face(tab: "Page") -> None:
     tab.wait_for_function("[...document.images].every(image => image.complete)")
 
 
-@contextmanager
-def _serve_page(folder: Path) -> Iterator[str]:
-    """Serve the page with a detector and the sample's generator; yield its address."""
+def _serve_page(folder: Path) -> AbstractContextManager[str]:
+    """Serve the page with a detector and the sample's generator."""
     words = ["--model", folder, "--generator", "dcgan", "--port", "0"]
-    command = [sys.executable, "-m", "detection", "web", *map(str, words)]
+    return _serve([sys.executable, "-m", "detection", "web", *map(str, words)])
+
+
+@contextmanager
+def _serve(command: Sequence[str]) -> Iterator[str]:
+    """Run a server until the end of the block; yield the address that it prints."""
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -80,7 +109,7 @@ def _serve_page(folder: Path) -> Iterator[str]:
                 if address := re.search(r"http://127\.0\.0\.1:\d+", line):
                     yield address[0]
                     return
-            raise console.PlainError("The page did not start.")
+            raise console.PlainError(f"{command[2]} did not start.")
         finally:
             process.terminate()
 
