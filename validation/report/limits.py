@@ -1,4 +1,4 @@
-"""What a validated detector must not be used for."""
+"""List what a validated detector must not be used for."""
 
 from collections.abc import Sequence
 

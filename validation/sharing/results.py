@@ -28,7 +28,7 @@ _ESTIMATES = [field.name for field in fields(DistortionResult) if field.type is 
 
 @dataclass(frozen=True, kw_only=True)
 class SharingResult:
-    """What one chain does.
+    """The effect of one chain.
 
     Attributes:
         name: of the chain.
@@ -50,7 +50,7 @@ class SharingResult:
 
 @dataclass(frozen=True, kw_only=True)
 class SharingSummary:
-    """What all chains do.
+    """The effects of all chains.
 
     Attributes:
         images: number of images that were passed on.

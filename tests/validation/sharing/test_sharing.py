@@ -112,7 +112,7 @@ def make_scores(unshared: np.ndarray, shared: np.ndarray, **effects: int) -> Sha
 
 
 def summarise(shared: np.ndarray, **effects: int) -> SharingSummary:
-    """Of 20 generated images with .9 and 20 photographs with .1 before."""
+    """Summarise 20 generated images with .9 and 20 photographs with .1 before."""
     labels = np.arange(40) % 2
     unshared = np.where(labels == 1, 0.9, 0.1)
     scored = ScoredImages(unshared, labels, np.arange(40) // 2, 0.5, POINT)
