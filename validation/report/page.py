@@ -55,7 +55,7 @@ def render_report_page(report: ValidationReport) -> str:
         abstain=ABSTAIN,
         metrics=METRICS,
         describe_sharing=sentences.describe_sharing,
-        describe_sizes=sentences.describe_sizes,
+        list_sizes=sentences.list_sizes,
         format_share=sentences.format_share,
         sharing_directions=sentences.DIRECTIONS,
         confusion=report.scored.confusion_counts,

@@ -33,15 +33,18 @@ def describe_sharing(summary: SharingSummary) -> list[str]:
 
 def describe_sizes(result: SharingResult, images: int) -> str:
     """Say how many images a chain made smaller or larger, or changed in colour."""
+    return f"Of the {images:,} images, that changes in size: {list_sizes(result)}."
+
+
+def list_sizes(result: SharingResult) -> str:
+    """Return the numbers of images that a chain shrank, enlarged or took a colour profile from."""
     effects = {
         "shrunk": result.shrunk,
         "enlarged": result.enlarged,
-        "had a colour profile": result.lost_profile,
+        "without their colour profile": result.lost_profile,
     }
     counts = [f"{number:,} {effect}" for effect, number in effects.items() if number]
-    if not counts:
-        return f"It leaves the size of all {images:,} images as it is."
-    return f"Of the {images:,} images it meets, {' and '.join(counts)}."
+    return ", ".join(counts) or "none"
 
 
 def format_share(share: Estimate) -> str:

@@ -21,7 +21,7 @@ from validation.sharing.answer_changes import NO_FACE, count_answer_changes
 from validation.sharing.chains import SHARING_CHAINS, share_picture
 from validation.sharing.results import SharingSummary, summarise_sharing
 from validation.sharing.scores import SharedScores, score_shared
-from validation.sharing.sentences import DIRECTIONS, describe_sharing, describe_sizes
+from validation.sharing.sentences import DIRECTIONS, describe_sharing, list_sizes
 
 JPEG_70 = SHARING_CHAINS[0]
 POINT = OperatingPoint(
@@ -143,7 +143,7 @@ def test_changed_answers_are_counted_by_direction_and_add_up():
     first, second = describe_sharing(summary)
     assert "17.5% (" in first and "7.5% from generated to real" in first
     assert "5.0% to “can't tell”" in first and "from “can't tell”" not in first
-    assert second == "Of the 40 images it meets, 12 shrunk."
+    assert second == "Of the 40 images, that changes in size: 12 shrunk."
 
 
 def test_images_of_one_group_are_not_counted_as_independent():
@@ -171,8 +171,7 @@ def test_nothing_changed_is_said_with_what_it_may_be_in_truth():
     )
     assert f"at most {summary.chains[0].changes.any.high:.1%} in truth" in sentence
     assert summary.chains[0].changes.any.high > 0.1  # 20 groups
-    unchanged = describe_sizes(summary.chains[0], 40)
-    assert unchanged == "It leaves the size of all 40 images as it is."
+    assert list_sizes(summary.chains[0]) == "none"
 
 
 def test_pictures_that_all_lose_their_face_have_no_figure_and_are_no_crash():
