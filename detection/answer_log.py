@@ -73,7 +73,10 @@ def open_answer_log(
     if path is None:
         yield AnswerLog()
         return
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise console.PlainError(f"{path} is a device or a pipe. Name a file with --keep.")
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()  # where nothing can be created, a lock looks as if another run held it
     message = f"Another run is writing {path}. Wait until it ends, or give another file."
     lock = path.with_name(f"{path.name}.lock")
     with atomic_files.lock_file(lock, message), path.open("a+", encoding="utf-8") as file:
