@@ -132,7 +132,7 @@ def test_a_refusal_says_where_a_face_was_looked_for(workplace, crop, reason):
 @pytest.mark.parametrize(
     ("crop", "reason"),
     [
-        ("face", "its face has 26 pixels a side, too few to judge"),
+        ("face", "its face has 18 pixels a side, too few to judge"),
         ("centre", "its centre square has 30 pixels a side, too few to judge"),
     ],
 )
