@@ -187,9 +187,7 @@ def build_report(
         gaps=gaps.compute_gaps(records, scored),
         generators=confusion.count_named_images(card, data, scored, scorer),
         abstentions=abstentions,
-        most_wrong=(
-            _build_most_wrong_panels(data, scored, scorer, heat_maps) if settings.pictures else {}
-        ),
+        most_wrong=_build_most_wrong_panels(settings, data, scored, scorer, heat_maps),
         explanations=explanations,
         source_pairs=negative_controls.evaluate_source_pairs(records, scored),
         limits=list_limits(records, results[0], robustness, sharing),
@@ -220,13 +218,18 @@ def _find_audit(data: EvaluationSet, card: Card) -> SizeAudit | None:
 
 
 def _build_most_wrong_panels(
-    data: EvaluationSet, scored: ScoredImages, scorer: Scorer, heat_maps: explain.HeatMaps
+    settings: ValidationSettings,
+    data: EvaluationSet,
+    scored: ScoredImages,
+    scorer: Scorer,
+    heat_maps: explain.HeatMaps,
 ) -> dict[str, list[ImagePanel]]:
+    most_wrong = image_panels.find_most_wrong(scored) if settings.pictures else {}
     return {
         label: image_panels.build_image_panels(
             data.folder, data.records, scored, index, scorer, heat_maps
         )
-        for label, index in image_panels.find_most_wrong(scored).items()
+        for label, index in most_wrong.items()
     }
 
 
