@@ -15,8 +15,8 @@ from training.final_detector.next_steps import find_next_steps
 from validation import predictions
 from validation.data import choose_images, image_facts, overlap
 from validation.data.evaluation_set import EvaluationSet
-from validation.explanations import explain, image_panels, negative_controls
-from validation.explanations.image_panels import ImagePanel
+from validation.explanations import explain, negative_controls
+from validation.explanations.image_panels import build_most_wrong_panels
 from validation.gaps import gaps
 from validation.generators import confusion
 from validation.metrics import abstention, breakdowns, comparison
@@ -187,7 +187,7 @@ def build_report(
         gaps=gaps.compute_gaps(records, scored),
         generators=confusion.count_named_images(card, data, scored, scorer),
         abstentions=abstentions,
-        most_wrong=_build_most_wrong_panels(settings, data, scored, scorer, heat_maps),
+        most_wrong=build_most_wrong_panels(data, scored, scorer, heat_maps, settings.pictures),
         explanations=explanations,
         source_pairs=negative_controls.evaluate_source_pairs(records, scored),
         limits=list_limits(records, results[0], robustness, sharing),
@@ -215,22 +215,6 @@ def _find_audit(data: EvaluationSet, card: Card) -> SizeAudit | None:
     """Return the audit of the hold-out's data set at the detector's size."""
     audit = read_audit(data.folder) if data.hold_out_openings else None
     return audit and audit.find_size(card.image_size)
-
-
-def _build_most_wrong_panels(
-    settings: ValidationSettings,
-    data: EvaluationSet,
-    scored: ScoredImages,
-    scorer: Scorer,
-    heat_maps: explain.HeatMaps,
-) -> dict[str, list[ImagePanel]]:
-    most_wrong = image_panels.find_most_wrong(scored) if settings.pictures else {}
-    return {
-        label: image_panels.build_image_panels(
-            data.folder, data.records, scored, index, scorer, heat_maps
-        )
-        for label, index in most_wrong.items()
-    }
 
 
 def _format_command(settings: ValidationSettings, scorers: Sequence[Scorer]) -> str:

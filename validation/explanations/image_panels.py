@@ -11,6 +11,7 @@ from PIL import Image, ImageColor
 from data_collection.dataset.manifest import LABELS, FaceRecord, ImageClass
 from runtime.plotting import CLASS_COLOURS
 from training.cuts.verdicts import Verdict
+from validation.data.evaluation_set import EvaluationSet
 from validation.explanations.heat_maps import load_canonical_pixels
 from validation.metrics.scored_images import ScoredImages
 from validation.predictions import Scorer
@@ -52,6 +53,21 @@ def find_most_wrong(scored: ScoredImages) -> dict[str, np.ndarray]:
         errors = scored.probabilities[indices] * (1 if number == 0 else -1)
         most_wrong[label] = indices[np.argsort(-errors, kind="stable")][:MOST_WRONG_PER_CLASS]
     return {label: indices for label, indices in most_wrong.items() if len(indices)}
+
+
+def build_most_wrong_panels(
+    data: EvaluationSet,
+    scored: ScoredImages,
+    scorer: Scorer,
+    maps: dict[str, np.ndarray],
+    pictures: bool = True,
+) -> dict[ImageClass, list[ImagePanel]]:
+    """Build the panels of the most wrong images of each class; none without pictures."""
+    most_wrong = find_most_wrong(scored) if pictures else {}
+    return {
+        label: build_image_panels(data.folder, data.records, scored, indices, scorer, maps)
+        for label, indices in most_wrong.items()
+    }
 
 
 def build_image_panels(
