@@ -19,6 +19,7 @@ from detection.output.json_answers import build_json_answer
 from detection.output.table import print_table
 from detection.predictor import Detector
 from detection.web.answers import PageAnswers
+from detection.web.app import PAGE_FOLDER
 from runtime import console
 from toys.commands import run_command
 from toys.face_detector import draw_schematic_face
@@ -136,6 +137,13 @@ def test_the_page_names_it_in_words_and_numbers():
     answer = pages.build_answer(pages.decode_image(ONE), explain=False)
     assert answer["generator_words"].startswith(f"closest to: {answer['generator']['closest']} (")
     assert answer["generator_means"] in answer["worth"]
+    schemas = json.loads((PAGE_FOLDER / "openapi.json").read_text())["components"]["schemas"]
+    for schema in (
+        schemas["Detection"]["properties"]["generator"]["oneOf"][0],
+        schemas["Face"]["properties"]["generator"],
+    ):
+        name = schema["$ref"].rpartition("/")[2]
+        assert set(answer["generator"]) == set(schemas[name]["required"])
     pages = PageAnswers(load(1 - 1e-9))
     answer = pages.build_answer(pages.decode_image(ONE), explain=False)
     assert answer["generator"] is None and answer["generator_words"] == ""
