@@ -11,6 +11,10 @@ from runtime.command_lines import parsing, sub_commands
 
 def run_detect_command(arguments: list[str]) -> int:
     settings = parsing.parse_settings(DetectionSettings, "detection", arguments)
+    if settings.verify:
+        from detection.evidence.verify import verify_evidence
+
+        return verify_evidence(settings)
 
     from detection.detect import detect
 

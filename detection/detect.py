@@ -163,6 +163,10 @@ def _iterate_detections(
         data = sys.stdin.buffer.read(decode.MAX_IMAGE_BYTES + 1)
         return detector.detect_batch([detector.decode_image(data, Path(image_paths.STDIN_PATH))])
     images = image_paths.find_images(settings.paths, is_output)
+    if settings.evidence:
+        from detection.evidence.write import detect_with_evidence
+
+        return detect_with_evidence(detector, settings.evidence, images)
     if not settings.explain:
         read_image = report.read_image if report else None
         return detector.predict_located(images, answers.known_answers, read_image)

@@ -55,10 +55,15 @@ def choose_free_path(detector_folder: Path, name: str) -> Path:
     Raises:
         PlainError: the name is taken.
     """
-    path = _find_calibrations(detector_folder) / f"{name}.json"
+    path = locate_calibration(detector_folder, name)
     if path.exists():
         raise console.PlainError(f"{path} exists. Choose another --name, or delete it first.")
     return path
+
+
+def locate_calibration(detector_folder: Path, name: str) -> Path:
+    """Return where the calibration of a name lies, or would lie."""
+    return _find_calibrations(detector_folder) / f"{name}.json"
 
 
 def _find_calibrations(detector_folder: Path) -> Path:

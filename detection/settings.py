@@ -1,5 +1,6 @@
 """Settings of `python -m detection`; the docstrings are the `--help` texts."""
 
+import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,14 @@ from data_collection.services import object_store
 from runtime.command_lines.option_groups import Basic, Folders, Metavar, Output, Verdict
 from runtime.commands import workspace
 
+EVIDENCE_SUFFIXES = (".html", ".htm", ".png")
+
+UNUSED_BY_VERIFY = (
+    *("evidence", "csv", "explain", "keep", "html"),
+    *("false_alarms", "misses", "calibration", "prevalence", "any_picture"),
+)
+"""Options that the page decides, or that have no use there."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DetectionSettings:
@@ -18,13 +27,13 @@ class DetectionSettings:
 
     The verdict is the detector's opinion. What a file's metadata claims about its origin (content
     credentials, a generator, a camera) is shown beside it and does not change it. Exit code 0: all
-    images were judged. 1: some were not; the answer says why (no face, for one). 8: the detector
-    is missing or was altered.
+    images were judged. 1: some were not; the answer says why (no face, for one), or a page of
+    evidence does not hold. 8: the detector is missing or was altered.
 
     Examples:
         python -m detection photo.jpg
         python -m detection photos --csv
-        python -m detection photos --model faces-1 --keep answers.jsonl
+        python -m detection photo.jpg --evidence evidence.html
     """
 
     paths: Annotated[tuple[str, ...], tyro.conf.Positional, Metavar("PATH")]
@@ -52,6 +61,14 @@ detector first. With several faces it is that of the most suspicious one."""
     html: Output[Path | None] = None
     """Write a page into this file, one that needs no network: all images as thumbnails, the most \
 suspicious first, with a filter and a CSV file. An interrupted run resumes, as with --keep."""
+
+    evidence: Output[Path | None] = None
+    """Write a page about one image to hand on, evidence.html, with everything that the answer \
+depends on; evidence.png writes the same as a picture, too."""
+
+    verify: Output[Path | None] = None
+    """Check such a page against its image: `--verify evidence.html photo.jpg` shows edits and \
+figures that do not repeat, with exit code 1."""
 
     false_alarms: Verdict[float | None] = None
     """Largest share of photographs that may be called generated, one that the detector has a cut \
@@ -106,3 +123,32 @@ has the probability at that prevalence; without it, probabilities are for equal 
             raise ValueError(f"--prevalence is {self.prevalence}; choose a share between 0 and 1.")
         if self.json and self.csv:
             raise ValueError("--json and --csv are both output formats. Give one of the two.")
+        if self.evidence is not None:
+            self._check_evidence()
+        if self.verify is not None:
+            self._check_verify()
+
+    def _check_evidence(self) -> None:
+        if self.evidence.suffix.lower() not in EVIDENCE_SUFFIXES:
+            raise ValueError(
+                f"--evidence writes a page, evidence.html, or a picture of it, evidence.png; not "
+                f"{self.evidence}."
+            )
+        if not self._names_one_file():
+            raise ValueError("--evidence is about one image. Name one file.")
+        if self.explain or self.keep or self.html:
+            raise ValueError("--evidence writes one page. Leave --explain, --keep and --html out.")
+
+    def _check_verify(self) -> None:
+        if not self._names_one_file():
+            raise ValueError(
+                "--verify needs the page and its image: --verify evidence.html photo.jpg"
+            )
+        given = [f"--{name.replace('_', '-')}" for name in UNUSED_BY_VERIFY if getattr(self, name)]
+        if given:
+            raise ValueError(f"--verify judges as the page says; leave {' and '.join(given)} out.")
+
+    def _names_one_file(self) -> bool:
+        (path, *more) = self.paths
+        is_pattern = glob.has_magic(path) and not os.path.lexists(path)
+        return not (more or path == "-" or is_pattern or os.path.isdir(path))

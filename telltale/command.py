@@ -30,7 +30,7 @@ def run_words(words: Sequence[str]) -> int | None:
         print_overview()
         return 0
     if name == "--version":
-        from telltale.version import read_version
+        from runtime.library_versions import read_version
 
         console.out.print(f"telltale {read_version()}", markup=False)
         return 0

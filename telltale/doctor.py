@@ -11,8 +11,8 @@ from pathlib import Path
 from detection.models import answering
 from runtime import console, package_index
 from runtime.command_lines import parsing
+from runtime.library_versions import read_version
 from telltale.settings import DoctorSettings
-from telltale.version import read_version
 
 PACKAGES = {
     "onnxruntime": "judging",

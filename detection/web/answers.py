@@ -17,8 +17,11 @@ from data_collection.images.decoding_pool import (
     TookTooLong,
 )
 from detection.detections import Detection, PreparedImage
+from detection.evidence.build import PictureReader, judge_and_record
+from detection.evidence.page import render_page
 from detection.html_report.thumbnails import draw_while_decoding
 from detection.output.json_answers import build_generator_answer, list_faces
+from detection.output.probability import describe_probability
 from detection.predictor import Detector
 from detection.provenance import claims
 from detection.web.preprocessing import describe_preprocessing
@@ -107,6 +110,26 @@ class PageAnswers:
             data, Path(), any_picture=any_picture, decode_whole=decode_whole
         )
 
+    def build_evidence(
+        self,
+        data: bytes,
+        name: str,
+        any_picture: bool = False,
+        announce: Callable[[DecodingProcess | None], None] = lambda process: None,
+    ) -> tuple[PreparedImage, bytes]:
+        """Return a decoded image and the page of evidence about it; empty if it is not judged.
+
+        Args:
+            name: of its file.
+        """
+        reader = PictureReader(functools.partial(self._pool.decode_whole, announce=announce))
+        image, detection, record = judge_and_record(
+            self.detector, data, Path(name), any_picture, reader
+        )
+        if detection.error and not image.rejection:
+            raise NoProbabilityError(detection.error)
+        return image, render_page(record) if record else b""
+
     def build_answer(self, image: PreparedImage, explain: bool = True) -> dict[str, Any]:
         """Return the answer to a decoded image, ready for JSON.
 
@@ -173,31 +196,6 @@ def render_faces_picture(image: PreparedImage) -> dict[str, Any] | None:
     scale = max(image.face.width, image.face.height) / max(whole.size)
     width, height = (round(scale * side) for side in whole.size)
     return {"picture": _encode_data_uri(shown), "width": width, "height": height}
-
-
-def describe_probability(detection: Detection) -> str:
-    """Return the probability in a sentence, with its spread where that can be seen, the faces it
-    is about where there are several, and what the answer is."""
-    low, high = _format_percent(detection.low), _format_percent(detection.high)
-    spread = "" if low == high else f" ({low} to {high} by JPEG quality)"
-    subject, count = "The probability of", len(detection.faces or ())
-    if count > 1:
-        subject = f"Of the {count} faces that were judged, face {detection.most_suspicious + 1} is "
-        subject += "the most suspicious one: its probability of"
-    probability = (
-        f"{subject} “{GENERATED}” is {_format_percent(detection.probability)}, if half of "
-        f"all images were{spread}."
-    )
-    if detection.verdict == ABSTAIN:
-        return f"{probability} That is not enough for an answer."
-    return f"{probability} This is an opinion, not proof."
-
-
-def _format_percent(probability: float) -> str:
-    """Format a probability, without rounding it to 0% or 100%."""
-    if probability > 0.99:
-        return "over 99%"
-    return "under 1%" if probability < 0.01 else f"{probability:.0%}"
 
 
 def _describe_training_data(dataset: DatasetDescription) -> str:

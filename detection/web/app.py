@@ -3,8 +3,7 @@
 import asyncio
 import concurrent.futures
 import functools
-import secrets
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,17 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from data_collection.images.decoding_pool import DecodingProcess
 from detection import html_report
-from detection.feedback.keep import PictureRefused
-from detection.feedback.page_feedback import FeedbackIsFull, PageFeedback
+from detection.feedback.page_feedback import PageFeedback
 from detection.generate.generate import PageGenerator
 from detection.web import error_responses, uploads
 from detection.web.admission import Admission, Admissions
-from detection.web.answers import HTTP_STATUS_BY_ERROR, PageAnswers
+from detection.web.answers import PageAnswers
+from detection.web.blocking_work import BlockingWork
 from detection.web.origins import CROSS_SITE_MESSAGE, HostGuard, is_cross_site
 from detection.web.turns import MAX_SLOW_IMAGES, MAX_TURNS, Turns
 from detection.web.uploads import RequestRefused, Upload
 from detection.web.visitors import name_visitor
-from runtime import console, html_pages
 
 PAGE_FOLDER = Path(__file__).parent / "page"
 SHARED_FOLDER = Path(html_report.__file__).parent
@@ -47,7 +44,9 @@ STATIC_FILES = {
 }
 
 DETECT_OPTIONS = ("explain", "any_picture", "thumbnail")
-"""Options of /api/detect, in the order in which `WebApp._detect_image` takes them."""
+"""Options of /api/detect."""
+
+EVIDENCE_HEADERS = {"content-disposition": 'attachment; filename="evidence.html"'}
 
 
 class WebApp:
@@ -71,6 +70,7 @@ class WebApp:
     ):
         self.answers, self.generator, self.feedback = answers, generator, feedback
         self.max_upload_bytes, self.local = max_upload_bytes, local
+        self._work = BlockingWork(answers, generator, feedback)
         self._admissions, self._turns = Admissions(), Turns()
         self._detection_pool = concurrent.futures.ThreadPoolExecutor(
             MAX_TURNS + MAX_SLOW_IMAGES + 1, "detection"
@@ -89,6 +89,7 @@ class WebApp:
             Route("/api/detector", self.describe_detector),
             Route("/api/generator", self.describe_generator),
             Route("/api/detect", self.detect, methods=["POST"]),
+            Route("/api/evidence", self.write_evidence, methods=["POST"]),
             Route("/api/generate", self.generate, methods=["POST"]),
         ]
         if self.feedback:
@@ -127,40 +128,51 @@ class WebApp:
 
     async def detect(self, request: Request) -> Response:
         """Handle POST of an image: judge it."""
-        options = [_is_set(request, name) for name in DETECT_OPTIONS]
-
-        async def detect_in_turn(upload: Upload, admission: Admission) -> dict[str, Any]:
-            async with self._turns.take(admission.visitor) as turn:
-                admission.is_judging = True
-                work = functools.partial(self._detect_image, announce=turn.set_process)
-                return await self._run(self._detection_pool, work, upload.image, *options)
-
-        return await self._answer_if_admitted(request, detect_in_turn)
+        options = {name: _is_set(request, name) for name in DETECT_OPTIONS}
+        return await self._answer_in_turn(request, self._work.detect, options)
 
     async def keep_feedback(self, request: Request) -> Response:
         """Handle POST of a form with an image and its true label: judge it again and keep it."""
-        any_picture = _is_set(request, "any_picture")
+        options = {"any_picture": _is_set(request, "any_picture")}
+        return await self._answer_in_turn(request, self._work.keep_picture, options)
 
-        async def keep_in_turn(upload: Upload, admission: Admission) -> dict[str, Any]:
+    async def write_evidence(self, request: Request) -> Response:
+        """Handle POST of an image: judge it, and answer with a page of evidence to hand on."""
+        options = {"any_picture": _is_set(request, "any_picture")}
+        return await self._answer_in_turn(
+            request, self._work.write_evidence, options, _make_evidence_response
+        )
+
+    async def _answer_in_turn(
+        self,
+        request: Request,
+        work: Callable,
+        options: Mapping[str, bool],
+        make_response: Callable[[Any], Response] = JSONResponse,
+    ) -> Response:
+        """Return the response to an image that is judged when it is the visitor's turn."""
+
+        async def work_in_turn(upload: Upload, admission: Admission) -> Response:
             async with self._turns.take(admission.visitor) as turn:
                 admission.is_judging = True
-                work = functools.partial(self._keep_picture, announce=turn.set_process)
-                kept = await self._run(self._detection_pool, work, upload, any_picture)
-            return kept
+                judge = functools.partial(work, announce=turn.set_process, **options)
+                answer = await self._run(self._detection_pool, judge, upload)
+            return make_response(answer)
 
-        return await self._answer_if_admitted(request, keep_in_turn)
+        return await self._answer_if_admitted(request, work_in_turn)
 
     async def generate(self, request: Request) -> Response:
         """Handle POST of a form with a prompt or an image: generate a face and judge it."""
 
-        async def generate(upload: Upload, admission: Admission) -> dict[str, Any]:
+        async def generate(upload: Upload, admission: Admission) -> Response:
             admission.is_judging = True
-            return await self._run(self._generation_pool, self._generate_face, upload)
+            answer = await self._run(self._generation_pool, self._work.generate, upload)
+            return JSONResponse(answer)
 
         return await self._answer_if_admitted(request, generate)
 
     async def _answer_if_admitted(
-        self, request: Request, work: Callable[[Upload, Admission], Awaitable[dict[str, Any]]]
+        self, request: Request, work: Callable[[Upload, Admission], Awaitable[Response]]
     ) -> Response:
         if is_cross_site(request):
             return error_responses.make_error_response(403, CROSS_SITE_MESSAGE)
@@ -169,7 +181,7 @@ class WebApp:
             with self._admissions.admit(visitor) as admission:
                 count = functools.partial(self._admissions.add_bytes, admission)
                 upload = await uploads.read_upload(request, self.max_upload_bytes, count)
-                return JSONResponse(await work(upload, admission))
+                return await work(upload, admission)
         except RequestRefused as refusal:
             headers = {"retry-after": "2"} if refusal.status == 503 else None
             return error_responses.make_error_response(
@@ -183,63 +195,6 @@ class WebApp:
     async def _run(self, pool: concurrent.futures.Executor, work: Callable, *args: object) -> Any:
         return await asyncio.get_running_loop().run_in_executor(pool, work, *args)
 
-    def _detect_image(
-        self,
-        data: bytes,
-        explain: bool,
-        any_picture: bool,
-        thumbnail: bool = False,
-        announce: Callable[[DecodingProcess | None], None] = lambda process: None,
-    ) -> dict[str, Any]:
-        if not data:
-            raise RequestRefused(
-                400,
-                "Nothing was sent; send one image as the body, or in the form's field `file`.",
-            )
-        drawn: list[bytes] = []
-        image = self.answers.decode_image(data, any_picture, announce, drawn if thumbnail else None)
-        shown = {"thumbnail": html_pages.encode_data_uri(drawn[0])} if drawn else {}
-        if image.rejection:
-            message, faces = image.detection.error, image.detection.faces
-            raise RequestRefused(
-                HTTP_STATUS_BY_ERROR[image.rejection],
-                f"{message[0].upper()}{message[1:]}.",
-                ({} if faces is None else {"faces": list(faces)}) | shown,
-            )
-        return self.answers.build_answer(image, explain) | shown
-
-    def _keep_picture(
-        self,
-        upload: Upload,
-        any_picture: bool,
-        announce: Callable[[DecodingProcess | None], None],
-    ) -> dict[str, Any]:
-        image = self.answers.decode_image(upload.image, any_picture, announce)
-        try:
-            return self.feedback.keep(self.answers.detector, image, upload.image, upload.fields)
-        except PictureRefused as refusal:
-            raise RequestRefused(422, f"The picture was not kept: {refusal}.") from None
-        except FeedbackIsFull as error:
-            raise RequestRefused(507, str(error)) from None
-
-    def _generate_face(self, upload: Upload) -> dict[str, Any]:
-        try:
-            seed = int(upload.fields.get("seed") or secrets.randbelow(2**31))
-            face = self.generator.generate(
-                upload.fields.get("prompt", ""), upload.image or None, seed
-            )
-        except ValueError:
-            raise RequestRefused(422, "The seed is not a whole number.") from None
-        except console.PlainError as error:
-            if error.exit_code == console.EXIT_DISK:
-                raise error_responses.make_disk_refusal(error) from None
-            raise RequestRefused(
-                503 if error.exit_code == console.EXIT_BUSY else 422, str(error)
-            ) from None
-        # whoever asked for it sees what it shows
-        answer = self._detect_image(face.png, explain=True, any_picture=True)
-        return {"generated_with": face.description, **answer}
-
 
 def _is_set(request: Request, option: str) -> bool:
     return request.query_params.get(option, "0") not in ("0", "", "false")
@@ -247,3 +202,7 @@ def _is_set(request: Request, option: str) -> bool:
 
 async def _serve_file(path: Path, kind: str, request: Request) -> Response:
     return FileResponse(path, media_type=kind)
+
+
+def _make_evidence_response(page: bytes) -> Response:
+    return Response(page, media_type="text/html", headers=EVIDENCE_HEADERS)

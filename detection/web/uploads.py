@@ -20,10 +20,12 @@ MAX_FORM_OVERHEAD_BYTES = 100_000
 
 @dataclass(frozen=True)
 class Upload:
-    """An upload: the image (empty if there was none), and the other fields of the form."""
+    """An upload: the image (empty if there was none), the other fields of the form, and the name
+    that the form gives the image."""
 
     image: bytes
     fields: dict[str, str] = field(default_factory=dict)
+    name: str = ""
 
 
 class RequestRefused(Exception):
@@ -117,6 +119,7 @@ async def _parse_form(request: Request, body: bytes) -> Upload:
         ) from None
     files = [value for value in form.values() if isinstance(value, UploadFile)]
     fields = {name: value for name, value in form.items() if isinstance(value, str)}
-    upload = Upload(await files[0].read() if files else b"", fields)
+    file = files[0] if files else None
+    upload = Upload(await file.read(), fields, file.filename or "") if file else Upload(b"", fields)
     await form.close()
     return upload

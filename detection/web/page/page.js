@@ -17,20 +17,22 @@ function fillList(id, texts, make = (text) => text) {
   }));
 }
 
-async function fetchAnswer(address, options) {
+async function fetchResponse(address, options) {
   let response;
   try {
     response = await fetch(address, options);
   } catch {
     throw new Error("The program behind this page does not answer. Is it still running?");
   }
+  if (response.ok) return response;
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok) {
-    const message = answer.error || `The program answered with an error (${response.status}).`;
-    const { faces, thumbnail } = answer;
-    throw Object.assign(new Error(message), { faces, thumbnail, status: response.status });
-  }
-  return answer;
+  const message = answer.error || `The program answered with an error (${response.status}).`;
+  const { faces, thumbnail } = answer;
+  throw Object.assign(new Error(message), { faces, thumbnail, status: response.status });
+}
+
+async function fetchAnswer(address, options) {
+  return (await fetchResponse(address, options)).json().catch(() => ({}));
 }
 
 function showError(message) {
@@ -96,6 +98,8 @@ function showAnswer(answer) {
   fillList("preprocessing", answer.preprocessing);
   element("detector").textContent = answer.detector;
   element("sha256").textContent = answer.sha256;
+  element("evidence-text").textContent = EVIDENCE_TEXT;
+  setVisible("evidence-part", !answer.generated_with); // whoever generated it has no file of it
   document.dispatchEvent(new CustomEvent("answer", { detail: answer }));
   setVisible("result", true);
   element("verdict").focus({ preventScroll: true });
@@ -182,11 +186,13 @@ function showProbability({ probability, real_below, generated_above }) {
     `probability of “generated”: ${formatPercent(probability)}`;
 }
 
-let judgedFile = null;
+const EVIDENCE_TEXT = element("evidence-text").textContent;
+let judgedFile = null, judgedAnyPicture = false;
 
 function judgeFile(file, anyPicture = false) {
   if (!file) return;
   judgedFile = file;
+  judgedAnyPicture = anyPicture;
   selectTab("judge");
   hidePictureTable();
   if (detector && file.size > detector.max_upload_bytes) {
@@ -228,6 +234,32 @@ function judgeFiles(files) {
   if (files.length > 1) judgeMany(files.map((file) => ({ file, name: file.name })));
   else judgeFile(files[0]);
 }
+
+// Nothing is kept behind this page, so the image is sent again.
+async function saveEvidence() {
+  const form = new FormData();
+  form.set("file", judgedFile);
+  const address = `api/evidence${judgedAnyPicture ? "?any_picture=1" : ""}`;
+  const response = await fetchResponse(address, { method: "POST", body: form });
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = "evidence.html";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+element("evidence-button").addEventListener("click", async ({ target }) => {
+  target.disabled = true;
+  element("evidence-text").textContent = "Judging it again…";
+  try {
+    await saveEvidence();
+    element("evidence-text").textContent =
+      "Saved. Check it with: telltale detect --verify evidence.html IMAGE";
+  } catch (error) {
+    element("evidence-text").textContent = error.message;
+  }
+  target.disabled = false;
+});
 
 element("file").addEventListener("change", (event) => {
   judgeFiles([...event.target.files]);

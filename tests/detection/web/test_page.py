@@ -2,11 +2,13 @@
 no network."""
 
 import base64
+import html
 
 import pytest
 from PIL import Image
 
 from toys.accessibility import find_accessibility_faults
+from toys.commands import run_command
 from toys.diffusion import save_pipeline
 from toys.face_detector import BACKGROUND_RGB, draw_schematic_face
 from toys.images import encode_image, make_image
@@ -259,3 +261,34 @@ def test_several_faces_fit_a_phone_and_pass_the_checks_of_axe(page):
     headline(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     assert find_accessibility_faults(page) == []
+
+
+def test_the_answer_is_saved_as_evidence_that_holds(page, workplace, tmp_path):
+    data = encode_image(make_image(11))
+    (tmp_path / "face.png").write_bytes(data)
+    page.set_input_files("#file", file(buffer=data))
+    shown = headline(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save evidence").click()
+    assert download.value.suggested_filename == "evidence.html"
+    download.value.save_as(tmp_path / "evidence.html")
+    page.get_by_text("Saved. Check it with").wait_for()
+    text = (tmp_path / "evidence.html").read_text("utf-8")
+    assert shown in html.unescape(text) and "face.png" in text
+    words = (tmp_path / "face.png", "--verify", tmp_path / "evidence.html")
+    done = run_command("detection", *words, cwd=workplace)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert find_accessibility_faults(page) == []
+
+
+def test_evidence_is_written_of_an_image_that_was_judged_anyway(browser, serve):
+    with serve("--no-any-picture") as server:
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{server.port}/")
+        page.set_input_files("#file", file())
+        page.get_by_role("button", name="Judge it anyway").click()
+        headline(page)
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Save evidence").click()
+        assert "none found" in download.value.path().read_text("utf-8")
+        page.close()

@@ -4,6 +4,7 @@ uploads."""
 import asyncio
 import concurrent.futures
 import errno
+import http.client
 import json
 import os
 import socket
@@ -117,6 +118,25 @@ def test_an_image_without_a_face_is_judged_only_if_any_picture_is_asked_for(serv
         status, answer = post_image(page, encode_image(face))
         assert (status, len(answer["faces"])) == (200, 1)
         assert "face" not in " ".join(answer["warnings"])
+
+
+@pytest.mark.parametrize("data", [b"", b"<svg onload=alert(1)>", b"x" * 3_000_000])
+def test_evidence_is_refused_as_a_verdict_is(served, data):
+    refusals = [post_image(served, data, path) for path in ("/api/detect", "/api/evidence")]
+    assert refusals[0] == refusals[1] and refusals[0][0] in (400, 413, 415)
+
+
+def test_evidence_is_a_page_to_save_with_the_headers_that_keep_scripts_from_running(served):
+    body, headers = build_form(encode_image(make_image(3)), "<b>face.png")
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
+    connection.request("POST", "/api/evidence", body, headers)
+    response = connection.getresponse()
+    page = response.read().decode()
+    connection.close()
+    assert response.status == 200 and response.headers["Content-Type"].startswith("text/html")
+    assert response.headers["Content-Disposition"].startswith("attachment")
+    assert "default-src" in response.headers["Content-Security-Policy"]
+    assert "&lt;b&gt;face.png" in page and "<b>face.png" not in page
 
 
 def make_strip() -> bytes:

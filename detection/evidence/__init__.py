@@ -1,0 +1,1 @@
+"""Evidence to hand on: one page of one verdict, and the check that repeats it."""
