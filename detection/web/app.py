@@ -18,13 +18,12 @@ from detection import html_report
 from detection.feedback.page_feedback import PageFeedback
 from detection.generate.generate import PageGenerator
 from detection.web import error_responses, uploads
-from detection.web.admission import Admission, Admissions
+from detection.web.admission import Admission, Admissions, name_visitor
 from detection.web.answers import PageAnswers
 from detection.web.blocking_work import BlockingWork
 from detection.web.origins import CROSS_SITE_MESSAGE, HostGuard, is_cross_site
 from detection.web.turns import MAX_SLOW_IMAGES, MAX_TURNS, Turns
 from detection.web.uploads import RequestRefused, Upload
-from detection.web.visitors import name_visitor
 
 PAGE_FOLDER = Path(__file__).parent / "page"
 SHARED_FOLDER = Path(html_report.__file__).parent

@@ -5,7 +5,7 @@ import asyncio
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from detection.web.visitors import name_visitor
+from detection.web.admission import name_visitor
 
 HEADER_TIMEOUT_S = 10
 """A connection without a complete request header by then is closed."""

@@ -7,10 +7,14 @@ from collections import Counter
 import pytest
 
 from detection.web import turns as page_turns
-from detection.web.admission import MAX_ADMITTED_BYTES, MAX_ADMITTED_REQUESTS, Admissions
+from detection.web.admission import (
+    MAX_ADMITTED_BYTES,
+    MAX_ADMITTED_REQUESTS,
+    Admissions,
+    name_visitor,
+)
 from detection.web.turns import MAX_SLOW_IMAGES, MAX_TURNS, EndedForOthers, Turns
 from detection.web.uploads import RequestRefused
-from detection.web.visitors import name_visitor
 
 
 class FakeProcess:
