@@ -77,5 +77,7 @@ def judge_squares(
     ranges = [ProbabilityRange(*map(float, row)) for row in zip(*combined, strict=True)]
     if card.attribution is None:
         return list(map(JudgedSquare, ranges))
-    nearest = find_nearest_generators(card.attribution, card.search.weights, n_qualities, outputs)
+    nearest = find_nearest_generators(
+        card.attribution, card.search.weights, len(ranges), n_qualities, outputs
+    )
     return list(map(JudgedSquare, ranges, nearest))

@@ -10,6 +10,7 @@ from training.attribution.attribution import GeneratorAttribution, NearestGenera
 def find_nearest_generators(
     attribution: GeneratorAttribution,
     weights: Sequence[float],
+    n_images: int,
     n_qualities: int,
     batches: Sequence[Sequence[np.ndarray]],
 ) -> list[NearestGenerator | None]:
@@ -20,13 +21,12 @@ def find_nearest_generators(
         batches: the outputs of every head for the images at all qualities, each of shape (rows,
             generators).
     """
-    n_generators = len(attribution.generators)
-    outputs = [np.concatenate(parts) for parts in zip(*batches, strict=True)]
-    n_images = len(outputs[0]) // n_qualities
-    if any(
-        values.shape != (n_images * n_qualities, n_generators) or values.dtype != np.float32
-        for values in outputs
-    ):
+    parts = [part for batch in batches for part in batch]
+    width = len(attribution.generators)
+    if any(part.shape[1:] != (width,) or part.dtype != np.float32 for part in parts):
+        return [None] * n_images
+    outputs = [np.concatenate(rows) for rows in zip(*batches, strict=True)]
+    if any(len(values) != n_images * n_qualities for values in outputs):
         return [None] * n_images
     return attribution.find_nearest(average_outputs(outputs, weights, n_qualities))
 

@@ -49,19 +49,27 @@ def test_outputs_of_heads_are_weighted_and_averaged_over_qualities():
     first = np.array([[0, 1], [0, 3], [5, 0], [5, 0]], np.float32)
     second = np.array([[0, 0], [0, 2], [0, 0], [0, 0]], np.float32)
     batches = [[first[:2], second[:2]], [first[2:], second[2:]]]
-    nearest = find_nearest_generators(ATTRIBUTION, (0.5, 0.25), 2, batches)
+    nearest = find_nearest_generators(ATTRIBUTION, (0.5, 0.25), 2, 2, batches)
     expected = ATTRIBUTION.find_nearest(np.array([[0.0, 1.25], [2.5, 0.0]]))
     assert nearest == expected
 
 
 @pytest.mark.parametrize(
     "output",
-    [np.full((2, 2), np.nan, np.float32), np.ones((2, 3), np.float32), np.ones((2, 2), int)],
+    [
+        np.full((2, 2), np.nan, np.float32),
+        np.ones((2, 3), np.float32),
+        np.ones((4, 2), np.float32),
+        np.ones((), np.float32),
+        np.ones((2, 2), int),
+    ],
 )
 def test_outputs_that_are_not_those_of_the_heads_name_nothing(output):
     good = np.ones((2, 2), np.float32)
-    nearest = find_nearest_generators(ATTRIBUTION, (0.5, 0.25), 2, [[good, output]])
+    nearest = find_nearest_generators(ATTRIBUTION, (0.5, 0.25), 1, 2, [[good, output]])
     assert nearest == [None]
+    all_alike = [[output, output]]
+    assert find_nearest_generators(ATTRIBUTION, (0.5, 0.25), 1, 2, all_alike) == [None]
 
 
 def test_the_sentence_adds_up_what_was_counted():

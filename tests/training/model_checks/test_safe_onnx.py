@@ -303,7 +303,7 @@ def stranger(tmp_path):
     ready = ready_detectors.READY_FOLDER / "telltale-faces"
     folder = tmp_path / "stranger"
     folder.mkdir()
-    card = dataclasses.replace(read_card(ready), name="stranger")
+    card = dataclasses.replace(read_card(ready), name="stranger", attribution=None)
 
     def write(data: bytes) -> Path:
         (folder / saved_models.ONNX_FILE).write_bytes(data)
