@@ -9,7 +9,15 @@ from typing import Annotated
 import tyro
 
 from data_collection.services import object_store
-from runtime.command_lines.option_groups import Basic, Folders, Metavar, Output, Verdict
+from runtime.command_lines.option_groups import (
+    Basic,
+    Folders,
+    Metavar,
+    OrNone,
+    Output,
+    Paths,
+    Verdict,
+)
 from runtime.commands import workspace
 
 EVIDENCE_SUFFIXES = (".html", ".htm", ".png")
@@ -36,12 +44,12 @@ class DetectionSettings:
         python -m detection photo.jpg --evidence evidence.html
     """
 
-    paths: Annotated[tuple[str, ...], tyro.conf.Positional, Metavar("PATH")]
+    paths: Annotated[Paths, tyro.conf.Positional, Metavar("PATH")]
     """Image files, folders, patterns such as 'photos/**/*.jpg', or - for one image on standard \
 input. Of a folder every file is judged or named with the reason, whatever it is called. \
 Write ./web for a file called web."""
 
-    model: Basic[Path | None] = None
+    model: Basic[OrNone[Path]] = None
     """Name or folder of a saved detector, or of a data set for the newest detector trained on it; \
 default: the one that `python -m detection models` says answers."""
 
@@ -55,33 +63,33 @@ default: the one that `python -m detection models` says answers."""
     """Write a heat map beside every image, IMAGE.heatmap.png; run python -m validation on the \
 detector first. With several faces it is that of the most suspicious one."""
 
-    keep: Output[Path | None] = None
+    keep: Output[OrNone[Path]] = None
     """Save answers in this file: after an interruption, the same command judges only the rest."""
 
-    html: Output[Path | None] = None
+    html: Output[OrNone[Path]] = None
     """Write a page into this file, one that needs no network: all images as thumbnails, the most \
 suspicious first, with a filter and a CSV file. An interrupted run resumes, as with --keep."""
 
-    evidence: Output[Path | None] = None
+    evidence: Output[OrNone[Path]] = None
     """Write a page about one image to hand on, evidence.html, with everything that the answer \
 depends on; evidence.png writes the same as a picture, too."""
 
-    verify: Output[Path | None] = None
+    verify: Output[OrNone[Path]] = None
     """Check such a page against its image: `--verify evidence.html photo.jpg` shows edits and \
 figures that do not repeat, with exit code 1."""
 
-    false_alarms: Verdict[float | None] = None
+    false_alarms: Verdict[OrNone[float]] = None
     """Largest share of photographs that may be called generated, one that the detector has a cut \
 for, such as 0.01; default: its own."""
 
-    misses: Verdict[float | None] = None
+    misses: Verdict[OrNone[float]] = None
     """Largest share of generated images that may be called real, in the same way."""
 
     calibration: Verdict[str] = ""
     """Name of a calibration that `python -m detection calibrate` has made of your photographs; \
 its false-alarm cuts replace the detector's own."""
 
-    prevalence: Verdict[float | None] = None
+    prevalence: Verdict[OrNone[float]] = None
     """Share of the images that are generated where you look, such as 0.01. Each answer then also \
 has the probability at that prevalence; without it, probabilities are for equal shares."""
 

@@ -88,6 +88,7 @@ def _build_option(
     is_positional = tyro.conf.Positional in marks
     flag = field.name.replace("_", "-")
     types = (hint, *typing.get_args(hint))
+    kind = typing.get_origin(hint) or hint
     word = next((TYPE_WORDS[part] for part in types if part in TYPE_WORDS), "NAME")
     word = flag.upper() if is_positional else word
     word = next((mark.word for mark in marks if isinstance(mark, Metavar)), word)
@@ -99,7 +100,7 @@ def _build_option(
         group=group,
         about=about,
         values=read_values(hint, field.default),
-        is_list=typing.get_origin(hint) is tuple and tyro.conf.UseAppendAction not in marks,
+        is_list=kind is tuple and tyro.conf.UseAppendAction not in marks,
     )
 
 

@@ -1,15 +1,19 @@
-"""Tell in one sentence that Python is too old, or that the packages are not installed.
+"""Prepare Python; tell in one sentence that it is too old, or that packages are not installed.
 
 Every `__main__.py` imports this module before all others of Telltale: they do not start then. It
 and the `__main__.py` files must be readable to Python 3.6.
 """
 
+import gc
 import sys
 from importlib.util import find_spec
 
 MIN_PYTHON = (3, 11)
 FIRST_PACKAGES = ("rich", "tyro", "msgspec")
 """Packages that every command imports first; others are told of when they are needed."""
+
+GC_THRESHOLD = 20000
+"""New objects between two garbage collections; Python's 700 means hundreds during the imports."""
 
 
 def explain_interpreter():
@@ -33,3 +37,5 @@ def explain_interpreter():
 if explain_interpreter():
     sys.stderr.write(f"error: {explain_interpreter()}\n")
     sys.exit(2)
+
+gc.set_threshold(GC_THRESHOLD)
