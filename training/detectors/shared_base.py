@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runtime import atomic_files, checked_json, console, package_index
+from training import keras_startup
 from training.bases import loaded_base
 from training.bases import weights as base_weights
 from training.bases.memory_check import check_detector_memory
@@ -224,6 +225,7 @@ def _load_shared_weights(base: str, origin: str, sha256: str) -> np.ndarray:
     """
     path = locate_shared_weights() / f"{base}-{sha256[:16]}.float32"
     if not path.is_file():
+        keras_startup.start_keras()
         found = base_weights.find_base_weights(base, SOURCES[origin])
         if found.sha256 != sha256:
             raise console.PlainError(
