@@ -9,11 +9,15 @@ those in the nearest cells.
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from data_collection.dataset import registration
 from data_collection.dataset.thumbnails import THUMBNAIL_SIDE_PX
+
+if TYPE_CHECKING:
+    import scipy.sparse
 
 MIDDLE_SCALE = 0.8
 """Side of the middle, as a share of the picture's: a frame of 10% lies outside, and so do the
@@ -189,20 +193,28 @@ def _normalise(vectors: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _make_descriptor_matrix(window: Window) -> np.ndarray:
-    """Return the matrix from the pixels of half a thumbnail to low frequencies of a window: a
-    cosine transform, weighted by the root of the frequency; shape (pixels, frequencies)."""
-    import scipy.fft
-
+    """Return the matrix from the pixels of half a thumbnail to low frequencies of a window; shape
+    (pixels, frequencies)."""
     points = registration.make_points(_WINDOW_SIDE)
     points = window.turn * (-points.conj() if window.mirrored else points) + window.shift
-    pictures = _make_sampling_matrix(points).T.reshape(-1, _WINDOW_SIDE, _WINDOW_SIDE)
-    frequencies = scipy.fft.dctn(pictures, axes=(1, 2), norm="ortho")
+    return (_make_sampling_matrix(points).T @ _make_frequencies()).astype(np.float32)
+
+
+@functools.cache
+def _make_frequencies() -> np.ndarray:
+    """Return the low frequencies of a cosine transform, each weighted by its root; shape (samples
+    of a window, frequencies)."""
+    import scipy.fft
+
+    waves = scipy.fft.dct(np.eye(_WINDOW_SIDE), axis=0, norm="ortho")
     down, across = np.indices((_WINDOW_SIDE, _WINDOW_SIDE))
     kept = (down + across > 0) & (down + across <= _MAX_FREQUENCY)
-    return (frequencies[:, kept] * np.sqrt(np.hypot(down, across)[kept])).astype(np.float32)
+    down, across = down[kept], across[kept]
+    basis = np.einsum("fd,fa->daf", waves[down], waves[across])
+    return basis.reshape(_WINDOW_SIDE**2, -1) * np.sqrt(np.hypot(down, across))
 
 
-def _make_sampling_matrix(points: np.ndarray) -> np.ndarray:
+def _make_sampling_matrix(points: np.ndarray) -> "scipy.sparse.csr_array":
     """Return the matrix that interpolates a picture at points, those outside at the edge; shape
     (points, pixels)."""
     import scipy.sparse
@@ -218,4 +230,4 @@ def _make_sampling_matrix(points: np.ndarray) -> np.ndarray:
     rows = np.tile(np.arange(len(points)), 4)
     return scipy.sparse.coo_array(
         (np.concatenate(weights), (rows, np.concatenate(cells))), shape=(len(points), _SIDE_PX**2)
-    ).toarray()
+    ).tocsr()

@@ -9,7 +9,6 @@ import importlib.metadata
 from dataclasses import replace
 
 import numpy as np
-import scipy.ndimage
 from PIL import Image
 
 from data_collection.images import face_detector
@@ -123,6 +122,8 @@ def _warp(
 ) -> np.ndarray:
     """Return the face shifted, scaled, turned and bent a little around its middle."""
     turn = np.deg2rad(random.uniform(-WARP_TURN_DEGREES, WARP_TURN_DEGREES))
+    from scipy import ndimage
+
     scale_x, scale_y = 1 + random.uniform(-WARP_SCALE, WARP_SCALE, 2)
     shift = random.uniform(-WARP_SHIFT, WARP_SHIFT, 2)
     matrix = np.array(
@@ -138,7 +139,7 @@ def _warp(
     x, y = np.tensordot(axes, moves, axes=1)
     rows, columns = np.mgrid[: pixels.shape[0], : pixels.shape[1]]
     channels = [
-        scipy.ndimage.map_coordinates(
+        ndimage.map_coordinates(
             pixels[:, :, channel], [rows + y, columns + x], order=3, mode="mirror"
         )
         for channel in range(3)
@@ -159,9 +160,11 @@ def _change_detail(
     pixels: np.ndarray, magnification: float, random: np.random.Generator
 ) -> np.ndarray:
     """Soften the face, sharpen it, shrink and enlarge it, or leave it as it is."""
+    from scipy import ndimage
+
     change = random.choice(("softer", "sharper", "enlarged", "none"))
     sigma = magnification * random.uniform(0.4, 1.0)
-    blurred = scipy.ndimage.gaussian_filter(pixels, (sigma, sigma, 0))
+    blurred = ndimage.gaussian_filter(pixels, (sigma, sigma, 0))
     if change == "softer":
         return blurred
     if change == "sharper":

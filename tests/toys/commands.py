@@ -24,26 +24,38 @@ CANARY_SECRET = "canary-secret-51c7"
 """A key that must never be printed or saved."""
 
 
-KERAS_ROOMS = ("training", "finetuning", "validation")
+KERAS_LIBRARIES = ("tensorflow", "keras", "keras_tuner")
+PICTURE_LIBRARIES = (
+    *("numpy", "PIL.Image", "scipy.fft", "scipy.ndimage", "scipy.sparse.csgraph"),
+    *("sklearn.linear_model", "matplotlib.figure", "rich.progress", "tyro", "typeguard", "msgspec"),
+)
+WARM_LIBRARIES = {
+    "training": KERAS_LIBRARIES,
+    "finetuning": KERAS_LIBRARIES,
+    "validation": KERAS_LIBRARIES,
+    "data_collection": PICTURE_LIBRARIES,
+    "detection": PICTURE_LIBRARIES,
+}
+"""Libraries that the process has imported from which a room's commands are forked."""
 
 
 def run_command(*words: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
     """Run `python -m WORDS` in a process of its own, with the repository on the path.
 
-    A command that imports Keras is a fork of a process that has done so, unless the environment
+    A room's command is a fork of a process that has imported its libraries, unless the environment
     may change what is imported.
     """
     full_environment = build_environment(**environment)
-    if words[0] in KERAS_ROOMS:
-        warm_process = _start_warm_process()
+    if words[0] in WARM_LIBRARIES:
+        warm_process = _start_warm_process(WARM_LIBRARIES[words[0]])
         if warm_process.takes(full_environment):
             return warm_process.run(list(map(str, words)), cwd, full_environment, timeout_s=900)
     return run_fresh_command(*words, cwd=cwd, **environment)
 
 
 @functools.cache
-def _start_warm_process() -> WarmProcess:
-    return WarmProcess(build_environment())
+def _start_warm_process(libraries: tuple[str, ...]) -> WarmProcess:
+    return WarmProcess(build_environment(), libraries)
 
 
 def run_fresh_command(*words: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess:

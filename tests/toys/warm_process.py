@@ -1,8 +1,8 @@
-"""Run commands in forks of a process that has imported Keras, and nothing of this project.
+"""Run commands in forks of a process that has imported libraries, and nothing of this project.
 
-Keras and TensorFlow take eight seconds of a core to import, in every command that trains. A fork is
-a process of its own, with the words, folder, environment and streams that it is given, and it ends
-as Python does.
+Keras and TensorFlow take eight seconds of a core to import, in every command that trains; those of
+data collection take two. A fork is a process of its own, with the words, folder, environment and
+streams that it is given, and it ends as Python does.
 """
 
 import importlib
@@ -25,8 +25,6 @@ FIXED_VARIABLES = (
 )
 """Beginnings of variables that are read while Python starts or a library is imported."""
 
-IMPORTED_LIBRARIES = ("tensorflow", "keras", "keras_tuner")
-
 MAX_REQUEST_BYTES = 2**17
 
 
@@ -35,14 +33,15 @@ class WarmProcess:
 
     Args:
         environment: of this process.
+        libraries: the modules that it imports.
     """
 
-    def __init__(self, environment: Mapping[str, str]):
+    def __init__(self, environment: Mapping[str, str], libraries: Sequence[str]):
         self._fixed_variables = _select_fixed_variables(environment)
         self._requests, far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with far_end:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(far_end.fileno())],
+                [sys.executable, __file__, str(far_end.fileno()), *libraries],
                 pass_fds=[far_end.fileno()],
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -93,11 +92,11 @@ def _read_text(stream: IO[bytes]) -> str:
     return stream.read().decode()
 
 
-def _run_requests(requests: socket.socket) -> None:
+def _run_requests(requests: socket.socket, libraries: Sequence[str]) -> None:
     """Fork for every request until the other end is closed; return in the forks only, ready for the
     command of sys.argv."""
     imported = {**os.environ}
-    for library in IMPORTED_LIBRARIES:
+    for library in libraries:
         importlib.import_module(library)
     set_by_libraries = {
         name: text for name, text in os.environ.items() if imported.get(name) != text
@@ -138,5 +137,5 @@ def _fork_and_answer(answers: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    _run_requests(socket.socket(fileno=int(sys.argv[1])))
+    _run_requests(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
