@@ -15,6 +15,7 @@ from detection.provenance.claims import Claim
 from training.attribution.attribution import GeneratorAnswer, NearestGenerator
 from training.cuts.statement import DetectorStatement
 from training.cuts.verdicts import Verdict
+from validation.explanations.similar_faces import SimilarFace
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,8 @@ class Detection:
         error: why the image could not be judged; empty otherwise.
         sha256: hash of the file's bytes, in hexadecimal; empty if they could not be read.
         claims: what the file's metadata claims about its origin; the verdict does not depend on it.
+        similar: with --explain, the most similar training faces, the nearest first; empty if the
+            detector has none.
     """
 
     path: Path
@@ -132,6 +135,7 @@ class Detection:
     warnings: tuple[str, ...] = ()
     statement: DetectorStatement | None = None
     generator: GeneratorAnswer | None = None
+    similar: tuple[SimilarFace, ...] = ()
 
     @property
     def most_suspicious(self) -> int:

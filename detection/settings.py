@@ -60,8 +60,9 @@ default: the one that `python -m detection models` says answers."""
     """Print comma-separated values instead of a table."""
 
     explain: Basic[bool] = False
-    """Write a heat map beside every image, IMAGE.heatmap.png; run python -m validation on the \
-detector first. With several faces it is that of the most suspicious one."""
+    """Name the most similar training faces, and write them and a heat map beside every image, \
+IMAGE.heatmap.png; run python -m validation on the detector first. With several faces it is about \
+the most suspicious one."""
 
     keep: Output[OrNone[Path]] = None
     """Save answers in this file: after an interruption, the same command judges only the rest."""

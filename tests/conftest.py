@@ -20,6 +20,7 @@ from training import keras_startup
 from training.detectors import card, detector_parts
 from validation import predictions
 from validation.explanations import explainer_export, heat_maps
+from validation.explanations.similar_faces import TrainingFaces, TrainingImageFeatures
 from validation.explanations.tapped_detector import TappedDetector
 
 keras_startup.start_keras()
@@ -135,11 +136,11 @@ def _write_explainer(folder: Path) -> None:
     features = detector.compute_features(
         heat_maps.load_canonical_pixels(folder / "data" / "faces", records, scorer)
     )
-    training_images = explainer_export.TrainingImageFeatures(Path("data/faces"), records, features)
+    training_images = TrainingImageFeatures(Path("data/faces"), records, features)
     explainer_export.write_explainer(
         toy,
         card.read_card(toy),
         lambda: detector,
         heat_maps.HeatMapChecks(30, 0.9, 0.1),
-        training_images,
+        TrainingFaces.fit(training_images),
     )

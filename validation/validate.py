@@ -174,7 +174,7 @@ def build_report(
     scored, scorer, records = results[0].scored, scorers[0], data.records
     abstentions = abstention.compute_abstention_statistics(scored)
     robustness, sharing = _measure_robustness(settings.distorted, data, scored, scorer)
-    explanations, heat_maps = explain.explain_detector(settings, card, data, scored, scorer)
+    explanations, of_images = explain.explain_detector(settings, card, data, scored, scorer)
     audit = _find_audit(data, card)
     comparisons = compare_with_baselines(results)
     return ValidationReport(
@@ -187,7 +187,7 @@ def build_report(
         gaps=gaps.compute_gaps(records, scored),
         generators=confusion.count_named_images(card, data, scored, scorer),
         abstentions=abstentions,
-        most_wrong=build_most_wrong_panels(data, scored, scorer, heat_maps, settings.pictures),
+        most_wrong=build_most_wrong_panels(data, scored, scorer, of_images, settings.pictures),
         explanations=explanations,
         source_pairs=negative_controls.evaluate_source_pairs(records, scored),
         limits=list_limits(records, results[0], robustness, sharing),

@@ -13,7 +13,7 @@ from training.cuts.verdicts import REAL_EXPLANATION
 
 def build_json_answer(detection: Detection, statement: DetectorStatement) -> dict[str, object]:
     """Return the path, either the verdict with all that it is worth or the error, and sha256,
-    claims and the faces if known.
+    claims, the faces and similar training faces if known.
 
     Args:
         statement: on images of one face.
@@ -25,7 +25,20 @@ def build_json_answer(detection: Detection, statement: DetectorStatement) -> dic
         **({"error": detection.error} if detection.error else _build_verdict(detection, statement)),
         **{name: value for name, value in details.items() if value},
         **({} if detection.faces is None else {"faces": list_faces(detection)}),
+        **({"similar": _list_similar(detection)} if detection.similar else {}),
     }
+
+
+def _list_similar(detection: Detection) -> list[dict[str, object]]:
+    return [
+        {
+            "file": str(face.file),
+            "label": face.label,
+            "source": face.source,
+            "distance": round(face.distance, 3),
+        }
+        for face in detection.similar
+    ]
 
 
 def list_faces(detection: Detection) -> list[dict[str, object]]:

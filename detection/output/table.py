@@ -42,6 +42,7 @@ def print_table(
         name = _format_path(detection, listing)
         for note in [
             *([f": {detection.generator.describe()}"] if detection.generator else []),
+            *([f": {_describe_similar(detection)}"] if detection.similar else []),
             *(f" ({claim.kind}): {claim.text}" for claim in detection.claims),
             *(f": {warning}" for warning in detection.warnings),
         ]:
@@ -60,13 +61,19 @@ def _print_lines(detections: Iterable[Detection], listing: ImageListing) -> Iter
         verdict, probability = _format_verdict(detection)
         claims = [claim.text for claim in detection.claims]
         generator = [detection.generator.describe()] if detection.generator else []
+        similar = [_describe_similar(detection)] if detection.similar else []
         errors = filter(None, [detection.error])
-        notes = "; ".join([*errors, *generator, *detection.warnings, *claims])
+        notes = "; ".join([*errors, *generator, *similar, *detection.warnings, *claims])
         line = f"{verdict:<10}  {probability:<5}  {_format_path(detection, listing)}"
         print(console.sanitise_line(line + (f"  ({notes})" if notes else "")), flush=True)
         for face_verdict, face_probability, place in _list_face_rows(detection):
             print(f"{face_verdict:<12}{face_probability:<5}  {place}", flush=True)
         yield detection
+
+
+def _describe_similar(detection: Detection) -> str:
+    faces = ", ".join(face.describe() for face in detection.similar)
+    return f"most similar training faces, the nearest first: {faces}"
 
 
 def _list_face_rows(detection: Detection) -> list[list[str]]:

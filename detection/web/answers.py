@@ -32,7 +32,8 @@ from training.detectors import ready_detectors
 from training.detectors.card_fields import DatasetDescription
 from training.final_detector.next_steps import find_next_steps
 from validation.explanations import image_panels
-from validation.explanations.explainer import Explainer, SimilarFace
+from validation.explanations.explainer import Explainer
+from validation.explanations.similar_faces import SimilarFace
 from validation.report import report_files
 
 SHOWN_SIDE_PX, MAX_PICTURE_SIDE_PX, THUMBNAIL_SIDE_PX = 448, 1200, 96
@@ -56,14 +57,15 @@ class NoProbabilityError(Exception):
 
 
 class PageAnswers:
-    """Judge images for the page with one detector, with heat maps if it has an explainer."""
+    """Judge images for the page with one detector, with heat maps and similar training faces if it
+    has an explainer."""
 
     def __init__(self, detector: Detector, pool: DecodingPool = COMMAND_POOL):
         self.detector, self._pool = detector, pool
         self._is_ready = ready_detectors.is_ready_detector(detector.folder)
         try:
             self.explainer = Explainer.load(detector.folder, detector.card)
-            self.no_heat_maps_reason = ""
+            self.no_heat_maps_reason = self.explainer.no_heat_maps_reason
         except console.PlainError as error:
             self.explainer, self.no_heat_maps_reason = None, str(error)
 
@@ -173,15 +175,12 @@ class PageAnswers:
         if self.explainer:
             pixels = image.select_pixels(detection.most_suspicious)[:1]
             explanation = self.explainer.compute_attribution(pixels.astype(np.float32))
-            answer["heat_map"] = _encode_data_uri(
-                image_panels.overlay_heat_map(square, explanation.maps[0])
-            )
-            answer["similar"] = list(
-                filter(
-                    None,
-                    map(_render_similar_face, self.explainer.find_similar(explanation.features[0])),
+            if not self.no_heat_maps_reason:
+                answer["heat_map"] = _encode_data_uri(
+                    image_panels.overlay_heat_map(square, explanation.maps[0])
                 )
-            )
+            similar = self.explainer.find_similar(explanation.features[0])
+            answer["similar"] = list(filter(None, map(_render_similar_face, similar)))
         return answer
 
 
@@ -208,12 +207,8 @@ def _describe_training_data(dataset: DatasetDescription) -> str:
 
 def _render_similar_face(similar: SimilarFace) -> dict[str, Any] | None:
     """Return a similar training face for the page, or None if its image no longer exists."""
-    try:
-        with Image.open(similar.file, formats=("JPEG",)) as image:
-            thumbnail = image.convert("RGB").resize(
-                (THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX), Image.Resampling.LANCZOS
-            )
-    except (OSError, ValueError, SyntaxError):
+    thumbnail = similar.draw_thumbnail(THUMBNAIL_SIDE_PX)
+    if thumbnail is None:
         return None
     description = {
         "label": similar.label,

@@ -18,10 +18,12 @@ from data_collection.dataset import manifest
 from data_collection.sources import local_folder
 from detection import image_paths
 from detection.detections import Detection
+from detection.heat_map_files import MARGIN_PX, PANEL_SIDE_PX, SIMILAR_SIDE_PX
 from detection.image_paths import ImageListing
 from detection.output.progress import MAX_TABLE_ROWS
 from detection.output.table import print_table
 from detection.predictor import Detector
+from detection.web.answers import PageAnswers
 from runtime import console
 from toys.commands import build_environment, run_command
 from toys.heif_files import make_gradient, write_heic
@@ -428,18 +430,54 @@ def test_explaining_leaves_a_heat_map_beside_the_picture(workplace, tmp_path):
     assert (code, len(answers)) == (0, 2)
     for answer in answers:
         with Image.open(answer["path"] + ".heatmap.png") as sheet:
-            assert sheet.width > 2 * 448
+            assert sheet.width > 2 * 448 and sheet.height > 448 + SIMILAR_SIDE_PX
+        assert len(answer["similar"]) == 6
+        distances = [face["distance"] for face in answer["similar"]]
+        assert distances == sorted(distances)
+        assert all((workplace / face["file"]).is_file() for face in answer["similar"])
     assert [answer["probability"] for answer in answers] == pytest.approx(
         [answer["probability"] for answer in detect(workplace, tmp_path)[1]], abs=1e-6
     )
 
 
-def test_a_detector_without_checked_maps_explains_nothing(workplace, tmp_path):
+def test_similar_training_faces_are_shown_though_the_maps_failed_their_checks(
+    workplace, tmp_path, monkeypatch
+):
+    put(tmp_path, 1)
+    toy = shutil.copytree(workplace / "saved_models" / "toy", tmp_path / "toy")
+    facts = toy / "explainer" / "explainer.json"
+    facts.write_text(
+        facts.read_text().replace('"masking_win_rate": 0.9', '"masking_win_rate": 0.5')
+    )
+    (photo,) = tmp_path.glob("*.png")
+    process = run_command(
+        "detection", "--any-picture", "--model", toy, "--explain", photo, cwd=workplace
+    )
+    assert process.returncode == 0, process.stderr
+    printed = " ".join(process.stderr.split())
+    assert "failed their checks" in printed
+    assert "Only the most similar training faces are shown" in printed
+    assert "most similar training faces, the nearest first: " in process.stdout
+    with Image.open(f"{photo}.heatmap.png") as sheet:
+        right_half = sheet.crop((2 * MARGIN_PX + PANEL_SIDE_PX, 100, sheet.width, PANEL_SIDE_PX))
+        assert right_half.getextrema() == ((255, 255),) * 3  # no map
+        assert sheet.height > PANEL_SIDE_PX + SIMILAR_SIDE_PX
+
+    monkeypatch.chdir(workplace)
+    pages = PageAnswers(Detector.load(toy, any_picture=True))
+    answer = pages.build_answer(pages.decode_image(photo.read_bytes()))
+    assert answer["heat_map"] == "" and "failed their checks" in answer["no_heat_map"]
+    assert len(answer["similar"]) == 6
+
+
+def test_a_detector_without_checked_maps_and_training_faces_explains_nothing(workplace, tmp_path):
     put(tmp_path, 1)
     facts = workplace / "saved_models" / "toy" / "explainer" / "explainer.json"
     before = facts.read_text()
     try:
-        facts.write_text(before.replace('"masking_win_rate": 0.9', '"masking_win_rate": 0.5'))
+        content = json.loads(before)
+        checks = content["checks"] | {"masking_win_rate": 0.5}
+        facts.write_text(json.dumps({**content, "checks": checks, "training_images": {}}))
         process = run_command("detection", "--explain", tmp_path, cwd=workplace)
         assert (process.returncode, "failed their checks" in process.stderr) == (2, True)
         facts.unlink()

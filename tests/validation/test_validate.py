@@ -309,10 +309,17 @@ def test_a_report_without_pictures_shows_no_image_and_names_no_file(validated, w
     assert validated(*words).returncode == 0
     shown = find_pictures(workspace)
     assert {'class="face"', 'id="map-pictures"', "hold-out/map-pictures"} <= set(shown)
+    page, metrics = read_report(workspace)
+    # Twelve images are too few to check heat maps; similar training faces do not depend on these.
+    assert "Heat maps: not shown" in page
+    assert page.count('aria-label="Most similar training faces"') == 12
+    for panel in (*metrics["most_wrong"]["real"], *metrics["most_wrong"]["generated"]):
+        assert len(panel["similar_training_faces"]) == 3
     assert [name for name in shown if name.startswith("face 0")]
     assert validated(*words, "--no-pictures").returncode == 0
     assert find_pictures(workspace) == []
     page, metrics = read_report(workspace)
+    assert "ost similar training faces" not in page and metrics["most_wrong"] == {}
     assert "this report was written without pictures of the data set" in page
     assert 'id="map-label"' in page and 'id="roc"' in page  # charts stay
     assert metrics["command"].endswith("--explained 12 --no-pictures")

@@ -1,4 +1,4 @@
-"""explain_detector(): heat maps and their checks, neighbours, a feature map, shuffled labels."""
+"""explain_detector(): heat maps and their checks, similar faces, a feature map, shuffled labels."""
 
 import dataclasses
 import functools
@@ -23,11 +23,15 @@ from validation.explanations import (
     image_panels,
     negative_controls,
 )
-from validation.explanations.explainer_export import TrainingImageFeatures
 from validation.explanations.feature_space import NeighbourPurity, ProjectionMethod
 from validation.explanations.heat_maps import DetectorLoader, HeatMapChecks
-from validation.explanations.image_panels import ImagePanel
+from validation.explanations.image_panels import ImageExplanations, ImagePanel
 from validation.explanations.negative_controls import ShuffledLabelsControl
+from validation.explanations.similar_faces import (
+    SimilarFace,
+    TrainingFaces,
+    TrainingImageFeatures,
+)
 from validation.explanations.tapped_detector import TappedDetector
 from validation.metrics.scored_images import ScoredImages
 from validation.predictions import Scorer
@@ -48,9 +52,6 @@ MIN_PROBE_GROUPS_PER_CLASS = 20
 
 SAMPLES_PER_CLASS = 6
 """Images of each class that are shown with their heat maps besides the most wrong ones."""
-
-HeatMaps = dict[str, np.ndarray]
-"""Heat maps by record id."""
 
 PROJECTION_NAMES: dict[ProjectionMethod, str] = {"t-sne": "t-SNE", "umap": "UMAP"}
 
@@ -81,10 +82,11 @@ def explain_detector(
     data: EvaluationSet,
     scored: ScoredImages,
     scorer: Scorer,
-) -> tuple[Explanations, HeatMaps]:
-    """Explain the detector; return heat maps by record id, none if they fail their checks."""
+) -> tuple[Explanations, ImageExplanations]:
+    """Explain the detector, and single images: those that the report shows."""
     if not settings.explained:
-        return Explanations(unavailable="they were left out (--explained 0)."), {}
+        unavailable = "they were left out (--explained 0)."
+        return Explanations(unavailable=unavailable), ImageExplanations()
     feature_space.check_projection_installed(settings.projection)
     load_detector = functools.cache(functools.partial(_load_tapped_detector, scorer.folder))
     try:
@@ -92,7 +94,7 @@ def explain_detector(
     except console.PlainError as error:
         if error.exit_code != console.EXIT_BAD_MODEL:
             raise
-        return Explanations(unavailable=str(error)), {}
+        return Explanations(unavailable=str(error)), ImageExplanations()
 
 
 def _load_tapped_detector(folder: Path) -> TappedDetector:
@@ -113,14 +115,13 @@ def _compute_explanations(
     scored: ScoredImages,
     scorer: Scorer,
     load_detector: DetectorLoader,
-) -> tuple[Explanations, HeatMaps]:
+) -> tuple[Explanations, ImageExplanations]:
     indices = {record.id: index for index, record in enumerate(data.records)}
     checked = sampling.sample_records(data.records, settings.explained)
     samples = _choose_samples(checked)
-    most_wrong = np.concatenate(list(image_panels.find_most_wrong(scored).values()))
-    mapped = {
-        record.id: record for record in [*checked, *(data.records[index] for index in most_wrong)]
-    }
+    indices_of_wrong = np.concatenate(list(image_panels.find_most_wrong(scored).values()))
+    most_wrong = [data.records[index] for index in indices_of_wrong]
+    mapped = {record.id: record for record in [*checked, *most_wrong]}
     arrays = heat_maps.compute_heat_maps(data.folder, list(mapped.values()), load_detector, scorer)
     maps_by_id = dict(zip(mapped, arrays, strict=True))
     checked_maps = np.stack([maps_by_id[record.id] for record in checked])
@@ -129,18 +130,35 @@ def _compute_explanations(
     sample_indices = np.array([indices[record.id] for record in samples])
     panels = (
         image_panels.build_image_panels(
-            data.folder, data.records, scored, sample_indices, scorer, maps
+            data.folder, data.records, scored, sample_indices, scorer, ImageExplanations(maps=maps)
         )
         if maps and settings.pictures
         else []
     )
     training = _compute_training_image_features(settings, card, scorer, load_detector)
+    shown = TrainingFaces.fit(training) if training and settings.pictures else None
     if data.hold_out_openings:
-        explainer_export.write_explainer(
-            scorer.folder, card, load_detector, checks, training if settings.pictures else None
-        )
+        explainer_export.write_explainer(scorer.folder, card, load_detector, checks, shown)
+    similar = _find_similar_faces(data.folder, most_wrong, scorer, load_detector, shown)
     explanations = Explanations(checks=checks, samples=panels)
-    return _add_feature_space(settings, data, scorer, load_detector, training, explanations), maps
+    explanations = _add_feature_space(settings, data, scorer, load_detector, training, explanations)
+    return explanations, ImageExplanations(maps=maps, similar=similar)
+
+
+def _find_similar_faces(
+    folder: Path,
+    records: Sequence[FaceRecord],
+    scorer: Scorer,
+    load_detector: DetectorLoader,
+    shown: TrainingFaces | None,
+) -> dict[str, list[SimilarFace]]:
+    if not shown:
+        return {}
+    features, _ = feature_space.compute_features_and_thumbnails(
+        folder, records, load_detector, scorer, "features of the most wrong images"
+    )
+    rows = zip(records, features, strict=True)
+    return {record.id: shown.find_similar(values) for record, values in rows}
 
 
 def _choose_samples(records: Sequence[FaceRecord]) -> list[FaceRecord]:

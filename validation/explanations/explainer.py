@@ -6,21 +6,19 @@ detector.onnx are the activations that the heads use; `explainer.npz` holds the 
 embeddings of training images.
 """
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from data_collection.dataset.manifest import ImageClass
 from runtime import checked_json, console, hashing
 from training.detectors import saved_models
 from training.detectors.card import Card
 from training.features.layout import Column
 from training.onnx_files import onnx_models
 from validation.explanations.attribution import Attribution, Attributor, NumpyHead, TapActivations
-from validation.explanations.heat_maps import HeatMapChecks
+from validation.explanations.heat_maps import MIN_CHECKED_IMAGES, HeatMapChecks
+from validation.explanations.similar_faces import SimilarFace, TrainingFaces
 
 EXPLAINER_FOLDER, EXPLAINER_JSON_FILE, EXPLAINER_ARRAYS_FILE = (
     "explainer",
@@ -29,49 +27,34 @@ EXPLAINER_FOLDER, EXPLAINER_JSON_FILE, EXPLAINER_ARRAYS_FILE = (
 )
 EXPLAINER_VERSION = 4
 
-CANONICAL_PATH_PATTERN = re.compile(r"images/(real|generated)/[0-9a-f]{2}/[0-9a-f]{64}\.jpg")
-"""Paths of a data set's canonical pictures: a stranger's explainer must not make the page show
-other files."""
-
-
-@dataclass(frozen=True)
-class SimilarFace:
-    """A training image close to a given image in the detector's feature space.
-
-    Attributes:
-        file: its canonical picture in the training data set, which may no longer exist.
-        distance: Euclidean, in standardised features reduced to FEATURE_SPACE_COMPONENTS principal
-            components.
-    """
-
-    file: Path
-    label: ImageClass
-    source: str
-    distance: float
-
 
 class Explainer:
-    """Heat maps and similar training faces of one saved detector."""
+    """Heat maps and similar training faces of one saved detector.
+
+    Attributes:
+        no_heat_maps_reason: why its heat maps must not be shown, in a sentence; empty if they
+            passed their checks. Similar training faces do not depend on these.
+        training_faces: None if validation has written none.
+    """
 
     def __init__(
         self,
         attributor: Attributor,
         compute_taps: Callable[[np.ndarray], TapActivations],
-        checks: HeatMapChecks,
-        arrays: dict,
-        training_images: dict,
+        no_heat_maps_reason: str,
+        training_faces: TrainingFaces | None,
     ):
-        self.checks, self.width = checks, attributor.width
+        self.no_heat_maps_reason, self.training_faces = no_heat_maps_reason, training_faces
+        self.width = attributor.width
         self._attributor, self._compute_taps = attributor, compute_taps
-        self._arrays, self._training_images = arrays, training_images
 
     @classmethod
     def load(cls, folder: Path, card: Card) -> "Explainer":
         """Load the explainer in a detector's folder, after comparing hashes.
 
         Raises:
-            PlainError: it is missing or damaged, it belongs to another detector, or the maps failed
-                their checks.
+            PlainError: it is missing or damaged, it belongs to another detector, or there is
+                nothing to show: the maps failed their checks, and there are no training images.
         """
         try:
             return cls._load(folder, card, read_explainer_json(folder / EXPLAINER_FOLDER))
@@ -89,14 +72,9 @@ class Explainer:
                 f"{folder.name} has no heat maps yet; python -m validation makes them, if they "
                 "pass two checks."
             )
-        checks = HeatMapChecks(**content["checks"])
-        if not checks.passed:
-            raise console.PlainError(
-                f"{folder.name} has no heat maps: they failed their checks. On "
-                f"{checks.masking_win_rate:.0%} of {checks.images} images, masking the hottest "
-                f"cells lowered the score more than masking random ones; the correlation with maps "
-                f"of random weights is {checks.randomised_correlation:.2f}."
-            )
+        reason = _explain_failed_checks(folder.name, HeatMapChecks(**content["checks"]))
+        if reason and not content["training_images"]:
+            raise console.PlainError(reason)
         _verify_explainer_files(folder / EXPLAINER_FOLDER, content["sha256"])
         with np.load(
             folder / EXPLAINER_FOLDER / EXPLAINER_ARRAYS_FILE, allow_pickle=False
@@ -114,35 +92,48 @@ class Explainer:
         def compute_taps(pixels: np.ndarray) -> TapActivations:
             return dict(zip(tap_keys, run(pixels.astype(np.float32)), strict=True))
 
-        training_images = content["training_images"]
-        if training_images and len(training_images["images"]) != len(arrays["training_embeddings"]):
-            raise ValueError
-        return cls(Attributor(heads), compute_taps, checks, arrays, training_images)
+        training = _unpack_training_faces(content["training_images"], arrays)
+        return cls(Attributor(heads), compute_taps, reason, training)
 
     def compute_attribution(self, pixels: np.ndarray) -> Attribution:
         """Return features, logits and maps of pixels 0..255, (n, side, side, 3)."""
         return self._attributor.compute_attribution(self._compute_taps(pixels))
 
-    def find_similar(self, features: np.ndarray, count: int = 6) -> list[SimilarFace]:
+    def find_similar(self, features: np.ndarray) -> list[SimilarFace]:
         """Return the training images closest to one image's features (width,), the closest first;
         empty without training images."""
-        if not self._training_images:
-            return []
-        embedding = (
-            (features - self._arrays["training_mean"]) / self._arrays["training_deviation"]
-        ) @ self._arrays["training_components"].T
-        distances = np.linalg.norm(self._arrays["training_embeddings"] - embedding, axis=1)
-        folder, images = Path(self._training_images["folder"]), self._training_images["images"]
-        return [
-            SimilarFace(
-                folder / images[index]["image"],
-                images[index]["label"],
-                images[index]["source"],
-                float(distances[index]),
-            )
-            for index in np.argsort(distances, kind="stable")[:count]
-            if CANONICAL_PATH_PATTERN.fullmatch(images[index]["image"])
-        ]
+        return self.training_faces.find_similar(features) if self.training_faces else []
+
+
+def _explain_failed_checks(name: str, checks: HeatMapChecks) -> str:
+    if checks.passed:
+        return ""
+    if checks.images < MIN_CHECKED_IMAGES:
+        return (
+            f"{name} has no heat maps: they were checked on {checks.images} images, and at least "
+            f"{MIN_CHECKED_IMAGES} are needed; give python -m validation more images, or a larger "
+            "--explained."
+        )
+    return (
+        f"{name} has no heat maps: they failed their checks. On "
+        f"{checks.masking_win_rate:.0%} of {checks.images} images, masking the hottest cells "
+        "lowered the score more than masking random ones; the correlation with maps of random "
+        f"weights is {checks.randomised_correlation:.2f}."
+    )
+
+
+def _unpack_training_faces(content: dict, arrays: dict[str, np.ndarray]) -> TrainingFaces | None:
+    if not content:
+        return None
+    names = ("mean", "deviation", "components", "embeddings")
+    faces = TrainingFaces(
+        Path(content["folder"]),
+        content["images"],
+        {name: arrays[f"training_{name}"] for name in names},
+    )
+    if len(faces.images) != len(faces.arrays["embeddings"]):
+        raise ValueError
+    return faces
 
 
 def _verify_explainer_files(path: Path, sha256_by_name: dict[str, str]) -> None:

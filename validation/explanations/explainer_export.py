@@ -3,13 +3,11 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from data_collection.dataset.manifest import FaceRecord
 from runtime import atomic_files, console, hashing
 from training import accelerators
 from training.detectors import saved_models
@@ -24,18 +22,9 @@ from validation.explanations.explainer import (
     EXPLAINER_VERSION,
     read_explainer_json,
 )
-from validation.explanations.feature_space import FEATURE_SPACE_COMPONENTS
 from validation.explanations.heat_maps import DetectorLoader, HeatMapChecks
+from validation.explanations.similar_faces import TrainingFaces
 from validation.explanations.tapped_detector import TappedDetector
-
-
-@dataclass(frozen=True)
-class TrainingImageFeatures:
-    """Features (n, width) of training images, with their data set's folder and their records."""
-
-    folder: Path
-    records: Sequence[FaceRecord]
-    features: np.ndarray
 
 
 def write_explainer(
@@ -43,9 +32,10 @@ def write_explainer(
     card: Card,
     load_detector: DetectorLoader,
     checks: HeatMapChecks,
-    training: TrainingImageFeatures | None,
+    training: TrainingFaces | None,
 ) -> None:
-    """Write the files that `Explainer.load` reads; only the JSON file if a check failed.
+    """Write the files that `Explainer.load` reads; only the JSON file if a check failed and there
+    are no training images to show.
 
     Nothing is written if the files are there already.
 
@@ -60,7 +50,7 @@ def write_explainer(
     shutil.rmtree(path, ignore_errors=True)
     content = (
         _export_explainer(folder, card, load_detector, training)
-        if checks.passed
+        if checks.passed or training
         else {"training_images": {}}
     )
     atomic_files.write_atomically(
@@ -69,7 +59,7 @@ def write_explainer(
 
 
 def _export_explainer(
-    folder: Path, card: Card, load_detector: DetectorLoader, training: TrainingImageFeatures | None
+    folder: Path, card: Card, load_detector: DetectorLoader, training: TrainingFaces | None
 ) -> dict[str, object]:
     path = folder / EXPLAINER_FOLDER
     path.mkdir(parents=True)
@@ -81,19 +71,14 @@ def _export_explainer(
         for number, head in enumerate(heads)
         for name, array in _pack_head_arrays(number, head).items()
     }
-    np.savez(
-        path / EXPLAINER_ARRAYS_FILE,
-        **arrays,
-        **(_project_training_images(training.features) if training else {}),
-    )
+    if training:
+        arrays |= {f"training_{name}": array for name, array in training.arrays.items()}
+    np.savez(path / EXPLAINER_ARRAYS_FILE, **arrays)
     return {
         "taps": detector.tap_keys,
         "tensors": [dataclasses.astuple(tensor) for tensor in _find_tensors(detector, model)],
         "heads": [_describe_head(head) for head in heads],
-        "training_images": {
-            "folder": str(training.folder),
-            "images": [_describe_training_image(record) for record in training.records],
-        }
+        "training_images": {"folder": str(training.folder), "images": list(training.images)}
         if training
         else {},
         "sha256": {EXPLAINER_ARRAYS_FILE: hashing.hash_file(path / EXPLAINER_ARRAYS_FILE)},
@@ -128,22 +113,3 @@ def _describe_head(head: NumpyHead) -> dict[str, object]:
         "weight": head.weight,
         "depth": len(head.layers),
     }
-
-
-def _project_training_images(features: np.ndarray) -> dict[str, np.ndarray]:
-    from sklearn.decomposition import PCA
-
-    mean, deviation = features.mean(axis=0), np.sqrt(features.var(axis=0) + 1e-6)
-    pca = PCA(min(FEATURE_SPACE_COMPONENTS, *features.shape), random_state=0)
-    embeddings = pca.fit_transform((features - mean) / deviation)
-    arrays = {
-        "mean": mean,
-        "deviation": deviation,
-        "components": pca.components_,
-        "embeddings": embeddings,
-    }
-    return {f"training_{name}": array.astype(np.float32) for name, array in arrays.items()}
-
-
-def _describe_training_image(record: FaceRecord) -> dict[str, str]:
-    return {"image": record.image, "label": record.label, "source": record.source}

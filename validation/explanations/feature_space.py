@@ -12,6 +12,7 @@ from PIL import Image
 from data_collection.dataset.manifest import FaceRecord
 from runtime import console
 from validation.explanations.heat_maps import DetectorLoader, load_canonical_pixels
+from validation.explanations.similar_faces import FEATURE_SPACE_COMPONENTS
 from validation.predictions import Scorer
 from validation.result_cache import compute_in_chunks, load_or_compute
 
@@ -22,7 +23,6 @@ FEATURE_SPACE_VERSION = 3
 
 FEATURE_SPACE_NEIGHBOURS = 10
 TSNE_PERPLEXITY = 30
-FEATURE_SPACE_COMPONENTS = 50
 FEATURE_CHUNK_IMAGES = 64
 THUMBNAIL_SIDE_PX = 48
 

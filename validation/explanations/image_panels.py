@@ -1,8 +1,8 @@
 """Single images for the report: as the detector sees them, and under heat maps shown as grids."""
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,36 @@ from runtime.plotting import CLASS_COLOURS
 from training.cuts.verdicts import Verdict
 from validation.data.evaluation_set import EvaluationSet
 from validation.explanations.heat_maps import load_canonical_pixels
+from validation.explanations.similar_faces import SimilarFace
 from validation.metrics.scored_images import ScoredImages
 from validation.predictions import Scorer
 
 MOST_WRONG_PER_CLASS = 12
-PANEL_SIDE_PX = 144
+PANEL_SIDE_PX, SIMILAR_SIDE_PX = 144, 64
+SIMILAR_FACES_PER_PANEL = 3
 MAX_HEAT_MAP_OPACITY = 0.65
 """Opacity of the strongest cell of a map."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageExplanations:
+    """Explanations of single images, by record id.
+
+    Attributes:
+        maps: heat maps (HEAT_MAP_GRID_SIDE, HEAT_MAP_GRID_SIDE), if they passed their checks.
+        similar: the most similar training faces, the nearest first.
+    """
+
+    maps: dict[str, np.ndarray] = field(default_factory=dict)
+    similar: dict[str, list[SimilarFace]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SimilarPanel:
+    """A similar training face in the report, with its picture."""
+
+    face: SimilarFace
+    jpeg: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +54,7 @@ class ImagePanel:
         wrong: whether it is on the wrong side of the threshold.
         jpeg: the image as the detector sees it.
         heat_map_jpeg: the same image under its heat map; empty without one.
+        similar: the most similar training faces whose pictures still exist.
     """
 
     id: str
@@ -42,6 +66,7 @@ class ImagePanel:
     wrong: bool
     jpeg: bytes
     heat_map_jpeg: bytes = b""
+    similar: tuple[SimilarPanel, ...] = ()
 
 
 def find_most_wrong(scored: ScoredImages) -> dict[str, np.ndarray]:
@@ -59,13 +84,13 @@ def build_most_wrong_panels(
     data: EvaluationSet,
     scored: ScoredImages,
     scorer: Scorer,
-    maps: dict[str, np.ndarray],
+    explanations: ImageExplanations,
     pictures: bool = True,
 ) -> dict[ImageClass, list[ImagePanel]]:
     """Build the panels of the most wrong images of each class; none without pictures."""
     most_wrong = find_most_wrong(scored) if pictures else {}
     return {
-        label: build_image_panels(data.folder, data.records, scored, indices, scorer, maps)
+        label: build_image_panels(data.folder, data.records, scored, indices, scorer, explanations)
         for label, indices in most_wrong.items()
     }
 
@@ -76,14 +101,11 @@ def build_image_panels(
     scored: ScoredImages,
     indices: np.ndarray,
     scorer: Scorer,
-    maps: dict[str, np.ndarray],
+    explanations: ImageExplanations,
 ) -> list[ImagePanel]:
-    """Build the panels of the records at these indices.
-
-    Args:
-        maps: heat maps by record id; the others are shown without one.
-    """
-    panels = []
+    """Build the panels of the records at these indices; an image that `explanations` does not name
+    is shown without any."""
+    maps, panels = explanations.maps, []
     for index in indices.tolist():
         record, probability = records[index], float(scored.probabilities[index])
         picture = Image.fromarray(load_canonical_pixels(folder, [record], scorer)[0]).resize(
@@ -105,9 +127,16 @@ def build_image_panels(
                 wrong=bool(not scored.correct[index]),
                 jpeg=encode_panel_jpeg(picture),
                 heat_map_jpeg=heat_map_jpeg,
+                similar=tuple(_draw_similar_faces(explanations.similar.get(record.id, []))),
             )
         )
     return panels
+
+
+def _draw_similar_faces(faces: Sequence[SimilarFace]) -> Iterator[SimilarPanel]:
+    for face in faces[:SIMILAR_FACES_PER_PANEL]:
+        if thumbnail := face.draw_thumbnail(SIMILAR_SIDE_PX):
+            yield SimilarPanel(face, encode_panel_jpeg(thumbnail))
 
 
 def overlay_heat_map(picture: Image.Image, cells: np.ndarray) -> Image.Image:

@@ -66,6 +66,7 @@ def render_report_page(report: ValidationReport) -> str:
         describe_corrections=describe_corrections,
         max_corrections=MAX_LISTED_CORRECTIONS,
         correct_command=format_correct_command(report),
+        has_similar=any(panel.similar for part in report.most_wrong.values() for panel in part),
         min_images_per_subgroup=MIN_IMAGES_PER_SUBGROUP,
         confidence=CONFIDENCE_LEVEL,
         replicates=BOOTSTRAP_REPLICATES,

@@ -166,6 +166,10 @@ def _build_result_json(report: ValidationReport) -> dict[str, Any]:
                     "file": panel.file,
                     "source": panel.source,
                     "probability": panel.probability,
+                    "similar_training_faces": [
+                        {"label": shown.face.label, "source": shown.face.source}
+                        for shown in panel.similar
+                    ],
                 }
                 for panel in panels
             ]

@@ -15,6 +15,7 @@ from validation import predictions
 from validation.explanations import explainer, explainer_export, heat_maps
 from validation.explanations.explainer import Explainer
 from validation.explanations.heat_maps import HeatMapChecks
+from validation.explanations.similar_faces import TrainingFaces
 from validation.explanations.tapped_detector import TappedDetector
 
 
@@ -29,12 +30,17 @@ def load(folder: Path) -> Explainer:
     return Explainer.load(folder, card.read_card(folder))
 
 
-def test_maps_and_features_are_those_of_keras(toy, workplace):
+def load_pixels(toy: Path, workplace: Path) -> np.ndarray:
+    """Return five images of the validation split as the detector sees them."""
     scorer = predictions.load_scorers(toy, card.read_card(toy))[0]
     records = manifest.select_accepted(
         manifest.read_manifest(workplace / "data" / "faces"), "validation"
     )[:5]
-    pixels = heat_maps.load_canonical_pixels(workplace / "data" / "faces", records, scorer)
+    return heat_maps.load_canonical_pixels(workplace / "data" / "faces", records, scorer)
+
+
+def test_maps_and_features_are_those_of_keras(toy, workplace):
+    pixels = load_pixels(toy, workplace)
     numpy = load(toy).compute_attribution(pixels)
     keras = TappedDetector(detector_parts.load_detector_parts(toy)).compute_attribution(pixels)
     assert np.allclose(numpy.features, keras.features, atol=1e-4)
@@ -98,6 +104,33 @@ def test_a_folder_of_an_older_version_is_as_none(toy):
         load(toy)
 
 
+def test_training_faces_are_found_though_the_maps_failed_their_checks(toy, workplace):
+    passed = load(toy)
+    assert passed.no_heat_maps_reason == ""
+    shutil.rmtree(toy / explainer.EXPLAINER_FOLDER)
+    explainer_export.write_explainer(
+        toy,
+        card.read_card(toy),
+        lambda: TappedDetector(detector_parts.load_detector_parts(toy)),
+        HeatMapChecks(30, 0.4, 0.5),
+        passed.training_faces,
+    )
+    failed = load(toy)
+    assert "toy has no heat maps: they failed their checks. On 40%" in failed.no_heat_maps_reason
+    pixels = load_pixels(toy, workplace)
+    features = failed.compute_attribution(pixels).features[0]
+    similar = failed.find_similar(features)
+    assert len(similar) == 6 and similar == passed.find_similar(features)
+
+
+def test_too_few_images_for_the_checks_are_called_that(toy):
+    path = toy / explainer.EXPLAINER_FOLDER / explainer.EXPLAINER_JSON_FILE
+    checks = {"images": 12, "masking_win_rate": 1.0, "randomised_correlation": 0.0}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"checks": checks}))
+    reason = load(toy).no_heat_maps_reason
+    assert "they were checked on 12 images, and at least 20 are needed" in reason
+
+
 def test_maps_that_failed_their_checks_are_not_drawn_and_nothing_is_exported(toy):
     never_called = None
     explainer_export.write_explainer(
@@ -114,7 +147,7 @@ def test_what_is_there_already_is_not_exported_again(toy):
     never_called = None
     path = toy / explainer.EXPLAINER_FOLDER / explainer.EXPLAINER_JSON_FILE
     content = json.loads(path.read_text())
-    training = explainer_export.TrainingImageFeatures(Path("data/faces"), [], np.empty((0, 0)))
+    training = TrainingFaces(Path("data/faces"), [], {})
     explainer_export.write_explainer(
         toy, card.read_card(toy), never_called, HeatMapChecks(**content["checks"]), training
     )
