@@ -19,6 +19,7 @@ from data_collection.command_settings import DEFAULT_TRAINING_SIZES
 from data_collection.dataset import manifest
 from data_collection.dataset.frozen_settings import read_frozen_settings
 from runtime import atomic_files, console, tensorboard_files
+from runtime.plotting import ReportFigure
 
 TIER_LABELS = {1: "must be at chance", 2: "processing", 3: "nuisance", 4: "for information"}
 
@@ -54,18 +55,28 @@ def audit_dataset(
     else:
         saved = None
     audit = run_audit(folder, records, sorted(missing), seed, saved)
-    page = save_audit(folder, records, audit)
-    _log_figures(folder, records, logs)
+    figures = render_figures(folder, records)
+    page = save_audit(folder, records, audit, figures)
+    _log_figures(figures, logs / "data_collection" / folder.name)
     print_audit(audit)
     console.print_message(f"Full report: {page}")
     return audit
 
 
-def save_audit(folder: Path, records: Sequence[manifest.FaceRecord], audit: Audit) -> Path:
-    """Write audit.json and audit.html; return the path of the page."""
+def save_audit(
+    folder: Path,
+    records: Sequence[manifest.FaceRecord],
+    audit: Audit,
+    report_figures: Sequence[ReportFigure] | None = None,
+) -> Path:
+    """Write audit.json and audit.html; return the path of the page.
+
+    Args:
+        report_figures: the result of `render_figures`, if it was called already.
+    """
     with atomic_files.lock_folder(folder):
         write_audit(folder, audit)
-        return write_audit_page(folder, records, audit)
+        return write_audit_page(folder, records, audit, report_figures)
 
 
 def print_audit(audit: Audit) -> None:
@@ -96,8 +107,8 @@ def _format_interval(probe: ProbeResult | None) -> str:
     return f"{probe.auc:.2f} ({probe.low:.2f} to {probe.high:.2f}){status}"
 
 
-def _log_figures(folder: Path, records: list[manifest.FaceRecord], logs: Path) -> None:
-    with tensorboard_files.open_summary_writer(logs / "data_collection" / folder.name) as writer:
-        for figure in render_figures(folder, records):
+def _log_figures(figures: Sequence[ReportFigure], log_folder: Path) -> None:
+    with tensorboard_files.open_summary_writer(log_folder) as writer:
+        for figure in figures:
             pixels = np.asarray(Image.open(io.BytesIO(figure.png)).convert("RGB"))
             writer.add_image(f"data/{figure.name}", pixels, dataformats="HWC")

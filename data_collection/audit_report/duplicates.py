@@ -1,7 +1,9 @@
 """Figures of near-duplicates: one strip per group."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -15,19 +17,36 @@ from runtime import plotting
 from runtime.plotting import CLASS_COLOURS, ReportFigure
 
 
+class _Fingerprints(NamedTuple):
+    """Fields of a row by which near-duplicates are found."""
+
+    phash: str
+    phash_mirrored: str
+    thumbnail: str
+
+
 def find_near_duplicate_groups(records: Sequence[FaceRecord]) -> list[list[FaceRecord]]:
     """Return groups of near-duplicates in train and validation, the largest first."""
     audited = manifest.select_accepted(records, *AUDITED_SPLITS)
     if not audited:
         return []
-    numbers = grouping.label_components(
-        len(audited), near_duplicates.find_near_duplicate_pairs(audited)
+    numbers = _number_groups(
+        tuple(
+            _Fingerprints(record.phash, record.phash_mirrored, record.thumbnail)
+            for record in audited
+        )
     )
     groups = [
         [audited[index] for index in np.flatnonzero(numbers == number)]
         for number in np.flatnonzero(np.bincount(numbers) > 1)
     ]
     return sorted(groups, key=len, reverse=True)
+
+
+@functools.lru_cache(maxsize=1)  # both the strips and the page's table ask for the same images
+def _number_groups(images: tuple[_Fingerprints, ...]) -> np.ndarray:
+    """Return the number of every image's group of near-duplicates; shape (images,)."""
+    return grouping.label_components(len(images), near_duplicates.find_near_duplicate_pairs(images))
 
 
 def render_near_duplicates(
