@@ -6,6 +6,10 @@ from collections.abc import Callable
 MIN_ELAPSED_S = 5
 """An estimate from less says little."""
 
+MIN_SHARE_DONE, SURE_AFTER_S = 0.01, 30
+"""The first of many short parts may take as long as starting a library does. Under this share of
+the parts an estimate waits for so many seconds."""
+
 MIN_TIME_LEFT_S = 60
 """Nothing is said of a shorter time."""
 
@@ -31,6 +35,8 @@ class TimeLeft:
         now = self._clock()
         elapsed = now - self._started
         if not n_done or elapsed < MIN_ELAPSED_S or now - self._told < REPEAT_AFTER_S:
+            return ""
+        if n_done < MIN_SHARE_DONE * self._total and elapsed < SURE_AFTER_S:
             return ""
         seconds = elapsed / n_done * (self._total - n_done)
         if seconds < MIN_TIME_LEFT_S:

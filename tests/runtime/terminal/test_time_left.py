@@ -37,6 +37,15 @@ def test_a_short_time_and_a_hasty_estimate_are_not_told(seconds, n_done):
     assert left.describe(n_done) == ""
 
 
+def test_a_slow_start_of_many_short_parts_is_no_estimate_and_a_slow_part_is():
+    clock = Clock()
+    left = TimeLeft(1000, clock)
+    clock.now += 7
+    assert left.describe(1) == ""
+    clock.now += 30
+    assert left.describe(1) == "About 10 hours left (1 of 1,000 done)."
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"), [(60, "1 minute"), (1200, "20 minutes"), (4 * 3600, "4 hours")]
 )
