@@ -26,7 +26,7 @@ from validation.metrics.intervals import (
 from validation.metrics.metrics import METRICS
 from validation.metrics.reliability import compute_chance_calibration_error
 from validation.regression_set.sentences import describe_rescored
-from validation.report.corrections import describe_corrections, format_correct_command
+from validation.report.corrections import describe_corrections, list_correct_commands
 from validation.report.first_screen import build_tiles, choose_state
 from validation.report.report import ValidationReport, build_metrics_json
 from validation.report.report_files import METRICS_FILE, PAGE_FILE
@@ -41,6 +41,7 @@ MAX_CAME_BACK_ROWS = 200
 
 
 def render_report_page(report: ValidationReport) -> str:
+    most_wrong = [panel for panels in report.most_wrong.values() for panel in panels]
     return html_pages.load_template(
         Path(__file__).parent,
         REPORT_TEMPLATE,
@@ -65,8 +66,8 @@ def render_report_page(report: ValidationReport) -> str:
         describe_change=describe_change,
         describe_corrections=describe_corrections,
         max_corrections=MAX_LISTED_CORRECTIONS,
-        correct_command=format_correct_command(report),
-        has_similar=any(panel.similar for part in report.most_wrong.values() for panel in part),
+        correct_commands=list_correct_commands(report.data, [panel.id for panel in most_wrong]),
+        has_similar=any(panel.similar for panel in most_wrong),
         min_images_per_subgroup=MIN_IMAGES_PER_SUBGROUP,
         confidence=CONFIDENCE_LEVEL,
         replicates=BOOTSTRAP_REPLICATES,

@@ -1,6 +1,10 @@
 """A hold-out whose images were dropped or relabelled by hand is still scored, and the report says
 so."""
 
+import html
+import re
+import shlex
+
 from data_collection.__main__ import run_correct_command
 from data_collection.dataset import manifest
 from toys.validations import QUICK, read_report
@@ -36,5 +40,11 @@ def test_a_corrected_hold_out_is_validated_and_every_report_says_so(validated, w
         assert overlap["compared"] == len(training) + len(
             manifest.select_accepted(records, "validation")
         )
-    command = f"python -m data_collection correct {folder} "
-    assert command.replace(str(workspace) + "/", "") in page and "--change-hold-out" in page
+    commands = re.findall(r"<code>(python -m data_collection correct [^<]*)</code>", page)
+    drop = shlex.split(html.unescape(commands[0]))
+    assert drop[4] == str(folder.relative_to(workspace)) and "--change-hold-out" in drop
+    run_correct_command(drop[4:])
+    assert validated("--model", "toy", *QUICK).returncode == 0
+    assert "2 hold-out images were dropped or relabelled" in " ".join(
+        read_report(workspace)[0].split()
+    )
