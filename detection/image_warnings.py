@@ -57,11 +57,15 @@ def _explain_faces(found: FoundSquares, card: Card) -> list[str]:
         *([f"more than {MAX_JUDGED_FACES} are not judged"] if found.too_many else []),
         *([f"under {MIN_SQUARE_SIDE_PX} pixels a side are too few"] if found.too_small else []),
     ]
+    advice = [
+        *(["Crop it to those that were not judged."] if found.too_many else []),
+        *(["Judge a larger copy of it, if there is one."] if found.too_small else []),
+    ]
     if reasons:
         warnings.append(
             f"{found.passed_over} of the {found.face_count} faces found in it "
             f"{'was' if found.passed_over == 1 else 'were'} passed over ({', '.join(reasons)}), so "
-            "it is not called real."
+            f"it is not called real. {' '.join(advice)}"
         )
     if card.crop != "face":
         warnings.append(

@@ -101,12 +101,15 @@ def _check_judgeable(whole: DecodedFace, found: FoundSquares, crop: str) -> None
     if not found.squares:
         raise errors.UnreadableImage(
             f"its {found.face_count} faces are under {MIN_SQUARE_SIDE_PX} pixels a side, too small "
-            "to judge"
+            "to judge; take a larger copy of it"
         )
     side = found.squares[0].side
     if side < MIN_SQUARE_SIDE_PX:
         part = "face" if crop == "face" and found.face_count else "centre square"
-        raise errors.UnreadableImage(f"its {part} has {side} pixels a side, too few to judge")
+        raise errors.UnreadableImage(
+            f"its {part} has {side} pixels a side, too few to judge: {MIN_SQUARE_SIDE_PX} are "
+            "needed; take a larger copy of it"
+        )
     square = decode.cut_out(whole.square, found.squares[0])
     if quality.is_single_colour(replace(whole, square=square)):
         raise errors.UnreadableImage("it is one flat colour; there is nothing to judge")

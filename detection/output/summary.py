@@ -107,6 +107,7 @@ def describe_any_picture_hint(count: int) -> str:
     """Return how to judge the images in which no face was found."""
     images = "1 image" if count == 1 else f"{count:,} images"
     return (
-        f"In {images} no face was found. Detectors are trained on single faces, so a verdict on "
-        "anything else means little; --any-picture gives one all the same."
+        f"In {images} no face was found. If one shows a small face, crop the picture to it. "
+        "Detectors are trained on single faces, so a verdict on anything else means little; "
+        "--any-picture gives one all the same."
     )

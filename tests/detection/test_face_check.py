@@ -25,6 +25,7 @@ from toys.images import encode_image, make_image
 from training.detectors import card as detector_card
 
 HINT = "--any-picture gives one all the same"
+TOO_FEW = "too few to judge: 32 are needed; take a larger copy of it"
 
 
 def draw_faces(width: int, height: int, *faces: tuple[float, float, float]) -> Image.Image:
@@ -132,8 +133,8 @@ def test_a_refusal_says_where_a_face_was_looked_for(workplace, crop, reason):
 @pytest.mark.parametrize(
     ("crop", "reason"),
     [
-        ("face", "its face has 18 pixels a side, too few to judge"),
-        ("centre", "its centre square has 30 pixels a side, too few to judge"),
+        ("face", f"its face has 18 pixels a side, {TOO_FEW}"),
+        ("centre", f"its centre square has 30 pixels a side, {TOO_FEW}"),
     ],
 )
 def test_a_face_of_some_twenty_pixels_is_not_judged_and_the_reason_names_it(
@@ -210,6 +211,7 @@ def test_json_csv_and_the_table_say_which_image_shows_no_face(workplace, folder)
     table = detect()
     assert table.returncode == 1 and "no face was found" in table.stdout
     assert "In 1 image no face was found" in table.stderr and HINT in table.stderr
+    assert "If one shows a small face, crop the picture to it" in " ".join(table.stderr.split())
 
 
 def test_any_picture_on_the_command_line_judges_all_and_gives_the_number_of_faces(

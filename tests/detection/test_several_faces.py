@@ -210,16 +210,20 @@ def test_of_sixty_faces_the_largest_are_judged_and_the_rest_is_told(detector):
     detection = judge(detector, draw_crowd(10, 6, 40))
     assert len(detection.faces) == MAX_JUDGED_FACES
     assert detection.passed_over > 30 and detection.verdict != "real"
-    assert f"more than {MAX_JUDGED_FACES} are not judged" in " ".join(detection.warnings)
+    warning = " ".join(detection.warnings)
+    assert f"more than {MAX_JUDGED_FACES} are not judged" in warning
+    assert "Crop it to those that were not judged." in warning
 
 
 def test_faces_of_a_few_pixels_are_told_not_judged(detector):
     detection = judge(detector, draw(320, 200, (80, 100, 50), (200, 100, 45), (290, 50, 13)))
     assert len(detection.faces) == 2 and detection.passed_over == 1
-    assert f"under {MIN_SQUARE_SIDE_PX} pixels a side" in " ".join(detection.warnings)
+    warning = " ".join(detection.warnings)
+    assert f"under {MIN_SQUARE_SIDE_PX} pixels a side" in warning
+    assert "Judge a larger copy of it" in warning and "Crop" not in warning
     assert detection.verdict != "real"
     only_tiny = judge(detector, draw(160, 100, (50, 50, 12), (110, 50, 12)))
-    assert only_tiny.verdict == "" and "too small to judge" in only_tiny.error
+    assert only_tiny.verdict == "" and "take a larger copy" in only_tiny.error
 
 
 def test_a_box_that_leaves_the_picture_is_moved_into_it(detector):
