@@ -28,6 +28,7 @@ from data_collection.sources.stable_diffusion import STABLE_DIFFUSION
 from data_collection.stored_datasets import corrections
 from runtime import atomic_files, console
 from runtime.atomic_files import remove_temp_files
+from runtime.terminal.counting import format_count
 
 MIN_IMAGES_PER_CLASS = 20
 """A class with fewer images than this cannot be split into three parts that mean anything."""
@@ -86,7 +87,7 @@ def pregenerate(settings: CollectionSettings) -> None:
         n_faces = pregenerated.generate_shard(requested, state)
         console.print_message(
             f"{requested.request.source_name}: process {state.process_index + 1} of "
-            f"{state.num_processes} generated {n_faces} faces."
+            f"{state.num_processes} generated {format_count(n_faces, 'face')}."
         )
     state.destroy_process_group()
 
@@ -96,7 +97,8 @@ def pregenerate_on_ray(settings: CollectionSettings) -> None:
     for requested in _list_pregenerable_sources(settings):
         n_faces = ray_generation.generate_missing_on_ray(requested)
         console.print_message(
-            f"{requested.request.source_name}: the cluster generated {n_faces} faces."
+            f"{requested.request.source_name}: the cluster generated "
+            f"{format_count(n_faces, 'face')}."
         )
 
 

@@ -8,6 +8,7 @@ from data_collection.dataset import manifest, splits
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.settings import CollectionSettings
 from runtime import console
+from runtime.terminal.counting import format_count
 
 
 def print_collection_summary(
@@ -30,7 +31,7 @@ def print_collection_summary(
     ]
     rows.append(["all", "", *_count_images(records, used_splits)])
     console.print_table(
-        f"{settings.folder}: {n_new} new of {n_offered} images offered",
+        f"{settings.folder}: {n_new} new of {format_count(n_offered, 'image')} offered",
         ["source", "label", "found", "accepted", "rejected", "groups", *used_splits],
         rows,
     )

@@ -16,6 +16,7 @@ from data_collection.sources.class_folders import (
     name_examples,
 )
 from runtime import console
+from runtime.terminal.counting import choose_verb
 
 
 def list_files(
@@ -65,8 +66,9 @@ def check_folder_names(requested: RequestedSource, faces: Sequence[CandidateFace
             f"Name the part to take, as in --{label} {requested.source.name_part(argument, part)}"
         )
     raise console.PlainError(
-        f"{len(contradicting)} of {len(faces)} files of {requested.request.source_name} contradict "
-        f"--{label} by the names of their folders: {name_examples(contradicting)}. {advice}; names "
+        f"{len(contradicting)} of {len(faces)} files of {requested.request.source_name} "
+        f"{choose_verb(len(contradicting), 'contradicts', 'contradict')} --{label} by the names of "
+        f"their folders: {name_examples(contradicting)}. {advice}; names "
         "above the folder that you give do not count."
     )
 

@@ -15,6 +15,7 @@ from data_collection.ingest_notes import IngestNotes
 from data_collection.settings import CollectionSettings
 from data_collection.source_types import CandidateFace
 from runtime import atomic_files, console
+from runtime.terminal.counting import choose_verb, format_count
 
 INGEST_BATCH_IMAGES = 32
 """Images between two writes of the manifest; at most these are examined again after a crash."""
@@ -195,7 +196,9 @@ def reject_conflicting_labels(records: Sequence[FaceRecord], folder: Path) -> li
         return list(records)
     first, copy = conflicting[0], copies[conflicting[0].id]
     console.print_warning(
-        f"{len(conflicting)} images have both labels and are left out, for example "
+        f"{format_count(len(conflicting), 'image')} {choose_verb(len(conflicting), 'has', 'have')} "
+        "both "
+        f"labels and {choose_verb(len(conflicting), 'is', 'are')} left out, for example "
         f"{first.source}/{first.file} and {copy.source}/{copy.file}. If a folder was given under "
         "the wrong label, remove it (python -m data_collection remove "
         f"{folder} SOURCE) and collect again."

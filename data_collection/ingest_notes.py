@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from data_collection.source_types import CandidateFace
 from runtime import console
+from runtime.terminal.counting import choose_verb, format_count
 
 
 @dataclass
@@ -28,13 +29,17 @@ class IngestNotes:
         if named:
             shown = dict.fromkeys(f"{face.file} ({name})" for face, name in (named[0], named[-1]))
             console.print_warning(
-                f"{len(named)} of {n_offered} photographs of {named[0][0].source} have metadata "
-                f"that names a generator: {' and '.join(shown)}. If they are generated, collect "
-                "them with --generated under another --dataset name."
+                f"{len(named)} of {n_offered} photographs of {named[0][0].source} "
+                f"{choose_verb(len(named), 'has', 'have')} metadata that names a generator: "
+                f"{' and '.join(shown)}. If {choose_verb(len(named), 'it is', 'they are')} "
+                f"generated, collect {choose_verb(len(named), 'it', 'them')} with --generated "
+                "under "
+                "another --dataset name."
             )
         if late:
             raise console.PlainError(
-                f"{len(late)} images of {late[0].source} were collected before without the facts "
-                f"that --facts gives now, for example {late[0].file}. Splits are frozen and "
+                f"{format_count(len(late), 'image')} of {late[0].source} "
+                f"{choose_verb(len(late), 'was', 'were')} collected before without the facts that "
+                f"--facts gives now, for example {late[0].file}. Splits are frozen and "
                 "cannot follow; collect again under another --dataset name."
             )

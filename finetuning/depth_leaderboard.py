@@ -6,6 +6,7 @@ from finetuning.depth_search import DepthSearchResult
 from finetuning.depth_training import DepthTrial
 from finetuning.unfreezing import Block
 from runtime import console
+from runtime.terminal.counting import format_count
 from training.final_detector.seed_comparison import SeedSpread
 from training.fitting import LABEL_SMOOTHING
 
@@ -39,8 +40,8 @@ def print_depth_leaderboard(result: DepthSearchResult, blocks: Sequence[Block]) 
     )
     auc_spread = SeedSpread(tuple(trial.auc for trial in result.repeats))
     console.print_message(
-        f"The best trial with {len(result.repeats)} fresh seeds: loss {result.loss}, "
-        f"AUC {auc_spread}."
+        f"The best trial with {format_count(len(result.repeats), 'fresh seed')}: loss "
+        f"{result.loss}, AUC {auc_spread}."
     )
     changes = ", ".join(
         f"{change.block} by {change.largest:.1e}" for change in result.repeats[0].changes

@@ -13,6 +13,7 @@ import numpy as np
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import canonical
 from runtime import console
+from runtime.terminal.counting import format_count
 from training.cuts.operating_point import Calibration
 from training.detectors import ready_detectors, saved_models
 from training.detectors.card import Card
@@ -146,7 +147,7 @@ def score_images(
     scores: list[list[np.ndarray]] = [[] for _ in scorers]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for chunk in console.track_progress(
-            chunks, f"scoring images with {len(scorers)} detectors", len(chunks)
+            chunks, f"scoring images with {format_count(len(scorers), 'detector')}", len(chunks)
         ):
             load_pixels = functools.cache(functools.partial(_load_pixels, pool, folder, chunk))
             for scorer_chunks, scorer in zip(scores, scorers, strict=True):

@@ -8,6 +8,7 @@ from pathlib import Path
 from data_collection.audit.audit import SizeAudit
 from data_collection.audit.audit_file import read_audit
 from runtime import atomic_files, console, options
+from runtime.terminal.counting import format_count
 from training.detectors import card as detector_card
 from training.detectors import ready_detectors, saved_models
 from training.detectors.card import Card
@@ -55,7 +56,7 @@ def validate_detector(settings: ValidationSettings) -> Path:
     outside = open_outside.open_outside_detector(settings.against, folder, card)
     facts = image_facts.read_facts(settings.facts)
     data = image_facts.add_facts(choose_images.choose_evaluation_set(settings, card), facts)
-    console.print_heading(f"{card.name} on {data.name}: {len(data.records)} images")
+    console.print_heading(f"{card.name} on {data.name}: {format_count(len(data.records), 'image')}")
     if comparison_scorer:
         scorers.append(check_comparison_scorer(comparison_scorer, data, scorers))
 

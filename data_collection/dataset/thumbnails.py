@@ -12,6 +12,7 @@ from PIL import Image, ImageFilter, ImageOps
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.dataset.stored_images import read_canonical_image
 from runtime import console
+from runtime.terminal.counting import choose_verb, format_count
 
 THUMBNAIL_SIDE_PX = 48
 _BLUR_PX, _WEBP_QUALITY = 0.7, 85
@@ -69,7 +70,9 @@ def add_missing_thumbnails(folder: Path, records: Sequence[FaceRecord]) -> list[
         completed[index] = replace(records[index], thumbnail=thumbnail)
     if n_unreadable:
         console.print_warning(
-            f"{n_unreadable} pictures of {folder} cannot be read, so cropped or turned copies of "
-            f"them are not looked for. python -m data_collection verify {folder} names them."
+            f"{format_count(n_unreadable, 'picture')} of {folder} cannot be read, so cropped or "
+            f"turned copies of {choose_verb(n_unreadable, 'it', 'them')} are not looked for. "
+            f"python -m data_collection verify {folder} names "
+            f"{choose_verb(n_unreadable, 'it', 'them')}."
         )
     return completed

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from data_collection.dataset import manifest, transferred_files
 from data_collection.services import object_store
 from runtime import atomic_files, console
+from runtime.terminal.counting import choose_verb, format_count
 
 if TYPE_CHECKING:
     import fsspec
@@ -48,7 +49,7 @@ def upload_dataset(folder: Path, url: str) -> None:
             contents = {root + name: (folder / name).read_bytes() for name in block}
             with _translate_store_errors(url):
                 store.pipe(contents)
-    console.print_message(f"{url}: {len(names)} files copied.")
+    console.print_message(f"{url}: {format_count(len(names), 'file')} copied.")
 
 
 def download_dataset(url: str, folder: Path) -> None:
@@ -75,11 +76,11 @@ def download_dataset(url: str, folder: Path) -> None:
                 contents = store.cat([root + name for name in block])
             for name in block:
                 atomic_files.write_atomically(folder / name, contents[root + name])
-    console.print_message(f"{folder}: {len(names)} files copied.")
-    if len(found) > len(stored):
+    console.print_message(f"{folder}: {format_count(len(names), 'file')} copied.")
+    if n_others := len(found) - len(stored):
         console.print_message(
-            f"{len(found) - len(stored)} other files were left there, as they are not part of a "
-            "data set."
+            f"{format_count(n_others, 'other file')} {choose_verb(n_others, 'was', 'were')} left "
+            f"there, as {choose_verb(n_others, 'it is', 'they are')} not part of a data set."
         )
 
 

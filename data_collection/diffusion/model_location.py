@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime import checked_json
+from runtime.terminal.counting import format_count
 
 STABLE_DIFFUSION_PIPELINES = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
 
@@ -210,7 +211,7 @@ def _describe_unfinished_downloads(model: str) -> str:
     if not sizes:
         return ""
     size = format_byte_count(sum(sizes))
-    return f"; {len(sizes)} unfinished files ({size}) in {blobs} may be deleted"
+    return f"; {format_count(len(sizes), 'unfinished file')} ({size}) in {blobs} may be deleted"
 
 
 def format_byte_count(count: float) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from data_collection.facts.facts_csv import FactRow
 from data_collection.facts.path_index import IndexedFile, PathIndex, PathMatches
 from runtime import console
+from runtime.terminal.counting import choose_verb, format_count
 
 
 def match_facts(
@@ -40,8 +41,10 @@ def match_facts(
             unmatched.append(row)
     if unmatched:
         console.print_warning(
-            f"{len(unmatched)} rows of --facts match no file, for example {unmatched[0].file} "
-            f"({unmatched[0].origin}); write paths as they are below the folder."
+            f"{format_count(len(unmatched), 'row')} of --facts "
+            f"{choose_verb(len(unmatched), 'matches', 'match')} no file, for example "
+            f"{unmatched[0].file} ({unmatched[0].origin}); write paths as they are below the "
+            "folder."
         )
     return facts
 

@@ -13,6 +13,7 @@ from data_collection.dataset import manifest
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.source_types import CandidateFace, RequestedSource
 from runtime import atomic_files, checked_json, console, hashing
+from runtime.terminal.counting import format_count
 
 if TYPE_CHECKING:
     from accelerate import PartialState
@@ -74,8 +75,8 @@ def warn_about_outdated(folder: Path, faces: Iterable[CandidateFace]) -> None:
     n_outdated = sum(_pregenerated_path(folder, face).exists() for face in faces)
     if n_outdated:
         console.print_warning(
-            f"{n_outdated} images in {folder / PREGENERATED_FOLDER} were generated with other "
-            "settings or prompts, and are not used. They are left there."
+            f"Not used, and left in {folder / PREGENERATED_FOLDER}: "
+            f"{format_count(n_outdated, 'image')} generated with other settings or prompts."
         )
 
 

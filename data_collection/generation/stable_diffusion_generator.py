@@ -12,6 +12,7 @@ from data_collection.generation.diffusion_requirements import DECODER_COST_IN_PA
 from data_collection.generation.face_generator import GeneratorInput
 from data_collection.settings import GenerationSettings
 from runtime import console
+from runtime.terminal.counting import choose_verb
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,10 @@ class StableDiffusionGenerator:
         loaded = pipeline_loader.load_pipeline(self.generation, self.revision)
         if n_cut := count_cut_prompts(loaded, prompts):
             console.print_warning(
-                f"{n_cut} of {len(prompts)} prompts are longer than CLIP reads; the end is not "
-                "drawn. Shorten them to about 50 words, or give --prompt-style short."
+                f"{n_cut} of {len(prompts)} prompts {choose_verb(n_cut, 'is', 'are')} longer than "
+                "CLIP "
+                f"reads; the end is not drawn. Shorten {choose_verb(n_cut, 'it', 'them')} to about "
+                "50 words, or give --prompt-style short."
             )
 
     @property

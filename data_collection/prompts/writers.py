@@ -11,6 +11,7 @@ from data_collection.services import openai_client
 from data_collection.services.openai_client import OpenAICall, UnusableAnswer, remove_keys
 from data_collection.settings import PromptSettings
 from runtime import console
+from runtime.terminal.counting import format_count
 
 # Short prompts make better faces; CLIP reads 77 tokens and silently cuts the rest. Counted with
 # CLIP's own vocabulary, the short templates take 39 tokens at most, the long ones 69.
@@ -141,7 +142,8 @@ def _read_prompts_from_file(request: PromptRequest) -> Iterator[list[Prompt]]:
     n_new = len(select_new_prompts(drafts, request.known))
     if n_new < request.n_missing:
         raise console.PlainError(
-            f"{path} holds {n_new} new prompts, but {request.n_missing} are missing; add lines, or "
+            f"{path} holds {format_count(n_new, 'new prompt')}, but {request.n_missing} are "
+            "missing; add lines, or "
             f"give --prompt-count {len(request.known) + n_new}."
         )
     yield drafts

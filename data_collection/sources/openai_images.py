@@ -35,6 +35,7 @@ from data_collection.source_types import (
     UnavailableImage,
 )
 from runtime import console
+from runtime.terminal.counting import format_count
 
 MAX_CONCURRENT_IMAGE_REQUESTS = 4
 """Requests at the same time; an image takes up to a minute, nearly all of it waiting."""
@@ -78,10 +79,11 @@ def list_openai_requirements(request: SourceRequest) -> list[Requirement]:
     prompt_requirements = prompts.list_prompt_requirements(
         request.settings.prompt_settings, request.settings.folder
     )
+    images = format_count(parsed.count, "image")
     paid = Requirement(
         name="credit",
         met=True,
-        status=f"not checked; up to {parsed.count} images by {parsed.model}, each paid for",
+        status=f"not checked; up to {images} by {parsed.model}, each paid for",
         alternative=OPENAI_IMAGES_ALTERNATIVE,
     )
     others = [requirement for requirement in prompt_requirements if requirement.name != key.name]

@@ -22,6 +22,7 @@ from data_collection.stored_datasets.corrections import (
 )
 from data_collection.stored_datasets.removal import AUDIT_FILES
 from runtime import atomic_files, console
+from runtime.terminal.counting import choose_verb, format_count
 
 HOLD_OUT_ADVICE = (
     "is in the hold-out, and whoever changes that after a look at the results makes the figures "
@@ -63,12 +64,19 @@ def _find_images(
     copies = _find_copies(records, image)
     if copies and not settings.with_copies:
         names = ", ".join(f"{copy.source}/{copy.file}" for copy in copies[:3])
-        counted = f"{len(copies)} near-duplicates of it, such as {names}, are {image.label}, too"
+        count, also = len(copies), f"such as {names}" if len(copies) > 1 else names
+        counted = (
+            f"{format_count(count, 'near-duplicate')} of it, {also}, "
+            f"{choose_verb(count, 'is', 'are')} {image.label}, too"
+        )
+        copies_word = choose_verb(count, "it", "them")
         if settings.label:
             raise console.PlainError(
-                f"{counted}, and would teach the contrary; give --with-copies to relabel them, too."
+                f"{counted}, and would teach the contrary; give --with-copies to relabel "
+                f"{copies_word}, too."
             )
-        console.print_warning(f"{counted}, and stay; --with-copies takes them along.")
+        stay = choose_verb(count, "stays", "stay")
+        console.print_warning(f"{counted}, and {stay}; --with-copies takes {copies_word} along.")
     return [image, *(copies if settings.with_copies else ())]
 
 

@@ -13,6 +13,7 @@ from data_collection.dataset import manifest, splits
 from data_collection.dataset.manifest import FaceRecord
 from runtime import atomic_files, console
 from runtime.commands.suggestions import find_close_names
+from runtime.terminal.counting import format_count
 
 IMAGE_FOLDERS = ("originals", "images")
 AUDIT_FILES = ("audit.json", "audit.html")
@@ -72,13 +73,14 @@ def remove_and_print(folder: Path, source: str) -> None:
     left = Counter(record.label for record in manifest.read_manifest(folder) if record.accepted)
     counts = " and ".join(f"{left[label]:,} {label}" for label in manifest.LABELS)
     console.print_message(
-        f"{folder}: removed {removal.images:,} images of {source} ({removal.rows:,} rows, "
-        f"{removal.files:,} files); {counts} images are left."
+        f"{folder}: removed {format_count(removal.images, 'image')} of {source} "
+        f"({format_count(removal.rows, 'row')}, {format_count(removal.files, 'file')}); {counts} "
+        "images are left."
     )
     if removal.reopened:
         console.print_message(
-            f"{removal.reopened:,} copies of them, which were rejected in other sources, are "
-            "examined again by the next collection."
+            "The next collection examines again what was rejected in other sources as a copy of "
+            f"these: {format_count(removal.reopened, 'image')}."
         )
     console.print_message(
         "Detectors that were trained on this data set cannot be validated on its hold-out any "

@@ -163,7 +163,7 @@ def test_an_image_under_both_labels_is_rejected_twice_and_warned_of(faces, tmp_p
         "face 001.jpeg": "both labels: also generated/same.png",
     }
     assert (
-        "1 images have both labels and are left out, for example real/face 001.jpeg and "
+        "1 image has both labels and is left out, for example real/face 001.jpeg and "
         "generated/same.png" in done.stderr
     )
 

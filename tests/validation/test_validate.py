@@ -333,7 +333,7 @@ def test_a_report_without_pictures_counts_files_that_could_not_be_scored(validat
     assert "ann smith" in read_report(workspace, "report-photos")[0]
     assert validated(*words, "--no-pictures").returncode == 0
     page, metrics = read_report(workspace, "report-photos")
-    assert "ann smith" not in page and "<b>1</b> files could not be scored" in page
+    assert "ann smith" not in page and "<b>1</b> file could not be scored" in page
     assert [entry["file"] for entry in metrics["evaluation_set"]["rejected"]] == ["a file"]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from runtime.terminal.counting import format_count
 from training.cuts.cut import Cut, OwnCut, format_share
 from training.cuts.left_out import (
     LeftOutSource,
@@ -108,14 +109,14 @@ def _describe_own_cut(cut: OwnCut, point: OperatingPoint) -> str:
     share = _describe_share(cut, is_raised=point.generated_above > cut.limit)
     return (
         f"Of photographs like the {cut.photographs:,} of {name}, {share}, are called generated "
-        f"({cut.groups:,} groups)."
+        f"({format_count(cut.groups, 'group')})."
     )
 
 
 def _describe_cut(cut: Cut, images: str, answer: str, is_raised: bool) -> str:
     return (
         f"Of {images} like those of its training, {_describe_share(cut, is_raised)}, are called "
-        f"{answer} ({cut.groups:,} groups)."
+        f"{answer} ({format_count(cut.groups, 'group')})."
     )
 
 

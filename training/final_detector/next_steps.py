@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime import console
+from runtime.terminal.counting import format_count
 from training.cuts.cut import count_needed_groups, format_share
 from training.cuts.left_out import AnswerCounts, count_left_out_answers
 from training.detectors.card import Card
@@ -137,7 +138,8 @@ def _check_left_out_sources(card: Card) -> Iterator[NextStep]:
     worst = max(real, key=lambda row: row.generated_share, default=None)
     if worst and worst.generated_share > MAX_ALARM_FACTOR * calibration.false_alarms:
         yield NextStep(
-            f"Of {worst.images:,} photographs from “{worst.source}”, left out of training, it "
+            f"Of {format_count(worst.images, 'photograph')} from “{worst.source}”, left out of "
+            "training, it "
             f"called {worst.generated_share:.0%} generated. Add sources of photographs like those "
             "that you will judge:",
             command,
@@ -149,7 +151,8 @@ def _check_left_out_sources(card: Card) -> Iterator[NextStep]:
     worst = min(generated, key=lambda row: row.generated_share, default=None)
     if worst and worst.generated_share < MIN_FOUND_SHARE:
         yield NextStep(
-            f"Of {worst.images:,} images of “{worst.source}”, left out of training, it found "
+            f"Of {format_count(worst.images, 'image')} of “{worst.source}”, left out of training, "
+            "it found "
             f"{worst.generated_share:.0%}: it does not find generators that it was not trained "
             "on. Add images of every generator that matters:",
             command,
@@ -169,7 +172,8 @@ def _check_hold_out(card: Card) -> Iterator[NextStep]:
     n_needed = round(CONFIRMING_IMAGES / target)
     if n_photographs < n_needed:
         yield NextStep(
-            f"The hold-out has {n_photographs:,} photographs; even without an error, {n_needed:,} "
-            f"are needed to confirm {format_share(target)}. Collect more, or test on others:",
+            f"The hold-out has {format_count(n_photographs, 'photograph')}; even without an error, "
+            f"{n_needed:,} are needed to confirm {format_share(target)}. Collect more, or test on "
+            "others:",
             "python -m validation --data PATH --label real",
         )

@@ -6,6 +6,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from runtime import console
+from runtime.terminal.counting import format_count
 from training import calibration, gain_test
 from training.baselines.linear import Baseline
 from training.calibration import sigmoid
@@ -53,7 +54,8 @@ def print_seed_spread(
         for values, detector in zip(losses, detectors, strict=True)
     ]
     loss, auc = (SeedSpread(tuple(row)) for row in zip(*map(astuple, scores), strict=True))
-    console.print_message(f"Final detector with {len(scores)} seeds: loss {loss}, AUC {auc}.")
+    seeds = format_count(len(scores), "seed")
+    console.print_message(f"Final detector with {seeds}: loss {loss}, AUC {auc}.")
     baseline = min(
         (baseline for baseline in baselines if baseline.uses_pixels),
         key=lambda row: gain_test.compute_image_losses(row.probabilities, labels).mean(),

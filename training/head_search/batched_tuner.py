@@ -15,6 +15,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.src.distribute import utils as roles
 
 from runtime import console, npz_files
+from runtime.terminal.counting import format_count
 from training import tensorboard_logs
 from training.features.training_features import TrainingFeatures
 from training.head_search import batched_training, source_folds, tuner_runs
@@ -96,7 +97,7 @@ class BatchedTuner(LoggedTuner, keras_tuner.Tuner):
         for base in dict.fromkeys(trial.hyperparameters.get("base") for trial in trials):
             on_base = [trial for trial in trials if trial.hyperparameters.get("base") == base]
             plans = [self._make_plan(trial, epochs) for trial in on_base]
-            with console.err.status(f"{len(plans)} heads on {base} at once"):
+            with console.err.status(f"{format_count(len(plans), 'head')} on {base} at once"):
                 heads = self._train_plans(self.hypermodel.features[base], plans)
             trained |= {trial.trial_id: head for trial, head in zip(on_base, heads, strict=True)}
         return trained

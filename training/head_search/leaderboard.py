@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runtime import atomic_files, console
+from runtime.terminal.counting import format_count
 from training.fitting import LABEL_SMOOTHING
 from training.head_search.head_spec import HeadSpec, HeadTrial
 
@@ -22,8 +23,9 @@ def print_trials(trials: Sequence[HeadTrial]) -> None:
     heads = deduplicate_trials(trials)
     rows = [_format_head(trial) for trial in heads[:MAX_HEADS_SHOWN]]
     used = [index for index in range(len(TRIAL_COLUMNS)) if any(row[index] for row in rows)]
+    counted = f"{format_count(len(trials), 'trial')} of {format_count(len(heads), 'head')}"
     console.print_table(
-        f"Trials of the search ({len(trials)} trials of {len(heads)} heads)",
+        f"Trials of the search ({counted})",
         [TRIAL_COLUMNS[index] for index in used],
         [[row[index] for index in used] for row in rows],
     )

@@ -15,6 +15,7 @@ from keras_tuner.src.distribute import utils as roles
 from sklearn.exceptions import ConvergenceWarning
 
 from runtime import atomic_files, console
+from runtime.terminal.counting import format_count
 from runtime.terminal.time_left import TimeLeft
 from training.head_search import resume
 
@@ -155,9 +156,8 @@ def start_tuner(make: Callable[[], keras_tuner.Tuner], n_trials: int) -> keras_t
         console.print_message(f"{tuner.tuner_id} works for the chief at {chief}.")
         return tuner
     n_done = len(tuner.oracle.end_order)
-    console.print_message(
-        f"{n_trials} trials, {n_done} of them done before." if n_done else f"{n_trials} trials."
-    )
+    done_before = f", {n_done} of them done before" if n_done else ""
+    console.print_message(f"{format_count(n_trials, 'trial')}{done_before}.")
     if chief:
         console.print_message(f"Workers train the trials; this chief serves them at {chief}.")
     return tuner

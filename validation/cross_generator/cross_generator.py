@@ -6,6 +6,7 @@ import numpy as np
 
 from data_collection.dataset import source_processing, splits
 from runtime import console
+from runtime.terminal.counting import format_count
 from training import dataset
 from training.bases import weights as base_weights
 from training.bases.weights import BaseWeights
@@ -39,7 +40,7 @@ def evaluate_cross_generator(settings: CrossGeneratorSettings) -> None:
     console.print_heading("Features of the frozen base")
     features = compute_base_features(data, images, weights, settings)
 
-    console.print_heading(f"{len(experiments) + len(left_out)} heads")
+    console.print_heading(format_count(len(experiments) + len(left_out), "head"))
     n_openings = splits.record_hold_out_opening(data.folder, "cross-generator")
     # Only the heads that leave something out get the history control.
     rows = evaluate_experiments(experiments, images, replace(features, processed={}), settings)

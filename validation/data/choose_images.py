@@ -7,6 +7,7 @@ from data_collection.dataset import manifest, splits
 from data_collection.stored_datasets import corrections, location
 from runtime import console
 from runtime.commands import workspace
+from runtime.terminal.counting import format_count
 from training.detectors.card import Card
 from validation.data import image_folder, overlap
 from validation.data.evaluation_set import EvaluationSet
@@ -83,9 +84,9 @@ def _leave_out_copies(hold_out: EvaluationSet, card: Card) -> EvaluationSet:
     if rest.overlap and rest.overlap.dropped:
         file, training_file = rest.overlap.pairs[0]
         console.print_warning(
-            f"{rest.overlap.dropped} images of {hold_out.name} are copies of images of the "
-            f"training ({file} is nearly {training_file}), so they are left out. Collect under "
-            "another --dataset name to split them together."
+            f"Left out of {hold_out.name}, as copies of images of the training: "
+            f"{format_count(rest.overlap.dropped, 'image')} ({file} is nearly {training_file}). "
+            "Collect under another --dataset name to split copies together."
         )
     return rest
 

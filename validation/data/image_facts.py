@@ -8,6 +8,7 @@ import numpy as np
 
 from data_collection.facts.facts_csv import FACT_COLUMNS
 from runtime import console
+from runtime.terminal.counting import choose_verb
 from validation.data.evaluation_set import EvaluationSet
 from validation.data.image_rows import ImageRow, match_rows, read_image_rows
 
@@ -63,8 +64,9 @@ def add_facts(data: EvaluationSet, facts: ImageFacts | None) -> EvaluationSet:
     )
     if matched.unmatched:
         console.print_warning(
-            f"{len(matched.unmatched):,} of {len(facts.rows):,} rows of {facts.path} name no image "
-            f"of {data.name}, such as {matched.unmatched[0].origin}."
+            f"{len(matched.unmatched):,} of {len(facts.rows):,} rows of {facts.path} "
+            f"{choose_verb(len(matched.unmatched), 'names', 'name')} no image of {data.name}, such "
+            f"as {matched.unmatched[0].origin}."
         )
     photographs = {record.id for record in data.records if record.label == "real"}
     cells = _cut_numbers(matched.cells, photographs)

@@ -16,6 +16,7 @@ from data_collection.images.decoding_pool import COMMAND_POOL, open_decoding_thr
 from data_collection.sources import class_folders, local_folder
 from data_collection.sources.class_folders import FileClass
 from runtime import console, hashing
+from runtime.terminal.counting import choose_verb
 
 COPY_REASON = "the same file as"
 """The reason of an exact copy begins like this."""
@@ -102,7 +103,8 @@ def _check_label(folder: Path, classes: Mapping[str, FileClass], label: ImageCla
     if not names:
         return
     examples = (
-        f": {len(contradicting)} of {len(classes)} files contradict it, such as "
+        f": {len(contradicting)} of {len(classes)} files "
+        f"{choose_verb(len(contradicting), 'contradicts', 'contradict')} it, such as "
         f"{class_folders.name_examples(contradicting)}"
         if contradicting
         else ""

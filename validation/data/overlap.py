@@ -8,6 +8,7 @@ from data_collection.dataset import manifest, near_duplicates, thumbnails
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.stored_datasets import corrections
 from runtime import console
+from runtime.terminal.counting import choose_verb
 from training.detectors.card import Card
 from validation.data.evaluation_set import EvaluationSet, TrainingOverlap
 
@@ -88,8 +89,9 @@ def separate_from_training(
             True: " No other image is left.",
         }[drop_overlap]
         raise console.PlainError(
-            f"{len(ids)} of {len(data.records)} images of {data.name} were used to train "
-            f"{card.name}, or nearly the same were ({file} is {training_file}).{advice}",
+            f"{len(ids)} of {len(data.records)} images of {data.name} "
+            f"{choose_verb(len(ids), 'was', 'were')} used to train {card.name}, or nearly the same "
+            f"{choose_verb(len(ids), 'one was', 'were')} ({file} is {training_file}).{advice}",
             console.EXIT_LEAK,
         )
     if unknown_reason:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from runtime.terminal.counting import choose_verb, format_count
 from training.attribution.attribution import NONE_OF_THE_KNOWN
 from training.detectors.card import Card
 from validation.data.evaluation_set import EvaluationSet
@@ -70,7 +71,8 @@ class GeneratorConfusion:
             n_images = sum(row.generated for row in rows)
             if n_images:
                 yield (
-                    f"Of {n_images:,} images of {images} that were called generated, "
+                    f"Of {format_count(n_images, 'image')} of {images} that "
+                    f"{choose_verb(n_images, 'was', 'were')} called generated, "
                     f"{describe_share(share)} {answer}."
                 )
 

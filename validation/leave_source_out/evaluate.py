@@ -14,6 +14,7 @@ from data_collection.dataset import manifest, splits
 from data_collection.dataset.manifest import FaceRecord
 from data_collection.images import canonical
 from runtime import console
+from runtime.terminal.counting import format_count
 from training import dataset, run_features, train
 from training.calibration import sigmoid
 from training.dataset import Dataset
@@ -85,7 +86,7 @@ def score_left_out_sources(
         judged = load_judged_features(settings, data)
         reprocessed = load_reprocessed_features(settings, data) if settings.history_control else {}
         splits.record_hold_out_opening(data.folder, "leave-source-out")
-        console.print_heading(f"{len(missing)} detectors, each without a source")
+        console.print_heading(f"{format_count(len(missing), 'detector')}, each without a source")
         for source_plan in console.track_progress(missing, "detectors", len(missing)):
             scores = score_source(settings, source_plan, judged, reprocessed, choose_heads)
             plain_json.write_plain_json(files[source_plan.source], scores)

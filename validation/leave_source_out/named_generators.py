@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from runtime.terminal.counting import choose_verb, format_count
 from training.attribution.attribution import NONE_OF_THE_KNOWN
 from training.cuts.left_out import compute_wilson_interval
 from validation.leave_source_out.results import SourceFigures
@@ -40,14 +41,15 @@ def describe_named(rows: Sequence[SourceFigures]) -> Iterator[str]:
         )
         low, high = compute_wilson_interval(none / total, n_groups)
         yield (
-            f"Of {total:,} images of generators left out that were called generated, {none:,} "
-            f"({none / total:.0%}; {low:.0%} to {high:.0%}) got none of the known names."
+            f"Of {format_count(total, 'image')} of generators left out that "
+            f"{choose_verb(total, 'was', 'were')} called generated, {none:,} ({none / total:.0%}; "
+            f"{low:.0%} to {high:.0%}) got none of the known names."
         )
     shares = [row.known_named.own_share.value for row in figures]
     shares = [share for share in shares if np.isfinite(share)]
     if shares:
         yield (
             f"Of images of known generators in the hold-out that were called generated, "
-            f"{np.mean(shares):.0%} got their own generator's name, the mean of "
-            f"{len(shares)} detectors."
+            f"{np.mean(shares):.0%} got their own generator's name"
+            f"{f', the mean of {len(shares):,} detectors' if len(shares) > 1 else ''}."
         )

@@ -6,6 +6,7 @@ import numpy as np
 
 from data_collection.dataset import manifest
 from runtime import atomic_files, console, library_versions, options
+from runtime.terminal.counting import format_count
 from training.dataset import Dataset
 from validation import plain_json
 from validation.leave_source_out.named_generators import describe_named, list_named_rows
@@ -113,7 +114,7 @@ def _list_cells(row: SourceFigures) -> list[str]:
     kind = "generator" if row.label else "photographs"
     return [
         f"{console.sanitise_line(row.source)} ({kind})",
-        f"{row.images:,} in {row.groups:,} groups",
+        f"{row.images:,} in {format_count(row.groups, 'group')}",
         row.auc.rounded_text,
         *(share.rounded_text for share in row.generated_shares),
         row.known_auc.rounded_text,

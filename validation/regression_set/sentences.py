@@ -1,5 +1,6 @@
 """Say in sentences how a detector does on the pictures that came back."""
 
+from runtime.terminal.counting import choose_verb, format_count
 from validation.regression_set.scoring import RescoredSet
 
 CHOSEN_BECAUSE_WRONG = (
@@ -17,15 +18,16 @@ def describe_rescored(rescored: RescoredSet) -> list[str]:
     sentences = []
     if n_pictures:
         sentences.append(
-            f"Of {_count(n_pictures, 'picture')} that came back, {rescored.right:,} "
-            f"{'is' if rescored.right == 1 else 'are'} answered rightly now, {before:,} before. "
+            f"Of {format_count(n_pictures, 'picture')} that came back, {rescored.right:,} "
+            f"{choose_verb(rescored.right, 'is', 'are')} answered rightly now, {before:,} before. "
             f"{CHOSEN_BECAUSE_WRONG}"
         )
     if rescored.from_training:
         sentences.append(
-            f"{_count(rescored.from_training, 'picture')} that came back "
-            f"{_was(rescored.from_training)} left out: the detector was trained on "
-            f"{'it' if rescored.from_training == 1 else 'them'} or on near-duplicates."
+            f"{format_count(rescored.from_training, 'picture')} that came back "
+            f"{choose_verb(rescored.from_training, 'was', 'were')} left out: the detector was "
+            "trained on "
+            f"{choose_verb(rescored.from_training, 'it', 'them')} or on near-duplicates."
         )
     if rescored.from_training_unknown:
         sentences.append(
@@ -35,15 +37,7 @@ def describe_rescored(rescored: RescoredSet) -> list[str]:
         name, reason = rescored.not_scored[0]
         count = len(rescored.not_scored)
         sentences.append(
-            f"{_count(count, 'picture')} that came back {_was(count)} not scored, such as {name}: "
-            f"{reason}."
+            f"{format_count(count, 'picture')} that came back "
+            f"{choose_verb(count, 'was', 'were')} not scored, such as {name}: {reason}."
         )
     return sentences
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _was(number: int) -> str:
-    return "was" if number == 1 else "were"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from data_collection.dataset.manifest import LABELS, FaceRecord
 from data_collection.stored_datasets.corrections import Correction
+from runtime.terminal.counting import choose_verb, format_count
 from validation.data.evaluation_set import EvaluationSet
 
 
@@ -12,8 +13,9 @@ def describe_corrections(corrections: Sequence[Correction]) -> str:
     """Return how many hold-out images were dropped or relabelled, and how many after a look."""
     count, opened = len(corrections), sum(row.hold_out_openings > 0 for row in corrections)
     return (
-        f"{count:,} hold-out image{' was' if count == 1 else 's were'} dropped or relabelled by "
-        f"hand, {opened:,} of them after the hold-out had been opened for a validation: figures on "
+        f"{format_count(count, 'hold-out image')} {choose_verb(count, 'was', 'were')} dropped or "
+        f"relabelled by hand, {opened:,} of them after the hold-out had been opened for a "
+        "validation: figures on "
         "it may be better than on images that nobody chose."
     )
 

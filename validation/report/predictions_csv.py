@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from runtime import atomic_files, console
+from runtime.terminal.counting import format_count
 from validation.data.evaluation_set import EvaluationSet
 from validation.data.image_rows import HASH_COLUMN, PATH_COLUMNS
 from validation.metrics.comparison import DetectorResult
@@ -51,7 +52,7 @@ def write_predictions(
         settings.predictions_out, text.getvalue().encode(errors="replace")
     )
     console.print_message(
-        f"Probabilities of {len(data.records):,} images: {settings.predictions_out}."
+        f"Probabilities of {format_count(len(data.records), 'image')}: {settings.predictions_out}."
     )
 
 

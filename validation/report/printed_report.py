@@ -1,6 +1,7 @@
 """Print a report on the terminal: the state that the page begins with, the figures, sentences."""
 
 from runtime import console
+from runtime.terminal.counting import format_count
 from training.final_detector.next_steps import print_next_steps
 from validation.gaps import sentences
 from validation.metrics.metrics import FALSE_ALARMS, FOUND
@@ -62,6 +63,7 @@ def print_report(report: ValidationReport) -> None:
     if report.data.rejected:
         file, reason = report.data.rejected[0]
         console.print_warning(
-            f"{len(report.data.rejected)} files could not be scored, for example {file}: {reason}. "
+            f"{format_count(len(report.data.rejected), 'file')} could not be scored, for example "
+            f"{file}: {reason}. "
             "The report lists all of them."
         )

@@ -6,6 +6,7 @@ import numpy as np
 
 from data_collection.audit.audit import SizeAudit
 from data_collection.audit.probes import NUISANCE_TIER
+from runtime.terminal.counting import format_count
 from training.cuts.verdicts import ABSTAIN, GENERATED, REAL, VERDICTS
 from validation.data.evaluation_set import EvaluationSet
 from validation.metrics.abstention import AbstentionStatistics
@@ -63,7 +64,7 @@ def _describe_performance(
                 for answer in (GENERATED, REAL)
             )
             rates.append(
-                f"calls {generated} of {_format_count(n_images, noun)} generated and {real} real"
+                f"calls {generated} of {format_count(n_images, noun)} generated and {real} real"
             )
     origin = "which it was not trained on" if data.overlap else "which it may have been trained on"
     return (
@@ -78,12 +79,8 @@ def _describe_few_groups(scored: ScoredImages) -> str:
     if groups >= MIN_SUMMARY_GROUPS_PER_CLASS:
         return ""
     return (
-        f" That is too little to say much: {_format_count(groups, 'independent image')} in a class."
+        f" That is too little to say much: {format_count(groups, 'independent image')} in a class."
     )
-
-
-def _format_count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' if number != 1 else ''}"
 
 
 _OUTCOME_WORDS = {

@@ -1,5 +1,6 @@
 """Say in sentences what passing on does to the answers."""
 
+from runtime.terminal.counting import format_count
 from training.cuts.verdicts import ABSTAIN, GENERATED, REAL
 from validation.metrics.estimates import Estimate
 from validation.sharing.answer_changes import AnswerChanges
@@ -22,7 +23,8 @@ def describe_sharing(summary: SharingSummary) -> list[str]:
     if worst.changes.any.value == 0:
         return [
             f"None of {len(summary.chains)} ways of passing pictures on changes the answer to one "
-            f"of {summary.images:,} images (at most {worst.changes.any.high:.1%} in truth)."
+            f"of {format_count(summary.images, 'image')} (at most {worst.changes.any.high:.1%} in "
+            "truth)."
         ]
     return [
         f"Passed on, {summary.images:,} images change their answers most under “{worst.name}”: "
@@ -33,7 +35,7 @@ def describe_sharing(summary: SharingSummary) -> list[str]:
 
 def describe_sizes(result: SharingResult, images: int) -> str:
     """Say how many images a chain made smaller or larger, or changed in colour."""
-    return f"Of the {images:,} images, that changes in size: {list_sizes(result)}."
+    return f"Of the {format_count(images, 'image')}, that changes in size: {list_sizes(result)}."
 
 
 def list_sizes(result: SharingResult) -> str:

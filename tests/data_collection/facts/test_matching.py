@@ -85,7 +85,7 @@ def test_the_longest_end_comes_first_and_a_shorter_row_means_the_file_that_is_le
 
 def test_another_folder_of_the_same_name_is_not_meant(capsys):
     assert match_persons(PERSONS, ("n3/1.jpg", "p")) == {}
-    assert "1 rows of --facts match no file, for example n3/1.jpg" in capsys.readouterr().err
+    assert "1 row of --facts matches no file, for example n3/1.jpg" in capsys.readouterr().err
 
 
 def test_two_rows_that_disagree_are_refused_and_two_that_complete_each_other_are_not():

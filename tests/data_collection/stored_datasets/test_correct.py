@@ -141,7 +141,7 @@ def test_near_duplicates_are_not_left_behind_unnoticed(folder, words, capsys):
             run(folder, image.id, *words, *BECAUSE)
     else:
         run(folder, image.id, *words, *BECAUSE)
-        assert "--with-copies takes them along" in " ".join(capsys.readouterr().err.split())
+        assert "--with-copies takes it along" in " ".join(capsys.readouterr().err.split())
         run(folder, image.id, "--undo", *BECAUSE)
     run(folder, image.id, *words, "--with-copies", *BECAUSE)
     labels = {row.id: row.label for row in list_accepted(folder)}

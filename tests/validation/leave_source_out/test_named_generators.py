@@ -60,6 +60,8 @@ def test_the_sentences_are_about_generators_left_out_and_about_known_ones():
     left_out, known = describe_named([compute_figures(row) for row in (NEW, CAMERA)])
     assert left_out.startswith("Of 8 images of generators left out that were called generated, 5 (")
     assert "100% got their own generator's name, the mean of 2 detectors" in known
+    _, of_one = describe_named([compute_figures(NEW)])
+    assert of_one.endswith("100% got their own generator's name.")
 
 
 @pytest.mark.parametrize("label", [0, 1])
