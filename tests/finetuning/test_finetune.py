@@ -28,6 +28,7 @@ from toys.datasets import write_toy_audit
 from toys.images import encode_image, make_image
 from toys.saved_detectors import copy_detector
 from training import calibration
+from training.attribution.attribution import AttributionCounts, GeneratorAttribution
 from training.detectors import detector_parts, ready_detectors
 from training.detectors.card import read_card
 from training.features import pixels
@@ -114,21 +115,12 @@ def test_tensorboard_has_a_run_for_every_trial_and_every_seed(finetuned):
     assert "val_calibrated_loss" in EventAccumulator(str(trials[0])).Reload().Tags()["scalars"]
 
 
-@pytest.mark.slow
-def test_a_saved_detector_loads_in_plain_keras_names_its_source_and_is_validated_beside_it(
-    workplace, data, toy, toy_blocks, tmp_path
-):
-    own = replace(data, folder=shutil.copytree(workplace / "data", tmp_path / "data") / "faces")
-    write_toy_audit(own.folder, "AMBER", toy.card.image_size)
-    settings = FinetuningSettings(
-        repeats=2, epochs=1, trials=1, saved_models=tmp_path / "models", logs=tmp_path / "logs"
-    )
-    hypermodel = DepthHyperModel(toy, own, toy_blocks, 2, settings)
+def save_deeper(hypermodel: DepthHyperModel, depth: int) -> None:
+    """Train one trial, as if its gain had been measured, and save it as `deeper`."""
     hp = keras_tuner.HyperParameters()
     hypermodel.build(hp)
-    values = {**hp.values, "depth": 2, "learning_rate": 1e-3}
-    best = hypermodel.train_trial(hypermodel.build_tail(2), values, 0, None)
-    weights = toy.copy_weights()
+    values = {**hp.values, "depth": depth, "learning_rate": 1e-3}
+    best = hypermodel.train_trial(hypermodel.build_tail(depth), values, 0, None)
     save_detector.save_finetuned_detector(
         "deeper",
         DepthSearchResult(
@@ -140,6 +132,20 @@ def test_a_saved_detector_loads_in_plain_keras_names_its_source_and_is_validated
         hypermodel,
         "",
     )
+
+
+@pytest.mark.slow
+def test_a_saved_detector_loads_in_plain_keras_names_its_source_and_is_validated_beside_it(
+    workplace, data, toy, toy_blocks, tmp_path
+):
+    own = replace(data, folder=shutil.copytree(workplace / "data", tmp_path / "data") / "faces")
+    write_toy_audit(own.folder, "AMBER", toy.card.image_size)
+    settings = FinetuningSettings(
+        repeats=2, epochs=1, trials=1, saved_models=tmp_path / "models", logs=tmp_path / "logs"
+    )
+    hypermodel = DepthHyperModel(toy, own, toy_blocks, 2, settings)
+    save_deeper(hypermodel, 2)
+    weights = toy.copy_weights()
     folder = tmp_path / "models" / "deeper"
     card = json.loads((folder / "card.json").read_text())
     assert card["search"]["source_detector"] == "toy"
@@ -161,6 +167,36 @@ def test_a_saved_detector_loads_in_plain_keras_names_its_source_and_is_validated
     process = run_command("validation", "--saved-models", "models", cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     assert "before fine-tuning: toy" in " ".join(process.stdout.split())
+
+
+def test_a_detector_that_names_generators_names_none_once_its_heads_were_tuned(
+    data, toy, toy_blocks, tmp_path
+):
+    """Its card says how to name them from the outputs of the untuned heads, and how often that was
+    right."""
+    names = ("diffusion", "gan")
+    counts = tuple(
+        AttributionCounts(generator=name, images=20, groups=20, own=15, none=3) for name in names
+    )
+    attribution = GeneratorAttribution(
+        generators=names,
+        kernel=((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)),
+        bias=(0.0, 0.0, 0.0),
+        cut=0.5,
+        known=counts,
+        left_out=counts,
+        tensors=("outputs",),
+    )
+    card = replace(
+        toy.card, attribution=attribution, search=replace(toy.card.search, generators=names)
+    )
+    settings = FinetuningSettings(
+        repeats=2, epochs=1, trials=1, saved_models=tmp_path / "models", logs=tmp_path / "logs"
+    )
+    save_deeper(DepthHyperModel(replace(toy, card=card), data, toy_blocks, 1, settings), 1)
+    tuned = read_card(tmp_path / "models" / "deeper")
+    assert tuned.search.source_detector == "toy"
+    assert tuned.attribution is None and tuned.make_statement().generator_means == ""
 
 
 def test_a_missing_or_altered_detector_is_not_opened(workplace, tmp_path):
