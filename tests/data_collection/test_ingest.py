@@ -107,7 +107,7 @@ def test_facts_that_come_too_late_are_refused_and_new_images_are_kept(faces, set
     same = {"0.png": {"prompt": "a face"}, "9.png": {"prompt": "another"}}
     with pytest.raises(
         console.PlainError,
-        match="1 images of faces were collected before without the facts .* 1.png",
+        match="1 image of faces was collected before without the facts .* 1.png",
     ):
         ingest.ingest_images(
             list_candidates({**same, "1.png": {"person": "somebody"}}), rows, settings
