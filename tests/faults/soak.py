@@ -121,7 +121,8 @@ class HonestVisits:
         answers = format_statuses(self.statuses)
         return (
             f"honest visitor: {len(self.seconds)} images: {answers}; median "
-            f"{statistics.median(self.seconds):.2f} s, slowest {max(self.seconds):.2f} s"
+            f"{statistics.median(self.seconds):.2f} s, slowest {max(self.seconds):.2f} s, "
+            f"{sum(seconds > 1 for seconds in self.seconds)} over 1 s"
         )
 
 
