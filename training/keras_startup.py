@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from runtime import console
 
@@ -58,29 +58,34 @@ def _exit_at_once_when_interrupted() -> Iterator[None]:
         os.close(stderr)
 
 
-def start_keras() -> None:
+def start_keras(backends: Sequence[str] = SUPPORTED_BACKENDS) -> None:
     """Import Keras, and say so: check before whatever a person can have mistyped.
 
+    Args:
+        backends: those that the caller runs on.
+
     Raises:
-        PlainError: Telltale does not run on its version or on its backend.
+        PlainError: Telltale does not run on its version, or the caller not on its backend.
     """
     if "keras" not in sys.modules:
         console.print_message("Starting TensorFlow and Keras, which takes 5 to 20 seconds.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    check_keras_backend(os.environ.get("KERAS_BACKEND", SUPPORTED_BACKENDS[0]))
+    check_keras_backend(os.environ.get("KERAS_BACKEND", backends[0]), backends)
     with _exit_at_once_when_interrupted(), silence_native_stderr():
         import keras
-    check_keras_backend(keras.config.backend())  # Keras' configuration file may name one, too
+    check_keras_backend(
+        keras.config.backend(), backends
+    )  # Keras' configuration file may name one, too
     check_keras_version(keras.__version__)
     # A search over shapes retraces all the time; thirty warnings of it help nobody.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
-def check_keras_backend(name: str) -> None:
-    if name not in SUPPORTED_BACKENDS:
+def check_keras_backend(name: str, backends: Sequence[str] = SUPPORTED_BACKENDS) -> None:
+    if name not in backends:
         raise console.PlainError(
             f"Keras' backend {name!r} is not supported. Unset KERAS_BACKEND, or set it to "
-            f"{' or '.join(SUPPORTED_BACKENDS)}."
+            f"{' or '.join(backends)}."
         )
 
 
