@@ -24,8 +24,8 @@ PARTS = {
     "What the device can do": "ceilings",
     "The same as on the CPU": "parity",
     "A batch of heads": "heads",
-    "Bases": "bases",
     "Diffusion": "diffusion",
+    "Bases": "bases",
 }
 """Modules of `gpu_parts`; their libraries are imported when their turn has come."""
 
