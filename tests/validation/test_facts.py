@@ -17,7 +17,7 @@ def test_gaps_in_false_alarms_by_a_column_are_in_page_metrics_and_terminal(works
     done = run_command("validation", *words, cwd=workspace)
     assert done.returncode == 0, done.stderr
     printed = " ".join(done.stderr.split())
-    assert "1 of 47 rows of facts.csv name no image of photos" in printed
+    assert "1 of 47 rows of facts.csv names no image of photos" in printed
     assert "False alarms by skin_tone: " in printed
     page, metrics = read_report(workspace, "report-photos")
     age, tone = metrics["false_alarm_gaps"]

@@ -103,9 +103,7 @@ def test_an_interrupted_download_is_found_and_completed(tmp_path, model, empty_c
         lost = max(blobs.iterdir(), key=lambda file: file.stat().st_size)
         lost.rename(lost.with_name("0.1.incomplete"))
         location = model_location.locate_model("toys/tiny")
-        assert (
-            location.available and not location.folder and "1 unfinished files" in location.status
-        )
+        assert location.available and not location.folder and "1 unfinished file" in location.status
         pipeline_cache.PIPELINE_CACHE.clear()
         assert np.array_equal(
             decode_pixels(generate_faces(make_request(tmp_path, "toys/tiny", 1))[0][1]),

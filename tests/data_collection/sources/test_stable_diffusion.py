@@ -74,7 +74,7 @@ def test_prompts_longer_than_clip_reads_are_told(tmp_path, model, capsys):
     faces = [replace(face, prompt=text) for face, text in zip(faces, texts, strict=True)]
     list(faces[0].load_many(faces))
     text = " ".join(capsys.readouterr().err.split())
-    assert "1 of 3 prompts are longer than CLIP reads; the end is not drawn" in text
+    assert "1 of 3 prompts is longer than CLIP reads; the end is not drawn" in text
 
 
 def test_a_face_records_the_settings_it_was_generated_with(tmp_path, model):
