@@ -74,6 +74,8 @@ def test_a_part_that_fails_is_a_sentence_and_the_others_go_on(monkeypatch, capsy
     assert "16 linear heads on 5632 features" in printed.out
 
 
+# Raised inside diffusers' schedulers by numpy 2.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.slow
 def test_every_part_measures_something(capsys):
     assert gpu.main(batch=4, bases=("mobilenet_v2",), minutes=math.inf) == 0

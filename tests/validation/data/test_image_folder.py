@@ -70,8 +70,8 @@ def test_a_label_that_a_folder_contradicts_is_refused(tmp_path):
     root = write_layout(tmp_path / "set", "a/training_real", "a/training_fake")
     with pytest.raises(
         console.PlainError,
-        match=r"subfolder `a/training_fake`, but --label is real: 1 of 2 files contradicts it, such "
-        r"as a/training_fake/1\.png",
+        match=r"subfolder `a/training_fake`, but --label is real: 1 of 2 files contradicts it, "
+        r"such as a/training_fake/1\.png",
     ):
         read_image_folder(root, "real", "centre")
     (row,), _ = read_image_folder(root / "a/training_real", "real", "centre")
