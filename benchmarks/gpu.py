@@ -50,7 +50,7 @@ def main(
         parts: what to measure; the ceilings before whatever is compared with them.
 
     Returns:
-        The exit code: 1 if a part failed or was left out for lack of time.
+        The exit code: 1 if a part failed or was not begun for lack of time.
     """
     keras_startup.start_keras(BACKENDS)
     import keras

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from runtime import console
 
 SUPPORTED_BACKENDS = ("tensorflow", "jax")
+BACKEND_LIBRARIES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 MIN_KERAS_VERSION = (3, 15, 1)
 """Oldest version of Keras: earlier ones open crafted model files (CVE-2026-12570)."""
 
@@ -67,10 +68,12 @@ def start_keras(backends: Sequence[str] = SUPPORTED_BACKENDS) -> None:
     Raises:
         PlainError: Telltale does not run on its version, or the caller not on its backend.
     """
+    backend = os.environ.get("KERAS_BACKEND", backends[0])
+    check_keras_backend(backend, backends)
     if "keras" not in sys.modules:
-        console.print_message("Starting TensorFlow and Keras, which takes 5 to 20 seconds.")
+        library = BACKEND_LIBRARIES[backend]
+        console.print_message(f"Starting {library} and Keras, which takes 5 to 20 seconds.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    check_keras_backend(os.environ.get("KERAS_BACKEND", backends[0]), backends)
     with _exit_at_once_when_interrupted(), silence_native_stderr():
         import keras
     check_keras_backend(

@@ -1,6 +1,5 @@
 """Features and probabilities on this device against those of a second process on the CPU."""
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -73,7 +72,6 @@ def compute_features(folder: Path) -> np.ndarray:
 
 
 def main() -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     folder = Path(sys.argv[1])
     np.save(folder / FEATURES_FILE, compute_features(folder))
 

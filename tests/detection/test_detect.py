@@ -254,7 +254,7 @@ try:
 except SystemExit as end:
     assert end.code == 0
 assert "onnxruntime" in sys.modules
-heavy = ("tensorflow", "keras", "torch", "sklearn", "scipy")
+heavy = ("tensorflow", "keras", "torch", "sklearn", "scipy", "typeguard")
 print([name for name in heavy if name in sys.modules])
 """
 
