@@ -23,7 +23,25 @@ from validation.explanations import explainer_export, heat_maps
 from validation.explanations.similar_faces import TrainingFaces, TrainingImageFeatures
 from validation.explanations.tapped_detector import TappedDetector
 
-keras_startup.start_keras()
+ONE_THREAD = (
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
+    *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
+)
+"""Two test processes with two threads each would wait for each other on two cores."""
+
+# The test processes start after this.
+os.environ.update({**dict.fromkeys(ONE_THREAD, "1"), "TF_CPP_MIN_LOG_LEVEL": "3"})
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and config.getoption("numprocesses", None):
+        return  # this process starts those that test
+    keras_startup.start_keras()
+    import tensorflow as tf
+
+    # Optimising a graph takes longer than the toys' few batches save.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
 
 # A script's background job ignores SIGINT.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -36,6 +54,14 @@ def cache(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("cache")
     os.environ["TELLTALE_CACHE"] = str(folder)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_flushing() -> Iterator[None]:
+    """Do not wait for the disk in this process: no test survives a power cut."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,9 @@ PARTS_SUFFIX = ".parts"
 MIN_SHARED_BYTES = 1024
 """Smaller arrays stay in the model files."""
 
+MIN_SHARED_SHARE = 0.05
+"""Of a file's bytes. A model of another kind shares some arrays, of zeros, by chance."""
+
 PROBE_BYTES = 64
 """Bytes of an array that are looked for before all of it is compared."""
 
@@ -80,7 +83,8 @@ def detach_base(folder: Path, base: "BaseDescription") -> None:
         if path.suffix in (".keras", ".onnx"):
             data = path.read_bytes()
             shared = tuple(_find_arrays(data, base.name, arrays))
-            if not shared:  # a model from scratch
+            n_shared_bytes = sum(length for _, _, length in shared)
+            if n_shared_bytes < MIN_SHARED_SHARE * len(data):  # a model from scratch
                 continue
             header = PartsHeader(
                 base=base.name,

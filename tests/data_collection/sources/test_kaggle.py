@@ -53,6 +53,8 @@ def cache(tmp_path, monkeypatch) -> Path:
     # The client's setting for a server on port 80 of this machine; a proxy maps it to any port.
     monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    # It looks for a name to tell Kaggle, for seconds in a process that has imported this much.
+    monkeypatch.setattr("kagglehub.clients.get_user_agent", lambda: "kagglehub")
     return tmp_path / "cache"
 
 

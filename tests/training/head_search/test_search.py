@@ -43,15 +43,14 @@ def test_a_finished_search_is_read_not_run(tmp_path, capsys, monkeypatch):
     assert "3 trials, 3 of them done before" in capsys.readouterr().err
 
 
-@BOTH
+@pytest.mark.parametrize(("trainer", "n_done", "trials"), [("batched", 16, 18), ("keras", 1, 3)])
 def test_a_search_says_how_long_is_left_once_trials_have_ended(
-    tmp_path, trainer, capsys, monkeypatch
+    tmp_path, trainer, n_done, trials, capsys, monkeypatch
 ):
     monkeypatch.setattr(time_left, "MIN_ELAPSED_S", 0)
     monkeypatch.setattr(time_left, "MIN_TIME_LEFT_S", 0)
-    run(tmp_path, trials=18, epochs=1, trainer=trainer)  # a batch has 16
-    n_done = {"batched": 16, "keras": 1}[trainer]
-    assert capsys.readouterr().err.count(f" left ({n_done} of 18 done).") == 1
+    run(tmp_path, trials=trials, epochs=1, trainer=trainer)  # a batch has 16
+    assert capsys.readouterr().err.count(f" left ({n_done} of {trials} done).") == 1
 
 
 def test_a_batch_of_trials_that_died_is_trained_again_and_those_before_it_are_not(
