@@ -126,3 +126,15 @@ def predict_on_batch(
         np.asarray(output)[:count]
         for output in (outputs if isinstance(outputs, list) else [outputs])
     ]
+
+
+def call_once(model: "keras.Model", batch: np.ndarray) -> list[np.ndarray]:
+    """Return every output of a model, (n, ...), without compiling it, which takes longer than a
+    few calls."""
+    import keras
+
+    outputs = model(batch, training=False)
+    return [
+        keras.ops.convert_to_numpy(output)
+        for output in (outputs if isinstance(outputs, list) else [outputs])
+    ]

@@ -126,7 +126,7 @@ def _explain_too_large(data: bytes) -> str:
 
 def _explain_unreadable(data: bytes, error: Exception) -> str:
     if not data:
-        return "empty file"
+        return "empty file; get another copy"
     if data[:4] == b"GIF8":
         return "GIF is not opened; save it as JPEG or PNG"
     if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):

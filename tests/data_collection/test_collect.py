@@ -77,7 +77,7 @@ def test_trouble_ends_in_rejected_rows_and_the_rest_is_collected(faces, tmp_path
         "small.png": "too small: square under 48 pixels",
         "poor.jpg": "low JPEG quality: under 60",
         "enlarged.png": "upscaled",
-        "empty.jpg": "unreadable: empty file",
+        "empty.jpg": "unreadable: empty file; get another copy",
         "half.png": reasons["half.png"],
         "notes.txt": reasons["notes.txt"],
         "link.png": "symbolic link, not followed",

@@ -34,7 +34,9 @@ def build_classifier(base: LoadedBase) -> keras.Model:
             keras.layers.GlobalAveragePooling2D()(base.model(pixels, training=False))
         ),
     )
-    model.compile(keras.optimizers.Adam(1e-3), keras.losses.BinaryCrossentropy(from_logits=True))
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    # Compiling takes longer than the one step of a test.
+    model.compile(keras.optimizers.Adam(1e-3), loss, run_eagerly=True)
     return model
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from training import accelerators
 from training.detectors.assembly import DetectorPart, list_member_columns
 from training.features.layout import compute_columns, concatenate_columns
 from training.head_search.heads import select_generator_outputs
@@ -25,8 +26,8 @@ def find_output_tensors(parts: Sequence[DetectorPart], side: int, model: bytes) 
         ValueError: the model computes something else.
     """
     noise = np.random.default_rng(0).uniform(0, 255, (1, side, side, 3)).astype(np.float32)
-    outputs = build_outputs_model(parts, side).predict_on_batch(noise)
-    tensors = onnx_models.find_inner_tensors(model, noise, list(map(np.asarray, outputs)))
+    outputs = accelerators.call_once(build_outputs_model(parts, side), noise)
+    tensors = onnx_models.find_inner_tensors(model, noise, outputs)
     return tuple(tensor.name for tensor in tensors)
 
 

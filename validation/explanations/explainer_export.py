@@ -89,9 +89,9 @@ def _find_tensors(detector: TappedDetector, model: bytes) -> list[InnerTensor]:
     """Return the detector's activations inside its ONNX model."""
     shape = (1, detector.side, detector.side, 3)
     noise = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
-    activations = accelerators.predict_on_batch(detector.activations, noise)
+    activations = accelerators.call_once(detector.activations, noise)
     try:
-        return onnx_models.find_inner_tensors(model, noise, list(map(np.asarray, activations)))
+        return onnx_models.find_inner_tensors(model, noise, activations)
     except ValueError:
         raise console.PlainError(
             f"{saved_models.ONNX_FILE} does not compute what its heat maps need, so there are none."

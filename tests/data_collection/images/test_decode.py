@@ -107,7 +107,7 @@ def huge_png(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "empty file"),
+        (b"", "empty file; get another copy"),
         (b"hello", "not an image"),
         (b"<html>no picture</html>", "not an image"),
         (b"\0\0\0\x20ftypheic" + b"\0" * 40, "videos, and sequences"),

@@ -25,7 +25,7 @@ from finetuning.settings import FinetuningSettings
 from toys.commands import build_collect_words, run_command
 from toys.images import write_face_folders
 from toys.saved_detectors import copy_detector
-from training.detectors import detector_parts
+from training.detectors import detector_parts, ready_detectors
 from training.detectors.card import read_card
 from training.gain_test import GainTest
 from validation.explanations import explainer_export
@@ -37,20 +37,31 @@ from validation.validate import validate_detector
 NAME = Path("telltale-faces")
 
 
+@pytest.fixture(scope="module")
+def published(workplace, tmp_path_factory) -> Path:
+    """Make the toy a ready detector, as the README of saved_models says; return its folder."""
+    maker = tmp_path_factory.mktemp("maker")
+    shutil.copytree(workplace / "data", maker / "data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ready_detectors, "READY_FOLDER", maker / "ready")
+        patch.chdir(maker)
+        toy = workplace / "saved_models" / "toy"
+        saved = copy_detector(toy, Path("saved_models") / NAME)
+        validate_detector(ValidationSettings(model=NAME, distorted=0, explained=12, pictures=False))
+        parts = detector_parts.load_detector_parts(Path("saved_models") / NAME)
+        checks = HeatMapChecks(30, 0.9, 0.1)  # the toy's hold-out is too small to check its maps
+        explainer_export.write_explainer(
+            Path("saved_models") / NAME, saved, lambda: TappedDetector(parts), checks, None
+        )
+        out = maker / "ready" / NAME
+        publish_detector(PublishSettings(out=out, model=NAME, with_report=True))
+    return out
+
+
 @pytest.fixture
-def made(workplace, toy, ready, tmp_path, monkeypatch) -> Path:
-    """Make the toy a ready detector, as the README of saved_models says; return the user's empty
-    folder, which is the current one."""
-    shutil.copytree(workplace / "data", tmp_path / "maker" / "data")
-    monkeypatch.chdir(tmp_path / "maker")
-    saved = copy_detector(toy, Path("saved_models") / NAME)
-    validate_detector(ValidationSettings(model=NAME, distorted=0, explained=12, pictures=False))
-    parts = detector_parts.load_detector_parts(Path("saved_models") / NAME)
-    checks = HeatMapChecks(30, 0.9, 0.1)  # the toy's hold-out is too small to check its maps
-    explainer_export.write_explainer(
-        Path("saved_models") / NAME, saved, lambda: TappedDetector(parts), checks, None
-    )
-    publish_detector(PublishSettings(out=ready, model=NAME, with_report=True))
+def made(published, ready, tmp_path, monkeypatch) -> Path:
+    """Install the ready detector; return the user's empty folder, which is the current one."""
+    shutil.copytree(published, ready)
     user = tmp_path / "user"
     user.mkdir()
     monkeypatch.chdir(user)
@@ -59,21 +70,20 @@ def made(workplace, toy, ready, tmp_path, monkeypatch) -> Path:
 
 
 @pytest.mark.slow
-def test_what_is_published_shows_no_picture_and_names_no_file_of_the_data_set(
-    made, ready, workplace
-):
-    written = {path.relative_to(ready).as_posix() for path in ready.rglob("*") if path.is_file()}
+def test_what_is_published_shows_no_picture_and_names_no_file_of_the_data_set(published, workplace):
+    files = [path for path in published.rglob("*") if path.is_file()]
+    written = {path.relative_to(published).as_posix() for path in files}
     assert written >= {"card.json", "detector.keras", "detector.onnx", "report/index.html"}
     assert not [name for name in written if name.endswith((".jpg", ".jpeg"))]
-    page = (ready / "report" / "index.html").read_text()
+    page = (published / "report" / "index.html").read_text()
     assert not re.findall(r'class="face"|src="data:image/jpeg|id="map-pictures"', page)
     records = manifest.read_manifest(workplace / "data" / "faces")
     names = {name for record in records for name in (record.file, record.id)}
     for name in written:
         if name.endswith((".html", ".json", ".jsonl", ".md")):
-            text = (ready / name).read_text()
+            text = (published / name).read_text()
             assert not [known for known in names if known in text], name
-            assert str(made.parent) not in text, name
+            assert str(published.parents[1]) not in text, name
 
 
 @pytest.mark.slow
