@@ -7,7 +7,6 @@ for which no time is left, is told in a sentence, and the others are measured.
 """
 
 import importlib
-import textwrap
 import time
 from typing import Literal
 
@@ -15,8 +14,7 @@ import tyro
 
 from benchmarks.gpu_parts import device
 from benchmarks.gpu_parts.device import Workload
-from benchmarks.measuring import Measurement, print_measurements
-from data_collection.diffusion import compute_device
+from benchmarks.measuring import Measurement, explain_failure, print_measurements
 from runtime import console
 from training import keras_startup
 
@@ -82,15 +80,6 @@ def _measure_part(title: str, workload: Workload) -> bool:
         rows.append(Measurement("peak memory of the GPU so far", peak, "GB"))
     print_measurements(title, rows)
     return True
-
-
-def explain_failure(error: Exception) -> str:
-    """Return what went wrong in a few words."""
-    if compute_device.is_out_of_memory(error):
-        return "not even one image fits into the memory"
-    if isinstance(error, ModuleNotFoundError):
-        return f"{error.name} is not installed"
-    return textwrap.shorten(f"{type(error).__name__}: {error}", 200, placeholder=" ...")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data_collection.diffusion import compute_device
 from runtime import console
 
 REPOSITORY_ROOT = Path(__file__).parent.parent
@@ -58,6 +60,17 @@ def print_measurements(title: str, measurements: Iterable[Measurement]) -> None:
         for measurement in measurements
     ]
     console.print_table(title, ["figure", "measured", "promised", "met"], rows)
+
+
+def explain_failure(error: Exception) -> str:
+    """Return why a part of a benchmark failed, in a few words."""
+    if compute_device.is_out_of_memory(error):
+        return "not even one image fits into the memory"
+    if isinstance(error, ModuleNotFoundError):
+        return f"{error.name} is not installed"
+    if isinstance(error, console.PlainError):
+        return textwrap.shorten(str(error).rstrip("."), 300, placeholder=" ...")
+    return textwrap.shorten(f"{type(error).__name__}: {error}", 200, placeholder=" ...")
 
 
 def build_environment() -> dict[str, str]:

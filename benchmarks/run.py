@@ -3,27 +3,29 @@ everything.
 
 It needs the pretrained weights (as `python -m training` finds them) and no data set but the sample,
 which it fetches. Compared variants run in turns within this process, or as whole processes one
-after another. Every run writes benchmarks/results.json with all repetitions; `--full` also writes
-benchmarks/RESULTS.md.
+after another. A part that fails is told in a sentence, and the others are measured. Every part adds
+its repetitions to benchmarks/results.json; `--full` also writes benchmarks/RESULTS.md.
 """
 
-import importlib.metadata
-import json
-import os
-import platform
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
 from benchmarks.measuring import (
-    REPOSITORY_ROOT,
     Measurement,
+    explain_failure,
     measure_sgemm_gflops,
     print_measurements,
-    render_markdown_table,
+)
+from benchmarks.results_page import (
+    BenchmarkResults,
+    describe_machine,
+    load_last_results,
+    write_page,
+    write_results,
 )
 from benchmarks.speed import collection, validation_report
 from benchmarks.speed.commands import (
@@ -37,19 +39,10 @@ from benchmarks.speed.commands import (
     measure_two_base_training,
 )
 from benchmarks.speed.extraction import measure_extraction
-from runtime import atomic_files, console
-
-RESULTS_FILE, RESULTS_PAGE = (
-    REPOSITORY_ROOT / "benchmarks" / "results.json",
-    REPOSITORY_ROOT / "benchmarks" / "RESULTS.md",
-)
-
+from runtime import console
 
 MAX_SPEED_DRIFT = 0.2
 """Largest change of the machine's own speed in a run; beyond it the figures mean nothing."""
-
-
-REPORTED_PACKAGES = ("tensorflow", "keras", "keras-tuner", "onnxruntime", "numpy", "torch")
 
 
 @dataclass(frozen=True)
@@ -67,6 +60,9 @@ def main(full: bool = False, again: str = "") -> int:
         full: measure everything, in about twenty minutes, and write benchmarks/RESULTS.md.
         again: heading of one part that `--full` adds: measure it alone and update the results of
             the last `--full`.
+
+    Returns:
+        The exit code: 1 if a part failed, also in the run that is updated.
     """
     from training import keras_startup
 
@@ -80,110 +76,51 @@ def main(full: bool = False, again: str = "") -> int:
             f"--again {again} is not a part of --full. Available: "
             f"{'; '.join(part.title for part in FULL_PARTS)}."
         )
-    results = load_last_results() if again else BenchmarkResults()
+    results = (
+        load_last_results([part.title for part in FULL_PARTS])
+        if again
+        else BenchmarkResults(machine=describe_machine())
+    )
     speed_before = measure_sgemm_gflops()
     with tempfile.TemporaryDirectory() as folder:
         keras_startup.start_keras()
+        measured = []
         for part in parts:
-            console.print_heading(part.title)
-            results.figures[part.title] = part.measure(Path(folder))
-            print_measurements(part.title, results.figures[part.title])
+            measured.append(_measure_part(part, Path(folder), results))
+            write_results(results)  # whatever ends the run, these figures stay
     speed_after = measure_sgemm_gflops()
     console.print_message(
         f"Matrix product before and after: {speed_before:.0f} and {speed_after:.0f} GFLOP/s."
     )
     results.sgemm_gflops[again] = [speed_before, speed_after]
-    speeds = [speed for pair in results.sgemm_gflops.values() for speed in pair]
-    drift = max(speeds) / min(speeds) - 1
-    if drift > MAX_SPEED_DRIFT:
+    write_results(results)
+    if results.speed_drift > MAX_SPEED_DRIFT:
         console.print_warning(
-            f"The machine's speed changed by {drift:.0%} during the run, so these figures are not "
-            "saved. Run it again on an idle machine."
+            f"The machine's speed changed by {results.speed_drift:.0%} during the run, so its "
+            "figures are in benchmarks/results.json only. Run it again on an idle machine."
         )
         return console.EXIT_USAGE
-    write_results(results, page=bool(full or again))
-    return 0
+    if full or again:
+        write_page(results)
+    return 0 if all(measured) and not results.failures else 1
 
 
-@dataclass(frozen=True)
-class BenchmarkResults:
-    """Measurements of a run.
-
-    Attributes:
-        figures: measurements by the heading of their part.
-        sgemm_gflops: speed of a matrix product before and after the run (key ""), and before and
-            after each part that was measured again alone (key: its heading).
-    """
-
-    figures: dict[str, list[Measurement]] = field(default_factory=dict)
-    sgemm_gflops: dict[str, list[float]] = field(default_factory=dict)
-
-
-def load_last_results() -> BenchmarkResults:
-    """Load benchmarks/results.json.
-
-    Raises:
-        PlainError: it is missing, or was written without `--full` or by an older version.
-    """
-    saved = json.loads(RESULTS_FILE.read_bytes()) if RESULTS_FILE.exists() else {"figures": {}}
-    if not {part.title for part in FULL_PARTS} <= saved["figures"].keys():
-        raise console.PlainError(
-            f"{RESULTS_FILE.name} has no figures of --full of this version. Run --full first."
-        )
-    figures = {
-        title: [Measurement(**values) for values in part]
-        for title, part in saved["figures"].items()
-    }
-    return BenchmarkResults(figures, saved["sgemm_gflops"])
-
-
-def write_results(results: BenchmarkResults, page: bool) -> None:
-    versions = {name: importlib.metadata.version(name) for name in REPORTED_PACKAGES} | {
-        "python": platform.python_version()
-    }
-    content = {
-        **asdict(results),
-        "load": os.getloadavg(),
-        "cores": os.cpu_count(),
-        "versions": versions,
-    }
-    atomic_files.write_atomically(RESULTS_FILE, (json.dumps(content, indent=1) + "\n").encode())
-    if page:
-        atomic_files.write_atomically(RESULTS_PAGE, render_results_page(results, versions).encode())
-
-
-def render_results_page(results: BenchmarkResults, versions: dict[str, str]) -> str:
-    version_text = ", ".join(f"{name} {version}" for name, version in versions.items())
-    speeds = {
-        title: f"{before:.0f} GFLOP/s before and {after:.0f} after"
-        for title, (before, after) in results.sgemm_gflops.items()
-    }
-    parts = [
-        "# Speed and memory\n",
-        "Written by `python -m benchmarks.run --full`. Ratios are medians of runs in turns "
-        "within one process.\n",
-        f"{os.cpu_count()} cores, a float32 matrix product of {speeds.pop('')}. {version_text}.\n",
-        *(
-            f"Measured again, alone (`--again`): {title}, a matrix product of {speed}.\n"
-            for title, speed in speeds.items()
-        ),
-    ]
-    met_texts = {True: "yes", False: "**no**", None: ""}
-    for title, measurements in results.figures.items():
-        rows = [
-            [
-                measurement.name,
-                f"{measurement.value:.3g} {measurement.unit}".strip(),
-                measurement.promise,
-                met_texts[measurement.promise_met],
-            ]
-            for measurement in measurements
-        ]
-        parts += [
-            f"## {title}\n",
-            render_markdown_table(["figure", "measured", "promised", "met"], rows),
-        ]
-    return "\n".join(parts)
+def _measure_part(part: BenchmarkPart, folder: Path, results: BenchmarkResults) -> bool:
+    """Add the figures of a part to the results, or why there are none; return whether it went
+    well."""
+    console.print_heading(part.title)
+    try:
+        figures = part.measure(folder)
+    except Exception as error:  # the other parts are worth as much
+        reason = explain_failure(error)
+        console.print_message(f"{part.title}: failed, {reason}; the others go on.")
+        if part.title not in results.figures:
+            results.failures[part.title] = reason
+        return False
+    results.failures.pop(part.title, None)
+    results.figures[part.title] = figures
+    print_measurements(part.title, figures)
+    return True
 
 
 QUICK_PARTS = (
