@@ -29,6 +29,12 @@ ONE_THREAD = (
 )
 """Two test processes with two threads each would wait for each other on two cores."""
 
+LONG_FILES = (
+    *("test_finetune.py", "test_base_models.py", "test_validate.py", "test_leave_source_out.py"),
+    *("test_train.py", "test_search.py", "test_ready_detector.py", "test_tutorial.py"),
+)
+"""Files that take minutes: begun last, one of them would leave a process without work."""
+
 # The test processes start after this.
 os.environ.update({**dict.fromkeys(ONE_THREAD, "1"), "TF_CPP_MIN_LOG_LEVEL": "3"})
 
@@ -41,6 +47,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
     # Optimising a graph takes longer than the toys' few batches save.
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONG_FILES)
 
 
 # A script's background job ignores SIGINT.
