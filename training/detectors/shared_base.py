@@ -33,7 +33,7 @@ MIN_SHARED_BYTES = 1024
 """Smaller arrays stay in the model files."""
 
 MIN_SHARED_SHARE = 0.05
-"""Of a file's bytes. A model of another kind shares some arrays, of zeros, by chance."""
+"""Share of the bytes of a file; a model of another kind has some arrays of zeros in common."""
 
 PROBE_BYTES = 64
 """Bytes of an array that are looked for before all of it is compared."""
