@@ -32,9 +32,6 @@ PARTS_SUFFIX = ".parts"
 MIN_SHARED_BYTES = 1024
 """Smaller arrays stay in the model files."""
 
-MIN_SHARED_SHARE = 0.05
-"""Share of the bytes of a file; a model of another kind has some arrays of zeros in common."""
-
 PROBE_BYTES = 64
 """Bytes of an array that are looked for before all of it is compared."""
 
@@ -83,8 +80,7 @@ def detach_base(folder: Path, base: "BaseDescription") -> None:
         if path.suffix in (".keras", ".onnx"):
             data = path.read_bytes()
             shared = tuple(_find_arrays(data, base.name, arrays))
-            n_shared_bytes = sum(length for _, _, length in shared)
-            if n_shared_bytes < MIN_SHARED_SHARE * len(data):  # a model from scratch
+            if not shared:  # a model from scratch
                 continue
             header = PartsHeader(
                 base=base.name,
