@@ -31,11 +31,11 @@ class Machine:
         versions: by the name of the package, and of Python.
     """
 
-    processor: str = ""
-    cores: int | None = None
-    memory_gigabytes: float | None = None
-    load: float | None = None
-    versions: dict[str, str] = field(default_factory=dict)
+    processor: str
+    cores: int | None
+    memory_gigabytes: float | None
+    load: float | None
+    versions: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -49,19 +49,20 @@ class BenchmarkResults:
             after each part that was measured again alone (key: its heading).
     """
 
-    machine: Machine = field(default_factory=Machine)
+    machine: Machine
     figures: dict[str, list[Measurement]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     sgemm_gflops: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def speed_drift(self) -> float:
-        """By how much the fastest matrix product of the run was faster than the slowest, from 0."""
+        """Speed of the fastest matrix product over that of the slowest, less 1."""
         speeds = [speed for pair in self.sgemm_gflops.values() for speed in pair]
         return max(speeds) / min(speeds) - 1
 
 
 def describe_machine() -> Machine:
+    """Return the processor, cores, memory, load and versions of this moment."""
     return Machine(
         processor=_read_processor(),
         cores=os.cpu_count(),
@@ -94,11 +95,13 @@ def load_last_results(titles: Collection[str]) -> BenchmarkResults:
         titles: headings of the parts that it must have, measured or failed.
 
     Raises:
-        PlainError: it is missing, or was written without `--full` or by an older version.
+        PlainError: it is missing, or was written without `--full`, by an older version, or by a run
+            that did not come to its end.
     """
     saved = json.loads(RESULTS_FILE.read_bytes()) if RESULTS_FILE.exists() else {}
     tried = saved.get("figures", {}).keys() | saved.get("failures", {}).keys()
-    if "machine" not in saved or not tried >= set(titles):
+    is_ended = "" in saved.get("sgemm_gflops", {})
+    if not is_ended or "machine" not in saved or not tried >= set(titles):
         raise console.PlainError(
             f"{RESULTS_FILE.name} has no figures of --full of this version. Run --full first."
         )
@@ -111,11 +114,13 @@ def load_last_results(titles: Collection[str]) -> BenchmarkResults:
 
 
 def write_results(results: BenchmarkResults) -> None:
+    """Write benchmarks/results.json."""
     content = json.dumps(asdict(results), indent=1) + "\n"
     atomic_files.write_atomically(RESULTS_FILE, content.encode())
 
 
 def write_page(results: BenchmarkResults) -> None:
+    """Write benchmarks/RESULTS.md; the run must have come to its end."""
     atomic_files.write_atomically(RESULTS_PAGE, _render_page(results).encode())
 
 
@@ -154,11 +159,10 @@ def _render_page(results: BenchmarkResults) -> str:
 
 
 def _render_machine(machine: Machine) -> str:
-    known = [
-        machine.processor,
-        f"{machine.cores} cores",
-        machine.memory_gigabytes and f"{machine.memory_gigabytes:.0f} GB of memory",
-        None if machine.load is None else f"a load of {machine.load:.1f} before the run",
-    ]
+    known = [machine.processor, f"{machine.cores} cores"]
+    if machine.memory_gigabytes is not None:
+        known.append(f"{machine.memory_gigabytes:.0f} GB of memory")
+    if machine.load is not None:
+        known.append(f"a load of {machine.load:.1f} before the run")
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
-    return f"{', '.join(filter(None, known))}. {versions}."
+    return f"{', '.join(known)}. {versions}."

@@ -3,8 +3,9 @@ everything.
 
 It needs the pretrained weights (as `python -m training` finds them) and no data set but the sample,
 which it fetches. Compared variants run in turns within this process, or as whole processes one
-after another. A part that fails is told in a sentence, and the others are measured. Every part adds
-its repetitions to benchmarks/results.json; `--full` also writes benchmarks/RESULTS.md.
+after another. A part that fails is told in a sentence, and the others are measured. A run begins
+benchmarks/results.json anew and adds all repetitions of every part; `--full` also writes
+benchmarks/RESULTS.md.
 """
 
 import tempfile
@@ -62,7 +63,8 @@ def main(full: bool = False, again: str = "") -> int:
             the last `--full`.
 
     Returns:
-        The exit code: 1 if a part failed, also in the run that is updated.
+        The exit code: 1 if a part failed, in this run or in the one that it updates; 2 if the
+        machine's speed changed, so that the page was not written.
     """
     from training import keras_startup
 
@@ -113,7 +115,7 @@ def _measure_part(part: BenchmarkPart, folder: Path, results: BenchmarkResults) 
         figures = part.measure(folder)
     except Exception as error:  # the other parts are worth as much
         reason = explain_failure(error)
-        console.print_message(f"{part.title}: failed, {reason}; the others go on.")
+        console.print_message(f"{part.title}: failed, {reason}.")
         if part.title not in results.figures:
             results.failures[part.title] = reason
         return False

@@ -12,7 +12,7 @@ import pytest
 
 from data_collection.dataset import manifest
 from toys import page_server
-from toys.commands import TRAIN_WORDS, build_collect_words, run_command
+from toys.commands import ONE_THREAD, TRAIN_WORDS, build_collect_words, run_command
 from toys.diffusion import save_pipeline
 from toys.images import write_face_folders
 from toys.openai_server import API_KEY, serve_openai
@@ -22,12 +22,6 @@ from validation import predictions
 from validation.explanations import explainer_export, heat_maps
 from validation.explanations.similar_faces import TrainingFaces, TrainingImageFeatures
 from validation.explanations.tapped_detector import TappedDetector
-
-ONE_THREAD = (
-    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
-    *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
-)
-"""Two test processes with two threads each would wait for each other on two cores."""
 
 LONG_FILES = (
     *("test_finetune.py", "test_base_models.py", "test_validate.py", "test_leave_source_out.py"),

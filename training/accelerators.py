@@ -3,7 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -120,21 +120,19 @@ def predict_on_batch(
 
     With several devices each predicts the whole batch; the first one's predictions are returned.
     """
-    outputs = model.predict_on_batch(batch)
     count = len(batch[0] if isinstance(batch, list) else batch)
-    return [
-        np.asarray(output)[:count]
-        for output in (outputs if isinstance(outputs, list) else [outputs])
-    ]
+    return [np.asarray(output)[:count] for output in _as_list(model.predict_on_batch(batch))]
 
 
 def call_once(model: "keras.Model", batch: np.ndarray) -> list[np.ndarray]:
-    """Return every output of a model, (n, ...), without compiling it, which takes longer than a
-    few calls."""
+    """Return every output of a model, (n, ...), for one batch of n rows, without compiling it.
+
+    For a few calls that is faster; for many, `predict_on_batch` is.
+    """
     import keras
 
-    outputs = model(batch, training=False)
-    return [
-        keras.ops.convert_to_numpy(output)
-        for output in (outputs if isinstance(outputs, list) else [outputs])
-    ]
+    return [keras.ops.convert_to_numpy(output) for output in _as_list(model(batch, training=False))]
+
+
+def _as_list(outputs: Any) -> list[Any]:
+    return outputs if isinstance(outputs, list) else [outputs]

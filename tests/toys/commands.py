@@ -24,6 +24,14 @@ CANARY_SECRET = "canary-secret-51c7"
 """A key that must never be printed or saved."""
 
 
+ONE_THREAD = (
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
+    *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
+)
+"""Variables that are 1 in the test processes, not in commands: two test processes with two threads
+each would wait for each other on two cores."""
+
+
 KERAS_LIBRARIES = ("tensorflow", "keras", "keras_tuner")
 PICTURE_LIBRARIES = (
     *("numpy", "PIL.Image", "scipy.fft", "scipy.ndimage", "scipy.sparse.csgraph"),
@@ -83,7 +91,9 @@ def run_program(program: str, cwd: Path) -> subprocess.CompletedProcess:
 
 
 def build_environment(**environment: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(REPOSITORY_ROOT), "COLUMNS": "160", **environment}
+    """Return the environment of a command: that of a user, with the repository on the path."""
+    of_user = {name: text for name, text in os.environ.items() if name not in ONE_THREAD}
+    return {**of_user, "PYTHONPATH": str(REPOSITORY_ROOT), "COLUMNS": "160", **environment}
 
 
 def fetch_or_skip(package: PackageFile) -> None:

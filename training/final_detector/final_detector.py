@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training import accelerators
 from training.detectors.card_fields import SeedScores
 from training.features.column_selection import compute_column_indices
 from training.features.layout import Column
@@ -142,7 +141,7 @@ def compute_output_logits(head: FinalHead, judged: np.ndarray) -> np.ndarray:
     index = compute_column_indices(head.columns)
     model = select_generator_outputs(head.model)
     blocks = [
-        accelerators.call_once(model, block[:, :, index].reshape(-1, len(index)))[0]
+        np.asarray(model.predict_on_batch(block[:, :, index].reshape(-1, len(index))))
         .astype(np.float64)
         .reshape(*block.shape[:2], -1)
         .mean(axis=1)
@@ -157,7 +156,7 @@ def compute_model_logits(
     """Return the model's logit of every image at every quality, shape (images, qualities)."""
     index = compute_column_indices(columns)
     blocks = [
-        accelerators.call_once(model, block[:, :, index].reshape(-1, len(index)))[0]
+        np.asarray(model.predict_on_batch(block[:, :, index].reshape(-1, len(index))))
         for block in iterate_blocks(judged)
     ]
     return np.concatenate(blocks)[:, 0].astype(np.float64).reshape(judged.shape[:2])

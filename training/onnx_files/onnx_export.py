@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runtime import console
+from training import accelerators
 from training.onnx_files import onnx_models
 
 if TYPE_CHECKING:
@@ -113,11 +114,9 @@ def measure_parity(model: "keras.Model", path: Path, n_images: int = 4) -> float
 
     It is relative to the largest output, or to 1 if that is smaller.
     """
-    import keras
-
     shape = (n_images, *model.input_shape[1:])
     batch = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
-    keras_output = keras.ops.convert_to_numpy(model(batch, training=False))
+    (keras_output,) = accelerators.call_once(model, batch)
     onnx_output = onnx_models.open_onnx(path)(batch)
     difference = np.abs(keras_output - onnx_output).max()
     return float(difference / max(1.0, np.abs(keras_output).max()))
